@@ -1,0 +1,18 @@
+"""The receiver, and all that it shares with the workers. In reading order:
+
+errors      what can go wrong, as a tree
+model       the nouns
+machine     the state machine: where a job may go, and why it did not
+schedule    when to ask again, when to try again
+filters     which subscription wants which event
+payload     an event as the bytes that a subscriber gets
+signing     signatures, ours and the providers'
+provider    what a profile may say, and how a push or an answer is read through it
+providers/  one profile per provider: the folder is the list
+config      ringback.toml and the environment → Settings
+store/      Redis: one method per script
+egress      the one outbound HTTP client and its guard
+service/    use cases: read → decide → write
+web/        the receiver and the API
+cli/        the command line
+"""

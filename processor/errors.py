@@ -1,0 +1,110 @@
+"""Everything that Ringback raises on purpose, as one tree.
+
+    RingbackError
+    ├── ConfigError          the operator's: a wrong setting or profile        exit 2
+    ├── Refused              the caller's: answered with its HTTP status       4xx
+    │   ├── Unreadable         a push or body that cannot be read              400
+    │   ├── BadSignature       a push whose signature does not hold            401
+    │   ├── Forbidden          a call from where none may come                 401, 403
+    │   ├── NotFound           no such source, job or subscription             404
+    │   ├── Conflict           not possible for this thing                     409
+    │   ├── Gone               a cursor older than the log                     410
+    │   ├── TooLarge           a body over its limit                           413
+    │   ├── WrongType          a content type or encoding that is not taken    415
+    │   └── Invalid            a value or key that means nothing               422
+    ├── BlockedTarget        the egress guard will not connect there
+    ├── RequestFailed        an outbound request got no answer
+    └── StoreAway            Redis does not answer, or not now                 503
+"""
+
+
+class RingbackError(Exception):
+    """Base of all errors that Ringback raises on purpose."""
+
+
+class ConfigError(RingbackError):
+    """The configuration is wrong; the message names file, key and remedy."""
+
+
+class Refused(RingbackError):
+    """The caller's fault; the message says what to change."""
+
+    status = 400
+    title = "Bad request"
+
+
+class Unreadable(Refused):
+    """A body that is not what it claims to be."""
+
+
+class BadSignature(Refused):
+    """The push is not signed by one of the source's secrets."""
+
+    status = 401
+    title = "Signature refused"
+
+
+class Forbidden(Refused):
+    """The call carries no valid key, or comes from where keyless calls may not."""
+
+    status = 403
+    title = "Forbidden"
+
+    def __init__(self, message: str, status: int = 403) -> None:
+        """Take 401 as the status when a key was needed and none was good."""
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+    status = 404
+    title = "Not found"
+
+
+class Conflict(Refused):
+    """The thing is there, but this cannot be done to it."""
+
+    status = 409
+    title = "Conflict"
+
+
+class Gone(Refused):
+    """The place in the event log that the cursor names was trimmed."""
+
+    status = 410
+    title = "Gone"
+
+
+class TooLarge(Refused):
+    """The body is over its limit."""
+
+    status = 413
+    title = "Body too large"
+
+
+class WrongType(Refused):
+    """The content type or encoding is not taken here."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+class Invalid(Refused):
+    """A value or key that means nothing here."""
+
+    status = 422
+    title = "Invalid value"
+
+
+class BlockedTarget(RingbackError):
+    """The egress guard refuses to connect to this URL or address."""
+
+
+class RequestFailed(RingbackError):
+    """An outbound request got no HTTP answer: refused, reset, timed out."""
+
+
+class StoreAway(RingbackError):
+    """Redis cannot take or give data now; the same call may work later."""

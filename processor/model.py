@@ -1,0 +1,179 @@
+"""The nouns: frozen values that every other module speaks of.
+
+Times are seconds since the epoch (float); ids are strings; JSON values that only
+pass through stay `msgspec.Raw` and are never decoded.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+NULL = msgspec.Raw(b"null")
+
+
+class State(StrEnum):
+    """Our word for where a job is. The provider's own word is its status."""
+
+    QUEUED = "queued"  # accepted, not begun; where an unknown first word puts a job
+    RUNNING = "running"  # in process, whatever the provider calls the stage
+    SUCCEEDED = "succeeded"  # done; `partial` when some of its parts failed
+    FAILED = "failed"  # the provider gave up
+    CANCELED = "canceled"  # somebody stopped it at the provider
+    EXPIRED = "expired"  # the provider dropped it, or (provisional) our deadline passed
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED})
+
+
+class Origin(StrEnum):
+    """Where an update came from."""
+
+    PUSH = "push"
+    POLL = "poll"
+    SUBMIT = "submit"  # the provider's answer to the user's own submit call
+    DEADLINE = "deadline"  # ours: the job's time is up
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What the provider says went wrong."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Parts of a bulk job."""
+
+    total: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+
+
+class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one push or poll said about one job, in our words.
+
+    `state` is None where the provider's word is unknown to its profile; `attempt` is
+    None where the provider does not number its re-runs. `event_id` is the provider's
+    own id of this update, or None. `flags` are oddities worth showing:
+    `unknown_status`, `progress_out_of_range`, `result_truncated`.
+    """
+
+    source: str
+    id: str
+    status: str
+    state: State | None
+    at: float
+    origin: Origin
+    aliases: tuple[str, ...] = ()
+    attempt: int | None = None
+    progress: float | None = None
+    result: msgspec.Raw = NULL
+    error: Failure | None = None
+    counts: Counts | None = None
+    event_id: str | None = None
+    flags: tuple[str, ...] = ()
+    reopens: bool = False  # a poll begun after the final may start a new attempt
+
+
+class Polling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One job's wishes about polling; None leaves it to the profile."""
+
+    enabled: bool = True
+    every: float | None = None  # seconds between polls, instead of the profile's
+
+
+class Job(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The one record of a job. Identity: (source, id)."""
+
+    source: str
+    provider: str
+    id: str
+    uid: str  # tells this record from an earlier one of the same name; in event ids
+    created_at: float
+    deadline_at: float
+    kind: str | None = None
+    state: State = State.QUEUED
+    previous_state: State | None = None
+    provisional: bool = False  # expired by our deadline; the provider may yet speak
+    status: str | None = None
+    status_at: float = 0.0  # the time of the newest update that counted
+    attempt: int = 1
+    sequence: int = 0  # events so far
+    progress: float | None = None
+    progressed_at: float = 0.0  # when the last job.progressed was told
+    result: msgspec.Raw = NULL
+    error: Failure | None = None
+    counts: Counts | None = None
+    partial: bool = False
+    flags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    params: dict[str, str] = {}  # fills {placeholders} of poll requests
+    aliases: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = ()  # ids of the job's own callback targets
+    polling: Polling = Polling()
+    polls: int = 0  # polls answered so far
+    seen: bool = False  # the provider has spoken of it at least once
+    started_at: float | None = None
+    finished_at: float | None = None
+    completion: str | None = None  # id of the newest completion event
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What subscribers are told. `body` is the payload, exactly as it is signed."""
+
+    id: str
+    type: str
+    source: str
+    provider: str
+    metadata: dict[str, Any]
+    body: bytes
+
+
+class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A URL, its secrets, and which events it wants.
+
+    `secrets` are `whsec_` strings, newest first; all of them sign. `static` ones come
+    from the configuration file and cannot be changed through the API.
+    """
+
+    id: str
+    url: str
+    secrets: tuple[str, ...]
+    events: tuple[str, ...] = ("job.completed",)
+    sources: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    created_at: float = 0.0
+    static: bool = False
+    disabled: str | None = None  # why it gets nothing, or None
+    old_secret_until: float = 0.0  # a rotated secret signs until then
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One HTTP try of a delivery."""
+
+    at: float
+    seconds: float
+    status: int | None = None
+    error: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event for one subscription or callback target, and how far it got."""
+
+    id: str
+    event_id: str
+    type: str
+    target: str  # id of a subscription (`sub_…`) or of a callback target (`cb_…`)
+    created_at: float
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An HTTP answer that we got: header names in lower case, body capped."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
