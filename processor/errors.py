@@ -1,20 +1,20 @@
 """Everything that Ringback raises on purpose, as one tree.
 
-    RingbackError
-    ├── ConfigError          the operator's: a wrong setting or profile        exit 2
-    ├── Refused              the caller's: answered with its HTTP status       4xx
-    │   ├── Unreadable         a push or body that cannot be read              400
-    │   ├── BadSignature       a push whose signature does not hold            401
-    │   ├── Forbidden          a call from where none may come                 401, 403
-    │   ├── NotFound           no such source, job or subscription             404
-    │   ├── Conflict           not possible for this thing                     409
-    │   ├── Gone               a cursor older than the log                     410
-    │   ├── TooLarge           a body over its limit                           413
-    │   ├── WrongType          a content type or encoding that is not taken    415
-    │   └── Invalid            a value or key that means nothing               422
-    ├── BlockedTarget        the egress guard will not connect there
-    ├── RequestFailed        an outbound request got no answer
-    └── StoreAway            Redis does not answer, or not now                 503
+RingbackError
+├── ConfigError          the operator's: a wrong setting or profile        exit 2
+├── Refused              the caller's: answered with its HTTP status       4xx
+│   ├── Unreadable         a push or body that cannot be read              400
+│   ├── BadSignature       a push whose signature does not hold            401
+│   ├── Forbidden          a call from where none may come                 401, 403
+│   ├── NotFound           no such source, job or subscription             404
+│   ├── Conflict           not possible for this thing                     409
+│   ├── Gone               a cursor older than the log                     410
+│   ├── TooLarge           a body over its limit                           413
+│   ├── WrongType          a content type or encoding that is not taken    415
+│   └── Invalid            a value or key that means nothing               422
+├── BlockedTarget        the egress guard will not connect there
+├── RequestFailed        an outbound request got no answer
+└── StoreAway            Redis does not answer, or not now                 503
 """
 
 

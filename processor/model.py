@@ -83,6 +83,13 @@ class Polling(msgspec.Struct, frozen=True, omit_defaults=True):
     every: float | None = None  # seconds between polls, instead of the profile's
 
 
+class Callback(msgspec.Struct, frozen=True):
+    """A job's own callback target, and the lane that its deliveries wait in."""
+
+    id: str
+    lane: str
+
+
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     """The one record of a job. Identity: (source, id)."""
 
@@ -91,6 +98,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     uid: str  # tells this record from an earlier one of the same name; in event ids
     created_at: float
+    deadline: float  # seconds from first sight (or from a re-run's) until we give up
     deadline_at: float
     kind: str | None = None
     state: State = State.QUEUED
@@ -110,24 +118,26 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, Any] = {}
     params: dict[str, str] = {}  # fills {placeholders} of poll requests
     aliases: tuple[str, ...] = ()
-    callbacks: tuple[str, ...] = ()  # ids of the job's own callback targets
+    callbacks: tuple[Callback, ...] = ()
     polling: Polling = Polling()
-    polls: int = 0  # polls answered so far
     seen: bool = False  # the provider has spoken of it at least once
+    origin: Origin | None = None  # of the update that made the newest transition
     started_at: float | None = None
     finished_at: float | None = None
     completion: str | None = None  # id of the newest completion event
 
 
-class Event(msgspec.Struct, frozen=True):
-    """What subscribers are told. `body` is the payload, exactly as it is signed."""
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a job's history: a transition, a progress, or an ignored update."""
 
-    id: str
-    type: str
-    source: str
-    provider: str
-    metadata: dict[str, Any]
-    body: bytes
+    origin: Origin
+    status: str
+    state: State  # where the job was afterwards
+    was: State
+    attempt: int
+    event: str | None = None  # id of the event that it became
+    ignored: str | None = None  # why it changed nothing
+    flags: tuple[str, ...] = ()
 
 
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,29 @@
+"""The command line: starts processes by module name, and talks HTTP to a running server.
+
+app            which commands there are
+exits          how a command ends
+up             the whole of Ringback on one machine; supervisor, child, orphan, lock, redis
+processes      one process of it
+jobs, events, subscriptions    a running server, seen from outside; client, sse, follow, progress
+configuration, doctor, inspect    what is set up, does it work, what would a push say
+demo/          everything at once, on this machine, with simulated providers
+"""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; what is wrong becomes one line and an exit code."""
+    from processor.cli.app import build  # noqa: PLC0415 - tests use parts of the CLI without it
+    from processor.cli.exits import CommandError, Exit  # noqa: PLC0415 - see above
+    from processor.errors import ConfigError  # noqa: PLC0415 - see above
+
+    try:
+        build()(args=argv, prog_name="ringback")
+    except CommandError as error:
+        sys.stderr.write(f"ringback: {error}\n")
+        sys.exit(error.code)
+    except ConfigError as error:
+        sys.stderr.write(f"ringback: {error}\n")
+        sys.exit(Exit.USAGE)

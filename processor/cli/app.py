@@ -1,0 +1,85 @@
+"""Which commands there are."""
+
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from processor.cli import (
+    configuration,
+    demo,
+    doctor,
+    events,
+    inspect,
+    jobs,
+    printing,
+    processes,
+    subscriptions,
+    up,
+)
+
+SHARED = {"--json": False, "--url": True, "--key": True}  # option → does it take a value?
+
+
+class Group(TyperGroup):
+    """A group whose commands' shared options may also stand before the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move them behind it."""
+        return super().parse_args(ctx, behind(args))
+
+
+def behind(args: list[str]) -> list[str]:
+    """Move leading shared options, with their values, behind the name of the command."""
+    rest, moved = list(args), list[str]()
+    while rest and (name := rest[0].partition("=")[0]) in SHARED:
+        takes = 2 if SHARED[name] and "=" not in rest[0] else 1
+        moved, rest = moved + rest[:takes], rest[takes:]
+    return [*rest[:1], *moved, *rest[1:]]
+
+
+def build() -> typer.Typer:
+    """Put the command line together, in the order of its help."""
+    app = typer.Typer(
+        cls=Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    app.callback()(ringback)
+    app.command()(up.up)
+    app.command()(processes.web)
+    app.command()(processes.worker)
+    app.command()(processes.clock)
+    app.command()(demo.demo)
+    app.command()(jobs.watch)
+    app.command()(jobs.wait)
+    app.command()(jobs.jobs)
+    app.command()(events.events)
+    app.add_typer(subscriptions.group(), name="subscriptions", cls=Group)
+    app.command()(configuration.sources)
+    app.command()(configuration.config)
+    app.command()(doctor.doctor)
+    app.command()(inspect.inspect)
+    return app
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        printing.line(f"ringback {_version()}")
+        raise typer.Exit
+
+
+def _version() -> str:
+    try:
+        return metadata.version("ringback")
+    except metadata.PackageNotFoundError:
+        return "(a checkout that is not installed)"
+
+
+def ringback(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Ringback calls you back when the job is done."""

@@ -1,0 +1,45 @@
+"""`ringback config` and `ringback sources`: what the configuration comes to, secrets masked."""
+
+import json as codec
+import os
+from typing import Any
+
+from processor.cli import options, printing
+from processor.config import load
+
+COLUMNS = ("source", "provider", "hook", "base_url")
+
+
+def config(*, config: options.Config = None, json: options.Json = False) -> None:
+    """Print the effective configuration: file, environment and defaults, with secrets masked."""
+    masked = load(options.config_file(config), os.environ).masked()
+    if json:
+        return printing.document(masked)
+    for name, value in _flat("", masked):
+        printing.line(f"{name} = {codec.dumps(value)}")
+    return None
+
+
+def sources(*, config: options.Config = None, json: options.Json = False) -> None:
+    """List the configured sources, and where their providers should send their pushes."""
+    settings = load(options.config_file(config), os.environ)
+    items = [
+        {
+            "name": source.name,
+            "provider": source.profile.name,
+            "hook": f"/hooks/{source.name}" if source.takes_pushes else None,
+            "base_url": source.base_url,
+        }
+        for source in settings.sources.values()
+    ]
+    if json:
+        return printing.document({"items": items, "next": None})
+    printing.table(COLUMNS, [tuple(item.values()) for item in items])
+    return None
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict) or not value:
+        return [(prefix, value)]
+    dot = f"{prefix}." if prefix else ""
+    return [pair for name, inner in value.items() for pair in _flat(f"{dot}{name}", inner)]

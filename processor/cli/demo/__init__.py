@@ -1,0 +1,34 @@
+"""`ringback demo`: everything at once, on this machine, with simulated providers.
+
+payloads     what the providers say, and how far that is documented
+providers    the simulated Wistia and Bluesky that are polled
+pushes       what the simulated providers push, and how they sign it
+subscriber   the one who is called back, and who trusts nothing unverified
+stage        a Ringback of its own, in a temporary folder
+show         what is seen of it
+play         the play
+"""
+
+from importlib.util import find_spec
+
+import typer
+
+from processor.cli import options
+from processor.cli.exits import CommandError
+
+WITHOUT = (
+    "the demo's subscriber verifies with the standardwebhooks library, which is not installed: "
+    "pip install 'ringback[demo]'"
+)
+
+
+def demo(*, json: options.Json = False) -> None:
+    """Play documented jobs from simulated providers, and check every callback.
+
+    Ends with 0 only if every expected callback came, once, and was verified.
+    """
+    if find_spec("standardwebhooks") is None:
+        raise CommandError(WITHOUT)
+    from processor.cli.demo.play import play  # noqa: PLC0415 - needs the extra `demo`
+
+    raise typer.Exit(play(json=json))

@@ -1,0 +1,106 @@
+"""`ringback doctor`: is everything there that Ringback needs, and does it work?"""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+
+from processor.cli import options, printing, redis
+from processor.cli.client import Client
+from processor.cli.exits import CommandError, Exit
+from processor.config import load
+from processor.errors import ConfigError
+
+PATIENCE = 3.0  # seconds for each thing that is asked
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; what is wrong says the remedy."""
+
+    name: str
+    ok: bool
+    detail: str
+    code: Exit = Exit.GOOD
+
+
+def doctor(
+    *,
+    config: options.Config = None,
+    url: options.Url = options.LOCAL,
+    key: options.Key = None,
+    json: options.Json = False,
+) -> None:
+    """Check the configuration, Redis and the running server.
+
+    Ends with 2 when the configuration or Redis is wrong, 5 when the server is not there or not
+    ready.
+    """
+    file, client = options.config_file(config), Client(url, key, timeout=PATIENCE)
+    found = [_configuration(file, os.environ), _redis(os.environ)]
+    found.append(_server("alive", "/healthz", client))
+    if found[-1].ok:
+        found += [_server("ready", "/readyz", client), _server("api", "/v1/jobs?limit=1", client)]
+    if json:
+        printing.document(
+            {"ok": all(one.ok for one in found), "checks": [asdict(f) for f in found]}
+        )
+    else:
+        printing.table(
+            ("", "check", "finding"),
+            [("ok" if one.ok else "NO", one.name, one.detail) for one in found],
+        )
+    raise typer.Exit(next((one.code for one in found if not one.ok), Exit.GOOD))
+
+
+def _configuration(file: Path | None, environ: Mapping[str, str]) -> Finding:
+    try:
+        settings = load(file, environ)
+    except ConfigError as error:
+        return Finding("configuration", ok=False, detail=str(error), code=Exit.USAGE)
+    where = settings.file or "no ringback.toml"
+    sources, targets = len(settings.sources), len(settings.subscriptions)
+    told = f"{where}: {sources} sources, {targets} subscriptions"
+    return Finding("configuration", ok=True, detail=told)
+
+
+def _redis(environ: Mapping[str, str]) -> Finding:
+    """Look whether anybody listens; whether it can be written is the server's to say."""
+    try:
+        if given := environ.get("REDIS_URL"):
+            return Finding(
+                "redis", ok=True, detail=f"REDIS_URL: {_reached(given)} accepts connections"
+            )
+        return Finding("redis", ok=True, detail=f"embedded: {redis.find_server()}")
+    except ConfigError as error:
+        return Finding("redis", ok=False, detail=str(error), code=Exit.USAGE)
+
+
+def _reached(url: str) -> str:
+    parts = urlsplit(url)
+    where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+    try:
+        if parts.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(PATIENCE)
+                line.connect(where)
+        else:
+            address = (parts.hostname or "127.0.0.1", parts.port or 6379)
+            socket.create_connection(address, PATIENCE).close()
+    except OSError as error:
+        raise ConfigError(
+            f"REDIS_URL: {where}: {error.strerror or error}: start that Redis"
+        ) from None
+    return where
+
+
+def _server(name: str, path: str, client: Client) -> Finding:
+    try:
+        client.get(path)
+    except CommandError as error:
+        return Finding(name, ok=False, detail=str(error), code=error.code)
+    return Finding(name, ok=True, detail=f"{client.url}{path.partition('?')[0]}")

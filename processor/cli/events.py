@@ -1,0 +1,92 @@
+"""`ringback events`: the event log, by the page or as it grows."""
+
+import json as codec
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from processor.cli import options, printing
+from processor.cli.client import Client, UnreachableError
+from processor.cli.exits import CommandError, Exit
+from processor.cli.progress import words
+from processor.cli.sse import Message
+
+PAUSE = 1.0  # seconds before a broken stream is taken up again
+PATIENCE = 30.0  # seconds without a server that end the following
+
+
+def events(
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Stay, and print as they come.")
+    ] = False,
+    after: Annotated[str | None, typer.Option(help="Only what came after this cursor.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    url: options.Url = options.LOCAL,
+    key: options.Key = None,
+    json: options.Json = False,
+) -> None:
+    """Print events, oldest first; with --follow from now on, or from --after."""
+    server = options.client(url, key)
+    if follow:
+        for message in _stream(server, after):
+            _tell(message, json=json)
+    else:
+        _print(server.get("/v1/events", after=after, limit=limit), json=json)
+
+
+def _print(page: dict[str, Any], *, json: bool) -> None:
+    if json:
+        return printing.document(page)
+    for item in page["items"]:
+        printing.line(_line(item))
+    if page["next"]:
+        printing.say(f"more: --after {page['next']}")
+    return None
+
+
+def _stream(server: Client, after: str | None) -> Iterator[Message]:
+    """Follow over lost connections, each time from the newest cursor seen; the first must hold."""
+    incoming = server.stream("/v1/events", after)
+    while True:
+        try:
+            for message in incoming:
+                after = message.id or after
+                yield message
+        except UnreachableError:
+            pass  # it broke: the same as a server that ends it in order to drain
+        incoming = _again(server, after)
+
+
+def _again(server: Client, after: str | None) -> Iterator[Message]:
+    ends = time.monotonic() + PATIENCE
+    while True:
+        time.sleep(PAUSE)
+        try:
+            return server.stream("/v1/events", after)
+        except CommandError as error:
+            if error.code is not Exit.UNREACHABLE or time.monotonic() > ends:
+                raise
+
+
+def _tell(message: Message, *, json: bool) -> None:
+    if message.event == "gap":
+        printing.say("gap: events were trimmed before they could be read here")
+    item = codec.loads(message.data) if message.data else {}
+    if json:
+        printing.document({"type": message.event, **item, "cursor": message.id})
+    elif message.event != "gap":
+        printing.line(_line(item))
+
+
+def _line(item: dict[str, Any]) -> str:
+    data = item.get("data") or {}
+    job = f"{data['source']}/{data['id']}" if data.get("source") and data.get("id") else ""
+    told = [item.get("timestamp", ""), item.get("type", ""), job]
+    if "state" in data:
+        told.append(words(data))
+    if data.get("progress") is not None:
+        told.append(printing.percent(data["progress"]))
+    return "  ".join(part for part in told if part)

@@ -1,0 +1,59 @@
+"""One data directory, one running instance."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from processor.errors import ConfigError
+
+PATIENCE = 3.0  # seconds that the Redis of a killed instance may take to end
+PAUSE = 0.05
+
+
+@contextmanager
+def lock(data: Path) -> Iterator[int]:
+    """Hold the data directory; gives the lock's file descriptor.
+
+    Redis inherits the descriptor and so holds the lock as long as it lives: a second Redis can
+    never write the same append-only file, whatever became of the `up` that started the first.
+    """
+    path = data / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, data)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, data: Path) -> None:
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
+            if _alive(holder):
+                raise ConfigError(
+                    f"{data} is in use by another `ringback up` (pid {holder}): stop it, or give --data another folder"
+                ) from None
+            if time.monotonic() > ends:
+                raise ConfigError(
+                    f"{data} is in use by the Redis of a `ringback up` that was killed (pid {holder}): end that Redis"
+                ) from None
+        time.sleep(PAUSE)
+
+
+def _alive(holder: str) -> bool:
+    try:
+        os.kill(int(holder), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

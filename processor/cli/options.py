@@ -1,0 +1,62 @@
+"""The options that several commands share, each defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from processor.cli.client import Client
+from processor.cli.exits import CommandError
+from processor.provider import duration
+
+LOCAL = "http://127.0.0.1:8080"
+DEFAULT_CONFIG = Path("ringback.toml")
+
+Url = Annotated[str, typer.Option("--url", envvar="RINGBACK_URL", help="The server.")]
+Key = Annotated[
+    str | None, typer.Option("--key", envvar="RINGBACK_API_KEY", help="An API key of the server.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="RINGBACK_CONFIG", help="The configuration; ringback.toml if there."
+    ),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option("--timeout", help="Give up after this long: 90, 1.5s, 30s, 5m, 24h, 7d."),
+]
+Pairs = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")]
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the configuration.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")]
+
+
+def client(url: str, key: str | None) -> Client:
+    """Make the client that the options describe."""
+    return Client(url, key or None)
+
+
+def config_file(given: Path | None) -> Path | None:
+    """Give the file to load: the one given, else ringback.toml if it is here."""
+    return given or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+
+
+def seconds(text: str | None) -> float | None:
+    """Read a duration; a bare number is seconds."""
+    if text is None:
+        return None
+    try:
+        return duration(f"{text}s" if text.isdecimal() else text)
+    except ValueError as error:
+        raise CommandError(f"--timeout: {error}") from None
+
+
+def pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """Read NAME=VALUE options; None when there are none."""
+    for pair in given or []:
+        if "=" not in pair:
+            raise CommandError(f"{option} {pair}: write it as NAME=VALUE")
+    return dict(pair.split("=", 1) for pair in given) if given else None

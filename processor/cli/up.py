@@ -1,0 +1,138 @@
+"""`ringback up`: the whole of Ringback on one machine, supervised."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from processor.cli import address, options, printing, redis
+from processor.cli.child import Command, Stage
+from processor.cli.client import Client
+from processor.cli.exits import CommandError, Exit
+from processor.cli.lock import lock
+from processor.cli.processes import argv, environment
+from processor.cli.supervisor import Signals, Supervisor
+from processor.config import guard_keyless, load
+from processor.errors import ConfigError
+
+LOOK = 0.1  # seconds between two looks at /readyz
+SLOW = 15.0  # seconds without readiness after which we say what is missing
+
+
+def up(
+    *,
+    config: options.Config = None,
+    data: Annotated[
+        Path, typer.Option(envvar="RINGBACK_DATA", help="Where the embedded Redis keeps its data.")
+    ] = Path(".ringback"),
+    host: Annotated[str, typer.Option(envvar="RINGBACK_HOST")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="PORT", min=0, max=65535, help="0: any free one.")
+    ] = 8080,
+    workers: Annotated[int, typer.Option(min=1, max=64)] = 2,
+    json: options.Json = False,
+) -> None:
+    """Run everything: web, workers, clock and, without REDIS_URL, an embedded Redis.
+
+    Whatever ends is started again. Ctrl-C or SIGTERM drains within 25 seconds.
+    """
+    file, data = options.config_file(config), data.absolute()
+    if file is None:
+        printing.say("no ringback.toml here: running without sources")
+    _make(data)
+    with lock(data) as held, Signals() as signals:
+        port = address.free_port(host, port)
+        store = None if os.environ.get("REDIS_URL") else redis.plan(data, redis.find_server())
+        environ = environment(
+            os.environ,
+            RINGBACK_CONFIG=str(file) if file else None,
+            RINGBACK_DATA=str(data),
+            RINGBACK_HOST=host,
+            PORT=str(port),
+            REDIS_URL=store.url if store else None,
+        )
+        guard_keyless(load(file, environ))  # refused here once, rather than by every process
+        commands = processes(environ, host, port, workers)
+        code = _run(commands, store, held, signals, address.url(host, port), json=json)
+    raise typer.Exit(code)
+
+
+def processes(environ: Mapping[str, str], host: str, port: int, workers: int) -> list[Command]:
+    """Say which processes Ringback is made of, Redis apart."""
+    web = argv("processor.web", "--host", host, "--port", str(port))
+    names = [f"worker-{number}" for number in range(1, workers + 1)]
+    return [
+        Command("web", web, environ, Stage.WEB),
+        *(Command(name, argv("workers"), environ, Stage.WORK) for name in names),
+        Command("clock", argv("workers.clock"), environ, Stage.WORK),
+    ]
+
+
+def _run(
+    commands: list[Command],
+    store: redis.Plan | None,
+    held: int,
+    signals: Signals,
+    url: str,
+    *,
+    json: bool,
+) -> Exit:
+    supervisor = Supervisor(printing.say)
+    try:
+        if store is not None:
+            _start_store(supervisor, store, held, signals)
+        if not signals.stops:
+            supervisor.add(commands)
+            _attend(supervisor, signals, url, json=json)
+    finally:
+        supervisor.stop(signals)
+    return Exit.USAGE if supervisor.refused else Exit.GOOD
+
+
+def _start_store(supervisor: Supervisor, store: redis.Plan, held: int, signals: Signals) -> None:
+    """Start Redis; it keeps the lock of the data directory, and ends in order even if orphaned."""
+    supervisor.add([store.command(held)])
+    child = supervisor.children[0]
+    try:
+        redis.wait_until_ready(store, lambda: child.running and not signals.stops)
+    except ConfigError:
+        if not signals.stops:
+            raise
+
+
+def _attend(supervisor: Supervisor, signals: Signals, url: str, *, json: bool) -> None:
+    """Look after the children until a signal, or a refused configuration, ends it."""
+    slow, ready = time.monotonic() + SLOW, False
+    while not (signals.stops or supervisor.refused):
+        supervisor.step()
+        missing = None if ready else _missing(url)
+        if missing is None and not ready:
+            ready = True
+            printing.document({"ready": url}) if json else printing.line(
+                f"Ringback is ready at {url}"
+            )
+        if missing is not None and time.monotonic() > slow:
+            slow = float("inf")
+            printing.say(f"not ready yet: {missing}")
+        rest = supervisor.rest()
+        signals.wait(rest if ready else min(LOOK, rest or LOOK))
+
+
+def _missing(url: str) -> str | None:
+    try:
+        Client(url, timeout=1.0).get("/readyz")
+    except CommandError as error:
+        return str(error)
+    return None
+
+
+def _make(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--data {data}: {error.strerror}: give a folder that can be written"
+        ) from None

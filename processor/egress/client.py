@@ -1,0 +1,140 @@
+"""The one outbound HTTP client: pooled, bounded, and without redirects, cookies or proxies."""
+
+import ssl
+from functools import lru_cache
+from importlib import metadata
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from processor.egress import answers
+from processor.egress.connect import pool
+from processor.egress.failures import CONNECT_SECONDS, FAMILIES, explain
+from processor.egress.guard import Reach, aim
+from processor.egress.policy import Policy
+from processor.egress.resolve import SystemResolver
+from processor.model import Answer
+
+_URLS = 2048  # judged URLs that are remembered; subscribers' URLs repeat
+
+
+class Egress:
+    """Sends requests on connections that the guard has judged, with a pool for each reach.
+
+    Belongs to the event loop that it is opened in; `limit` is each pool's connections.
+    `resolver` and `tls` stand in for the system's resolver and certificate authorities.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        user_agent: str = "",
+        limit: int = 1000,
+        resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Remember the settings; `open` makes the pools. `Ringback/<version>` is the user agent."""
+        self._policy, self._user_agent = policy, user_agent or _ourselves()
+        self._limit, self._tls = limit, tls
+        self._resolver = resolver or SystemResolver()
+        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._route = lru_cache(_URLS)(self._find_route)
+
+    async def open(self) -> None:
+        """Make the pools, in the running loop."""
+        self._sessions = {reach: self._session(reach) for reach in Reach}
+
+    async def close(self) -> None:
+        """Drop all connections; requests under way fail."""
+        for session in self._sessions.values():
+            await session.close()
+        await self._resolver.close()
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        reach: Reach = Reach.PUBLIC,
+        timeout: float = 15.0,  # noqa: ASYNC109 - aiohttp's own timer is cheaper than asyncio's
+        read_limit: int = 65536,
+        body_wanted: bool = True,
+    ) -> Answer:
+        """Ask once; any status is an answer, a redirect too.
+
+        The body is cut at `read_limit` bytes, and empty unless wanted. `timeout` is in seconds
+        for everything. Raises BlockedTarget or RequestFailed, and nothing else.
+        """
+        began = perf_counter()
+        try:
+            session, target = self._route(url, reach)
+            answer = await session.request(
+                method,
+                target,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=_limits(timeout),
+            )
+            content = await (
+                answers.read(answer, read_limit) if body_wanted else answers.drain(answer)
+            )
+        except FAMILIES as error:
+            raise explain(error, timeout) from None  # aiohttp's texts quote URLs, secrets and all
+        return Answer(
+            status=answer.status,
+            headers=answers.headers(answer),
+            body=content,
+            seconds=perf_counter() - began,
+        )
+
+    def _find_route(self, url: str, reach: Reach) -> tuple[aiohttp.ClientSession, URL]:
+        written, reach = aim(url, self._policy, reach)
+        return self._sessions[reach], URL(written, encoded=True)
+
+    def _session(self, reach: Reach) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=pool(self._policy, reach, self._resolver, limit=self._limit, tls=self._tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "accept": "*/*",
+                "accept-encoding": "identity",  # a compressed bomb stays outside
+                "user-agent": self._user_agent,
+            },
+            auto_decompress=False,
+            trust_env=False,  # behind a proxy the guard would see only the proxy
+        )
+
+
+@lru_cache(64)
+def _limits(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
+
+
+def _ourselves() -> str:
+    """Name ourselves; a source tree that was never installed has no version."""
+    try:
+        return f"Ringback/{metadata.version('ringback')}"
+    except metadata.PackageNotFoundError:
+        return "Ringback"

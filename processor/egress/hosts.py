@@ -1,0 +1,51 @@
+"""The host of a URL in one spelling: an address, or a lower-case ASCII name."""
+
+import re
+from ipaddress import IPv4Address
+
+import idna
+
+from processor.egress import addresses
+from processor.egress.addresses import Address
+
+_LONGEST = 253  # RFC 1035, without the last dot
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# Resolvers take 2130706433, 127.1, 0177.0.0.1 and 0x7f000001 for 127.0.0.1.
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+
+
+def read(text: str) -> str | Address:
+    """Read a host as a URL writes it; ValueError says, as a predicate, what is wrong with it."""
+    if text.startswith("["):
+        return _bracketed(text)
+    name = _ascii(text).lower().removesuffix(".")
+    if len(name) > _LONGEST:
+        raise ValueError(f"is longer than {_LONGEST} characters")
+    if not _NAME.fullmatch(name):
+        raise ValueError("is not a host name")
+    return _decimal(name) if _NUMERIC.fullmatch(name) else name
+
+
+def _ascii(text: str) -> str:
+    """Map an international name as browsers do: unicode digits and dots become plain ones."""
+    if text.isascii():
+        return text
+    try:
+        return idna.encode(text, uts46=True).decode()
+    except UnicodeError:
+        raise ValueError("is not an international name that IDNA allows") from None
+
+
+def _decimal(name: str) -> IPv4Address:
+    try:
+        return IPv4Address(name)
+    except ValueError:
+        raise ValueError("is not four decimal numbers; write addresses like 192.0.2.1") from None
+
+
+def _bracketed(text: str) -> Address:
+    address = addresses.parse(text[1:-1])
+    if "%" in text or ":" not in text or address is None:
+        raise ValueError("is not an IPv6 address without a scope")
+    return address

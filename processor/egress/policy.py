@@ -1,0 +1,74 @@
+"""The operator's exceptions: networks and hosts that API-supplied URLs may reach privately."""
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Self
+
+import msgspec
+
+from processor.egress import addresses, hosts
+from processor.egress.addresses import Address, Network
+
+METADATA = "link-local or cloud metadata"
+_SHAPE = "write a CIDR like 10.20.0.0/16, or a bare host name like hooks.internal"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What `[egress] allow` says, compiled once; `Policy()` allows nothing private.
+
+    `allow` holds CIDRs and exact host names; the other two fields are always made from it. What
+    is allowed may also be asked over plain http. Link-local and metadata addresses never are.
+    """
+
+    allow: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    names: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Compile `allow`; ValueError names the bad entry and the remedy."""
+        entries = [_entry(text) for text in self.allow]
+        networks = tuple(entry for entry in entries if not isinstance(entry, str))
+        names = frozenset(entry for entry in entries if isinstance(entry, str))
+        msgspec.structs.force_setattr(self, "networks", networks)
+        msgspec.structs.force_setattr(self, "names", names)
+
+    @classmethod
+    def parse(cls, entries: Sequence[str]) -> Self:
+        """Compile the entries; ValueError names the bad one and the remedy."""
+        return cls(tuple(entries))
+
+    def covers(self, address: Address) -> bool:
+        """Tell whether the address lies in an allowed network."""
+        return any(address in network for network in self.networks)
+
+    def refuses(self, address: Address) -> str | None:
+        """Name the kind of address that API-supplied URLs may not reach, or None.
+
+        Behind an allowed NAT64 prefix the IPv4 address inside is judged as well.
+        """
+        if addresses.never(address):
+            return METADATA
+        kind = None if self.covers(address) else addresses.denied(address)
+        inside = addresses.behind_nat64(address)
+        return kind or (None if inside is None else self.refuses(inside))
+
+
+def _entry(text: str) -> str | Network:
+    """Read one entry, refusing one that could never match, so that nobody relies on it."""
+    try:
+        entry = _read(text)
+    except ValueError as error:
+        raise ValueError(f"[egress] allow {text!r}: {error}; {_SHAPE}") from None
+    if not isinstance(entry, str) and any(
+        entry[0] in network and entry[-1] in network for network in addresses.NEVER
+    ):
+        raise ValueError(f"[egress] allow {text!r} is {METADATA}, never reached; remove it")
+    return entry
+
+
+def _read(text: str) -> str | Network:
+    """Read a network, a single address, or a host name in its one spelling."""
+    if "/" in text:
+        return ip_network(text)
+    host = addresses.parse(text) or hosts.read(text)
+    return host if isinstance(host, str) else ip_network(host)

@@ -1,0 +1,52 @@
+"""Which subscription wants which event."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from processor.model import Subscription
+
+COMPLETED = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
+EVENT_TYPES = ("job.started", "job.progressed", *COMPLETED)
+GROUPS = {"job.completed": COMPLETED}
+"""Names that stand for several event types in a filter."""
+
+
+def types_of(names: Iterable[str]) -> frozenset[str]:
+    """The event types that a filter's names mean."""
+    return frozenset(kind for name in names for kind in GROUPS.get(name, (name,)))
+
+
+class Router:
+    """All subscriptions at one version, ready to be asked who wants an event.
+
+    What a type and a source decide is worked out once and kept; only the equality on job
+    metadata is looked at per event.
+    """
+
+    def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
+        """Keep those that are not disabled."""
+        self.version = version
+        self.active = [s for s in subscriptions if not s.disabled]
+        self._known: dict[tuple[str, str], list[Subscription]] = {}
+
+    def wanting(
+        self, kind: str, source: str, provider: str, metadata: dict[str, Any]
+    ) -> list[Subscription]:
+        """The subscriptions that want this event."""
+        found = self._known.get((kind, source))
+        if found is None:
+            found = [s for s in self.active if _wants(s, kind, source, provider)]
+            self._known[kind, source] = found
+        return [s for s in found if _equal(s.metadata, metadata)]
+
+
+def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
+    return (
+        kind in types_of(s.events)
+        and (not s.sources or source in s.sources)
+        and (not s.providers or provider in s.providers)
+    )
+
+
+def _equal(wanted: dict[str, Any], metadata: dict[str, Any]) -> bool:
+    return all(key in metadata and metadata[key] == value for key, value in wanted.items())

@@ -1,0 +1,189 @@
+"""The state machine: what one update does to one job, decided without I/O.
+
+    queued ──▶ running ──▶ succeeded | failed | canceled | expired   the provider's word: final
+       └────────────┴────▶ expired                                   ours: provisional
+    expired (ours) ──▶ succeeded | failed | canceled | expired       the provider spoke after all
+
+Updates compare by (attempt, rank); the higher wins, whatever order they come in. Between
+equals of a job that is not finished the newer time wins, and only status word and progress
+change. So state, attempt and completion event of a job do not depend on the order, the
+repetition or the loss of other updates, as long as each attempt has one final one.
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from processor.model import FINAL, NULL, Job, Origin, State, StatusUpdate
+
+RANK = {
+    State.QUEUED: 0,
+    State.RUNNING: 1,
+    State.SUCCEEDED: 3,
+    State.FAILED: 3,
+    State.CANCELED: 3,
+    State.EXPIRED: 3,
+}
+OUR_EXPIRY = 2  # above running, below every word of the provider's
+
+EVENT = {  # entering a state is told as …; becoming queued again is not told
+    State.RUNNING: "job.started",
+    State.SUCCEEDED: "job.succeeded",
+    State.FAILED: "job.failed",
+    State.CANCELED: "job.canceled",
+    State.EXPIRED: "job.expired",
+}
+PROGRESS_EVENTS_APART = 1.0  # seconds; progress in between is kept, not told
+
+
+class Step(msgspec.Struct, frozen=True):
+    """The machine's answer: the job as it now is, and what there is to tell.
+
+    `event` is the type of the event to emit, if any; its id is `event_id(job)`.
+    `ignored` says why the update changed neither state nor progress, if so:
+    `duplicate`, `conflict` (a second, different final), `finished`, `expired`,
+    `behind` (queued after running), `older`, `older_attempt`, `early`.
+    """
+
+    job: Job
+    event: str | None = None
+    ignored: str | None = None
+
+
+def advance(job: Job, update: StatusUpdate, now: float) -> Step:
+    """Apply one update to a job; `now` is Redis time, in seconds."""
+    if update.origin is Origin.DEADLINE and now < job.deadline_at:
+        return Step(job, ignored="early")
+    attempt = _attempt(job, update)
+    if attempt > job.attempt:
+        return _enter(_reopened(job, attempt, now), update, update.state or State.QUEUED)
+    if attempt < job.attempt:
+        return Step(_met(job, update), ignored="older_attempt")
+    was, new = rank(job), _rank_of(update, job)
+    if new > was:
+        return _enter(job, update, update.state or job.state)
+    if new < was:
+        return Step(_met(job, update), ignored=_why_behind(job))
+    if job.state in FINAL:
+        same = update.state in (job.state, None)
+        return Step(_met(job, update), ignored="duplicate" if same else "conflict")
+    return _progress(job, update, now)
+
+
+def rank(job: Job) -> int:
+    """How far a job is: queued < running < expired by us < final."""
+    return OUR_EXPIRY if job.provisional else RANK[job.state]
+
+
+def event_id(job: Job) -> str:
+    """The id of the job's newest event: the same for ever, whoever computes it."""
+    return f"evt_{job.uid}_{job.sequence}"
+
+
+def _rank_of(update: StatusUpdate, job: Job) -> int:
+    if update.state is None:  # an unknown word keeps the state
+        return min(rank(job), RANK[State.RUNNING])
+    return OUR_EXPIRY if update.origin is Origin.DEADLINE else RANK[update.state]
+
+
+def _attempt(job: Job, update: StatusUpdate) -> int:
+    if update.attempt is not None:
+        return update.attempt
+    rerun = (
+        update.reopens
+        and rank(job) == RANK[State.SUCCEEDED]
+        and update.state in (State.QUEUED, State.RUNNING)
+        and update.at > (job.finished_at or 0.0)
+    )
+    return job.attempt + 1 if rerun else job.attempt
+
+
+def _why_behind(job: Job) -> str:
+    if job.provisional:
+        return "expired"
+    return "finished" if job.state in FINAL else "behind"
+
+
+def _reopened(job: Job, attempt: int, now: float) -> Job:
+    return replace(
+        job,
+        attempt=attempt,
+        deadline_at=now + job.deadline,
+        state=State.QUEUED,
+        status_at=0.0,
+        provisional=False,
+        previous_state=job.state,
+        started_at=None,
+        finished_at=None,
+        completion=None,
+        **_NOTHING_KNOWN,
+    )
+
+
+_NOTHING_KNOWN = {
+    "progress": None,
+    "result": NULL,
+    "error": None,
+    "counts": None,
+    "partial": False,
+    "flags": (),
+}
+
+
+def _enter(job: Job, update: StatusUpdate, state: State) -> Step:
+    """Move to another state (or to a final from our expiry) and tell it."""
+    event = EVENT.get(state)
+    done = state in FINAL
+    sequence = job.sequence + (event is not None)
+    moved = replace(
+        _met(job, update),
+        state=state,
+        previous_state=job.state,
+        provisional=update.origin is Origin.DEADLINE,
+        status=job.status if update.origin is Origin.DEADLINE else update.status,
+        status_at=update.at,
+        sequence=sequence,
+        progress=1.0 if state is State.SUCCEEDED else update.progress,
+        result=update.result,
+        error=update.error,
+        counts=update.counts,
+        partial=state is State.SUCCEEDED and bool(update.counts and update.counts.failed),
+        flags=update.flags,
+        origin=update.origin,
+        started_at=update.at if state is State.RUNNING else job.started_at,
+        finished_at=update.at if done else None,
+    )
+    if done:
+        moved = replace(moved, completion=event_id(moved))
+    return Step(moved, event=event)
+
+
+def _progress(job: Job, update: StatusUpdate, now: float) -> Step:
+    """Take the newer word on a job that stays in its state."""
+    if update.at < job.status_at:
+        return Step(_met(job, update), ignored="older")
+    progress = job.progress if update.progress is None else update.progress
+    if (update.status, progress) == (job.status, job.progress):
+        return Step(replace(_met(job, update), status_at=update.at), ignored="duplicate")
+    told = job.state is State.RUNNING and now - job.progressed_at >= PROGRESS_EVENTS_APART
+    moved = replace(
+        _met(job, update),
+        status=update.status,
+        status_at=update.at,
+        progress=progress,
+        result=job.result if update.result == NULL else update.result,
+        counts=update.counts or job.counts,
+        flags=update.flags,
+        sequence=job.sequence + told,
+        progressed_at=now if told else job.progressed_at,
+        origin=update.origin,
+    )
+    return Step(moved, event="job.progressed" if told else None)
+
+
+def _met(job: Job, update: StatusUpdate) -> Job:
+    """The job with the other names that an update knows; its state is untouched."""
+    seen = job.seen or update.origin is not Origin.DEADLINE
+    aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)
+    if seen is job.seen and not aliases:
+        return job
+    return replace(job, seen=seen, aliases=job.aliases + aliases)

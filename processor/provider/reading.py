@@ -1,0 +1,197 @@
+"""One update, as its profile says where things lie, in our words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
+
+import msgspec
+
+from processor.errors import Unreadable
+from processor.model import NULL, Counts, Failure, Origin, StatusUpdate
+from processor.provider.names import LONGEST_ID, check_id, full_id
+from processor.provider.place import Place
+from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt
+from processor.provider.seconds import timestamp
+
+LONGEST_WORD = 200  # characters of a status, which labels metrics and fills tables
+LONGEST_MESSAGE = 2_000  # characters of an error's text; the rest is cut
+LARGEST_RESULT = 64 * 1024  # bytes; a larger one is dropped and flagged
+DEEPEST_RESULT = 100  # levels; later readers have less stack left than this one
+LARGEST_COUNT = 2**53 - 1  # what every JSON reader holds exactly
+HIGHEST_ATTEMPT = 2**31 - 1
+
+Headers = Mapping[str, str]
+Look = Callable[[Place | None], Any]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is known of an update before it is read."""
+
+    source: str
+    kind: str | None
+    at: float  # the update's time where the provider gives none
+    origin: Origin
+    headers: Headers  # names in lower case
+    job: str | None = None  # the id that was asked about; else the update says it
+    reopens: bool = False
+
+
+def read_json(body: bytes) -> Any:
+    """Decode what came from outside; raise Unreadable, whatever it is."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise Unreadable("the body is nested too deeply") from None
+    except ValueError as error:  # malformed, or not UTF-8
+        raise Unreadable(f"the body is not JSON: {error}") from None
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return what an update must be; raise Unreadable for anything else."""
+    if not isinstance(value, dict):
+        raise Unreadable("there is no JSON object where the profile looks for an update")
+    return value
+
+
+def read_update(
+    kind: Kind, fields: Fields, document: dict[str, Any], known: Context
+) -> StatusUpdate:
+    """Read one update; raise Unreadable where id, status or attempt make no sense."""
+
+    def look(place: Place | None) -> Any:
+        return None if place is None else place.find(document, known.headers)
+
+    status = _word(look(fields.status), fields.status)
+    state = kind.states.of(status)
+    job, *aliases = _names(fields, look, known)
+    time = timestamp(look(fields.time))
+    progress, out_of_range = _progress(fields.progress, look)
+    result, truncated = _result(look(fields.result))
+    odd = {
+        "unknown_status": state is None,
+        "progress_out_of_range": out_of_range,
+        "result_truncated": truncated,
+    }
+    return StatusUpdate(
+        source=known.source,
+        id=job,
+        status=status,
+        state=state,
+        at=known.at if time is None else time,
+        origin=known.origin,
+        aliases=tuple(aliases),
+        attempt=_attempt(look(fields.attempt)),
+        progress=progress,
+        result=result,
+        error=_failure(fields.error, look),
+        counts=_counts(fields.counts, look),
+        event_id=_event_id(look(fields.event_id)),
+        flags=tuple(flag for flag, raised in odd.items() if raised),
+        reopens=known.reopens,
+    )
+
+
+def _word(value: object, place: Place) -> str:
+    """The provider's status; empty ones fail here, before `otherwise` could take them."""
+    if not _is_scalar(value):
+        raise Unreadable(f"there is no status at {place.text}")
+    word = str(value)
+    if len(word) > LONGEST_WORD or not word.strip() or not word.isprintable():
+        raise Unreadable(f"the status at {place.text} is not a word")
+    return word
+
+
+def _names(fields: Fields, look: Look, known: Context) -> list[str]:
+    """All names of the job, its own first: the one asked about, else the one found."""
+    names = [] if known.job is None else [known.job]
+    names.append(_id(look(fields.id), fields.id, known.kind))
+    aliases = [(look(place), place) for place in fields.aliases]
+    names += [_id(value, place, known.kind) for value, place in aliases if value is not None]
+    return list(dict.fromkeys(names))
+
+
+def _id(value: object, place: Place, kind: str | None) -> str:
+    if not _is_scalar(value):
+        raise Unreadable(f"there is no id at {place.text}")
+    try:
+        return check_id(full_id(kind, str(value)), kind)
+    except ValueError as error:
+        raise Unreadable(f"at {place.text}: {error}") from None
+
+
+def _attempt(value: object) -> int | None:
+    if value is None:
+        return None
+    if not _is_whole(value) or not 1 <= value <= HIGHEST_ATTEMPT:
+        raise Unreadable("the attempt is not a whole number from 1")
+    return value
+
+
+def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]:
+    """The fraction done, and whether a number was dropped because it is none."""
+    value = look(where.at) if where else None
+    if where is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return None, False
+    if not 0 <= value <= where.of:
+        return None, True
+    return value / where.of, False
+
+
+def _result(value: object) -> tuple[msgspec.Raw, bool]:
+    """The result as JSON, and whether it was dropped for its size."""
+    if value is None:
+        return NULL, False
+    try:
+        raw = msgspec.json.encode(value)
+    except RecursionError:
+        return NULL, True
+    if len(raw) > LARGEST_RESULT or _is_deep(value, raw):
+        return NULL, True
+    return msgspec.Raw(raw), False
+
+
+def _is_deep(value: Any, raw: bytes) -> bool:
+    if raw.count(b"[") + raw.count(b"{") <= DEEPEST_RESULT:
+        return False
+    level = [value]
+    for _ in range(DEEPEST_RESULT):
+        insides = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [child for inside in insides for child in inside if isinstance(child, dict | list)]
+    return bool(level)
+
+
+def _failure(where: FailureAt | None, look: Look) -> Failure | None:
+    if where is None:
+        return None
+    code, message = _text(look(where.code)), _text(look(where.message))
+    return None if code is None and message is None else Failure(code, message)
+
+
+def _counts(where: CountsAt | None, look: Look) -> Counts | None:
+    if where is None:
+        return None
+    numbers = [_count(look(place)) for place in (where.total, where.succeeded, where.failed)]
+    return None if numbers == [None, None, None] else Counts(*numbers)
+
+
+def _count(value: object) -> int | None:
+    return value if _is_whole(value) and 0 <= value <= LARGEST_COUNT else None
+
+
+def _text(value: object) -> str | None:
+    return str(value)[:LONGEST_MESSAGE] if _is_scalar(value) else None
+
+
+def _event_id(value: object) -> str | None:
+    text = _text(value)
+    if text is not None and len(text) > LONGEST_ID:
+        raise Unreadable(f"the event's id is longer than {LONGEST_ID} characters")
+    return text
+
+
+def _is_scalar(value: object) -> TypeGuard[str | int]:
+    """Ids, words and codes are texts or whole numbers; a bool or a fraction is a mistake."""
+    return isinstance(value, str) or _is_whole(value)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,51 @@
+"""When to ask again, when to try again: pure functions over seconds."""
+
+RETRIES = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds before attempt 1, 2, … of a delivery: the Standard Webhooks 1.0.0 example,
+ten attempts over 75 hours."""
+
+RETRY_JITTER = 0.2  # either way
+RETRY_AFTER_AT_MOST = 86_400.0  # seconds that a subscriber can push an attempt away
+
+LATENESS = 0.02  # a poll finds a job at most this part of its age late
+POLL_JITTER = 0.1  # only ever earlier, so that a profile's `first` is a promise
+FAILURE_PAUSE = 5.0  # seconds after a poll's first failure; doubles
+FAILURE_PAUSE_AT_MOST = 300.0
+
+PARK_UNASKED = 30.0  # seconds a source rests after a 429 without Retry-After
+STALL = 60.0  # seconds a source rests after a 401 or 403
+
+
+def next_attempt(made: int, now: float, chance: float, retry_after: float | None) -> float | None:
+    """When to make a delivery's next attempt, or None when the schedule is used up.
+
+    `made` attempts have been made; `chance` is a random number in [0, 1).
+    """
+    if made >= len(RETRIES):
+        return None
+    pause = RETRIES[made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * chance)
+    asked = min(retry_after or 0.0, RETRY_AFTER_AT_MOST)
+    return now + max(pause, asked)
+
+
+def poll_interval(age: float, every: tuple[float, float], chance: float) -> float:
+    """Seconds until a job of this age is asked about again: `every` is (first, longest).
+
+    The interval grows with the age, so that a young job is found fast and an old one costs
+    little: 1.5 s stays 1.5 s for 75 s, and reaches 10 s after eight minutes.
+    """
+    first, longest = every
+    return max(first, min(longest, age * LATENESS)) * (1 - POLL_JITTER * chance)
+
+
+def poll_pause(failures: int, interval: float, retry_after: float | None) -> float:
+    """Seconds until the next poll of a job whose last `failures` polls brought nothing."""
+    pause = min(FAILURE_PAUSE * 2.0 ** min(failures - 1, 10), FAILURE_PAUSE_AT_MOST)
+    return max(pause, interval, retry_after or 0.0)
+
+
+def source_pause(trouble: str, retry_after: float | None) -> float | None:
+    """Seconds that a whole source rests after a refused poll, or None when it goes on."""
+    if trouble == "throttled":
+        return PARK_UNASKED if retry_after is None else max(retry_after, 1.0)
+    return STALL if trouble == "unauthorized" else None

@@ -1,0 +1,18 @@
+"""Use cases: read, decide, write.
+
+context      what every use case works with
+running      what every process does around its work
+batching     natural batching
+accepting    a push, from bytes to durable
+resolving    which job an update is about
+deciding     what is to be written, without I/O
+advancing    updates into jobs
+ingesting    the `ingest` backlog
+polling      the `poll` backlog
+delivering   the `deliver` backlog
+watching     jobs as callers see them
+subscribing  subscriptions and their deliveries
+mirroring    the provider's own status call
+tailing      who waits for events
+metrics      what a process counts
+"""

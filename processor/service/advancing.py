@@ -1,0 +1,91 @@
+"""Updates into jobs: read the jobs, decide, commit; again where somebody was faster."""
+
+from collections.abc import Sequence
+
+from processor.errors import StoreAway
+from processor.filters import Router
+from processor.model import Job
+from processor.service.accepting import Queued, queue
+from processor.service.context import Context, chance, new_uid
+from processor.service.deciding import Arrival, Facts, decide
+from processor.service.resolving import Group, resolve
+from processor.store.backlogs import Settled
+from processor.store.keys import Keys
+
+TRIES = 3  # of a commit whose jobs others change at the same time
+
+
+async def advance(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> list[Job]:
+    """Take the jobs of one shard through all updates that arrived; the jobs as they now are.
+
+    What could not be committed is due again at once; StoreAway if no claim brought it.
+    """
+    jobs: list[Job] = []
+    pending = list(arrivals)
+    for _ in range(TRIES):
+        if not pending:
+            return jobs
+        pending = await _round(context, keys, pending, jobs)
+    await _put_back(context, pending)
+    return jobs
+
+
+async def _round(
+    context: Context, keys: Keys, arrivals: Sequence[Arrival], jobs: list[Job]
+) -> list[Arrival]:
+    """Decide and commit once; the arrivals whose job somebody else changed meanwhile."""
+    resolved = await resolve(context, keys, arrivals)
+    await _move(context, resolved.moved)
+    await _over(context, [*resolved.moved, *resolved.void])
+    groups = list(resolved.groups.values())
+    if not groups:
+        return []
+    router = await context.store.targets.router()
+    now = await context.store.now()
+    changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
+    done = await context.store.jobs.commit(keys, router.version, changes)
+    if done is None:
+        await context.store.targets.router(fresh=True)
+        return [a for g in groups for a in g.arrivals]
+    good = [change for change, written in zip(changes, done, strict=True) if written]
+    jobs += [change.job for change in good]
+    context.metrics.committed(good)
+    return [a for g, written in zip(groups, done, strict=True) if not written for a in g.arrivals]
+
+
+def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
+    source = context.settings.sources[group.arrivals[0].update.source]
+    return Facts(source, router, now, chance(), "" if group.known.job else new_uid())
+
+
+async def _move(context: Context, arrivals: Sequence[Arrival]) -> None:
+    """Hand updates that came under an alias to the shard of their job."""
+    await queue(
+        context,
+        [
+            Queued(
+                context.store.shard(a.update.source, a.update.id), f"moved:{a.claim.item}", a.update
+            )
+            for a in arrivals
+            if a.claim
+        ],
+    )
+
+
+async def _over(context: Context, arrivals: Sequence[Arrival]) -> None:
+    """Settle the claims of updates that are not for this shard, or for nobody."""
+    await _settle(context, [Settled(a.claim) for a in arrivals if a.claim])
+
+
+async def _put_back(context: Context, arrivals: Sequence[Arrival]) -> None:
+    """Make updates due again at once."""
+    now = await context.store.now()
+    claims = [a.claim for a in arrivals if a.claim]
+    await _settle(context, [Settled(c, now, c.payload) for c in claims])
+    if len(claims) < len(arrivals):
+        raise StoreAway("The job is being changed by many at once; try again")
+
+
+async def _settle(context: Context, settled: Sequence[Settled]) -> None:
+    for backlog in {s.claim.backlog for s in settled}:
+        await context.store.backlogs.settle([s for s in settled if s.claim.backlog == backlog])

@@ -1,0 +1,29 @@
+"""What every use case works with."""
+
+import random
+import secrets
+from typing import NamedTuple
+
+from processor.config import Settings
+from processor.egress import Egress
+from processor.service.metrics import Metrics
+from processor.store import Store
+
+
+class Context(NamedTuple):
+    """The settings, the two ways out, and the counters; built once a process."""
+
+    settings: Settings
+    store: Store
+    egress: Egress
+    metrics: Metrics
+
+
+def new_uid() -> str:
+    """A word that no other record of a job has."""
+    return secrets.token_hex(8)
+
+
+def chance() -> float:
+    """A random number in [0, 1), for jitter."""
+    return random.random()  # noqa: S311 -- jitter is no secret

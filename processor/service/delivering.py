@@ -1,0 +1,150 @@
+"""The `deliver` backlog: sign an event, post it to its subscriber, record how that went."""
+
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from processor import schedule, signing
+from processor.egress import Reach
+from processor.errors import BlockedTarget, RequestFailed
+from processor.model import Attempt, Delivery, Subscription
+from processor.provider import retry_after
+from processor.service.batching import Batch
+from processor.service.context import Context, chance
+from processor.store.backlogs import Claim, Pace, Settled
+
+TIMEOUT = 15.0  # seconds for a subscriber's answer
+PACE = Pace(capacity=256)  # requests that one subscriber gets at the same time
+GONE = 410  # the subscriber's word for "never again"
+
+log = structlog.get_logger()
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Delivery).decode
+
+
+class Post(msgspec.Struct, frozen=True):
+    """A claimed delivery with all that it takes to make it."""
+
+    claim: Claim
+    delivery: Delivery
+    body: bytes | None
+    target: Subscription | None
+
+
+class Deliverer:
+    """Makes the deliveries of one process."""
+
+    def __init__(self, context: Context) -> None:
+        """Settle in batches of what ended at the same time."""
+        self._context = context
+        self._settle: Batch[Settled, bool] = Batch(self._settle_all)
+
+    async def read(self, claims: Sequence[Claim]) -> list[Post]:
+        """What claimed deliveries of one shard say, and to whom: read fresh, in two looks."""
+        keys = self._context.store.shards[claims[0].shard]
+        deliveries = [_decode(c.payload) for c in claims]
+        targets = list({d.target for d in deliveries})
+        found = await self._context.store.targets.get(targets, keys)
+        bodies = await self._context.store.targets.bodies(keys, [d.event_id for d in deliveries])
+        known = dict(zip(targets, found, strict=True))
+        return [
+            Post(claim, delivery, body, known[delivery.target])
+            for claim, delivery, body in zip(claims, deliveries, bodies, strict=True)
+        ]
+
+    async def deliver(self, post: Post) -> None:
+        """Make one attempt, and settle it."""
+        if post.target is None or post.body is None or post.target.disabled:
+            why = "no such subscription" if post.target is None else "subscription disabled"
+            await self._end(post, post.delivery, "canceled", why)
+            return
+        at = await self._context.store.now()
+        attempt, wait = await self._attempt(post.target, post.delivery, post.body, at)
+        delivery = replace(post.delivery, attempts=(*post.delivery.attempts, attempt))
+        ok = attempt.status is not None and attempt.status // 100 == 2  # noqa: PLR2004 -- HTTP's success
+        self._context.metrics.attempted("delivered" if ok else "failed", attempt.seconds)
+        if ok:
+            await self._end(post, delivery, "delivered")
+        elif attempt.status == GONE:
+            await self._disable(post.target)
+            await self._end(post, delivery, "failed", "410: the subscriber wants no more")
+        else:
+            await self._again(post, delivery, at + attempt.seconds, wait)
+
+    async def _attempt(
+        self, target: Subscription, delivery: Delivery, body: bytes, at: float
+    ) -> tuple[Attempt, float | None]:
+        """Post once; how it went, and how long the subscriber asked us to wait."""
+        try:
+            answer = await self._context.egress.request(
+                "POST",
+                target.url,
+                headers=signed_headers(target, delivery.event_id, body, at),
+                body=body,
+                reach=Reach.CONFIGURED if target.static else Reach.PUBLIC,
+                timeout=TIMEOUT,
+                body_wanted=False,
+            )
+        except (BlockedTarget, RequestFailed) as error:
+            took = await self._context.store.now() - at
+            return Attempt(at=at, seconds=took, error=str(error)), None
+        wait = retry_after(answer.headers.get("retry-after"), at + answer.seconds)
+        return Attempt(at=at, seconds=answer.seconds, status=answer.status), wait
+
+    async def _again(self, post: Post, delivery: Delivery, now: float, wait: float | None) -> None:
+        """Put a failed delivery off, or give it up when the schedule is used up."""
+        at = schedule.next_attempt(len(delivery.attempts), now, chance(), wait)
+        if at is None:
+            await self._end(post, delivery, "failed", "all attempts used up")
+            return
+        last = delivery.attempts[-1]
+        log.info(
+            "delivery_failed",
+            delivery=delivery.id,
+            status=last.status,
+            error=last.error,
+            attempt=len(delivery.attempts),
+            again_in=round(at - now, 1),
+        )
+        await self._settle.add(Settled(post.claim, at, _encode(delivery)))
+
+    async def _end(self, post: Post, delivery: Delivery, state: str, why: str = "") -> None:
+        """Record the end of a delivery; the body goes with its last one."""
+        if state != "delivered":
+            log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
+        record = _encode({"state": state, "why": why or None, **msgspec.structs.asdict(delivery)})
+        await self._settle.add(
+            Settled(post.claim, event=delivery.event_id, target=delivery.target, record=record)
+        )
+
+    async def _disable(self, target: Subscription) -> None:
+        """Stop sending to a subscriber that answered 410."""
+        if target.id.startswith("sub_"):
+            log.warning("subscription_disabled", subscription=target.id, why="410")
+            await self._context.store.targets.save(replace(target, disabled="answered 410"))
+
+    async def _settle_all(self, settled: list[Settled]) -> list[bool]:
+        done = [False] * len(settled)
+        for shard in {s.claim.shard for s in settled}:
+            places = [i for i, s in enumerate(settled) if s.claim.shard == shard]
+            rows = await self._context.store.backlogs.settle([settled[i] for i in places])
+            for place, row in zip(places, rows, strict=True):
+                done[place] = row
+        return done
+
+
+def signed_headers(target: Subscription, event: str, body: bytes, now: float) -> dict[str, str]:
+    """Standard Webhooks' headers; after a rotation the old secret signs too, for a while."""
+    secrets = (
+        target.secrets if now < target.old_secret_until or target.static else target.secrets[:1]
+    )
+    stamp = int(now)
+    keys = [signing.decode_secret(secret) for secret in secrets]
+    return {
+        "content-type": "application/json",
+        "webhook-id": event,
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": signing.sign(keys, event, stamp, body),
+    }

@@ -1,0 +1,100 @@
+"""Counters of one process, in Prometheus' words; workers hand theirs to the web by heartbeat."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from processor.store.jobs import Change
+
+DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15)
+
+
+class Metrics:
+    """What one process counts. Labels are bounded: sources, event types, outcomes."""
+
+    def __init__(self) -> None:
+        """Make a registry of its own, so that tests can have many."""
+        self.registry = CollectorRegistry()
+        self.pushes = self._counter("pushes", "Updates that pushes brought", "source", "outcome")
+        self.refused = self._counter(
+            "pushes_refused", "Pushes refused, by answer", "source", "status"
+        )
+        self.updates = self._counter(
+            "updates", "Updates taken into jobs", "source", "origin", "outcome"
+        )
+        self.flags = self._counter("update_flags", "Oddities in updates", "source", "flag")
+        self.events = self._counter("events", "Events told", "type")
+        self.polls = self._counter("polls", "Polls, by what they brought", "source", "outcome")
+        self.attempts = self._counter("delivery_attempts", "Attempts to deliver", "outcome")
+        self.orphans = self._counter("orphan_updates", "Updates of unknown sources", "source")
+        self.seconds = Histogram(
+            "ringback_delivery_seconds",
+            "How long subscribers took to answer",
+            buckets=DELIVERY_BUCKETS,
+            registry=self.registry,
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"ringback_{name}", text, labels, registry=self.registry)
+
+    def committed(self, changes: Iterable[Change]) -> None:
+        """Count what was written."""
+        for change in changes:
+            for _, entry in change.entries:
+                outcome = entry.ignored or "taken"
+                self.updates.labels(change.job.source, entry.origin.value, outcome).inc()
+                for flag in entry.flags:
+                    self.flags.labels(change.job.source, flag).inc()
+            for event in change.events:
+                self.events.labels(event.type).inc()
+
+    def pushed(self, source: str, accepted: int, duplicates: int, ignored: int) -> None:
+        """Count the updates of one push."""
+        outcomes = (("accepted", accepted), ("duplicate", duplicates), ("ignored", ignored))
+        for outcome, count in outcomes:
+            if count:
+                self.pushes.labels(source, outcome).inc(count)
+
+    def polled(self, source: str, outcome: str) -> None:
+        """Count one poll."""
+        self.polls.labels(source, outcome).inc()
+
+    def orphan(self, source: str) -> None:
+        """Count an update whose source the configuration does not name."""
+        self.orphans.labels(source).inc()
+
+    def attempted(self, outcome: str, seconds: float) -> None:
+        """Count one try of a delivery."""
+        self.attempts.labels(outcome).inc()
+        self.seconds.observe(seconds)
+
+    def dump(self) -> str:
+        """All samples, for the heartbeat."""
+        families = [
+            (m.name, m.documentation, m.type, [(s.name, s.labels, s.value) for s in m.samples])
+            for m in self.registry.collect()
+        ]
+        return msgspec.json.encode(families).decode()
+
+
+class Heard(Collector):
+    """The samples that other processes handed over, each with the name of its process."""
+
+    def __init__(self, dumps: Sequence[tuple[str, str]]) -> None:
+        """Take (process, dump) pairs."""
+        self._dumps = dumps
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family once, with the samples of all processes."""
+        families: dict[str, Metric] = {}
+        for process, dump in self._dumps:
+            rows: list[Any] = msgspec.json.decode(dump)
+            for name, text, kind, samples in rows:
+                family = families.setdefault(name, Metric(name, text, kind))
+                for sample, labels, value in samples:
+                    family.add_sample(sample, {**labels, "process": process}, value)
+        return families.values()

@@ -1,0 +1,80 @@
+"""The provider's own status call, answered from the last poll, for clients that know no other."""
+
+import asyncio
+from typing import NamedTuple
+
+import msgspec
+
+from processor.config import Source
+from processor.errors import NotFound
+from processor.model import Answer
+from processor.provider import Trouble
+from processor.service import polling, watching
+from processor.service.advancing import advance
+from processor.service.context import Context
+from processor.service.deciding import Arrival
+
+FIRST_SIGHT = 10.0  # seconds that a first caller waits for the provider
+
+
+class Mirrored(NamedTuple):
+    """What the mirror answers: the provider's words, or why there are none."""
+
+    status: int
+    content_type: str
+    body: bytes
+    retry_after: str | None = None
+
+
+async def mirror(context: Context, source: Source, job: str) -> Mirrored:
+    """The last answer about a job; a job that is new is watched and asked about first."""
+    keys, known = await watching.look(context, source.name, job)
+    if known.job is not None:
+        stored = await context.store.jobs.answer(keys, f"{source.name}/{known.job.id}")
+        if stored is not None:
+            return Mirrored(*msgspec.msgpack.decode(stored))
+    try:
+        async with asyncio.timeout(FIRST_SIGHT):
+            return await _first(context, source, job)
+    except TimeoutError:
+        return _problem(504, f"{source.profile.name} did not answer in {FIRST_SIGHT:g} s")
+
+
+async def _first(context: Context, source: Source, job: str) -> Mirrored:
+    """Ask, and watch the job if the provider has it."""
+    why = source.why_not_pollable(source.kind_of(job))
+    if why:
+        raise NotFound(f"Nothing to mirror: {why}")
+    answer, told = await polling.ask(context, source, job, {})
+    if answer is None:
+        return _problem(504, f"{source.profile.name} cannot be reached: {_reason(told)}")
+    if isinstance(told, Trouble):
+        return _passed_on(answer, told)
+    arrival = Arrival(told, answer=polling.kept(answer))
+    await advance(context, context.store.shard(source.name, job), [arrival])
+    return _answered(answer)
+
+
+def _passed_on(answer: Answer, trouble: Trouble) -> Mirrored:
+    """A refused answer: ours to explain when it is about our token, else the provider's own."""
+    if trouble.kind == "unauthorized":
+        return _problem(502, f"the provider refuses the source's token: {trouble.reason}")
+    return _answered(answer)
+
+
+def _answered(answer: Answer) -> Mirrored:
+    return Mirrored(
+        answer.status,
+        answer.headers.get("content-type", "application/json"),
+        answer.body,
+        answer.headers.get("retry-after"),
+    )
+
+
+def _problem(status: int, detail: str) -> Mirrored:
+    body = {"type": "about:blank", "title": "Mirror", "status": status, "detail": detail}
+    return Mirrored(status, "application/problem+json", msgspec.json.encode(body))
+
+
+def _reason(told: object) -> str:
+    return told.reason if isinstance(told, Trouble) else ""

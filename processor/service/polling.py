@@ -1,0 +1,132 @@
+"""The `poll` backlog: ask the provider about a job, and take the job through the answer."""
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from processor import provider, schedule
+from processor.config import Source
+from processor.egress import Reach
+from processor.errors import BlockedTarget, RequestFailed
+from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
+from processor.provider import Trouble
+from processor.service.advancing import advance
+from processor.service.context import Context, chance
+from processor.service.deciding import Arrival, poll_interval
+from processor.store.backlogs import Claim, Pace, Settled
+from processor.store.jobs import ANSWER_AT_MOST
+
+TIMEOUT = 10.0  # seconds for a provider's answer
+AT_ONCE = 64  # questions that one source is asked at the same time
+
+log = structlog.get_logger()
+
+
+def pace(context: Context) -> Callable[[str], Pace]:
+    """How fast each source may be asked."""
+
+    def of(lane: str) -> Pace:
+        source = context.settings.sources.get(lane)
+        return Pace(AT_ONCE, source.budget if source else None)
+
+    return of
+
+
+async def ask(
+    context: Context, source: Source, job: str, params: dict[str, str]
+) -> tuple[Answer | None, StatusUpdate | Trouble]:
+    """Ask about a job once; its answer, and what it says. Nothing is written."""
+    kind = source.kind_of(job)
+    asked_at = await context.store.now()
+    request = provider.request(
+        source.profile, kind, job, source.base_url or "", source.values | params, source.token
+    )
+    try:
+        answer = await context.egress.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            reach=Reach.CONFIGURED,
+            timeout=TIMEOUT,
+            read_limit=1_048_576,
+        )
+    except (BlockedTarget, RequestFailed) as error:
+        context.metrics.polled(source.name, "failed")
+        return None, Trouble("failed", str(error), None)
+    told = provider.read_answer(source.profile, source.name, kind, job, answer, asked_at)
+    context.metrics.polled(source.name, told.kind if isinstance(told, Trouble) else "answered")
+    return answer, told
+
+
+async def poll(context: Context, claim: Claim) -> None:
+    """Ask about one claimed job, and write what comes of it."""
+    keys = context.store.shards[claim.shard]
+    source = context.settings.sources.get(claim.lane)
+    (known,) = await context.store.jobs.read(keys, [claim.item])
+    job = known.job
+    if source is None or job is None or not _worth_asking(source, job):
+        await context.store.backlogs.settle([Settled(claim)])
+        return
+    answer, told = await ask(context, source, job.id, job.params)
+    if isinstance(told, Trouble) and told.kind == "gone" and job.seen:
+        told = _dropped(job, told, await context.store.now())
+    if isinstance(told, Trouble):
+        await _put_off(context, claim, source, job, told)
+    else:
+        await advance(context, keys, [Arrival(told, claim, kept(answer))])
+        if source.name in await context.store.stalled():
+            await context.store.stall(source.name, None)
+
+
+def _worth_asking(source: Source, job: Job) -> bool:
+    """A finished job is asked about only where the provider may run it again."""
+    poll = source.poll(job.kind)
+    return poll is not None and (job.state not in FINAL or job.provisional or poll.reopens)
+
+
+def _dropped(job: Job, trouble: Trouble, now: float) -> StatusUpdate:
+    """The provider had the job and has it no more: that is its word."""
+    return StatusUpdate(
+        source=job.source,
+        id=job.id,
+        status=trouble.reason,
+        state=State.EXPIRED,
+        at=now,
+        origin=Origin.POLL,
+    )
+
+
+async def _put_off(
+    context: Context, claim: Claim, source: Source, job: Job, trouble: Trouble
+) -> None:
+    """Ask again later; where the whole account is refused or throttled, rest its lane."""
+    now = await context.store.now()
+    failures = int(claim.payload) + 1
+    interval = poll_interval(job, source, now, chance())
+    later = now + schedule.poll_pause(failures, interval, trouble.retry_after)
+    rest = schedule.source_pause(trouble.kind, trouble.retry_after)
+    log.info(
+        "poll_failed",
+        source=source.name,
+        job=job.id,
+        kind=trouble.kind,
+        reason=trouble.reason,
+        again_in=round(max(later - now, rest or 0), 1),
+    )
+    if trouble.kind == "unauthorized":
+        await context.store.stall(source.name, trouble.reason)
+    if rest is not None:  # nobody's fault but the account's: the job is asked first thing after
+        failures, later = int(claim.payload), now + rest
+    await context.store.backlogs.settle(
+        [Settled(claim, later, str(failures).encode())],
+        [(claim, now + rest)] if rest is not None else [],
+    )
+
+
+def kept(answer: Answer | None) -> bytes | None:
+    """An answer as the mirror keeps it; None when it is too long to keep."""
+    if answer is None or len(answer.body) > ANSWER_AT_MOST:
+        return None
+    mime = answer.headers.get("content-type", "application/json")
+    return msgspec.msgpack.encode((answer.status, mime, answer.body))

@@ -1,0 +1,137 @@
+"""What every process does around its work: start, speak in lines, stay patient, stop."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
+
+import structlog
+import uvloop
+
+from processor.config import Settings, load
+from processor.egress import Egress, Policy
+from processor.errors import ConfigError, StoreAway
+from processor.service.context import Context
+from processor.service.metrics import Metrics
+from processor.store import Store
+
+PATIENCE = 1.0  # seconds between tries while Redis is away
+
+log = structlog.get_logger()
+
+
+def main(process: Callable[[Settings], Coroutine[object, object, None]]) -> None:
+    """Run a process until SIGTERM or SIGINT; exit 2 when the configuration is wrong."""
+    settings = settings_or_exit()
+    with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=uvloop.new_event_loop) as r:
+        r.run(_until_signal(process(settings)))
+
+
+def settings_or_exit() -> Settings:
+    """The settings in force; one line and exit 2 when they are wrong."""
+    speak()
+    try:
+        settings = load()
+        policy(settings)
+    except ConfigError as error:
+        stop(error)
+    return settings
+
+
+def stop(error: ConfigError) -> NoReturn:
+    """End the process over a wrong configuration."""
+    print(f"ringback: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
+    raise SystemExit(2) from None
+
+
+async def _until_signal(process: Coroutine[object, object, None]) -> None:
+    task = asyncio.ensure_future(process)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except ConfigError as error:
+        stop(error)
+
+
+@asynccontextmanager
+async def context(settings: Settings) -> AsyncIterator[Context]:
+    """Everything that the use cases need, in the running loop."""
+    store = Store(
+        settings.redis_url,
+        shards=settings.shards,
+        lease=settings.lease,
+        static=settings.subscriptions,
+    )
+    try:
+        async with Egress(policy(settings)) as egress:
+            yield Context(settings, store, egress, Metrics())
+    finally:
+        await store.close()
+
+
+def policy(settings: Settings) -> Policy:
+    """What API-supplied URLs may reach; ConfigError where that cannot be read."""
+    try:
+        return Policy.parse(settings.egress_allow)
+    except ValueError as error:
+        raise ConfigError(f"{settings.file}: {error}") from error
+
+
+async def patiently(what: str, step: Callable[[], Awaitable[float]]) -> None:
+    """Repeat `step`, which says how long to wait, for ever; one line when Redis goes away."""
+    away = False
+    while True:
+        try:
+            wait = await step()
+            if away:
+                log.info("store_back", process=what)
+            away = False
+        except StoreAway as error:
+            if not away:
+                log.warning("store_away", process=what, why=str(error))
+            away, wait = True, PATIENCE
+        await asyncio.sleep(wait)
+
+
+async def ready(store: Store, what: str) -> None:
+    """Wait until Redis answers and is of our schema and shards; ConfigError if it never will be."""
+    said = False
+    while True:
+        try:
+            await store.check()
+        except StoreAway as error:
+            if not said:
+                log.warning("store_away", process=what, why=str(error))
+            said = True
+            await asyncio.sleep(PATIENCE)
+        else:
+            return
+
+
+def speak() -> None:
+    """Log lines of JSON to stderr, those of our libraries too."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processor=structlog.processors.JSONRenderer()
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

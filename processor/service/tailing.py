@@ -1,0 +1,107 @@
+"""One follower of the event log per process, which wakes whoever waits for an event."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from processor.errors import StoreAway
+from processor.filters import COMPLETED
+from processor.store import Store
+from processor.store.events import Logged
+
+BLOCK = 2.0  # seconds of one look at the log
+QUEUE = 1000  # events a listener may lag behind before it must come again
+
+log = structlog.get_logger()
+
+
+class Listener:
+    """What one reader of the log has not read yet."""
+
+    def __init__(self) -> None:
+        """Start with nothing unread."""
+        self.events: asyncio.Queue[Logged] = asyncio.Queue(QUEUE)
+        self.late = False  # it fell too far behind: let it come again with its cursor
+
+    def hear(self, event: Logged) -> None:
+        """Keep an event for the reader."""
+        if self.events.full():
+            self.late = True
+        else:
+            self.events.put_nowait(event)
+
+
+class Tailer:
+    """Follows the log while anybody listens, and not otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        """Nobody listens yet."""
+        self._store = store
+        self._listeners: set[Listener] = set()
+        self._finishing: dict[str, set[asyncio.Event]] = {}
+        self._follower: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Listener]:
+        """Hear every event told from now on."""
+        listener = Listener()
+        self._listeners.add(listener)
+        try:
+            await self._start()
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    @asynccontextmanager
+    async def finishing(self, uid: str) -> AsyncIterator[asyncio.Event]:
+        """Be woken when a job, known by its record's uid, completes from now on."""
+        done = asyncio.Event()
+        self._finishing.setdefault(uid, set()).add(done)
+        try:
+            await self._start()
+            yield done
+        finally:
+            waiting = self._finishing[uid]
+            waiting.discard(done)
+            if not waiting:
+                del self._finishing[uid]
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+
+    async def _start(self) -> None:
+        """Return once the log is being followed from a place before now."""
+        if self._follower is None or self._follower.done():
+            self._started.clear()
+            self._follower = asyncio.create_task(self._follow())
+        await self._started.wait()
+
+    async def _follow(self) -> None:
+        places: list[str] | None = None
+        while self._listeners or self._finishing:
+            try:
+                places = places or await self._store.events.end()
+                self._started.set()
+                found = await self._store.events.follow(places, BLOCK)
+            except StoreAway as error:
+                log.warning("store_away", process="tailer", why=str(error))
+                await asyncio.sleep(1.0)
+                continue
+            if found:
+                places = self._store.events.places(found[-1].cursor)
+                self._tell(found)
+
+    def _tell(self, found: Sequence[Logged]) -> None:
+        for event in found:
+            for listener in self._listeners:
+                listener.hear(event)
+            if event.type in COMPLETED:
+                uid = event.id.split("_")[1]
+                for waiting in self._finishing.get(uid, ()):
+                    waiting.set()

@@ -1,0 +1,13 @@
+"""Redis, where the truth is: one method per script.
+
+connection   the scripts, Redis' clock, one error
+keys         every key, its type and lifetime
+backlogs     work that waits: claim, settle, renew, park
+jobs         jobs: read, commit, aliases, history
+events       the event log
+targets      subscriptions and callback targets, and what was delivered to them
+"""
+
+from processor.store.store import Store
+
+__all__ = ["Store"]

@@ -1,0 +1,202 @@
+"""Backlogs: durable work by due time, in lanes, claimed under a lease.
+
+One mechanism, used for `ingest`, `poll` and `deliver`. A claim that is neither settled nor
+renewed falls due again when its lease ends; so a dead worker loses nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from processor.store.connection import Call, Connection
+from processor.store.keys import BACKLOGS, Keys
+
+LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How much of a lane may be in work at once, and how fast it may be started."""
+
+    capacity: int
+    budget: tuple[int, float] | None = None  # so many items in so many seconds
+
+
+class Claim(msgspec.Struct):
+    """An item that this process holds until its lease ends; renewing changes the token."""
+
+    shard: int
+    backlog: str
+    lane: str
+    item: str
+    payload: bytes
+    token: int
+
+
+class Put(msgspec.Struct, frozen=True):
+    """An item to wait in a lane until `at` (seconds); it replaces one of the same name."""
+
+    backlog: str
+    lane: str
+    item: str
+    at: float
+    payload: bytes
+    nudge: bool = False  # it is due already: wake a worker
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How a claim went: over (`at` None), or due again with another payload."""
+
+    claim: Claim
+    at: float | None = None
+    payload: bytes = b""
+    event: str | None = None  # a delivery's event, which has one delivery less to make
+    target: str | None = None  # whose list of ended deliveries takes `record`
+    record: bytes | None = None
+
+
+class Backlogs:
+    """The three backlogs of all shards."""
+
+    def __init__(self, connection: Connection, shards: Sequence[Keys], lease: float) -> None:
+        """Take the lease in seconds."""
+        self._connection = connection
+        self._shards = shards
+        self._lease = int(lease * 1000)
+
+    async def claim(
+        self, keys: Keys, backlog: str, limit: int, pace: Callable[[str], Pace]
+    ) -> list[Claim]:
+        """Claim up to about `limit` items that can start now, the lanes in turn."""
+        lanes = await self._due_lanes(keys, backlog)
+        if not lanes:
+            return []
+        ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog), keys.paced(backlog)]
+        args: list[Any] = [limit, self._lease]
+        for lane in lanes:
+            ring += [keys.due(backlog, lane), keys.held(backlog, lane)]
+            args += [lane, *_limits(pace(lane))]
+        got = await self._connection.run("claim", ring, args)
+        return [
+            Claim(keys.shard, backlog, lanes[got[i]], got[i + 1].decode(), got[i + 2], got[i + 3])
+            for i in range(0, len(got), 4)
+        ]
+
+    async def _due_lanes(self, keys: Keys, backlog: str) -> list[str]:
+        """The lanes worth a look; asked first, so that every key of a script is named."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.zrange(keys.lanes(backlog), 0, LANES_AT_ONCE - 1, withscores=True)
+        (seconds, micros), lanes = await self._connection.ask(pipe.execute())
+        now = seconds * 1000 + micros // 1000
+        return [lane.decode() for lane, at in lanes if at <= now]
+
+    async def settle(
+        self, settled: Sequence[Settled], parked: Sequence[tuple[Claim, float]] = ()
+    ) -> list[bool]:
+        """Settle claims of one shard and backlog; park lanes of some until a time.
+
+        Says of each whether it was still ours to settle.
+        """
+        some = (settled[0].claim if settled else parked[0][0]) if settled or parked else None
+        if some is None:
+            return []
+        keys, backlog = self._shards[some.shard], some.backlog
+        call = Call(
+            keys.lanes(backlog), keys.items(backlog), keys.parked(backlog), keys.nudge(backlog)
+        )
+        told = {
+            "settled": [_settled(keys, call, s) for s in settled],
+            "parked": [{**_lane(keys, call, c), "at": int(at * 1000)} for c, at in parked],
+        }
+        done = await self._connection.run("settle", call.keys, call.args(told))
+        return [bool(one) for one in done]
+
+    async def renew(self, claims: Sequence[Claim]) -> None:
+        """Renew the leases of claims of one shard and backlog; those lost keep their token."""
+        ring = [self._shards[c.shard].held(c.backlog, c.lane) for c in claims]
+        args: list[Any] = [self._lease]
+        for c in claims:
+            args += [c.item, c.token]
+        for c, token in zip(claims, await self._connection.run("renew", ring, args), strict=True):
+            c.token = token or c.token
+
+    async def tick(self) -> float | None:
+        """Nudge what is due; say in how many seconds the next work is, None if there is none."""
+        soonest: list[float] = []
+        for keys in self._shards:
+            ring = [k for b in BACKLOGS for k in (keys.lanes(b), keys.nudge(b))]
+            wait = await self._connection.run("tick", ring, [])
+            soonest += [wait / 1000] if wait >= 0 else []
+        return min(soonest, default=None)
+
+    async def depth(self, backlog: str) -> tuple[int, float]:
+        """How many items wait or are in work, and how many seconds the oldest is overdue."""
+        items, overdue = 0, 0.0
+        for keys in self._shards:
+            pipe = self._connection.redis.pipeline(transaction=False)
+            pipe.time()
+            pipe.hlen(keys.items(backlog))
+            pipe.zrange(keys.lanes(backlog), 0, 0, withscores=True)
+            (seconds, _), count, first = await self._connection.ask(pipe.execute())
+            items += count
+            overdue = max([overdue, *(seconds - at / 1000 for _, at in first)])
+        return items, overdue
+
+    async def due_at(self, keys: Keys, backlog: str, lane: str, item: str) -> float | None:
+        """When an item is due, in seconds; None when it is not waiting."""
+        at = await self._connection.ask(
+            self._connection.redis.zscore(keys.due(backlog, lane), item)
+        )
+        return None if at is None else at / 1000
+
+
+def placed(keys: Keys, call: Call, put: Put) -> dict[str, Any]:
+    """A Put as the scripts take it."""
+    return {
+        "lanes": call.key(keys.lanes(put.backlog)),
+        "items": call.key(keys.items(put.backlog)),
+        "due": call.key(keys.due(put.backlog, put.lane)),
+        "nudge": call.key(keys.nudge(put.backlog)) if put.nudge else None,
+        "lane": put.lane,
+        "item": put.item,
+        "at": int(put.at * 1000),
+        "payload": call.blob(put.payload),
+    }
+
+
+def _lane(keys: Keys, call: Call, claim: Claim) -> dict[str, Any]:
+    return {
+        "lane": claim.lane,
+        "due": call.key(keys.due(claim.backlog, claim.lane)),
+        "held": call.key(keys.held(claim.backlog, claim.lane)),
+    }
+
+
+def _settled(keys: Keys, call: Call, s: Settled) -> dict[str, Any]:
+    told = _lane(keys, call, s.claim)
+    told["item"] = s.claim.item
+    if s.at is not None:
+        return told | {
+            "token": s.claim.token,
+            "at": int(s.at * 1000),
+            "payload": call.blob(s.payload),
+        }
+    if s.event is not None:
+        told["event"] = call.key(keys.event(s.event))
+    if s.record is not None and s.target is not None:
+        told["log"], told["record"] = call.key(keys.delivered(s.target)), call.blob(s.record)
+    return told
+
+
+def _limits(pace: Pace) -> tuple[int, float, int]:
+    """Capacity, ms an item, items at once: never more than the budget in any span of it.
+
+    A tenth of the budget may start at once and nine tenths flow, so any window holds at
+    most the whole.
+    """
+    if pace.budget is None:
+        return pace.capacity, 0, 0
+    count, seconds = pace.budget
+    burst = max(1, count // 10)
+    return pace.capacity, seconds * 1000 / max(1, count - burst), burst

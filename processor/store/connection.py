@@ -1,0 +1,110 @@
+"""The connection to Redis: scripts by name, and one error for all that can go wrong with it."""
+
+import importlib.resources
+import time
+from collections.abc import Awaitable, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from processor.errors import StoreAway
+
+TIMEOUT = 5.0  # seconds for an answer of Redis
+_PRELUDE = "backlog"  # Lua that stands in front of every script
+
+
+class Call:
+    """One script call whose ARGV[1] is a msgpack table that names keys and bytes by place.
+
+    Redis' msgpack knows no bytes; and what is not packed need not be unpacked.
+    """
+
+    def __init__(self, *fixed: str) -> None:
+        """Start with the keys that the script finds at places of its own."""
+        self.keys = list(fixed)
+        self._places = {key: place for place, key in enumerate(fixed, 1)}
+        self._blobs: list[bytes] = []
+
+    def key(self, key: str) -> int:
+        """The place of a key, which is added if it is new."""
+        place = self._places.get(key)
+        if place is None:
+            self.keys.append(key)
+            place = self._places[key] = len(self.keys)
+        return place
+
+    def blob(self, data: bytes) -> int:
+        """The place of some bytes."""
+        self._blobs.append(data)
+        return len(self._blobs) + 1
+
+    def args(self, table: dict[str, Any]) -> list[bytes]:
+        """The arguments: the table, then all bytes that it names."""
+        return [msgspec.msgpack.encode(table), *self._blobs]
+
+
+class Connection:
+    """One pool of connections to one Redis, and the scripts loaded on it."""
+
+    def __init__(self, url: str) -> None:
+        """Connect lazily; nothing is retried here: callers know what is safe."""
+        self.url = url
+        self.redis = Redis.from_url(
+            url,
+            decode_responses=False,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=2.0,
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._offset: float | None = None
+
+    @cached_property
+    def scripts(self) -> dict[str, AsyncScript]:
+        """All Lua files of the folder, by name."""
+        folder = importlib.resources.files("processor.store") / "scripts"
+        texts = {f.name[:-4]: f.read_text() for f in folder.iterdir() if f.name.endswith(".lua")}
+        prelude = texts.pop(_PRELUDE)
+        return {n: self.redis.register_script(f"{prelude}\n{t}") for n, t in texts.items()}
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
+        """Run a script; StoreAway if Redis does not take it."""
+        return await self.ask(self.scripts[name](keys=keys, args=args))
+
+    async def ask(self, call: Any) -> Any:
+        """Await a call of redis-py; StoreAway if Redis does not answer it."""
+        try:
+            return await cast("Awaitable[Any]", call)
+        except (RedisError, OSError) as error:
+            raise StoreAway(_why(self.url, error)) from error
+
+    async def now(self) -> float:
+        """Redis' time in seconds, asked once and carried on by our monotonic clock."""
+        if self._offset is None:
+            await self.synchronise()
+        return self.estimate()
+
+    async def synchronise(self) -> None:
+        """Ask Redis for its time."""
+        before = time.monotonic()
+        seconds, micros = await self.ask(self.redis.time())
+        self._offset = seconds + micros / 1e6 - (before + time.monotonic()) / 2
+
+    def estimate(self) -> float:
+        """Redis' time as far as we know; only after `now` was asked once."""
+        return time.monotonic() + (self._offset or 0.0)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.redis.aclose()
+
+
+def _why(url: str, error: BaseException) -> str:
+    place = url.rsplit("@", 1)[-1]  # never the password
+    return f"Redis at {place} does not answer: {str(error) or type(error).__name__}"

@@ -1,0 +1,120 @@
+"""The event log: every event in order, within each shard, read by cursor."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from processor.errors import Gone, Refused
+from processor.store.connection import Connection
+from processor.store.keys import Keys
+
+START = "0-0"
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """An event in the log; `cursor` is the place right behind it."""
+
+    cursor: str
+    id: str
+    type: str
+    body: bytes
+    shard: int
+    place: str
+
+
+class Events:
+    """The event logs of all shards, read as one."""
+
+    def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
+        """Take the connection and the shards' keys."""
+        self._connection = connection
+        self._shards = shards
+
+    async def page(self, places: Sequence[str], limit: int) -> list[Logged]:
+        """Up to `limit` events behind `places` (one a shard), the oldest first."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for keys, place in zip(self._shards, places, strict=True):
+            pipe.xrange(keys.log, min=f"({place}", count=limit)
+        rows = await self._connection.ask(pipe.execute())
+        merged = sorted(
+            ((_order(i), shard, i.decode(), f) for shard, log in enumerate(rows) for i, f in log),
+            key=lambda row: row[:2],
+        )
+        return _with_cursors(list(places), merged[:limit])
+
+    async def follow(self, places: Sequence[str], wait: float) -> list[Logged]:
+        """Events behind `places`, waiting up to `wait` seconds for the first of them."""
+        streams = {keys.log: place for keys, place in zip(self._shards, places, strict=True)}
+        rows = await self._connection.ask(
+            self._connection.redis.xread(streams, count=1000, block=int(wait * 1000))  # type: ignore[arg-type]
+        )
+        shard_of = {keys.log.encode(): keys.shard for keys in self._shards}
+        found = [(shard_of[log], i.decode(), f) for log, part in rows or [] for i, f in part]
+        return _with_cursors(list(places), [((0, 0), *row) for row in found])
+
+    async def end(self) -> list[str]:
+        """The places behind the newest events."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for keys in self._shards:
+            pipe.xrevrange(keys.log, count=1)
+        rows = await self._connection.ask(pipe.execute())
+        return [log[0][0].decode() if log else START for log in rows]
+
+    async def check(self, places: Sequence[str]) -> None:
+        """Gone if events behind `places` were trimmed, as far as can be told."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for keys in self._shards:
+            pipe.xrange(keys.log, count=1)
+        for place, log in zip(places, await self._connection.ask(pipe.execute()), strict=True):
+            if place != START and log and _order(place.encode()) < _order(log[0][0]):
+                raise Gone("Events behind this cursor were trimmed; start again without `after`.")
+
+    def start(self) -> list[str]:
+        """The places before the oldest events."""
+        return [START for _ in self._shards]
+
+    def places(self, cursor: str) -> list[str]:
+        """What an opaque cursor says; Refused if it is none of ours."""
+        try:
+            text = base64.urlsafe_b64decode(cursor.encode() + b"==").decode()
+            places = [f"{_order(p.encode())[0]}-{_order(p.encode())[1]}" for p in text.split(",")]
+        except (ValueError, binascii.Error) as error:
+            raise Refused("The cursor is not one that this server gave.") from error
+        if len(places) != len(self._shards):
+            raise Refused("The cursor is of another number of shards.")
+        return places
+
+    @staticmethod
+    def behind(event: Logged, places: Sequence[str]) -> bool:
+        """Whether an event is behind these places."""
+        return _order(event.place.encode()) > _order(places[event.shard].encode())
+
+    @staticmethod
+    def cursor(places: Sequence[str]) -> str:
+        """Places as one opaque word."""
+        return base64.urlsafe_b64encode(",".join(places).encode()).decode().rstrip("=")
+
+
+def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Logged]:
+    found = []
+    for _, shard, place, fields in rows:
+        places[shard] = place
+        found.append(
+            Logged(
+                Events.cursor(places),
+                fields[b"id"].decode(),
+                fields[b"type"].decode(),
+                fields[b"body"],
+                shard,
+                place,
+            )
+        )
+    return found
+
+
+def _order(place: bytes) -> tuple[int, int]:
+    ms, _, n = place.partition(b"-")
+    return int(ms), int(n)

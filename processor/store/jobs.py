@@ -1,0 +1,233 @@
+"""Jobs in Redis: accept what came in, read, and commit what was decided, in one script."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from processor.model import Entry, Job, StatusUpdate
+from processor.payload import utc
+from processor.store.backlogs import Claim, Put, placed
+from processor.store.connection import Call, Connection
+from processor.store.keys import Keys
+
+SEEN_FOR = 7 * 86_400.0  # seconds that a push is remembered, and that a deletion is
+KEPT_FOR = 30 * 86_400.0  # seconds that a job is kept after its end
+LOG_AT_MOST = 1_000_000  # events a shard
+ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
+
+_encode = msgspec.json.Encoder().encode
+_decode_job = msgspec.json.Decoder(Job).decode
+
+
+class Known(NamedTuple):
+    """What stands under a job's name: a job, an alias of `to`, a tombstone, or nothing."""
+
+    version: str = ""
+    job: Job | None = None
+    to: str | None = None
+    gone: bool = False
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """An event to tell, and the deliveries that it makes."""
+
+    id: str
+    type: str
+    body: bytes
+    deliveries: tuple[Put, ...]
+    logged: bool = True
+
+
+class Change(msgspec.Struct, frozen=True):
+    """All that is written of one job at once. Without `save` the job's record stays."""
+
+    job: Job
+    version: str
+    save: bool
+    entries: Sequence[tuple[float, Entry]] = ()
+    events: Sequence[Telling] = ()
+    puts: Sequence[Put] = ()
+    done: Sequence[Claim] = ()  # claims that end with this
+    dropped: Sequence[tuple[str, str, str]] = ()  # (backlog, lane, item) not to be done any more
+    answer: bytes | None = None
+
+
+class Jobs:
+    """The jobs of all shards."""
+
+    def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
+        """Take the connection and the shards' keys."""
+        self._connection = connection
+        self._shards = shards
+
+    async def accept(self, keys: Keys, pushes: Sequence[tuple[str, StatusUpdate]]) -> list[bool]:
+        """Queue updates for ingest, each with its dedupe id; False: seen before."""
+        ring = [keys.lanes("ingest"), keys.items("ingest"), keys.nudge("ingest")]
+        args: list[Any] = [int(SEEN_FOR * 1000)]
+        for push, update in pushes:
+            ring += [keys.seen(update.source, push), keys.due("ingest", update.source)]
+            args += [update.source, f"{update.source}:{push}", _encode(update)]
+        return [bool(one) for one in await self._connection.run("accept", ring, args)]
+
+    async def read(self, keys: Keys, names: Sequence[str]) -> list[Known]:
+        """What stands under each `source/id`."""
+        if not names:
+            return []
+        rows = await self._connection.run("read", [keys.job(n) for n in names], [])
+        return [_known(*row) for row in rows]
+
+    async def commit(
+        self, keys: Keys, version: int, changes: Sequence[Change]
+    ) -> list[bool] | None:
+        """Write changes, each whole or (False) not at all, its job having moved on meanwhile.
+
+        None: nothing was written, the subscriptions are not those of `version` any more.
+        """
+        call = Call(keys.subs_version, keys.log, keys.jobs)
+        told = {
+            "version": str(version),
+            "keep": LOG_AT_MOST,
+            "jobs": [_told(keys, call, change) for change in changes],
+            "touched": _touched(keys, call, changes),
+        }
+        done = await self._connection.run("commit", call.keys, call.args(told))
+        return None if done is None else [bool(one) for one in done]
+
+    async def tell(self, keys: Keys, event: Telling) -> None:
+        """Make the deliveries of an event that is of no job."""
+        call = Call(keys.event(event.id))
+        told = {
+            "body": call.blob(event.body),
+            "n": len(event.deliveries),
+            "puts": [placed(keys, call, put) for put in event.deliveries],
+        }
+        await self._connection.run("tell", call.keys, call.args(told))
+
+    async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
+        """Make `source/alias` point to a job's id; False if the name already is something else."""
+        return bool(await self._connection.run("alias", [keys.job(name)], [to, int(ends * 1000)]))
+
+    async def delete(self, keys: Keys, name: str) -> bool:
+        """Delete a job; its name is a tombstone for a while."""
+        ring = [keys.job(name), keys.history(name), keys.answer(name), keys.jobs]
+        return bool(await self._connection.run("delete", ring, [name, int(SEEN_FOR * 1000)]))
+
+    async def history(self, keys: Keys, name: str) -> list[dict[str, Any]]:
+        """A job's history, oldest first, each entry with its time and how often it came."""
+        redis = self._connection.redis
+        lines = await self._connection.ask(redis.lrange(keys.history(name), 0, -1))
+        return [_entry(line) for line in lines]
+
+    async def answer(self, keys: Keys, name: str) -> bytes | None:
+        """The provider's last answer to a poll of this job, as it was committed."""
+        found: bytes | None = await self._connection.ask(
+            self._connection.redis.get(keys.answer(name))
+        )
+        return found
+
+    async def page(self, keys: Keys, before: str, skip: int, limit: int) -> list[tuple[str, str]]:
+        """Names of jobs with their place in the list, the longest to live first."""
+        call = self._connection.redis.zrange(
+            keys.jobs,
+            before,
+            "-inf",
+            desc=True,
+            byscore=True,
+            offset=skip,
+            num=limit,
+            withscores=True,
+        )
+        rows = await self._connection.ask(call)
+        return [(name.decode(), f"{score:.0f}") for name, score in rows]
+
+    async def sweep(self, now: float) -> None:
+        """Forget names of jobs whose keys have ended, and events older than the log keeps."""
+        for keys in self._shards:
+            pipe = self._connection.redis.pipeline(transaction=False)
+            pipe.zremrangebyscore(keys.jobs, "-inf", int(now * 1000))
+            pipe.xtrim(keys.log, minid=int((now - SEEN_FOR) * 1000), approximate=True)
+            await self._connection.ask(pipe.execute())
+
+
+def ends(job: Job) -> float:
+    """When a job's keys end, in seconds."""
+    return (job.finished_at if job.completion and job.finished_at else job.deadline_at) + KEPT_FOR
+
+
+def name_of(job: Job) -> str:
+    """A job's name among keys: `source/id`."""
+    return f"{job.source}/{job.id}"
+
+
+def _known(version: bytes | None, doc: bytes | None, to: bytes | None, gone: bytes | None) -> Known:
+    return Known(
+        version=version.decode() if version else "gone" if gone else "",
+        job=_decode_job(doc) if doc else None,
+        to=to.decode() if to else None,
+        gone=bool(gone),
+    )
+
+
+def _told(keys: Keys, call: Call, change: Change) -> dict[str, Any]:
+    name = name_of(change.job)
+    puts = [*change.puts, *(put for event in change.events for put in event.deliveries)]
+    dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
+    return {
+        "key": call.key(keys.job(name)),
+        "name": name,
+        "v": change.version,
+        "ends": int(ends(change.job) * 1000),
+        "doc": call.blob(_encode(change.job)) if change.save else None,
+        "history": call.key(keys.history(name)),
+        "entries": [
+            {"at": int(at * 1000), "text": call.blob(_encode(entry)), "ignored": entry.ignored}
+            for at, entry in change.entries
+        ],
+        "answer": call.blob(change.answer) if change.answer else None,
+        "answer_key": call.key(keys.answer(name)) if change.answer else None,
+        "events": [_event(keys, call, event) for event in change.events],
+        "puts": [placed(keys, call, put) for put in puts],
+        "drops": [_drop(keys, call, *item) for item in dropped],
+    }
+
+
+def _event(keys: Keys, call: Call, event: Telling) -> dict[str, Any]:
+    return {
+        "key": call.key(keys.event(event.id)) if event.deliveries else None,
+        "id": event.id,
+        "type": event.type,
+        "body": call.blob(event.body),
+        "logged": event.logged,
+        "n": len(event.deliveries),
+    }
+
+
+def _drop(keys: Keys, call: Call, backlog: str, lane: str, item: str) -> dict[str, Any]:
+    return {
+        "items": call.key(keys.items(backlog)),
+        "due": call.key(keys.due(backlog, lane)),
+        "held": call.key(keys.held(backlog, lane)),
+        "item": item,
+    }
+
+
+def _touched(keys: Keys, call: Call, changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """The lanes that lose items, to be indexed anew once, at the end."""
+    lanes = {(c.backlog, c.lane) for change in changes for c in change.done}
+    lanes |= {(backlog, lane) for change in changes for backlog, lane, _ in change.dropped}
+    return [
+        {
+            "lanes": call.key(keys.lanes(backlog)),
+            "due": call.key(keys.due(backlog, lane)),
+            "held": call.key(keys.held(backlog, lane)),
+            "lane": lane,
+        }
+        for backlog, lane in lanes
+    ]
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    at, count, text = line.split(b" ", 2)
+    entry: dict[str, Any] = msgspec.json.decode(text)
+    return {"at": utc(int(at) / 1000), "count": int(count), **entry}

@@ -1,0 +1,122 @@
+"""Every Redis key: its type, what it means, how long it lives.
+
+All keys of shard N start with `{rb:N}:`, so that they share one cluster slot. `B` is a
+backlog (ingest, poll, deliver), `L` a lane of it.
+
+    job:S/ID        hash    v, doc: a job and its version · to: an alias of that id ·
+                            gone: deleted                              jobs' retention
+    history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
+    answer:S/ID     string  the provider's last answer, for the mirror        as the job
+    jobs            zset    S/ID by the time its key ends              swept by the clock
+    seen:S:ID       string  this push was accepted                                    7 d
+    event:ID        hash    body, and n deliveries yet to end       until n is 0, or 14 d
+    log             stream  the events, in order                  7 d, at most a million
+    subs            hash    id → subscription, the same in every shard     until removed
+    subs:version    string  counts the changes to subs                          as subs
+    callback:ID     string  a job's own callback target                      as the job
+    delivered:ID    stream  ended deliveries of one target, ≤ 1,000                  30 d
+    lanes:B         zset    lane by its earliest due time                  while work waits
+    due:B:L         zset    item by due time                               while work waits
+    held:B:L        zset    claimed item by the end of its lease, which is its token  same
+    items:B         hash    item → payload                                 while work waits
+    parked:B        hash    lane → not before                          removed when over
+    paced:B         hash    lane → when its budget is next whole     one field per source
+    nudge:B         list    at most one: "there is work"              until a worker wakes
+
+Without a shard:
+
+    rb:meta         hash    shard count and schema version                      for good
+    rb:worker:ID    string  a worker's heartbeat                                    15 s
+    rb:stalled      hash    source → why its polls are refused       until a poll succeeds
+
+Times in Redis are whole milliseconds of Redis' own clock.
+"""
+
+import hashlib
+
+BACKLOGS = ("ingest", "poll", "deliver")
+
+META = "rb:meta"
+STALLED = "rb:stalled"
+
+
+def worker(name: str) -> str:
+    """The key of a worker's heartbeat."""
+    return f"rb:worker:{name}"
+
+
+def shard_of(source: str, job: str, shards: int) -> int:
+    """The shard that a name of a job lives in."""
+    if shards == 1:
+        return 0
+    digest = hashlib.blake2b(f"{source}/{job}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) % shards
+
+
+class Keys:
+    """The names of one shard's keys."""
+
+    def __init__(self, shard: int) -> None:
+        """Work out the names that never change."""
+        self.shard = shard
+        self.tag = f"{{rb:{shard}}}:"
+        self.jobs = self.tag + "jobs"
+        self.log = self.tag + "log"
+        self.subs = self.tag + "subs"
+        self.subs_version = self.tag + "subs:version"
+
+    def job(self, name: str) -> str:
+        """A job, an alias or a tombstone, by `source/id`."""
+        return f"{self.tag}job:{name}"
+
+    def history(self, name: str) -> str:
+        """A job's history."""
+        return f"{self.tag}history:{name}"
+
+    def answer(self, name: str) -> str:
+        """The last answer to a poll of a job."""
+        return f"{self.tag}answer:{name}"
+
+    def seen(self, source: str, push: str) -> str:
+        """The dedupe mark of one push."""
+        return f"{self.tag}seen:{source}:{push}"
+
+    def event(self, event: str) -> str:
+        """The body of an event that still has deliveries to make."""
+        return f"{self.tag}event:{event}"
+
+    def callback(self, target: str) -> str:
+        """A callback target."""
+        return f"{self.tag}callback:{target}"
+
+    def delivered(self, target: str) -> str:
+        """Ended deliveries of one subscription or callback target."""
+        return f"{self.tag}delivered:{target}"
+
+    def lanes(self, backlog: str) -> str:
+        """The index of a backlog's lanes."""
+        return f"{self.tag}lanes:{backlog}"
+
+    def due(self, backlog: str, lane: str) -> str:
+        """What waits in a lane."""
+        return f"{self.tag}due:{backlog}:{lane}"
+
+    def held(self, backlog: str, lane: str) -> str:
+        """What is claimed from a lane."""
+        return f"{self.tag}held:{backlog}:{lane}"
+
+    def items(self, backlog: str) -> str:
+        """The payloads of a backlog."""
+        return f"{self.tag}items:{backlog}"
+
+    def parked(self, backlog: str) -> str:
+        """Lanes that rest."""
+        return f"{self.tag}parked:{backlog}"
+
+    def paced(self, backlog: str) -> str:
+        """Lanes with a budget."""
+        return f"{self.tag}paced:{backlog}"
+
+    def nudge(self, backlog: str) -> str:
+        """The nudge of a backlog."""
+        return f"{self.tag}nudge:{backlog}"

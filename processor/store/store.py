@@ -1,0 +1,100 @@
+"""The store as one value: its parts, its shards, and whether Redis is fit for use."""
+
+from collections.abc import Mapping
+
+from processor.errors import ConfigError, StoreAway
+from processor.model import Subscription
+from processor.store.backlogs import Backlogs
+from processor.store.connection import Connection
+from processor.store.events import Events
+from processor.store.jobs import Jobs
+from processor.store.keys import META, STALLED, Keys, shard_of, worker
+from processor.store.targets import Targets
+
+SCHEMA = 1  # of what we write; another one in Redis is an error at start
+BEAT = 5.0  # seconds between heartbeats of a worker
+BEAT_LASTS = 15.0
+FULL = 0.85  # the part of maxmemory above which pushes are refused
+
+
+class Store:
+    """Everything that Ringback keeps."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        shards: int = 1,
+        lease: float = 30.0,
+        static: Mapping[str, Subscription] | None = None,
+    ) -> None:
+        """Connect lazily to `url`; `static` are the configuration file's subscriptions."""
+        self.shards = [Keys(n) for n in range(shards)]
+        self.connection = Connection(url)
+        self.backlogs = Backlogs(self.connection, self.shards, lease)
+        self.jobs = Jobs(self.connection, self.shards)
+        self.events = Events(self.connection, self.shards)
+        self.targets = Targets(self.connection, self.shards, static or {})
+
+    def shard(self, source: str, job: str) -> Keys:
+        """The keys of the shard that a name lives in."""
+        return self.shards[shard_of(source, job, len(self.shards))]
+
+    async def now(self) -> float:
+        """Redis' time in seconds."""
+        return await self.connection.now()
+
+    async def check(self) -> None:
+        """Make sure that this Redis was written by a Ringback like this one."""
+        redis = self.connection.redis
+        ours = {"shards": str(len(self.shards)), "schema": str(SCHEMA)}
+        for field, value in ours.items():
+            await self.connection.ask(redis.hsetnx(META, field, value))
+        found = await self.connection.ask(redis.hgetall(META))
+        for field, value in ours.items():
+            if found[field.encode()].decode() != value:
+                raise ConfigError(
+                    f"Redis holds {field} {found[field.encode()].decode()}, this process expects "
+                    f"{value}: set RINGBACK_SHARDS or REDIS_URL to what the data was made with"
+                )
+
+    async def fullness(self) -> float:
+        """The part of Redis' memory limit that is used; 0.0 without a limit."""
+        info = await self.connection.ask(self.connection.redis.info("memory"))
+        limit = info.get("maxmemory") or 0
+        return info["used_memory"] / limit if limit else 0.0
+
+    async def writable(self) -> None:
+        """StoreAway unless Redis takes a write."""
+        redis = self.connection.redis
+        await self.connection.ask(redis.set(worker("probe"), "1", px=1000))
+        if await self.fullness() > FULL:
+            raise StoreAway(f"Redis is over {FULL:.0%} of its memory: raise maxmemory")
+
+    async def beat(self, name: str, fact: str) -> None:
+        """Say that a worker is alive."""
+        redis = self.connection.redis
+        await self.connection.ask(redis.set(worker(name), fact, px=int(BEAT_LASTS * 1000)))
+
+    async def workers(self) -> dict[str, str]:
+        """The workers whose hearts beat, by name."""
+        redis = self.connection.redis
+        names = [n async for n in redis.scan_iter(match=worker("*"), count=1000)]
+        facts = await self.connection.ask(redis.mget(names)) if names else []
+        found = {n.decode().rsplit(":", 1)[1]: f for n, f in zip(names, facts, strict=True)}
+        return {n: f.decode() for n, f in found.items() if f and n != "probe"}
+
+    async def stall(self, source: str, why: str | None) -> None:
+        """Note why a source's polls are refused, or (None) that they are not."""
+        redis = self.connection.redis
+        call = redis.hset(STALLED, source, why) if why else redis.hdel(STALLED, source)
+        await self.connection.ask(call)
+
+    async def stalled(self) -> dict[str, str]:
+        """The sources whose polls are refused, and why."""
+        found = await self.connection.ask(self.connection.redis.hgetall(STALLED))
+        return {source.decode(): why.decode() for source, why in found.items()}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.connection.close()

@@ -1,0 +1,126 @@
+"""Where events go: subscriptions, jobs' own callback targets, and what was delivered there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from processor.filters import Router
+from processor.model import Subscription
+from processor.store.connection import Connection
+from processor.store.keys import Keys
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Subscription).decode
+
+
+class Targets:
+    """Subscriptions, the same in every shard, and callback targets."""
+
+    def __init__(
+        self, connection: Connection, shards: Sequence[Keys], static: Mapping[str, Subscription]
+    ) -> None:
+        """Take the subscriptions of the configuration file, by id."""
+        self._connection = connection
+        self._shards = shards
+        self._static = dict(static)
+        self._router: Router | None = None
+
+    async def router(self, *, fresh: bool = False) -> Router:
+        """Who wants what; read anew when asked to, which a refused commit is a reason for."""
+        if self._router is None or fresh:
+            keys = self._shards[0]
+            pipe = self._connection.redis.pipeline(transaction=True)
+            pipe.get(keys.subs_version)
+            pipe.hvals(keys.subs)
+            version, docs = await self._connection.ask(pipe.execute())
+            self._router = Router(int(version or 0), self._all(docs))
+        return self._router
+
+    def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
+        """Those of the API, and those of the file, which Redis only knows when disabled."""
+        stored = {s.id: s for s in map(_decode, docs)}
+        static = [
+            msgspec.structs.replace(s, disabled=stored[s.id].disabled) if s.id in stored else s
+            for s in self._static.values()
+        ]
+        return static + [s for s in stored.values() if not s.static]
+
+    async def listed(self) -> list[Subscription]:
+        """All subscriptions."""
+        docs = await self._connection.ask(self._connection.redis.hvals(self._shards[0].subs))
+        return sorted(self._all(docs), key=lambda s: (s.created_at, s.id))
+
+    async def get(self, ids: Sequence[str], keys: Keys) -> list[Subscription | None]:
+        """Targets by id, read fresh: subscriptions (`sub_…`) and callback targets (`cb_…`)."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for target in ids:
+            if target.startswith("cb_"):
+                pipe.get(keys.callback(target))
+            else:
+                pipe.hget(keys.subs, target)
+        docs = await self._connection.ask(pipe.execute())
+        return [self._found(i, doc) for i, doc in zip(ids, docs, strict=True)]
+
+    def _found(self, target: str, doc: bytes | None) -> Subscription | None:
+        static = self._static.get(target)
+        if static is None:
+            return _decode(doc) if doc else None
+        return msgspec.structs.replace(static, disabled=_decode(doc).disabled) if doc else static
+
+    async def save(self, subscription: Subscription) -> None:
+        """Write a subscription to every shard; commits that matched without it are refused."""
+        for keys in self._shards:
+            pipe = self._connection.redis.pipeline(transaction=True)
+            pipe.hset(keys.subs, subscription.id, _encode(subscription))
+            pipe.incr(keys.subs_version)
+            await self._connection.ask(pipe.execute())
+
+    async def remove(self, target: str) -> bool:
+        """Remove a subscription from every shard; False if there was none."""
+        there = False
+        for keys in self._shards:
+            pipe = self._connection.redis.pipeline(transaction=True)
+            pipe.hdel(keys.subs, target)
+            pipe.incr(keys.subs_version)
+            there = bool((await self._connection.ask(pipe.execute()))[0]) or there
+        return there
+
+    async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
+        """Write a job's own callback target, to live as long as the job."""
+        await self._connection.ask(
+            self._connection.redis.set(
+                keys.callback(target.id), _encode(target), pxat=int(ends * 1000)
+            )
+        )
+
+    async def bodies(self, keys: Keys, events: Sequence[str]) -> list[bytes | None]:
+        """The payloads of events that have deliveries to make."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for event in events:
+            pipe.hget(keys.event(event), "body")
+        bodies: list[bytes | None] = await self._connection.ask(pipe.execute())
+        return bodies
+
+    async def delivered(self, target: str, limit: int) -> list[bytes]:
+        """Ended deliveries of a target, the newest first."""
+        found: list[bytes] = []
+        for keys in self._shards:
+            rows = await self._connection.ask(
+                self._connection.redis.xrevrange(keys.delivered(target), count=limit)
+            )
+            found += [fields[b"delivery"] for _, fields in rows]
+        return found
+
+    async def pending(self, target: str, limit: int) -> list[bytes]:
+        """Deliveries of a target that wait or are under way."""
+        found: list[bytes] = []
+        for keys in self._shards:
+            redis = self._connection.redis
+            pipe = redis.pipeline(transaction=False)
+            pipe.zrange(keys.held("deliver", target), 0, limit - 1)
+            pipe.zrange(keys.due("deliver", target), 0, limit - 1)
+            items = [i for part in await self._connection.ask(pipe.execute()) for i in part]
+            if items:
+                docs = await self._connection.ask(redis.hmget(keys.items("deliver"), items))
+                found += [doc for doc in docs if doc]
+        return found[:limit]

@@ -1,0 +1,15 @@
+"""The receiver and the API, over Starlette.
+
+__main__       one web process
+app            the routes
+access         who may call
+problems       errors as problem+json
+bodies         request bodies, read and checked
+hooks          POST /hooks/{source}
+jobs           /v1/jobs
+subscriptions  /v1/subscriptions, /v1/deliveries
+events         /v1/events: pages, and a stream
+mirror         /mirror
+health         /healthz /readyz /metrics /openapi.json
+openapi        what is served, as OpenAPI 3.1
+"""

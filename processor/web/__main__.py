@@ -1,0 +1,49 @@
+"""One web process: uvicorn in our own loop, drained by a signal."""
+
+import asyncio
+
+import uvicorn
+
+from processor.config import Settings, guard_keyless
+from processor.service.running import context, main, ready
+from processor.web.app import build
+from processor.web.health import Health
+
+DRAIN = 20  # seconds that calls under way may take to end
+
+
+async def run(settings: Settings) -> None:
+    """Serve until the task is canceled."""
+    guard_keyless(settings)
+    async with context(settings) as ours:
+        await ready(ours.store, "web")
+        health = Health(ours)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build(ours, health),
+                host=settings.host,
+                port=settings.port,
+                http="httptools",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=DRAIN,
+            )
+        )
+        await _serve(server, health)
+
+
+async def _serve(server: uvicorn.Server, health: Health) -> None:
+    """Serve; on a signal say so at /readyz, and end calls under way."""
+    serving = asyncio.create_task(server._serve())  # noqa: SLF001 -- `serve` takes our signals
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        health.draining = True
+        server.should_exit = True
+        await serving
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,97 @@
+"""/healthz /readyz /metrics: is it alive, is it of use, how is it doing."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor.errors import StoreAway
+from processor.service.context import Context
+from processor.service.metrics import Heard
+from processor.store.keys import BACKLOGS
+from processor.web.bodies import Json
+
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Health:
+    """The handlers that operators' machines call."""
+
+    def __init__(self, context: Context) -> None:
+        """Ready until draining."""
+        self._context = context
+        self.draining = False
+
+    async def alive(self, _: Request) -> Response:
+        """The event loop turns; Redis is not asked."""
+        return Json({"alive": True})
+
+    async def ready(self, _: Request) -> Response:
+        """Redis takes writes, a worker beats, and we are not going away."""
+        lacks = await self._lacks()
+        return Json({"ready": not lacks, "lacks": lacks}, 503 if lacks else 200)
+
+    async def _lacks(self) -> list[str]:
+        if self.draining:
+            return ["this process is draining"]
+        try:
+            await self._context.store.writable()
+            workers = await self._context.store.workers()
+        except StoreAway as error:
+            return [str(error)]
+        return [] if workers else ["no worker beats: start `ringback worker`"]
+
+    async def metrics(self, _: Request) -> Response:
+        """Counters of this process and of the workers, and the state of the backlogs."""
+        store = self._context.store
+        workers = await store.workers()
+        gauges = Gauges(
+            workers=len(workers),
+            fullness=await store.fullness(),
+            stalled=list(await store.stalled()),
+            depths={b: await store.backlogs.depth(b) for b in BACKLOGS},
+        )
+        registry = CollectorRegistry()
+        registry.register(Heard([("web", self._context.metrics.dump()), *workers.items()]))
+        registry.register(gauges)
+        return Response(generate_latest(registry), headers={"content-type": METRICS})
+
+
+class Gauges(Collector):
+    """What is read from Redis when asked."""
+
+    def __init__(
+        self,
+        workers: int,
+        fullness: float,
+        stalled: list[str],
+        depths: dict[str, tuple[int, float]],
+    ) -> None:
+        """Take what was read."""
+        self._workers = workers
+        self._fullness = fullness
+        self._stalled = stalled
+        self._depths = depths
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Each as a gauge."""
+        yield GaugeMetricFamily("ringback_workers", "Workers whose hearts beat", self._workers)
+        yield GaugeMetricFamily(
+            "ringback_redis_fullness", "Used part of maxmemory (0 without)", self._fullness
+        )
+        items = GaugeMetricFamily("ringback_backlog_items", "Items", labels=["backlog"])
+        overdue = GaugeMetricFamily(
+            "ringback_backlog_overdue_seconds", "Age of the oldest due item", labels=["backlog"]
+        )
+        for backlog, (count, seconds) in self._depths.items():
+            items.add_metric([backlog], count)
+            overdue.add_metric([backlog], seconds)
+        stalled = GaugeMetricFamily(
+            "ringback_source_stalled", "1: the provider refuses our token", labels=["source"]
+        )
+        for source in self._stalled:
+            stalled.add_metric([source], 1)
+        yield from (items, overdue, stalled)

@@ -1,0 +1,80 @@
+"""/v1/jobs: watch, look, wait, ask now, stop watching; and the list of all."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor.errors import Invalid, Refused
+from processor.model import State
+from processor.service import listing, watching
+from processor.service.context import Context
+from processor.service.tailing import Tailer
+from processor.web.bodies import Json, check_query, job_id, limit, number, read_as, segment
+
+LONGEST_WAIT = 60  # seconds
+_PREFER = re.compile(r"(?:^|[;,\s])wait=(\d{1,4})(?:$|[;,\s])")
+
+
+class Jobs:
+    """The handlers of /v1/jobs."""
+
+    def __init__(self, context: Context, tailer: Tailer) -> None:
+        """Share what all handlers share."""
+        self._context = context
+        self._tailer = tailer
+
+    async def put(self, request: Request) -> Response:
+        """Watch a job."""
+        wish = await read_as(request, watching.Wish)
+        source = segment(request, "source")
+        found, new = await watching.watch(self._context, source, job_id(request), wish)
+        return Json(await watching.view(self._context, found), 201 if new else 200)
+
+    async def get(self, request: Request) -> Response:
+        """One job, perhaps once it is finished."""
+        check_query(request, "wait")
+        seconds, headers = _wait(request)
+        found = await watching.wait(
+            self._context, self._tailer, segment(request, "source"), job_id(request), seconds
+        )
+        return Json(await watching.view(self._context, found), headers=headers)
+
+    async def delete(self, request: Request) -> Response:
+        """Stop watching a job."""
+        await watching.forget(self._context, segment(request, "source"), job_id(request))
+        return Response(status_code=204)
+
+    async def history(self, request: Request) -> Response:
+        """What happened to a job."""
+        source, job = segment(request, "source"), job_id(request)
+        return Json({"items": await watching.history(self._context, source, job), "next": None})
+
+    async def poll(self, request: Request) -> Response:
+        """Ask the provider now."""
+        await watching.ask_now(self._context, segment(request, "source"), job_id(request))
+        return Json({"asked": True}, 202)
+
+    async def list(self, request: Request) -> Response:
+        """All jobs, those that live longest first."""
+        check_query(request, "source", "state", "limit", "cursor")
+        query = request.query_params
+        state = query.get("state")
+        if state is not None and state not in set(State):
+            raise Invalid(f"state: {state!r} is none; there is {', '.join(State)}")
+        try:
+            page = await listing.jobs(
+                self._context, query.get("source"), state, limit(request), query.get("cursor")
+            )
+        except ValueError as error:
+            raise Refused("cursor: not one that this server gave") from error
+        return Json(page)
+
+
+def _wait(request: Request) -> tuple[float, dict[str, str]]:
+    """How long to wait, from the query or from `Prefer: wait=` (RFC 7240)."""
+    preferred = _PREFER.search(request.headers.get("prefer", ""))
+    if preferred and "wait" not in request.query_params:
+        seconds = min(int(preferred[1]), LONGEST_WAIT)
+        return seconds, {"preference-applied": f"wait={seconds}"}
+    return number(request, "wait", 0, 0, LONGEST_WAIT), {}

@@ -1,0 +1,32 @@
+"""GET /v1/sources: what is configured, and how it is doing."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor.service.context import Context
+from processor.web.bodies import Json
+
+
+class Sources:
+    """The handler of /v1/sources."""
+
+    def __init__(self, context: Context) -> None:
+        """Share what all handlers share."""
+        self._context = context
+
+    async def list(self, _: Request) -> Response:
+        """Every source: how it is heard, how it is asked, whether it is stalled."""
+        stalled = await self._context.store.stalled()
+        items = [
+            {
+                "name": source.name,
+                "provider": source.profile.name,
+                "push": f"/hooks/{source.name}" if source.takes_pushes else None,
+                "poll": source.poll(None) is not None
+                or any(source.poll(kind) for kind in source.profile.kinds),
+                "mirror": [f"/mirror/{source.name}{p}" for p in source.profile.mirror.values()],
+                "stalled": stalled.get(source.name),
+            }
+            for source in self._context.settings.sources.values()
+        ]
+        return Json({"items": items, "next": None})

@@ -1,0 +1,63 @@
+"""/v1/subscriptions and /v1/deliveries."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor.errors import Invalid
+from processor.service import subscribing
+from processor.service.context import Context
+from processor.web.bodies import Json, check_query, limit, read_as, segment
+
+
+class Subscriptions:
+    """The handlers of /v1/subscriptions."""
+
+    def __init__(self, context: Context) -> None:
+        """Share what all handlers share."""
+        self._context = context
+
+    async def post(self, request: Request) -> Response:
+        """Make one; its secret is shown this once."""
+        made = await subscribing.create(self._context, await read_as(request, subscribing.Wish))
+        return Json(subscribing.view(made) | {"secret": made.secrets[0]}, 201)
+
+    async def list(self, request: Request) -> Response:
+        """All of them."""
+        check_query(request, "limit", "cursor")
+        found = await self._context.store.targets.listed()
+        after = request.query_params.get("cursor", "")
+        start = next((i + 1 for i, s in enumerate(found) if s.id == after), 0)
+        page = found[start : start + limit(request)]
+        more = start + len(page) < len(found)
+        items = [subscribing.view(s) for s in page]
+        return Json({"items": items, "next": page[-1].id if more else None})
+
+    async def get(self, request: Request) -> Response:
+        """One."""
+        return Json(subscribing.view(await subscribing.get(self._context, segment(request, "id"))))
+
+    async def delete(self, request: Request) -> Response:
+        """Remove one."""
+        await subscribing.remove(self._context, segment(request, "id"))
+        return Response(status_code=204)
+
+    async def rotate(self, request: Request) -> Response:
+        """A new secret, shown this once."""
+        new = await subscribing.rotate(self._context, segment(request, "id"))
+        return Json(subscribing.view(new) | {"secret": new.secrets[0]})
+
+    async def test(self, request: Request) -> Response:
+        """Send it a test event."""
+        event = await subscribing.test(self._context, segment(request, "id"))
+        return Json({"event_id": event}, 202)
+
+    async def deliveries(self, request: Request) -> Response:
+        """What was and will be delivered to one subscription."""
+        check_query(request, "subscription", "state", "limit", "cursor")
+        target = request.query_params.get("subscription")
+        if not target:
+            raise Invalid("subscription: say whose deliveries")
+        await subscribing.get(self._context, target)
+        state = request.query_params.get("state")
+        items = await subscribing.deliveries(self._context, target, state, limit(request))
+        return Json({"items": items, "next": None})

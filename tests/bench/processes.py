@@ -1,0 +1,146 @@
+"""Child processes of the bench: started, waited for, weighed, and never left behind."""
+
+import asyncio
+import contextlib
+import ctypes
+import itertools
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+TICKS = os.sysconf("SC_CLK_TCK")
+DRAIN = 30.0  # seconds that a child has to end on SIGTERM before it is killed
+READY = 30.0  # seconds that a child has to start
+
+
+def stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from `state` (proc(5) number 3) on; [] if gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its living descendants."""
+    found = [pid]
+    parents = {int(p.name): stat(int(p.name)) for p in Path("/proc").iterdir() if p.name.isdigit()}
+    for one in found:  # grows as it goes
+        found += [p for p, f in parents.items() if f and f[0] != "Z" and int(f[1]) == one]
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, all threads, user and system."""
+    fields = stat(pid)
+    return (int(fields[11]) + int(fields[12])) / TICKS if fields else 0.0
+
+
+def title(pid: int) -> str:
+    """Return what a process is, short enough for a table; a forked one goes by its parent."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
+    if "-c" in words and (fields := stat(pid)):
+        return f"{title(int(fields[1]))} (child)"
+    plain = itertools.takewhile(lambda word: word == "-m" or word[0] != "-", words)
+    names = [Path(word).name for word in plain if word != "-m"]
+    return " ".join(name for name in names if not name.startswith("python"))[:40]
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment less the caller's own settings for Ringback."""
+    return {
+        k: v for k, v in environment.items() if not k.startswith(("RINGBACK_", "REDIS_", "PORT"))
+    }
+
+
+@contextlib.contextmanager
+def child(argv: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """Run a command, out of reach of our Ctrl-C; leaving the block ends it."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=clean(os.environ) | env,
+        )
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ask with SIGTERM, insist after DRAIN."""
+    process.terminate()
+    try:
+        process.wait(DRAIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def adopt_orphans() -> None:
+    """Make what our children leave behind our own children, so that none escapes."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> list[str]:
+    """Kill every descendant that is left; return what they were."""
+    left = {pid: title(pid) for pid in family(os.getpid())[1:]}
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    for pid in left:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    return list(left.values())
+
+
+async def answers(port: int, path: str) -> bool:
+    """Tell whether a GET on loopback is answered with 2xx."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+        )
+        return (await reader.readline())[9:10] == b"2"
+    except OSError:
+        return False
+    finally:
+        writer.close()
+
+
+async def ready(process: subprocess.Popen, port: int) -> None:
+    """Wait until a child answers /readyz; raise if it never does."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READY):
+            while process.poll() is None:
+                if await answers(port, "/readyz"):
+                    return
+                await asyncio.sleep(0.05)
+    raise RuntimeError(f"{process.args!r} did not start")
+
+
+def last_words(folder: Path) -> str:
+    """Return how the logs in a contender's folder end."""
+    logs = sorted(folder.glob("*.log"))
+    return "\n".join(f"{log.name} ends:\n{log.read_text(errors='replace')[-2000:]}" for log in logs)

@@ -1,0 +1,380 @@
+"""The commands that talk to a server, against a stub of it: what they ask, print and end with."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from processor.cli import events, follow, main, progress
+from processor.cli.app import behind
+
+JSON = {"Content-Type": "application/json"}
+STREAM = {"Content-Type": "text/event-stream"}
+PROBLEM = {"type": "about:blank", "title": "Not found", "status": 404, "detail": "no job wistia/9"}
+
+
+@dataclass
+class Stub:
+    """A server that answers what it is told to; the last answer of a list stays."""
+
+    answers: dict[str, list[tuple[int, dict[str, str], bytes]]] = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def says(self, call: str, *bodies: object, status: int = 200) -> None:
+        self.answers[call] = [(status, JSON, json.dumps(body).encode()) for body in bodies]
+
+    def streams(self, *chunks: str) -> None:
+        self.answers["GET /v1/events"] = [(200, STREAM, chunk.encode()) for chunk in chunks]
+
+
+@pytest.fixture
+def stub():
+    stub = Stub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            stub.asked.append((f"{self.command} {self.path}", json.loads(body) if body else None))
+            stub.headers.append({name.lower(): value for name, value in self.headers.items()})
+            known = stub.answers.get(f"{self.command} {self.path.partition('?')[0]}")
+            known = known or [(404, JSON, json.dumps(PROBLEM).encode())]
+            status, headers, content = known.pop(0) if len(known) > 1 else known[0]
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the base's names
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        stub.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield stub
+        server.shutdown()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def ringback(stub: Stub, capsys, monkeypatch):
+    monkeypatch.setenv("RINGBACK_URL", stub.url)
+    monkeypatch.delenv("RINGBACK_API_KEY", raising=False)
+
+    def run(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return Ended(ended.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
+Run = Callable[..., Ended]
+
+
+def job(job_id: str, state: str, **more: object) -> dict[str, object]:
+    return {"source": "wistia", "id": job_id, "state": state, "status": state, "progress": None, **more}
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["succeeded"], 0),
+        (["failed"], 1),
+        (["canceled"], 1),
+        (["expired"], 3),
+        (["running"], 4),
+        (["queued"], 4),
+        (["succeeded", "expired"], 3),
+        (["succeeded", "running"], 4),
+        (["running", "expired"], 3),
+        (["expired", "failed", "running", "succeeded"], 1),
+        (["canceled", "expired"], 1),
+    ],
+)
+def test_wait_ends_with_the_worst_of_its_jobs(stub: Stub, ringback: Run, states: list[str], code: int):
+    for number, state in enumerate(states):
+        stub.says(f"GET /v1/jobs/wistia/{number}", job(str(number), state))
+    ids = [str(number) for number in range(len(states))]
+    assert ringback("wait", "wistia", *ids, "--timeout", "0s").code == code
+
+
+def test_wait_returns_once_the_last_is_finished(stub: Stub, ringback: Run):
+    stub.says("GET /v1/jobs/wistia/1", job("1", "running"), job("1", "running"), job("1", "succeeded"))
+    stub.says("GET /v1/jobs/wistia/2", job("2", "succeeded"))
+    ended = ringback("wait", "wistia", "1", "2", "--json")
+    assert ended.code == 0
+    assert ended.json["done"] is True
+    assert [found["state"] for found in ended.json["jobs"]] == ["succeeded", "succeeded"]
+    assert ("GET /v1/jobs/wistia/1?wait=1", None) in stub.asked
+
+
+def test_wait_says_that_the_time_is_up(stub: Stub, ringback: Run):
+    stub.says("GET /v1/jobs/wistia/1", job("1", "running"))
+    ended = ringback("wait", "wistia", "1", "--timeout", "50ms", "--json")
+    assert (ended.code, ended.json["done"]) == (4, False)
+    assert "time is up" in ended.err
+
+
+def test_wait_prints_a_line_for_each_change(stub: Stub, ringback: Run):
+    stub.says(
+        "GET /v1/jobs/wistia/1",
+        job("1", "running", status="JOB_STATE_ENCODING", progress=0.9),
+        job("1", "running", status="JOB_STATE_SCANNING", progress=0.1),
+        job("1", "failed", status="JOB_STATE_FAILED", error={"code": "x", "message": "no codec"}),
+    )
+    assert ringback("wait", "wistia", "1").out.splitlines() == [
+        "wistia/1  running (JOB_STATE_ENCODING) 90%",
+        "wistia/1  running (JOB_STATE_SCANNING) 10%",
+        "wistia/1  failed (JOB_STATE_FAILED) · no codec",
+    ]
+
+
+def test_an_id_is_one_segment_of_the_path(stub: Stub, ringback: Run):
+    stub.says("GET /v1/jobs/wistia/a%2Fb%20c%3F", job("a/b c?", "succeeded"))
+    assert ringback("wait", "wistia", "a/b c?").code == 0
+
+
+def test_watch_registers_then_follows(stub: Stub, ringback: Run):
+    stub.says("PUT /v1/jobs/wistia/1", job("1", "queued"), status=201)
+    stub.says("GET /v1/jobs/wistia/1", job("1", "queued"), job("1", "expired"))
+    ended = ringback("watch", "wistia", "1", "--metadata", "order=7", "--param", "a=b=c", "--deadline", "5m")
+    assert ended.code == 3
+    wishes = {"metadata": {"order": "7"}, "params": {"a": "b=c"}, "deadline": "5m"}
+    assert stub.asked[0] == ("PUT /v1/jobs/wistia/1", wishes)
+
+
+def test_a_server_that_restarts_is_waited_for(stub: Stub, ringback: Run):
+    stub.says("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM, job("1", "succeeded"))
+    stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
+    assert ringback("wait", "wistia", "1").code == 0
+
+
+def test_a_server_that_stays_away_is_not(stub: Stub, ringback: Run, monkeypatch):
+    monkeypatch.setattr(follow, "PATIENCE", 0.0)
+    stub.says("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM)
+    stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
+    assert ringback("wait", "wistia", "1").code == 5
+
+
+COMMANDS = [
+    ("jobs",),
+    ("watch", "wistia", "9"),
+    ("wait", "wistia", "9"),
+    ("events",),
+    ("events", "--follow"),
+    ("subscriptions", "list"),
+    ("subscriptions", "add", "https://example.com"),
+    ("subscriptions", "rm", "sub_1"),
+    ("subscriptions", "rotate", "sub_1"),
+    ("subscriptions", "test", "sub_1"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_server_is_one_line_that_names_url_and_remedy(ringback: Run, command: tuple[str, ...]):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    ended = ringback(*command, "--url", url, "--json")
+    assert (ended.code, ended.out) == (5, "")
+    [line] = ended.err.splitlines()
+    assert url in line
+    assert "ringback up" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_refusal_is_the_servers_own_words_on_one_line(ringback: Run, command: tuple[str, ...]):
+    ended = ringback(*command, "--json")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "ringback: Not found: no job wistia/9\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 2), (401, 2), (403, 2), (409, 2), (422, 2), (500, 5), (503, 5)]
+)
+def test_a_refusals_status_decides_the_code(stub: Stub, ringback: Run, status: int, code: int):
+    stub.says("GET /v1/jobs", {**PROBLEM, "status": status}, status=status)
+    assert ringback("jobs").code == code
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff", b'{"title": "x"}'])
+def test_somebody_elses_error_page_is_told_as_such(stub: Stub, ringback: Run, body: bytes):
+    stub.answers["GET /v1/jobs"] = [(404, {}, body)]
+    ended = ringback("jobs")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "is it Ringback?" in ended.err
+
+
+def test_somebody_elses_page_is_no_answer(stub: Stub, ringback: Run):
+    stub.answers["GET /v1/jobs"] = [(200, {}, b"<html>")]
+    assert ringback("jobs").code == 5
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:99999", "http://[::1", "", "nonsense:x"])
+def test_a_url_that_names_no_server_is_usage(ringback: Run, url: str):
+    ended = ringback("jobs", f"--url={url}")
+    assert ended.code == 2
+    assert "names no server" in ended.err
+
+
+def test_the_key_is_sent_as_bearer(stub: Stub, ringback: Run, monkeypatch):
+    stub.says("GET /v1/jobs", {"items": [], "next": None})
+    ringback("jobs", "--key", "one")
+    monkeypatch.setenv("RINGBACK_API_KEY", "two")
+    ringback("jobs")
+    assert [headers["authorization"] for headers in stub.headers] == ["Bearer one", "Bearer two"]
+
+
+@pytest.mark.parametrize("key", ["a\nb", "käse\u20ac"])
+def test_a_key_that_cannot_be_sent_is_usage(ringback: Run, key: str):
+    assert ringback("jobs", "--key", key).code == 2
+
+
+def test_a_path_before_the_servers_own_is_kept(stub: Stub, ringback: Run):
+    stub.says("GET /ringback/v1/jobs", {"items": [], "next": None})
+    assert ringback("jobs", "--url", f"{stub.url}/ringback/").code == 0
+
+
+def test_jobs_are_asked_for_by_source_and_state(stub: Stub, ringback: Run):
+    page = {"items": [job("1", "running", progress=0.5)], "next": "c2"}
+    stub.says("GET /v1/jobs", page)
+    assert ringback("jobs", "--json", "--source", "wistia", "--state", "running").json == page
+    assert stub.asked[0][0] == "GET /v1/jobs?source=wistia&state=running&limit=50"
+    ended = ringback("jobs")
+    assert ended.out.splitlines()[1].split() == ["wistia", "1", "running", "running", "50%"]
+    assert ended.err == "more: --cursor c2\n"
+
+
+def test_what_strangers_wrote_cannot_steer_the_terminal(stub: Stub, ringback: Run):
+    stub.says("GET /v1/jobs", {"items": [job("\x1b[2J\x9b[bold]", "running")], "next": None})
+    out = ringback("jobs").out + ringback("jobs", "--json").out
+    assert "\x1b" not in out
+    assert "\x9b" not in out
+
+
+def test_events_are_printed_by_the_page(stub: Stub, ringback: Run):
+    item = {"id": "msg_1", "type": "job.failed", "timestamp": "T", "data": job("1", "failed")}
+    stub.says("GET /v1/events", {"items": [item], "next": "c1"})
+    ended = ringback("events", "--after", "c0")
+    assert ended.out == "T  job.failed  wistia/1  failed\n"
+    assert ended.err == "more: --after c1\n"
+    assert stub.asked[0][0] == "GET /v1/events?after=c0&limit=50"
+
+
+def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run, monkeypatch):
+    monkeypatch.setattr(events, "PAUSE", 0.0)
+    first = 'retry: 3000\n\n: ping\n\nid: c1\nevent: job.started\ndata: {"id": "msg_1"}\n\nid: c2\nevent: half'
+    stub.streams(first, ": ping\n\n")
+    stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
+    ended = ringback("events", "--follow", "--after", "c0", "--json")
+    assert [json.loads(line) for line in ended.out.splitlines()] == [
+        {"type": "job.started", "id": "msg_1", "cursor": "c1"},
+    ]
+    assert [headers.get("last-event-id") for headers in stub.headers] == ["c0", "c1", "c1"]
+    assert ended.code == 2
+
+
+def test_a_gap_is_told_both_ways(stub: Stub, ringback: Run, monkeypatch):
+    monkeypatch.setattr(events, "PAUSE", 0.0)
+    stub.streams("event: gap\ndata: {}\n\n")
+    stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
+    ended = ringback("events", "--follow", "--json")
+    assert json.loads(ended.out) == {"type": "gap", "cursor": None}
+    assert ended.err.startswith("gap: ")
+
+
+def test_a_subscription_is_added_and_its_secret_shown(stub: Stub, ringback: Run):
+    stub.says("POST /v1/subscriptions", {"id": "sub_1", "secret": "whsec_x"}, status=201)
+    ended = ringback("subscriptions", "add", "https://e.com", "--event", "job.failed", "--source", "wistia")
+    assert "whsec_x" in ended.out
+    body = {"url": "https://e.com", "events": ["job.failed"], "sources": ["wistia"]}
+    assert stub.asked[0] == ("POST /v1/subscriptions", body)
+
+
+def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run):
+    stub.answers["DELETE /v1/subscriptions/sub_1"] = [(204, {}, b"")]
+    stub.says("POST /v1/subscriptions/sub_1/rotate", {"id": "sub_1", "secret": "whsec_y"})
+    stub.says("POST /v1/subscriptions/sub_1/test", {"id": "msg_1"}, status=202)
+    assert ringback("subscriptions", "rm", "sub_1", "--json").json == {"id": "sub_1", "removed": True}
+    assert ringback("subscriptions", "rotate", "sub_1", "--json").json["secret"] == "whsec_y"
+    assert ringback("subscriptions", "test", "sub_1", "--json").json == {"id": "msg_1"}
+
+
+def test_subscriptions_are_listed(stub: Stub, ringback: Run):
+    item = {"id": "sub_1", "url": "https://e.com", "events": ["job.completed"], "sources": [], "static": True}
+    stub.says("GET /v1/subscriptions", {"items": [item], "next": None})
+    row = ringback("subscriptions", "list").out.splitlines()[1]
+    assert row.split() == ["sub_1", "https://e.com", "job.completed", "all", "file", "-"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("watch", "wistia", "1", "--metadata", "order"),
+        ("watch", "wistia", "1", "--param", "a"),
+        ("wait", "wistia", "1", "--timeout", "soon"),
+        ("wait", "wistia", "1", "--timeout", ""),
+        ("wait", "wistia"),
+        ("nonsense",),
+        ("jobs", "--limit", "0"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_asks_nothing(stub: Stub, ringback: Run, arguments: tuple[str, ...]):
+    assert ringback(*arguments).code == 2
+    assert stub.asked == []
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["--json", "jobs", "--state", "x"], ["jobs", "--json", "--state", "x"]),
+        (["--url", "u", "--key=k", "wait", "s", "1"], ["wait", "--url", "u", "--key=k", "s", "1"]),
+        (["--help"], ["--help"]),
+        (["jobs"], ["jobs"]),
+        ([], []),
+    ],
+)
+def test_shared_options_may_stand_before_the_command(given: list[str], meant: list[str]):
+    assert behind(given) == meant
+
+
+def test_they_reach_a_command_of_a_group(stub: Stub, ringback: Run):
+    stub.says("GET /v1/subscriptions", {"items": [], "next": None})
+    assert ringback("--json", "subscriptions", "list").json == {"items": [], "next": None}
+
+
+def test_a_terminal_gets_bars(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with progress.board(silent=False) as shown:
+        assert isinstance(shown, progress.Bars)
+        shown.show("s/[bold]1", job("1", "queued"))
+        shown.show("s/[bold]1", job("1", "running", progress=0.4))
+        shown.show("s/[bold]1", job("1", "succeeded", partial=True))
+    out = capsys.readouterr().out
+    assert "s/[bold]1" in out
+    assert "100%" in out
+    assert "succeeded · some parts failed" in out

@@ -1,0 +1,244 @@
+"""The commands that need no server: help, version, config, sources, inspect, doctor."""
+
+import hmac
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from processor.cli import main, printing, sse
+from processor.cli.processes import argv, environment
+
+SECRET = "the-secret-typed-in-at-wistia"
+EVENT = {
+    "uuid": "09e6729eecb3a000",
+    "type": "media.ready",
+    "generated_at": "2024-03-30T15:10:13Z",
+    "metadata": {"account_id": "8lq25o0p9c"},
+    "payload": {"media": {"id": "l9dqljgtfy", "name": "Lenny Eating Peanuts"}},
+}
+PUSH = json.dumps({"hook": {"uuid": "bb812395"}, "events": [EVENT]}).encode()
+COMMANDS = (
+    "up web worker clock demo watch wait jobs events subscriptions sources config doctor inspect"
+).split()
+
+
+@pytest.fixture
+def ringback(capsys, monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("RINGBACK_CONFIG", "RINGBACK_URL", "REDIS_URL", "PORT", "RINGBACK_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Path:
+    file = tmp_path / "ringback.toml"
+    file.write_text(
+        f'[sources.clips]\nprovider = "wistia"\ntoken = "t0ken"\nwebhook_secret = "{SECRET}"\n'
+        '[sources.skies]\nprovider = "bluesky"\n'
+    )
+    return file
+
+
+@pytest.fixture
+def captured(tmp_path: Path) -> tuple[str, ...]:
+    signature = hmac.new(SECRET.encode(), PUSH, "sha256").hexdigest()
+    (tmp_path / "headers.json").write_text(json.dumps({"X-Wistia-Signature": signature}))
+    (tmp_path / "body").write_bytes(PUSH)
+    return ("--headers", "headers.json", "--body", "body")
+
+
+def test_the_help_lists_every_command(ringback: Run):
+    code, out, _ = ringback("--help")
+    assert code == 0
+    assert [name for name in COMMANDS if f" {name} " not in out] == []
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "subscriptions add"])
+def test_every_command_has_help(ringback: Run, command: str):
+    assert ringback(*command.split(), "--help")[0] == 0
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"web", "worker", "clock", "subscriptions"}))
+def test_json_is_everywhere(ringback: Run, command: str):
+    assert "--json" in ringback(command, "--help")[1]
+
+
+def test_the_version_is_told(ringback: Run):
+    code, out, _ = ringback("--version")
+    assert (code, out.split()[0]) == (0, "ringback")
+
+
+def test_config_masks_every_secret(ringback: Run, configured: Path):
+    for arguments in (("config",), ("config", "--json")):
+        code, out, _ = ringback(*arguments)
+        assert code == 0
+        assert "clips" in out
+        assert SECRET not in out
+        assert "t0ken" not in out
+
+
+def test_sources_are_listed_with_their_hooks(ringback: Run, configured: Path):
+    code, out, _ = ringback("sources", "--json", "--config", str(configured))
+    assert code == 0
+    assert json.loads(out) == {
+        "items": [
+            {
+                "name": "clips",
+                "provider": "wistia",
+                "hook": "/hooks/clips",
+                "base_url": "https://api.wistia.com/modern",
+            },
+            {"name": "skies", "provider": "bluesky", "hook": None, "base_url": "https://video.bsky.app"},
+        ],
+        "next": None,
+    }
+    assert "/hooks/clips" in ringback("sources")[1]
+
+
+@pytest.mark.parametrize("command", ["config", "sources", "up"])
+def test_a_wrong_configuration_is_one_line(ringback: Run, tmp_path: Path, command: str):
+    (tmp_path / "ringback.toml").write_text("[sources.x]\nprovider = 'nobody'\n")
+    code, out, err = ringback(command)
+    assert (code, out) == (2, "")
+    [line] = err.splitlines()
+    assert "sources.x.provider" in line
+
+
+def test_a_genuine_push_is_verified_and_read(ringback: Run, configured: Path, captured):
+    code, out, _ = ringback("inspect", "clips", *captured)
+    found = json.loads(out)
+    assert (code, found["verified"], found["reason"]) == (0, True, None)
+    [update] = found["updates"]
+    assert (update["id"], update["state"], update["status"]) == (
+        "media:l9dqljgtfy",
+        "succeeded",
+        "media.ready",
+    )
+    assert update["error"] is None
+
+
+def test_a_changed_push_is_not(ringback: Run, configured: Path, captured, tmp_path: Path):
+    (tmp_path / "body").write_bytes(PUSH + b" ")
+    code, out, _ = ringback("inspect", "clips", *captured)
+    found = json.loads(out)
+    assert (code, found["verified"], found["updates"]) == (1, False, [])
+    assert "X-Wistia-Signature" in found["reason"]
+
+
+def test_a_verified_push_that_cannot_be_read_says_why(ringback: Run, configured: Path, tmp_path: Path):
+    signature = hmac.new(SECRET.encode(), b"{", "sha256").hexdigest()
+    (tmp_path / "headers.json").write_text(json.dumps({"x-wistia-signature": signature}))
+    (tmp_path / "body").write_bytes(b"{")
+    code, out, _ = ringback("inspect", "clips", "--headers", "headers.json", "--body", "body")
+    found = json.loads(out)
+    assert (code, found["verified"], found["updates"]) == (0, True, [])
+    assert "JSON" in found["reason"]
+
+
+def test_now_decides_about_age(ringback: Run, tmp_path: Path):
+    # The example of the Standard Webhooks libraries.
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    (tmp_path / "ringback.toml").write_text(
+        f'[sources.mine]\nprovider = "standard"\nwebhook_secret = "{secret}"\n'
+    )
+    stamp, body = "1614265330", b'{"id": "1", "status": "running"}'
+    key = __import__("base64").b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.new(key, b"msg_1." + stamp.encode() + b"." + body, "sha256").digest()
+    signature = "v1," + __import__("base64").b64encode(digest).decode()
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": signature}
+    (tmp_path / "h").write_text(json.dumps(headers))
+    (tmp_path / "b").write_bytes(body)
+    assert ringback("inspect", "mine", "--headers", "h", "--body", "b", "--now", stamp)[0] == 0
+    code, out, _ = ringback("inspect", "mine", "--headers", "h", "--body", "b")
+    assert code == 1
+    assert "old" in json.loads(out)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("nobody", "--headers", "headers.json", "--body", "body"), "clips"),
+        (("skies", "--headers", "headers.json", "--body", "body"), "does not push"),
+        (("clips", "--headers", "body", "--body", "body"), "JSON object"),
+        (("clips", "--headers", "missing", "--body", "body"), "missing"),
+        (("clips", "--headers", "headers.json", "--body", "gone"), "gone"),
+        (("clips", "--headers", "headers.json", "--body", "body", "--key", "k.pem"), "k.pem"),
+    ],
+)
+def test_what_inspect_cannot_use_is_one_line(
+    ringback: Run, configured: Path, captured, arguments: tuple[str, ...], named: str
+):
+    code, out, err = ringback("inspect", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert named in err
+
+
+def test_doctor_names_what_is_missing(ringback: Run, configured: Path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    code, out, _ = ringback("doctor", "--json", "--url", url)
+    found = {check["name"]: check["ok"] for check in json.loads(out)["checks"]}
+    assert code == 5
+    assert found == {"configuration": True, "redis": True, "alive": False}
+
+
+def test_doctor_puts_the_configuration_first(ringback: Run, tmp_path: Path, monkeypatch):
+    (tmp_path / "ringback.toml").write_text("sauces = 1")
+    monkeypatch.setenv("REDIS_URL", "redis://user:pass@127.0.0.1:1/0")
+    code, out, _ = ringback("doctor", "--url", "http://127.0.0.1:1")
+    assert code == 2
+    assert "pass" not in out
+    assert "start that Redis" in out
+
+
+def test_a_checkout_is_found_by_its_processes_whatever_the_folder(tmp_path: Path):
+    (tmp_path / "workers").mkdir()
+    (tmp_path / "workers" / "__main__.py").write_text("print('not ours')")
+    (tmp_path / "workers" / "__init__.py").touch()
+    environ = environment({}, RINGBACK_CONFIG=None, PORT="1")
+    assert "RINGBACK_CONFIG" not in environ
+    code = "import workers, processor; print(workers.__file__)"
+    interpreter = argv("x")[:2]
+    found = subprocess.run(
+        [*interpreter, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert interpreter == (sys.executable, "-P")
+    assert not found.stdout.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("stream", "read"),
+    [
+        (b"data: a\ndata: b\n\n", [(None, "message", "a\nb")]),
+        (b"id: 1\r\nevent: x\r\ndata:y\r\n\r\n", [("1", "x", "y")]),
+        (b": ping\n\nretry: 3000\n\nevent: lost\n\n", []),
+        (b"id: 1\ndata: a\n\ndata: b\n\n", [("1", "message", "a"), ("1", "message", "b")]),
+        (b"data: unfinished\n", []),
+        (b"data\n\n", [(None, "message", "")]),
+        (b"data: \xff\n\n", [(None, "message", "\ufffd")]),
+    ],
+)
+def test_a_stream_is_read_as_the_standard_says(stream: bytes, read: list[tuple[object, ...]]):
+    found = sse.messages(stream.splitlines(keepends=True))
+    assert [(message.id, message.event, message.data) for message in found] == read
+
+
+def test_columns_are_as_wide_as_they_must_be(capsys):
+    printing.table(("a", "long"), [("wider", None), (["x", "y"], [])])
+    assert capsys.readouterr().out == "a      long\nwider  -\nx, y   -\n"

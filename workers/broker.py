@@ -1,0 +1,91 @@
+"""How a nudge gets from Redis to an actor: a Dramatiq broker that blocks until there is one.
+
+A nudge is one element in the list `nudge:BACKLOG`, pushed by the scripts that make work and
+by the clock; popping it is all there is to consuming it. Nothing that matters is in it, so
+it needs no acknowledgement, no retry and no dead letters: a nudge that is lost is made again
+by the clock. The backlog's name is the queue's and the actor's, so that whoever nudges needs
+to know neither Dramatiq nor the actors.
+"""
+
+from collections.abc import Iterable, Sequence
+from threading import Event
+
+from dramatiq import Message, MessageProxy, Middleware
+from dramatiq.broker import Broker, Consumer
+from dramatiq.errors import ConnectionClosed
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from processor.store.keys import Keys
+
+
+class NudgeBroker(Broker):
+    """Brings the nudges of all shards; the actors do the rest."""
+
+    def __init__(self, url: str, shards: Sequence[Keys], middleware: list[Middleware]) -> None:
+        """Connect lazily, without retries: a consumer that fails is restarted by Dramatiq."""
+        super().__init__(middleware=middleware)
+        self._redis = Redis.from_url(
+            url, socket_timeout=10.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0)
+        )
+        self._shards = shards
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Know a backlog by name."""
+        self.queues[queue_name] = None
+        self.emit_after("declare_queue", queue_name)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> "NudgeConsumer":  # noqa: ARG002 -- Dramatiq's signature; one nudge at a time is enough
+        """Wait for nudges of a backlog; `timeout` is in ms."""
+        keys = [keys.nudge(queue_name) for keys in self._shards]
+        return NudgeConsumer(self._redis, keys, queue_name, timeout / 1000)
+
+    def enqueue(self, message: Message[object], *, delay: int | None = None) -> Message[object]:
+        """Nudge a backlog by hand; the scripts do it without Dramatiq."""
+        if delay is not None:
+            raise ValueError("a nudge is for now; what is for later waits in a backlog")
+        self._redis.rpush(self._shards[0].nudge(message.queue_name), "1")
+        return message
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+
+class NudgeConsumer(Consumer):
+    """Takes one nudge at a time: while its actor works, the next one waits in Redis."""
+
+    def __init__(self, redis: "Redis", keys: list[str], backlog: str, timeout: float) -> None:
+        """Take the lists to wait on, and for how many seconds at a time."""
+        self._redis = redis
+        self._keys = keys
+        self._backlog = backlog
+        self._timeout = timeout
+        self._idle = Event()
+        self._idle.set()
+
+    def __next__(self) -> MessageProxy | None:
+        """The next nudge, or None after a while without."""
+        if not self._idle.wait(self._timeout):
+            return None
+        try:
+            if self._redis.blpop(self._keys, timeout=self._timeout) is None:
+                return None
+        except (RedisError, OSError) as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
+        self._idle.clear()
+        nudge: Message[object] = Message(self._backlog, self._backlog, (), {}, {})
+        return MessageProxy(nudge)
+
+    def ack(self, message: MessageProxy) -> None:  # noqa: ARG002 -- Dramatiq's signature
+        """The actor is free again."""
+        self._idle.set()
+
+    def nack(self, message: MessageProxy) -> None:  # noqa: ARG002 -- Dramatiq's signature
+        """The actor failed, and is free again; the clock nudges anew."""
+        self._idle.set()
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Nothing to put back: the clock nudges anew."""

@@ -1,0 +1,16 @@
+"""The `deliver` actor: events to subscribers, many at a time, none waiting for another's."""
+
+from processor.service.context import Context
+from processor.service.delivering import PACE, Deliverer
+from processor.store.backlogs import Claim
+from workers.pump import Piece, Pump
+
+
+def pump(context: Context) -> Pump:
+    """One piece a delivery."""
+    deliverer = Deliverer(context)
+
+    async def work(claims: list[Claim]) -> list[Piece]:
+        return [([post.claim], deliverer.deliver(post)) for post in await deliverer.read(claims)]
+
+    return Pump(context, "deliver", room=1000, pace=lambda _: PACE, work=work)

@@ -1,0 +1,70 @@
+"""The event loop that a worker's actors share: Dramatiq's, with uvloop and our context in it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import uvloop
+from dramatiq import Broker, Worker
+from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
+from dramatiq.middleware import AsyncIO
+
+from processor.config import Settings
+from processor.service.context import Context, new_uid
+from processor.service.running import context, patiently, ready
+from processor.store.store import BEAT
+from workers import deliver, ingest, poll
+from workers.pump import Pump
+
+DRAIN = 20.0  # seconds that work under way may take to end
+
+
+class Loop(AsyncIO):
+    """Opens the context before the first nudge comes, and drains the pumps at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        super().__init__()
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.pumps: dict[str, Pump] = {}
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 -- Dramatiq's signature
+        """Start the loop, and wait in it until Redis is there."""
+        thread = EventLoopThread(self.logger)
+        thread.loop.close()
+        thread.loop = uvloop.new_event_loop()
+        thread.start(timeout=5.0)
+        set_event_loop_thread(thread)
+        thread.run_coroutine(self._open())
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 -- Dramatiq's signature
+        """Let what runs end; what does not falls due again elsewhere."""
+        thread = get_event_loop_thread()
+        if thread is not None:
+            thread.run_coroutine(self._close())
+
+    async def _open(self) -> None:
+        ours = await self._stack.enter_async_context(context(self._settings))
+        await ready(ours.store, "worker")
+        self.pumps = {m.__name__.rpartition(".")[2]: m.pump(ours) for m in (ingest, poll, deliver)}
+        name = f"worker-{new_uid()[:6]}"
+        for step in (lambda: _beat(ours, name), self._renew):
+            self._tasks.append(asyncio.create_task(patiently(name, step)))
+
+    async def _renew(self) -> float:
+        for pump in self.pumps.values():
+            await pump.renew()
+        return self._settings.lease / 3
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(pump.finish(DRAIN) for pump in self.pumps.values()))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+
+async def _beat(ours: Context, name: str) -> float:
+    await ours.store.beat(name, ours.metrics.dump())
+    return BEAT

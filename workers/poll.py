@@ -1,0 +1,15 @@
+"""The `poll` actor: questions to providers, many at a time, each source at its own pace."""
+
+from processor.service import polling
+from processor.service.context import Context
+from processor.store.backlogs import Claim
+from workers.pump import Piece, Pump
+
+
+def pump(context: Context) -> Pump:
+    """One piece a question."""
+
+    async def work(claims: list[Claim]) -> list[Piece]:
+        return [([claim], polling.poll(context, claim)) for claim in claims]
+
+    return Pump(context, "poll", room=256, pace=polling.pace(context), work=work)

@@ -1,0 +1,109 @@
+"""Claims work and keeps it going: a nudge starts a pump, an empty claim ends it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+
+from processor.errors import StoreAway
+from processor.service.context import Context
+from processor.store.backlogs import Claim, Pace
+
+AT_ONCE = 200  # items in one claim
+
+Piece = tuple[Sequence[Claim], Coroutine[Any, Any, None]]
+"""Some claims, and the coroutine that works on them and settles them."""
+
+log = structlog.get_logger()
+
+
+class Pump:
+    """Works on one backlog in one process, on at most `room` items at a time."""
+
+    def __init__(
+        self,
+        context: Context,
+        backlog: str,
+        *,
+        room: int,
+        pace: Callable[[str], Pace],
+        work: Callable[[list[Claim]], Awaitable[list[Piece]]],
+    ) -> None:
+        """`work` turns the claims of one shard into pieces that run side by side."""
+        self._context = context
+        self._backlog = backlog
+        self._room = room
+        self._pace = pace
+        self._work = work
+        self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
+        self._held = 0  # items in work; twice while a batch is being taken apart
+        self._freed = asyncio.Event()
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Claim and start until nothing more can start now."""
+        try:
+            while await self._claim_from_all():
+                pass
+        except StoreAway as error:
+            log.warning("store_away", backlog=self._backlog, why=str(error))
+
+    async def _claim_from_all(self) -> bool:
+        """Claim once from every shard; whether there was anything."""
+        found = False
+        for keys in self._context.store.shards:
+            limit = min(await self._free(), AT_ONCE)
+            if self.stopping:
+                return False
+            claims = await self._context.store.backlogs.claim(
+                keys, self._backlog, limit, self._pace
+            )
+            if claims:
+                found = True
+                self._start(claims, self._begin(claims))
+        return found
+
+    async def _free(self) -> int:
+        """Wait until there is room; how much."""
+        while self._held >= self._room and not self.stopping:
+            self._freed.clear()
+            await self._freed.wait()
+        return max(self._room - self._held, 1)
+
+    async def _begin(self, claims: list[Claim]) -> None:
+        for part, piece in await self._work(claims):
+            self._start(part, piece)
+
+    def _start(self, claims: Sequence[Claim], piece: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(piece)
+        self._running[task] = claims
+        self._held += len(claims)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Make room; what was not settled falls due again when its lease ends."""
+        self._held -= len(self._running.pop(task))
+        self._freed.set()
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, StoreAway):
+            log.warning("store_away", backlog=self._backlog, why=str(error))
+        else:
+            log.error("work_failed", backlog=self._backlog, exc_info=error)
+
+    async def renew(self) -> None:
+        """Renew all leases, for work that takes longer than one."""
+        by_shard: dict[int, list[Claim]] = {}
+        for claims in self._running.values():
+            for claim in claims:
+                by_shard.setdefault(claim.shard, []).append(claim)
+        for some in by_shard.values():
+            await self._context.store.backlogs.renew(some)
+
+    async def finish(self, seconds: float) -> None:
+        """Claim nothing more, and give what runs some time to end."""
+        self.stopping = True
+        self._freed.set()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=seconds)
