@@ -289,7 +289,7 @@ def _source(
         token=next(iter(secret.all(where, f"{key}.token", table.token)), None),
         keys=_push_keys(where, f"{key}.webhook_secret", profile, secrets),
         base_url=_url(where, f"{key}.base_url", table.base_url or profile.base_url),
-        status_url=_url(where, f"{key}.status_url", table.status_url),
+        status_url=_status_url(where, f"{key}.status_url", table.status_url),
         deadline=_duration(f"{where}: {key}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
     )
@@ -362,6 +362,13 @@ def _url(where: str, key: str, url: str | None) -> str | None:
     if url is not None and not re.match(r"https?://[^/?#\s]+", url):
         raise ConfigError(f"{where}: {key}: {url!r} is no URL; it starts with https:// or http://")
     return url
+
+
+def _status_url(where: str, key: str, url: str | None) -> str | None:
+    try:
+        return url and provider.Template(url).text
+    except ValueError as error:
+        raise ConfigError(f"{where}: {key}: {error}") from error
 
 
 def _masked_source(source: Source) -> dict[str, Any]:

@@ -96,7 +96,14 @@ Run = Callable[..., Ended]
 
 
 def job(job_id: str, state: str, **more: object) -> dict[str, object]:
-    return {"source": "wistia", "id": job_id, "state": state, "status": state, "progress": None, **more}
+    return {
+        "source": "wistia",
+        "id": job_id,
+        "state": state,
+        "status": state,
+        "progress": None,
+        **more,
+    }
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,9 @@ def job(job_id: str, state: str, **more: object) -> dict[str, object]:
         (["canceled", "expired"], 1),
     ],
 )
-def test_wait_ends_with_the_worst_of_its_jobs(stub: Stub, ringback: Run, states: list[str], code: int):
+def test_wait_ends_with_the_worst_of_its_jobs(
+    stub: Stub, ringback: Run, states: list[str], code: int
+):
     for number, state in enumerate(states):
         stub.says(f"GET /v1/jobs/wistia/{number}", job(str(number), state))
     ids = [str(number) for number in range(len(states))]
@@ -123,7 +132,9 @@ def test_wait_ends_with_the_worst_of_its_jobs(stub: Stub, ringback: Run, states:
 
 
 def test_wait_returns_once_the_last_is_finished(stub: Stub, ringback: Run):
-    stub.says("GET /v1/jobs/wistia/1", job("1", "running"), job("1", "running"), job("1", "succeeded"))
+    stub.says(
+        "GET /v1/jobs/wistia/1", job("1", "running"), job("1", "running"), job("1", "succeeded")
+    )
     stub.says("GET /v1/jobs/wistia/2", job("2", "succeeded"))
     ended = ringback("wait", "wistia", "1", "2", "--json")
     assert ended.code == 0
@@ -161,7 +172,9 @@ def test_an_id_is_one_segment_of_the_path(stub: Stub, ringback: Run):
 def test_watch_registers_then_follows(stub: Stub, ringback: Run):
     stub.says("PUT /v1/jobs/wistia/1", job("1", "queued"), status=201)
     stub.says("GET /v1/jobs/wistia/1", job("1", "queued"), job("1", "expired"))
-    ended = ringback("watch", "wistia", "1", "--metadata", "order=7", "--param", "a=b=c", "--deadline", "5m")
+    ended = ringback(
+        "watch", "wistia", "1", "--metadata", "order=7", "--param", "a=b=c", "--deadline", "5m"
+    )
     assert ended.code == 3
     wishes = {"metadata": {"order": "7"}, "params": {"a": "b=c"}, "deadline": "5m"}
     assert stub.asked[0] == ("PUT /v1/jobs/wistia/1", wishes)
@@ -234,7 +247,9 @@ def test_somebody_elses_page_is_no_answer(stub: Stub, ringback: Run):
     assert ringback("jobs").code == 5
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:99999", "http://[::1", "", "nonsense:x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://", "http://x:99999", "http://[::1", "", "nonsense:x"]
+)
 def test_a_url_that_names_no_server_is_usage(ringback: Run, url: str):
     ended = ringback("jobs", f"--url={url}")
     assert ended.code == 2
@@ -309,7 +324,9 @@ def test_a_gap_is_told_both_ways(stub: Stub, ringback: Run, monkeypatch):
 
 def test_a_subscription_is_added_and_its_secret_shown(stub: Stub, ringback: Run):
     stub.says("POST /v1/subscriptions", {"id": "sub_1", "secret": "whsec_x"}, status=201)
-    ended = ringback("subscriptions", "add", "https://e.com", "--event", "job.failed", "--source", "wistia")
+    ended = ringback(
+        "subscriptions", "add", "https://e.com", "--event", "job.failed", "--source", "wistia"
+    )
     assert "whsec_x" in ended.out
     body = {"url": "https://e.com", "events": ["job.failed"], "sources": ["wistia"]}
     assert stub.asked[0] == ("POST /v1/subscriptions", body)
@@ -319,13 +336,22 @@ def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run)
     stub.answers["DELETE /v1/subscriptions/sub_1"] = [(204, {}, b"")]
     stub.says("POST /v1/subscriptions/sub_1/rotate", {"id": "sub_1", "secret": "whsec_y"})
     stub.says("POST /v1/subscriptions/sub_1/test", {"id": "msg_1"}, status=202)
-    assert ringback("subscriptions", "rm", "sub_1", "--json").json == {"id": "sub_1", "removed": True}
+    assert ringback("subscriptions", "rm", "sub_1", "--json").json == {
+        "id": "sub_1",
+        "removed": True,
+    }
     assert ringback("subscriptions", "rotate", "sub_1", "--json").json["secret"] == "whsec_y"
     assert ringback("subscriptions", "test", "sub_1", "--json").json == {"id": "msg_1"}
 
 
 def test_subscriptions_are_listed(stub: Stub, ringback: Run):
-    item = {"id": "sub_1", "url": "https://e.com", "events": ["job.completed"], "sources": [], "static": True}
+    item = {
+        "id": "sub_1",
+        "url": "https://e.com",
+        "events": ["job.completed"],
+        "sources": [],
+        "static": True,
+    }
     stub.says("GET /v1/subscriptions", {"items": [item], "next": None})
     row = ringback("subscriptions", "list").out.splitlines()[1]
     assert row.split() == ["sub_1", "https://e.com", "job.completed", "all", "file", "-"]
@@ -343,7 +369,9 @@ def test_subscriptions_are_listed(stub: Stub, ringback: Run):
         ("jobs", "--limit", "0"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_asks_nothing(stub: Stub, ringback: Run, arguments: tuple[str, ...]):
+def test_wrong_usage_ends_with_2_and_asks_nothing(
+    stub: Stub, ringback: Run, arguments: tuple[str, ...]
+):
     assert ringback(*arguments).code == 2
     assert stub.asked == []
 

@@ -98,6 +98,14 @@ REFUSED = [
         "[push] error: Object contains unknown field `text`",
     ),
     (
+        PUSHED.replace("[states]", 'about = "done"\n[states]'),
+        '[push] about: write it as { "/type" = ["job.done"',
+    ),
+    (
+        PUSHED.replace("[states]", 'about = { "/type" = [1] }\n[states]'),
+        '[push] about: write it as { "/type" = ["job.done", "job',
+    ),
+    (
         PUSHED.replace("[states]", 'about = { "/type" = "done" }\n[states]'),
         '[push] about: write it as { "/type" = ["job.done", "job.failed"] }',
     ),

@@ -1,8 +1,7 @@
 """`ringback up`: the whole of Ringback on one machine, supervised."""
 
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +9,15 @@ import typer
 
 from processor.cli import address, options, printing, redis
 from processor.cli.child import Command, Stage
-from processor.cli.client import Client
-from processor.cli.exits import CommandError, Exit
+from processor.cli.exits import Exit
 from processor.cli.lock import lock
 from processor.cli.processes import argv, environment
+from processor.cli.readiness import Readiness
 from processor.cli.supervisor import Signals, Supervisor
 from processor.config import guard_keyless, load
 from processor.errors import ConfigError
 
 LOOK = 0.1  # seconds between two looks at /readyz
-SLOW = 15.0  # seconds without readiness after which we say what is missing
 
 
 def up(
@@ -56,7 +54,8 @@ def up(
         )
         guard_keyless(load(file, environ))  # refused here once, rather than by every process
         commands = processes(environ, host, port, workers)
-        code = _run(commands, store, held, signals, address.url(host, port), json=json)
+        readiness = Readiness(address.url(host, port), _tell(json=json), printing.say)
+        code = _run(commands, store, held, signals, readiness)
     raise typer.Exit(code)
 
 
@@ -76,9 +75,7 @@ def _run(
     store: redis.Plan | None,
     held: int,
     signals: Signals,
-    url: str,
-    *,
-    json: bool,
+    readiness: Readiness,
 ) -> Exit:
     supervisor = Supervisor(printing.say)
     try:
@@ -86,7 +83,7 @@ def _run(
             _start_store(supervisor, store, held, signals)
         if not signals.stops:
             supervisor.add(commands)
-            _attend(supervisor, signals, url, json=json)
+            _attend(supervisor, signals, readiness)
     finally:
         supervisor.stop(signals)
     return Exit.USAGE if supervisor.refused else Exit.GOOD
@@ -103,30 +100,20 @@ def _start_store(supervisor: Supervisor, store: redis.Plan, held: int, signals: 
             raise
 
 
-def _attend(supervisor: Supervisor, signals: Signals, url: str, *, json: bool) -> None:
+def _attend(supervisor: Supervisor, signals: Signals, readiness: Readiness) -> None:
     """Look after the children until a signal, or a refused configuration, ends it."""
-    slow, ready = time.monotonic() + SLOW, False
-    while not (signals.stops or supervisor.refused):
+    while not signals.stops:
         supervisor.step()
-        missing = None if ready else _missing(url)
-        if missing is None and not ready:
-            ready = True
-            printing.document({"ready": url}) if json else printing.line(
-                f"Ringback is ready at {url}"
-            )
-        if missing is not None and time.monotonic() > slow:
-            slow = float("inf")
-            printing.say(f"not ready yet: {missing}")
-        rest = supervisor.rest()
-        signals.wait(rest if ready else min(LOOK, rest or LOOK))
+        if supervisor.refused:
+            return
+        pauses = [supervisor.rest(), None if readiness.look() else LOOK]
+        signals.wait(min((pause for pause in pauses if pause is not None), default=None))
 
 
-def _missing(url: str) -> str | None:
-    try:
-        Client(url, timeout=1.0).get("/readyz")
-    except CommandError as error:
-        return str(error)
-    return None
+def _tell(*, json: bool) -> Callable[[str], None]:
+    if json:
+        return lambda url: printing.document({"ready": url})
+    return lambda url: printing.line(f"Ringback is ready at {url}")
 
 
 def _make(data: Path) -> None:

@@ -65,8 +65,8 @@ class About:
 
     def __init__(self, table: object = None) -> None:
         """Take `{ "/type" = ["job.done", …] }`; no table means all of them."""
-        rules = table if isinstance(table, dict) else {}
-        if table is not None and not all(isinstance(words, list) for words in rules.values()):
+        rules = {} if table is None else table
+        if not isinstance(rules, dict) or not all(map(_are_words, rules.values())):
             raise ValueError('write it as { "/type" = ["job.done", "job.failed"] }')
         self._rules = tuple((Place(spot), frozenset(words)) for spot, words in rules.items())
 
@@ -77,3 +77,7 @@ class About:
             if not isinstance(found, str) or found not in words:
                 return False
         return True
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)

@@ -8,7 +8,7 @@ import structlog
 from processor import provider, schedule
 from processor.config import Source
 from processor.egress import Reach
-from processor.errors import BlockedTarget, RequestFailed
+from processor.errors import BlockedTarget, Invalid, RequestFailed
 from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service.advancing import advance
@@ -18,6 +18,7 @@ from processor.store.backlogs import Claim, Pace, Settled
 from processor.store.jobs import ANSWER_AT_MOST
 
 TIMEOUT = 10.0  # seconds for a provider's answer
+READ_AT_MOST = 1_048_576  # bytes of an answer
 AT_ONCE = 64  # questions that one source is asked at the same time
 
 log = structlog.get_logger()
@@ -39,19 +40,19 @@ async def ask(
     """Ask about a job once; its answer, and what it says. Nothing is written."""
     kind = source.kind_of(job)
     asked_at = await context.store.now()
-    request = provider.request(
-        source.profile, kind, job, source.base_url or "", source.values | params, source.token
-    )
     try:
+        request = provider.request(
+            source.profile, kind, job, source.base_url or "", source.values, source.token, params
+        )
         answer = await context.egress.request(
             request.method,
             request.url,
             headers=dict(request.headers),
             reach=Reach.CONFIGURED,
             timeout=TIMEOUT,
-            read_limit=1_048_576,
+            read_limit=READ_AT_MOST,
         )
-    except (BlockedTarget, RequestFailed) as error:
+    except (BlockedTarget, RequestFailed, Invalid) as error:
         context.metrics.polled(source.name, "failed")
         return None, Trouble("failed", str(error), None)
     told = provider.read_answer(source.profile, source.name, kind, job, answer, asked_at)

@@ -70,8 +70,7 @@ class Session:
         """Begin with nothing measured."""
         self.options = options
         self.bench = bench
-        self.rates: dict[str, float] = {}  # of the last run, to size the next warm-up
-        self.jobs: dict[str, int] = {}
+        self.rates: dict[str, float] = {}  # the best so far, which sizes the next run
         self.runs: dict[str, list[throughput.Run]] = defaultdict(list)
 
     @contextlib.asynccontextmanager
@@ -92,11 +91,15 @@ class Session:
         """Do one run of one contender."""
         async with self.start(name) as running:
             warm = await self.bench.warm_up(running, self.rates.get(name, 0.0))
-            jobs = self.jobs.setdefault(name, self.options.jobs or int(warm * self.options.seconds))
+            self.rates[name] = max(warm, self.rates.get(name, 0.0))
+            jobs = self.options.jobs or int(self.rates[name] * self.options.seconds)
             run = await self.bench.measure(running, jobs)
-        self.rates[name] = run.rate
+        self.rates[name] = max(run.rate, self.rates[name])
         self.runs[name].append(run)
-        say(f"{name:9} {run.rate:7,.0f} jobs/s   {run.jobs} jobs in {run.seconds:.1f} s")
+        say(
+            f"{name:9} {run.rate:7,.0f} jobs/s   {run.jobs} jobs in {run.seconds:.1f} s, "
+            f"strangers used {run.others:.2f} cores"
+        )
 
     async def calm(self, name: str) -> tuple[dict[str, float], latency.Latency]:
         """Measure one contender idle, then under light load."""

@@ -40,6 +40,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS if fields else 0.0
 
 
+def busy_seconds() -> float:
+    """Return the processor time that anybody has used of the cores that we may use."""
+    mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    rows = [[int(n) for n in words[1:9]] for words in lines if words[0] in mine]
+    return sum(sum(row) - row[3] - row[4] for row in rows) / TICKS  # 3: idle, 4: iowait
+
+
 def title(pid: int) -> str:
     """Return what a process is, short enough for a table; a forked one goes by its parent."""
     try:

@@ -42,13 +42,15 @@ def rate_table(runs: Runs) -> str:
         (
             name,
             spread(rates(runs, name), ",.0f"),
-            spread([run.seconds for run in done], ".1f"),
+            spread([run.others for run in done], ".2f"),
             spread(ratios(runs, name, "arq") or [0], ".2f"),
             spread(ratios(runs, name, "relay") or [0], ".0%"),
         )
         for name, done in runs.items()
     ]
-    return table(("throughput", "jobs/s", "seconds a run", "times arq", "of the relay"), rows)
+    return table(
+        ("throughput", "jobs/s", "cores used by strangers", "times arq", "of the relay"), rows
+    )
 
 
 def cost_table(runs: Runs) -> str:

@@ -26,6 +26,7 @@ class Run(NamedTuple):
     rate: float  # jobs per second
     repeated: int  # callbacks beyond one a job
     cpu: dict[str, float]  # microseconds of processor time per job, by process
+    others: float  # cores' worth of processor time that strangers took meanwhile
 
 
 class Bench:
@@ -46,14 +47,16 @@ class Bench:
     async def measure(self, running: contenders.Running, jobs: int) -> Run:
         """Push `jobs` jobs through a contender and wait for every callback."""
         pushes = workload.pushes(self.expect(jobs), jobs)
-        before = weigh(running)
+        before, busy = weigh(running), processes.busy_seconds()
         with collector_off():
             async with asyncio.TaskGroup() as both:  # a stalled sink stops the load too
                 sent = both.create_task(loadgen.closed_loop(running.port, pushes, CONNECTIONS))
                 both.create_task(self.sink.finished())
         seconds = max(self.sink.seen.values()) - sent.result()
+        busy = processes.busy_seconds() - busy
         cpu = spent(before, weigh(running), jobs)
-        return Run(jobs, seconds, jobs / seconds, self.sink.callbacks - jobs, cpu)
+        others = max(0.0, busy - sum(cpu.values()) * jobs / 1e6) / seconds
+        return Run(jobs, seconds, jobs / seconds, self.sink.callbacks - jobs, cpu, others)
 
     async def warm_up(self, running: contenders.Running, rate: float) -> float:
         """Run about a second of load, to be forgotten; return the rate that it showed."""

@@ -38,7 +38,8 @@ def _bluesky(state: str, **more: object) -> JSON:
     return {"jobStatus": job | more}
 
 
-def _wistia_event(kind: str, uuid: str, generated_at: str) -> JSON:
+def _wistia_event(kind: str, uuid: str) -> JSON:
+    """Build a webhook; `generated_at` is added when it is sent."""
     media = {
         "id": "l9dqljgtfy",
         "name": "Lenny Eating Peanuts",
@@ -48,7 +49,6 @@ def _wistia_event(kind: str, uuid: str, generated_at: str) -> JSON:
     event = {
         "uuid": uuid,
         "type": kind,
-        "generated_at": generated_at,
         "metadata": {"account_id": "8lq25o0p9c"},
         "payload": {"media": media, "project": {"id": "some-hashed-id", "name": "Folder Name"}},
     }
@@ -128,8 +128,8 @@ SCENES = (
         source="wistia",
         id="media:l9dqljgtfy",
         says=(
-            (0.5, _wistia_event("media.processing", "09e6729eecb3a000", "2024-03-30T15:10:09Z")),
-            (2.5, _wistia_event("media.ready", "09e6729eecb3a001", "2024-03-30T15:10:13Z")),
+            (0.5, _wistia_event("media.processing", "09e6729eecb3a000")),
+            (2.5, _wistia_event("media.ready", "09e6729eecb3a001")),
         ),
         ends="job.succeeded",
         provenance="documented envelope, values and signature; that type and uuid differ is inferred",

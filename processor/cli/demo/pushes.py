@@ -5,7 +5,7 @@ import http.client
 import json
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from standardwebhooks.webhooks import Webhook
@@ -60,9 +60,18 @@ def send(url: str, push: Push) -> int:
 
 
 def _push(scene: Scene, number: int, at: float, payload: JSON, secrets: dict[str, str]) -> Push:
-    body, secret = json.dumps(payload).encode(), secrets[scene.source]
+    secret = secrets[scene.source]
     if scene.source == "wistia":
+        body = json.dumps(_dated(payload, at)).encode()
         headers = wistia_headers(body, secret)
     else:
+        body = json.dumps(payload).encode()
         headers = standard_headers(body, secret, f"{scene.id}-{number}")
     return Push(at, scene.source, headers, body, "signed")
+
+
+def _dated(webhook: JSON, seconds: float) -> JSON:
+    """Say when each event happened, as Wistia writes it."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    when = {"generated_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
+    return {**webhook, "events": [{**event, **when} for event in webhook["events"]]}
