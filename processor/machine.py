@@ -55,7 +55,8 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Step:
         return Step(job, ignored="early")
     attempt = _attempt(job, update)
     if attempt > job.attempt:
-        return _enter(_reopened(job, attempt, now), update, update.state or State.QUEUED)
+        again = _reopened(job, attempt, now)
+        return _enter(again, update, update.state or State.QUEUED, was=job.state)
     if attempt < job.attempt:
         return Step(_met(job, update), ignored="older_attempt")
     was, new = rank(job), _rank_of(update, job)
@@ -75,7 +76,12 @@ def rank(job: Job) -> int:
 
 
 def event_id(job: Job) -> str:
-    """The id of the job's newest event: the same for ever, whoever computes it."""
+    """The id of the job's newest event: the same for ever, whoever computes it.
+
+    That of a completion does not count the events before it, of which any may be lost.
+    """
+    if job.state in FINAL:
+        return f"evt_{job.uid}_{job.attempt}_{'deadline' if job.provisional else 'final'}"
     return f"evt_{job.uid}_{job.sequence}"
 
 
@@ -111,7 +117,6 @@ def _reopened(job: Job, attempt: int, now: float) -> Job:
         state=State.QUEUED,
         status_at=0.0,
         provisional=False,
-        previous_state=job.state,
         started_at=None,
         finished_at=None,
         completion=None,
@@ -129,7 +134,7 @@ _NOTHING_KNOWN = {
 }
 
 
-def _enter(job: Job, update: StatusUpdate, state: State) -> Step:
+def _enter(job: Job, update: StatusUpdate, state: State, was: State | None = None) -> Step:
     """Move to another state (or to a final from our expiry) and tell it."""
     event = EVENT.get(state)
     done = state in FINAL
@@ -137,7 +142,7 @@ def _enter(job: Job, update: StatusUpdate, state: State) -> Step:
     moved = replace(
         _met(job, update),
         state=state,
-        previous_state=job.state,
+        previous_state=was or job.state,
         provisional=update.origin is Origin.DEADLINE,
         status=job.status if update.origin is Origin.DEADLINE else update.status,
         status_at=update.at,
@@ -161,23 +166,27 @@ def _progress(job: Job, update: StatusUpdate, now: float) -> Step:
     """Take the newer word on a job that stays in its state."""
     if update.at < job.status_at:
         return Step(_met(job, update), ignored="older")
-    progress = job.progress if update.progress is None else update.progress
-    if (update.status, progress) == (job.status, job.progress):
-        return Step(replace(_met(job, update), status_at=update.at), ignored="duplicate")
-    told = job.state is State.RUNNING and now - job.progressed_at >= PROGRESS_EVENTS_APART
-    moved = replace(
+    news = replace(
         _met(job, update),
         status=update.status,
         status_at=update.at,
-        progress=progress,
+        progress=job.progress if update.progress is None else update.progress,
         result=job.result if update.result == NULL else update.result,
         counts=update.counts or job.counts,
         flags=update.flags,
-        sequence=job.sequence + told,
-        progressed_at=now if told else job.progressed_at,
-        origin=update.origin,
     )
-    return Step(moved, event="job.progressed" if told else None)
+    if _shown(news) == _shown(job):
+        return Step(news, ignored="duplicate")
+    news = replace(news, origin=update.origin)
+    if job.state is not State.RUNNING or now - job.progressed_at < PROGRESS_EVENTS_APART:
+        return Step(news)
+    told = replace(news, sequence=job.sequence + 1, progressed_at=now)
+    return Step(told, event="job.progressed")
+
+
+def _shown(job: Job) -> tuple[object, ...]:
+    """What is news about a job that stays in its state."""
+    return job.status, job.progress, bytes(job.result), job.counts, job.flags
 
 
 def _met(job: Job, update: StatusUpdate) -> Job:

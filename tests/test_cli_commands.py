@@ -70,6 +70,8 @@ def stub():
 
 @dataclass(frozen=True)
 class Ended:
+    """How a command ended."""
+
     code: int
     out: str
     err: str
@@ -169,6 +171,11 @@ def test_an_id_is_one_segment_of_the_path(stub: Stub, ringback: Run):
     assert ringback("wait", "wistia", "a/b c?").code == 0
 
 
+def test_an_id_that_is_not_text_is_for_the_server_to_refuse(stub: Stub, ringback: Run):
+    assert ringback("wait", "wistia", "\udcff", "--json").code == 2
+    assert stub.asked == [("GET /v1/jobs/wistia/%FF", None)]
+
+
 def test_watch_registers_then_follows(stub: Stub, ringback: Run):
     stub.says("PUT /v1/jobs/wistia/1", job("1", "queued"), status=201)
     stub.says("GET /v1/jobs/wistia/1", job("1", "queued"), job("1", "expired"))
@@ -199,6 +206,7 @@ COMMANDS = [
     ("wait", "wistia", "9"),
     ("events",),
     ("events", "--follow"),
+    ("sources",),
     ("subscriptions", "list"),
     ("subscriptions", "add", "https://example.com"),
     ("subscriptions", "rm", "sub_1"),
@@ -350,11 +358,45 @@ def test_subscriptions_are_listed(stub: Stub, ringback: Run):
         "url": "https://e.com",
         "events": ["job.completed"],
         "sources": [],
-        "static": True,
+        "read_only": True,
     }
     stub.says("GET /v1/subscriptions", {"items": [item], "next": None})
     row = ringback("subscriptions", "list").out.splitlines()[1]
     assert row.split() == ["sub_1", "https://e.com", "job.completed", "all", "file", "-"]
+
+
+def test_sources_are_listed_with_their_hooks(stub: Stub, ringback: Run):
+    source = {"name": "clips", "provider": "wistia", "push": "/hooks/clips", "poll": True}
+    page = {"items": [{**source, "mirror": [], "stalled": "401"}], "next": None}
+    stub.says("GET /v1/sources", page)
+    row = ringback("sources").out.splitlines()[1]
+    assert row.split() == ["clips", "wistia", "/hooks/clips", "yes", "401"]
+    assert ringback("sources", "--json").json == page
+
+
+def test_doctor_says_what_readiness_lacks(stub: Stub, ringback: Run):
+    stub.says("GET /healthz", {"alive": True})
+    stub.says("GET /readyz", {"ready": False, "lacks": ["no worker beats"]}, status=503)
+    stub.says("GET /v1/sources", {"items": [], "next": None})
+    ended = ringback("doctor", "--json")
+    found = {check["name"]: check for check in ended.json["checks"]}
+    assert (ended.code, ended.json["ok"]) == (5, False)
+    assert found["ready"]["detail"] == "Not ready: no worker beats"
+    assert found["sources"]["ok"]
+
+
+def test_doctor_is_content_with_a_good_one(stub: Stub, ringback: Run):
+    for path in ("/healthz", "/readyz", "/v1/sources"):
+        stub.says(f"GET {path}", {"items": [{"name": "clips", "stalled": None}]})
+    assert ringback("doctor").code == 0
+
+
+def test_doctor_names_a_stalled_source(stub: Stub, ringback: Run):
+    for path in ("/healthz", "/readyz", "/v1/sources"):
+        stub.says(f"GET {path}", {"items": [{"name": "clips", "stalled": "401 Unauthorized"}]})
+    ended = ringback("doctor")
+    assert ended.code == 2
+    assert "clips: 401 Unauthorized" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The commands that need no server: help, version, config, sources, inspect, doctor."""
+"""The commands that need no server: help, version, config, inspect, doctor."""
 
 import hmac
 import json
@@ -107,30 +107,7 @@ def test_config_masks_every_secret(ringback: Run, configured: Path):
         assert "t0ken" not in out
 
 
-def test_sources_are_listed_with_their_hooks(ringback: Run, configured: Path):
-    code, out, _ = ringback("sources", "--json", "--config", str(configured))
-    assert code == 0
-    assert json.loads(out) == {
-        "items": [
-            {
-                "name": "clips",
-                "provider": "wistia",
-                "hook": "/hooks/clips",
-                "base_url": "https://api.wistia.com/modern",
-            },
-            {
-                "name": "skies",
-                "provider": "bluesky",
-                "hook": None,
-                "base_url": "https://video.bsky.app",
-            },
-        ],
-        "next": None,
-    }
-    assert "/hooks/clips" in ringback("sources")[1]
-
-
-@pytest.mark.parametrize("command", ["config", "sources", "up"])
+@pytest.mark.parametrize("command", ["config", "up"])
 def test_a_wrong_configuration_is_one_line(ringback: Run, tmp_path: Path, command: str):
     (tmp_path / "ringback.toml").write_text("[sources.x]\nprovider = 'nobody'\n")
     code, out, err = ringback(command)

@@ -57,3 +57,8 @@ def gone() -> int:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     return process.pid
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"--data .*gone"), lock(tmp_path / "gone"):
+        pass

@@ -91,6 +91,12 @@ def test_a_refused_configuration_is_not_tried_again(supervisor: Supervisor, said
     assert said == ["web refuses its configuration: see its line above"]
 
 
+def test_what_cannot_be_started_is_tried_again(supervisor: Supervisor, said: list[str]):
+    supervisor.add([Command("redis", ("/nowhere/redis-server",), {})])
+    until(lambda: len(said) == 2, supervisor.step)
+    assert said[0] == "redis does not start (No such file or directory); starts again in 0.2 s"
+
+
 def test_nothing_is_due_while_all_is_well(supervisor: Supervisor):
     supervisor.add([python("web", "import time; time.sleep(60)")])
     assert supervisor.rest() is None

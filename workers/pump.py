@@ -30,14 +30,15 @@ class Pump:
         pace: Callable[[str], Pace],
         work: Callable[[list[Claim]], Awaitable[list[Piece]]],
     ) -> None:
-        """`work` turns the claims of one shard into pieces that run side by side."""
+        """`work` does what a batch shares; the pieces that it leaves run side by side."""
         self._context = context
         self._backlog = backlog
         self._room = room
         self._pace = pace
         self._work = work
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
-        self._held = 0  # items in work; twice while a batch is being taken apart
+        self._batch: list[Claim] = []  # being taken apart
+        self._held = 0  # items in pieces
         self._freed = asyncio.Event()
         self.stopping = False
 
@@ -48,6 +49,8 @@ class Pump:
                 pass
         except StoreAway as error:
             log.warning("store_away", backlog=self._backlog, why=str(error))
+        except Exception:
+            log.exception("work_failed", backlog=self._backlog)
 
     async def _claim_from_all(self) -> bool:
         """Claim once from every shard; whether there was anything."""
@@ -61,7 +64,7 @@ class Pump:
             )
             if claims:
                 found = True
-                self._start(claims, self._begin(claims))
+                await self._begin(claims)
         return found
 
     async def _free(self) -> int:
@@ -72,8 +75,13 @@ class Pump:
         return max(self._room - self._held, 1)
 
     async def _begin(self, claims: list[Claim]) -> None:
-        for part, piece in await self._work(claims):
-            self._start(part, piece)
+        """Take a batch apart before the next is claimed: meanwhile the next one grows."""
+        self._batch = claims
+        try:
+            for part, piece in await self._work(claims):
+                self._start(part, piece)
+        finally:
+            self._batch = []
 
     def _start(self, claims: Sequence[Claim], piece: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(piece)
@@ -95,7 +103,7 @@ class Pump:
     async def renew(self) -> None:
         """Renew all leases, for work that takes longer than one."""
         by_shard: dict[int, list[Claim]] = {}
-        for claims in self._running.values():
+        for claims in (self._batch, *self._running.values()):
             for claim in claims:
                 by_shard.setdefault(claim.shard, []).append(claim)
         for some in by_shard.values():

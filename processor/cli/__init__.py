@@ -4,13 +4,14 @@ app            which commands there are
 exits          how a command ends
 up             the whole of Ringback on one machine; supervisor, child, orphan, lock, redis
 processes      one process of it
-jobs, events, subscriptions    a running server, seen from outside; client, sse, follow, progress
+jobs, events, subscriptions, sources    a running server, seen from outside; client, sse, follow, progress
 configuration, doctor, inspect    what is set up, does it work, what would a push say
 demo/          everything at once, on this machine, with simulated providers
 """
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -19,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from processor.cli.exits import CommandError, Exit  # noqa: PLC0415 - see above
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show it all gets the rest
     try:
         build()(args=argv, prog_name="ringback")
     except CommandError as error:

@@ -15,6 +15,7 @@ from processor.cli import (
     jobs,
     printing,
     processes,
+    sources,
     subscriptions,
     up,
 )
@@ -55,7 +56,7 @@ def build() -> typer.Typer:
     app.command()(jobs.jobs)
     app.command()(events.events)
     app.add_typer(subscriptions.group(), name="subscriptions", cls=Group)
-    app.command()(configuration.sources)
+    app.command()(sources.sources)
     app.command()(configuration.config)
     app.command()(doctor.doctor)
     app.command()(inspect.inspect)

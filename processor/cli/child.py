@@ -90,30 +90,35 @@ class Child:
         """End it, and whatever it has started, at once."""
         if self._process is None or self._process.poll() is not None:
             return
-        self._say(f"{self.command.name} did not stop in time: killed")
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._say(f"{self.command.name} did not stop in time: killed")
 
     def _start(self, now: float) -> None:
         """Start it in a process group of its own: Ctrl-C is for us, we stop it in order."""
-        self._process = subprocess.Popen(  # noqa: S603 - our own modules and Redis, no shell
-            self.command.argv,
-            env=dict(self.command.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # standard output is for what `up` itself says
-            pass_fds=self.command.keeps,
-            process_group=0,
-            preexec_fn=ends_with_parent(self.command.when_orphaned),  # noqa: PLW1509 - only if no threads
-        )
         self.due, self._since = None, now
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own modules and Redis, no shell
+                self.command.argv,
+                env=dict(self.command.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # standard output is for what `up` itself says
+                pass_fds=self.command.keeps,
+                process_group=0,
+                preexec_fn=ends_with_parent(self.command.when_orphaned),  # noqa: PLW1509 - only if no threads
+            )
+        except OSError as error:  # out of memory or processes: as good as a death
+            self._again(f"does not start ({error.strerror})", now)
 
     def _ended(self, code: int, now: float) -> None:
         if code == Exit.USAGE:
             self.refused = True
-            return self._say(f"{self.command.name} refuses its configuration: see its line above")
+            self._say(f"{self.command.name} refuses its configuration: see its line above")
+        else:
+            self._again(f"ended ({last_words(code)})", now)
+
+    def _again(self, what: str, now: float) -> None:
         self._deaths = 1 if now - self._since >= STEADY else self._deaths + 1
         wait = pause(self._deaths)
         self.due = now + wait
-        return self._say(
-            f"{self.command.name} ended ({last_words(code)}); starts again in {wait:.1f} s"
-        )
+        self._say(f"{self.command.name} {what}; starts again in {wait:.1f} s")

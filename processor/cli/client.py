@@ -45,7 +45,7 @@ class UnreachableError(CommandError):
 
 def path(*segments: str) -> str:
     """Build a path; each segment is percent-encoded whole, so that an id may hold a slash."""
-    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+    return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
 
 
 class Client:
@@ -135,7 +135,8 @@ def _address(url: str) -> tuple[str, str, int | None, str]:
 
 
 def _target(path: str, params: Mapping[str, object]) -> str:
-    query = urlencode({name: value for name, value in params.items() if value is not None})
+    given = {name: value for name, value in params.items() if value is not None}
+    query = urlencode(given, errors="surrogateescape")  # bytes of the command line, as they are
     return f"{path}?{query}" if query else path
 
 
@@ -144,9 +145,11 @@ def _reason(error: Exception) -> str:
 
 
 def _complaint(url: str, status: int, raw: bytes) -> str:
-    """Give `title: detail` of a problem document, or the status where there is none."""
+    """Give `title: detail` of a problem document, or what /readyz lacks, or just the status."""
     try:
         told = json.loads(raw)
+        if "lacks" in told:
+            return "Not ready: " + "; ".join(told["lacks"])
         return f"{told['title']}: {told['detail']}"
     except (ValueError, TypeError, KeyError):
         return f"{url} answered {status} without saying why: is it Ringback?"

@@ -1,4 +1,4 @@
-"""`ringback config` and `ringback sources`: what the configuration comes to, secrets masked."""
+"""`ringback config`: what file, environment and defaults come to, secrets masked."""
 
 import json as codec
 import os
@@ -6,8 +6,6 @@ from typing import Any
 
 from processor.cli import options, printing
 from processor.config import load
-
-COLUMNS = ("source", "provider", "hook", "base_url")
 
 
 def config(*, config: options.Config = None, json: options.Json = False) -> None:
@@ -17,24 +15,6 @@ def config(*, config: options.Config = None, json: options.Json = False) -> None
         return printing.document(masked)
     for name, value in _flat("", masked):
         printing.line(f"{name} = {codec.dumps(value)}")
-    return None
-
-
-def sources(*, config: options.Config = None, json: options.Json = False) -> None:
-    """List the configured sources, and where their providers should send their pushes."""
-    settings = load(options.config_file(config), os.environ)
-    items = [
-        {
-            "name": source.name,
-            "provider": source.profile.name,
-            "hook": f"/hooks/{source.name}" if source.takes_pushes else None,
-            "base_url": source.base_url,
-        }
-        for source in settings.sources.values()
-    ]
-    if json:
-        return printing.document({"items": items, "next": None})
-    printing.table(COLUMNS, [tuple(item.values()) for item in items])
     return None
 
 

@@ -37,14 +37,14 @@ def doctor(
 ) -> None:
     """Check the configuration, Redis and the running server.
 
-    Ends with 2 when the configuration or Redis is wrong, 5 when the server is not there or not
-    ready.
+    Ends with 2 when the configuration, Redis or a source is wrong, 5 when the server is not
+    there or not ready.
     """
     file, client = options.config_file(config), Client(url, key, timeout=PATIENCE)
     found = [_configuration(file, os.environ), _redis(os.environ)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
-        found += [_server("ready", "/readyz", client), _server("api", "/v1/jobs?limit=1", client)]
+        found += [_server("ready", "/readyz", client), _sources(client)]
     if json:
         printing.document(
             {"ok": all(one.ok for one in found), "checks": [asdict(f) for f in found]}
@@ -103,4 +103,15 @@ def _server(name: str, path: str, client: Client) -> Finding:
         client.get(path)
     except CommandError as error:
         return Finding(name, ok=False, detail=str(error), code=error.code)
-    return Finding(name, ok=True, detail=f"{client.url}{path.partition('?')[0]}")
+    return Finding(name, ok=True, detail=client.url + path)
+
+
+def _sources(client: Client) -> Finding:
+    """Look whether the key is good, and whether a provider refuses ours."""
+    try:
+        items = client.get("/v1/sources")["items"]
+    except CommandError as error:
+        return Finding("sources", ok=False, detail=str(error), code=error.code)
+    stalled = [f"{one['name']}: {one['stalled']}" for one in items if one["stalled"]]
+    told = "; ".join(stalled) or f"{len(items)}, none stalled"
+    return Finding("sources", ok=not stalled, detail=told, code=Exit.USAGE)

@@ -21,7 +21,10 @@ def lock(data: Path) -> Iterator[int]:
     never write the same append-only file, whatever became of the `up` that started the first.
     """
     path = data / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"--data {data}: {error.strerror}: give a folder of your own") from None
     try:
         _take(descriptor, data)
         os.ftruncate(descriptor, 0)

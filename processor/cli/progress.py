@@ -81,14 +81,11 @@ class Bars(Board):
             label = printing.clean(name)
             self._tasks[name] = self._progress.add_task(label, total=None, words="")
         told = job.get("progress")
-        done = 1.0 if job["state"] in OF_STATE else told
-        total = None if done is None else 1.0
-        self._progress.update(
-            self._tasks[name],
-            completed=told if told is not None else done or 0.0,
-            total=total,
-            words=words(job),
-        )
+        if told is None and job["state"] in OF_STATE:
+            told = float(job["state"] == "succeeded")
+        total = None if told is None else 1.0
+        task = self._tasks[name]
+        self._progress.update(task, completed=told or 0.0, total=total, words=words(job))
 
 
 def board(*, silent: bool) -> Board:

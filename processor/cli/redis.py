@@ -1,8 +1,7 @@
 """The embedded Redis: append-only, in the data directory, on a Unix socket that only we may use.
 
-DATA/redis/       the append-only files
-DATA/redis.log    what Redis warns of
-DATA/run/         0700, redis.sock; a short-named temporary folder where that path is too long
+DATA/redis/    0700: the append-only files, and redis.log for what Redis warns of
+DATA/run/      0700: redis.sock; a short-named temporary folder where that path is too long
 """
 
 import atexit
@@ -66,10 +65,9 @@ def find_server() -> Path:
 
 def plan(data: Path, server: Path) -> Plan:
     """Make the folders, and say how to start Redis in them."""
-    store, log = data / "redis", data / "redis.log"
-    for folder in (data, store):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = _private(data / "redis")
+    log = store / "redis.log"
     where = _socket_folder(data) / "redis.sock"
     settings = {
         "port": "0",  # no TCP
@@ -187,6 +185,11 @@ def _socket_folder(data: Path) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="ringback-", dir="/tmp"))  # 0700, a new name
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return folder
-    folder.mkdir(mode=0o700, exist_ok=True)
+    return _private(folder)
+
+
+def _private(folder: Path) -> Path:
+    """Make a folder of ours that nobody else may enter; the one above may be anybody's."""
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o700)
     return folder

@@ -100,7 +100,7 @@ def group() -> typer.Typer:
 
 
 def _row(item: dict[str, Any]) -> tuple[object, ...]:
-    origin = "file" if item.get("static") else "api"
+    origin = "file" if item.get("read_only") else "api"
     return (
         item["id"],
         item["url"],

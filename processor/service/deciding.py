@@ -17,8 +17,8 @@ from processor.model import (
     State,
     StatusUpdate,
 )
-from processor.store.backlogs import Claim, Put
-from processor.store.jobs import Change, Known, Telling, name_of
+from processor.store.backlogs import AT_ONCE, Claim, Put
+from processor.store.jobs import Change, Known, Telling, ends, name_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,11 +72,12 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
         job=job,
         version=known.version,
         save=job is not before,
+        renew=renewed(before, job),
         entries=entries,
         events=events,
         done=[a.claim for a in arrivals if a.claim],
         answer=next((a.answer for a in reversed(arrivals) if a.answer), None),
-        puts=timers(before, job, facts),
+        puts=timers(before, job, facts, due=any(_is_deadline(a.update) for a in arrivals)),
         dropped=_over(before, job, facts.source),
     )
 
@@ -112,7 +113,7 @@ def tell(job: Job, kind: str, facts: Facts) -> Telling:
 def deliver(event: str, kind: str, target: str, lane: str, now: float) -> Put:
     """A delivery, due at once."""
     delivery = Delivery(f"{event}.{target}", event, kind, target, now)
-    return Put("deliver", lane, delivery.id, now, _encode(delivery), nudge=True)
+    return Put("deliver", lane, delivery.id, AT_ONCE, _encode(delivery))
 
 
 def polled(job: Job, source: Source) -> bool:
@@ -129,12 +130,21 @@ def poll_interval(job: Job, source: Source, now: float, chance: float) -> float:
     return schedule.poll_interval(now - job.created_at, every, chance)
 
 
-def timers(before: Job | None, job: Job, facts: Facts) -> list[Put]:
-    """When a job is to be asked about, and when its time is up."""
+def renewed(before: Job | None, job: Job) -> bool:
+    """Whether a job's keys are to end at another time than they were."""
+    return before is None or ends(before) != ends(job)
+
+
+def _is_deadline(update: StatusUpdate) -> bool:
+    return update.origin is Origin.DEADLINE
+
+
+def timers(before: Job | None, job: Job, facts: Facts, *, due: bool = False) -> list[Put]:
+    """When a job is to be asked about, and when its time is up; `due`: it seemed to be up."""
     if job.state in FINAL:
         return []
     puts = []
-    if before is None or before.deadline_at != job.deadline_at or facts.now >= job.deadline_at:
+    if before is None or before.deadline_at != job.deadline_at or due:
         puts.append(_deadline(job))
     if polled(job, facts.source):
         puts.append(poll_at(job, facts.now + _until_poll(before, job, facts)))
@@ -148,9 +158,9 @@ def _until_poll(before: Job | None, job: Job, facts: Facts) -> float:
     return poll_interval(job, facts.source, facts.now, facts.chance)
 
 
-def poll_at(job: Job, at: float, *, nudge: bool = False) -> Put:
+def poll_at(job: Job, at: float) -> Put:
     """A question about a job, to be asked then; the payload counts failures in a row."""
-    return Put("poll", job.source, name_of(job), at, b"0", nudge=nudge)
+    return Put("poll", job.source, name_of(job), at, b"0")
 
 
 def _deadline(job: Job) -> Put:

@@ -42,13 +42,12 @@ class Deliverer:
         self._settle: Batch[Settled, bool] = Batch(self._settle_all)
 
     async def read(self, claims: Sequence[Claim]) -> list[Post]:
-        """What claimed deliveries of one shard say, and to whom: read fresh, in two looks."""
+        """What claimed deliveries of one shard say, and to whom: read fresh."""
         keys = self._context.store.shards[claims[0].shard]
         deliveries = [_decode(c.payload) for c in claims]
-        targets = list({d.target for d in deliveries})
-        found = await self._context.store.targets.get(targets, keys)
-        bodies = await self._context.store.targets.bodies(keys, [d.event_id for d in deliveries])
-        known = dict(zip(targets, found, strict=True))
+        known, bodies = await self._context.store.targets.read(
+            keys, list({d.target for d in deliveries}), [d.event_id for d in deliveries]
+        )
         return [
             Post(claim, delivery, body, known[delivery.target])
             for claim, delivery, body in zip(claims, deliveries, bodies, strict=True)

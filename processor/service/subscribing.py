@@ -59,7 +59,7 @@ async def create(context: Context, wish: Wish) -> Subscription:
 
 async def get(context: Context, target: str) -> Subscription:
     """A subscription; NotFound if there is none."""
-    (found,) = await context.store.targets.get([target], context.store.shards[0])
+    found = await context.store.targets.get(target)
     if found is None or not target.startswith("sub_"):
         raise NotFound(f"No subscription {target!r}")
     return found

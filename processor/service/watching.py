@@ -21,11 +21,12 @@ from processor.service.deciding import (
     deliver,
     first_sight,
     poll_at,
+    renewed,
     timers,
 )
 from processor.service.running import policy
 from processor.service.tailing import Tailer
-from processor.store.backlogs import Put
+from processor.store.backlogs import AT_ONCE, Put
 from processor.store.jobs import Change, Known, Telling, ends, name_of
 from processor.store.keys import Keys
 
@@ -173,6 +174,7 @@ def _change(known: Known, job: Job, wanted: _Wanted, facts: Facts) -> Change:
         job=job,
         version=known.version,
         save=job != before,
+        renew=renewed(before, job),
         puts=_timers(before, job, wanted, facts),
         dropped=[] if job.polling.enabled else [("poll", job.source, name_of(job))],
         events=_already(before, job),
@@ -193,7 +195,7 @@ def _timers(before: Job | None, job: Job, wanted: _Wanted, facts: Facts) -> list
         puts = [put for put in puts if put.backlog != "poll"]
     final = wanted.submitted and wanted.submitted.state in FINAL
     if final and job.state not in FINAL and wanted.source.poll(job.kind):
-        puts = [p for p in puts if p.backlog != "poll"] + [poll_at(job, facts.now, nudge=True)]
+        puts = [p for p in puts if p.backlog != "poll"] + [poll_at(job, AT_ONCE)]
     return puts
 
 
@@ -339,7 +341,7 @@ async def ask_now(context: Context, source: str, job: str) -> None:
     if found.job.state in FINAL and not found.job.provisional and not poll.reopens:
         raise Conflict("This job has finished, and its provider never runs one again")
     router = await context.store.targets.router()
-    put = poll_at(found.job, await context.store.now(), nudge=True)
+    put = poll_at(found.job, AT_ONCE)
     change = Change(job=found.job, version=found.known.version, save=False, puts=[put])
     while await context.store.jobs.commit(found.keys, router.version, [change]) is None:
         router = await context.store.targets.router(fresh=True)

@@ -33,6 +33,9 @@ class Claim(msgspec.Struct):
     token: int
 
 
+AT_ONCE = 0.0  # as a Put's time: whatever Redis' clock says
+
+
 class Put(msgspec.Struct, frozen=True):
     """An item to wait in a lane until `at` (seconds); it replaces one of the same name."""
 
@@ -41,7 +44,6 @@ class Put(msgspec.Struct, frozen=True):
     item: str
     at: float
     payload: bytes
-    nudge: bool = False  # it is due already: wake a worker
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -63,33 +65,37 @@ class Backlogs:
         self._connection = connection
         self._shards = shards
         self._lease = int(lease * 1000)
+        self._lately: dict[tuple[int, str], list[str]] = {}
 
     async def claim(
         self, keys: Keys, backlog: str, limit: int, pace: Callable[[str], Pace]
     ) -> list[Claim]:
-        """Claim up to about `limit` items that can start now, the lanes in turn."""
-        lanes = await self._due_lanes(keys, backlog)
-        if not lanes:
-            return []
-        ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog), keys.paced(backlog)]
-        args: list[Any] = [limit, self._lease]
-        for lane in lanes:
-            ring += [keys.due(backlog, lane), keys.held(backlog, lane)]
-            args += [lane, *_limits(pace(lane))]
-        got = await self._connection.run("claim", ring, args)
+        """Claim up to about `limit` items that can start now, the lanes in turn.
+
+        Every key of a script is named, but which lanes are due only Redis knows: it is asked
+        with the lanes that were due lately, and again if it says that others are.
+        """
+        lanes = self._lately.setdefault((keys.shard, backlog), [])
+        other, got = await self._claim(keys, backlog, limit, lanes, pace)
+        if other:
+            lanes[:] = [name.decode() for name in other] + lanes[: LANES_AT_ONCE - len(other)]
+            if not got:
+                _, got = await self._claim(keys, backlog, limit, lanes, pace)
         return [
-            Claim(keys.shard, backlog, lanes[got[i]], got[i + 1].decode(), got[i + 2], got[i + 3])
+            Claim(keys.shard, backlog, got[i].decode(), got[i + 1].decode(), got[i + 2], got[i + 3])
             for i in range(0, len(got), 4)
         ]
 
-    async def _due_lanes(self, keys: Keys, backlog: str) -> list[str]:
-        """The lanes worth a look; asked first, so that every key of a script is named."""
-        pipe = self._connection.redis.pipeline(transaction=False)
-        pipe.time()
-        pipe.zrange(keys.lanes(backlog), 0, LANES_AT_ONCE - 1, withscores=True)
-        (seconds, micros), lanes = await self._connection.ask(pipe.execute())
-        now = seconds * 1000 + micros // 1000
-        return [lane.decode() for lane, at in lanes if at <= now]
+    async def _claim(
+        self, keys: Keys, backlog: str, limit: int, lanes: list[str], pace: Callable[[str], Pace]
+    ) -> tuple[list[bytes], list[Any]]:
+        ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog), keys.paced(backlog)]
+        args: list[Any] = [limit, self._lease, LANES_AT_ONCE]
+        for lane in lanes:
+            ring += [keys.due(backlog, lane), keys.held(backlog, lane)]
+            args += [lane, *_limits(pace(lane))]
+        other, got = await self._connection.run("claim", ring, args)
+        return other, got
 
     async def settle(
         self, settled: Sequence[Settled], parked: Sequence[tuple[Claim, float]] = ()
@@ -98,16 +104,16 @@ class Backlogs:
 
         Says of each whether it was still ours to settle.
         """
-        some = (settled[0].claim if settled else parked[0][0]) if settled or parked else None
-        if some is None:
+        claims = [s.claim for s in settled] + [c for c, _ in parked]
+        if not claims:
             return []
-        keys, backlog = self._shards[some.shard], some.backlog
-        call = Call(
-            keys.lanes(backlog), keys.items(backlog), keys.parked(backlog), keys.nudge(backlog)
-        )
+        keys = self._shards[claims[0].shard]
+        call = Call(keys.parked(claims[0].backlog))
+        lanes = Lanes(keys, call)
         told = {
-            "settled": [_settled(keys, call, s) for s in settled],
-            "parked": [{**_lane(keys, call, c), "at": int(at * 1000)} for c, at in parked],
+            "settled": [_settled(keys, call, lanes, s) for s in settled],
+            "parked": [(lanes.place(c.backlog, c.lane), int(at * 1000)) for c, at in parked],
+            "lanes": lanes.told,
         }
         done = await self._connection.run("settle", call.keys, call.args(told))
         return [bool(one) for one in done]
@@ -151,41 +157,52 @@ class Backlogs:
         return None if at is None else at / 1000
 
 
-def placed(keys: Keys, call: Call, put: Put) -> dict[str, Any]:
-    """A Put as the scripts take it."""
-    return {
-        "lanes": call.key(keys.lanes(put.backlog)),
-        "items": call.key(keys.items(put.backlog)),
-        "due": call.key(keys.due(put.backlog, put.lane)),
-        "nudge": call.key(keys.nudge(put.backlog)) if put.nudge else None,
-        "lane": put.lane,
-        "item": put.item,
-        "at": int(put.at * 1000),
-        "payload": call.blob(put.payload),
+class Lanes:
+    """The lanes that one script call is about, each named once."""
+
+    def __init__(self, keys: Keys, call: Call) -> None:
+        """Start with none."""
+        self._keys = keys
+        self._call = call
+        self._places: dict[tuple[str, str], int] = {}
+        self.told: list[dict[str, str | int]] = []
+
+    def place(self, backlog: str, lane: str) -> int:
+        """The place of a lane, which is added if it is new."""
+        place = self._places.get((backlog, lane))
+        if place is None:
+            key, keys = self._call.key, self._keys
+            self.told.append(
+                {
+                    "name": lane,
+                    "lanes": key(keys.lanes(backlog)),
+                    "items": key(keys.items(backlog)),
+                    "due": key(keys.due(backlog, lane)),
+                    "held": key(keys.held(backlog, lane)),
+                    "nudge": key(keys.nudge(backlog)),
+                }
+            )
+            place = self._places[backlog, lane] = len(self.told)
+        return place
+
+    def put(self, put: Put) -> tuple[int, str, int, int]:
+        """A Put as the scripts take it."""
+        lane = self.place(put.backlog, put.lane)
+        return lane, put.item, int(put.at * 1000), self._call.blob(put.payload)
+
+
+def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "lane": lanes.place(s.claim.backlog, s.claim.lane),
+        "item": s.claim.item,
     }
-
-
-def _lane(keys: Keys, call: Call, claim: Claim) -> dict[str, Any]:
-    return {
-        "lane": claim.lane,
-        "due": call.key(keys.due(claim.backlog, claim.lane)),
-        "held": call.key(keys.held(claim.backlog, claim.lane)),
-    }
-
-
-def _settled(keys: Keys, call: Call, s: Settled) -> dict[str, Any]:
-    told = _lane(keys, call, s.claim)
-    told["item"] = s.claim.item
     if s.at is not None:
-        return told | {
-            "token": s.claim.token,
-            "at": int(s.at * 1000),
-            "payload": call.blob(s.payload),
-        }
+        at = int(s.at * 1000)
+        return told | {"token": s.claim.token, "at": at, "payload": call.blob(s.payload)}
     if s.event is not None:
         told["event"] = call.key(keys.event(s.event))
     if s.record is not None and s.target is not None:
-        told["log"], told["record"] = call.key(keys.delivered(s.target)), call.blob(s.record)
+        told |= {"log": call.key(keys.delivered(s.target)), "record": call.blob(s.record)}
     return told
 
 

@@ -20,7 +20,7 @@ _PRELUDE = "backlog"  # Lua that stands in front of every script
 
 
 class Call:
-    """One script call whose ARGV[1] is a msgpack table that names keys and bytes by place.
+    """One script call whose ARGV[1] is a msgpack table that names keys and blobs by place.
 
     Redis' msgpack knows no bytes; and what is not packed need not be unpacked.
     """

@@ -1,18 +1,18 @@
 """Jobs in Redis: accept what came in, read, and commit what was decided, in one script."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from processor.model import Entry, Job, StatusUpdate
 from processor.payload import utc
-from processor.store.backlogs import Claim, Put, placed
+from processor.store.backlogs import Claim, Lanes, Put
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
 
 SEEN_FOR = 7 * 86_400.0  # seconds that a push is remembered, and that a deletion is
-KEPT_FOR = 30 * 86_400.0  # seconds that a job is kept after its end
+KEPT_FOR = 30 * 86_400.0  # seconds that a job is kept after its deadline
 LOG_AT_MOST = 1_000_000  # events a shard
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
@@ -45,6 +45,7 @@ class Change(msgspec.Struct, frozen=True):
     job: Job
     version: str
     save: bool
+    renew: bool = False  # its keys' end is another than before
     entries: Sequence[tuple[float, Entry]] = ()
     events: Sequence[Telling] = ()
     puts: Sequence[Put] = ()
@@ -63,12 +64,23 @@ class Jobs:
 
     async def accept(self, keys: Keys, pushes: Sequence[tuple[str, StatusUpdate]]) -> list[bool]:
         """Queue updates for ingest, each with its dedupe id; False: seen before."""
-        ring = [keys.lanes("ingest"), keys.items("ingest"), keys.nudge("ingest")]
-        args: list[Any] = [int(SEEN_FOR * 1000)]
-        for push, update in pushes:
-            ring += [keys.seen(update.source, push), keys.due("ingest", update.source)]
-            args += [update.source, f"{update.source}:{push}", _encode(update)]
-        return [bool(one) for one in await self._connection.run("accept", ring, args)]
+        call = Call()
+        lanes = Lanes(keys, call)
+        told = {
+            "keep": int(SEEN_FOR * 1000),
+            "pushes": [
+                (
+                    call.key(keys.seen(update.source, push)),
+                    lanes.place("ingest", update.source),
+                    f"{update.source}:{push}",
+                    call.blob(_encode(update)),
+                )
+                for push, update in pushes
+            ],
+            "lanes": lanes.told,
+        }
+        done = await self._connection.run("accept", call.keys, call.args(told))
+        return [bool(one) for one in done]
 
     async def read(self, keys: Keys, names: Sequence[str]) -> list[Known]:
         """What stands under each `source/id`."""
@@ -85,11 +97,12 @@ class Jobs:
         None: nothing was written, the subscriptions are not those of `version` any more.
         """
         call = Call(keys.subs_version, keys.log, keys.jobs)
+        lanes = Lanes(keys, call)
         told = {
             "version": str(version),
             "keep": LOG_AT_MOST,
-            "jobs": [_told(keys, call, change) for change in changes],
-            "touched": _touched(keys, call, changes),
+            "jobs": [_told(keys, call, lanes, change) for change in changes],
+            "lanes": lanes.told,
         }
         done = await self._connection.run("commit", call.keys, call.args(told))
         return None if done is None else [bool(one) for one in done]
@@ -97,10 +110,12 @@ class Jobs:
     async def tell(self, keys: Keys, event: Telling) -> None:
         """Make the deliveries of an event that is of no job."""
         call = Call(keys.event(event.id))
+        lanes = Lanes(keys, call)
+        puts = [lanes.put(put) for put in event.deliveries]
         told = {
             "body": call.blob(event.body),
-            "n": len(event.deliveries),
-            "puts": [placed(keys, call, put) for put in event.deliveries],
+            "puts": [(lane, item, payload) for lane, item, _, payload in puts],
+            "lanes": lanes.told,
         }
         await self._connection.run("tell", call.keys, call.args(told))
 
@@ -151,8 +166,8 @@ class Jobs:
 
 
 def ends(job: Job) -> float:
-    """When a job's keys end, in seconds."""
-    return (job.finished_at if job.completion and job.finished_at else job.deadline_at) + KEPT_FOR
+    """When a job's keys end, in seconds: known from the first day, so that it is set once."""
+    return job.deadline_at + KEPT_FOR
 
 
 def name_of(job: Job) -> str:
@@ -169,7 +184,7 @@ def _known(version: bytes | None, doc: bytes | None, to: bytes | None, gone: byt
     )
 
 
-def _told(keys: Keys, call: Call, change: Change) -> dict[str, Any]:
+def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any]:
     name = name_of(change.job)
     puts = [*change.puts, *(put for event in change.events for put in event.deliveries)]
     dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
@@ -178,17 +193,18 @@ def _told(keys: Keys, call: Call, change: Change) -> dict[str, Any]:
         "name": name,
         "v": change.version,
         "ends": int(ends(change.job) * 1000),
+        "renew": change.renew,
         "doc": call.blob(_encode(change.job)) if change.save else None,
         "history": call.key(keys.history(name)),
         "entries": [
-            {"at": int(at * 1000), "text": call.blob(_encode(entry)), "ignored": entry.ignored}
+            (int(at * 1000), call.blob(_encode(entry)), entry.ignored is not None)
             for at, entry in change.entries
         ],
         "answer": call.blob(change.answer) if change.answer else None,
         "answer_key": call.key(keys.answer(name)) if change.answer else None,
         "events": [_event(keys, call, event) for event in change.events],
-        "puts": [placed(keys, call, put) for put in puts],
-        "drops": [_drop(keys, call, *item) for item in dropped],
+        "puts": [lanes.put(put) for put in puts],
+        "drops": [(lanes.place(backlog, lane), item) for backlog, lane, item in dropped],
     }
 
 
@@ -201,30 +217,6 @@ def _event(keys: Keys, call: Call, event: Telling) -> dict[str, Any]:
         "logged": event.logged,
         "n": len(event.deliveries),
     }
-
-
-def _drop(keys: Keys, call: Call, backlog: str, lane: str, item: str) -> dict[str, Any]:
-    return {
-        "items": call.key(keys.items(backlog)),
-        "due": call.key(keys.due(backlog, lane)),
-        "held": call.key(keys.held(backlog, lane)),
-        "item": item,
-    }
-
-
-def _touched(keys: Keys, call: Call, changes: Iterable[Change]) -> list[dict[str, Any]]:
-    """The lanes that lose items, to be indexed anew once, at the end."""
-    lanes = {(c.backlog, c.lane) for change in changes for c in change.done}
-    lanes |= {(backlog, lane) for change in changes for backlog, lane, _ in change.dropped}
-    return [
-        {
-            "lanes": call.key(keys.lanes(backlog)),
-            "due": call.key(keys.due(backlog, lane)),
-            "held": call.key(keys.held(backlog, lane)),
-            "lane": lane,
-        }
-        for backlog, lane in lanes
-    ]
 
 
 def _entry(line: bytes) -> dict[str, Any]:

@@ -50,16 +50,25 @@ class Targets:
         docs = await self._connection.ask(self._connection.redis.hvals(self._shards[0].subs))
         return sorted(self._all(docs), key=lambda s: (s.created_at, s.id))
 
-    async def get(self, ids: Sequence[str], keys: Keys) -> list[Subscription | None]:
-        """Targets by id, read fresh: subscriptions (`sub_…`) and callback targets (`cb_…`)."""
-        pipe = self._connection.redis.pipeline(transaction=False)
-        for target in ids:
-            if target.startswith("cb_"):
-                pipe.get(keys.callback(target))
-            else:
-                pipe.hget(keys.subs, target)
-        docs = await self._connection.ask(pipe.execute())
-        return [self._found(i, doc) for i, doc in zip(ids, docs, strict=True)]
+    async def get(self, target: str) -> Subscription | None:
+        """A subscription, read fresh."""
+        keys = self._shards[0]
+        return self._found(
+            target, await self._connection.ask(self._connection.redis.hget(keys.subs, target))
+        )
+
+    async def read(
+        self, keys: Keys, ids: Sequence[str], events: Sequence[str]
+    ) -> tuple[dict[str, Subscription | None], list[bytes | None]]:
+        """Targets by id (subscriptions `sub_…`, callback targets `cb_…`), and events' bodies."""
+        callbacks = [i for i in ids if i.startswith("cb_")]
+        subscriptions = [i for i in ids if not i.startswith("cb_")]
+        ring = [keys.subs, *map(keys.callback, callbacks), *map(keys.event, events)]
+        docs, bodies = await self._connection.run(
+            "deliveries", ring, [len(callbacks), *subscriptions]
+        )
+        targets = [*callbacks, *subscriptions]
+        return {t: self._found(t, doc) for t, doc in zip(targets, docs, strict=True)}, bodies
 
     def _found(self, target: str, doc: bytes | None) -> Subscription | None:
         static = self._static.get(target)
@@ -92,14 +101,6 @@ class Targets:
                 keys.callback(target.id), _encode(target), pxat=int(ends * 1000)
             )
         )
-
-    async def bodies(self, keys: Keys, events: Sequence[str]) -> list[bytes | None]:
-        """The payloads of events that have deliveries to make."""
-        pipe = self._connection.redis.pipeline(transaction=False)
-        for event in events:
-            pipe.hget(keys.event(event), "body")
-        bodies: list[bytes | None] = await self._connection.ask(pipe.execute())
-        return bodies
 
     async def delivered(self, target: str, limit: int) -> list[bytes]:
         """Ended deliveries of a target, the newest first."""

@@ -21,7 +21,7 @@ from processor.web.access import Access
 from processor.web.bodies import Json
 from processor.web.events import Events
 from processor.web.health import Health
-from processor.web.hooks import Hooks
+from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
 from processor.web.mirror import Mirror
 from processor.web.problems import handle
@@ -41,20 +41,19 @@ def build(context: Context, health: Health) -> ASGIApp:
         await tailer.close()
 
     app = Starlette(
-        routes=routes(context, receiver, tailer, health),
+        routes=routes(context, tailer, health),
         lifespan=lifespan,
         exception_handlers={RingbackError: handle, HTTPException: handle, Exception: handle},
     )
-    return AsSent(Access(app, context.settings))
+    return Front(Hooks(receiver, context.metrics), Access(app, context.settings))
 
 
-def routes(context: Context, receiver: Receiver, tailer: Tailer, health: Health) -> list[BaseRoute]:
-    """Every call, the busiest first."""
+def routes(context: Context, tailer: Tailer, health: Health) -> list[BaseRoute]:
+    """Every call but the receiver's."""
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context)
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
-        Route("/hooks/{source}", Hooks(receiver, context.metrics), methods=["POST"]),
         Route("/v1/jobs", jobs.list, methods=["GET"]),
         Route(job, jobs.get, methods=["GET"]),
         Route(job, jobs.put, methods=["PUT"]),
@@ -82,15 +81,21 @@ async def _openapi(_: Request) -> Response:
     return Json(openapi.document())
 
 
-class AsSent:
-    """Routes by the path as it was sent, so that `a%2Fb` stays one segment."""
+class Front:
+    """Sends pushes to the receiver, and all else to the router, by the path as it was sent:
+    so `a%2Fb` stays one segment.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
-        self._app = app
+    def __init__(self, hooks: ASGIApp, rest: ASGIApp) -> None:
+        """Take the two."""
+        self._hooks = hooks
+        self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put the raw path in the place of the decoded one."""
-        if scope["type"] == "http" and scope.get("raw_path"):
-            scope["path"] = scope["raw_path"].decode("latin-1")
-        await self._app(scope, receive, send)
+        """Put the raw path in the place of the decoded one, and pass on."""
+        app = self._rest
+        if scope["type"] == "http":
+            path = scope["path"] = (scope.get("raw_path") or b"").decode("latin-1") or scope["path"]
+            if path.startswith(PATH):
+                app = self._hooks
+        await app(scope, receive, send)

@@ -1,19 +1,25 @@
-"""POST /hooks/{source}: the receiver. Refusals come in the order of the contract."""
+"""POST /hooks/{source}: the receiver. Refusals come in the order of the contract.
+
+The one busy call, so it speaks ASGI itself instead of going through router and middleware.
+"""
+
+from urllib.parse import unquote
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from processor import provider
 from processor.config import Source
-from processor.errors import RingbackError, WrongType
+from processor.errors import RingbackError, TooLarge, WrongType
 from processor.service.accepting import Receipt, Receiver
 from processor.service.metrics import Metrics
-from processor.web.bodies import read, segment
-from processor.web.problems import explain
+from processor.web.bodies import AT_MOST
+from processor.web.problems import explain, problem
+
+PATH = "/hooks/"
 
 _encode = msgspec.json.Encoder().encode
+_HEADERS = [(b"content-type", b"application/json")]
 
 
 class Hooks:
@@ -26,28 +32,56 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one push."""
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
+        if scope["method"] != "POST":
+            refusal = problem(405, "Method Not Allowed", "Pushes are POSTed", {"allow": "POST"})
+            await refusal(scope, receive, send)
+            return
         name = ""
         try:
-            source = self._receiver.source(segment(request, "source"))
+            source = self._receiver.source(unquote(scope["path"][len(PATH) :]))
             name = source.name
-            receipt = await self._take(request, source)
-        except RingbackError as error:
+            receipt = await self._take(scope, receive, source)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the provider gets an answer
             response = explain(error)
             self._metrics.refused.labels(name, str(response.status_code)).inc()
-            return response
+            await response(scope, receive, send)
+            return
         self._metrics.pushed(name, *receipt)
-        return Response(_encode(receipt._asdict()), 202, media_type="application/json")
+        await _accepted(send, receipt)
 
-    async def _take(self, request: Request, source: Source) -> Receipt:
-        body = await read(request)
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.raw
-        }
+    async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
+        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+        body = await _body(headers, receive)
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise WrongType("Send the body uncompressed, as it was signed")
         provider.check_content_type(source.profile, headers.get("content-type"))
         return await self._receiver.take(source, headers, body)
+
+
+async def _body(headers: dict[str, str], receive: Receive) -> bytes:
+    """The whole body; TooLarge beyond the limit, however it is sent."""
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > AT_MOST:
+        raise TooLarge(f"A push may have {AT_MOST} bytes")
+    body = b""
+    more = True
+    while more:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError("the sender went away in mid-push")
+        body += message.get("body", b"")
+        if len(body) > AT_MOST:
+            raise TooLarge(f"A push may have {AT_MOST} bytes")
+        more = message.get("more_body", False)
+    return body
+
+
+class ClientGoneError(RingbackError):
+    """Nobody is there to be answered."""
+
+
+async def _accepted(send: Send, receipt: Receipt) -> None:
+    body = _encode(receipt._asdict())
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 202, "headers": [*_HEADERS, length]})
+    await send({"type": "http.response.body", "body": body})

@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator
 import http11
 
 STATUS = slice(9, 12)  # of b"HTTP/1.1 202 …"
+TWO = ord("2")
 
 
 class Connection(asyncio.Protocol):
     """One connection to the receiver; `feed` gives its next push, or None."""
 
-    def __init__(self, feed: Iterator[bytes], statuses: Counter[bytes]) -> None:
+    def __init__(self, feed: Iterator[bytes], load: "Load") -> None:
         """Share the feed and the tally with the other connections."""
         self.feed = feed
-        self.statuses = statuses
+        self.load = load
         self.rest = b""
         self.finished = asyncio.get_running_loop().create_future()
 
@@ -40,7 +41,7 @@ class Connection(asyncio.Protocol):
         """Count each whole answer and send what comes after it."""
         data, done = self.rest + data, 0
         for start, _, end in http11.messages(data):
-            self.statuses[data[start:end][STATUS]] += 1
+            self.load.count(data[start:end])
             self.send()
             done = end
         self.rest = data[done:]
@@ -58,6 +59,7 @@ class Load:
         """Aim at a loopback port."""
         self.port = port
         self.statuses: Counter[bytes] = Counter()
+        self.refusal = b""  # the first answer outside 2xx
         self.connections: list[Connection] = []
 
     async def connect(self, count: int, feed: Iterator[bytes]) -> None:
@@ -65,9 +67,16 @@ class Load:
         loop = asyncio.get_running_loop()
         for _ in range(count):
             _, connection = await loop.create_connection(
-                lambda: Connection(feed, self.statuses), "127.0.0.1", self.port
+                lambda: Connection(feed, self), "127.0.0.1", self.port
             )
             self.connections.append(connection)
+
+    def count(self, answer: bytes) -> None:
+        """Tally one answer."""
+        status = answer[STATUS]
+        self.statuses[status] += 1
+        if status[0] != TWO:
+            self.refusal = self.refusal or answer
 
     def close(self) -> None:
         """Hang up."""
@@ -77,9 +86,9 @@ class Load:
 
     def check(self) -> None:
         """Raise if any push was refused: such a run measures something else."""
-        refused = {s.decode(): n for s, n in self.statuses.items() if not s.startswith(b"2")}
-        if refused:
-            raise RuntimeError(f"pushes were refused, by status: {refused}")
+        if self.refusal:
+            tally = {status.decode(): count for status, count in self.statuses.items()}
+            raise RuntimeError(f"pushes were refused: {tally}; the first: {self.refusal!r}")
 
 
 async def closed_loop(port: int, pushes: Iterable[bytes], connections: int) -> float:

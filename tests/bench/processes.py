@@ -8,12 +8,14 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 TICKS = os.sysconf("SC_CLK_TCK")
 DRAIN = 30.0  # seconds that a child has to end on SIGTERM before it is killed
+GRACE = 2.0  # seconds that an orphan has to notice that it is one
 READY = 30.0  # seconds that a child has to start
 
 
@@ -56,6 +58,7 @@ def title(pid: int) -> str:
         return "gone"
     if "-c" in words and (fields := stat(pid)):
         return f"{title(int(fields[1]))} (child)"
+    words = [word for word in words if word != "-P"]
     plain = itertools.takewhile(lambda word: word == "-m" or word[0] != "-", words)
     names = [Path(word).name for word in plain if word != "-m"]
     return " ".join(name for name in names if not name.startswith("python"))[:40]
@@ -110,14 +113,16 @@ def adopt_orphans() -> None:
 
 
 def end_orphans() -> list[str]:
-    """Kill every descendant that is left; return what they were."""
-    left = {pid: title(pid) for pid in family(os.getpid())[1:]}
+    """Kill every descendant that does not go by itself; return what they were."""
+    patience = time.monotonic() + GRACE
+    while (left := family(os.getpid())[1:]) and time.monotonic() < patience:
+        time.sleep(0.05)
+    titles = [title(pid) for pid in left]
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    for pid in left:
-        with contextlib.suppress(ChildProcessError):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-    return list(left.values())
+    return titles
 
 
 async def answers(port: int, path: str) -> bool:

@@ -11,7 +11,9 @@ Runs = Mapping[str, Sequence[throughput.Run]]
 
 
 def spread(values: Sequence[float], shape: str) -> str:
-    """Return `median [least to most]`."""
+    """Return `median [least to most]`, or a dash where nothing was compared."""
+    if not values:
+        return "-"
     low, mid, high = (format(v, shape) for v in (min(values), median(values), max(values)))
     return f"{mid} [{low} to {high}]"
 
@@ -43,8 +45,8 @@ def rate_table(runs: Runs) -> str:
             name,
             spread(rates(runs, name), ",.0f"),
             spread([run.others for run in done], ".2f"),
-            spread(ratios(runs, name, "arq") or [0], ".2f"),
-            spread(ratios(runs, name, "relay") or [0], ".0%"),
+            spread(ratios(runs, name, "arq"), ".2f"),
+            spread(ratios(runs, name, "relay"), ".0%"),
         )
         for name, done in runs.items()
     ]

@@ -49,14 +49,22 @@ class Bench:
         pushes = workload.pushes(self.expect(jobs), jobs)
         before, busy = weigh(running), processes.busy_seconds()
         with collector_off():
-            async with asyncio.TaskGroup() as both:  # a stalled sink stops the load too
-                sent = both.create_task(loadgen.closed_loop(running.port, pushes, CONNECTIONS))
-                both.create_task(self.sink.finished())
-        seconds = max(self.sink.seen.values()) - sent.result()
+            started = await self.push(running.port, pushes)
+        seconds = max(self.sink.seen.values()) - started
         busy = processes.busy_seconds() - busy
         cpu = spent(before, weigh(running), jobs)
         others = max(0.0, busy - sum(cpu.values()) * jobs / 1e6) / seconds
         return Run(jobs, seconds, jobs / seconds, self.sink.callbacks - jobs, cpu, others)
+
+    async def push(self, port: int, pushes: list[bytes]) -> float:
+        """Send it all and wait for every callback; return when the first push left."""
+        try:
+            async with asyncio.TaskGroup() as both:  # a stalled sink stops the load, too
+                sent = both.create_task(loadgen.closed_loop(port, pushes, CONNECTIONS))
+                both.create_task(self.sink.finished())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        return sent.result()
 
     async def warm_up(self, running: contenders.Running, rate: float) -> float:
         """Run about a second of load, to be forgotten; return the rate that it showed."""

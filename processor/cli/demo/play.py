@@ -129,4 +129,5 @@ def _serving(server: ThreadingHTTPServer) -> Iterator[Any]:
         yield
     finally:
         server.shutdown()
+        server.server_close()  # refuses from now on: nobody waits for an answer at the end
         thread.join()

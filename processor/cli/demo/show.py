@@ -35,6 +35,8 @@ def verdict(complaints: Sequence[str], callbacks: int, seconds: float) -> None:
     printing.line("")
     for complaint in complaints:
         printing.line(f"WRONG  {complaint}")
+    if not complaints:
+        printing.line("Forged pushes were refused; repeated ones were taken, and changed nothing.")
     word = "not everything is right" if complaints else "all came, each once, all verified"
     printing.line(f"{callbacks} callbacks in {seconds:.1f} s: {word}")
 

@@ -1,19 +1,18 @@
 -- Accepts pushes: each is marked as seen and queued for ingest, or was seen before.
--- KEYS  lanes:ingest, items:ingest, nudge:ingest; then per push: seen:…, due:ingest:L
--- ARGV  how long marks live (ms); then per push: lane, item, payload
+-- KEYS  all that ARGV[1] names by place
+-- ARGV  msgpack {keep (ms), lanes: [{name, lanes, items, due, held, nudge}],
+--       pushes: [[seen, place in lanes, item, payload]]}; then the payloads
 -- Returns  per push 1 (accepted) or 0 (a duplicate)
 -- Safe twice: the second time all are duplicates, and all are queued.
-local now = now_ms()
-local taken = {}
-for i = 1, (#KEYS - 3) / 2 do
-  local seen, due = KEYS[2 + 2 * i], KEYS[3 + 2 * i]
-  local lane, item, payload = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
-  if redis.call('SET', seen, '1', 'NX', 'PX', ARGV[1]) then
-    put(KEYS[1], KEYS[2], due, lane, item, now, payload)
+local told = cmsgpack.unpack(ARGV[1])
+local lanes, now, taken = keys_of(told.lanes), now_ms(), {}
+for i, push in ipairs(told.pushes) do
+  if redis.call('SET', KEYS[push[1]], '1', 'NX', 'PX', told.keep) then
+    put(lanes[push[2]], push[3], now, ARGV[push[4]])
     taken[i] = 1
   else
     taken[i] = 0
   end
 end
-nudge(KEYS[3])
+finish(now)
 return taken

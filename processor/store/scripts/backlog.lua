@@ -8,31 +8,79 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-local function put(lanes, items, due, lane, item, at, payload)
-  redis.call('ZADD', due, at, item)
-  redis.call('HSET', items, item, payload)
-  redis.call('ZADD', lanes, 'LT', at, lane)
+-- Arguments to the same command on the same key are gathered and sent as one: a call costs
+-- more than what it carries. Removals go first, so that what is dropped can be put anew.
+local gathered = { ZREM = {}, HDEL = {}, ZADD = {}, HSET = {} }
+local ORDER = { 'ZREM', 'HDEL', 'ZADD', 'HSET' }
+
+local function gather(command, key, a, b)
+  local args = gathered[command][key]
+  if not args then args = {}; gathered[command][key] = args end
+  args[#args + 1] = a
+  if b then args[#args + 1] = b end
 end
 
--- Takes an item out for good; says whether it was there.
-local function drop(items, due, held, item)
-  redis.call('ZREM', due, item)
-  redis.call('ZREM', held, item)
-  return redis.call('HDEL', items, item) == 1
+local function send()
+  for _, command in ipairs(ORDER) do
+    for key, args in pairs(gathered[command]) do
+      for from = 1, #args, 1000 do
+        redis.call(command, key, unpack(args, from, math.min(from + 999, #args)))
+      end
+    end
+    gathered[command] = {}
+  end
+end
+
+local function nudge(key)
+  if redis.call('EXISTS', key) == 0 then redis.call('RPUSH', key, '1') end
 end
 
 local function first(key)
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end
 
+-- Lanes as ARGV[1] names them, with their keys instead of the places of those.
+local touched = {}
+
+local function keys_of(lanes)
+  for _, lane in ipairs(lanes) do
+    for _, key in ipairs({ 'lanes', 'items', 'due', 'held', 'nudge' }) do
+      lane[key] = KEYS[lane[key]]
+    end
+  end
+  return lanes
+end
+
+local function put(lane, item, at, payload)
+  gather('ZADD', lane.due, at, item)
+  gather('HSET', lane.items, item, payload)
+  touched[lane] = true
+end
+
+local function drop(lane, item)
+  gather('ZREM', lane.due, item)
+  gather('ZREM', lane.held, item)
+  gather('HDEL', lane.items, item)
+  touched[lane] = true
+end
+
 -- Sets a lane's place in the index; `at` is when its waiting items may start (nil: never).
-local function index(lanes, held, lane, at)
-  local lapse = first(held)
+local function index(lane, at)
+  local lapse = first(lane.held)
   if lapse and (not at or lapse < at) then at = lapse end
-  if at then redis.call('ZADD', lanes, at, lane) else redis.call('ZREM', lanes, lane) end
+  if at then
+    redis.call('ZADD', lane.lanes, at, lane.name)
+  else
+    redis.call('ZREM', lane.lanes, lane.name)
+  end
   return at
 end
 
-local function nudge(key)
-  if redis.call('EXISTS', key) == 0 then redis.call('RPUSH', key, '1') end
+-- Writes what was gathered, and nudges the backlogs in which something is due.
+local function finish(now)
+  send()
+  for lane in pairs(touched) do
+    local at = index(lane, first(lane.due))
+    if at and at <= now then nudge(lane.nudge) end
+  end
 end

@@ -1,27 +1,48 @@
 -- Commits steps of jobs: the job, its history, its events, their deliveries, its timers and
 -- the end of the claims that brought them, all or nothing of one job.
--- KEYS  subs:version, log, jobs; then all keys that ARGV[1] names by their place
--- ARGV  what doc, text, answer, body and payload name by their place; first of all msgpack {version, keep, jobs: [{key, name, v ('': none, 'gone': deleted), ends, doc?,
---       history, entries: [{at,
---       text, ignored}], answer?, answer_key, events: [{key, id, type, body, logged, n}],
---       puts: [{lanes, items, due, lane, item, at, payload, nudge?}], drops: [{items, due,
---       held, item}]}], touched: [{lanes, due, held, lane}]}; times in ms
+-- KEYS  subs:version, log, jobs; then all that ARGV[1] names by place
+-- ARGV  msgpack {version, keep, lanes: [{name, lanes, items, due, held, nudge}],
+--       jobs: [{key, name, v ('': none, 'gone': deleted), doc?, ends, renew, history,
+--       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
+--       logged, n}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload]]}]};
+--       then what doc, text, answer, body and payload name; times in ms
 -- Returns  per job 1 (written) or 0 (its version is another: nothing of it was written);
 --          nil when the subscriptions' version is another: nothing at all was written
 -- Safe twice: the second time every job with a `doc` is at another version.
 local told = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= told.version then return false end
+local lanes, now, results = keys_of(told.lanes), now_ms(), {}
 
-local function remember(key, entry, ends)
-  local text = ARGV[entry.text]
-  local count, last = (redis.call('LINDEX', key, -1) or ''):match('^%d+ (%d+) (.*)$')
-  if entry.ignored and last == text then
-    redis.call('LSET', key, -1, entry.at .. ' ' .. (count + 1) .. ' ' .. text)
-  else
-    redis.call('RPUSH', key, entry.at .. ' 1 ' .. text)
-    redis.call('LTRIM', key, -200, -1)
+local function stands(key)
+  local version = redis.call('HGET', key, 'v')
+  if version or redis.call('EXISTS', key) == 0 then return version or '' end
+  return redis.call('HGET', key, 'gone') and 'gone' or 'alias'
+end
+
+local function save(job)
+  local key = KEYS[job.key]
+  if stands(key) ~= job.v then return false end
+  if job.v == 'gone' then redis.call('DEL', key) end
+  redis.call('HSET', key, 'v', (tonumber(job.v) or 0) + 1, 'doc', ARGV[job.doc])
+  if job.renew then
+    redis.call('PEXPIREAT', key, job.ends)
+    gather('ZADD', KEYS[3], job.ends, job.name)
   end
-  redis.call('PEXPIREAT', key, ends)
+  return true
+end
+
+local function remember(key, ends, at, text, ignored)
+  local count, last
+  if ignored then
+    count, last = (redis.call('LINDEX', key, -1) or ''):match('^%d+ (%d+) (.*)$')
+  end
+  if last == text then
+    redis.call('LSET', key, -1, at .. ' ' .. (count + 1) .. ' ' .. text)
+    return
+  end
+  local length = redis.call('RPUSH', key, at .. ' 1 ' .. text)
+  if length == 1 then redis.call('PEXPIREAT', key, ends) end
+  if length > 200 then redis.call('LTRIM', key, -200, -1) end
 end
 
 local function tell(e)
@@ -35,36 +56,21 @@ local function tell(e)
   end
 end
 
-local function save(job)
-  local key = KEYS[job.key]
-  local stands = redis.call('HGET', key, 'v') or ''
-  if stands == '' and redis.call('EXISTS', key) == 1 then
-    stands = redis.call('HGET', key, 'gone') and 'gone' or 'alias'
-  end
-  if stands ~= job.v then return false end
-  if stands == 'gone' then redis.call('DEL', key) end
-  redis.call('HSET', key, 'v', (tonumber(job.v) or 0) + 1, 'doc', ARGV[job.doc])
-  redis.call('PEXPIREAT', key, job.ends)
-  redis.call('ZADD', KEYS[3], job.ends, job.name)
-  return true
-end
-
-local results = {}
 for i, job in ipairs(told.jobs) do
   results[i] = 0
   if not job.doc or save(job) then
     results[i] = 1
     if job.answer then redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends) end
-    for _, entry in ipairs(job.entries) do remember(KEYS[job.history], entry, job.ends) end
+    for _, e in ipairs(job.entries) do
+      remember(KEYS[job.history], job.ends, e[1], ARGV[e[2]], e[3])
+    end
+    if job.renew then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
     for _, event in ipairs(job.events) do tell(event) end
-    for _, d in ipairs(job.drops) do drop(KEYS[d.items], KEYS[d.due], KEYS[d.held], d.item) end
+    for _, d in ipairs(job.drops) do drop(lanes[d[1]], d[2]) end
     for _, p in ipairs(job.puts) do
-      put(KEYS[p.lanes], KEYS[p.items], KEYS[p.due], p.lane, p.item, p.at, ARGV[p.payload])
-      if p.nudge then nudge(KEYS[p.nudge]) end
+      put(lanes[p[1]], p[2], p[3] > 0 and p[3] or now, ARGV[p[4]])
     end
   end
 end
-for _, t in ipairs(told.touched) do
-  index(KEYS[t.lanes], KEYS[t.held], t.lane, first(KEYS[t.due]))
-end
+finish(now)
 return results

@@ -1,41 +1,42 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
--- KEYS  lanes:B, items:B, parked:B, nudge:B; then all keys that ARGV[1] names by place
--- ARGV  what payload and record name by their place; first of all msgpack {settled: [{lane, due, held, item, token, at, payload, event, log, record}],
---                parked: [{lane, due, held, at}]}: without `at` the claim has ended; `event`
---       and `log` (places) and `record` are a delivery's
+-- KEYS  parked:B; then all that ARGV[1] names by place
+-- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge}],
+--       settled: [{lane, item, token, at?, payload?, event?, log?, record?}],
+--       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
+--       Without `at` the claim has ended; event, log and record are an ended delivery's
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
--- An end reported late still counts, once; putting off takes the token that the claim gave.
+-- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
 local told = cmsgpack.unpack(ARGV[1])
-local results, touched = {}, {}
-for i, s in ipairs(told.settled) do
-  local due, held = KEYS[s.due], KEYS[s.held]
-  touched[s.lane] = s
-  results[i] = 0
-  if not s.at then
-    if drop(KEYS[2], due, held, s.item) then
-      results[i] = 1
-      if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
-        redis.call('DEL', KEYS[s.event])
-      end
-      if s.record then
-        redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', 1000, '*', 'delivery', ARGV[s.record])
-        redis.call('EXPIRE', KEYS[s.log], 2592000)
-      end
-    end
-  elseif tonumber(redis.call('ZSCORE', held, s.item)) == s.token then
-    results[i] = 1
-    redis.call('ZREM', held, s.item)
-    put(KEYS[1], KEYS[2], due, s.lane, s.item, s.at, ARGV[s.payload])
+local lanes, results = keys_of(told.lanes), {}
+
+local function ended(s, lane)
+  touched[lane] = true
+  gather('ZREM', lane.due, s.item)
+  gather('ZREM', lane.held, s.item)
+  if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
+  if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
+    redis.call('DEL', KEYS[s.event])
   end
+  if s.record then
+    redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', 1000, '*', 'delivery', ARGV[s.record])
+    redis.call('EXPIRE', KEYS[s.log], 2592000)
+  end
+  return 1
+end
+
+local function put_off(s, lane)
+  if tonumber(redis.call('ZSCORE', lane.held, s.item)) ~= s.token then return 0 end
+  gather('ZREM', lane.held, s.item)
+  put(lane, s.item, s.at, ARGV[s.payload])
+  return 1
+end
+
+for i, s in ipairs(told.settled) do
+  results[i] = (s.at and put_off or ended)(s, lanes[s.lane])
 end
 for _, p in ipairs(told.parked) do
-  touched[p.lane] = p
-  redis.call('HSET', KEYS[3], p.lane, p.at)
+  touched[lanes[p[1]]] = true
+  redis.call('HSET', KEYS[1], lanes[p[1]].name, p[2])
 end
-local now, more = now_ms(), false
-for lane, place in pairs(touched) do
-  local at = index(KEYS[1], KEYS[place.held], lane, first(KEYS[place.due]))
-  more = more or (at and at <= now)
-end
-if more then nudge(KEYS[4]) end
+finish(now_ms())
 return results

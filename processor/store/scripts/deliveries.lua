@@ -1,0 +1,9 @@
+-- Reads what deliveries need: their targets, and the bodies of their events.
+-- KEYS  subs; then callback:… of each callback target; then event:… of each delivery
+-- ARGV  how many callback targets; then the ids of subscriptions
+-- Returns  [targets: the callback ones, then the subscriptions], [bodies]; false if absent
+local callbacks, targets, bodies = tonumber(ARGV[1]), {}, {}
+for i = 1, callbacks do targets[i] = redis.call('GET', KEYS[1 + i]) end
+for i = 2, #ARGV do targets[#targets + 1] = redis.call('HGET', KEYS[1], ARGV[i]) end
+for i = callbacks + 2, #KEYS do bodies[#bodies + 1] = redis.call('HGET', KEYS[i], 'body') end
+return { targets, bodies }

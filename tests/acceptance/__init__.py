@@ -1,0 +1,10 @@
+"""Acceptance: real processes over real sockets, told from outside what they must do.
+
+processes  child processes: started, waited for, ended by their pid
+system     one whole Ringback on an embedded Redis
+lost       runs a process whose own nudges go astray
+provider   a simulated provider: status calls
+sink       a subscriber that checks signatures and remembers
+feed       signed pushes
+waiting    conditions instead of sleeps
+"""

@@ -1,0 +1,125 @@
+"""SIGTERM ends every process in order; a wrong configuration ends it at once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from .conftest import EGRESS, standard
+from .feed import Caller, push
+from .processes import Child, free_port
+from .sink import Call, Sink
+from .system import CLOCK, WEB, WORKER, System
+from .waiting import until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(60)]
+
+SLOW = 2.0  # seconds that the subscriber takes to answer
+WEB_DRAINS = 10.0  # seconds until `ringback up` would kill the web process
+
+
+async def test_no_accepted_push_is_lost_and_every_process_exits_with_0(
+    plan: Callable[..., System],
+) -> None:
+    async def slowly(_: Call) -> web.Response:
+        await asyncio.sleep(SLOW)
+        return web.Response()
+
+    system = plan(standard("feed")).start_all()
+    accepted: set[str] = set()
+    async with Caller(system.url) as caller, Sink(slowly) as sink:
+        await caller.subscribe(sink, "feed")
+        senders = [asyncio.create_task(_send_until_refused(caller, n, accepted)) for n in range(8)]
+        half = await _half_a_push(system.port)
+        await until(lambda: len(accepted) > 200, 10, "load")
+        system.children["web"].terminate()
+        await asyncio.gather(*senders)
+        assert await half() == b"HTTP/1.1 202 Accepted"
+        accepted.add("half")
+        assert await asyncio.to_thread(system.children["web"].wait) == 0
+        assert sink.calls
+        for name in ("worker", "clock"):
+            system.children[name].terminate()
+        for name in ("worker", "clock"):
+            assert await asyncio.to_thread(system.children[name].wait) == 0, name
+        begun = {call.job for call in sink.calls}
+        system.start_all()
+        await until(lambda: sink.jobs >= accepted, 20, "a callback for every accepted push")
+    tries = [call.job for call in sink.calls]
+    assert {job for job in begun if tries.count(job) > 1} == set()  # they were let finish
+    assert "Traceback" not in system.logs()
+
+
+async def _send_until_refused(caller: Caller, sender: int, accepted: set[str]) -> None:
+    number = 0
+    while True:
+        job = f"{sender}-{number}"
+        try:
+            if await caller.push(push("feed", job, "succeeded")) == 202:
+                accepted.add(job)
+        except aiohttp.ClientConnectorError:
+            return  # nobody listens any more
+        except aiohttp.ClientError:
+            pass  # an idle connection was closed: nothing was promised
+        number += 1
+
+
+async def _half_a_push(port: int) -> Callable[[], asyncio.Future[bytes]]:
+    """Send half of a push; gives what sends the rest and reads the status line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    one = push("feed", "half", "succeeded")
+    body = one.body.encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in one.headers.items())
+    start = f"POST /hooks/feed HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+    writer.write(start.encode() + body[:10])
+    await writer.drain()
+
+    async def rest() -> bytes:
+        writer.write(body[10:])
+        line = (await reader.readline()).strip()
+        writer.close()
+        return line
+
+    return lambda: asyncio.ensure_future(rest())
+
+
+async def test_web_answers_who_waits_and_lets_streams_go(plan: Callable[..., System]) -> None:
+    system = plan(standard("feed")).start_all()
+    stream = {"Accept": "text/event-stream"}
+    async with (
+        Caller(system.url) as caller,
+        aiohttp.ClientSession() as session,
+        session.get(f"{system.url}/v1/events", headers=stream) as events,
+    ):
+        assert (await caller.call("PUT", "/v1/jobs/feed/job", {}))[0] == 201
+        waiter = asyncio.create_task(caller.get("/v1/jobs/feed/job?wait=60"))
+        await events.content.readuntil(b"\n\n")
+        await caller.get("/v1/jobs/feed/job?wait=0.2")  # so the waiter has been read
+        began = time.monotonic()
+        system.children["web"].terminate()
+        code = await asyncio.to_thread(system.children["web"].wait)
+        took = time.monotonic() - began
+        assert (await waiter)["state"] == "queued"
+        assert await events.content.read() == b""
+    assert code == 0
+    assert took < WEB_DRAINS
+
+
+@pytest.mark.parametrize("words", [WEB, WORKER, CLOCK], ids=["web", "worker", "clock"])
+def test_a_wrong_configuration_is_one_line_and_exit_2(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text(EGRESS + '[sources.wrong]\nprovider = "nobody"\n')
+    child = Child(words, tmp_path / "log", {"RINGBACK_CONFIG": str(file), "PORT": str(free_port())})
+    try:
+        assert child.wait(20) == 2
+    finally:
+        child.end()
+    (line,) = child.log().splitlines()
+    assert str(file) in line
+    assert "sources.wrong.provider" in line

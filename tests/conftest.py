@@ -1,0 +1,156 @@
+"""What tests share: a real Redis, a store on it, patience without sleeping, and a leak check.
+
+redis_url    a redis-server of our own for the whole run, append-only, on a Unix socket
+store        a Store on it, emptied before the test, closed after
+store_of     makes further Stores on the same Redis: `store_of(shards=4, lease=0.2)`
+wait_until   `await wait_until(condition)`: a sync or async condition that must become true
+
+After every test that used a store, each key left in Redis must be one that the table in
+`processor.store.keys` documents, and must have a time to live where the table promises one.
+"""
+
+import asyncio
+import inspect
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import settings
+from redis import Redis
+
+from processor.cli.redis import EmbeddedRedis
+from processor.store import Store, keys
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=500, deadline=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+Condition = Callable[[], Any | Awaitable[Any]]
+WaitUntil = Callable[..., Awaitable[None]]
+StoreOf = Callable[..., Store]
+
+BY_STORE = {"store", "store_of"}  # fixtures whose tests are checked for leaks
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    yield server.start()
+    server.kill()
+
+
+@pytest.fixture
+def store(store_of: StoreOf) -> Store:
+    return store_of()
+
+
+@pytest.fixture
+async def store_of(redis_url: str) -> AsyncIterator[StoreOf]:
+    made: list[Store] = []
+
+    def make(**options: Any) -> Store:
+        made.append(Store(redis_url, **options))
+        return made[-1]
+
+    with Redis.from_url(redis_url) as redis:
+        redis.flushall()
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> WaitUntil:
+    async def wait(condition: Condition, seconds: float = 5.0) -> None:
+        ends = time.monotonic() + seconds
+        while not await _true(condition):
+            assert time.monotonic() < ends, f"not within {seconds} s: {_text(condition)}"
+            await asyncio.sleep(0.005)
+
+    return wait
+
+
+async def _true(condition: Condition) -> bool:
+    found = condition()
+    return bool(await found if inspect.isawaitable(found) else found)
+
+
+def _text(condition: Condition) -> str:
+    try:
+        return inspect.getsource(condition).strip()
+    except (OSError, TypeError):
+        return repr(condition)
+
+
+class Row(NamedTuple):
+    """One row of the table of keys."""
+
+    name: str  # as documented: `job:S/ID`
+    pattern: re.Pattern[str]
+    type: str
+    lifetime: str
+
+    @property
+    def promises_ttl(self) -> bool:
+        """Whether keys of this row must have a time to live of their own."""
+        return bool(re.search(r"\d+ (ms|s|h|d)$|^as the job$|^jobs' retention$", self.lifetime))
+
+
+@pytest.fixture(scope="session")
+def documented_keys() -> list[Row]:
+    """The rows of the table in the docstring of `processor.store.keys`."""
+    rows: list[tuple[bool, str]] = []
+    sharded = True
+    for line in (keys.__doc__ or "").splitlines():
+        sharded = sharded and not line.startswith("Without a shard")
+        if re.match(r" {4}\S", line):
+            rows.append((sharded, line))
+        elif re.match(r" {5,}\S", line) and rows:
+            rows[-1] = (sharded, f"{rows[-1][1]}  {line}")
+    return [_row(in_shard, line) for in_shard, line in rows]
+
+
+def _row(sharded: bool, line: str) -> Row:  # noqa: FBT001 -- private, one caller
+    name, kind, *_, lifetime = re.split(r"\s{2,}", line.strip())
+    words = {"B": "(?:ingest|poll|deliver)"}
+    parts = re.split(r"\b([A-Z]+)\b", name)
+    text = "".join(
+        re.escape(part) if place % 2 == 0 else words.get(part, ".+")
+        for place, part in enumerate(parts)
+    )
+    return Row(name, re.compile((r"\{rb:\d+\}:" if sharded else "") + text), kind, lifetime)
+
+
+@pytest.fixture
+def leaks(redis_url: str, documented_keys: Sequence[Row]) -> Callable[[], list[str]]:
+    """What is wrong with the keys in Redis now, a line each."""
+
+    def find() -> list[str]:
+        with Redis.from_url(redis_url) as redis:
+            found = [_leak(redis, raw, documented_keys) for raw in redis.scan_iter(count=1000)]
+        return sorted(line for line in found if line)
+
+    return find
+
+
+def _leak(redis: Redis, raw: bytes, rows: Sequence[Row]) -> str | None:
+    name, kind, ttl = raw.decode(), redis.type(raw).decode(), redis.pttl(raw)
+    row = next((r for r in rows if r.pattern.fullmatch(name)), None)
+    if row is None:
+        return f"{name}: no row of the table in store/keys.py documents it"
+    if kind not in (row.type, "none"):  # none: it ended while we looked
+        return f"{name}: is a {kind}, documented as {row.type}"
+    if row.promises_ttl and ttl == -1:
+        return f"{name}: lives for ever, documented as {row.lifetime!r}"
+    return None
+
+
+@pytest.fixture(autouse=True)
+def _no_key_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    uses_store = BY_STORE & set(request.fixturenames)
+    find = request.getfixturevalue("leaks") if uses_store else list
+    yield
+    assert find() == []

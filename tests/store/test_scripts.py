@@ -1,0 +1,61 @@
+"""Every Lua file says what it takes, gives and promises, and is short."""
+
+import importlib.resources
+import re
+
+import pytest
+
+from processor.store import Store
+
+FILES = {
+    file.name: file.read_text()
+    for file in (importlib.resources.files("processor.store") / "scripts").iterdir()
+    if file.name.endswith(".lua")
+}
+SHARED = "backlog.lua"  # stands in front of every script
+SCRIPTS = sorted(FILES.keys() - {SHARED})
+LONGEST = 64  # lines
+
+
+def header(name: str) -> str:
+    """The comment that a file begins with."""
+    lines = FILES[name].splitlines()
+    end = next(n for n, line in enumerate(lines) if not line.startswith("--"))
+    return "\n".join(line.removeprefix("--").strip() for line in lines[:end])
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_script_is_short(name: str):
+    assert len(FILES[name].splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_script_has_short_lines(name: str):
+    assert [line for line in FILES[name].splitlines() if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_says_what_it_is(name: str):
+    first = header(name).splitlines()[0]
+    assert re.match(r"[A-Z][a-z]+s\b", first), first
+    assert "KEYS" not in first
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("word", ["KEYS", "ARGV", "Returns", "Safe twice"])
+def test_a_script_says_what_it_takes_gives_and_promises(name: str, word: str):
+    if word == "ARGV" and "ARGV" not in FILES[name].replace(header(name), ""):
+        return
+    assert re.search(rf"^{word}\b", header(name), re.MULTILINE), header(name)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_makes_up_no_keys(name: str):
+    """Every key is passed in, so that a cluster can route the call."""
+    code = FILES[name].replace(header(name), "")
+    for call in re.findall(r"redis\.call\('(?!TIME)\w+', ([^,)]+)", FILES[SHARED] + code):
+        assert not re.search(r"\.\.|^'", call), call
+
+
+async def test_every_script_is_known_by_its_name(store: Store):
+    assert set(store.connection.scripts) == {name.removesuffix(".lua") for name in SCRIPTS}

@@ -1,0 +1,50 @@
+"""The tree of errors: the drawing in the docstring is the classes."""
+
+import inspect
+import re
+
+import pytest
+
+from processor import errors
+from processor.errors import Forbidden, Refused, RingbackError
+
+LINE = re.compile(r"^([│ ]*[├└]── )(\w+)\s+(.*?)\s*((?:exit 2)|(?:[45]xx)|(?:\d{3}(?:, \d{3})*))?$")
+
+
+def drawn() -> dict[str, tuple[str, str]]:
+    """Each class of the drawing: its base, and the code at the end of its line."""
+    found, above = {}, {0: "RingbackError"}
+    for line in (errors.__doc__ or "").splitlines():
+        if match := LINE.match(line):
+            depth = len(match[1]) // 4
+            above[depth] = match[2]
+            found[match[2]] = (above[depth - 1], match[4] or "")
+    return found
+
+
+def classes() -> dict[str, type[RingbackError]]:
+    members = inspect.getmembers(errors, inspect.isclass)
+    return {n: c for n, c in members if issubclass(c, RingbackError) and c is not RingbackError}
+
+
+def test_the_drawing_is_the_tree():
+    assert {name: base for name, (base, _) in drawn().items()} == {
+        name: cls.__bases__[0].__name__ for name, cls in classes().items()
+    }
+
+
+@pytest.mark.parametrize("name", [n for n, c in classes().items() if issubclass(c, Refused)])
+def test_the_drawing_says_the_status(name: str):
+    status, told = getattr(errors, name).status, drawn()[name][1]
+    assert told == "4xx" if name == "Refused" else str(status) in told.split(", ")
+
+
+def test_a_refusal_is_always_the_callers_fault():
+    for cls in classes().values():
+        if issubclass(cls, Refused):
+            assert 400 <= cls.status < 500
+            assert cls.title
+
+
+def test_a_forbidden_call_may_need_a_key():
+    assert (Forbidden("no").status, Forbidden("who are you?", 401).status) == (403, 401)

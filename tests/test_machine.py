@@ -1,0 +1,412 @@
+"""The state machine: no order, repetition or loss of updates changes what a job comes to."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from msgspec import Raw
+from msgspec.structs import replace
+
+from processor import machine
+from processor.machine import EVENT, OUR_EXPIRY, PROGRESS_EVENTS_APART, RANK, Step, advance
+from processor.model import FINAL, Counts, Failure, Job, Origin, State, StatusUpdate
+
+CREATED = 1_000.0
+DEADLINE = 100.0  # seconds after first sight
+LATE = CREATED + DEADLINE
+
+FINALS = sorted(FINAL)
+COMPLETIONS = {EVENT[state] for state in FINALS}
+
+
+def job(**changes: Any) -> Job:
+    fresh = Job("s", "p", "1", "u", CREATED, DEADLINE, LATE)
+    return replace(fresh, **changes)
+
+
+def update(state: State | None, at: float = CREATED, **fields: Any) -> StatusUpdate:
+    told = {"origin": Origin.PUSH, "status": state or "mystery"} | fields
+    return StatusUpdate("s", "1", state=state, at=at, **told)
+
+
+def deadline(at: float = LATE) -> StatusUpdate:
+    return update(State.EXPIRED, at, origin=Origin.DEADLINE, status="deadline")
+
+
+def run(updates: Sequence[StatusUpdate], now: float = CREATED, start: Job | None = None) -> Any:
+    """The job after these updates, a second apart, and the steps that led there."""
+    at, steps = start or job(), []
+    for second, one in enumerate(updates):
+        steps.append(advance(at, one, now + second))
+        at = steps[-1].job
+    return at, steps
+
+
+def told(steps: Sequence[Step]) -> list[tuple[str, str, bool]]:
+    """Every completion event: its id, its type, and whether it is provisional."""
+    return [
+        (step.job.completion or "", step.event, step.job.provisional)
+        for step in steps
+        if step.event in COMPLETIONS
+    ]
+
+
+# --- any feed -----------------------------------------------------------------------------
+
+times = st.floats(CREATED - 50, CREATED + 500)
+
+
+@st.composite
+def feeds(draw: st.DrawFn) -> tuple[list[StatusUpdate], list[StatusUpdate]]:
+    """One final update for each attempt; and others, of which any may be lost or repeated."""
+    attempts = draw(st.integers(1, 3))
+    number = st.just(None) if attempts == 1 else st.integers(1, attempts)
+    finals = [
+        update(
+            draw(st.sampled_from(FINALS)),
+            draw(times),
+            attempt=None if attempts == 1 else attempt,
+            counts=draw(st.none() | st.builds(Counts, failed=st.integers(0, 2))),
+        )
+        for attempt in range(1, attempts + 1)
+    ]
+    other = st.builds(
+        update,
+        st.sampled_from([State.QUEUED, State.RUNNING, None]),
+        times,
+        status=st.sampled_from(["a", "b", "c"]),
+        attempt=number,
+        progress=st.none() | st.floats(0, 1),
+        origin=st.sampled_from([Origin.PUSH, Origin.POLL, Origin.SUBMIT]),
+        aliases=st.sampled_from([(), ("x",), ("x", "y")]),
+    )
+    others = draw(st.lists(other | st.just(deadline()), max_size=10))
+    return finals, others
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> tuple[list[StatusUpdate], list[StatusUpdate]]:
+    """The same feed as it may arrive twice: shuffled, repeated, some of the others lost."""
+    finals, others = draw(feeds())
+    both = []
+    for _ in range(2):
+        kept = [one for one in others for _ in range(draw(st.integers(0, 2)))]
+        again = [one for one in finals for _ in range(draw(st.integers(1, 2)))]
+        both.append(draw(st.permutations(kept + again)))
+    return both[0], both[1]
+
+
+@given(orders(), st.floats(CREATED, LATE + 50), st.floats(CREATED, LATE + 50))
+def test_order_repetition_and_loss_change_nothing_that_matters(
+    orders: tuple[list[StatusUpdate], list[StatusUpdate]], now: float, other_now: float
+):
+    (one, steps), (two, other_steps) = run(orders[0], now), run(orders[1], other_now)
+    assert (one.state, one.attempt, one.partial) == (two.state, two.attempt, two.partial)
+    assert one.completion == two.completion
+    assert told(steps)[-1] == told(other_steps)[-1]
+    assert not one.provisional
+
+
+@given(orders())
+def test_an_attempt_has_at_most_one_provisional_and_one_final_event(
+    orders: tuple[list[StatusUpdate], list[StatusUpdate]],
+):
+    _, steps = run(orders[0], LATE - 5)
+    attempts = [(s.job.attempt, s.job.provisional) for s in steps if s.event in COMPLETIONS]
+    assert len(attempts) == len(set(attempts))
+    ids = [machine.event_id(step.job) for step in steps if step.event]
+    assert len(ids) == len(set(ids))
+
+
+@given(orders())
+def test_sequence_counts_events_from_one(
+    orders: tuple[list[StatusUpdate], list[StatusUpdate]],
+):
+    _, steps = run(orders[0], LATE - 5)
+    assert [s.job.sequence for s in steps if s.event] == list(
+        range(1, 1 + sum(bool(s.event) for s in steps))
+    )
+
+
+@given(orders())
+def test_a_step_that_tells_nothing_and_ignores_nothing_is_only_progress(
+    orders: tuple[list[StatusUpdate], list[StatusUpdate]],
+):
+    jobs, (_, steps) = [job()], run(orders[0], LATE - 5)
+    for step in steps:
+        was, now = jobs[-1], step.job
+        if step.ignored:
+            assert (now.state, now.attempt, now.sequence) == (was.state, was.attempt, was.sequence)
+            assert now.completion == was.completion
+            assert step.event is None
+        elif now.state is not was.state:
+            assert step.event == EVENT.get(now.state)
+        jobs.append(now)
+
+
+# --- why an update is ignored -------------------------------------------------------------
+
+SUCCEEDED = run([update(State.SUCCEEDED)])[0]
+RUNNING = run([update(State.RUNNING, CREATED + 10, status="on", progress=0.5)])[0]
+EXPIRED = run([deadline()], LATE)[0]
+SECOND = run([update(State.RUNNING, attempt=2)])[0]
+
+IGNORED = [
+    ("a final again", SUCCEEDED, update(State.SUCCEEDED, CREATED + 1), "duplicate"),
+    ("another final", SUCCEEDED, update(State.FAILED, CREATED + 1), "conflict"),
+    ("another final, older", SUCCEEDED, update(State.FAILED, CREATED - 1), "conflict"),
+    ("running after the end", SUCCEEDED, update(State.RUNNING, CREATED + 1), "finished"),
+    ("unknown after the end", SUCCEEDED, update(None, CREATED + 1), "finished"),
+    ("our deadline after the end", SUCCEEDED, deadline(), "finished"),
+    ("running after our deadline", EXPIRED, update(State.RUNNING), "expired"),
+    ("unknown after our deadline", EXPIRED, update(None), "expired"),
+    ("our deadline again", EXPIRED, deadline(), "duplicate"),
+    ("queued after running", RUNNING, update(State.QUEUED, CREATED + 20), "behind"),
+    ("running, but older", RUNNING, update(State.RUNNING, CREATED, status="up"), "older"),
+    ("unknown, but older", RUNNING, update(None, CREATED, status="up"), "older"),
+    (
+        "running, nothing new",
+        RUNNING,
+        update(State.RUNNING, CREATED + 20, status="on"),
+        "duplicate",
+    ),
+    ("of the attempt before", SECOND, update(State.SUCCEEDED, attempt=1), "older_attempt"),
+]
+
+
+@pytest.mark.parametrize(
+    ("was", "new", "why"), [r[1:] for r in IGNORED], ids=[r[0] for r in IGNORED]
+)
+def test_an_ignored_update_says_why(was: Job, new: StatusUpdate, why: str):
+    step = advance(was, new, LATE)
+    assert (step.ignored, step.event) == (why, None)
+    assert (step.job.state, step.job.attempt, step.job.completion) == (
+        was.state,
+        was.attempt,
+        was.completion,
+    )
+
+
+def test_our_deadline_is_ignored_while_it_is_early():
+    assert advance(RUNNING, deadline(), LATE - 0.001) == Step(RUNNING, ignored="early")
+    assert advance(RUNNING, deadline(), LATE).event == "job.expired"
+
+
+def test_every_reason_is_in_the_docstring_and_in_this_table():
+    documented = set(re.findall(r"`(\w+)`", (Step.__doc__ or "").partition("ignored` says")[2]))
+    assert {row[-1] for row in IGNORED} | {"early"} == documented
+
+
+# --- unknown words ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("was", [job(), RUNNING], ids=["queued", "running"])
+def test_an_unknown_word_keeps_the_state_and_is_kept(was: Job):
+    step = advance(was, update(None, CREATED + 20, status="warming", flags=("odd",)), CREATED + 20)
+    assert (step.job.state, step.job.status, step.job.flags) == (was.state, "warming", ("odd",))
+    assert step.ignored is None
+
+
+def test_an_unknown_first_word_of_a_rerun_makes_it_queued():
+    again = advance(SUCCEEDED, update(None, CREATED + 9, attempt=2), CREATED + 9).job
+    assert (again.state, again.attempt, again.status) == (State.QUEUED, 2, "mystery")
+
+
+# --- progress -----------------------------------------------------------------------------
+
+
+def progress(fraction: float | None, at: float, state: State | None = State.RUNNING) -> Any:
+    return update(state, at, status="on", progress=fraction)
+
+
+def test_progress_is_told_at_most_once_a_second_and_the_newest_is_kept():
+    at, events = advance(job(), progress(0.1, CREATED), CREATED).job, []
+    for tick in range(1, 31):
+        now = CREATED + tick / 10
+        step = advance(at, progress(tick / 40, now), now)
+        at = step.job
+        events += [now] if step.event else []
+        assert at.progress == tick / 40
+        assert step.event in (None, "job.progressed")
+    gaps = [b - a for a, b in itertools.pairwise(events)]
+    assert len(events) >= 3
+    assert all(gap >= PROGRESS_EVENTS_APART - 1e-6 for gap in gaps)
+
+
+def test_progress_may_fall():
+    assert advance(RUNNING, progress(0.1, CREATED + 20), CREATED + 20).job.progress == 0.1
+
+
+@given(st.floats(0, 1), st.sampled_from([State.QUEUED, State.RUNNING, None]))
+def test_progress_never_drives_the_state(fraction: float, state: State | None):
+    for was in (job(), RUNNING):
+        after = advance(was, progress(fraction, CREATED + 20, state), CREATED + 20).job
+        assert after.state in (was.state, state)
+        assert after.completion is None
+
+
+def test_progress_of_a_queued_job_is_kept_and_not_told():
+    step = advance(job(), progress(0.3, CREATED, State.QUEUED), CREATED)
+    assert (step.event, step.job.progress, step.job.sequence) == (None, 0.3, 0)
+
+
+def test_an_update_without_progress_keeps_the_newest_known():
+    step = advance(RUNNING, update(State.RUNNING, CREATED + 20, status="more"), CREATED + 20)
+    assert (step.job.progress, step.job.status) == (0.5, "more")
+
+
+@pytest.mark.parametrize("field", ["counts", "result", "flags"])
+def test_news_beside_status_and_progress_is_news(field: str):
+    news = {
+        "counts": Counts(10, 4, 0),
+        "result": Raw(b'{"url":"x"}'),
+        "flags": ("progress_out_of_range",),
+    }[field]
+    new = update(State.RUNNING, CREATED + 20, status="on", progress=0.5, **{field: news})
+    assert getattr(advance(RUNNING, new, CREATED + 20).job, field) == news
+
+
+def test_success_is_whole_and_failed_parts_make_it_partial():
+    done = advance(RUNNING, update(State.SUCCEEDED, counts=Counts(3, 2, 1)), CREATED).job
+    assert (done.state, done.progress, done.partial) == (State.SUCCEEDED, 1.0, True)
+    whole = advance(RUNNING, update(State.SUCCEEDED, counts=Counts(3, 3, 0)), CREATED).job
+    assert not whole.partial
+
+
+def test_an_error_field_makes_no_failure():
+    error = Failure("already_exists", "already processed")
+    done = advance(RUNNING, update(State.SUCCEEDED, error=error), CREATED).job
+    assert (done.state, done.error) == (State.SUCCEEDED, error)
+
+
+# --- our deadline, then the provider ------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", FINALS)
+def test_the_provider_may_speak_after_our_deadline(state: State):
+    late, steps = run([deadline(), update(state, LATE + 5)], LATE, RUNNING)
+    provisional, final = told(steps)
+    assert provisional[1:] == ("job.expired", True)
+    assert final[1:] == (EVENT[state], False)
+    assert provisional[0] != final[0]
+    assert (late.state, late.provisional, late.completion) == (state, False, final[0])
+    assert late.previous_state is State.EXPIRED
+
+
+def test_our_deadline_keeps_the_providers_word():
+    expired = advance(RUNNING, deadline(), LATE).job
+    assert (expired.state, expired.status, expired.provisional) == (State.EXPIRED, "on", True)
+    assert expired.origin is Origin.DEADLINE
+
+
+def test_our_deadline_is_not_a_sight_of_the_job():
+    assert not advance(job(), deadline(), LATE).job.seen
+    assert advance(job(), update(State.QUEUED), CREATED).job.seen
+
+
+# --- re-runs ------------------------------------------------------------------------------
+
+
+def test_a_higher_attempt_reopens_with_a_new_deadline_and_nothing_known():
+    now = CREATED + 50
+    again = advance(SUCCEEDED, update(State.RUNNING, now, attempt=2), now)
+    assert again.event == "job.started"
+    assert (again.job.state, again.job.attempt) == (State.RUNNING, 2)
+    assert again.job.deadline_at == now + DEADLINE
+    assert (again.job.completion, again.job.finished_at, again.job.progress) == (None, None, None)
+    assert again.job.sequence == SUCCEEDED.sequence + 1
+
+
+def test_a_rerun_says_which_state_it_came_from():
+    again = advance(SUCCEEDED, update(State.RUNNING, CREATED + 50, attempt=2), CREATED + 50)
+    assert again.job.previous_state is State.SUCCEEDED
+
+
+def test_a_rerun_may_come_finished():
+    again = advance(SUCCEEDED, update(State.FAILED, attempt=4), CREATED)
+    assert (again.event, again.job.attempt, again.job.state) == ("job.failed", 4, State.FAILED)
+    assert again.job.completion != SUCCEEDED.completion
+
+
+def test_a_push_without_a_number_reopens_nothing():
+    assert advance(SUCCEEDED, update(State.RUNNING, CREATED + 9), CREATED + 9).ignored == "finished"
+
+
+def poll(state: State | None, at: float) -> StatusUpdate:
+    return update(state, at, origin=Origin.POLL, reopens=True)
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_a_poll_begun_after_the_end_reopens_where_the_profile_says_so(state: State):
+    again = advance(SUCCEEDED, poll(state, CREATED + 9), CREATED + 9).job
+    assert (again.state, again.attempt) == (state, 2)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [poll(State.RUNNING, CREATED), poll(State.RUNNING, CREATED - 1), poll(None, CREATED + 9)],
+    ids=["begun as it ended", "begun before", "an unknown word"],
+)
+def test_a_poll_that_proves_no_rerun_reopens_nothing(late: StatusUpdate):
+    assert advance(SUCCEEDED, late, CREATED + 9).ignored == "finished"
+
+
+def test_a_poll_does_not_reopen_what_only_our_deadline_ended():
+    assert advance(EXPIRED, poll(State.RUNNING, LATE + 9), LATE + 9).ignored == "expired"
+
+
+# --- names --------------------------------------------------------------------------------
+
+
+def test_even_an_ignored_update_tells_other_names():
+    step = advance(SUCCEEDED, update(State.RUNNING, aliases=("k2", "1", "k3")), CREATED)
+    assert (step.ignored, step.job.aliases) == ("finished", ("k2", "k3"))
+
+
+# --- the drawing --------------------------------------------------------------------------
+
+
+def drawn() -> set[tuple[str, str]]:
+    """Every arrow of the drawing in the module's docstring."""
+    text = (machine.__doc__ or "").split("\n\n")[1]
+    finals = set(re.findall(r"\b(succeeded|failed|canceled|expired)\b", text.splitlines()[0]))
+    assert finals == set(FINALS)
+    assert re.search(r"queued ──▶ running ──▶ succeeded", text)
+    assert re.search(r"└─+┴─+▶ expired\s+ours: provisional", text)
+    assert re.search(r"expired \(ours\) ──▶ succeeded", text)
+    return (
+        {("queued", "running")}
+        | {("running", final) for final in finals}
+        | {("queued", "ours"), ("running", "ours")}
+        | {("ours", final) for final in finals}
+    )
+
+
+def reached(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Every state that the drawing leads to, also past states that nobody told us of."""
+    found = set(arrows)
+    while more := {(a, d) for a, b in found for c, d in found if b == c} - found:
+        found |= more
+    return found
+
+
+def test_the_drawing_agrees_with_the_machine():
+    starts = {"queued": job(), "running": RUNNING, "ours": EXPIRED} | {
+        state.value: run([update(state)])[0] for state in FINALS
+    }
+    moves = set()
+    for name, was in starts.items():
+        for new in [*(update(state, LATE) for state in State), deadline()]:
+            after = advance(was, new, LATE).job
+            now = "ours" if after.provisional else after.state.value
+            moves |= {(name, now)} - {(name, name)}
+    assert moves == reached(drawn())
+
+
+def test_the_ranks_are_those_of_the_design():
+    assert RANK.keys() == set(State)
+    assert RANK[State.QUEUED] < RANK[State.RUNNING] < OUR_EXPIRY < RANK[State.SUCCEEDED]
+    assert {RANK[state] for state in FINAL} == {RANK[State.SUCCEEDED]}

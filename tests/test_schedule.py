@@ -1,0 +1,149 @@
+"""When to ask again and when to try again: the promised times, with room only for jitter."""
+
+import itertools
+
+import pytest
+from hypothesis import given, strategies as st
+
+from processor import schedule
+from processor.schedule import next_attempt, poll_interval, poll_pause, source_pause
+
+# Standard Webhooks 1.0.0, "Retry schedule": immediately, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h,
+# 14 h, 20 h, 24 h.
+STANDARD = [0, 5, 5 * 60, 30 * 60, *(h * 3600 for h in (2, 5, 10, 14, 20, 24))]
+
+NOW = 1_000_000.0
+DAY = 86_400.0
+
+chances = st.floats(0, 1, exclude_max=True)
+everies = st.tuples(st.floats(0.1, 100), st.floats(0, 1000)).map(lambda e: (e[0], e[0] + e[1]))
+
+
+# --- deliveries ---------------------------------------------------------------------------
+
+
+def test_the_schedule_is_that_of_standard_webhooks():
+    assert list(schedule.RETRIES) == STANDARD
+    assert sum(STANDARD) / 3600 == pytest.approx(75.6, abs=0.05)  # over three days
+
+
+@pytest.mark.parametrize(("made", "pause"), list(enumerate(STANDARD)))
+@given(chance=chances)
+def test_an_attempt_comes_when_the_schedule_says_within_a_fifth(
+    made: int, pause: float, chance: float
+):
+    at = next_attempt(made, NOW, chance, None)
+    assert at is not None
+    assert 0.8 * pause - 1e-6 <= at - NOW <= 1.2 * pause + 1e-6
+
+
+def test_jitter_uses_the_whole_fifth():
+    early, late = (next_attempt(1, NOW, chance, None) for chance in (0.0, 1 - 1e-9))
+    assert (early, late) == (NOW + 4, pytest.approx(NOW + 6, abs=1e-6))
+
+
+@pytest.mark.parametrize("made", [10, 11, 1000])
+def test_after_ten_attempts_there_is_no_other(made: int):
+    assert next_attempt(made, NOW, 0.5, None) is None
+    assert next_attempt(made, NOW, 0.5, 10.0) is None
+
+
+RETRY_AFTER = [
+    ("longer than the schedule", 1, 60.0, 60.0),
+    ("shorter than the schedule", 2, 10.0, 300.0),
+    ("none", 1, None, 5.0),
+    ("nothing", 1, 0.0, 5.0),
+    ("negative", 1, -60.0, 5.0),
+    ("a day", 1, DAY, DAY),
+    ("a year: no more than a day", 1, 365 * DAY, DAY),
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "asked", "pause"), [r[1:] for r in RETRY_AFTER], ids=[r[0] for r in RETRY_AFTER]
+)
+def test_retry_after_extends_and_is_clamped(made: int, asked: float | None, pause: float):
+    assert next_attempt(made, NOW, 0.5, asked) == NOW + pause
+
+
+@given(st.integers(0, 9), chances, st.none() | st.floats(0, 10 * DAY))
+def test_retry_after_never_brings_an_attempt_forward(made: int, chance: float, asked: float | None):
+    at, unasked = next_attempt(made, NOW, chance, asked), next_attempt(made, NOW, chance, None)
+    assert at is not None
+    assert unasked is not None
+    assert unasked <= at <= NOW + max(DAY, 1.2 * STANDARD[made] + 1e-6)
+
+
+# --- polls --------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 1e7), everies, chances)
+def test_a_poll_is_late_by_two_percent_of_the_age_or_by_the_first_interval(
+    age: float, every: tuple[float, float], chance: float
+):
+    interval = poll_interval(age, every, chance)
+    assert interval <= max(every[0], 0.02 * age)
+    assert 0.9 * every[0] <= interval <= every[1]
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6), everies, chances)
+def test_the_interval_never_falls_with_age(
+    one: float, two: float, every: tuple[float, float], chance: float
+):
+    young, old = sorted((one, two))
+    assert poll_interval(young, every, chance) <= poll_interval(old, every, chance)
+
+
+BLUESKY = (1.5, 10.0)  # what providers/bluesky.toml says
+AGES = [(0, 1.5), (75, 1.5), (100, 2.0), (300, 6.0), (500, 10.0), (1e6, 10.0)]
+
+
+@pytest.mark.parametrize(("age", "interval"), AGES)
+def test_the_docstrings_example_holds(age: float, interval: float):
+    assert poll_interval(age, BLUESKY, 0.0) == pytest.approx(interval)
+    assert poll_interval(age, BLUESKY, 0.999) == pytest.approx(0.9 * interval, rel=0.01)
+
+
+def test_failed_polls_are_put_off_twice_as_long_each_time_up_to_five_minutes():
+    pauses = [poll_pause(failures, 1.0, None) for failures in range(1, 12)]
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300]
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1e4), st.none() | st.floats(0, DAY))
+def test_a_failed_poll_is_never_put_off_less_than_was_asked_or_planned(
+    failures: int, interval: float, asked: float | None
+):
+    pause = poll_pause(failures, interval, asked)
+    assert pause >= max(interval, asked or 0.0, schedule.FAILURE_PAUSE)
+    assert pause <= max(interval, asked or 0.0, schedule.FAILURE_PAUSE_AT_MOST)
+
+
+SOURCE_PAUSES = [
+    ("throttled", None, schedule.PARK_UNASKED),
+    ("throttled", 0.0, 1.0),
+    ("throttled", 17.0, 17.0),
+    ("unauthorized", None, schedule.STALL),
+    ("unauthorized", 5.0, schedule.STALL),
+    ("failed", 5.0, None),
+    ("missing", None, None),
+    ("gone", None, None),
+]
+
+
+@pytest.mark.parametrize(("trouble", "asked", "pause"), SOURCE_PAUSES)
+def test_only_what_is_about_the_whole_account_rests_the_source(
+    trouble: str, asked: float | None, pause: float | None
+):
+    assert source_pause(trouble, asked) == pause
+
+
+def test_every_trouble_is_in_the_table():
+    from typing import get_args
+
+    from processor.provider import TroubleKind
+
+    assert {row[0] for row in SOURCE_PAUSES} == set(get_args(TroubleKind))
+
+
+def test_the_schedule_only_grows():
+    assert all(a <= b for a, b in itertools.pairwise(schedule.RETRIES))
