@@ -37,7 +37,7 @@ class Router:
         if found is None:
             found = [s for s in self.active if _wants(s, kind, source, provider)]
             self._known[kind, source] = found
-        return [s for s in found if _equal(s.metadata, metadata)]
+        return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
 
 
 def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
@@ -49,4 +49,9 @@ def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
 
 
 def _equal(wanted: dict[str, Any], metadata: dict[str, Any]) -> bool:
-    return all(key in metadata and metadata[key] == value for key, value in wanted.items())
+    return all(key in metadata and _same(metadata[key], value) for key, value in wanted.items())
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal as JSON: to Python, true is 1."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from msgspec import Raw
@@ -100,7 +101,7 @@ def test_what_is_ours_stays_inside():
 
 
 def test_the_api_shows_the_events_data_less_origin_and_more():
-    shown = json.loads(__import__("msgspec").json.encode(view(DONE, BIRTH + 7.5)))
+    shown = json.loads(msgspec.json.encode(view(DONE, BIRTH + 7.5)))
     expected = {key: value for key, value in BODY["data"].items() if key != "origin"}
     more = {
         "counts": {"total": 3, "succeeded": 3, "failed": 0},

@@ -1,11 +1,13 @@
 """When to ask again and when to try again: the promised times, with room only for jitter."""
 
 import itertools
+from typing import get_args
 
 import pytest
 from hypothesis import given, strategies as st
 
 from processor import schedule
+from processor.provider import TroubleKind
 from processor.schedule import next_attempt, poll_interval, poll_pause, source_pause
 
 # Standard Webhooks 1.0.0, "Retry schedule": immediately, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h,
@@ -138,10 +140,6 @@ def test_only_what_is_about_the_whole_account_rests_the_source(
 
 
 def test_every_trouble_is_in_the_table():
-    from typing import get_args
-
-    from processor.provider import TroubleKind
-
     assert {row[0] for row in SOURCE_PAUSES} == set(get_args(TroubleKind))
 
 

@@ -76,6 +76,7 @@ def plan(data: Path, server: Path) -> Plan:
         "dir": str(store),
         "appendonly": "yes",
         "appendfsync": "everysec",
+        "auto-aof-rewrite-min-size": "256mb",  # rewriting a small file costs more than it saves
         "save": "",  # the append-only file is the only copy
         "maxmemory-policy": "noeviction",  # nothing of ours may be dropped to make room
         "daemonize": "no",

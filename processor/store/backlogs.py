@@ -4,6 +4,7 @@ One mechanism, used for `ingest`, `poll` and `deliver`. A claim that is neither 
 renewed falls due again when its lease ends; so a dead worker loses nothing.
 """
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from processor.store.connection import Call, Connection
 from processor.store.keys import BACKLOGS, Keys
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
+BUSY = 250  # ms that a worker counts as awake after a claim that brought something
+HELP = 50  # ms that work waits for a worker that is awake before another is woken too
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -65,6 +68,7 @@ class Backlogs:
         self._connection = connection
         self._shards = shards
         self._lease = int(lease * 1000)
+        self._name = secrets.token_hex(4)
         self._lately: dict[tuple[int, str], list[str]] = {}
 
     async def claim(
@@ -89,8 +93,9 @@ class Backlogs:
     async def _claim(
         self, keys: Keys, backlog: str, limit: int, lanes: list[str], pace: Callable[[str], Pace]
     ) -> tuple[list[bytes], list[Any]]:
-        ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog), keys.paced(backlog)]
-        args: list[Any] = [limit, self._lease, LANES_AT_ONCE]
+        ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog)]
+        ring += [keys.paced(backlog), keys.busy(backlog)]
+        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self._name, BUSY]
         for lane in lanes:
             ring += [keys.due(backlog, lane), keys.held(backlog, lane)]
             args += [lane, *_limits(pace(lane))]
@@ -131,8 +136,8 @@ class Backlogs:
         """Nudge what is due; say in how many seconds the next work is, None if there is none."""
         soonest: list[float] = []
         for keys in self._shards:
-            ring = [k for b in BACKLOGS for k in (keys.lanes(b), keys.nudge(b))]
-            wait = await self._connection.run("tick", ring, [])
+            ring = [k for b in BACKLOGS for k in (keys.lanes(b), keys.nudge(b), keys.busy(b))]
+            wait = await self._connection.run("tick", ring, [HELP])
             soonest += [wait / 1000] if wait >= 0 else []
         return min(soonest, default=None)
 
@@ -180,6 +185,7 @@ class Lanes:
                     "due": key(keys.due(backlog, lane)),
                     "held": key(keys.held(backlog, lane)),
                     "nudge": key(keys.nudge(backlog)),
+                    "busy": key(keys.busy(backlog)),
                 }
             )
             place = self._places[backlog, lane] = len(self.told)

@@ -86,8 +86,8 @@ class Jobs:
         """What stands under each `source/id`."""
         if not names:
             return []
-        rows = await self._connection.run("read", [keys.job(n) for n in names], [])
-        return [_known(*row) for row in rows]
+        rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, names)))
+        return [_known(row) for row in rows]
 
     async def commit(
         self, keys: Keys, version: int, changes: Sequence[Change]
@@ -175,13 +175,22 @@ def name_of(job: Job) -> str:
     return f"{job.source}/{job.id}"
 
 
-def _known(version: bytes | None, doc: bytes | None, to: bytes | None, gone: bytes | None) -> Known:
-    return Known(
-        version=version.decode() if version else "gone" if gone else "",
-        job=_decode_job(doc) if doc else None,
-        to=to.decode() if to else None,
-        gone=bool(gone),
-    )
+def _known(row: bytes | None) -> Known:
+    word, _, rest = (row or b"").partition(b" ")
+    match word:
+        case b"":
+            return Known()
+        case b"gone":
+            return Known("gone", gone=True)
+        case b"to":
+            return Known("to", to=rest.decode())
+        case _:
+            return Known(word.decode(), _decode_job(rest))
+
+
+def _versioned(change: Change) -> bytes:
+    number = int(change.version) if change.version.isdecimal() else 0
+    return b"%d %b" % (number + 1, _encode(change.job))
 
 
 def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any]:
@@ -194,7 +203,7 @@ def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any
         "v": change.version,
         "ends": int(ends(change.job) * 1000),
         "renew": change.renew,
-        "doc": call.blob(_encode(change.job)) if change.save else None,
+        "doc": call.blob(_versioned(change)) if change.save else None,
         "history": call.key(keys.history(name)),
         "entries": [
             (int(at * 1000), call.blob(_encode(entry)), entry.ignored is not None)

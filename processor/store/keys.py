@@ -3,8 +3,8 @@
 All keys of shard N start with `{rb:N}:`, so that they share one cluster slot. `B` is a
 backlog (ingest, poll, deliver), `L` a lane of it.
 
-    job:S/ID        hash    v, doc: a job and its version · to: an alias of that id ·
-                            gone: deleted                              jobs' retention
+    job:S/ID        string  "N {…}": a job at version N · "to ID": an alias of it ·
+                            "gone": deleted, for 7 d      30 d behind its deadline
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
     jobs            zset    S/ID by the time its key ends              swept by the clock
@@ -22,6 +22,7 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     parked:B        hash    lane → not before                          removed when over
     paced:B         hash    lane → when its budget is next whole     one field per source
     nudge:B         list    at most one: "there is work"              until a worker wakes
+    busy:B          string  the worker that claims now, and will again                0.25 s
 
 Without a shard:
 
@@ -116,6 +117,10 @@ class Keys:
     def paced(self, backlog: str) -> str:
         """Lanes with a budget."""
         return f"{self.tag}paced:{backlog}"
+
+    def busy(self, backlog: str) -> str:
+        """The sign that a worker is awake."""
+        return f"{self.tag}busy:{backlog}"
 
     def nudge(self, backlog: str) -> str:
         """The nudge of a backlog."""

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -40,6 +41,14 @@ def push(source: str, job: str, status: str, **more: object) -> Push:
     return Push(source, job, body, headers)
 
 
+class Answer(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
 class Caller:
     """Speaks to the web process."""
 
@@ -63,11 +72,14 @@ class Caller:
 
     async def push(self, one: Push) -> int:
         """Send one push; the answer's status."""
+        return (await self.send(one)).status
+
+    async def send(self, one: Push) -> Answer:
+        """Send one push; the whole answer."""
         async with self._session.post(
             f"{self.url}/hooks/{one.source}", data=one.body, headers=one.headers
         ) as answer:
-            await answer.read()
-            return answer.status
+            return Answer(answer.status, dict(answer.headers), await answer.text())
 
     async def push_all(self, pushes: Iterable[Push]) -> None:
         """Send pushes from 32 senders at a time, in order; all must be accepted."""
@@ -81,10 +93,27 @@ class Caller:
             for _ in range(32):
                 group.create_task(sender())
 
+    async def ask(self, path: str) -> Answer:
+        """Get something that may be no JSON, or refused."""
+        async with self._session.get(f"{self.url}{path}") as answer:
+            return Answer(answer.status, dict(answer.headers), await answer.text())
+
+    async def metric(self, sample: str) -> float:
+        """One sample of /metrics, by its name and labels as they stand there."""
+        lines = (await self.ask("/metrics")).text.splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample))
+
+    async def ready(self) -> bool:
+        """Whether /readyz says so."""
+        return (await self.ask("/readyz")).status == HTTPStatus.OK
+
     async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Call the API; the answer's status and document."""
         async with self._session.request(method, f"{self.url}{path}", json=body) as answer:
-            return answer.status, await answer.json(content_type=None)
+            is_json = answer.content_type.endswith("json")
+            return answer.status, await (
+                answer.json(content_type=None) if is_json else answer.text()
+            )
 
     async def get(self, path: str) -> Any:
         """What a GET gives, which must be good."""
@@ -104,7 +133,8 @@ class Caller:
 
     async def items(self, path: str) -> list[Any]:
         """All items of a list, page by page."""
-        found, cursor = [], ""
+        found = []
+        cursor: str | None = ""
         while cursor is not None:
             page = await self.get(f"{path}{'&' if '?' in path else '?'}limit=200{cursor}")
             found += page["items"]

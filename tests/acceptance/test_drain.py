@@ -96,17 +96,33 @@ async def test_web_answers_who_waits_and_lets_streams_go(plan: Callable[..., Sys
         session.get(f"{system.url}/v1/events", headers=stream) as events,
     ):
         assert (await caller.call("PUT", "/v1/jobs/feed/job", {}))[0] == 201
-        waiter = asyncio.create_task(caller.get("/v1/jobs/feed/job?wait=60"))
+        waiter = asyncio.create_task(caller.call("GET", "/v1/jobs/feed/job?wait=60"))
         await events.content.readuntil(b"\n\n")
         await caller.get("/v1/jobs/feed/job?wait=0.2")  # so the waiter has been read
         began = time.monotonic()
         system.children["web"].terminate()
         code = await asyncio.to_thread(system.children["web"].wait)
         took = time.monotonic() - began
-        assert (await waiter)["state"] == "queued"
-        assert await events.content.read() == b""
-    assert code == 0
-    assert took < WEB_DRAINS
+        status, job = await waiter
+        assert code == 0
+        assert took < WEB_DRAINS
+        assert (status, job["state"]) == (200, "queued")
+        assert await events.content.read() == b""  # it ended in order
+
+
+async def test_who_waits_for_redis_at_its_start_ends_in_order_too(
+    plan: Callable[..., System],
+) -> None:
+    system = plan(standard("feed"))
+    system.redis.kill()
+    for name, words in (("web", WEB), ("worker", WORKER), ("clock", CLOCK)):
+        system.start(name, *words)
+    children = system.children.values()
+    await until(lambda: all("store_away" in c.log() for c in children), 20, "patience")
+    for child in children:
+        child.terminate()
+    codes = {child.name: await asyncio.to_thread(child.wait, 10) for child in children}
+    assert codes == dict.fromkeys(codes, 0)
 
 
 @pytest.mark.parametrize("words", [WEB, WORKER, CLOCK], ids=["web", "worker", "clock"])

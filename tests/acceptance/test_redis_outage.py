@@ -24,11 +24,6 @@ BACK_WITHIN = 10.0
 MANY = 20
 
 
-async def _ready(caller: Caller) -> bool:
-    async with caller._session.get(f"{caller.url}/readyz") as answer:
-        return answer.status == 200
-
-
 async def test_what_fell_due_meanwhile_runs_soon_after_its_return(
     plan: Callable[..., System],
 ) -> None:
@@ -66,7 +61,7 @@ async def test_what_fell_due_meanwhile_runs_soon_after_its_return(
         word = "succeeded"
         system.redis.start()
         back = time.monotonic()
-        await until_it(lambda: _ready(caller), BACK_WITHIN, "readiness")
+        await until_it(caller.ready, BACK_WITHIN, "readiness")
         assert await caller.push(push("feed", "new", "succeeded")) == 202
         everything = pushed | polled | {"late", "new"}
         left = back + BACK_WITHIN - time.monotonic()
@@ -84,15 +79,12 @@ def _attempted(sink: Sink) -> set[str]:
 
 async def _all_refuse(caller: Caller) -> None:
     """Pushes and calls get 503 and a time to come again; the process itself is alive."""
-    one = push("feed", "meanwhile", "succeeded")
-    url = f"{caller.url}/hooks/feed"
-    async with caller._session.post(url, data=one.body, headers=one.headers) as answer:
-        assert answer.status == 503
-        assert int(answer.headers["Retry-After"]) > 0
-        assert answer.content_type == "application/problem+json"
-    for path, status in (("/v1/jobs", 503), ("/readyz", 503), ("/healthz", 200), ("/metrics", 503)):
-        async with caller._session.get(f"{caller.url}{path}") as answer:
-            assert (path, answer.status) == (path, status)
+    answer = await caller.send(push("feed", "meanwhile", "succeeded"))
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    for path, status in (("/v1/jobs", 503), ("/readyz", 503), ("/healthz", 200)):
+        assert (path, (await caller.ask(path)).status) == (path, status)
 
 
 async def test_each_process_says_in_one_line_that_redis_is_away(
@@ -107,7 +99,7 @@ async def test_each_process_says_in_one_line_that_redis_is_away(
             assert await caller.push(push("feed", "job", "running")) == 503
             await asyncio.sleep(0.2)
         system.redis.start()
-        await until_it(lambda: _ready(caller), BACK_WITHIN, "readiness")
+        await until_it(caller.ready, BACK_WITHIN, "readiness")
     said = {
         name: [line for line in child.log()[len(before[name]) :].splitlines() if _loud(line)]
         for name, child in system.children.items()
@@ -123,6 +115,14 @@ def _loud(line: str) -> bool:
         return True  # not even a line of JSON
 
 
+async def test_a_scrape_of_metrics_is_told_to_come_again(plan: Callable[..., System]) -> None:
+    system = plan(standard("feed")).start_all()
+    async with Caller(system.url) as caller:
+        system.redis.kill()
+        assert (await caller.ask("/metrics")).status == 503
+    assert "Traceback" not in system.logs()
+
+
 async def test_an_open_stream_survives_the_outage(plan: Callable[..., System]) -> None:
     system = plan(standard("feed")).start_all()
     headers = {"Accept": "text/event-stream"}
@@ -136,7 +136,7 @@ async def test_an_open_stream_survives_the_outage(plan: Callable[..., System]) -
         system.redis.kill()
         assert await caller.push(push("feed", "meanwhile", "succeeded")) == 503
         system.redis.start()
-        await until_it(lambda: _ready(caller), BACK_WITHIN, "readiness")
+        await until_it(caller.ready, BACK_WITHIN, "readiness")
         await _told_live(caller, stream, "after")
 
 

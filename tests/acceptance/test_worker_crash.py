@@ -21,16 +21,6 @@ LEASE = 2.0  # seconds
 HELD, POLLED, BUSY = 200, 20, 1_000  # HELD + POLLED in the hands of the first worker when it dies
 
 
-async def _workers(caller: Caller) -> int:
-    async with caller._session.get(f"{caller.url}/metrics") as answer:
-        lines = (await answer.text()).splitlines()
-    return int(float(next(x for x in lines if x.startswith("ringback_workers ")).split()[1]))
-
-
-async def _two(caller: Caller) -> bool:
-    return await _workers(caller) == 2
-
-
 async def test_work_of_a_killed_worker_resumes_within_twice_the_lease(
     plan: Callable[..., System],
 ) -> None:
@@ -56,7 +46,11 @@ async def test_work_of_a_killed_worker_resumes_within_twice_the_lease(
         await until(lambda: sink.jobs >= held, 10, "deliveries under way")
         await until(lambda: len(provider.asked) >= POLLED, 10, "polls under way")
         system.start("second", *WORKER)
-        await until_it(lambda: _two(caller), 15, "a second worker")
+
+        async def two() -> bool:
+            return await caller.metric("ringback_workers ") == 2
+
+        await until_it(two, 15, "a second worker")
 
         busy = {f"busy-{n}" for n in range(BUSY)}
         pushing = asyncio.create_task(
@@ -69,7 +63,6 @@ async def test_work_of_a_killed_worker_resumes_within_twice_the_lease(
         told.set()
         await pushing
         await until(lambda: sink.jobs >= held | busy | polled, 30, "a callback for every job")
-        again = {call.job: call.at for call in sink.calls if call.at > died}
         await until(lambda: held <= {c.job for c in sink.calls if c.at > died}, 10, "resumption")
         again = {call.job: call.at - died for call in reversed(sink.calls) if call.at > died}
         asked = {path[1:]: at - died for at, path in reversed(provider.asked) if at > died}

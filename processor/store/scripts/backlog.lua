@@ -31,8 +31,9 @@ local function send()
   end
 end
 
-local function nudge(key)
-  if redis.call('EXISTS', key) == 0 then redis.call('RPUSH', key, '1') end
+-- Wakes a worker, unless one is awake (`busy`) or about to be.
+local function nudge(key, busy)
+  if redis.call('EXISTS', key, busy) == 0 then redis.call('RPUSH', key, '1') end
 end
 
 local function first(key)
@@ -44,7 +45,7 @@ local touched = {}
 
 local function keys_of(lanes)
   for _, lane in ipairs(lanes) do
-    for _, key in ipairs({ 'lanes', 'items', 'due', 'held', 'nudge' }) do
+    for _, key in ipairs({ 'lanes', 'items', 'due', 'held', 'nudge', 'busy' }) do
       lane[key] = KEYS[lane[key]]
     end
   end
@@ -81,6 +82,6 @@ local function finish(now)
   send()
   for lane in pairs(touched) do
     local at = index(lane, first(lane.due))
-    if at and at <= now then nudge(lane.nudge) end
+    if at and at <= now then nudge(lane.nudge, lane.busy) end
   end
 end

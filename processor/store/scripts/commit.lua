@@ -1,8 +1,8 @@
 -- Commits steps of jobs: the job, its history, its events, their deliveries, its timers and
 -- the end of the claims that brought them, all or nothing of one job.
 -- KEYS  subs:version, log, jobs; then all that ARGV[1] names by place
--- ARGV  msgpack {version, keep, lanes: [{name, lanes, items, due, held, nudge}],
---       jobs: [{key, name, v ('': none, 'gone': deleted), doc?, ends, renew, history,
+-- ARGV  msgpack {version, keep, lanes: [{name, lanes, items, due, held, nudge, busy}],
+--       jobs: [{key, name, v (what stands there), doc?, ends, renew, history,
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
 --       logged, n}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload]]}]};
 --       then what doc, text, answer, body and payload name; times in ms
@@ -13,21 +13,11 @@ local told = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= told.version then return false end
 local lanes, now, results = keys_of(told.lanes), now_ms(), {}
 
-local function stands(key)
-  local version = redis.call('HGET', key, 'v')
-  if version or redis.call('EXISTS', key) == 0 then return version or '' end
-  return redis.call('HGET', key, 'gone') and 'gone' or 'alias'
-end
-
 local function save(job)
-  local key = KEYS[job.key]
-  if stands(key) ~= job.v then return false end
-  if job.v == 'gone' then redis.call('DEL', key) end
-  redis.call('HSET', key, 'v', (tonumber(job.v) or 0) + 1, 'doc', ARGV[job.doc])
-  if job.renew then
-    redis.call('PEXPIREAT', key, job.ends)
-    gather('ZADD', KEYS[3], job.ends, job.name)
-  end
+  local stands = redis.call('GETRANGE', KEYS[job.key], 0, 20):match('^%S*')
+  if stands ~= job.v then return false end
+  redis.call('SET', KEYS[job.key], ARGV[job.doc], 'PXAT', job.ends)
+  if job.renew then gather('ZADD', KEYS[3], job.ends, job.name) end
   return true
 end
 
@@ -51,8 +41,9 @@ local function tell(e)
   end
   if e.n > 0 then
     redis.call('HSET', KEYS[e.key], 'body', ARGV[e.body])
-    redis.call('HINCRBY', KEYS[e.key], 'n', e.n)
-    redis.call('EXPIRE', KEYS[e.key], 1209600)
+    if redis.call('HINCRBY', KEYS[e.key], 'n', e.n) == e.n then
+      redis.call('EXPIRE', KEYS[e.key], 1209600)
+    end
   end
 end
 
@@ -64,7 +55,7 @@ for i, job in ipairs(told.jobs) do
     for _, e in ipairs(job.entries) do
       remember(KEYS[job.history], job.ends, e[1], ARGV[e[2]], e[3])
     end
-    if job.renew then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
+    if job.renew and job.v ~= '' then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
     for _, event in ipairs(job.events) do tell(event) end
     for _, d in ipairs(job.drops) do drop(lanes[d[1]], d[2]) end
     for _, p in ipairs(job.puts) do

@@ -3,9 +3,9 @@
 -- KEYS  job, history, answer, jobs
 -- ARGV  name of the job, how long to remember (ms)
 -- Returns  1, or 0 when there was no job
-if not redis.call('HGET', KEYS[1], 'v') then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+-- Safe twice: the second time there is none.
+if not redis.call('GETRANGE', KEYS[1], 0, 20):match('^%d') then return 0 end
+redis.call('SET', KEYS[1], 'gone', 'PX', ARGV[2])
+redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('HSET', KEYS[1], 'gone', 1)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1

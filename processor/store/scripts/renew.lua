@@ -2,6 +2,7 @@
 -- KEYS  per item: held:B:L
 -- ARGV  lease (ms); then per item: item, token
 -- Returns  per item its new token, or 0 when the lease was lost
+-- Safe twice: the second time the token is an old one, and the lease stands.
 local lease = now_ms() + tonumber(ARGV[1])
 local tokens = {}
 for i, held in ipairs(KEYS) do

@@ -1,13 +1,13 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
 -- KEYS  parked:B; then all that ARGV[1] names by place
--- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge}],
+-- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge, busy}],
 --       settled: [{lane, item, token, at?, payload?, event?, log?, record?}],
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log and record are an ended delivery's
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
 local told = cmsgpack.unpack(ARGV[1])
-local lanes, results = keys_of(told.lanes), {}
+local lanes, results, logs = keys_of(told.lanes), {}, {}
 
 local function ended(s, lane)
   touched[lane] = true
@@ -19,7 +19,7 @@ local function ended(s, lane)
   end
   if s.record then
     redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', 1000, '*', 'delivery', ARGV[s.record])
-    redis.call('EXPIRE', KEYS[s.log], 2592000)
+    logs[s.log] = true
   end
   return 1
 end
@@ -34,6 +34,7 @@ end
 for i, s in ipairs(told.settled) do
   results[i] = (s.at and put_off or ended)(s, lanes[s.lane])
 end
+for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], 2592000) end
 for _, p in ipairs(told.parked) do
   touched[lanes[p[1]]] = true
   redis.call('HSET', KEYS[1], lanes[p[1]].name, p[2])

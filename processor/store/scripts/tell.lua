@@ -1,6 +1,6 @@
 -- Makes the deliveries of an event that is of no job, such as subscription.test.
 -- KEYS  event; then all that ARGV[1] names by place
--- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge}], body,
+-- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge, busy}], body,
 --       puts: [[place in lanes, item, payload]]}; then the body and the payloads
 -- Returns  1
 -- Safe twice: deliveries have names.

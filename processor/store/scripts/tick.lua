@@ -1,11 +1,15 @@
--- Nudges the backlogs that have work due.
--- KEYS  per backlog: lanes:B, nudge:B
+-- Nudges the backlogs that have work due: at once where no worker is awake, and where one is,
+-- when the work has waited so long that it needs help.
+-- KEYS  per backlog: lanes:B, nudge:B, busy:B
+-- ARGV  how long work may wait for a worker that is awake (ms)
 -- Returns  ms until the next work is due, or -1 when none waits
 local now, soonest = now_ms(), nil
-for i = 1, #KEYS, 2 do
+for i = 1, #KEYS, 3 do
   local at = first(KEYS[i])
-  if at and at <= now then
-    nudge(KEYS[i + 1])
+  if at and at <= now - ARGV[1] then
+    nudge(KEYS[i + 1], KEYS[i + 1])
+  elseif at and at <= now then
+    nudge(KEYS[i + 1], KEYS[i + 2])
   elseif at and (not soonest or at < soonest) then
     soonest = at
   end

@@ -1,0 +1,245 @@
+"""What tests of the use cases share: a context on a real Redis, and a provider on a real socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from processor.config import load
+from processor.egress import Egress
+from processor.model import Job
+from processor.service import ingesting, polling, watching
+from processor.service.accepting import Receipt, Receiver
+from processor.service.context import Context
+from processor.service.metrics import Metrics
+from processor.service.running import policy
+from processor.service.watching import Found, Wish
+from processor.store.backlogs import Claim, Pace
+from processor.store.keys import Keys
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # Standard Webhooks' own example
+WIDE = Pace(1000)
+
+LAB = """
+base_url = "http://127.0.0.1:9"
+
+[push]
+id = "/id"
+aliases = ["/alias"]
+status = "/status"
+attempt = "/attempt"
+time = "/time"
+event_id = "/event"
+
+[poll]
+request = "GET /jobs/{id}"
+id = "/id"
+aliases = ["/alias"]
+status = "/status"
+progress = { at = "/progress" }
+every = ["50ms", "1s"]
+%s
+
+[states]
+queued = "queued"
+running = "running"
+succeeded = "succeeded"
+failed = "failed"
+"""
+
+CONFIGURATION = """
+providers = "profiles"
+
+[sources.lab]
+provider = "lab"
+base_url = "{url}"
+
+[sources.other]
+provider = "lab"
+base_url = "{url}"
+
+[sources.dropper]
+provider = "dropper"
+base_url = "{url}"
+
+[sources.mute]
+provider = "standard"
+webhook_secret = "{secret}"
+
+[egress]
+allow = ["127.0.0.1"]
+"""
+
+
+class Provider:
+    """A provider on the loopback: it answers what it was told to, and remembers who asked."""
+
+    def __init__(self) -> None:
+        """Know no job."""
+        self.url = ""
+        self.asked: list[str] = []
+        self._answers: dict[str, web.Response | Callable[[], Any]] = {}
+
+    def says(self, job: str, code: int = 200, /, **body: Any) -> None:
+        """Answer so about a job from now on; `headers` are headers."""
+        headers = body.pop("headers", {})
+        text = json.dumps({"id": job} | body)
+        self._answers[job] = lambda: web.json_response(text=text, status=code, headers=headers)
+
+    def raw(self, job: str, text: str) -> None:
+        """Answer with these very words."""
+        self._answers[job] = lambda: web.Response(text=text)
+
+    def hold(self, job: str, until: asyncio.Event, **body: Any) -> None:
+        """Answer only after something else has happened."""
+
+        async def wait() -> web.Response:
+            await until.wait()
+            return web.json_response({"id": job} | body)
+
+        self._answers[job] = wait
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one question."""
+        job = request.match_info["id"]
+        self.asked.append(job)
+        make = self._answers.get(job, lambda: web.json_response({}, status=404))
+        answer = make()  # type: ignore[operator]
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    ours, app = Provider(), web.Application()
+    app.router.add_get("/jobs/{id:.+}", ours.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    ours.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield ours
+    await runner.cleanup()
+
+
+class Bench:
+    """The use cases with few words."""
+
+    def __init__(self, context: Context) -> None:
+        """Take pushes too."""
+        self.context = context
+        self.store = context.store
+        self._receiver = Receiver(context)
+
+    async def push(self, source: str = "lab", **body: Any) -> Receipt:
+        """Take one push, and ingest everything."""
+        found = self._receiver.source(source)
+        receipt = await self._receiver.take(found, {}, json.dumps(body).encode())
+        await self.ingest()
+        return receipt
+
+    async def ingest(self) -> None:
+        """Work until nothing is due in `ingest`, in whatever shard."""
+        while some := [await self.claim(keys, "ingest") for keys in self.store.shards]:
+            if not any(some):
+                return
+            for claims in filter(None, some):
+                await ingesting.ingest(self.context, claims)
+
+    async def claim(self, keys: Keys, backlog: str) -> list[Claim]:
+        """Claim all that is due."""
+        return await self.store.backlogs.claim(keys, backlog, 200, lambda _: WIDE)
+
+    async def poll(self) -> list[str]:
+        """Ask about every job that is due; which ones those were."""
+        claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
+        for claim in claims:
+            await polling.poll(self.context, claim)
+        return sorted(claim.item for claim in claims)
+
+    async def watch(self, job: str, source: str = "lab", **wish: Any) -> tuple[Found, bool]:
+        """PUT a job."""
+        return await watching.watch(self.context, source, job, Wish(**wish))
+
+    async def job(self, job: str, source: str = "lab") -> Job:
+        """A job as it now is."""
+        return (await watching.find(self.context, source, job)).job
+
+    async def jobs(self) -> list[str]:
+        """The names of all jobs."""
+        rows = [await self.store.jobs.page(k, "+inf", 0, 1000) for k in self.store.shards]
+        return sorted(name for row in rows for name, _ in row)
+
+    async def due(self, backlog: str, item: str, source: str = "lab", job: str = "") -> Any:
+        """When an item is due."""
+        keys = self.store.shard(source, job or item.rsplit("/", 1)[-1])
+        return await self.store.backlogs.due_at(keys, backlog, source, item)
+
+    async def events(self) -> list[tuple[str, str]]:
+        """Id and type of every event told."""
+        found = await self.store.events.page(self.store.events.start(), 1000)
+        return [(event.id, event.type) for event in found]
+
+    async def deliveries(self) -> list[str]:
+        """Every delivery that is due, which nobody makes after that."""
+        rows = [await self.claim(keys, "deliver") for keys in self.store.shards]
+        return sorted(claim.item for row in rows for claim in row)
+
+    async def reasons(self, job: str) -> list[str | None]:
+        """Why each update of a job was ignored, if it was."""
+        return [line.get("ignored") for line in await watching.history(self.context, "lab", job)]
+
+
+@pytest.fixture
+async def bench_of(
+    tmp_path: Path, redis_url: str, store_of: Any, provider: Provider
+) -> AsyncIterator[Any]:
+    """Make benches, as in `await bench_of(shards=4)`."""
+    opened: list[Egress] = []
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "lab.toml").write_text(LAB % "")
+    (tmp_path / "profiles" / "dropper.toml").write_text(LAB % "gone = true")
+    (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
+
+    async def make(*, callback_secret: str = SECRET, without: str = "", **options: Any) -> Bench:
+        environ = {
+            "REDIS_URL": redis_url,
+            "RINGBACK_CALLBACK_SECRET": callback_secret,
+            "RINGBACK_SHARDS": str(options.get("shards", 1)),
+        }
+        settings = load(tmp_path / "ringback.toml", environ)
+        settings.sources.pop(without, None)
+        egress = Egress(policy(settings))
+        await egress.open()
+        opened.append(egress)
+        return Bench(Context(settings, store_of(**options), egress, Metrics()))
+
+    yield make
+    for egress in opened:
+        await egress.close()
+
+
+@pytest.fixture
+async def bench(bench_of: Any) -> Bench:
+    made: Bench = await bench_of()
+    return made
+
+
+@pytest.fixture
+def polled(wait_until: Any) -> Any:
+    """Wait until polls were due and asked: what was."""
+
+    async def ask(bench: Bench) -> list[str]:
+        found: list[str] = []
+
+        async def some() -> list[str]:
+            found.extend(await bench.poll())
+            return found
+
+        await wait_until(some)
+        return found
+
+    return ask

@@ -1,0 +1,133 @@
+"""What tests of the store share: short ways to put and claim work, and a look at all of Redis."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from processor.model import Job, Origin, State, StatusUpdate
+from processor.store import Store
+from processor.store.backlogs import AT_ONCE, Claim, Pace, Put
+from processor.store.jobs import Change
+from processor.store.keys import Keys
+
+
+class Work:
+    """One backlog of one shard, with few words: items are named in their lane."""
+
+    def __init__(self, store: Store, keys: Keys, backlog: str = "poll") -> None:
+        """Take the store, one of its shards, and a backlog."""
+        self.store = store
+        self.keys = keys
+        self.backlog = backlog
+
+    async def put(self, lane: str, *items: str, at: float = AT_ONCE, payload: bytes = b"0") -> None:
+        """Let items wait in a lane, as a commit does."""
+        puts = [Put(self.backlog, lane, item, at, payload) for item in items]
+        change = Change(job=job("none"), version="", save=False, puts=puts)
+        assert await self.store.jobs.commit(self.keys, 0, [change]) == [True]
+
+    async def claim(
+        self, limit: int = 100, capacity: int = 100, budget: tuple[int, float] | None = None
+    ) -> list[Claim]:
+        """Claim, every lane at the same pace."""
+        pace = Pace(capacity, budget)
+        return await self.store.backlogs.claim(self.keys, self.backlog, limit, lambda _: pace)
+
+    async def one(self) -> Claim:
+        """Claim the one item that is due."""
+        (claim,) = await self.claim()
+        return claim
+
+
+def job(name: str = "1", **fields: Any) -> Job:
+    """A job of source `s`, a day to go."""
+    now = 1_795_341_600.0
+    given = {
+        "source": "s",
+        "provider": "p",
+        "id": name,
+        "uid": f"u{name}",
+        "created_at": now,
+        "deadline": 86_400.0,
+        "deadline_at": now + 86_400.0,
+    }
+    return Job(**given | fields)
+
+
+def update(name: str = "1", state: State | None = State.RUNNING, **fields: Any) -> StatusUpdate:
+    given = {
+        "source": "s",
+        "id": name,
+        "status": str(state),
+        "state": state,
+        "at": 1.0,
+        "origin": Origin.PUSH,
+    }
+    return StatusUpdate(**given | fields)
+
+
+@pytest.fixture
+def keys(store: Store) -> Keys:
+    return store.shards[0]
+
+
+@pytest.fixture
+def work(store: Store, keys: Keys) -> Work:
+    return Work(store, keys)
+
+
+@pytest.fixture
+def work_on() -> Callable[..., Work]:
+    return lambda store, backlog="poll": Work(store, store.shards[0], backlog)
+
+
+@pytest.fixture
+def job_of() -> Callable[..., Job]:
+    return job
+
+
+@pytest.fixture
+def update_of() -> Callable[..., StatusUpdate]:
+    return update
+
+
+@pytest.fixture
+def everything(redis_url: str) -> Callable[[], dict[str, Any]]:
+    """All keys in Redis with what is in them, to compare before and after; times left out."""
+
+    def look() -> dict[str, Any]:
+        with Redis.from_url(redis_url) as redis:
+            return {name.decode(): _content(redis, name) for name in redis.scan_iter(count=1000)}
+
+    return look
+
+
+def _content(redis: Redis, name: bytes) -> Any:
+    match redis.type(name):
+        case b"string":
+            return redis.get(name)
+        case b"hash":
+            return redis.hgetall(name)
+        case b"list":
+            return redis.lrange(name, 0, -1)
+        case b"zset":
+            return redis.zrange(name, 0, -1, withscores=True)
+        case b"stream":
+            return redis.xrange(name)
+    return None
+
+
+@pytest.fixture
+def twice(everything: Callable[[], dict[str, Any]]) -> Callable[..., Awaitable[tuple[Any, Any]]]:
+    """Do the same again with nothing lost or made: both answers."""
+
+    async def run(step: Callable[[], Awaitable[Any]]) -> tuple[Any, Any]:
+        first = await step()
+        before = everything()
+        second = await step()
+        assert everything() == before
+        return first, second
+
+    return run

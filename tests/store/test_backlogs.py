@@ -1,0 +1,449 @@
+"""Backlogs: nothing is lost, nothing is done by two at once, and no lane holds up another."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from processor.store import Store
+from processor.store.backlogs import Claim, Settled
+from processor.store.keys import BACKLOGS, Keys
+
+LEASE = 0.15  # seconds, where a test waits for one to end
+
+
+def items(claims: list[Claim]) -> list[str]:
+    return sorted(claim.item for claim in claims)
+
+
+async def settle(store: Store, *claims: Claim, at: float | None = None) -> list[bool]:
+    return await store.backlogs.settle([Settled(c, at, b"later") for c in claims])
+
+
+@pytest.fixture
+def brief(store_of: Any, work_on: Any) -> Any:
+    """The `poll` backlog with a short lease."""
+    return work_on(store_of(lease=LEASE))
+
+
+# --- claiming -----------------------------------------------------------------------------
+
+
+async def test_what_is_due_is_claimed_with_its_payload_and_its_lane(work: Any):
+    await work.put("a", "a/1", payload=b"\x00\xff")
+    claim = await work.one()
+    assert (claim.backlog, claim.lane, claim.item) == ("poll", "a", "a/1")
+    assert claim.payload == b"\x00\xff"
+
+
+async def test_what_is_not_due_waits_until_it_is(work: Any, wait_until: Any):
+    await work.put("a", "soon", at=await work.store.now() + 0.1)
+    await work.put("a", "late", at=await work.store.now() + 60)
+    assert await work.claim() == []
+    claims: list[Claim] = []
+
+    async def claimed() -> list[Claim]:
+        claims.extend(await work.claim())
+        return claims
+
+    await wait_until(claimed)
+    assert items(claims) == ["soon"]
+
+
+async def test_an_item_is_nobody_elses_while_its_lease_lasts(work: Any):
+    await work.put("a", "a/1")
+    assert items(await work.claim()) == ["a/1"]
+    assert await work.claim() == []
+
+
+async def test_an_item_belongs_to_one_of_many_claimers(store_of: Any, work_on: Any):
+    claimers = [work_on(store_of()) for _ in range(5)]
+    names = [f"{n:03}" for n in range(100)]
+    await claimers[0].put("a", *names)
+    found = await asyncio.gather(*(claimer.claim(40) for claimer in claimers))
+    assert sorted(claim.item for claims in found for claim in claims) == names
+
+
+async def test_a_putting_replaces_one_of_the_same_name(work: Any, store: Store, keys: Keys):
+    await work.put("a", "a/1", at=await store.now() + 60, payload=b"old")
+    await work.put("a", "a/1", payload=b"new")
+    claim = await work.one()
+    assert claim.payload == b"new"
+    assert await settle(store, claim) == [True]
+    assert await store.backlogs.depth("poll") == (0, 0.0)
+
+
+# --- leases -------------------------------------------------------------------------------
+
+
+async def test_a_lost_claim_falls_due_when_its_lease_ends(brief: Any, wait_until: Any):
+    await brief.put("a", "a/1", payload=b"p")
+    lost = await brief.one()
+    found: list[Claim] = []
+
+    async def reclaimed() -> list[Claim]:
+        found.extend(await brief.claim())
+        return found
+
+    await wait_until(reclaimed)
+    assert (found[0].item, found[0].payload) == ("a/1", b"p")
+    assert found[0].token - lost.token >= LEASE * 1000
+
+
+async def test_a_lease_that_is_renewed_does_not_end(brief: Any):
+    await brief.put("a", "a/1")
+    claim = await brief.one()
+    first, ends = claim.token, claim.token / 1000 + 3 * LEASE
+    while await brief.store.now() < ends:
+        await brief.store.backlogs.renew([claim])
+        assert await brief.claim() == []
+    assert claim.token > first
+    assert await settle(brief.store, claim) == [True]
+
+
+async def lapsed(brief: Any, wait_until: Any) -> tuple[Claim, Claim]:
+    """A claim whose lease ended, and the one that came after it."""
+    await brief.put("a", "a/1")
+    late, found = await brief.one(), []
+
+    async def reclaimed() -> list[Claim]:
+        found.extend(await brief.claim())
+        return found
+
+    await wait_until(reclaimed)
+    return late, found[0]
+
+
+async def test_a_lost_lease_cannot_be_renewed(brief: Any, wait_until: Any):
+    late, holder = await lapsed(brief, wait_until)
+    token, theirs = late.token, holder.token
+    await brief.store.backlogs.renew([late, holder])
+    assert late.token == token
+    assert holder.token >= theirs
+    assert await settle(brief.store, holder, at=0.001) == [True]
+
+
+async def test_an_end_that_is_reported_late_counts_once(brief: Any, wait_until: Any):
+    late, holder = await lapsed(brief, wait_until)
+    assert await settle(brief.store, late) == [True]
+    assert await settle(brief.store, holder) == [False]
+    assert await brief.store.backlogs.depth("poll") == (0, 0.0)
+
+
+async def test_only_the_holder_may_put_off(brief: Any, wait_until: Any):
+    late, holder = await lapsed(brief, wait_until)
+    later = await brief.store.now() + 60
+    assert await settle(brief.store, late, at=later) == [False]
+    assert await settle(brief.store, holder, at=later) == [True]
+    assert await brief.store.backlogs.due_at(brief.keys, "poll", "a", "a/1") == pytest.approx(
+        later, abs=0.001
+    )
+
+
+# --- settling -----------------------------------------------------------------------------
+
+
+async def test_what_has_ended_is_gone_without_a_trace(
+    work: Any, store: Store, everything: Callable[[], dict[str, Any]]
+):
+    await work.put("a", "a/1", "a/2")
+    await work.put("b", "b/1")
+    assert all(await settle(store, *await work.claim()))
+    await store.connection.redis.delete(work.keys.nudge("poll"))
+    assert everything() == {}
+
+
+async def test_what_is_put_off_comes_back_with_its_new_payload(work: Any, store: Store):
+    await work.put("a", "a/1")
+    assert await settle(store, await work.one(), at=await store.now()) == [True]
+    assert (await work.one()).payload == b"later"
+
+
+async def test_settling_nothing_is_nothing(store: Store):
+    assert await store.backlogs.settle([]) == []
+
+
+# --- lanes --------------------------------------------------------------------------------
+
+
+async def test_a_lane_has_at_most_its_capacity_in_work(work: Any, store: Store):
+    await work.put("a", *(f"{n}" for n in range(10)))
+    held = await work.claim(capacity=3)
+    assert len(held) == 3
+    assert await work.claim(capacity=3) == []
+    await settle(store, held[0])
+    assert len(await work.claim(capacity=3)) == 1
+
+
+async def test_a_full_lane_holds_up_no_other(work: Any):
+    await work.put("full", *(f"f{n}" for n in range(10)))
+    await work.claim(capacity=2)
+    await work.put("free", "x")
+    assert items(await work.claim(capacity=2)) == ["x"]
+
+
+async def test_lanes_share_a_claim(work: Any):
+    await work.put("long", *(f"l{n:02}" for n in range(50)))
+    await work.put("short", "s1", "s2")
+    await work.put("other", "o1", "o2")
+    lanes = [claim.lane for claim in await work.claim(limit=12)]
+    assert {lane: lanes.count(lane) for lane in lanes} == {"long": 4, "short": 2, "other": 2}
+
+
+async def test_a_flood_in_one_lane_does_not_keep_another_waiting(work: Any, store: Store):
+    await work.put("flood", *(f"f{n:03}" for n in range(300)))
+    await work.put("calm", "c")
+    first = await work.claim(limit=10)
+    assert "c" in items(first)
+
+
+async def test_every_lane_gets_its_turn_however_many_there_are(work: Any, store: Store):
+    lanes = [f"lane{n:03}" for n in range(300)]
+    for lane in lanes:
+        await work.put(lane, f"{lane}/1")
+    found: list[str] = []
+    while claims := await work.claim(limit=100):
+        found += items(claims)
+        await settle(store, *claims)
+    assert sorted(found) == [f"{lane}/1" for lane in lanes]
+
+
+async def test_the_oldest_of_a_lane_come_first(work: Any, store: Store):
+    now = await store.now()
+    for age in (3, 1, 2):
+        await work.put("a", f"{age}", at=now - age)
+    assert [c.item for c in await work.claim(limit=2)] == ["3", "2"]
+
+
+async def test_backlogs_and_shards_are_apart(store_of: Any, work_on: Any):
+    store = store_of(shards=2)
+    for backlog in BACKLOGS:
+        await work_on(store, backlog).put("a", backlog)
+    for backlog in BACKLOGS:
+        assert items(await work_on(store, backlog).claim()) == [backlog]
+    other = work_on(store)
+    other.keys = store.shards[1]
+    assert await other.claim() == []
+
+
+# --- parking ------------------------------------------------------------------------------
+
+
+async def park(work: Any, claim: Claim, seconds: float) -> float:
+    until: float = await work.store.now() + seconds
+    assert await work.store.backlogs.settle(
+        [Settled(claim, await work.store.now(), b"0")], [(claim, until)]
+    ) == [True]
+    return until
+
+
+async def test_a_parked_lane_rests_until_its_time_and_others_do_not(work: Any, wait_until: Any):
+    await work.put("parked", "p1", "p2")
+    first, second = await work.claim()
+    until = await park(work, first, 0.2)
+    await park(work, second, 0.2)
+    await work.put("parked", "p3")
+    await work.put("free", "x")
+    assert items(await work.claim()) == ["x"]
+    found: list[Claim] = []
+
+    async def all_back() -> bool:
+        found.extend(await work.claim())
+        return len(found) == 3
+
+    await wait_until(all_back)
+    assert min(claim.token for claim in found) / 1000 - 30 >= until - 0.001
+    assert await work.store.connection.redis.exists(work.keys.parked("poll")) == 0
+
+
+async def test_what_is_in_work_may_end_while_its_lane_is_parked(work: Any, store: Store):
+    await work.put("parked", "p1", "p2")
+    first, second = await work.claim()
+    await park(work, first, 60)
+    assert await settle(store, second) == [True]
+    assert await work.claim() == []
+
+
+async def test_a_parked_lane_is_looked_at_again_only_when_its_time_has_come(
+    work: Any, store: Store
+):
+    await work.put("parked", "p1")
+    await park(work, await work.one(), 5)
+    assert await work.claim() == []
+    wait = await store.backlogs.tick()
+    assert wait == pytest.approx(5, abs=0.5)
+
+
+# --- budgets ------------------------------------------------------------------------------
+
+
+async def spend(claimers: list[Any], budget: tuple[int, float], count: int) -> list[int]:
+    """Claim as fast as can be until there are so many; the time of each in ms, by Redis."""
+    times: list[int] = []
+    while len(times) < count:
+        for claims in await asyncio.gather(*(c.claim(budget=budget) for c in claimers)):
+            times += [claim.token - 30_000 for claim in claims]
+            await settle(claimers[0].store, *claims)
+    return sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("budget", "count"), [((1, 0.1), 6), ((3, 0.15), 9), ((20, 0.3), 60), ((200, 0.4), 500)]
+)
+async def test_no_window_holds_more_than_the_budget(
+    store_of: Any, work_on: Any, budget: tuple[int, float], count: int
+):
+    claimers = [work_on(store_of()) for _ in range(3)]
+    await claimers[0].put("a", *(f"{n}" for n in range(count + budget[0])))
+    times = await spend(claimers, budget, count)
+    window = budget[1] * 1000
+    fullest = max(sum(t <= other < t + window for other in times) for t in times)
+    assert fullest <= budget[0]
+    burst = max(1, budget[0] // 10)  # a tenth at once; the others flow
+    whole = (count - burst) * window / max(1, budget[0] - burst)
+    assert times[-1] - times[0] == pytest.approx(whole, rel=0.1, abs=150)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 10, 12, 13, 14, 15, 18, 19, 20, 600])
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 10.0, 60.0, 3600.0])
+async def test_a_whole_budget_starts_at_once_with_a_tenth(work: Any, count: int, seconds: float):
+    await work.put("a", *(f"{n}" for n in range(100)))
+    claims = await work.claim(limit=1000, budget=(count, seconds))
+    assert len(claims) == max(1, count // 10)
+
+
+async def test_an_unused_budget_is_not_saved_up(work: Any, wait_until: Any):
+    budget = (10, 0.2)  # one at once, nine more within 0.2 s
+    await work.put("a", "first")
+    await spend([work], budget, 1)
+    idle = await work.store.now() + 0.4
+    await wait_until(lambda: work.store.connection.estimate() > idle)
+    await work.put("a", *(f"{n}" for n in range(20)))
+    assert len(await work.claim(budget=budget)) == 1
+
+
+async def test_what_a_lost_claim_used_is_used(brief: Any):
+    await brief.put("a", *(f"{n}" for n in range(8)))
+    times: list[int] = []
+    while len(times) < 16:  # every item twice: nobody settles
+        times += [c.token - int(LEASE * 1000) for c in await brief.claim(budget=(4, 0.2))]
+    fullest = max(sum(t <= other < t + 200 for other in times) for t in times)
+    assert fullest <= 4
+
+
+async def test_a_spent_budget_holds_up_no_other_lane(work: Any):
+    await work.put("a", "a1", "a2")
+    assert len(await work.claim(budget=(1, 60))) == 1
+    await work.put("b", "b1")
+    assert items(await work.claim(budget=(1, 60))) == ["b1"]
+
+
+# --- nudges -------------------------------------------------------------------------------
+
+
+async def nudges(store: Store, keys: Keys) -> list[str]:
+    """The backlogs that are nudged; at most once each."""
+    counts = {b: await store.connection.redis.llen(keys.nudge(b)) for b in BACKLOGS}
+    assert max(counts.values()) <= 1
+    return [backlog for backlog, count in counts.items() if count]
+
+
+async def test_work_that_is_due_nudges_its_backlog_once(work: Any, store: Store, keys: Keys):
+    await work.put("a", "a1", "a2")
+    await work.put("b", "b1")
+    await store.backlogs.tick()
+    assert await nudges(store, keys) == ["poll"]
+
+
+async def test_work_that_is_not_due_nudges_nobody(work: Any, store: Store, keys: Keys):
+    await work.put("a", "a1", at=await store.now() + 60)
+    assert await nudges(store, keys) == []
+
+
+async def test_the_clock_nudges_what_falls_due_and_knows_when_the_next_does(
+    work: Any, store: Store, keys: Keys, wait_until: Any
+):
+    await work.put("a", "a1", at=await store.now() + 0.1)
+    assert await store.backlogs.tick() == pytest.approx(0.1, abs=0.05)
+
+    async def nudged() -> bool:
+        await store.backlogs.tick()
+        return await nudges(store, keys) == ["poll"]
+
+    await wait_until(nudged)
+
+
+async def test_the_clock_has_nothing_to_do_without_work(store: Store, keys: Keys):
+    assert await store.backlogs.tick() is None
+    assert await nudges(store, keys) == []
+
+
+async def test_a_lost_claim_is_nudged_when_its_lease_ends(brief: Any, wait_until: Any):
+    await brief.put("a", "a1")
+    await brief.one()
+    await brief.store.connection.redis.delete(brief.keys.nudge("poll"))
+
+    async def nudged() -> bool:
+        await brief.store.backlogs.tick()
+        return await nudges(brief.store, brief.keys) == ["poll"]
+
+    await wait_until(nudged)
+
+
+async def test_room_that_is_made_nudges_what_waited_for_it(work: Any, store: Store, keys: Keys):
+    await work.put("a", "a1", "a2")
+    (held,) = await work.claim(capacity=1)
+    await store.connection.redis.delete(keys.nudge("poll"))
+    await settle(store, held)
+    assert await nudges(store, keys) == ["poll"]
+
+
+# --- looking ------------------------------------------------------------------------------
+
+
+async def test_depth_counts_what_waits_and_what_is_in_work(work: Any, store: Store):
+    now = await store.now()
+    await work.put("a", "old", at=now - 10)
+    await work.put("a", "new", at=now + 10)
+    count, overdue = await store.backlogs.depth("poll")
+    assert (count, overdue) == (2, pytest.approx(10, abs=1.5))
+    await work.one()
+    assert (await store.backlogs.depth("poll"))[0] == 2
+
+
+async def test_due_at_knows_only_what_waits(work: Any, store: Store, keys: Keys):
+    at = await store.now() + 60
+    await work.put("a", "a1", at=at)
+    assert await store.backlogs.due_at(keys, "poll", "a", "a1") == pytest.approx(at, abs=0.001)
+    assert await store.backlogs.due_at(keys, "poll", "a", "a2") is None
+
+
+# --- twice --------------------------------------------------------------------------------
+
+
+async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
+    work: Any, store: Store, keys: Keys, twice: Any
+):
+    await work.put("a", "a1", "a2", "a3", "a4")
+    ended, off, parked, renewed = await work.claim()
+    event = {"event": "e1", "target": "sub_1", "record": b"{}"}
+    await store.connection.redis.hset(keys.event("e1"), mapping={"n": 2, "body": b"{}"})
+    await store.connection.redis.expire(keys.event("e1"), 60)
+    later = await store.now() + 60
+    how = [Settled(ended, **event), Settled(off, later, b"x"), Settled(parked, later, b"x")]
+    first, second = await twice(lambda: store.backlogs.settle(how, [(parked, later)]))
+    assert first == [True, True, True]
+    assert second == [False, False, False]
+    assert await store.connection.redis.hget(keys.event("e1"), "n") == b"1"
+    assert await store.connection.redis.xlen(keys.delivered("sub_1")) == 1
+
+    old = renewed.token
+    await store.backlogs.renew([renewed])
+    held = renewed.token
+    again = Claim(0, "poll", "a", renewed.item, b"", old)
+    await store.backlogs.renew([again])
+    assert again.token in (old, held)
+
+    assert (await twice(store.backlogs.tick))[1] is not None
+    assert await twice(work.claim) == ([], [])

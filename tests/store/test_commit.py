@@ -1,0 +1,441 @@
+"""A commit: all of a job's change or nothing of it, and never against stale subscriptions."""
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from processor.model import Entry, Job, Origin, State
+from processor.store import Store
+from processor.store.backlogs import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.jobs import KEPT_FOR, SEEN_FOR, Change, Known, Telling, ends, name_of
+from processor.store.keys import Keys
+
+DAY = 86_400.0
+NAMES = itertools.count()
+
+
+def entry(ignored: str | None = None, status: str = "on") -> Entry:
+    return Entry(
+        Origin.PUSH, status, state=State.RUNNING, was=State.QUEUED, attempt=1, ignored=ignored
+    )
+
+
+def telling(event: str = "evt_u_1", *targets: str) -> Telling:
+    puts = [Put("deliver", t, f"{event}.{t}", AT_ONCE, b"{}") for t in targets]
+    return Telling(event, "job.started", b'{"event":"%s"}' % event.encode(), tuple(puts))
+
+
+def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> Change:
+    """A change with something of everything in it, of a job that names it all after itself."""
+    name = job.id
+    given = {
+        "entries": [(1.0, entry())],
+        "events": [telling(f"evt_{name}_1", "sub_1", "sub_2")],
+        "puts": [Put("poll", "s", f"s/{name}", job.deadline_at, b"0")],
+        "answer": f"answer {name}".encode(),
+    }
+    return Change(job, version, save=True, renew=renew, **given | parts)
+
+
+@pytest.fixture
+def fresh(job_of: Callable[..., Job]) -> Callable[..., Job]:
+    """A job nobody has seen, with its deadline an hour from now."""
+
+    def make(now: float = 4_000_000_000.0, **fields: Any) -> Job:
+        fields = {"created_at": now, "deadline_at": now + 3600} | fields
+        return job_of(f"j{next(NAMES)}", **fields)
+
+    return make
+
+
+async def known(store: Store, keys: Keys, job: Job) -> Known:
+    (found,) = await store.jobs.read(keys, [name_of(job)])
+    return found
+
+
+async def written(store: Store, keys: Keys, *changes: Change, version: int = 0) -> Any:
+    return await store.jobs.commit(keys, version, changes)
+
+
+async def claims_of(store: Store, keys: Keys, backlog: str) -> list[Claim]:
+    return await store.backlogs.claim(keys, backlog, 100, lambda _: Pace(100))
+
+
+async def body(store: Store, keys: Keys, event: str) -> bytes | None:
+    _, (found,) = await store.targets.read(keys, [], [event])
+    return found
+
+
+# --- all of it ----------------------------------------------------------------------------
+
+
+async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Keys, fresh: Any):
+    job = fresh(state=State.RUNNING)
+    assert await written(store, keys, whole(job)) == [True]
+    assert await known(store, keys, job) == Known(version="1", job=job)
+    (line,) = await store.jobs.history(keys, name_of(job))
+    assert (line["status"], line["count"]) == ("on", 1)
+    (event,) = await store.events.page(store.events.start(), 10)
+    assert (event.id, event.type) == (f"evt_{job.id}_1", "job.started")
+    deliveries = await claims_of(store, keys, "deliver")
+    assert sorted(c.item for c in deliveries) == [f"{event.id}.sub_1", f"{event.id}.sub_2"]
+    assert await body(store, keys, event.id) == event.body
+    assert await store.backlogs.due_at(keys, "poll", "s", name_of(job)) == job.deadline_at
+    assert await store.jobs.answer(keys, name_of(job)) == f"answer {job.id}".encode()
+    assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(job)]
+
+
+async def test_the_next_version_is_read_and_counted(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    for version in ("", "1", "2"):
+        assert (await known(store, keys, job)).version == version
+        assert await written(store, keys, whole(job, version)) == [True]
+
+
+async def test_an_event_that_nobody_wants_is_logged_and_not_kept(
+    store: Store, keys: Keys, fresh: Any
+):
+    await written(store, keys, whole(fresh(), events=[telling("evt_x_1")]))
+    assert [e.id for e in await store.events.page(store.events.start(), 10)] == ["evt_x_1"]
+    assert await body(store, keys, "evt_x_1") is None
+
+
+async def test_an_event_told_again_is_delivered_and_not_logged(
+    store: Store, keys: Keys, fresh: Any
+):
+    again = replace(telling("evt_x_1", "cb_1"), logged=False)
+    await written(store, keys, whole(fresh(), events=[again]))
+    assert await store.events.page(store.events.start(), 10) == []
+    assert [c.item for c in await claims_of(store, keys, "deliver")] == ["evt_x_1.cb_1"]
+
+
+async def test_claims_end_with_the_commit_that_they_brought(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    await written(store, keys, whole(job))
+    put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
+    await written(store, keys, Change(job, "1", save=False, puts=[put]))
+    (claim,) = await claims_of(store, keys, "ingest")
+    assert await written(store, keys, whole(job, "1", done=[claim])) == [True]
+    assert await store.backlogs.settle([Settled(claim)]) == [False]
+
+
+async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    await written(store, keys, whole(job))
+    await written(store, keys, whole(job, "1", puts=[], dropped=[("poll", "s", name_of(job))]))
+    assert await store.backlogs.due_at(keys, "poll", "s", name_of(job)) is None
+
+
+async def test_what_is_dropped_and_put_anew_is_put(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    await written(store, keys, whole(job))
+    await written(store, keys, whole(job, "1", dropped=[("poll", "s", name_of(job))]))
+    assert await store.backlogs.due_at(keys, "poll", "s", name_of(job)) == job.deadline_at
+
+
+# --- or nothing ---------------------------------------------------------------------------
+
+
+async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_others(
+    store: Store, keys: Keys, fresh: Any, everything: Callable[[], dict[str, Any]]
+):
+    first, moved, last = fresh(), fresh(), fresh()
+    await written(store, keys, whole(moved))
+    put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
+    await written(store, keys, Change(moved, "1", save=False, puts=[put]))
+    (claim,) = await claims_of(store, keys, "ingest")
+
+    def of_moved() -> dict[str, Any]:
+        return {k: v for k, v in everything().items() if moved.id in k}
+
+    before = of_moved()
+    stale = whole(moved, "", events=[telling("evt_stale", "sub_stale")], done=[claim])
+    stale = replace(stale, puts=[Put("poll", "stale", "x", AT_ONCE, b"0")], answer=b"stale")
+    assert await written(store, keys, whole(first), stale, whole(last)) == [True, False, True]
+    assert of_moved() == before
+    assert not [key for key, value in everything().items() if "stale" in f"{key} {value}"]
+    for job in (first, last):
+        assert (await known(store, keys, job)).version == "1"
+        assert len(await store.jobs.history(keys, name_of(job))) == 1
+    assert await store.backlogs.settle([Settled(claim)]) == [True]  # it was still held
+
+
+async def test_stale_subscriptions_refuse_everything(
+    store: Store, keys: Keys, fresh: Any, everything: Callable[[], dict[str, Any]]
+):
+    await store.connection.redis.set(keys.subs_version, 3)
+    before = everything()
+    assert await written(store, keys, whole(fresh()), whole(fresh()), version=2) is None
+    assert everything() == before
+    assert await written(store, keys, whole(fresh()), version=3) == [True]
+
+
+@pytest.mark.parametrize("stands", ["", "1", "gone"])
+@pytest.mark.parametrize("version", ["", "1", "2", "gone"])
+async def test_a_job_is_written_only_over_what_was_read(
+    store: Store, keys: Keys, fresh: Any, stands: str, version: str
+):
+    job = fresh()
+    if stands:
+        await written(store, keys, whole(job))
+    if stands == "gone":
+        await store.jobs.delete(keys, name_of(job))
+    assert await written(store, keys, whole(job, version)) == [version == stands]
+
+
+async def test_a_job_that_was_watched_anew_is_another_job(store: Store, keys: Keys, fresh: Any):
+    """A worker that read the first record must not write it over the second."""
+    job = fresh()
+    await written(store, keys, whole(job))
+    read = await known(store, keys, job)
+    await store.jobs.delete(keys, name_of(job))
+    anew = replace(job, uid="another")
+    await written(store, keys, whole(anew, "gone"))
+    stale = whole(replace(job, status="late"), read.version)
+    assert await written(store, keys, stale) == [False]
+    assert (await known(store, keys, job)).job == anew
+
+
+async def test_a_name_that_is_an_alias_is_no_job(store: Store, keys: Keys, fresh: Any):
+    job, now = fresh(), await store.now()
+    await store.jobs.alias(keys, name_of(job), "other", now + 60)
+    assert await written(store, keys, whole(job)) == [False]
+    assert (await known(store, keys, job)).to == "other"
+
+
+# --- history ------------------------------------------------------------------------------
+
+
+async def add(store: Store, keys: Keys, job: Job, *entries: Entry) -> list[dict[str, Any]]:
+    """Add entries a second apart; the history then."""
+    change = Change(job, "", save=False, entries=list(enumerate(entries)))
+    assert await written(store, keys, change) == [True]
+    return await store.jobs.history(keys, name_of(job))
+
+
+async def test_identical_ignored_updates_are_one_line(store: Store, keys: Keys, fresh: Any):
+    same = [entry("duplicate")] * 3
+    (line,) = await add(store, keys, fresh(), *same)
+    assert (line["count"], line["at"].timestamp(), line["ignored"]) == (3, 2.0, "duplicate")
+
+
+async def test_only_neighbours_collapse_and_only_ignored_ones(store: Store, keys: Keys, fresh: Any):
+    lines = [entry("behind"), entry("older"), entry("behind"), entry(), entry(), entry("older")]
+    found = await add(store, keys, fresh(), *lines)
+    assert [(line.get("ignored"), line["count"]) for line in found] == [
+        (one.ignored, 1) for one in lines
+    ]
+
+
+async def test_history_keeps_the_newest_200(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    for start in (0, 150, 300):
+        found = await add(
+            store, keys, job, *(entry(status=f"{n}") for n in range(start, start + 150))
+        )
+    assert [line["status"] for line in found] == [f"{n}" for n in range(250, 450)]
+
+
+async def test_a_line_may_hold_any_word(store: Store, keys: Keys, fresh: Any):
+    odd = 'über "done"\\ 100%d 3 {} %w'
+    found = await add(store, keys, fresh(), entry("older", odd), entry("older", odd))
+    assert [(line["status"], line["count"]) for line in found] == [(odd, 2)]
+
+
+# --- how long -----------------------------------------------------------------------------
+
+
+async def lives(store: Store, key: str) -> float:
+    return float(await store.connection.redis.pttl(key)) / 1000
+
+
+async def test_a_jobs_keys_end_together(store: Store, keys: Keys, fresh: Any):
+    job = fresh(await store.now())
+    await written(store, keys, whole(job))
+    name = name_of(job)
+    expected = ends(job) - await store.now()
+    for key in (keys.job(name), keys.history(name), keys.answer(name)):
+        assert await lives(store, key) == pytest.approx(expected, abs=5), key
+
+
+async def test_a_deadline_that_moves_moves_the_end(store: Store, keys: Keys, fresh: Any):
+    now = await store.now()
+    job = fresh(now)
+    await written(store, keys, whole(job))
+    later = replace(job, deadline_at=now + 10 * DAY)
+    await written(store, keys, whole(later, "1"))
+    name = name_of(job)
+    for key in (keys.job(name), keys.history(name), keys.answer(name)):
+        assert await lives(store, key) == pytest.approx(10 * DAY + KEPT_FOR, abs=5), key
+
+
+FINISHED = [
+    ("as the deadline came", 0.0),
+    ("a month before we first saw it", -40 * DAY),
+    ("long after the deadline", 25 * DAY),
+]
+
+
+@pytest.mark.parametrize("after", [r[1] for r in FINISHED], ids=[r[0] for r in FINISHED])
+async def test_a_finished_job_is_known_as_long_as_its_pushes(
+    store: Store, keys: Keys, fresh: Any, after: float
+):
+    """Else the same push, sent again, makes a second job and a second completion event."""
+    now = await store.now()
+    deadline_at = now - max(after, 0.0)
+    expired = fresh(now - 30 * DAY, deadline_at=deadline_at, state=State.EXPIRED)
+    await written(store, keys, whole(expired))
+    done = replace(expired, finished_at=deadline_at + after, completion="evt_u_1_final")
+    await written(store, keys, whole(done, "1", renew=ends(done) != ends(expired)))
+    assert (await known(store, keys, done)).job == done
+    assert await lives(store, keys.job(name_of(done))) >= SEEN_FOR
+
+
+# --- deliveries' bodies -------------------------------------------------------------------
+
+
+async def test_a_body_goes_with_its_last_delivery(store: Store, keys: Keys, fresh: Any):
+    await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1", "sub_2")]))
+    one, two = await claims_of(store, keys, "deliver")
+    await store.backlogs.settle([Settled(one, event="evt_x_1")])
+    assert await body(store, keys, "evt_x_1") is not None
+    await store.backlogs.settle([Settled(one, event="evt_x_1")])  # reported twice: counts once
+    assert await body(store, keys, "evt_x_1") is not None
+    await store.backlogs.settle([Settled(two, event="evt_x_1")])
+    assert await body(store, keys, "evt_x_1") is None
+
+
+async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Keys, fresh: Any):
+    await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
+    (claim,) = await claims_of(store, keys, "deliver")
+    assert await store.targets.pending("sub_1", 10) == [b"{}"]
+    await store.backlogs.settle([Settled(claim, event="e", target="sub_1", record=b'{"n":1}')])
+    assert await store.targets.delivered("sub_1", 10) == [b'{"n":1}']
+    assert await store.targets.pending("sub_1", 10) == []
+    assert await lives(store, keys.delivered("sub_1")) == pytest.approx(30 * DAY, abs=5)
+
+
+async def test_a_test_event_is_delivered_once_and_not_logged(store: Store, keys: Keys):
+    for _ in range(2):
+        await store.jobs.tell(keys, telling("evt_test_1", "sub_1"))
+    (claim,) = await claims_of(store, keys, "deliver")
+    assert claim.item == "evt_test_1.sub_1"
+    assert await store.events.page(store.events.start(), 10) == []
+    await store.backlogs.settle([Settled(claim, event="evt_test_1")])
+    assert await body(store, keys, "evt_test_1") is None
+
+
+# --- accepting ----------------------------------------------------------------------------
+
+
+async def test_a_push_is_accepted_once(store: Store, keys: Keys, update_of: Any, twice: Any):
+    pushes = [("p1", update_of("1")), ("p2", update_of("2")), ("p1", update_of("1"))]
+    first, second = await twice(lambda: store.jobs.accept(keys, pushes))
+    assert first == [True, True, False]
+    assert second == [False, False, False]
+    claims = await claims_of(store, keys, "ingest")
+    assert sorted(json.loads(c.payload)["id"] for c in claims) == ["1", "2"]
+    assert {c.lane for c in claims} == {"s"}
+
+
+async def test_the_same_name_at_two_sources_is_two_pushes(store: Store, keys: Keys, update_of: Any):
+    pushes = [("p1", update_of("1")), ("p1", update_of("1", source="t"))]
+    assert await store.jobs.accept(keys, pushes) == [True, True]
+
+
+async def test_a_push_is_remembered_for_a_week_after_it_was_done(
+    store: Store, keys: Keys, update_of: Any
+):
+    await store.jobs.accept(keys, [("p1", update_of())])
+    await store.backlogs.settle([Settled(c) for c in await claims_of(store, keys, "ingest")])
+    assert await store.jobs.accept(keys, [("p1", update_of())]) == [False]
+    assert await lives(store, keys.seen("s", "p1")) == pytest.approx(7 * DAY, abs=5)
+
+
+async def test_an_accepted_push_nudges_ingest(store: Store, keys: Keys, update_of: Any):
+    await store.jobs.accept(keys, [("p1", update_of()), ("p2", update_of())])
+    assert await store.connection.redis.llen(keys.nudge("ingest")) == 1
+
+
+# --- names --------------------------------------------------------------------------------
+
+
+async def test_an_alias_points_to_one_job_for_ever(store: Store, keys: Keys, twice: Any):
+    end = await store.now() + 60
+    assert await twice(lambda: store.jobs.alias(keys, "s/a", "1", end)) == (True, True)
+    assert not await store.jobs.alias(keys, "s/a", "2", end)
+    alias, nothing = await store.jobs.read(keys, ["s/a", "s/b"])
+    assert (alias.to, alias.job, alias.gone, nothing) == ("1", None, False, Known())
+
+
+async def test_a_job_is_never_made_an_alias(store: Store, keys: Keys, fresh: Any):
+    job, end = fresh(), await store.now() + 60
+    await written(store, keys, whole(job))
+    assert not await store.jobs.alias(keys, name_of(job), "2", end)
+    await store.jobs.delete(keys, name_of(job))
+    assert not await store.jobs.alias(keys, name_of(job), "2", end)
+
+
+async def test_a_deleted_job_is_a_tombstone_for_as_long_as_its_pushes_are_known(
+    store: Store, keys: Keys, fresh: Any, twice: Any
+):
+    job = fresh()
+    await written(store, keys, whole(job))
+    assert await twice(lambda: store.jobs.delete(keys, name_of(job))) == (True, False)
+    assert await known(store, keys, job) == Known(version="gone", gone=True)
+    assert await store.jobs.history(keys, name_of(job)) == []
+    assert await store.jobs.answer(keys, name_of(job)) is None
+    assert await store.jobs.page(keys, "+inf", 0, 10) == []
+    assert await lives(store, keys.job(name_of(job))) == pytest.approx(7 * DAY, abs=5)
+
+
+async def test_a_deleted_job_may_be_watched_again(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    await written(store, keys, whole(job))
+    await store.jobs.delete(keys, name_of(job))
+    assert await written(store, keys, whole(job, "gone")) == [True]
+    assert (await known(store, keys, job)).job == job
+    assert not (await known(store, keys, job)).gone
+    assert await lives(store, keys.job(name_of(job))) > 30 * DAY
+
+
+async def test_there_is_nothing_to_delete_under_an_alias(store: Store, keys: Keys):
+    await store.jobs.alias(keys, "s/a", "1", await store.now() + 60)
+    assert not await store.jobs.delete(keys, "s/a")
+    assert [found.to for found in await store.jobs.read(keys, ["s/a"])] == ["1"]
+
+
+# --- listing and sweeping -----------------------------------------------------------------
+
+
+async def test_jobs_are_listed_the_longest_to_live_first_in_pages(
+    store: Store, keys: Keys, fresh: Any
+):
+    jobs = [fresh(4_000_000_000.0 + n) for n in range(5)]
+    await written(store, keys, *(whole(job) for job in jobs))
+    first = await store.jobs.page(keys, "+inf", 0, 3)
+    second = await store.jobs.page(keys, first[-1][1], 1, 3)
+    assert [name for name, _ in first + second] == [name_of(job) for job in reversed(jobs)]
+
+
+async def test_the_sweep_forgets_names_whose_keys_have_ended(store: Store, keys: Keys, fresh: Any):
+    now = await store.now()
+    here, gone = fresh(now), fresh(now)
+    await written(store, keys, whole(here), whole(gone))
+    await store.connection.redis.zadd(keys.jobs, {name_of(gone): int(now * 1000) - 1})
+    await store.jobs.sweep(now)
+    assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(here)]
+
+
+# --- twice --------------------------------------------------------------------------------
+
+
+async def test_a_commit_that_runs_twice_is_one_commit(
+    store: Store, keys: Keys, fresh: Any, twice: Any
+):
+    changes = [whole(fresh()), whole(fresh())]
+    assert await twice(lambda: written(store, keys, *changes)) == ([True, True], [False, False])

@@ -1,0 +1,98 @@
+"""Whether this Redis is ours, is there, and has room."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.cli.redis import EmbeddedRedis
+from processor.errors import ConfigError, StoreAway
+from processor.store import Store
+from processor.store.store import BEAT, BEAT_LASTS
+
+
+async def test_a_new_redis_becomes_ours(store: Store, store_of: Any):
+    await store.check()
+    await store_of().check()
+
+
+async def test_another_number_of_shards_is_a_configuration_error(store: Store, store_of: Any):
+    await store.check()
+    with pytest.raises(ConfigError, match=r"shards 1.*expects 4.*RINGBACK_SHARDS"):
+        await store_of(shards=4).check()
+
+
+async def test_another_schema_is_a_configuration_error(store: Store):
+    await store.connection.redis.hset("rb:meta", "schema", "99")
+    with pytest.raises(ConfigError, match=r"schema 99"):
+        await store.check()
+
+
+async def test_a_heart_that_beats_is_seen_with_what_it_says(store: Store):
+    await store.beat("worker-1", "fact")
+    await store.beat("worker-2", "fact 2")
+    await store.writable()  # its probe is no worker
+    assert await store.workers() == {"worker-1": "fact", "worker-2": "fact 2"}
+    assert 2 * BEAT < BEAT_LASTS
+
+
+async def test_a_stalled_source_is_known_until_it_is_not(store: Store):
+    await store.stall("s", "HTTP 401")
+    assert await store.stalled() == {"s": "HTTP 401"}
+    await store.stall("s", None)
+    assert await store.stalled() == {}
+
+
+async def test_fullness_is_the_part_of_the_limit_in_use(store: Store):
+    assert await store.fullness() == 0.0
+    redis = store.connection.redis
+    try:
+        await redis.config_set("maxmemory", str((await redis.info("memory"))["used_memory"] * 2))
+        assert await store.fullness() == pytest.approx(0.5, abs=0.1)
+        await store.writable()
+        await redis.config_set("maxmemory", str((await redis.info("memory"))["used_memory"]))
+        with pytest.raises(StoreAway, match="memory"):
+            await store.writable()
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+
+async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_path: Path):
+    store = Store("redis://:hunter2@127.0.0.1:1/0")
+    for call in (store.now, store.check, store.stalled, store.backlogs.tick):
+        with pytest.raises(StoreAway) as caught:
+            await call()
+        assert "127.0.0.1:1" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+    await store.close()
+
+
+async def test_our_clock_is_redis_clock(store: Store):
+    seconds, micros = await store.connection.redis.time()
+    assert await store.now() == pytest.approx(seconds + micros / 1e6, abs=0.1)
+
+
+async def test_it_keeps_what_it_accepted_over_a_crash(
+    tmp_path: Path, update_of: Any, wait_until: Any
+):
+    """Append-only with everysec: a killed process loses nothing, only a lost machine may."""
+    server = EmbeddedRedis(tmp_path)
+    store = Store(server.start())
+    keys = store.shards[0]
+    assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
+    server.kill()
+    with pytest.raises(StoreAway):
+        await store.stalled()
+    await asyncio.to_thread(server.start)
+
+    async def back() -> bool:
+        try:
+            return await store.jobs.accept(keys, [("p1", update_of())]) == [False]
+        except StoreAway:
+            return False
+
+    await wait_until(back)
+    assert (await store.backlogs.depth("ingest"))[0] == 1
+    await store.close()
+    server.stop()
