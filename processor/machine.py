@@ -55,19 +55,13 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Step:
         return Step(job, ignored="early")
     attempt = _attempt(job, update)
     if attempt > job.attempt:
-        again = _reopened(job, attempt, now)
-        return _enter(again, update, update.state or State.QUEUED, was=job.state)
-    if attempt < job.attempt:
-        return Step(_met(job, update), ignored="older_attempt")
-    was, new = rank(job), _rank_of(update, job)
+        return _enter(_reopened(job, attempt, now), update, update.state or State.QUEUED)
+    was, new = (job.attempt, rank(job)), (attempt, _rank_of(update, job))
     if new > was:
         return _enter(job, update, update.state or job.state)
-    if new < was:
-        return Step(_met(job, update), ignored=_why_behind(job))
-    if job.state in FINAL:
-        same = update.state in (job.state, None)
-        return Step(_met(job, update), ignored="duplicate" if same else "conflict")
-    return _progress(job, update, now)
+    if new == was and job.state not in FINAL:
+        return _progress(job, update, now)
+    return Step(_met(job, update), ignored=_why_ignored(job, update, attempt))
 
 
 def rank(job: Job) -> int:
@@ -103,10 +97,14 @@ def _attempt(job: Job, update: StatusUpdate) -> int:
     return job.attempt + 1 if rerun else job.attempt
 
 
-def _why_behind(job: Job) -> str:
-    if job.provisional:
-        return "expired"
-    return "finished" if job.state in FINAL else "behind"
+def _why_ignored(job: Job, update: StatusUpdate, attempt: int) -> str:
+    if attempt < job.attempt:
+        return "older_attempt"
+    if job.state not in FINAL:
+        return "behind"
+    if _rank_of(update, job) < rank(job):
+        return "expired" if job.provisional else "finished"
+    return "duplicate" if update.state in (job.state, None) else "conflict"
 
 
 def _reopened(job: Job, attempt: int, now: float) -> Job:

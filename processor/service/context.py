@@ -20,7 +20,7 @@ class Context(NamedTuple):
 
 def new_uid() -> str:
     """A word that no other record of a job has."""
-    return f"{random.getrandbits(64):016x}"  # noqa: S311 -- unique, not secret
+    return f"{random.getrandbits(64):016x}"
 
 
 def chance() -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 from processor import payload
 from processor.service.context import Context
+from processor.store.jobs import name_of
 
 SCANNED = 2000  # names looked at for one page; a page may so be short and still have a next
 
@@ -11,7 +12,7 @@ SCANNED = 2000  # names looked at for one page; a page may so be short and still
 async def jobs(
     context: Context, source: str | None, state: str | None, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    """Jobs of a source and state, those that live longest first: the active, then the newest.
+    """Jobs of a source and state, those with the latest deadline first: mostly the newest.
 
     The cursor says shard, place and how many there to skip; ValueError if it does not.
     """
@@ -21,10 +22,12 @@ async def jobs(
     while shard < len(context.store.shards):
         keys = context.store.shards[shard]
         rows = await context.store.jobs.page(keys, before, skip, limit)
-        for known in await context.store.jobs.read(keys, [name for name, _ in rows]):
-            job = known.job
-            if job and source in (None, job.source) and state in (None, job.state):
-                items.append(payload.view(job, None))
+        read = [known.job for known in await context.store.jobs.read(keys, [n for n, _ in rows])]
+        found = [j for j in read if j and source in (None, j.source) and state in (None, j.state)]
+        due = await context.store.backlogs.due_at(
+            keys, "poll", [(job.source, name_of(job)) for job in found]
+        )
+        items += map(payload.view, found, due)
         scanned += len(rows)
         shard, before, skip = _behind(shard, before, skip, rows, limit)
         if len(items) >= limit or scanned >= SCANNED:

@@ -92,7 +92,8 @@ async def look(context: Context, source: str, job: str) -> tuple[Keys, Known]:
 async def view(context: Context, found: Found) -> dict[str, Any]:
     """A job as the API shows it."""
     job = found.job
-    at = await context.store.backlogs.due_at(found.keys, "poll", job.source, name_of(job))
+    place = (job.source, name_of(job))
+    (at,) = await context.store.backlogs.due_at(found.keys, "poll", [place])
     return payload.view(job, at)
 
 

@@ -154,12 +154,15 @@ class Backlogs:
             overdue = max([overdue, *(seconds - at / 1000 for _, at in first)])
         return items, overdue
 
-    async def due_at(self, keys: Keys, backlog: str, lane: str, item: str) -> float | None:
-        """When an item is due, in seconds; None when it is not waiting."""
-        at = await self._connection.ask(
-            self._connection.redis.zscore(keys.due(backlog, lane), item)
-        )
-        return None if at is None else at / 1000
+    async def due_at(
+        self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]
+    ) -> list[float | None]:
+        """When items (lane, name) are due, in seconds; None for those not waiting."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for lane, item in items:
+            pipe.zscore(keys.due(backlog, lane), item)
+        scores = await self._connection.ask(pipe.execute())
+        return [None if score is None else score / 1000 for score in scores]
 
 
 class Lanes:

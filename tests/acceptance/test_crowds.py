@@ -37,7 +37,7 @@ async def test_many_answers_of_providers_at_once(plan: Callable[..., System]) ->
                 jobs.add(f"{source}-{number}")
                 wish = {"poll": {"every": "500ms"}}
                 await caller.call("PUT", f"/v1/jobs/{source}/{source}-{number}", wish)
-        await until(lambda: len(provider.asked) >= len(jobs), 9, f"polls under way")
+        await until(lambda: len(provider.asked) >= len(jobs), 9, "polls under way")
         told.set()
         await until(lambda: sink.jobs == jobs, PROMPTLY, "a callback for every job")
     assert "store_away" not in system.logs()

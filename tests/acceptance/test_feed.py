@@ -79,7 +79,7 @@ async def test_every_job_ends_right_and_is_told_once(plan: Callable[..., System]
         pushes = shuffled()
         await caller.push_all(pushes)
         known = {one.id for one in pushes}  # one in 160,000 is neither pushed nor registered
-        await until(lambda: sink.jobs >= known, 60, "a callback for every job")
+        await until(lambda: sink.jobs >= known, 45, "callbacks for", lambda: known - sink.jobs)
         await until_it(lambda: empty(caller), 15, "empty backlogs")
         states = {job["id"]: job["state"] for job in await caller.items("/v1/jobs?source=feed")}
         log = completions(await caller.items("/v1/events"))

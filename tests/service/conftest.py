@@ -197,7 +197,7 @@ class Bench:
 async def bench_of(
     tmp_path: Path, redis_url: str, store_of: Any, provider: Provider
 ) -> AsyncIterator[Any]:
-    """Make benches, as in `await bench_of(shards=4)`."""
+    """What makes benches; its options are the store's."""
     opened: list[Egress] = []
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "lab.toml").write_text(LAB % "")

@@ -1,0 +1,15 @@
+"""ringback.toml and the environment → Settings: the only place that reads either.
+
+Each mistake is a ConfigError of one line that names the file, the key and the remedy.
+
+tables     the file and the environment, as written
+secret     secrets where they are kept
+checks     one value at a time: names, words, durations, URLs
+settings   what they mean, ready for use
+loading    from the one to the other
+"""
+
+from processor.config.loading import guard_keyless, load
+from processor.config.settings import Settings, Source
+
+__all__ = ["Settings", "Source", "guard_keyless", "load"]

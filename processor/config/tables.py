@@ -1,0 +1,60 @@
+"""The file and the environment, as written: names and shapes, nothing checked against anything."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Secrets = str | list[str]
+
+
+class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[sources.NAME]` table, as written."""
+
+    provider: str
+    token: str | None = None
+    webhook_secret: Secrets | None = None
+    base_url: str | None = None
+    status_url: str | None = None
+    track: str = "all"
+    trust: str = "event"
+    deadline: str = "72h"
+    mirror: str | None = None
+
+
+class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[subscriptions.NAME]` table, as written."""
+
+    url: str
+    secret: Secrets
+    events: tuple[str, ...] = ("job.completed",)
+    sources: list[str] = []
+    providers: list[str] = []
+    metadata: dict[str, Any] = {}
+
+
+class EgressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[egress]` table, as written."""
+
+    allow: list[str] = []
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file, as written."""
+
+    providers: str | None = None
+    sources: dict[str, SourceTable] = {}
+    subscriptions: dict[str, SubscriptionTable] = {}
+    egress: EgressTable = EgressTable()
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """What the environment may set."""
+
+    REDIS_URL: str = "redis://127.0.0.1:6379/0"
+    PORT: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
+    RINGBACK_HOST: str = "127.0.0.1"
+    RINGBACK_API_KEYS: str = ""
+    RINGBACK_CALLBACK_SECRET: str | None = None
+    RINGBACK_PUBLIC_URL: str | None = None
+    RINGBACK_SHARDS: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
+    RINGBACK_LEASE: str = "30s"
