@@ -55,10 +55,11 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Step:
         return Step(job, ignored="early")
     attempt = _attempt(job, update)
     if attempt > job.attempt:
-        return _enter(_reopened(job, attempt, now), update, update.state or State.QUEUED)
+        again = _reopened(job, attempt, now)
+        return _enter(again, update, update.state or State.QUEUED, job.state)
     was, new = (job.attempt, rank(job)), (attempt, _rank_of(update, job))
     if new > was:
-        return _enter(job, update, update.state or job.state)
+        return _enter(job, update, update.state or job.state, job.state)
     if new == was and job.state not in FINAL:
         return _progress(job, update, now)
     return Step(_met(job, update), ignored=_why_ignored(job, update, attempt))

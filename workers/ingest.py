@@ -1,16 +1,20 @@
 """The `ingest` actor: accepted pushes and deadlines into jobs, a batch in one commit."""
 
 from processor.service.context import Context
-from processor.service.ingesting import PACE, ingest
+from processor.service.ingesting import AT_ONCE, PACE, ingest
 from processor.store.backlogs import Claim
-from workers.pump import AT_ONCE, Piece, Pump
+from workers.pump import Piece, Pump
 
 
 def pump(context: Context) -> Pump:
-    """A batch at a time, in one commit."""
+    """A batch at a time, each in one commit; two while there is more than a batch."""
 
     async def work(claims: list[Claim]) -> list[Piece]:
-        await ingest(context, claims)
+        if len(claims) == AT_ONCE:
+            return [(claims, ingest(context, claims))]
+        await ingest(context, claims)  # we have caught up: meanwhile the next batch grows
         return []
 
-    return Pump(context, "ingest", room=AT_ONCE, pace=lambda _: PACE, work=work)
+    return Pump(
+        context, "ingest", at_once=AT_ONCE, room=2 * AT_ONCE, pace=lambda _: PACE, work=work
+    )

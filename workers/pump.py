@@ -27,6 +27,7 @@ class Pump:
         backlog: str,
         *,
         room: int,
+        at_once: int = AT_ONCE,
         pace: Callable[[str], Pace],
         work: Callable[[list[Claim]], Awaitable[list[Piece]]],
     ) -> None:
@@ -34,6 +35,7 @@ class Pump:
         self._context = context
         self._backlog = backlog
         self._room = room
+        self._at_once = at_once
         self._pace = pace
         self._work = work
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
@@ -56,7 +58,7 @@ class Pump:
         """Claim once from every shard; whether there was anything."""
         found = False
         for keys in self._context.store.shards:
-            limit = min(await self._free(), AT_ONCE)
+            limit = min(await self._free(), self._at_once)
             if self.stopping:
                 return False
             claims = await self._context.store.backlogs.claim(

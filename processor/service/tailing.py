@@ -22,15 +22,21 @@ class Listener:
 
     def __init__(self) -> None:
         """Start with nothing unread."""
-        self.events: asyncio.Queue[Logged] = asyncio.Queue(QUEUE)
-        self.late = False  # it fell too far behind: let it come again with its cursor
+        self.events: asyncio.Queue[Logged | None] = asyncio.Queue(QUEUE)
+        self.over = False  # let it come again with its cursor
 
     def hear(self, event: Logged) -> None:
-        """Keep an event for the reader."""
+        """Keep an event for the reader, unless it fell too far behind."""
         if self.events.full():
-            self.late = True
+            self.over = True
         else:
             self.events.put_nowait(event)
+
+    def end(self) -> None:
+        """Wake the reader for good."""
+        self.over = True
+        if not self.events.full():
+            self.events.put_nowait(None)
 
 
 class Tailer:
@@ -42,15 +48,17 @@ class Tailer:
         self._listeners: set[Listener] = set()
         self._finishing: dict[str, set[asyncio.Event]] = {}
         self._follower: asyncio.Task[None] | None = None
-        self._started = asyncio.Event()
+        self._released = False
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """Hear every event told from now on."""
+        """Hear every event told from now on; StoreAway if there is no log to follow."""
         listener = Listener()
         self._listeners.add(listener)
         try:
             await self._start()
+            if self._released:
+                listener.end()
             yield listener
         finally:
             self._listeners.discard(listener)
@@ -62,12 +70,23 @@ class Tailer:
         self._finishing.setdefault(uid, set()).add(done)
         try:
             await self._start()
+            if self._released:
+                done.set()
             yield done
         finally:
             waiting = self._finishing[uid]
             waiting.discard(done)
             if not waiting:
                 del self._finishing[uid]
+
+    def release(self) -> None:
+        """Let go of all who listen or wait, now and from now on: this process is going away."""
+        self._released = True
+        for listener in self._listeners:
+            listener.end()
+        for waiting in self._finishing.values():
+            for done in waiting:
+                done.set()
 
     async def close(self) -> None:
         """Stop following."""
@@ -77,17 +96,19 @@ class Tailer:
 
     async def _start(self) -> None:
         """Return once the log is being followed from a place before now."""
-        if self._follower is None or self._follower.done():
-            self._started.clear()
-            self._follower = asyncio.create_task(self._follow())
-        await self._started.wait()
+        if self._following:
+            return
+        places = await self._store.events.end()
+        if not self._following:  # somebody else may have started it meanwhile
+            self._follower = asyncio.create_task(self._follow(places))
 
-    async def _follow(self) -> None:
-        places: list[str] | None = None
+    @property
+    def _following(self) -> bool:
+        return self._follower is not None and not self._follower.done()
+
+    async def _follow(self, places: list[str]) -> None:
         while self._listeners or self._finishing:
             try:
-                places = places or await self._store.events.end()
-                self._started.set()
                 found = await self._store.events.follow(places, BLOCK)
             except StoreAway as error:
                 log.warning("store_away", process="tailer", why=str(error))

@@ -7,9 +7,12 @@ import uvicorn
 from processor.config import Settings, guard_keyless
 from processor.service.running import context, main, ready
 from processor.web.app import build
+from processor.web.heads import Heads
 from processor.web.health import Health
 
-DRAIN = 20  # seconds that calls under way may take to end
+DRAIN = 8  # seconds that calls under way may take to end
+KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
+CONNECTIONS = 4096  # at most, each with a body of up to 1 MiB; beyond them 503
 
 
 async def run(settings: Settings) -> None:
@@ -23,12 +26,15 @@ async def run(settings: Settings) -> None:
                 build(ours, health),
                 host=settings.host,
                 port=settings.port,
-                http="httptools",
+                http=Heads,
+                ws="none",
                 access_log=False,
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=DRAIN,
+                limit_concurrency=CONNECTIONS,
             )
         )
         await _serve(server, health)
@@ -40,7 +46,7 @@ async def _serve(server: uvicorn.Server, health: Health) -> None:
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
-        health.draining = True
+        health.drain()
         server.should_exit = True
         await serving
 

@@ -44,7 +44,7 @@ class Access:
     def _check(self, request: Request) -> None:
         if not self._keys:
             check_local(request.client.host if request.client else "", request.headers)
-        elif not self._has_key(request) and not request.url.path.startswith(self._open_mirrors):
+        elif not (self._has_key(request) or request.scope["path"].startswith(self._open_mirrors)):
             raise Forbidden("No valid key; send `Authorization: Bearer KEY`", 401)
 
     def _has_key(self, request: Request) -> bool:

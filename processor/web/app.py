@@ -1,17 +1,16 @@
 """The routes: what is served, and by whom."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from processor.errors import RingbackError
 from processor.service.accepting import Receiver
 from processor.service.context import Context
 from processor.service.running import patiently
@@ -24,14 +23,17 @@ from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
 from processor.web.mirror import Mirror
-from processor.web.problems import handle
+from processor.web.problems import explain, handle
 from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def build(context: Context, health: Health) -> ASGIApp:
     """The whole application, ready to be served."""
     receiver, tailer = Receiver(context), Tailer(context.store)
+    health.at_drain.append(tailer.release)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -43,38 +45,48 @@ def build(context: Context, health: Health) -> ASGIApp:
     app = Starlette(
         routes=routes(context, tailer, health),
         lifespan=lifespan,
-        exception_handlers={RingbackError: handle, HTTPException: handle, Exception: handle},
+        exception_handlers={HTTPException: handle},
     )
+    app.router.redirect_slashes = False  # what is not served is not served under another name
     return Front(Hooks(receiver, context.metrics), Access(app, context.settings))
 
 
-def routes(context: Context, tailer: Tailer, health: Health) -> list[BaseRoute]:
+def routes(context: Context, tailer: Tailer, health: Health) -> list[Route]:
     """Every call but the receiver's."""
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context)
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
-        Route("/v1/jobs", jobs.list, methods=["GET"]),
-        Route(job, jobs.get, methods=["GET"]),
-        Route(job, jobs.put, methods=["PUT"]),
-        Route(job, jobs.delete, methods=["DELETE"]),
-        Route(f"{job}/history", jobs.history, methods=["GET"]),
-        Route(f"{job}/poll", jobs.poll, methods=["POST"]),
-        Route("/v1/subscriptions", subscriptions.list, methods=["GET"]),
-        Route("/v1/subscriptions", subscriptions.post, methods=["POST"]),
-        Route(subscription, subscriptions.get, methods=["GET"]),
-        Route(subscription, subscriptions.delete, methods=["DELETE"]),
-        Route(f"{subscription}/rotate", subscriptions.rotate, methods=["POST"]),
-        Route(f"{subscription}/test", subscriptions.test, methods=["POST"]),
-        Route("/v1/deliveries", subscriptions.deliveries, methods=["GET"]),
-        Route("/v1/events", events.get, methods=["GET"]),
-        Route("/v1/sources", Sources(context).list, methods=["GET"]),
-        Route("/mirror/{source}/{path:path}", mirror.get, methods=["GET"]),
-        Route("/healthz", health.alive, methods=["GET"]),
-        Route("/readyz", health.ready, methods=["GET"]),
-        Route("/metrics", health.metrics, methods=["GET"]),
-        Route("/openapi.json", _openapi, methods=["GET"]),
+        route("/v1/jobs", GET=jobs.list),
+        route(job, GET=jobs.get, PUT=jobs.put, DELETE=jobs.delete),
+        route(f"{job}/history", GET=jobs.history),
+        route(f"{job}/poll", POST=jobs.poll),
+        route("/v1/subscriptions", GET=subscriptions.list, POST=subscriptions.post),
+        route(subscription, GET=subscriptions.get, DELETE=subscriptions.delete),
+        route(f"{subscription}/rotate", POST=subscriptions.rotate),
+        route(f"{subscription}/test", POST=subscriptions.test),
+        route("/v1/deliveries", GET=subscriptions.deliveries),
+        route("/v1/events", GET=events.get),
+        route("/v1/sources", GET=Sources(context).list),
+        route("/mirror/{source}/{path:path}", GET=mirror.get),
+        route("/healthz", GET=health.alive),
+        route("/readyz", GET=health.ready),
+        route("/metrics", GET=health.metrics),
+        route("/openapi.json", GET=_openapi),
     ]
+
+
+def route(path: str, **handlers: Handler) -> Route:
+    """One path with all its methods, so that a 405 can name them; errors become problems."""
+
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            return await handlers[method](request)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets an answer
+            return explain(error)
+
+    return Route(path, answer, methods=list(handlers))
 
 
 async def _openapi(_: Request) -> Response:

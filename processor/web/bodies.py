@@ -1,16 +1,20 @@
-"""Request bodies, bounded and checked, and answers in JSON."""
+"""Request bodies, bounded in size and time and checked, and answers in JSON."""
 
+import asyncio
+from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 
-from processor import provider
 from processor.errors import Invalid, TooLarge, Unreadable, WrongType
 
 AT_MOST = 1024 * 1024  # bytes of any body
+WITHIN = 10.0  # seconds from a request's head to the end of its body
+_DIGITS = 9  # of a Content-Length; more is noise
 
 Value = TypeVar("Value")
 
@@ -27,16 +31,34 @@ class Json(Response):
         return _encode(content)
 
 
-async def read(request: Request) -> bytes:
-    """A whole body; TooLarge beyond the limit, however it is sent."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > AT_MOST:
-        raise TooLarge(f"A body may have {AT_MOST} bytes")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a call whose words are all in its URL: `{}`."""
+
+
+async def whole(length: str, receive: Receive) -> bytes:
+    """A whole body, whatever its Content-Length says; TooLarge beyond the limit, 408 if it
+    does not come: nothing else ends a connection whose sender stopped in the middle.
+    """
+    if len(length) > _DIGITS or not length.isdecimal() or int(length) > AT_MOST:
+        raise TooLarge(f"A body has at most {AT_MOST} bytes; send less")
+    try:
+        async with asyncio.timeout(WITHIN):
+            return await _gather(receive)
+    except TimeoutError:
+        detail = f"The body did not come within {WITHIN:g} s; send it in one go"
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail) from None
+
+
+async def _gather(receive: Receive) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Unreadable("The sender went away in the middle of the body")
+        body += message.get("body", b"")
         if len(body) > AT_MOST:
-            raise TooLarge(f"A body may have {AT_MOST} bytes")
+            raise TooLarge(f"A body has at most {AT_MOST} bytes; send less")
+        more = message.get("more_body", False)
     return bytes(body)
 
 
@@ -45,7 +67,7 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
-    body = await read(request)
+    body = await whole(request.headers.get("content-length", "0"), request.receive)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
@@ -54,42 +76,8 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
         raise Unreadable(f"The body is not JSON: {error}") from error
 
 
-def segment(request: Request, name: str) -> str:
-    """A path parameter, percent-decoded; the router sees paths as they were sent."""
-    try:
-        return unquote(request.path_params[name], errors="strict")
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{name}: percent-encode it as UTF-8") from error
-
-
-def job_id(request: Request) -> str:
-    """The job id in a path."""
-    job = segment(request, "id")
-    try:
-        return provider.check_id(job)
-    except ValueError as error:
-        raise Invalid(f"id: {error}") from error
-
-
-def limit(request: Request) -> int:
-    """The `limit` of a list: 1 to 200, 50 if none is given."""
-    return int(number(request, "limit", 50, 1, 200))
-
-
-def number(request: Request, name: str, default: float, least: float, most: float) -> float:
-    """A number in the query; Invalid unless it is within its bounds."""
-    text = request.query_params.get(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        raise Invalid(f"{name}: {text!r} is no number") from None
-    if not least <= value <= most:
-        raise Invalid(f"{name}: must be {least:g} to {most:g}")
-    return value
-
-
-def check_query(request: Request, *known: str) -> None:
-    """Refuse a query that says something we do not know."""
-    for name in request.query_params:
-        if name not in known:
-            raise Invalid(f"{name}: not known here; there is {', '.join(known) or 'nothing'}")
+async def read_nothing(request: Request) -> None:
+    """See that a call which needs no body has none, or an empty object."""
+    headers = request.headers
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        await read_as(request, Nothing)

@@ -11,9 +11,11 @@ from processor.errors import Gone, StoreAway
 from processor.service.context import Context
 from processor.service.tailing import Listener, Tailer
 from processor.store.events import Logged
-from processor.web.bodies import Json, check_query, limit
+from processor.web.bodies import Json
+from processor.web.queries import check_query, limit
 
 PING = 15.0  # seconds of silence
+AT_ONCE = 500  # events of the past in one piece
 RETRY = b"retry: 3000\n\n"  # ms until a client comes again
 STREAM = "text/event-stream"
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -33,7 +35,7 @@ class Events:
         after = request.query_params.get("after")
         if STREAM in request.headers.get("accept", ""):
             after = request.headers.get("last-event-id") or after
-            places = self._events.places(after) if after else None
+            places = self._events.places(after) if after else await self._events.end()
             return StreamingResponse(self._stream(places), media_type=STREAM, headers=_HEADERS)
         return await self._page(after, limit(request))
 
@@ -44,41 +46,39 @@ class Events:
         items = [msgspec.Raw(item(event)) for event in found]
         return Json({"items": items, "next": found[-1].cursor if len(found) == most else None})
 
-    async def _stream(self, places: list[str] | None) -> AsyncIterator[bytes]:
-        """Events behind `places`, or from now on, until the client goes away."""
+    async def _stream(self, places: list[str]) -> AsyncIterator[bytes]:
+        """Events behind `places`, until the client or this process goes away."""
         yield RETRY
         try:
             async with self._tailer.listening() as listener:
-                async for chunk in self._past(places):
+                async for chunk in self._past(listener, places):
                     yield chunk
                 async for chunk in self._live(listener, places):
                     yield chunk
         except StoreAway:
             return  # the client comes again, with its cursor
 
-    async def _past(self, places: list[str] | None) -> AsyncIterator[bytes]:
+    async def _past(self, listener: Listener, places: list[str]) -> AsyncIterator[bytes]:
         """What was told before we listened; `places` moves along."""
-        if places is None:
-            return
         try:
             await self._events.check(places)
         except Gone as error:
             places[:] = self._events.start()
             yield b"event: gap\ndata: " + msgspec.json.encode({"detail": str(error)}) + b"\n\n"
-        while found := await self._events.page(places, 500):
+        while not listener.over and (found := await self._events.page(places, AT_ONCE)):
             places[:] = self._events.places(found[-1].cursor)
             yield b"".join(map(frame, found))
 
-    async def _live(self, listener: Listener, places: list[str] | None) -> AsyncIterator[bytes]:
+    async def _live(self, listener: Listener, places: list[str]) -> AsyncIterator[bytes]:
         """What is told while we listen, less what `_past` brought already."""
-        while not listener.late:
+        while not listener.over:
             try:
                 async with asyncio.timeout(PING):
                     event = await listener.events.get()
             except TimeoutError:
                 yield b": ping\n\n"
                 continue
-            if places is None or self._events.behind(event, places):
+            if event is not None and self._events.behind(event, places):
                 yield frame(event)
 
 
@@ -92,6 +92,6 @@ def frame(event: Logged) -> bytes:
 
 
 def item(event: Logged) -> bytes:
-    """The payload with its webhook-id and its cursor in front."""
+    """The payload with its webhook-id in front."""
     head = msgspec.json.encode({"id": event.id})
     return head[:-1] + b"," + event.body[1:]

@@ -1,6 +1,6 @@
 """/healthz /readyz /metrics: is it alive, is it of use, how is it doing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -24,6 +24,13 @@ class Health:
         """Ready until draining."""
         self._context = context
         self.draining = False
+        self.at_drain: list[Callable[[], None]] = []  # lets go of calls that would not end
+
+    def drain(self) -> None:
+        """Say that this process is going away, and end what waits."""
+        self.draining = True
+        for let_go in self.at_drain:
+            let_go()
 
     async def alive(self, _: Request) -> Response:
         """The event loop turns; Redis is not asked."""

@@ -1,19 +1,29 @@
 """/v1/jobs: watch, look, wait, ask now, stop watching; and the list of all."""
 
 import re
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Invalid, Refused
+from processor.errors import Invalid
 from processor.model import State
 from processor.service import listing, watching
 from processor.service.context import Context
 from processor.service.tailing import Tailer
-from processor.web.bodies import Json, check_query, job_id, limit, number, read_as, segment
+from processor.web.bodies import Json, read_as, read_nothing
+from processor.web.queries import (
+    Key,
+    check_query,
+    job_name,
+    limit,
+    no_cursor,
+    number,
+    page,
+)
 
 LONGEST_WAIT = 60  # seconds
-_PREFER = re.compile(r"(?:^|[;,\s])wait=(\d{1,4})(?:$|[;,\s])")
+_PREFER = re.compile(r"(?:^|[;,\s])wait=(\d{1,4})(?:$|[;,\s])", re.IGNORECASE)
 
 
 class Jobs:
@@ -26,33 +36,37 @@ class Jobs:
 
     async def put(self, request: Request) -> Response:
         """Watch a job."""
+        check_query(request)
         wish = await read_as(request, watching.Wish)
-        source = segment(request, "source")
-        found, new = await watching.watch(self._context, source, job_id(request), wish)
+        found, new = await watching.watch(self._context, *self._name(request), wish)
         return Json(await watching.view(self._context, found), 201 if new else 200)
 
     async def get(self, request: Request) -> Response:
         """One job, perhaps once it is finished."""
         check_query(request, "wait")
         seconds, headers = _wait(request)
-        found = await watching.wait(
-            self._context, self._tailer, segment(request, "source"), job_id(request), seconds
-        )
+        found = await watching.wait(self._context, self._tailer, *self._name(request), seconds)
         return Json(await watching.view(self._context, found), headers=headers)
 
     async def delete(self, request: Request) -> Response:
         """Stop watching a job."""
-        await watching.forget(self._context, segment(request, "source"), job_id(request))
+        check_query(request)
+        await read_nothing(request)
+        await watching.forget(self._context, *self._name(request))
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:
-        """What happened to a job."""
-        source, job = segment(request, "source"), job_id(request)
-        return Json({"items": await watching.history(self._context, source, job), "next": None})
+        """What happened to a job, the oldest first."""
+        check_query(request, "limit", "cursor")
+        found = await watching.history(self._context, *self._name(request))
+        shown = page(request, list(enumerate(found)), _place)
+        return Json({"items": [entry for _, entry in shown.items], "next": shown.next})
 
     async def poll(self, request: Request) -> Response:
         """Ask the provider now."""
-        await watching.ask_now(self._context, segment(request, "source"), job_id(request))
+        check_query(request)
+        await read_nothing(request)
+        await watching.ask_now(self._context, *self._name(request))
         return Json({"asked": True}, 202)
 
     async def list(self, request: Request) -> Response:
@@ -63,12 +77,21 @@ class Jobs:
         if state is not None and state not in set(State):
             raise Invalid(f"state: {state!r} is none; there is {', '.join(State)}")
         try:
-            page = await listing.jobs(
+            found = await listing.jobs(
                 self._context, query.get("source"), state, limit(request), query.get("cursor")
             )
         except ValueError as error:
-            raise Refused("cursor: not one that this server gave") from error
-        return Json(page)
+            raise no_cursor("cursor") from error
+        return Json(found)
+
+    def _name(self, request: Request) -> tuple[str, str]:
+        return job_name(request, self._context.settings.sources)
+
+
+def _place(numbered: tuple[int, dict[str, Any]]) -> Key:
+    """Where an entry stands in its history, which has at most 200."""
+    number, entry = numbered
+    return entry["at"].timestamp(), f"{number:03}"
 
 
 def _wait(request: Request) -> tuple[float, dict[str, str]]:

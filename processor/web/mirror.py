@@ -24,12 +24,13 @@ class Mirror:
     async def get(self, request: Request) -> Response:
         """The provider's last answer about a job."""
         name, rest = request.path_params["source"], request.path_params["path"]
-        asked = f"/{rest}?{request.url.query}" if request.url.query else f"/{rest}"
+        query = request.scope["query_string"].decode("latin-1")
+        asked = f"/{rest}?{query}" if query else f"/{rest}"
         for kind, pattern in self._paths.get(name, []):
             match = pattern.fullmatch(asked)
             if match:
                 return await self._mirror(self._context.settings.sources[name], kind, match[1])
-        raise NotFound(f"{request.url.path} is not a status call of a source that is mirrored")
+        raise NotFound(f"No source {name!r} mirrors {asked}: /v1/sources lists what is mirrored")
 
     async def _mirror(self, source: Source, kind: str | None, raw: str) -> Response:
         try:

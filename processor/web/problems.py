@@ -11,24 +11,46 @@ from starlette.responses import Response
 
 from processor.errors import Forbidden, Refused, StoreAway
 
+MEDIA_TYPE = "application/problem+json"
 COME_AGAIN = "5"  # seconds, when Redis is away
+
+CLOSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+"""Answers before the whole body was read; what is still on its way is not waited for."""
+
+REMEDIES = {
+    HTTPStatus.NOT_FOUND: "There is no such call: /openapi.json lists all that there are",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This path has other methods: the Allow header names them",
+}
+"""What the router, which knows only the status, would say if it could."""
 
 log = structlog.get_logger()
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """What went wrong and what to change; a line of the log has the same `request_id`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+
+
 def problem(
-    status: int, title: str, detail: str, headers: dict[str, str] | None = None
+    status: int,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    cause: Exception | None = None,
 ) -> Response:
-    """A problem+json answer."""
-    body = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "request_id": secrets.token_hex(8),
-    }
+    """A problem+json answer, told to the log as well; a cause is a bug, with its traceback."""
+    told = Problem("about:blank", title, status, detail, secrets.token_hex(8))
+    ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    say = log.error if cause else log.warning if ours else log.info
+    say("refused", request_id=told.request_id, status=status, detail=detail, exc_info=cause)
+    closing = {"connection": "close"} if status in CLOSING else {}
     return Response(
-        msgspec.json.encode(body), status, headers, media_type="application/problem+json"
+        msgspec.json.encode(told), status, {**(headers or {}), **closing}, media_type=MEDIA_TYPE
     )
 
 
@@ -41,12 +63,13 @@ def explain(error: Exception) -> Response:
     if isinstance(error, StoreAway):
         return problem(503, "Not now", str(error), {"retry-after": COME_AGAIN})
     if isinstance(error, HTTPException):
-        title = HTTPStatus(error.status_code).phrase
-        return problem(error.status_code, title, error.detail, dict(error.headers or {}))
-    log.error("request_failed", exc_info=error)
-    return problem(500, "Internal error", "This is our fault; the log names the request_id")
+        status = HTTPStatus(error.status_code)
+        detail = REMEDIES.get(status, "") if error.detail == status.phrase else error.detail
+        return problem(status, status.phrase, detail or status.phrase, dict(error.headers or {}))
+    detail = "This is our fault; the log has the reason beside this request_id"
+    return problem(500, "Internal error", detail, cause=error)
 
 
 async def handle(_: Request, error: Exception) -> Response:
-    """Answer an error that a handler raised."""
+    """Answer what the router refuses."""
     return explain(error)

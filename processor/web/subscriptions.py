@@ -6,7 +6,10 @@ from starlette.responses import Response
 from processor.errors import Invalid
 from processor.service import subscribing
 from processor.service.context import Context
-from processor.web.bodies import Json, check_query, limit, read_as, segment
+from processor.web.bodies import Json, read_as, read_nothing
+from processor.web.queries import by_time, check_query, page, segment
+
+ALL = 2 * subscribing.MOST_LISTED  # deliveries: those that wait, and those that ended
 
 
 class Subscriptions:
@@ -18,46 +21,50 @@ class Subscriptions:
 
     async def post(self, request: Request) -> Response:
         """Make one; its secret is shown this once."""
+        check_query(request)
         made = await subscribing.create(self._context, await read_as(request, subscribing.Wish))
         return Json(subscribing.view(made) | {"secret": made.secrets[0]}, 201)
 
     async def list(self, request: Request) -> Response:
-        """All of them."""
+        """All of them, the oldest first."""
         check_query(request, "limit", "cursor")
         found = await self._context.store.targets.listed()
-        after = request.query_params.get("cursor", "")
-        start = next((i + 1 for i, s in enumerate(found) if s.id == after), 0)
-        page = found[start : start + limit(request)]
-        more = start + len(page) < len(found)
-        items = [subscribing.view(s) for s in page]
-        return Json({"items": items, "next": page[-1].id if more else None})
+        shown = page(request, found, lambda s: (s.created_at, s.id))
+        return Json({"items": [subscribing.view(s) for s in shown.items], "next": shown.next})
 
     async def get(self, request: Request) -> Response:
         """One."""
+        check_query(request)
         return Json(subscribing.view(await subscribing.get(self._context, segment(request, "id"))))
 
     async def delete(self, request: Request) -> Response:
         """Remove one."""
+        check_query(request)
+        await read_nothing(request)
         await subscribing.remove(self._context, segment(request, "id"))
         return Response(status_code=204)
 
     async def rotate(self, request: Request) -> Response:
         """A new secret, shown this once."""
+        check_query(request)
+        await read_nothing(request)
         new = await subscribing.rotate(self._context, segment(request, "id"))
         return Json(subscribing.view(new) | {"secret": new.secrets[0]})
 
     async def test(self, request: Request) -> Response:
         """Send it a test event."""
+        check_query(request)
+        await read_nothing(request)
         event = await subscribing.test(self._context, segment(request, "id"))
         return Json({"event_id": event}, 202)
 
     async def deliveries(self, request: Request) -> Response:
-        """What was and will be delivered to one subscription."""
+        """What was and will be delivered to one subscription, the newest first."""
         check_query(request, "subscription", "state", "limit", "cursor")
         target = request.query_params.get("subscription")
         if not target:
             raise Invalid("subscription: say whose deliveries")
         await subscribing.get(self._context, target)
         state = request.query_params.get("state")
-        items = await subscribing.deliveries(self._context, target, state, limit(request))
-        return Json({"items": items, "next": None})
+        found = await subscribing.deliveries(self._context, target, state, ALL)
+        return Json(page(request, sorted(found, key=by_time), by_time))

@@ -13,7 +13,7 @@ from .conftest import standard
 from .feed import Caller, push
 from .processes import free_port
 from .provider import Provider
-from .sink import Call, Sink
+from .sink import Call, Gate, Sink
 from .system import System
 from .waiting import until, until_it
 
@@ -41,7 +41,7 @@ async def test_what_fell_due_meanwhile_runs_soon_after_its_return(
     async with (
         Caller(system.url) as caller,
         Sink(fail_first) as sink,
-        Provider(port, tell) as provider,
+        Provider(port, tell),
     ):
         await caller.subscribe(sink, "feed")
         pushed = {f"pushed-{n}" for n in range(MANY)}
@@ -51,9 +51,13 @@ async def test_what_fell_due_meanwhile_runs_soon_after_its_return(
         late = {"deadline": "3s", "poll": False}
         await caller.call("PUT", "/v1/jobs/feed/late", late)
         await caller.push_all(push("feed", job, "succeeded") for job in pushed)
-        await until(lambda: len(provider.asked) >= MANY, 10, "first polls")
         await until(lambda: len(refused) >= MANY, 10, "first attempts")
 
+        async def answered() -> bool:
+            running = await caller.items("/v1/jobs?source=feed&state=running")
+            return len(running) == MANY
+
+        await until_it(answered, 10, "first polls, and nothing under way")
         system.redis.kill()
         killed = time.monotonic()
         await _all_refuse(caller)
@@ -69,6 +73,48 @@ async def test_what_fell_due_meanwhile_runs_soon_after_its_return(
     assert {job: ids for job, ids in sink.ids().items() if len(ids) != 1} == {}
     assert all(child.alive for child in system.children.values())
     assert "Traceback" not in system.logs()
+
+
+async def test_what_was_under_way_need_not_wait_for_its_lease_to_end(
+    plan: Callable[..., System],
+) -> None:
+    port, gate, told = free_port(), Gate(), asyncio.Event()
+
+    async def tell(path: str) -> web.Response:
+        await told.wait()
+        return web.json_response({"id": path[1:], "status": "succeeded"})
+
+    system = plan(standard("feed", port)).start_all()
+    async with (
+        Caller(system.url) as caller,
+        Sink(gate.answer) as sink,
+        Provider(port, tell) as provider,
+    ):
+        await caller.subscribe(sink, "feed")
+        pushed = {f"pushed-{n}" for n in range(MANY)}
+        polled = {f"polled-{n}" for n in range(MANY)}
+        for job in polled:
+            await caller.call("PUT", f"/v1/jobs/feed/{job}", {"poll": {"every": "500ms"}})
+        await caller.push_all(push("feed", job, "succeeded") for job in pushed)
+        await until(lambda: len(provider.asked) >= MANY, 10, "polls under way")
+        await until(lambda: len(sink.calls) >= MANY, 10, "deliveries under way")
+
+        system.redis.kill()
+        gate.open()
+        told.set()  # so that all answers come while nothing can be written
+        assert await caller.push(push("feed", "meanwhile", "succeeded")) == 503
+        await until(lambda: "store_away" in system.children["worker"].log(), 5, "a worker's line")
+        system.redis.start()
+        back = time.monotonic()
+
+        async def settled() -> bool:
+            return not await caller.metric('ringback_backlog_items{backlog="deliver"}')
+
+        await until_it(caller.ready, BACK_WITHIN, "readiness")
+        left = back + BACK_WITHIN - time.monotonic()
+        await until(lambda: sink.jobs >= polled, left, "callbacks for", lambda: polled - sink.jobs)
+        await until_it(settled, back + BACK_WITHIN - time.monotonic(), "no delivery is left")
+    assert {job: ids for job, ids in sink.ids().items() if len(ids) != 1} == {}
 
 
 def _attempted(sink: Sink) -> set[str]:

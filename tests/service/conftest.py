@@ -176,7 +176,8 @@ class Bench:
     async def due(self, backlog: str, item: str, source: str = "lab", job: str = "") -> Any:
         """When an item is due."""
         keys = self.store.shard(source, job or item.rsplit("/", 1)[-1])
-        return await self.store.backlogs.due_at(keys, backlog, source, item)
+        (at,) = await self.store.backlogs.due_at(keys, backlog, [(source, item)])
+        return at
 
     async def events(self) -> list[tuple[str, str]]:
         """Id and type of every event told."""

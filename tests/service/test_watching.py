@@ -103,6 +103,10 @@ async def test_a_deadline_counts_from_first_sight_and_moves_its_timer(bench: Any
 INVALID = [
     ("a bad duration", {"deadline": "soon"}, "deadline"),
     ("a bad interval", {"poll": PollWish("often")}, "poll.every"),
+    ("no deadline at all", {"deadline": "0s"}, "deadline"),
+    ("a deadline past all calendars", {"deadline": "999999999d"}, "deadline"),
+    ("an interval past all calendars", {"poll": PollWish("999999999d")}, "poll.every"),
+    ("polls without a pause", {"poll": PollWish("0s")}, "poll.every"),
     ("an id that cannot be one", {"aliases": ["a\nb"]}, "aliases"),
     ("a bad secret", {"callback_url": TARGET, "callback_secret": "hunter2"}, "callback_secret"),
     ("a private target", {"callback_url": "https://10.0.0.1/"}, "callback_url"),
@@ -119,6 +123,11 @@ async def test_an_invalid_wish_names_its_field_and_writes_nothing(
     with pytest.raises(Invalid, match=field):
         await bench.watch("1", **wish)
     assert await bench.jobs() == []
+
+
+async def test_what_was_taken_can_be_shown(bench: Any):
+    found, _ = await bench.watch("1", deadline="3650d", poll=PollWish("365d"))
+    assert (await watching.view(bench.context, found))["deadline_at"].year > 2030
 
 
 async def test_an_unknown_source_is_not_found(bench: Any):
@@ -265,6 +274,16 @@ async def test_a_late_callback_disturbs_nobody_elses_delivery(bench: Any):
     keys = bench.store.shard("lab", "1")
     assert await bench.store.connection.redis.hget(keys.event(job.completion), "n") == b"2"
     assert len(await bench.deliveries()) == 2
+
+
+async def test_an_event_that_is_told_again_is_the_same_bytes(bench: Any):
+    """One webhook-id, one payload, whatever was wished meanwhile."""
+    await bench.push(id="1", status="succeeded", event="a")
+    (event,) = await bench.store.events.page(bench.store.events.start(), 10)
+    await bench.push(id="1", alias="k2", status="succeeded", event="b")
+    await bench.watch("1", metadata={"a": 1}, callback_url=TARGET)
+    _, (body,) = await bench.store.targets.read(bench.store.shard("lab", "1"), [], [event.id])
+    assert body == event.body
 
 
 # --- asking now, waiting, forgetting ------------------------------------------------------

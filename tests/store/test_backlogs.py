@@ -136,9 +136,9 @@ async def test_only_the_holder_may_put_off(brief: Any, wait_until: Any):
     later = await brief.store.now() + 60
     assert await settle(brief.store, late, at=later) == [False]
     assert await settle(brief.store, holder, at=later) == [True]
-    assert await brief.store.backlogs.due_at(brief.keys, "poll", "a", "a/1") == pytest.approx(
-        later, abs=0.001
-    )
+    assert await brief.store.backlogs.due_at(brief.keys, "poll", [("a", "a/1")]) == [
+        pytest.approx(later, abs=0.001)
+    ]
 
 
 # --- settling -----------------------------------------------------------------------------
@@ -150,7 +150,7 @@ async def test_what_has_ended_is_gone_without_a_trace(
     await work.put("a", "a/1", "a/2")
     await work.put("b", "b/1")
     assert all(await settle(store, *await work.claim()))
-    await store.connection.redis.delete(work.keys.nudge("poll"))
+    await store.connection.redis.delete(work.keys.nudge("poll"), work.keys.busy("poll"))
     assert everything() == {}
 
 
@@ -394,9 +394,54 @@ async def test_a_lost_claim_is_nudged_when_its_lease_ends(brief: Any, wait_until
 async def test_room_that_is_made_nudges_what_waited_for_it(work: Any, store: Store, keys: Keys):
     await work.put("a", "a1", "a2")
     (held,) = await work.claim(capacity=1)
+    assert await work.claim(capacity=1) == []  # the worker sleeps
     await store.connection.redis.delete(keys.nudge("poll"))
     await settle(store, held)
     assert await nudges(store, keys) == ["poll"]
+
+
+async def test_a_worker_that_is_awake_is_not_nudged_and_finds_it_all(
+    work: Any, store: Store, keys: Keys
+):
+    await work.put("a", "a1")
+    await work.one()
+    await store.connection.redis.delete(keys.nudge("poll"))
+    await work.put("a", "a2")
+    await work.put("b", "b1")
+    assert await nudges(store, keys) == []
+    found: list[str] = []
+    while claims := await work.claim():
+        found += items(claims)
+    assert sorted(found) == ["a2", "b1"]  # now it sleeps
+    await work.put("a", "a3")
+    assert await nudges(store, keys) == ["poll"]
+
+
+async def test_a_worker_that_does_not_come_back_is_not_waited_for(
+    work: Any, store: Store, keys: Keys, wait_until: Any
+):
+    await work.put("a", "a1")
+    await work.one()
+    await store.connection.redis.delete(keys.nudge("poll"))
+    await work.put("a", "a2")
+
+    async def helped() -> bool:
+        await store.backlogs.tick()
+        return await nudges(store, keys) == ["poll"]
+
+    await wait_until(helped, 0.2)
+
+
+async def test_a_worker_that_finds_nothing_leaves_another_awake(
+    store_of: Any, work_on: Any, everything: Any
+):
+    one, two = (work_on(store_of()) for _ in range(2))
+    await one.put("a", "a1")
+    await one.one()
+    awake = await one.store.connection.redis.get(one.keys.busy("poll"))
+    assert awake
+    assert await two.claim() == []
+    assert await one.store.connection.redis.get(one.keys.busy("poll")) == awake
 
 
 # --- looking ------------------------------------------------------------------------------
@@ -415,8 +460,10 @@ async def test_depth_counts_what_waits_and_what_is_in_work(work: Any, store: Sto
 async def test_due_at_knows_only_what_waits(work: Any, store: Store, keys: Keys):
     at = await store.now() + 60
     await work.put("a", "a1", at=at)
-    assert await store.backlogs.due_at(keys, "poll", "a", "a1") == pytest.approx(at, abs=0.001)
-    assert await store.backlogs.due_at(keys, "poll", "a", "a2") is None
+    assert await store.backlogs.due_at(keys, "poll", [("a", "a1")]) == [
+        pytest.approx(at, abs=0.001)
+    ]
+    assert await store.backlogs.due_at(keys, "poll", [("a", "a2")]) == [None]
 
 
 # --- twice --------------------------------------------------------------------------------

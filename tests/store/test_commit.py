@@ -84,7 +84,7 @@ async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Key
     deliveries = await claims_of(store, keys, "deliver")
     assert sorted(c.item for c in deliveries) == [f"{event.id}.sub_1", f"{event.id}.sub_2"]
     assert await body(store, keys, event.id) == event.body
-    assert await store.backlogs.due_at(keys, "poll", "s", name_of(job)) == job.deadline_at
+    assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [job.deadline_at]
     assert await store.jobs.answer(keys, name_of(job)) == f"answer {job.id}".encode()
     assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(job)]
 
@@ -127,14 +127,14 @@ async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Ke
     job = fresh()
     await written(store, keys, whole(job))
     await written(store, keys, whole(job, "1", puts=[], dropped=[("poll", "s", name_of(job))]))
-    assert await store.backlogs.due_at(keys, "poll", "s", name_of(job)) is None
+    assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [None]
 
 
 async def test_what_is_dropped_and_put_anew_is_put(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
     await written(store, keys, whole(job, "1", dropped=[("poll", "s", name_of(job))]))
-    assert await store.backlogs.due_at(keys, "poll", "s", name_of(job)) == job.deadline_at
+    assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [job.deadline_at]
 
 
 # --- or nothing ---------------------------------------------------------------------------

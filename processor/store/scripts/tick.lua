@@ -3,6 +3,7 @@
 -- KEYS  per backlog: lanes:B, nudge:B, busy:B
 -- ARGV  how long work may wait for a worker that is awake (ms)
 -- Returns  ms until the next work is due, or -1 when none waits
+-- Safe twice: a backlog has at most one nudge.
 local now, soonest = now_ms(), nil
 for i = 1, #KEYS, 3 do
   local at = first(KEYS[i])

@@ -1,0 +1,107 @@
+"""What a call's URL says: names in its path, numbers in its query, and places in lists."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+
+from processor import provider
+from processor.config import Source
+from processor.errors import Invalid, Refused
+
+LIMIT, LIMIT_AT_MOST = 50, 200  # items of a page
+
+Item = TypeVar("Item")
+Key = tuple[float, str]
+"""What a list is ordered by, and what its cursors say: a number, and a name to tell ties apart."""
+
+_decode: Callable[[bytes], Key] = msgspec.json.Decoder(Key).decode
+
+
+def segment(request: Request, name: str) -> str:
+    """A path parameter, percent-decoded; the router sees paths as they were sent."""
+    try:
+        return unquote(request.path_params[name], errors="strict")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{name}: percent-encode it as UTF-8") from error
+
+
+def job_name(request: Request, sources: Mapping[str, Source]) -> tuple[str, str]:
+    """Source and id of the job in a path; what stands behind `kind:` must be an id by itself."""
+    name, job = segment(request, "source"), segment(request, "id")
+    source = sources.get(name)
+    try:
+        return name, provider.check_id(job, source.kind_of(job) if source else None)
+    except ValueError as error:
+        raise Invalid(f"id: {error}") from error
+
+
+def check_query(request: Request, *known: str) -> None:
+    """Refuse a query that says something we do not know."""
+    for name in request.query_params:
+        if name not in known:
+            raise Invalid(f"{name}: not known here; there is {', '.join(known) or 'nothing'}")
+
+
+def number(request: Request, name: str, default: float, least: float, most: float) -> float:
+    """A number in the query; Invalid unless it is within its bounds."""
+    text = request.query_params.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        raise Invalid(f"{name}: {text!r} is no number") from None
+    if not least <= value <= most:
+        raise Invalid(f"{name}: must be {least:g} to {most:g}")
+    return value
+
+
+def limit(request: Request) -> int:
+    """The `limit` of a list."""
+    value = number(request, "limit", LIMIT, 1, LIMIT_AT_MOST)
+    if value != int(value):
+        raise Invalid(f"limit: {value:g} is no whole number")
+    return int(value)
+
+
+class Page(msgspec.Struct, Generic[Item], frozen=True):
+    """A part of a list, and the cursor behind it if there is more."""
+
+    items: list[Item]
+    next: str | None
+
+
+def page(request: Request, items: Sequence[Item], key: Callable[[Item], Key]) -> Page[Item]:
+    """The page of a whole list, ordered by `key`, that `limit` and `cursor` ask for.
+
+    A cursor is the key of the last item shown, so it holds when that item is removed.
+    """
+    cursor = request.query_params.get("cursor")
+    after = None if cursor is None else _read(cursor)
+    rest = [item for item in items if after is None or key(item) > after]
+    shown = rest[: limit(request)]
+    more = len(rest) > len(shown)
+    return Page(shown, _written(key(shown[-1])) if more else None)
+
+
+def _written(key: Key) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+
+
+def _read(cursor: str) -> Key:
+    try:
+        return _decode(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+    except (ValueError, msgspec.MsgspecError) as error:  # neither base64 nor a key
+        raise no_cursor("cursor") from error
+
+
+def no_cursor(name: str) -> Refused:
+    """What to raise for a cursor that cannot be read."""
+    return Refused(f"{name}: not one that this server gave; start again without it")
+
+
+def by_time(one: Mapping[str, Any]) -> Key:
+    """The key of a list that shows the newest first."""
+    return -one["created_at"].timestamp(), one["id"]
