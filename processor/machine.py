@@ -56,10 +56,10 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Step:
     attempt = _attempt(job, update)
     if attempt > job.attempt:
         again = _reopened(job, attempt, now)
-        return _enter(again, update, update.state or State.QUEUED, job.state)
+        return _enter(again, update, update.state or State.QUEUED, now, was=job.state)
     was, new = (job.attempt, rank(job)), (attempt, _rank_of(update, job))
     if new > was:
-        return _enter(job, update, update.state or job.state, job.state)
+        return _enter(job, update, update.state or job.state, now, was=job.state)
     if new == was and job.state not in FINAL:
         return _progress(job, update, now)
     return Step(_met(job, update), ignored=_why_ignored(job, update, attempt))
@@ -93,7 +93,7 @@ def _attempt(job: Job, update: StatusUpdate) -> int:
         update.reopens
         and rank(job) == RANK[State.SUCCEEDED]
         and update.state in (State.QUEUED, State.RUNNING)
-        and update.at > (job.finished_at or 0.0)
+        and update.at > (job.ended_at or 0.0)
     )
     return job.attempt + 1 if rerun else job.attempt
 
@@ -118,6 +118,7 @@ def _reopened(job: Job, attempt: int, now: float) -> Job:
         provisional=False,
         started_at=None,
         finished_at=None,
+        ended_at=None,
         completion=None,
         **_NOTHING_KNOWN,
     )
@@ -133,7 +134,7 @@ _NOTHING_KNOWN = {
 }
 
 
-def _enter(job: Job, update: StatusUpdate, state: State, was: State | None = None) -> Step:
+def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: State) -> Step:
     """Move to another state (or to a final from our expiry) and tell it."""
     event = EVENT.get(state)
     done = state in FINAL
@@ -141,7 +142,7 @@ def _enter(job: Job, update: StatusUpdate, state: State, was: State | None = Non
     moved = replace(
         _met(job, update),
         state=state,
-        previous_state=was or job.state,
+        previous_state=was,
         provisional=update.origin is Origin.DEADLINE,
         status=job.status if update.origin is Origin.DEADLINE else update.status,
         status_at=update.at,
@@ -155,6 +156,7 @@ def _enter(job: Job, update: StatusUpdate, state: State, was: State | None = Non
         origin=update.origin,
         started_at=update.at if state is State.RUNNING else job.started_at,
         finished_at=update.at if done else None,
+        ended_at=now if done else None,
     )
     if done:
         moved = replace(moved, completion=event_id(moved))

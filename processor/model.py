@@ -123,7 +123,8 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: bool = False  # the provider has spoken of it at least once
     origin: Origin | None = None  # of the update that made the newest transition
     started_at: float | None = None
-    finished_at: float | None = None
+    finished_at: float | None = None  # by the provider's clock, where it tells the time
+    ended_at: float | None = None  # the same by Redis' clock: what lifetimes are counted from
     completion: str | None = None  # id of the newest completion event
 
 

@@ -1,5 +1,6 @@
 """One worker process: Dramatiq's Worker with our three actors, until a signal drains it."""
 
+import os
 import signal
 import threading
 
@@ -17,10 +18,11 @@ ACTORS_STOP = 3_000  # ms for the actors' threads, once their pumps have drained
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = settings_or_exit()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the worker starts there is no work to end
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))  # until it starts there is no work to end
     loop = Loop(settings)
     shards = [Keys(n) for n in range(settings.shards)]
-    broker = NudgeBroker(settings.redis_url, shards, [loop])
+    broker = NudgeBroker(settings.redis_url, shards, loop.outage, [loop])
     for backlog in BACKLOGS:
         declare(broker, loop, backlog)
     worker = dramatiq.Worker(broker, worker_threads=len(BACKLOGS))

@@ -12,21 +12,24 @@ from threading import Event
 
 from dramatiq import Message, MessageProxy, Middleware
 from dramatiq.broker import Broker, Consumer
-from dramatiq.errors import ConnectionClosed
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from processor.service.running import Outage
 from processor.store.keys import Keys
 
 
 class NudgeBroker(Broker):
     """Brings the nudges of all shards; the actors do the rest."""
 
-    def __init__(self, url: str, shards: Sequence[Keys], middleware: list[Middleware]) -> None:
-        """Connect lazily, without retries: a consumer that fails is restarted by Dramatiq."""
+    def __init__(
+        self, url: str, shards: Sequence[Keys], outage: Outage, middleware: list[Middleware]
+    ) -> None:
+        """Connect lazily, without retries: whoever waits for nudges simply waits again."""
         super().__init__(middleware=middleware)
+        self._outage = outage
         self._redis = Redis.from_url(
             url, socket_timeout=10.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0)
         )
@@ -40,7 +43,7 @@ class NudgeBroker(Broker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> "NudgeConsumer":  # noqa: ARG002 -- Dramatiq's signature; one nudge at a time is enough
         """Wait for nudges of a backlog; `timeout` is in ms."""
         keys = [keys.nudge(queue_name) for keys in self._shards]
-        return NudgeConsumer(self._redis, keys, queue_name, timeout / 1000)
+        return NudgeConsumer(self._redis, keys, queue_name, timeout / 1000, self._outage)
 
     def enqueue(self, message: Message[object], *, delay: int | None = None) -> Message[object]:
         """Nudge a backlog by hand; the scripts do it without Dramatiq."""
@@ -57,9 +60,13 @@ class NudgeBroker(Broker):
 class NudgeConsumer(Consumer):
     """Takes one nudge at a time: while its actor works, the next one waits in Redis."""
 
-    def __init__(self, redis: "Redis", keys: list[str], backlog: str, timeout: float) -> None:
+    def __init__(
+        self, redis: "Redis", keys: list[str], backlog: str, timeout: float, outage: Outage
+    ) -> None:
         """Take the lists to wait on, and for how many seconds at a time."""
         self._redis = redis
+        self._outage = outage
+        self._closed = Event()
         self._keys = keys
         self._backlog = backlog
         self._timeout = timeout
@@ -74,7 +81,9 @@ class NudgeConsumer(Consumer):
             if self._redis.blpop(self._keys, timeout=self._timeout) is None:
                 return None
         except (RedisError, OSError) as error:
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
+            self._outage.began(error)
+            self._closed.wait(self._timeout)
+            return None
         self._idle.clear()
         nudge: Message[object] = Message(self._backlog, self._backlog, (), {}, {})
         return MessageProxy(nudge)
@@ -86,6 +95,10 @@ class NudgeConsumer(Consumer):
     def nack(self, message: MessageProxy) -> None:  # noqa: ARG002 -- Dramatiq's signature
         """The actor failed, and is free again; the clock nudges anew."""
         self._idle.set()
+
+    def close(self) -> None:
+        """Wait for nothing more."""
+        self._closed.set()
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Nothing to put back: the clock nudges anew."""

@@ -4,7 +4,7 @@ import asyncio
 
 from processor.config import Settings
 from processor.service.context import Context
-from processor.service.running import context, main, patiently, ready
+from processor.service.running import Outage, context, main, patiently, ready
 
 TICK = 0.2  # seconds at most between looks: new work may be due before what we last saw
 SWEEP = 60.0  # seconds between sweeps
@@ -13,9 +13,10 @@ SWEEP = 60.0  # seconds between sweeps
 async def run(settings: Settings) -> None:
     """Nudge for ever."""
     async with context(settings) as ours:
-        await ready(ours.store, "clock")
+        outage = Outage("clock")
+        await ready(ours.store, outage)
         await asyncio.gather(
-            patiently("clock", lambda: tick(ours)), patiently("sweep", lambda: sweep(ours))
+            patiently(outage, lambda: tick(ours)), patiently(outage, lambda: sweep(ours))
         )
 
 
@@ -28,7 +29,9 @@ async def tick(ours: Context) -> float:
 async def sweep(ours: Context) -> float:
     """Forget what has ended; how long to wait."""
     await ours.store.connection.synchronise()
-    await ours.store.jobs.sweep(await ours.store.now())
+    now = await ours.store.now()
+    await ours.store.jobs.sweep(now)
+    await ours.store.events.trim(now)
     return SWEEP
 
 

@@ -2,15 +2,16 @@
 
 from processor.service.context import Context
 from processor.service.delivering import PACE, Deliverer
+from processor.service.running import Outage
 from processor.store.backlogs import Claim
 from workers.pump import Piece, Pump
 
 
-def pump(context: Context) -> Pump:
+def pump(context: Context, outage: Outage) -> Pump:
     """One piece a delivery."""
     deliverer = Deliverer(context)
 
     async def work(claims: list[Claim]) -> list[Piece]:
         return [([post.claim], deliverer.deliver(post)) for post in await deliverer.read(claims)]
 
-    return Pump(context, "deliver", room=1000, pace=lambda _: PACE, work=work)
+    return Pump(context, outage, "deliver", room=1000, pace=lambda _: PACE, work=work)

@@ -2,11 +2,12 @@
 
 from processor.service.context import Context
 from processor.service.ingesting import AT_ONCE, PACE, ingest
+from processor.service.running import Outage
 from processor.store.backlogs import Claim
 from workers.pump import Piece, Pump
 
 
-def pump(context: Context) -> Pump:
+def pump(context: Context, outage: Outage) -> Pump:
     """A batch at a time, each in one commit; two while there is more than a batch."""
 
     async def work(claims: list[Claim]) -> list[Piece]:
@@ -16,5 +17,5 @@ def pump(context: Context) -> Pump:
         return []
 
     return Pump(
-        context, "ingest", at_once=AT_ONCE, room=2 * AT_ONCE, pace=lambda _: PACE, work=work
+        context, outage, "ingest", at_once=AT_ONCE, room=2 * AT_ONCE, pace=lambda _: PACE, work=work
     )

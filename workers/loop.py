@@ -10,7 +10,7 @@ from dramatiq.middleware import AsyncIO
 
 from processor.config import Settings
 from processor.service.context import Context, new_uid
-from processor.service.running import context, patiently, ready
+from processor.service.running import Outage, context, patiently, ready
 from processor.store.store import BEAT
 from workers import deliver, ingest, poll
 from workers.pump import Pump
@@ -27,6 +27,7 @@ class Loop(AsyncIO):
         self._settings = settings
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self.outage = Outage("worker")
         self.pumps: dict[str, Pump] = {}
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 -- Dramatiq's signature
@@ -46,11 +47,15 @@ class Loop(AsyncIO):
 
     async def _open(self) -> None:
         ours = await self._stack.enter_async_context(context(self._settings))
-        await ready(ours.store, "worker")
-        self.pumps = {m.__name__.rpartition(".")[2]: m.pump(ours) for m in (ingest, poll, deliver)}
+        await ready(ours.store, self.outage)
+        self.pumps = {
+            name: module.pump(ours, self.outage)
+            for name, module in (("ingest", ingest), ("poll", poll), ("deliver", deliver))
+        }
         name = f"worker-{new_uid()[:6]}"
-        for step in (lambda: _beat(ours, name), self._renew):
-            self._tasks.append(asyncio.create_task(patiently(name, step)))
+        steps = [lambda: _beat(ours, name), self._renew]
+        steps += [pump.give_back for pump in self.pumps.values()]
+        self._tasks = [asyncio.create_task(patiently(self.outage, step)) for step in steps]
 
     async def _renew(self) -> float:
         for pump in self.pumps.values():

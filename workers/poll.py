@@ -2,14 +2,15 @@
 
 from processor.service import polling
 from processor.service.context import Context
+from processor.service.running import Outage
 from processor.store.backlogs import Claim
 from workers.pump import Piece, Pump
 
 
-def pump(context: Context) -> Pump:
+def pump(context: Context, outage: Outage) -> Pump:
     """One piece a question."""
 
     async def work(claims: list[Claim]) -> list[Piece]:
         return [([claim], polling.poll(context, claim)) for claim in claims]
 
-    return Pump(context, "poll", room=256, pace=polling.pace(context), work=work)
+    return Pump(context, outage, "poll", room=256, pace=polling.pace(context), work=work)

@@ -8,9 +8,12 @@ import structlog
 
 from processor.errors import StoreAway
 from processor.service.context import Context
-from processor.store.backlogs import Claim, Pace
+from processor.service.running import Outage
+from processor.store.backlogs import AT_ONCE as NOW, Claim, Pace, Settled
 
 AT_ONCE = 200  # items in one claim
+SHARE = 4  # a lane may hold at most this part of the room that is left
+GIVE_BACK = 1.0  # seconds between looks for work to give back
 
 Piece = tuple[Sequence[Claim], Coroutine[Any, Any, None]]
 """Some claims, and the coroutine that works on them and settles them."""
@@ -24,6 +27,7 @@ class Pump:
     def __init__(
         self,
         context: Context,
+        outage: Outage,
         backlog: str,
         *,
         room: int,
@@ -33,6 +37,7 @@ class Pump:
     ) -> None:
         """`work` does what a batch shares; the pieces that it leaves run side by side."""
         self._context = context
+        self._outage = outage
         self._backlog = backlog
         self._room = room
         self._at_once = at_once
@@ -41,6 +46,7 @@ class Pump:
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
         self._batch: list[Claim] = []  # being taken apart
         self._held = 0  # items in pieces
+        self._stranded: list[Claim] = []
         self._freed = asyncio.Event()
         self.stopping = False
 
@@ -50,7 +56,7 @@ class Pump:
             while await self._claim_from_all():
                 pass
         except StoreAway as error:
-            log.warning("store_away", backlog=self._backlog, why=str(error))
+            self._outage.began(error)
         except Exception:
             log.exception("work_failed", backlog=self._backlog)
 
@@ -62,12 +68,21 @@ class Pump:
             if self.stopping:
                 return False
             claims = await self._context.store.backlogs.claim(
-                keys, self._backlog, limit, self._pace
+                keys, self._backlog, limit, self._fair
             )
             if claims:
                 found = True
                 await self._begin(claims)
         return found
+
+    def _fair(self, lane: str) -> Pace:
+        """A lane's pace, less what others need: the fuller we are, the less one lane may hold.
+
+        So lanes that hang cannot fill us up between them.
+        """
+        pace = self._pace(lane)
+        fair = max((self._room - self._held) // SHARE, 1)
+        return pace if pace.capacity <= fair else Pace(fair, pace.budget)
 
     async def _free(self) -> int:
         """Wait until there is room; how much."""
@@ -82,6 +97,9 @@ class Pump:
         try:
             for part, piece in await self._work(claims):
                 self._start(part, piece)
+        except StoreAway:
+            self._stranded += claims
+            raise
         finally:
             self._batch = []
 
@@ -92,15 +110,26 @@ class Pump:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Make room; what was not settled falls due again when its lease ends."""
-        self._held -= len(self._running.pop(task))
+        """Make room; what failed falls due again when its lease ends."""
+        claims = self._running.pop(task)
+        self._held -= len(claims)
         self._freed.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, StoreAway):
-            log.warning("store_away", backlog=self._backlog, why=str(error))
+            self._outage.began(error)
+            self._stranded += claims
         else:
             log.error("work_failed", backlog=self._backlog, exc_info=error)
+
+    async def give_back(self) -> float:
+        """Make due again what Redis' absence kept us from ending; how long to wait."""
+        while self._stranded:
+            shard = self._stranded[0].shard
+            some = [c for c in self._stranded if c.shard == shard]
+            await self._context.store.backlogs.settle([Settled(c, NOW, c.payload) for c in some])
+            self._stranded = [c for c in self._stranded if c.shard != shard]
+        return GIVE_BACK
 
     async def renew(self) -> None:
         """Renew all leases, for work that takes longer than one."""

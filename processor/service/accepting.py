@@ -44,7 +44,8 @@ class Receiver:
         self._full = False
 
     async def look(self) -> float:
-        """See whether Redis has memory for more; how long to wait before the next look."""
+        """Keep time with Redis, and see whether it has memory for more; how long to wait."""
+        await self._context.store.connection.synchronise()
         self._full = await self._context.store.fullness() > FULL
         return LOOK_EVERY
 

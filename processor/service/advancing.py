@@ -8,8 +8,8 @@ from processor.model import Job
 from processor.service.accepting import Queued, queue
 from processor.service.context import Context, chance, new_uid
 from processor.service.deciding import Arrival, Facts, decide
-from processor.service.resolving import Group, resolve
-from processor.store.backlogs import Settled
+from processor.service.resolving import Group, point, resolve
+from processor.store.backlogs import AT_ONCE, Settled
 from processor.store.keys import Keys
 
 TRIES = 3  # of a commit whose jobs others change at the same time
@@ -40,12 +40,15 @@ async def _round(
     groups = list(resolved.groups.values())
     if not groups:
         return []
-    router = await context.store.targets.router()
+    router = await context.store.targets.router(keys)
     now = await context.store.now()
     changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
+    for change in changes:
+        if change.renew and change.job.aliases:
+            await point(context, change.job, change.job.aliases)
     done = await context.store.jobs.commit(keys, router.version, changes)
     if done is None:
-        await context.store.targets.router(fresh=True)
+        await context.store.targets.router(keys, fresh=True)
         return [a for g in groups for a in g.arrivals]
     good = [change for change, written in zip(changes, done, strict=True) if written]
     jobs += [change.job for change in good]
@@ -60,16 +63,11 @@ def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
 
 async def _move(context: Context, arrivals: Sequence[Arrival]) -> None:
     """Hand updates that came under an alias to the shard of their job."""
-    await queue(
-        context,
-        [
-            Queued(
-                context.store.shard(a.update.source, a.update.id), f"moved:{a.claim.item}", a.update
-            )
-            for a in arrivals
-            if a.claim
-        ],
-    )
+    moved = [
+        Queued(context.store.shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update)
+        for a in arrivals
+    ]
+    await queue(context, moved)
 
 
 async def _over(context: Context, arrivals: Sequence[Arrival]) -> None:
@@ -79,9 +77,8 @@ async def _over(context: Context, arrivals: Sequence[Arrival]) -> None:
 
 async def _put_back(context: Context, arrivals: Sequence[Arrival]) -> None:
     """Make updates due again at once."""
-    now = await context.store.now()
     claims = [a.claim for a in arrivals if a.claim]
-    await _settle(context, [Settled(c, now, c.payload) for c in claims])
+    await _settle(context, [Settled(c, AT_ONCE, c.payload) for c in claims])
     if len(claims) < len(arrivals):
         raise StoreAway("The job is being changed by many at once; try again")
 

@@ -41,29 +41,30 @@ class Facts(msgspec.Struct, frozen=True):
     uid: str  # for a job that is new
 
 
-def first_sight(facts: Facts, job: str, at: float) -> Job:
+def first_sight(source: Source, job: str, now: float, uid: str) -> Job:
     """A job that nobody told us of before."""
-    deadline = facts.source.deadline
     return Job(
-        source=facts.source.name,
-        provider=facts.source.profile.name,
+        source=source.name,
+        provider=source.profile.name,
         id=job,
-        uid=facts.uid,
-        kind=facts.source.kind_of(job),
-        created_at=at,
-        deadline=deadline,
-        deadline_at=at + deadline,
+        uid=uid,
+        kind=source.kind_of(job),
+        created_at=now,
+        deadline=source.deadline,
+        deadline_at=now + source.deadline,
     )
 
 
 def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -> Change:
     """Take a job through all updates that arrived, and work out what that means."""
     before = known.job
-    job = before or first_sight(facts, name, facts.now)
+    job = before or first_sight(facts.source, name, facts.now, facts.uid)
     entries: list[tuple[float, Entry]] = []
     events: list[Telling] = []
+    heard = False  # something that puts the next poll off, or that used the last one up
     for arrival in arrivals:
         step = machine.advance(job, arrival.update, facts.now)
+        heard |= step.ignored is None or arrival.update.origin is Origin.POLL
         entries.append((facts.now, _entry(job, step, arrival.update)))
         job = step.job
         if step.event:
@@ -77,7 +78,7 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
         events=events,
         done=[a.claim for a in arrivals if a.claim],
         answer=next((a.answer for a in reversed(arrivals) if a.answer), None),
-        puts=timers(before, job, facts, due=any(_is_deadline(a.update) for a in arrivals)),
+        puts=timers(before, job, facts, heard=heard, due=any(map(_is_deadline, arrivals))),
         dropped=_over(before, job, facts.source),
     )
 
@@ -135,18 +136,23 @@ def renewed(before: Job | None, job: Job) -> bool:
     return before is None or ends(before) != ends(job)
 
 
-def _is_deadline(update: StatusUpdate) -> bool:
-    return update.origin is Origin.DEADLINE
+def _is_deadline(arrival: Arrival) -> bool:
+    return arrival.update.origin is Origin.DEADLINE
 
 
-def timers(before: Job | None, job: Job, facts: Facts, *, due: bool = False) -> list[Put]:
-    """When a job is to be asked about, and when its time is up; `due`: it seemed to be up."""
+def timers(
+    before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False
+) -> list[Put]:
+    """When a job is to be asked about, and when its time is up.
+
+    `heard`: the next poll is to be set anew; `due`: its time seemed to be up.
+    """
     if job.state in FINAL:
         return []
     puts = []
     if before is None or before.deadline_at != job.deadline_at or due:
-        puts.append(_deadline(job))
-    if polled(job, facts.source):
+        puts.append(_deadline(job, max(job.deadline_at, facts.now + 1.0 if due else 0.0)))
+    if heard and polled(job, facts.source):
         puts.append(poll_at(job, facts.now + _until_poll(before, job, facts)))
     return puts
 
@@ -163,7 +169,7 @@ def poll_at(job: Job, at: float) -> Put:
     return Put("poll", job.source, name_of(job), at, b"0")
 
 
-def _deadline(job: Job) -> Put:
+def _deadline(job: Job, at: float) -> Put:
     update = StatusUpdate(
         source=job.source,
         id=job.id,
@@ -172,7 +178,7 @@ def _deadline(job: Job) -> Put:
         at=job.deadline_at,
         origin=Origin.DEADLINE,
     )
-    return Put("ingest", job.source, f"deadline:{name_of(job)}", job.deadline_at, _encode(update))
+    return Put("ingest", job.source, f"deadline:{name_of(job)}", at, _encode(update))
 
 
 def _over(before: Job | None, job: Job, source: Source) -> list[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """The `deliver` backlog: sign an event, post it to its subscriber, record how that went."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -8,11 +9,12 @@ from msgspec.structs import replace
 
 from processor import schedule, signing
 from processor.egress import Reach
-from processor.errors import BlockedTarget, RequestFailed
+from processor.errors import BlockedTarget, RequestFailed, StoreAway
 from processor.model import Attempt, Delivery, Subscription
 from processor.provider import retry_after
 from processor.service.batching import Batch
 from processor.service.context import Context, chance
+from processor.service.running import PATIENCE
 from processor.store.backlogs import Claim, Pace, Settled
 
 TIMEOUT = 15.0  # seconds for a subscriber's answer
@@ -107,16 +109,26 @@ class Deliverer:
             attempt=len(delivery.attempts),
             again_in=round(at - now, 1),
         )
-        await self._settle.add(Settled(post.claim, at, _encode(delivery)))
+        await self._write(Settled(post.claim, at, _encode(delivery)))
 
     async def _end(self, post: Post, delivery: Delivery, state: str, why: str = "") -> None:
         """Record the end of a delivery; the body goes with its last one."""
         if state != "delivered":
             log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
         record = _encode({"state": state, "why": why or None, **msgspec.structs.asdict(delivery)})
-        await self._settle.add(
+        await self._write(
             Settled(post.claim, event=delivery.event_id, target=delivery.target, record=record)
         )
+
+    async def _write(self, settled: Settled) -> None:
+        """Settle, however long Redis is away: what was posted need not be posted again."""
+        while True:
+            try:
+                await self._settle.add(settled)
+            except StoreAway:
+                await asyncio.sleep(PATIENCE)
+            else:
+                return
 
     async def _disable(self, target: Subscription) -> None:
         """Stop sending to a subscriber that answered 410."""

@@ -9,10 +9,11 @@ from processor.config import Source
 from processor.errors import NotFound
 from processor.model import Answer
 from processor.provider import Trouble
-from processor.service import polling, watching
+from processor.service import polling
 from processor.service.advancing import advance
 from processor.service.context import Context
 from processor.service.deciding import Arrival
+from processor.service.looking import look
 
 FIRST_SIGHT = 10.0  # seconds that a first caller waits for the provider
 
@@ -28,7 +29,7 @@ class Mirrored(NamedTuple):
 
 async def mirror(context: Context, source: Source, job: str) -> Mirrored:
     """The last answer about a job; a job that is new is watched and asked about first."""
-    keys, known = await watching.look(context, source.name, job)
+    keys, _, known = await look(context, source.name, job)
     if known.job is not None:
         stored = await context.store.jobs.answer(keys, f"{source.name}/{known.job.id}")
         if stored is not None:

@@ -66,7 +66,11 @@ async def poll(context: Context, claim: Claim) -> None:
     source = context.settings.sources.get(claim.lane)
     (known,) = await context.store.jobs.read(keys, [claim.item])
     job = known.job
-    if source is None or job is None or not _worth_asking(source, job):
+    if source is None:  # not configured (any more), but perhaps again
+        later = await context.store.now() + schedule.STALL
+        await context.store.backlogs.settle([Settled(claim, later, claim.payload)])
+        return
+    if job is None or not _worth_asking(source, job):
         await context.store.backlogs.settle([Settled(claim)])
         return
     answer, told = await ask(context, source, job.id, job.params)

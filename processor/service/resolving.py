@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from processor.model import Origin, StatusUpdate
+from processor.model import Job, Origin, StatusUpdate
 from processor.service.context import Context
-from processor.service.deciding import Arrival, renamed
-from processor.store.jobs import KEPT_FOR, Known
+from processor.service.deciding import Arrival, first_sight, renamed
+from processor.store.jobs import Known, ends
 from processor.store.keys import Keys
 
 
@@ -64,22 +64,27 @@ async def _join(
 async def _with_aliases(context: Context, known: Known, update: StatusUpdate) -> StatusUpdate:
     """Write the pointers of new aliases; take out those that are something else already."""
     old = known.job.aliases if known.job else ()
-    source = context.settings.sources[update.source]
-    end = (
-        known.job.deadline_at if known.job else await context.store.now() + source.deadline
-    ) + KEPT_FOR
-    kept = []
-    for alias in update.aliases:
-        keys = context.store.shard(update.source, alias)
-        if (
-            alias == update.id
-            or alias in old
-            or await context.store.jobs.alias(keys, f"{update.source}/{alias}", update.id, end)
-        ):
-            kept.append(alias)
-    if len(kept) == len(update.aliases):
+    new = [a for a in update.aliases if a not in (update.id, *old)]
+    if not new:
         return update
-    return replace(update, aliases=tuple(kept), flags=(*update.flags, "alias_conflict"))
+    job = known.job or first_sight(
+        context.settings.sources[update.source], update.id, await context.store.now(), ""
+    )
+    refused = await point(context, job, new)
+    if not refused:
+        return update
+    kept = tuple(a for a in update.aliases if a not in refused)
+    return replace(update, aliases=kept, flags=(*update.flags, "alias_conflict"))
+
+
+async def point(context: Context, job: Job, aliases: Iterable[str]) -> list[str]:
+    """Make names point to a job, as long as it is kept; those that are something else."""
+    refused = []
+    for alias in aliases:
+        keys = context.store.shard(job.source, alias)
+        if not await context.store.jobs.alias(keys, f"{job.source}/{alias}", job.id, ends(job)):
+            refused.append(alias)
+    return refused
 
 
 def _nothing_expires(names: "_Names", update: StatusUpdate, job: str) -> bool:
@@ -121,13 +126,10 @@ class _Names:
     def canonical(self, update: StatusUpdate) -> str | None:
         """The id of the job that an update is about; None when that job was deleted."""
         for name in (update.id, *update.aliases):
-            known = self.known.get((update.source, name))
-            if known is None:
-                continue
-            if known.gone:
+            known = self.known.get((update.source, name), Known())
+            job = known.to or name
+            if known.gone or self.known.get((update.source, job), known).gone:
                 return None
-            if known.to:
-                return known.to
-            if known.job:
-                return name
+            if known.to or known.job:
+                return job
         return update.id

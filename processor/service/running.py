@@ -85,34 +85,50 @@ def policy(settings: Settings) -> Policy:
         raise ConfigError(f"{settings.file}: {error}") from error
 
 
-async def patiently(what: str, step: Callable[[], Awaitable[float]]) -> None:
-    """Repeat `step`, which says how long to wait, for ever; one line when Redis goes away."""
-    away = False
+class Outage:
+    """Redis being away, told in one line when it goes and one when it is back."""
+
+    def __init__(self, process: str) -> None:
+        """Name the process, for the lines."""
+        self._process = process
+        self._away = False
+
+    def began(self, why: object) -> None:
+        """Redis did not answer."""
+        if not self._away:
+            log.warning("store_away", process=self._process, why=str(why))
+        self._away = True
+
+    def ended(self) -> None:
+        """Redis answered."""
+        if self._away:
+            log.info("store_back", process=self._process)
+        self._away = False
+
+
+async def patiently(outage: Outage, step: Callable[[], Awaitable[float]]) -> None:
+    """Repeat `step`, which says how long to wait, for ever, whether Redis is there or not."""
     while True:
         try:
             wait = await step()
-            if away:
-                log.info("store_back", process=what)
-            away = False
+            outage.ended()
         except StoreAway as error:
-            if not away:
-                log.warning("store_away", process=what, why=str(error))
-            away, wait = True, PATIENCE
+            outage.began(error)
+            wait = PATIENCE
         await asyncio.sleep(wait)
 
 
-async def ready(store: Store, what: str) -> None:
+async def ready(store: Store, outage: Outage) -> None:
     """Wait until Redis answers and is of our schema and shards; ConfigError if it never will be."""
-    said = False
     while True:
         try:
             await store.check()
+            await store.connection.synchronise()
         except StoreAway as error:
-            if not said:
-                log.warning("store_away", process=what, why=str(error))
-            said = True
+            outage.began(error)
             await asyncio.sleep(PATIENCE)
         else:
+            outage.ended()
             return
 
 
@@ -135,7 +151,8 @@ def speak() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processor=structlog.processors.JSONRenderer()
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            processor=structlog.processors.JSONRenderer(),
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,6 +1,5 @@
-"""Jobs as callers see them: watch, look, wait, ask now, stop watching."""
+"""What callers wish for jobs: watch them, ask about them now, stop watching."""
 
-import asyncio
 import hashlib
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 from processor import machine, payload, provider, signing
 from processor.config import Source
 from processor.egress import check_url
-from processor.errors import BlockedTarget, Conflict, Invalid, NotFound, StoreAway
+from processor.errors import BlockedTarget, Conflict, Invalid, StoreAway
 from processor.model import FINAL, Callback, Job, Polling, StatusUpdate, Subscription
 from processor.service.context import Context, chance, new_uid
 from processor.service.deciding import (
@@ -24,13 +23,16 @@ from processor.service.deciding import (
     renewed,
     timers,
 )
+from processor.service.looking import Found, find, look, source_of
+from processor.service.resolving import point
 from processor.service.running import policy
-from processor.service.tailing import Tailer
 from processor.store.backlogs import AT_ONCE, Put
 from processor.store.jobs import Change, Known, Telling, ends, name_of
-from processor.store.keys import Keys
 
 CALLBACKS = 8  # a job may have so many
+SHORTEST = 0.001  # seconds of any wish
+LONGEST_INTERVAL = 86_400.0
+LONGEST_DEADLINE = 3650 * 86_400.0
 TRIES = 5  # of a change that others get in the way of
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -61,65 +63,6 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callback_url: str | None = None
     callback_secret: str | None = None
     submitted: Submitted | None = None
-
-
-class Found(NamedTuple):
-    """A job, and where it was found."""
-
-    keys: Keys
-    known: Known
-    job: Job
-
-
-async def find(context: Context, source: str, job: str) -> Found:
-    """A job by its id or an alias; NotFound if there is none."""
-    keys, known = await look(context, source, job)
-    if known.job is None:
-        raise NotFound(f"No job {job!r} at source {source!r} is watched: PUT it first")
-    return Found(keys, known, known.job)
-
-
-async def look(context: Context, source: str, job: str) -> tuple[Keys, Known]:
-    """What stands under a name, behind its alias if it is one."""
-    keys = context.store.shard(source, job)
-    (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])
-    if known.to:
-        keys = context.store.shard(source, known.to)
-        (known,) = await context.store.jobs.read(keys, [f"{source}/{known.to}"])
-    return keys, known
-
-
-async def view(context: Context, found: Found) -> dict[str, Any]:
-    """A job as the API shows it."""
-    job = found.job
-    place = (job.source, name_of(job))
-    (at,) = await context.store.backlogs.due_at(found.keys, "poll", [place])
-    return payload.view(job, at)
-
-
-def source_of(context: Context, name: str) -> Source:
-    """A source by name; NotFound if it is not configured."""
-    source = context.settings.sources.get(name)
-    if source is None:
-        raise NotFound(f"No source {name!r}: it needs a [sources.{name}] in the configuration")
-    return source
-
-
-async def wait(context: Context, tailer: Tailer, source: str, job: str, seconds: float) -> Found:
-    """A job once it is finished, or as it is when the time is up."""
-    found = await find(context, source, job)
-    if found.job.state in FINAL or not seconds:
-        return found
-    async with tailer.finishing(found.job.uid) as done:  # listen first, then look again
-        found = await find(context, source, job)
-        if found.job.state in FINAL:
-            return found
-        try:
-            async with asyncio.timeout(seconds):
-                await done.wait()
-        except TimeoutError:
-            pass
-    return await find(context, source, job)
 
 
 async def watch(context: Context, name: str, job: str, wish: Wish) -> tuple[Found, bool]:
@@ -154,18 +97,18 @@ class _Wanted(NamedTuple):
 
 async def _try(context: Context, wanted: _Wanted) -> bool | None:
     """Write a wish once: True for a new job, None when somebody else was faster."""
-    keys, known = await look(context, wanted.source.name, wanted.id)
-    router = await context.store.targets.router()
+    keys, name, known = await look(context, wanted.source.name, wanted.id)
+    router = await context.store.targets.router(keys)
     facts = Facts(wanted.source, router, await context.store.now(), chance(), new_uid())
     before = known.job
-    job = _merged(before or first_sight(facts, wanted.id, facts.now), wanted)
-    await _point_aliases(context, job, before)
+    job = _merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
+    await _point(context, job, before)
     if wanted.callback:
         await context.store.targets.save_callback(keys, wanted.callback, ends(job))
     change = _change(known, job, wanted, facts)
     done = await context.store.jobs.commit(keys, router.version, [change])
     if done is None:
-        await context.store.targets.router(fresh=True)
+        await context.store.targets.router(keys, fresh=True)
     return before is None if done and done[0] else None
 
 
@@ -184,16 +127,22 @@ def _change(known: Known, job: Job, wanted: _Wanted, facts: Facts) -> Change:
     if update is None or (update.state in FINAL and wanted.source.poll(job.kind)):
         return change  # a final word in an answer to a submit counts once a poll says so too
     step = decide(known._replace(job=job), job.id, [Arrival(replace(update, id=job.id))], facts)
+    over = {(backlog, item) for backlog, _, item in step.dropped}
     return replace(
-        change, job=step.job, save=True, entries=step.entries, events=[*change.events, *step.events]
+        change,
+        job=step.job,
+        save=True,
+        entries=step.entries,
+        events=[*change.events, *step.events],
+        puts=[p for p in change.puts if (p.backlog, p.item) not in over],
+        dropped=[*change.dropped, *step.dropped],
     )
 
 
 def _timers(before: Job | None, job: Job, wanted: _Wanted, facts: Facts) -> list[Put]:
     """New timers, where something about them is new: a repeated PUT puts nothing off."""
-    puts = timers(before, job, facts)
-    if before is not None and before.polling == job.polling:
-        puts = [put for put in puts if put.backlog != "poll"]
+    heard = before is None or before.polling != job.polling
+    puts = timers(before, job, facts, heard=heard)
     final = wanted.submitted and wanted.submitted.state in FINAL
     if final and job.state not in FINAL and wanted.source.poll(job.kind):
         puts = [p for p in puts if p.backlog != "poll"] + [poll_at(job, AT_ONCE)]
@@ -220,8 +169,9 @@ def _already(before: Job | None, job: Job) -> list[Telling]:
 
 def _merged(job: Job, wanted: _Wanted) -> Job:
     wish, callback = wanted.wish, wanted.callback
-    deadline = _seconds("deadline", wish.deadline) or job.deadline
+    deadline = _seconds("deadline", wish.deadline, LONGEST_DEADLINE) or job.deadline
     callbacks = job.callbacks
+    known = {job.id, *job.aliases}
     if callback and all(c.id != callback.id for c in callbacks):
         callbacks = (*callbacks, Callback(callback.id, lane_of(callback.url)))
     if len(callbacks) > CALLBACKS:
@@ -233,7 +183,7 @@ def _merged(job: Job, wanted: _Wanted) -> Job:
         deadline=deadline,
         deadline_at=job.deadline_at if wish.deadline is None else job.created_at + deadline,
         polling=_polling(job.polling, wish),
-        aliases=(*job.aliases, *(a for a in wanted.aliases if a not in job.aliases)),
+        aliases=(*job.aliases, *(a for a in wanted.aliases if a not in known)),
         callbacks=callbacks,
     )
 
@@ -242,17 +192,20 @@ def _polling(old: Polling, wish: Wish) -> Polling:
     if wish.poll is msgspec.UNSET:
         return old
     if isinstance(wish.poll, PollWish):
-        return Polling(every=_seconds("poll.every", wish.poll.every))
+        return Polling(every=_seconds("poll.every", wish.poll.every, LONGEST_INTERVAL))
     return Polling(enabled=bool(wish.poll))
 
 
-async def _point_aliases(context: Context, job: Job, before: Job | None) -> None:
-    for alias in job.aliases:
-        if before is None or alias not in before.aliases or before.deadline_at != job.deadline_at:
-            keys = context.store.shard(job.source, alias)
-            name = f"{job.source}/{alias}"
-            if not await context.store.jobs.alias(keys, name, job.id, ends(job)):
-                raise Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
+async def _point(context: Context, job: Job, before: Job | None) -> None:
+    """Make the job's other names point to it; Conflict, with none written, if one is taken."""
+    old = before.aliases if before and not renewed(before, job) else ()
+    new = [alias for alias in job.aliases if alias not in old]
+    for alias in new:
+        place = await look(context, job.source, alias)
+        if place.id != job.id and (place.known.job or place.id != alias):
+            raise Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
+    if await point(context, job, new):
+        raise StoreAway("The names are being taken by another job; try again")
 
 
 def _submitted(source: Source, job: str, wish: Wish, now: float) -> StatusUpdate | None:
@@ -322,13 +275,16 @@ def check_target(context: Context, field: str, url: str) -> None:
         raise Invalid(f"{field}: {error}") from None
 
 
-def _seconds(field: str, text: str | None) -> float | None:
+def _seconds(field: str, text: str | None, most: float) -> float | None:
     if text is None:
         return None
     try:
-        return provider.duration(text)
+        seconds = provider.duration(text)
     except ValueError as error:
         raise Invalid(f"{field}: {error}") from None
+    if not SHORTEST <= seconds <= most:
+        raise Invalid(f"{field}: must be {SHORTEST:g} s to {most:g} s")
+    return seconds
 
 
 async def ask_now(context: Context, source: str, job: str) -> None:
@@ -341,20 +297,16 @@ async def ask_now(context: Context, source: str, job: str) -> None:
         raise Conflict(f"This job cannot be polled: {why}")
     if found.job.state in FINAL and not found.job.provisional and not poll.reopens:
         raise Conflict("This job has finished, and its provider never runs one again")
-    router = await context.store.targets.router()
     put = poll_at(found.job, AT_ONCE)
     change = Change(job=found.job, version=found.known.version, save=False, puts=[put])
-    while await context.store.jobs.commit(found.keys, router.version, [change]) is None:
-        router = await context.store.targets.router(fresh=True)
+    for again in (False, True, True):
+        router = await context.store.targets.router(found.keys, fresh=again)
+        if await context.store.jobs.commit(found.keys, router.version, [change]):
+            return
+    raise StoreAway("The subscriptions are being changed; try again")
 
 
 async def forget(context: Context, source: str, job: str) -> None:
     """Stop watching a job; late pushes of it are ignored for a while."""
     found = await find(context, source, job)
     await context.store.jobs.delete(found.keys, name_of(found.job))
-
-
-async def history(context: Context, source: str, job: str) -> list[dict[str, Any]]:
-    """What happened to a job, oldest first."""
-    found = await find(context, source, job)
-    return await context.store.jobs.history(found.keys, name_of(found.job))

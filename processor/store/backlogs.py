@@ -4,6 +4,7 @@ One mechanism, used for `ingest`, `poll` and `deliver`. A claim that is neither 
 renewed falls due again when its lease ends; so a dead worker loses nothing.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -69,6 +70,7 @@ class Backlogs:
         self._shards = shards
         self._lease = int(lease * 1000)
         self._name = secrets.token_hex(4)
+        self._renewing = asyncio.Lock()
         self._lately: dict[tuple[int, str], list[str]] = {}
 
     async def claim(
@@ -112,8 +114,30 @@ class Backlogs:
         claims = [s.claim for s in settled] + [c for c, _ in parked]
         if not claims:
             return []
-        keys = self._shards[claims[0].shard]
-        call = Call(keys.parked(claims[0].backlog))
+        tokens = [s.claim.token for s in settled]
+        done = await self._settle(self._shards[claims[0].shard], settled, parked)
+        if all(done):
+            return done
+        async with self._renewing:  # a renewal may have overtaken us: its token counts now
+            late = [
+                i
+                for i, s in enumerate(settled)
+                if not done[i] and s.at is not None and s.claim.token != tokens[i]
+            ]
+        if late:
+            again = await self.settle([settled[i] for i in late])
+            for place, good in zip(late, again, strict=True):
+                done[place] = good
+        return done
+
+    async def _settle(
+        self,
+        keys: Keys,
+        settled: Sequence[Settled],
+        parked: Sequence[tuple[Claim, float]],
+    ) -> list[bool]:
+        some = settled[0].claim if settled else parked[0][0]
+        call = Call(keys.parked(some.backlog))
         lanes = Lanes(keys, call)
         told = {
             "settled": [_settled(keys, call, lanes, s) for s in settled],
@@ -125,6 +149,10 @@ class Backlogs:
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Renew the leases of claims of one shard and backlog; those lost keep their token."""
+        async with self._renewing:
+            await self._renew(claims)
+
+    async def _renew(self, claims: Sequence[Claim]) -> None:
         ring = [self._shards[c.shard].held(c.backlog, c.lane) for c in claims]
         args: list[Any] = [self._lease]
         for c in claims:

@@ -4,10 +4,11 @@ import importlib.resources
 import time
 from collections.abc import Awaitable, Sequence
 from functools import cached_property
+from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 import msgspec
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 from processor.errors import StoreAway
 
 TIMEOUT = 5.0  # seconds for an answer of Redis
-_PRELUDE = "backlog"  # Lua that stands in front of every script
+CONNECTIONS = 32  # at most; who wants one more waits for it
 
 
 class Call:
@@ -55,23 +56,27 @@ class Connection:
     def __init__(self, url: str) -> None:
         """Connect lazily; nothing is retried here: callers know what is safe."""
         self.url = url
-        self.redis = Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
-            decode_responses=False,
+            max_connections=CONNECTIONS,
+            timeout=TIMEOUT,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=2.0,
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
         )
+        self.redis = Redis.from_pool(pool)
         self._offset: float | None = None
 
     @cached_property
     def scripts(self) -> dict[str, AsyncScript]:
         """All Lua files of the folder, by name."""
         folder = importlib.resources.files("processor.store") / "scripts"
-        texts = {f.name[:-4]: f.read_text() for f in folder.iterdir() if f.name.endswith(".lua")}
-        prelude = texts.pop(_PRELUDE)
-        return {n: self.redis.register_script(f"{prelude}\n{t}") for n, t in texts.items()}
+        shared = "\n".join(text for _, text in sorted(_lua(folder / "shared").items()))
+        return {
+            name: self.redis.register_script(f"{shared}\n{text}")
+            for name, text in _lua(folder).items()
+        }
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
         """Run a script; StoreAway if Redis does not take it."""
@@ -85,24 +90,24 @@ class Connection:
             raise StoreAway(_why(self.url, error)) from error
 
     async def now(self) -> float:
-        """Redis' time in seconds, asked once and carried on by our monotonic clock."""
+        """Redis' time in seconds, carried on by our monotonic clock since it was last asked."""
         if self._offset is None:
             await self.synchronise()
-        return self.estimate()
+        return time.monotonic() + (self._offset or 0.0)
 
     async def synchronise(self) -> None:
-        """Ask Redis for its time."""
+        """Ask Redis for its time; to be done every few seconds, for our clock may have slept."""
         before = time.monotonic()
         seconds, micros = await self.ask(self.redis.time())
         self._offset = seconds + micros / 1e6 - (before + time.monotonic()) / 2
 
-    def estimate(self) -> float:
-        """Redis' time as far as we know; only after `now` was asked once."""
-        return time.monotonic() + (self._offset or 0.0)
-
     async def close(self) -> None:
         """Close all connections."""
         await self.redis.aclose()
+
+
+def _lua(folder: Traversable) -> dict[str, str]:
+    return {f.name[:-4]: f.read_text() for f in folder.iterdir() if f.name.endswith(".lua")}
 
 
 def _why(url: str, error: BaseException) -> str:

@@ -12,6 +12,8 @@ from processor.store.connection import Connection
 from processor.store.keys import Keys
 
 START = "0-0"
+KEPT_FOR = 7 * 86_400.0  # seconds
+AT_MOST = 1_000_000  # events a shard, when the clock has swept
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -64,13 +66,19 @@ class Events:
         return [log[0][0].decode() if log else START for log in rows]
 
     async def check(self, places: Sequence[str]) -> None:
-        """Gone if events behind `places` were trimmed, as far as can be told."""
-        pipe = self._connection.redis.pipeline(transaction=False)
-        for keys in self._shards:
-            pipe.xrange(keys.log, count=1)
-        for place, log in zip(places, await self._connection.ask(pipe.execute()), strict=True):
-            if place != START and log and _order(place.encode()) < _order(log[0][0]):
+        """Gone if events behind `places` were trimmed."""
+        trimmed = await self._connection.ask(
+            self._connection.redis.mget([keys.trimmed for keys in self._shards])
+        )
+        for place, gone in zip(places, trimmed, strict=True):
+            if gone and place != START and _order(place.encode()) < _order(gone):
                 raise Gone("Events behind this cursor were trimmed; start again without `after`.")
+
+    async def trim(self, now: float) -> None:
+        """Forget events that are older or more than the log keeps."""
+        oldest = f"{int((now - KEPT_FOR) * 1000)}-0"
+        for keys in self._shards:
+            await self._connection.run("trim", [keys.log, keys.trimmed], [oldest, AT_MOST])
 
     def start(self) -> list[str]:
         """The places before the oldest events."""

@@ -12,8 +12,9 @@ from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
 
 SEEN_FOR = 7 * 86_400.0  # seconds that a push is remembered, and that a deletion is
-KEPT_FOR = 30 * 86_400.0  # seconds that a job is kept after its deadline
-LOG_AT_MOST = 1_000_000  # events a shard
+KEPT_FOR = (
+    30 * 86_400.0
+)  # seconds that a job is kept behind its deadline, or its end if that is later
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
@@ -100,7 +101,6 @@ class Jobs:
         lanes = Lanes(keys, call)
         told = {
             "version": str(version),
-            "keep": LOG_AT_MOST,
             "jobs": [_told(keys, call, lanes, change) for change in changes],
             "lanes": lanes.told,
         }
@@ -157,17 +157,15 @@ class Jobs:
         return [(name.decode(), f"{score:.0f}") for name, score in rows]
 
     async def sweep(self, now: float) -> None:
-        """Forget names of jobs whose keys have ended, and events older than the log keeps."""
+        """Forget the names of jobs whose keys have ended."""
         for keys in self._shards:
-            pipe = self._connection.redis.pipeline(transaction=False)
-            pipe.zremrangebyscore(keys.jobs, "-inf", int(now * 1000))
-            pipe.xtrim(keys.log, minid=int((now - SEEN_FOR) * 1000), approximate=True)
-            await self._connection.ask(pipe.execute())
+            call = self._connection.redis.zremrangebyscore(keys.jobs, "-inf", int(now * 1000))
+            await self._connection.ask(call)
 
 
 def ends(job: Job) -> float:
-    """When a job's keys end, in seconds: known from the first day, so that it is set once."""
-    return job.deadline_at + KEPT_FOR
+    """When a job's keys end, in seconds: mostly known from the first day, so it is set once."""
+    return max(job.deadline_at, job.ended_at or 0.0) + KEPT_FOR
 
 
 def name_of(job: Job) -> str:
@@ -189,8 +187,9 @@ def _known(row: bytes | None) -> Known:
 
 
 def _versioned(change: Change) -> bytes:
-    number = int(change.version) if change.version.isdecimal() else 0
-    return b"%d %b" % (number + 1, _encode(change.job))
+    """A record behind its version, which no other record of that name ever has."""
+    number = int(change.version.partition("-")[0]) if change.version[:1].isdigit() else 0
+    return b"%d-%b %b" % (number + 1, change.job.uid.encode(), _encode(change.job))
 
 
 def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any]:

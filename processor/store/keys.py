@@ -3,7 +3,7 @@
 All keys of shard N start with `{rb:N}:`, so that they share one cluster slot. `B` is a
 backlog (ingest, poll, deliver), `L` a lane of it.
 
-    job:S/ID        string  "N {…}": a job at version N · "to ID": an alias of it ·
+    job:S/ID        string  "N-UID {…}": a job at version N · "to ID": an alias of it ·
                             "gone": deleted, for 7 d      30 d behind its deadline
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
@@ -11,6 +11,7 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     seen:S:ID       string  this push was accepted                                    7 d
     event:ID        hash    body, and n deliveries yet to end       until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million
+    log:trimmed     string  the place of the newest event that was trimmed     for good
     subs            hash    id → subscription, the same in every shard     until removed
     subs:version    string  counts the changes to subs                          as subs
     callback:ID     string  a job's own callback target                      as the job
@@ -27,7 +28,8 @@ backlog (ingest, poll, deliver), `L` a lane of it.
 Without a shard:
 
     rb:meta         hash    shard count and schema version                      for good
-    rb:worker:ID    string  a worker's heartbeat                                    15 s
+    rb:workers      hash    worker → time and metrics of its last heartbeat   15 s a field
+    rb:probe        string  written to see whether Redis takes writes                1 s
     rb:stalled      hash    source → why its polls are refused       until a poll succeeds
 
 Times in Redis are whole milliseconds of Redis' own clock.
@@ -38,12 +40,9 @@ import hashlib
 BACKLOGS = ("ingest", "poll", "deliver")
 
 META = "rb:meta"
+PROBE = "rb:probe"
+WORKERS = "rb:workers"
 STALLED = "rb:stalled"
-
-
-def worker(name: str) -> str:
-    """The key of a worker's heartbeat."""
-    return f"rb:worker:{name}"
 
 
 def shard_of(source: str, job: str, shards: int) -> int:
@@ -63,6 +62,7 @@ class Keys:
         self.tag = f"{{rb:{shard}}}:"
         self.jobs = self.tag + "jobs"
         self.log = self.tag + "log"
+        self.trimmed = self.tag + "log:trimmed"
         self.subs = self.tag + "subs"
         self.subs_version = self.tag + "subs:version"
 

@@ -8,7 +8,7 @@ from processor.store.backlogs import Backlogs
 from processor.store.connection import Connection
 from processor.store.events import Events
 from processor.store.jobs import Jobs
-from processor.store.keys import META, STALLED, Keys, shard_of, worker
+from processor.store.keys import META, PROBE, STALLED, WORKERS, Keys, shard_of
 from processor.store.targets import Targets
 
 SCHEMA = 1  # of what we write; another one in Redis is an error at start
@@ -66,23 +66,30 @@ class Store:
 
     async def writable(self) -> None:
         """StoreAway unless Redis takes a write."""
-        redis = self.connection.redis
-        await self.connection.ask(redis.set(worker("probe"), "1", px=1000))
+        await self.connection.ask(self.connection.redis.set(PROBE, "1", px=1000))
         if await self.fullness() > FULL:
             raise StoreAway(f"Redis is over {FULL:.0%} of its memory: raise maxmemory")
 
     async def beat(self, name: str, fact: str) -> None:
-        """Say that a worker is alive."""
-        redis = self.connection.redis
-        await self.connection.ask(redis.set(worker(name), fact, px=int(BEAT_LASTS * 1000)))
+        """Say that a worker is alive, and forget those that are not; keep time with Redis."""
+        await self.connection.synchronise()
+        redis, now = self.connection.redis, await self.now()
+        await self.connection.ask(redis.hset(WORKERS, name, f"{now:.3f} {fact}"))
+        dead = [n for n, (at, _) in (await self._beats()).items() if at < now - BEAT_LASTS]
+        if dead:
+            await self.connection.ask(redis.hdel(WORKERS, *dead))
 
     async def workers(self) -> dict[str, str]:
-        """The workers whose hearts beat, by name."""
-        redis = self.connection.redis
-        names = [n async for n in redis.scan_iter(match=worker("*"), count=1000)]
-        facts = await self.connection.ask(redis.mget(names)) if names else []
-        found = {n.decode().rsplit(":", 1)[1]: f for n, f in zip(names, facts, strict=True)}
-        return {n: f.decode() for n, f in found.items() if f and n != "probe"}
+        """The workers whose hearts beat, by name, with the fact that each told."""
+        now = await self.now()
+        return {
+            n: fact for n, (at, fact) in (await self._beats()).items() if at >= now - BEAT_LASTS
+        }
+
+    async def _beats(self) -> dict[str, tuple[float, str]]:
+        found = await self.connection.ask(self.connection.redis.hgetall(WORKERS))
+        rows = {name.decode(): fact.decode().partition(" ") for name, fact in found.items()}
+        return {name: (float(at), fact) for name, (at, _, fact) in rows.items()}
 
     async def stall(self, source: str, why: str | None) -> None:
         """Note why a source's polls are refused, or (None) that they are not."""

@@ -23,18 +23,18 @@ class Targets:
         self._connection = connection
         self._shards = shards
         self._static = dict(static)
-        self._router: Router | None = None
+        self._routers: dict[int, Router] = {}
 
-    async def router(self, *, fresh: bool = False) -> Router:
-        """Who wants what; read anew when asked to, which a refused commit is a reason for."""
-        if self._router is None or fresh:
-            keys = self._shards[0]
+    async def router(self, keys: Keys, *, fresh: bool = False) -> Router:
+        """Who wants what, as a shard has it; read anew when a refused commit is a reason to."""
+        router = self._routers.get(keys.shard)
+        if router is None or fresh:
             pipe = self._connection.redis.pipeline(transaction=True)
             pipe.get(keys.subs_version)
             pipe.hvals(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
-            self._router = Router(int(version or 0), self._all(docs))
-        return self._router
+            router = self._routers[keys.shard] = Router(int(version or 0), self._all(docs))
+        return router
 
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
         """Those of the API, and those of the file, which Redis only knows when disabled."""

@@ -5,7 +5,7 @@ import asyncio
 import uvicorn
 
 from processor.config import Settings, guard_keyless
-from processor.service.running import context, main, ready
+from processor.service.running import Outage, context, main, ready
 from processor.web.app import build
 from processor.web.heads import Heads
 from processor.web.health import Health
@@ -19,7 +19,7 @@ async def run(settings: Settings) -> None:
     """Serve until the task is canceled."""
     guard_keyless(settings)
     async with context(settings) as ours:
-        await ready(ours.store, "web")
+        await ready(ours.store, Outage("web"))
         health = Health(ours)
         server = uvicorn.Server(
             uvicorn.Config(

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.service.accepting import Receiver
 from processor.service.context import Context
-from processor.service.running import patiently
+from processor.service.running import Outage, patiently
 from processor.service.tailing import Tailer
 from processor.web import openapi
 from processor.web.access import Access
@@ -37,7 +37,7 @@ def build(context: Context, health: Health) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        looking = asyncio.create_task(patiently("web", receiver.look))
+        looking = asyncio.create_task(patiently(Outage("web"), receiver.look))
         yield
         looking.cancel()
         await tailer.close()

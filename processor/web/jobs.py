@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from processor.errors import Invalid
 from processor.model import State
-from processor.service import listing, watching
+from processor.service import listing, looking, watching
 from processor.service.context import Context
 from processor.service.tailing import Tailer
 from processor.web.bodies import Json, read_as, read_nothing
@@ -39,14 +39,14 @@ class Jobs:
         check_query(request)
         wish = await read_as(request, watching.Wish)
         found, new = await watching.watch(self._context, *self._name(request), wish)
-        return Json(await watching.view(self._context, found), 201 if new else 200)
+        return Json(await looking.view(self._context, found), 201 if new else 200)
 
     async def get(self, request: Request) -> Response:
         """One job, perhaps once it is finished."""
         check_query(request, "wait")
         seconds, headers = _wait(request)
-        found = await watching.wait(self._context, self._tailer, *self._name(request), seconds)
-        return Json(await watching.view(self._context, found), headers=headers)
+        found = await looking.wait(self._context, self._tailer, *self._name(request), seconds)
+        return Json(await looking.view(self._context, found), headers=headers)
 
     async def delete(self, request: Request) -> Response:
         """Stop watching a job."""
@@ -58,7 +58,7 @@ class Jobs:
     async def history(self, request: Request) -> Response:
         """What happened to a job, the oldest first."""
         check_query(request, "limit", "cursor")
-        found = await watching.history(self._context, *self._name(request))
+        found = await looking.history(self._context, *self._name(request))
         shown = page(request, list(enumerate(found)), _place)
         return Json({"items": [entry for _, entry in shown.items], "next": shown.next})
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from processor.config import load
 from processor.egress import Egress
 from processor.model import Job
-from processor.service import ingesting, polling, watching
+from processor.service import ingesting, polling, looking, watching
 from processor.service.accepting import Receipt, Receiver
 from processor.service.context import Context
 from processor.service.metrics import Metrics
@@ -166,7 +166,7 @@ class Bench:
 
     async def job(self, job: str, source: str = "lab") -> Job:
         """A job as it now is."""
-        return (await watching.find(self.context, source, job)).job
+        return (await looking.find(self.context, source, job)).job
 
     async def jobs(self) -> list[str]:
         """The names of all jobs."""
@@ -191,7 +191,7 @@ class Bench:
 
     async def reasons(self, job: str) -> list[str | None]:
         """Why each update of a job was ignored, if it was."""
-        return [line.get("ignored") for line in await watching.history(self.context, "lab", job)]
+        return [line.get("ignored") for line in await looking.history(self.context, "lab", job)]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from processor.errors import NotFound
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import full_id
-from processor.service import watching
+from processor.service import looking, watching
 from processor.service.advancing import advance
 from processor.service.deciding import Arrival
 from processor.store.jobs import KEPT_FOR
@@ -49,7 +49,7 @@ async def test_a_name_that_is_a_job_is_never_merged_and_says_so(bench: Any):
     one, two = await bench.job("1"), await bench.job("2")
     assert (one.state, one.aliases) == (State.SUCCEEDED, ())
     assert (two.state, two.id) == (State.RUNNING, "2")
-    assert (await watching.history(bench.context, "lab", "1"))[-1]["flags"] == ["alias_conflict"]
+    assert (await looking.history(bench.context, "lab", "1"))[-1]["flags"] == ["alias_conflict"]
 
 
 async def test_sources_do_not_share_names(bench: Any):

@@ -7,7 +7,7 @@ import pytest
 
 from processor.errors import Conflict, Invalid, NotFound
 from processor.model import State
-from processor.service import watching
+from processor.service import looking, watching
 from processor.service.ingesting import ingest
 from processor.service.tailing import Tailer
 from processor.service.watching import CALLBACKS, PollWish, Submitted
@@ -127,7 +127,7 @@ async def test_an_invalid_wish_names_its_field_and_writes_nothing(
 
 async def test_what_was_taken_can_be_shown(bench: Any):
     found, _ = await bench.watch("1", deadline="3650d", poll=PollWish("365d"))
-    assert (await watching.view(bench.context, found))["deadline_at"].year > 2030
+    assert (await looking.view(bench.context, found))["deadline_at"].year > 2030
 
 
 async def test_an_unknown_source_is_not_found(bench: Any):
@@ -314,7 +314,7 @@ async def test_a_finished_job_is_not_asked_again(bench: Any):
 async def test_waiting_ends_with_the_job(bench: Any):
     await bench.watch("1")
     tailer = Tailer(bench.store)
-    waiting = asyncio.create_task(watching.wait(bench.context, tailer, "lab", "1", 10.0))
+    waiting = asyncio.create_task(looking.wait(bench.context, tailer, "lab", "1", 10.0))
     await bench.push(id="1", status="running", event="a")
     assert not waiting.done()
     await bench.push(id="1", status="succeeded", event="b")
@@ -326,7 +326,7 @@ async def test_waiting_ends_with_the_job(bench: Any):
 async def test_waiting_ends_with_the_time(bench: Any):
     await bench.watch("1")
     tailer = Tailer(bench.store)
-    found = await watching.wait(bench.context, tailer, "lab", "1", 0.05)
+    found = await looking.wait(bench.context, tailer, "lab", "1", 0.05)
     assert found.job.state is State.QUEUED
     await tailer.close()
 
@@ -334,7 +334,7 @@ async def test_waiting_ends_with_the_time(bench: Any):
 async def test_a_forgotten_job_has_no_history_and_no_more_work(bench: Any, provider: Any):
     await bench.push(id="1", status="running")
     await watching.forget(bench.context, "lab", "1")
-    for look in (watching.history, watching.find, watching.forget):
+    for look in (looking.history, looking.find, watching.forget):
         with pytest.raises(NotFound):
             await look(bench.context, "lab", "1")  # type: ignore[operator]
 

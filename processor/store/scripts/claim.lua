@@ -8,23 +8,16 @@
 local now, claimed, other, given, due = now_ms(), {}, {}, {}, {}
 local lease = now + tonumber(ARGV[2])
 for i = 1, (#KEYS - 5) / 2 do given[ARGV[4 * i + 2]] = i end
-for _, name in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
+for _, name in ipairs(until_now(KEYS[1], now, ARGV[3])) do
   if given[name] then due[#due + 1] = given[name] else other[#other + 1] = name end
 end
 local share = math.ceil(tonumber(ARGV[1]) / math.max(#due, 1))
 
-local function budget(name, gap, burst)
-  if gap == 0 then return math.huge, now end
-  local whole = math.max(tonumber(redis.call('HGET', KEYS[4], name)) or 0, now)
-  -- Not (now + burst * gap - whole) / gap: what a time of today cannot hold would be lost.
-  return math.max(math.floor(burst - (whole - now) / gap), 0), whole
-end
-
 local function take(lane, cap, most)
-  local got = redis.call('ZRANGE', lane.held, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+  local got = until_now(lane.held, now, most)
   local free = math.min(most - #got, cap - redis.call('ZCARD', lane.held))
   if free > 0 then
-    for _, item in ipairs(redis.call('ZRANGE', lane.due, '-inf', now, 'BYSCORE', 'LIMIT', 0, free)) do
+    for _, item in ipairs(until_now(lane.due, now, free)) do
       gather('ZREM', lane.due, item)
       got[#got + 1] = item
     end
@@ -37,7 +30,9 @@ local function hand_out(lane, got)
   for n, item in ipairs(got) do
     if payloads[n] then
       gather('ZADD', lane.held, lease, item)
-      for _, part in ipairs({ lane.name, item, payloads[n], lease }) do claimed[#claimed + 1] = part end
+      for _, part in ipairs({ lane.name, item, payloads[n], lease }) do
+        claimed[#claimed + 1] = part
+      end
     else
       gather('ZREM', lane.held, item)
     end
@@ -54,7 +49,7 @@ for _, i in ipairs(due) do
     index(lane, parked)
   else
     if parked > 0 then redis.call('HDEL', KEYS[3], name) end
-    local spare, whole = budget(name, gap, burst)
+    local spare, whole = budget(KEYS[4], name, gap, burst, now)
     local got = take(lane, cap, math.min(share, spare))
     hand_out(lane, got)
     if gap > 0 and #got > 0 then redis.call('HSET', KEYS[4], name, whole + #got * gap) end
@@ -64,9 +59,5 @@ for _, i in ipairs(due) do
     index(lane, at)
   end
 end
-if #claimed > 0 then
-  redis.call('SET', KEYS[5], ARGV[4], 'PX', ARGV[5])
-elseif redis.call('GET', KEYS[5]) == ARGV[4] then
-  redis.call('DEL', KEYS[5])
-end
+awake(KEYS[5], ARGV[4], ARGV[5], #claimed > 0)
 return { other, claimed }

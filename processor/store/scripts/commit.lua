@@ -1,7 +1,7 @@
 -- Commits steps of jobs: the job, its history, its events, their deliveries, its timers and
 -- the end of the claims that brought them, all or nothing of one job.
 -- KEYS  subs:version, log, jobs; then all that ARGV[1] names by place
--- ARGV  msgpack {version, keep, lanes: [{name, lanes, items, due, held, nudge, busy}],
+-- ARGV  msgpack {version, lanes: [{name, lanes, items, due, held, nudge, busy}],
 --       jobs: [{key, name, v (what stands there), doc?, ends, renew, history,
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
 --       logged, n}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload]]}]};
@@ -14,49 +14,28 @@ if (redis.call('GET', KEYS[1]) or '0') ~= told.version then return false end
 local lanes, now, results = keys_of(told.lanes), now_ms(), {}
 
 local function save(job)
-  local stands = redis.call('GETRANGE', KEYS[job.key], 0, 20):match('^%S*')
+  local stands = redis.call('GETRANGE', KEYS[job.key], 0, 40):match('^%S*')
   if stands ~= job.v then return false end
   redis.call('SET', KEYS[job.key], ARGV[job.doc], 'PXAT', job.ends)
   if job.renew then gather('ZADD', KEYS[3], job.ends, job.name) end
   return true
 end
 
-local function remember(key, ends, at, text, ignored)
-  local count, last
-  if ignored then
-    count, last = (redis.call('LINDEX', key, -1) or ''):match('^%d+ (%d+) (.*)$')
-  end
-  if last == text then
-    redis.call('LSET', key, -1, at .. ' ' .. (count + 1) .. ' ' .. text)
-    return
-  end
-  local length = redis.call('RPUSH', key, at .. ' 1 ' .. text)
-  if length == 1 then redis.call('PEXPIREAT', key, ends) end
-  if length > 200 then redis.call('LTRIM', key, -200, -1) end
-end
-
-local function tell(e)
-  if e.logged then
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', told.keep, '*', 'id', e.id, 'type', e.type, 'body', ARGV[e.body])
-  end
-  if e.n > 0 then
-    redis.call('HSET', KEYS[e.key], 'body', ARGV[e.body])
-    if redis.call('HINCRBY', KEYS[e.key], 'n', e.n) == e.n then
-      redis.call('EXPIRE', KEYS[e.key], 1209600)
-    end
-  end
-end
-
 for i, job in ipairs(told.jobs) do
   results[i] = 0
   if not job.doc or save(job) then
     results[i] = 1
-    if job.answer then redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends) end
+    if job.answer then
+      redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends)
+    end
     for _, e in ipairs(job.entries) do
       remember(KEYS[job.history], job.ends, e[1], ARGV[e[2]], e[3])
     end
     if job.renew and job.v ~= '' then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
-    for _, event in ipairs(job.events) do tell(event) end
+    for _, e in ipairs(job.events) do
+      if e.logged then log_event(KEYS[2], e) end
+      if e.n > 0 then keep(KEYS[e.key], ARGV[e.body], e.n) end
+    end
     for _, d in ipairs(job.drops) do drop(lanes[d[1]], d[2]) end
     for _, p in ipairs(job.puts) do
       put(lanes[p[1]], p[2], p[3] > 0 and p[3] or now, ARGV[p[4]])

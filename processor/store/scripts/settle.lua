@@ -1,13 +1,13 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
 -- KEYS  parked:B; then all that ARGV[1] names by place
 -- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge, busy}],
---       settled: [{lane, item, token, at?, payload?, event?, log?, record?}],
+--       settled: [{lane, item, token, at? (0: now), payload?, event?, log?, record?}],
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log and record are an ended delivery's
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
 local told = cmsgpack.unpack(ARGV[1])
-local lanes, results, logs = keys_of(told.lanes), {}, {}
+local lanes, now, results, logs = keys_of(told.lanes), now_ms(), {}, {}
 
 local function ended(s, lane)
   touched[lane] = true
@@ -27,7 +27,7 @@ end
 local function put_off(s, lane)
   if tonumber(redis.call('ZSCORE', lane.held, s.item)) ~= s.token then return 0 end
   gather('ZREM', lane.held, s.item)
-  put(lane, s.item, s.at, ARGV[s.payload])
+  put(lane, s.item, s.at > 0 and s.at or now, ARGV[s.payload])
   return 1
 end
 
@@ -39,5 +39,5 @@ for _, p in ipairs(told.parked) do
   touched[lanes[p[1]]] = true
   redis.call('HSET', KEYS[1], lanes[p[1]].name, p[2])
 end
-finish(now_ms())
+finish(now)
 return results

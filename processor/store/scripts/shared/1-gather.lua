@@ -1,0 +1,38 @@
+-- Shared by all scripts; the loader puts this folder's files in front of each, in order.
+-- Redis' time in ms, sorted sets by time, and commands that are gathered before they are sent.
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function first(key)
+  return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
+end
+
+local function until_now(key, now, most)
+  return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+end
+
+-- Arguments to the same command on the same key are gathered and sent as one: a call costs
+-- more than what it carries. Removals go first, so that what is dropped can be put anew.
+local gathered = { ZREM = {}, HDEL = {}, ZADD = {}, HSET = {} }
+local ORDER = { 'ZREM', 'HDEL', 'ZADD', 'HSET' }
+
+local function gather(command, key, a, b)
+  local args = gathered[command][key]
+  if not args then args = {}; gathered[command][key] = args end
+  args[#args + 1] = a
+  if b then args[#args + 1] = b end
+end
+
+local function send()
+  for _, command in ipairs(ORDER) do
+    for key, args in pairs(gathered[command]) do
+      for from = 1, #args, 1000 do
+        redis.call(command, key, unpack(args, from, math.min(from + 999, #args)))
+      end
+    end
+    gathered[command] = {}
+  end
+end

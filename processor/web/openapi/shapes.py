@@ -1,0 +1,175 @@
+"""What goes in and comes out, as structs, for the schemas.
+
+What the code has a struct for is that struct. Answers that it puts together from others are
+described here, and a test holds real answers against each.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from processor.model import Counts, Entry
+from processor.payload import JobData, JobEvent
+from processor.service import subscribing, watching
+from processor.web.problems import Problem
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class JobWish(watching.Wish, frozen=True):
+    """What to watch a job with; everything is optional, and added to what is known.
+
+    Durations are texts such as `1.5s`, `30s`, `5m`, `24h`, `7d`.
+    """
+
+
+class SubscriptionWish(subscribing.Wish, frozen=True):
+    """A URL, and which events it wants; what is left out means all.
+
+    `events` are event types, or `job.completed` for the four that end a job. `metadata` are
+    values that a job's own must hold. `secret` is made up if left out.
+    """
+
+
+class Receipt(msgspec.Struct):
+    """What became of the updates in a push: ignored ones are not about a job."""
+
+    accepted: int
+    duplicates: int
+    ignored: int
+
+
+class _More(msgspec.Struct):
+    """What a job has beyond what its events tell."""
+
+    counts: Counts | None
+    flags: list[str]
+    deadline_at: Time
+    next_poll_at: Annotated[
+        Time | None, msgspec.Meta(description="When it is asked about next; null in lists")
+    ]
+
+
+Job: Any = msgspec.defstruct(
+    "Job",
+    [
+        (field.name, field.type)
+        for field in (*msgspec.structs.fields(JobData), *msgspec.structs.fields(_More))
+        if field.name != "origin"
+    ],
+    namespace={"__doc__": "A job: the `data` of its events without `origin`, and more."},
+)
+
+
+class HistoryEntry(Entry, frozen=True, omit_defaults=True, kw_only=True):
+    """A transition, a progress, or an ignored update; `count` of the same came in a row."""
+
+    at: Time
+    count: int
+
+
+class Asked(msgspec.Struct):
+    """The job is asked about as soon as a worker is free."""
+
+    asked: bool
+
+
+class Subscription(msgspec.Struct, kw_only=True):
+    """A URL, and which events it wants; `disabled` says why it gets nothing."""
+
+    id: str
+    url: str
+    events: list[str]
+    sources: list[str]
+    providers: list[str]
+    metadata: dict[str, Any]
+    created_at: Time | None
+    disabled: str | None
+    read_only: Annotated[bool, msgspec.Meta(description="It is in the configuration file")]
+
+
+class SubscriptionSecret(Subscription, kw_only=True):
+    """A subscription with its new secret, which is shown this once."""
+
+    secret: str
+
+
+class Sent(msgspec.Struct):
+    """A `subscription.test` event, under its webhook-id, is on its way."""
+
+    event_id: str
+
+
+class Attempt(msgspec.Struct):
+    """One HTTP try of a delivery: an answer's status, or why there was none."""
+
+    at: Time
+    seconds: float
+    status: int | None
+    error: str | None
+
+
+class Delivery(msgspec.Struct):
+    """One event for one subscription; `state` is pending, delivered, failed or canceled."""
+
+    id: str
+    event_id: str
+    type: str
+    subscription: str
+    state: str
+    why: str | None
+    created_at: Time
+    attempts: list[Attempt]
+
+
+class Event(JobEvent, frozen=True, kw_only=True):
+    """What subscribers receive, with its webhook-id."""
+
+    id: str
+
+
+class Source(msgspec.Struct):
+    """A configured account at a provider; `stalled` says why its polls are refused."""
+
+    name: str
+    provider: str
+    push: str | None
+    poll: bool
+    mirror: list[str]
+    stalled: str | None
+
+
+class Alive(msgspec.Struct):
+    """The process turns."""
+
+    alive: bool
+
+
+class Ready(msgspec.Struct):
+    """Whether this process is of use, and what it lacks."""
+
+    ready: bool
+    lacks: list[str]
+
+
+class TestData(msgspec.Struct):
+    """The `data` of a `subscription.test`."""
+
+    subscription: str
+    message: str
+
+
+class TestEvent(msgspec.Struct):
+    """A `subscription.test`, which goes to that one subscription and is not in the log."""
+
+    type: str
+    timestamp: Time
+    data: TestData
+
+
+SHAPES: tuple[Any, ...] = (
+    *(JobWish, SubscriptionWish, Receipt, Job, HistoryEntry, Asked, Subscription),
+    *(SubscriptionSecret, Sent, Delivery, Event, Source, Alive, Ready, Problem, JobEvent),
+    TestEvent,
+)

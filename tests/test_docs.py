@@ -1,0 +1,540 @@
+"""The documentation says what the code does: all that the code knows is there, and nothing else.
+
+A table is found by the first cell of its head (and its section, where several have the same);
+its first column is compared with the code. Blocks of TOML, JSON and Python are read or run.
+"""
+
+import ast
+import inspect
+import json
+import re
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+import pytest
+import typer
+
+from processor import config, filters, machine, payload, provider, schedule, signing
+from processor.cli.app import build as build_cli
+from processor.cli.exits import Exit
+from processor.config import tables as config_tables
+from processor.egress import failures
+from processor.model import Entry, Job, Subscription
+from processor.provider import Poll, Push, parsing
+from processor.provider.profile import Fields, Told
+from processor.service import accepting, delivering, subscribing, watching
+from processor.service.metrics import Metrics
+from processor.service.running import context as open_context
+from processor.service.tailing import Tailer
+from processor.signing import SCHEMES, Verify
+from processor.store import jobs as stored_jobs
+from processor.store.store import FULL
+from processor.web import bodies
+from processor.web.app import routes
+from processor.web.health import Gauges, Health
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md"))
+}
+DAY = 86_400
+
+
+class Table(NamedTuple):
+    """A table of a page: the section that it stands in, its head, and its rows."""
+
+    section: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def tables(page: str) -> Iterator[Table]:
+    section, lines = "", list[str]()
+    for line in [*PAGES[page].splitlines(), ""]:
+        if line.startswith("|"):
+            lines.append(line)
+            continue
+        if lines:
+            head, _, *rows = [[cell.strip() for cell in row[1:-1].split("|")] for row in lines]
+            yield Table(section, head, rows)
+            lines = []
+        if line.startswith("#"):
+            section = line.lstrip("# ")
+
+
+def table(page: str, head: str, section: str = "") -> dict[str, list[str]]:
+    """The rows of one table by their first cell; all must be written as code, or none."""
+    (found,) = [t for t in tables(page) if t.head[0] == head and section in ("", t.section)]
+    assert all(len(row) == len(found.head) for row in found.rows), f"{page}: a row of {head!r}"
+    rows = {row[0].strip("`"): row[1:] for row in found.rows}
+    assert len(rows) == len(found.rows), f"{page}: {head!r} names something twice"
+    return rows
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+def every_block(language: str) -> list[Any]:
+    found = [(page, block) for page in PAGES for block in blocks(page, language)]
+    return [pytest.param(block, id=f"{page}-{n}") for n, (page, block) in enumerate(found)]
+
+
+def names(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
+
+
+def prose(page: str) -> str:
+    """A page without its line breaks, so that a sentence is found however it is wrapped."""
+    return " ".join(PAGES[page].split())
+
+
+# --- configuration ------------------------------------------------------------------------
+
+KEYS = [
+    ("The file", config_tables.File),
+    ("`[sources.NAME]`", config_tables.SourceTable),
+    ("`[subscriptions.NAME]`", config_tables.SubscriptionTable),
+    ("`[egress]`", config_tables.EgressTable),
+]
+
+
+@pytest.mark.parametrize(("section", "struct"), KEYS)
+def test_every_key_is_documented_with_its_default(section: str, struct: type[msgspec.Struct]):
+    told = table("docs/configuration.md", "key", section)
+    assert set(told) == names(struct)
+    for field in msgspec.structs.fields(struct):
+        default = told[field.encode_name][0]
+        assert (default == "required") is field.required, field.name
+        if isinstance(field.default, str | tuple) and field.default:
+            written = json.dumps(field.default)
+            assert default == f"`{written}`", field.name
+
+
+def test_every_variable_is_documented_with_its_default():
+    told = table("docs/configuration.md", "variable")
+    env = config_tables.Environment
+    assert set(told) == names(env) | set(variables(command_line()))
+    for field in msgspec.structs.fields(env):
+        if field.default:
+            assert f"`{field.default}`" in told[field.name][1], field.name
+
+
+def command_line() -> click.Command:
+    return typer.main.get_command(build_cli())
+
+
+def variables(command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        if isinstance(parameter.envvar, str):
+            yield parameter.envvar
+    for inner in getattr(command, "commands", {}).values():
+        yield from variables(inner)
+
+
+def test_the_example_shows_every_key_and_is_good(tmp_path: Path):
+    text = (ROOT / "ringback.example.toml").read_text()
+    assert load(text, tmp_path).sources["wistia"].takes_pushes
+    shown = tomllib.loads(text)
+    for section, struct in KEYS:
+        name = section.strip("`[]").partition(".")[0]
+        inside = [shown] if section == "The file" else [shown[name]]
+        if section.endswith(".NAME]`"):
+            inside = list(inside[0].values())
+        assert {key for one in inside for key in one} == names(struct), section
+
+
+def load(text: str, folder: Path) -> config.Settings:
+    """The settings that a file means, every secret that it names being set."""
+    secret = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+    for name in re.findall(r'"file:([^"]+)"', text):
+        (folder / name).write_text(secret)
+    (folder / "providers").mkdir(exist_ok=True)
+    (folder / "ringback.toml").write_text(text)
+    return config.load(
+        folder / "ringback.toml", dict.fromkeys(re.findall(r'"env:(\w+)"', text), secret)
+    )
+
+
+# --- the command line ---------------------------------------------------------------------
+
+
+def test_every_command_is_documented():
+    assert set(table("docs/api.md", "command")) == set(commands("ringback", command_line()))
+
+
+def commands(name: str, command: click.Command) -> Iterator[str]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield name
+        return
+    for word, one in inner.items():
+        yield from commands(f"{name} {word}", one)
+
+
+def test_every_exit_code_is_documented():
+    assert {int(code) for code in table("docs/api.md", "exit code")} == set(Exit)
+
+
+# --- HTTP ---------------------------------------------------------------------------------
+
+
+async def test_every_call_is_documented(tmp_path: Path):
+    async with open_context(load("", tmp_path)) as ours:
+        served = {
+            f"{method} {route.path.replace(':path', '')}"
+            for route in routes(ours, Tailer(ours.store), Health(ours))
+            for method in route.methods - {"HEAD"}
+        }
+    assert set(table("docs/api.md", "call")) == served | {"POST /hooks/{source}"}
+
+
+JOB = Job(
+    source="s",
+    provider="p",
+    id="1",
+    uid="u",
+    created_at=0.0,
+    deadline=1.0,
+    deadline_at=1.0,
+)
+DATA = names(payload.JobData)
+FIELDS = [
+    ("field of the PUT", names(watching.Wish)),
+    ("field of the POST", names(subscribing.Wish)),
+    ("field", set(payload.view(JOB, None)) - DATA),
+    ("field of an entry", names(Entry) | {"at", "count"}),
+]
+
+
+@pytest.mark.parametrize(("head", "fields"), FIELDS)
+def test_every_field_is_documented(head: str, fields: set[str]):
+    assert set(table("docs/api.md", head)) == fields
+
+
+def test_every_field_of_a_subscription_is_documented():
+    shown = {*subscribing.view(Subscription("sub_1", "https://x.example", ())), "secret"}
+    told = re.search(r'201 `\{("id", "secret".*?)\}`', prose("docs/api.md"))
+    assert told
+    assert set(json.loads(f"[{told[1]}]")) == shown
+
+
+def test_every_state_of_a_delivery_is_documented():
+    sentence = re.search(r"A delivery is (.*?):", prose("docs/api.md"))
+    assert sentence
+    assert re.findall(r"`(\w+)`", sentence[1]) == list(subscribing.STATES)
+
+
+def test_every_reason_to_ignore_is_one_of_the_machines():
+    (reasons,) = table("docs/api.md", "field of an entry")["ignored"]
+    source = inspect.getsource(machine)
+    assert [word for word in re.findall(r"`(\w+)`", reasons) if f'"{word}"' not in source] == []
+
+
+# --- events -------------------------------------------------------------------------------
+
+
+def test_every_event_type_is_documented():
+    told = table("docs/events.md", "type")
+    assert set(told) == {*filters.EVENT_TYPES, "subscription.test"}
+    assert list(filters.GROUPS) == ["job.completed"]
+    assert "`job.completed`, which means any of the four that end a job" in prose("docs/events.md")
+
+
+def test_every_field_of_an_event_is_documented_and_shown():
+    assert list(table("docs/events.md", "field of `data`")) == list(
+        payload.JobData.__struct_fields__
+    )
+    samples = [json.loads(block) for block in blocks("docs/events.md", "json")]
+    samples.append(json.loads(blocks("README.md", "http")[0].partition("\n\n")[2]))
+    for sample in samples:
+        assert list(sample) == list(payload.JobEvent.__struct_fields__)
+        assert set(sample["data"]) == DATA
+        assert sample["type"] in filters.EVENT_TYPES
+
+
+def test_every_header_is_documented():
+    target = Subscription("sub_1", "https://x.example", ())
+    sent = delivering.signed_headers(target, "evt_1", b"", 0.0)
+    assert set(table("docs/events.md", "header")) == set(sent)
+
+
+def test_the_schedule_of_attempts_is_documented():
+    told = table("docs/events.md", "attempt")
+    pauses = [
+        cell.replace("at once", "0s").replace(" ", "").replace("min", "m")
+        for (cell,) in told.values()
+    ]
+    assert [int(n) for n in told] == list(range(1, len(schedule.RETRIES) + 1))
+    assert [provider.duration(pause) for pause in pauses] == list(schedule.RETRIES)
+
+
+# --- providers ----------------------------------------------------------------------------
+
+PROFILES = {path.stem: path for path in (ROOT / "processor" / "providers").glob("*.toml")}
+
+
+def described(name: str) -> str:
+    """What a profile says, as the page of the providers shows it."""
+    profile = tomllib.loads(PROFILES[name].read_text())
+    own = {"push", "poll", "states", "mirror"} & set(profile)
+    kinds = {"jobs": profile} if own else {}
+    kinds |= {f"`{kind}:` jobs": told for kind, told in profile.get("kinds", {}).items()}
+    columns = [_column(profile, told) for told in kinds.values()]
+    rows = [["", *kinds], ["---"] * (len(kinds) + 1)]
+    rows += [[head, *(column[head] for column in columns)] for head in columns[0]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _column(profile: dict[str, Any], kind: dict[str, Any]) -> dict[str, str]:
+    push, poll = kind.get("push", {}), kind.get("poll", {})
+    heard = "id" in push
+    verify = profile.get("push", {}).get("verify", {})
+    return {
+        "pushed": _pushed(push) if heard else "no",
+        "signed": _code(verify["scheme"], verify.get("header", "")) if heard else "",
+        "deduped by": _code(push.get("event_id", "the body")) if heard else "",
+        "asked": _code(poll["request"]),
+        "token": {"bearer": "needed", "bearer-if-set": "sent if set"}.get(
+            poll.get("auth", ""), "no"
+        ),
+        "every": " to ".join(poll["every"]),
+        "budget": poll.get("budget", "none"),
+        "answers read": ", ".join(map(str, poll.get("reads", [200]))),
+        "404 and 410": "expire a job" if poll.get("gone") else "are failures",
+        "mirrored at": _code("/mirror/NAME" + kind["mirror"]) if "mirror" in kind else "no",
+        "words": " · ".join(f"{_code(word)} {state}" for word, state in kind["states"].items()),
+    }
+
+
+def _pushed(push: dict[str, Any]) -> str:
+    words = [word for rule in push.get("about", {}).values() for word in rule]
+    return ", ".join(map(_code, words)) or "all"
+
+
+def _code(*words: str) -> str:
+    return " ".join(f"`{word}`" for word in words if word)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_provider_is_documented_as_its_profile_says(name: str):
+    told = re.search(
+        rf"<!-- profile {name} -->\n(.*?)\n<!-- /profile -->", PAGES["docs/providers.md"], re.DOTALL
+    )
+    assert told, f"docs/providers.md: no block for {name}"
+    assert told[1].split("\n") == described(name).split("\n")
+
+
+def test_no_other_provider_is_documented():
+    assert set(re.findall(r"<!-- profile (\w+) -->", PAGES["docs/providers.md"])) == set(PROFILES)
+    assert set(table("README.md", "provider")) == set(PROFILES)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_readme_says_how_a_provider_is_heard_and_asked(name: str):
+    profile = tomllib.loads(PROFILES[name].read_text())
+    heard, asked = table("README.md", "provider")[name]
+    scheme = profile.get("push", {}).get("verify", {}).get("scheme")
+    assert (f"`{scheme}`" in heard) if scheme else heard.startswith("no")
+    for kind in (profile, *profile.get("kinds", {}).values()):
+        first, longest = (re.sub(r"(\d)([sm])$", r"\1 \2", w) for w in kind["poll"]["every"])
+        assert f"every {first} to {longest}".replace(" m", " min") in asked
+
+
+VOCABULARY = [
+    ("at the top", names(parsing._File)),
+    ("in `[push]` and `[poll]`", names(Fields)),
+    ("only in `[push]`", (names(Told) | names(Push)) - names(Fields)),
+    ("in `[push.verify]`", names(Verify)),
+    ("only in `[poll]`", names(Poll) - names(Fields)),
+]
+
+
+@pytest.mark.parametrize(("head", "keys"), VOCABULARY)
+def test_every_key_of_a_profile_is_documented(head: str, keys: set[str]):
+    assert set(table("docs/providers.md", head)) == keys
+
+
+def test_every_signature_scheme_is_documented():
+    (text,) = table("docs/providers.md", "in `[push.verify]`")["scheme"]
+    assert set(re.findall(r"`([^`]+)`", text)) == set(SCHEMES)
+
+
+# --- operations ---------------------------------------------------------------------------
+
+
+def test_every_metric_is_documented_with_its_labels():
+    told = {
+        name: set(re.findall(r"`(\w+)`", labels))
+        for name, (labels, _) in table("docs/operations.md", "metric").items()
+    }
+    assert told == dict(measured())
+
+
+def measured() -> Iterator[tuple[str, set[str]]]:
+    for collector in vars(Metrics()).values():
+        if hasattr(collector, "_labelnames"):
+            (family,) = collector.collect()
+            total = "_total" if family.type == "counter" else ""
+            yield family.name + total, set(collector._labelnames)
+    for gauge in Gauges(1, 0.0, ["s"], {"poll": (0, 0.0)}).collect():
+        yield gauge.name, {label for sample in gauge.samples for label in sample.labels}
+
+
+def test_every_line_of_the_log_is_documented():
+    assert set(table("docs/operations.md", "event")) == set(logged())
+
+
+def logged() -> Iterator[str]:
+    """The events that `log.…("event")` names; `say` is a log method chosen before."""
+    folders = (
+        "processor/service",
+        "processor/web",
+        "processor/store",
+        "processor/egress",
+        "workers",
+    )
+    for path in (file for folder in folders for file in (ROOT / folder).glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and call.args and _logs(call.func):
+                assert isinstance(call.args[0], ast.Constant), path
+                yield str(call.args[0].value)
+
+
+def _logs(function: ast.expr) -> bool:
+    if isinstance(function, ast.Attribute):
+        return isinstance(function.value, ast.Name) and function.value.id == "log"
+    return isinstance(function, ast.Name) and function.id == "say"
+
+
+QUOTED = [
+    ("README.md", f"up to {delivering.PACE.capacity} calls at a time"),
+    ("docs/events.md", f"at most {delivering.PACE.capacity} calls at the same time"),
+    ("docs/events.md", f"Connecting may take {failures.CONNECT_SECONDS:g} s"),
+    ("docs/events.md", f"the whole answer {delivering.TIMEOUT:g} s"),
+    ("docs/events.md", f"±{schedule.RETRY_JITTER:.0%} at random".replace("%", " %")),
+    ("docs/events.md", f"({schedule.RETRY_AFTER_AT_MOST / 3600:g} hours at most)"),
+    ("docs/events.md", f"For {subscribing.OLD_SECRET_SIGNS / 3600:g} hours both sign"),
+    ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
+    ("docs/api.md", f"more than {bodies.AT_MOST >> 20} MiB"),
+    ("docs/api.md", f"{accepting.BODIES_AT_MOST >> 20} MiB of pushes"),
+    ("docs/api.md", f"up to {watching.CALLBACKS} of them"),
+    ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
+    ("docs/api.md", f"For {stored_jobs.SEEN_FOR / DAY:g} days pushes about it are ignored"),
+    ("docs/api.md", f"until {stored_jobs.KEPT_FOR / DAY:g} days after its deadline"),
+    ("docs/operations.md", f"Above {FULL:.0%} of `maxmemory`".replace("%", " %")),
+    ("docs/operations.md", f"or {schedule.PARK_UNASKED:g} s"),
+    ("docs/why.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),
+]
+
+
+@pytest.mark.parametrize(("page", "words"), QUOTED)
+def test_a_number_that_is_quoted_is_the_codes(page: str, words: str):
+    assert words in prose(page)
+
+
+# --- what is shown, runs ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", every_block("toml"))
+def test_toml_is_a_configuration_or_a_profile(text: str, tmp_path: Path):
+    if "states" in tomllib.loads(text):
+        assert provider.parse("acme", text).signed
+    else:
+        assert load(text, tmp_path).sources
+
+
+@pytest.mark.parametrize("text", every_block("json"))
+def test_json_is_json(text: str):
+    json.loads(text)
+
+
+def test_the_standard_update_is_read_as_shown():
+    (body,) = blocks("docs/providers.md", "json")
+    profile = provider.parse("standard", PROFILES["standard"].read_text())
+    (update,) = provider.read_push(profile, "encoder", {}, body.encode(), 0.0).updates
+    assert (update.id, update.state, update.progress, update.attempt) == (
+        "job-1",
+        "running",
+        0.4,
+        1,
+    )
+    assert update.error
+
+
+def test_a_service_of_ones_own_tells_as_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ENCODER_SECRET", secret := "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+    (code,), shown, sent = blocks("docs/providers.md", "python"), dict[str, Any](), list[Any]()
+    exec(code, shown)  # noqa: S102 -- our own page
+    monkeypatch.setattr("urllib.request.urlopen", lambda push: sent.append(push) or Accepted)
+    assert shown["tell"]("https://x.example", "a-1", {"id": "job-1", "status": "running"}) == 202
+    headers = {name.lower(): value for name, value in sent[0].header_items()}
+    profile = provider.parse("standard", PROFILES["standard"].read_text())
+    assert profile.push
+    assert profile.push.verify
+    key = signing.secret_key(profile.push.verify, secret)
+    signing.verify(profile.push.verify, [key], headers, sent[0].data, time.time())
+    (update,) = provider.read_push(profile, "encoder", headers, sent[0].data, 0.0).updates
+    assert (update.id, update.event_id) == ("job-1", "a-1")
+
+
+class Accepted:
+    """What answers."""
+
+    status = 202
+
+
+def test_no_python_is_left_untested():
+    """That of the README is for test_readme.py."""
+    assert {page for page in PAGES if blocks(page, "python")} == {"README.md", "docs/providers.md"}
+
+
+def test_the_machine_in_the_readme_is_the_machine():
+    drawn = [line.strip() for line in (machine.__doc__ or "").splitlines() if line.startswith("  ")]
+    shown = [line.strip() for line in blocks("README.md", "text")[0].splitlines()]
+    assert shown == drawn
+
+
+# --- pages --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str):
+    text = re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in anchors(file), f"{page}: {target}"
+
+
+def anchors(file: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tests_that_are_named_exist(page: str):
+    for words in re.findall(r"`pytest ([^`]+)`", PAGES[page]):
+        assert [path for path in words.split() if not (ROOT / path).exists()] == []
+
+
+def test_decisions_are_dated_and_short():
+    for decision in PAGES["docs/why.md"].split("\n## ")[1:]:
+        _, *lines = decision.strip().splitlines()
+        assert lines[1].startswith("2026-11-22."), decision
+        assert len([line for line in lines if line]) <= 15, decision
+
+
+def test_the_changelog_knows_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## [{version}]" in PAGES["CHANGELOG.md"]

@@ -1,0 +1,194 @@
+"""The README's minute, as it is written: its file, its commands, its subscriber.
+
+Only what a test must choose is put in their place: ports, and simulated providers.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+
+from processor.cli.address import free_port
+from processor.cli.demo.payloads import SCENES
+from processor.cli.demo.providers import TOKEN, Providers
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+NOT_RUN = {
+    "make demo": "sets up an environment; `ringback demo` is run by test_cli_demo.py",
+    "make test": "is what runs this",
+    ". .venv/bin/activate": "the tests run in that environment already",
+}
+BINARIES = Path(sys.executable).parent
+SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    return [line.partition("  #")[0].strip() for line in block.splitlines()]
+
+
+MAKE, START, USE = map(commands, blocks("sh"))
+
+
+def test_every_command_is_run_or_has_its_reason():
+    left_out = [command for command in (*MAKE, *START, *USE) if command in NOT_RUN]
+    assert sorted(left_out) == sorted(NOT_RUN)
+    assert set(MAKE) <= set(NOT_RUN)
+
+
+def test_the_configuration_has_ten_lines():
+    (text,) = blocks("toml")
+    assert len(text.splitlines()) <= 11
+
+
+def subscriber() -> Callable[[Mapping[str, str], bytes], int]:
+    """The README's function."""
+    (code,) = blocks("python")
+    assert len(code.splitlines()) <= 6
+    shown: dict[str, Any] = {}
+    exec(code, shown)  # noqa: S102 -- our own page
+    callback: Callable[[Mapping[str, str], bytes], int] = shown["callback"]
+    return callback
+
+
+def test_the_subscriber_takes_what_is_signed_and_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CALLBACK_SECRET", SECRET)
+    body, now = b'{"type":"job.succeeded","data":{"id":"1"}}', datetime.now(UTC)
+    headers = {
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": standardwebhooks.Webhook(SECRET).sign("evt_1", now, body.decode()),
+    }
+    assert subscriber()(headers, body) == 204
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        subscriber()(headers, body.replace(b"succeeded", b"failed"))
+
+
+class Believing(Providers):
+    """The demo's simulated Wistia and Bluesky, for whom every token is good."""
+
+    def answer(self, target: str, authorization: str | None, now: float) -> tuple[int, Any]:
+        assert authorization == "Bearer your-token"
+        return super().answer(target, f"Bearer {TOKEN}", now)
+
+
+class Subscriber(ThreadingHTTPServer):
+    """Hands what comes to the README's function."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        """Listen on a free port."""
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.callback = subscriber()
+        self.answers: list[int] = []
+        self.heard = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Takes one callback."""
+
+    server: Subscriber
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.answers.append(self.server.callback(self.headers, body))
+        self.send_response(self.server.answers[-1])
+        self.end_headers()
+        self.server.heard.set()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base's name
+        pass
+
+
+@contextmanager
+def serving(server: HTTPServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def started(folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """The first terminal."""
+    script = "\n".join(command for command in START if command not in NOT_RUN)
+    assert script.endswith("\nringback up")
+    script = script.replace("\nringback up", "\nexec ringback up")  # so that its signals reach it
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            ["/bin/sh", "-ec", script],
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        assert process.stdout
+        ready = process.stdout.readline()
+        assert ready.startswith("Ringback is ready"), (folder / "errors").read_text()
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(27)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(90)
+def test_the_minute_is_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    port = free_port("127.0.0.1", 0)
+    ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
+    environ = ours | {
+        "PATH": f"{BINARIES}:{os.environ['PATH']}",
+        "PORT": str(port),
+        "RINGBACK_URL": f"http://127.0.0.1:{port}",
+    }
+    with serving(Believing(SCENES)) as providers, serving(listening := Subscriber()) as callbacks:
+        (text,) = blocks("toml")
+        simulated = f'provider = "wistia"\nbase_url = "http://127.0.0.1:{providers}/modern"'
+        (tmp_path / "ringback.toml").write_text(text.replace('provider = "wistia"', simulated))
+        with started(tmp_path, environ):
+            subscribe, watch = USE
+            told = run(subscribe.replace(":9000", f":{callbacks}"), tmp_path, environ)
+            (secret,) = re.findall(r"^secret +(whsec_\S+)$", told, re.MULTILINE)
+            monkeypatch.setenv("CALLBACK_SECRET", secret)
+            assert "succeeded (finished)" in run(watch, tmp_path, environ)
+            assert listening.heard.wait(10)
+    assert listening.answers == [204]
+
+
+def run(command: str, folder: Path, environ: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        ["/bin/sh", "-ec", command],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
