@@ -218,6 +218,13 @@ def test_every_field_is_documented(head: str, fields: set[str]):
     assert set(table("docs/api.md", head)) == fields
 
 
+def test_the_call_that_is_shown_is_good():
+    (call,) = blocks("docs/api.md", "console")
+    body = re.search(r"-d '(.*?)'", call)
+    assert body
+    assert msgspec.json.decode(body[1], type=watching.Wish).deadline
+
+
 def test_every_field_of_a_subscription_is_documented():
     shown = {*subscribing.view(Subscription("sub_1", "https://x.example", ())), "secret"}
     told = re.search(r'201 `\{("id", "secret".*?)\}`', prose("docs/api.md"))
@@ -501,6 +508,18 @@ def test_the_machine_in_the_readme_is_the_machine():
     assert shown == drawn
 
 
+LATER = ["v1a", "CloudEvents", "group", "replay", "refetch", "dashboard", "Ed25519"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_announced_before_it_works(page: str):
+    yet = "## What it does not do (yet)"
+    before, _, rest = PAGES[page].partition(yet)
+    text = before + rest.partition("\n## ")[2]
+    said = re.sub(r"[Gg]roup commit|control-group", "", text)
+    assert [word for word in LATER if re.search(rf"\b{word}", said, re.IGNORECASE)] == []
+
+
 # --- pages --------------------------------------------------------------------------------
 
 
@@ -524,7 +543,7 @@ def anchors(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_tests_that_are_named_exist(page: str):
-    for words in re.findall(r"`pytest ([^`]+)`", PAGES[page]):
+    for words in re.findall(r"`pytest ([^`]+)`", prose(page)):
         assert [path for path in words.split() if not (ROOT / path).exists()] == []
 
 

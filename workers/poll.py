@@ -13,4 +13,4 @@ def pump(context: Context, outage: Outage) -> Pump:
     async def work(claims: list[Claim]) -> list[Piece]:
         return [([claim], polling.poll(context, claim)) for claim in claims]
 
-    return Pump(context, outage, "poll", room=256, pace=polling.pace(context), work=work)
+    return Pump(context, outage, "poll", room=1000, pace=polling.pace(context), work=work)

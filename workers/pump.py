@@ -12,7 +12,7 @@ from processor.service.running import Outage
 from processor.store.backlogs import AT_ONCE as NOW, Claim, Pace, Settled
 
 AT_ONCE = 200  # items in one claim
-SHARE = 4  # a lane may hold at most this part of the room that is left
+SHARE = 3  # a lane may hold at most this part of the room that is left
 GIVE_BACK = 1.0  # seconds between looks for work to give back
 
 Piece = tuple[Sequence[Claim], Coroutine[Any, Any, None]]

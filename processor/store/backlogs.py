@@ -87,6 +87,8 @@ class Backlogs:
             lanes[:] = [name.decode() for name in other] + lanes[: LANES_AT_ONCE - len(other)]
             if not got:
                 _, got = await self._claim(keys, backlog, limit, lanes, pace)
+        if got:  # the lease was counted from Redis' time
+            self._connection.heard((got[3] - self._lease) / 1000)
         return [
             Claim(keys.shard, backlog, got[i].decode(), got[i + 1].decode(), got[i + 2], got[i + 3])
             for i in range(0, len(got), 4)

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from processor.errors import StoreAway
 
 TIMEOUT = 5.0  # seconds for an answer of Redis
+STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
 CONNECTIONS = 32  # at most; who wants one more waits for it
 
 
@@ -100,6 +101,12 @@ class Connection:
         before = time.monotonic()
         seconds, micros = await self.ask(self.redis.time())
         self._offset = seconds + micros / 1e6 - (before + time.monotonic()) / 2
+
+    def heard(self, now: float) -> None:
+        """Take Redis' time from an answer that told it; small differences are its way here."""
+        offset = now - time.monotonic()
+        if self._offset is None or abs(offset - self._offset) > STRAYED:
+            self._offset = offset
 
     async def close(self) -> None:
         """Close all connections."""

@@ -6,14 +6,14 @@ The one busy call, so it speaks ASGI itself instead of going through router and 
 from urllib.parse import unquote
 
 import msgspec
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from processor import provider
 from processor.config import Source
-from processor.errors import RingbackError, TooLarge, WrongType
+from processor.errors import WrongType
 from processor.service.accepting import Receipt, Receiver
 from processor.service.metrics import Metrics
-from processor.web.bodies import AT_MOST
+from processor.web.bodies import whole
 from processor.web.problems import explain, problem
 
 PATH = "/hooks/"
@@ -51,33 +51,11 @@ class Hooks:
 
     async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
-        body = await _body(headers, receive)
+        body = await whole(headers.get("content-length", "0"), receive)
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise WrongType("Send the body uncompressed, as it was signed")
         provider.check_content_type(source.profile, headers.get("content-type"))
         return await self._receiver.take(source, headers, body)
-
-
-async def _body(headers: dict[str, str], receive: Receive) -> bytes:
-    """The whole body; TooLarge beyond the limit, however it is sent."""
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > AT_MOST:
-        raise TooLarge(f"A push may have {AT_MOST} bytes")
-    body = b""
-    more = True
-    while more:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError("the sender went away in mid-push")
-        body += message.get("body", b"")
-        if len(body) > AT_MOST:
-            raise TooLarge(f"A push may have {AT_MOST} bytes")
-        more = message.get("more_body", False)
-    return body
-
-
-class ClientGoneError(RingbackError):
-    """Nobody is there to be answered."""
 
 
 async def _accepted(send: Send, receipt: Receipt) -> None:

@@ -43,11 +43,13 @@ def problem(
     headers: dict[str, str] | None = None,
     cause: Exception | None = None,
 ) -> Response:
-    """A problem+json answer, told to the log as well; a cause is a bug, with its traceback."""
+    """A problem+json answer; what is our own bug is told to the log, with its traceback.
+
+    Refusals are counted, not logged: whoever sends garbage shall not fill our disk.
+    """
     told = Problem("about:blank", title, status, detail, secrets.token_hex(8))
-    ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    say = log.error if cause else log.warning if ours else log.info
-    say("refused", request_id=told.request_id, status=status, detail=detail, exc_info=cause)
+    if cause:
+        log.error("bug", request_id=told.request_id, detail=detail, exc_info=cause)
     closing = {"connection": "close"} if status in CLOSING else {}
     return Response(
         msgspec.json.encode(told), status, {**(headers or {}), **closing}, media_type=MEDIA_TYPE

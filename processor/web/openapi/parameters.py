@@ -1,0 +1,95 @@
+"""What stands in paths, queries and headers, by the names that the table of operations uses."""
+
+from typing import Any, NamedTuple
+
+from processor.config.checks import NAME
+from processor.model import State
+from processor.provider.names import LONGEST_ID
+from processor.service.subscribing import STATES
+from processor.web.jobs import LONGEST_WAIT
+from processor.web.queries import LIMIT, LIMIT_AT_MOST
+
+JOB_ID = (
+    "The job's id, or an alias: **one percent-encoded segment**, so `a%2Fb` is the id `a/b`. "
+    f"At most {LONGEST_ID} bytes, no control characters, not `.` or `..`"
+)
+
+
+class Parameter(NamedTuple):
+    """One parameter; what is in a path is required."""
+
+    name: str
+    place: str
+    says: str
+    schema: dict[str, Any]
+    required: bool = False
+
+
+def _query(name: str, says: str, **schema: Any) -> Parameter:
+    return Parameter(name, "query", says, {"type": "string", **schema})
+
+
+def _path(name: str, says: str, **schema: Any) -> Parameter:
+    return Parameter(name, "path", says, {"type": "string", **schema}, required=True)
+
+
+def _header(name: str, says: str, *, required: bool = False, **schema: Any) -> Parameter:
+    return Parameter(name, "header", says, {"type": "string", **schema}, required=required)
+
+
+_LIMITS = {"type": "integer", "minimum": 1, "maximum": LIMIT_AT_MOST, "default": LIMIT}
+_WAIT = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0}
+
+PARAMETERS = {
+    "source": _path("source", "A source of the configuration", pattern=f"^{NAME.pattern}$"),
+    "job": _path("id", JOB_ID, minLength=1, maxLength=LONGEST_ID),
+    "subscription": _path("id", "The subscription's id", minLength=1),
+    "mirrored": _path(
+        "path",
+        "The provider's own path, its slashes as they are, and with its own query: "
+        "`mirror` in `/v1/sources` has them whole",
+    ),
+    "of_source": _query("source", "Only jobs of this source"),
+    "in_state": _query("state", "Only jobs in this state", enum=[str(s) for s in State]),
+    "limit": Parameter("limit", "query", "Items of a page", _LIMITS),
+    "cursor": _query("cursor", "`next` of the page before"),
+    "wait": Parameter(
+        "wait", "query", "Seconds to wait until the job is finished; 200 both ways", _WAIT
+    ),
+    "prefer": _header("Prefer", "`wait=SECONDS`, as the query's, which wins"),
+    "target": Parameter(
+        "subscription", "query", "The id of a subscription", {"type": "string"}, required=True
+    ),
+    "delivered": _query("state", "Only deliveries in this state", enum=list(STATES)),
+    "after": _query("after", "`next` of the page before, or the `id:` of an event in the stream"),
+    "last_event_id": _header("Last-Event-ID", "As `after`, which it wins over; only for streams"),
+    "webhook_id": _header(
+        "webhook-id",
+        "The event's id: the same in every attempt and for every subscriber. Dedupe on it",
+        required=True,
+    ),
+    "webhook_timestamp": _header(
+        "webhook-timestamp", "When this attempt was made, in seconds since 1970", required=True
+    ),
+    "webhook_signature": _header(
+        "webhook-signature",
+        "`v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, once "
+        "for each secret that signs, separated by spaces; the key is what the base64 behind "
+        "`whsec_` means",
+        required=True,
+    ),
+}
+
+
+def parameters() -> dict[str, Any]:
+    """All of them, as components."""
+    return {
+        key: {
+            "name": one.name,
+            "in": one.place,
+            "description": one.says,
+            "required": one.required,
+            "schema": one.schema,
+        }
+        for key, one in PARAMETERS.items()
+    }

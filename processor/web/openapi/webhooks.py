@@ -1,0 +1,47 @@
+"""What subscribers receive: a POST for every event type, as Standard Webhooks says."""
+
+from typing import Any
+
+from processor.filters import EVENT_TYPES
+
+HEADERS = ("webhook_id", "webhook_timestamp", "webhook_signature")
+
+_ANSWERS = {
+    "2XX": "It is delivered",
+    "410": "No more of it: the subscription is disabled",
+    "default": "Tried again, ten times over three days; `Retry-After` can put that off",
+}
+
+_SAYS = {
+    "job.started": "A job became running, or a re-run of it did",
+    "job.progressed": "Its progress, result, counts or status word changed while it runs",
+    "job.succeeded": "The provider says it is done; `partial` when parts of it failed",
+    "job.failed": "The provider gave up",
+    "job.canceled": "Somebody stopped it at the provider",
+    "job.expired": "The provider dropped it; or its deadline passed, which a final event may follow",
+    "subscription.test": "You asked for it",
+}
+
+
+def webhooks() -> dict[str, Any]:
+    """One for every type, by its name."""
+    jobs = {kind: _webhook(kind, "JobEvent") for kind in EVENT_TYPES}
+    return jobs | {"subscription.test": _webhook("subscription.test", "TestEvent")}
+
+
+def _webhook(kind: str, shape: str) -> dict[str, Any]:
+    schema = {
+        "allOf": [
+            {"$ref": f"#/components/schemas/{shape}"},
+            {"properties": {"type": {"const": kind}}},
+        ]
+    }
+    call = {
+        "operationId": kind,
+        "summary": _SAYS[kind],
+        "security": [],
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in HEADERS],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {status: {"description": says} for status, says in _ANSWERS.items()},
+    }
+    return {"post": call}

@@ -1,0 +1,5 @@
+"""The web, as callers see it: the real application on a real Redis.
+
+calling     the application called through ASGI, and as a process on a port
+pushing     pushes, signed as providers sign them
+"""

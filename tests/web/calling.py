@@ -1,0 +1,133 @@
+"""The application called through ASGI, and as a process on a port."""
+
+import asyncio
+from typing import Any, Self
+
+import httpx
+
+from processor.config import Settings
+from processor.egress import Egress
+from processor.service import ingesting
+from processor.service.context import Context
+from processor.service.metrics import Metrics
+from processor.service.running import policy
+from processor.store import Store
+from processor.store.backlogs import Pace
+from processor.web.__main__ import run
+from processor.web.app import build
+from processor.web.health import Health
+
+from .pushing import push, signed
+
+PACE = Pace(1000)
+
+
+class Web:
+    """The application, called straight through ASGI by a peer on this machine."""
+
+    def __init__(self, settings: Settings, store: Store, peer: str) -> None:
+        """Build it."""
+        self.egress = Egress(policy(settings))
+        self.context = Context(settings, store, self.egress, Metrics())
+        self.health = Health(self.context)
+        app = build(self.context, self.health)
+        transport = httpx.ASGITransport(app, client=(peer, 50_000))
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
+        self._pushes = 0
+
+    async def __aenter__(self) -> Self:
+        """Be ready to ask providers."""
+        await self.egress.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close what is open."""
+        await self.client.aclose()
+        await self.egress.close()
+
+    async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """Call; a body is sent as JSON, `content` as it stands."""
+        if body is not None:
+            more["json"] = body
+        return await self.client.request(method, path, **more)
+
+    async def push(self, job: str = "1", status: str = "running", **more: Any) -> None:
+        """Take a push to `feed`, and do what the workers would do with it."""
+        self._pushes += 1
+        source = more.pop("source", "feed")
+        body = push(job, status, **more)
+        headers = signed(body, f"own_{self._pushes}")
+        answer = await self("POST", f"/hooks/{source}", content=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+        await self.ingest()
+
+    async def ingest(self) -> None:
+        """Do what the workers would do with accepted pushes."""
+        store = self.context.store
+        while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: PACE):
+            await ingesting.ingest(self.context, claims)
+
+    async def items(self, path: str, **query: Any) -> list[Any]:
+        """All items of a list, page by page."""
+        found: list[Any] = []
+        name, after = "after" if path == "/v1/events" else "cursor", None
+        while True:
+            answer = await self("GET", path, params=query | ({name: after} if after else {}))
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            assert len(page["items"]) <= query.get("limit", 50)
+            found += page["items"]
+            after = page["next"]
+            if after is None:
+                return found
+
+
+class Served:
+    """The web process, in this loop: canceling its task is what a signal does."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start it."""
+        self.port = settings.port
+        self.task = asyncio.create_task(run(settings))
+        url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.AsyncClient(base_url=url, timeout=20.0)
+
+    async def __aexit__(self, *_: object) -> None:
+        """End it."""
+        await self.client.aclose()
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    async def up(self) -> bool:
+        """Whether it answers; fails if it never will."""
+        try:
+            return (await self.client.get("/healthz")).is_success
+        except httpx.TransportError:
+            assert not self.task.done(), self.task
+            return False
+
+    async def raw(self, *parts: bytes) -> bytes:
+        """Send bytes, part by part; all that comes back until the line is closed."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        try:
+            return await asyncio.wait_for(reader.read(), 20)
+        finally:
+            writer.close()
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    """The detail of a problem; fails unless it is one, whole."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert set(told) == {"type", "title", "status", "detail", "request_id"}
+    assert told["status"] == status
+    assert all(told.values())
+    return str(told["detail"])

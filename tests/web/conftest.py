@@ -1,0 +1,149 @@
+"""What tests of the web share.
+
+web_of      makes an application from an environment, for calls without a socket
+web         one with the sources below, and no key
+served_of   makes a whole web process on a loopback port
+served      one with the sources below, and no key
+provider    a provider on the loopback, for the sources that are polled
+"""
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web as aio
+
+from processor.config import Settings, load
+
+from .calling import Served, Web
+from .pushing import SECRET, WISTIA_SECRET
+
+CONFIGURATION = """
+[sources.feed]                       # pushes only
+provider = "standard"
+webhook_secret = "{secret}"
+
+[sources.asked]                      # answers too
+provider = "standard"
+webhook_secret = "{secret}"
+status_url = "{url}/jobs/{{id}}"
+
+[sources.wistia]                     # two kinds, batches, and events that are not about a job
+provider = "wistia"
+webhook_secret = "{wistia}"
+token = "made-up"
+base_url = "{url}/modern"
+
+[sources.unsigned]                   # its provider signs, but nobody said with what
+provider = "wistia"
+token = "made-up"
+
+[sources.bluesky]                    # pushes nothing
+provider = "bluesky"
+base_url = "{url}"
+
+[sources.open]                       # SDKs read its mirror without a token
+provider = "bluesky"
+base_url = "{url}"
+mirror = "open"
+
+[egress]
+allow = ["127.0.0.1/32"]
+
+[subscriptions.fixed]
+url = "https://hooks.example.com/"
+secret = "{secret}"
+sources = ["asked"]
+"""
+
+
+class Provider:
+    """Answers what it was told to, and remembers who asked what with which token."""
+
+    def __init__(self) -> None:
+        """Say nothing of use."""
+        self.url = ""
+        self.asked: list[tuple[str, str | None]] = []
+        self.tell("", 500)
+
+    def tell(self, text: str, status: int = 200, **headers: str) -> None:
+        """Answer so from now on; a `_` in a header's name is a `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+        async def answer() -> aio.Response:
+            return aio.Response(text=text, status=status, headers=named)
+
+        self.says: Callable[[], Awaitable[aio.Response]] = answer
+
+    async def answer(self, request: aio.Request) -> aio.Response:
+        """Answer one question."""
+        self.asked.append((request.path_qs, request.headers.get("authorization")))
+        return await self.says()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    ours, app = Provider(), aio.Application()
+    app.router.add_get("/{path:.*}", ours.answer)
+    runner = aio.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await aio.TCPSite(runner, "127.0.0.1", 0).start()
+    ours.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield ours
+    await runner.cleanup()
+
+
+@pytest.fixture
+def settings_of(tmp_path: Path, redis_url: str, provider: Provider) -> Callable[..., Settings]:
+    """Settings from the configuration above and an environment."""
+
+    def make(**environ: str) -> Settings:
+        file = tmp_path / "ringback.toml"
+        file.write_text(CONFIGURATION.format(secret=SECRET, wistia=WISTIA_SECRET, url=provider.url))
+        return load(file, {"REDIS_URL": redis_url, **environ})
+
+    return make
+
+
+@pytest.fixture
+async def web_of(settings_of: Any, store_of: Any) -> AsyncIterator[Callable[..., Any]]:
+    async with AsyncExitStack() as made:
+
+        async def make(peer: str = "127.0.0.1", **environ: str) -> Web:
+            settings = settings_of(**environ)
+            store = store_of(static=settings.subscriptions)
+            return await made.enter_async_context(Web(settings, store, peer))
+
+        yield make
+
+
+@pytest.fixture
+async def web(web_of: Any) -> Web:
+    made: Web = await web_of()
+    return made
+
+
+@pytest.fixture
+async def served_of(
+    settings_of: Any, store_of: Any, wait_until: Any
+) -> AsyncIterator[Callable[..., Any]]:
+    async with AsyncExitStack() as made:
+
+        async def make(**environ: str) -> Served:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = str(probe.getsockname()[1])
+            served = await made.enter_async_context(Served(settings_of(PORT=port, **environ)))
+            await wait_until(served.up)
+            return served
+
+        yield make
+
+
+@pytest.fixture
+async def served(served_of: Any) -> Served:
+    made: Served = await served_of()
+    return made

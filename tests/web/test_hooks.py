@@ -1,0 +1,265 @@
+"""POST /hooks/{source}: refusals come in their order, and a 202 means that Redis has it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from processor.web import bodies
+
+from .calling import Served, Web, refused
+from .pushing import medium, push, signed, wistia
+
+BIG = b" " * (bodies.AT_MOST + 1)
+BODY = push()
+
+Fault = Callable[[dict[str, Any]], None]
+
+
+def nowhere(call: dict[str, Any]) -> None:
+    call["path"] = "/hooks/nobody"
+
+
+def too_large(call: dict[str, Any]) -> None:
+    call["content"] = BIG
+
+
+def compressed(call: dict[str, Any]) -> None:
+    call["headers"]["content-encoding"] = "gzip"
+
+
+def not_json(call: dict[str, Any]) -> None:
+    call["headers"]["content-type"] = "text/plain"
+
+
+def forged(call: dict[str, Any]) -> None:
+    call["headers"]["webhook-signature"] = "v1,Zm9yZ2Vk"
+
+
+def unreadable(call: dict[str, Any]) -> None:
+    call["content"] = b"[1"
+    call["headers"] |= signed(b"[1") | {
+        name: value for name, value in call["headers"].items() if name.startswith("content-")
+    }
+
+
+ORDER: list[tuple[Fault, int]] = [
+    (nowhere, 404),
+    (too_large, 413),
+    (compressed, 415),
+    (not_json, 415),
+    (forged, 401),
+    (unreadable, 400),
+]
+
+
+@pytest.mark.parametrize("place", range(len(ORDER)), ids=[f.__name__ for f, _ in ORDER])
+async def test_refusals_come_in_their_order(web: Web, place: int) -> None:
+    call = {"path": "/hooks/feed", "content": BODY, "headers": signed(BODY)}
+    for fault, _ in reversed(ORDER[place:]):
+        fault(call)
+    path = call.pop("path")
+    assert refused(await web("POST", path, **call), ORDER[place][1])
+    assert await web.items("/v1/jobs") == []
+
+
+@pytest.mark.parametrize("source", ["nobody", "bluesky", "unsigned", "", "feed/", "feed%2f", "%ff"])
+async def test_only_sources_that_are_pushed_to_and_can_be_verified_are_there(
+    web: Web, source: str
+) -> None:
+    refused(await web("POST", f"/hooks/{source}", content=BODY, headers=signed(BODY)), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_pushes_are_posted(web: Web, method: str) -> None:
+    answer = await web(method, "/hooks/feed")
+    refused(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"webhook-id": ""},
+        {"webhook-id": "msg_2"},
+        {"webhook-timestamp": "soon"},
+        {"webhook-timestamp": "9" * 400},
+        {"webhook-signature": "v1"},
+        {"webhook-signature": "v1a," + "A" * 86},
+    ],
+    ids=str,
+)
+async def test_a_wrong_signature_is_401(web: Web, wrong: dict[str, str]) -> None:
+    headers = signed(BODY) | wrong
+    refused(await web("POST", "/hooks/feed", content=BODY, headers=headers), 401)
+
+
+@pytest.mark.parametrize("age", [-400, 400])
+async def test_an_old_or_early_push_is_401(web: Web, age: float) -> None:
+    headers = signed(BODY, now=time.time() - age)
+    refused(await web("POST", "/hooks/feed", content=BODY, headers=headers), 401)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"status": "running"}',
+        b'{"id": "1"}',
+        b'{"id": "", "status": "running"}',
+        b'{"id": ".", "status": "running"}',
+        b'{"id": "..", "status": "running"}',
+        b'{"id": "a\\u0000b", "status": "running"}',
+        b'{"id": "a\\nb", "status": "running"}',
+        b'{"id": "\\u0085", "status": "running"}',
+        b'{"id": "' + b"x" * 513 + b'", "status": "running"}',
+        b'[{"id": "1", "status": "running"}, {"id": "2"}]',
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+async def test_what_cannot_be_read_is_400_and_nothing_of_it_is_taken(web: Web, body: bytes) -> None:
+    refused(await web("POST", "/hooks/feed", content=body, headers=signed(body)), 400)
+    await web.ingest()
+    assert await web.items("/v1/jobs") == []
+
+
+@pytest.mark.parametrize(
+    "mime", ["application/json", "application/json; charset=utf-8", "application/cloudevents+json"]
+)
+async def test_json_by_any_of_its_names_is_taken(web: Web, mime: str) -> None:
+    headers = signed(BODY) | {"content-type": mime, "content-encoding": "identity"}
+    answer = await web("POST", "/hooks/feed", content=BODY, headers=headers)
+    assert (answer.status_code, answer.json()) == (
+        202,
+        {"accepted": 1, "duplicates": 0, "ignored": 0},
+    )
+
+
+async def test_a_push_that_came_before_is_a_duplicate(web: Web) -> None:
+    for receipt in ((1, 0), (0, 1)):
+        answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
+        assert answer.status_code == 202
+        assert tuple(answer.json().values()) == (*receipt, 0)
+    await web.ingest()
+    assert len(await web.items("/v1/jobs/feed/1/history")) == 1
+
+
+async def test_a_batch_is_taken_whole_and_its_parts_dedupe(web: Web) -> None:
+    body = b"[" + b",".join([push("1"), push("2"), push("3")]) + b"]"
+    for receipt in ((3, 0), (0, 3)):
+        answer = await web("POST", "/hooks/feed", content=body, headers=signed(body))
+        assert tuple(answer.json().values()) == (*receipt, 0)
+    await web.ingest()
+    assert {job["id"] for job in await web.items("/v1/jobs")} == {"1", "2", "3"}
+
+
+async def test_what_is_not_about_a_job_is_ignored(web: Web) -> None:
+    body, headers = wistia(
+        medium("media.ready", "a", "u1"),
+        medium("media.updated", "b", "u2"),
+        medium("media.failed", "c", "u3"),
+        {"uuid": "u4", "type": "viewing_session.play", "payload": {}},
+    )
+    answer = await web("POST", "/hooks/wistia", content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (
+        202,
+        {"accepted": 2, "duplicates": 0, "ignored": 2},
+    )
+    await web.ingest()
+    found = {(job["id"], job["kind"], job["state"]) for job in await web.items("/v1/jobs")}
+    assert found == {("media:a", "media", "succeeded"), ("media:c", "media", "failed")}
+
+
+async def test_a_push_about_nothing_but_other_things_is_taken_too(web: Web) -> None:
+    body, headers = wistia(medium("media.deleted", "a", "u1"))
+    answer = await web("POST", "/hooks/wistia", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["ignored"]) == (202, 1)
+
+
+async def test_wistia_without_its_signature_is_401(web: Web) -> None:
+    body, headers = wistia(medium("media.ready", "a", "u1"))
+    del headers["x-wistia-signature"]
+    refused(await web("POST", "/hooks/wistia", content=body, headers=headers), 401)
+
+
+def request(body: bytes, *more: str, **headers: str) -> bytes:
+    """A push as bytes, for a line that is closed behind it."""
+    names = signed(body) | {"host": "x", "connection": "close"} | headers
+    lines = ["POST /hooks/feed HTTP/1.1", *(f"{n}: {v}" for n, v in names.items()), *more]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def chunked(*parts: bytes) -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
+
+
+async def test_a_body_in_pieces_is_one_body(served: Served) -> None:
+    head = request(BODY, f"content-length: {len(BODY)}")
+    answer = await served.raw(head, BODY[:7], BODY[7:20], BODY[20:])
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    head = request(BODY, "transfer-encoding: chunked")
+    answer = await served.raw(head, chunked(BODY[:5], BODY[5:]))
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    assert b'"duplicates":1' in answer
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [request(b"", f"content-length: {bodies.AT_MOST + 1}")],
+        [request(b"", "content-length: 999999999999")],
+        [request(b"", f"content-length: {'0' * 5000}")],
+        [request(b"", "transfer-encoding: chunked"), chunked(*[b" " * 65_536] * 17)[:-5]],
+    ],
+    ids=["promised", "boasted", "a number too long to read", "without a promise"],
+)
+async def test_too_much_is_413_before_it_has_all_come(served: Served, sent: list[bytes]) -> None:
+    answer = await served.raw(*sent)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+async def test_a_body_shorter_than_promised_is_never_taken(
+    served: Served, store: Any, wait_until: Any
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(request(BODY, f"content-length: {len(BODY) + 1}") + BODY)
+    writer.write_eof()
+    assert not (await reader.read()).startswith(b"HTTP/1.1 2")
+    writer.close()
+    assert await store.backlogs.depth("ingest") == (0, 0.0)
+
+
+async def test_a_redis_that_is_nearly_full_takes_no_push(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver looks each second; here it looked while Redis was at 86 %."""
+    hooks = web.client._transport.app._hooks  # type: ignore[attr-defined]
+
+    async def full() -> float:
+        return 0.86
+
+    monkeypatch.setattr(web.context.store, "fullness", full)
+    await hooks._receiver.look()
+    answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
+    refused(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_redis_that_is_away_is_503(web_of: Any, settings_of: Any) -> None:
+    web = await web_of(REDIS_URL="redis://127.0.0.1:1/0")
+    web.context.store.connection.url = "redis://127.0.0.1:1/0"
+    from redis.asyncio import Redis
+
+    await web.context.store.connection.redis.aclose()
+    web.context.store.connection.redis = Redis.from_url("redis://127.0.0.1:1/0")
+    answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
+    refused(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    assert json.loads(answer.text)["detail"].startswith("Redis")
