@@ -53,9 +53,10 @@ class Loop(AsyncIO):
             for name, module in (("ingest", ingest), ("poll", poll), ("deliver", deliver))
         }
         name = f"worker-{new_uid()[:6]}"
-        steps = [lambda: _beat(ours, name), self._renew]
-        steps += [pump.give_back for pump in self.pumps.values()]
-        self._tasks = [asyncio.create_task(patiently(self.outage, step)) for step in steps]
+        idle = [self._renew, *(pump.give_back for pump in self.pumps.values())]
+        beating = patiently(self.outage, lambda: _beat(ours, name))
+        steps = [beating, *(patiently(self.outage, step, asks=False) for step in idle)]
+        self._tasks = [asyncio.create_task(step) for step in steps]
 
     async def _renew(self) -> float:
         for pump in self.pumps.values():

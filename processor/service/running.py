@@ -106,12 +106,18 @@ class Outage:
         self._away = False
 
 
-async def patiently(outage: Outage, step: Callable[[], Awaitable[float]]) -> None:
-    """Repeat `step`, which says how long to wait, for ever, whether Redis is there or not."""
+async def patiently(
+    outage: Outage, step: Callable[[], Awaitable[float]], *, asks: bool = True
+) -> None:
+    """Repeat `step`, which says how long to wait, for ever, whether Redis is there or not.
+
+    `asks`: it always asks Redis something, so that its end means that Redis is there.
+    """
     while True:
         try:
             wait = await step()
-            outage.ended()
+            if asks:
+                outage.ended()
         except StoreAway as error:
             outage.began(error)
             wait = PATIENCE

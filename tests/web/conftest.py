@@ -1,6 +1,7 @@
 """What tests of the web share.
 
-web_of      makes an application from an environment, for calls without a socket
+web_of      makes an application from an environment, for calls without a socket; `away`: its
+            Redis does not answer
 web         one with the sources below, and no key
 served_of   makes a whole web process on a loopback port
 served      one with the sources below, and no key
@@ -17,9 +18,12 @@ import pytest
 from aiohttp import web as aio
 
 from processor.config import Settings, load
+from processor.store import Store
 
 from .calling import Served, Web
 from .pushing import SECRET, WISTIA_SECRET
+
+AWAY = "redis://127.0.0.1:1/0"  # nobody listens there
 
 CONFIGURATION = """
 [sources.feed]                       # pushes only
@@ -112,9 +116,12 @@ def settings_of(tmp_path: Path, redis_url: str, provider: Provider) -> Callable[
 async def web_of(settings_of: Any, store_of: Any) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as made:
 
-        async def make(peer: str = "127.0.0.1", **environ: str) -> Web:
+        async def make(peer: str = "127.0.0.1", *, away: bool = False, **environ: str) -> Web:
             settings = settings_of(**environ)
             store = store_of(static=settings.subscriptions)
+            if away:
+                store = Store(AWAY)
+                made.push_async_callback(store.close)
             return await made.enter_async_context(Web(settings, store, peer))
 
         yield make
