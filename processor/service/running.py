@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
@@ -92,18 +93,22 @@ class Outage:
         """Name the process, for the lines."""
         self._process = process
         self._away = False
+        self._lock = threading.Lock()  # Dramatiq's threads notice at the same moment
 
     def began(self, why: object) -> None:
         """Redis did not answer."""
-        if not self._away:
+        if self._turned(away=True):
             log.warning("store_away", process=self._process, why=str(why))
-        self._away = True
 
     def ended(self) -> None:
         """Redis answered."""
-        if self._away:
+        if self._turned(away=False):
             log.info("store_back", process=self._process)
-        self._away = False
+
+    def _turned(self, *, away: bool) -> bool:
+        with self._lock:
+            was, self._away = self._away, away
+        return was is not away
 
 
 async def patiently(
