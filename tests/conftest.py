@@ -96,7 +96,7 @@ class Row(NamedTuple):
     @property
     def promises_ttl(self) -> bool:
         """Whether keys of this row must have a time to live of their own."""
-        return bool(re.search(r"\d+ (ms|s|h|d)$|^as the job$|^jobs' retention$", self.lifetime))
+        return bool(re.search(r"\d+ (ms|s|h|d)( behind .+)?$|^as the job$", self.lifetime))
 
 
 @pytest.fixture(scope="session")

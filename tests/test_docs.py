@@ -37,6 +37,7 @@ from processor.store.store import FULL
 from processor.web import bodies
 from processor.web.app import routes
 from processor.web.health import Gauges, Health
+from processor.web.openapi import document
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -249,7 +250,7 @@ def test_every_reason_to_ignore_is_one_of_the_machines():
 
 def test_every_event_type_is_documented():
     told = table("docs/events.md", "type")
-    assert set(told) == {*filters.EVENT_TYPES, "subscription.test"}
+    assert set(told) == {*filters.EVENT_TYPES, "subscription.test"} == set(document()["webhooks"])
     assert list(filters.GROUPS) == ["job.completed"]
     assert "`job.completed`, which means any of the four that end a job" in prose("docs/events.md")
 

@@ -6,7 +6,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Invalid
 from processor.model import State
 from processor.service import listing, looking, watching
 from processor.service.context import Context
@@ -15,6 +14,7 @@ from processor.web.bodies import Json, read_as, read_nothing
 from processor.web.queries import (
     Key,
     check_query,
+    choice,
     job_name,
     limit,
     no_cursor,
@@ -72,10 +72,7 @@ class Jobs:
     async def list(self, request: Request) -> Response:
         """All jobs, those that live longest first."""
         check_query(request, "source", "state", "limit", "cursor")
-        query = request.query_params
-        state = query.get("state")
-        if state is not None and state not in set(State):
-            raise Invalid(f"state: {state!r} is none; there is {', '.join(State)}")
+        query, state = request.query_params, choice(request, "state", list(State))
         try:
             found = await listing.jobs(
                 self._context, query.get("source"), state, limit(request), query.get("cursor")

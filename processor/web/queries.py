@@ -1,7 +1,7 @@
 """What a call's URL says: names in its path, numbers in its query, and places in lists."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
@@ -44,6 +44,14 @@ def check_query(request: Request, *known: str) -> None:
     for name in request.query_params:
         if name not in known:
             raise Invalid(f"{name}: not known here; there is {', '.join(known) or 'nothing'}")
+
+
+def choice(request: Request, name: str, good: Collection[str]) -> str | None:
+    """One of some words in the query, or None; Invalid for any other word."""
+    word = request.query_params.get(name)
+    if word is not None and word not in good:
+        raise Invalid(f"{name}: {word!r} is none; there is {', '.join(good)}")
+    return word
 
 
 def number(request: Request, name: str, default: float, least: float, most: float) -> float:

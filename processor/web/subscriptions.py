@@ -7,7 +7,7 @@ from processor.errors import Invalid
 from processor.service import subscribing
 from processor.service.context import Context
 from processor.web.bodies import Json, read_as, read_nothing
-from processor.web.queries import by_time, check_query, page, segment
+from processor.web.queries import by_time, check_query, choice, page, segment
 
 ALL = 2 * subscribing.MOST_LISTED  # deliveries: those that wait, and those that ended
 
@@ -65,6 +65,6 @@ class Subscriptions:
         if not target:
             raise Invalid("subscription: say whose deliveries")
         await subscribing.get(self._context, target)
-        state = request.query_params.get("state")
+        state = choice(request, "state", subscribing.STATES)
         found = await subscribing.deliveries(self._context, target, state, ALL)
         return Json(page(request, sorted(found, key=by_time), by_time))

@@ -318,7 +318,11 @@ async def test_an_unused_budget_is_not_saved_up(work: Any, wait_until: Any):
     await work.put("a", "first")
     await spend([work], budget, 1)
     idle = await work.store.now() + 0.4
-    await wait_until(lambda: work.store.connection.estimate() > idle)
+
+    async def rested() -> bool:
+        return bool(await work.store.now() > idle)
+
+    await wait_until(rested)
     await work.put("a", *(f"{n}" for n in range(20)))
     assert len(await work.claim(budget=budget)) == 1
 

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor.model import Entry, Job, Origin, State
+from processor.service.deciding import renewed
 from processor.store import Store
 from processor.store.backlogs import AT_ONCE, Claim, Pace, Put, Settled
 from processor.store.jobs import KEPT_FOR, SEEN_FOR, Change, Known, Telling, ends, name_of
@@ -22,6 +23,11 @@ def entry(ignored: str | None = None, status: str = "on") -> Entry:
     return Entry(
         Origin.PUSH, status, state=State.RUNNING, was=State.QUEUED, attempt=1, ignored=ignored
     )
+
+
+def nth(number: int, job: Job) -> str:
+    """The version word of a job's record when it was written so many times."""
+    return f"{number}-{job.uid}"
 
 
 def telling(event: str = "evt_u_1", *targets: str) -> Telling:
@@ -76,7 +82,7 @@ async def body(store: Store, keys: Keys, event: str) -> bytes | None:
 async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Keys, fresh: Any):
     job = fresh(state=State.RUNNING)
     assert await written(store, keys, whole(job)) == [True]
-    assert await known(store, keys, job) == Known(version="1", job=job)
+    assert await known(store, keys, job) == Known(version=nth(1, job), job=job)
     (line,) = await store.jobs.history(keys, name_of(job))
     assert (line["status"], line["count"]) == ("on", 1)
     (event,) = await store.events.page(store.events.start(), 10)
@@ -91,7 +97,7 @@ async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Key
 
 async def test_the_next_version_is_read_and_counted(store: Store, keys: Keys, fresh: Any):
     job = fresh()
-    for version in ("", "1", "2"):
+    for version in ("", nth(1, job), nth(2, job)):
         assert (await known(store, keys, job)).version == version
         assert await written(store, keys, whole(job, version)) == [True]
 
@@ -117,23 +123,25 @@ async def test_claims_end_with_the_commit_that_they_brought(store: Store, keys: 
     job = fresh()
     await written(store, keys, whole(job))
     put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
-    await written(store, keys, Change(job, "1", save=False, puts=[put]))
+    await written(store, keys, Change(job, nth(1, job), save=False, puts=[put]))
     (claim,) = await claims_of(store, keys, "ingest")
-    assert await written(store, keys, whole(job, "1", done=[claim])) == [True]
+    assert await written(store, keys, whole(job, nth(1, job), done=[claim])) == [True]
     assert await store.backlogs.settle([Settled(claim)]) == [False]
 
 
 async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    await written(store, keys, whole(job, "1", puts=[], dropped=[("poll", "s", name_of(job))]))
+    over = whole(job, nth(1, job), puts=[], dropped=[("poll", "s", name_of(job))])
+    assert await written(store, keys, over) == [True]
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [None]
 
 
 async def test_what_is_dropped_and_put_anew_is_put(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    await written(store, keys, whole(job, "1", dropped=[("poll", "s", name_of(job))]))
+    anew = whole(job, nth(1, job), dropped=[("poll", "s", name_of(job))])
+    assert await written(store, keys, anew) == [True]
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [job.deadline_at]
 
 
@@ -146,7 +154,7 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
     first, moved, last = fresh(), fresh(), fresh()
     await written(store, keys, whole(moved))
     put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
-    await written(store, keys, Change(moved, "1", save=False, puts=[put]))
+    await written(store, keys, Change(moved, nth(1, moved), save=False, puts=[put]))
     (claim,) = await claims_of(store, keys, "ingest")
 
     def of_moved() -> dict[str, Any]:
@@ -159,7 +167,7 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
     assert of_moved() == before
     assert not [key for key, value in everything().items() if "stale" in f"{key} {value}"]
     for job in (first, last):
-        assert (await known(store, keys, job)).version == "1"
+        assert (await known(store, keys, job)).version == nth(1, job)
         assert len(await store.jobs.history(keys, name_of(job))) == 1
     assert await store.backlogs.settle([Settled(claim)]) == [True]  # it was still held
 
@@ -174,12 +182,12 @@ async def test_stale_subscriptions_refuse_everything(
     assert await written(store, keys, whole(fresh()), version=3) == [True]
 
 
-@pytest.mark.parametrize("stands", ["", "1", "gone"])
-@pytest.mark.parametrize("version", ["", "1", "2", "gone"])
+@pytest.mark.parametrize("stands", ["", "1-u", "gone"])
+@pytest.mark.parametrize("version", ["", "1-u", "2-u", "1-other", "1", "gone"])
 async def test_a_job_is_written_only_over_what_was_read(
     store: Store, keys: Keys, fresh: Any, stands: str, version: str
 ):
-    job = fresh()
+    job = fresh(uid="u")
     if stands:
         await written(store, keys, whole(job))
     if stands == "gone":
@@ -267,7 +275,7 @@ async def test_a_deadline_that_moves_moves_the_end(store: Store, keys: Keys, fre
     job = fresh(now)
     await written(store, keys, whole(job))
     later = replace(job, deadline_at=now + 10 * DAY)
-    await written(store, keys, whole(later, "1"))
+    assert await written(store, keys, whole(later, nth(1, job))) == [True]
     name = name_of(job)
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
         assert await lives(store, key) == pytest.approx(10 * DAY + KEPT_FOR, abs=5), key
@@ -284,15 +292,24 @@ FINISHED = [
 async def test_a_finished_job_is_known_as_long_as_its_pushes(
     store: Store, keys: Keys, fresh: Any, after: float
 ):
-    """Else the same push, sent again, makes a second job and a second completion event."""
+    """Else the same push, sent again, makes a second job and a second completion event.
+
+    Whatever the provider says of when it ended: its clock is not Redis'.
+    """
     now = await store.now()
     deadline_at = now - max(after, 0.0)
     expired = fresh(now - 30 * DAY, deadline_at=deadline_at, state=State.EXPIRED)
     await written(store, keys, whole(expired))
-    done = replace(expired, finished_at=deadline_at + after, completion="evt_u_1_final")
-    await written(store, keys, whole(done, "1", renew=ends(done) != ends(expired)))
+    done = replace(
+        expired, finished_at=deadline_at + after, ended_at=now, completion="evt_u_1_final"
+    )
+    final = whole(done, nth(1, done), renew=renewed(expired, done))
+    assert await written(store, keys, final) == [True]
     assert (await known(store, keys, done)).job == done
-    assert await lives(store, keys.job(name_of(done))) >= SEEN_FOR
+    name = name_of(done)
+    for key in (keys.job(name), keys.history(name), keys.answer(name)):
+        assert await lives(store, key) == pytest.approx(ends(done) - now, abs=5), key
+        assert await lives(store, key) >= max(KEPT_FOR, SEEN_FOR) - 5, key
 
 
 # --- deliveries' bodies -------------------------------------------------------------------

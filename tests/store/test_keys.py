@@ -15,8 +15,7 @@ def made() -> dict[str, str]:
     for name, method in inspect.getmembers(shard, inspect.ismethod):
         if not name.startswith("_"):
             found[name] = method(*(_argument(p) for p in inspect.signature(method).parameters))
-    found |= {n: v for n, v in vars(module).items() if n.isupper() and isinstance(v, str)}
-    return found | {"worker": module.worker("web-1")}
+    return found | {n: v for n, v in vars(module).items() if n.isupper() and isinstance(v, str)}
 
 
 def _argument(name: str) -> str:
@@ -40,6 +39,11 @@ def test_the_table_says_how_long_each_key_lives(documented_keys: Any):
     for row in documented_keys:
         assert row.lifetime, row.name
         assert row.type in ("hash", "list", "string", "zset", "stream", "set"), row.name
+
+
+def test_a_job_and_what_belongs_to_it_must_have_a_time_to_live(documented_keys: Any):
+    promised = {row.name for row in documented_keys if row.promises_ttl}
+    assert {"job:S/ID", "history:S/ID", "answer:S/ID", "seen:S:ID", "callback:ID"} <= promised
 
 
 def test_all_keys_of_a_shard_share_one_slot():

@@ -9,6 +9,7 @@ from processor.config import Settings
 from processor.egress import Egress
 from processor.service import ingesting
 from processor.service.context import Context
+from processor.service.delivering import Deliverer
 from processor.service.metrics import Metrics
 from processor.service.running import policy
 from processor.store import Store
@@ -66,6 +67,13 @@ class Web:
         store = self.context.store
         while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: PACE):
             await ingesting.ingest(self.context, claims)
+
+    async def deliver(self) -> None:
+        """Do what the workers would do with deliveries that are due."""
+        store, deliverer = self.context.store, Deliverer(self.context)
+        while claims := await store.backlogs.claim(store.shards[0], "deliver", 99, lambda _: PACE):
+            for post in await deliverer.read(claims):
+                await deliverer.deliver(post)
 
     async def items(self, path: str, **query: Any) -> list[Any]:
         """All items of a list, page by page."""

@@ -65,12 +65,13 @@ sources = ["asked"]
 
 
 class Provider:
-    """Answers what it was told to, and remembers who asked what with which token."""
+    """Answers what it was told to, and remembers who asked what with which token; a subscriber too."""
 
     def __init__(self) -> None:
         """Say nothing of use."""
         self.url = ""
         self.asked: list[tuple[str, str | None]] = []
+        self.got: list[tuple[bytes, dict[str, str]]] = []  # bodies, with lower-case headers
         self.tell("", 500)
 
     def tell(self, text: str, status: int = 200, **headers: str) -> None:
@@ -84,6 +85,9 @@ class Provider:
 
     async def answer(self, request: aio.Request) -> aio.Response:
         """Answer one question."""
+        if request.method == "POST":
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            self.got.append((await request.read(), headers))
         self.asked.append((request.path_qs, request.headers.get("authorization")))
         return await self.says()
 
@@ -91,7 +95,7 @@ class Provider:
 @pytest.fixture
 async def provider() -> AsyncIterator[Provider]:
     ours, app = Provider(), aio.Application()
-    app.router.add_get("/{path:.*}", ours.answer)
+    app.router.add_route("*", "/{path:.*}", ours.answer)
     runner = aio.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await aio.TCPSite(runner, "127.0.0.1", 0).start()

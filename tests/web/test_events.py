@@ -1,0 +1,165 @@
+"""/v1/events: pages from the oldest, and a stream from now on."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from processor.cli.sse import Message, messages
+from processor.service.tailing import QUEUE, Tailer
+from processor.store.events import Logged
+from processor.web import events
+
+from .calling import Served, Web, refused
+
+STREAM = {"accept": "text/event-stream"}
+BAD_CURSORS = ["x", "!", "%00", "ü", base64.urlsafe_b64encode(b"1-1,1-1").decode()]
+
+
+class Stream:
+    """Reads a stream, frame by frame."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        """Begin behind the head."""
+        self.answer = answer
+        self._lines = answer.aiter_lines()
+
+    async def frame(self) -> list[str]:
+        """The lines up to a blank one."""
+        found: list[str] = []
+        async with asyncio.timeout(5):
+            async for line in self._lines:
+                if not line:
+                    return found
+                found.append(line)
+        raise EOFError
+
+    async def message(self) -> Message:
+        """The next frame, as the command line reads it."""
+        lines = [line.encode() for line in await self.frame()]
+        (found,) = messages([*lines, b""])
+        return found
+
+
+@asynccontextmanager
+async def stream(served: Served, path: str = "/v1/events", **headers: str) -> AsyncIterator[Stream]:
+    async with served.client.stream("GET", path, headers=STREAM | headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        found = Stream(answer)
+        assert await found.frame() == ["retry: 3000"]
+        yield found
+
+
+async def a_week_passes(web: Web) -> None:
+    """As far as the log can tell, and the clock that sweeps it."""
+    await web.context.store.events.trim(await web.context.store.now() + 8 * 86_400)
+
+
+async def test_pages_tell_everything_in_order(web: Web) -> None:
+    for number in range(4):
+        await web.push(f"j{number}", "running")
+        await web.push(f"j{number}", "succeeded")
+    found = await web.items("/v1/events")
+    assert [(e["type"], e["data"]["id"], e["data"]["sequence"]) for e in found] == [
+        told
+        for n in range(4)
+        for told in (("job.started", f"j{n}", 1), ("job.succeeded", f"j{n}", 2))
+    ]
+    assert list(found[0]) == ["id", "type", "timestamp", "data"]
+    assert len({event["id"] for event in found}) == 8
+    for limit in (1, 3, 8, 9):
+        assert await web.items("/v1/events", limit=limit) == found
+
+
+@pytest.mark.parametrize("cursor", BAD_CURSORS)
+async def test_a_bad_cursor_is_400(web: Web, cursor: str) -> None:
+    query = {"after": cursor}
+    assert "cursor" in refused(await web("GET", "/v1/events", params=query), 400)
+    refused(await web("GET", "/v1/events", params=query, headers=STREAM), 400)
+    refused(await web("GET", "/v1/events", headers=STREAM | {"last-event-id": "x"}), 400)
+
+
+async def test_what_a_stream_tells_is_the_item_of_the_page(web: Web, served: Served) -> None:
+    async with stream(served) as live:
+        await web.push("1", "running")
+        told = await live.message()
+        await web.push("1", "failed", error={"code": "E1", "message": "line 1\nline 2"})
+        last = await live.message()
+    found = (await web("GET", "/v1/events")).json()["items"]
+    for message, event in zip((told, last), found, strict=True):
+        assert message.event == event["type"]
+        assert httpx.Response(200, text=message.data).json() == event
+    assert await web.items("/v1/events", after=told.id) == found[1:]
+
+
+async def test_a_stream_is_from_now_on(web: Web, served: Served) -> None:
+    await web.push("old", "succeeded")
+    async with stream(served) as live:  # not a moment later: nothing told from here on is missed
+        await web.push("new", "succeeded")
+        assert '"new"' in (await live.message()).data
+
+
+@pytest.mark.parametrize("how", ["after", "last-event-id", "both"])
+async def test_a_stream_resumes_behind_a_cursor(web: Web, served: Served, how: str) -> None:
+    for number in range(3):
+        await web.push(f"j{number}", "succeeded")
+    pages = [(await web("GET", "/v1/events?limit=1")).json()]
+    pages.append(
+        (await web("GET", "/v1/events", params={"limit": 1, "after": pages[0]["next"]})).json()
+    )
+    first, second = (page["next"] for page in pages)
+    path = "/v1/events" if how == "last-event-id" else f"/v1/events?after={first}"
+    headers = {} if how == "after" else {"last-event-id": second if how == "both" else first}
+    async with stream(served, path, **headers) as resumed:
+        await web.push("live", "succeeded")
+        wanted = ["j2", "live"] if how == "both" else ["j1", "j2", "live"]
+        for job in wanted:
+            assert f'"id":"{job}"' in (await resumed.message()).data
+
+
+async def test_a_trimmed_cursor_is_410_and_in_a_stream_a_gap(web: Web, served: Served) -> None:
+    await web.push("1", "running")
+    cursor = (await web("GET", "/v1/events?limit=1")).json()["next"]
+    await web.push("2", "succeeded")
+    await web.push("3", "succeeded")
+    await a_week_passes(web)
+    await web.push("4", "succeeded")
+    refused(await web("GET", "/v1/events", params={"after": cursor}), 410)
+    async with stream(served, f"/v1/events?after={cursor}") as resumed:
+        gap = await resumed.message()
+        assert (gap.event, gap.id) == ("gap", None)
+        assert "trimmed" in gap.data
+        assert '"4"' in (await resumed.message()).data
+    assert [e["data"]["id"] for e in await web.items("/v1/events")] == ["4"]
+
+
+async def test_silence_is_filled_with_pings(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "PING", 0.05)
+    async with stream(served) as quiet:
+        assert await quiet.frame() == [": ping"]
+        assert await quiet.frame() == [": ping"]
+
+
+async def test_a_reader_that_falls_behind_is_sent_away_to_resume(web: Web) -> None:
+    """It has its cursor; what it missed is in the log."""
+    tailer = Tailer(web.context.store)
+    async with tailer.listening() as listener:
+        for number in range(QUEUE + 1):
+            assert not listener.over
+            listener.hear(Logged(str(number), "evt", "job.started", b"{}", 0, "1-1"))
+        assert listener.over
+    await tailer.close()
+
+
+async def test_without_redis_a_stream_is_a_503_at_once(web_of: Any) -> None:
+    web = await web_of(away=True)
+    refused(await web("GET", "/v1/events", headers=STREAM), 503)
+    refused(await web("GET", "/v1/events"), 503)
