@@ -335,6 +335,20 @@ def test_a_push_without_a_number_reopens_nothing():
     assert advance(SUCCEEDED, update(State.RUNNING, CREATED + 9), CREATED + 9).ignored == "finished"
 
 
+def test_the_end_has_the_providers_time_and_ours():
+    done = advance(RUNNING, update(State.FAILED, CREATED + 500), CREATED + 7).job
+    assert (done.finished_at, done.ended_at) == (CREATED + 500, CREATED + 7)
+    assert advance(RUNNING, deadline(), LATE + 3).job.ended_at == LATE + 3
+    assert advance(EXPIRED, update(State.FAILED, LATE - 50), LATE + 9).job.ended_at == LATE + 9
+    again = advance(done, update(State.RUNNING, attempt=2), CREATED + 8).job
+    assert (again.finished_at, again.ended_at) == (None, None)
+
+
+def test_what_is_ignored_ends_nothing_anew():
+    for late in (update(State.SUCCEEDED), update(State.FAILED), update(State.RUNNING)):
+        assert advance(SUCCEEDED, late, CREATED + 60).job.ended_at == SUCCEEDED.ended_at == CREATED
+
+
 def poll(state: State | None, at: float) -> StatusUpdate:
     return update(state, at, origin=Origin.POLL, reopens=True)
 
@@ -343,6 +357,13 @@ def poll(state: State | None, at: float) -> StatusUpdate:
 def test_a_poll_begun_after_the_end_reopens_where_the_profile_says_so(state: State):
     again = advance(SUCCEEDED, poll(state, CREATED + 9), CREATED + 9).job
     assert (again.state, again.attempt) == (state, 2)
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_a_rerun_is_told_from_the_end_by_our_clock(ahead: float):
+    done = advance(RUNNING, update(State.SUCCEEDED, CREATED + ahead), CREATED + 5).job
+    assert advance(done, poll(State.RUNNING, CREATED + 4), CREATED + 6).ignored == "finished"
+    assert advance(done, poll(State.RUNNING, CREATED + 6), CREATED + 7).job.attempt == 2
 
 
 @pytest.mark.parametrize(

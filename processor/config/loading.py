@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,15 @@ from processor.model import Subscription
 from processor.provider import Profile
 
 DEFAULT_FILE = Path("ringback.toml")
+
+
+class _Around(NamedTuple):
+    """What a table of the file is read with."""
+
+    where: str  # the file's name, for messages
+    file: File
+    profiles: Mapping[str, Profile]
+    secret: Keeper
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -34,13 +44,13 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     folder = chosen.parent if chosen else Path()
     secret = Keeper(environ, folder)
     profiles = _profiles(folder / raw.providers if raw.providers else None)
-    keys = tuple(k for k in env.RINGBACK_API_KEYS.split(",") if k)
+    around = _Around(where, raw, profiles, secret)
+    keys = tuple(k for k in map(secret.of, env.RINGBACK_API_KEYS.split(",")) if k)
     return Settings(
         file=chosen,
-        sources={n: _source(where, n, t, profiles, secret) for n, t in raw.sources.items()},
+        sources={n: _source(around, n, t) for n, t in raw.sources.items()},
         subscriptions={
-            f"sub_{n}": _subscription(where, n, t, raw, secret)
-            for n, t in raw.subscriptions.items()
+            f"sub_{n}": _subscription(around, n, t) for n, t in raw.subscriptions.items()
         },
         egress_allow=tuple(raw.egress.allow),
         redis_url=env.REDIS_URL,
@@ -100,9 +110,8 @@ def _profiles(folder: Path | None) -> dict[str, Profile]:
     return {name: provider.parse(name, text) for name, text in files.items()}
 
 
-def _source(
-    where: str, name: str, table: SourceTable, profiles: Mapping[str, Profile], secret: Keeper
-) -> Source:
+def _source(around: _Around, name: str, table: SourceTable) -> Source:
+    where, secret, profiles = around.where, around.secret, around.profiles
     key = f"sources.{name}"
     checks.check_name(where, key, name)
     profile = profiles.get(table.provider)
@@ -137,15 +146,16 @@ def _push_keys(where: str, key: str, profile: Profile, secrets: Sequence[str]) -
         raise ConfigError(f"{where}: {key}: {error}") from error
 
 
-def _subscription(
-    where: str, name: str, table: SubscriptionTable, file: File, secret: Keeper
-) -> Subscription:
+def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subscription:
+    where, secret = around.where, around.secret
     key = f"subscriptions.{name}"
     checks.check_name(where, key, name)
     for event in table.events:
         checks.only(where, f"{key}.events", event, (*filters.EVENT_TYPES, *filters.GROUPS))
     for source in table.sources:
-        checks.only(where, f"{key}.sources", source, tuple(file.sources))
+        checks.only(where, f"{key}.sources", source, tuple(around.file.sources))
+    for known in table.providers:
+        checks.only(where, f"{key}.providers", known, tuple(sorted(around.profiles)))
     secrets = secret.all(where, f"{key}.secret", table.secret)
     return Subscription(
         id=f"sub_{name}",

@@ -40,7 +40,9 @@ async def create(context: Context, wish: Wish) -> Subscription:
     """Make a subscription; commits that matched without it are refused, so it misses nothing."""
     check_target(context, "url", wish.url)
     _known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
-    _known("sources", wish.sources, tuple(context.settings.sources))
+    sources = context.settings.sources
+    _known("sources", wish.sources, tuple(sources))
+    _known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
     secret = wish.secret or new_secret()
     check_secret("secret", secret)
     made = Subscription(

@@ -39,10 +39,7 @@ class Targets:
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
         """Those of the API, and those of the file, which Redis only knows when disabled."""
         stored = {s.id: s for s in map(_decode, docs)}
-        static = [
-            msgspec.structs.replace(s, disabled=stored[s.id].disabled) if s.id in stored else s
-            for s in self._static.values()
-        ]
+        static = [_as_filed(s, stored.get(s.id)) for s in self._static.values()]
         return static + [s for s in stored.values() if not s.static]
 
     async def listed(self) -> list[Subscription]:
@@ -72,9 +69,8 @@ class Targets:
 
     def _found(self, target: str, doc: bytes | None) -> Subscription | None:
         static = self._static.get(target)
-        if static is None:
-            return _decode(doc) if doc else None
-        return msgspec.structs.replace(static, disabled=_decode(doc).disabled) if doc else static
+        stored = _decode(doc) if doc else None
+        return stored if static is None else _as_filed(static, stored)
 
     async def save(self, subscription: Subscription) -> None:
         """Write a subscription to every shard; commits that matched without it are refused."""
@@ -125,3 +121,10 @@ class Targets:
                 docs = await self._connection.ask(redis.hmget(keys.items("deliver"), items))
                 found += [doc for doc in docs if doc]
         return found[:limit]
+
+
+def _as_filed(static: Subscription, stored: Subscription | None) -> Subscription:
+    """A subscription of the file, disabled if Redis says so and its URL is still that one."""
+    if stored is None or stored.url != static.url:
+        return static
+    return msgspec.structs.replace(static, disabled=stored.disabled)

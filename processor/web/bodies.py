@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
+from processor import provider
 from processor.errors import Invalid, TooLarge, Unreadable, WrongType
 
 AT_MOST = 1024 * 1024  # bytes of any body
@@ -68,12 +69,11 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
     body = await whole(request.headers.get("content-length", "0"), request.receive)
+    document = provider.read_json(body or b"{}")
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise Invalid(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"The body is not JSON: {error}") from error
 
 
 async def read_nothing(request: Request) -> None:

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What went wrong and what to change; a line of the log has the same `request_id`."""
+    """What went wrong and what to change; of a 500 the log has the `request_id` too."""
 
     type: str
     title: str

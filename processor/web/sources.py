@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from processor.service.context import Context
 from processor.web.bodies import Json
+from processor.web.queries import check_query
 
 
 class Sources:
@@ -14,8 +15,9 @@ class Sources:
         """Share what all handlers share."""
         self._context = context
 
-    async def list(self, _: Request) -> Response:
+    async def list(self, request: Request) -> Response:
         """Every source: how it is heard, how it is asked, whether it is stalled."""
+        check_query(request)
         stalled = await self._context.store.stalled()
         items = [
             {

@@ -12,12 +12,13 @@ from aiohttp import web
 from processor.config import load
 from processor.egress import Egress
 from processor.model import Job
-from processor.service import ingesting, polling, looking, watching
+from processor.service import ingesting, looking, polling, watching
 from processor.service.accepting import Receipt, Receiver
 from processor.service.context import Context
+from processor.service.looking import Found
 from processor.service.metrics import Metrics
 from processor.service.running import policy
-from processor.service.watching import Found, Wish
+from processor.service.watching import Wish
 from processor.store.backlogs import Claim, Pace
 from processor.store.keys import Keys
 

@@ -33,6 +33,33 @@ async def test_an_answer_moves_the_job_and_the_next_poll_is_planned(
     assert b'"progress": 0.5' in (await bench.store.jobs.answer(keys, "lab/1"))
 
 
+async def test_only_news_puts_the_next_poll_off(bench: Any):
+    """Else a provider that repeats itself keeps us from ever asking."""
+    await bench.watch("1", poll=SLOW)
+    for told, news in (
+        ({"status": "running", "event": "a"}, True),
+        ({"status": "running", "event": "b"}, False),  # a duplicate
+        ({"status": "queued", "event": "c"}, False),  # behind
+        ({"status": "mystery", "event": "d"}, True),
+    ):
+        await polling_now(bench, "1")
+        await bench.push(id="1", **told)
+        wait = await bench.due("poll", "lab/1") - await bench.store.now()
+        assert (wait > 3000) is news, told
+
+
+async def test_an_answer_that_is_no_news_plans_the_next_poll_too(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", status="running")
+    await bench.watch("1", poll=SLOW)
+    for _ in range(2):
+        await polling_now(bench, "1")
+        assert await bench.poll() == ["lab/1"]
+        assert await bench.due("poll", "lab/1") - await bench.store.now() > 3000
+    assert await bench.reasons("1") == [None, "duplicate"]
+
+
 async def test_a_final_answer_ends_polling(bench: Any, provider: Any, polled: Any):
     provider.says("1", status="succeeded")
     await ask_all(bench, polled, "1")
@@ -240,7 +267,9 @@ async def test_a_source_that_is_not_configured_for_a_while_is_asked_again_later(
     without = await bench_of(without="lab")
     assert await polled(without) == ["lab/1"]
     assert provider.asked == []
-    assert await bench.due("poll", "lab/1") is not None
+    wait = await bench.due("poll", "lab/1") - await bench.store.now()
+    assert wait == pytest.approx(schedule.STALL, abs=3)
+    assert (await bench.job("1")).state is State.QUEUED
 
 
 async def test_asking_writes_nothing(bench: Any, provider: Any):

@@ -10,6 +10,7 @@ from processor.provider import full_id
 from processor.service import looking, watching
 from processor.service.advancing import advance
 from processor.service.deciding import Arrival
+from processor.service.resolving import point
 from processor.store.jobs import KEPT_FOR
 
 SHARDS = [1, 4]
@@ -132,6 +133,19 @@ async def test_an_alias_lives_as_long_as_its_job(bench: Any):
     await bench.push(id="1", alias="k2", status="running", attempt=2, event="b")
     ttls = {name: await redis.pttl(key) for name, key in keys.items()}
     assert ttls["k2"] >= ttls["1"] - 1000
+
+
+async def test_names_are_pointed_to_a_job_and_those_that_are_taken_are_told(bench: Any):
+    for name, alias in (("1", "k1"), ("2", "k2")):
+        await bench.push(id=name, alias=alias, status="running", event=name)
+    job = await bench.job("1")
+    assert await point(bench.context, job, ["k1", "k2", "k3", "2"]) == ["k2", "2"]
+    assert {n: (await bench.job(n)).id for n in ("k1", "k2", "k3", "2")} == {
+        "k1": "1",
+        "k2": "2",
+        "k3": "1",
+        "2": "2",
+    }
 
 
 async def test_kinds_are_part_of_a_name():

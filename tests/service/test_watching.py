@@ -1,6 +1,7 @@
 """Watching: what a PUT adds, what it leaves alone, and what follows from it."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -106,6 +107,8 @@ INVALID = [
     ("no deadline at all", {"deadline": "0s"}, "deadline"),
     ("a deadline past all calendars", {"deadline": "999999999d"}, "deadline"),
     ("an interval past all calendars", {"poll": PollWish("999999999d")}, "poll.every"),
+    ("a deadline over ten years", {"deadline": "3651d"}, "deadline"),
+    ("an interval over a day", {"poll": PollWish("25h")}, "poll.every"),
     ("polls without a pause", {"poll": PollWish("0s")}, "poll.every"),
     ("an id that cannot be one", {"aliases": ["a\nb"]}, "aliases"),
     ("a bad secret", {"callback_url": TARGET, "callback_secret": "hunter2"}, "callback_secret"),
@@ -126,8 +129,11 @@ async def test_an_invalid_wish_names_its_field_and_writes_nothing(
 
 
 async def test_what_was_taken_can_be_shown(bench: Any):
-    found, _ = await bench.watch("1", deadline="3650d", poll=PollWish("365d"))
-    assert (await looking.view(bench.context, found))["deadline_at"].year > 2030
+    found, _ = await bench.watch("1", deadline="3650d", poll=PollWish("24h"))
+    shown = await looking.view(bench.context, found)
+    assert shown["deadline_at"].year > 2030
+    assert shown["next_poll_at"] is not None
+    await bench.watch("2", deadline="1ms", poll=PollWish("1ms"))
 
 
 async def test_an_unknown_source_is_not_found(bench: Any):
@@ -277,13 +283,28 @@ async def test_a_late_callback_disturbs_nobody_elses_delivery(bench: Any):
 
 
 async def test_an_event_that_is_told_again_is_the_same_bytes(bench: Any):
-    """One webhook-id, one payload, whatever was wished meanwhile."""
+    """One webhook-id, one payload, whatever was wished while some are still to get it."""
+    await bench.watch("1", callback_url="https://first.example/")
     await bench.push(id="1", status="succeeded", event="a")
     (event,) = await bench.store.events.page(bench.store.events.start(), 10)
     await bench.push(id="1", alias="k2", status="succeeded", event="b")
     await bench.watch("1", metadata={"a": 1}, callback_url=TARGET)
-    _, (body,) = await bench.store.targets.read(bench.store.shard("lab", "1"), [], [event.id])
-    assert body == event.body
+    assert await body_of(bench, event.id) == event.body
+
+
+async def test_a_callback_that_comes_when_all_is_told_learns_what_was_wished_with_it(bench: Any):
+    """The provider was faster than the PUT: its metadata must not be missing."""
+    await bench.push(id="1", status="succeeded")
+    await bench.watch("1", metadata={"order": 17}, callback_url=TARGET)
+    job = await bench.job("1")
+    told = json.loads(await body_of(bench, job.completion))
+    assert (told["type"], told["data"]["metadata"]) == ("job.succeeded", {"order": 17})
+
+
+async def body_of(bench: Any, event: str) -> Any:
+    """The bytes that those get who are still to be told of an event."""
+    _, (body,) = await bench.store.targets.read(bench.store.shard("lab", "1"), [], [event])
+    return body
 
 
 # --- asking now, waiting, forgetting ------------------------------------------------------
@@ -396,4 +417,6 @@ async def test_a_deadline_that_moves_while_it_falls_due_is_not_lost(bench: Any, 
     await bench.watch("1", deadline="200ms")
     await ingest(bench.context, claims)
     assert (await bench.job("1")).state is State.QUEUED
+    wait = await bench.due("ingest", "deadline:lab/1") - await bench.store.now()
+    assert 0.8 <= wait <= 1.0  # not at once again and again, should a clock be wrong
     await expired(bench, wait_until)

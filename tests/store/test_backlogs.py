@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from processor.store import Store
-from processor.store.backlogs import Claim, Settled
+from processor.store.backlogs import AT_ONCE, Claim, Settled
 from processor.store.keys import BACKLOGS, Keys
 
 LEASE = 0.15  # seconds, where a test waits for one to end
@@ -158,6 +158,98 @@ async def test_what_is_put_off_comes_back_with_its_new_payload(work: Any, store:
     await work.put("a", "a/1")
     assert await settle(store, await work.one(), at=await store.now()) == [True]
     assert (await work.one()).payload == b"later"
+
+
+async def test_at_once_is_now_whatever_our_clock_says(work: Any, store: Store, keys: Keys):
+    await work.put("a", "a/1")
+    claim = await work.one()
+    store.connection._offset += 3600  # type: ignore[operator]
+    assert await settle(store, claim, at=AT_ONCE) == [True]
+    (due,) = await store.backlogs.due_at(keys, "poll", [("a", "a/1")])
+    seconds, micros = await store.connection.redis.time()
+    assert due == pytest.approx(seconds + micros / 1e6, abs=1)
+    assert (await work.one()).payload == b"later"
+
+
+class Slow:
+    """A Redis whose answers to a renewal are a long time on their way."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stand between the store and its scripts."""
+        self._run = store.connection.run
+        self.renewed, self.answer = asyncio.Event(), asyncio.Event()
+        self.calls: list[str] = []
+        monkeypatch.setattr(store.connection, "run", self.run)
+
+    async def run(self, name: str, *given: Any) -> Any:
+        """Run a script, and count it once Redis has answered."""
+        found = await self._run(name, *given)
+        self.calls.append(name)
+        if name == "renew":
+            self.renewed.set()
+            await self.answer.wait()
+        return found
+
+    async def overtaken(self, store: Store, renewed: list[Claim], *settled: Settled) -> Any:
+        """Settle while Redis has renewed and we do not know it yet; the answer, how often tried."""
+        renewing = asyncio.create_task(store.backlogs.renew(renewed))
+        await self.renewed.wait()
+        settling = asyncio.create_task(store.backlogs.settle(settled))
+        while "settle" not in self.calls:
+            await asyncio.sleep(0)
+        self.answer.set()
+        await renewing
+        return await settling, self.calls.count("settle")
+
+
+@pytest.fixture
+def slow(store: Store, work: Any, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    return Slow(store, monkeypatch)
+
+
+async def test_a_put_off_that_a_renewal_overtook_is_tried_once_more(
+    work: Any, store: Store, slow: Slow
+):
+    """Else the work waits for the end of a lease that nobody holds."""
+    await work.put("a", "a/1")
+    claim = await work.one()
+    found = await slow.overtaken(store, [claim], Settled(claim, AT_ONCE, b"later"))
+    assert found == ([True], 2)
+    assert (await work.one()).payload == b"later"
+
+
+async def test_an_end_that_a_renewal_overtook_needs_no_second_try(
+    work: Any, store: Store, slow: Slow
+):
+    await work.put("a", "a/1")
+    claim = await work.one()
+    assert await slow.overtaken(store, [claim], Settled(claim)) == ([True], 1)
+    assert await store.backlogs.depth("poll") == (0, 0.0)
+
+
+async def test_only_what_was_overtaken_is_tried_again(work: Any, store: Store, slow: Slow):
+    """What is lost stays lost, and every answer stands at the place of its question."""
+    await work.put("a", "a/1", "a/2", "a/3")
+    lost, overtaken, ended = await work.claim()
+    assert await settle(store, lost, at=await store.now() + 60) == [True]
+    slow.calls.clear()
+    found = await slow.overtaken(
+        store,
+        [lost, overtaken, ended],
+        Settled(lost, AT_ONCE, b"not ours"),
+        Settled(overtaken, AT_ONCE, b"later"),
+        Settled(ended),
+    )
+    assert found == ([False, True, True], 2)
+    again = await work.one()
+    assert (again.item, again.payload) == (overtaken.item, b"later")
+
+
+async def test_what_is_lost_is_not_tried_again(brief: Any, wait_until: Any, monkeypatch: Any):
+    late, _ = await lapsed(brief, wait_until)
+    slow = Slow(brief.store, monkeypatch)
+    assert await settle(brief.store, late, at=AT_ONCE) == [False]
+    assert slow.calls == ["settle"]
 
 
 async def test_settling_nothing_is_nothing(store: Store):
@@ -468,6 +560,13 @@ async def test_due_at_knows_only_what_waits(work: Any, store: Store, keys: Keys)
         pytest.approx(at, abs=0.001)
     ]
     assert await store.backlogs.due_at(keys, "poll", [("a", "a2")]) == [None]
+
+
+async def test_due_at_answers_in_the_order_of_the_question(work: Any, store: Store, keys: Keys):
+    for lane, item, at in (("a", "a1", 3e9), ("b", "a1", 1e9), ("b", "b1", 2e9)):
+        await work.put(lane, item, at=at)
+    asked = [("b", "b1"), ("a", "b1"), ("a", "a1"), ("b", "a1")]
+    assert await store.backlogs.due_at(keys, "poll", asked) == [2e9, None, 3e9, 1e9]
 
 
 # --- twice --------------------------------------------------------------------------------

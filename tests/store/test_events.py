@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from processor.errors import Gone, Refused
-from processor.store import Store
+from processor.store import Store, events as module
 from processor.store.events import Logged
 from processor.store.jobs import Change, Telling
 from processor.store.keys import Keys
@@ -132,36 +132,107 @@ async def aged(store: Store, keys: Keys, *days: float) -> list[str]:
 
 async def test_the_sweep_trims_what_is_older_than_a_week(store: Store, keys: Keys):
     many = sorted((8 + n / 1000 for n in range(1000)), reverse=True)
-    await aged(store, keys, *many, 6)
-    await store.jobs.sweep(await store.now())
-    left = await store.events.page(store.events.start(), 10_000)
-    assert 1 <= len(left) <= 101  # whole nodes of a hundred
-    assert ids(left)[-1:] == ["e"]
+    *_, young = await aged(store, keys, *many, 6)
+    await store.events.trim(await store.now())
+    assert [e.place for e in await store.events.page(store.events.start(), 10_000)] == [young]
 
 
-async def test_a_cursor_before_what_was_trimmed_is_gone(store: Store, keys: Keys):
-    old, _, _, new = await aged(store, keys, 10, 9, 8, 1)
-    await store.connection.redis.xtrim(keys.log, minid=new, approximate=False)
-    with pytest.raises(Gone, match="trimmed"):
-        await store.events.check([old])
+async def test_the_sweep_trims_what_is_more_than_the_log_keeps(
+    store: Store, keys: Keys, few: int
+):
+    made = await aged(store, keys, *range(6, 0, -1))
+    await store.events.trim(await store.now())
+    assert [e.place for e in await store.events.page(store.events.start(), 10)] == made[-few:]
 
 
-async def test_the_oldest_place_is_never_gone(store: Store, keys: Keys):
-    *_, new = await aged(store, keys, 10, 1)
-    await store.connection.redis.xtrim(keys.log, minid=new, approximate=False)
-    await store.events.check(store.events.start())
+async def test_a_commit_trims_nothing(store: Store, tell: Any, few: int):
+    """Only what tells up to where may trim, else nobody knows of the gap."""
+    names = [f"e{n}" for n in range(3 * few)]
+    await tell(*names)
+    assert await pages(store, 100) == names
 
 
-async def test_a_cursor_that_missed_nothing_is_good(store: Store, keys: Keys):
-    """A quiet week must cost no reader its place."""
-    _, read, new = await aged(store, keys, 10, 9, 1)
-    await store.connection.redis.xtrim(keys.log, minid=new, approximate=False)
-    await store.events.check([read])
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many events a log keeps, where a test makes too many."""
+    monkeypatch.setattr(module, "AT_MOST", 3)
+    return module.AT_MOST
+
+
+async def gone(store: Store, places: list[str]) -> list[bool]:
+    """Of each place in the first shard, whether its reader is told of a gap."""
+    found = []
+    for place in places:
+        try:
+            await store.events.check([place])
+        except Gone as error:
+            assert "trimmed" in str(error)
+            found.append(True)
+        else:
+            found.append(False)
+    return found
+
+
+TRIMS = [
+    ("nothing", [6, 5, 4], 0),
+    ("the old ones", [10, 9, 8, 1], 3),
+    ("all", [10, 9, 8], 3),
+    ("those that are too many", [6, 5, 4, 3, 2], 2),
+    ("old ones, which leaves just enough", [9, 8, 3, 2, 1], 2),
+    ("old ones and then still too many", [9, 8, 5, 4, 3, 2, 1], 4),
+]
+
+
+@pytest.mark.parametrize(("days", "trimmed"), [r[1:] for r in TRIMS], ids=[r[0] for r in TRIMS])
+async def test_a_cursor_is_gone_exactly_when_events_behind_it_were_trimmed(
+    store: Store, keys: Keys, few: int, days: list[float], trimmed: int
+):
+    """The reader of the newest trimmed one missed nothing; the one before it missed that one."""
+    made = await aged(store, keys, *days)
+    for _ in range(2):  # nothing more goes the second time, and nothing else is said
+        await store.events.trim(await store.now())
+        left = await store.events.page(store.events.start(), 100)
+        assert [event.place for event in left] == made[trimmed:]
+        assert await gone(store, made) == [n < trimmed - 1 for n in range(len(made))]
 
 
 async def test_a_cursor_is_gone_also_when_nothing_came_since(store: Store, keys: Keys):
     """Otherwise its reader would wait, and believe that it had read everything."""
     old, *_ = await aged(store, keys, 10, 9)
-    await store.connection.redis.xtrim(keys.log, maxlen=0, approximate=False)
+    await store.events.trim(await store.now())
     with pytest.raises(Gone):
         await store.events.check([old])
+
+
+async def test_a_later_trim_moves_the_gap_on_and_never_back(store: Store, keys: Keys, few: int):
+    made = await aged(store, keys, 9, 8, 6, 5, 4, 3)
+    now = await store.now()
+    await store.events.trim(now)
+    assert await gone(store, made) == [True, True, False, False, False, False]
+    await store.events.trim(now + 2.5 * 86_400)  # now those of six and five days are too old
+    assert await gone(store, made) == [True, True, True, False, False, False]
+    await store.events.trim(now)
+    assert await gone(store, made) == [True, True, True, False, False, False]
+
+
+async def test_a_cursor_that_missed_nothing_is_good(store: Store, keys: Keys):
+    """A quiet week must cost no reader its place."""
+    _, read, _ = await aged(store, keys, 10, 9, 1)
+    await store.events.trim(await store.now())
+    await store.events.check([read])
+
+
+async def test_the_oldest_place_is_never_gone(store: Store, keys: Keys):
+    await aged(store, keys, 10, 1)
+    await store.events.trim(await store.now())
+    await store.events.check(store.events.start())
+
+
+async def test_a_gap_in_one_shard_is_a_gap(store_of: Any):
+    store = store_of(shards=3)
+    for keys in store.shards[1:]:
+        old, new = await aged(store, keys, 9, 8)
+    await store.events.trim(await store.now())
+    await store.events.check([old, new, new])
+    with pytest.raises(Gone):
+        await store.events.check([new, old, new])

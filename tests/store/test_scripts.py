@@ -2,22 +2,20 @@
 
 import importlib.resources
 import re
+from typing import Any
 
 import pytest
 
 from processor.store import Store
 
-FILES = {
-    file.name: file.read_text()
-    for file in (importlib.resources.files("processor.store") / "scripts").iterdir()
-    if file.name.endswith(".lua")
-}
-SHARED = "backlog.lua"  # stands in front of every script
-SCRIPTS = sorted(FILES.keys() - {SHARED})
+FOLDER = importlib.resources.files("processor.store") / "scripts"
+SCRIPTS = sorted(file.name for file in FOLDER.iterdir() if file.name.endswith(".lua"))
+SHARED = sorted(f"shared/{file.name}" for file in (FOLDER / "shared").iterdir())
+FILES = {name: (FOLDER / name).read_text() for name in SCRIPTS + SHARED}
 LONGEST = 64  # lines
 WRITES = re.compile(
-    r"\b(?:put|drop|gather|index|finish|nudge)\("
-    r"|redis\.call\('(?:SET|DEL|H(?:SET|DEL|INCRBY)|Z(?:ADD|REM)|RPUSH|XADD|P?EXPIRE)"
+    r"\b(?:put|drop|gather|index|finish|nudge|keep|remember|log_event)\("
+    r"|redis\.call\('(?:SET|DEL|H(?:SET|DEL|INCRBY)|Z(?:ADD|REM)|RPUSH|X(?:ADD|TRIM)|P?EXPIRE)"
 )
 
 
@@ -26,6 +24,12 @@ def header(name: str) -> str:
     lines = FILES[name].splitlines()
     end = next(n for n, line in enumerate(lines) if not line.startswith("--"))
     return "\n".join(line.removeprefix("--").strip() for line in lines[:end])
+
+
+def text_of(script: Any) -> str:
+    """A script as Redis gets it."""
+    text: str | bytes = script.text if hasattr(script, "text") else script.script
+    return text if isinstance(text, str) else text.decode()
 
 
 def code(name: str) -> str:
@@ -63,12 +67,24 @@ def test_a_script_that_writes_says_what_happens_when_it_runs_twice(name: str):
         assert re.search(r"\b[Ss]afe twice: \w+", header(name))
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", SHARED)
+def test_what_scripts_share_says_what_it_is(name: str):
+    assert re.match(r"[A-Z].*[.;:]", header(name).splitlines()[0])
+
+
+@pytest.mark.parametrize("name", SCRIPTS + SHARED)
 def test_a_script_makes_up_no_keys(name: str):
     """Every key is passed in, so that a cluster can route the call."""
-    for call in re.findall(r"redis\.call\('(?!TIME)\w+', ([^,)]+)", FILES[SHARED] + code(name)):
+    for call in re.findall(r"redis\.call\('(?!TIME)\w+', ([^,)]+)", code(name)):
         assert not re.search(r"\.\.|^'", call), call
 
 
 async def test_every_script_is_known_by_its_name(store: Store):
     assert set(store.connection.scripts) == {name.removesuffix(".lua") for name in SCRIPTS}
+
+
+async def test_what_scripts_share_stands_in_front_of_each_in_order(store: Store):
+    shared = "\n".join(FILES[name] for name in SHARED)
+    for name in SCRIPTS:
+        loaded = store.connection.scripts[name.removesuffix(".lua")]
+        assert text_of(loaded) == f"{shared}\n{FILES[name]}"

@@ -9,6 +9,7 @@ import pytest
 from processor.cli.redis import EmbeddedRedis
 from processor.errors import ConfigError, StoreAway
 from processor.store import Store
+from processor.store.keys import WORKERS
 from processor.store.store import BEAT, BEAT_LASTS
 
 
@@ -35,6 +36,22 @@ async def test_a_heart_that_beats_is_seen_with_what_it_says(store: Store):
     await store.writable()  # its probe is no worker
     assert await store.workers() == {"worker-1": "fact", "worker-2": "fact 2"}
     assert 2 * BEAT < BEAT_LASTS
+
+
+async def test_a_heart_that_stopped_is_not_seen_and_then_forgotten(store: Store):
+    await store.beat("worker-1", "fact")
+    redis, now = store.connection.redis, await store.now()
+    await redis.hset(WORKERS, "dead", f"{now - BEAT_LASTS - 1:.3f} fact")
+    assert list(await store.workers()) == ["worker-1"]
+    await store.beat("worker-2", "fact")
+    assert await redis.hkeys(WORKERS) == [b"worker-1", b"worker-2"]
+
+
+async def test_a_worker_that_comes_back_is_seen_again(store: Store):
+    now = await store.now()
+    await store.connection.redis.hset(WORKERS, "worker-1", f"{now - BEAT_LASTS - 1:.3f} old")
+    await store.beat("worker-1", "new fact")
+    assert await store.workers() == {"worker-1": "new fact"}
 
 
 async def test_a_stalled_source_is_known_until_it_is_not(store: Store):
@@ -71,6 +88,23 @@ async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_p
 async def test_our_clock_is_redis_clock(store: Store):
     seconds, micros = await store.connection.redis.time()
     assert await store.now() == pytest.approx(seconds + micros / 1e6, abs=0.1)
+
+
+@pytest.mark.parametrize("astray", [-60.0, 60.0])
+async def test_a_clock_that_slept_is_put_right(store: Store, astray: float):
+    before = await store.now()
+    store.connection._offset += astray  # type: ignore[operator]
+    await store.connection.synchronise()
+    assert await store.now() == pytest.approx(before, abs=0.1)
+
+
+async def test_an_answer_with_a_time_puts_a_wrong_clock_right_and_leaves_a_good_one(store: Store):
+    connection, now = store.connection, await store.now()
+    offset = connection._offset
+    connection.heard(now - 0.05)  # late, as every answer is
+    assert connection._offset == offset
+    connection.heard(now + 60)
+    assert await store.now() == pytest.approx(now + 60, abs=0.1)
 
 
 async def test_it_keeps_what_it_accepted_over_a_crash(

@@ -79,7 +79,7 @@ class Provider:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
 
         async def answer() -> aio.Response:
-            return aio.Response(text=text, status=status, headers=named)
+            return aio.Response(body=text.encode(), status=status, headers=named)
 
         self.says: Callable[[], Awaitable[aio.Response]] = answer
 

@@ -3,10 +3,13 @@
 -- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge, busy}], body,
 --       puts: [[place in lanes, item, payload]]}; then the body and the payloads
 -- Returns  1
--- Safe twice: deliveries have names, and the body only lives longer.
+-- Safe twice: deliveries have names, and those that wait already are not counted again.
 local told = cmsgpack.unpack(ARGV[1])
-local lanes, now = keys_of(told.lanes), now_ms()
-keep(KEYS[1], ARGV[told.body], #told.puts)
-for _, p in ipairs(told.puts) do put(lanes[p[1]], p[2], now, ARGV[p[3]]) end
+local lanes, now, new = keys_of(told.lanes), now_ms(), #told.puts
+for _, p in ipairs(told.puts) do
+  new = new - redis.call('HEXISTS', lanes[p[1]].items, p[2])
+  put(lanes[p[1]], p[2], now, ARGV[p[3]])
+end
+keep(KEYS[1], ARGV[told.body], new)
 finish(now)
 return 1

@@ -1,0 +1,193 @@
+"""Refusals: each is a problem with a remedy, whose id is in the log."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from processor.service import listing
+from processor.web import bodies
+
+from .calling import Served, Web, refused
+
+WRITES = [
+    ("PUT", "/v1/jobs/feed/1"),
+    ("DELETE", "/v1/jobs/feed/1"),
+    ("POST", "/v1/jobs/feed/1/poll"),
+    ("POST", "/v1/subscriptions"),
+    ("DELETE", "/v1/subscriptions/sub_x"),
+    ("POST", "/v1/subscriptions/sub_x/rotate"),
+    ("POST", "/v1/subscriptions/sub_x/test"),
+]
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+@pytest.mark.parametrize("body", [b"{", b"nul", b"\xff{}", b"{}{}", b"[" * 100_000], ids=range(5))
+async def test_bad_json_is_400(web: Web, method: str, path: str, body: bytes) -> None:
+    assert "the body is" in refused(await web(method, path, content=body, headers=JSON), 400)
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_an_unknown_key_is_422(web: Web, method: str, path: str) -> None:
+    needed = {"url": "https://x.example/"} if path == "/v1/subscriptions" else {}
+    assert "colour" in refused(await web(method, path, needed | {"colour": 1}), 422)
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+@pytest.mark.parametrize("mime", ["text/plain", "application/x-www-form-urlencoded", "json", None])
+async def test_a_write_that_is_not_json_is_415(
+    web: Web, method: str, path: str, mime: str | None
+) -> None:
+    headers = {"content-type": mime} if mime else {}
+    assert "application/json" in refused(
+        await web(method, path, content=b"{}", headers=headers), 415
+    )
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_too_large_a_body_is_413(web: Web, method: str, path: str) -> None:
+    body = b" " * (bodies.AT_MOST + 1)
+    refused(await web(method, path, content=body, headers=JSON), 413)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/v1"),
+        ("GET", "/v1/"),
+        ("GET", "/v1/jobs/"),
+        ("GET", "/v1/jobs/feed"),
+        ("GET", "/v1/jobs/feed/"),
+        ("GET", "/v1/jobs/feed/1"),
+        ("PUT", "/v1/jobs/nobody/1"),
+        ("DELETE", "/v1/jobs/nobody/1"),
+        ("POST", "/v1/jobs/feed/1/poll"),
+        ("GET", "/v1/jobs/feed/1/history"),
+        ("GET", "/v1/subscriptions/sub_x"),
+        ("GET", "/v1/subscriptions/cb_x"),
+        ("POST", "/v1/subscriptions/sub_x/rotate"),
+        ("GET", "/v1/wait"),  # not yet
+        ("GET", "/v1/groups"),  # not yet
+        ("GET", "/healthz/"),
+        ("GET", "//v1/jobs"),
+    ],
+)
+async def test_an_unknown_thing_is_404(web: Web, method: str, path: str) -> None:
+    refused(await web(method, path, {} if method == "PUT" else None), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v1/jobs/feed/1", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("PATCH", "/v1/subscriptions/sub_x", {"GET", "HEAD", "DELETE"}),
+        ("PUT", "/v1/subscriptions", {"GET", "HEAD", "POST"}),
+        ("GET", "/v1/subscriptions/sub_x/rotate", {"POST"}),
+        ("OPTIONS", "/v1/events", {"GET", "HEAD"}),
+        ("POST", "/mirror/bluesky/x", {"GET", "HEAD"}),
+        ("DELETE", "/healthz", {"GET", "HEAD"}),
+    ],
+)
+async def test_another_method_is_405_naming_all_there_are(
+    web: Web, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = await web(method, path)
+    refused(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/jobs?colour=red",
+        "/v1/jobs?after=x",
+        "/v1/jobs/feed/1?history=1",
+        "/v1/jobs/feed/1/history?wait=1",
+        "/v1/subscriptions?state=x",
+        "/v1/subscriptions/sub_fixed?limit=1",
+        "/v1/deliveries?subscription=sub_fixed&after=x",
+        "/v1/events?cursor=x",
+        "/v1/sources?limit=1",
+    ],
+)
+async def test_an_unknown_word_in_the_query_is_422(web: Web, path: str) -> None:
+    await web.push("1", "running")
+    assert "not known" in refused(await web("GET", path), 422)
+
+
+LISTS = ["/v1/jobs", "/v1/jobs/feed/1/history", "/v1/subscriptions", "/v1/events"]
+LISTS += ["/v1/deliveries?subscription=sub_fixed"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "1.5", "many", "", "nan", "1e400"])
+async def test_a_limit_is_1_to_200(web: Web, path: str, limit: str) -> None:
+    await web.push("1", "running")
+    asked = f"{path}{'&' if '?' in path else '?'}limit={limit}"
+    assert "limit" in refused(await web("GET", asked), 422)
+
+
+@pytest.mark.parametrize("path", [path for path in LISTS if path != "/v1/events"])
+@pytest.mark.parametrize("cursor", ["", "x", "0.+inf", "WzEsMl0", "bnVsbA", "%ff", "ü"])
+async def test_a_cursor_of_ones_own_is_400(web: Web, path: str, cursor: str) -> None:
+    await web.push("1", "running")
+    asked = f"{path}{'&' if '?' in path else '?'}cursor={cursor}"
+    assert "cursor" in refused(await web("GET", asked), 400)
+
+
+async def test_redis_away_is_503_and_come_again(web_of: Any) -> None:
+    web = await web_of(away=True)
+    for method, path in (*WRITES, ("GET", "/v1/jobs"), ("GET", "/v1/sources"), ("GET", "/metrics")):
+        body = {"url": "https://hooks.example.com/"} if path == "/v1/subscriptions" else None
+        answer = await web(method, path, {} if method == "PUT" else body)
+        assert "Redis" in refused(answer, 503)
+        assert answer.headers["retry-after"] == "5"
+
+
+# --- what the log says ----------------------------------------------------------------------
+
+
+async def test_the_id_of_a_bug_is_in_the_log(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug = ZeroDivisionError("with secrets in it")
+
+    async def fail(*_: object) -> None:
+        raise bug
+
+    monkeypatch.setattr(listing, "jobs", fail)
+    with capture_logs() as lines:
+        answer = await web("GET", "/v1/jobs")
+    refused(answer, 500)
+    (line,) = lines
+    assert line["request_id"] == answer.json()["request_id"]
+    assert (line["log_level"], line["exc_info"]) == ("error", bug)
+    assert "secrets" not in answer.text
+
+
+async def test_who_sends_garbage_does_not_fill_the_log(web: Web) -> None:
+    with capture_logs() as lines:
+        refused(await web("GET", "/v1/jobs/feed/1"), 404)
+        refused(await web("POST", "/hooks/feed", content=b"{", headers=JSON), 401)
+        refused(await web("PUT", "/v1/jobs/feed/1", content=b"{", headers=JSON), 400)
+    assert lines == []
+
+
+async def test_a_bug_is_an_answer_and_one_traceback(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not a second one of the server's, which knows no request_id."""
+
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(listing, "jobs", fail)
+    refused(await served.client.get("/v1/jobs"), 500)
+    assert (await served.client.get("/healthz")).status_code == 200
+    assert caplog.records == []
+
+
+async def test_a_head_is_a_get_without_its_body(served: Served) -> None:
+    for path, status in (("/healthz", 200), ("/v1/jobs", 200), ("/v1/jobs/feed/1", 404)):
+        answer = await served.client.head(path)
+        assert (answer.status_code, answer.content) == (status, b"")

@@ -1,0 +1,195 @@
+"""The pump: what Redis' absence kept it from ending is due again as soon as Redis is back."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.config import load
+from processor.egress import Egress, Policy
+from processor.errors import StoreAway
+from processor.model import Job
+from processor.service.context import Context
+from processor.service.metrics import Metrics
+from processor.service.running import Outage
+from processor.store import Store
+from processor.store.backlogs import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.jobs import Change
+from workers.pump import Piece, Pump
+
+PACE = Pace(100)
+AWAY = StoreAway("Redis does not answer")
+JOB = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
+
+Work = Callable[[list[Claim]], Any]
+
+
+@pytest.fixture
+def context(store_of: Any, redis_url: str, tmp_path: Path) -> Context:
+    """Leases of half a minute: what is claimed again in a test was given back."""
+    file = tmp_path / "ringback.toml"
+    file.write_text("")
+    store = store_of(shards=2, lease=30.0)
+    return Context(load(file, {"REDIS_URL": redis_url}), store, Egress(Policy()), Metrics())
+
+
+@pytest.fixture
+def pump_of(context: Context) -> Callable[[Work], Pump]:
+    def make(work: Work) -> Pump:
+        return Pump(context, Outage("test"), "poll", room=100, pace=lambda _: PACE, work=work)
+
+    return make
+
+
+def one_by_one(step: Callable[[Claim], Coroutine[Any, Any, None]]) -> Work:
+    """Each claim in a piece of its own."""
+
+    async def work(claims: list[Claim]) -> list[Piece]:
+        return [([claim], step(claim)) for claim in claims]
+
+    return work
+
+
+async def away(claim: Claim) -> None:
+    raise AWAY
+
+
+async def put(store: Store, *items: str, shard: int = 0) -> None:
+    puts = [Put("poll", "s", item, AT_ONCE, item.encode()) for item in items]
+    change = Change(JOB, "", save=False, puts=puts)
+    assert await store.jobs.commit(store.shards[shard], 0, [change]) == [True]
+
+
+async def due(store: Store) -> list[tuple[str, bytes]]:
+    """What can be claimed now, with its payload."""
+    rows = [await store.backlogs.claim(k, "poll", 100, lambda _: PACE) for k in store.shards]
+    return sorted((c.item, c.payload) for row in rows for c in row)
+
+
+async def ended(pump: Pump, wait_until: Any) -> None:
+    await pump.run()
+    await wait_until(lambda: not pump._running)
+
+
+async def test_what_was_stranded_in_a_piece_is_due_again_at_once(
+    context: Context, pump_of: Any, wait_until: Any
+):
+    pump = pump_of(one_by_one(away))
+    for shard, items in enumerate([("a", "b"), ("c",)]):
+        await put(context.store, *items, shard=shard)
+    await ended(pump, wait_until)
+    assert await due(context.store) == []  # still under its lease
+    await pump.give_back()
+    assert await due(context.store) == [("a", b"a"), ("b", b"b"), ("c", b"c")]
+    await pump.give_back()
+    assert await due(context.store) == []  # given back once
+
+
+async def test_so_is_a_batch_that_could_not_be_taken_apart(context: Context, pump_of: Any):
+    async def work(claims: list[Claim]) -> list[Piece]:
+        raise AWAY
+
+    pump = pump_of(work)
+    await put(context.store, "a", "b")
+    await pump.run()
+    await pump.give_back()
+    assert await due(context.store) == [("a", b"a"), ("b", b"b")]
+
+
+async def test_what_ended_though_its_answer_was_lost_is_not_brought_back(
+    context: Context, pump_of: Any, wait_until: Any
+):
+    later = await context.store.now() + 60
+
+    async def answer_lost(claim: Claim) -> None:
+        settled = Settled(claim) if claim.item == "over" else Settled(claim, later, b"later")
+        await context.store.backlogs.settle([settled])
+        raise AWAY
+
+    pump = pump_of(one_by_one(answer_lost))
+    await put(context.store, "over", "put off")
+    await ended(pump, wait_until)
+    await pump.give_back()
+    assert await due(context.store) == []
+    assert (await context.store.backlogs.depth("poll"))[0] == 1
+
+
+async def test_what_another_has_claimed_meanwhile_stays_the_others(
+    store_of: Any, context: Context, pump_of: Any, wait_until: Any
+):
+    brief = store_of(shards=2, lease=0.05)
+    pump = pump_of(one_by_one(away))
+    pump._context = context._replace(store=brief)
+    await put(brief, "a")
+    await ended(pump, wait_until)
+    theirs: list[Claim] = []
+
+    async def claimed() -> list[Claim]:
+        keys = context.store.shards[0]
+        theirs.extend(await context.store.backlogs.claim(keys, "poll", 1, lambda _: PACE))
+        return theirs
+
+    await wait_until(claimed)
+    await pump.give_back()
+    assert await due(context.store) == []
+    assert await context.store.backlogs.settle([Settled(theirs[0])]) == [True]
+
+
+async def test_what_fails_for_another_reason_waits_for_its_lease(
+    context: Context, pump_of: Any, wait_until: Any
+):
+    """At once again, it would fail again, as fast as it can."""
+
+    async def broken(claim: Claim) -> None:
+        raise ValueError(claim.item)
+
+    pump = pump_of(one_by_one(broken))
+    await put(context.store, "a")
+    await ended(pump, wait_until)
+    await pump.give_back()
+    assert await due(context.store) == []
+    assert (await context.store.backlogs.depth("poll"))[0] == 1
+
+
+async def test_what_cannot_be_given_back_yet_is_kept(
+    context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+):
+    async def still_away(settled: Sequence[Settled]) -> list[bool]:
+        raise AWAY
+
+    pump = pump_of(one_by_one(away))
+    await put(context.store, "a")
+    await put(context.store, "b", shard=1)
+    await ended(pump, wait_until)
+    with monkeypatch.context() as patch:
+        patch.setattr(context.store.backlogs, "settle", still_away)
+        with pytest.raises(StoreAway):
+            await pump.give_back()
+    await pump.give_back()
+    assert await due(context.store) == [("a", b"a"), ("b", b"b")]
+
+
+async def test_what_is_stranded_while_something_is_given_back_is_given_back_too(
+    context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+):
+    held, hold, settle = asyncio.Event(), asyncio.Event(), context.store.backlogs.settle
+
+    async def slowly(settled: Sequence[Settled]) -> list[bool]:
+        held.set()
+        await hold.wait()
+        return await settle(settled)
+
+    pump = pump_of(one_by_one(away))
+    await put(context.store, "first")
+    await ended(pump, wait_until)
+    monkeypatch.setattr(context.store.backlogs, "settle", slowly)
+    giving = asyncio.create_task(pump.give_back())
+    await held.wait()
+    await put(context.store, "second")
+    await ended(pump, wait_until)
+    hold.set()
+    await giving
+    await pump.give_back()
+    assert [item for item, _ in await due(context.store)] == ["first", "second"]
