@@ -48,9 +48,12 @@ class Loop(AsyncIO):
     async def _open(self) -> None:
         ours = await self._stack.enter_async_context(context(self._settings))
         await ready(ours.store, self.outage)
+        delivering = deliver.pump(ours, self.outage)
+        working = ours._replace(kick=delivering.kick)
         self.pumps = {
-            name: module.pump(ours, self.outage)
-            for name, module in (("ingest", ingest), ("poll", poll), ("deliver", deliver))
+            "ingest": ingest.pump(working, self.outage),
+            "poll": poll.pump(working, self.outage),
+            "deliver": delivering,
         }
         name = f"worker-{new_uid()[:6]}"
         idle = [self._renew, *(pump.give_back for pump in self.pumps.values())]

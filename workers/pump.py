@@ -48,17 +48,31 @@ class Pump:
         self._held = 0  # items in pieces
         self._stranded: list[Claim] = []
         self._freed = asyncio.Event()
+        self._kicked: set[asyncio.Task[None]] = set()
+        self._pumping = self._again = False
         self.stopping = False
 
+    def kick(self) -> None:
+        """Run, in a task of its own."""
+        task = asyncio.create_task(self.run())
+        self._kicked.add(task)
+        task.add_done_callback(self._kicked.discard)
+
     async def run(self) -> None:
-        """Claim and start until nothing more can start now."""
+        """Claim and start until nothing more can start now; once more if asked to meanwhile."""
+        if self._pumping:
+            self._again = True
+            return
+        self._pumping = True
         try:
-            while await self._claim_from_all():
-                pass
+            while await self._claim_from_all() or self._again:
+                self._again = False
         except StoreAway as error:
             self._outage.began(error)
         except Exception:
             log.exception("work_failed", backlog=self._backlog)
+        finally:
+            self._pumping = self._again = False
 
     async def _claim_from_all(self) -> bool:
         """Claim once from every shard; whether there was anything."""

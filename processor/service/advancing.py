@@ -46,7 +46,10 @@ async def _round(
     for change in changes:
         if change.renew and change.job.aliases:
             await point(context, change.job, change.job.aliases)
-    done = await context.store.jobs.commit(keys, router.version, changes)
+    awake = context.store.backlogs.name if context.kick else None
+    done = await context.store.jobs.commit(keys, router.version, changes, awake)
+    if context.kick and any(e.deliveries for change in changes for e in change.events):
+        context.kick()
     if done is None:
         await context.store.targets.router(keys, fresh=True)
         return [a for g in groups for a in g.arrivals]

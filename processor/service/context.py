@@ -1,6 +1,7 @@
 """What every use case works with."""
 
 import random
+from collections.abc import Callable
 from typing import NamedTuple
 
 from processor.config import Settings
@@ -10,12 +11,17 @@ from processor.store import Store
 
 
 class Context(NamedTuple):
-    """The settings, the two ways out, and the counters; built once a process."""
+    """The settings, the two ways out, and the counters; built once a process.
+
+    `kick`, where there is one, makes this process deliver what it has just committed,
+    without the detour of a nudge.
+    """
 
     settings: Settings
     store: Store
     egress: Egress
     metrics: Metrics
+    kick: Callable[[], None] | None = None
 
 
 def new_uid() -> str:

@@ -69,7 +69,7 @@ class Backlogs:
         self._connection = connection
         self._shards = shards
         self._lease = int(lease * 1000)
-        self._name = secrets.token_hex(4)
+        self.name = secrets.token_hex(4)
         self._renewing = asyncio.Lock()
         self._lately: dict[tuple[int, str], list[str]] = {}
 
@@ -99,7 +99,7 @@ class Backlogs:
     ) -> tuple[list[bytes], list[Any]]:
         ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog)]
         ring += [keys.paced(backlog), keys.busy(backlog)]
-        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self._name, BUSY]
+        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY]
         for lane in lanes:
             ring += [keys.due(backlog, lane), keys.held(backlog, lane)]
             args += [lane, *_limits(pace(lane))]

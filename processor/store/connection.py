@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.resources
+import re
 import time
 from collections.abc import Awaitable, Sequence
 from functools import cached_property
@@ -13,21 +14,21 @@ import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from processor.errors import StoreAway
 
-PASSING = (
-    "OOM",
-    "LOADING",
-    "READONLY",
-    "MISCONF",
-    "BUSY",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-)
-"""What Redis answers while it cannot serve; anything else that it refuses is our mistake."""
+PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError)
+PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
+"""What Redis answers while it cannot serve, as errors and, where redis-py has none of their
+own, as words; anything else that it refuses is our mistake."""
 
 TIMEOUT = 5.0  # seconds for an answer of Redis
 STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
@@ -126,7 +127,7 @@ class Connection:
         try:
             return await cast("Awaitable[Any]", call)
         except (RedisError, OSError) as error:
-            if isinstance(error, ResponseError) and not str(error).startswith(PASSING):
+            if isinstance(error, ResponseError) and not _passes(error):
                 raise  # a bug of ours, and no reason to try again
             raise StoreAway(_why(self.url, error)) from error
 
@@ -157,6 +158,15 @@ def _lua(folder: Traversable) -> dict[str, str]:
     return {f.name[:-4]: f.read_text() for f in folder.iterdir() if f.name.endswith(".lua")}
 
 
+def _passes(error: ResponseError) -> bool:
+    return isinstance(error, PASSING) or bool(PASSING_WORDS.match(_words(error)))
+
+
+def _words(error: BaseException) -> str:
+    """Redis' own words: of a pipeline redis-py shows the command too, with all that it writes."""
+    return str(error).rpartition("caused error: ")[2].strip("()',") or type(error).__name__
+
+
 def _why(url: str, error: BaseException) -> str:
     place = url.rsplit("@", 1)[-1]  # never the password
-    return f"Redis at {place} does not answer: {str(error) or type(error).__name__}"
+    return f"Redis at {place} does not answer: {_words(error)}"

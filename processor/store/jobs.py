@@ -7,7 +7,7 @@ import msgspec
 
 from processor.model import Entry, Job, StatusUpdate
 from processor.payload import utc
-from processor.store.backlogs import Claim, Lanes, Put
+from processor.store.backlogs import BUSY, Claim, Lanes, Put
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
 
@@ -91,16 +91,19 @@ class Jobs:
         return [_known(row) for row in rows]
 
     async def commit(
-        self, keys: Keys, version: int, changes: Sequence[Change]
+        self, keys: Keys, version: int, changes: Sequence[Change], awake: str | None = None
     ) -> list[bool] | None:
         """Write changes, each whole or (False) not at all, its job having moved on meanwhile.
 
         None: nothing was written, the subscriptions are not those of `version` any more.
+        `awake` is who delivers what this makes to deliver, if the caller is going to.
         """
-        call = Call(keys.subs_version, keys.log, keys.jobs)
+        call = Call(keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"))
         lanes = Lanes(keys, call)
         told = {
             "version": str(version),
+            "awake": awake,
+            "busy": BUSY,
             "jobs": [_told(keys, call, lanes, change) for change in changes],
             "lanes": lanes.told,
         }

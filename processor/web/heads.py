@@ -42,6 +42,12 @@ class Heads(HttpToolsProtocol):
         self._begun, self._asked = False, True
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """What came behind the request before its answer was out may be half a head."""
+        super().on_response_complete()
+        if self._begun and self._clock is None:
+            self._clock = self.loop.call_later(WITHIN, self._end)
+
     def data_received(self, data: bytes) -> None:
         """Look, after some bytes, whether they made a request."""
         super().data_received(data)

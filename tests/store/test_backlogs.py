@@ -177,7 +177,7 @@ class Slow:
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stand between the store and its scripts."""
         self._run = store.connection.run
-        self.renewed, self.answer = asyncio.Event(), asyncio.Event()
+        self.renewed, self.settled, self.answer = (asyncio.Event() for _ in range(3))
         self.calls: list[str] = []
         monkeypatch.setattr(store.connection, "run", self.run)
 
@@ -185,6 +185,8 @@ class Slow:
         """Run a script, and count it once Redis has answered."""
         found = await self._run(name, *given)
         self.calls.append(name)
+        if name == "settle":
+            self.settled.set()
         if name == "renew":
             self.renewed.set()
             await self.answer.wait()
@@ -192,11 +194,12 @@ class Slow:
 
     async def overtaken(self, store: Store, renewed: list[Claim], *settled: Settled) -> Any:
         """Settle while Redis has renewed and we do not know it yet; the answer, how often tried."""
+        claimed = max(claim.token for claim in renewed) / 1000 - 30
+        await asyncio.sleep(claimed + 0.005 - await store.now())  # else the token stays the same
         renewing = asyncio.create_task(store.backlogs.renew(renewed))
         await self.renewed.wait()
         settling = asyncio.create_task(store.backlogs.settle(settled))
-        while "settle" not in self.calls:
-            await asyncio.sleep(0)
+        await self.settled.wait()
         self.answer.set()
         await renewing
         return await settling, self.calls.count("settle")
@@ -233,6 +236,7 @@ async def test_only_what_was_overtaken_is_tried_again(work: Any, store: Store, s
     lost, overtaken, ended = await work.claim()
     assert await settle(store, lost, at=await store.now() + 60) == [True]
     slow.calls.clear()
+    slow.settled.clear()
     found = await slow.overtaken(
         store,
         [lost, overtaken, ended],

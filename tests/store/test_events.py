@@ -137,9 +137,7 @@ async def test_the_sweep_trims_what_is_older_than_a_week(store: Store, keys: Key
     assert [e.place for e in await store.events.page(store.events.start(), 10_000)] == [young]
 
 
-async def test_the_sweep_trims_what_is_more_than_the_log_keeps(
-    store: Store, keys: Keys, few: int
-):
+async def test_the_sweep_trims_what_is_more_than_the_log_keeps(store: Store, keys: Keys, few: int):
     made = await aged(store, keys, *range(6, 0, -1))
     await store.events.trim(await store.now())
     assert [e.place for e in await store.events.page(store.events.start(), 10)] == made[-few:]
@@ -165,8 +163,7 @@ async def gone(store: Store, places: list[str]) -> list[bool]:
     for place in places:
         try:
             await store.events.check([place])
-        except Gone as error:
-            assert "trimmed" in str(error)
+        except Gone:
             found.append(True)
         else:
             found.append(False)
@@ -200,7 +197,7 @@ async def test_a_cursor_is_gone_also_when_nothing_came_since(store: Store, keys:
     """Otherwise its reader would wait, and believe that it had read everything."""
     old, *_ = await aged(store, keys, 10, 9)
     await store.events.trim(await store.now())
-    with pytest.raises(Gone):
+    with pytest.raises(Gone, match="trimmed"):
         await store.events.check([old])
 
 

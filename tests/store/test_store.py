@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from processor.cli.redis import EmbeddedRedis
 from processor.errors import ConfigError, StoreAway
+from processor.model import Subscription
 from processor.store import Store
 from processor.store.keys import WORKERS
 from processor.store.store import BEAT, BEAT_LASTS
@@ -83,6 +85,54 @@ async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_p
         assert "127.0.0.1:1" in str(caught.value)
         assert "hunter2" not in str(caught.value)
     await store.close()
+
+
+CANNOT = [
+    ("out of memory", ("CONFIG SET", "maxmemory", "1"), ("CONFIG SET", "maxmemory", "0")),
+    ("read only", ("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    (
+        "without its replicas",
+        ("CONFIG SET", "min-replicas-to-write", "1"),
+        ("CONFIG SET", "min-replicas-to-write", "0"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("begin", "end"), [r[1:] for r in CANNOT], ids=[r[0] for r in CANNOT])
+async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
+    store: Store, update_of: Any, begin: tuple[str, ...], end: tuple[str, ...]
+):
+    """Whether by script, in a transaction or by one command: so that it is tried again."""
+    subscription = Subscription("sub_1", "https://one.example", ("whsec_a",))
+    calls = (
+        lambda: store.jobs.accept(store.shards[0], [("p1", update_of())]),
+        lambda: store.targets.save(subscription),
+        lambda: store.stall("s", "HTTP 401"),
+        store.writable,
+    )
+    try:
+        await store.connection.redis.execute_command(*begin)
+        for call in calls:
+            with pytest.raises(StoreAway) as caught:
+                await call()
+            assert "whsec_" not in str(caught.value)  # redis-py shows what was to be written
+    finally:
+        await store.connection.redis.execute_command(*end)
+    for call in calls:
+        await call()
+
+
+async def test_a_mistake_of_ours_is_no_outage(store: Store):
+    """Nobody must wait for it to pass."""
+    await store.connection.redis.set("rb:stalled", "no hash", px=60_000)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await store.stalled()
+    await store.connection.redis.delete("rb:stalled")
+
+
+async def test_a_script_that_redis_forgot_is_told_again(store: Store, update_of: Any):
+    await store.connection.redis.script_flush()
+    assert await store.jobs.accept(store.shards[0], [("p1", update_of())]) == [True]
 
 
 async def test_our_clock_is_redis_clock(store: Store):

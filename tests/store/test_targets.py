@@ -71,11 +71,21 @@ async def test_the_files_subscriptions_are_there_without_being_saved(store_of: A
 
 async def test_one_of_the_file_stays_disabled_and_otherwise_as_the_file_says(store_of: Any):
     store = store_of(static={FILE.id: FILE})
-    await store.targets.save(replace(FILE, url="https://old.example", disabled="answered 410"))
+    await store.targets.save(replace(FILE, secrets=("whsec_old",), disabled="answered 410"))
     found = await store.targets.get(FILE.id)
     assert found == replace(FILE, disabled="answered 410")
     assert await store.targets.listed() == [found]
     assert wanting(await store.targets.router(store.shards[0], fresh=True)) == []
+
+
+async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of: Any, keys: Keys):
+    """It was the old URL that wanted no more."""
+    store = store_of(static={FILE.id: FILE})
+    await store.targets.save(replace(FILE, url="https://old.example", disabled="answered 410"))
+    assert await store.targets.get(FILE.id) == FILE
+    assert await store.targets.listed() == [FILE]
+    assert (await store.targets.read(keys, [FILE.id], []))[0] == {FILE.id: FILE}
+    assert wanting(await store.targets.router(keys, fresh=True)) == [FILE.id]
 
 
 async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):

@@ -18,6 +18,7 @@ from processor.web.__main__ import run
 from processor.web.app import build
 from processor.web.health import Health
 
+from .documented import check
 from .pushing import push, signed
 
 PACE = Pace(1000)
@@ -34,6 +35,7 @@ class Web:
         app = build(self.context, self.health)
         transport = httpx.ASGITransport(app, client=(peer, 50_000))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
+        self.answered: set[tuple[str, str | None, int]] = set()
         self._pushes = 0
 
     async def __aenter__(self) -> Self:
@@ -47,10 +49,13 @@ class Web:
         await self.egress.close()
 
     async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        """Call; a body is sent as JSON, `content` as it stands."""
+        """Call; a body is sent as JSON, `content` as it stands. The answer must be documented."""
         if body is not None:
             more["json"] = body
-        return await self.client.request(method, path, **more)
+        answer = await self.client.request(method, path, **more)
+        described = check(method, answer.request.url.raw_path.partition(b"?")[0].decode(), answer)
+        self.answered.add((method, described, answer.status_code))
+        return answer
 
     async def push(self, job: str = "1", status: str = "running", **more: Any) -> None:
         """Take a push to `feed`, and do what the workers would do with it."""

@@ -14,6 +14,7 @@ from processor.web.problems import MEDIA_TYPE
 
 SCHEMA = "#/components/schemas/{name}"
 KEY = "key"
+ALWAYS = (500, 503)
 KEYED = (401, 403)  # who calls without a good key, and from where none is needed
 
 REFUSALS = {
@@ -28,9 +29,7 @@ REFUSALS = {
     415: "Not `application/json`; of a push: compressed, or not a type that the provider sends",
     422: "A value or key that means nothing here",
     500: "Our fault; `request_id` finds its line in the log",
-    502: "The provider refuses the source's token",
     503: "Redis is away or nearly full, or this process is; call again",
-    504: "The provider did not answer in time",
 }
 HEADERS = {
     401: ("WWW-Authenticate", "`Bearer`, where a key is needed"),
@@ -80,7 +79,9 @@ def _paths() -> dict[str, dict[str, Any]]:
 
 def _call(operation: Operation) -> dict[str, Any]:
     good = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    refusals = {*operation.refusals, 500, 503, *(() if operation.open else KEYED)}
+    refusals = {*operation.refusals, *ALWAYS, *(() if operation.open else KEYED)}
+    if "default" in good:
+        refusals.clear()
     bad = {str(s): {"$ref": f"#/components/responses/refused{s}"} for s in sorted(refusals)}
     call = {
         "operationId": operation.id,

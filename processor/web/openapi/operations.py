@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from processor.web.openapi import shapes
+from processor.web.problems import MEDIA_TYPE
 
 WITH_BODY = (400, 408, 413, 415)  # a call that takes a body can be refused for it
 JSON_SCHEMA: dict[str, Any] = {"type": "object"}
 TEXT: dict[str, Any] = {"type": "string"}
+PROBLEM: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
 
 
 class Answer(NamedTuple):
@@ -20,7 +22,7 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One call. `open` ones need no key."""
+    """One call. `open` ones need no key; one with a `default` answer lists no refusals."""
 
     method: str
     path: str
@@ -148,10 +150,13 @@ OPERATIONS = (
         *("get", "/mirror/{source}/{path}", "mirror", "The provider's own status call"),
         {
             200: Answer("The provider's last answer, as it was", other={"*/*": {}}),
-            "default": Answer("The provider's refusal, as it was", other={"*/*": {}}),
+            "default": Answer(
+                "The provider's refusal, as it was; or a problem of ours: 404 for what is not "
+                "mirrored, 502 if it refuses the source's token, 504 if it does not answer",
+                other={MEDIA_TYPE: PROBLEM, "*/*": {}},
+            ),
         },
-        (404, 422, 502, 504),
-        ("source", "mirrored"),
+        parameters=("source", "mirrored"),
     ),
     Operation(
         *("get", "/healthz", "alive", "Is the process alive? Redis is not asked"),

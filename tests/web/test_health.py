@@ -1,0 +1,146 @@
+"""/healthz, /readyz, /metrics: is it alive, is it of use, how is it doing; and how it ends."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from processor.errors import StoreAway
+from processor.service.metrics import Metrics
+
+from .calling import Served, Web, refused
+from .pushing import push, signed
+
+STREAM = {"accept": "text/event-stream"}
+
+
+async def test_alive_needs_no_redis(web_of: Any) -> None:
+    web = await web_of(away=True)
+    answer = await web("GET", "/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"alive": True})
+
+
+async def lacks(web: Web) -> list[str]:
+    answer = await web("GET", "/readyz")
+    told: dict[str, Any] = answer.json()
+    assert (answer.status_code == 200) is told["ready"] is (not told["lacks"])
+    assert answer.status_code in (200, 503)
+    found: list[str] = told["lacks"]
+    return found
+
+
+async def test_ready_takes_a_redis_that_is_written_and_a_worker_that_beats(web: Web) -> None:
+    assert "worker" in (await lacks(web))[0]
+    await web.context.store.beat("w1", Metrics().dump())
+    assert await lacks(web) == []
+    web.health.drain()
+    assert "draining" in (await lacks(web))[0]
+
+
+async def test_without_redis_it_is_not_ready(web_of: Any) -> None:
+    assert "Redis" in (await lacks(await web_of(away=True)))[0]
+
+
+async def metrics(web: Web) -> dict[tuple[str, ...], float]:
+    """All samples, by name and labels' values."""
+    answer = await web("GET", "/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, *(v for k, v in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def test_pushes_are_counted_by_what_became_of_them(web: Web) -> None:
+    for _ in range(2):
+        await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
+    await web("POST", "/hooks/feed", content=push(), headers=signed(b"another"))
+    await web("POST", "/hooks/nobody", content=push(), headers=signed(push()))
+    found = await metrics(web)
+    pushes = {key[1:]: n for key, n in found.items() if key[0] == "ringback_pushes_total"}
+    assert pushes == {("accepted", "web", "feed"): 1, ("duplicate", "web", "feed"): 1}
+    refusals = {key[1:]: n for key, n in found.items() if key[0] == "ringback_pushes_refused_total"}
+    assert refusals == {("web", "feed", "401"): 1, ("web", "", "404"): 1}
+
+
+async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
+    theirs = Metrics()
+    theirs.polled("wistia", "answered")
+    await web.context.store.beat("w1", theirs.dump())
+    await web.context.store.stall("wistia", "401")
+    await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
+    found = await metrics(web)
+    assert found["ringback_polls_total", "answered", "w1", "wistia"] == 1
+    assert found["ringback_workers",] == 1
+    assert found["ringback_backlog_items", "ingest"] == 1
+    assert found["ringback_source_stalled", "wistia"] == 1
+    (wistia,) = [s for s in await web.items("/v1/sources") if s["name"] == "wistia"]
+    assert wistia["stalled"] == "401"
+
+
+async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
+    found = {source.pop("name"): source for source in await web.items("/v1/sources")}
+    assert found["feed"] == {
+        **{"provider": "standard", "push": "/hooks/feed", "poll": False},
+        **{"mirror": [], "stalled": None},
+    }
+    assert found["bluesky"] == {
+        **{"provider": "bluesky", "push": None, "poll": True, "stalled": None},
+        "mirror": ["/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}"],
+    }
+    assert (found["unsigned"]["push"], len(found["wistia"]["mirror"])) == (None, 2)
+
+
+# --- draining -------------------------------------------------------------------------------
+
+
+async def test_streams_and_waits_end_when_the_process_is_told_to(web: Web, served: Served) -> None:
+    await web.push("1", "running")
+    waiting = asyncio.create_task(served.client.get("/v1/jobs/feed/1?wait=60"))
+    async with served.client.stream("GET", "/v1/events", headers=STREAM) as stream:
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "retry: 3000"
+        await served.client.get("/v1/jobs/feed/1?wait=0.05")  # so the one before has been read
+        began = time.monotonic()
+        served.task.cancel()
+        answer = await waiting
+        assert [line async for line in lines] == [""]
+        await served.task
+    assert time.monotonic() - began < 3
+    assert (answer.status_code, answer.json()["state"]) == (200, "running")
+    with pytest.raises(httpx.ConnectError):
+        await served.client.get("/healthz")
+
+
+async def test_a_stream_that_begins_while_draining_ends_at_once(web: Web) -> None:
+    web.health.drain()
+    answer = await asyncio.wait_for(web("GET", "/v1/events", headers=STREAM), 2)
+    assert (answer.status_code, answer.text) == (200, "retry: 3000\n\n")
+    await web("PUT", "/v1/jobs/feed/1", {})
+    waited = await asyncio.wait_for(web("GET", "/v1/jobs/feed/1?wait=60"), 2)
+    assert waited.json()["state"] == "queued"
+
+
+async def test_a_stream_with_much_to_tell_ends_too(web: Web, monkeypatch: Any) -> None:
+    monkeypatch.setattr("processor.web.events.AT_ONCE", 1)
+    for number in range(3):
+        await web.push(f"j{number}", "succeeded")
+    cursor = (await web("GET", "/v1/events?limit=1")).json()["next"]
+    web.health.drain()
+    answer = await web("GET", f"/v1/events?after={cursor}", headers=STREAM)
+    assert "j2" not in answer.text
+
+
+async def test_a_redis_that_went_away_ends_a_wait_with_503(web: Web, monkeypatch: Any) -> None:
+    await web("PUT", "/v1/jobs/feed/1", {})
+    monkeypatch.setattr(web.context.store.events, "end", away)
+    refused(await asyncio.wait_for(web("GET", "/v1/jobs/feed/1?wait=60"), 2), 503)
+
+
+async def away() -> None:
+    raise StoreAway("Redis is away")

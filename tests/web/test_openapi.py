@@ -1,0 +1,239 @@
+"""/openapi.json: exactly what is served, no less and no more."""
+
+import asyncio
+import json
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import load_all_checks  # noqa: F401
+from starlette.routing import Route
+
+from processor import payload
+from processor.filters import EVENT_TYPES, GROUPS
+from processor.model import State
+from processor.service import deciding
+from processor.service.metrics import Metrics
+from processor.service.tailing import Tailer
+from processor.web import openapi
+from processor.web.app import routes
+from processor.web.hooks import PATH
+
+from .calling import Served, Web
+from .documented import check, resolve, validator
+
+DOCUMENT = openapi.document()
+OPERATIONS = [
+    (path, method, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+async def test_it_is_served(web: Web) -> None:
+    assert (await web("GET", "/openapi.json")).json() == json.loads(json.dumps(DOCUMENT))
+
+
+def test_it_is_openapi_3_1() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
+def test_its_schemas_are_schemas() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+
+
+def references(part: Any) -> set[str]:
+    """All `$ref`s in a part."""
+    if isinstance(part, list):
+        return {found for one in part for found in references(one)}
+    if not isinstance(part, dict):
+        return set()
+    own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
+    return own | {found for one in part.values() for found in references(one)}
+
+
+def test_every_component_is_there_and_of_use() -> None:
+    used = references(DOCUMENT)
+    there = {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "parameters", "responses")
+        for name in DOCUMENT["components"][kind]
+    }
+    assert used == there
+
+
+async def test_every_route_is_described_and_everything_described_is_a_route(web: Web) -> None:
+    found = routes(web.context, Tailer(web.context.store), web.health)
+    assert all(isinstance(route, Route) for route in found)
+    served = {
+        (route.path.replace("{path:path}", "{path}"), method)
+        for route in found
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    described = {(path, method.upper()) for path, method, _ in OPERATIONS}
+    assert described == served | {(f"{PATH}{{source}}", "POST")}
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_what_a_path_names_is_described(path: str, method: str, operation: dict[str, Any]) -> None:
+    named = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+    described = [resolve(p) for p in operation["parameters"]]
+    assert named == {p["name"] for p in described if p["in"] == "path"}
+    assert all(p["required"] for p in described if p["in"] == "path")
+    assert len({(p["name"], p["in"]) for p in described}) == len(described)
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for *_, operation in OPERATIONS]
+    names += [hook["post"]["operationId"] for hook in DOCUMENT["webhooks"].values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_who_needs_no_key_is_said(path: str, method: str, operation: dict[str, Any]) -> None:
+    is_open = path.startswith("/hooks/") or path in ("/healthz", "/readyz")
+    assert (operation.get("security") == []) is is_open
+    assert (
+        {"401", "403"} <= operation["responses"].keys()
+    ) is not is_open or path == f"{PATH}{{source}}"
+
+
+# --- real answers ---------------------------------------------------------------------------
+
+
+async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> None:
+    """One call at least for each; all other tests' answers are held against it as well."""
+    provider.tell('{"jobId": "b", "state": "JOB_STATE_ENCODING"}')
+    subscriptions, jobs = "/v1/subscriptions", "/v1/jobs"
+    wish = {"url": f"{provider.url}/in", "sources": ["feed"], "events": [*EVENT_TYPES]}
+    made = (await web("POST", subscriptions, wish)).json()
+    await web.push("1", "running", progress=0.5)
+    await web.push("1", "failed", error={"code": "E", "message": "no"}, result=[1])
+    await web.deliver()
+    await web.push("1", "canceled")
+    for method, path, body in [
+        ("PUT", f"{jobs}/asked/1", {"metadata": {"a": 1}, "aliases": ["x"]}),
+        ("PUT", f"{jobs}/asked/1", {}),
+        ("GET", f"{jobs}/asked/1", None),
+        ("GET", f"{jobs}/feed/1", None),
+        ("GET", f"{jobs}/feed/1/history", None),
+        ("GET", f"{jobs}?limit=1", None),
+        ("POST", f"{jobs}/asked/1/poll", None),
+        ("DELETE", f"{jobs}/asked/1", None),
+        ("GET", f"{subscriptions}", None),
+        ("GET", f"{subscriptions}/{made['id']}", None),
+        ("POST", f"{subscriptions}/{made['id']}/test", None),
+        ("POST", f"{subscriptions}/{made['id']}/rotate", None),
+        ("GET", f"/v1/deliveries?subscription={made['id']}", None),
+        ("GET", "/v1/events", None),
+        ("GET", "/v1/sources", None),
+        ("GET", "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId=b", None),
+        ("DELETE", f"{subscriptions}/{made['id']}", None),
+        ("GET", "/metrics", None),
+        ("GET", "/healthz", None),
+        ("GET", "/readyz", None),
+        ("GET", "/openapi.json", None),
+    ]:
+        assert (await web(method, path, body)).status_code < 500 or path == "/readyz"
+    await web.context.store.beat("w", Metrics().dump())
+    assert (await web("GET", "/readyz")).status_code == 200
+    web.health.drain()  # so that the stream ends
+    await web("GET", "/v1/events", headers={"accept": "text/event-stream"})
+    good = {
+        (method.upper(), path, int(status))
+        for path, method, operation in OPERATIONS
+        for status in operation["responses"]
+        if status.startswith("2")
+    }
+    assert good - web.answered == set()
+
+
+async def test_an_answer_that_is_not_described_would_be_noticed(web: Web) -> None:
+    answer = await web("PUT", "/v1/jobs/feed/1", {})
+    told = answer.json()
+    for wrong in ({"colour": "red"}, {"state": "lost"}, {"deadline_at": "soon"}):
+        answer._content = json.dumps(told | wrong).encode()
+        with pytest.raises(jsonschema_rs.ValidationError):
+            check("PUT", "/v1/jobs/feed/1", answer)
+    answer.status_code = 299
+    with pytest.raises(AssertionError, match="299"):
+        check("PUT", "/v1/jobs/feed/1", answer)
+
+
+# --- webhooks -------------------------------------------------------------------------------
+
+
+def test_there_is_a_webhook_for_every_event_type() -> None:
+    assert set(DOCUMENT["webhooks"]) == {*EVENT_TYPES, "subscription.test"}
+    assert not set(GROUPS) & set(DOCUMENT["webhooks"])
+
+
+def webhook(kind: str) -> Any:
+    body = DOCUMENT["webhooks"][kind]["post"]["requestBody"]["content"]["application/json"]
+    return validator(kind, body["schema"])
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+async def test_what_subscribers_get_is_as_described(web: Web, kind: str) -> None:
+    source = web.context.settings.sources["feed"]
+    job = deciding.first_sight(source, "1", 1_795_341_600.0, "uid")
+    body = json.loads(payload.event_body(job, kind))
+    webhook(kind)(body)
+    for wrong in ({"type": "job.exploded"}, {"timestamp": 5}, {"data": {}}):
+        with pytest.raises(jsonschema_rs.ValidationError):
+            webhook(kind)(body | wrong)
+
+
+async def test_what_is_delivered_is_as_described(web: Web, provider: Any) -> None:
+    provider.tell("")
+    wish = {"url": f"{provider.url}/in", "events": [*EVENT_TYPES]}
+    made = (await web("POST", "/v1/subscriptions", wish)).json()
+    await web("POST", f"/v1/subscriptions/{made['id']}/test")
+    for status in (State.RUNNING, State.SUCCEEDED):
+        await web.push("1", status)
+    await web.deliver()
+    kinds = set()
+    for body, headers in provider.got:
+        event = json.loads(body)
+        kinds.add(event["type"])
+        webhook(event["type"])(event)
+        described = DOCUMENT["webhooks"][event["type"]]["post"]["parameters"]
+        assert {resolve(p)["name"] for p in described} == {
+            h for h in headers if h.startswith("webhook-")
+        }
+    assert kinds == {"subscription.test", "job.started", "job.succeeded"}
+
+
+# --- other people's eyes --------------------------------------------------------------------
+
+
+async def test_schemathesis_finds_nothing(served: Served, web: Web) -> None:
+    """Made-up calls of every operation: no 5xx, and no answer that is not described."""
+    await web.context.store.beat("w", Metrics().dump())
+    schema = schemathesis.openapi.from_dict(DOCUMENT)
+    url = f"http://127.0.0.1:{served.port}"
+
+    def attack() -> None:
+        for operation in schema.get_all_operations():
+            case = operation.ok().as_strategy()
+
+            @given(case=case)
+            @settings(
+                max_examples=8,
+                deadline=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+                database=None,
+            )
+            def call(case: Any) -> None:
+                answer = case.call(base_url=url)
+                assert answer.status_code < 500
+                case.validate_response(answer)
+
+            call()
+
+    await asyncio.to_thread(attack)

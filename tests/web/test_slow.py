@@ -1,0 +1,150 @@
+"""Who is slow, or never ends, is let go: nothing else would end such a connection."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from processor.web import bodies, heads
+
+from .calling import Served
+from .pushing import push, signed
+
+SOON = 0.15  # seconds, in place of ten
+HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
+GOOD = HEAD + b"\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "WITHIN", SOON)
+    monkeypatch.setattr(bodies, "WITHIN", SOON)
+
+
+def post(path: str, length: int, **headers: str) -> bytes:
+    names = {"host": "localhost", "content-length": str(length)} | headers
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in names.items())]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ([], b""),
+        ([b"\r\n"], b""),
+        ([b"GET /hea"], b"HTTP/1.1 408 "),
+        ([HEAD], b"HTTP/1.1 408 "),
+        ([HEAD, b"a: b\r\n"], b"HTTP/1.1 408 "),
+    ],
+    ids=["nothing", "an empty line", "half a line", "half a head", "two parts of a head"],
+)
+async def test_a_head_that_does_not_come(served: Served, sent: list[bytes], answer: bytes) -> None:
+    began = time.monotonic()
+    told = await served.raw(*sent)
+    assert told.startswith(answer)
+    assert bool(told) is bool(answer)
+    assert SOON * 0.9 < time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", HEAD], ids=["an empty line", "half a head"])
+async def test_a_second_head_that_does_not_come(served: Served, rest: bytes) -> None:
+    """uvicorn's own clock between requests stops at the first byte."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(GOOD)
+    await reader.readuntil(b"}")
+    writer.write(rest)
+    told = await asyncio.wait_for(reader.read(), 3)
+    assert told.startswith(b"HTTP/1.1 408 " if rest == HEAD else b"")
+    writer.close()
+
+
+async def test_half_a_head_behind_a_whole_request(served: Served) -> None:
+    told = await asyncio.wait_for(served.raw(GOOD + HEAD), 3)
+    assert told.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 408 " in told
+
+
+async def test_a_head_without_end(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(HEAD)
+    line = b"x: " + b"y" * 8_000 + b"\r\n"
+    for _ in range(heads.AT_MOST // len(line) + 1):
+        writer.write(line)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("path", ["/hooks/feed", "/v1/subscriptions"])
+async def test_a_body_that_does_not_come_is_408(served: Served, path: str) -> None:
+    body = push()
+    head = post(path, len(body), **signed(body))
+    for sent in ([head], [head, body[:-1]]):
+        told = await served.raw(*sent)
+        assert told.startswith(b"HTTP/1.1 408 ")
+        assert b"application/problem+json" in told
+        assert b"connection: close" in told
+
+
+async def test_a_body_that_trickles_is_408(served: Served) -> None:
+    """Each byte is soon, all of them are not."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(post("/hooks/feed", 1000, **signed(b"")))
+    answer = asyncio.create_task(reader.read())
+    while not answer.done():
+        writer.write(b" ")
+        await asyncio.wait([answer], timeout=SOON / 5)
+    assert (await answer).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_what_is_refused_early_is_not_read_for_ever(served: Served) -> None:
+    """The 404 needs no body; who goes on sending it, slowly, is not listened to for long."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(post("/hooks/nobody", 100_000))
+    answer = asyncio.create_task(reader.read())
+    while not answer.done():
+        writer.write(b" ")
+        await asyncio.wait([answer], timeout=SOON / 5)
+    assert (await answer).startswith(b"HTTP/1.1 404 ")
+    writer.close()
+
+
+async def test_who_waits_for_us_is_not_slow(served: Served) -> None:
+    """The clock is for requests that do not come, not for answers that take their time."""
+    job = {"content-type": "application/json"}
+    await served.client.put("/v1/jobs/feed/1", content=b"{}", headers=job)
+    answer = await served.client.get(f"/v1/jobs/feed/1?wait={3 * SOON}")
+    assert answer.status_code == 200
+    await asyncio.sleep(2 * SOON)  # idle, on the same connection
+    assert (await served.client.get("/healthz")).status_code == 200
+
+
+async def test_pipelined_requests_are_all_answered(served: Served) -> None:
+    close = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    told = await served.raw(GOOD * 3 + close)
+    assert told.count(b"HTTP/1.1 200 OK") == 4
+
+
+async def test_an_upgrade_is_not_taken(served: Served) -> None:
+    """There is nothing to upgrade to; whoever asks is answered as if he had not."""
+    lines = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    told = await served.raw(HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
+    slow = [asyncio.create_task(served.raw(HEAD)) for _ in range(100)]
+    for _ in range(20):
+        assert (await served.client.get("/healthz")).status_code == 200
+    told = await asyncio.gather(*slow)
+    assert all(one.startswith(b"HTTP/1.1 408 ") for one in told)
+
+
+async def test_a_crowd_is_503(served_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 3)
+    served = await served_of()
+    others = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(2)]
+    assert (await served.raw(GOOD)).startswith(b"HTTP/1.1 503 ")
+    for _, writer in others:
+        writer.close()
