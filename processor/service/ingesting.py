@@ -12,7 +12,7 @@ from processor.service.context import Context
 from processor.service.deciding import Arrival
 from processor.store.backlogs import Claim, Pace, Settled
 
-AT_ONCE = 100  # updates in one commit
+AT_ONCE = 200  # updates in one commit
 PACE = Pace(capacity=10 * AT_ONCE)
 LATER = 60.0  # seconds until an update that cannot be taken is tried again
 

@@ -82,6 +82,9 @@ class Tailer:
     def release(self) -> None:
         """Let go of all who listen or wait, now and from now on: this process is going away."""
         self._released = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         for listener in self._listeners:
             listener.end()
         for waiting in self._finishing.values():
@@ -101,6 +104,7 @@ class Tailer:
         places = await self._store.events.end()
         if not self._following:  # somebody else may have started it meanwhile
             self._follower = asyncio.create_task(self._follow(places))
+            self._follower.add_done_callback(lambda _: self._let_go())  # nobody waits for nothing
 
     @property
     def _following(self) -> bool:

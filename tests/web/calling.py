@@ -32,19 +32,31 @@ class Web:
         self.egress = Egress(policy(settings))
         self.context = Context(settings, store, self.egress, Metrics())
         self.health = Health(self.context)
-        app = build(self.context, self.health)
-        transport = httpx.ASGITransport(app, client=(peer, 50_000))
+        self._app = build(self.context, self.health)
+        transport = httpx.ASGITransport(self._app, client=(peer, 50_000))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
+        self._phases: asyncio.Queue[Any] = asyncio.Queue()
+        self._reached: asyncio.Queue[Any] = asyncio.Queue()
         self.answered: set[tuple[str, str | None, int]] = set()
         self._pushes = 0
 
     async def __aenter__(self) -> Self:
-        """Be ready to ask providers."""
+        """Start, as a server would."""
         await self.egress.open()
+        self._life = asyncio.create_task(
+            self._app({"type": "lifespan"}, self._phases.get, self._reached.put)
+        )
+        await self._go("startup")
         return self
 
+    async def _go(self, phase: str) -> None:
+        await self._phases.put({"type": f"lifespan.{phase}"})
+        assert (await self._reached.get())["type"] == f"lifespan.{phase}.complete"
+
     async def __aexit__(self, *_: object) -> None:
-        """Close what is open."""
+        """Stop, as a server would."""
+        await self._go("shutdown")
+        await self._life
         await self.client.aclose()
         await self.egress.close()
 
