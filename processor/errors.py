@@ -12,6 +12,7 @@ RingbackError
 │   ├── TooLarge           a body over its limit                           413
 │   ├── WrongType          a content type or encoding that is not taken    415
 │   └── Invalid            a value or key that means nothing               422
+├── ProviderTrouble      the provider does not let us answer               502, 504
 ├── BlockedTarget        the egress guard will not connect there
 ├── RequestFailed        an outbound request got no answer
 └── StoreAway            Redis does not answer, or not now                 503
@@ -96,6 +97,15 @@ class Invalid(Refused):
 
     status = 422
     title = "Invalid value"
+
+
+class ProviderTrouble(RingbackError):
+    """The provider refuses the source's token (502), or does not answer in time (504)."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Take the status that the caller gets."""
+        super().__init__(message)
+        self.status = status
 
 
 class BlockedTarget(RingbackError):

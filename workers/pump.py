@@ -142,7 +142,8 @@ class Pump:
             shard = self._stranded[0].shard
             some = [c for c in self._stranded if c.shard == shard]
             await self._context.store.backlogs.settle([Settled(c, NOW, c.payload) for c in some])
-            self._stranded = [c for c in self._stranded if c.shard != shard]
+            given = set(map(id, some))  # more may have been stranded meanwhile
+            self._stranded = [c for c in self._stranded if id(c) not in given]
         return GIVE_BACK
 
     async def renew(self) -> None:

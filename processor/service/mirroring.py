@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from processor.config import Source
-from processor.errors import NotFound
+from processor.errors import NotFound, ProviderTrouble
 from processor.model import Answer
 from processor.provider import Trouble
 from processor.service import polling
@@ -38,7 +38,8 @@ async def mirror(context: Context, source: Source, job: str) -> Mirrored:
         async with asyncio.timeout(FIRST_SIGHT):
             return await _first(context, source, job)
     except TimeoutError:
-        return _problem(504, f"{source.profile.name} did not answer in {FIRST_SIGHT:g} s")
+        why = f"{source.profile.name} did not answer in {FIRST_SIGHT:g} s; ask again"
+        raise ProviderTrouble(why, 504) from None
 
 
 async def _first(context: Context, source: Source, job: str) -> Mirrored:
@@ -48,7 +49,8 @@ async def _first(context: Context, source: Source, job: str) -> Mirrored:
         raise NotFound(f"Nothing to mirror: {why}")
     answer, told = await polling.ask(context, source, job, {})
     if answer is None:
-        return _problem(504, f"{source.profile.name} cannot be reached: {_reason(told)}")
+        why = told.reason if isinstance(told, Trouble) else "no answer"
+        raise ProviderTrouble(f"{source.profile.name} cannot be reached: {why}", 504)
     if isinstance(told, Trouble):
         return _passed_on(answer, told)
     arrival = Arrival(told, answer=polling.kept(answer))
@@ -59,7 +61,8 @@ async def _first(context: Context, source: Source, job: str) -> Mirrored:
 def _passed_on(answer: Answer, trouble: Trouble) -> Mirrored:
     """A refused answer: ours to explain when it is about our token, else the provider's own."""
     if trouble.kind == "unauthorized":
-        return _problem(502, f"the provider refuses the source's token: {trouble.reason}")
+        why = f"the provider refuses the token of the source: {trouble.reason}"
+        raise ProviderTrouble(why, 502)
     return _answered(answer)
 
 
@@ -70,12 +73,3 @@ def _answered(answer: Answer) -> Mirrored:
         answer.body,
         answer.headers.get("retry-after"),
     )
-
-
-def _problem(status: int, detail: str) -> Mirrored:
-    body = {"type": "about:blank", "title": "Mirror", "status": status, "detail": detail}
-    return Mirrored(status, "application/problem+json", msgspec.json.encode(body))
-
-
-def _reason(told: object) -> str:
-    return told.reason if isinstance(told, Trouble) else ""

@@ -4,17 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
-
 from processor.errors import StoreAway
 from processor.filters import COMPLETED
+from processor.service.running import PATIENCE, Outage
 from processor.store import Store
 from processor.store.events import Logged
 
 BLOCK = 2.0  # seconds of one look at the log
 QUEUE = 1000  # events a listener may lag behind before it must come again
-
-log = structlog.get_logger()
 
 
 class Listener:
@@ -49,6 +46,7 @@ class Tailer:
         self._finishing: dict[str, set[asyncio.Event]] = {}
         self._follower: asyncio.Task[None] | None = None
         self._released = False
+        self._outage = Outage("tailer")
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
@@ -104,23 +102,31 @@ class Tailer:
         places = await self._store.events.end()
         if not self._following:  # somebody else may have started it meanwhile
             self._follower = asyncio.create_task(self._follow(places))
-            self._follower.add_done_callback(lambda _: self._let_go())  # nobody waits for nothing
 
     @property
     def _following(self) -> bool:
         return self._follower is not None and not self._follower.done()
 
     async def _follow(self, places: list[str]) -> None:
-        while self._listeners or self._finishing:
-            try:
-                found = await self._store.events.follow(places, BLOCK)
-            except StoreAway as error:
-                log.warning("store_away", process="tailer", why=str(error))
-                await asyncio.sleep(1.0)
-                continue
-            if found:
-                places = self._store.events.places(found[-1].cursor)
-                self._tell(found)
+        """Tell what is told while anybody listens; after a bug nobody waits for nothing."""
+        try:
+            while self._listeners or self._finishing:
+                places = await self._look(places)
+        except Exception:
+            self._let_go()
+            raise
+
+    async def _look(self, places: list[str]) -> list[str]:
+        """Look behind `places` once; the places to look behind next."""
+        try:
+            found = await self._store.events.follow(places, BLOCK)
+        except StoreAway as error:
+            self._outage.began(error)
+            await asyncio.sleep(PATIENCE)
+            return places
+        self._outage.ended()
+        self._tell(found)
+        return self._store.events.places(found[-1].cursor) if found else places
 
     def _tell(self, found: Sequence[Logged]) -> None:
         for event in found:

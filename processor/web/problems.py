@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Forbidden, Refused, StoreAway
+from processor.errors import Forbidden, ProviderTrouble, Refused, StoreAway
 
 MEDIA_TYPE = "application/problem+json"
 COME_AGAIN = "5"  # seconds, when Redis is away
@@ -64,6 +64,8 @@ def explain(error: Exception) -> Response:
         return problem(error.status, error.title, str(error), headers)
     if isinstance(error, StoreAway):
         return problem(503, "Not now", str(error), {"retry-after": COME_AGAIN})
+    if isinstance(error, ProviderTrouble):
+        return problem(error.status, "The provider does not let us answer", str(error))
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         detail = REMEDIES.get(status, "") if error.detail == status.phrase else error.detail

@@ -171,9 +171,6 @@ async def test_what_cannot_be_given_back_yet_is_kept(
     assert await due(context.store) == [("a", b"a"), ("b", b"b")]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Pump.give_back forgets what is stranded while it awaits the settling"
-)
 async def test_what_is_stranded_while_something_is_given_back_is_given_back_too(
     context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,7 +1,8 @@
 -- Commits steps of jobs: the job, its history, its events, their deliveries, its timers and
 -- the end of the claims that brought them, all or nothing of one job.
 -- KEYS  subs:version, log, jobs, busy:deliver; then all that ARGV[1] names by place
--- ARGV  msgpack {version, awake? (who delivers), busy (ms), lanes: [{name, lanes, items, due, held, nudge, busy}],
+-- ARGV  msgpack {version, awake? (who delivers), busy (ms),
+--       lanes: [{name, lanes, items, due, held, nudge, busy}],
 --       jobs: [{key, name, v (what stands there), doc?, ends, renew, history,
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
 --       logged, n}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload]]}]};
