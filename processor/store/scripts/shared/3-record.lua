@@ -16,7 +16,7 @@ local function remember(key, ends, at, text, ignored)
 end
 
 -- Keeps the body of an event while it has deliveries to make: one key, however many they are.
--- The bytes of an event never change, whoever tells it again.
+-- Its bytes stay the same while some delivery of it waits, whoever tells it again.
 local function keep(key, body, deliveries)
   redis.call('HSETNX', key, 'body', body)
   if redis.call('HINCRBY', key, 'n', deliveries) == deliveries then
