@@ -1,6 +1,8 @@
 """Child processes: started, waited for, ended by their own pid and never left behind."""
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -12,11 +14,12 @@ OURS = ("RINGBACK_", "REDIS_", "PORT")
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody uses now, nor gets by chance for a connection of its own."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # below those that Linux hands out
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Child:

@@ -48,5 +48,5 @@ async def test_the_clock_alone_drives_everything(plan: Callable[..., System]) ->
         await until(lambda: len(sink.calls) == JOBS + 2, 10, "the retry of job-0")
     with redis.Redis.from_url(system.redis.url) as store:
         astray = store.keys("*:astray:*")
-    assert {b"{rb:0}:astray:ingest", b"{rb:0}:astray:deliver"} <= set(astray)
+    assert b"{rb:0}:astray:ingest" in astray  # a worker that is awake needs no other nudge
     assert {job: ids for job, ids in sink.ids().items() if len(ids) != 1} == {}
