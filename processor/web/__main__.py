@@ -5,6 +5,7 @@ import asyncio
 import uvicorn
 
 from processor.config import Settings, guard_keyless
+from processor.service.context import Context
 from processor.service.running import Outage, context, main, ready
 from processor.web.app import build
 from processor.web.heads import Heads
@@ -19,8 +20,8 @@ async def run(settings: Settings) -> None:
     """Serve until the task is canceled."""
     guard_keyless(settings)
     async with context(settings) as ours:
-        await ready(ours.store, Outage("web"))
         health = Health(ours)
+        health.checked = False
         server = uvicorn.Server(
             uvicorn.Config(
                 build(ours, health),
@@ -37,16 +38,28 @@ async def run(settings: Settings) -> None:
                 limit_concurrency=CONNECTIONS,
             )
         )
-        await _serve(server, health)
+        checking = asyncio.create_task(_check(ours, health))
+        await _serve(server, health, checking)
 
 
-async def _serve(server: uvicorn.Server, health: Health) -> None:
+async def _check(ours: Context, health: Health) -> None:
+    """Let calls in once Redis has answered; ConfigError if its data is not for us."""
+    await ready(ours.store, Outage("web"))
+    health.checked = True
+
+
+async def _serve(server: uvicorn.Server, health: Health, checking: asyncio.Task[None]) -> None:
     """Serve; on a signal say so at /readyz, and end calls under way."""
     serving = asyncio.create_task(server._serve())  # noqa: SLF001 -- `serve` takes our signals
     try:
+        await asyncio.wait({checking, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if checking.done():
+            checking.result()
         await asyncio.shield(serving)
     except asyncio.CancelledError:
         health.drain()
+    finally:
+        checking.cancel()
         server.should_exit = True
         await serving
 

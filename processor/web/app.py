@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from processor.errors import StoreAway
 from processor.service.accepting import Receiver
 from processor.service.context import Context
 from processor.service.running import Outage, patiently
@@ -27,6 +28,7 @@ from processor.web.problems import explain, handle
 from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
 
+ALIVE = "/healthz"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -48,7 +50,7 @@ def build(context: Context, health: Health) -> ASGIApp:
         exception_handlers={HTTPException: handle},
     )
     app.router.redirect_slashes = False  # what is not served is not served under another name
-    return Front(Hooks(receiver, context.metrics), Access(app, context.settings))
+    return Front(health, Hooks(receiver, context.metrics), Access(app, context.settings))
 
 
 def routes(context: Context, tailer: Tailer, health: Health) -> list[Route]:
@@ -69,7 +71,7 @@ def routes(context: Context, tailer: Tailer, health: Health) -> list[Route]:
         route("/v1/events", GET=events.get),
         route("/v1/sources", GET=Sources(context).list),
         route("/mirror/{source}/{path:path}", GET=mirror.get),
-        route("/healthz", GET=health.alive),
+        route(ALIVE, GET=health.alive),
         route("/readyz", GET=health.ready),
         route("/metrics", GET=health.metrics),
         route("/openapi.json", GET=_openapi),
@@ -98,8 +100,9 @@ class Front:
     so `a%2Fb` stays one segment.
     """
 
-    def __init__(self, hooks: ASGIApp, rest: ASGIApp) -> None:
-        """Take the two."""
+    def __init__(self, health: Health, hooks: ASGIApp, rest: ASGIApp) -> None:
+        """Take the two, and who knows whether we have begun."""
+        self._health = health
         self._hooks = hooks
         self._rest = rest
 
@@ -110,4 +113,6 @@ class Front:
             path = scope["path"] = (scope.get("raw_path") or b"").decode("latin-1") or scope["path"]
             if path.startswith(PATH):
                 app = self._hooks
+            if not self._health.checked and path != ALIVE:
+                app = explain(StoreAway("Redis has not answered since the start; try again"))
         await app(scope, receive, send)

@@ -23,6 +23,7 @@ class Health:
     def __init__(self, context: Context) -> None:
         """Ready until draining."""
         self._context = context
+        self.checked = True  # Redis is known to hold data of ours, or none
         self.draining = False
         self.at_drain: list[Callable[[], None]] = []  # lets go of calls that would not end
 

@@ -14,7 +14,7 @@ from .feed import Caller, push
 from .processes import free_port
 from .provider import Provider
 from .sink import Call, Gate, Sink
-from .system import System
+from .system import WEB, System
 from .waiting import until, until_it
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(60)]
@@ -191,3 +191,26 @@ async def _told_live(caller: Caller, stream: aiohttp.ClientResponse, job: str) -
     async with asyncio.timeout(10):
         while f'"id":"{job}"'.encode() not in await stream.content.readuntil(b"\n\n"):
             pass
+
+
+async def test_web_that_starts_without_redis_says_so_until_it_is_there(
+    plan: Callable[..., System],
+) -> None:
+    system = plan(standard("feed"))
+    system.redis.kill()
+    system.start("web", *WEB)
+    async with Caller(system.url) as caller:
+
+        async def alive() -> bool:
+            try:
+                return (await caller.ask("/healthz")).status == 200
+            except aiohttp.ClientError:
+                return False
+
+        async def taken() -> bool:
+            return await caller.push(push("feed", "job", "running")) == 202
+
+        await until_it(alive, BACK_WITHIN, "a process that answers")
+        await _all_refuse(caller)
+        system.redis.start()
+        await until_it(taken, BACK_WITHIN, "a push that is taken")
