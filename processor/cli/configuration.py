@@ -2,20 +2,31 @@
 
 import json as codec
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from processor.cli import options, printing
-from processor.config import load
+from processor.config import Settings, load
 
 
 def config(*, config: options.Config = None, json: options.Json = False) -> None:
     """Print the effective configuration: file, environment and defaults, with secrets masked."""
-    masked = load(options.config_file(config), os.environ).masked()
+    masked = read(options.config_file(config), os.environ).masked()
     if json:
         return printing.document(masked)
     for name, value in _flat("", masked):
         printing.line(f"{name} = {codec.dumps(value)}")
     return None
+
+
+def read(file: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings, refused for all that the server would refuse them for at its start."""
+    from processor.service.running import policy  # noqa: PLC0415 -- slow to import
+
+    settings = load(file, environ)
+    policy(settings)
+    return settings
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:

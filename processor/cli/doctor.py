@@ -11,8 +11,8 @@ import typer
 
 from processor.cli import options, printing, redis
 from processor.cli.client import Client
+from processor.cli.configuration import read
 from processor.cli.exits import CommandError, Exit
-from processor.config import load
 from processor.errors import ConfigError
 
 PATIENCE = 3.0  # seconds for each thing that is asked
@@ -59,7 +59,7 @@ def doctor(
 
 def _configuration(file: Path | None, environ: Mapping[str, str]) -> Finding:
     try:
-        settings = load(file, environ)
+        settings = read(file, environ)
     except ConfigError as error:
         return Finding("configuration", ok=False, detail=str(error), code=Exit.USAGE)
     where = settings.file or "no ringback.toml"

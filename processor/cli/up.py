@@ -9,12 +9,13 @@ import typer
 
 from processor.cli import address, options, printing, redis
 from processor.cli.child import Command, Stage
+from processor.cli.configuration import read
 from processor.cli.exits import Exit
 from processor.cli.lock import lock
 from processor.cli.processes import argv, environment
 from processor.cli.readiness import Readiness
 from processor.cli.supervisor import Signals, Supervisor
-from processor.config import guard_keyless, load
+from processor.config import guard_keyless
 from processor.errors import ConfigError
 
 LOOK = 0.1  # seconds between two looks at /readyz
@@ -52,7 +53,7 @@ def up(
             PORT=str(port),
             REDIS_URL=store.url if store else None,
         )
-        guard_keyless(load(file, environ))  # refused here once, rather than by every process
+        guard_keyless(read(file, environ))  # refused here once, rather than by every process
         commands = processes(environ, host, port, workers)
         readiness = Readiness(address.url(host, port), _tell(json=json), printing.say)
         code = _run(commands, store, held, signals, readiness)

@@ -111,7 +111,8 @@ async def _put_off(
     interval = poll_interval(job, source, now, chance())
     later = now + schedule.poll_pause(failures, interval, trouble.retry_after)
     rest = schedule.source_pause(trouble.kind, trouble.retry_after)
-    log.info(
+    say = log.warning if trouble.kind == "unauthorized" else log.info
+    say(
         "poll_failed",
         source=source.name,
         job=job.id,

@@ -15,6 +15,7 @@ from processor.errors import Invalid, TooLarge, Unreadable, WrongType
 
 AT_MOST = 1024 * 1024  # bytes of any body
 WITHIN = 10.0  # seconds from a request's head to the end of its body
+DEEPEST = 100  # levels of a JSON body; who reads what is kept of it may have less stack left
 _DIGITS = 9  # of a Content-Length; more is noise
 
 Value = TypeVar("Value")
@@ -70,10 +71,17 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
         raise WrongType("Send the body as Content-Type: application/json")
     body = await whole(request.headers.get("content-length", "0"), request.receive)
     document = provider.read_json(body or b"{}")
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _deeper(document, DEEPEST):
+        raise Unreadable(f"the body is nested too deeply: at most {DEEPEST} levels")
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise Invalid(str(error)) from error
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not levels or any(_deeper(one, levels - 1) for one in inside)
 
 
 async def read_nothing(request: Request) -> None:

@@ -70,7 +70,7 @@ class Jobs:
         return Json({"asked": True}, 202)
 
     async def list(self, request: Request) -> Response:
-        """All jobs, those that live longest first."""
+        """All jobs, those with the latest deadline first."""
         check_query(request, "source", "state", "limit", "cursor")
         query, state = request.query_params, choice(request, "state", list(State))
         try:

@@ -128,9 +128,9 @@ class Served:
         return self
 
     async def up(self) -> bool:
-        """Whether it answers; fails if it never will."""
+        """Whether it has seen Redis and answers; fails if it never will."""
         try:
-            return (await self.client.get("/healthz")).is_success
+            return (await self.client.get("/v1/sources")).status_code in (200, 401)
         except httpx.TransportError:
             assert not self.task.done(), self.task
             return False

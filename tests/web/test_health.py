@@ -40,6 +40,15 @@ async def test_ready_takes_a_redis_that_is_written_and_a_worker_that_beats(web: 
     assert "draining" in (await lacks(web))[0]
 
 
+async def test_before_redis_has_been_seen_it_is_alive_and_nothing_else(web: Web) -> None:
+    web.health.checked = False
+    assert (await web("GET", "/healthz")).status_code == 200
+    for path in ("/readyz", "/v1/jobs", "/metrics", "/openapi.json"):
+        assert int((await web("GET", path)).headers["retry-after"]) > 0
+        refused(await web("GET", path), 503)
+    refused(await web("POST", "/hooks/feed", content=push(), headers=signed(push())), 503)
+
+
 async def test_without_redis_it_is_not_ready(web_of: Any) -> None:
     assert "Redis" in (await lacks(await web_of(away=True)))[0]
 
@@ -86,11 +95,17 @@ async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
 async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
     found = {source.pop("name"): source for source in await web.items("/v1/sources")}
     assert found["feed"] == {
-        **{"provider": "standard", "push": "/hooks/feed", "poll": False},
-        **{"mirror": [], "stalled": None},
+        "provider": "standard",
+        "push": "/hooks/feed",
+        "poll": False,
+        "mirror": [],
+        "stalled": None,
     }
     assert found["bluesky"] == {
-        **{"provider": "bluesky", "push": None, "poll": True, "stalled": None},
+        "provider": "bluesky",
+        "push": None,
+        "poll": True,
+        "stalled": None,
         "mirror": ["/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}"],
     }
     assert (found["unsigned"]["push"], len(found["wistia"]["mirror"])) == (None, 2)

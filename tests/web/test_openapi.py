@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import schemathesis
-from schemathesis.checks import positive_data_acceptance
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import positive_data_acceptance
 from starlette.routing import Route
 
 from processor import payload

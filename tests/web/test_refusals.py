@@ -28,6 +28,20 @@ async def test_bad_json_is_400(web: Web, method: str, path: str, body: bytes) ->
     assert "the body is" in refused(await web(method, path, content=body, headers=JSON), 400)
 
 
+@pytest.mark.parametrize(("method", "path"), WRITES[:4])
+async def test_what_is_nested_too_deeply_is_400(web: Web, method: str, path: str) -> None:
+    """Whoever reads it back, in a worker, has less stack left than who took it."""
+    body = b'{"metadata": {"a": %b%b}}' % (b"[" * 300, b"]" * 300)
+    assert "nested" in refused(await web(method, path, content=body, headers=JSON), 400)
+
+
+@pytest.mark.parametrize("inside", [b"[[[]]]", b"[" * 90 + b"]" * 90, b"[" + b"[]," * 300 + b"1]"])
+async def test_what_is_nested_or_long_is_taken(web: Web, inside: bytes) -> None:
+    body = b'{"metadata": {"a": %b}}' % inside
+    answer = await web("PUT", "/v1/jobs/feed/1", content=body, headers=JSON)
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize(("method", "path"), WRITES)
 async def test_an_unknown_key_is_422(web: Web, method: str, path: str) -> None:
     needed = {"url": "https://x.example/"} if path == "/v1/subscriptions" else {}

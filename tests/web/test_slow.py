@@ -11,7 +11,7 @@ from processor.web import bodies, heads
 from .calling import Served
 from .pushing import push, signed
 
-SOON = 0.15  # seconds, in place of ten
+SOON = 0.3  # seconds, in place of ten
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
 GOOD = HEAD + b"\r\n"
 
@@ -49,7 +49,7 @@ async def test_a_head_that_does_not_come(served: Served, sent: list[bytes], answ
 
 @pytest.mark.parametrize("rest", [b"\r\n", HEAD], ids=["an empty line", "half a head"])
 async def test_a_second_head_that_does_not_come(served: Served, rest: bytes) -> None:
-    """uvicorn's own clock between requests stops at the first byte."""
+    """Uvicorn's own clock between requests stops at the first byte."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(GOOD)
     await reader.readuntil(b"}")

@@ -48,8 +48,15 @@ async def test_a_secret_is_shown_once(web: Web) -> None:
     secret = made.pop("secret")
     assert secret.startswith("whsec_")
     assert made | {"id": 0, "created_at": 0} == {
-        **{"id": 0, "url": URL, "events": ["job.started", "job.completed"], "sources": ["feed"]},
-        **{"providers": [], "metadata": {}, "created_at": 0, "disabled": None, "read_only": False},
+        "id": 0,
+        "url": URL,
+        "events": ["job.started", "job.completed"],
+        "sources": ["feed"],
+        "providers": [],
+        "metadata": {},
+        "created_at": 0,
+        "disabled": None,
+        "read_only": False,
     }
     got = await web("GET", f"{ALL}/{made['id']}")
     assert got.json() == made
@@ -145,8 +152,13 @@ async def test_a_delivery_shows_its_attempts(web: Web, provider: Any) -> None:
     (delivery,) = await web.items("/v1/deliveries", **query)
     (attempt,) = delivery.pop("attempts")
     assert delivery | {"created_at": 0, "id": 0} == {
-        **{"id": 0, "event_id": event["id"], "type": "job.succeeded", "created_at": 0},
-        **{"subscription": made["id"], "state": "delivered", "why": None},
+        "id": 0,
+        "event_id": event["id"],
+        "type": "job.succeeded",
+        "created_at": 0,
+        "subscription": made["id"],
+        "state": "delivered",
+        "why": None,
     }
     assert attempt.keys() == {"at", "seconds", "status", "error"}
     assert (attempt["status"], attempt["error"]) == (200, None)

@@ -57,7 +57,7 @@ OPERATIONS = (
         open=True,
     ),
     Operation(
-        *("get", "/v1/jobs", "listJobs", "All jobs, those that live longest first"),
+        *("get", "/v1/jobs", "listJobs", "All jobs, those with the latest deadline first"),
         {200: Answer("A page; it may be short and still have a `next`", shapes.Job, many=True)},
         (400, 422),
         ("of_source", "in_state", "limit", "cursor"),
@@ -165,7 +165,12 @@ OPERATIONS = (
     ),
     Operation(
         *("get", "/readyz", "ready", "Is it of use: does Redis take writes, does a worker beat?"),
-        {200: Answer("It is", shapes.Ready), 503: Answer("It lacks something", shapes.Ready)},
+        {
+            200: Answer("It is", shapes.Ready),
+            503: Answer(
+                "It lacks something, or has not begun", shapes.Ready, other={MEDIA_TYPE: PROBLEM}
+            ),
+        },
         open=True,
     ),
     Operation(

@@ -46,9 +46,7 @@ class _More(msgspec.Struct):
     counts: Counts | None
     flags: list[str]
     deadline_at: Time
-    next_poll_at: Annotated[
-        Time | None, msgspec.Meta(description="When it is asked about next; null in lists")
-    ]
+    next_poll_at: Time | None
 
 
 Job: Any = msgspec.defstruct(
