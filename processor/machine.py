@@ -93,7 +93,7 @@ def _attempt(job: Job, update: StatusUpdate) -> int:
         update.reopens
         and rank(job) == RANK[State.SUCCEEDED]
         and update.state in (State.QUEUED, State.RUNNING)
-        and update.at > (job.ended_at or 0.0)
+        and (update.begun or 0.0) > (job.ended_at or 0.0)
     )
     return job.attempt + 1 if rerun else job.attempt
 

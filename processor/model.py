@@ -74,6 +74,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     event_id: str | None = None
     flags: tuple[str, ...] = ()
     reopens: bool = False  # a poll begun after the final may start a new attempt
+    begun: float | None = None  # when the poll that brought it began, by Redis' clock
 
 
 class Polling(msgspec.Struct, frozen=True, omit_defaults=True):

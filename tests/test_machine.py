@@ -350,7 +350,7 @@ def test_what_is_ignored_ends_nothing_anew():
 
 
 def poll(state: State | None, at: float) -> StatusUpdate:
-    return update(state, at, origin=Origin.POLL, reopens=True)
+    return update(state, at, origin=Origin.POLL, reopens=True, begun=at)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])

@@ -126,6 +126,7 @@ def shown(update: StatusUpdate, origin: str) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(msgspec.json.encode(update))
     assert plain.pop("source") == "acme"
     assert plain.pop("origin") == origin
+    assert plain.pop("begun", None) == (NOW if origin == "poll" else None)
     return {key: value for key, value in plain.items() if value is not None}
 
 

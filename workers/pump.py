@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -49,7 +50,9 @@ class Pump:
         self._stranded: list[Claim] = []
         self._freed = asyncio.Event()
         self._kicked: set[asyncio.Task[None]] = set()
-        self._pumping = self._again = False
+        self._idle = asyncio.Event()  # not pumping
+        self._idle.set()
+        self._again = False
         self.stopping = False
 
     def kick(self) -> None:
@@ -60,10 +63,10 @@ class Pump:
 
     async def run(self) -> None:
         """Claim and start until nothing more can start now; once more if asked to meanwhile."""
-        if self._pumping:
+        if not self._idle.is_set():
             self._again = True
             return
-        self._pumping = True
+        self._idle.clear()
         try:
             while await self._claim_from_all() or self._again:
                 self._again = False
@@ -72,7 +75,8 @@ class Pump:
         except Exception:
             log.exception("work_failed", backlog=self._backlog)
         finally:
-            self._pumping = self._again = False
+            self._again = False
+            self._idle.set()
 
     async def _claim_from_all(self) -> bool:
         """Claim once from every shard; whether there was anything."""
@@ -84,6 +88,9 @@ class Pump:
             claims = await self._context.store.backlogs.claim(
                 keys, self._backlog, limit, self._fair
             )
+            if self.stopping:
+                self._stranded += claims
+                return False
             if claims:
                 found = True
                 await self._begin(claims)
@@ -96,7 +103,7 @@ class Pump:
         """
         pace = self._pace(lane)
         fair = max((self._room - self._held) // SHARE, 1)
-        return pace if pace.capacity <= fair else Pace(fair, pace.budget)
+        return Pace(pace.capacity, pace.budget, fair)
 
     async def _free(self) -> int:
         """Wait until there is room; how much."""
@@ -156,8 +163,13 @@ class Pump:
             await self._context.store.backlogs.renew(some)
 
     async def finish(self, seconds: float) -> None:
-        """Claim nothing more, and give what runs some time to end."""
+        """Claim nothing more, give what runs some time to end, and the rest back."""
         self.stopping = True
         self._freed.set()
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+                while self._running:
+                    await asyncio.wait(list(self._running))
+        with suppress(StoreAway):  # then the leases do it
+            await self.give_back()

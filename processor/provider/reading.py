@@ -87,6 +87,7 @@ def read_update(
         event_id=_event_id(look(fields.event_id)),
         flags=tuple(flag for flag, raised in odd.items() if raised),
         reopens=known.reopens,
+        begun=known.at if known.origin is Origin.POLL else None,
     )
 
 

@@ -134,7 +134,7 @@ class Deliverer:
         """Stop sending to a subscriber that answered 410."""
         if target.id.startswith("sub_"):
             log.warning("subscription_disabled", subscription=target.id, why="410")
-            await self._context.store.targets.save(replace(target, disabled="answered 410"))
+            await self._context.store.targets.disable(target, "answered 410")
 
     async def _settle_all(self, settled: list[Settled]) -> list[bool]:
         done = [False] * len(settled)

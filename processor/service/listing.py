@@ -1,11 +1,13 @@
 """The list of all jobs, a page at a time."""
 
+import re
 from typing import Any
 
 from processor import payload
 from processor.service.context import Context
 from processor.store.jobs import name_of
 
+_CURSOR = re.compile(r"([0-9]{1,4})\.(\+inf|[0-9]{1,15})\.([0-9]{1,15})")
 SCANNED = 2000  # names looked at for one page; a page may so be short and still have a next
 
 
@@ -39,8 +41,10 @@ async def jobs(
 def _place(cursor: str | None) -> tuple[int, str, int]:
     if cursor is None:
         return 0, "+inf", 0
-    shard, before, skip = cursor.split(".")
-    return int(shard), before if before == "+inf" else str(int(before)), int(skip)
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise ValueError(cursor)
+    return int(found[1]), found[2], int(found[3])
 
 
 def _behind(

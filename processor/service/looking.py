@@ -41,7 +41,7 @@ async def look(context: Context, source: str, job: str) -> Place:
     """What stands under a name, behind its alias if it is one."""
     keys = context.store.shard(source, job)
     (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])
-    if known.to:
+    while known.to:
         job = known.to
         keys = context.store.shard(source, job)
         (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])

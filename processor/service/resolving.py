@@ -15,6 +15,8 @@ from processor.service.deciding import Arrival, first_sight, renamed
 from processor.store.jobs import Known, ends
 from processor.store.keys import Keys
 
+HOPS = 3  # of aliases of aliases, which two new names of one job can make of each other
+
 
 class Group(msgspec.Struct):
     """All arrivals at one job, and what stood under its name."""
@@ -121,15 +123,20 @@ class _Names:
             if known.job is None and not known.to and not known.gone:
                 other |= {(update.source, alias) for alias in update.aliases}
         await self.read(other)
-        await self.read({(s, known.to) for (s, _), known in list(self.known.items()) if known.to})
+        for _ in range(HOPS):
+            await self.read(
+                {(s, known.to) for (s, _), known in list(self.known.items()) if known.to}
+            )
 
     def canonical(self, update: StatusUpdate) -> str | None:
         """The id of the job that an update is about; None when that job was deleted."""
         for name in (update.id, *update.aliases):
-            known = self.known.get((update.source, name), Known())
-            job = known.to or name
-            if known.gone or self.known.get((update.source, job), known).gone:
+            known, job = self.known.get((update.source, name), Known()), name
+            while known.to:
+                job = known.to
+                known = self.known.get((update.source, job), Known())
+            if known.gone:
                 return None
-            if known.to or known.job:
+            if known.job or job != name:
                 return job
         return update.id

@@ -126,6 +126,9 @@ async def patiently(
         except StoreAway as error:
             outage.began(error)
             wait = PATIENCE
+        except Exception:
+            log.exception("step_failed")
+            wait = PATIENCE
         await asyncio.sleep(wait)
 
 

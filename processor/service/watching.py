@@ -289,21 +289,27 @@ def _seconds(field: str, text: str | None, most: float) -> float | None:
 
 async def ask_now(context: Context, source: str, job: str) -> None:
     """Have a job asked about at once; Conflict where that cannot be."""
-    found = await find(context, source, job)
-    configured = source_of(context, source)
-    why = configured.why_not_pollable(found.job.kind)
-    poll = configured.poll(found.job.kind)
-    if poll is None:
-        raise Conflict(f"This job cannot be polled: {why}")
-    if found.job.state in FINAL and not found.job.provisional and not poll.reopens:
-        raise Conflict("This job has finished, and its provider never runs one again")
-    put = poll_at(found.job, AT_ONCE)
-    change = Change(job=found.job, version=found.known.version, save=False, puts=[put])
-    for again in (False, True, True):
-        router = await context.store.targets.router(found.keys, fresh=again)
-        if await context.store.jobs.commit(found.keys, router.version, [change]):
+    for again in range(TRIES):
+        found = await find(context, source, job)
+        _check_askable(source_of(context, source), found.job)
+        change = Change(
+            job=found.job,
+            version=found.known.version,
+            save=False,
+            puts=[poll_at(found.job, AT_ONCE)],
+        )
+        router = await context.store.targets.router(found.keys, fresh=bool(again))
+        if await context.store.jobs.commit(found.keys, router.version, [change]) == [True]:
             return
-    raise StoreAway("The subscriptions are being changed; try again")
+    raise StoreAway("The job is being changed by many at once; try again")
+
+
+def _check_askable(source: Source, job: Job) -> None:
+    poll = source.poll(job.kind)
+    if poll is None:
+        raise Conflict(f"This job cannot be polled: {source.why_not_pollable(job.kind)}")
+    if job.state in FINAL and not job.provisional and not poll.reopens:
+        raise Conflict("This job has finished, and its provider never runs one again")
 
 
 async def forget(context: Context, source: str, job: str) -> None:

@@ -24,6 +24,7 @@ class Pace(msgspec.Struct, frozen=True):
 
     capacity: int
     budget: tuple[int, float] | None = None  # so many items in so many seconds
+    fair: int | None = None  # how much of it this process takes at most, however much is free
 
 
 class Claim(msgspec.Struct):
@@ -245,14 +246,15 @@ def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled) -> dict[str, Any]
     return told
 
 
-def _limits(pace: Pace) -> tuple[int, float, int]:
-    """Capacity, ms an item, items at once: never more than the budget in any span of it.
+def _limits(pace: Pace) -> tuple[int, float, int, int]:
+    """Capacity, ms an item, items at once, our part: never more than the budget in any span of it.
 
     A tenth of the budget may start at once and nine tenths flow, so any window holds at
     most the whole.
     """
+    fair = pace.capacity if pace.fair is None else min(pace.fair, pace.capacity)
     if pace.budget is None:
-        return pace.capacity, 0, 0
+        return pace.capacity, 0, 0, fair
     count, seconds = pace.budget
     burst = max(1, count // 10)
-    return pace.capacity, seconds * 1000 / max(1, count - burst), burst
+    return pace.capacity, seconds * 1000 / max(1, count - burst), burst, fair

@@ -126,9 +126,11 @@ class Connection:
         """Await a call of redis-py; StoreAway if Redis does not answer it."""
         try:
             return await cast("Awaitable[Any]", call)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
             if isinstance(error, ResponseError) and not _passes(error):
                 raise  # a bug of ours, and no reason to try again
+            if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another now
+                await self._pool.disconnect()
             raise StoreAway(_why(self.url, error)) from error
 
     async def now(self) -> float:
@@ -168,5 +170,5 @@ def _words(error: BaseException) -> str:
 
 
 def _why(url: str, error: BaseException) -> str:
-    place = url.rsplit("@", 1)[-1]  # never the password
+    place = url.rsplit("@", 1)[-1].partition("?")[0]  # never the password
     return f"Redis at {place} does not answer: {_words(error)}"

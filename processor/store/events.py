@@ -88,7 +88,7 @@ class Events:
         """What an opaque cursor says; Refused if it is none of ours."""
         try:
             text = base64.urlsafe_b64decode(cursor.encode() + b"==").decode()
-            places = [f"{_order(p.encode())[0]}-{_order(p.encode())[1]}" for p in text.split(",")]
+            places = [_checked(part) for part in text.split(",")]
         except (ValueError, binascii.Error) as error:
             raise Refused("The cursor is not one that this server gave.") from error
         if len(places) != len(self._shards):
@@ -121,6 +121,14 @@ def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Lo
             )
         )
     return found
+
+
+def _checked(place: str) -> str:
+    """A place as Redis writes it; ValueError for what Redis would not take."""
+    ms, n = _order(place.encode())
+    if not (0 <= ms < 1 << 63 and 0 <= n < 1 << 63):
+        raise ValueError(place)
+    return f"{ms}-{n}"
 
 
 def _order(place: bytes) -> tuple[int, int]:

@@ -205,6 +205,7 @@ def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any
         "v": change.version,
         "ends": int(ends(change.job) * 1000),
         "renew": change.renew,
+        "callbacks": [call.key(keys.callback(c.id)) for c in change.job.callbacks],
         "doc": call.blob(_versioned(change)) if change.save else None,
         "history": call.key(keys.history(name)),
         "entries": [

@@ -91,12 +91,25 @@ class Targets:
         return there
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
-        """Write a job's own callback target, to live as long as the job."""
-        await self._connection.ask(
-            self._connection.redis.set(
-                keys.callback(target.id), _encode(target), pxat=int(ends * 1000)
-            )
-        )
+        """Write a callback target, to live as long as the longest of its jobs."""
+        key, at = keys.callback(target.id), int(ends * 1000)
+        pipe = self._connection.redis.pipeline(transaction=True)
+        pipe.set(key, _encode(target), nx=True, pxat=at)
+        pipe.pexpireat(key, at, gt=True)
+        await self._connection.ask(pipe.execute())
+
+    async def disable(self, target: Subscription, why: str) -> None:
+        """Disable a subscription, unless it was changed or removed since it was read."""
+        new = msgspec.structs.replace(target, disabled=why)
+        for keys in self._shards:
+            ring = [keys.subs, keys.subs_version]
+            args: list[str | bytes | float] = [
+                target.id,
+                _encode(target),
+                _encode(new),
+                int(target.static),
+            ]
+            await self._connection.run("disable", ring, args)
 
     async def delivered(self, target: str, limit: int) -> list[bytes]:
         """Ended deliveries of a target, the newest first."""

@@ -18,6 +18,10 @@ from .calling import Served, Web, refused
 
 STREAM = {"accept": "text/event-stream"}
 BAD_CURSORS = ["x", "!", "%00", "ü", base64.urlsafe_b64encode(b"1-1,1-1").decode()]
+BAD_CURSORS += [
+    base64.urlsafe_b64encode(place).decode()
+    for place in (b"9" * 30 + b"-0", b"1-" + b"9" * 30, b"-1-0", b"%d-%d" % (2**64 - 1, 2**64 - 1))
+]
 
 
 class Stream:

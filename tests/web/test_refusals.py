@@ -151,6 +151,11 @@ async def test_a_cursor_of_ones_own_is_400(web: Web, path: str, cursor: str) -> 
     assert "cursor" in refused(await web("GET", asked), 400)
 
 
+@pytest.mark.parametrize("cursor", ["0.+inf.-5", "-1.+inf.0", "0.5." + "9" * 30])
+async def test_a_cursor_that_redis_would_not_take_is_400(web: Web, cursor: str) -> None:
+    assert "cursor" in refused(await web("GET", "/v1/jobs", params={"cursor": cursor}), 400)
+
+
 async def test_redis_away_is_503_and_come_again(web_of: Any) -> None:
     web = await web_of(away=True)
     for method, path in (*WRITES, ("GET", "/v1/jobs"), ("GET", "/v1/sources"), ("GET", "/metrics")):

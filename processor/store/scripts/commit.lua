@@ -3,29 +3,32 @@
 -- KEYS  subs:version, log, jobs, busy:deliver; then all that ARGV[1] names by place
 -- ARGV  msgpack {version, awake? (who delivers), busy (ms),
 --       lanes: [{name, lanes, items, due, held, nudge, busy}],
---       jobs: [{key, name, v (what stands there), doc?, ends, renew, history,
+--       jobs: [{key, name, v (what stands there), doc?, ends, renew, callbacks, history,
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
 --       logged, n}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload]]}]};
 --       then what doc, text, answer, body and payload name; times in ms
 -- Returns  per job 1 (written) or 0 (its version is another: nothing of it was written);
 --          nil when the subscriptions' version is another: nothing at all was written
--- Safe twice: the second time every job with a `doc` is at another version.
+-- Safe twice: the second time every job with a `doc` is at another version, and what has
+-- none only repeats itself.
 local told = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= told.version then return false end
 local lanes, now, results = keys_of(told.lanes), now_ms(), {}
 
 local function save(job)
-  local stands = redis.call('GETRANGE', KEYS[job.key], 0, 40):match('^%S*')
-  if stands ~= job.v then return false end
   redis.call('SET', KEYS[job.key], ARGV[job.doc], 'PXAT', job.ends)
-  if job.renew then gather('ZADD', KEYS[3], job.ends, job.name) end
-  return true
+  if not job.renew then return end
+  gather('ZADD', KEYS[3], job.ends, job.name)
+  for _, callback in ipairs(job.callbacks) do
+    redis.call('PEXPIREAT', KEYS[callback], job.ends, 'GT')
+  end
 end
 
 for i, job in ipairs(told.jobs) do
   results[i] = 0
-  if not job.doc or save(job) then
+  if redis.call('GETRANGE', KEYS[job.key], 0, 40):match('^%S*') == job.v then
     results[i] = 1
+    if job.doc then save(job) end
     if job.answer then
       redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends)
     end

@@ -5,14 +5,16 @@
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log and record are an ended delivery's
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
+-- What was put anew while it was held stays: its end was another's.
 -- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, logs = keys_of(told.lanes), now_ms(), {}, {}
 
 local function ended(s, lane)
   touched[lane] = true
-  gather('ZREM', lane.due, s.item)
   gather('ZREM', lane.held, s.item)
+  if not s.event and redis.call('ZSCORE', lane.due, s.item) then return 0 end
+  gather('ZREM', lane.due, s.item)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
   if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
     redis.call('DEL', KEYS[s.event])

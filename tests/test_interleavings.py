@@ -1,4 +1,4 @@
-"""What a review found: each test fails where the reviewed code breaks a promise."""
+"""Interleavings and accidents that once lost something or told it twice."""
 
 import asyncio
 import importlib.util
@@ -130,7 +130,7 @@ async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> No
     await full.jobs.commit(keys, 0, [Change(job=job, version="", save=False, puts=puts)])
     held = await other.backlogs.claim(keys, "deliver", 2, lambda _: Pace(256))
     assert held
-    await full.backlogs.claim(keys, "deliver", 1, lambda _: Pace(1))  # Pump._fair when nearly full
+    await full.backlogs.claim(keys, "deliver", 1, lambda _: Pace(256, fair=1))  # nearly full
     got = await idle.backlogs.claim(keys, "deliver", 200, lambda _: Pace(256))
     assert got
 
