@@ -39,7 +39,7 @@ class Egress:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Remember the settings; `open` makes the pools. `Ringback/<version>` is the user agent."""
-        self._policy, self._user_agent = policy, user_agent or _ourselves()
+        self.policy, self._user_agent = policy, user_agent or _ourselves()
         self._limit, self._tls = limit, tls
         self._resolver = resolver or SystemResolver()
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
@@ -110,12 +110,12 @@ class Egress:
         )
 
     def _find_route(self, url: str, reach: Reach) -> tuple[aiohttp.ClientSession, URL]:
-        written, reach = aim(url, self._policy, reach)
+        written, reach = aim(url, self.policy, reach)
         return self._sessions[reach], URL(written, encoded=True)
 
     def _session(self, reach: Reach) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=pool(self._policy, reach, self._resolver, limit=self._limit, tls=self._tls),
+            connector=pool(self.policy, reach, self._resolver, limit=self._limit, tls=self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
                 "accept": "*/*",

@@ -25,7 +25,6 @@ from processor.service.deciding import (
 )
 from processor.service.looking import Found, find, look, source_of
 from processor.service.resolving import point
-from processor.service.running import policy
 from processor.store.backlogs import AT_ONCE, Put
 from processor.store.jobs import Change, Known, Telling, ends, name_of
 
@@ -270,7 +269,7 @@ def check_secret(field: str, secret: str) -> None:
 def check_target(context: Context, field: str, url: str) -> None:
     """Invalid for a URL that the egress guard refuses."""
     try:
-        check_url(url, policy(context.settings))
+        check_url(url, context.egress.policy)
     except BlockedTarget as error:
         raise Invalid(f"{field}: {error}") from None
 
