@@ -116,11 +116,11 @@ class Workers(RuleBasedStateMachine):
         self.pushes.append(push)
         assert self.do(queue(self.workers[0], [push])) == [True]
 
-    @rule(data=st.data())
-    def push_again(self, data: st.DataObject) -> None:
+    @rule(which=st.integers(0, 1000))
+    def push_again(self, which: int) -> None:
         """The provider sends a push a second time."""
         if self.pushes:
-            push = data.draw(st.sampled_from(self.pushes))
+            push = self.pushes[which % len(self.pushes)]
             assert self.do(queue(self.workers[0], [push])) == [False]
 
     @rule(job=names)
@@ -150,11 +150,11 @@ class Workers(RuleBasedStateMachine):
         """A worker claims, and is not heard of for a while."""
         self.lost += self.claims(limit)
 
-    @rule(data=st.data())
-    def come_back(self, data: st.DataObject) -> None:
+    @rule(which=st.integers(0, 1000))
+    def come_back(self, which: int) -> None:
         """A worker that was believed dead goes on where it was."""
         if self.lost:
-            claims = self.lost.pop(data.draw(st.integers(0, len(self.lost) - 1)))
+            claims = self.lost.pop(which % len(self.lost))
             self.do(ingest(self.workers[1], claims))
 
     @rule(limit=many)
