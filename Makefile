@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check bench fmt clean
+.PHONY: help setup demo test lint check bench docs fmt clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ check: test lint ## what CI runs
 
 bench: setup ## Ringback against its two baselines, on this machine's cores
 	$(BIN)/python tests/bench
+
+docs: setup ## write the table of the profiles into docs/providers.md
+	PYTHONPATH=. $(BIN)/python tests/providers_table.py
 
 fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff format .

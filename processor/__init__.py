@@ -6,9 +6,12 @@ machine     the state machine: where a job may go, and why it did not
 schedule    when to ask again, when to try again
 filters     which subscription wants which event
 payload     an event as the bytes that a subscriber gets
+forms       the fields of a form
+durations   durations as people write them
 signing     signatures, ours and the providers'
 provider    what a profile may say, and how a push or an answer is read through it
 providers/  one profile per provider: the folder is the list
+simulation  what a provider would push and answer: reading, turned round
 config      ringback.toml and the environment → Settings
 store/      Redis: one method per script
 egress      the one outbound HTTP client and its guard

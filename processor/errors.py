@@ -5,6 +5,7 @@ RingbackError
 ├── Refused              the caller's: answered with its HTTP status       4xx
 │   ├── Unreadable         a push or body that cannot be read              400
 │   ├── BadSignature       a push whose signature does not hold            401
+│   │   └── UnknownKey       no published key made it; a newer one may       401
 │   ├── Forbidden          a call from where none may come                 401, 403
 │   ├── NotFound           no such source, job or subscription             404
 │   ├── Conflict           not possible for this thing                     409
@@ -43,6 +44,10 @@ class BadSignature(Refused):
 
     status = 401
     title = "Signature refused"
+
+
+class UnknownKey(BadSignature):
+    """None of the keys that the provider publishes made the signature; there may be new ones."""
 
 
 class Forbidden(Refused):

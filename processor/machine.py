@@ -191,9 +191,13 @@ def _shown(job: Job) -> tuple[object, ...]:
 
 
 def _met(job: Job, update: StatusUpdate) -> Job:
-    """The job with the other names that an update knows; its state is untouched."""
+    """The job with the other names and the params that an update tells; its state is untouched.
+
+    A param that was told before stays: what a job is asked with does not wander.
+    """
     seen = job.seen or update.origin is not Origin.DEADLINE
     aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)
-    if seen is job.seen and not aliases:
+    params = update.params | job.params if update.params else job.params
+    if seen is job.seen and not aliases and params == job.params:
         return job
-    return replace(job, seen=seen, aliases=job.aliases + aliases)
+    return replace(job, seen=seen, aliases=job.aliases + aliases, params=params)

@@ -4,6 +4,7 @@ Times are seconds since the epoch (float); ids are strings; JSON values that onl
 pass through stay `msgspec.Raw` and are never decoded.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +36,14 @@ class Origin(StrEnum):
     DEADLINE = "deadline"  # ours: the job's time is up
 
 
+class Push(msgspec.Struct, frozen=True):
+    """One raw inbound request: header names in lower case, the body as it was signed."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: str = ""  # of its URL, as it came
+
+
 class Failure(msgspec.Struct, frozen=True):
     """What the provider says went wrong."""
 
@@ -56,7 +65,8 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     `state` is None where the provider's word is unknown to its profile; `attempt` is
     None where the provider does not number its re-runs. `event_id` is the provider's
     own id of this update, or None. `flags` are oddities worth showing:
-    `unknown_status`, `progress_out_of_range`, `result_truncated`.
+    `unknown_status`, `progress_out_of_range`, `result_truncated`, `unconfirmed` (a final
+    word that counts once a poll says so too).
     """
 
     source: str
@@ -73,6 +83,8 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     counts: Counts | None = None
     event_id: str | None = None
     flags: tuple[str, ...] = ()
+    params: dict[str, str] = {}  # fills {placeholders} of poll requests
+    again: float | None = None  # seconds until the provider wants to be asked again
     reopens: bool = False  # a poll begun after the final may start a new attempt
     begun: float | None = None  # when the poll that brought it began, by Redis' clock
 

@@ -13,7 +13,7 @@ import uvloop
 
 from processor import machine
 from processor.errors import StoreAway
-from processor.model import Origin, State, StatusUpdate, Subscription
+from processor.model import Origin, Push, State, StatusUpdate, Subscription
 from processor.service import deciding
 from processor.service.delivering import Deliverer
 from processor.service.running import Outage, patiently
@@ -142,7 +142,7 @@ async def test_names_of_names_lead_to_one_job(bench: Any) -> None:
         {"id": "X", "alias": "A", "status": "running"},
         {"id": "Y", "alias": "X", "status": "running"},
     ):
-        await taken.take(source, {}, json.dumps(body).encode())
+        await taken.take(source, Push({}, json.dumps(body).encode()))
     await bench.ingest()
     await bench.push(id="A", status="succeeded")
     await bench.push(id="Y", status="succeeded")
@@ -168,9 +168,8 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
     await bench.watch("1", deadline="1s", poll=False)
     await asyncio.sleep(1.05)
     (deadline,) = await bench.claim(bench.store.shards[0], "ingest")
-    await bench._receiver.take(
-        bench._receiver.source("lab"), {}, b'{"id":"1","status":"failed","attempt":1}'
-    )
+    failed = Push({}, b'{"id":"1","status":"failed","attempt":1}')
+    await bench._receiver.take(bench._receiver.source("lab"), failed)
     await bench.ingest()
     keys = bench.store.shards[0]
     (known,) = await bench.store.jobs.read(keys, ["lab/1"])  # W1 reads

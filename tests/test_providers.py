@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 from processor import provider
 from processor.errors import Invalid, Unreadable
-from processor.model import Answer, StatusUpdate
+from processor.model import Answer, Push, StatusUpdate
 from processor.provider import Profile, Trouble, check_id
 
 CAPTURES = Path(__file__).parent / "providers"
@@ -40,8 +40,10 @@ class Capture(msgspec.Struct, forbid_unknown_fields=True):
     checked: date
     what: str
     headers: dict[str, str]
-    job: str | None = None  # the id that an answer was asked about
+    query: str = ""  # of the URL that was pushed to
+    job: str | None = None  # the id that an answer was asked about, or that a submit goes by
     kind: str | None = None  # of jobs, for a submit
+    echo: dict[str, Any] | None = None
     status: int = 200
     ignored: int = 0
     updates: list[dict[str, Any]] = []
@@ -75,15 +77,17 @@ def test_a_capture_reads_as_written_down(case: str) -> None:
 
 
 def read_push(profile: Profile, capture: Capture, body: bytes) -> None:
-    provider.check_content_type(profile, capture.headers["content-type"])
+    push = Push(capture.headers, body, capture.query)
+    provider.check_content_type(profile, push)
     if capture.refused:
         with pytest.raises(Unreadable) as refusal:
-            provider.read_push(profile, "acme", capture.headers, body, NOW)
+            provider.read_push(profile, "acme", push, NOW)
         assert capture.refused in str(refusal.value)
         return
-    reading = provider.read_push(profile, "acme", capture.headers, body, NOW)
+    reading = provider.read_push(profile, "acme", push, NOW)
     assert [shown(update, "push") for update in reading.updates] == expected(capture, "push")
     assert reading.ignored == capture.ignored
+    assert reading.echo == capture.echo
 
 
 def read_answer(profile: Profile, capture: Capture, body: bytes) -> None:
@@ -112,9 +116,8 @@ def read_submit(profile: Profile, capture: Capture, body: bytes) -> None:
 
 
 def submit(profile: Profile, capture: Capture, body: Any) -> StatusUpdate:
-    return provider.read_submit(
-        profile, "acme", capture.status, capture.headers, body, NOW, capture.kind
-    )
+    job = capture.job or provider.full_id(capture.kind, "mine")
+    return provider.read_submit(profile, "acme", job, capture.status, capture.headers, body, NOW)
 
 
 def ask(profile: Profile, job: str, answer: Answer) -> StatusUpdate | Trouble:
@@ -127,7 +130,16 @@ def shown(update: StatusUpdate, origin: str) -> dict[str, Any]:
     assert plain.pop("source") == "acme"
     assert plain.pop("origin") == origin
     assert plain.pop("begun", None) == (NOW if origin == "poll" else None)
-    return {key: value for key, value in plain.items() if value is not None}
+    plain.pop("reopens", None)  # says the profile, not the answer
+    return without_nothing(plain)
+
+
+def without_nothing(value: Any) -> Any:
+    """TOML has no null: what is nothing is left out there, also inside an error or counts."""
+    for inner in ("error", "counts"):
+        if inner in value:
+            value[inner] = {k: v for k, v in value[inner].items() if v is not None}
+    return {key: inside for key, inside in value.items() if inside is not None}
 
 
 def expected(capture: Capture, origin: str) -> list[dict[str, Any]]:
@@ -236,7 +248,7 @@ def survives(body: bytes, status: int = 200, headers: Mapping[str, str] | None =
     for profile in PROFILES.values():
         if profile.push:
             try:
-                updates = provider.read_push(profile, "acme", lower, body, NOW).updates
+                updates = provider.read_push(profile, "acme", Push(lower, body), NOW).updates
             except Unreadable:
                 updates = ()
             for update in updates:
@@ -249,7 +261,7 @@ def survives(body: bytes, status: int = 200, headers: Mapping[str, str] | None =
             else:
                 assert told.reason.isprintable()
             try:
-                is_sound(provider.read_submit(profile, "acme", status, lower, body, NOW, kind))
+                is_sound(provider.read_submit(profile, "acme", job, status, lower, body, NOW))
             except Invalid as refusal:
                 assert str(refusal)  # noqa: PT017 - either outcome is good
 

@@ -15,6 +15,8 @@ from processor.cli import (
     jobs,
     printing,
     processes,
+    providers,
+    simulate,
     sources,
     subscriptions,
     up,
@@ -51,12 +53,14 @@ def build() -> typer.Typer:
     app.command()(processes.worker)
     app.command()(processes.clock)
     app.command()(demo.demo)
+    app.command()(simulate.simulate)
     app.command()(jobs.watch)
     app.command()(jobs.wait)
     app.command()(jobs.jobs)
     app.command()(events.events)
     app.add_typer(subscriptions.group(), name="subscriptions", cls=Group)
-    app.command()(sources.sources)
+    app.add_typer(sources.group(), name="sources", cls=Group)
+    app.add_typer(providers.group(), name="providers", cls=Group)
     app.command()(configuration.config)
     app.command()(doctor.doctor)
     app.command()(inspect.inspect)

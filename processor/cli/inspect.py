@@ -1,9 +1,9 @@
-"""`ringback inspect`: is this push genuine, and what does it say? Nothing is sent anywhere."""
+"""`ringback inspect`: is this push genuine, what was signed, and what does it say?"""
 
+import asyncio
 import json as codec
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +14,11 @@ from processor import provider, signing
 from processor.cli import options, printing
 from processor.cli.exits import CommandError, Exit
 from processor.config import Source, load
-from processor.errors import BadSignature, ConfigError, Refused
-from processor.model import StatusUpdate
+from processor.egress import Egress, Policy
+from processor.errors import BadSignature, ConfigError, ProviderTrouble, Refused
+from processor.model import Push, StatusUpdate
+from processor.service.keyring import KEEP, Keyring
+from processor.signing import Verify
 
 
 def inspect(
@@ -23,48 +26,91 @@ def inspect(
     *,
     headers: Annotated[Path, typer.Option(help="A file: the push's headers, as a JSON object.")],
     body: Annotated[Path, typer.Option(help="A file: the push's body, byte for byte.")],
+    query: Annotated[str, typer.Option(help="What stood behind `?` in the URL.")] = "",
     now: Annotated[
         float | None, typer.Option(metavar="UNIX", help="Judge its age at this time.")
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="A PEM or JWKS, where the scheme would fetch its key.")
+        Path | None,
+        typer.Option(help="A PEM or JWKS, where the scheme would fetch one (and does, without)."),
     ] = None,
     config: options.Config = None,
     json: options.Json = False,  # noqa: ARG001 - taken like everywhere; it prints JSON anyway
 ) -> None:
-    """Verify a captured push and read it, as the receiver would; prints JSON.
+    """Verify a captured push step by step and read it, as the receiver would; prints JSON.
 
     Ends with 0 when it is verified, 1 when it is not.
     """
     configured = _source(source, options.config_file(config))
-    if key is not None:
-        raise ConfigError(f"--key {key}: {configured.profile.name} fetches no key; leave it out")
+    push = Push(_headers(headers), _bytes("--body", body), query)
     moment = time.time() if now is None else now
-    verdict = judge(configured, _headers(headers), _bytes("--body", body), moment)
+    verdict = judge(configured, push, moment, key)
     printing.document(verdict)
     raise typer.Exit(Exit.GOOD if verdict["verified"] else Exit.FAILED)
 
 
-def judge(source: Source, headers: Mapping[str, str], body: bytes, now: float) -> dict[str, Any]:
-    """Say whether the push is verified, why not, and which updates would be taken from it."""
-    rule = source.profile.push and source.profile.push.verify
+def judge(source: Source, push: Push, now: float, key: Path | None = None) -> dict[str, Any]:
+    """Say whether the push is verified, why not, how that was found, and what it says."""
+    rule = source.profile.verify
+    steps: list[dict[str, Any]] = []
     try:
         if rule:
-            signing.verify(rule, source.keys, headers, body, now)
-        reading = provider.read_push(source.profile, source.name, headers, body, now)
+            document = _document(source, rule, push, key)
+            steps = [
+                msgspec.to_builtins(step)
+                for step in signing.explain(rule, source.keys, push, now, document)
+            ]
+            signing.verify(rule, source.keys, push, now, document)
+        reading = provider.read_push(source.profile, source.name, push, now)
     except BadSignature as error:
-        return _verdict(verified=False, reason=str(error))
+        return _verdict(steps, verified=False, reason=str(error))
     except Refused as error:
-        return _verdict(verified=bool(rule), reason=str(error))
+        return _verdict(steps, verified=bool(rule), reason=str(error))
     unsigned = None if rule else f"{source.profile.name} does not sign its pushes"
-    return _verdict(verified=bool(rule), reason=unsigned, updates=reading.updates)
+    reason = unsigned or _stranger(source, push)
+    return _verdict(steps, verified=bool(rule), reason=reason, updates=reading.updates)
+
+
+def _stranger(source: Source, push: Push) -> str | None:
+    """Who signed is not said by a signature that many can make."""
+    rule = source.profile.verify
+    if rule is None or not signing.has_senders(rule):
+        return None
+    sender = signing.sender(rule, push)
+    if sender in source.senders:
+        return None
+    return f"the signature holds, but {sender!r} is not among the `senders` of the source"
+
+
+def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> bytes:
+    """The public key: as given, else fetched as the receiver would."""
+    if key is not None and signing.needs_secret(rule):
+        raise ConfigError(f"--key {key}: {source.profile.name} fetches no key; leave it out")
+    url = signing.document_url(rule, push)
+    if key is not None:
+        return _bytes("--key", key)
+    if url is None:
+        return b""
+    try:
+        return asyncio.run(_fetched(url))
+    except ProviderTrouble as error:
+        raise CommandError(f"{error} (or give it with --key)") from None
+
+
+async def _fetched(url: str) -> bytes:
+    async with Egress(Policy.parse(())) as egress:
+        return await Keyring(egress).document(url, time.time(), KEEP)
 
 
 def _verdict(
-    *, verified: bool, reason: str | None, updates: tuple[StatusUpdate, ...] = ()
+    steps: list[dict[str, Any]],
+    *,
+    verified: bool,
+    reason: str | None,
+    updates: tuple[StatusUpdate, ...] = (),
 ) -> dict[str, Any]:
     shown = [_shown(update) for update in updates]
-    return {"verified": verified, "reason": reason, "updates": shown}
+    return {"verified": verified, "reason": reason, "steps": steps, "updates": shown}
 
 
 def _shown(update: StatusUpdate) -> dict[str, Any]:

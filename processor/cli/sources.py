@@ -1,23 +1,136 @@
-"""`ringback sources`: how each source is heard and asked, and whether it is stalled."""
+"""`ringback sources`: how each source is heard and asked, and how its provider is told where."""
 
-from typing import Any
+import asyncio
+import os
+import re
+from typing import Annotated, Any
+
+import typer
 
 from processor.cli import options, printing
+from processor.cli.configuration import read
+from processor.cli.exits import CommandError, Exit
+from processor.config import Settings, Source
+from processor.config.secret import MASK
+from processor.egress import Egress, Policy
+from processor.errors import ConfigError, ProviderTrouble
+from processor.service import registering
+from processor.service.registering import Outcome
 
-COLUMNS = ("source", "provider", "push", "polled", "stalled")
+COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled")
+DONE = {
+    "created": "created {hook} for {url}",
+    "updated": "updated {hook} for {url}",
+    "already": "already so: {hook} for {url}",
+    "would create": "would create a hook for {url}",
+    "would update": "would update {hook} for {url}",
+}
+_BASE = re.compile(r"https?://[^/?#\s]+(?:/[^?#\s]*)?")
 
 
 def sources(
+    context: typer.Context,
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
 ) -> None:
     """List the server's sources, and where their providers should send their pushes."""
-    page = options.client(url, key).get("/v1/sources")
-    printing.page(page, COLUMNS, _row, json=json)
+    if context.invoked_subcommand is None:
+        page = options.client(url, key).get("/v1/sources")
+        printing.page(page, COLUMNS, _row, json=json)
+
+
+def register(
+    source: options.SourceName,
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the provider reaches this server, https://…; else RINGBACK_PUBLIC_URL.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read what hooks there are; change nothing.")
+    ] = False,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Tell a source's provider where to push: makes or updates its hook, or says what to paste.
+
+    A second run finds the hook of the first. The server need not be running.
+    """
+    settings = read(options.config_file(config), os.environ)
+    chosen, base = _source(settings, source), _base(url or settings.public_url)
+    outcome = asyncio.run(_register(settings, chosen, base, dry_run=dry_run))
+    if json:
+        return printing.document(
+            {name: getattr(outcome, name) for name in outcome.__struct_fields__}
+        )
+    return _show(outcome)
+
+
+def group() -> typer.Typer:
+    """Put the two together: the list is what is shown without a command."""
+    app = typer.Typer(invoke_without_command=True)
+    app.callback()(sources)
+    app.command("register")(register)
+    return app
 
 
 def _row(source: dict[str, Any]) -> tuple[object, ...]:
     polled = "yes" if source["poll"] else "no"
-    return (source["name"], source["provider"], source["push"], polled, source["stalled"])
+    signed = source["scheme"] or ("unsigned" if source["push"] else None)
+    name, provider, push = source["name"], source["provider"], source["push"]
+    return (name, provider, push, signed, source["trust"], polled, source["stalled"])
+
+
+async def _register(settings: Settings, source: Source, base: str, *, dry_run: bool) -> Outcome:
+    try:
+        async with Egress(Policy.parse(settings.egress_allow)) as egress:
+            return await registering.register(egress, source, base, dry=dry_run)
+    except ProviderTrouble as error:
+        raise CommandError(f"{error}; try again later", Exit.UNREACHABLE) from None
+
+
+def _source(settings: Settings, name: str) -> Source:
+    if name not in settings.sources:
+        known = ", ".join(settings.sources) or "none"
+        raise ConfigError(
+            f"{settings.file or 'no ringback.toml'}: no source {name!r}; there is {known}"
+        )
+    return settings.sources[name]
+
+
+def _base(url: str | None) -> str:
+    if not url:
+        raise ConfigError(
+            "where do providers reach this server? Give --url https://…, or RINGBACK_PUBLIC_URL"
+        )
+    if not _BASE.fullmatch(url):
+        raise ConfigError(
+            f"--url {url}: is no base of URLs; write it like https://hooks.example.com"
+        )
+    return url
+
+
+def _show(outcome: Outcome) -> None:
+    """Print what was done; on standard error what is left to do."""
+    if outcome.paste is not None:
+        for line in outcome.paste.splitlines():
+            printing.line(line)
+        if MASK in outcome.url:
+            printing.say("the URL holds the source's secret, as it must: show it to nobody else")
+    else:
+        hook = f"hook {outcome.hook}" if outcome.hook else "the hook"
+        printing.line(DONE[outcome.did].format(hook=hook, url=outcome.url))
+    if outcome.request:
+        printing.line(f"{outcome.request['method']} {outcome.request['url']}")
+        printing.document(outcome.request["body"])
+    if outcome.secret:
+        printing.line(f"secret  {outcome.secret}")
+        where = f"set it as webhook_secret of [sources.{outcome.source}], then start Ringback again"
+        printing.say(f"keep the secret now, it may not be shown again: {where}")
+    if outcome.note:
+        printing.say(f"until then pushes get 404: sources.{outcome.source}: {outcome.note}")

@@ -1,6 +1,5 @@
 """From what is written to what it means."""
 
-import importlib.resources
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -9,14 +8,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from processor import filters, provider, signing
+from processor import filters, signing
 from processor.config import checks
 from processor.config.secret import Keeper, signing_secret
 from processor.config.settings import Settings, Source
+from processor.config.shelf import Shelf
 from processor.config.tables import Environment, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
 from processor.model import Subscription
-from processor.provider import Profile
+from processor.provider import Account, Profile
 
 DEFAULT_FILE = Path("ringback.toml")
 
@@ -35,16 +35,12 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
 
     Without a path it is `RINGBACK_CONFIG`, else `ringback.toml` if there is one.
     """
-    chosen = path or (Path(environ["RINGBACK_CONFIG"]) if environ.get("RINGBACK_CONFIG") else None)
-    if chosen is None and DEFAULT_FILE.exists():
-        chosen = DEFAULT_FILE
+    chosen = _chosen(path, environ)
     where = str(chosen or "the environment")
     raw = _parse(chosen) if chosen else File()
     env = _environment(environ)
-    folder = chosen.parent if chosen else Path()
-    secret = Keeper(environ, folder)
-    profiles = _profiles(folder / raw.providers if raw.providers else None)
-    around = _Around(where, raw, profiles, secret)
+    secret = Keeper(environ, chosen.parent if chosen else Path())
+    around = _Around(where, raw, _shelf(chosen, raw), secret)
     keys = tuple(k for k in map(secret.of, env.RINGBACK_API_KEYS.split(",")) if k)
     return Settings(
         file=chosen,
@@ -66,6 +62,12 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     )
 
 
+def load_profiles(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Shelf:
+    """Give the profiles that the file's sources may name; no secret of the file need be set."""
+    chosen = _chosen(path, environ)
+    return _shelf(chosen, _parse(chosen) if chosen else File())
+
+
 def guard_keyless(settings: Settings) -> None:
     """ConfigError where nobody has a key and the outside could call."""
     if settings.api_keys:
@@ -76,6 +78,16 @@ def guard_keyless(settings: Settings) -> None:
         )
     if settings.public_url:
         raise ConfigError("RINGBACK_PUBLIC_URL is set and no key is: set RINGBACK_API_KEYS")
+
+
+def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("RINGBACK_CONFIG")
+    there = DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    return path or (Path(named) if named else there)
+
+
+def _shelf(path: Path | None, file: File) -> Shelf:
+    return Shelf(path.parent / file.providers if path and file.providers else None)
 
 
 def _parse(path: Path) -> File:
@@ -99,51 +111,66 @@ def _environment(environ: Mapping[str, str]) -> Environment:
         raise ConfigError(f"the environment: {error}") from error
 
 
-def _profiles(folder: Path | None) -> dict[str, Profile]:
-    """The built-in profiles, and the user's own, which win."""
-    built_in = importlib.resources.files("processor") / "providers"
-    files = {f.name[:-5]: f.read_text() for f in built_in.iterdir() if f.name.endswith(".toml")}
-    if folder is not None:
-        if not folder.is_dir():
-            raise ConfigError(f"providers: {folder} is no folder; make it, or remove the key")
-        files |= {f.stem: f.read_text() for f in folder.glob("*.toml")}
-    return {name: provider.parse(name, text) for name, text in files.items()}
-
-
 def _source(around: _Around, name: str, table: SourceTable) -> Source:
-    where, secret, profiles = around.where, around.secret, around.profiles
+    where, secret = around.where, around.secret
     key = f"sources.{name}"
     checks.check_name(where, key, name)
-    profile = profiles.get(table.provider)
-    if profile is None:
+    if table.provider not in around.profiles:
         raise ConfigError(
             f"{where}: {key}.provider: no provider {table.provider!r}; "
-            f"there are {', '.join(sorted(profiles))}"
+            f"there are {', '.join(sorted(around.profiles))}"
         )
+    profile = around.profiles[table.provider]
     checks.only(where, f"{key}.track", table.track, ("all",))
-    checks.only(where, f"{key}.trust", table.trust, ("event",))
+    checks.only(where, f"{key}.trust", table.trust, (None, "event", "refetch"))
     checks.only(where, f"{key}.mirror", table.mirror, (None, "open"))
     secrets = secret.all(where, f"{key}.webhook_secret", table.webhook_secret)
-    return Source(
+    source = Source(
         name=name,
         profile=profile,
-        token=next(iter(secret.all(where, f"{key}.token", table.token)), None),
         keys=_push_keys(where, f"{key}.webhook_secret", profile, secrets),
-        base_url=checks.url_of(where, f"{key}.base_url", table.base_url or profile.base_url),
-        status_url=checks.status_url(where, f"{key}.status_url", table.status_url),
+        secrets=tuple(secrets),
+        senders=_senders(where, f"{key}.senders", profile, table.senders),
+        account=_account(around, key, profile, table),
+        trust=table.trust or (profile.push.trust if profile.push else "event"),
         deadline=checks.duration(f"{where}: {key}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
     )
+    if table.trust == "refetch" and not source.pollable:
+        why = source.why_not_pollable(next(iter(profile.kinds)))
+        raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
+    return source
 
 
-def _push_keys(where: str, key: str, profile: Profile, secrets: Sequence[str]) -> tuple[bytes, ...]:
-    rule = profile.push and profile.push.verify
-    if secrets and not rule:
-        raise ConfigError(f"{where}: {key}: {profile.name} signs no pushes; remove the key")
+def _account(around: _Around, key: str, profile: Profile, table: SourceTable) -> Account:
+    where, secret = around.where, around.secret
+    base_url = table.base_url or profile.base_url
+    status_url = checks.status_url(where, f"{key}.status_url", table.status_url)
+    return Account(
+        base_url=checks.url_of(where, f"{key}.base_url", base_url) or "",
+        token=next(iter(secret.all(where, f"{key}.token", table.token)), None),
+        params=profile.params | table.params | ({"status_url": status_url} if status_url else {}),
+    )
+
+
+def _push_keys(
+    where: str, key: str, profile: Profile, secrets: Sequence[str]
+) -> tuple[signing.Key, ...]:
+    rule = profile.verify
+    if secrets and not (rule and profile.needs_secret):
+        why = "signs with keys of its own" if rule else "signs no pushes"
+        raise ConfigError(f"{where}: {key}: {profile.name} {why}; remove the key")
     try:
         return tuple(signing.secret_key(rule, s) for s in secrets) if rule else ()
     except ValueError as error:
         raise ConfigError(f"{where}: {key}: {error}") from error
+
+
+def _senders(where: str, key: str, profile: Profile, senders: Sequence[str]) -> frozenset[str]:
+    if senders and not (profile.verify and signing.has_senders(profile.verify)):
+        why = "has no senders to tell apart; remove the key"
+        raise ConfigError(f"{where}: {key}: {profile.name} {why}")
+    return frozenset(senders)
 
 
 def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subscription:

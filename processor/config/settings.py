@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from processor import provider
+from processor import provider, signing
 from processor.config.secret import MASK
 from processor.model import Subscription
-from processor.provider import Poll, Profile
+from processor.provider import Account, Poll, Profile
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -17,12 +17,13 @@ class Source(msgspec.Struct, frozen=True):
 
     name: str
     profile: Profile
-    token: str | None
-    keys: tuple[bytes, ...]  # of push signatures, any of which may have signed
-    base_url: str | None
-    status_url: str | None
+    keys: tuple[signing.Key, ...]  # of push signatures, any of which may have signed
+    senders: frozenset[str]  # who may push, where the keys are not this account's alone
+    account: Account
+    trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
     deadline: float  # seconds from first sight
     mirror_open: bool
+    secrets: tuple[str, ...] = ()  # what the keys were made from: providers are told, or sent to
 
     def kind_of(self, job: str) -> str | None:
         """The kind that a job's id names."""
@@ -34,7 +35,16 @@ class Source(msgspec.Struct, frozen=True):
 
     def why_not_pollable(self, kind: str | None) -> str | None:
         """What is missing to ask about jobs of this kind, with the remedy; None if nothing."""
-        return provider.why_not_pollable(self.profile, kind, self.values, self.token)
+        return provider.why_not_pollable(self.profile, kind, self.account)
+
+    def confirms(self, kind: str | None) -> bool:
+        """Whether a pushed final of this kind waits for a poll that says so too."""
+        return self.trust == "refetch" and self.poll(kind) is not None
+
+    @property
+    def pollable(self) -> bool:
+        """Whether jobs of some kind can be asked about."""
+        return any(self.poll(kind) is not None for kind in self.profile.kinds)
 
     @property
     def budget(self) -> tuple[int, float] | None:
@@ -43,14 +53,20 @@ class Source(msgspec.Struct, frozen=True):
         return next((poll.budget for poll in polls if poll and poll.budget), None)
 
     @property
-    def values(self) -> dict[str, str]:
-        """What fills a request's placeholders."""
-        return {"status_url": self.status_url} if self.status_url else {}
-
-    @property
     def takes_pushes(self) -> bool:
         """Whether `/hooks/{name}` is there for it."""
-        return self.profile.push is not None and bool(self.keys or not self.profile.signed)
+        return self.why_no_pushes is None
+
+    @property
+    def why_no_pushes(self) -> str | None:
+        """What is missing to take pushes, with the remedy; None if nothing."""
+        if self.profile.push is None:
+            return f"{self.profile.name} does not push; it is polled"
+        if self.profile.needs_secret and not self.keys:
+            return "set its webhook_secret"
+        if self.profile.verify and signing.has_senders(self.profile.verify) and not self.senders:
+            return "set its senders: whose pushes to take, of all that the same keys sign"
+        return None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -90,10 +106,12 @@ class Settings(msgspec.Struct, frozen=True):
 def _masked_source(source: Source) -> dict[str, Any]:
     return {
         "provider": source.profile.name,
-        "token": source.token and MASK,
+        "token": source.account.token and MASK,
         "webhook_secret": [MASK for _ in source.keys],
-        "base_url": source.base_url,
-        "status_url": source.status_url,
+        "senders": sorted(source.senders),
+        "base_url": source.account.base_url or None,
+        "params": dict(source.account.params),
+        "trust": source.trust,
         "deadline": source.deadline,
         "mirror": "open" if source.mirror_open else None,
     }

@@ -15,8 +15,10 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webhook_secret: Secrets | None = None
     base_url: str | None = None
     status_url: str | None = None
+    params: dict[str, str] = {}
+    senders: list[str] = []
     track: str = "all"
-    trust: str = "event"
+    trust: str | None = None
     deadline: str = "72h"
     mirror: str | None = None
 

@@ -1,36 +1,45 @@
 """What a profile may say, and how a push or an answer is read through it.
 
-seconds   texts that mean seconds: durations, Retry-After, timestamps
-place     where a value lies: JSON pointers and header names
-template  paths with placeholders
-names     job ids and their kinds
-words     durations, budgets, states and filters of a profile
-profile   what a profile may say, as frozen values
-parsing   TOML → Profile, or one line that says what to change
-reading   one update in our words
-push      the updates of a push
-answer    an answer to a poll: an update, or the trouble
-submit    the answer to the user's own submit call
-asking    the request of a poll
+seconds    texts that mean seconds: Retry-After, hints, timestamps
+place      where a value lies: JSON pointers, header names, the HTTP code
+condition  what must lie where, for a status or an update to count
+template   paths with placeholders
+names      job ids and their kinds
+words      durations, budgets, states, tokens and decoders of a profile
+register   how a provider is told where to push
+profile    what a profile may say, as frozen values
+locating   on which line of the file a key stands
+parsing    TOML → Profile, or one line that says what to change
+reading    one update in our words
+decode     a push's body as JSON: plain, form, SNS, CloudEvents
+push       the updates of a push
+answer     an answer to a poll: an update, or the trouble
+submit     the answer to the user's own submit call
+asking     the request of a poll
 """
 
+from processor.durations import duration
 from processor.provider.answer import Trouble, TroubleKind, read_answer
-from processor.provider.asking import Request, request, why_not_pollable
+from processor.provider.asking import Account, Request, request, why_not_pollable
 from processor.provider.names import bare_id, check_id, full_id
 from processor.provider.parsing import parse
-from processor.provider.profile import Kind, Poll, Profile, Push
+from processor.provider.profile import Kind, Poll, Profile, PushRules
 from processor.provider.push import Reading, check_content_type, read_push
 from processor.provider.reading import read_json
-from processor.provider.seconds import duration, retry_after, timestamp
+from processor.provider.register import Order, Register
+from processor.provider.seconds import retry_after, timestamp
 from processor.provider.submit import read_submit
 from processor.provider.template import Template
 
 __all__ = [
+    "Account",
     "Kind",
+    "Order",
     "Poll",
     "Profile",
-    "Push",
+    "PushRules",
     "Reading",
+    "Register",
     "Request",
     "Template",
     "Trouble",

@@ -1,13 +1,22 @@
 """The request of a poll: which URL and headers ask about one job."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from processor.errors import Invalid
 from processor.provider.names import bare_id
-from processor.provider.profile import Profile
-from processor.provider.template import Template
+from processor.provider.profile import Poll, Profile
+from processor.provider.template import Template, within
+
+
+class Account(NamedTuple):
+    """What a source says about asking: where, with which token, and what fills placeholders."""
+
+    base_url: str = ""
+    token: str | None = None
+    params: Mapping[str, str] = {}
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -18,49 +27,56 @@ class Request(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
-def why_not_pollable(
-    profile: Profile, kind: str | None, values: Mapping[str, str], token: str | None
-) -> str | None:
+def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> str | None:
     """Say what a source lacks to poll jobs of this kind, or None if nothing."""
-    poll = profile.polls(kind)
-    if poll is None:
+    known, poll = profile.kinds.get(kind), profile.polls(kind)
+    if known is None or poll is None:
         return f"{profile.name} has no [poll] for this kind of job"
-    if poll.auth == "bearer" and not token:
+    if poll.auth and not poll.auth.optional and not account.token:
         return f"{profile.name} is asked with a token; set `token` on the source"
     setting = poll.request.setting
-    if setting is not None and not values.get(setting):
+    if setting is not None:
+        if account.params.get(setting) or setting in known.gives:
+            return None
         return f"set `{setting}` on the source, with `{{id}}` where the job's id belongs"
+    if not account.base_url:
+        return f"{profile.name} has no host of its own; set `base_url` on the source"
     return None
 
 
-def request(  # noqa: PLR0917 - one fact of the question each
-    profile: Profile,
-    kind: str | None,
-    id: str,  # noqa: A002 - the field's word
-    base_url: str,
-    values: Mapping[str, str],
-    token: str | None,
-    params: Mapping[str, str] | None = None,
+def request(
+    profile: Profile, kind: str | None, job: str, account: Account, params: Mapping[str, str]
 ) -> Request:
     """Build the request that asks about one job; raise Invalid naming what is missing.
 
-    Placeholders are filled, percent-encoded, from the source's settings (`values`), then
-    from the job's `params`. Only a setting may be a whole URL, and no param hides a
-    setting: else whoever registers a job could have the source's token sent elsewhere.
+    Placeholders are filled, percent-encoded, from the source's params, then from the
+    job's. No param of a job hides one of the source's, and a whole URL from a job must be
+    at the origin of `base_url`: else whoever registers or pushes a job could have the
+    source's token sent elsewhere.
     """
     poll = profile.polls(kind)
-    lack = why_not_pollable(profile, kind, values, token)
+    lack = why_not_pollable(profile, kind, account)
     if poll is None or lack:
         raise Invalid(f"this job cannot be polled: {lack}")
     headers = {"Accept": "application/json", **poll.headers}
-    if poll.auth and token:
-        headers["Authorization"] = f"Bearer {token}"
+    if poll.auth and account.token:
+        name, value = poll.auth.header(account.token)
+        headers[name] = value
     try:
-        if poll.request.path:
-            template, base = poll.request.path, base_url.rstrip("/")
-        else:
-            template, base = Template(values[poll.request.setting or ""]), ""
-        url = base + template.fill({**(params or {}), **values, "id": bare_id(kind, id)})
+        url = _url(poll, account, {**params, **account.params, "id": bare_id(kind, job)})
     except ValueError as error:
         raise Invalid(f"this job cannot be polled: {error}") from None
     return Request("GET", url, headers)
+
+
+def _url(poll: Poll, account: Account, values: Mapping[str, str]) -> str:
+    if poll.request.path:
+        return account.base_url.rstrip("/") + poll.request.path.fill(values)
+    setting = poll.request.setting or ""
+    if setting in account.params:
+        return Template(account.params[setting]).fill(values)
+    if not values.get(setting):
+        raise ValueError(
+            f"nothing told its `{setting}`: hand over the provider's `submitted` answer"
+        )
+    return within(account.base_url, values[setting])

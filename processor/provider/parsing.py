@@ -2,18 +2,30 @@
 
 import re
 import tomllib
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
 
 from processor.errors import ConfigError
-from processor.provider.profile import Kind, Poll, Profile, Push, Told
+from processor.provider.locating import line_of
+from processor.provider.profile import Fields, Kind, Poll, Profile, PushRules, Told
+from processor.provider.register import Register
 from processor.provider.template import Template
 from processor.provider.words import States
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
-_SHARED = ("verify", "each")  # the part of `[push]` that is not about one kind
+_SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRules))
+
+
+class Misfit(ValueError):
+    """What does not fit into a profile, and in which table, at which key."""
+
+    def __init__(self, table: str, key: str, text: str) -> None:
+        """`table` and `key` may be empty: the top of the file, the table as a whole."""
+        super().__init__(f"[{table}] {text}" if table else text)
+        self.table, self.key = table, key
 
 
 class _Family(msgspec.Struct, kw_only=True):
@@ -22,22 +34,32 @@ class _Family(msgspec.Struct, kw_only=True):
     mirror: Template | None = None
     push: dict[str, Any] = {}
     poll: dict[str, Any] = {}
+    submit: dict[str, Any] = {}
     states: dict[str, Any] = {}
 
 
 class _File(_Family, kw_only=True):
     """The whole file, unread: the default kind's tables, and what the kinds share."""
 
+    docs: str = ""
+    checked: date | None = None
+    inferred: str = ""
     base_url: str | None = None
+    params: dict[str, str] = {}
     kinds: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    register: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-def parse(name: str, text: str) -> Profile:
-    """Read a profile; raise ConfigError naming file, key and remedy."""
+def parse(name: str, text: str, where: str = "") -> Profile:
+    """Read a profile; raise ConfigError naming file, line, key and remedy."""
+    where = where or f"providers/{name}.toml"
     try:
         return _profile(name, _table("", tomllib.loads(text), _File))
+    except Misfit as error:
+        line = line_of(text, error.table, error.key)
+        raise ConfigError(f"{where}:{line}: {error}") from None
     except ValueError as error:  # tomllib's names the line
-        raise ConfigError(f"providers/{name}.toml: {error}") from None
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _profile(name: str, file: _File) -> Profile:
@@ -51,29 +73,44 @@ def _profile(name: str, file: _File) -> Profile:
     kinds = {kind: _kind(kind, family) for kind, family in families.items()}
     pushes = any(kind.push for kind in kinds.values())
     if not kinds or (shared and not pushes):
-        raise ValueError("nothing says how to read a job; add the `id` and `status` of [push]")
-    push = _table("push", shared, Push) if pushes else None
-    return Profile(name=name, base_url=file.base_url, push=push, kinds=kinds)
+        need = "nothing says how to read a job; add the `id` and `status` of [push]"
+        raise Misfit("push" if shared else "", "", need)
+    return Profile(
+        name=name,
+        base_url=file.base_url,
+        push=_table("push", shared, PushRules) if pushes else None,
+        kinds=kinds,
+        params=file.params,
+        docs=file.docs,
+        checked=file.checked,
+        inferred=file.inferred,
+        register=_table("register", file.register, Register) if file.register else None,
+    )
 
 
 def _kind_name(name: str) -> str:
     if not _KIND.fullmatch(name):
-        raise ValueError(f"kinds.{name}: a kind's name is lower-case letters, digits and _")
+        need = f"kinds.{name}: a kind's name is lower-case letters, digits and _"
+        raise Misfit("", f"kinds.{name}", need)
     return name
 
 
 def _kind(name: str | None, family: _Family) -> Kind:
     at = "" if name is None else f"kinds.{name}."
     if not (family.push or family.poll):
-        raise ValueError(f"[{at}push] or [{at}poll] is needed: how else is a job's status known")
+        need = f"[{at}push] or [{at}poll] is needed: how else is a job's status known"
+        raise Misfit("", f"kinds.{name}" if name else "", need)
     kind = Kind(
         push=_table(f"{at}push", family.push, Told) if family.push else None,
         poll=_table(f"{at}poll", family.poll, Poll) if family.poll else None,
+        submit=_table(f"{at}submit", family.submit, Fields) if family.submit else None,
         states=_states(f"{at}states", family.states),
         mirror=family.mirror,
     )
     if kind.mirror and not (kind.poll and kind.mirror.text.startswith("/")):
-        raise ValueError(f"{at}mirror is a path that starts with `/`, and needs [{at}poll]")
+        need = f"{at}mirror is a path that starts with `/`, and needs [{at}poll]"
+        raise Misfit("", f"{at}mirror", need)
+    _check_rules(at, kind)
     return kind
 
 
@@ -81,18 +118,27 @@ def _states(at: str, table: dict[str, Any]) -> States:
     try:
         return States(table)
     except ValueError as error:
-        raise ValueError(f"[{at}] {error}") from None
+        raise Misfit(at, str(error).partition(" ")[0], str(error)) from None
+
+
+def _check_rules(at: str, kind: Kind) -> None:
+    """Refuse a rule whose word no state is given for: it could decide nothing."""
+    for table, fields in (("push", kind.push), ("poll", kind.poll), ("submit", kind.submit)):
+        for word, _ in fields.status.rules if fields and fields.status else ():
+            if kind.states.of(word) is None:
+                need = f"status: `{word}` is not in [{at}states]; add it there"
+                raise Misfit(f"{at}{table}", "status", need)
 
 
 def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
-    """Convert one table of the file; raise ValueError naming table, key and remedy."""
-    where = f"[{at}] " if at else ""
+    """Convert one table of the file; raise Misfit naming table, key and remedy."""
     known = sorted(field.encode_name for field in msgspec.structs.fields(shape))
     for key in table:
         if key not in known:
-            raise ValueError(f"{where}unknown key `{key}`; it takes {', '.join(known)}")
+            raise Misfit(at, key, f"unknown key `{key}`; it takes {', '.join(known)}")
     try:
         return msgspec.convert(table, shape, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as error:
         what, _, key = str(error).partition(" - at `$.")
-        raise ValueError(f"{where}{key.rstrip('`')}{': ' if key else ''}{what}") from None
+        key = key.rstrip("`")
+        raise Misfit(at, key, f"{key}{': ' if key else ''}{what}") from None

@@ -1,45 +1,73 @@
-"""Where a value lies in a push or an answer: JSON pointers and header names."""
+"""Where a value lies in a push or an answer: JSON pointers, header names, the HTTP code."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
+CODE = ":code"  # under this name the headers of an answer hold its HTTP code; none has a colon
+
 _ESCAPE = re.compile(r"~([01])")
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _HEADER = re.compile(r"header:([A-Za-z0-9-]+)")
+
+Spot = str | tuple[str, ...]  # a header's name in lower case, or a pointer's steps
 
 
 class Place:
     """One or more spots, compiled once; the first that holds something wins.
 
-    A spot is a JSON pointer (RFC 6901: `/data/id`, `/errors/0`, or `` for the whole), or
-    `header:NAME`. Null and the empty text count as nothing.
+    A spot is a JSON pointer (RFC 6901: `/data/id`, `/errors/0`, or `` for the whole),
+    `header:NAME`, or `code`. Null and the empty text count as nothing.
     """
 
     __slots__ = ("_spots", "in_header", "text")
 
     def __init__(self, spots: object) -> None:
         """Compile one spot or a list of them; raise ValueError with the remedy."""
-        texts = spots if isinstance(spots, list) else [spots]
-        if not texts:
-            raise ValueError('an empty list; name at least one place, such as "/id"')
-        self._spots = tuple(_compile(text) for text in texts)
+        texts = listed(spots)
+        self._spots = tuple(spot(text) for text in texts)
         self.text = " or ".join(f"`{text}`" for text in texts)
         self.in_header = all(isinstance(spot, str) for spot in self._spots)
 
     def find(self, document: Any, headers: Mapping[str, str]) -> Any:
         """Return what lies there, or None. Header names are in lower case."""
-        for spot in self._spots:
-            found = headers.get(spot) if isinstance(spot, str) else _walk(spot, document)
+        for where in self._spots:
+            found = headers.get(where) if isinstance(where, str) else walk(where, document)
             if found is not None and found != "":
                 return found
         return None
 
 
-def _compile(text: object) -> str | tuple[str, ...]:
-    """A header's name as text, a pointer as its steps."""
+class Sum:
+    """One or more spots that hold numbers, which are added up; None where there is none."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, spots: object) -> None:
+        """Compile one spot or a list of them; raise ValueError with the remedy."""
+        self._places = tuple(Place(one) for one in listed(spots))
+
+    def find(self, document: Any, headers: Mapping[str, str]) -> Any:
+        """Return the number that lies there, or the sum of those that do; else None."""
+        found = [place.find(document, headers) for place in self._places]
+        numbers = [one for one in found if isinstance(one, int) and not isinstance(one, bool)]
+        return sum(numbers) if numbers else None
+
+
+def listed(spots: object) -> list[object]:
+    """Give the list that is written, or the one thing as a list."""
+    texts = spots if isinstance(spots, list) else [spots]
+    if not texts:
+        raise ValueError('an empty list; name at least one place, such as "/id"')
+    return texts
+
+
+def spot(text: object) -> Spot:
+    """Compile one spot; raise ValueError with the remedy."""
     if not isinstance(text, str):
         raise ValueError(f'{text!r} is no place; write a JSON pointer such as "/data/id"')  # noqa: TRY004 - one error for all that a profile may get wrong
+    if text == "code":
+        return CODE
     if header := _HEADER.fullmatch(text):
         return header[1].lower()
     if (text and not text.startswith("/")) or _BAD_ESCAPE.search(text):
@@ -50,7 +78,8 @@ def _compile(text: object) -> str | tuple[str, ...]:
     return tuple(_ESCAPE.sub(lambda m: "~/"[int(m[1])], step) for step in text.split("/")[1:])
 
 
-def _walk(steps: tuple[str, ...], value: Any) -> Any:
+def walk(steps: tuple[str, ...], value: Any) -> Any:
+    """Follow a pointer; None where it leads nowhere."""
     for step in steps:
         if isinstance(value, dict):
             value = value.get(step)

@@ -5,27 +5,34 @@ file, a named one under `[kinds.NAME]`. All kinds share one push URL and so one
 `[push.verify]`, but each reads its own updates, has its own states and its own poll.
 """
 
-from typing import Literal
+from datetime import date
+from typing import Any, Literal
 
 import msgspec
 
-from processor.provider.place import Place
+from processor import signing
+from processor.provider.condition import Condition, Word
+from processor.provider.place import Place, Sum
+from processor.provider.register import Register
+from processor.provider.seconds import UNITS
 from processor.provider.template import Call, Template
-from processor.provider.words import About, Budget, Seconds, States
+from processor.provider.words import Auth, Budget, Decode, Seconds, States
 from processor.signing import Verify
 
 WHOLE = Place("")
 
 
 class ProgressAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where progress lies, and what number means done."""
+    """Where progress lies, and what number means done, or where that lies."""
 
     at: Place
-    of: float = 1.0
+    of: Any = 1.0  # a number, or a place
 
     def __post_init__(self) -> None:
-        """Refuse a division by zero."""
-        if self.of <= 0:
+        """Read the place; refuse a division by zero."""
+        if isinstance(self.of, bool) or not isinstance(self.of, int | float):
+            msgspec.structs.force_setattr(self, "of", Place(self.of))
+        elif self.of <= 0:
             raise ValueError("`of` is the number that means done; it must be more than 0")
 
 
@@ -39,16 +46,16 @@ class FailureAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class CountsAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where a bulk job counts its parts."""
 
-    total: Place | None = None
-    succeeded: Place | None = None
-    failed: Place | None = None
+    total: Sum | None = None
+    succeeded: Sum | None = None
+    failed: Sum | None = None
 
 
 class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where things lie in one update."""
 
-    id: Place
-    status: Place
+    id: Place | None = None  # None: it is the job that was asked about
+    status: Word | None = None  # None: it says only that the job is there
     aliases: tuple[Place, ...] = ()
     attempt: Place | None = None
     progress: ProgressAt | None = None
@@ -56,18 +63,34 @@ class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     error: FailureAt | None = None
     counts: CountsAt | None = None
     time: Place | None = None
-    event_id: Place | None = None
+    params: dict[str, Place] = msgspec.field(default_factory=dict)
 
 
 class Told(Fields, frozen=True, kw_only=True):
     """How one kind's updates are read from a push."""
 
-    about: About = About()
+    id: Place
+    status: Word
+    about: Condition = Condition()
+    event_id: Place | None = None
+
+
+class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a provider says when to ask again, beside Retry-After."""
+
+    at: Place
+    unit: str = "s"
+
+    def __post_init__(self) -> None:
+        """Refuse a unit that nobody knows."""
+        if self.unit not in UNITS:
+            raise ValueError(f"unit `{self.unit}` is not known; write {', '.join(UNITS)}")
 
 
 class Poll(Fields, frozen=True, kw_only=True):
     """How to ask for one job, and how the answer is read."""
 
+    status: Word
     request: Call
     every: tuple[Seconds, Seconds]  # first interval, longest interval
     pause: Seconds | None = msgspec.field(default=None, name="after")
@@ -76,8 +99,11 @@ class Poll(Fields, frozen=True, kw_only=True):
     budget: Budget | None = None
     gone: bool = False  # 404 or 410: the provider dropped a job that it had
     reopens: bool = False  # a re-run keeps its id and carries no number
-    auth: Literal["bearer", "bearer-if-set"] | None = None
+    auth: Auth | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
+    throttled: Condition | None = None
+    hint: Hint | None = None
+    etag: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an interval that would never end or never start."""
@@ -96,14 +122,41 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     push: Told | None
     poll: Poll | None
     states: States
+    submit: Fields | None = None
     mirror: Template | None = None
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The params that the provider itself tells of a job."""
+        return frozenset(
+            name
+            for fields in (self.push, self.poll, self.submit)
+            if fields
+            for name in fields.params
+        )
 
-class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+
+class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A challenge that some providers send first, and want to see again."""
+
+    at: Place
+    key: str = msgspec.field(name="as")
+
+
+class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What all kinds' pushes share: the signature, and where the updates lie."""
 
     verify: Verify | None = None  # None: this provider does not sign
+    decode: Decode = Decode("json")
     each: Place = WHOLE  # one update or an array of them
+    trust: Literal["event", "refetch"] = "event"
+    answer: int = 202
+    echo: Echo | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an answer that would say no."""
+        if not 200 <= self.answer < 300:  # noqa: PLR2004 - HTTP's success
+            raise ValueError("`answer` is what a push that was taken is told: 200 to 299")
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -111,13 +164,23 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     name: str
     base_url: str | None  # a source may override it
-    push: Push | None
+    push: PushRules | None
     kinds: dict[str | None, Kind]
+    params: dict[str, str] = {}  # of placeholders that neither source nor job fills
+    docs: str = ""
+    checked: date | None = None
+    inferred: str = ""
+    register: Register | None = None
 
     @property
-    def signed(self) -> bool:
-        """Whether pushes carry a signature, so that a source needs a secret."""
-        return self.push is not None and self.push.verify is not None
+    def verify(self) -> Verify | None:
+        """How its pushes are verified, or None where they cannot be."""
+        return self.push.verify if self.push else None
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether a source must share a secret with it before it can push."""
+        return self.verify is not None and signing.needs_secret(self.verify)
 
     @property
     def mirror(self) -> dict[str | None, str]:

@@ -1,47 +1,63 @@
-"""A push, read through its profile: what it takes, and which updates it holds."""
+"""A push, read through its profile: which updates it holds, and what it asks in return."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from processor.errors import Unreadable, WrongType
-from processor.model import Origin, StatusUpdate
-from processor.provider.profile import Profile
-from processor.provider.reading import Context, as_object, read_json, read_update
+from processor.errors import Unreadable
+from processor.model import Origin, Push, StatusUpdate
+from processor.provider import decode
+from processor.provider.profile import Echo, Profile
+from processor.provider.reading import Context, as_object, read_update
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a push said: its updates, and how many of its parts are not about a job."""
+    """What a push said: its updates, and how many of its parts are not about a job.
+
+    `echo` is what a challenge is answered with; `confirm` the URL at which a topic wants
+    to hear that we take its messages.
+    """
 
     updates: tuple[StatusUpdate, ...]
     ignored: int
+    echo: dict[str, Any] | None = None
+    confirm: str | None = None
 
 
-def check_content_type(profile: Profile, content_type: str | None) -> None:
-    """Raise WrongType unless the body claims to be JSON."""
-    mime = (content_type or "").partition(";")[0].strip().lower()
-    if mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
-        return
-    raise WrongType(f"{profile.name} pushes application/json, not {mime or 'without a type'}")
+def check_content_type(profile: Profile, push: Push) -> None:
+    """Raise WrongType unless the body claims to be what this provider sends."""
+    if profile.push is not None:
+        decode.check_content_type(profile.name, profile.push.decode, push.headers)
 
 
-def read_push(
-    profile: Profile, source: str, headers: Mapping[str, str], body: bytes, now: float
-) -> Reading:
+def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
     """Read all updates of a push; raise Unreadable if one of them cannot be read.
 
-    Header names are in lower case; `now` is the time of updates that carry none.
+    `now` is the time of updates that carry none.
     """
-    if profile.push is None:
+    rules = profile.push
+    if rules is None:
         raise Unreadable(f"{profile.name} does not push")
-    parts = profile.push.each.find(read_json(body), headers)
+    inside = decode.opened(rules.decode, push)
+    if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
+        return Reading((), 1, echo=echo)
+    if inside.confirm:
+        return Reading((), 1, confirm=inside.confirm)
+    parts = rules.each.find(inside.document, push.headers)
     parts = parts if isinstance(parts, list) else [parts]
-    known = Context(source=source, kind=None, at=now, origin=Origin.PUSH, headers=headers)
-    read = [_read_part(profile, as_object(part), index, known) for index, part in enumerate(parts)]
-    updates = tuple(update for update in read if update is not None)
-    return Reading(updates, len(parts) - len(updates))
+    known = Context(source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers)
+    updates = []
+    for index, part in enumerate(parts):
+        update = _read_part(profile, as_object(part), index, known)
+        if update is not None:
+            updates.append(update)
+    return Reading(tuple(updates), len(parts) - len(updates))
+
+
+def _echo(rule: Echo, document: Any, push: Push) -> dict[str, Any] | None:
+    challenge = rule.at.find(document, push.headers)
+    return {rule.key: challenge} if isinstance(challenge, str) else None
 
 
 def _read_part(
@@ -50,10 +66,10 @@ def _read_part(
     """The update for the first kind that a part is about, or None."""
     for name, kind in profile.kinds.items():
         told = kind.push
-        if told is None or not told.about.matches(part, known.headers):
+        if told is None or not told.about.holds(part, known.headers):
             continue
         known = known if name is None else replace(known, kind=name)
-        update = read_update(kind, told, part, known)
+        update = read_update(kind, told, part, known, told.event_id)
         if index and update.event_id and told.event_id and told.event_id.in_header:
             # One header names the whole push: each update of a batch needs an id of its own.
             return replace(update, event_id=f"{update.event_id}#{index}")

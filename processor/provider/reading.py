@@ -6,11 +6,12 @@ from typing import Any, TypeGuard
 import msgspec
 
 from processor.errors import Unreadable
-from processor.model import NULL, Counts, Failure, Origin, StatusUpdate
+from processor.model import NULL, Counts, Failure, Origin, State, StatusUpdate
+from processor.provider.condition import Word
 from processor.provider.names import LONGEST_ID, check_id, full_id
-from processor.provider.place import Place
+from processor.provider.place import Place, Sum
 from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt
-from processor.provider.seconds import timestamp
+from processor.provider.seconds import number_of, timestamp
 
 LONGEST_WORD = 200  # characters of a status, which labels metrics and fills tables
 LONGEST_MESSAGE = 2_000  # characters of an error's text; the rest is cut
@@ -19,8 +20,12 @@ DEEPEST_RESULT = 100  # levels; later readers have less stack left than this one
 LARGEST_COUNT = 2**53 - 1  # what every JSON reader holds exactly
 HIGHEST_ATTEMPT = 2**31 - 1
 
+LONGEST_PARAM = 4096  # characters; Azure's status URLs are as long as that
+
+SUBMITTED = "submitted"  # the word of a submit whose answer has none
+
 Headers = Mapping[str, str]
-Look = Callable[[Place | None], Any]
+Look = Callable[[Place | Sum | Word | None], Any]
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -53,15 +58,21 @@ def as_object(value: object) -> dict[str, Any]:
 
 
 def read_update(
-    kind: Kind, fields: Fields, document: dict[str, Any], known: Context
+    kind: Kind,
+    fields: Fields,
+    document: Any,
+    known: Context,
+    event: Place | None = None,
 ) -> StatusUpdate:
-    """Read one update; raise Unreadable where id, status or attempt make no sense."""
+    """Read one update; raise Unreadable where id, status or attempt make no sense.
 
-    def look(place: Place | None) -> Any:
+    `event` is the place of the provider's id of the update.
+    """
+
+    def look(place: Place | Sum | Word | None) -> Any:
         return None if place is None else place.find(document, known.headers)
 
-    status = _word(look(fields.status), fields.status)
-    state = kind.states.of(status)
+    status, state = _status(kind, fields.status, look)
     job, *aliases = _names(fields, look, known)
     time = timestamp(look(fields.time))
     progress, out_of_range = _progress(fields.progress, look)
@@ -84,14 +95,23 @@ def read_update(
         result=result,
         error=_failure(fields.error, look),
         counts=_counts(fields.counts, look),
-        event_id=_event_id(look(fields.event_id)),
+        event_id=_event_id(look(event)),
         flags=tuple(flag for flag, raised in odd.items() if raised),
+        params=_params(fields.params, look),
         reopens=known.reopens,
         begun=known.at if known.origin is Origin.POLL else None,
     )
 
 
-def _word(value: object, place: Place) -> str:
+def _status(kind: Kind, word: Word | None, look: Look) -> tuple[str, State | None]:
+    """Their word, and ours for it; an answer to a submit may hold none."""
+    if word is None:
+        return SUBMITTED, State.QUEUED
+    status = _word(look(word), word)
+    return status, kind.states.of(status)
+
+
+def _word(value: object, place: Word) -> str:
     """The provider's status; empty ones fail here, before `otherwise` could take them."""
     if not _is_scalar(value):
         raise Unreadable(f"there is no status at {place.text}")
@@ -104,7 +124,8 @@ def _word(value: object, place: Place) -> str:
 def _names(fields: Fields, look: Look, known: Context) -> list[str]:
     """All names of the job, its own first: the one asked about, else the one found."""
     names = [] if known.job is None else [known.job]
-    names.append(_id(look(fields.id), fields.id, known.kind))
+    if fields.id is not None:
+        names.append(_id(look(fields.id), fields.id, known.kind))
     aliases = [(look(place), place) for place in fields.aliases]
     names += [_id(value, place, known.kind) for value, place in aliases if value is not None]
     return list(dict.fromkeys(names))
@@ -129,12 +150,28 @@ def _attempt(value: object) -> int | None:
 
 def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]:
     """The fraction done, and whether a number was dropped because it is none."""
-    value = look(where.at) if where else None
-    if where is None or isinstance(value, bool) or not isinstance(value, int | float):
+    if where is None:
         return None, False
-    if not 0 <= value <= where.of:
+    found = look(where.at)
+    value = number_of(found)
+    whole = number_of(look(where.of)) if isinstance(where.of, Place) else where.of
+    if isinstance(found, str) and found.endswith("%"):
+        whole = 100.0
+    if value is None or not whole:
+        return None, False
+    if not 0 <= value <= whole:
         return None, True
-    return value / where.of, False
+    return value / whole, False
+
+
+def _params(where: Mapping[str, Place], look: Look) -> dict[str, str]:
+    """What fills placeholders; a value that could not is left out."""
+    found = {name: look(place) for name, place in where.items()} if where else {}
+    return {
+        name: str(value)
+        for name, value in found.items()
+        if _is_scalar(value) and len(str(value)) <= LONGEST_PARAM
+    }
 
 
 def _result(value: object) -> tuple[msgspec.Raw, bool]:

@@ -1,23 +1,17 @@
-"""Texts that mean seconds: durations, Retry-After headers, timestamps."""
+"""Texts that mean seconds: Retry-After headers, hints of when to ask again, timestamps."""
 
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _DELTA = re.compile(r"[0-9]{1,9}")
+_ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 
 RETRY_AFTER_AT_MOST = 86_400.0  # a server that says more is broken, or we would never ask again
 END_OF_TIME = 253_402_300_800.0  # the year 10000: no calendar that we write goes further
-
-
-def duration(text: str) -> float:
-    """Return the seconds of `250ms 1.5s 30s 5m 24h 7d`, or raise ValueError with the remedy."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"`{text}` is not a duration; write it as 1.5s, 30s, 5m, 24h or 7d")
-    return float(match[1]) * _UNITS[match[2]]
+LARGEST = 2**53  # beyond it numbers are noise, and too large for some arithmetic
+UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of hints; `epoch`: the moment itself
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -28,37 +22,63 @@ def retry_after(value: str | None, now: float) -> float | None:
     if not value:
         return None
     if _DELTA.fullmatch(value):
-        wait = float(value)
-    else:
-        try:
-            wait = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, TypeError, IndexError, OverflowError):  # each seen on hostile dates
-            return None
-    return min(max(wait, 0.0), RETRY_AFTER_AT_MOST)
+        return _bounded(float(value))
+    try:
+        return _bounded(parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, IndexError, OverflowError):  # each seen on hostile dates
+        return None
+
+
+def hinted(value: object, unit: str, now: float) -> float | None:
+    """Return how many seconds a hint asks for: 0 to a day, None for nonsense."""
+    number = number_of(value)
+    if number is None or number < 0:
+        return None
+    return _bounded(number * UNITS[unit] - (now if unit == "epoch" else 0.0))
+
+
+def number_of(value: object) -> float | None:
+    """Return a number that may be written as text, `39.0` or `40%`; else None."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.removesuffix("%")):
+        return float(value.removesuffix("%"))
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
+        return value
+    return None
 
 
 def timestamp(value: object) -> float | None:
-    """Return a provider's time (ISO 8601, or seconds since 1970) as seconds since 1970.
+    """Return a provider's time as seconds since 1970.
 
-    A time without a zone is UTC. None for what is neither, and for times before 1970 or
-    after 9999, which are another unit or a mistake.
+    That is ISO 8601, or a number, also as text: seconds, or milliseconds where seconds
+    would be after the year 9999. A time without a zone is UTC. None for what is neither,
+    and for times before 1970, which are another unit or a mistake.
     """
-    match value:
-        case bool():
-            return None
-        case int() | float():
-            seconds = value
-        case str():
-            seconds = _iso(value)
-        case _:
-            return None
+    seconds = number_of(value)
+    if seconds is None:
+        seconds = _iso(value) if isinstance(value, str) else -1.0
+    elif seconds >= END_OF_TIME:
+        seconds /= 1000
     return float(seconds) if 0 <= seconds < END_OF_TIME else None
 
 
 def _iso(text: str) -> float:
-    """Seconds since 1970 (negative before), or -1 for what is no time."""
+    """Seconds since 1970 (negative before), or -1 for what is no time.
+
+    Some write a blank before the zone, or name it.
+    """
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        return -1.0
+        try:
+            time = datetime.fromisoformat(_ZONE.sub(_zone, text))
+        except ValueError:
+            return -1.0
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+def _zone(match: re.Match[str]) -> str:
+    return f"{match[1]}:{match[2]}" if match[1] else "+00:00"
+
+
+def _bounded(wait: float) -> float:
+    return min(max(wait, 0.0), RETRY_AFTER_AT_MOST)

@@ -7,37 +7,56 @@ import msgspec
 
 from processor.errors import Invalid, Unreadable
 from processor.model import Origin, StatusUpdate
-from processor.provider.answer import excerpt
-from processor.provider.profile import Profile
+from processor.provider.answer import excerpt, the_update
+from processor.provider.place import CODE
+from processor.provider.profile import Kind, Poll, Profile
 from processor.provider.reading import Context, as_object, read_json, read_update
+from processor.provider.seconds import retry_after
 
 
-def read_submit(  # noqa: PLR0917 - one fact of the question each
+def read_submit(  # noqa: PLR0917 - one fact of the call each
     profile: Profile,
     source: str,
+    job: str,
     status: int,
     headers: Mapping[str, str],
     body: Any,
     now: float,
-    kind: str | None = None,
 ) -> StatusUpdate:
-    """Read id, aliases and state, as a poll's answer is read; raise Invalid with the reason.
+    """Read id, aliases and state through [submit], else as a poll's answer is read.
 
-    `body` is JSON as text or bytes, or already decoded.
+    `job` is the id that the caller gave; it stays where the answer tells none. `body` is
+    JSON as text or bytes, or already decoded. Raise Invalid with the reason.
     """
-    known, poll = profile.kinds.get(kind), profile.polls(kind)
-    if known is None or poll is None:
-        raise Invalid(f"`submitted` cannot be read: {profile.name} has no [poll] for it")
+    kind = profile.kind_of(job)
+    known = profile.kinds.get(kind)
+    if known is None or not (known.submit or known.poll):
+        raise Invalid(f"`submitted` cannot be read: {profile.name} has no [submit], no [poll]")
     raw = body if isinstance(body, bytes) else _encoded(body)
-    if not (200 <= status < 300 or status in poll.reads):  # noqa: PLR2004 - HTTP's success
+    reads = known.poll.reads if known.poll else ()
+    if not (200 <= status < 300 or status in reads):  # noqa: PLR2004 - HTTP's success
         raise Invalid(f"`submitted` is HTTP {status}, so it started no job: {excerpt(raw)}")
-    lower = {name.lower(): value for name, value in headers.items()}
-    context = Context(source=source, kind=kind, at=now, origin=Origin.SUBMIT, headers=lower)
+    lower = {name.lower(): value for name, value in headers.items()} | {CODE: str(status)}
+    again = retry_after(lower.get("retry-after"), now)
     try:
-        update = as_object(poll.root.find(read_json(raw), lower))
-        return read_update(known, poll, update, context)
+        update = _read(known, raw, job, Context(source, kind, now, Origin.SUBMIT, lower))
+        return update if again is None else msgspec.structs.replace(update, again=again)
     except Unreadable as error:
         raise Invalid(f"`submitted` names no job, {error}: {excerpt(raw)}") from None
+
+
+def _read(known: Kind, raw: bytes, job: str, context: Context) -> StatusUpdate:
+    fields = known.submit or known.poll
+    if fields is None:
+        raise Unreadable("nothing says how")
+    if fields.id is None:
+        context = msgspec.structs.replace(context, job=job)
+    document: Any = None  # where all that it tells is in its headers
+    if isinstance(fields, Poll):
+        document = the_update(fields, read_json(raw), dict(context.headers), "")
+    elif fields.id or fields.status:
+        document = as_object(read_json(raw))
+    return read_update(known, fields, document, context)
 
 
 def _encoded(body: Any) -> bytes:

@@ -4,57 +4,86 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_HOLE = re.compile(r"\{(\+?)([a-z][a-z0-9_]*)\}")
 _STRAY = re.compile(r"[{}\s]")
-_ORIGIN = re.compile(r"https?://[^/?#{}\s]+/")
+_ORIGIN = re.compile(r"https?://[^/?#{}\s]+")
 
 
 class Template:
-    """A path such as `/jobs/{id}`, or a whole URL whose scheme and host are fixed."""
+    """A path such as `/jobs/{id}`, or a whole URL whose scheme and host are fixed.
+
+    `{id}` is one segment; `{+id}` may hold slashes.
+    """
 
     __slots__ = ("holes", "text")
 
-    def __init__(self, text: object) -> None:
+    def __init__(self, text: object, needs: str | None = "id") -> None:
         """Take a path (`/…`) or a URL; raise ValueError with the remedy."""
-        if not isinstance(text, str) or not (text.startswith("/") or _ORIGIN.match(text)):
+        if not isinstance(text, str) or not (text.startswith("/") or _whole(text)):
             raise ValueError(
                 f"`{text}` is neither a path nor a URL; write `/jobs/{{id}}` or "
                 "`https://host/jobs/{id}`, with placeholders only after the host"
             )
         self.text = text
-        self.holes = frozenset(_HOLE.findall(text))
-        if "id" not in self.holes or _STRAY.search(_HOLE.sub("", text)):
+        self.holes = frozenset(name for _, name in _HOLE.findall(text))
+        if (needs and needs not in self.holes) or _STRAY.search(_HOLE.sub("", text)):
             raise ValueError(
-                f"`{text}` must hold `{{id}}`, no spaces, and no braces but those of "
+                f"`{text}` must hold `{{{needs}}}`, no spaces, and no braces but those of "
                 "placeholders in lower-case letters, digits and _"
             )
 
     def fill(self, values: Mapping[str, str]) -> str:
         """Put every value in, percent-encoded; raise ValueError for one that cannot be."""
-        return _HOLE.sub(lambda hole: _segment(hole[1], values), self.text)
+        return _HOLE.sub(lambda hole: _filled(hole[2], values, whole=not hole[1]), self.text)
 
 
 class Call:
     """A poll's request: `GET /jobs/{id}` below the base URL, or `GET {setting}`.
 
-    With `{setting}` the whole URL is what the source's setting of that name says.
+    With `{setting}` the whole URL is what the source's setting of that name says, or the
+    job's param.
     """
 
-    __slots__ = ("path", "setting")
+    __slots__ = ("path", "setting", "text")
 
     def __init__(self, text: object) -> None:
         """Take the request as written; raise ValueError with the remedy."""
-        method, _, target = str(text).partition(" ")
+        self.text = str(text)
+        method, _, target = self.text.partition(" ")
         setting = _HOLE.fullmatch(target)
         if method != "GET" or not (setting or target.startswith("/")):
             raise ValueError(f"`{text}` is no request; write `GET /jobs/{{id}}`")
-        self.setting = setting[1] if setting else None
+        self.setting = setting[2] if setting else None
         self.path = None if setting else Template(target)
 
 
-def _segment(name: str, values: Mapping[str, str]) -> str:
-    """One value that stays one segment: `/ ? # %` are encoded, dots alone are refused."""
+def within(base_url: str, url: str) -> str:
+    """Return a URL that a job names, absolute; raise ValueError unless `base_url` is its origin.
+
+    Compared as text up to the first slash of the path, so that no two readers of the URL
+    can see different hosts in it.
+    """
+    match = _ORIGIN.match(base_url)
+    origin = match[0] if match else ""
+    whole = origin + url if url.startswith("/") and not url.startswith("//") else url
+    start = f"{origin}/"
+    if not origin or whole[: len(start)].lower() != start.lower():
+        raise ValueError(
+            f"its URL is not at {origin or 'any configured origin'}; "
+            "set `base_url` on the source to where the provider's answers lead"
+        )
+    return whole
+
+
+def _whole(text: str) -> bool:
+    match = _ORIGIN.match(text)
+    return match is not None and text[match.end() : match.end() + 1] == "/"
+
+
+def _filled(name: str, values: Mapping[str, str], *, whole: bool) -> str:
+    """One value that stays where it belongs: `? # %` are encoded, dots alone are refused."""
     value = values.get(name, "")
-    if value in ("", ".", ".."):
+    segments = [value] if whole else value.split("/")
+    if not set(segments).isdisjoint(("", ".", "..")):
         raise ValueError(f"`{name}` must be given, and not be `.` or `..`")
-    return quote(value, safe="")
+    return "/".join(quote(segment, safe="") for segment in segments)

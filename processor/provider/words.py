@@ -1,11 +1,10 @@
 """The words of a profile that mean more than their text: compiled once, or refused."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+import base64
+from typing import Self
 
+from processor.durations import duration
 from processor.model import State
-from processor.provider.place import Place
-from processor.provider.seconds import duration
 
 
 class Seconds(float):
@@ -58,26 +57,47 @@ def _state(word: str, state: object) -> State:
         raise ValueError(f"{word} = {state!r} is no state; use {', '.join(State)}") from None
 
 
-class About:
-    """Which updates are about a job of this kind: a place and the words it may hold."""
+class Auth:
+    """How a source's token is sent: `bearer`, `basic`, or the header itself.
 
-    __slots__ = ("_rules",)
+    `optional`: without a token it is asked without one.
+    """
 
-    def __init__(self, table: object = None) -> None:
-        """Take `{ "/type" = ["job.done", …] }`; no table means all of them."""
-        rules = {} if table is None else table
-        if not isinstance(rules, dict) or not all(map(_are_words, rules.values())):
-            raise ValueError('write it as { "/type" = ["job.done", "job.failed"] }')
-        self._rules = tuple((Place(spot), frozenset(words)) for spot, words in rules.items())
+    __slots__ = ("_name", "_value", "optional", "text")
 
-    def matches(self, document: Any, headers: Mapping[str, str]) -> bool:
-        """Whether every place holds one of its words."""
-        for place, words in self._rules:
-            found = place.find(document, headers)
-            if not isinstance(found, str) or found not in words:
-                return False
-        return True
+    def __init__(self, text: object) -> None:
+        """Take it as written; raise ValueError with the remedy."""
+        self.text = str(text)
+        written = AUTHS.get(self.text, self.text)
+        self._name, colon, self._value = written.partition(": ")
+        if not colon or not self._value or not ("{token}" in written or "{basic}" in written):
+            raise ValueError(
+                f"`{text}` is not known; write {', '.join(AUTHS)}, or the header itself, "
+                "`X-Api-Key: {token}`"
+            )
+        self.optional = self.text == "bearer-if-set"
+
+    def header(self, token: str) -> tuple[str, str]:
+        """Return name and value of the header for this token."""
+        basic = base64.b64encode(token.encode()).decode() if "{basic}" in self._value else ""
+        return self._name, self._value.replace("{token}", token).replace("{basic}", basic)
 
 
-def _are_words(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+AUTHS = {
+    "bearer": "Authorization: Bearer {token}",
+    "bearer-if-set": "Authorization: Bearer {token}",
+    "basic": "Authorization: Basic {basic}",  # RFC 7617; the token is `user:password`
+}
+
+
+class Decode:
+    """How a push's body becomes JSON: `json`, `form:FIELD`, `sns`, `cloudevents`."""
+
+    __slots__ = ("field", "name")
+
+    def __init__(self, text: object) -> None:
+        """Take it as written; raise ValueError with the remedy."""
+        self.name, colon, self.field = str(text).partition(":")
+        known = self.name in {"json", "sns", "cloudevents"} and not colon
+        if not known and not (self.name == "form" and self.field):
+            raise ValueError(f"`{text}` is not known; write json, form:FIELD, sns or cloudevents")

@@ -13,6 +13,7 @@ delivering   the `deliver` backlog
 watching     jobs as callers see them
 subscribing  subscriptions and their deliveries
 mirroring    the provider's own status call
+registering  where a provider is to push; requesting
 tailing      who waits for events
 metrics      what a process counts
 """

@@ -1,28 +1,36 @@
 """A push, from bytes to durable: verify, read, accept in one group commit."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import structlog
 
 from processor import provider, signing
 from processor.config import Source
-from processor.errors import NotFound, StoreAway
-from processor.model import StatusUpdate
+from processor.egress import Reach
+from processor.errors import BadSignature, BlockedTarget, NotFound, RequestFailed, StoreAway
+from processor.model import Push, StatusUpdate
 from processor.service.batching import Batch
 from processor.service.context import Context
+from processor.service.keyring import Keyring
 from processor.store.keys import Keys
 from processor.store.store import FULL
 
 BODIES_AT_MOST = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
 LOOK_EVERY = 1.0  # seconds between looks at Redis' memory
+TIMEOUT = 10.0  # seconds for a confirmation; SNS gives us fifteen
+
+log = structlog.get_logger()
 
 
 class Receipt(NamedTuple):
-    """What became of the updates in one push."""
+    """What became of the updates in one push, and what a challenge is answered with."""
 
     accepted: int
     duplicates: int
     ignored: int
+    echo: dict[str, Any] | None = None
 
 
 class Queued(NamedTuple):
@@ -39,6 +47,7 @@ class Receiver:
     def __init__(self, context: Context) -> None:
         """Start with nothing in flight."""
         self._context = context
+        self._keyring = Keyring(context.egress)
         self._batch: Batch[Queued, bool] = Batch(lambda some: queue(context, some))
         self._in_flight = 0
         self._full = False
@@ -52,20 +61,21 @@ class Receiver:
     def source(self, name: str) -> Source:
         """The source that takes pushes under this name; NotFound if none does."""
         source = self._context.settings.sources.get(name)
-        if source is None or not source.takes_pushes:
-            raise NotFound(
-                f"No source {name!r} takes pushes: it needs a [sources.{name}] whose provider "
-                "pushes, with its webhook_secret"
-            )
+        why = "there is no such source" if source is None else source.why_no_pushes
+        if source is None or why:
+            raise NotFound(f"No source {name!r} takes pushes: [sources.{name}]: {why}")
         return source
 
-    async def take(self, source: Source, headers: Mapping[str, str], body: bytes) -> Receipt:
+    async def take(self, source: Source, push: Push) -> Receipt:
         """Verify, read and accept one push; Refused, or StoreAway when it must come again."""
         now = await self._context.store.now()
-        verify(source, headers, body, now)
-        reading = provider.read_push(source.profile, source.name, headers, body, now)
+        await self._verify(source, push, now)
+        reading = provider.read_push(source.profile, source.name, push, now)
+        if reading.confirm:
+            await self._confirm(source, reading.confirm)
         if not reading.updates:
-            return Receipt(0, 0, reading.ignored)
+            return Receipt(0, 0, reading.ignored, reading.echo)
+        body = push.body
         if self._full:
             raise StoreAway("Redis is nearly full; send this push again")
         if self._in_flight + len(body) > BODIES_AT_MOST:
@@ -76,6 +86,34 @@ class Receiver:
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored)
+
+    async def _verify(self, source: Source, push: Push, now: float) -> None:
+        """BadSignature unless a sender of the source's signed this push, or none is needed.
+
+        The sender comes first: for a stranger no key is fetched.
+        """
+        rule = source.profile.verify
+        if rule is None:
+            return
+        sender = signing.sender(rule, push)
+        if signing.has_senders(rule) and sender not in source.senders:
+            raise BadSignature(
+                f"it comes from {sender!r}, which is not among the `senders` of the source"
+            )
+        await self._keyring.verify(rule, source.keys, push, now)
+
+    async def _confirm(self, source: Source, url: str) -> None:
+        """Tell a topic that we take its messages; StoreAway when it must ask again."""
+        try:
+            answer = await self._context.egress.request(
+                "GET", signing.amazon_url(url), headers={}, reach=Reach.PUBLIC, timeout=TIMEOUT
+            )
+            why = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
+        except (BlockedTarget, RequestFailed) as error:
+            why = str(error)
+        if why:
+            raise StoreAway(f"The subscription cannot be confirmed: {why}; ask again")
+        log.info("subscription_confirmed", source=source.name)
 
     def _named(self, reading: provider.Reading, body: bytes) -> list[Queued]:
         """Each update under its event's id, else under the digest of the bytes it came in."""
@@ -88,13 +126,6 @@ class Receiver:
             )
             for place, update in enumerate(reading.updates)
         ]
-
-
-def verify(source: Source, headers: Mapping[str, str], body: bytes, now: float) -> None:
-    """BadSignature unless one of the source's secrets signed this push, or none is needed."""
-    rule = source.profile.push and source.profile.push.verify
-    if rule:
-        signing.verify(rule, source.keys, headers, body, now)
 
 
 async def queue(context: Context, some: Sequence[Queued]) -> list[bool]:

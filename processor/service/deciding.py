@@ -10,6 +10,7 @@ from processor.config import Source
 from processor.filters import COMPLETED, Router
 from processor.model import (
     FINAL,
+    NULL,
     Delivery,
     Entry,
     Job,
@@ -61,14 +62,19 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     job = before or first_sight(facts.source, name, facts.now, facts.uid)
     entries: list[tuple[float, Entry]] = []
     events: list[Telling] = []
-    heard = False  # something that puts the next poll off, or that used the last one up
+    heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
     for arrival in arrivals:
-        step = machine.advance(job, arrival.update, facts.now)
-        heard |= step.ignored is None or arrival.update.origin is Origin.POLL
-        entries.append((facts.now, _entry(job, step, arrival.update)))
+        update = taken(arrival.update, job, facts.source)
+        step = machine.advance(job, update, facts.now)
+        heard |= step.ignored is None or update.origin is Origin.POLL
+        asks |= update is not arrival.update or _runs_again(step, update, job, facts.source)
+        entries.append((facts.now, _entry(job, step, update)))
         job = step.job
         if step.event:
             events.append(tell(job, step.event, facts))
+    wait = max((a.update.again or 0.0 for a in arrivals), default=0.0)
+    due = any(map(_is_deadline, arrivals))
+    puts = timers(before, job, facts, heard=heard, due=due, wait=wait)
     return Change(
         job=job,
         version=known.version,
@@ -78,9 +84,31 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
         events=events,
         done=[a.claim for a in arrivals if a.claim],
         answer=next((a.answer for a in reversed(arrivals) if a.answer), None),
-        puts=timers(before, job, facts, heard=heard, due=any(map(_is_deadline, arrivals))),
+        puts=ask_first(puts, job) if asks else puts,
         dropped=_over(before, job, facts.source),
     )
+
+
+def taken(update: StatusUpdate, job: Job, source: Source) -> StatusUpdate:
+    """What counts of an update: of a pushed final that waits for a poll, all but the final."""
+    pushed = update.origin is Origin.PUSH and update.state in FINAL
+    over = job.state in FINAL and not job.provisional
+    if not pushed or over or not source.confirms(job.kind):
+        return update
+    flags = (*update.flags, "unconfirmed")
+    return replace(update, state=None, result=NULL, error=None, progress=None, flags=flags)
+
+
+def _runs_again(step: machine.Step, update: StatusUpdate, job: Job, source: Source) -> bool:
+    """Whether a push hints that a finished job is run again, which only a poll can tell."""
+    poll = source.poll(job.kind)
+    finished = step.ignored == "finished" and update.origin is Origin.PUSH
+    return finished and poll is not None and poll.reopens
+
+
+def ask_first(puts: list[Put], job: Job) -> list[Put]:
+    """The same timers, but with the next poll at once."""
+    return [put for put in puts if put.backlog != "poll"] + [poll_at(job, AT_ONCE)]
 
 
 def _entry(was: Job, step: machine.Step, update: StatusUpdate) -> Entry:
@@ -141,11 +169,12 @@ def _is_deadline(arrival: Arrival) -> bool:
 
 
 def timers(
-    before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False
+    before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False, wait: float = 0.0
 ) -> list[Put]:
     """When a job is to be asked about, and when its time is up.
 
-    `heard`: the next poll is to be set anew; `due`: its time seemed to be up.
+    `heard`: the next poll is to be set anew; `due`: its time seemed to be up; `wait`: seconds
+    that the provider wants to be left alone.
     """
     if job.state in FINAL:
         return []
@@ -153,7 +182,7 @@ def timers(
     if before is None or before.deadline_at != job.deadline_at or due:
         puts.append(_deadline(job, max(job.deadline_at, facts.now + 1.0 if due else 0.0)))
     if heard and polled(job, facts.source):
-        puts.append(poll_at(job, facts.now + _until_poll(before, job, facts)))
+        puts.append(poll_at(job, facts.now + max(wait, _until_poll(before, job, facts))))
     return puts
 
 

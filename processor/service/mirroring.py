@@ -3,8 +3,6 @@
 import asyncio
 from typing import NamedTuple
 
-import msgspec
-
 from processor.config import Source
 from processor.errors import NotFound, ProviderTrouble
 from processor.model import Answer
@@ -13,6 +11,7 @@ from processor.service import polling
 from processor.service.advancing import advance
 from processor.service.context import Context
 from processor.service.deciding import Arrival
+from processor.service.keeping import JSON, Kept
 from processor.service.looking import look
 
 FIRST_SIGHT = 10.0  # seconds that a first caller waits for the provider
@@ -33,7 +32,8 @@ async def mirror(context: Context, source: Source, job: str) -> Mirrored:
     if known.job is not None:
         stored = await context.store.jobs.answer(keys, f"{source.name}/{known.job.id}")
         if stored is not None:
-            return Mirrored(*msgspec.msgpack.decode(stored))
+            kept = Kept.unpacked(stored)
+            return Mirrored(kept.status, kept.content_type, kept.body)
     try:
         async with asyncio.timeout(FIRST_SIGHT):
             return await _first(context, source, job)
@@ -47,13 +47,13 @@ async def _first(context: Context, source: Source, job: str) -> Mirrored:
     why = source.why_not_pollable(source.kind_of(job))
     if why:
         raise NotFound(f"Nothing to mirror: {why}")
-    answer, told = await polling.ask(context, source, job, {})
+    answer, told = await polling.ask(context, source, job)
     if answer is None:
         why = told.reason if isinstance(told, Trouble) else "no answer"
         raise ProviderTrouble(f"{source.profile.name} cannot be reached: {why}", 504)
     if isinstance(told, Trouble):
         return _passed_on(answer, told)
-    arrival = Arrival(told, answer=polling.kept(answer))
+    arrival = Arrival(told, answer=Kept.of(answer).packed())
     await advance(context, context.store.shard(source.name, job), [arrival])
     return _answered(answer)
 
@@ -69,7 +69,7 @@ def _passed_on(answer: Answer, trouble: Trouble) -> Mirrored:
 def _answered(answer: Answer) -> Mirrored:
     return Mirrored(
         answer.status,
-        answer.headers.get("content-type", "application/json"),
+        answer.headers.get("content-type", JSON),
         answer.body,
         answer.headers.get("retry-after"),
     )

@@ -1,8 +1,8 @@
 """The `poll` backlog: ask the provider about a job, and take the job through the answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-import msgspec
 import structlog
 
 from processor import provider, schedule
@@ -14,12 +14,15 @@ from processor.provider import Trouble
 from processor.service.advancing import advance
 from processor.service.context import Context, chance
 from processor.service.deciding import Arrival, poll_interval
+from processor.service.keeping import Kept
 from processor.store.backlogs import Claim, Pace, Settled
-from processor.store.jobs import ANSWER_AT_MOST
+from processor.store.jobs import name_of
+from processor.store.keys import Keys
 
 TIMEOUT = 10.0  # seconds for a provider's answer
 READ_AT_MOST = 1_048_576  # bytes of an answer
 AT_ONCE = 64  # questions that one source is asked at the same time
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 log = structlog.get_logger()
 
@@ -35,19 +38,24 @@ def pace(context: Context) -> Callable[[str], Pace]:
 
 
 async def ask(
-    context: Context, source: Source, job: str, params: dict[str, str]
+    context: Context,
+    source: Source,
+    job: str,
+    params: Mapping[str, str] = NO_PARAMS,
+    last: Kept | None = None,
 ) -> tuple[Answer | None, StatusUpdate | Trouble]:
-    """Ask about a job once; its answer, and what it says. Nothing is written."""
+    """Ask about a job once; its answer, and what it says. Nothing is written.
+
+    With the last answer only news is asked for; 304 is that answer once more.
+    """
     kind = source.kind_of(job)
     asked_at = await context.store.now()
     try:
-        request = provider.request(
-            source.profile, kind, job, source.base_url or "", source.values, source.token, params
-        )
+        request = provider.request(source.profile, kind, job, source.account, params)
         answer = await context.egress.request(
             request.method,
             request.url,
-            headers=dict(request.headers),
+            headers={**request.headers, **(last.condition() if last else {})},
             reach=Reach.CONFIGURED,
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
@@ -55,6 +63,8 @@ async def ask(
     except (BlockedTarget, RequestFailed, Invalid) as error:
         context.metrics.polled(source.name, "failed")
         return None, Trouble("failed", str(error), None)
+    if last and answer.status == 304:  # noqa: PLR2004 - Not Modified
+        answer = last.again(answer)
     told = provider.read_answer(source.profile, source.name, kind, job, answer, asked_at)
     context.metrics.polled(source.name, told.kind if isinstance(told, Trouble) else "answered")
     return answer, told
@@ -73,15 +83,25 @@ async def poll(context: Context, claim: Claim) -> None:
     if job is None or not _worth_asking(source, job):
         await context.store.backlogs.settle([Settled(claim)])
         return
-    answer, told = await ask(context, source, job.id, job.params)
+    last = await _last(context, keys, source, job)
+    answer, told = await ask(context, source, job.id, job.params, last)
     if isinstance(told, Trouble) and told.kind == "gone" and job.seen:
         told = _dropped(job, told, await context.store.now())
     if isinstance(told, Trouble):
         await _put_off(context, claim, source, job, told)
     else:
-        await advance(context, keys, [Arrival(told, claim, kept(answer))])
+        await advance(
+            context, keys, [Arrival(told, claim, Kept.of(answer).packed() if answer else None)]
+        )
         if source.name in await context.store.stalled():
             await context.store.stall(source.name, None)
+
+
+async def _last(context: Context, keys: Keys, source: Source, job: Job) -> Kept | None:
+    """The last answer, where the provider can be asked for news only."""
+    poll = source.poll(job.kind)
+    stored = await context.store.jobs.answer(keys, name_of(job)) if poll and poll.etag else None
+    return None if stored is None else Kept.unpacked(stored)
 
 
 def _worth_asking(source: Source, job: Job) -> bool:
@@ -128,11 +148,3 @@ async def _put_off(
         [Settled(claim, later, str(failures).encode())],
         [(claim, now + rest)] if rest is not None else [],
     )
-
-
-def kept(answer: Answer | None) -> bytes | None:
-    """An answer as the mirror keeps it; None when it is too long to keep."""
-    if answer is None or len(answer.body) > ANSWER_AT_MOST:
-        return None
-    mime = answer.headers.get("content-type", "application/json")
-    return msgspec.msgpack.encode((answer.status, mime, answer.body))

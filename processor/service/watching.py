@@ -16,6 +16,7 @@ from processor.service.context import Context, chance, new_uid
 from processor.service.deciding import (
     Arrival,
     Facts,
+    ask_first,
     decide,
     deliver,
     first_sight,
@@ -144,7 +145,7 @@ def _timers(before: Job | None, job: Job, wanted: _Wanted, facts: Facts) -> list
     puts = timers(before, job, facts, heard=heard)
     final = wanted.submitted and wanted.submitted.state in FINAL
     if final and job.state not in FINAL and wanted.source.poll(job.kind):
-        puts = [p for p in puts if p.backlog != "poll"] + [poll_at(job, AT_ONCE)]
+        return ask_first(puts, job)
     return puts
 
 
@@ -212,13 +213,7 @@ def _submitted(source: Source, job: str, wish: Wish, now: float) -> StatusUpdate
     if given is None:
         return None
     return provider.read_submit(
-        source.profile,
-        source.name,
-        given.status,
-        given.headers,
-        given.body,
-        now,
-        source.kind_of(job),
+        source.profile, source.name, job, given.status, given.headers, given.body, now
     )
 
 

@@ -24,8 +24,9 @@ class Sources:
                 "name": source.name,
                 "provider": source.profile.name,
                 "push": f"/hooks/{source.name}" if source.takes_pushes else None,
-                "poll": source.poll(None) is not None
-                or any(source.poll(kind) for kind in source.profile.kinds),
+                "scheme": source.profile.verify.scheme if source.profile.verify else None,
+                "trust": source.trust,
+                "poll": source.pollable,
                 "mirror": [f"/mirror/{source.name}{p}" for p in source.profile.mirror.values()],
                 "stalled": stalled.get(source.name),
             }

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from processor.config import load
 from processor.egress import Egress
-from processor.model import Job
+from processor.model import Job, Push
 from processor.service import ingesting, looking, polling, watching
 from processor.service.accepting import Receipt, Receiver
 from processor.service.context import Context
@@ -52,6 +52,16 @@ succeeded = "succeeded"
 failed = "failed"
 """
 
+PUSHES = """
+[push]
+trust = "refetch"
+id = "/id"
+status = "/status"
+
+[states]
+succeeded = "succeeded"
+"""
+
 CONFIGURATION = """
 providers = "profiles"
 
@@ -66,6 +76,22 @@ base_url = "{url}"
 [sources.dropper]
 provider = "dropper"
 base_url = "{url}"
+
+[sources.hints]
+provider = "lab"
+base_url = "{url}"
+trust = "refetch"
+
+[sources.cautious]
+provider = "cautious"
+base_url = "{url}"
+
+[sources.placed]
+provider = "placed"
+base_url = "{url}"
+
+[sources.deaf]
+provider = "pushes"
 
 [sources.mute]
 provider = "standard"
@@ -83,6 +109,7 @@ class Provider:
         """Know no job."""
         self.url = ""
         self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []  # of each question
         self._answers: dict[str, web.Response | Callable[[], Any]] = {}
 
     def says(self, job: str, code: int = 200, /, **body: Any) -> None:
@@ -108,6 +135,7 @@ class Provider:
         """Answer one question."""
         job = request.match_info["id"]
         self.asked.append(job)
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         make = self._answers.get(job, lambda: web.json_response({}, status=404))
         answer = make()  # type: ignore[operator]
         return await answer if asyncio.iscoroutine(answer) else answer
@@ -138,7 +166,7 @@ class Bench:
     async def push(self, source: str = "lab", **body: Any) -> Receipt:
         """Take one push, and ingest everything."""
         found = self._receiver.source(source)
-        receipt = await self._receiver.take(found, {}, json.dumps(body).encode())
+        receipt = await self._receiver.take(found, Push({}, json.dumps(body).encode()))
         await self.ingest()
         return receipt
 
@@ -204,6 +232,11 @@ async def bench_of(
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "lab.toml").write_text(LAB % "")
     (tmp_path / "profiles" / "dropper.toml").write_text(LAB % "gone = true")
+    (tmp_path / "profiles" / "cautious.toml").write_text(LAB % "etag = true\nreopens = true")
+    placed = LAB.replace("/jobs/{id}", "/jobs/{+repo}/{id}")
+    placed = placed.replace("[poll]", 'params = { repo = "/repo" }\n\n[poll]')
+    (tmp_path / "profiles" / "placed.toml").write_text(placed % "")
+    (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 
     async def make(*, callback_secret: str = SECRET, without: str = "", **options: Any) -> Bench:

@@ -25,7 +25,23 @@ from .pushing import SECRET, WISTIA_SECRET
 
 AWAY = "redis://127.0.0.1:1/0"  # nobody listens there
 
+CHALLENGER = """
+[push]
+id = "/id"
+status = "/status"
+echo = { at = "/challenge", as = "answer" }
+
+[push.verify]
+scheme = "token"
+header = "X-Token"
+
+[states]
+done = "succeeded"
+"""
+
 CONFIGURATION = """
+providers = "providers"
+
 [sources.feed]                       # pushes only
 provider = "standard"
 webhook_secret = "{secret}"
@@ -40,6 +56,29 @@ provider = "wistia"
 webhook_secret = "{wistia}"
 token = "made-up"
 base_url = "{url}/modern"
+
+[sources.ci]                         # takes only 200 for a yes
+provider = "gitlab"
+webhook_secret = "a token that was made up"
+
+[sources.clouds]                     # asks first
+provider = "cloudevents"
+webhook_secret = "a token that was made up"
+
+[sources.forms]
+provider = "transloadit"
+webhook_secret = "made up"
+
+[sources.topic]                      # signs with keys that are not ours alone
+provider = "aws-sns"
+senders = ["arn:aws:sns:eu-west-1:123456789012:jobs"]
+
+[sources.anyones]
+provider = "aws-sns"
+
+[sources.challenger]
+provider = "challenger"
+webhook_secret = "made up"
 
 [sources.unsigned]                   # its provider signs, but nobody said with what
 provider = "wistia"
@@ -110,6 +149,8 @@ def settings_of(tmp_path: Path, redis_url: str, provider: Provider) -> Callable[
 
     def make(**environ: str) -> Settings:
         file = tmp_path / "ringback.toml"
+        (tmp_path / "providers").mkdir(exist_ok=True)
+        (tmp_path / "providers" / "challenger.toml").write_text(CHALLENGER)
         file.write_text(CONFIGURATION.format(secret=SECRET, wistia=WISTIA_SECRET, url=provider.url))
         return load(file, {"REDIS_URL": redis_url, **environ})
 

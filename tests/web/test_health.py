@@ -97,6 +97,8 @@ async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
     assert found["feed"] == {
         "provider": "standard",
         "push": "/hooks/feed",
+        "scheme": "standard-webhooks",
+        "trust": "event",
         "poll": False,
         "mirror": [],
         "stalled": None,
@@ -104,6 +106,8 @@ async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
     assert found["bluesky"] == {
         "provider": "bluesky",
         "push": None,
+        "scheme": None,
+        "trust": "event",
         "poll": True,
         "stalled": None,
         "mirror": ["/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}"],

@@ -19,7 +19,7 @@ from processor.service.metrics import Metrics
 from processor.service.tailing import Tailer
 from processor.web import openapi
 from processor.web.app import routes
-from processor.web.hooks import PATH
+from processor.web.hooks import METHODS, PATH
 
 from .calling import Web
 from .documented import check, resolve, validator
@@ -76,7 +76,7 @@ async def test_every_route_is_described_and_everything_described_is_a_route(web:
         for method in (route.methods or set()) - {"HEAD"}
     }
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
-    assert described == served | {(f"{PATH}{{source}}", "POST")}
+    assert described == served | {(f"{PATH}{{source}}", m) for m in METHODS}
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
@@ -134,11 +134,14 @@ async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> Non
         ("GET", "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId=b", None),
         ("DELETE", f"{subscriptions}/{made['id']}", None),
         ("GET", "/metrics", None),
+        ("OPTIONS", "/hooks/clouds", None),
         ("GET", "/healthz", None),
         ("GET", "/readyz", None),
         ("GET", "/openapi.json", None),
     ]:
         assert (await web(method, path, body)).status_code < 500 or path == "/readyz"
+    token = {"x-gitlab-token": "a token that was made up"}
+    assert (await web("POST", "/hooks/ci", {}, headers=token)).status_code == 200
     await web.context.store.beat("w", Metrics().dump())
     assert (await web("GET", "/readyz")).status_code == 200
     web.health.drain()  # so that the stream ends

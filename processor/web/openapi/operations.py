@@ -50,10 +50,29 @@ _JOB, _SUBSCRIPTION = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
 OPERATIONS = (
     Operation(
         *("post", "/hooks/{source}", "push", "Take a push, signed as its provider signs"),
-        {202: Answer("Redis has it; send no more of it", shapes.Receipt)},
+        {
+            202: Answer("Redis has it; send no more of it", shapes.Receipt),
+            200: Answer(
+                "The same, for a provider that takes nothing else for a yes; or the answer to its "
+                "challenge, as the profile's `echo` says",
+                {"anyOf": [{"$ref": "#/components/schemas/Receipt"}, JSON_SCHEMA]},
+            ),
+        },
         (404, 401, *WITH_BODY),
         ("source",),
         {"description": "What the provider sends, untouched; at most 1 MiB", **JSON_SCHEMA},
+        open=True,
+    ),
+    Operation(
+        *(
+            "options",
+            "/hooks/{source}",
+            "agree",
+            "Agree to pushes: CloudEvents' web hook handshake",
+        ),
+        {200: Answer("`WebHook-Allowed-Origin` and `-Rate`, where the source takes CloudEvents")},
+        (404,),
+        ("source",),
         open=True,
     ),
     Operation(

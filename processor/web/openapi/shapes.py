@@ -133,6 +133,8 @@ class Source(msgspec.Struct):
     name: str
     provider: str
     push: str | None
+    scheme: str | None
+    trust: str
     poll: bool
     mirror: list[str]
     stalled: str | None

@@ -1,0 +1,172 @@
+"""The simulated provider: it answers polls on a loopback port with what a job has come to."""
+
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from processor.cli.exits import CommandError
+from processor.cli.simulate.stage import Stage
+from processor.model import Answer
+from processor.provider import Profile
+from processor.simulation import Job
+from processor.simulation.answering import BODILESS
+
+JSON = "application/json"
+SUBMIT = "/submit"  # stands in for the provider's own call that begins a job
+STATUS = "/jobs/{id}"  # where profiles without a path of their own are asked
+OK, NOT_MODIFIED = 200, 304
+RETRY_AFTER = "1"  # seconds, as text
+MOST_WAITING = 128  # connections that are not accepted yet
+
+_HOLE = re.compile(r"\{(\+?)(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the provider answers: after how many seconds, and which share with 429."""
+
+    latency: float = 0.0
+    throttle: float = 0.0
+    rng: Random = field(default_factory=Random)
+
+
+class Provider(ThreadingHTTPServer):
+    """Answers polls about the jobs of one kind, and POST /submit."""
+
+    daemon_threads = True
+    request_queue_size = MOST_WAITING
+
+    def __init__(self, port: int, profile: Profile, kind: str | None, habits: Habits) -> None:
+        """Listen; answers once it is `serving`."""
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise CommandError(
+                f"cannot listen on port {port} ({error.strerror}): give another --port"
+            ) from None
+        self.base = f"http://127.0.0.1:{self.server_port}"
+        self.url = self.base + urlsplit(profile.base_url or "").path.rstrip("/")
+        self._etag = bool((poll := profile.polls(kind)) and poll.etag)
+        self._routes = [_route(path) for path in paths(profile, kind)]
+        self._habits = habits
+        self._stage = Stage(())
+
+    @contextmanager
+    def serving(self, stage: Stage) -> Iterator[None]:
+        """Answer from a thread while the block runs."""
+        self._stage = stage
+        thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            self.server_close()
+            thread.join()
+
+    def poll(self, target: str, headers: Mapping[str, str]) -> Answer:
+        """Answer one poll."""
+        time.sleep(self._habits.latency)
+        answer = self._answer(target, time.time())
+        if self._etag and answer.status == OK:
+            answer = _tagged(answer, headers.get("if-none-match"))
+        self._stage.count(self._stage.polls, answer.status)
+        return answer
+
+    def submit(self) -> Answer:
+        """Begin the next job."""
+        now = time.time()
+        job = self._stage.begin_next(now)
+        return job.submitted(now) if job else _problem(409, "every job of this play has begun")
+
+    def _answer(self, target: str, now: float) -> Answer:
+        job = self._job(target)
+        if job is None:
+            return _problem(404, "no such job in this play")
+        if self._habits.rng.random() < self._habits.throttle:
+            return _problem(429, "asked too often", {"retry-after": RETRY_AFTER})
+        begun = self._stage.begin(job, now)
+        answer = job.answer(now - begun, begun) or _problem(404, "not there yet")
+        self._stage.tell(job, now - begun)
+        return answer
+
+    def _job(self, target: str) -> Job | None:
+        found = (route.fullmatch(target) for route in self._routes)
+        match = next((match for match in found if match), None)
+        return self._stage.jobs.get(unquote(match["id"])) if match else None
+
+
+def paths(profile: Profile, kind: str | None) -> list[str]:
+    """The paths at which a job is asked about: that of polls, and the one that is mirrored."""
+    known = profile.kinds[kind]
+    found = [known.mirror.text] if known.mirror else []
+    if known.poll:
+        own = known.poll.request.path
+        found.append(
+            urlsplit(profile.base_url or "").path.rstrip("/") + own.text if own else STATUS
+        )
+    return found
+
+
+def _route(path: str) -> re.Pattern[str]:
+    """What a poll's target looks like: every hole one segment, or more where it may hold slashes."""
+    parts, end = list[str](), 0
+    for hole in _HOLE.finditer(path):
+        inside = r"[^?#]+?" if hole[1] else r"[^/?#&]+"
+        named = f"(?P<id>{inside})" if hole[2] == "id" else inside
+        parts += re.escape(path[end : hole.start()]), named
+        end = hole.end()
+    return re.compile("".join(parts) + re.escape(path[end:]))
+
+
+def _tagged(answer: Answer, known: str | None) -> Answer:
+    """The answer with its ETag, or 304 to whoever has it already."""
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+    headers = {**answer.headers, "etag": tag}
+    if known == tag:
+        return Answer(NOT_MODIFIED, headers, b"", 0.0)
+    return Answer(answer.status, headers, answer.body, 0.0)
+
+
+def _problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    body = json.dumps({"message": text}).encode()
+    return Answer(status, {"content-type": JSON, **(headers or {})}, body, 0.0)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Provider
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self._send(self.server.poll(self.path, headers))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        known = self.path == SUBMIT
+        self._send(self.server.submit() if known else _problem(404, f"POST {SUBMIT} begins a job"))
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if answer.status not in BODILESS:
+            self.send_header("content-length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+        """Keep quiet: what came is counted."""

@@ -1,0 +1,111 @@
+"""The pushes of a play: signed when they are sent, and tried again where nobody took them."""
+
+import heapq
+import http.client
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from processor.cli.exits import CommandError
+from processor.cli.simulate.stage import Stage
+from processor.model import Push
+from processor.simulation import Due, Job
+
+TRIES = 5
+PAUSE = 1.0  # seconds until the next try
+PATIENCE = 10.0  # seconds for an answer
+LANES = 8  # jobs that push at the same time; one job's pushes follow each other
+
+_SCHEMES = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+
+
+class Target:
+    """The hook that is pushed to."""
+
+    def __init__(self, url: str) -> None:
+        """Take its URL; CommandError if it is none."""
+        parts = urlsplit(url)
+        if parts.scheme not in _SCHEMES or not parts.hostname:
+            raise CommandError(f"--to {url}: write http://127.0.0.1:8080/hooks/NAME")
+        self._connect, self._host = _SCHEMES[parts.scheme], parts.netloc
+        self._path, self._query = parts.path or "/", parts.query
+
+    def send(self, push: Push) -> int | None:
+        """Push; gives the status, or None where nobody answered."""
+        query = "&".join(filter(None, (self._query, push.query)))
+        target = f"{self._path}?{query}" if query else self._path
+        try:
+            with closing(self._connect(self._host, timeout=PATIENCE)) as connection:
+                connection.request("POST", target, push.body, dict(push.headers))
+                status: int = connection.getresponse().status
+                return status
+        except (OSError, http.client.HTTPException):
+            return None
+
+
+class _Try(NamedTuple):
+    """A push that is due at this time, for the so manieth time; compares by time."""
+
+    at: float
+    due: Due
+    tries: int = 0
+
+
+class Sender:
+    """Sends the pushes of a plan, each job's one after the other."""
+
+    def __init__(self, target: Target, secret: str, jobs: Sequence[Job], stage: Stage) -> None:
+        """Nothing is sent yet."""
+        self._target, self._secret = target, secret
+        self._jobs, self._stage = jobs, stage
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, pushes: Sequence[Due]) -> None:
+        """Send them from threads of their own."""
+        lanes = [[due for due in pushes if due.job % LANES == lane] for lane in range(LANES)]
+        self._threads = [
+            threading.Thread(target=self._play, args=(lane,), daemon=True) for lane in lanes if lane
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is anything left to send."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _play(self, pushes: Sequence[Due]) -> None:
+        waiting = [_Try(self._begun(due) + due.at, due) for due in pushes]
+        heapq.heapify(waiting)
+        while waiting:
+            one = heapq.heappop(waiting)
+            if self._stop.wait(max(0.0, one.at - time.time())):
+                return
+            if not one.tries:
+                self._stage.send(again=one.due.again)
+            if self._send(one.due):
+                continue
+            if one.tries + 1 < TRIES:
+                heapq.heappush(waiting, _Try(time.time() + PAUSE, one.due, one.tries + 1))
+            else:
+                self._stage.give_up()
+
+    def _send(self, due: Due) -> bool:
+        """Push; says whether somebody took or refused it."""
+        push = self._jobs[due.job].push(due.number, self._begun(due))
+        status = self._target.send(push.signed(self._secret, time.time()))
+        self._stage.count(self._stage.pushes, status)
+        return status is not None and status < 500  # noqa: PLR2004 - HTTP's own line
+
+    def _begun(self, due: Due) -> float:
+        return self._stage.begun[self._jobs[due.job].id]

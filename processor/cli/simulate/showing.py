@@ -1,0 +1,85 @@
+"""What is printed of a play: how to set Ringback up for it, and how it went."""
+
+import json as codec
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from processor.cli import printing
+from processor.cli.simulate.provider import STATUS, SUBMIT
+from processor.cli.simulate.stage import Stage
+from processor.provider import Profile
+from processor.simulation import Job
+from processor.simulation.words import VALUE
+
+TOKEN = "any"  # noqa: S105 - the simulated provider looks at none
+HOLES = re.compile(r"\{\+?(\w+)\}")
+SHOWN = 5  # ids; a thousand would fill the screen
+
+
+def source(profile: Profile, kind: str | None, base: str, url: str) -> dict[str, Any]:
+    """What `[sources.NAME]` must say for Ringback to poll the simulated provider."""
+    table: dict[str, Any] = {"provider": profile.name}
+    poll = profile.polls(kind)
+    if poll is None:
+        return table
+    setting = poll.request.setting
+    if poll.request.path or setting in profile.kinds[kind].gives:
+        table["base_url"] = url
+    if poll.auth and not poll.auth.optional:
+        table["token"] = TOKEN
+    if setting == "status_url":
+        table["status_url"] = base + STATUS
+    params = {setting: base + STATUS} if setting and setting != "status_url" else {}
+    path = poll.request.path
+    params |= dict.fromkeys(sorted((path.holes if path else frozenset()) - {"id"}), VALUE)
+    return {**table, "params": params} if params else table
+
+
+def opening(
+    jobs: Sequence[Job], seed: int, table: Mapping[str, Any], base: str | None, *, json: bool
+) -> None:
+    """Say what will be played, and what Ringback needs to poll it."""
+    ids = [job.full_id for job in jobs]
+    if json:
+        printing.document({"jobs": ids, "seed": seed, "url": base, "source": table})
+        return
+    shown = ", ".join(ids) if len(ids) <= SHOWN else f"{ids[0]} to {ids[-1]}"
+    printing.line(f"{table['provider']}: {shown} (--seed {seed} plays the same again)")
+    if base is None:
+        return
+    name = re.sub(r"[^a-z0-9_-]", "-", str(table["provider"]))
+    printing.line(f"polls are answered at {base}; for ringback.toml:")
+    for line in (f"[sources.{name}]", *(f"{key} = {_toml(v)}" for key, v in table.items())):
+        printing.line(f"  {line}")
+    printing.line(f"then `ringback watch {name} {ids[0]}`, or begin it with POST {base}{SUBMIT}")
+
+
+def confirmation(profile: Profile, kind: str | None) -> None:
+    """Say that pushes alone will not do, where that is so."""
+    if profile.push and profile.push.trust == "refetch" and profile.polls(kind):
+        printing.say("an end that is pushed counts once a poll agrees: --linger 60 answers it")
+
+
+def summary(stage: Stage, lost: int, *, json: bool) -> None:
+    """Say how it went: what was sent and lost, and how pushes and polls were answered."""
+    sent = {"sent": stage.sent, "duplicates": stage.repeated, "lost": lost}
+    if json:
+        pushes = {**sent, "given_up": stage.given_up, "answers": dict(stage.pushes)}
+        printing.document({"pushes": pushes, "polls": dict(stage.polls)})
+        return
+    told = ", ".join(f"{number} {what}" for what, number in sent.items())
+    printing.line(f"pushes: {told}; answers: {_counts(stage.pushes)}")
+    printing.line(f"polls: {_counts(stage.polls)}")
+    if stage.given_up:
+        printing.say(f"nobody took {stage.given_up} of the pushes: is Ringback running there?")
+
+
+def _counts(counter: Mapping[str, int]) -> str:
+    return ", ".join(f"{status} x{count}" for status, count in sorted(counter.items())) or "none"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    return codec.dumps(value)

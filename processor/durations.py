@@ -1,0 +1,14 @@
+"""Durations as people write them."""
+
+import re
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> float:
+    """Return the seconds of `250ms 1.5s 30s 5m 24h 7d`, or raise ValueError with the remedy."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"`{text}` is not a duration; write it as 1.5s, 30s, 5m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,115 @@
+"""Conditions: what must lie where, for an update to be ours or a status to hold."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from processor.provider.place import Place, Spot, listed, spot, walk
+
+ANY = "*"  # the step of a pointer that means every element
+
+_SHAPE = 'write it as { "/type" = ["job.done", "job.failed"], "/error" = false }'
+
+
+class Condition:
+    """Places and what they must hold, all of them: words, or something (true), or nothing.
+
+    Nothing is null, false, 0 and what is empty. With `*` in a pointer every element must
+    match, and there must be one.
+    """
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, table: object = None) -> None:
+        """Take the table as written; no table holds always. ValueError with the remedy."""
+        rules = {} if table is None else table
+        if not isinstance(rules, dict):
+            raise ValueError(_SHAPE)  # noqa: TRY004 - one error for all that a profile may get wrong
+        self._rules = tuple((spot(place), _wanted(value)) for place, value in rules.items())
+
+    def holds(self, document: Any, headers: Mapping[str, str]) -> bool:
+        """Whether every place holds what it must."""
+        for place, wanted in self._rules:
+            if isinstance(place, tuple) and ANY in place:
+                found = list(_each(place, document))
+                if not found or not all(_is(value, wanted) for value in found):
+                    return False
+            elif not _is(_at(place, document, headers), wanted):
+                return False
+        return True
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every word that some place must hold, for people to see."""
+        return tuple(w for _, wanted in self._rules if not isinstance(wanted, bool) for w in wanted)
+
+    @property
+    def rules(self) -> tuple[tuple[Spot, bool | tuple[str, ...]], ...]:
+        """Where what must lie."""
+        return self._rules
+
+
+class Word:
+    """Where the provider's word for a job's status lies, or on what conditions it is which."""
+
+    __slots__ = ("rules", "spots", "text", "uses_code")
+
+    def __init__(self, spots: object) -> None:
+        """Take places and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
+        texts = listed(spots)
+        self.spots = tuple(_rule(one) if isinstance(one, dict) else Place(one) for one in texts)
+        self.rules = tuple(one for one in self.spots if isinstance(one, tuple))
+        self.text = " or ".join(
+            f"`{one['is']}` by its conditions" if isinstance(one, dict) else f"`{one}`"
+            for one in texts
+        )
+        self.uses_code = "code" in texts
+
+    def find(self, document: Any, headers: Mapping[str, str]) -> Any:
+        """Return the word, or None."""
+        for one in self.spots:
+            if isinstance(one, tuple):
+                word, condition = one
+                if condition.holds(document, headers):
+                    return word
+            elif (found := one.find(document, headers)) is not None:
+                return found
+        return None
+
+
+def _rule(table: dict[str, object]) -> tuple[str, Condition]:
+    word, condition = table.get("is"), table.get("if")
+    if set(table) != {"is", "if"} or not isinstance(word, str) or not word:
+        raise ValueError('a rule is written { is = "done", if = { "/finished" = true } }')
+    return word, Condition(condition)
+
+
+def _wanted(value: object) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    words = listed(value)
+    if not all(isinstance(word, str | int) and not isinstance(word, bool) for word in words):
+        raise ValueError(_SHAPE)
+    return tuple(map(str, words))
+
+
+def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 - what the profile says
+    if isinstance(wanted, bool):
+        return bool(value) is wanted
+    return isinstance(value, str | int) and not isinstance(value, bool) and str(value) in wanted
+
+
+def _at(place: Spot, document: Any, headers: Mapping[str, str]) -> Any:
+    return headers.get(place) if isinstance(place, str) else walk(place, document)
+
+
+def _each(steps: tuple[str, ...], value: Any) -> Iterator[Any]:
+    """Everything that a pointer with `*` in it leads to."""
+    if ANY not in steps:
+        yield walk(steps, value)
+        return
+    star = steps.index(ANY)
+    inside = walk(steps[:star], value)
+    if isinstance(inside, dict):
+        inside = list(inside.values())
+    for child in inside if isinstance(inside, list) else ():
+        yield from _each(steps[star + 1 :], child)

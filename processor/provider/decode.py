@@ -1,0 +1,107 @@
+"""A push's body as JSON, whatever it comes wrapped in."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from processor import forms
+from processor.errors import Unreadable, WrongType
+from processor.model import Push
+from processor.provider.reading import as_object, read_json
+from processor.provider.words import Decode
+
+_BATCH = "application/cloudevents-batch+json"
+
+
+class Opened(NamedTuple):
+    """What was inside: a document, or an SNS topic's question whether we want its messages."""
+
+    document: Any
+    confirm: str | None = None  # the URL that says yes
+
+
+def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) -> None:
+    """Raise WrongType unless the body claims to be what this provider sends."""
+    mime = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
+        return
+    if mime in _ALSO.get(decode.name, ()):
+        return
+    takes = " or ".join(("application/json", *_ALSO.get(decode.name, ())))
+    raise WrongType(f"{name} pushes {takes}, not {mime or 'without a type'}")
+
+
+def opened(decode: Decode, push: Push) -> Opened:
+    """Decode a push; raise Unreadable if that cannot be."""
+    return _DECODERS[decode.name](decode, push)
+
+
+def _json(_decode: Decode, push: Push) -> Opened:
+    return Opened(read_json(push.body))
+
+
+def _form(decode: Decode, push: Push) -> Opened:
+    if not forms.is_form(push.headers):
+        return _json(decode, push)
+    text = forms.fields(push.headers, push.body).get(decode.field)
+    if text is None:
+        raise Unreadable(f"there is no field `{decode.field}` in the form")
+    return Opened(read_json(text.encode()))
+
+
+def _sns(_decode: Decode, push: Push) -> Opened:
+    """What kind of message it is says the body, which is signed; the header is not."""
+    envelope = as_object(read_json(push.body))
+    match envelope.get("Type"), envelope.get("Message"), envelope.get("SubscribeURL"):
+        case "Notification", str(message), _:
+            return Opened(read_json(message.encode("utf-8", "surrogatepass")))
+        case "SubscriptionConfirmation", _, str(url):
+            return Opened([], confirm=url)
+        case "UnsubscribeConfirmation", _, _:
+            return Opened([])
+        case _:
+            raise Unreadable("the body is no SNS message: it lacks Type, Message or SubscribeURL")
+
+
+def _cloudevents(_decode: Decode, push: Push) -> Opened:
+    mime = push.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if mime == _BATCH:
+        events = read_json(push.body)
+        if not isinstance(events, list):
+            raise Unreadable("a batch of CloudEvents is a JSON array")
+        return Opened([_event(as_object(one)) for one in events])
+    if mime.startswith("application/cloudevents"):
+        return Opened(_event(as_object(read_json(push.body))))
+    return Opened(_event(_binary(push)))
+
+
+def _binary(push: Push) -> dict[str, Any]:
+    """Attributes from the headers, percent-decoded; the body is the data."""
+    named = {
+        name[3:]: unquote(value) for name, value in push.headers.items() if name.startswith("ce-")
+    }
+    if not {"id", "source", "type", "specversion"} <= named.keys():
+        raise Unreadable("the push is no CloudEvent: no ce-id, ce-source, ce-type, ce-specversion")
+    return {**named, "data": read_json(push.body) if push.body else None}
+
+
+def _event(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with its `data` decoded, and with what tells it from all others as `key`."""
+    if isinstance(packed := event.get("data_base64"), str):
+        try:
+            data = base64.b64decode(packed, validate=True)
+        except (binascii.Error, ValueError):
+            raise Unreadable("data_base64 is not base64") from None
+        event = {**event, "data": read_json(data)}
+    return {**event, "key": f"{event.get('source')} {event.get('id')}"}
+
+
+_ALSO = {"form": (forms.PLAIN, forms.PARTS), "sns": ("text/plain",)}
+_DECODERS: dict[str, Callable[[Decode, Push], Opened]] = {
+    "json": _json,
+    "form": _form,
+    "sns": _sns,
+    "cloudevents": _cloudevents,
+}

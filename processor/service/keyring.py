@@ -1,0 +1,88 @@
+"""The keys that some signatures are checked with and that their makers publish: fetched, kept."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import structlog
+
+from processor import signing
+from processor.egress import Egress, Reach
+from processor.errors import BlockedTarget, ProviderTrouble, RequestFailed, UnknownKey
+from processor.model import Push
+from processor.signing import Key, Verify
+
+KEEP = 86_400.0  # seconds that a document is good for; fal.ai asks for no more
+AGAIN = 60.0  # seconds between looks for a key that was unknown: strangers can ask for one
+TIMEOUT = 5.0  # seconds; who pushes waits meanwhile
+LARGEST = 65_536  # bytes of a document
+DOCUMENTS = 64  # that are kept
+
+log = structlog.get_logger()
+
+
+class Keyring:
+    """Public keys by the URL that they are published at."""
+
+    def __init__(self, egress: Egress) -> None:
+        """Fetch through `egress`, whose guard judges where that leads."""
+        self._egress = egress
+        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._fetching: dict[str, asyncio.Lock] = {}
+
+    async def verify(self, rule: Verify, keys: Sequence[Key], push: Push, now: float) -> None:
+        """Raise BadSignature unless it holds, ProviderTrouble when a key cannot be fetched.
+
+        A key that is unknown may be new: the document is fetched again, at most once a minute.
+        """
+        url = signing.document_url(rule, push)
+        if url is None:
+            signing.verify(rule, keys, push, now)
+            return
+        document = await self.document(url, now, KEEP)
+        try:
+            signing.verify(rule, keys, push, now, document)
+        except UnknownKey:
+            newer = await self.document(url, now, AGAIN)
+            if newer == document:
+                raise
+            signing.verify(rule, keys, push, now, newer)
+
+    async def document(self, url: str, now: float, age: float) -> bytes:
+        """The document at a URL, no older than `age` seconds if it can be had."""
+        async with self._fetching.setdefault(url, asyncio.Lock()):
+            at, document = self._kept.get(url, (0.0, b""))
+            if now - at > age:
+                document = await self._fetched(url, document)
+                self._keep(url, now, document)
+        return document
+
+    async def _fetched(self, url: str, old: bytes) -> bytes:
+        """What is there now; the old one while its place cannot be reached."""
+        try:
+            answer = await self._egress.request(
+                "GET",
+                url,
+                headers={"Accept": "application/json, application/x-pem-file, */*"},
+                reach=Reach.PUBLIC,
+                timeout=TIMEOUT,
+                read_limit=LARGEST,
+            )
+            why = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
+        except (BlockedTarget, RequestFailed) as error:
+            answer, why = None, str(error)
+        if answer is not None and not why:
+            return answer.body
+        log.warning("keys_unreachable", url=url, why=why, kept=bool(old))
+        if not old:
+            raise ProviderTrouble(
+                f"The key at {url} cannot be fetched: {why}; send this again", 503
+            )
+        return old
+
+    def _keep(self, url: str, now: float, document: bytes) -> None:
+        self._kept[url] = (now, document)
+        self._kept.move_to_end(url)
+        while len(self._kept) > DOCUMENTS:
+            oldest, _ = self._kept.popitem(last=False)
+            self._fetching.pop(oldest, None)

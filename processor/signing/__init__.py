@@ -1,0 +1,61 @@
+"""Signatures: the one that we send, and the providers' that we check. In reading order:
+
+rule         the `[push.verify]` table of a profile
+nonsense     what is refused in it
+template     what a signature is made over
+writing      how signatures are written
+places       where in a push a value lies
+age          when it was signed, and whether that is near enough to now
+keys         secrets, and the keys that they stand for
+claim        what a push claims: signatures, a time, and what they were made over
+digests      HMACs and plain digests, made with a shared secret
+ed25519      signatures whose keys are published as a JWKS
+standard     Standard Webhooks, theirs and ours
+shared       comparing what a shared secret makes with what was given
+tokens       no signature: the secret itself
+certificate  what Amazon SNS signs with
+sns          Amazon SNS
+schemes      all of them by name
+verifying    is a push genuine
+masking      showing a secret without giving it away
+explaining   why it is genuine or not, for people
+imitating    what a provider would send
+"""
+
+from processor.signing.age import TOLERANCE
+from processor.signing.explaining import Step, explain
+from processor.signing.imitating import Imitation, imitate
+from processor.signing.keys import Key, decode_secret
+from processor.signing.rule import Verify
+from processor.signing.schemes import SCHEMES, Scheme
+from processor.signing.sns import amazon_url
+from processor.signing.standard import sign
+from processor.signing.verifying import (
+    document_url,
+    has_senders,
+    needs_secret,
+    secret_key,
+    sender,
+    verify,
+)
+
+__all__ = [
+    "SCHEMES",
+    "TOLERANCE",
+    "Imitation",
+    "Key",
+    "Scheme",
+    "Step",
+    "Verify",
+    "amazon_url",
+    "decode_secret",
+    "document_url",
+    "explain",
+    "has_senders",
+    "imitate",
+    "needs_secret",
+    "secret_key",
+    "sender",
+    "sign",
+    "verify",
+]

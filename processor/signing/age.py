@@ -1,0 +1,38 @@
+"""When a push was signed, and whether that is near enough to now."""
+
+import re
+from datetime import datetime
+
+from processor.errors import BadSignature
+
+TOLERANCE = 300  # seconds, both ways: what the Standard Webhooks libraries allow
+LONGEST = 12  # digits: some 30,000 years; longer is noise
+
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+
+
+def seconds(text: str, where: str) -> float:
+    """Read whole seconds since 1970, in ASCII; `where` names their place for the refusal."""
+    if len(text) > LONGEST or not (text.isascii() and text.isdigit()):
+        raise BadSignature(f"{where} is not whole seconds since 1970")
+    return float(text)
+
+
+def iso(text: str, where: str) -> float:
+    """Read `2026-11-22T10:00:00.000Z` as seconds since 1970."""
+    try:
+        if _ISO.fullmatch(text):
+            return datetime.fromisoformat(text).timestamp()
+    except ValueError:  # a 13th month
+        pass
+    raise BadSignature(f"{where} is not a time such as 2026-11-22T10:00:00.000Z")
+
+
+def check(time: float, now: float, tolerance: float) -> None:
+    """BadSignature for a push that is too old, or that comes from the future."""
+    age = now - time
+    if not -tolerance <= age <= tolerance:
+        raise BadSignature(
+            f"its timestamp is {abs(age):.0f} s {'old' if age > 0 else 'ahead'}, more than "
+            f"{tolerance:.0f}: an old message sent again, or a wrong clock"
+        )

@@ -1,0 +1,167 @@
+"""Why a push is genuine or not, step by step, for people; nothing secret is shown."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from processor.errors import BadSignature
+from processor.model import Push
+from processor.signing import places, sns, standard, verifying
+from processor.signing.claim import Claim
+from processor.signing.keys import Key
+from processor.signing.masking import Veil, mask, mask_runs
+from processor.signing.rule import Verify
+from processor.signing.schemes import SCHEMES
+from processor.signing.writing import base64
+
+LONGEST = 200  # characters of a value that are shown
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing that was looked at; `ok` is None where it decides nothing by itself."""
+
+    name: str
+    value: str
+    ok: bool | None = None
+
+
+def explain(
+    rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes = b""
+) -> list[Step]:
+    """Say what was looked for, what was there, what was signed, and what should have been given.
+
+    Never raises, and never shows a whole secret, token or signature that holds.
+    """
+    rule = rule.at(push)
+    try:
+        claim = verifying.compiled(rule).read(push)
+    except BadSignature:
+        claim = None
+    made = _made(rule, keys, claim) if claim else []
+    veil = Veil([*_texts(keys), *(text for texts in made for text in texts), *_given(claim)])
+    steps = [*_places(rule, push), *_source(rule, push)]
+    if claim:
+        steps += [*_time(rule, claim, now), *_signed(claim, veil), *_compared(claim, made)]
+    steps.append(_verdict(rule, keys, push, now, document))
+    return [Step(step.name, veil.over(step.value)[: LONGEST * 2], step.ok) for step in steps]
+
+
+def _made(rule: Verify, keys: Sequence[Key], claim: Claim) -> list[Sequence[str]]:
+    """The signatures that each key makes; nothing where only the signer can make one."""
+    maker = SCHEMES[rule.scheme].maker
+    return [maker(rule)(key, claim) for key in keys] if maker else []
+
+
+def _texts(keys: Sequence[Key]) -> Iterator[str]:
+    """Every way in which the keys may be written."""
+    for key in keys:
+        yield key.data.decode("utf-8", "replace")
+        yield base64(key.data)
+
+
+def _given(claim: Claim | None) -> tuple[str, ...]:
+    return claim.given if claim else ()
+
+
+def _places(rule: Verify, push: Push) -> Iterator[Step]:
+    """What was looked for, and what was there."""
+    hide = mask if rule.scheme == "token" else mask_runs
+    either = bool(rule.query and rule.header)
+    for kind, name, secret in _looked_for(rule):
+        value = _lookup(kind, name, push)
+        shown = (hide(value) if secret else value)[:LONGEST] if value else "not there"
+        yield Step(kind, f"{name}: {shown}", bool(value) or (None if either else False))
+
+
+def _looked_for(rule: Verify) -> Iterator[tuple[str, str, bool]]:
+    """Kind and name of each place, and whether what it holds is not for everybody's eyes."""
+    if rule.scheme == "standard-webhooks":
+        identity, timestamp, signature = standard.names(rule.header)
+        yield from (("header", identity, False), ("header", timestamp, False))
+        yield "header", signature, True
+    if rule.scheme == "sns":
+        yield from (("member", name, name == "Signature") for name in _MEMBERS)
+    if rule.header and rule.scheme != "standard-webhooks":
+        yield "header", rule.header, True
+    if rule.field:
+        yield "field", rule.field, True
+    if rule.query:
+        yield "parameter", rule.query, True
+    if rule.timestamp:
+        yield "header", rule.timestamp, False
+    for hole in rule.holes:
+        kind, _, name = hole.partition(":")
+        if name:
+            yield kind, name, False
+
+
+_MEMBERS = ("Type", "MessageId", "TopicArn", "Timestamp", "SignatureVersion", "Signature")
+
+
+def _lookup(kind: str, name: str, push: Push) -> str:
+    try:
+        match kind:
+            case "header":
+                return push.headers.get(name.lower(), "")
+            case "field":
+                return places.form(push).get(name, "")
+            case "parameter":
+                return places.parameter(push, name)
+            case _:
+                return sns.member(push, name)
+    except BadSignature:
+        return ""
+
+
+def _source(rule: Verify, push: Push) -> Iterator[Step]:
+    """Where the keys are published, if they are."""
+    try:
+        url = verifying.document_url(rule, push)
+        if url:
+            yield Step("keys", url, ok=True)
+    except BadSignature as error:
+        yield Step("keys", str(error), ok=False)
+
+
+def _time(rule: Verify, claim: Claim, now: float) -> Iterator[Step]:
+    if claim.time is not None:
+        age, tolerance = now - claim.time, float(rule.tolerance)
+        side = "before" if age >= 0 else "after"
+        text = f"{claim.time:.0f}, {abs(age):.0f} s {side} now; {tolerance:.0f} s are tolerated"
+        yield Step("timestamp", text, -tolerance <= age <= tolerance)
+
+
+def _signed(claim: Claim, veil: Veil) -> Iterator[Step]:
+    """What was signed; where the secret is a part of it, there stands a dot for it."""
+    if claim.signed:
+        text = veil.over("•".join(part.decode("utf-8", "replace") for part in claim.signed))
+        size = sum(map(len, claim.signed))
+        beside = " and the secret •" if len(claim.signed) > 1 else ""
+        yield Step("signed", f"{size} bytes{beside}: {text[:LONGEST]}")
+
+
+def _compared(claim: Claim, made: Sequence[Sequence[str]]) -> Iterator[Step]:
+    """What each secret makes, against what was given."""
+    for number, texts in enumerate(made, 1):
+        for text in texts:
+            yield Step("expected", f"by secret {number}: {_masked(text)}", text in claim.given)
+    known = {text for texts in made for text in texts}
+    for text in claim.given:
+        yield Step("given", _masked(text), text in known if made else None)
+
+
+def _masked(text: str) -> str:
+    """Mask a signature; a version or an algorithm before it is shown."""
+    for mark in (",", ":"):
+        name, found, rest = text.partition(mark)
+        if found and name.isalnum() and len(name) <= len("sha256"):
+            return f"{name}{mark}{mask(rest)}"
+    return mask(text)
+
+
+def _verdict(rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes) -> Step:
+    try:
+        verifying.verify(rule, keys, push, now, document)
+    except BadSignature as error:
+        return Step("verdict", str(error), ok=False)
+    return Step("verdict", "the signature holds", ok=True)

@@ -1,0 +1,86 @@
+"""The `[push.verify]` table of a profile: which scheme, and where the signature is."""
+
+import re
+from typing import Self
+
+import msgspec
+
+from processor.durations import duration
+from processor.model import Push
+from processor.signing import template
+from processor.signing.age import TOLERANCE
+from processor.signing.nonsense import NONSENSE
+from processor.signing.writing import PAIRS
+
+_SIGNED = frozenset(
+    {"header", "older", "field", "format", "encoding", "signs", "timestamp", "tolerance"}
+)  # what describes a signature that no standard describes
+
+# Which keys of the table each scheme takes; the others would mean nothing.
+TAKES: dict[str, frozenset[str]] = {
+    "hmac-sha1": _SIGNED,
+    "hmac-sha256": _SIGNED,
+    "hmac-sha384": _SIGNED,
+    "hmac-sha512": _SIGNED,
+    "hmac-named": _SIGNED,
+    "hash-sha1": _SIGNED,
+    "hash-sha256": _SIGNED,
+    "standard-webhooks": frozenset({"header", "tolerance", "raw_secret"}),
+    "ed25519": _SIGNED | {"keys", "sender"},
+    "sns": frozenset({"tolerance"}),
+    "token": frozenset({"header", "field", "query", "format"}),
+}
+
+
+class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
+    """How a provider's pushes are verified; docs/profiles.md says what each key means."""
+
+    scheme: str
+    header: str = ""
+    older: tuple[str, ...] = ()  # names that the header had before
+    field: str = ""
+    query: str = ""
+    format: str = ""
+    encoding: str = "hex"
+    signs: str = template.WHOLE
+    timestamp: str = ""
+    tolerance: float | str = float(TOLERANCE)  # as text a duration; kept as seconds
+    keys: str = ""
+    sender: str = ""
+    raw_secret: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what could never hold, and what anybody could make hold."""
+        if self.scheme not in TAKES:
+            raise ValueError(f"unknown scheme `{self.scheme}`; known are {', '.join(TAKES)}")
+        if isinstance(self.tolerance, str):
+            msgspec.structs.force_setattr(self, "tolerance", duration(self.tolerance))
+        for field in msgspec.structs.fields(self):
+            given = getattr(self, field.name) != field.default
+            if given and field.name not in {"scheme", *TAKES[self.scheme]}:
+                raise ValueError(f"`{field.name}` means nothing to {self.scheme}; remove it")
+        for wrong, why in NONSENSE:
+            if wrong(self):
+                raise ValueError(why.format(**msgspec.structs.asdict(self)))
+
+    def at(self, push: Push) -> Self:
+        """The rule for a push: its header's older name where only that is there."""
+        if not self.older or self.header.lower() in push.headers:
+            return self
+        found = next((name for name in self.older if name.lower() in push.headers), self.header)
+        return msgspec.structs.replace(self, header=found, older=())
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """The placeholders in `signs`."""
+        return template.holes(self.signs)
+
+    @property
+    def pairs(self) -> re.Match[str] | None:
+        """The names and what parts them, where `format` is of pairs."""
+        return PAIRS.fullmatch(self.format)
+
+    @property
+    def describes(self) -> bool:
+        """Whether it is this table that says what is signed."""
+        return TAKES[self.scheme] >= _SIGNED

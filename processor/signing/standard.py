@@ -1,0 +1,95 @@
+"""Standard Webhooks 1.0.0: what we send and what some providers do.
+
+github.com/standard-webhooks/standard-webhooks, `v1` (HMAC-SHA256) and `v1a` (Ed25519).
+"""
+
+import hmac
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from processor.errors import BadSignature
+from processor.model import Push
+from processor.signing import age, places
+from processor.signing.claim import Claim, Read
+from processor.signing.ed25519 import made_by
+from processor.signing.keys import Key, mac
+from processor.signing.rule import Verify
+from processor.signing.shared import NONE
+from processor.signing.writing import ENTRIES, base64, decoded
+
+V1, V1A = "v1,", "v1a,"
+
+
+class Names(NamedTuple):
+    """The three headers."""
+
+    id: str
+    timestamp: str
+    signature: str
+
+
+@lru_cache
+def names(header: str) -> Names:
+    """Give the headers beside this one: `svix-signature` stands beside `svix-id`."""
+    start = header.lower().removesuffix("signature") or "webhook-"
+    return Names(f"{start}id", f"{start}timestamp", f"{start}signature")
+
+
+def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the `webhook-signature` header: one `v1,…` entry for each key, in order."""
+    content = _content(message_id, str(timestamp), body)
+    return " ".join(_v1(key, content) for key in keys)
+
+
+def reader(rule: Verify) -> Read:
+    """Compile the headers. Entries of other versions than ours are no signatures.
+
+    Who takes raw secrets (OpenAI) takes signatures without their version, too.
+    """
+    message_id, timestamp, signature = names(rule.header)
+
+    def read(push: Push) -> Claim:
+        identity = places.header(push, message_id)
+        time = places.header(push, timestamp)
+        entries = places.header(push, signature).split()
+        if rule.raw_secret:
+            entries = [entry if "," in entry else V1 + entry for entry in entries]
+        if len(entries) > ENTRIES:
+            entries = [entry for entry in entries if entry.startswith((V1, V1A))][:ENTRIES]
+        content = _content(identity, time, push.body)
+        return Claim(tuple(entries), (content,), age.seconds(time, timestamp))
+
+    return read
+
+
+def check(keys: Sequence[Key], claim: Claim, _now: float, _document: bytes) -> None:
+    """BadSignature unless one of the keys made one of the entries; every key is tried."""
+    same = False
+    for key in keys:
+        if key.public:
+            same |= _signed(key.data, claim)
+            continue
+        ours = _v1(key.data, claim.signed[0])
+        for theirs in claim.given:
+            same |= hmac.compare_digest(ours, theirs)
+    if not same:
+        raise BadSignature(NONE.format("every signature"))
+
+
+def make(key: Key, claim: Claim) -> Sequence[str]:
+    """Make the entry that this secret makes; a public key makes none."""
+    return () if key.public else (_v1(key.data, claim.signed[0]),)
+
+
+def _signed(key: bytes, claim: Claim) -> bool:
+    entries = (entry.removeprefix(V1A) for entry in claim.given if entry.startswith(V1A))
+    return any(made_by(key, decoded("base64", one), claim.signed[0]) for one in entries)
+
+
+def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{message_id}.{timestamp}.".encode() + body
+
+
+def _v1(key: bytes, content: bytes) -> str:
+    return V1 + base64(mac("sha256", key, content).digest())

@@ -1,0 +1,29 @@
+"""No signature at all: the secret itself, in a header, a field or the URL."""
+
+from collections.abc import Sequence
+
+from processor.model import Push
+from processor.signing import places
+from processor.signing.claim import Claim, Read
+from processor.signing.keys import Key
+from processor.signing.rule import Verify
+from processor.signing.writing import Writing
+
+
+def reader(rule: Verify) -> Read:
+    """Compile where the token is. Of two places the URL is looked at first, if it holds one."""
+    writing = Writing(rule.format, fold=True)
+
+    def read(push: Push) -> Claim:
+        if rule.query and (not (rule.header or rule.field) or f"{rule.query}=" in push.query):
+            return Claim((places.parameter(push, rule.query),), ())
+        if rule.field:
+            return Claim(writing.read(places.field(places.form(push), rule.field))[1], ())
+        return Claim(writing.read(places.header(push, rule.header))[1], ())
+
+    return read
+
+
+def make(key: Key, _claim: Claim) -> Sequence[str]:
+    """Give the secret itself."""
+    return (key.data.decode("ascii", "replace"),)

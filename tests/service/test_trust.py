@@ -1,0 +1,125 @@
+"""What a push is worth where a poll must agree, and what a poll may be told beside a status."""
+
+from typing import Any
+
+import pytest
+
+from processor.config import load
+from processor.errors import ConfigError
+from processor.model import State
+from processor.service.watching import PollWish, ask_now
+
+SLOW = PollWish("1h")
+
+
+async def test_a_pushed_final_waits_for_a_poll_that_agrees(bench: Any, provider: Any):
+    provider.says("1", status="succeeded", progress=1)
+    await bench.watch("1", "hints", poll=SLOW)
+    receipt = await bench.push("hints", id="1", status="succeeded", event="a")
+    job = await bench.job("1", "hints")
+    assert (receipt.accepted, job.state, job.status) == (1, State.QUEUED, "succeeded")
+    assert job.flags == ("unconfirmed",)
+    assert await bench.events() == []
+    assert await bench.poll() == ["hints/1"]
+    job = await bench.job("1", "hints")
+    assert (job.state, job.flags) == (State.SUCCEEDED, ())
+    assert [kind for _, kind in await bench.events()] == ["job.succeeded"]
+
+
+async def test_a_forged_final_changes_nothing_that_a_poll_does_not_say(bench: Any, provider: Any):
+    provider.says("1", status="running")
+    await bench.push("hints", id="1", status="failed", event="a")
+    assert await bench.poll() == ["hints/1"]
+    job = await bench.job("1", "hints")
+    assert (job.state, job.error, bytes(job.result)) == (State.RUNNING, None, b"null")
+    assert [kind for _, kind in await bench.events()] == ["job.started"]
+
+
+async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(bench: Any, provider: Any):
+    provider.says("1", status="succeeded")
+    await bench.watch("1", "hints", poll=SLOW, deadline="1ms")
+    await bench.ingest()
+    assert (await bench.job("1", "hints")).provisional
+    await bench.push("hints", id="1", status="failed", event="a")
+    assert (await bench.job("1", "hints")).state is State.EXPIRED
+    assert await bench.poll() == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+
+
+async def test_news_of_a_running_job_needs_no_poll(bench: Any):
+    await bench.watch("1", "hints", poll=SLOW)
+    await bench.push("hints", id="1", status="running", event="a")
+    assert (await bench.job("1", "hints")).state is State.RUNNING
+    assert await bench.poll() == []
+
+
+async def test_who_cannot_be_asked_is_believed(bench: Any):
+    await bench.push("deaf", id="1", status="succeeded")
+    assert (await bench.job("1", "deaf")).state is State.SUCCEEDED
+
+
+def test_refetch_of_what_cannot_be_asked_is_a_mistake(tmp_path: Any):
+    file = tmp_path / "ringback.toml"
+    file.write_text('[sources.a]\nprovider = "cloudinary"\ntrust = "refetch"\n')
+    with pytest.raises(
+        ConfigError, match=r'sources.a.trust: "refetch" needs polls, and cloudinary'
+    ):
+        load(file, {})
+
+
+async def test_a_push_of_a_finished_job_that_may_run_again_has_it_asked(bench: Any, provider: Any):
+    provider.says("1", status="running")
+    await bench.push("cautious", id="1", status="succeeded", event="a")
+    await bench.push("cautious", id="1", status="running", event="b")
+    assert (await bench.job("1", "cautious")).state is State.SUCCEEDED
+    assert await bench.poll() == ["cautious/1"]
+    job = await bench.job("1", "cautious")
+    assert (job.state, job.attempt) == (State.RUNNING, 2)
+    assert await bench.due("poll", "cautious/1", "cautious") is not None
+
+
+async def test_only_news_is_asked_for_and_304_is_the_last_answer_again(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", status="running", progress=0.5, headers={"ETag": '"one"'})
+    await bench.watch("1", "cautious")
+    assert await polled(bench) == ["cautious/1"]
+    assert "if-none-match" not in provider.headers[0]
+    provider.says("1", 304)
+    assert await polled(bench) == ["cautious/1"]
+    assert provider.headers[1]["if-none-match"] == '"one"'
+    job = await bench.job("1", "cautious")
+    assert (job.state, job.progress) == (State.RUNNING, 0.5)
+    provider.says("1", status="succeeded", headers={"ETag": '"two"'})
+    assert await polled(bench) == ["cautious/1"]
+    assert provider.headers[2]["if-none-match"] == '"one"'
+    assert (await bench.job("1", "cautious")).state is State.SUCCEEDED
+
+
+async def test_a_304_that_nobody_asked_for_is_no_answer(bench: Any, provider: Any, polled: Any):
+    provider.says("1", 304)
+    await bench.watch("1", "cautious")
+    assert await polled(bench) == ["cautious/1"]
+    assert not (await bench.job("1", "cautious")).seen
+
+
+async def test_retry_after_of_a_good_answer_puts_the_next_poll_off(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", status="running", headers={"Retry-After": "600"})
+    await bench.watch("1")
+    assert await polled(bench) == ["lab/1"]
+    wait = await bench.due("poll", "lab/1") - await bench.store.now()
+    assert wait == pytest.approx(600, abs=5)
+
+
+async def test_what_a_push_tells_of_a_job_fills_its_polls(bench: Any, provider: Any):
+    """The first word counts: a later one cannot lead the questions elsewhere."""
+    await bench.push("placed", id="1", status="running", repo="a/b")
+    await bench.push("placed", id="1", status="running", repo="c/d", event="2")
+    assert (await bench.job("1", "placed")).params == {"repo": "a/b"}
+    await ask_now(bench.context, "placed", "1")
+    provider.says("a/b/1", id="1", status="succeeded")
+    assert await bench.poll() == ["placed/1"]
+    assert provider.asked == ["a/b/1"]
+    assert (await bench.job("1", "placed")).state is State.SUCCEEDED

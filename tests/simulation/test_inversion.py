@@ -1,0 +1,266 @@
+"""What is written for a profile is read again by it: every built-in profile, kind and word."""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from processor import provider, signing
+from processor.config.shelf import Shelf
+from processor.model import NULL, Answer, Failure, Origin, StatusUpdate
+from processor.provider import Profile, full_id
+from processor.provider.profile import Fields, Told
+from processor.simulation import told_params, vocabulary, write_answer, write_push, write_submit
+from processor.simulation.drafting import spots
+from processor.simulation.words import UNLISTED, VALUE
+from processor.simulation.wrapping import MODES
+
+NOW = 1795346400.0
+PROFILES = dict(Shelf())
+KINDS = [(name, kind) for name, profile in PROFILES.items() for kind in profile.kinds]
+PUSHED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].push]
+POLLED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].poll]
+BEGUN = [
+    (name, kind)
+    for name, kind in KINDS
+    if PROFILES[name].kinds[kind].submit or PROFILES[name].kinds[kind].poll
+]
+SECRETS = {"standard-webhooks": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}
+ONLY_THE_PROVIDER = {"ed25519", "sns"}  # schemes whose private key nobody else has
+
+NAME = st.text("abcXYZ019-_.~ é✓/:", min_size=1, max_size=20).filter(
+    lambda text: text not in {".", ".."}
+)
+PLAIN = st.text("abcxyz0189-_", min_size=1, max_size=20)  # fits a header
+
+
+class Told_(msgspec.Struct, frozen=True):  # noqa: N801 - Told is the profile's
+    """What is to be written, whatever the word."""
+
+    id: str
+    progress: float | None
+    time: float
+    event: str
+    attempt: int
+    param: str
+    result: Any
+    error: Failure | None
+
+
+TOLD = st.builds(
+    Told_,
+    NAME,
+    st.none() | st.floats(0, 1),
+    st.floats(0, 4e9),
+    PLAIN,
+    st.integers(1, 9),
+    PLAIN,
+    st.none() | st.text(max_size=9) | st.dictionaries(st.text(max_size=3), st.integers()),
+    st.none() | st.builds(Failure, PLAIN, NAME),
+)
+
+
+def update(profile: Profile, kind: str | None, word: str, told: Told_) -> StatusUpdate:
+    params = told_params(profile, kind)
+    return StatusUpdate(
+        source="acme",
+        id=full_id(kind, told.id),
+        status=word,
+        state=profile.kinds[kind].states.of(word),
+        at=told.time,
+        origin=Origin.PUSH,
+        progress=told.progress,
+        event_id=event_id(profile, told.event),
+        attempt=told.attempt,
+        params={n: told.param if value == VALUE else value for n, value in params.items()},
+        result=msgspec.Raw(msgspec.json.encode(told.result)),
+        error=told.error,
+    )
+
+
+def event_id(profile: Profile, text: str) -> str:
+    """A CloudEvent is told from all others by its source and its id, a blank between them."""
+    events = profile.push is not None and profile.push.decode.name == "cloudevents"
+    return f"/acme {text}" if events else text
+
+
+def check(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
+    """The found update is the one that was meant, as far as the profile reads it."""
+    assert (found.id, found.status, found.state) == (meant.id, meant.status, meant.state)
+    assert found.params == {n: v for n, v in meant.params.items() if n in fields.params}
+    assert found.attempt == (meant.attempt if fields.attempt else None)
+    check_end(found, meant, fields)
+    if fields.time:
+        assert math.isclose(found.at, meant.at, abs_tol=1e-5)
+    if fields.progress and meant.progress is not None:
+        assert found.progress is not None
+        assert math.isclose(found.progress, meant.progress, abs_tol=1e-6)
+    else:
+        assert found.progress is None
+    if isinstance(fields, Told) and fields.event_id:
+        assert found.event_id == meant.event_id
+
+
+def check_end(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
+    """Result and error are what was meant, where they were not left out for what decides."""
+    whole = fields.result and () in spots(fields.result)  # the whole document is the result
+    assert whole or found.result in (meant.result, NULL) or found.result == b"true"
+    texts = {meant.error.code, meant.error.message} if meant.error else set()
+    told = {found.error.code, found.error.message} if found.error else set()
+    assert told <= {*texts, None}
+
+
+def words(profile: Profile, kind: str | None) -> list[str]:
+    states = profile.kinds[kind].states
+    return [*states.words, *([UNLISTED] if states.otherwise else [])]
+
+
+@cache
+def sayable(name: str, kind: str | None) -> tuple[list[str], list[str]]:
+    """The words of pushes, and those of answers."""
+    pushed, polled = vocabulary(PROFILES[name], kind)
+    return [w for some in pushed.values() for w in some], [
+        w for some in polled.values() for w in some
+    ]
+
+
+@pytest.mark.parametrize(("name", "kind"), PUSHED)
+@settings(max_examples=10)
+@given(told=TOLD)
+def test_what_is_pushed_is_read_again(name: str, kind: str | None, told: Told_):
+    profile = PROFILES[name]
+    push, fields = profile.push, profile.kinds[kind].push
+    assert push
+    assert fields
+    for word in sayable(name, kind)[0]:
+        meant = update(profile, kind, word, told)
+        for mode in MODES[push.decode.name]:
+            made = write_push(profile, kind, meant, mode).push
+            provider.check_content_type(profile, made)
+            (found,) = provider.read_push(profile, "acme", made, NOW).updates
+            check(found, meant, fields)
+
+
+@pytest.mark.parametrize(("name", "kind"), POLLED)
+@settings(max_examples=10)
+@given(told=TOLD)
+def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Told_):
+    profile, fields = PROFILES[name], PROFILES[name].kinds[kind].poll
+    assert fields
+    for word in sayable(name, kind)[1]:
+        meant = update(profile, kind, word, told)
+        answer = write_answer(profile, kind, meant)
+        found = provider.read_answer(profile, "acme", kind, meant.id, answer, NOW)
+        assert isinstance(found, StatusUpdate), found
+        if answer.body:
+            check(found, meant, fields)
+        else:  # HTTP forbids a body beside this code, so the code is all that is told
+            assert (found.status, found.state) == (meant.status, meant.state)
+
+
+@pytest.mark.parametrize(("name", "kind"), BEGUN)
+@settings(max_examples=10)
+@given(told=TOLD)
+def test_what_a_submit_is_answered_is_read_again(name: str, kind: str | None, told: Told_):
+    profile = PROFILES[name]
+    fields = profile.kinds[kind].submit or profile.kinds[kind].poll
+    assert fields
+    for word in words(profile, kind):
+        meant = update(profile, kind, word, told)
+        answer = write_submit(profile, kind, meant)
+        found = submitted(profile, meant, answer)
+        assert found.id == meant.id
+        if fields.status:
+            assert (found.status, found.state) == (meant.status, meant.state)
+        if answer.body or profile.kinds[kind].submit:
+            assert found.params == {n: v for n, v in meant.params.items() if n in fields.params}
+
+
+def submitted(profile: Profile, meant: StatusUpdate, answer: Answer) -> StatusUpdate:
+    body = answer.body or b"{}"
+    return provider.read_submit(profile, "acme", meant.id, answer.status, answer.headers, body, NOW)
+
+
+@pytest.mark.parametrize(("name", "kind"), PUSHED)
+@settings(max_examples=5)
+@given(told=TOLD)
+def test_what_is_signed_is_verified_and_says_the_same(name: str, kind: str | None, told: Told_):
+    profile = PROFILES[name]
+    rule, push = profile.verify, profile.push
+    assert push
+    if rule is None or rule.scheme in ONLY_THE_PROVIDER:
+        return
+    secret = SECRETS.get(rule.scheme, "s3cret")
+    meant = update(profile, kind, sayable(name, kind)[0][0], told)
+    for mode in MODES[push.decode.name]:
+        made = write_push(profile, kind, meant, mode).signed(secret, NOW)
+        signing.verify(rule, [signing.secret_key(rule, secret)], made, NOW)
+        (found,) = provider.read_push(profile, "acme", made, NOW).updates
+        assert (found.id, found.status) == (meant.id, meant.status)
+
+
+def test_only_two_schemes_cannot_be_imitated():
+    for name, kind in PUSHED:
+        rule = PROFILES[name].verify
+        if rule and rule.scheme in ONLY_THE_PROVIDER:
+            word = sayable(name, kind)[0][0]
+            meant = update(PROFILES[name], kind, word, Told_("1", None, 0.0, "e", 1, "p", 0, None))
+            with pytest.raises(ValueError, match="private key that only the provider has"):
+                write_push(PROFILES[name], kind, meant).signed("s", NOW)
+
+
+# --- words that cannot be said ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_every_word_can_be_pushed_or_answered(name: str, kind: str | None):
+    pushed, polled = sayable(name, kind)
+    assert {*pushed, *polled} == set(words(PROFILES[name], kind))
+
+
+@pytest.mark.parametrize(("name", "kind"), POLLED)
+def test_every_word_can_be_answered(name: str, kind: str | None):
+    assert set(sayable(name, kind)[1]) == set(words(PROFILES[name], kind))
+
+
+@pytest.mark.parametrize(("name", "kind"), PUSHED)
+def test_a_word_that_is_never_pushed_is_one_that_the_profile_does_not_take_from_pushes(
+    name: str, kind: str | None
+):
+    """Either conditions decide and none is for it, or `about` takes other words only."""
+    profile = PROFILES[name]
+    fields = profile.kinds[kind].push
+    assert fields
+    takes = {word for word, _ in fields.status.rules} | set(taken(fields))
+    unsaid = set(words(profile, kind)) - set(sayable(name, kind)[0])
+    assert unsaid & takes == set()
+    assert not unsaid or takes
+
+
+def taken(fields: Told) -> Iterator[str]:
+    """What may lie where the status lies."""
+    places = {
+        spot for one in fields.status.spots if not isinstance(one, tuple) for spot in spots(one)
+    }
+    for spot, wanted in fields.about.rules:
+        if spot in places and isinstance(wanted, tuple):
+            yield from wanted
+
+
+def test_a_result_and_an_error_are_told_where_there_is_room():
+    for name, kind in [("mux", None), ("standard", None), ("replicate", None), ("wistia", None)]:
+        profile = PROFILES[name]
+        word = next(w for w, s in profile.kinds[kind].states.words.items() if s == "failed")
+        told = Told_("1", None, 0.0, "e", 1, "p", {"a": 1}, Failure("c", "m"))
+        meant = update(profile, kind, word, told)
+        answer = write_answer(profile, kind, meant)
+        found = provider.read_answer(profile, "acme", kind, meant.id, answer, NOW)
+        assert isinstance(found, StatusUpdate)
+        poll = profile.polls(kind)
+        assert poll
+        assert (found.result != NULL) is (poll.result is not None)
+        assert (found.error is not None) is (poll.error is not None)
