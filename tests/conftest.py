@@ -3,6 +3,7 @@
 redis_url    a redis-server of our own for the whole run, append-only, on a Unix socket
 store        a Store on it, emptied before the test, closed after
 store_of     makes further Stores on the same Redis: `store_of(shards=4, lease=0.2)`
+tls_for      makes a server's and a client's TLS context for a name and 127.0.0.1
 wait_until   `await wait_until(condition)`: a sync or async condition that must become true
 
 After every test that used a store, each key left in Redis must be one that the table in
@@ -10,14 +11,22 @@ After every test that used a store, each key left in Redis must be one that the 
 """
 
 import asyncio
+import datetime as dt
 import inspect
 import os
 import re
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import settings
 from redis import Redis
 
@@ -33,6 +42,53 @@ WaitUntil = Callable[..., Awaitable[None]]
 StoreOf = Callable[..., Store]
 
 BY_STORE = {"store", "store_of"}  # fixtures whose tests are checked for leaks
+
+
+@pytest.fixture
+def tls_for(tmp_path: Path) -> Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]:
+    """A certificate that signs itself, and a client that trusts it alone."""
+
+    def make(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = self_signed(key, name, [x509.IPAddress(ip_address("127.0.0.1"))])
+        secret = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        path = tmp_path / f"{name}.pem"
+        path.write_bytes(pem + secret)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(path)
+        return server, ssl.create_default_context(cadata=pem.decode())
+
+    return make
+
+
+def self_signed(key: Any, name: str, more: Sequence[x509.GeneralName] = ()) -> bytes:
+    """A certificate in PEM for a name, valid for an hour either way."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now, hour = dt.datetime.now(dt.UTC), dt.timedelta(hours=1)
+    names = x509.SubjectAlternativeName([x509.DNSName(name), *more])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - hour)
+        .not_valid_after(now + hour)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture
+def certificate() -> Callable[..., bytes]:
+    """`self_signed`, for tests that make signing keys of their own."""
+    return self_signed
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,17 @@
 """Outbound requests: they go nowhere that the guard forbids, and end in an answer or one error."""
 
 import asyncio
-import datetime as dt
 import random
 import re
 import socket
-import ssl
 import threading
 from collections import defaultdict
 from contextlib import closing, suppress
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import uvloop
 from aiohttp.abc import AbstractResolver
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from processor.egress import Egress, Policy, Reach
 from processor.errors import BlockedTarget, RequestFailed
@@ -119,46 +112,9 @@ def _result(host, text, port):
     }
 
 
-@pytest.fixture(scope="session")
-def certificates():
-    """Give a server context for hooks.example and 127.0.0.1, and a client context that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hooks.example")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("hooks.example"), x509.IPAddress(ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return pem, secret
-
-
 @pytest.fixture
-def tls(certificates, tmp_path):
-    pem, secret = certificates
-    path = tmp_path / "hooks.example.pem"
-    path.write_bytes(pem + secret)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(path)
-    return server, ssl.create_default_context(cadata=pem.decode())
+def tls(tls_for):
+    return tls_for("hooks.example")
 
 
 async def post(egress, url, **options):

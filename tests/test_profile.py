@@ -118,7 +118,10 @@ REFUSED = [
         PUSHED.replace('"/status"', '[{ is = "ready", if = { "/x" = true } }]'),
         "[push] status: `ready` is not in [states]; add it there",
     ),
-    (PUSHED.replace("[push]", '[push]\ndecode = "xml"'), "[push] decode: `xml` is not known; write"),
+    (
+        PUSHED.replace("[push]", '[push]\ndecode = "xml"'),
+        "[push] decode: `xml` is not known; write",
+    ),
     (PUSHED.replace("[push]", "[push]\nanswer = 404"), "[push] `answer` is what a push that was"),
     (PUSHED.replace("[push]", '[push]\ntrust = "me"'), "[push] trust: Invalid enum value"),
     (POLLED.replace("[states]", 'hint = { at = "/a", unit = "h" }\n[states]'), "[poll] hint: unit"),
@@ -137,7 +140,10 @@ REFUSED = [
     (POLLED.replace("[states]", 'budget = "600"\n[states]'), "[poll] budget: `600` is no budget"),
     (POLLED.replace("[states]", 'budget = "0/1m"\n[states]'), "`0/1m` is no budget"),
     (POLLED.replace("[states]", 'budget = "5/0s"\n[states]'), "per time, such as 600/1m"),
-    (POLLED.replace("[states]", 'auth = "digest"\n[states]'), "[poll] auth: `digest` is not known;"),
+    (
+        POLLED.replace("[states]", 'auth = "digest"\n[states]'),
+        "[poll] auth: `digest` is not known;",
+    ),
     (POLLED.replace("[states]", 'auth = "X: {key}"\n[states]'), "header itself, `X-Api-Key: {tok"),
     ('mirror = "jobs/{id}"', "mirror: `jobs/{id}` is neither a path nor a URL"),
     ('mirror = "https://h/{id}"' + POLLED, "mirror is a path that starts with `/`"),
@@ -297,8 +303,8 @@ def test_json_is_taken_whatever_its_parameters(mime: str) -> None:
 
 @pytest.mark.parametrize("mime", [None, "", "text/plain", "text/json+json", "multipart/form-data"])
 def test_what_does_not_claim_to_be_json_is_not_taken(mime: str | None) -> None:
+    headers = {} if mime is None else {"content-type": mime}
     with pytest.raises(WrongType, match="wistia pushes application/json"):
-        headers = {} if mime is None else {"content-type": mime}
         provider.check_content_type(shipped("wistia"), Push(headers, b""))
 
 
@@ -395,8 +401,8 @@ def test_the_providers_part_of_an_id_is_checked_too(job: str) -> None:
         provider.check_id(job, "media")
     assert provider.check_id("media:l9dq", "media") == "media:l9dq"
     media = {"type": "media.ready", "payload": {"media": {"id": job.removeprefix("media:")}}}
+    body = msgspec.json.encode({"events": [media]})
     with pytest.raises(Unreadable, match=r"id at `/payload/media/id`|an id is not empty"):
-        body = msgspec.json.encode({"events": [media]})
         provider.read_push(shipped("wistia"), "acme", Push({}, body), NOW)
 
 
@@ -416,8 +422,8 @@ def test_counts_attempts_and_errors_stay_within_what_readers_hold() -> None:
     for wrong in (0, 2**31, "1", True, 1.0):
         assert isinstance(answer(profile, {"id": "1", "status": "done", "n": wrong}), Trouble)
     told = parse("acme", PUSHED.replace("[states]", 'event_id = "/e"\n[states]'))
+    long = msgspec.json.encode({"id": "1", "status": "done", "e": "x" * 600})
     with pytest.raises(Unreadable, match="event's id is longer"):
-        long = msgspec.json.encode({"id": "1", "status": "done", "e": "x" * 600})
         provider.read_push(told, "acme", Push({}, long), NOW)
 
 

@@ -134,6 +134,15 @@ def test_the_time_may_be_in_a_header_of_its_own() -> None:
     refused(rule, {"x-sig": GOOD, "x-time": "1699999900"}, "100 s old, more than 60")
 
 
+def test_a_header_may_have_had_other_names() -> None:
+    rule = Verify("hmac-sha256", header="X-Sig", older=("X-Older", "X-Oldest"))
+    for name in ("x-sig", "x-older", "x-oldest"):
+        check(rule, {name: digest().hex()})
+        refused(rule, {name: digest("md5").hex()}, "(?i)" + name)
+    refused(rule, {"x-sig": "", "x-older": digest().hex()}, "there is no X-Sig header")
+    refused(rule, {}, "there is no X-Sig header")
+
+
 def test_a_template_is_filled_from_headers_and_digests() -> None:
     signs = "v0:{header:X-Id}:{sha256}"
     rule = Verify("hmac-sha256", header="X-Sig", signs=signs)
@@ -223,7 +232,12 @@ def test_any_other_header_is_refused(value: str) -> None:
 def test_a_token_may_stand_in_the_url_instead() -> None:
     for query in (f"access_token={quote(SECRET)}", f"a=b&access%5Ftoken={quote(SECRET)}&c"):
         check(TOKEN, {}, query=query)
-    refused(TOKEN, {"authorization": "Bearer no"}, query=f"access_token={quote(SECRET)}")
+        check(TOKEN, {"authorization": "Basic somebody-elses"}, query=query)
+    refused(TOKEN, {"authorization": f"Bearer {SECRET}"}, query="access_token=no")
+    check(TOKEN, {"authorization": f"Bearer {SECRET}"}, query="no_access_token=no")
+
+
+IN_URL = Verify("token", query="access_token")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +258,7 @@ def test_a_token_may_stand_in_the_url_instead() -> None:
     ],
 )
 def test_a_parameter_of_the_url_is_read_strictly(query: str, why: str) -> None:
-    refused(TOKEN, {}, why, query)
+    refused(IN_URL, {}, why, query)
 
 
 def test_a_token_may_stand_in_a_field() -> None:

@@ -94,9 +94,9 @@ def _signed(rule: Verify) -> frozenset[str]:
     if rule.scheme == "standard-webhooks":
         family = (rule.header or "webhook-signature").lower().removesuffix("signature")
         return frozenset({f"{family}id", f"{family}timestamp"})
-    named = (hole.partition("}")[0] for hole in rule.signs.split("{header:")[1:])
-    stamp = {rule.timestamp} if "{timestamp}" in rule.signs else set()
-    return frozenset(name.lower() for name in {*named, *stamp})
+    named = {hole.removeprefix(HEADER) for hole in rule.holes if hole.startswith(HEADER)}
+    stamp = {rule.timestamp} if "timestamp" in rule.holes else set()
+    return frozenset(name.lower() for name in named | stamp)
 
 
 def unmapped(_profile: Profile, families: tuple[Family, ...]) -> Iterator[Odd]:

@@ -69,14 +69,14 @@ async def register(egress: Egress, source: Source, base: str, *, dry: bool = Fal
         return by_hand(source, wish)
     hooks = None
     if rules.list:
-        call = call_of(source, Step(rules.list), {})
+        call = call_of(source, rules, rules.list, None, {})
         hooks = listed(source, rules, call, await ask(egress, source, call))
     step = plan(source, rules, wish, hooks)
     if step.order is None:
         return _outcome(source, wish, "already", hook=step.hook)
-    made, call = step.order is rules.create, call_of(source, step, wish.words)
+    made, call = step.order is rules.create, call_of(source, rules, *step, wish.words)
     if dry:
-        shown = call_of(source, step, wish.shown)._asdict()
+        shown = call_of(source, rules, *step, wish.shown)._asdict()
         would: Did = "would create" if made else "would update"
         return _outcome(source, wish, would, hook=step.hook, request=shown)
     answer = await ask(egress, source, call)
@@ -111,7 +111,8 @@ def by_hand(source: Source, wish: Wish) -> Outcome:
     see = f"; see {profile.docs}" if profile.docs else ""
     unknown = f"Have {profile.name} push to {{url}}{see}."
     text = profile.register.paste if profile.register else unknown
-    return _outcome(source, wish, "by hand", paste=filled(text, wish.words))
+    words = {name: wish.words[name] for name in ("name", "url")}
+    return _outcome(source, wish, "by hand", paste=filled(text, words))
 
 
 def listed(source: Source, rules: Register, call: Call, answer: Answer) -> Hooks:
@@ -139,7 +140,8 @@ def plan(source: Source, rules: Register, wish: Wish, hooks: Hooks | None) -> St
         )
     if ours is None:
         return Step(rules.create)
-    if rules.update is None and ours.url != url:
+    query = url.partition("?")[2]
+    if rules.update is None and query and (ours.url or "").partition("?")[2] != query:
         raise ConfigError(
             f"{provider} has a hook for {wish.shown['url']}, with other words behind the `?`, and "
             "no way to change it: remove it there, then run this again"
@@ -147,11 +149,11 @@ def plan(source: Source, rules: Register, wish: Wish, hooks: Hooks | None) -> St
     return Step(rules.update, ours.id)
 
 
-def call_of(source: Source, step: Step, words: Mapping[str, str]) -> Call:
-    """Fill the request of a step; ConfigError naming what is missing."""
-    rules, account, order = source.profile.register, source.account, step.order
-    if rules is None or order is None:
-        raise ConfigError(f"sources.{source.name}: there is nothing to register")
+def call_of(
+    source: Source, rules: Register, order: Order, hook: str | None, words: Mapping[str, str]
+) -> Call:
+    """Fill the request of an order; ConfigError naming what is missing."""
+    account = source.account
     if not account.base_url:
         raise ConfigError(f"sources.{source.name}: set its base_url: where the hooks' API is")
     body = None if order is rules.list else rules.body
@@ -160,7 +162,7 @@ def call_of(source: Source, step: Step, words: Mapping[str, str]) -> Call:
             f"sources.{source.name}: set its webhook_secret: the hook is made with it"
         )
     try:
-        path = order.path.fill({**account.params, "hook": step.hook or ""})
+        path = order.path.fill({**account.params, "hook": hook or ""})
     except ValueError as error:
         raise ConfigError(f"sources.{source.name}.params: {order.path.text}: {error}") from None
     return Call(order.method, account.base_url.rstrip("/") + path, filled(body, words))

@@ -1,6 +1,7 @@
 """One request to a provider's own API in a source's name; a refusal says what to change."""
 
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -93,7 +94,7 @@ def document(answer: Answer) -> Any:
 def said(source: Source, answer: Answer) -> str:
     """What they said, without the secrets that they may have repeated."""
     body = answer.body
-    for secret in (*source.secrets, source.account.token or ""):
-        text = secret.encode(errors="surrogateescape")
-        body = body.replace(text, MASK.encode()) if text else body
+    for secret in filter(None, (*source.secrets, source.account.token)):
+        for text in (secret.encode(errors="surrogateescape"), quote(secret, safe="").encode()):
+            body = body.replace(text, MASK.encode())
     return excerpt(body)

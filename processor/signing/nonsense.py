@@ -29,8 +29,12 @@ def _lower(rule: "Verify") -> set[str]:
 
 NONSENSE: tuple[tuple[Wrong, str], ...] = (
     (
-        lambda r: not all(_NAME.fullmatch(n) for n in (r.header, r.timestamp)),
-        "`header` and `timestamp` are names of headers: letters, digits and -",
+        lambda r: not all(_NAME.fullmatch(n) for n in (r.header, r.timestamp, *r.older)),
+        "`header`, `older` and `timestamp` are names of headers: letters, digits and -",
+    ),
+    (
+        lambda r: r.older and not (r.header and all(r.older)),
+        "`older` are names that `header` had before; say its name of today, too",
     ),
     (
         lambda r: r.describes and not (r.header or r.field),

@@ -41,13 +41,17 @@ def field(fields: Form, name: str) -> str:
     return value
 
 
+def has_parameter(push: Push, name: str) -> bool:
+    """Whether the URL has such a parameter, be it empty."""
+    return bool(_parameters(push, name))
+
+
 def parameter(push: Push, name: str) -> str:
     """Give a parameter of the URL that is there once, percent-decoded; `+` is no blank here.
 
     Of two of a name, servers on the way might have read another one than we.
     """
-    pairs = [pair.partition("=") for pair in push.query.split("&")]
-    found = [value for key, _, value in pairs if unquote(key) == name]
+    found = _parameters(push, name)
     if not any(found):
         raise BadSignature(f"there is no parameter `{name}` in the URL")
     value = unquote(found[0])
@@ -56,3 +60,9 @@ def parameter(push: Push, name: str) -> str:
     if not (_ENCODED.fullmatch(found[0]) and value.isascii()):
         raise BadSignature(f"the parameter `{name}` is not percent-encoded ASCII")
     return value
+
+
+def _parameters(push: Push, name: str) -> list[str]:
+    """Give the values of a name, still encoded."""
+    pairs = (pair.partition("=") for pair in push.query.split("&"))
+    return [value for key, _, value in pairs if unquote(key) == name]

@@ -1,7 +1,7 @@
 """The `[push.verify]` table of a profile: which scheme, and where the signature is."""
 
 import re
-from typing import Self
+from functools import lru_cache
 
 import msgspec
 
@@ -63,12 +63,12 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
             if wrong(self):
                 raise ValueError(why.format(**msgspec.structs.asdict(self)))
 
-    def at(self, push: Push) -> Self:
+    def at(self, push: Push) -> "Verify":
         """The rule for a push: its header's older name where only that is there."""
         if not self.older or self.header.lower() in push.headers:
             return self
         found = next((name for name in self.older if name.lower() in push.headers), self.header)
-        return msgspec.structs.replace(self, header=found, older=())
+        return _renamed(self, found)
 
     @property
     def holes(self) -> tuple[str, ...]:
@@ -84,3 +84,8 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
     def describes(self) -> bool:
         """Whether it is this table that says what is signed."""
         return TAKES[self.scheme] >= _SIGNED
+
+
+@lru_cache(1024)  # making a rule checks all of it
+def _renamed(rule: Verify, header: str) -> Verify:
+    return msgspec.structs.replace(rule, header=header, older=())

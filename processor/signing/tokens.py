@@ -13,9 +13,10 @@ from processor.signing.writing import Writing
 def reader(rule: Verify) -> Read:
     """Compile where the token is. Of two places the URL is looked at first, if it holds one."""
     writing = Writing(rule.format, fold=True)
+    only = not (rule.header or rule.field)
 
     def read(push: Push) -> Claim:
-        if rule.query and (not (rule.header or rule.field) or f"{rule.query}=" in push.query):
+        if rule.query and (only or places.has_parameter(push, rule.query)):
             return Claim((places.parameter(push, rule.query),), ())
         if rule.field:
             return Claim(writing.read(places.field(places.form(push), rule.field))[1], ())

@@ -1,4 +1,13 @@
-"""What is written for a profile is read again by it: every built-in profile, kind and word."""
+"""What is written for a profile is read again by it: every built-in profile, kind and word.
+
+What cannot come back, and why; each is allowed below by what the profile says, not by its name:
+
+an answer with a code such as 204   HTTP forbids it a body: only the status is told
+a word of answers alone, in a push  the profile takes other words from its pushes
+an event id at the place of the id  it is the job's id
+the event id of a CloudEvent        it is its source and its id, so it holds a blank
+a result, an error                  left out where what lies there decides the status
+"""
 
 import math
 from collections.abc import Iterator
@@ -8,11 +17,13 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from processor import provider, signing
 from processor.config.shelf import Shelf
-from processor.model import NULL, Answer, Failure, Origin, StatusUpdate
+from processor.model import Answer, Failure, Origin, StatusUpdate
 from processor.provider import Profile, full_id
+from processor.provider.place import Place
 from processor.provider.profile import Fields, Told
 from processor.simulation import told_params, vocabulary, write_answer, write_push, write_submit
 from processor.simulation.drafting import spots
@@ -38,7 +49,7 @@ NAME = st.text("abcXYZ019-_.~ é✓/:", min_size=1, max_size=20).filter(
 PLAIN = st.text("abcxyz0189-_", min_size=1, max_size=20)  # fits a header
 
 
-class Told_(msgspec.Struct, frozen=True):  # noqa: N801 - Told is the profile's
+class Sample(msgspec.Struct, frozen=True):
     """What is to be written, whatever the word."""
 
     id: str
@@ -51,8 +62,8 @@ class Told_(msgspec.Struct, frozen=True):  # noqa: N801 - Told is the profile's
     error: Failure | None
 
 
-TOLD = st.builds(
-    Told_,
+SAMPLES = st.builds(
+    Sample,
     NAME,
     st.none() | st.floats(0, 1),
     st.floats(0, 4e9),
@@ -64,7 +75,7 @@ TOLD = st.builds(
 )
 
 
-def update(profile: Profile, kind: str | None, word: str, told: Told_) -> StatusUpdate:
+def update(profile: Profile, kind: str | None, word: str, told: Sample) -> StatusUpdate:
     params = told_params(profile, kind)
     return StatusUpdate(
         source="acme",
@@ -93,7 +104,6 @@ def check(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
     assert (found.id, found.status, found.state) == (meant.id, meant.status, meant.state)
     assert found.params == {n: v for n, v in meant.params.items() if n in fields.params}
     assert found.attempt == (meant.attempt if fields.attempt else None)
-    check_end(found, meant, fields)
     if fields.time:
         assert math.isclose(found.at, meant.at, abs_tol=1e-5)
     if fields.progress and meant.progress is not None:
@@ -102,16 +112,8 @@ def check(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
     else:
         assert found.progress is None
     if isinstance(fields, Told) and fields.event_id:
-        assert found.event_id == meant.event_id
-
-
-def check_end(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
-    """Result and error are what was meant, where they were not left out for what decides."""
-    whole = fields.result and () in spots(fields.result)  # the whole document is the result
-    assert whole or found.result in (meant.result, NULL) or found.result == b"true"
-    texts = {meant.error.code, meant.error.message} if meant.error else set()
-    told = {found.error.code, found.error.message} if found.error else set()
-    assert told <= {*texts, None}
+        shared = spots(fields.event_id) == spots(fields.id)  # an update's id is its job's
+        assert found.event_id == (provider.bare_id(None, found.id) if shared else meant.event_id)
 
 
 def words(profile: Profile, kind: str | None) -> list[str]:
@@ -130,8 +132,8 @@ def sayable(name: str, kind: str | None) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
 @settings(max_examples=10)
-@given(told=TOLD)
-def test_what_is_pushed_is_read_again(name: str, kind: str | None, told: Told_):
+@given(told=SAMPLES)
+def test_what_is_pushed_is_read_again(name: str, kind: str | None, told: Sample):
     profile = PROFILES[name]
     push, fields = profile.push, profile.kinds[kind].push
     assert push
@@ -147,8 +149,8 @@ def test_what_is_pushed_is_read_again(name: str, kind: str | None, told: Told_):
 
 @pytest.mark.parametrize(("name", "kind"), POLLED)
 @settings(max_examples=10)
-@given(told=TOLD)
-def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Told_):
+@given(told=SAMPLES)
+def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Sample):
     profile, fields = PROFILES[name], PROFILES[name].kinds[kind].poll
     assert fields
     for word in sayable(name, kind)[1]:
@@ -164,8 +166,8 @@ def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Told_
 
 @pytest.mark.parametrize(("name", "kind"), BEGUN)
 @settings(max_examples=10)
-@given(told=TOLD)
-def test_what_a_submit_is_answered_is_read_again(name: str, kind: str | None, told: Told_):
+@given(told=SAMPLES)
+def test_what_a_submit_is_answered_is_read_again(name: str, kind: str | None, told: Sample):
     profile = PROFILES[name]
     fields = profile.kinds[kind].submit or profile.kinds[kind].poll
     assert fields
@@ -187,8 +189,8 @@ def submitted(profile: Profile, meant: StatusUpdate, answer: Answer) -> StatusUp
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
 @settings(max_examples=5)
-@given(told=TOLD)
-def test_what_is_signed_is_verified_and_says_the_same(name: str, kind: str | None, told: Told_):
+@given(told=SAMPLES)
+def test_what_is_signed_is_verified_and_says_the_same(name: str, kind: str | None, told: Sample):
     profile = PROFILES[name]
     rule, push = profile.verify, profile.push
     assert push
@@ -208,7 +210,7 @@ def test_only_two_schemes_cannot_be_imitated():
         rule = PROFILES[name].verify
         if rule and rule.scheme in ONLY_THE_PROVIDER:
             word = sayable(name, kind)[0][0]
-            meant = update(PROFILES[name], kind, word, Told_("1", None, 0.0, "e", 1, "p", 0, None))
+            meant = update(PROFILES[name], kind, word, Sample("1", None, 0.0, "e", 1, "p", 0, None))
             with pytest.raises(ValueError, match="private key that only the provider has"):
                 write_push(PROFILES[name], kind, meant).signed("s", NOW)
 
@@ -251,16 +253,63 @@ def taken(fields: Told) -> Iterator[str]:
             yield from wanted
 
 
-def test_a_result_and_an_error_are_told_where_there_is_room():
-    for name, kind in [("mux", None), ("standard", None), ("replicate", None), ("wistia", None)]:
-        profile = PROFILES[name]
-        word = next(w for w, s in profile.kinds[kind].states.words.items() if s == "failed")
-        told = Told_("1", None, 0.0, "e", 1, "p", {"a": 1}, Failure("c", "m"))
-        meant = update(profile, kind, word, told)
-        answer = write_answer(profile, kind, meant)
-        found = provider.read_answer(profile, "acme", kind, meant.id, answer, NOW)
-        assert isinstance(found, StatusUpdate)
-        poll = profile.polls(kind)
-        assert poll
-        assert (found.result != NULL) is (poll.result is not None)
-        assert (found.error is not None) is (poll.error is not None)
+# --- results and errors -------------------------------------------------------------------
+
+RESULT, ERROR = msgspec.Raw(b'{"simulated":true}'), Failure("c", "m")
+
+
+@pytest.mark.parametrize(("name", "kind"), POLLED)
+def test_an_answer_tells_result_and_error_where_nothing_that_decides_lies(
+    name: str, kind: str | None
+):
+    profile, fields = PROFILES[name], PROFILES[name].kinds[kind].poll
+    assert fields
+    for meant in ends(profile, kind):
+        if meant.status in sayable(name, kind)[1]:
+            answer = write_answer(profile, kind, meant)
+            found = provider.read_answer(profile, "acme", kind, meant.id, answer, NOW)
+            assert isinstance(found, StatusUpdate)
+            if answer.body:
+                check_end(found, meant, fields)
+
+
+@pytest.mark.parametrize(("name", "kind"), PUSHED)
+def test_a_push_tells_result_and_error_where_nothing_that_decides_lies(name: str, kind: str | None):
+    profile, fields = PROFILES[name], PROFILES[name].kinds[kind].push
+    assert fields
+    for meant in ends(profile, kind):
+        if meant.status in sayable(name, kind)[0]:
+            push = write_push(profile, kind, meant).push
+            (found,) = provider.read_push(profile, "acme", push, NOW).updates
+            check_end(found, meant, fields)
+
+
+def ends(profile: Profile, kind: str | None) -> Iterator[StatusUpdate]:
+    told = Sample("1", None, 0.0, "e", 1, "p", None, None)
+    for word, state in profile.kinds[kind].states.words.items():
+        if state == "succeeded":
+            yield replace(update(profile, kind, word, told), result=RESULT)
+        if state == "failed":
+            yield replace(update(profile, kind, word, told), error=ERROR)
+
+
+def check_end(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
+    if meant.error and fields.error:
+        codes, messages = fields.error.code, fields.error.message
+        assert found.error
+        assert found.error.code == (meant.error.code if codes else None) or decides(fields, codes)
+        assert found.error.message == (meant.error.message if messages else None)
+    if meant.error is None and fields.result and not decides(fields, fields.result):
+        assert bytes(found.result) == bytes(meant.result)
+
+
+def decides(fields: Fields, place: Place | None) -> bool:
+    """Whether what lies there is the whole update, a header's text, or has a say in its status."""
+    rules = fields.status.rules if fields.status else ()
+    asked = [spot for _, rule in rules for spot, _ in rule.rules]
+    return any(
+        isinstance(spot, str)
+        or not spot
+        or any(spot[: len(one)] == one or one[: len(spot)] == spot for one in asked)
+        for spot in (spots(place) if place else ())
+    )
