@@ -367,10 +367,11 @@ def test_subscriptions_are_listed(stub: Stub, ringback: Run):
 
 def test_sources_are_listed_with_their_hooks(stub: Stub, ringback: Run):
     source = {"name": "clips", "provider": "wistia", "push": "/hooks/clips", "poll": True}
+    source |= {"scheme": "hmac-sha256", "trust": "event"}
     page = {"items": [{**source, "mirror": [], "stalled": "401"}], "next": None}
     stub.says("GET /v1/sources", page)
     row = ringback("sources").out.splitlines()[1]
-    assert row.split() == ["clips", "wistia", "/hooks/clips", "yes", "401"]
+    assert row.split() == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes", "401"]
     assert ringback("sources", "--json").json == page
 
 

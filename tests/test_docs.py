@@ -175,10 +175,9 @@ def test_every_command_is_documented():
 
 def commands(name: str, command: click.Command) -> Iterator[str]:
     inner = getattr(command, "commands", None)
-    if inner is None:
+    if inner is None or getattr(command, "invoke_without_command", False):
         yield name
-        return
-    for word, one in inner.items():
+    for word, one in (inner or {}).items():
         yield from commands(f"{name} {word}", one)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from processor.cli import options, printing
-from processor.config import Settings, load
+from processor.config import Settings, Source, load
+from processor.errors import ConfigError
 
 
 def config(*, config: options.Config = None, json: options.Json = False) -> None:
@@ -27,6 +28,16 @@ def read(file: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = load(file, environ)
     policy(settings)
     return settings
+
+
+def source_of(settings: Settings, name: str) -> Source:
+    """One of the configured sources; ConfigError naming those that there are."""
+    if name not in settings.sources:
+        known = ", ".join(settings.sources) or "none"
+        raise ConfigError(
+            f"{settings.file or 'no ringback.toml'}: no source {name!r}; there is {known}"
+        )
+    return settings.sources[name]
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:

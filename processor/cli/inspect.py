@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from processor import provider, signing
-from processor.cli import options, printing
+from processor.cli import configuration, options, printing
 from processor.cli.exits import CommandError, Exit
 from processor.config import Source, load
 from processor.egress import Egress, Policy
@@ -120,13 +120,7 @@ def _shown(update: StatusUpdate) -> dict[str, Any]:
 
 
 def _source(name: str, file: Path | None) -> Source:
-    settings = load(file, os.environ)
-    if name not in settings.sources:
-        known = ", ".join(settings.sources) or "none"
-        raise ConfigError(
-            f"{settings.file or 'no ringback.toml'}: no source {name!r}; there is {known}"
-        )
-    source = settings.sources[name]
+    source = configuration.source_of(load(file, os.environ), name)
     if source.profile.push is None:
         raise ConfigError(f"sources.{name}: {source.profile.name} does not push; it is polled")
     return source

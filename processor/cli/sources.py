@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli import options, printing
+from processor.cli import configuration, options, printing
 from processor.cli.configuration import read
 from processor.cli.exits import CommandError, Exit
 from processor.config import Settings, Source
@@ -62,7 +62,7 @@ def register(
     A second run finds the hook of the first. The server need not be running.
     """
     settings = read(options.config_file(config), os.environ)
-    chosen, base = _source(settings, source), _base(url or settings.public_url)
+    chosen, base = configuration.source_of(settings, source), _base(url or settings.public_url)
     outcome = asyncio.run(_register(settings, chosen, base, dry_run=dry_run))
     if json:
         return printing.document(
@@ -92,15 +92,6 @@ async def _register(settings: Settings, source: Source, base: str, *, dry_run: b
             return await registering.register(egress, source, base, dry=dry_run)
     except ProviderTrouble as error:
         raise CommandError(f"{error}; try again later", Exit.UNREACHABLE) from None
-
-
-def _source(settings: Settings, name: str) -> Source:
-    if name not in settings.sources:
-        known = ", ".join(settings.sources) or "none"
-        raise ConfigError(
-            f"{settings.file or 'no ringback.toml'}: no source {name!r}; there is {known}"
-        )
-    return settings.sources[name]
 
 
 def _base(url: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from processor.errors import ConfigError
-from processor.provider.locating import line_of
+from processor.provider.locating import line_of, line_of_error
 from processor.provider.profile import Fields, Kind, Poll, Profile, PushRules, Told
 from processor.provider.register import Register
 from processor.provider.template import Template
@@ -58,8 +58,8 @@ def parse(name: str, text: str, where: str = "") -> Profile:
     except Misfit as error:
         line = line_of(text, error.table, error.key)
         raise ConfigError(f"{where}:{line}: {error}") from None
-    except ValueError as error:  # tomllib's names the line
-        raise ConfigError(f"{where}: {error}") from None
+    except ValueError as error:  # tomllib's
+        raise ConfigError(f"{where}:{line_of_error(text, error)}: {error}") from None
 
 
 def _profile(name: str, file: _File) -> Profile:
@@ -118,7 +118,7 @@ def _states(at: str, table: dict[str, Any]) -> States:
     try:
         return States(table)
     except ValueError as error:
-        raise Misfit(at, str(error).partition(" ")[0], str(error)) from None
+        raise Misfit(at, str(error).partition(" = ")[0], str(error)) from None
 
 
 def _check_rules(at: str, kind: Kind) -> None:

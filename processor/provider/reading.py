@@ -1,6 +1,7 @@
 """One update, as its profile says where things lie, in our words."""
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any, TypeGuard
 
 import msgspec
@@ -21,6 +22,12 @@ LARGEST_COUNT = 2**53 - 1  # what every JSON reader holds exactly
 HIGHEST_ATTEMPT = 2**31 - 1
 
 LONGEST_PARAM = 4096  # characters; Azure's status URLs are as long as that
+
+_ODDITIES = ("unknown_status", "progress_out_of_range", "result_truncated")
+_FLAGS = {  # for each combination of them
+    raised: tuple(flag for flag, on in zip(_ODDITIES, raised, strict=True) if on)
+    for raised in product((False, True), repeat=len(_ODDITIES))
+}
 
 SUBMITTED = "submitted"  # the word of a submit whose answer has none
 
@@ -77,11 +84,6 @@ def read_update(
     time = timestamp(look(fields.time))
     progress, out_of_range = _progress(fields.progress, look)
     result, truncated = _result(look(fields.result))
-    odd = {
-        "unknown_status": state is None,
-        "progress_out_of_range": out_of_range,
-        "result_truncated": truncated,
-    }
     return StatusUpdate(
         source=known.source,
         id=job,
@@ -96,7 +98,7 @@ def read_update(
         error=_failure(fields.error, look),
         counts=_counts(fields.counts, look),
         event_id=_event_id(look(event)),
-        flags=tuple(flag for flag, raised in odd.items() if raised),
+        flags=_FLAGS[state is None, out_of_range, truncated],
         params=_params(fields.params, look),
         reopens=known.reopens,
         begun=known.at if known.origin is Origin.POLL else None,

@@ -71,19 +71,19 @@ async def register(egress: Egress, source: Source, base: str, *, dry: bool = Fal
     if rules.list:
         call = call_of(source, rules, rules.list, None, {})
         hooks = listed(source, rules, call, await ask(egress, source, call))
-    step = plan(source, rules, wish, hooks)
-    if step.order is None:
-        return _outcome(source, wish, "already", hook=step.hook)
-    made, call = step.order is rules.create, call_of(source, rules, *step, wish.words)
+    order, there = plan(source, rules, wish, hooks)
+    if order is None:
+        return _outcome(source, wish, "already", hook=there)
+    made, call = order is rules.create, call_of(source, rules, order, there, wish.words)
     if dry:
-        shown = call_of(source, rules, *step, wish.shown)._asdict()
+        shown = call_of(source, rules, order, there, wish.shown)._asdict()
         would: Did = "would create" if made else "would update"
-        return _outcome(source, wish, would, hook=step.hook, request=shown)
+        return _outcome(source, wish, would, hook=there, request=shown)
     answer = await ask(egress, source, call)
-    hook = rules.hook(document(answer), answer.headers)
-    new = hook.secret if hook.secret not in source.secrets else None
+    told = rules.hook(document(answer), answer.headers)
+    new = told.secret if told.secret not in source.secrets else None
     did: Did = "created" if made else "updated"
-    return _outcome(source, wish, did, hook=step.hook or hook.id, secret=new)
+    return _outcome(source, wish, did, hook=there or told.id, secret=new)
 
 
 def wished(source: Source, base: str) -> Wish:

@@ -1,5 +1,6 @@
 """What a provider would send: for trying out a source, and for tests."""
 
+from collections.abc import Callable
 from typing import TypedDict
 from urllib.parse import quote
 
@@ -28,9 +29,8 @@ def imitate(rule: Verify, secret: str, body: bytes, now: float, push_id: str) ->
 
     `push_id` fills every header of which the rule says only that it is signed.
     """
-    if SCHEMES[rule.scheme].maker is None or (
-        rule.scheme == "standard-webhooks" and secret.startswith("whpk_")
-    ):
+    maker = SCHEMES[rule.scheme].maker
+    if maker is None or (rule.scheme == "standard-webhooks" and secret.startswith("whpk_")):
         raise ValueError(
             f"{rule.scheme} signs with a private key that only the provider has; "
             "send a push that you captured"
@@ -39,7 +39,8 @@ def imitate(rule: Verify, secret: str, body: bytes, now: float, push_id: str) ->
         return _standard(rule, secret, body, now, push_id)
     if rule.scheme == "token":
         return _token(rule, secret)
-    return _signed(rule, secret, body, now, push_id)
+    key = secret_key(rule, secret)
+    return _signed(rule, lambda claim: maker(rule)(key, claim)[0], body, now, push_id)
 
 
 def _standard(rule: Verify, secret: str, body: bytes, now: float, push_id: str) -> Imitation:
@@ -59,7 +60,9 @@ def _token(rule: Verify, secret: str) -> Imitation:
     return {"headers": {}, "query": pair, "form": None}
 
 
-def _signed(rule: Verify, secret: str, body: bytes, now: float, push_id: str) -> Imitation:
+def _signed(
+    rule: Verify, sign: Callable[[Claim], str], body: bytes, now: float, push_id: str
+) -> Imitation:
     time = str(int(now))
     names = [hole.partition(":") for hole in rule.holes]
     form = {name: body.decode() for kind, _, name in names if kind == "field"}
@@ -69,16 +72,9 @@ def _signed(rule: Verify, secret: str, body: bytes, now: float, push_id: str) ->
         headers[rule.timestamp] = time
     push = Push({name.lower(): value for name, value in headers.items()}, body)
     claim = Claim((f"{ALGORITHM}:",), Template(rule.signs).fill(push, form, time))
-    value = Writing(rule.format).write(time, _signature(rule, secret, claim))
+    value = Writing(rule.format).write(time, sign(claim))
     if rule.field:
         form[rule.field] = value
     else:
         headers[rule.header] = value
     return {"headers": headers, "query": "", "form": form or None}
-
-
-def _signature(rule: Verify, secret: str, claim: Claim) -> str:
-    maker = SCHEMES[rule.scheme].maker
-    if maker is None:
-        raise ValueError(f"{rule.scheme} cannot be imitated")
-    return maker(rule)(secret_key(rule, secret), claim)[0]

@@ -74,6 +74,7 @@ def read(push: Push) -> Claim:
         raise BadSignature(f"SignatureVersion is none of {', '.join(VERSIONS)}")
     if not told.signature or not told.signature.isascii():
         raise BadSignature("the message has no Signature")
+    _certificate_url(told)  # whoever has the document: it must be from there
     time = age.iso(told.timestamp or "", "Timestamp")
     return Claim((told.signature,), (_signed(told),), time, told.signature_version or "")
 
@@ -90,11 +91,7 @@ def check(_keys: Sequence[Key], claim: Claim, now: float, document: bytes) -> No
 
 def document_url(push: Push) -> str:
     """Give the certificate's URL; BadSignature unless it is Amazon's."""
-    told = message(push)
-    url = told.signing_cert_url or told.lambda_cert_url or ""
-    if not _CERTIFICATE.fullmatch(url):
-        raise BadSignature("SigningCertURL is not https://sns.REGION.amazonaws.com/….pem")
-    return url
+    return _certificate_url(message(push))
 
 
 def amazon_url(url: str) -> str:
@@ -115,11 +112,14 @@ def member(push: Push, name: str) -> str:
     return getattr(message(push), field.name) or ""
 
 
+def _certificate_url(told: Message) -> str:
+    url = told.signing_cert_url or told.lambda_cert_url or ""
+    if not _CERTIFICATE.fullmatch(url):
+        raise BadSignature("SigningCertURL is not https://sns.REGION.amazonaws.com/….pem")
+    return url
+
+
 def _signed(told: Message) -> bytes:
     """Names and values, a line each, of those that are there, in the order of their names."""
     lines = ((name, getattr(told, member)) for member, name in _SIGNED)
-    text = "".join(f"{name}\n{value}\n" for name, value in lines if value)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise BadSignature("the message holds text that is not Unicode") from None
+    return "".join(f"{name}\n{value}\n" for name, value in lines if value).encode()

@@ -17,8 +17,8 @@ def write_answer(profile: Profile, kind: str | None, update: StatusUpdate) -> An
     if poll is None:
         raise ValueError(f"{profile.name} has no [poll] for this kind of job")
     usual = OK if OK in poll.reads else min(poll.reads)
-    for draft in drafts(poll, update, bare_id(kind, update.id)):
-        status = code_of(draft, usual)
+    for draft in drafts(poll, update, bare_id(kind, update.id), usual):
+        status = code_of(draft)
         if status in poll.reads:
             return _answer(poll, draft, status)
     raise ValueError(f"{profile.name}: no answer to a poll says `{update.status}`")
@@ -29,8 +29,8 @@ def write_submit(profile: Profile, kind: str | None, update: StatusUpdate) -> An
     known = profile.kinds[kind]
     if known.submit is None:
         return write_answer(profile, kind, update)
-    for draft in drafts(known.submit, update, bare_id(kind, update.id)):
-        return _answer(None, draft, code_of(draft, OK))
+    for draft in drafts(known.submit, update, bare_id(kind, update.id), OK):
+        return _answer(None, draft, code_of(draft))
     raise ValueError(f"{profile.name}: no answer to a submit says `{update.status}`")
 
 

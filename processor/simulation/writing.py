@@ -22,15 +22,20 @@ DIGITS = 6  # of a progress: no provider tells more
 _ALWAYS = Condition()
 
 
-def drafts(fields: Fields, update: StatusUpdate, job: str) -> Iterator[Draft]:
+def drafts(
+    fields: Fields, update: StatusUpdate, job: str, code: int | None = None
+) -> Iterator[Draft]:
     """Give every document that says this update; `job` is the id as the provider knows it.
 
-    Error and result are left out where they would stand in the way of the rest.
+    `code` is the HTTP code of an answer, unless that says the status. Error and result are
+    left out where they would stand in the way of the rest.
     """
     for told in (update, replace(update, error=None, result=NULL)):
         for way in _ways(fields.status, update.status):
             for pick in range(_picks(_about(fields), way)):
                 draft = _draft(fields, told, job, way, pick)
+                if code is not None:
+                    draft.headers.setdefault(CODE, str(code))
                 if _says(draft, fields, told, job):
                     yield draft
 
@@ -126,6 +131,6 @@ def _says(draft: Draft, fields: Fields, update: StatusUpdate, job: str) -> bool:
     )
 
 
-def code_of(draft: Draft, usual: int) -> int:
-    """Take the HTTP code out of a draft's headers."""
-    return int(draft.headers.pop(CODE, usual))
+def code_of(draft: Draft) -> int:
+    """Take the HTTP code out of the headers of an answer's draft."""
+    return int(draft.headers.pop(CODE))

@@ -41,6 +41,7 @@ class Here(AbstractResolver):
     """Every name is the site on this machine, whatever its port."""
 
     def __init__(self, port: int) -> None:
+        """Take the site's port."""
         self.port = port
         self.asked: list[str] = []
 
@@ -57,6 +58,7 @@ class Site:
     """Publishes documents over TLS, and remembers who asked for which."""
 
     def __init__(self) -> None:
+        """Publish nothing yet."""
         self.documents: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.port = 0
@@ -167,6 +169,7 @@ class Topic:
     """Signs as Amazon SNS does."""
 
     def __init__(self, site: Site, certificate: Any) -> None:
+        """Publish a certificate of its own."""
         self.key = generate_private_key(65537, 2048)
         site.documents["/cert.pem"] = certificate(self.key, "sns.amazonaws.com")
 

@@ -127,6 +127,8 @@ def test_a_word_that_is_a_number_is_written_as_one(word: str, written: object):
     ],
 )
 def test_a_document_is_wrapped_where_the_profile_looks_first(
-    place: object, listed: bool, document: Any
+    place: object,
+    listed: bool,  # noqa: FBT001 - a column of the table
+    document: Any,
 ):
     assert inside(Place(place), {"id": 1}, listed=listed) == document

@@ -31,7 +31,45 @@ from processor.simulation.words import UNLISTED, VALUE
 from processor.simulation.wrapping import MODES
 
 NOW = 1795346400.0
-PROFILES = dict(Shelf())
+ODD = """
+[push]
+decode = "form:job"
+each = "/jobs"
+about = { "header:X-Event" = ["job.going", "job.done"], "/live" = false, "/parts/*/n" = [1, 2] }
+id = "header:X-Job"
+status = [{ is = "stuck", if = { "/stuck" = true, "/why/*" = ["x", "y"] } }, "/states/1/word"]
+progress = { at = "header:X-Done", of = "/all" }
+time = "header:Date"
+event_id = "header:X-Id"
+params = { region = "header:X-Region" }
+attempt = "/n"
+[push.verify]
+scheme = "hmac-sha256"
+field = "sign"
+format = "t=;v="
+signs = "{timestamp}:{field:job}:{header:X-Id}"
+encoding = "base64"
+[poll]
+request = "GET /{region}/{+id}"
+root = ["/a/0/job", ""]
+status = ["header:X-State", "code"]
+id = "/id~0~1"
+reads = [202, 203, 410]
+progress = { at = ["/done"], of = 3 }
+time = "/t"
+every = ["1s", "1s"]
+throttled = { "/a" = false }
+[states]
+going = "running"
+stuck = "failed"
+done = "succeeded"
+202 = "running"
+203 = "succeeded"
+410 = "expired"
+otherwise = "queued"
+"""
+
+PROFILES = {**Shelf(), "odd": provider.parse("odd", ODD)}
 KINDS = [(name, kind) for name, profile in PROFILES.items() for kind in profile.kinds]
 PUSHED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].push]
 POLLED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].poll]

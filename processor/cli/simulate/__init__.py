@@ -2,6 +2,7 @@
 
 casting    which jobs are played: profile, kind, ids, lives
 stage      when each job began, and what came of it: shared by all threads
+routes     at which paths a job is asked about
 provider   the simulated provider: answers polls on a loopback port
 sender     its pushes: signed, sent, tried again
 playing    the play: until every life is over
@@ -103,7 +104,7 @@ def simulate(
         table = showing.source(profile, played, base or "", url)
         if target and linger == 0:
             showing.confirmation(profile, played)
-        showing.opening(cast, seed, table, base, json=json)
+        showing.opening(cast, seed, table, base, pushed=target is not None, json=json)
         play(stage, server, pushing, linger)
     showing.summary(stage, pushes.lost if target else 0, json=json)
     raise typer.Exit(verdict(stage))

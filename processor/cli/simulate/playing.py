@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from processor.cli.exits import CommandError, Exit
@@ -29,7 +29,8 @@ def play(stage: Stage, server: Provider | None, pushing: Pushing | None, linger:
     """
     jobs = list(stage.jobs.values())
     sender = Sender(pushing.target, pushing.secret, jobs, stage) if pushing else None
-    with server.serving(stage) if server else nullcontext():
+    serving = server.serving(stage) if server else nullcontext()
+    with suppress(KeyboardInterrupt), serving:  # what came until then is told all the same
         try:
             if sender and pushing:
                 _begin(stage, jobs)
@@ -37,8 +38,6 @@ def play(stage: Stage, server: Provider | None, pushing: Pushing | None, linger:
             while not _is_over(stage, jobs, sender):
                 time.sleep(LOOK)
             time.sleep(linger)
-        except KeyboardInterrupt:
-            pass  # what came until now is told all the same
         finally:
             if sender:
                 sender.stop()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -10,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, NamedTuple
 
 from processor.cli.exits import CommandError
+from processor.cli.simulate.routes import SUBMIT, Routes, root
 from processor.cli.simulate.stage import Stage
 from processor.model import Answer
 from processor.provider import Profile
@@ -21,13 +20,9 @@ from processor.simulation import Job
 from processor.simulation.answering import BODILESS
 
 JSON = "application/json"
-SUBMIT = "/submit"  # stands in for the provider's own call that begins a job
-STATUS = "/jobs/{id}"  # where profiles without a path of their own are asked
 OK, NOT_MODIFIED = 200, 304
 RETRY_AFTER = "1"  # seconds, as text
 MOST_WAITING = 128  # connections that are not accepted yet
-
-_HOLE = re.compile(r"\{(\+?)(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,13 @@ class Habits:
     latency: float = 0.0
     throttle: float = 0.0
     rng: Random = field(default_factory=Random)
+
+
+class Polled(NamedTuple):
+    """An answer to a poll, and the job whose end it tells, if it does."""
+
+    answer: Answer
+    ended: Job | None = None
 
 
 class Provider(ThreadingHTTPServer):
@@ -54,9 +56,9 @@ class Provider(ThreadingHTTPServer):
                 f"cannot listen on port {port} ({error.strerror}): give another --port"
             ) from None
         self.base = f"http://127.0.0.1:{self.server_port}"
-        self.url = self.base + urlsplit(profile.base_url or "").path.rstrip("/")
+        self.url = self.base + root(profile)
         self._etag = bool((poll := profile.polls(kind)) and poll.etag)
-        self._routes = [_route(path) for path in paths(profile, kind)]
+        self._routes = Routes(profile, kind)
         self._habits = habits
         self._stage = Stage(())
 
@@ -75,14 +77,18 @@ class Provider(ThreadingHTTPServer):
             self.server_close()
             thread.join()
 
-    def poll(self, target: str, headers: Mapping[str, str]) -> Answer:
+    def poll(self, target: str, headers: Mapping[str, str]) -> Polled:
         """Answer one poll."""
         time.sleep(self._habits.latency)
-        answer = self._answer(target, time.time())
+        answer, ended = self._polled(target, time.time())
         if self._etag and answer.status == OK:
             answer = _tagged(answer, headers.get("if-none-match"))
         self._stage.count(self._stage.polls, answer.status)
-        return answer
+        return Polled(answer, ended)
+
+    def told(self, ended: Job) -> None:
+        """Note that somebody has heard of a job's end; the last one ends the play."""
+        self._stage.tell(ended)
 
     def submit(self) -> Answer:
         """Begin the next job."""
@@ -90,44 +96,15 @@ class Provider(ThreadingHTTPServer):
         job = self._stage.begin_next(now)
         return job.submitted(now) if job else _problem(409, "every job of this play has begun")
 
-    def _answer(self, target: str, now: float) -> Answer:
-        job = self._job(target)
+    def _polled(self, target: str, now: float) -> Polled:
+        job = self._stage.jobs.get(self._routes.id_in(target) or "")
         if job is None:
-            return _problem(404, "no such job in this play")
+            return Polled(_problem(404, "no such job in this play"))
         if self._habits.rng.random() < self._habits.throttle:
-            return _problem(429, "asked too often", {"retry-after": RETRY_AFTER})
+            return Polled(_problem(429, "asked too often", {"retry-after": RETRY_AFTER}))
         begun = self._stage.begin(job, now)
         answer = job.answer(now - begun, begun) or _problem(404, "not there yet")
-        self._stage.tell(job, now - begun)
-        return answer
-
-    def _job(self, target: str) -> Job | None:
-        found = (route.fullmatch(target) for route in self._routes)
-        match = next((match for match in found if match), None)
-        return self._stage.jobs.get(unquote(match["id"])) if match else None
-
-
-def paths(profile: Profile, kind: str | None) -> list[str]:
-    """The paths at which a job is asked about: that of polls, and the one that is mirrored."""
-    known = profile.kinds[kind]
-    found = [known.mirror.text] if known.mirror else []
-    if known.poll:
-        own = known.poll.request.path
-        found.append(
-            urlsplit(profile.base_url or "").path.rstrip("/") + own.text if own else STATUS
-        )
-    return found
-
-
-def _route(path: str) -> re.Pattern[str]:
-    """What a poll's target looks like: every hole one segment, or more where it may hold slashes."""
-    parts, end = list[str](), 0
-    for hole in _HOLE.finditer(path):
-        inside = r"[^?#]+?" if hole[1] else r"[^/?#&]+"
-        named = f"(?P<id>{inside})" if hole[2] == "id" else inside
-        parts += re.escape(path[end : hole.start()]), named
-        end = hole.end()
-    return re.compile("".join(parts) + re.escape(path[end:]))
+        return Polled(answer, job if job.is_over(now - begun) else None)
 
 
 def _tagged(answer: Answer, known: str | None) -> Answer:
@@ -152,7 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.server.poll(self.path, headers))
+        answer, ended = self.server.poll(self.path, headers)
+        self._send(answer)
+        if ended:  # and not before it is sent: the process may be over at once
+            self.server.told(ended)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -167,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
+        self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         """Keep quiet: what came is counted."""

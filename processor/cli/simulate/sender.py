@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from processor.cli.exits import CommandError
 from processor.cli.simulate.stage import Stage
@@ -27,8 +27,8 @@ class Target:
 
     def __init__(self, url: str) -> None:
         """Take its URL; CommandError if it is none."""
-        parts = urlsplit(url)
-        if parts.scheme not in _SCHEMES or not parts.hostname:
+        parts = _parts(url)
+        if parts is None or not url.isascii():
             raise CommandError(f"--to {url}: write http://127.0.0.1:8080/hooks/NAME")
         self._connect, self._host = _SCHEMES[parts.scheme], parts.netloc
         self._path, self._query = parts.path or "/", parts.query
@@ -39,11 +39,21 @@ class Target:
         target = f"{self._path}?{query}" if query else self._path
         try:
             with closing(self._connect(self._host, timeout=PATIENCE)) as connection:
-                connection.request("POST", target, push.body, dict(push.headers))
+                headers = {name: value.encode() for name, value in push.headers.items()}
+                connection.request("POST", target, push.body, headers)
                 status: int = connection.getresponse().status
                 return status
         except (OSError, http.client.HTTPException):
             return None
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # brackets, or a port, that are none
+        return None
+    return parts if good else None
 
 
 class _Try(NamedTuple):
@@ -79,10 +89,10 @@ class Sender:
         return any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """Send no more."""
+        """Send no more; an answer that is slow to come is not waited for."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(PAUSE)
 
     def _play(self, pushes: Sequence[Due]) -> None:
         waiting = [_Try(self._begun(due) + due.at, due) for due in pushes]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from processor.cli import printing
-from processor.cli.simulate.provider import STATUS, SUBMIT
+from processor.cli.simulate.routes import STATUS, SUBMIT
 from processor.cli.simulate.stage import Stage
 from processor.provider import Profile
 from processor.simulation import Job
@@ -37,9 +37,15 @@ def source(profile: Profile, kind: str | None, base: str, url: str) -> dict[str,
 
 
 def opening(
-    jobs: Sequence[Job], seed: int, table: Mapping[str, Any], base: str | None, *, json: bool
+    jobs: Sequence[Job],
+    seed: int,
+    table: Mapping[str, Any],
+    base: str | None,
+    *,
+    pushed: bool,
+    json: bool,
 ) -> None:
-    """Say what will be played, and what Ringback needs to poll it."""
+    """Say what will be played, and what Ringback needs to poll it at `base`."""
     ids = [job.full_id for job in jobs]
     if json:
         printing.document({"jobs": ids, "seed": seed, "url": base, "source": table})
@@ -52,7 +58,8 @@ def opening(
     printing.line(f"polls are answered at {base}; for ringback.toml:")
     for line in (f"[sources.{name}]", *(f"{key} = {_toml(v)}" for key, v in table.items())):
         printing.line(f"  {line}")
-    printing.line(f"then `ringback watch {name} {ids[0]}`, or begin it with POST {base}{SUBMIT}")
+    if not pushed:
+        printing.line(f"then `ringback watch {name} {ids[0]}`; POST {base}{SUBMIT} begins one too")
 
 
 def confirmation(profile: Profile, kind: str | None) -> None:

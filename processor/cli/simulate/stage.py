@@ -35,11 +35,10 @@ class Stage:
                 self.begun[job.id] = now
         return job
 
-    def tell(self, job: Job, elapsed: float) -> None:
-        """Note that somebody heard of a job what it has come to after so many seconds."""
-        if job.is_over(elapsed):
-            with self._lock:
-                self._told.add(job.id)
+    def tell(self, job: Job) -> None:
+        """Note that the end of a job was asked for and answered."""
+        with self._lock:
+            self._told.add(job.id)
 
     def count(self, counter: Counter[str], status: int | None) -> None:
         """Count an answer; None is none."""
