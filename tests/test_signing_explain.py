@@ -143,7 +143,7 @@ def test_a_good_push_is_explained() -> None:
         "header": (f"Mux-Signature: t=1700000000,v1={masked}", True),
         "timestamp": ("1700000000, 0 s before now; 300 s are tolerated", True),
         "signed": (f"26 bytes: 1700000000.{BODY.decode()}", None),
-        "expected": (f"by secret 1: {masked}", True),
+        "expected": (f"by key 1: {masked}", True),
         "given": (masked, True),
         "verdict": ("the signature holds", True),
     }

@@ -132,6 +132,7 @@ def _source(around: _Around, name: str, table: SourceTable) -> Source:
         secrets=tuple(secrets),
         senders=_senders(where, f"{key}.senders", profile, table.senders),
         account=_account(around, key, profile, table),
+        token=secret.kept(table.token),
         trust=table.trust or (profile.push.trust if profile.push else "event"),
         deadline=checks.duration(f"{where}: {key}.deadline", table.deadline),
         mirror_open=table.mirror == "open",

@@ -1,6 +1,7 @@
 """Secrets where they are kept: in the file itself, in a variable, or in a file of their own."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from processor import signing
@@ -8,6 +9,27 @@ from processor.config.tables import Secrets
 from processor.errors import ConfigError
 
 MASK = "********"
+
+
+class Kept:
+    """A secret in a file that somebody else renews: read again when the file has changed."""
+
+    def __init__(self, path: Path) -> None:
+        """Read it; ConfigError where that cannot be."""
+        self._path = path
+        try:
+            self._stamp, self._text = path.stat().st_mtime_ns, path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"secret file {path} cannot be read: {error}") from error
+
+    def now(self) -> str:
+        """The secret as it now is; as it was, while the file is away or empty."""
+        with suppress(OSError, UnicodeDecodeError):
+            stamp = self._path.stat().st_mtime_ns
+            if stamp != self._stamp:
+                self._text = self._path.read_text().strip() or self._text
+                self._stamp = stamp
+        return self._text
 
 
 class Keeper:
@@ -24,13 +46,14 @@ class Keeper:
             return None
         if text.startswith("env:"):
             return self._environ.get(text[4:]) or None
-        if text.startswith("file:"):
-            path = self._folder / text[5:]
-            try:
-                return path.read_text().strip() or None
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"secret file {path} cannot be read: {error}") from error
-        return text
+        kept = self.kept(text)
+        return text if kept is None else kept.now() or None
+
+    def kept(self, text: str | None) -> Kept | None:
+        """The file that a text stands for, if it does."""
+        if text is None or not text.startswith("file:"):
+            return None
+        return Kept(self._folder / text[5:])
 
     def all(self, where: str, key: str, texts: Secrets | None) -> list[str]:
         """All that are set; ConfigError when some are named and none is set."""

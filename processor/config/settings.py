@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from processor import provider, signing
-from processor.config.secret import MASK
+from processor.config.secret import MASK, Kept
 from processor.model import Subscription
 from processor.provider import Account, Poll, Profile
 
@@ -20,10 +20,15 @@ class Source(msgspec.Struct, frozen=True):
     keys: tuple[signing.Key, ...]  # of push signatures, any of which may have signed
     senders: frozenset[str]  # who may push, where the keys are not this account's alone
     account: Account
+    token: Kept | None  # where the account's token is kept, if in a file
     trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
     deadline: float  # seconds from first sight
     mirror_open: bool
     secrets: tuple[str, ...] = ()  # what the keys were made from: providers are told, or sent to
+
+    def account_now(self) -> Account:
+        """The account with its token as it now is: some last an hour, and are renewed in place."""
+        return self.account._replace(token=self.token.now()) if self.token else self.account
 
     def kind_of(self, job: str) -> str | None:
         """The kind that a job's id names."""

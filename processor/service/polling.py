@@ -51,7 +51,7 @@ async def ask(
     kind = source.kind_of(job)
     asked_at = await context.store.now()
     try:
-        request = provider.request(source.profile, kind, job, source.account, params)
+        request = provider.request(source.profile, kind, job, source.account_now(), params)
         answer = await context.egress.request(
             request.method,
             request.url,

@@ -42,7 +42,7 @@ def checker(rule: Verify) -> Check:
         given = [decoded(rule.encoding, text) for text in claim.given]
         tries = [(key, one) for key in published(document) for one in given if len(one) == LENGTH]
         if not any(made_by(key, signature, claim.signed[0]) for key, signature in tries):
-            raise UnknownKey(f"it was made with none of the keys at {rule.keys}")
+            raise UnknownKey(f"the signature was made with none of the keys at {rule.keys}")
 
     return check
 

@@ -41,7 +41,9 @@ def explain(
     veil = Veil([*_texts(keys), *(text for texts in made for text in texts), *_given(claim)])
     steps = [*_places(rule, push), *_source(rule, push)]
     if claim:
-        steps += [*_time(rule, claim, now), *_signed(claim, veil), *_compared(claim, made)]
+        sure = bool(made) and not any(key.public for key in keys)  # those make no signatures
+        steps += [*_time(rule, claim, now), *_signed(claim, veil)]
+        steps += _compared(claim, made, sure=sure)
     steps.append(_verdict(rule, keys, push, now, document))
     return [Step(step.name, veil.over(step.value)[: LONGEST * 2], step.ok) for step in steps]
 
@@ -140,14 +142,14 @@ def _signed(claim: Claim, veil: Veil) -> Iterator[Step]:
         yield Step("signed", f"{size} bytes{beside}: {text[:LONGEST]}")
 
 
-def _compared(claim: Claim, made: Sequence[Sequence[str]]) -> Iterator[Step]:
-    """What each secret makes, against what was given."""
+def _compared(claim: Claim, made: Sequence[Sequence[str]], *, sure: bool) -> Iterator[Step]:
+    """What each key makes, against what was given; without being `sure` only a match is one."""
     for number, texts in enumerate(made, 1):
         for text in texts:
-            yield Step("expected", f"by secret {number}: {_masked(text)}", text in claim.given)
+            yield Step("expected", f"by key {number}: {_masked(text)}", text in claim.given)
     known = {text for texts in made for text in texts}
     for text in claim.given:
-        yield Step("given", _masked(text), text in known if made else None)
+        yield Step("given", _masked(text), text in known or (False if sure else None))
 
 
 def _masked(text: str) -> str:

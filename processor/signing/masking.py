@@ -6,7 +6,7 @@ from collections.abc import Iterable
 SHOWN_FROM = 28  # characters: the base64 of the shortest digest; of what is shorter, ten are a lot
 TOO_SHORT = 4  # what is shorter stands in any text, and tells nothing there
 
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}")
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}=*")
 
 
 def mask(text: str) -> str:

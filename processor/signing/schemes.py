@@ -25,17 +25,12 @@ class Scheme(NamedTuple):
     sender: Callable[[Push], str | None] | None = None  # None: `sender` of the rule says it
 
 
-def _shared(
-    reader: Callable[[Verify], Read],
-    maker: Callable[[Verify], Make],
-    key: Callable[[str], Key] = text_key,
-) -> Scheme:
-    return Scheme(
-        reader,
-        lambda rule: shared.checker(maker(rule), rule.header or rule.field or f"?{rule.query}="),
-        lambda _rule, text: key(text),
-        maker,
-    )
+def _shared(reader: Callable[[Verify], Read], maker: Callable[[Verify], Make]) -> Scheme:
+    def checker(rule: Verify) -> Check:
+        where = rule.header or f"the field `{rule.field}`"
+        return shared.checker(maker(rule), shared.NONE.format(where))
+
+    return Scheme(reader, checker, lambda _rule, text: text_key(text), maker)
 
 
 _HMAC = _shared(claims.reader, digests.hmac_maker)
@@ -51,7 +46,7 @@ SCHEMES: dict[str, Scheme] = {
     "hash-sha256": _HASH,
     "standard-webhooks": Scheme(
         standard.reader,
-        lambda _rule: standard.check,
+        standard.checker,
         lambda rule, text: standard_key(text, raw=rule.raw_secret),
         lambda _rule: standard.make,
     ),
@@ -66,5 +61,10 @@ SCHEMES: dict[str, Scheme] = {
         document=lambda _rule, push: sns.document_url(push),
         sender=sns.sender,
     ),
-    "token": _shared(tokens.reader, lambda _rule: tokens.make, token_key),
+    "token": Scheme(
+        tokens.reader,
+        lambda _rule: shared.checker(tokens.make, "the token is none of this source's secrets"),
+        lambda _rule, text: token_key(text),
+        lambda _rule: tokens.make,
+    ),
 }

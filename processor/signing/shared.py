@@ -10,10 +10,10 @@ from processor.signing.keys import Key
 Make = Callable[[Key, Claim], Sequence[str]]  # signatures that this key makes, any may match
 Check = Callable[[Sequence[Key], Claim, float, bytes], None]  # keys, claim, now, document
 
-NONE = "{} was made with none of this source's secrets"
+NONE = "{} was made with none of this source's secrets"  # {}: where it is
 
 
-def checker(make: Make, where: str) -> Check:
+def checker(make: Make, complaint: str) -> Check:
     """Check with every key, so that the time taken does not tell which one was right.
 
     Texts are compared, both ASCII: what is badly encoded is never decoded, it is no match.
@@ -26,6 +26,6 @@ def checker(make: Make, where: str) -> Check:
                 for theirs in claim.given:
                     same |= hmac.compare_digest(ours, theirs)
         if not same:
-            raise BadSignature(NONE.format(where))
+            raise BadSignature(complaint)
 
     return check

@@ -86,6 +86,11 @@ trust = "refetch"
 provider = "cautious"
 base_url = "{url}"
 
+[sources.renewed]
+provider = "renewed"
+base_url = "{url}"
+token = "file:token"
+
 [sources.placed]
 provider = "placed"
 base_url = "{url}"
@@ -236,6 +241,8 @@ async def bench_of(
     placed = LAB.replace("/jobs/{id}", "/jobs/{+repo}/{id}")
     placed = placed.replace("[poll]", 'params = { repo = "/repo" }\n\n[poll]')
     (tmp_path / "profiles" / "placed.toml").write_text(placed % "")
+    (tmp_path / "profiles" / "renewed.toml").write_text(LAB % 'auth = "bearer"')
+    (tmp_path / "token").write_text("first")
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 

@@ -1,5 +1,7 @@
 """What a push is worth where a poll must agree, and what a poll may be told beside a status."""
 
+import os
+import time
 from typing import Any
 
 import pytest
@@ -123,3 +125,18 @@ async def test_what_a_push_tells_of_a_job_fills_its_polls(bench: Any, provider: 
     assert await bench.poll() == ["placed/1"]
     assert provider.asked == ["a/b/1"]
     assert (await bench.job("1", "placed")).state is State.SUCCEEDED
+
+
+async def test_a_token_in_a_file_is_renewed_without_a_restart(
+    bench: Any, provider: Any, polled: Any, tmp_path: Any
+):
+    provider.says("1", status="running")
+    await bench.watch("1", "renewed")
+    for token in ("first", "second", ""):
+        (tmp_path / "token").write_text(f"{token}\n")
+        os.utime(tmp_path / "token", ns=(time.time_ns(), time.time_ns()))
+        assert await polled(bench) == ["renewed/1"]
+    (tmp_path / "token").unlink()
+    assert await polled(bench) == ["renewed/1"]
+    sent = [headers["authorization"].removeprefix("Bearer ") for headers in provider.headers]
+    assert sent == ["first", "second", "second", "second"]
