@@ -17,6 +17,7 @@ certificate  what Amazon SNS signs with
 sns          Amazon SNS
 schemes      all of them by name
 verifying    is a push genuine
+looking      which places of a push a rule looks at
 masking      showing a secret without giving it away
 explaining   why it is genuine or not, for people
 imitating    what a provider would send

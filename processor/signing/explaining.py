@@ -6,9 +6,10 @@ import msgspec
 
 from processor.errors import BadSignature
 from processor.model import Push
-from processor.signing import places, sns, standard, verifying
+from processor.signing import verifying
 from processor.signing.claim import Claim
 from processor.signing.keys import Key
+from processor.signing.looking import found, looked_for
 from processor.signing.masking import Veil, mask, mask_runs
 from processor.signing.rule import Verify
 from processor.signing.schemes import SCHEMES
@@ -38,8 +39,9 @@ def explain(
     except BadSignature:
         claim = None
     made = _made(rule, keys, claim) if claim else []
-    veil = Veil([*_texts(keys), *(text for texts in made for text in texts), *_given(claim)])
-    steps = [*_places(rule, push), *_source(rule, push)]
+    given = claim.given if claim else ()
+    veil = Veil([*_texts(keys), *(text for texts in made for text in texts), *given])
+    steps = [*_places(rule, push, veil), *_source(rule, push)]
     if claim:
         sure = bool(made) and not any(key.public for key in keys)  # those make no signatures
         steps += [*_time(rule, claim, now), *_signed(claim, veil)]
@@ -61,58 +63,14 @@ def _texts(keys: Sequence[Key]) -> Iterator[str]:
         yield base64(key.data)
 
 
-def _given(claim: Claim | None) -> tuple[str, ...]:
-    return claim.given if claim else ()
-
-
-def _places(rule: Verify, push: Push) -> Iterator[Step]:
+def _places(rule: Verify, push: Push, veil: Veil) -> Iterator[Step]:
     """What was looked for, and what was there."""
     hide = mask if rule.scheme == "token" else mask_runs
-    either = bool(rule.query and rule.header)
-    for kind, name, secret in _looked_for(rule):
-        value = _lookup(kind, name, push)
-        shown = (hide(value) if secret else value)[:LONGEST] if value else "not there"
-        yield Step(kind, f"{name}: {shown}", bool(value) or (None if either else False))
-
-
-def _looked_for(rule: Verify) -> Iterator[tuple[str, str, bool]]:
-    """Kind and name of each place, and whether what it holds is not for everybody's eyes."""
-    if rule.scheme == "standard-webhooks":
-        identity, timestamp, signature = standard.names(rule.header)
-        yield from (("header", identity, False), ("header", timestamp, False))
-        yield "header", signature, True
-    if rule.scheme == "sns":
-        yield from (("member", name, name == "Signature") for name in _MEMBERS)
-    if rule.header and rule.scheme != "standard-webhooks":
-        yield "header", rule.header, True
-    if rule.field:
-        yield "field", rule.field, True
-    if rule.query:
-        yield "parameter", rule.query, True
-    if rule.timestamp:
-        yield "header", rule.timestamp, False
-    for hole in rule.holes:
-        kind, _, name = hole.partition(":")
-        if name:
-            yield kind, name, False
-
-
-_MEMBERS = ("Type", "MessageId", "TopicArn", "Timestamp", "SignatureVersion", "Signature")
-
-
-def _lookup(kind: str, name: str, push: Push) -> str:
-    try:
-        match kind:
-            case "header":
-                return push.headers.get(name.lower(), "")
-            case "field":
-                return places.form(push).get(name, "")
-            case "parameter":
-                return places.parameter(push, name)
-            case _:
-                return sns.member(push, name)
-    except BadSignature:
-        return ""
+    missing = None if rule.query and (rule.header or rule.field) else False  # one is enough
+    for place in looked_for(rule):
+        value = found(place, push)
+        shown = veil.over(hide(value) if place.signs else value)[:LONGEST] or "not there"
+        yield Step(place.kind, f"{place.name}: {shown}", bool(value) or missing)
 
 
 def _source(rule: Verify, push: Push) -> Iterator[Step]:
