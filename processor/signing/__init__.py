@@ -8,10 +8,10 @@ places       where in a push a value lies
 age          when it was signed, and whether that is near enough to now
 keys         secrets, and the keys that they stand for
 claim        what a push claims: signatures, a time, and what they were made over
+shared       comparing what a shared secret makes with what was given
 digests      HMACs and plain digests, made with a shared secret
 ed25519      signatures whose keys are published as a JWKS
 standard     Standard Webhooks, theirs and ours
-shared       comparing what a shared secret makes with what was given
 tokens       no signature: the secret itself
 certificate  what Amazon SNS signs with
 sns          Amazon SNS

@@ -11,58 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from processor.config.shelf import Shelf
 from processor.model import Push
 from processor.signing import Verify
 
-STANDARD = {"scheme": "standard-webhooks"}
-TIMED = {"scheme": "hmac-sha256", "signs": "{timestamp}.{body}"}
-
-# Rules by provider; `None` in a header's place is the vector's own `header_name`.
-RULES: dict[str, dict[str, Any]] = {
-    "api.video": {"scheme": "hmac-sha256", "header": "X-Api-Video-Signature"},
-    "assemblyai": {"scheme": "token", "header": "webhook-secret"},
-    "aws-sns": {"scheme": "sns", "tolerance": "65m"},
-    "bitmovin": {"scheme": "hmac-sha512", "header": "Bitmovin-Signature"},
-    "cloudconvert": {"scheme": "hmac-sha256", "header": "CloudConvert-Signature"},
-    "cloudflare-stream": {**TIMED, "header": "Webhook-Signature", "format": "time=,sig1="},
-    "cloudinary": {
-        "scheme": "hash-sha1",
-        "header": "X-Cld-Signature",
-        "timestamp": "X-Cld-Timestamp",
-        "signs": "{body}{timestamp}{secret}",
-        "tolerance": "2h",
-    },
-    "deepgram": {"scheme": "token", "header": "dg-token"},
-    "elevenlabs": {
-        **TIMED,
-        "header": "ElevenLabs-Signature",
-        "format": "t=,v0=",
-        "tolerance": "30m",
-    },
-    "fal": {
-        "scheme": "ed25519",
-        "header": "X-Fal-Webhook-Signature",
-        "timestamp": "X-Fal-Webhook-Timestamp",
-        "signs": "{header:X-Fal-Webhook-Request-Id}\n{header:X-Fal-Webhook-User-Id}\n"
-        "{timestamp}\n{sha256}",
-        "keys": "https://rest.fal.ai/.well-known/jwks.json",
-        "sender": "header:X-Fal-Webhook-User-Id",
-    },
-    "github": {"scheme": "hmac-sha256", "header": "X-Hub-Signature-256", "format": "sha256="},
-    "gitlab": {"scheme": "token", "header": "X-Gitlab-Token"},
-    "heygen": {"scheme": "hmac-sha256", "header": "Signature"},
-    "mux": {**TIMED, "header": "Mux-Signature", "format": "t=,v1="},
-    "openai": {**STANDARD, "raw_secret": True},
-    "replicate": STANDARD,
-    "standard-webhooks": STANDARD,
-    "stripe": {**TIMED, "header": "Stripe-Signature", "format": "t=,v1="},
-    "svix": {**STANDARD, "header": "svix-signature"},
-    "transloadit": {
-        "scheme": "hmac-named",
-        "field": "signature",
-        "signs": "{field:transloadit}",
-    },
-}
+SHELF = Shelf()
 
 
 class Vector(NamedTuple):
@@ -79,8 +32,10 @@ class Vector(NamedTuple):
 
 
 def rule_of(vector: dict[str, Any]) -> Verify:
-    """Give the rule by which a provider's pushes are verified."""
-    return Verify(**RULES[vector["provider"]])
+    """Give the rule by which a provider's pushes are verified: its profile's own."""
+    rule = SHELF[vector["provider"]].verify
+    assert rule is not None
+    return rule
 
 
 def vectors() -> list[Vector]:
