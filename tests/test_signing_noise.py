@@ -40,7 +40,7 @@ MORE: dict[str, dict[str, Any]] = {
     "field": {"scheme": "token", "field": "token"},
     "jwks": {"scheme": "ed25519", "header": "X-Sig", "keys": "https://k.example/k"},
 }
-RULES = {name: Verify(**table) for name, table in {**VECTORS["RULES"], **MORE}.items()}
+RULES = VECTORS["RULES"] | {name: Verify(**table) for name, table in MORE.items()}
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
 PART = b'--b\r\nContent-Disposition: form-data; name="signature"\r\n\r\nsha1:00\r\n--b--\r\n'

@@ -80,7 +80,7 @@ def counting(vector: Any, name: str) -> Iterator[int]:
 
 def covered(vector: Any) -> set[str]:
     """The headers that a signature is in, or that it covers."""
-    rule = vector.rule
+    rule = vector.rule.at(vector.push)
     if rule.scheme == "standard-webhooks":
         return set(standard.names(rule.header))
     names = {hole.removeprefix("header:") for hole in rule.holes if hole.startswith("header:")}

@@ -15,7 +15,8 @@ from processor.config.shelf import Shelf
 from processor.model import Push
 from processor.signing import Verify
 
-SHELF = Shelf()
+LISTED = json.loads(Path(__file__).with_suffix(".json").read_text())
+RULES = {name: Shelf()[name].verify for name in sorted({one["provider"] for one in LISTED})}
 
 
 class Vector(NamedTuple):
@@ -31,17 +32,9 @@ class Vector(NamedTuple):
     valid: bool
 
 
-def rule_of(vector: dict[str, Any]) -> Verify:
-    """Give the rule by which a provider's pushes are verified: its profile's own."""
-    rule = SHELF[vector["provider"]].verify
-    assert rule is not None
-    return rule
-
-
 def vectors() -> list[Vector]:
     """Read them all."""
-    listed = json.loads(Path(__file__).with_suffix(".json").read_text())
-    return [_vector(f"{one['provider']}-{place}", one) for place, one in enumerate(listed)]
+    return [_vector(f"{one['provider']}-{place}", one) for place, one in enumerate(LISTED)]
 
 
 def _vector(name: str, one: dict[str, Any]) -> Vector:
@@ -54,7 +47,9 @@ def _vector(name: str, one: dict[str, Any]) -> Vector:
     jwks = json.dumps(one["jwks"]) if "jwks" in one else ""
     document = (one.get("cert_pem") or jwks).encode()
     now = one["now"] or _moment(push)
-    return Vector(name, rule_of(one), one["secret"], push, form, now, document, one["valid"])
+    return Vector(
+        name, RULES[one["provider"]], one["secret"], push, form, now, document, one["valid"]
+    )
 
 
 def _moment(push: Push) -> float:
