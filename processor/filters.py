@@ -6,7 +6,11 @@ from typing import Any
 from processor.model import Subscription
 
 COMPLETED = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
-EVENT_TYPES = ("job.started", "job.progressed", *COMPLETED)
+JOB_TYPES = ("job.started", "job.progressed", *COMPLETED)
+DISABLED = "subscription.disabled"
+EVENT_TYPES = (*JOB_TYPES, DISABLED)
+"""What a filter may name. A `subscription.test` goes to whom it is sent, and is never named."""
+
 GROUPS = {"job.completed": COMPLETED}
 """Names that stand for several event types in a filter."""
 
@@ -38,6 +42,10 @@ class Router:
             found = [s for s in self.active if _wants(s, kind, source, provider)]
             self._known[kind, source] = found
         return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
+
+    def hearing(self, kind: str) -> list[Subscription]:
+        """The subscriptions that want an event of no job: only their types decide."""
+        return [s for s in self.active if kind in types_of(s.events)]
 
 
 def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:

@@ -154,6 +154,7 @@ def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: Sta
         partial=state is State.SUCCEEDED and bool(update.counts and update.counts.failed),
         flags=update.flags,
         origin=update.origin,
+        trace=update.trace or job.trace,
         started_at=update.at if state is State.RUNNING else job.started_at,
         finished_at=update.at if done else None,
         ended_at=now if done else None,
@@ -178,7 +179,7 @@ def _progress(job: Job, update: StatusUpdate, now: float) -> Step:
     )
     if _shown(news) == _shown(job):
         return Step(news, ignored="duplicate")
-    news = replace(news, origin=update.origin)
+    news = replace(news, origin=update.origin, trace=update.trace or job.trace)
     if job.state is not State.RUNNING or now - job.progressed_at < PROGRESS_EVENTS_APART:
         return Step(news)
     told = replace(news, sequence=job.sequence + 1, progressed_at=now)

@@ -87,6 +87,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     again: float | None = None  # seconds until the provider wants to be asked again
     reopens: bool = False  # a poll begun after the final may start a new attempt
     begun: float | None = None  # when the poll that brought it began, by Redis' clock
+    trace: str | None = None  # `traceparent` of the push that brought it
 
 
 class Polling(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,6 +140,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     finished_at: float | None = None  # by the provider's clock, where it tells the time
     ended_at: float | None = None  # the same by Redis' clock: what lifetimes are counted from
     completion: str | None = None  # id of the newest completion event
+    trace: str | None = None  # `traceparent` of who moved it last, or of who registered it
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -157,8 +159,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A URL, its secrets, and which events it wants.
 
-    `secrets` are `whsec_` strings, newest first; all of them sign. `static` ones come
-    from the configuration file and cannot be changed through the API.
+    `secrets` are `whsec_` (`v1`) or `whsk_` (`v1a`) strings, newest first; all of them sign.
+    `static` ones come from the configuration file and cannot be changed through the API.
     """
 
     id: str
@@ -172,6 +174,10 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     static: bool = False
     disabled: str | None = None  # why it gets nothing, or None
     old_secret_until: float = 0.0  # a rotated secret signs until then
+    format: str = "standard"  # how an event is written: a name in `processor.formats`
+    signature: str = "v1"  # `v1` (HMAC) or `v1a` (Ed25519)
+    headers: dict[str, str] = {}  # further ones to send, names in lower case; values are secret
+    origin: str | None = None  # who we said that we are, where a handshake was asked for
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -192,6 +198,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str  # id of a subscription (`sub_…`) or of a callback target (`cb_…`)
     created_at: float
     attempts: tuple[Attempt, ...] = ()
+    trace: str | None = None  # `traceparent` to send with it
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -54,7 +54,7 @@ def stub():
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the base's names
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer  # noqa: N815 - the base's names
 
         def log_message(self, *args: object) -> None:
             pass
@@ -212,6 +212,11 @@ COMMANDS = [
     ("subscriptions", "rm", "sub_1"),
     ("subscriptions", "rotate", "sub_1"),
     ("subscriptions", "test", "sub_1"),
+    ("subscriptions", "set", "sub_1", "--event", "job.failed"),
+    ("subscriptions", "enable", "sub_1"),
+    ("subscriptions", "replay", "sub_1", "--since", "24h"),
+    ("deliveries", "list", "sub_1"),
+    ("deliveries", "retry", "evt_1.sub_1"),
 ]
 
 
@@ -340,6 +345,23 @@ def test_a_subscription_is_added_and_its_secret_shown(stub: Stub, ringback: Run)
     assert stub.asked[0] == ("POST /v1/subscriptions", body)
 
 
+def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, ringback: Run):
+    made = {"id": "sub_1", "secret": None, "public_key": "whpk_x"}
+    stub.says("POST /v1/subscriptions", made, status=201)
+    wish = {
+        "url": "https://e.com",
+        "format": "cloudevents",
+        "signature": "v1a",
+        "headers": {"X-Team": "a=b"},
+        "handshake": True,
+    }
+    given = ("--format", "cloudevents", "--signature", "v1a", "--header", "X-Team=a=b")
+    ended = ringback("subscriptions", "add", "https://e.com", *given, "--handshake")
+    assert "whpk_x" in ended.out
+    assert "None" not in ended.out + ended.err
+    assert stub.asked[0] == ("POST /v1/subscriptions", wish)
+
+
 def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run):
     stub.answers["DELETE /v1/subscriptions/sub_1"] = [(204, {}, b"")]
     stub.says("POST /v1/subscriptions/sub_1/rotate", {"id": "sub_1", "secret": "whsec_y"})
@@ -350,6 +372,45 @@ def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run)
     }
     assert ringback("subscriptions", "rotate", "sub_1", "--json").json["secret"] == "whsec_y"
     assert ringback("subscriptions", "test", "sub_1", "--json").json == {"id": "msg_1"}
+
+
+SUBSCRIPTION = {"id": "sub_1", "url": "https://e.com", "events": [], "sources": []}
+
+
+def test_a_subscription_is_changed_and_enabled(stub: Stub, ringback: Run):
+    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    stub.says("POST /v1/subscriptions/sub_1/enable", SUBSCRIPTION)
+    given = "--to", "https://e.com", "--event", "job.failed", "--source", "", "--metadata", "a=1"
+    assert "https://e.com" in ringback("subscriptions", "set", "sub_1", *given).out
+    wish = {"url": "https://e.com", "events": ["job.failed"], "sources": [], "metadata": {"a": "1"}}
+    assert stub.asked[0] == ("PATCH /v1/subscriptions/sub_1", wish)
+    assert ringback("subscriptions", "enable", "sub_1", "--json").json == SUBSCRIPTION
+
+
+def test_a_replay_goes_on_to_its_end(stub: Stub, ringback: Run):
+    done = {"queued": 2, "pending": 1, "delivered_before": 0, "gone": 3, "oldest": "2026"}
+    where = "POST /v1/subscriptions/sub_1/replay"
+    stub.says(where, done | {"next": "c1"}, done | {"oldest": None, "next": None})
+    ended = ringback("subscriptions", "replay", "sub_1", "--since", "24h", "--failed")
+    assert ended.out == "4 queued, 2 waiting already, 0 delivered before, 6 gone\n"
+    assert "2026" in ended.err
+    wish = {"since": "24h", "state": "failed"}
+    assert stub.asked == [(where, wish), (where, wish | {"after": "c1"})]
+
+
+def test_deliveries_are_listed_and_retried(stub: Stub, ringback: Run):
+    item = {
+        "id": "evt_1.sub_1",
+        "type": "job.failed",
+        "state": "failed",
+        "created_at": "2026",
+        "attempts": [{"status": 503, "error": None}, {"status": None, "error": "refused"}],
+    }
+    stub.says("GET /v1/deliveries", {"items": [item], "next": None})
+    row = ringback("deliveries", "list", "sub_1", "--state", "failed").out.splitlines()[1]
+    assert row.split() == ["evt_1.sub_1", "job.failed", "failed", "2", "refused", "2026"]
+    stub.says("POST /v1/deliveries/evt_1.sub_1/retry", {"id": "evt_1.sub_1"}, status=202)
+    assert "due" in ringback("deliveries", "retry", "evt_1.sub_1").out
 
 
 def test_subscriptions_are_listed(stub: Stub, ringback: Run):

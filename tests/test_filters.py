@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from processor.filters import COMPLETED, EVENT_TYPES, GROUPS, Router, types_of
+from processor.filters import COMPLETED, DISABLED, EVENT_TYPES, GROUPS, JOB_TYPES, Router, types_of
 from processor.machine import EVENT
 from processor.model import Subscription
 
@@ -24,13 +24,26 @@ def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
 
 
 def test_the_machine_tells_what_filters_know():
-    assert {*EVENT.values(), "job.progressed"} == set(EVENT_TYPES)
+    assert {*EVENT.values(), "job.progressed"} == set(JOB_TYPES)
+    assert {*JOB_TYPES, DISABLED} == set(EVENT_TYPES)
     assert set(COMPLETED) == {kind for state, kind in EVENT.items() if state != "running"}
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_a_type_is_wanted_by_its_own_name(kind: str):
     assert {other for other in EVENT_TYPES if wants({"events": (kind,)}, other)} == {kind}
+
+
+def test_of_an_event_of_no_job_only_the_type_decides():
+    router = Router(
+        1,
+        [
+            subscription(id="sub_1"),
+            subscription(id="sub_2", events=(DISABLED,), sources=("x",), metadata={"a": 1}),
+            subscription(id="sub_3", events=(DISABLED,), disabled="answered 410"),
+        ],
+    )
+    assert [s.id for s in router.hearing(DISABLED)] == ["sub_2"]
 
 
 @pytest.mark.parametrize(("group", "kinds"), GROUPS.items())

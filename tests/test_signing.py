@@ -1,6 +1,9 @@
 """Standard Webhooks: ours and theirs agree with other people's libraries."""
 
 import base64
+import json
+import shutil
+import subprocess
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -8,12 +11,26 @@ from typing import Any
 import pytest
 import standardwebhooks
 import svix.webhooks
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from hypothesis import given, strategies as st
 
 from processor.errors import BadSignature
 from processor.model import Push
-from processor.signing import Key, Verify, decode_secret, secret_key, sign, verify
+from processor.signing import (
+    Key,
+    Verify,
+    decode_secret,
+    private_text,
+    public_text,
+    secret_key,
+    sign,
+    signer,
+    signing_key,
+    verify,
+)
 
 STANDARD = Verify("standard-webhooks")
 OPENAI = Verify("standard-webhooks", raw_secret=True)
@@ -193,3 +210,123 @@ def test_a_bad_public_key_is_refused_with_the_remedy(secret: str) -> None:
 
 def test_a_key_does_not_show_itself() -> None:
     assert "o" * 3 not in f"{OTHER} {OTHER!r} {[OTHER]}"
+
+
+# --- Ed25519 --------------------------------------------------------------------------------
+
+SEED = bytes(range(32))
+PRIVATE = private_text(SEED)
+CONTENT = f"{HEADERS['webhook-id']}.{HEADERS['webhook-timestamp']}.".encode() + BODY
+
+
+def test_what_we_sign_with_a_private_key_its_public_key_verifies() -> None:
+    key = signing_key(PRIVATE)
+    signature = sign([key], HEADERS["webhook-id"], int(NOW), BODY)
+    public = base64.b64decode(public_text(key).removeprefix("whpk_"))
+    theirs = Ed25519PublicKey.from_public_bytes(public)
+    theirs.verify(base64.b64decode(signature.removeprefix("v1a,")), CONTENT)
+    check(secret_key(STANDARD, public_text(key)), signature=signature)
+
+
+@given(seed=st.binary(min_size=32, max_size=32), body=st.binary())
+def test_a_v1a_signature_is_cryptographys_byte_by_byte(seed: bytes, body: bytes) -> None:
+    theirs = Ed25519PrivateKey.from_private_bytes(seed)
+    expected = base64.b64encode(theirs.sign(b"msg_1.1." + body)).decode()
+    assert sign([signing_key(private_text(seed))], "msg_1", 1, body) == f"v1a,{expected}"
+
+
+def test_a_private_key_is_written_with_its_public_half_and_read_without_it_too() -> None:
+    assert len(base64.b64decode(PRIVATE.removeprefix("whsk_"))) == 64
+    alone = "whsk_" + base64.b64encode(SEED).decode()
+    assert signing_key(alone) == signing_key(PRIVATE) == Key(SEED, private=True)
+
+
+def test_keys_of_both_kinds_sign_side_by_side_in_their_order() -> None:
+    both = sign([signing_key(PRIVATE), signing_key(SECRET)], "msg_1", 1, BODY).split()
+    assert [entry.partition(",")[0] for entry in both] == ["v1a", "v1"]
+    assert both[1] == sign([decode_secret(SECRET)], "msg_1", 1, BODY)
+
+
+def test_a_public_key_signs_nothing() -> None:
+    with pytest.raises(ValueError, match="public key signs nothing"):
+        sign([Key(b"p" * 32, public=True)], "msg_1", 1, BODY)
+
+
+BAD_PRIVATE_KEYS = [
+    "whsk_", "whsk_é", "whsk_AAAA", PRIVATE + "\n", PRIVATE[:-4], PRIVATE[:-2] + "A=", "WHSK_" + PRIVATE[5:],
+    "whsk_" + base64.b64encode(SEED + b"p" * 32).decode(),  # somebody else's public half
+    "whpk_" + base64.b64encode(SEED).decode(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", BAD_PRIVATE_KEYS)
+def test_a_bad_private_key_is_refused_with_the_remedy_and_not_repeated(secret: str) -> None:
+    with pytest.raises(ValueError, match="openssl rand -base64 32") as refusal:
+        signing_key(secret)
+    assert PRIVATE[5:-4] not in str(refusal.value)
+
+
+def test_a_secret_makes_the_signature_that_was_asked_for_or_none() -> None:
+    assert signer("v1", SECRET) == KEY
+    assert signer("v1a", PRIVATE) == signing_key(PRIVATE)
+    for signature, secret in (("v1a", SECRET), ("v1", PRIVATE)):
+        with pytest.raises(ValueError, match="begins with"):
+            signer(signature, secret)
+
+
+def test_a_private_key_does_not_show_itself() -> None:
+    assert "\\x01" not in f"{signing_key(PRIVATE)!r}"
+
+
+# --- in JavaScript --------------------------------------------------------------------------
+
+NODE = shutil.which("node")
+NATIVE = """
+const crypto = require("node:crypto");
+const [signature, content, secret, publicKey] = JSON.parse(require("fs").readFileSync(0));
+const bytes = Buffer.from(content, "base64"), by = {};
+for (const entry of signature.split(" ")) by[entry.split(",")[0]] = entry.split(",")[1];
+const key = {kty: "OKP", crv: "Ed25519", x: Buffer.from(publicKey, "base64").toString("base64url")};
+const made = crypto.createHmac("sha256", Buffer.from(secret, "base64")).update(bytes);
+const good = crypto.verify(null, bytes, crypto.createPublicKey({key, format: "jwk"}),
+                           Buffer.from(by.v1a, "base64"));
+console.log(JSON.stringify([made.digest("base64") === by.v1, good]));
+"""
+LIBRARY = """
+const { Webhook } = require("standardwebhooks");
+const [secret, body, headers] = JSON.parse(require("fs").readFileSync(0));
+console.log(JSON.stringify(new Webhook(secret).verify(body, headers)));
+"""
+
+
+def in_node(script: str, told: Any) -> Any:
+    """What a script prints as JSON; the test is skipped where it lacks what it requires."""
+    assert NODE
+    done = subprocess.run(
+        [NODE, "-e", script], input=json.dumps(told), capture_output=True, text=True, check=False
+    )
+    if "Cannot find module 'standardwebhooks'" in done.stderr:
+        pytest.skip("npm install standardwebhooks, and name its node_modules in NODE_PATH")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not NODE, reason="there is no node")
+def test_node_verifies_both_kinds_of_signature() -> None:
+    key = signing_key(PRIVATE)
+    signature = sign([signing_key(SECRET), key], HEADERS["webhook-id"], int(NOW), BODY)
+    content = base64.b64encode(CONTENT).decode()
+    told = [signature, content, SECRET[6:], public_text(key)[5:]]
+    assert in_node(NATIVE, told) == [True, True]
+
+
+@pytest.mark.skipif(not NODE, reason="there is no node")
+def test_the_library_for_javascript_accepts_what_we_sign() -> None:
+    now = int(time.time())
+    signature = sign([signing_key(PRIVATE), signing_key(SECRET)], "msg_1", now, BODY)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": signature,
+    }
+    assert in_node(LIBRARY, [SECRET, BODY.decode(), headers]) == json.loads(BODY)

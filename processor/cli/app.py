@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from processor.cli import (
     configuration,
+    deliveries,
     demo,
     doctor,
     events,
@@ -16,6 +17,7 @@ from processor.cli import (
     printing,
     processes,
     providers,
+    secrets,
     simulate,
     sources,
     subscriptions,
@@ -59,8 +61,10 @@ def build() -> typer.Typer:
     app.command()(jobs.jobs)
     app.command()(events.events)
     app.add_typer(subscriptions.group(), name="subscriptions", cls=Group)
+    app.add_typer(deliveries.group(), name="deliveries", cls=Group)
     app.add_typer(sources.group(), name="sources", cls=Group)
     app.add_typer(providers.group(), name="providers", cls=Group)
+    app.add_typer(secrets.group(), name="secrets", cls=Group)
     app.command()(configuration.config)
     app.command()(doctor.doctor)
     app.command()(inspect.inspect)

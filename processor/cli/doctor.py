@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import typer
 
+from processor import vault
 from processor.cli import options, printing, redis
 from processor.cli.client import Client
 from processor.cli.configuration import read
 from processor.cli.exits import CommandError, Exit
+from processor.config import Settings
 from processor.errors import ConfigError
 
 PATIENCE = 3.0  # seconds for each thing that is asked
@@ -41,7 +43,7 @@ def doctor(
     there or not ready.
     """
     file, client = options.config_file(config), Client(url, key, timeout=PATIENCE)
-    found = [_configuration(file, os.environ), _redis(os.environ)]
+    found = [*_configuration(file, os.environ), _redis(os.environ)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
@@ -57,15 +59,24 @@ def doctor(
     raise typer.Exit(next((one.code for one in found if not one.ok), Exit.GOOD))
 
 
-def _configuration(file: Path | None, environ: Mapping[str, str]) -> Finding:
+def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Finding]:
     try:
         settings = read(file, environ)
     except ConfigError as error:
-        return Finding("configuration", ok=False, detail=str(error), code=Exit.USAGE)
+        return [Finding("configuration", ok=False, detail=str(error), code=Exit.USAGE)]
     where = settings.file or "no ringback.toml"
     sources, targets = len(settings.sources), len(settings.subscriptions)
     told = f"{where}: {sources} sources, {targets} subscriptions"
-    return Finding("configuration", ok=True, detail=told)
+    return [Finding("configuration", ok=True, detail=told), *_secrets(settings)]
+
+
+def _secrets(settings: Settings) -> list[Finding]:
+    """How secrets are kept; nothing to say of a server that only its own machine may call."""
+    if settings.master_keys:
+        ids = ", ".join(one.id for one in settings.master_keys)
+        return [Finding("secrets", ok=True, detail=f"sealed in Redis; keys: {ids}")]
+    plain = f"plain text in Redis: set {vault.NAME}; {vault.REMEDY}"
+    return [Finding("secrets", ok=True, detail=plain)] if settings.api_keys else []
 
 
 def _redis(environ: Mapping[str, str]) -> Finding:

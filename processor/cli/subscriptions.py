@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from processor.cli import options, printing
-from processor.cli.client import path
+from processor.cli.client import Client, path
 
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
+COUNTS = ("queued", "pending", "delivered_before", "gone")
 Id = Annotated[str, typer.Argument(metavar="ID", help="The subscription, as `list` shows it.")]
 
 
@@ -31,19 +32,43 @@ def add(
     source: Annotated[list[str] | None, typer.Option(help="May be repeated; all of them.")] = None,
     metadata: options.Pairs = None,
     secret: Annotated[str | None, typer.Option(help="whsec_…; made up if not given.")] = None,
+    how: Annotated[
+        str | None, typer.Option("--format", help="standard, or one of the cloudevents ones.")
+    ] = None,
+    signature: Annotated[
+        str | None, typer.Option(help="v1 (a shared secret), or v1a (a public key).")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Sent too; may be repeated.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Deliver the past too: 24h, or a time with its zone.")
+    ] = None,
+    handshake: Annotated[
+        bool, typer.Option("--handshake", help="Ask the URL first (CloudEvents' OPTIONS).")
+    ] = False,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
 ) -> None:
-    """Subscribe a URL; its secret is shown this once."""
+    """Subscribe a URL; its secret is shown this once, a public key whenever it is asked for."""
     wishes = {
         "events": event,
         "sources": source,
         "metadata": options.pairs("--metadata", metadata),
         "secret": secret,
+        "format": how,
+        "signature": signature,
+        "headers": options.pairs("--header", header),
+        "handshake": handshake,
+        "since": since,
     }
     body = {"url": target} | {name: wish for name, wish in wishes.items() if wish}
-    made = options.client(url, key).call("POST", "/v1/subscriptions", body)
+    server = options.client(url, key)
+    made = server.call("POST", "/v1/subscriptions", body)
+    if since and made["replay"]["next"]:
+        where = path("v1", "subscriptions", made["id"], "replay")
+        _whole(server, where, {"after": made["replay"]["next"]})
     _show_secret(made, json=json)
 
 
@@ -88,11 +113,90 @@ def send_test(
     return printing.line(f"sent a subscription.test event to {subscription}")
 
 
+def change(
+    subscription: Id,
+    *,
+    to: Annotated[str | None, typer.Option(help="Another URL.")] = None,
+    event: Annotated[list[str] | None, typer.Option(help="Instead of those that it has.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
+    provider: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
+    metadata: options.Pairs = None,
+    url: options.Url = options.LOCAL,
+    key: options.Key = None,
+    json: options.Json = False,
+) -> None:
+    """Change what a subscription wants: what is named is replaced."""
+    wishes = {
+        "url": to,
+        "events": event,
+        "sources": None if source is None else [name for name in source if name],
+        "providers": None if provider is None else [name for name in provider if name],
+        "metadata": options.pairs("--metadata", metadata),
+    }
+    body = {name: wish for name, wish in wishes.items() if wish is not None}
+    where = path("v1", "subscriptions", subscription)
+    _show(options.client(url, key).call("PATCH", where, body), json=json)
+
+
+def enable(
+    subscription: Id,
+    *,
+    url: options.Url = options.LOCAL,
+    key: options.Key = None,
+    json: options.Json = False,
+) -> None:
+    """Let a disabled subscription get events again; `replay` brings what it missed."""
+    where = path("v1", "subscriptions", subscription, "enable")
+    _show(options.client(url, key).call("POST", where, {}), json=json)
+
+
+def replay(
+    subscription: Id,
+    *,
+    since: Annotated[str, typer.Option(help="24h (ago), or a time with its zone.")],
+    until: Annotated[str | None, typer.Option(help="The same; now.")] = None,
+    event: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only what failed or was canceled.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="What was delivered, too.")] = False,
+    url: options.Url = options.LOCAL,
+    key: options.Key = None,
+    json: options.Json = False,
+) -> None:
+    """Deliver what a subscription missed; repeating it is safe."""
+    wishes = {
+        "since": since,
+        "until": until,
+        "events": event,
+        "source": source,
+        "state": "failed" if failed else None,
+        "again": again,
+    }
+    body = {name: wish for name, wish in wishes.items() if wish}
+    server, where = options.client(url, key), path("v1", "subscriptions", subscription, "replay")
+    _show_replay(_whole(server, where, body), json=json)
+
+
+def _whole(server: Client, where: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Replay to the end, call by call."""
+    total: dict[str, Any] = server.call("POST", where, body)
+    while total["next"]:
+        more = server.call("POST", where, body | {"after": total["next"]})
+        sums = {name: total[name] + more[name] for name in COUNTS}
+        total = more | sums | {"oldest": total["oldest"] or more["oldest"]}
+    return total
+
+
 def group() -> typer.Typer:
-    """Put the five together."""
+    """Put them together."""
     app = typer.Typer(help="Who is called back, and for what.", no_args_is_help=True)
     app.command("list")(list_all)
     app.command("add")(add)
+    app.command("set")(change)
+    app.command("enable")(enable)
+    app.command("replay")(replay)
     app.command("rm")(remove)
     app.command("rotate")(rotate)
     app.command("test")(send_test)
@@ -111,9 +215,29 @@ def _row(item: dict[str, Any]) -> tuple[object, ...]:
     )
 
 
+def _show(one: dict[str, Any], *, json: bool) -> None:
+    if json:
+        return printing.document(one)
+    return printing.table(COLUMNS, [_row(one)])
+
+
+def _show_replay(done: dict[str, Any], *, json: bool) -> None:
+    if json:
+        return printing.document(done)
+    printing.line(
+        f"{done['queued']} queued, {done['pending']} waiting already, "
+        f"{done['delivered_before']} delivered before, {done['gone']} gone"
+    )
+    if done["oldest"]:
+        printing.say(f"the event log goes back to {done['oldest']}")
+    return None
+
+
 def _show_secret(made: dict[str, Any], *, json: bool) -> None:
     if json:
         return printing.document(made)
     printing.line(f"id      {made['id']}")
+    if made["secret"] is None:
+        return printing.line(f"public key  {made['public_key']}")
     printing.line(f"secret  {made['secret']}")
     return printing.say("keep the secret now: it is not shown again")

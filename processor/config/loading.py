@@ -8,15 +8,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from processor import filters, signing
+from processor import filters, signing, vault
 from processor.config import checks
 from processor.config.secret import Keeper, signing_secret
 from processor.config.settings import Settings, Source
 from processor.config.shelf import Shelf
 from processor.config.tables import Environment, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
+from processor.formats import FORMATS, check_headers
 from processor.model import Subscription
 from processor.provider import Account, Profile
+from processor.vault import MasterKey
 
 DEFAULT_FILE = Path("ringback.toml")
 
@@ -54,6 +56,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         callback_secret=signing_secret(
             "RINGBACK_CALLBACK_SECRET", secret.of(env.RINGBACK_CALLBACK_SECRET)
         ),
+        master_keys=_master_keys(env.RINGBACK_MASTER_KEYS, secret),
+        secret_overlap=checks.duration("RINGBACK_SECRET_OVERLAP", env.RINGBACK_SECRET_OVERLAP),
         public_url=env.RINGBACK_PUBLIC_URL or None,
         host=env.RINGBACK_HOST,
         port=env.PORT,
@@ -109,6 +113,20 @@ def _environment(environ: Mapping[str, str]) -> Environment:
         return msgspec.convert(given, Environment, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"the environment: {error}") from error
+
+
+def _master_keys(text: str, secret: Keeper) -> tuple[MasterKey, ...]:
+    """All of them: one that was skipped would leave secrets plain, or unopened."""
+    if not text:
+        return ()
+    named = [(one.strip(), secret.of(one.strip())) for one in text.split(",")]
+    for one, found in named:
+        if not found:
+            raise ConfigError(f"{vault.NAME}: {one or 'an entry'} is not set; {vault.REMEDY}")
+    try:
+        return vault.master_keys(",".join(found or "" for _, found in named))
+    except ValueError as error:
+        raise ConfigError(f"{vault.NAME}: {error}") from None
 
 
 def _source(around: _Around, name: str, table: SourceTable) -> Source:
@@ -184,14 +202,38 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
         checks.only(where, f"{key}.sources", source, tuple(around.file.sources))
     for known in table.providers:
         checks.only(where, f"{key}.providers", known, tuple(sorted(around.profiles)))
+    checks.only(where, f"{key}.format", table.format, tuple(FORMATS))
+    checks.only(where, f"{key}.signature", table.signature, tuple(signing.SIGNATURES))
     secrets = secret.all(where, f"{key}.secret", table.secret)
     return Subscription(
         id=f"sub_{name}",
         url=checks.url_of(where, f"{key}.url", table.url) or "",
-        secrets=tuple(s for s in secrets if signing_secret(f"{where}: {key}.secret", s)),
+        secrets=_signers(f"{where}: {key}.secret", table.signature, secrets),
         events=tuple(table.events),
         sources=tuple(table.sources),
         providers=tuple(table.providers),
         metadata=table.metadata,
         static=True,
+        format=table.format,
+        signature=table.signature,
+        headers=_headers(around, f"{key}.headers", table.headers),
     )
+
+
+def _signers(where: str, signature: str, secrets: Sequence[str]) -> tuple[str, ...]:
+    """Secrets that make this kind of signature."""
+    try:
+        for secret in secrets:
+            signing.signer(signature, secret)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return tuple(secrets)
+
+
+def _headers(around: _Around, key: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Headers to send; their values are secrets."""
+    found = {n: around.secret.all(around.where, f"{key}.{n}", v)[0] for n, v in given.items()}
+    try:
+        return check_headers(found)
+    except ValueError as error:
+        raise ConfigError(f"{around.where}: {key}: {error}") from None

@@ -10,6 +10,7 @@ from processor import provider, signing
 from processor.config.secret import MASK, Kept
 from processor.model import Subscription
 from processor.provider import Account, Poll, Profile
+from processor.vault import MasterKey
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -84,6 +85,8 @@ class Settings(msgspec.Struct, frozen=True):
     redis_url: str
     api_keys: tuple[str, ...] = ()
     callback_secret: str | None = None
+    master_keys: tuple[MasterKey, ...] = ()  # the first seals secrets in Redis, all open them
+    secret_overlap: float = 86_400.0  # seconds after a rotation in which the old secret signs too
     public_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
@@ -102,6 +105,8 @@ class Settings(msgspec.Struct, frozen=True):
             "lease": self.lease,
             "api_keys": [MASK for _ in self.api_keys],
             "callback_secret": self.callback_secret and MASK,
+            "master_keys": {one.id: MASK for one in self.master_keys},
+            "secret_overlap": self.secret_overlap,
             "egress": {"allow": list(self.egress_allow)},
             "sources": {name: _masked_source(s) for name, s in self.sources.items()},
             "subscriptions": {s.id: _masked_target(s) for s in self.subscriptions.values()},

@@ -32,6 +32,9 @@ class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     sources: list[str] = []
     providers: list[str] = []
     metadata: dict[str, Any] = {}
+    format: str = "standard"
+    signature: str = "v1"
+    headers: dict[str, str] = {}
 
 
 class EgressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +60,8 @@ class Environment(msgspec.Struct, frozen=True):
     RINGBACK_HOST: str = "127.0.0.1"
     RINGBACK_API_KEYS: str = ""
     RINGBACK_CALLBACK_SECRET: str | None = None
+    RINGBACK_MASTER_KEYS: str = ""
+    RINGBACK_SECRET_OVERLAP: str = "24h"  # noqa: S105 -- a duration
     RINGBACK_PUBLIC_URL: str | None = None
     RINGBACK_SHARDS: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     RINGBACK_LEASE: str = "30s"

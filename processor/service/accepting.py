@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import structlog
+from msgspec.structs import replace
 
 from processor import provider, signing
 from processor.config import Source
 from processor.egress import Reach
 from processor.errors import BadSignature, BlockedTarget, NotFound, RequestFailed, StoreAway
+from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
 from processor.service.batching import Batch
 from processor.service.context import Context
@@ -82,7 +84,7 @@ class Receiver:
             raise StoreAway("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            new = [await done for done in [self._batch.add(q) for q in self._named(reading, body)]]
+            new = [await done for done in [self._batch.add(q) for q in self._named(reading, push)]]
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored)
@@ -115,14 +117,15 @@ class Receiver:
             raise StoreAway(f"The subscription cannot be confirmed: {why}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
-    def _named(self, reading: provider.Reading, body: bytes) -> list[Queued]:
+    def _named(self, reading: provider.Reading, push: Push) -> list[Queued]:
         """Each update under its event's id, else under the digest of the bytes it came in."""
-        digest = "" if all(u.event_id for u in reading.updates) else _digest(body)
+        digest = "" if all(u.event_id for u in reading.updates) else _digest(push.body)
+        trace = traceparent(push.headers.get("traceparent"))
         return [
             Queued(
                 self._context.store.shard(update.source, update.id),
                 _digest(update.event_id.encode()) if update.event_id else f"{digest}{place}",
-                update,
+                replace(update, trace=trace) if trace else update,
             )
             for place, update in enumerate(reading.updates)
         ]

@@ -135,13 +135,18 @@ def tell(job: Job, kind: str, facts: Facts) -> Telling:
         id=event,
         type=kind,
         body=payload.event_body(job, kind),
-        deliveries=tuple(deliver(event, kind, target, lane, facts.now) for target, lane in places),
+        deliveries=tuple(
+            deliver(event, kind, target, lane, facts.now, trace=job.trace)
+            for target, lane in places
+        ),
     )
 
 
-def deliver(event: str, kind: str, target: str, lane: str, now: float) -> Put:
+def deliver(
+    event: str, kind: str, target: str, lane: str, now: float, *, trace: str | None = None
+) -> Put:
     """A delivery, due at once."""
-    delivery = Delivery(f"{event}.{target}", event, kind, target, now)
+    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace)
     return Put("deliver", lane, delivery.id, AT_ONCE, _encode(delivery))
 
 

@@ -1,25 +1,31 @@
-"""The `deliver` backlog: sign an event, post it to its subscriber, record how that went."""
+"""The `deliver` backlog: post an event to its subscriber, record how that went."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
-from processor import schedule, signing
+from processor import schedule
 from processor.egress import Reach
 from processor.errors import BlockedTarget, RequestFailed, StoreAway
+from processor.formats import BATCH, FORMATS, Event
 from processor.model import Attempt, Delivery, Subscription
 from processor.provider import retry_after
 from processor.service.batching import Batch
+from processor.service.changing import disable
 from processor.service.context import Context, chance
+from processor.service.gathering import Gatherer
 from processor.service.running import PATIENCE
 from processor.store.backlogs import Claim, Pace, Settled
+from processor.store.sealing import unopened
 
 TIMEOUT = 15.0  # seconds for a subscriber's answer
 PACE = Pace(capacity=256)  # requests that one subscriber gets at the same time
 GONE = 410  # the subscriber's word for "never again"
+TOO_LARGE = 413  # of a batch: it is sent again in halves
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -35,12 +41,20 @@ class Post(msgspec.Struct, frozen=True):
     target: Subscription | None
 
 
+class Made(NamedTuple):
+    """An attempt, and for how many seconds the subscriber asked us to wait before the next."""
+
+    attempt: Attempt
+    wait: float | None = None
+
+
 class Deliverer:
     """Makes the deliveries of one process."""
 
     def __init__(self, context: Context) -> None:
         """Settle in batches of what ended at the same time."""
         self._context = context
+        self._gatherer: Gatherer[Made] = Gatherer(self._post_batch)
         self._settle: Batch[Settled, bool] = Batch(self._settle_all)
 
     async def read(self, claims: Sequence[Claim]) -> list[Post]:
@@ -61,8 +75,9 @@ class Deliverer:
             why = "no such subscription" if post.target is None else "subscription disabled"
             await self._end(post, post.delivery, "canceled", why)
             return
-        at = await self._context.store.now()
-        attempt, wait = await self._attempt(post.target, post.delivery, post.body, at)
+        if unopened(post.target):  # with nothing settled it is due again when the lease ends
+            return
+        attempt, wait = await self._attempt(post.target, post.delivery, post.body)
         delivery = replace(post.delivery, attempts=(*post.delivery.attempts, attempt))
         ok = attempt.status is not None and attempt.status // 100 == 2  # noqa: PLR2004 -- HTTP's success
         self._context.metrics.attempted("delivered" if ok else "failed", attempt.seconds)
@@ -72,17 +87,35 @@ class Deliverer:
             await self._disable(post.target)
             await self._end(post, delivery, "failed", "410: the subscriber wants no more")
         else:
-            await self._again(post, delivery, at + attempt.seconds, wait)
+            await self._again(post, delivery, attempt.at + attempt.seconds, wait)
 
-    async def _attempt(
-        self, target: Subscription, delivery: Delivery, body: bytes, at: float
-    ) -> tuple[Attempt, float | None]:
-        """Post once; how it went, and how long the subscriber asked us to wait."""
+    async def _attempt(self, target: Subscription, delivery: Delivery, body: bytes) -> Made:
+        """Post once, alone or with what else this subscriber is to get now."""
+        event = Event(delivery.event_id, body, delivery.trace)
+        if target.format == BATCH:
+            return await self._gatherer.add(target, event)
+        return await self._post(target, [event])
+
+    async def _post_batch(self, target: Subscription, events: Sequence[Event]) -> list[Made]:
+        """Post events together; in halves where that is too much at once."""
+        made = await self._post(target, events)
+        if made.attempt.status != TOO_LARGE or len(events) == 1:
+            return [made for _ in events]
+        half = len(events) // 2
+        parts = await asyncio.gather(
+            self._post_batch(target, events[:half]), self._post_batch(target, events[half:])
+        )
+        return [one for part in parts for one in part]
+
+    async def _post(self, target: Subscription, events: Sequence[Event]) -> Made:
+        """Post one request."""
+        at = await self._context.store.now()
+        headers, body = FORMATS[target.format](events, target, at)
         try:
             answer = await self._context.egress.request(
                 "POST",
                 target.url,
-                headers=signed_headers(target, delivery.event_id, body, at),
+                headers=headers,
                 body=body,
                 reach=Reach.CONFIGURED if target.static else Reach.PUBLIC,
                 timeout=TIMEOUT,
@@ -90,9 +123,9 @@ class Deliverer:
             )
         except (BlockedTarget, RequestFailed) as error:
             took = await self._context.store.now() - at
-            return Attempt(at=at, seconds=took, error=str(error)), None
+            return Made(Attempt(at=at, seconds=took, error=str(error)))
         wait = retry_after(answer.headers.get("retry-after"), at + answer.seconds)
-        return Attempt(at=at, seconds=answer.seconds, status=answer.status), wait
+        return Made(Attempt(at=at, seconds=answer.seconds, status=answer.status), wait)
 
     async def _again(self, post: Post, delivery: Delivery, now: float, wait: float | None) -> None:
         """Put a failed delivery off, or give it up when the schedule is used up."""
@@ -115,7 +148,7 @@ class Deliverer:
         """Record the end of a delivery; the body goes with its last one."""
         if state != "delivered":
             log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
-        record = _encode({"state": state, "why": why or None, **msgspec.structs.asdict(delivery)})
+        record = _encode({"state": state, "why": why or None, **msgspec.to_builtins(delivery)})
         await self._write(
             Settled(post.claim, event=delivery.event_id, target=delivery.target, record=record)
         )
@@ -133,8 +166,7 @@ class Deliverer:
     async def _disable(self, target: Subscription) -> None:
         """Stop sending to a subscriber that answered 410."""
         if target.id.startswith("sub_"):
-            log.warning("subscription_disabled", subscription=target.id, why="410")
-            await self._context.store.targets.disable(target, "answered 410")
+            await disable(self._context, target, "answered 410")
 
     async def _settle_all(self, settled: list[Settled]) -> list[bool]:
         done = [False] * len(settled)
@@ -144,18 +176,3 @@ class Deliverer:
             for place, row in zip(places, rows, strict=True):
                 done[place] = row
         return done
-
-
-def signed_headers(target: Subscription, event: str, body: bytes, now: float) -> dict[str, str]:
-    """Standard Webhooks' headers; after a rotation the old secret signs too, for a while."""
-    secrets = (
-        target.secrets if now < target.old_secret_until or target.static else target.secrets[:1]
-    )
-    stamp = int(now)
-    keys = [signing.decode_secret(secret) for secret in secrets]
-    return {
-        "content-type": "application/json",
-        "webhook-id": event,
-        "webhook-timestamp": str(stamp),
-        "webhook-signature": signing.sign(keys, event, stamp, body),
-    }

@@ -13,12 +13,14 @@ from typing import NoReturn
 import structlog
 import uvloop
 
+from processor import vault
 from processor.config import Settings, load
 from processor.egress import Egress, Policy
 from processor.errors import ConfigError, StoreAway
 from processor.service.context import Context
 from processor.service.metrics import Metrics
 from processor.store import Store
+from processor.vault import Vault
 
 PATIENCE = 1.0  # seconds between tries while Redis is away
 GC = (20_000, 20, 50)  # our values are frozen and make no cycles: look for those less often
@@ -29,6 +31,7 @@ log = structlog.get_logger()
 def main(process: Callable[[Settings], Coroutine[object, object, None]]) -> None:
     """Run a process until SIGTERM or SIGINT; exit 2 when the configuration is wrong."""
     settings = settings_or_exit()
+    advise(settings)
     with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=uvloop.new_event_loop) as r:
         r.run(_until_signal(process(settings)))
 
@@ -44,6 +47,12 @@ def settings_or_exit() -> Settings:
     except ConfigError as error:
         stop(error)
     return settings
+
+
+def advise(settings: Settings) -> None:
+    """Say once that secrets are kept plain, where others than this machine are served."""
+    if settings.api_keys and not settings.master_keys:
+        log.warning("secrets_plain", remedy=f"set {vault.NAME}; {vault.REMEDY}")
 
 
 def stop(error: ConfigError) -> NoReturn:
@@ -70,6 +79,7 @@ async def context(settings: Settings) -> AsyncIterator[Context]:
         shards=settings.shards,
         lease=settings.lease,
         static=settings.subscriptions,
+        vault=Vault(settings.master_keys),
     )
     try:
         async with Egress(policy(settings)) as egress:

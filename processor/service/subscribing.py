@@ -2,20 +2,25 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from processor import filters
+from processor import filters, signing
+from processor.config.secret import MASK
 from processor.errors import Conflict, Invalid, NotFound
+from processor.formats import Format, check_headers, secrets_now
 from processor.model import Subscription
 from processor.payload import utc
 from processor.service.context import Context
 from processor.service.deciding import deliver
-from processor.service.watching import check_secret, check_target
+from processor.service.handshaking import shake
+from processor.service.watching import check_target
 from processor.store.jobs import Telling
+
+Value = TypeVar("Value")
 
 OLD_SECRET_SIGNS = 86_400.0  # seconds after a rotation
 SECRET_BYTES = 32
@@ -34,6 +39,10 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: list[str] = []
     metadata: dict[str, Any] = {}
     secret: str | None = None
+    format: Format = "standard"
+    signature: Literal["v1", "v1a"] = "v1"
+    headers: dict[str, str] = {}
+    handshake: bool = False
 
 
 async def create(context: Context, wish: Wish) -> Subscription:
@@ -43,8 +52,9 @@ async def create(context: Context, wish: Wish) -> Subscription:
     sources = context.settings.sources
     _known("sources", wish.sources, tuple(sources))
     _known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
-    secret = wish.secret or new_secret()
-    check_secret("secret", secret)
+    secret = wish.secret or new_secret(wish.signature)
+    _checked("secret", signing.signer, wish.signature, secret)
+    headers = _checked("headers", check_headers, wish.headers)
     made = Subscription(
         id=f"sub_{secrets.token_hex(8)}",
         url=wish.url,
@@ -53,6 +63,10 @@ async def create(context: Context, wish: Wish) -> Subscription:
         sources=tuple(wish.sources),
         providers=tuple(wish.providers),
         metadata=wish.metadata,
+        format=wish.format,
+        signature=wish.signature,
+        headers=headers,
+        origin=await shake(context, wish.url, headers) if wish.handshake else None,
         created_at=await context.store.now(),
     )
     await context.store.targets.save(made)
@@ -77,7 +91,7 @@ async def rotate(context: Context, target: str) -> Subscription:
     """Give a subscription a new secret; the old one signs too for a day."""
     old = await _changeable(context, target)
     until = await context.store.now() + OLD_SECRET_SIGNS
-    new = replace(old, secrets=(new_secret(), old.secrets[0]), old_secret_until=until)
+    new = replace(old, secrets=(new_secret(old.signature), old.secrets[0]), old_secret_until=until)
     await context.store.targets.save(new)
     return new
 
@@ -124,14 +138,39 @@ def view(subscription: Subscription) -> dict[str, Any]:
         "sources": subscription.sources,
         "providers": subscription.providers,
         "metadata": subscription.metadata,
+        "format": subscription.format,
+        "signature": subscription.signature,
+        "public_key": next(iter(_public(subscription.secrets[:1])), None),
+        "headers": dict.fromkeys(subscription.headers, MASK),
+        "handshake": subscription.origin is not None,
         "created_at": utc(subscription.created_at) if subscription.created_at else None,
         "disabled": subscription.disabled,
         "read_only": subscription.static,
     }
 
 
-def new_secret() -> str:
-    """A fresh `whsec_` secret."""
+def once(subscription: Subscription) -> dict[str, Any]:
+    """A subscription with its newest secret; a private key is nobody's but ours."""
+    shared = subscription.signature == "v1"
+    return view(subscription) | {"secret": subscription.secrets[0] if shared else None}
+
+
+async def public_keys(context: Context, target: str) -> list[str]:
+    """The keys that verify what a subscription gets now; NotFound if it has none."""
+    found = await get(context, target)
+    if found.signature != "v1a":
+        raise NotFound(f'{target} has no public key: it was not made with "signature": "v1a"')
+    return _public(secrets_now(found, await context.store.now()))
+
+
+def _public(texts: Sequence[str]) -> list[str]:
+    return [signing.public_text(signing.signing_key(s)) for s in texts if s.startswith("whsk_")]
+
+
+def new_secret(signature: str = "v1") -> str:
+    """A fresh `whsec_` secret, or a `whsk_` private key."""
+    if signature == "v1a":
+        return signing.private_text(secrets.token_bytes(SECRET_BYTES))
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
@@ -140,6 +179,14 @@ async def _changeable(context: Context, target: str) -> Subscription:
     if found.static:
         raise Conflict(f"{target} is in the configuration file: change it there")
     return found
+
+
+def _checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
+    """What a check makes of a value; Invalid, naming the field, for what it refuses."""
+    try:
+        return check(*given)
+    except ValueError as error:
+        raise Invalid(f"{field}: {error}") from None
 
 
 def _known(field: str, given: Sequence[str], good: tuple[str, ...]) -> None:

@@ -65,8 +65,13 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     submitted: Submitted | None = None
 
 
-async def watch(context: Context, name: str, job: str, wish: Wish) -> tuple[Found, bool]:
-    """Watch a job, or add to what is wished for one that is watched; True: it is new."""
+async def watch(
+    context: Context, name: str, job: str, wish: Wish, trace: str | None = None
+) -> tuple[Found, bool]:
+    """Watch a job, or add to what is wished for one that is watched; True: it is new.
+
+    `trace` is the `traceparent` of the call.
+    """
     source = source_of(context, name)
     submitted = _submitted(source, job, wish, await context.store.now())
     wanted = _Wanted(
@@ -76,6 +81,7 @@ async def watch(context: Context, name: str, job: str, wish: Wish) -> tuple[Foun
         aliases=_aliases(job, wish, submitted),
         submitted=submitted,
         callback=_callback(context, wish),
+        trace=trace,
     )
     for _ in range(TRIES):
         done = await _try(context, wanted)
@@ -93,6 +99,7 @@ class _Wanted(NamedTuple):
     aliases: tuple[str, ...]
     submitted: StatusUpdate | None
     callback: Subscription | None
+    trace: str | None
 
 
 async def _try(context: Context, wanted: _Wanted) -> bool | None:
@@ -161,7 +168,9 @@ def _already(before: Job | None, job: Job) -> list[Telling]:
             id=job.completion,
             type=kind,
             body=payload.event_body(job, kind),
-            deliveries=tuple(deliver(job.completion, kind, c.id, c.lane, at) for c in new),
+            deliveries=tuple(
+                deliver(job.completion, kind, c.id, c.lane, at, trace=job.trace) for c in new
+            ),
             logged=False,
         )
     ]
@@ -185,6 +194,7 @@ def _merged(job: Job, wanted: _Wanted) -> Job:
         polling=_polling(job.polling, wish),
         aliases=(*job.aliases, *(a for a in wanted.aliases if a not in known)),
         callbacks=callbacks,
+        trace=wanted.trace or job.trace,
     )
 
 

@@ -26,11 +26,17 @@ imitating    what a provider would send
 from processor.signing.age import TOLERANCE
 from processor.signing.explaining import Step, explain
 from processor.signing.imitating import Imitation, imitate
-from processor.signing.keys import Key, decode_secret
+from processor.signing.keys import (
+    Key,
+    decode_secret,
+    private_text,
+    public_text,
+    signing_key,
+)
 from processor.signing.rule import Verify
 from processor.signing.schemes import SCHEMES, Scheme
 from processor.signing.sns import amazon_url
-from processor.signing.standard import sign
+from processor.signing.standard import SIGNATURES, sign, signer
 from processor.signing.verifying import (
     document_url,
     has_senders,
@@ -42,6 +48,7 @@ from processor.signing.verifying import (
 
 __all__ = [
     "SCHEMES",
+    "SIGNATURES",
     "TOLERANCE",
     "Imitation",
     "Key",
@@ -55,8 +62,12 @@ __all__ = [
     "has_senders",
     "imitate",
     "needs_secret",
+    "private_text",
+    "public_text",
     "secret_key",
     "sender",
     "sign",
+    "signer",
+    "signing_key",
     "verify",
 ]

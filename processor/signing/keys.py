@@ -6,21 +6,27 @@ import re
 from functools import lru_cache
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from processor.signing.writing import base64
 
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks text
 PUBLIC_KEY = 32  # bytes of an Ed25519 public key
+SEED = 32  # bytes of an Ed25519 private key
 _KEYS = 4096  # keys that are kept ready: preparing one costs four times what using it does
 
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What checks a signature: a secret, or with `public` an Ed25519 key to verify with."""
+    """What checks or makes a signature: a secret, or one half of an Ed25519 key pair.
+
+    With `public` it verifies, with `private` (the data is the seed) it signs.
+    """
 
     data: bytes
     public: bool = False
+    private: bool = False
 
     def __repr__(self) -> str:
         """Say nothing: keys end up in logs and failed assertions."""
@@ -52,6 +58,47 @@ def standard_key(secret: str, *, raw: bool = False) -> Key:
     if raw and not secret.startswith("whsec_"):
         return text_key(secret)
     return Key(decode_secret(secret))
+
+
+@lru_cache(_KEYS)
+def signing_key(secret: str) -> Key:
+    """Take what we sign with, a `whsec_` secret or a `whsk_` private key; ValueError for others.
+
+    The text of Standard Webhooks says only "base64": we write the seed and the public key behind
+    it, as Svix' server reads it (inferred from its source), and take the seed alone as well.
+    """
+    if not secret.startswith("whsk_"):
+        return Key(decode_secret(secret))
+    data = _decoded(secret, "whsk_")
+    seed, public = data[:SEED], data[SEED:]
+    if len(seed) != SEED or public not in (b"", public_half(seed)):
+        raise ValueError(
+            "a Standard Webhooks private key is `whsk_` and the base64 of an Ed25519 seed "
+            "(32 bytes), with the public key that belongs to it behind it or not; make one with: "
+            'echo "whsk_$(openssl rand -base64 32)"'
+        )
+    return Key(seed, private=True)
+
+
+def private_text(seed: bytes) -> str:
+    """Write a private key as `whsk_…`."""
+    return f"whsk_{base64(seed + public_half(seed))}"
+
+
+def public_text(key: Key) -> str:
+    """Write the public half of a private key as `whpk_…`."""
+    return f"whpk_{base64(public_half(key.data))}"
+
+
+def public_half(seed: bytes) -> bytes:
+    """Work out the public key."""
+    return pair(seed).public_key().public_bytes_raw()
+
+
+@lru_cache(_KEYS)
+def pair(seed: bytes) -> Ed25519PrivateKey:
+    """Prepare a private key for use."""
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def text_key(secret: str) -> Key:

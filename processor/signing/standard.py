@@ -13,12 +13,14 @@ from processor.model import Push
 from processor.signing import age, places
 from processor.signing.claim import Claim, Read
 from processor.signing.ed25519 import made_by
-from processor.signing.keys import Key, mac
+from processor.signing.keys import Key, mac, pair, signing_key
 from processor.signing.rule import Verify
 from processor.signing.shared import NONE, Check
 from processor.signing.writing import ENTRIES, base64, decoded
 
 V1, V1A = "v1,", "v1a,"
+SIGNATURES = {"v1": "whsec_", "v1a": "whsk_"}
+"""Signatures that we make, and how the secrets begin that make them."""
 
 
 class Names(NamedTuple):
@@ -36,10 +38,25 @@ def names(header: str) -> Names:
     return Names(f"{start}id", f"{start}timestamp", f"{start}signature")
 
 
-def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the `webhook-signature` header: one `v1,…` entry for each key, in order."""
+def sign(keys: Sequence[bytes | Key], message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the `webhook-signature` header: an entry for each key, in order.
+
+    A private key makes a `v1a,…`, a secret (or its plain bytes) a `v1,…`.
+    """
     content = _content(message_id, str(timestamp), body)
-    return " ".join(_v1(key, content) for key in keys)
+    return " ".join([_entry(key, content) for key in keys])
+
+
+def signer(signature: str, secret: str) -> Key:
+    """Take a secret that is to make `v1` or `v1a`; ValueError with the remedy if it cannot."""
+    key = signing_key(secret)
+    if not secret.startswith(SIGNATURES[signature]):
+        other = next(name for name in SIGNATURES if name != signature)
+        raise ValueError(
+            f"`{SIGNATURES[other]}` keys make {other} signatures, and these are {signature}; "
+            f'give one that begins with `{SIGNATURES[signature]}`, or set signature to "{other}"'
+        )
+    return key
 
 
 def reader(rule: Verify) -> Read:
@@ -94,6 +111,14 @@ def _signed(key: bytes, claim: Claim) -> bool:
 
 def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
     return f"{message_id}.{timestamp}.".encode() + body
+
+
+def _entry(key: bytes | Key, content: bytes) -> str:
+    if isinstance(key, bytes):
+        return _v1(key, content)
+    if key.public:  # anybody has it: what it made would prove nothing
+        raise ValueError("a public key signs nothing; sign with the private one")
+    return V1A + base64(pair(key.data).sign(content)) if key.private else _v1(key.data, content)
 
 
 def _v1(key: bytes, content: bytes) -> str:

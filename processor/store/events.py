@@ -10,8 +10,10 @@ import msgspec
 from processor.errors import Gone, Refused
 from processor.store.connection import Connection
 from processor.store.keys import Keys
+from processor.store.replays import BEGIN as START, Replays
 
-START = "0-0"
+PAGE, FAR = 1000, 50  # events read at once, and how often, to find one
+LAST = (1 << 63) - 1  # of all that could be told in one millisecond
 KEPT_FOR = 7 * 86_400.0  # seconds
 AT_MOST = 1_000_000  # events a shard, when the clock has swept
 
@@ -34,6 +36,7 @@ class Events:
         """Take the connection and the shards' keys."""
         self._connection = connection
         self._shards = shards
+        self.replays = Replays(connection)
 
     async def page(self, places: Sequence[str], limit: int) -> list[Logged]:
         """Up to `limit` events behind `places` (one a shard), the oldest first."""
@@ -42,7 +45,7 @@ class Events:
             pipe.xrange(keys.log, min=f"({place}", count=limit)
         rows = await self._connection.ask(pipe.execute())
         merged = sorted(
-            ((_order(i), shard, i.decode(), f) for shard, log in enumerate(rows) for i, f in log),
+            ((order_of(i), shard, i.decode(), f) for shard, log in enumerate(rows) for i, f in log),
             key=lambda row: row[:2],
         )
         return _with_cursors(list(places), merged[:limit])
@@ -56,6 +59,37 @@ class Events:
         shard_of = {keys.log.encode(): keys.shard for keys in self._shards}
         found = [(shard_of[log], i.decode(), f) for log, part in rows or [] for i, f in part]
         return _with_cursors(list(places), [((0, 0), *row) for row in found])
+
+    async def between(self, keys: Keys, place: str, end: str, limit: int) -> list[Logged]:
+        """Up to `limit` events of one shard behind `place`, and none behind `end`."""
+        call = self._connection.redis.xrange(keys.log, min=f"({place}", max=end, count=limit)
+        return [
+            Logged("", f[b"id"].decode(), f[b"type"].decode(), f[b"body"], keys.shard, i.decode())
+            for i, f in await self._connection.ask(call)
+        ]
+
+    async def find(self, keys: Keys, event: str, since: float) -> bytes | None:
+        """The body of an event that was told then or soon after, if the log has it."""
+        place = place_at(since)
+        for _ in range(FAR):
+            page = await self.between(keys, place, "+", PAGE)
+            for one in page:
+                if one.id == event:
+                    return one.body
+            if not page:
+                return None
+            place = page[-1].place
+        return None
+
+    async def oldest(self, keys: Keys) -> tuple[float | None, float | None]:
+        """When the newest event that was trimmed was told, and the oldest that is there."""
+        pipe = self._connection.redis.pipeline(transaction=True)
+        pipe.get(keys.trimmed)
+        pipe.xrange(keys.log, count=1)
+        trimmed, rows = await self._connection.ask(pipe.execute())
+        places = [trimmed, rows[0][0] if rows else None]
+        gone, there = (told_at(p.decode()) if p else None for p in places)
+        return gone, there
 
     async def end(self) -> list[str]:
         """The places behind the newest events."""
@@ -71,7 +105,7 @@ class Events:
             self._connection.redis.mget([keys.trimmed for keys in self._shards])
         )
         for place, gone in zip(places, trimmed, strict=True):
-            if gone and place != START and _order(place.encode()) < _order(gone):
+            if gone and place != START and order_of(place.encode()) < order_of(gone):
                 raise Gone("Events behind this cursor were trimmed; start again without `after`.")
 
     async def trim(self, now: float) -> None:
@@ -98,12 +132,22 @@ class Events:
     @staticmethod
     def behind(event: Logged, places: Sequence[str]) -> bool:
         """Whether an event is behind these places."""
-        return _order(event.place.encode()) > _order(places[event.shard].encode())
+        return order_of(event.place.encode()) > order_of(places[event.shard].encode())
 
     @staticmethod
     def cursor(places: Sequence[str]) -> str:
         """Places as one opaque word."""
         return base64.urlsafe_b64encode(",".join(places).encode()).decode().rstrip("=")
+
+
+def place_at(seconds: float) -> str:
+    """The place behind all that was told before this moment."""
+    return f"{max(int(seconds * 1000) - 1, 0)}-{LAST}"
+
+
+def told_at(place: str) -> float:
+    """When the event at a place was told, in seconds."""
+    return order_of(place.encode())[0] / 1000
 
 
 def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Logged]:
@@ -125,12 +169,13 @@ def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Lo
 
 def _checked(place: str) -> str:
     """A place as Redis writes it; ValueError for what Redis would not take."""
-    ms, n = _order(place.encode())
+    ms, n = order_of(place.encode())
     if not (0 <= ms < 1 << 63 and 0 <= n < 1 << 63):
         raise ValueError(place)
     return f"{ms}-{n}"
 
 
-def _order(place: bytes) -> tuple[int, int]:
-    ms, _, n = place.partition(b"-")
+def order_of(place: bytes | str) -> tuple[int, int]:
+    """A place as numbers that can be compared."""
+    ms, _, n = (place if isinstance(place, str) else place.decode()).partition("-")
     return int(ms), int(n)

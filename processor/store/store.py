@@ -9,7 +9,9 @@ from processor.store.connection import Connection
 from processor.store.events import Events
 from processor.store.jobs import Jobs
 from processor.store.keys import META, PROBE, STALLED, WORKERS, Keys, shard_of
+from processor.store.sealing import Sealing
 from processor.store.targets import Targets
+from processor.vault import Vault
 
 SCHEMA = 1  # of what we write; another one in Redis is an error at start
 BEAT = 5.0  # seconds between heartbeats of a worker
@@ -27,14 +29,20 @@ class Store:
         shards: int = 1,
         lease: float = 30.0,
         static: Mapping[str, Subscription] | None = None,
+        vault: Vault | None = None,
     ) -> None:
-        """Connect lazily to `url`; `static` are the configuration file's subscriptions."""
+        """Connect lazily to `url`; `static` are the configuration file's subscriptions.
+
+        `vault` seals the secrets of the others; without one they are kept as they are.
+        """
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
         self.backlogs = Backlogs(self.connection, self.shards, lease)
         self.jobs = Jobs(self.connection, self.shards)
         self.events = Events(self.connection, self.shards)
-        self.targets = Targets(self.connection, self.shards, static or {})
+        safe = vault or Vault()
+        self.targets = Targets(self.connection, self.shards, static or {}, safe)
+        self.sealing = Sealing(self.connection, self.shards, safe)
 
     def shard(self, source: str, job: str) -> Keys:
         """The keys of the shard that a name lives in."""

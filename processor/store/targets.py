@@ -1,14 +1,30 @@
-"""Where events go: subscriptions, jobs' own callback targets, and what was delivered there."""
+"""Where events go: subscriptions, jobs' own callback targets, and what was delivered there.
 
-from collections.abc import Iterable, Mapping, Sequence
+Their secrets are sealed on the way in and opened on the way out. What does not open is handed
+out sealed, so that it is written back as it was: who signs must look (`vault.is_sealed`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
+import structlog
+from msgspec.structs import replace
 
+from processor import vault
+from processor.errors import ConfigError, StoreAway
 from processor.filters import Router
 from processor.model import Subscription
-from processor.store.connection import Connection
+from processor.store.backlogs import Lanes
+from processor.store.connection import Call, Connection
+from processor.store.jobs import Telling
 from processor.store.keys import Keys
+from processor.store.sealing import bared, turned
+from processor.vault import Vault
 
+TURNS = 30  # of a change, where any other subscription's is in the way
+
+log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Subscription).decode
 
@@ -17,12 +33,18 @@ class Targets:
     """Subscriptions, the same in every shard, and callback targets."""
 
     def __init__(
-        self, connection: Connection, shards: Sequence[Keys], static: Mapping[str, Subscription]
+        self,
+        connection: Connection,
+        shards: Sequence[Keys],
+        static: Mapping[str, Subscription],
+        safe: Vault,
     ) -> None:
-        """Take the subscriptions of the configuration file, by id."""
+        """Take the subscriptions of the configuration file, by id, and what seals secrets."""
         self._connection = connection
         self._shards = shards
         self._static = dict(static)
+        self._vault = safe
+        self._unopened: set[str] = set()  # ids of keys that were missed, each told once
         self._routers: dict[int, Router] = {}
 
     async def router(self, keys: Keys, *, fresh: bool = False) -> Router:
@@ -38,7 +60,7 @@ class Targets:
 
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
         """Those of the API, and those of the file, which Redis only knows when disabled."""
-        stored = {s.id: s for s in map(_decode, docs)}
+        stored = {s.id: self._opened(s.id, s) for s in map(_decode, docs)}
         static = [_as_filed(s, stored.get(s.id)) for s in self._static.values()]
         return static + [s for s in stored.values() if not s.static]
 
@@ -65,18 +87,42 @@ class Targets:
             "deliveries", ring, [len(callbacks), *subscriptions]
         )
         targets = [*callbacks, *subscriptions]
-        return {t: self._found(t, doc) for t, doc in zip(targets, docs, strict=True)}, bodies
+        found = [self._found(t, doc) for t, doc in zip(targets, docs, strict=True)]
+        return {t: s and _signing(s) for t, s in zip(targets, found, strict=True)}, bodies
 
     def _found(self, target: str, doc: bytes | None) -> Subscription | None:
         static = self._static.get(target)
-        stored = _decode(doc) if doc else None
-        return stored if static is None else _as_filed(static, stored)
+        stored = self._opened(target, _decode(doc)) if doc else None
+        if static is None:  # one that the file named once has no secrets left to sign with
+            return None if stored and stored.static else stored
+        return _as_filed(static, stored)
+
+    def _opened(self, target: str, stored: Subscription) -> Subscription:
+        """A target with its secrets open, but for those that do not open."""
+        return turned(target, stored, self._open)
+
+    def _open(self, target: str, kept: str) -> str:
+        try:
+            return self._vault.open(target, kept)
+        except ConfigError as error:
+            self._tell(target, vault.key_of(kept), str(error))
+            return kept
+
+    def _tell(self, target: str, key: str, why: str) -> None:
+        if key not in self._unopened:
+            self._unopened.add(key)
+            log.error("secret_unopened", target=target, key=key, why=why)
+
+    def _kept(self, target: Subscription) -> bytes:
+        """A target as Redis has it: no secret is plain, and none of the file's is there."""
+        return _encode(turned(target.id, bared(target), self._vault.seal))
 
     async def save(self, subscription: Subscription) -> None:
         """Write a subscription to every shard; commits that matched without it are refused."""
+        kept = self._kept(subscription)
         for keys in self._shards:
             pipe = self._connection.redis.pipeline(transaction=True)
-            pipe.hset(keys.subs, subscription.id, _encode(subscription))
+            pipe.hset(keys.subs, subscription.id, kept)
             pipe.incr(keys.subs_version)
             await self._connection.ask(pipe.execute())
 
@@ -91,25 +137,82 @@ class Targets:
         return there
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
-        """Write a callback target, to live as long as the longest of its jobs."""
-        key, at = keys.callback(target.id), int(ends * 1000)
+        """Write a callback target, to live as long as the longest of its jobs.
+
+        Its id is made of its URL and secret: what is there already says the same, but for the
+        key that it is sealed with.
+        """
+        key, at, doc = keys.callback(target.id), int(ends * 1000), self._kept(target)
         pipe = self._connection.redis.pipeline(transaction=True)
-        pipe.set(key, _encode(target), nx=True, pxat=at)
+        pipe.set(key, doc, nx=True, pxat=at)
+        pipe.set(key, doc, xx=True, keepttl=True)
         pipe.pexpireat(key, at, gt=True)
         await self._connection.ask(pipe.execute())
 
     async def disable(self, target: Subscription, why: str) -> None:
         """Disable a subscription, unless it was changed or removed since it was read."""
-        new = msgspec.structs.replace(target, disabled=why)
-        for keys in self._shards:
-            ring = [keys.subs, keys.subs_version]
-            args: list[str | bytes | float] = [
-                target.id,
-                _encode(target),
-                _encode(new),
-                int(target.static),
-            ]
-            await self._connection.run("disable", ring, args)
+
+        def edit(stands: Subscription) -> Subscription:
+            same = target in (stands, _signing(stands))
+            return replace(stands, disabled=why) if same else stands
+
+        await self.change(target.id, edit)
+
+    async def change(
+        self,
+        target: str,
+        edit: Callable[[Subscription], Subscription],
+        tell: Callable[[Subscription, Router], Telling | None] = lambda *_: None,
+    ) -> Subscription | None:
+        """Edit a subscription as it now is, and tell that with it; None if there is none.
+
+        What anybody else changed meanwhile is read, and edited, again. `tell` gives the event
+        of what the subscription has become, for those that there are.
+        """
+        keys = self._shards[0]
+        for _ in range(TURNS):
+            pipe = self._connection.redis.pipeline(transaction=True)
+            pipe.get(keys.subs_version)
+            pipe.hgetall(keys.subs)
+            version, docs = await self._connection.ask(pipe.execute())
+            was = self._found(target, docs.get(target.encode()))
+            if was is None or (new := edit(was)) == was:
+                return was
+            told = tell(new, Router(int(version or 0), self._all(docs.values())))
+            if await self._change(keys, version or b"0", new, told):
+                await self._spread(target)
+                return new
+        raise StoreAway("The subscriptions are being changed by many at once; try again")
+
+    async def _change(
+        self, keys: Keys, version: bytes, new: Subscription, told: Telling | None
+    ) -> bool:
+        call = Call(keys.subs, keys.subs_version, keys.log)
+        lanes = Lanes(keys, call)
+        table = {
+            "version": version.decode(),
+            "id": new.id,
+            "doc": call.blob(self._kept(new)),
+            "event": told and _event(keys, call, told),
+            "puts": [lanes.put(put) for put in (told.deliveries if told else ())],
+            "lanes": lanes.told,
+        }
+        return bool(await self._connection.run("change", call.keys, call.args(table)))
+
+    async def _spread(self, target: str) -> None:
+        """Make the other shards say what the first one says: who writes there last looks last."""
+        redis, doc = self._connection.redis, None
+        while len(self._shards) > 1:
+            was, doc = doc, await self._connection.ask(redis.hget(self._shards[0].subs, target))
+            if doc is not None and doc == was:
+                return
+            for keys in self._shards[1:]:
+                pipe = redis.pipeline(transaction=True)
+                pipe.hset(keys.subs, target, doc) if doc else pipe.hdel(keys.subs, target)
+                pipe.incr(keys.subs_version)
+                await self._connection.ask(pipe.execute())
+            if doc is None:
+                return
 
     async def delivered(self, target: str, limit: int) -> list[bytes]:
         """Ended deliveries of a target, the newest first."""
@@ -136,8 +239,25 @@ class Targets:
         return found[:limit]
 
 
+def _event(keys: Keys, call: Call, told: Telling) -> dict[str, Any]:
+    return {
+        "key": call.key(keys.event(told.id)) if told.deliveries else None,
+        "id": told.id,
+        "type": told.type,
+        "body": call.blob(told.body),
+        "n": len(told.deliveries),
+    }
+
+
 def _as_filed(static: Subscription, stored: Subscription | None) -> Subscription:
     """A subscription of the file, disabled if Redis says so and its URL is still that one."""
     if stored is None or stored.url != static.url:
         return static
-    return msgspec.structs.replace(static, disabled=stored.disabled)
+    return replace(static, disabled=stored.disabled)
+
+
+def _signing(target: Subscription) -> Subscription:
+    """A target without the old secrets that do not open: it is the newest that must sign."""
+    first, rest = target.secrets[:1], target.secrets[1:]
+    opened = tuple(s for s in rest if not vault.is_sealed(s))
+    return target if opened == rest else replace(target, secrets=(*first, *opened))

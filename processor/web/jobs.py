@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from processor.formats import traceparent
 from processor.model import State
 from processor.service import listing, looking, watching
 from processor.service.context import Context
@@ -38,7 +39,8 @@ class Jobs:
         """Watch a job."""
         check_query(request)
         wish = await read_as(request, watching.Wish)
-        found, new = await watching.watch(self._context, *self._name(request), wish)
+        trace = traceparent(request.headers.get("traceparent"))
+        found, new = await watching.watch(self._context, *self._name(request), wish, trace)
         return Json(await looking.view(self._context, found), 201 if new else 200)
 
     async def get(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import Invalid
-from processor.service import subscribing
+from processor.service import changing, replaying, retrying, subscribing
 from processor.service.context import Context
 from processor.web.bodies import Json, read_as, read_nothing
 from processor.web.queries import by_time, check_query, choice, page, segment
@@ -22,8 +22,9 @@ class Subscriptions:
     async def post(self, request: Request) -> Response:
         """Make one; its secret is shown this once."""
         check_query(request)
-        made = await subscribing.create(self._context, await read_as(request, subscribing.Wish))
-        return Json(subscribing.view(made) | {"secret": made.secrets[0]}, 201)
+        wish = await read_as(request, replaying.Wish)
+        made, replayed = await replaying.create(self._context, wish)
+        return Json(subscribing.once(made) | ({"replay": replayed} if replayed else {}), 201)
 
     async def list(self, request: Request) -> Response:
         """All of them, the oldest first."""
@@ -49,7 +50,13 @@ class Subscriptions:
         check_query(request)
         await read_nothing(request)
         new = await subscribing.rotate(self._context, segment(request, "id"))
-        return Json(subscribing.view(new) | {"secret": new.secrets[0]})
+        return Json(subscribing.once(new))
+
+    async def public_key(self, request: Request) -> Response:
+        """What verifies it, while it is signed with a private key."""
+        check_query(request)
+        keys = await subscribing.public_keys(self._context, segment(request, "id"))
+        return Json({"keys": keys})
 
     async def test(self, request: Request) -> Response:
         """Send it a test event."""
@@ -57,6 +64,33 @@ class Subscriptions:
         await read_nothing(request)
         event = await subscribing.test(self._context, segment(request, "id"))
         return Json({"event_id": event}, 202)
+
+    async def patch(self, request: Request) -> Response:
+        """Change what one wants."""
+        check_query(request)
+        wish = await read_as(request, changing.Change)
+        new = await changing.change(self._context, segment(request, "id"), wish)
+        return Json(subscribing.view(new))
+
+    async def enable(self, request: Request) -> Response:
+        """Let one get events again."""
+        check_query(request)
+        await read_nothing(request)
+        new = await changing.enable(self._context, segment(request, "id"))
+        return Json(subscribing.view(new))
+
+    async def replay(self, request: Request) -> Response:
+        """Deliver what one missed."""
+        check_query(request)
+        wish = await read_as(request, replaying.Replay)
+        done = await replaying.replay(self._context, segment(request, "id"), wish)
+        return Json(done, 202)
+
+    async def retry(self, request: Request) -> Response:
+        """Make one delivery again."""
+        check_query(request)
+        await read_nothing(request)
+        return Json(await retrying.retry(self._context, segment(request, "id")), 202)
 
     async def deliveries(self, request: Request) -> Response:
         """What was and will be delivered to one subscription, the newest first."""

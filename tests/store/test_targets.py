@@ -1,18 +1,25 @@
-"""Subscriptions: the same in every shard, and never missed by a commit."""
+"""Subscriptions: the same in every shard, never missed by a commit, and sealed on the way in."""
 
+import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from processor.model import Subscription
 from processor.store import Store
 from processor.store.jobs import Change
 from processor.store.keys import Keys
+from processor.vault import MasterKey, Vault, is_sealed, key_of
 
 ONE = Subscription("sub_1", "https://one.example", ("whsec_a",), created_at=2.0)
 TWO = Subscription("sub_2", "https://two.example", ("whsec_b",), created_at=1.0)
 FILE = Subscription("sub_file", "https://file.example", ("whsec_c",), static=True)
+
+
+K1, K2 = (MasterKey(name, bytes([n]) * 32) for n, name in enumerate(("k1", "k2"), 1))
 
 
 def wanting(router: Any) -> list[str]:
@@ -89,9 +96,12 @@ async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of:
 
 
 async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):
-    await store_of(static={FILE.id: FILE}).targets.save(replace(FILE, disabled="answered 410"))
+    for disabled in ("answered 410", None):  # disabled, and enabled again
+        await store_of(static={FILE.id: FILE}).targets.save(replace(FILE, disabled=disabled))
     store = store_of()
     assert await store.targets.listed() == []
+    assert await store.targets.get(FILE.id) is None
+    assert (await store.targets.read(store.shards[0], [FILE.id], []))[0] == {FILE.id: None}
     assert wanting(await store.targets.router(store.shards[0])) == []
 
 
@@ -158,3 +168,259 @@ async def test_a_callback_target_lives_as_long_as_its_job(store: Store, keys: Ke
     assert await store.connection.redis.pttl(keys.callback("cb_1")) == pytest.approx(
         60_000, abs=2_000
     )
+
+
+async def test_a_repeated_callback_target_ends_no_sooner(store: Store, keys: Keys):
+    target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    now = await store.now()
+    for seconds in (60, 30, 90):
+        await store.targets.save_callback(keys, target, now + seconds)
+    assert await store.connection.redis.pttl(keys.callback("cb_1")) == pytest.approx(
+        90_000, abs=2_000
+    )
+
+
+# --- changes beside others' ---------------------------------------------------------------
+
+
+@pytest.fixture(params=[(), (K1,), (K2, K1)], ids=["plain", "sealed", "two keys"])
+def either(request: pytest.FixtureRequest, store_of: Any) -> Store:
+    """Stores that keep secrets plain, and sealed."""
+    made: Store = store_of(shards=2, vault=Vault(request.param))
+    return made
+
+
+async def test_what_was_read_can_be_disabled(either: Store):
+    await either.targets.save(ONE)
+    found = (await either.targets.read(either.shards[1], ["sub_1"], []))[0]["sub_1"]
+    assert found == ONE
+    await either.targets.disable(found, "answered 410")
+    assert await either.targets.get("sub_1") == replace(ONE, disabled="answered 410")
+    for keys in either.shards:
+        assert wanting(await either.targets.router(keys, fresh=True)) == []
+
+
+async def test_disabling_again_changes_nothing_more(either: Store):
+    await either.targets.save(ONE)
+    for _ in range(2):
+        await either.targets.disable(ONE, "answered 410")
+    assert await either.targets.get("sub_1") == replace(ONE, disabled="answered 410")
+
+
+async def test_what_was_changed_or_removed_meanwhile_is_not_disabled(either: Store):
+    changed = replace(ONE, url="https://new.example")
+    await either.targets.save(changed)
+    await either.targets.disable(ONE, "answered 410")
+    assert await either.targets.get("sub_1") == changed
+    await either.targets.remove("sub_1")
+    await either.targets.disable(changed, "answered 410")
+    assert await either.targets.get("sub_1") is None
+
+
+async def test_changes_after_one_another_end_the_same_in_every_shard(either: Store):
+    await either.targets.save(ONE)
+
+    def more(stands: Subscription) -> Subscription:
+        return replace(stands, metadata={"n": stands.metadata.get("n", 0) + 1})
+
+    await asyncio.gather(*(either.targets.change("sub_1", more) for _ in range(8)))
+    for keys in either.shards:
+        found = (await either.targets.read(keys, ["sub_1"], []))[0]["sub_1"]
+        assert found == replace(ONE, metadata={"n": 8})
+
+
+# --- sealed -------------------------------------------------------------------------------
+
+HIDDEN = replace(ONE, secrets=("whsec_new", "whsec_old"), headers={"x-key": "open-sesame"})
+
+
+async def raw(store: Store, target: str = "sub_1") -> Subscription:
+    """A subscription as Redis has it."""
+    doc = await store.connection.redis.hget(store.shards[0].subs, target)
+    return msgspec.json.decode(doc, type=Subscription)
+
+
+def keys_of(kept: Subscription) -> set[str]:
+    """Which keys its secrets are sealed with."""
+    texts = (*kept.secrets, *kept.headers.values())
+    return {key_of(text) if is_sealed(text) else "plain" for text in texts}
+
+
+async def test_no_secret_is_in_redis_and_all_are_in_what_is_read(store_of: Any, everything: Any):
+    store = store_of(shards=2, vault=Vault([K1]))
+    callback = Subscription("cb_1", "https://cb.example", ("whsec_callback",))
+    await store.targets.save(HIDDEN)
+    await store.targets.save_callback(store.shards[1], callback, await store.now() + 60)
+    found, _ = await store.targets.read(store.shards[1], ["sub_1", "cb_1"], [])
+    assert found == {"sub_1": HIDDEN, "cb_1": callback}
+    assert await store.targets.get("sub_1") == HIDDEN
+    assert await store.targets.listed() == [HIDDEN]
+    dump = str(everything())
+    for text in ("whsec_new", "whsec_old", "whsec_callback", "open-sesame"):
+        assert text not in dump
+
+
+async def test_a_secret_cannot_be_moved_to_another_target_or_place(store_of: Any):
+    store = store_of(vault=Vault([K1]))
+    await store.targets.save(HIDDEN)
+    kept = await raw(store)
+    for moved in (
+        replace(kept, id="sub_2"),
+        replace(kept, secrets=(kept.headers["x-key"],), headers={}),
+        replace(kept, headers={"x-key": kept.secrets[0]}),
+        replace(kept, headers={"x-other": kept.headers["x-key"]}),
+    ):
+        await store.connection.redis.hset(
+            store.shards[0].subs, moved.id, msgspec.json.encode(moved)
+        )
+        found = await store.targets.get(moved.id)
+        assert [t for t in (*found.secrets, *found.headers.values()) if is_sealed(t)]
+        await store.targets.remove(moved.id)
+
+
+async def test_plain_secrets_of_before_are_read_and_sealed_when_next_written(store_of: Any):
+    await store_of().targets.save(HIDDEN)
+    store = store_of(vault=Vault([K1]))
+    assert await store.targets.get("sub_1") == HIDDEN
+    assert keys_of(await raw(store)) == {"plain"}
+    await store.targets.disable(HIDDEN, "answered 410")
+    assert keys_of(await raw(store)) == {"k1"}
+    assert await store.targets.get("sub_1") == replace(HIDDEN, disabled="answered 410")
+
+
+async def test_a_callback_target_of_before_is_sealed_when_it_is_asked_for_again(store_of: Any):
+    target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    plain, store = store_of(), store_of(vault=Vault([K1]))
+    for one in (plain, store):
+        await one.targets.save_callback(one.shards[0], target, await one.now() + 60)
+    kept = await store.connection.redis.get(store.shards[0].callback("cb_1"))
+    assert b"whsec_d" not in kept
+
+
+async def test_no_secret_of_the_file_reaches_redis(store_of: Any, everything: Any):
+    """Not even without a master key: Redis need only know that it was disabled."""
+    store = store_of(static={FILE.id: FILE})
+    await store.targets.disable(FILE, "answered 410")
+    assert await store.targets.get(FILE.id) == replace(FILE, disabled="answered 410")
+    assert "whsec_c" not in str(everything())
+
+
+async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any):
+    await store_of(vault=Vault([K1])).targets.save(HIDDEN)
+    store = store_of(vault=Vault([K2]))
+    with capture_logs() as logged:
+        for _ in range(3):
+            found = await store.targets.get("sub_1")
+            assert await store.targets.listed() == [found]
+    ((line),) = logged
+    assert (line["event"], line["target"], line["key"]) == ("secret_unopened", "sub_1", "k1")
+    assert "RINGBACK_MASTER_KEYS" in line["why"]
+    assert (found.id, found.url) == (HIDDEN.id, HIDDEN.url)
+    await store.targets.disable(found, "answered 410")
+    back = store_of(vault=Vault([K2, K1]))
+    assert await back.targets.get("sub_1") == replace(HIDDEN, disabled="answered 410")
+
+
+async def test_an_old_secret_that_does_not_open_does_not_keep_the_new_one_from_signing(
+    store_of: Any, keys: Keys
+):
+    """To rotate is the remedy for a master key that was lost."""
+    await store_of(vault=Vault([K1])).targets.save(ONE)
+    store = store_of(vault=Vault([K2]))
+    lost = await store.targets.get("sub_1")
+    await store.targets.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
+    found = (await store.targets.read(keys, ["sub_1"], []))[0]["sub_1"]
+    assert found.secrets == ("whsec_new",)
+    await store.targets.disable(found, "answered 410")
+    back = store_of(vault=Vault([K2, K1]))
+    assert (await back.targets.get("sub_1")).secrets == ("whsec_new", "whsec_a")
+
+
+# --- sealed again -------------------------------------------------------------------------
+
+
+async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everything: Any):
+    callback = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    now = await store_of().now()
+    plain, old = store_of(shards=2), store_of(shards=2, vault=Vault([K1]))
+    lasting = replace(HIDDEN, old_secret_until=now + 60)
+    await plain.targets.save(lasting)
+    await old.targets.save(TWO)
+    await old.targets.save_callback(old.shards[1], callback, now + 60)
+    store = store_of(shards=2, vault=Vault([K2, K1]))
+    told = await store.sealing.run()
+    assert (told.sealed, told.already, told.unopened) == ({"sub_1", "sub_2", "cb_1"}, set(), {})
+    assert 0 < await store.connection.redis.pttl(store.shards[1].callback("cb_1")) <= 60_000
+    before = everything()
+    again = await store.sealing.run()
+    assert (again.sealed, again.already) == (set(), told.sealed)
+    assert everything() == before
+    alone = store_of(shards=2, vault=Vault([K2]))  # the old key may go
+    assert await alone.targets.listed() == [TWO, lasting]
+    assert (await alone.targets.read(alone.shards[1], ["cb_1"], []))[0] == {"cb_1": callback}
+
+
+async def test_sealing_refuses_no_commit(store_of: Any, job_of: Any):
+    """What subscriptions want stays the same."""
+    await store_of().targets.save(ONE)
+    store = store_of(vault=Vault([K1]))
+    router = await store.targets.router(store.shards[0])
+    await store.sealing.run()
+    change = Change(job_of(), "", save=False)
+    assert await store.jobs.commit(store.shards[0], router.version, [change]) is not None
+
+
+async def test_secrets_that_sign_no_more_need_no_key(store_of: Any):
+    await store_of(vault=Vault([K1])).targets.save(ONE)
+    store = store_of(vault=Vault([K2]))
+    lost = await store.targets.get("sub_1")
+    await store.targets.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
+    told = await store.sealing.run()
+    assert (told.sealed, told.unopened) == ({"sub_1"}, {})
+    assert (await store.targets.get("sub_1")).secrets == ("whsec_new",)
+
+
+async def test_what_does_not_open_is_left_and_told_and_holds_up_nothing(store_of: Any):
+    await store_of(vault=Vault([K1])).targets.save(ONE)
+    await store_of().targets.save(TWO)
+    before = await raw(store := store_of(vault=Vault([K2])))
+    told = await store.sealing.run()
+    assert (told.sealed, told.already) == ({"sub_2"}, set())
+    assert "'k1'" in told.unopened["sub_1"]
+    assert await raw(store) == before
+
+
+async def test_secrets_of_the_file_are_taken_out_of_redis(store_of: Any, everything: Any):
+    """Earlier versions wrote them when they disabled one."""
+    store = store_of(vault=Vault([K1]))
+    doc = msgspec.json.encode(replace(FILE, disabled="answered 410"))
+    await store.connection.redis.hset(store.shards[0].subs, FILE.id, doc)
+    assert (await store.sealing.run()).sealed == {FILE.id}
+    assert "whsec_c" not in str(everything())
+    assert (await raw(store, FILE.id)).disabled == "answered 410"
+
+
+async def test_sealing_overwrites_no_change_that_is_made_meanwhile(store_of: Any):
+    """Whoever writes at the same moment wins, and what he wrote is sealed too."""
+    names = [f"sub_{n}" for n in range(30)]
+    for name in names:
+        await store_of().targets.save(replace(ONE, id=name))
+    store, other = store_of(vault=Vault([K2, K1])), store_of(vault=Vault([K2, K1]))
+
+    async def change(name: str) -> None:
+        await other.targets.save(replace(ONE, id=name, url=f"https://{name}.example"))
+
+    await asyncio.gather(store.sealing.run(), *map(change, names))
+    found = {s.id: s.url for s in await other.targets.listed()}
+    assert found == {name: f"https://{name}.example" for name in names}
+    assert {key for name in names for key in keys_of(await raw(store, name))} == {"k2"}
+
+
+async def test_sealing_does_not_bring_back_what_was_removed(store_of: Any):
+    for n in range(30):
+        await store_of().targets.save(replace(ONE, id=f"sub_{n}"))
+    store = store_of(vault=Vault([K1]))
+    await asyncio.gather(
+        store.sealing.run(), *(store.targets.remove(f"sub_{n}") for n in range(30))
+    )
+    assert await store.targets.listed() == []

@@ -12,7 +12,7 @@ from schemathesis.checks import positive_data_acceptance
 from starlette.routing import Route
 
 from processor import payload
-from processor.filters import EVENT_TYPES, GROUPS
+from processor.filters import EVENT_TYPES, GROUPS, JOB_TYPES
 from processor.model import State
 from processor.service import deciding
 from processor.service.metrics import Metrics
@@ -111,10 +111,14 @@ async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> Non
     subscriptions, jobs = "/v1/subscriptions", "/v1/jobs"
     wish = {"url": f"{provider.url}/in", "sources": ["feed"], "events": [*EVENT_TYPES]}
     made = (await web("POST", subscriptions, wish)).json()
+    keyed = (await web("POST", subscriptions, wish | {"signature": "v1a"})).json()
     await web.push("1", "running", progress=0.5)
     await web.push("1", "failed", error={"code": "E", "message": "no"}, result=[1])
     await web.deliver()
     await web.push("1", "canceled")
+    await web.push("2", "running")
+    query = {"subscription": made["id"], "state": "pending"}
+    waiting = (await web.items("/v1/deliveries", **query))[0]
     for method, path, body in [
         ("PUT", f"{jobs}/asked/1", {"metadata": {"a": 1}, "aliases": ["x"]}),
         ("PUT", f"{jobs}/asked/1", {}),
@@ -126,6 +130,11 @@ async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> Non
         ("DELETE", f"{jobs}/asked/1", None),
         ("GET", f"{subscriptions}", None),
         ("GET", f"{subscriptions}/{made['id']}", None),
+        ("GET", f"{subscriptions}/{keyed['id']}/public-key", None),
+        ("PATCH", f"{subscriptions}/{made['id']}", {"metadata": {}}),
+        ("POST", f"{subscriptions}/{made['id']}/enable", None),
+        ("POST", f"{subscriptions}/{made['id']}/replay", {"since": "1h"}),
+        ("POST", f"/v1/deliveries/{waiting['id']}/retry", None),
         ("POST", f"{subscriptions}/{made['id']}/test", None),
         ("POST", f"{subscriptions}/{made['id']}/rotate", None),
         ("GET", f"/v1/deliveries?subscription={made['id']}", None),
@@ -180,7 +189,7 @@ def webhook(kind: str) -> Any:
     return validator(kind, body["schema"])
 
 
-@pytest.mark.parametrize("kind", EVENT_TYPES)
+@pytest.mark.parametrize("kind", JOB_TYPES)
 async def test_what_subscribers_get_is_as_described(web: Web, kind: str) -> None:
     source = web.context.settings.sources["feed"]
     job = deciding.first_sight(source, "1", 1_795_341_600.0, "uid")
@@ -209,6 +218,18 @@ async def test_what_is_delivered_is_as_described(web: Web, provider: Any) -> Non
             h for h in headers if h.startswith("webhook-")
         }
     assert kinds == {"subscription.test", "job.started", "job.succeeded"}
+
+
+@pytest.mark.parametrize("form", ["cloudevents", "cloudevents-batch"])
+async def test_a_cloudevent_is_as_described(web: Web, provider: Any, form: str) -> None:
+    provider.tell("")
+    wish = {"url": f"{provider.url}/in", "format": form}
+    await web("POST", "/v1/subscriptions", wish)
+    await web.push("1", "succeeded")
+    await web.deliver()
+    ((body, headers),) = provider.got
+    content = DOCUMENT["webhooks"]["job.succeeded"]["post"]["requestBody"]["content"]
+    validator(form, content[headers["content-type"]]["schema"])(json.loads(body))
 
 
 # --- other people's eyes --------------------------------------------------------------------

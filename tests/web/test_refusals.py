@@ -96,7 +96,7 @@ async def test_an_unknown_thing_is_404(web: Web, method: str, path: str) -> None
     ("method", "path", "allowed"),
     [
         ("POST", "/v1/jobs/feed/1", {"GET", "HEAD", "PUT", "DELETE"}),
-        ("PATCH", "/v1/subscriptions/sub_x", {"GET", "HEAD", "DELETE"}),
+        ("PUT", "/v1/subscriptions/sub_x", {"GET", "HEAD", "PATCH", "DELETE"}),
         ("PUT", "/v1/subscriptions", {"GET", "HEAD", "POST"}),
         ("GET", "/v1/subscriptions/sub_x/rotate", {"POST"}),
         ("OPTIONS", "/v1/events", {"GET", "HEAD"}),

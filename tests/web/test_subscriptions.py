@@ -23,6 +23,14 @@ BAD_WISHES: list[tuple[Any, str]] = [
     ({"url": URL, "events": ["group.completed"]}, "group.completed"),  # not yet
     ({"url": URL, "sources": ["nobody"]}, "nobody"),
     ({"url": URL, "secret": "short"}, "whsec_"),
+    ({"url": URL, "format": "soap"}, "format"),
+    ({"url": URL, "signature": "v2"}, "signature"),
+    ({"url": URL, "signature": "v1a", "secret": SECRET}, "whsk_"),
+    ({"url": URL, "headers": {"Content-Length": "0"}}, "content-length"),
+    ({"url": URL, "headers": {"X-Key": "a\r\nX-Evil: 1"}}, "x-key"),
+    ({"url": URL, "headers": [1]}, "headers"),
+    ({"url": URL, "handshake": "yes"}, "handshake"),
+    ({"url": "https://10.1.2.3/", "handshake": True}, "10.1.2.3"),
     ({"url": URL, "secret": "whsec_AAAA"}, "24"),
     ({"url": "hooks.example.com"}, "https://"),
     ({"url": "http://hooks.example.com/"}, "http"),
@@ -54,6 +62,11 @@ async def test_a_secret_is_shown_once(web: Web) -> None:
         "sources": ["feed"],
         "providers": [],
         "metadata": {},
+        "format": "standard",
+        "signature": "v1",
+        "public_key": None,
+        "headers": {},
+        "handshake": False,
         "created_at": 0,
         "disabled": None,
         "read_only": False,
@@ -75,6 +88,58 @@ async def test_a_secret_of_ones_own_is_kept(web: Web) -> None:
 async def test_a_bad_wish_is_422_and_says_where(web: Web, wish: Any, named: str) -> None:
     assert named in refused(await web("POST", ALL, wish), 422)
     assert [s["id"] for s in await web.items(ALL)] == ["sub_fixed"]
+
+
+async def test_a_public_key_is_shown_whenever_it_is_asked_for(web: Web) -> None:
+    made = await make(web, signature="v1a")
+    assert made.pop("secret") is None
+    one = f"{ALL}/{made['id']}"
+    first = made["public_key"]
+    assert first.startswith("whpk_")
+    assert (await web("GET", one)).json() == made
+    assert (await web("GET", f"{one}/public-key")).json() == {"keys": [first]}
+    second = (await web("POST", f"{one}/rotate")).json()["public_key"]
+    assert second != first
+    answer = await web("GET", f"{one}/public-key")
+    assert answer.json() == {"keys": [second, first]}
+    assert "whsk_" not in answer.text + (await web("GET", ALL)).text
+    assert "v1a" in refused(await web("GET", f"{FIXED}/public-key"), 404)
+    refused(await web("GET", f"{ALL}/sub_nobody/public-key"), 404)
+
+
+async def test_the_public_key_needs_a_key_like_the_rest(web_of: Any) -> None:
+    web = await web_of(RINGBACK_API_KEYS="k1")
+    refused(await web("GET", f"{FIXED}/public-key"), 401)
+
+
+async def test_values_of_headers_are_masked(web: Web) -> None:
+    made = await make(web, headers={"X-Api-Key": "hush-hush"})
+    assert made["headers"] == {"x-api-key": "********"}
+    assert "hush-hush" not in (await web("GET", f"{ALL}/{made['id']}")).text
+
+
+async def test_a_url_that_does_not_shake_hands_is_422(web: Web, provider: Any) -> None:
+    wish = {"url": f"{provider.url}/in", "handshake": True}
+    provider.tell("")
+    assert "WebHook-Allowed-Origin" in refused(await web("POST", ALL, wish), 422)
+    provider.tell("", webhook_allowed_origin="*")
+    assert (await make(web, **wish))["handshake"] is True
+
+
+async def test_a_trace_goes_from_the_call_that_registered_a_job_to_its_callback(
+    web: Web, provider: Any
+) -> None:
+    provider.tell("")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    wish = {"callback_url": f"{provider.url}/in", "callback_secret": SECRET}
+    answer = await web("PUT", "/v1/jobs/feed/1", wish, headers={"traceparent": trace})
+    assert answer.status_code == 201
+    assert "trace" not in answer.text
+    await web.push("1", "succeeded")
+    await web.deliver()
+    ((body, headers),) = provider.got
+    assert headers["traceparent"] == trace
+    assert trace.encode() not in body
 
 
 async def test_the_list_pages_the_oldest_first(web: Web) -> None:

@@ -40,7 +40,7 @@ _STREAM = Answer(
     "`Last-Event-ID` or `after`): `retry: 3000` first, then for each event `id:` its cursor, "
     "`event:` its type, `data:` the item; `: ping` every 15 s; `event: gap` where events were "
     "trimmed before they could be read",
-    shapes.Event,
+    {"anyOf": [{"$ref": f"#/components/schemas/{s}"} for s in ("Event", "DisabledItem")]},
     many=True,
     other={"text/event-stream": TEXT},
 )
@@ -59,7 +59,7 @@ OPERATIONS = (
             ),
         },
         (404, 401, *WITH_BODY),
-        ("source",),
+        ("source", "trace"),
         {"description": "What the provider sends, untouched; at most 1 MiB", **JSON_SCHEMA},
         open=True,
     ),
@@ -85,7 +85,7 @@ OPERATIONS = (
         *("put", _JOB, "watchJob", "Watch a job; repeating it is safe"),
         {200: Answer(_ADDED, shapes.Job), 201: Answer("The job is new", shapes.Job)},
         (404, 409, 422, *WITH_BODY),
-        ("source", "job"),
+        ("source", "job", "trace"),
         shapes.JobWish,
     ),
     Operation(
@@ -120,7 +120,7 @@ OPERATIONS = (
     ),
     Operation(
         *("post", "/v1/subscriptions", "subscribe", "Have a URL called back"),
-        {201: Answer("It hears of all that is committed from now on", shapes.SubscriptionSecret)},
+        {201: Answer("It hears of all that is committed from now on", shapes.SubscriptionMade)},
         (422, *WITH_BODY),
         body=shapes.SubscriptionWish,
     ),
@@ -129,6 +129,13 @@ OPERATIONS = (
         {200: Answer("The subscription, without its secret", shapes.Subscription)},
         (404, 422),
         ("subscription",),
+    ),
+    Operation(
+        *("patch", _SUBSCRIPTION, "changeSubscription", "Change what a subscription wants"),
+        {200: Answer("As it is from now on, for what waits too", shapes.Subscription)},
+        (404, 409, 422, *WITH_BODY),
+        ("subscription",),
+        shapes.SubscriptionChange,
     ),
     Operation(
         *("delete", _SUBSCRIPTION, "unsubscribe", "Remove a subscription"),
@@ -143,10 +150,35 @@ OPERATIONS = (
         ("subscription",),
     ),
     Operation(
+        *("get", f"{_SUBSCRIPTION}/public-key", "getPublicKey", "What verifies `v1a` signatures"),
+        {200: Answer("All that sign now: after a rotation the old one too", shapes.PublicKeys)},
+        (404, 422),
+        ("subscription",),
+    ),
+    Operation(
         *("post", f"{_SUBSCRIPTION}/test", "testSubscription", "Send it a `subscription.test`"),
         {202: Answer("It is on its way", shapes.Sent)},
         (404, 422, *WITH_BODY),
         ("subscription",),
+    ),
+    Operation(
+        *("post", f"{_SUBSCRIPTION}/enable", "enableSubscription", "Let it get events again"),
+        {200: Answer("It hears of all that is committed from now on", shapes.Subscription)},
+        (404, 422, *WITH_BODY),
+        ("subscription",),
+    ),
+    Operation(
+        *("post", f"{_SUBSCRIPTION}/replay", "replay", "Deliver what a subscription missed"),
+        {202: Answer("What became of it; repeating it is safe", shapes.Replayed)},
+        (404, 409, 422, *WITH_BODY),
+        ("subscription",),
+        shapes.ReplayWish,
+    ),
+    Operation(
+        *("post", "/v1/deliveries/{id}/retry", "retryDelivery", "Make one delivery again"),
+        {202: Answer("It is due now", shapes.Retried)},
+        (404, 409, 422, *WITH_BODY),
+        ("delivery",),
     ),
     Operation(
         *("get", "/v1/deliveries", "listDeliveries", "What one subscription got, newest first"),

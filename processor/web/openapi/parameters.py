@@ -43,6 +43,7 @@ _WAIT = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0}
 PARAMETERS = {
     "source": _path("source", "A source of the configuration", pattern=f"^{NAME.pattern}$"),
     "job": _path("id", JOB_ID, minLength=1, maxLength=LONGEST_ID),
+    "delivery": _path("id", "The delivery's id, as `/v1/deliveries` shows it", minLength=1),
     "subscription": _path("id", "The subscription's id", minLength=1),
     "mirrored": _path(
         "path",
@@ -63,6 +64,10 @@ PARAMETERS = {
     "delivered": _query("state", "Only deliveries in this state", enum=list(STATES)),
     "after": _query("after", "`next` of the page before, or the `id:` of an event in the stream"),
     "last_event_id": _header("Last-Event-ID", "As `after`, which it wins over; only for streams"),
+    "trace": _header(
+        "traceparent",
+        "W3C Trace Context, version 00: sent on with what this brings about. Ignored if malformed",
+    ),
     "webhook_id": _header(
         "webhook-id",
         "The event's id: the same in every attempt and for every subscriber. Dedupe on it",
@@ -75,7 +80,7 @@ PARAMETERS = {
         "webhook-signature",
         "`v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, once "
         "for each secret that signs, separated by spaces; the key is what the base64 behind "
-        "`whsec_` means",
+        "`whsec_` means. Or `v1a,` and the base64 of the Ed25519 signature over the same",
         required=True,
     ),
 }

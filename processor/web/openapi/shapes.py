@@ -5,13 +5,15 @@ described here, and a test holds real answers against each.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from processor.formats import Format
+from processor.formats.cloudevents import CloudEvent
 from processor.model import Counts, Entry
 from processor.payload import JobData, JobEvent
-from processor.service import subscribing, watching
+from processor.service import changing, planning, replaying, watching
 from processor.web.problems import Problem
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -24,12 +26,43 @@ class JobWish(watching.Wish, frozen=True):
     """
 
 
-class SubscriptionWish(subscribing.Wish, frozen=True):
+class SubscriptionWish(replaying.Wish, frozen=True):
     """A URL, and which events it wants; what is left out means all.
 
     `events` are event types, or `job.completed` for the four that end a job. `metadata` are
-    values that a job's own must hold. `secret` is made up if left out.
+    values that a job's own must hold. `secret` is made up if left out. `headers` are sent with
+    every event. With `handshake` the URL is asked with OPTIONS, and must allow us. `since` (a
+    time, or `24h` ago) has it get what it would have got since then.
     """
+
+
+class SubscriptionChange(changing.Change, frozen=True):
+    """What is named is replaced, as a whole."""
+
+
+class ReplayWish(replaying.Replay, frozen=True):
+    """`since` and `until` are times with a zone, or how long ago: `24h`.
+
+    `events` and `source` narrow the subscription's own filter; `failed` is what ended without
+    arriving. `again`: what was delivered too. `after` goes on where `next` says.
+    """
+
+
+class Replayed(planning.Replayed):
+    """Deliveries put, found waiting, found delivered, and lost with the log's oldest events.
+
+    `oldest` says how far back the log goes, where that is not far enough; `next`, if it was too
+    much for one call, is the `after` of the one that goes on.
+    """
+
+    oldest: Time | None = None
+
+
+class Retried(msgspec.Struct):
+    """The delivery is due now, or under way."""
+
+    id: str
+    state: Literal["pending"]
 
 
 class Receipt(msgspec.Struct):
@@ -82,15 +115,32 @@ class Subscription(msgspec.Struct, kw_only=True):
     sources: list[str]
     providers: list[str]
     metadata: dict[str, Any]
+    format: Format
+    signature: Literal["v1", "v1a"]
+    public_key: Annotated[str | None, msgspec.Meta(description="Verifies `v1a`; null for `v1`")]
+    headers: Annotated[dict[str, str], msgspec.Meta(description="Their values are masked")]
+    handshake: bool
     created_at: Time | None
     disabled: str | None
     read_only: Annotated[bool, msgspec.Meta(description="It is in the configuration file")]
 
 
 class SubscriptionSecret(Subscription, kw_only=True):
-    """A subscription with its new secret, which is shown this once."""
+    """A subscription with its new secret, which is shown this once; `v1a` has none to show."""
 
-    secret: str
+    secret: str | None
+
+
+class SubscriptionMade(SubscriptionSecret, kw_only=True):
+    """A new subscription; with `since`, also what became of the past."""
+
+    replay: Replayed | msgspec.UnsetType = msgspec.UNSET
+
+
+class PublicKeys(msgspec.Struct):
+    """Public keys as Standard Webhooks writes them, the newest first: `whpk_…`."""
+
+    keys: list[str]
 
 
 class Sent(msgspec.Struct):
@@ -168,8 +218,32 @@ class TestEvent(msgspec.Struct):
     data: TestData
 
 
+class DisabledData(msgspec.Struct):
+    """The `data` of a `subscription.disabled`."""
+
+    subscription: str
+    url: str
+    why: str
+
+
+class DisabledEvent(msgspec.Struct):
+    """A `subscription.disabled`, which goes to the others that name it, and is in the log."""
+
+    type: str
+    timestamp: Time
+    data: DisabledData
+
+
+class DisabledItem(DisabledEvent, kw_only=True):
+    """The same in the event log, with its webhook-id."""
+
+    id: str
+
+
 SHAPES: tuple[Any, ...] = (
+    *(SubscriptionChange, ReplayWish, Replayed, Retried, SubscriptionMade, DisabledEvent),
+    DisabledItem,
     *(JobWish, SubscriptionWish, Receipt, Job, HistoryEntry, Asked, Subscription),
-    *(SubscriptionSecret, Sent, Delivery, Event, Source, Alive, Ready, Problem, JobEvent),
-    TestEvent,
+    *(SubscriptionSecret, PublicKeys, Sent, Delivery, Event, Source, Alive, Ready, Problem),
+    *(JobEvent, TestEvent, CloudEvent),
 )

@@ -1,0 +1,93 @@
+"""`ringback secrets seal`: all that Redis holds, under the newest master key."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from processor import vault
+from processor.cli import options, printing
+from processor.cli.configuration import read
+from processor.cli.exits import CommandError, Exit
+from processor.config import Settings
+from processor.errors import ConfigError, StoreAway
+from processor.vault import Vault
+
+if TYPE_CHECKING:
+    from processor.store.sealing import Sealed
+
+
+def seal(
+    *,
+    config: options.Config = None,
+    data: Annotated[
+        Path, typer.Option(envvar="RINGBACK_DATA", help="Where `up` keeps its embedded Redis.")
+    ] = Path(".ringback"),
+    json: options.Json = False,
+) -> None:
+    """Seal all secrets in Redis with the first of RINGBACK_MASTER_KEYS.
+
+    Talks to Redis itself, while Ringback runs or not; a second run finds nothing to do. Ends
+    with 2 when a secret does not open, with what to do about it.
+    """
+    settings = read(options.config_file(config), os.environ)
+    if not settings.master_keys:
+        raise ConfigError(f"{vault.NAME} is not set; {vault.REMEDY}")
+    told = _run(settings, _redis(settings, data.absolute()))
+    _show(settings.master_keys[0].id, told, json=json)
+    if told.unopened:
+        raise typer.Exit(Exit.USAGE)
+
+
+def group() -> typer.Typer:
+    """Make the group, of one command."""
+    app = typer.Typer(help="The secrets of subscriptions, as Redis has them.", no_args_is_help=True)
+    app.callback()(lambda: None)
+    app.command("seal")(seal)
+    return app
+
+
+def _redis(settings: Settings, data: Path) -> str:
+    """The Redis of the environment, else the one that `ringback up` runs in this folder."""
+    embedded = data / "run" / "redis.sock"
+    if not os.environ.get("REDIS_URL") and embedded.exists():
+        return f"unix://{embedded}"
+    return settings.redis_url
+
+
+def _run(settings: Settings, url: str) -> "Sealed":
+    try:
+        return asyncio.run(_seal(settings, url))
+    except StoreAway as error:
+        raise CommandError(
+            f"{error}: set REDIS_URL, or --data to the folder of `ringback up`", Exit.UNREACHABLE
+        ) from None
+
+
+async def _seal(settings: Settings, url: str) -> "Sealed":
+    from processor.store import Store  # noqa: PLC0415 -- slow to import
+
+    store = Store(url, shards=settings.shards, vault=Vault(settings.master_keys))
+    try:
+        await store.check()
+        return await store.sealing.run()
+    finally:
+        await store.close()
+
+
+def _show(key: str, told: "Sealed", *, json: bool) -> None:
+    if json:
+        return printing.document(
+            {
+                "key": key,
+                "sealed": sorted(told.sealed),
+                "already": len(told.already),
+                "unopened": told.unopened,
+            }
+        )
+    printing.line(f"sealed {len(told.sealed)} with key {key}; {len(told.already)} already were")
+    for why in told.unopened.values():
+        printing.say(why)
+    return None

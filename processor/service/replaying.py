@@ -1,0 +1,112 @@
+"""What a subscription missed, from the event log: all that it wants and did not get."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from processor import filters
+from processor.durations import duration
+from processor.errors import Conflict, Invalid, StoreAway
+from processor.model import Subscription
+from processor.service import subscribing
+from processor.service.changing import check_known
+from processor.service.context import Context
+from processor.service.planning import Plan, Replayed
+from processor.service.walking import walk
+from processor.store.events import order_of, place_at
+
+
+class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/subscriptions/{id}/replay`."""
+
+    since: str | None = None
+    after: str | None = None
+    until: str | None = None
+    events: tuple[str, ...] = ()
+    source: str | None = None
+    state: Literal["all", "failed"] = "all"
+    again: bool = False
+
+
+class Wish(subscribing.Wish, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/subscriptions`."""
+
+    since: str | None = None
+
+
+async def create(context: Context, wish: Wish) -> tuple[Subscription, Replayed | None]:
+    """Make a subscription, and deliver what it would have got since then.
+
+    First it is made, so that every later commit matches it; then the log is read up to here.
+    What is on both sides of that line has one name, and waits or was delivered already.
+    """
+    now = await context.store.now()
+    since = None if wish.since is None else moment("since", wish.since, now)
+    given = {name: getattr(wish, name) for name in subscribing.Wish.__struct_fields__}
+    made = await subscribing.create(context, subscribing.Wish(**given))
+    return made, None if since is None else await _past(context, made, since)
+
+
+async def _past(context: Context, made: Subscription, since: float) -> Replayed:
+    """The past of what was made a moment ago; that it was made must be told whatever happens."""
+    events, starts = context.store.events, [place_at(since) for _ in context.store.shards]
+    try:
+        return await walk(context, Plan(made, starts, await events.end()))
+    except StoreAway:
+        return Replayed(next=events.cursor(starts))
+
+
+async def replay(context: Context, target: str, wish: Replay) -> Replayed:
+    """Deliver what a subscription wants and did not get; Conflict while it is disabled."""
+    found = await subscribing.get(context, target)
+    check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
+    check_known("source", [wish.source] if wish.source else [], tuple(context.settings.sources))
+    starts, ends = await _span(context, wish)
+    check_enabled(found)
+    plan = Plan(
+        target=found,
+        starts=starts,
+        ends=ends,
+        events=wish.events,
+        source=wish.source,
+        failed=wish.state == "failed",
+        again=wish.again,
+    )
+    return await walk(context, plan)
+
+
+def check_enabled(target: Subscription) -> None:
+    """Conflict for who would get nothing."""
+    if target.disabled:
+        raise Conflict(f"{target.id} is disabled ({target.disabled}): enable it first")
+
+
+async def _span(context: Context, wish: Replay) -> tuple[list[str], list[str]]:
+    """The places between which to look, a pair for each shard."""
+    events, now = context.store.events, await context.store.now()
+    ends = await events.end()
+    if wish.until is not None:
+        until = place_at(moment("until", wish.until, now))
+        ends = [min(end, until, key=order_of) for end in ends]
+    if wish.after is not None:
+        return events.places(wish.after), ends
+    if wish.since is None:
+        raise Invalid("since: say from when, as 24h or 2026-11-22T10:00:00Z")
+    return [place_at(moment("since", wish.since, now)) for _ in ends], ends
+
+
+def moment(field: str, text: str, now: float) -> float:
+    """What `24h` (ago) or a time with its zone means, in seconds; Invalid for anything else."""
+    try:
+        return now - duration(text)
+    except ValueError:
+        pass
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        remedy = "write a time with its zone, as 2026-11-22T10:00:00Z, or how long ago, as 24h"
+        raise Invalid(f"{field}: {text!r} is neither; {remedy}")
+    return time.timestamp()

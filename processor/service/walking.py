@@ -1,0 +1,149 @@
+"""One walk through the event log in a subscription's name; it may stop anywhere, and begin anew.
+
+What is put has the name that it would have had at once, EVENT.TARGET, so it waits at most once;
+what the records of ended deliveries know to be delivered is not put.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from processor.errors import Conflict
+from processor.model import Delivery
+from processor.payload import utc
+from processor.service.context import Context
+from processor.service.planning import Plan, Replayed, Wanting
+from processor.store.backlogs import Put
+from processor.store.events import Logged, told_at
+from processor.store.keys import Keys
+from processor.store.replays import BEGIN, Again, Ended
+
+PAGE = 500  # events looked at, and put, at once
+LOOKED_AT = 200_000  # events at most for one call
+WAITING = 100_000  # deliveries of one subscription that a replay lets wait
+APART = 0.001  # seconds between two of them: in the log's order, and new events come between
+
+DEAD = ("failed", "canceled")  # how a delivery ends that did not arrive
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def walk(context: Context, plan: Plan) -> Replayed:
+    """Put what is wanted and did not arrive, as far as one call goes."""
+    store, places, done = context.store, list(plan.starts), Replayed()
+    waiting = [await store.events.replays.waiting(k, plan.target.id) for k in store.shards]
+    if sum(waiting) >= WAITING:
+        raise Conflict(f"{plan.target.id}: {WAITING} deliveries wait; go on when some are made")
+    limits = _Limits(LOOKED_AT, WAITING - sum(waiting))
+    for keys in store.shards:
+        shard = _Shard(context, keys, plan, done, limits)
+        over = await shard.walk(places)
+        if not over:
+            done.next = store.events.cursor(places)
+            break
+    return done
+
+
+class _Limits(msgspec.Struct):
+    """How much more may be looked at, and put."""
+
+    looks: int
+    puts: int
+
+    @property
+    def reached(self) -> bool:
+        """Whether it was too much for one call."""
+        return self.looks <= 0 or self.puts <= 0
+
+
+class _Shard:
+    """The walk through one shard's log."""
+
+    def __init__(
+        self, context: Context, keys: Keys, plan: Plan, done: Replayed, limits: _Limits
+    ) -> None:
+        """Know of no delivery yet."""
+        self._context = context
+        self._keys = keys
+        self._plan = plan
+        self._done = done
+        self._limits = limits
+        self._wanting = Wanting(plan)
+        self._ended: dict[str, Ended] = {}  # the newest record of each
+        self._arrived: set[str] = set()
+        self._met: set[str] = set()
+        self._seen = BEGIN
+        self._next_at = 0.0
+
+    async def walk(self, places: list[str]) -> bool:
+        """Go on from a place to the end, moving the place along; False if that was too far."""
+        shard, events = self._keys.shard, self._context.store.events
+        self._next_at = await self._context.store.now()
+        while not self._limits.reached:
+            await self._look()
+            page = await events.between(self._keys, places[shard], self._plan.ends[shard], PAGE)
+            if not page:
+                await self._count_gone()
+                return True
+            await self._queue(list(self._chosen(page)))
+            places[shard] = page[-1].place
+            self._limits.looks -= len(page)
+        return False
+
+    async def _look(self) -> None:
+        """Read what has ended meanwhile."""
+        replays, target = self._context.store.events.replays, self._plan.target.id
+        ended, self._seen = await replays.ended(self._keys, target, self._seen)
+        self._ended.update((one.id, one) for one in ended)
+        self._arrived.update(one.id for one in ended if one.state == "delivered")
+
+    def _chosen(self, page: Iterable[Logged]) -> Iterable[Again]:
+        """The events of a page that are to be put."""
+        for event in page:
+            item = f"{event.id}.{self._plan.target.id}"
+            record = self._ended.get(item)
+            if record:
+                self._met.add(item)
+            dead = record is not None and record.state in DEAD
+            if (self._plan.failed and not dead) or not self._wanting(event):
+                continue
+            if item in self._arrived and not self._plan.again:
+                self._done.delivered_before += 1
+            else:
+                yield self._again(item, event)
+
+    def _again(self, item: str, event: Logged) -> Again:
+        """The delivery as it would have been made when the event was told."""
+        target = self._plan.target.id
+        delivery = Delivery(item, event.id, event.type, target, told_at(event.place))
+        self._next_at += APART
+        put = Put("deliver", target, item, self._next_at, _encode(delivery))
+        return Again(put, event.id, event.body)
+
+    async def _queue(self, puts: Sequence[Again]) -> None:
+        if not puts:
+            return
+        store, done = self._context.store, self._done
+        await store.writable()
+        words = await store.events.replays.queue(self._keys, self._plan.target.id, self._seen, puts)
+        done.queued += words.count("queued")
+        done.pending += words.count("pending")
+        done.delivered_before += words.count("delivered")
+        self._limits.puts -= words.count("queued")
+
+    async def _count_gone(self) -> None:
+        """Count what is known not to have arrived, and is in the log no more."""
+        since = told_at(self._plan.starts[self._keys.shard])
+        trimmed, oldest = await self._context.store.events.oldest(self._keys)
+        if trimmed is None or trimmed < since:
+            return
+        if oldest is not None:
+            self._done.oldest = max(utc(oldest), self._done.oldest or utc(oldest))
+        until = told_at(self._plan.ends[self._keys.shard])
+        self._done.gone += sum(
+            since <= one.created_at <= min(until, oldest or until)
+            and one.state in DEAD
+            and one.type in self._wanting.kinds
+            and one.id not in self._arrived | self._met
+            for one in self._ended.values()
+        )

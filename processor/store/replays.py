@@ -1,0 +1,84 @@
+"""Deliveries made once more: what ended, what may be put anew, what is hurried."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from processor.model import Delivery
+from processor.store.backlogs import Lanes, Put
+from processor.store.connection import Call, Connection
+from processor.store.keys import Keys
+
+BEGIN = "0-0"
+
+
+class Ended(Delivery, frozen=True, kw_only=True):
+    """The record of an ended delivery: what it was, and how it ended."""
+
+    state: str
+
+
+class Again(msgspec.Struct, frozen=True):
+    """A delivery to make anew, with the body that its event has in the log."""
+
+    put: Put
+    event: str
+    body: bytes
+
+
+_decode = msgspec.json.Decoder(Ended).decode
+
+
+class Replays:
+    """Deliveries of one target in one shard, looked at from behind."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take the connection."""
+        self._connection = connection
+
+    async def ended(self, keys: Keys, target: str, seen: str) -> tuple[list[Ended], str]:
+        """Deliveries that ended behind the place `seen`, oldest first; the place behind them."""
+        rows = await self._connection.ask(
+            self._connection.redis.xrange(keys.delivered(target), min=f"({seen}")
+        )
+        found = [_decode(fields[b"delivery"]) for _, fields in rows]
+        return found, rows[-1][0].decode() if rows else seen
+
+    async def queue(self, keys: Keys, target: str, seen: str, puts: Sequence[Again]) -> list[str]:
+        """Put deliveries anew; what became of each: `queued`, `pending` or `delivered`."""
+        if not puts:
+            return []
+        call = Call(keys.delivered(target))
+        lanes = Lanes(keys, call)
+        told: dict[str, Any] = {
+            "seen": seen,
+            "puts": [
+                (*lanes.put(one.put), call.key(keys.event(one.event)), call.blob(one.body))
+                for one in puts
+            ],
+            "lanes": lanes.told,
+        }
+        done = await self._connection.run("replay", call.keys, call.args(told))
+        return [word.decode() for word in done]
+
+    async def hurry(self, keys: Keys, lane: str, delivery: str) -> bool:
+        """Make a delivery that waits due now; False if it neither waits nor is under way."""
+        call = Call()
+        lanes = Lanes(keys, call)
+        lanes.place("deliver", lane)
+        told = {"item": delivery, "lanes": lanes.told}
+        return bool(await self._connection.run("hurry", call.keys, call.args(told)))
+
+    async def waiting(self, keys: Keys, lane: str) -> int:
+        """How many deliveries of a lane wait."""
+        return int(
+            await self._connection.ask(self._connection.redis.zcard(keys.due("deliver", lane)))
+        )
+
+    async def body(self, keys: Keys, event: str) -> bytes | None:
+        """The body of an event that still has deliveries to make."""
+        found: bytes | None = await self._connection.ask(
+            self._connection.redis.hget(keys.event(event), "body")
+        )
+        return found

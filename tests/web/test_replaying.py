@@ -1,0 +1,143 @@
+"""Subscriptions changed, enabled and replayed, and deliveries retried, as callers see it."""
+
+from typing import Any
+
+import pytest
+
+from .calling import Web, refused
+from .test_subscriptions import ALL, BAD_WISHES, FIXED, URL, make
+
+NOTHING = {
+    "queued": 0,
+    "pending": 0,
+    "delivered_before": 0,
+    "gone": 0,
+    "oldest": None,
+    "next": None,
+}
+SHARED = {"url", "events", "sources", "colour"}  # the last one means nothing in either
+CHANGES: list[tuple[Any, str]] = [
+    *((wish, named) for wish, named in BAD_WISHES if wish and wish.keys() <= SHARED),
+    ({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "secret"),
+    ({"id": "sub_1"}, "id"),
+    ({"disabled": None}, "disabled"),
+    ({"url": None}, "url"),
+]
+
+
+async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> None:
+    made = await make(web, metadata={"a": 1})
+    del made["secret"]
+    one = f"{ALL}/{made['id']}"
+    wish = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
+    answer = await web("PATCH", one, wish)
+    assert answer.status_code == 200
+    assert answer.json() == made | wish == (await web("GET", one)).json()
+    assert (await web("PATCH", one, {})).json() == made | wish
+
+
+@pytest.mark.parametrize(("wish", "named"), CHANGES, ids=[str(w)[:60] for w, _ in CHANGES])
+async def test_a_bad_change_is_422_and_changes_nothing(web: Web, wish: Any, named: str) -> None:
+    made = await make(web)
+    one = f"{ALL}/{made.pop('id')}"
+    before = (await web("GET", one)).json()
+    assert named in refused(await web("PATCH", one, wish), 422)
+    assert (await web("GET", one)).json() == before
+
+
+async def test_what_is_not_there_or_in_the_file_is_not_changed(web: Web) -> None:
+    refused(await web("PATCH", f"{ALL}/sub_nobody", {}), 404)
+    assert "configuration" in refused(await web("PATCH", FIXED, {}), 409)
+    for call in ("enable", "replay"):
+        refused(
+            await web(
+                "POST", f"{ALL}/sub_nobody/{call}", {"since": "1h"} if call == "replay" else {}
+            ),
+            404,
+        )
+    refused(await web("PATCH", FIXED, content="{}"), 415)
+    refused(
+        await web("PATCH", FIXED, content="{", headers={"content-type": "application/json"}), 400
+    )
+
+
+async def test_one_that_answered_410_is_enabled_and_gets_what_it_missed(
+    web: Web, provider: Any
+) -> None:
+    provider.tell("", 410)
+    made = await make(web, url=f"{provider.url}/in", sources=["feed"])
+    one = f"{ALL}/{made['id']}"
+    await web.push("1", "succeeded")
+    await web.deliver()
+    await web.push("2", "succeeded")
+    assert "enable" in refused(await web("POST", f"{one}/replay", {"since": "1h"}), 409)
+    assert (await web("POST", f"{one}/enable")).json()["disabled"] is None
+    provider.tell("")
+    provider.got.clear()
+    answer = await web("POST", f"{one}/replay", {"since": "1h"})
+    assert (answer.status_code, answer.json()) == (202, NOTHING | {"queued": 2})
+    answer = await web("POST", f"{one}/replay", {"since": "1h", "state": "failed"})
+    assert answer.json() == NOTHING | {"pending": 1}
+
+
+async def test_since_brings_the_past_and_says_so(web: Web, provider: Any) -> None:
+    await web.push("1", "succeeded")
+    made = await make(web, url=f"{provider.url}/in", since="1h")
+    assert made["replay"] == NOTHING | {"queued": 1}
+    assert "replay" not in await make(web)
+    (event,) = await web.items("/v1/events")
+    (waiting,) = await web.items("/v1/deliveries", subscription=made["id"])
+    assert waiting["id"] == f"{event['id']}.{made['id']}"
+    assert "since" in refused(await web("POST", ALL, {"url": URL, "since": "soon"}), 422)
+
+
+REPLAYS: list[tuple[Any, int, str]] = [
+    ({}, 422, "since"),
+    ({"since": 5}, 422, "since"),
+    ({"since": "2026-01-01"}, 422, "zone"),
+    ({"since": "1h", "until": "x"}, 422, "until"),
+    ({"since": "1h", "state": "delivered"}, 422, "state"),
+    ({"since": "1h", "events": ["job.exploded"]}, 422, "job.exploded"),
+    ({"since": "1h", "source": "nobody"}, 422, "nobody"),
+    ({"since": "1h", "colour": "red"}, 422, "colour"),
+    ({"after": "x"}, 400, "cursor"),
+]
+
+
+@pytest.mark.parametrize(("wish", "status", "named"), REPLAYS)
+async def test_a_bad_replay_is_refused(web: Web, wish: Any, status: int, named: str) -> None:
+    made = await make(web)
+    assert named in refused(await web("POST", f"{ALL}/{made['id']}/replay", wish), status)
+
+
+async def test_a_delivery_is_retried(web: Web, provider: Any) -> None:
+    provider.tell("", 503)
+    made = await make(web, url=f"{provider.url}/in")
+    await web.push("1", "succeeded")
+    await web.deliver()
+    (waiting,) = await web.items("/v1/deliveries", subscription=made["id"], state="pending")
+    call = f"/v1/deliveries/{waiting['id']}/retry"
+    provider.tell("")
+    answer = await web("POST", call)
+    assert (answer.status_code, answer.json()) == (202, {"id": waiting["id"], "state": "pending"})
+    await web.deliver()
+    (done,) = await web.items("/v1/deliveries", subscription=made["id"])
+    assert [a["status"] for a in done["attempts"]] == [503, 200]
+    assert "again" in refused(await web("POST", call), 409)
+    refused(await web("POST", "/v1/deliveries/evt_1.sub_nobody/retry"), 404)
+
+
+async def test_the_others_hear_of_a_410(web: Web, provider: Any) -> None:
+    provider.tell("", 410)
+    made = await make(web, url=f"{provider.url}/in")
+    told = await make(web, events=["subscription.disabled"])
+    await web.push("1", "succeeded")
+    await web.deliver()
+    (item,) = [i for i in await web.items("/v1/events") if i["type"] == "subscription.disabled"]
+    assert item["data"] == {
+        "subscription": made["id"],
+        "url": made["url"],
+        "why": "answered 410",
+    }
+    (delivery,) = await web.items("/v1/deliveries", subscription=told["id"])
+    assert (delivery["event_id"], delivery["type"]) == (item["id"], item["type"])
