@@ -9,6 +9,7 @@ payload     an event as the bytes that a subscriber gets
 forms       the fields of a form
 durations   durations as people write them
 signing     signatures, ours and the providers'
+vault       secrets at rest: sealed with a master key
 provider    what a profile may say, and how a push or an answer is read through it
 providers/  one profile per provider: the folder is the list
 simulation  what a provider would push and answer: reading, turned round

@@ -422,7 +422,7 @@ QUOTED = [
     ("docs/events.md", f"the whole answer {delivering.TIMEOUT:g} s"),
     ("docs/events.md", f"±{schedule.RETRY_JITTER:.0%} at random".replace("%", " %")),
     ("docs/events.md", f"({schedule.RETRY_AFTER_AT_MOST / 3600:g} hours at most)"),
-    ("docs/events.md", f"For {subscribing.OLD_SECRET_SIGNS / 3600:g} hours both sign"),
+    ("docs/events.md", f"For {config.load(None, {}).secret_overlap / 3600:g} hours"),
     ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
     ("docs/api.md", f"more than {bodies.AT_MOST >> 20} MiB"),
     ("docs/api.md", f"{accepting.BODIES_AT_MOST >> 20} MiB of pushes"),

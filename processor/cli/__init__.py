@@ -6,6 +6,7 @@ up             the whole of Ringback on one machine; supervisor, child, orphan, 
 processes      one process of it
 jobs, events, subscriptions, sources    a running server, seen from outside; client, sse, follow, progress
 providers      the profiles there are; describing, linting, skeleton.toml
+secrets        what Redis holds, sealed with the newest master key
 configuration, doctor, inspect    what is set up, does it work, what would a push say
 simulate/      a provider's documented life, pushed and polled
 demo/          everything at once, on this machine, with simulated providers

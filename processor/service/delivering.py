@@ -76,6 +76,7 @@ class Deliverer:
             await self._end(post, post.delivery, "canceled", why)
             return
         if unopened(post.target):  # with nothing settled it is due again when the lease ends
+            self._context.metrics.attempts.labels("sealed").inc()
             return
         attempt, wait = await self._attempt(post.target, post.delivery, post.body)
         delivery = replace(post.delivery, attempts=(*post.delivery.attempts, attempt))

@@ -22,7 +22,6 @@ from processor.store.jobs import Telling
 
 Value = TypeVar("Value")
 
-OLD_SECRET_SIGNS = 86_400.0  # seconds after a rotation
 SECRET_BYTES = 32
 MOST_LISTED = 1000  # deliveries looked through for one answer
 
@@ -88,9 +87,9 @@ async def remove(context: Context, target: str) -> None:
 
 
 async def rotate(context: Context, target: str) -> Subscription:
-    """Give a subscription a new secret; the old one signs too for a day."""
+    """Give a subscription a new secret; the old one signs too for a while."""
     old = await _changeable(context, target)
-    until = await context.store.now() + OLD_SECRET_SIGNS
+    until = await context.store.now() + context.settings.secret_overlap
     new = replace(old, secrets=(new_secret(old.signature), old.secrets[0]), old_secret_until=until)
     await context.store.targets.save(new)
     return new

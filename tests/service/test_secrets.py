@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from aiohttp import web as aio
+from msgspec.structs import replace
 from redis import Redis
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
@@ -144,6 +145,13 @@ async def test_without_a_master_key_the_look_finds_them(
     assert [s for s in secrets if forms(s)[0] not in found] == []
 
 
+async def test_the_old_secret_signs_as_long_as_the_setting_says(bench: Any):
+    context = bench.context._replace(settings=replace(bench.context.settings, secret_overlap=90))
+    made = await subscribing.create(context, subscribing.Wish(url="https://x.example"))
+    until = (await subscribing.rotate(context, made.id)).old_secret_until
+    assert until == pytest.approx(await context.store.now() + 90, abs=5)
+
+
 # --- what cannot be opened --------------------------------------------------------------------
 
 
@@ -159,6 +167,7 @@ async def test_what_cannot_be_opened_is_put_off_and_delivered_once_the_key_is_ba
         ]
     told = [(line["event"], line["key"], line["log_level"]) for line in logged]
     assert told == [("secret_unopened", "k1", "error")]
+    assert lost.context.metrics.attempts.labels("sealed")._value.get() == 3
     assert subscriber.got == []
     back = await bench_of(vault=Vault([K2, K1]))
 
