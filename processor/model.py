@@ -139,6 +139,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     finished_at: float | None = None  # by the provider's clock, where it tells the time
     ended_at: float | None = None  # the same by Redis' clock: what lifetimes are counted from
     completion: str | None = None  # id of the newest completion event
+    claimed: StatusUpdate | None = None  # a pushed final that waits for a poll to agree
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -24,6 +24,10 @@ from processor.store.jobs import Change, Known, Telling, ends, name_of
 _encode = msgspec.json.Encoder().encode
 
 
+UNCONFIRMED = "unconfirmed"
+"""The flag of a final word that waits for a poll, or that no poll could agree with any more."""
+
+
 class Arrival(msgspec.Struct, frozen=True):
     """An update on its way into a job, and the claim that brought it, if any did."""
 
@@ -64,10 +68,10 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     events: list[Telling] = []
     heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
     for arrival in arrivals:
-        update = taken(arrival.update, job, facts.source)
+        update, job = taken(arrival.update, job, facts.source)
         step = machine.advance(job, update, facts.now)
         heard |= step.ignored is None or update.origin is Origin.POLL
-        asks |= update is not arrival.update or _runs_again(step, update, job, facts.source)
+        asks |= _claims(update) or _runs_again(step, update, job, facts.source)
         entries.append((facts.now, _entry(job, step, update)))
         job = step.job
         if step.event:
@@ -89,14 +93,40 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     )
 
 
-def taken(update: StatusUpdate, job: Job, source: Source) -> StatusUpdate:
-    """What counts of an update: of a pushed final that waits for a poll, all but the final."""
-    pushed = update.origin is Origin.PUSH and update.state in FINAL
+def taken(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
+    """What counts of an update now, and the job with what counts later.
+
+    Of a pushed final that waits for a poll, all but the final counts; the poll that agrees
+    brings what only the push told.
+    """
     over = job.state in FINAL and not job.provisional
-    if not pushed or over or not source.confirms(job.kind):
-        return update
-    flags = (*update.flags, "unconfirmed")
+    if update.origin is Origin.PUSH and update.state in FINAL and not over:
+        if source.confirms(job.kind):
+            return _weakened(update), replace(job, claimed=update)
+    elif update.origin is Origin.POLL and job.claimed and update.state in FINAL:
+        return _completed(update, job.claimed), replace(job, claimed=None)
+    return update, job
+
+
+def _weakened(update: StatusUpdate) -> StatusUpdate:
+    flags = (*update.flags, UNCONFIRMED)
     return replace(update, state=None, result=NULL, error=None, progress=None, flags=flags)
+
+
+def _claims(update: StatusUpdate) -> bool:
+    return update.origin is Origin.PUSH and UNCONFIRMED in update.flags
+
+
+def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
+    """A poll's final, with what only the push that it agrees with told."""
+    if poll.state is not claim.state:
+        return poll
+    return replace(
+        poll,
+        result=claim.result if poll.result == NULL else poll.result,
+        error=poll.error or claim.error,
+        counts=poll.counts or claim.counts,
+    )
 
 
 def _runs_again(step: machine.Step, update: StatusUpdate, job: Job, source: Source) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import structlog
+from msgspec.structs import replace
 
 from processor import provider, schedule
 from processor.config import Source
@@ -13,7 +14,7 @@ from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service.advancing import advance
 from processor.service.context import Context, chance
-from processor.service.deciding import Arrival, poll_interval
+from processor.service.deciding import UNCONFIRMED, Arrival, poll_interval
 from processor.service.keeping import Kept
 from processor.store.backlogs import Claim, Pace, Settled
 from processor.store.jobs import name_of
@@ -85,8 +86,8 @@ async def poll(context: Context, claim: Claim) -> None:
         return
     last = await _last(context, keys, source, job)
     answer, told = await ask(context, source, job.id, job.params, last)
-    if isinstance(told, Trouble) and told.kind == "gone" and job.seen:
-        told = _dropped(job, told, await context.store.now())
+    if isinstance(told, Trouble) and told.kind == "gone":
+        told = _gone(source, job, told, await context.store.now())
     if isinstance(told, Trouble):
         await _put_off(context, claim, source, job, told)
     else:
@@ -110,8 +111,18 @@ def _worth_asking(source: Source, job: Job) -> bool:
     return poll is not None and (job.state not in FINAL or job.provisional or poll.reopens)
 
 
-def _dropped(job: Job, trouble: Trouble, now: float) -> StatusUpdate:
-    """The provider had the job and has it no more: that is its word."""
+def _gone(source: Source, job: Job, trouble: Trouble, now: float) -> StatusUpdate | Trouble:
+    """The provider has the job no more: that is its word, if it ever had it.
+
+    A signed push that said how the job ended is a better word. One that anybody could have
+    sent is none: then the job may never have been there.
+    """
+    if job.claimed:
+        flags = (*job.claimed.flags, UNCONFIRMED)
+        signed = source.profile.signs
+        return replace(job.claimed, origin=Origin.POLL, flags=flags) if signed else trouble
+    if not job.seen:
+        return trouble
     return StatusUpdate(
         source=job.source,
         id=job.id,

@@ -1,5 +1,7 @@
 """What a push is worth where a poll must agree, and what a poll may be told beside a status."""
 
+import hmac
+import json
 import os
 import time
 from typing import Any
@@ -8,10 +10,17 @@ import pytest
 
 from processor.config import load
 from processor.errors import ConfigError
-from processor.model import State
+from processor.model import Push, State
 from processor.service.watching import PollWish, ask_now
 
 SLOW = PollWish("1h")
+
+
+def signed(body: dict[str, Any]) -> Push:
+    """A push of the source `signed`."""
+    raw = json.dumps(body).encode()
+    mac = hmac.new(b"shh", raw, "sha256").hexdigest()
+    return Push({"x-sign": mac, "content-type": "application/json"}, raw)
 
 
 async def test_a_pushed_final_waits_for_a_poll_that_agrees(bench: Any, provider: Any):
@@ -46,6 +55,44 @@ async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(bench: Any,
     assert (await bench.job("1", "hints")).state is State.EXPIRED
     assert await bench.poll() == ["hints/1"]
     assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+
+
+async def test_what_only_the_push_told_is_kept_for_the_poll_that_agrees(bench: Any, provider: Any):
+    provider.says("1", status="failed")
+    await bench.push("hints", id="1", status="failed", note="no codec")
+    assert (await bench.job("1", "hints")).error is None
+    await bench.poll()
+    job = await bench.job("1", "hints")
+    assert (job.state, job.claimed) == (State.FAILED, None)
+    assert job.error
+    assert job.error.message == "no codec"
+
+
+async def test_what_a_push_told_of_another_end_is_not_believed(bench: Any, provider: Any):
+    provider.says("1", status="succeeded")
+    await bench.push("hints", id="1", status="failed", note="no codec")
+    await bench.poll()
+    job = await bench.job("1", "hints")
+    assert (job.state, job.error, job.claimed) == (State.SUCCEEDED, None, None)
+
+
+async def test_a_signed_final_counts_when_the_provider_has_the_job_no_more(
+    bench: Any, provider: Any
+):
+    """It told us so itself, and forgot it before we could ask."""
+    push = signed({"id": "1", "status": "succeeded"})
+    await bench.take("signed", push)
+    await bench.poll()
+    job = await bench.job("1", "signed")
+    assert (job.state, job.status, job.flags) == (State.SUCCEEDED, "succeeded", ("unconfirmed",))
+
+
+async def test_an_unsigned_final_of_a_job_that_is_not_there_ends_nothing(bench: Any, provider: Any):
+    await bench.push("forgetful", id="1", status="succeeded")
+    assert await bench.poll() == ["forgetful/1"]
+    job = await bench.job("1", "forgetful")
+    assert (job.state, job.claimed is not None) == (State.QUEUED, True)
+    assert await bench.due("poll", "forgetful/1", "forgetful") is not None
 
 
 async def test_news_of_a_running_job_needs_no_poll(bench: Any):
