@@ -46,11 +46,17 @@ async def test_a_forged_final_changes_nothing_that_a_poll_does_not_say(bench: An
     assert [kind for _, kind in await bench.events()] == ["job.started"]
 
 
-async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(bench: Any, provider: Any):
+async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(
+    bench: Any, provider: Any, wait_until: Any
+):
     provider.says("1", status="succeeded")
     await bench.watch("1", "hints", poll=SLOW, deadline="1ms")
-    await bench.ingest()
-    assert (await bench.job("1", "hints")).provisional
+
+    async def given_up() -> bool:
+        await bench.ingest()
+        return bool((await bench.job("1", "hints")).provisional)
+
+    await wait_until(given_up)
     await bench.push("hints", id="1", status="failed", event="a")
     assert (await bench.job("1", "hints")).state is State.EXPIRED
     assert await bench.poll() == ["hints/1"]
