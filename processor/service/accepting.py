@@ -75,14 +75,14 @@ class Receiver:
             await self._confirm(source, reading.confirm)
         if not reading.updates:
             return Receipt(0, 0, reading.ignored, reading.echo)
-        body = push.body
+        body, said = push.body, reading.said
         if self._full:
             raise StoreAway("Redis is nearly full; send this push again")
         if self._in_flight + len(body) > BODIES_AT_MOST:
             raise StoreAway("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            new = [await done for done in [self._batch.add(q) for q in self._named(reading, body)]]
+            new = [await done for done in [self._batch.add(q) for q in self._named(reading, said)]]
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored)
@@ -115,9 +115,9 @@ class Receiver:
             raise StoreAway(f"The subscription cannot be confirmed: {why}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
-    def _named(self, reading: provider.Reading, body: bytes) -> list[Queued]:
-        """Each update under its event's id, else under the digest of the bytes it came in."""
-        digest = "" if all(u.event_id for u in reading.updates) else _digest(body)
+    def _named(self, reading: provider.Reading, said: bytes) -> list[Queued]:
+        """Each update under its event's id, else under the digest of what it was read from."""
+        digest = "" if all(u.event_id for u in reading.updates) else _digest(said)
         return [
             Queued(
                 self._context.store.shard(update.source, update.id),

@@ -69,7 +69,8 @@ def _places(rule: Verify, push: Push, veil: Veil) -> Iterator[Step]:
     missing = None if rule.query and (rule.header or rule.field) else False  # one is enough
     for place in looked_for(rule):
         value = found(place, push)
-        shown = veil.over(hide(value) if place.signs else value)[:LONGEST] or "not there"
+        shown = veil.over(value)
+        shown = (hide(shown) if place.signs else shown)[:LONGEST] or "not there"
         yield Step(place.kind, f"{place.name}: {shown}", bool(value) or missing)
 
 

@@ -103,6 +103,11 @@ base_url = "{url}"
 trust = "refetch"
 webhook_secret = "shh"
 
+[sources.numbered]
+provider = "numbered"
+base_url = "{url}"
+trust = "refetch"
+
 [sources.placed]
 provider = "placed"
 base_url = "{url}"
@@ -264,6 +269,8 @@ async def bench_of(
     rule = '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Sign"\n\n[poll]'
     signed = (LAB % "gone = true").replace("[poll]", rule)
     (tmp_path / "profiles" / "signed.toml").write_text(signed)
+    numbered = LAB % 'attempt = "/attempt"'
+    (tmp_path / "profiles" / "numbered.toml").write_text(numbered)
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 
