@@ -34,8 +34,13 @@ def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) ->
     raise WrongType(f"{name} pushes {takes}, not {mime or 'without a type'}")
 
 
-def opened(decode: Decode, push: Push) -> Opened:
-    """Decode a push; raise Unreadable if that cannot be."""
+def opened(decode: Decode, push: Push, *, signed: bool = False) -> Opened:
+    """Decode a push; raise Unreadable if that cannot be.
+
+    `signed`: by what covers the body, so that nothing beside it may be believed.
+    """
+    if signed and decode.name == "cloudevents" and "ce-specversion" in push.headers:
+        raise Unreadable("a signed CloudEvent is structured: headers are not signed")
     return _DECODERS[decode.name](decode, push)
 
 

@@ -40,7 +40,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
     rules = profile.push
     if rules is None:
         raise Unreadable(f"{profile.name} does not push")
-    inside = decode.opened(rules.decode, push)
+    inside = decode.opened(rules.decode, push, signed=profile.signs)
     if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
         return Reading((), 1, echo=echo)
     if inside.confirm:
