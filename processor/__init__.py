@@ -10,6 +10,7 @@ forms       the fields of a form
 durations   durations as people write them
 signing     signatures, ours and the providers'
 vault       secrets at rest: sealed with a master key
+formats     events as requests: Standard Webhooks, CloudEvents
 provider    what a profile may say, and how a push or an answer is read through it
 providers/  one profile per provider: the folder is the list
 simulation  what a provider would push and answer: reading, turned round

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from yarl import URL
+from yarl import query_to_pairs
 
 from processor.errors import Unreadable
 
@@ -40,10 +40,10 @@ def _mime(headers: Mapping[str, str]) -> str:
 
 
 def _plain(body: bytes) -> Iterator[tuple[str, str]]:
-    """As queries are written; yarl decodes in C, and a provider's JSON is all quotes."""
+    """As queries are written; yarl decodes in C, keeps nothing, and JSON is all quotes."""
     if body.count(b"&") >= FIELDS_AT_MOST:
         raise ValueError(f"it has more than {FIELDS_AT_MOST} fields")
-    yield from URL.build(query_string=body.decode("ascii"), encoded=True).query.items()
+    yield from query_to_pairs(body.decode("ascii"))
 
 
 def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ EVENT = {  # entering a state is told as …; becoming queued again is not told
     State.CANCELED: "job.canceled",
     State.EXPIRED: "job.expired",
 }
+ALIASES = 32  # of one job; who sends more is not naming it
 PROGRESS_EVENTS_APART = 1.0  # seconds; progress in between is kept, not told
 
 
@@ -198,6 +199,7 @@ def _met(job: Job, update: StatusUpdate) -> Job:
     """
     seen = job.seen or update.origin is not Origin.DEADLINE
     aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)
+    aliases = aliases[: max(0, ALIASES - len(job.aliases))]
     params = update.params | job.params if update.params else job.params
     if seen is job.seen and not aliases and params == job.params:
         return job

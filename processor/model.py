@@ -141,6 +141,9 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: float | None = None  # the same by Redis' clock: what lifetimes are counted from
     completion: str | None = None  # id of the newest completion event
     trace: str | None = None  # `traceparent` of who moved it last, or of who registered it
+    claimed: StatusUpdate | None = None  # a pushed final that waits for a poll to agree
+    hinted_at: float = 0.0  # when a push last had it asked about
+    again_at: float = 0.0  # before then the provider does not want to be asked
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,29 +1,69 @@
-"""The table of docs/providers.md, made from the profiles; `make docs` writes it there."""
+"""The tables of docs/providers.md, made from the profiles; `make docs` writes them there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from processor import signing
 from processor.config.shelf import Shelf
 from processor.model import State
 from processor.provider import Kind, Profile
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
-BEGIN, END = "<!-- table of the profiles: made by `make docs` -->\n", "<!-- end of the table -->"
+BEGIN, END = "<!-- {}: made by `make docs` -->\n", "<!-- end of it -->"
 HEAD = ("provider", "pushed", "signed", "asked", "words", "inferred")
+NEEDS = ("provider", "its source needs", "its webhook")
 
 
 def page() -> str:
-    """The page with its table as the profiles have it now."""
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + table() + END + rest.partition(END)[2]
-
-
-def table() -> str:
-    """One row a profile."""
+    """The page with its tables as the profiles have them now."""
     shelf = Shelf()
-    rows = [HEAD, ("---",) * len(HEAD), *(_row(shelf[name]) for name in shelf)]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    text = _put(PAGE.read_text(), "what they say", HEAD, [_row(shelf[name]) for name in shelf])
+    return _put(text, "what they need", NEEDS, [_need(shelf[name]) for name in shelf])
+
+
+def _put(text: str, name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    before, begin, rest = text.partition(BEGIN.format(name))
+    lines = [head, ("---",) * len(head), *rows]
+    table = "".join("| " + " | ".join(row) + " |\n" for row in lines)
+    return before + begin + table + END + rest.partition(END)[2]
+
+
+def _need(profile: Profile) -> tuple[str, str, str]:
+    polls = [kind.poll for kind in profile.kinds.values() if kind.poll]
+    rule, auth = profile.verify, next((poll.auth for poll in polls if poll.auth), None)
+    given = {name for kind in profile.kinds.values() for name in kind.gives} | {*profile.params}
+    setting = {poll.request.setting for poll in polls} - {None}
+    params = sorted(profile.placeholders - given - setting)
+    told = sorted(profile.placeholders & given - setting)
+    needs = [
+        (bool(auth), "`token`" + (" (if it wants one)" if auth and auth.optional else "")
+         + (": `user:password`" if auth and auth.text == "basic" else "")),
+        (profile.needs_secret, "`webhook_secret`"
+         + (": `whsec_…` or `whpk_…`" if rule and rule.scheme == "standard-webhooks" else "")),
+        (bool(rule and signing.has_senders(rule)), "`senders`"),
+        (bool(params), "`params`: " + ", ".join(f"`{name}`" for name in params)),
+        (bool(told), "may have `params`: " + ", ".join(f"`{name}`" for name in told)),
+        (bool(setting), "`status_url`" + (", if answers tell none" if setting & given else "")),
+        (bool(polls) and not profile.base_url and not setting - given, "`base_url`"),
+    ]  # fmt: skip
+    return (
+        f"`{profile.name}`",
+        "; ".join(text for true, text in needs if true) or "nothing",
+        _hook(profile),
+    )
+
+
+def _hook(profile: Profile) -> str:
+    if profile.register is None:
+        return "none" if profile.push is None else "not known"
+    if not profile.register.paste:
+        tells = ", which prints the secret that it makes" if profile.register.secret else ""
+        return f"`ringback sources register`{tells}"
+    return (
+        profile.register.paste.replace("`{url}`", "URL")
+        .replace("{url}", "URL")
+        .replace("{name}", "NAME")
+    )
 
 
 def _row(profile: Profile) -> tuple[str, ...]:

@@ -200,12 +200,42 @@ def test_a_server_that_stays_away_is_not(stub: Stub, ringback: Run, monkeypatch)
     assert ringback("wait", "wistia", "1").code == 5
 
 
+def test_a_history_is_a_line_for_each_entry(stub: Stub, ringback: Run):
+    entry = {"at": "2026-11-22T10:00:00Z", "count": 1, "origin": "push", "status": "started"}
+    moved = entry | {"state": "running", "was": "queued", "attempt": 1, "event": "evt_1"}
+    again = entry | {"state": "running", "was": "running", "attempt": 1, "count": 3}
+    page = {"items": [moved, again | {"ignored": "older", "flags": ["unconfirmed"]}], "next": None}
+    stub.says("GET /v1/jobs/wistia/a%2Fb/history", page)
+    rows = [
+        line.split(maxsplit=3) for line in ringback("history", "wistia", "a/b").out.splitlines()
+    ]
+    assert rows[0][3].split() == ["state", "event", "times", "flags"]
+    assert rows[1][:3] == ["2026-11-22T10:00:00Z", "push", "started"]
+    assert rows[1][3].split() == ["queued", ">", "running", "evt_1", "-", "-"]
+    assert rows[2][3].split() == ["running", "ignored:", "older", "3", "unconfirmed"]
+    assert stub.asked == [("GET /v1/jobs/wistia/a%2Fb/history?limit=200", None)]
+    assert ringback("history", "wistia", "a/b", "--json").json == page
+
+
+def test_events_of_one_source_are_chosen_here(stub: Stub, ringback: Run):
+    items = [
+        {"type": "job.started", "timestamp": "t", "data": {"source": name, "id": "1"}}
+        for name in ("wistia", "mux")
+    ]
+    stub.says("GET /v1/events", {"items": [*items, {"type": "group.completed"}], "next": "c"})
+    ended = ringback("events", "--source", "mux")
+    assert ended.out.splitlines() == ["t  job.started  mux/1"]
+    assert "--after c" in ended.err
+    assert len(ringback("events", "--json").json["items"]) == 3
+
+
 COMMANDS = [
     ("jobs",),
     ("watch", "wistia", "9"),
     ("wait", "wistia", "9"),
     ("events",),
     ("events", "--follow"),
+    ("history", "wistia", "9"),
     ("sources",),
     ("subscriptions", "list"),
     ("subscriptions", "add", "https://example.com"),
@@ -311,6 +341,16 @@ def test_events_are_printed_by_the_page(stub: Stub, ringback: Run):
     assert ended.out == "T  job.failed  wistia/1  failed\n"
     assert ended.err == "more: --after c1\n"
     assert stub.asked[0][0] == "GET /v1/events?after=c0&limit=50"
+
+
+def test_followed_events_of_one_source_are_chosen_here(stub: Stub, ringback: Run, monkeypatch):
+    monkeypatch.setattr(events, "PAUSE", 0.0)
+    monkeypatch.setattr(events, "PATIENCE", 0.0)
+    told = [f'id: {name}\ndata: {{"data": {{"source": "{name}"}}}}\n\n' for name in ("a", "b")]
+    stub.streams("".join(told))
+    stub.answers["GET /v1/events"].append((503, JSON, b"{}"))
+    ended = ringback("events", "--follow", "--source", "b", "--json")
+    assert [json.loads(line)["cursor"] for line in ended.out.splitlines()] == ["b"]
 
 
 def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run, monkeypatch):

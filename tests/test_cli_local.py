@@ -31,6 +31,7 @@ COMMANDS = [
     "watch",
     "wait",
     "jobs",
+    "history",
     "events",
     "subscriptions",
     "sources",
@@ -151,6 +152,80 @@ def test_a_verified_push_that_cannot_be_read_says_why(
     found = json.loads(out)
     assert (code, found["verified"], found["updates"]) == (0, True, [])
     assert "JSON" in found["reason"]
+
+
+def test_a_verdict_is_indented_in_its_own_letters_and_steers_no_terminal(
+    ringback: Run, configured: Path, tmp_path: Path
+):
+    body = json.dumps({"events": [EVENT | {"uuid": "é\u202e\x9b"}]}).encode()
+    signature = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+    (tmp_path / "h").write_text(json.dumps({"x-wistia-signature": signature}))
+    (tmp_path / "b").write_bytes(body)
+    code, out, _ = ringback("inspect", "clips", "--headers", "h", "--body", "b")
+    assert (code, out.splitlines()[1]) == (0, '  "verified": true,')
+    assert "é\\u202e\\u009b" in out
+    assert json.loads(out)["updates"][0]["event_id"] == "é\u202e\x9b"
+    _, line, _ = ringback("inspect", "clips", "--headers", "h", "--body", "b", "--json")
+    assert (line.count("\n"), json.loads(line)) == (1, json.loads(out))
+
+
+def test_a_verdict_counts_what_is_not_about_a_job_and_leaves_out_what_polls_tell(
+    ringback: Run, configured: Path, tmp_path: Path
+):
+    body = json.dumps({"events": [EVENT, EVENT | {"type": "project.created"}]}).encode()
+    signature = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+    (tmp_path / "h").write_text(json.dumps({"x-wistia-signature": signature}))
+    (tmp_path / "b").write_bytes(body)
+    found = json.loads(ringback("inspect", "clips", "--headers", "h", "--body", "b")[1])
+    assert (len(found["updates"]), found["ignored"]) == (1, 1)
+    assert not {"again", "reopens", "begun"} & {*found["updates"][0]}
+    assert not {"echo", "confirm"} & {*found}
+
+
+def test_a_challenge_is_told(ringback: Run, tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "acme.toml").write_text(
+        '[push]\nid = "/id"\nstatus = "/s"\necho = { at = "/challenge", as = "challenge" }\n'
+        '[states]\ndone = "succeeded"\n'
+    )
+    (tmp_path / "ringback.toml").write_text('providers = "mine"\n[sources.a]\nprovider = "acme"\n')
+    (tmp_path / "h").write_text("{}")
+    (tmp_path / "b").write_text('{"challenge": "c"}')
+    found = json.loads(ringback("inspect", "a", "--headers", "h", "--body", "b")[1])
+    assert (found["echo"], found["ignored"], found["updates"]) == ({"challenge": "c"}, 1, [])
+
+
+@pytest.mark.parametrize(("more", "ok"), [(b"", True), (b"\n", False)])
+def test_a_body_of_another_length_than_it_came_with_is_told(
+    ringback: Run, configured: Path, captured, tmp_path: Path, more: bytes, *, ok: bool
+):
+    headers = json.loads((tmp_path / "headers.json").read_text())
+    headers["Content-Length"] = str(len(PUSH))
+    (tmp_path / "headers.json").write_text(json.dumps(headers))
+    (tmp_path / "body").write_bytes(PUSH + more)
+    found = json.loads(ringback("inspect", "clips", *captured)[1])
+    step = found["steps"][0]
+    assert (step["name"], step["ok"], found["verified"]) == ("length", ok, ok)
+    assert ok or f"the body has {len(PUSH) + 1} bytes, so it is not as it was sent" in step["value"]
+    assert ok or "or its body or time is not as it was sent" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://hooks.example.com", True),
+        ("https://hooks.example.com", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", False),
+        ("http://localhost:8080", False),
+    ],
+)
+def test_a_hook_over_plain_http_is_warned_of(
+    ringback: Run, configured: Path, url: str, *, warned: bool
+):
+    code, out, err = ringback("sources", "register", "clips", "--url", url)
+    assert (code, bool(out)) == (0, True)
+    assert ("give an https:// URL" in err) is warned
 
 
 def test_now_decides_about_age(ringback: Run, tmp_path: Path):

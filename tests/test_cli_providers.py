@@ -130,7 +130,7 @@ def test_the_listed_providers_need_a_folder_that_is_there(ringback: Run, tmp_pat
         ('"failed"\n', '"broken"\n', 21, "job.failed = 'broken' is no state"),
         ('"hmac-sha256"', '"rot13"', 10, "rot13"),
         ("[states]", "[states", 19, "not TOML"),
-        ("checked = 2026-11-22", "checked = soon", 2, "not TOML"),
+        ("checked = 2026-11-22", "checked = soon", 2, "`checked` is no date; write it without"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_line(
@@ -166,6 +166,34 @@ def test_what_was_understood_is_shown(ringback: Run, tmp_path: Path):
     assert rows["every"] == "500ms to 90s"
     assert rows["succeeded"] == "job.done"
     assert rows["params"].startswith("account: to be set")
+
+
+def test_places_signature_and_token_are_shown(ringback: Run, tmp_path: Path):
+    signed = 'header = "X-Signature"\nformat = "t=,v1="\nsigns = "{timestamp}.{body}"\n'
+    text = GOOD.replace('header = "X-Signature"\n', signed).replace(
+        "[poll]\n",
+        '[poll]\nroot = "/job"\nauth = "bearer"\nprogress = { at = "/p", of = 100 }\n'
+        'result = "/out"\nerror = { message = "/why" }\ntime = "/at"\n',
+    )
+    (tmp_path / "acme.toml").write_text(text)
+    code, out, err = ringback("providers", "check", "acme.toml")
+    assert (code, err) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert rows["format"] == "t=,v1="
+    assert rows["signs"] == "{timestamp}.{body}"
+    assert rows["tolerance"] == "5m"
+    assert rows["push-places"] == "id `/id`, status `/type`"
+    assert (rows["auth"], rows["root"]) == ("bearer", "`/job`")
+    assert rows["poll-places"] == (
+        "status `/status`, progress `/p` of 100, result `/out`, error `/why`, time `/at`"
+    )
+    told = json.loads(ringback("providers", "check", "acme.toml", "--json")[1])["items"][0]
+    assert told["profile"]["kinds"][""]["push-places"] == {"id": "`/id`", "status": "`/type`"}
+
+
+def test_a_byte_order_mark_is_no_mistake(ringback: Run, tmp_path: Path):
+    (tmp_path / "acme.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert ringback("providers", "check", "--strict", "acme.toml")[0] == 0
 
 
 def test_json_holds_errors_warnings_and_what_was_understood(ringback: Run, tmp_path: Path):
@@ -217,6 +245,36 @@ ODD: list[tuple[str, str, str, int, str]] = [
         6,
         "`job.gone` is taken",
     ),
+    ("a base that others overhear", "https://api", "http://api", 3, "write https://, and let"),
+    ("checked to-morrow", "2026-11-22", "2999-01-01", 2, "`checked` is after today, 20"),
+    (
+        "unsigned, though asked about",
+        'status = "/type"\n\n[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Signature"\n',
+        'status = "/type"\ntrust = "refetch"\n',
+        5,
+        '[push.verify] with `scheme = "token"` and `query = "token"`',
+    ),
+    (
+        "a format without its sign",
+        'header = "X-Signature"\n',
+        'header = "X-Signature"\nformat = "v1"\n',
+        13,
+        'write "v1=" if that is there, else no push would verify',
+    ),
+    (
+        "no success",
+        '"job.done" = "succeeded"',
+        '"job.done" = "canceled"',
+        19,
+        "no word means that a job succeeded",
+    ),
+    (
+        "nothing to paste",
+        "[states]\n",
+        '[register]\npaste = "Make a hook."\n[states]\n',
+        20,
+        "`paste` lacks `{url}`",
+    ),
     (
         "no end",
         '"job.done" = "succeeded"\n"job.failed" = "failed"\n',
@@ -245,7 +303,9 @@ def test_what_is_odd_is_a_warning_that_fails_only_when_strict(
 
 
 def odd(text: str) -> list[tuple[int, str]]:
-    return linting.warnings(provider.parse("acme", text), text, tomllib.loads(text))
+    return linting.warnings(
+        provider.parse("acme", text), text, tomllib.loads(text), date(2026, 11, 22)
+    )
 
 
 NO_POLL = GOOD.partition("[poll]")[0] + "[states]" + GOOD.partition("[states]")[2]
@@ -288,7 +348,7 @@ def test_another_familys_header_is_not_covered():
 
 def test_a_kind_that_nothing_reaches_is_odd():
     text = GOOD.replace('about = { "/type" = ["job.done", "job.failed"] }\n', "")
-    more = '[kinds.part.push]\nid = "/part"\nstatus = "/s"\n[kinds.part.states]\na = "failed"\n'
+    more = '[kinds.part.push]\nid = "/part"\nstatus = "/s"\n[kinds.part.states]\na = "succeeded"\n'
     assert odd(text + more) == [
         (21, "nothing comes here: [push] takes every push; give that an `about`")
     ]

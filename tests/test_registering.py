@@ -135,6 +135,9 @@ def ringback(capsys, monkeypatch, tmp_path: Path) -> Run:
     return run
 
 
+PARAMS = {"hub": {"repo": "me/it"}, "flare": {"account": "acc 1"}}
+
+
 @pytest.fixture
 def register(ringback: Run, provider: Provider) -> Run:
     """Register a source `mine` at this provider; keywords are keys of the source."""
@@ -145,7 +148,7 @@ def register(ringback: Run, provider: Provider) -> Run:
             "token": TOKEN,
             "webhook_secret": SECRET,
             "base_url": provider.url,
-            "params": {"repo": "me/it", "account": "acc 1"},
+            "params": PARAMS.get(name, {}),
         }
         table = {key: value for key, value in (given | keys).items() if value is not None}
         params = ", ".join(f"{k} = {json.dumps(v)}" for k, v in table.pop("params", {}).items())

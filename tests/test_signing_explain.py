@@ -27,7 +27,7 @@ MORE: list[dict[str, Any]] = [
         "scheme": "hash-sha256",
         "header": "X-Sig",
         "format": "ts=;h=",
-        "signs": "{secret}{timestamp}{field:a}",
+        "signs": "{timestamp}{field:a}{secret}",
     },
     {"scheme": "token", "header": "Authorization", "format": "Bearer ", "query": "access_token"},
     {"scheme": "token", "query": "a token"},

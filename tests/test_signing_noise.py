@@ -35,7 +35,7 @@ MORE: dict[str, dict[str, Any]] = {
         "format": "t=;s=",
         "signs": "{timestamp}{field:a}{header:X-Id}",
     },
-    "hash": {"scheme": "hash-sha256", "header": "X-Sig", "signs": "{secret}{sha256}"},
+    "hash": {"scheme": "hash-sha256", "header": "X-Sig", "signs": "{sha256}{secret}"},
     "bearer": {"scheme": "token", "header": "X-Sig", "format": "Bearer ", "query": "token"},
     "field": {"scheme": "token", "field": "token"},
     "jwks": {"scheme": "ed25519", "header": "X-Sig", "keys": "https://k.example/k"},

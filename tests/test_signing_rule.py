@@ -57,6 +57,7 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({**PLAIN, "signs": "{header:x-sig}{body}"}, "cannot sign itself"),
     ({**PLAIN, "signs": "{secret}{body}"}, "take {secret} out"),
     (HASH, "put {secret} into `signs`"),
+    ({**HASH, "signs": "{secret}{body}"}, "must end with {secret}"),
     (FIELD, "cannot sign the body"),
     ({**FIELD, "signs": "{sha256}"}, "cannot sign the body"),
     ({**FIELD, "signs": "{field:signature}"}, "cannot sign the body"),

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ import pytest
 
 from processor import provider, signing
 from processor.cli import main
-from processor.cli.simulate import sender
+from processor.cli.simulate import playing as stage_play, sender
 from processor.config.shelf import Shelf
 from processor.model import Answer, Push, StatusUpdate
 from processor.provider import Trouble
@@ -41,6 +42,7 @@ class Hook:
     updates: list[StatusUpdate] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     refused: list[Exception] = field(default_factory=list)
+    said: bytes = b""
     url: str = ""
 
     def take(self, push: Push, now: float) -> int:
@@ -74,8 +76,9 @@ def hook() -> Iterator[Hook]:
                 hook.refused.append(error)
                 status = 401
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(hook.said)))
             self.end_headers()
+            self.wfile.write(hook.said)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -108,6 +111,7 @@ Run = Callable[..., Ended]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(sender, "PAUSE", 0.01)
+    monkeypatch.setattr(stage_play, "LONGEST", 0.01)
 
     def run(*args: str) -> Ended:
         with pytest.raises(SystemExit) as end:
@@ -223,6 +227,23 @@ def test_a_refused_push_ends_with_1(hook: Hook, run: Run):
     assert (ended.code, ended.pushes["answers"]) == (1, {"202": 3, "401": 1})
 
 
+def test_what_the_server_says_to_a_refused_push_is_told_once(hook: Hook, run: Run):
+    hook.answers = [401, 401, 404, 0]
+    hook.said = b'{"title": "Not signed", "detail": "the clock is wrong"}'
+    err = run("standard", "--to", hook.url, "--secret", SECRET, *FAST).err
+    assert err.splitlines() == [
+        "2 of the pushes refused with 401: Not signed: the clock is wrong",
+        "1 of the pushes refused with 404: Not signed: the clock is wrong",
+    ]
+
+
+@pytest.mark.parametrize("said", [b"", b"<html>", b"[]", b"\xff", b"1"])
+def test_a_refusal_without_a_reason_is_told_as_such(said: bytes, hook: Hook, run: Run):
+    hook.answers, hook.said = [401], said
+    err = run("standard", "--to", hook.url, "--secret", SECRET, *FAST).err
+    assert err == "1 of the pushes refused with 401: without a reason; see the log there\n"
+
+
 def test_a_wrong_secret_is_refused(hook: Hook, run: Run):
     hook.provider, hook.secret = "mux", PLAIN
     ended = run("mux", "--to", hook.url, "--secret", "another", *FAST)
@@ -247,6 +268,71 @@ def test_where_nobody_listens_it_gives_up_with_5(run: Run):
 def test_a_secret_may_be_kept_elsewhere(hook: Hook, run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOOK_SECRET", SECRET)
     assert run("standard", "--to", hook.url, "--secret", "env:HOOK_SECRET", *FAST).code == 0
+
+
+def test_a_secret_that_is_not_set_is_said(hook: Hook, run: Run):
+    ended = run("standard", "--to", hook.url, "--secret", "env:NOT_SET_HERE", *FAST)
+    assert (ended.code, hook.updates) == (2, [])
+    assert "--secret env:NOT_SET_HERE: it is not set; set it, or" in ended.err
+
+
+SOURCE = """\
+[sources.fw]
+provider = "standard"
+webhook_secret = ["env:NOT_SET_HERE", "file:secret"]
+status_url = "http://127.0.0.1:PORT/jobs/{id}"
+[sources.other]
+provider = "mux"
+token = "env:NOT_SET_HERE"
+"""
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Path:
+    (tmp_path / "secret").write_text(SECRET)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    file = tmp_path / "ringback.toml"
+    file.write_text(SOURCE.replace("PORT", str(port)))
+    return file
+
+
+def test_a_source_is_played_with_its_secret_at_its_port(hook: Hook, run: Run, configured: Path):
+    ended = run("fw", "--config", str(configured), "--to", hook.url, *FAST)
+    assert (ended.code, hook.told[-1]) == (0, "succeeded")
+    assert ended.out[0]["source"]["provider"] == "standard"
+    assert f'"{ended.out[0]["url"]}/jobs/{{id}}"' in configured.read_text()
+
+
+def test_what_a_source_lacks_is_shown_under_its_name(
+    hook: Hook, capsys: pytest.CaptureFixture[str], configured: Path
+):
+    words = ("--config", str(configured), "--to", hook.url, *FAST)
+    for more in ((), ("--port", "0", "--end", "failed")):
+        with pytest.raises(SystemExit):
+            main(["simulate", "fw", *words, *more])
+        assert ", where [sources.fw] asks" in capsys.readouterr().out
+    hook.provider, hook.secret = "mux", PLAIN
+    with pytest.raises(SystemExit):
+        main(["simulate", "other", *words, "--secret", PLAIN])
+    out = capsys.readouterr().out
+    assert "what ringback.toml lacks or says otherwise:\n  [sources.other]\n  base_url = " in out
+    assert "token" not in out
+    assert "provider = " not in out
+
+
+def test_a_source_whose_secret_is_not_set_names_it(hook: Hook, run: Run, configured: Path):
+    configured.write_text(configured.read_text().replace(', "file:secret"', ""))
+    ended = run("fw", "--config", str(configured), "--to", hook.url, *FAST)
+    assert ended.code == 2
+    assert "sources.fw.webhook_secret: none of env:NOT_SET_HERE is set" in ended.err
+
+
+def test_who_is_neither_provider_nor_source_is_told_of_both(run: Run, configured: Path):
+    err = run("fv", "--config", str(configured)).err
+    assert "no provider 'fv'; there are" in err
+    assert "; sources are fw, other" in err
 
 
 def test_a_profile_of_ones_own_is_played(hook: Hook, run: Run, tmp_path: Path):
@@ -277,6 +363,7 @@ USAGE = [
     (("mux", "--kind", "x"), "--kind x: mux has no such kind; there is none"),
     (("mux", "--end", "canceled"), "mux has no word for canceled"),
     (("mux", "--end", "running"), "--end running: a life ends succeeded, failed"),
+    (("mux", "--end", "success"), "success: a life ends succeeded, failed, canceled, expired\n"),
     (("mux", "--latency", "soon"), "--latency: `soon` is not a duration"),
     (("mux", "--id", "."), "an id is not empty"),
     (("mux", "--config", "nowhere.toml"), "nowhere.toml: cannot be read"),
@@ -456,8 +543,33 @@ def test_people_are_told_what_to_configure_and_how_it_went(
     assert err == ""
 
 
-def test_where_an_end_must_be_confirmed_it_is_said(hook: Hook, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--linger", "0"), ["counts once a poll agrees: --linger 60 answers it"]),
+        (("--linger", "0.01"), ["counts once a poll agrees: answering them, for 0.01 s"]),
+        ((), ["agrees: answering them, for 0.01 s at most", "not every end was asked for: check"]),
+    ],
+)
+def test_where_an_end_must_be_confirmed_it_is_said(
+    more: tuple[str, ...], says: list[str], hook: Hook, run: Run
+):
     hook.provider, hook.secret = "revai", PLAIN
-    with pytest.raises(SystemExit):
-        main(["simulate", "revai", "--to", hook.url, "--secret", PLAIN, *FAST])
-    assert "counts once a poll agrees: --linger" in capsys.readouterr().err
+    err = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST, *more).err.splitlines()
+    assert [words in line for words, line in zip(says, err, strict=True)] == [True] * len(says)
+
+
+def test_where_no_push_was_taken_no_poll_is_awaited(hook: Hook, run: Run):
+    hook.provider, hook.secret = "revai", "another"
+    ended = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST)
+    assert ended.code == 1
+    assert "counts once a poll agrees" not in ended.err
+
+
+def test_an_end_that_must_be_confirmed_is_answered_and_then_all_is_over(hook: Hook):
+    hook.provider, hook.secret = "revai", PLAIN
+    args = ("revai", "--to", hook.url, "--secret", PLAIN, "--id", "a", *FAST)
+    with playing(*args) as play:
+        while play.ask("/speechtotext/v1/jobs/a").body.find(b"transcribed") < 0:
+            pass
+        assert play.ended()[0] == 0

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import tracemalloc
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, strategies as st
 
-from processor import provider
+from processor import forms, provider
 from processor.errors import ConfigError, Invalid, Unreadable, WrongType
 from processor.model import Answer, Push, State, StatusUpdate
 from processor.provider import Account, Profile, Trouble, parse
@@ -446,3 +448,76 @@ def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int) -> None:
     with pytest.raises(ConfigError) as refusal:
         parse("acme", text)
     assert f":{line}: " in str(refusal.value) or f"line {line}," in str(refusal.value)
+
+
+# What attackers tried -----------------------------------------------------------------------
+
+
+def test_a_signed_body_is_not_read_otherwise_under_another_type() -> None:
+    """GitHub signs bytes, not the type; a payload hidden in a text must stay a text."""
+    profile = pushed('decode = "form:payload"')
+    body = {
+        "id": 1,
+        "status": "busy",
+        "note": "&payload=%7B%22id%22%3A2%2C%22status%22%3A%22done%22%7D&",
+    }
+    raw = json.dumps(body).encode()
+    for type_ in ("application/json", FORM, "multipart/form-data; boundary=x"):
+        (update,) = read(profile, raw, content_type=type_).updates
+        assert update.id == "1"
+
+
+def test_the_same_message_in_another_wrapping_is_the_same() -> None:
+    form = pushed('decode = "form:job"')
+    parts = "multipart/form-data; boundary="
+    one = read(form, PARTS, content_type=parts + "x")
+    other = read(form, PARTS.replace(b"--x", b"--other"), content_type=parts + "other")
+    plain = read(form, b"job=" + quote('{"id": 1, "status": "done"}').encode(), content_type=FORM)
+    assert one.said == other.said == plain.said
+    topic = pushed('decode = "sns"')
+    spaced = json.dumps(json.loads(sns()), indent=2).encode()
+    assert read(topic, sns()).said == read(topic, spaced).said
+
+
+def test_an_id_may_not_pass_for_one_of_another_kind() -> None:
+    text = (
+        PUSHED.replace("{more}", 'about = { "/x" = false }')
+        + '[kinds.part.push]\nabout = { "/x" = 1 }\n'
+    )
+    text += 'id = "/id"\nstatus = "/status"\n[kinds.part.states]\ndone = "succeeded"\n'
+    profile = parse("acme", text)
+    with pytest.raises(Unreadable, match="'part:7' would be taken for one of another kind"):
+        read(profile, {"id": "part:7", "status": "done"})
+    assert read(profile, {"id": "7", "status": "done", "x": 1}).updates[0].id == "part:7"
+
+
+def test_the_data_of_a_cloudevent_is_not_taken_from_a_header() -> None:
+    (update,) = read(
+        parse("acme", CLOUDEVENTS), {"status": "busy"}, ce_id="e1", ce_source="/jobs", ce_type="x",
+        ce_subject="7", ce_specversion="1.0", ce_data_base64="e30=", ce_data="x",
+    ).updates  # fmt: skip
+    assert update.status == "busy"
+
+
+def test_a_signed_cloudevent_is_structured() -> None:
+    rule = '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Sign"\n[states]'
+    profile = parse("acme", CLOUDEVENTS.replace("[states]", rule))
+    headers = {"ce_id": "1", "ce_source": "/", "ce_type": "x", "ce_specversion": "1.0"}
+    with pytest.raises(Unreadable, match="headers are not signed"):
+        read(profile, EVENT, **headers)
+    with pytest.raises(Unreadable, match="no CloudEvent"):
+        read(profile, EVENT)
+    (update,) = read(profile, EVENT, content_type="application/cloudevents+json").updates
+    assert update.id == "7"
+
+
+def test_a_refused_form_is_not_kept() -> None:
+    body = b"a=" + b"x" * 900_000
+    for _ in range(3):  # what the libraries themselves keep
+        forms.fields({"content-type": FORM}, body)
+    tracemalloc.start()
+    for number in range(50):
+        forms.fields({"content-type": FORM}, body + str(number).encode())
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 5_000_000

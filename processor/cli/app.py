@@ -59,6 +59,7 @@ def build() -> typer.Typer:
     app.command()(jobs.watch)
     app.command()(jobs.wait)
     app.command()(jobs.jobs)
+    app.command()(jobs.history)
     app.command()(events.events)
     app.add_typer(subscriptions.group(), name="subscriptions", cls=Group)
     app.add_typer(deliveries.group(), name="deliveries", cls=Group)

@@ -5,6 +5,9 @@ from typing import Any
 
 from processor.model import State
 from processor.provider import Kind, Poll, Profile
+from processor.provider.place import Place
+from processor.provider.profile import WHOLE, Fields
+from processor.signing import Verify
 
 UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"))
 
@@ -20,6 +23,7 @@ def facts(profile: Profile) -> dict[str, Any]:
         "base_url": profile.base_url,
         "push": pushes(profile),
         "signature": rule and (rule.header or rule.field or (rule.query and f"?{rule.query}=")),
+        **_signed(rule),
         "trust": push and push.trust,
         "params": params(profile),
         "register": register and ("by hand" if register.paste else "by its API"),
@@ -39,7 +43,8 @@ def rows(profile: Profile) -> Iterator[tuple[str, object]]:
     for name, kind in told.pop("kinds").items():
         states = kind.pop("states")
         for word, value in {**kind, **states}.items():
-            told[f"{name}: {word}" if name else word] = value
+            shown = _listed(value) if isinstance(value, dict) else value
+            told[f"{name}: {word}" if name else word] = shown
     yield from ((name, value) for name, value in told.items() if value)
 
 
@@ -82,6 +87,48 @@ def _holes(kind: Kind, poll: Poll) -> frozenset[str]:
     return (path.holes if path else frozenset({setting or ""})) - {"id"} - kind.gives
 
 
+def _signed(rule: Verify | None) -> dict[str, Any]:
+    """How the signature is written and what it covers, where the profile says that."""
+    names = ("format", "signs", "timestamp", "tolerance")
+    if rule is None or rule.scheme == "token":
+        return dict.fromkeys(names)
+    timed = rule.pairs or rule.timestamp or not rule.describes
+    return {
+        "format": rule.format or None,
+        "signs": rule.signs if rule.describes else None,
+        "timestamp": rule.timestamp or None,
+        "tolerance": span(float(rule.tolerance)) if timed else None,
+    }
+
+
+def _places(fields: Fields | None) -> dict[str, str] | None:
+    """Where the most important things lie."""
+    if fields is None:
+        return None
+    progress, error = fields.progress, fields.error
+    return {
+        name: place
+        for name, place in (
+            ("id", fields.id and fields.id.text),
+            ("status", fields.status and fields.status.text),
+            ("progress", progress and f"{progress.at.text} of {_of(progress.of)}"),
+            ("result", fields.result and fields.result.text),
+            ("error code", error and error.code and error.code.text),
+            ("error", error and error.message and error.message.text),
+            ("time", fields.time and fields.time.text),
+        )
+        if place
+    }
+
+
+def _of(whole: object) -> str:
+    return whole.text if isinstance(whole, Place) else f"{whole:g}"
+
+
+def _listed(places: dict[str, str]) -> str:
+    return ", ".join(f"{name} {place}" for name, place in places.items())
+
+
 def _kind(kind: Kind) -> dict[str, Any]:
     told, poll, states = kind.push, kind.poll, kind.states
     words = {
@@ -95,8 +142,13 @@ def _kind(kind: Kind) -> dict[str, Any]:
         "deduped": (f"by {told.event_id.text}" if told.event_id else "by the body")
         if told
         else None,
+        "push-places": _places(told),
         "asked": poll and poll.request.text,
+        "auth": poll.auth.text if poll and poll.auth else None,
         "every": poll and " to ".join(map(span, poll.every)),
+        "root": poll.root.text if poll and poll.root is not WHOLE else None,
+        "poll-places": _places(poll),
+        "submit-places": _places(kind.submit),
         "mirror": kind.mirror.text if kind.mirror else None,
         "states": {state: found for state, found in words.items() if found},
     }

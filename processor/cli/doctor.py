@@ -118,11 +118,12 @@ def _server(name: str, path: str, client: Client) -> Finding:
 
 
 def _sources(client: Client) -> Finding:
-    """Look whether the key is good, and whether a provider refuses ours."""
+    """Look whether the key is good, and for sources that are refused or of no use."""
     try:
         items = client.get("/v1/sources")["items"]
     except CommandError as error:
         return Finding("sources", ok=False, detail=str(error), code=error.code)
-    stalled = [f"{one['name']}: {one['stalled']}" for one in items if one["stalled"]]
-    told = "; ".join(stalled) or f"{len(items)}, none stalled"
-    return Finding("sources", ok=not stalled, detail=told, code=Exit.USAGE)
+    wrong = [(one["name"], one["stalled"] or one.get("lacks")) for one in items]
+    told = "; ".join(f"{name}: {why}" for name, why in wrong if why)
+    detail = told or f"{len(items)}, none stalled"
+    return Finding("sources", ok=not told, detail=detail, code=Exit.USAGE)

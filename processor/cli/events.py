@@ -23,7 +23,10 @@ def events(
         bool, typer.Option("--follow", "-f", help="Stay, and print as they come.")
     ] = False,
     after: Annotated[str | None, typer.Option(help="Only what came after this cursor.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    source: Annotated[str | None, typer.Option(help="Only of this source's jobs.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=200, help="How many to read, those of --source among them.")
+    ] = 50,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
@@ -32,9 +35,15 @@ def events(
     server = options.client(url, key)
     if follow:
         for message in _stream(server, after):
-            _tell(message, json=json)
+            _tell(message, source, json=json)
     else:
-        _print(server.get("/v1/events", after=after, limit=limit), json=json)
+        page = server.get("/v1/events", after=after, limit=limit)
+        items = [item for item in page["items"] if _is_of(source, item)]
+        _print({**page, "items": items}, json=json)
+
+
+def _is_of(source: str | None, item: dict[str, Any]) -> bool:
+    return source is None or (item.get("data") or {}).get("source") == source
 
 
 def _print(page: dict[str, Any], *, json: bool) -> None:
@@ -71,10 +80,12 @@ def _again(server: Client, after: str | None) -> Iterator[Message]:
                 raise
 
 
-def _tell(message: Message, *, json: bool) -> None:
+def _tell(message: Message, source: str | None, *, json: bool) -> None:
     if message.event == "gap":
         printing.say("gap: events were trimmed before they could be read here")
     item = codec.loads(message.data) if message.data else {}
+    if message.event != "gap" and not _is_of(source, item):
+        return
     if json:
         printing.document({"type": message.event, **item, "cursor": message.id})
     elif message.event != "gap":

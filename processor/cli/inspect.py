@@ -17,8 +17,12 @@ from processor.config import Source, load
 from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ConfigError, ProviderTrouble, Refused
 from processor.model import Push, StatusUpdate
+from processor.provider import Reading
 from processor.service.keyring import KEEP, Keyring
 from processor.signing import Verify
+
+NOTHING = Reading((), 0)
+OF_POLLS = frozenset({"again", "reopens", "begun"})
 
 
 def inspect(
@@ -35,7 +39,7 @@ def inspect(
         typer.Option(help="A PEM or JWKS, where the scheme would fetch one (and does, without)."),
     ] = None,
     config: options.Config = None,
-    json: options.Json = False,  # noqa: ARG001 - taken like everywhere; it prints JSON anyway
+    json: Annotated[bool, typer.Option("--json", help="Print the JSON on one line.")] = False,
 ) -> None:
     """Verify a captured push step by step and read it, as the receiver would; prints JSON.
 
@@ -45,18 +49,21 @@ def inspect(
     push = Push(_headers(headers), _bytes("--body", body), query)
     moment = time.time() if now is None else now
     verdict = judge(configured, push, moment, key)
-    printing.document(verdict)
+    if json:
+        printing.document(verdict)
+    else:
+        printing.tree(verdict)
     raise typer.Exit(Exit.GOOD if verdict["verified"] else Exit.FAILED)
 
 
 def judge(source: Source, push: Push, now: float, key: Path | None = None) -> dict[str, Any]:
     """Say whether the push is verified, why not, how that was found, and what it says."""
     rule = source.profile.verify
-    steps: list[dict[str, Any]] = []
+    steps = _length(push)
     try:
         if rule:
             document = _document(source, rule, push, key)
-            steps = [
+            steps += [
                 msgspec.to_builtins(step)
                 for step in signing.explain(rule, source.keys, push, now, document)
             ]
@@ -68,7 +75,18 @@ def judge(source: Source, push: Push, now: float, key: Path | None = None) -> di
         return _verdict(steps, verified=bool(rule), reason=str(error))
     unsigned = None if rule else f"{source.profile.name} does not sign its pushes"
     reason = unsigned or _stranger(source, push)
-    return _verdict(steps, verified=bool(rule), reason=reason, updates=reading.updates)
+    return _verdict(steps, verified=bool(rule), reason=reason, reading=reading)
+
+
+def _length(push: Push) -> list[dict[str, Any]]:
+    """Whether the body is as long as it was when it came: a file gains or loses a newline easily."""
+    told, size = push.headers.get("content-length"), len(push.body)
+    if told is None:
+        return []
+    same = told == str(size)
+    value = f"Content-Length: {told}; the body has {size} bytes"
+    why = "" if same else ", so it is not as it was sent: capture it byte for byte"
+    return [{"name": "length", "value": value + why, "ok": same}]
 
 
 def _stranger(source: Source, push: Push) -> str | None:
@@ -107,16 +125,27 @@ def _verdict(
     *,
     verified: bool,
     reason: str | None,
-    updates: tuple[StatusUpdate, ...] = (),
+    reading: Reading = NOTHING,
 ) -> dict[str, Any]:
-    shown = [_shown(update) for update in updates]
-    return {"verified": verified, "reason": reason, "steps": steps, "updates": shown}
+    """What was found; `ignored` are parts that are not about a job."""
+    asked = {"echo": reading.echo, "confirm": reading.confirm}
+    return {
+        "verified": verified,
+        "reason": reason,
+        "steps": steps,
+        "updates": [_shown(update) for update in reading.updates],
+        "ignored": reading.ignored,
+        **{name: value for name, value in asked.items() if value},
+    }
 
 
 def _shown(update: StatusUpdate) -> dict[str, Any]:
-    """Give every field, those with a default too: who reads this wants to see what is missing."""
+    """Give every field, those with a default too: who reads this wants to see what is missing.
+
+    What only a poll can tell is left out where nothing told it.
+    """
     fields: dict[str, Any] = codec.loads(msgspec.json.encode(msgspec.structs.asdict(update)))
-    return fields
+    return {name: value for name, value in fields.items() if value or name not in OF_POLLS}
 
 
 def _source(name: str, file: Path | None) -> Source:

@@ -1,4 +1,4 @@
-"""`ringback jobs`, `watch` and `wait`: what runs, and is it done?"""
+"""`ringback jobs`, `watch`, `wait` and `history`: what runs, is it done, and what happened?"""
 
 from typing import Annotated, Any
 
@@ -11,6 +11,8 @@ from processor.cli.follow import Name, follow
 from processor.cli.progress import board
 
 COLUMNS = ("source", "id", "state", "status", "progress")
+MOST = 200  # entries: as many as are kept
+MOVES = ("at", "origin", "status", "state", "event", "times", "flags")
 
 
 def jobs(
@@ -77,6 +79,30 @@ def wait(
     server = options.client(url, key)
     names = [(source, job_id) for job_id in dict.fromkeys(job_ids)]
     _until_done(server, names, options.seconds(timeout), json=json)
+
+
+def history(
+    source: options.SourceName,
+    job_id: options.JobId,
+    *,
+    url: options.Url = options.LOCAL,
+    key: options.Key = None,
+    json: options.Json = False,
+) -> None:
+    """Show what happened to a job, oldest first: its moves, and what changed nothing, and why."""
+    page = options.client(url, key).get(path("v1", "jobs", source, job_id, "history"), limit=MOST)
+    printing.page(page, MOVES, _move, json=json)
+
+
+def _move(entry: dict[str, Any]) -> tuple[object, ...]:
+    """One entry; a progress and an ignored update stay where they were."""
+    moved = (
+        entry["state"] if entry["state"] == entry["was"] else f"{entry['was']} > {entry['state']}"
+    )
+    ignored, flags = entry.get("ignored"), entry.get("flags", ())
+    told = f"ignored: {ignored}" if ignored else entry.get("event")
+    times = entry["count"] if entry["count"] > 1 else None
+    return (entry["at"], entry["origin"], entry["status"], moved, told, times, flags)
 
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:

@@ -1,9 +1,10 @@
 """What is odd in a profile that parses: each a warning that names the line, the reason, the remedy."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any, NamedTuple
 
-from processor.model import FINAL
+from processor.model import FINAL, State
 from processor.provider import Kind, Profile
 from processor.provider.locating import line_of
 from processor.signing import Verify
@@ -30,13 +31,18 @@ class Family(NamedTuple):
 Lint = Callable[[Profile, tuple[Family, ...]], Iterator[Odd]]
 
 
-def warnings(profile: Profile, text: str, written: Mapping[str, Any]) -> list[tuple[int, str]]:
+def warnings(
+    profile: Profile, text: str, written: Mapping[str, Any], today: date
+) -> list[tuple[int, str]]:
     """Give the lines and what is odd there, in the order of the file."""
     families = tuple(
         Family(f"kinds.{name}." if name else "", kind, _tables(written, name))
         for name, kind in profile.kinds.items()
     )
     odd = [one for lint in LINTS for one in lint(profile, families)]
+    if profile.checked and profile.checked > today:
+        late = f"`checked` is after today, {today}; set it to the day when you looked it up"
+        odd.append(Odd("", "checked", late))
     return sorted((line_of(text, one.table, one.key), one.text) for one in odd)
 
 
@@ -53,15 +59,23 @@ def undocumented(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Od
         yield Odd("", "checked", "`checked` is missing; set it to the day when you looked it up")
 
 
+def overheard(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Odd]:
+    """Whoever listens on the way could read the token, and write the answers."""
+    if profile.base_url and profile.base_url.startswith("http://"):
+        text = "`base_url` is plain http; write https://, and let the sources that need http say so"
+        yield Odd("", "base_url", text)
+
+
 def believed(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Odd]:
     """Whoever knows the URL could finish a job."""
-    if profile.push and not profile.verify and profile.push.trust == "event":
-        yield Odd(
-            "push",
-            "trust",
-            'pushes are not signed and yet believed; set `trust = "refetch"`, and put a token '
-            'into the URL: [push.verify] with `scheme = "token"` and `query = "token"`',
-        )
+    if profile.push is None or profile.verify:
+        return
+    remedy = 'put a token into the URL: [push.verify] with `scheme = "token"` and `query = "token"`'
+    if profile.push.trust == "event":
+        text = 'pushes are not signed and yet believed; set `trust = "refetch"`'
+        yield Odd("push", "trust", f"{text}, and {remedy}")
+    else:
+        yield Odd("push", "", f"pushes are not signed: anybody may have jobs asked about; {remedy}")
 
 
 def unasked(profile: Profile, families: tuple[Family, ...]) -> Iterator[Odd]:
@@ -69,6 +83,15 @@ def unasked(profile: Profile, families: tuple[Family, ...]) -> Iterator[Odd]:
     if profile.push and profile.push.trust == "refetch" and not any(f.kind.poll for f in families):
         text = '`trust` is "refetch" and there is nobody to ask: pushes are believed; add a [poll]'
         yield Odd("push", "trust", text)
+
+
+def unmarked(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Odd]:
+    """What stands before a signature ends in a sign: `v1=`, `sha256=`, a blank."""
+    rule = profile.verify
+    if rule and rule.format and not rule.pairs and rule.format[-1].isalnum():
+        text = f'`format` is what stands before the signature: "{rule.format}" with nothing between'
+        text += f'; write "{rule.format}=" if that is there, else no push would verify'
+        yield Odd("push.verify", "format", text)
 
 
 def replayable(profile: Profile, families: tuple[Family, ...]) -> Iterator[Odd]:
@@ -135,14 +158,26 @@ def endless(_profile: Profile, families: tuple[Family, ...]) -> Iterator[Odd]:
         if not FINAL.intersection((*states.words.values(), states.otherwise)):
             text = 'no word ends a job; map those that do, such as done = "succeeded"'
             yield Odd(f"{family.at}states", "", text)
+        elif State.SUCCEEDED not in (*states.words.values(), states.otherwise):
+            text = 'no word means that a job succeeded; map it, such as done = "succeeded"'
+            yield Odd(f"{family.at}states", "", text)
+
+
+def nowhere(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Odd]:
+    """Who pastes by hand must be told what."""
+    if profile.register and profile.register.paste and "{url}" not in profile.register.paste:
+        yield Odd("register", "paste", "`paste` lacks `{url}`, where pushes go; put it in")
 
 
 LINTS: tuple[Lint, ...] = (
     undocumented,
+    overheard,
     believed,
     unasked,
+    unmarked,
     replayable,
     unmapped,
     unreachable,
     endless,
+    nowhere,
 )

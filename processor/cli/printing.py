@@ -11,6 +11,17 @@ def document(value: Any) -> None:
     print(codec.dumps(value), flush=True)  # noqa: T201 - this is where the CLI prints
 
 
+def tree(value: Any) -> None:
+    """Print one JSON value for people: indented, in their letters, and yet nothing that steers."""
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = codec.dumps(value, indent=2, ensure_ascii=plain)
+    print("".join(map(_inert, text)), flush=True)  # noqa: T201 - this is where the CLI prints
+
+
+def _inert(char: str) -> str:
+    return char if char.isprintable() or char == "\n" else codec.dumps(char)[1:-1]
+
+
 def line(text: str) -> None:
     """Print one line for people."""
     print(clean(text), flush=True)  # noqa: T201 - this is where the CLI prints

@@ -17,7 +17,7 @@ from processor.config.loading import load_profiles
 from processor.config.shelf import SUFFIX, Shelf
 from processor.errors import ConfigError
 from processor.provider import Profile
-from processor.provider.locating import line_of_error
+from processor.provider.parsing import text_of
 
 COLUMNS = ("provider", "push", "poll", "kinds", "docs", "own")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
@@ -113,19 +113,17 @@ class Checked(NamedTuple):
 def checked(file: Path) -> Checked:
     """Parse one profile, and look for what is odd in it."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return Checked(str(file), None, f"{file}: cannot be read: {reason}", [])
+        raw = file.read_bytes()
+    except OSError as error:
+        return Checked(str(file), None, f"{file}: cannot be read: {error.strerror}", [])
     try:
-        written = tomllib.loads(text)
+        text = text_of(raw, str(file))
         profile = provider.parse(file.name.removesuffix(SUFFIX), text, where=str(file))
     except ConfigError as error:
         return Checked(str(file), None, str(error), [])
-    except ValueError as error:  # tomllib's
-        line = f"{file}:{line_of_error(text, error)}: is not TOML: {error}"
-        return Checked(str(file), None, line, [])
-    return Checked(str(file), profile, None, linting.warnings(profile, text, written))
+    today = datetime.now(UTC).date()
+    odd = linting.warnings(profile, text, tomllib.loads(text), today)
+    return Checked(str(file), profile, None, odd)
 
 
 def skeleton(name: str, today: date) -> str:

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import re
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -103,7 +106,20 @@ def _base(url: str | None) -> str:
         raise ConfigError(
             f"--url {url}: is no base of URLs; write it like https://hooks.example.com"
         )
+    if url.startswith("http://") and not _is_here(url):
+        printing.say(
+            f"{url}: over plain http anybody on the way reads pushes, and a token in the URL; "
+            "most providers refuse it: give an https:// URL"
+        )
     return url
+
+
+def _is_here(url: str) -> bool:
+    """Whether it stays on this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def _show(outcome: Outcome) -> None:

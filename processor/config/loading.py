@@ -164,12 +164,23 @@ def _source(around: _Around, name: str, table: SourceTable) -> Source:
 def _account(around: _Around, key: str, profile: Profile, table: SourceTable) -> Account:
     where, secret = around.where, around.secret
     base_url = table.base_url or profile.base_url
+    _check_values(where, key, profile, table)
     status_url = checks.status_url(where, f"{key}.status_url", table.status_url)
     return Account(
         base_url=checks.url_of(where, f"{key}.base_url", base_url) or "",
         token=next(iter(secret.all(where, f"{key}.token", table.token)), None),
         params=profile.params | table.params | ({"status_url": status_url} if status_url else {}),
     )
+
+
+def _check_values(where: str, key: str, profile: Profile, table: SourceTable) -> None:
+    """Refuse params that fill nothing; a mistyped name would be missed at the first poll only."""
+    for name in table.params:
+        if name not in profile.placeholders:
+            known = ", ".join(sorted(profile.placeholders)) or "none"
+            raise ConfigError(
+                f"{where}: {key}.params.{name}: {profile.name} has no such placeholder; it has {known}"
+            )
 
 
 def _push_keys(
@@ -189,6 +200,12 @@ def _senders(where: str, key: str, profile: Profile, senders: Sequence[str]) -> 
     if senders and not (profile.verify and signing.has_senders(profile.verify)):
         why = "has no senders to tell apart; remove the key"
         raise ConfigError(f"{where}: {key}: {profile.name} {why}")
+    arns = profile.verify is not None and profile.verify.scheme == "sns"
+    for sender in senders:
+        if arns and not sender.startswith("arn:"):
+            raise ConfigError(
+                f"{where}: {key}: {sender!r} is no topic; write its ARN, arn:aws:sns:REGION:ACCOUNT:NAME"
+            )
     return frozenset(senders)
 
 

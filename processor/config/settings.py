@@ -53,6 +53,14 @@ class Source(msgspec.Struct, frozen=True):
         return any(self.poll(kind) is not None for kind in self.profile.kinds)
 
     @property
+    def lacks(self) -> str | None:
+        """What keeps it from being heard and from being asked, where both is so."""
+        if self.takes_pushes or self.pollable:
+            return None
+        asked = self.why_not_pollable(next(iter(self.profile.kinds)))
+        return f"it can neither be heard ({self.why_no_pushes}) nor asked ({asked})"
+
+    @property
     def budget(self) -> tuple[int, float] | None:
         """How many polls in how many seconds the account allows, whatever their kind."""
         polls = (kind.poll for kind in self.profile.kinds.values())
@@ -134,5 +142,8 @@ def _masked_target(target: Subscription) -> dict[str, Any]:
         "sources": list(target.sources),
         "providers": list(target.providers),
         "metadata": target.metadata,
+        "format": target.format,
+        "signature": target.signature,
+        "headers": dict.fromkeys(target.headers, MASK),
         "secrets": [MASK for _ in target.secrets],
     }

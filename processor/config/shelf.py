@@ -48,8 +48,9 @@ class Shelf(Mapping[str, Profile]):
 
 def read(name: str, file: Traversable) -> Profile:
     """Read one profile; ConfigError naming file, line, key and remedy."""
+    where = f"providers/{file.name}"
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        raw = file.read_bytes()
+    except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
-    return provider.parse(name, text, where=f"providers/{file.name}")
+    return provider.parse(name, provider.text_of(raw, where), where)

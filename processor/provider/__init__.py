@@ -9,6 +9,9 @@ words      durations, budgets, states, tokens and decoders of a profile
 register   how a provider is told where to push
 profile    what a profile may say, as frozen values
 locating   on which line of the file a key stands
+naming     the places that a table names, and which of them could never hold
+complaining  what does not fit, in words with a remedy
+checking   what fits and yet could never work
 parsing    TOML → Profile, or one line that says what to change
 reading    one update in our words
 decode     a push's body as JSON: plain, form, SNS, CloudEvents
@@ -22,7 +25,7 @@ from processor.durations import duration
 from processor.provider.answer import Trouble, TroubleKind, read_answer
 from processor.provider.asking import Account, Request, request, why_not_pollable
 from processor.provider.names import bare_id, check_id, full_id
-from processor.provider.parsing import parse
+from processor.provider.parsing import parse, text_of
 from processor.provider.profile import Kind, Poll, Profile, PushRules
 from processor.provider.push import Reading, check_content_type, read_push
 from processor.provider.reading import read_json
@@ -56,6 +59,7 @@ __all__ = [
     "read_submit",
     "request",
     "retry_after",
+    "text_of",
     "timestamp",
     "why_not_pollable",
 ]

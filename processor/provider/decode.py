@@ -19,6 +19,7 @@ class Opened(NamedTuple):
     """What was inside: a document, or an SNS topic's question whether we want its messages."""
 
     document: Any
+    said: bytes  # what it was made from: the same when the push is repeated in other wrappings
     confirm: str | None = None  # the URL that says yes
 
 
@@ -33,22 +34,29 @@ def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) ->
     raise WrongType(f"{name} pushes {takes}, not {mime or 'without a type'}")
 
 
-def opened(decode: Decode, push: Push) -> Opened:
-    """Decode a push; raise Unreadable if that cannot be."""
+def opened(decode: Decode, push: Push, *, signed: bool = False) -> Opened:
+    """Decode a push; raise Unreadable if that cannot be.
+
+    `signed`: by what covers the body, so that nothing beside it may be believed.
+    """
+    if signed and decode.name == "cloudevents" and "ce-specversion" in push.headers:
+        raise Unreadable("a signed CloudEvent is structured: headers are not signed")
     return _DECODERS[decode.name](decode, push)
 
 
 def _json(_decode: Decode, push: Push) -> Opened:
-    return Opened(read_json(push.body))
+    return Opened(read_json(push.body), push.body)
 
 
 def _form(decode: Decode, push: Push) -> Opened:
-    if not forms.is_form(push.headers):
+    """The type is not signed, so it does not decide: what begins as JSON is no form."""
+    if push.body[:1] in (b"{", b"[") or not forms.is_form(push.headers):
         return _json(decode, push)
     text = forms.fields(push.headers, push.body).get(decode.field)
     if text is None:
         raise Unreadable(f"there is no field `{decode.field}` in the form")
-    return Opened(read_json(text.encode()))
+    said = text.encode("utf-8", "surrogatepass")
+    return Opened(read_json(said), said)
 
 
 def _sns(_decode: Decode, push: Push) -> Opened:
@@ -56,11 +64,15 @@ def _sns(_decode: Decode, push: Push) -> Opened:
     envelope = as_object(read_json(push.body))
     match envelope.get("Type"), envelope.get("Message"), envelope.get("SubscribeURL"):
         case "Notification", str(message), _:
-            return Opened(read_json(message.encode("utf-8", "surrogatepass")))
+            said = message.encode("utf-8", "surrogatepass")
+            return Opened(
+                read_json(said),
+                f"{envelope.get('MessageId')}\n".encode("utf-8", "surrogatepass") + said,
+            )
         case "SubscriptionConfirmation", _, str(url):
-            return Opened([], confirm=url)
+            return Opened([], b"", confirm=url)
         case "UnsubscribeConfirmation", _, _:
-            return Opened([])
+            return Opened([], b"")
         case _:
             raise Unreadable("the body is no SNS message: it lacks Type, Message or SubscribeURL")
 
@@ -71,16 +83,18 @@ def _cloudevents(_decode: Decode, push: Push) -> Opened:
         events = read_json(push.body)
         if not isinstance(events, list):
             raise Unreadable("a batch of CloudEvents is a JSON array")
-        return Opened([_event(as_object(one)) for one in events])
+        return Opened([_event(as_object(one)) for one in events], push.body)
     if mime.startswith("application/cloudevents"):
-        return Opened(_event(as_object(read_json(push.body))))
-    return Opened(_event(_binary(push)))
+        return Opened(_event(as_object(read_json(push.body))), push.body)
+    return Opened(_event(_binary(push)), push.body)
 
 
 def _binary(push: Push) -> dict[str, Any]:
     """Attributes from the headers, percent-decoded; the body is the data."""
     named = {
-        name[3:]: unquote(value) for name, value in push.headers.items() if name.startswith("ce-")
+        name[3:]: unquote(value)
+        for name, value in push.headers.items()
+        if name.startswith("ce-") and not name.startswith("ce-data")
     }
     if not {"id", "source", "type", "specversion"} <= named.keys():
         raise Unreadable("the push is no CloudEvent: no ce-id, ce-source, ce-type, ce-specversion")

@@ -7,6 +7,23 @@ _PART = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
 _KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 _TEXT = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''", re.DOTALL)  # may hold lines that look like keys
 _INDEX = re.compile(r"\[(?:\d+|\.{3})\]")
+_CHECKED = re.compile(r"\s*checked\s*=")
+_QUOTED = re.compile(r"'([^']*)'")
+# Names that stand twice: as tomllib words it, and as we do.
+_TWICE = (
+    (
+        re.compile(r"Cannot declare \((.*)\) twice"),
+        "[{0}] stands here a second time; put its keys under the first one",
+    ),
+    (
+        re.compile(r"Cannot overwrite a value"),
+        "what stands here was already said above; keep one of the two",
+    ),
+    (
+        re.compile(r"Duplicate inline table key '(.*)'"),
+        "`{0}` stands twice in one table; keep one of the two",
+    ),
+)
 _AT_LINE = re.compile(r"\(at line (\d+)")
 
 
@@ -42,6 +59,22 @@ def line_of_error(text: str, error: ValueError) -> int:
     """Return the line, from 1, that tomllib complains of: the one it names, else the last."""
     named = _AT_LINE.search(str(error))
     return int(named[1]) if named else text.rstrip("\n").count("\n") + 1
+
+
+def why_no_toml(text: str, error: ValueError) -> str:
+    """What tomllib complains of, with the remedy; `checked` is the one date that there is."""
+    line = text.split("\n")[line_of_error(text, error) - 1]
+    if _CHECKED.match(line):
+        return "`checked` is no date; write it without quotes, as 2026-11-22"
+    for pattern, remedy in _TWICE:
+        if found := pattern.match(str(error)):
+            return remedy.format(*map(_dotted, found.groups()))
+    return f"is not TOML: {error}"
+
+
+def _dotted(names: str) -> str:
+    """Write the name of a table as in its head: tomllib shows a tuple of its words."""
+    return ".".join(_QUOTED.findall(names)) or names
 
 
 def _lines(text: str) -> list[str]:

@@ -8,24 +8,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from processor.errors import ConfigError
-from processor.provider.locating import line_of, line_of_error
+from processor.provider import checking, naming
+from processor.provider.complaining import Misfit, complaint, takes
+from processor.provider.locating import line_of, line_of_error, why_no_toml
 from processor.provider.profile import Fields, Kind, Poll, Profile, PushRules, Told
 from processor.provider.register import Register
 from processor.provider.template import Template
 from processor.provider.words import States
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+BOM = "\ufeff"  # some editors put it before a text
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRules))
-
-
-class Misfit(ValueError):
-    """What does not fit into a profile, and in which table, at which key."""
-
-    def __init__(self, table: str, key: str, text: str) -> None:
-        """`table` and `key` may be empty: the top of the file, the table as a whole."""
-        super().__init__(f"[{table}] {text}" if table else text)
-        self.table, self.key = table, key
 
 
 class _Family(msgspec.Struct, kw_only=True):
@@ -52,17 +46,28 @@ class _File(_Family, kw_only=True):
 
 def parse(name: str, text: str, where: str = "") -> Profile:
     """Read a profile; raise ConfigError naming file, line, key and remedy."""
-    where = where or f"providers/{name}.toml"
+    where, text = where or f"providers/{name}.toml", text.removeprefix(BOM)
     try:
         return _profile(name, _table("", tomllib.loads(text), _File))
     except Misfit as error:
         line = line_of(text, error.table, error.key)
         raise ConfigError(f"{where}:{line}: {error}") from None
     except ValueError as error:  # tomllib's
-        raise ConfigError(f"{where}:{line_of_error(text, error)}: {error}") from None
+        line, why = line_of_error(text, error), why_no_toml(text, error)
+        raise ConfigError(f"{where}:{line}: {why}") from None
+
+
+def text_of(raw: bytes, where: str) -> str:
+    """The text of a profile's file; ConfigError for what is no UTF-8."""
+    try:
+        return raw.decode().removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{where}:{line}: is not UTF-8; save the file as UTF-8") from None
 
 
 def _profile(name: str, file: _File) -> Profile:
+    checking.check_base(file.base_url)
     shared = {key: file.push.pop(key) for key in _SHARED if key in file.push}
     families: dict[str | None, _Family] = {
         kind: _table(f"kinds.{_kind_name(kind)}", table, _Family)
@@ -75,16 +80,20 @@ def _profile(name: str, file: _File) -> Profile:
     if not kinds or (shared and not pushes):
         need = "nothing says how to read a job; add the `id` and `status` of [push]"
         raise Misfit("push" if shared else "", "", need)
+    rules = _table("push", shared, PushRules) if pushes else None
+    checking.check_places("push", naming.places(shared), answered=False)
+    register = _table("register", file.register, Register) if file.register else None
+    checking.check_places("register", naming.of_register(file.register), answered=False)
     return Profile(
         name=name,
         base_url=file.base_url,
-        push=_table("push", shared, PushRules) if pushes else None,
+        push=rules,
         kinds=kinds,
         params=file.params,
         docs=file.docs,
         checked=file.checked,
         inferred=file.inferred,
-        register=_table("register", file.register, Register) if file.register else None,
+        register=register,
     )
 
 
@@ -100,6 +109,7 @@ def _kind(name: str | None, family: _Family) -> Kind:
     if not (family.push or family.poll):
         need = f"[{at}push] or [{at}poll] is needed: how else is a job's status known"
         raise Misfit("", f"kinds.{name}" if name else "", need)
+    checking.check_every(f"{at}poll", family.poll.get("every"))
     kind = Kind(
         push=_table(f"{at}push", family.push, Told) if family.push else None,
         poll=_table(f"{at}poll", family.poll, Poll) if family.poll else None,
@@ -110,7 +120,9 @@ def _kind(name: str | None, family: _Family) -> Kind:
     if kind.mirror and not (kind.poll and kind.mirror.text.startswith("/")):
         need = f"{at}mirror is a path that starts with `/`, and needs [{at}poll]"
         raise Misfit("", f"{at}mirror", need)
-    _check_rules(at, kind)
+    checking.check_rules(at, kind)
+    for to, table in (("push", family.push), ("poll", family.poll), ("submit", family.submit)):
+        checking.check_places(f"{at}{to}", naming.places(table), answered=to != "push")
     return kind
 
 
@@ -121,24 +133,21 @@ def _states(at: str, table: dict[str, Any]) -> States:
         raise Misfit(at, str(error).partition(" = ")[0], str(error)) from None
 
 
-def _check_rules(at: str, kind: Kind) -> None:
-    """Refuse a rule whose word no state is given for: it could decide nothing."""
-    for table, fields in (("push", kind.push), ("poll", kind.poll), ("submit", kind.submit)):
-        for word, _ in fields.status.rules if fields and fields.status else ():
-            if kind.states.of(word) is None:
-                need = f"status: `{word}` is not in [{at}states]; add it there"
-                raise Misfit(f"{at}{table}", "status", need)
-
-
 def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
     """Convert one table of the file; raise Misfit naming table, key and remedy."""
-    known = sorted(field.encode_name for field in msgspec.structs.fields(shape))
+    known = {field.encode_name for field in msgspec.structs.fields(shape)}
     for key in table:
         if key not in known:
-            raise Misfit(at, key, f"unknown key `{key}`; it takes {', '.join(known)}")
+            raise Misfit(at, key, _unknown(at, key, shape))
     try:
         return msgspec.convert(table, shape, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as error:
-        what, _, key = str(error).partition(" - at `$.")
-        key = key.rstrip("`")
-        raise Misfit(at, key, f"{key}{': ' if key else ''}{what}") from None
+        raise complaint(at, shape, table, error) from None
+
+
+def _unknown(at: str, key: str, shape: type[msgspec.Struct]) -> str:
+    """What a table takes instead; [push] takes what all kinds share, too."""
+    if shape is Told and key in _SHARED:
+        return f"`{key}` is shared by all kinds; move it to [push]"
+    shared = f", {takes(PushRules)}" if at == "push" else ""
+    return f"unknown key `{key}`; it takes {takes(shape)}{shared}"

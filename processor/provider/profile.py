@@ -178,6 +178,23 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return self.push.verify if self.push else None
 
     @property
+    def signs(self) -> bool:
+        """Whether its pushes are signed; a token in a header or the URL signs nothing."""
+        return self.verify is not None and self.verify.scheme != "token"
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """What a source's params may fill: all placeholders of its requests but ids."""
+        polls = [kind.poll.request for kind in self.kinds.values() if kind.poll]
+        paths = [call.path for call in polls if call.path]
+        register = self.register
+        orders = (register.list, register.create, register.update) if register else ()
+        paths += [order.path for order in orders if order]
+        settings = {call.setting for call in polls if call.setting}
+        holes = {hole for path in paths for hole in path.holes}
+        return frozenset(holes | settings) - {"id", "hook"}
+
+    @property
     def needs_secret(self) -> bool:
         """Whether a source must share a secret with it before it can push."""
         return self.verify is not None and signing.needs_secret(self.verify)

@@ -23,6 +23,7 @@ class Reading(msgspec.Struct, frozen=True):
     ignored: int
     echo: dict[str, Any] | None = None
     confirm: str | None = None
+    said: bytes = b""  # what an update without an id of its own is deduped by
 
 
 def check_content_type(profile: Profile, push: Push) -> None:
@@ -39,7 +40,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
     rules = profile.push
     if rules is None:
         raise Unreadable(f"{profile.name} does not push")
-    inside = decode.opened(rules.decode, push)
+    inside = decode.opened(rules.decode, push, signed=profile.signs)
     if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
         return Reading((), 1, echo=echo)
     if inside.confirm:
@@ -52,7 +53,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
         update = _read_part(profile, as_object(part), index, known)
         if update is not None:
             updates.append(update)
-    return Reading(tuple(updates), len(parts) - len(updates))
+    return Reading(tuple(updates), len(parts) - len(updates), said=inside.said)
 
 
 def _echo(rule: Echo, document: Any, push: Push) -> dict[str, Any] | None:
@@ -70,6 +71,8 @@ def _read_part(
             continue
         known = known if name is None else replace(known, kind=name)
         update = read_update(kind, told, part, known, told.event_id)
+        if name is None and profile.kind_of(update.id) is not None:
+            raise Unreadable(f"the id {update.id!r} would be taken for one of another kind")
         if index and update.event_id and told.event_id and told.event_id.in_header:
             # One header names the whole push: each update of a batch needs an id of its own.
             return replace(update, event_id=f"{update.event_id}#{index}")

@@ -3,12 +3,15 @@
 context      what every use case works with
 running      what every process does around its work
 batching     natural batching
+keyring      public keys that signatures are checked with, fetched and kept
 accepting    a push, from bytes to durable
 resolving    which job an update is about
 deciding     what is to be written, without I/O
 advancing    updates into jobs
 ingesting    the `ingest` backlog
 polling      the `poll` backlog
+keeping      a provider's last answer, for the mirror and for a 304
+masking      what providers said, without our secrets
 delivering   the `deliver` backlog
 watching     jobs as callers see them
 subscribing  subscriptions and their deliveries

@@ -84,7 +84,8 @@ class Receiver:
             raise StoreAway("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            new = [await done for done in [self._batch.add(q) for q in self._named(reading, push)]]
+            named = self._named(reading, push)
+            new = [await done for done in [self._batch.add(q) for q in named]]
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored)
@@ -118,8 +119,8 @@ class Receiver:
         log.info("subscription_confirmed", source=source.name)
 
     def _named(self, reading: provider.Reading, push: Push) -> list[Queued]:
-        """Each update under its event's id, else under the digest of the bytes it came in."""
-        digest = "" if all(u.event_id for u in reading.updates) else _digest(push.body)
+        """Each update under its event's id, else under the digest of what it was read from."""
+        digest = "" if all(u.event_id for u in reading.updates) else _digest(reading.said)
         trace = traceparent(push.headers.get("traceparent"))
         return [
             Queued(

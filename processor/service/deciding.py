@@ -24,6 +24,12 @@ from processor.store.jobs import Change, Known, Telling, ends, name_of
 _encode = msgspec.json.Encoder().encode
 
 
+HINTS_APART = 1.0  # seconds between polls that pushes ask for, of one job
+
+UNCONFIRMED = "unconfirmed"
+"""The flag of a final word that waits for a poll, or that no poll could agree with any more."""
+
+
 class Arrival(msgspec.Struct, frozen=True):
     """An update on its way into a job, and the claim that brought it, if any did."""
 
@@ -64,17 +70,20 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     events: list[Telling] = []
     heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
     for arrival in arrivals:
-        update = taken(arrival.update, job, facts.source)
+        update, job = taken(arrival.update, job, facts.source)
+        seen = job.seen
         step = machine.advance(job, update, facts.now)
         heard |= step.ignored is None or update.origin is Origin.POLL
-        asks |= update is not arrival.update or _runs_again(step, update, job, facts.source)
+        asks |= _claims(update) or _runs_again(step, update, job, facts.source)
         entries.append((facts.now, _entry(job, step, update)))
-        job = step.job
+        job = _noted(step.job, update, facts, seen=seen)
         if step.event:
             events.append(tell(job, step.event, facts))
-    wait = max((a.update.again or 0.0 for a in arrivals), default=0.0)
     due = any(map(_is_deadline, arrivals))
-    puts = timers(before, job, facts, heard=heard, due=due, wait=wait)
+    puts = timers(before, job, facts, heard=heard, due=due)
+    if asks and facts.now - job.hinted_at >= HINTS_APART:
+        job = replace(job, hinted_at=facts.now)
+        puts = ask_first(puts, job)
     return Change(
         job=job,
         version=known.version,
@@ -84,19 +93,54 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
         events=events,
         done=[a.claim for a in arrivals if a.claim],
         answer=next((a.answer for a in reversed(arrivals) if a.answer), None),
-        puts=ask_first(puts, job) if asks else puts,
+        puts=puts,
         dropped=_over(before, job, facts.source),
     )
 
 
-def taken(update: StatusUpdate, job: Job, source: Source) -> StatusUpdate:
-    """What counts of an update: of a pushed final that waits for a poll, all but the final."""
-    pushed = update.origin is Origin.PUSH and update.state in FINAL
+def taken(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
+    """What counts of an update now, and the job with what counts later.
+
+    Where a poll must agree, a push neither ends a job nor runs it again. What a signed one
+    told beside the end comes with the poll that agrees.
+    """
+    if update.origin is Origin.PUSH and source.confirms(job.kind):
+        return _hint(update, job, source)
+    if update.origin is Origin.POLL and job.claimed and update.state in FINAL:
+        return _completed(update, job.claimed), replace(job, claimed=None)
+    return update, job
+
+
+def _hint(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
+    """A push as a hint: what it says of an end or of a re-run is for a poll to say."""
+    reruns = (update.attempt or job.attempt) > job.attempt
     over = job.state in FINAL and not job.provisional
-    if not pushed or over or not source.confirms(job.kind):
-        return update
-    flags = (*update.flags, "unconfirmed")
-    return replace(update, state=None, result=NULL, error=None, progress=None, flags=flags)
+    plain = update if source.profile.signs else replace(update, params={}, aliases=())
+    plain = replace(plain, attempt=None)
+    if not reruns and (over or update.state not in FINAL):
+        return plain, job
+    flags = (*update.flags, UNCONFIRMED)
+    weak = replace(
+        plain, state=None, result=NULL, error=None, counts=None, progress=None, flags=flags
+    )
+    claims = source.profile.signs and update.state in FINAL
+    return weak, replace(job, claimed=update) if claims else job
+
+
+def _claims(update: StatusUpdate) -> bool:
+    return update.origin is Origin.PUSH and UNCONFIRMED in update.flags
+
+
+def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
+    """A poll's final, with what only the push that it agrees with told."""
+    if poll.state is not claim.state or (poll.attempt or 1) != (claim.attempt or 1):
+        return poll
+    return replace(
+        poll,
+        result=claim.result if poll.result == NULL else poll.result,
+        error=poll.error or claim.error,
+        counts=poll.counts or claim.counts,
+    )
 
 
 def _runs_again(step: machine.Step, update: StatusUpdate, job: Job, source: Source) -> bool:
@@ -107,8 +151,18 @@ def _runs_again(step: machine.Step, update: StatusUpdate, job: Job, source: Sour
 
 
 def ask_first(puts: list[Put], job: Job) -> list[Put]:
-    """The same timers, but with the next poll at once."""
-    return [put for put in puts if put.backlog != "poll"] + [poll_at(job, AT_ONCE)]
+    """The same timers, but with the next poll as soon as the provider wants one."""
+    return [put for put in puts if put.backlog != "poll"] + [poll_at(job, job.again_at)]
+
+
+def _noted(job: Job, update: StatusUpdate, facts: Facts, *, seen: bool) -> Job:
+    """The job with when to ask again; a hint that anybody could send proves no job."""
+    if update.origin is Origin.PUSH and not seen and job.seen:
+        known = facts.source.profile.signs or not facts.source.confirms(job.kind)
+        return job if known else replace(job, seen=False)
+    if update.origin is Origin.PUSH or not (update.again or job.again_at):
+        return job
+    return replace(job, again_at=facts.now + update.again if update.again else 0.0)
 
 
 def _entry(was: Job, step: machine.Step, update: StatusUpdate) -> Entry:
@@ -174,12 +228,11 @@ def _is_deadline(arrival: Arrival) -> bool:
 
 
 def timers(
-    before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False, wait: float = 0.0
+    before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False
 ) -> list[Put]:
     """When a job is to be asked about, and when its time is up.
 
-    `heard`: the next poll is to be set anew; `due`: its time seemed to be up; `wait`: seconds
-    that the provider wants to be left alone.
+    `heard`: the next poll is to be set anew; `due`: its time seemed to be up.
     """
     if job.state in FINAL:
         return []
@@ -187,7 +240,8 @@ def timers(
     if before is None or before.deadline_at != job.deadline_at or due:
         puts.append(_deadline(job, max(job.deadline_at, facts.now + 1.0 if due else 0.0)))
     if heard and polled(job, facts.source):
-        puts.append(poll_at(job, facts.now + max(wait, _until_poll(before, job, facts))))
+        at = facts.now + _until_poll(before, job, facts)
+        puts.append(poll_at(job, max(at, job.again_at)))
     return puts
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -13,6 +14,8 @@ from processor.model import Push
 from processor.signing import Key, Verify
 
 KEEP = 86_400.0  # seconds that a document is good for; fal.ai asks for no more
+RETRY = 10.0  # seconds that a failure is remembered for, so that many pushes wait for one fetch
+SHOWN = 100  # characters of a URL in a message
 AGAIN = 60.0  # seconds between looks for a key that was unknown: strangers can ask for one
 TIMEOUT = 5.0  # seconds; who pushes waits meanwhile
 LARGEST = 65_536  # bytes of a document
@@ -21,14 +24,25 @@ DOCUMENTS = 64  # that are kept
 log = structlog.get_logger()
 
 
+class Published(NamedTuple):
+    """What was found at a URL: a document and its time, or why there was none."""
+
+    at: float
+    document: bytes
+    why: str = ""
+
+
+NEVER = Published(float("-inf"), b"")
+
+
 class Keyring:
     """Public keys by the URL that they are published at."""
 
     def __init__(self, egress: Egress) -> None:
         """Fetch through `egress`, whose guard judges where that leads."""
         self._egress = egress
-        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
-        self._fetching: dict[str, asyncio.Lock] = {}
+        self._kept: OrderedDict[str, Published] = OrderedDict()
+        self._fetching: dict[str, asyncio.Lock] = {}  # only while somebody waits
 
     async def verify(self, rule: Verify, keys: Sequence[Key], push: Push, now: float) -> None:
         """Raise BadSignature unless it holds, ProviderTrouble when a key cannot be fetched.
@@ -50,14 +64,24 @@ class Keyring:
 
     async def document(self, url: str, now: float, age: float) -> bytes:
         """The document at a URL, no older than `age` seconds if it can be had."""
-        async with self._fetching.setdefault(url, asyncio.Lock()):
-            at, document = self._kept.get(url, (0.0, b""))
-            if now - at > age:
-                document = await self._fetched(url, document)
-                self._keep(url, now, document)
-        return document
+        lock = self._fetching.setdefault(url, asyncio.Lock())
+        try:
+            async with lock:
+                known = self._kept.get(url, NEVER)
+                good = RETRY if known.why else age
+                if now - known.at > good:
+                    known = await self._fetched(url, now, known.document)
+                    self._keep(url, known)
+        finally:
+            if not lock.locked():
+                self._fetching.pop(url, None)
+        if not known.document:
+            raise ProviderTrouble(
+                f"The key at {url[:SHOWN]} cannot be fetched: {known.why}; send this again", 503
+            )
+        return known.document
 
-    async def _fetched(self, url: str, old: bytes) -> bytes:
+    async def _fetched(self, url: str, now: float, old: bytes) -> Published:
         """What is there now; the old one while its place cannot be reached."""
         try:
             answer = await self._egress.request(
@@ -69,20 +93,16 @@ class Keyring:
                 read_limit=LARGEST,
             )
             why = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
+            document = answer.body
         except (BlockedTarget, RequestFailed) as error:
-            answer, why = None, str(error)
-        if answer is not None and not why:
-            return answer.body
-        log.warning("keys_unreachable", url=url, why=why, kept=bool(old))
-        if not old:
-            raise ProviderTrouble(
-                f"The key at {url} cannot be fetched: {why}; send this again", 503
-            )
-        return old
+            document, why = b"", str(error)
+        if not why:
+            return Published(now, document)
+        log.warning("keys_unreachable", url=url[:SHOWN], why=why, kept=bool(old))
+        return Published(now, old, why)
 
-    def _keep(self, url: str, now: float, document: bytes) -> None:
-        self._kept[url] = (now, document)
+    def _keep(self, url: str, found: Published) -> None:
+        self._kept[url] = found
         self._kept.move_to_end(url)
         while len(self._kept) > DOCUMENTS:
-            oldest, _ = self._kept.popitem(last=False)
-            self._fetching.pop(oldest, None)
+            self._kept.popitem(last=False)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import structlog
+from msgspec.structs import replace
 
 from processor import provider, schedule
 from processor.config import Source
@@ -13,8 +14,9 @@ from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service.advancing import advance
 from processor.service.context import Context, chance
-from processor.service.deciding import Arrival, poll_interval
+from processor.service.deciding import UNCONFIRMED, Arrival, poll_interval
 from processor.service.keeping import Kept
+from processor.service.masking import masked
 from processor.store.backlogs import Claim, Pace, Settled
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
@@ -66,6 +68,8 @@ async def ask(
     if last and answer.status == 304:  # noqa: PLR2004 - Not Modified
         answer = last.again(answer)
     told = provider.read_answer(source.profile, source.name, kind, job, answer, asked_at)
+    if isinstance(told, Trouble):
+        told = replace(told, reason=masked(source, told.reason))
     context.metrics.polled(source.name, told.kind if isinstance(told, Trouble) else "answered")
     return answer, told
 
@@ -85,8 +89,8 @@ async def poll(context: Context, claim: Claim) -> None:
         return
     last = await _last(context, keys, source, job)
     answer, told = await ask(context, source, job.id, job.params, last)
-    if isinstance(told, Trouble) and told.kind == "gone" and job.seen:
-        told = _dropped(job, told, await context.store.now())
+    if isinstance(told, Trouble) and told.kind == "gone":
+        told = _gone(job, told, await context.store.now())
     if isinstance(told, Trouble):
         await _put_off(context, claim, source, job, told)
     else:
@@ -107,15 +111,24 @@ async def _last(context: Context, keys: Keys, source: Source, job: Job) -> Kept 
 def _worth_asking(source: Source, job: Job) -> bool:
     """A finished job is asked about only where the provider may run it again."""
     poll = source.poll(job.kind)
-    return poll is not None and (job.state not in FINAL or job.provisional or poll.reopens)
+    again = poll is not None and (poll.reopens or poll.attempt is not None)
+    return poll is not None and (job.state not in FINAL or job.provisional or again)
 
 
-def _dropped(job: Job, trouble: Trouble, now: float) -> StatusUpdate:
-    """The provider had the job and has it no more: that is its word."""
+def _gone(job: Job, trouble: Trouble, now: float) -> StatusUpdate | Trouble:
+    """The provider has the job no more: that is its word, if it ever had it.
+
+    A signed push that said how the job ended is a better word.
+    """
+    if job.claimed:
+        flags = (*job.claimed.flags, UNCONFIRMED)
+        return replace(job.claimed, origin=Origin.POLL, flags=flags)
+    if not job.seen:
+        return trouble
     return StatusUpdate(
         source=job.source,
         id=job.id,
-        status=trouble.reason,
+        status="gone",
         state=State.EXPIRED,
         at=now,
         origin=Origin.POLL,

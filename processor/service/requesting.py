@@ -1,17 +1,16 @@
 """One request to a provider's own API in a source's name; a refusal says what to change."""
 
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
 from processor.config import Source
-from processor.config.secret import MASK
 from processor.egress import Egress, Reach
 from processor.errors import BlockedTarget, ConfigError, ProviderTrouble, RequestFailed, Unreadable
 from processor.model import Answer
 from processor.provider import read_json
 from processor.provider.answer import excerpt
+from processor.service.masking import masked
 
 TIMEOUT = 15.0  # seconds for an answer
 READ_AT_MOST = 4_194_304  # bytes of an answer: a list holds whole hooks
@@ -93,8 +92,4 @@ def document(answer: Answer) -> Any:
 
 def said(source: Source, answer: Answer) -> str:
     """What they said, without the secrets that they may have repeated."""
-    body = answer.body
-    for secret in filter(None, (*source.secrets, source.account.token)):
-        for text in (secret.encode(errors="surrogateescape"), quote(secret, safe="").encode()):
-            body = body.replace(text, MASK.encode())
-    return excerpt(body)
+    return excerpt(masked(source, answer.body.decode("utf-8", "replace")).encode())

@@ -6,6 +6,8 @@ from datetime import datetime
 from processor.errors import BadSignature
 
 TOLERANCE = 300  # seconds, both ways: what the Standard Webhooks libraries allow
+OLD = "{:.0f} s old", "an old message sent again, or a wrong clock"
+AHEAD = "{:.0f} s in the future", "set the clock of this machine, or of the sender, right"
 LONGEST = 12  # digits: some 30,000 years; longer is noise
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
@@ -32,7 +34,6 @@ def check(time: float, now: float, tolerance: float) -> None:
     """BadSignature for a push that is too old, or that comes from the future."""
     age = now - time
     if not -tolerance <= age <= tolerance:
-        raise BadSignature(
-            f"its timestamp is {abs(age):.0f} s {'old' if age > 0 else 'ahead'}, more than "
-            f"{tolerance:.0f}: an old message sent again, or a wrong clock"
-        )
+        text, why = OLD if age > 0 else AHEAD
+        shown = text.format(abs(age))
+        raise BadSignature(f"its timestamp is {shown}, more than {tolerance:.0f}: {why}")

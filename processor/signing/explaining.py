@@ -65,11 +65,17 @@ def _texts(keys: Sequence[Key]) -> Iterator[str]:
 
 def _places(rule: Verify, push: Push, veil: Veil) -> Iterator[Step]:
     """What was looked for, and what was there."""
-    hide = mask if rule.scheme == "token" else mask_runs
+    token = rule.scheme == "token"
+
+    def hide(value: str) -> str:
+        """A token is masked whole; of a signature a secret in it first, then the rest."""
+        return veil.over(mask(value)) if token else mask_runs(veil.over(value))
+
     missing = None if rule.query and (rule.header or rule.field) else False  # one is enough
     for place in looked_for(rule):
         value = found(place, push)
-        shown = veil.over(hide(value) if place.signs else value)[:LONGEST] or "not there"
+        shown = hide(value) if place.signs else veil.over(value)
+        shown = shown[:LONGEST] or "not there"
         yield Step(place.kind, f"{place.name}: {shown}", bool(value) or missing)
 
 

@@ -94,6 +94,10 @@ NONSENSE: tuple[tuple[Wrong, str], ...] = (
         "{scheme} proves nothing without a secret; put {{secret}} into `signs`",
     ),
     (
+        lambda r: r.scheme.startswith("hash-") and not r.signs.endswith("{secret}"),
+        "`signs` must end with {{secret}}: before anything else, what follows could be lengthened",
+    ),
+    (
         lambda r: not r.scheme.startswith("hash-") and SECRET in r.holes,
         "{scheme} does not sign its secret; take {{secret}} out of `signs`",
     ),

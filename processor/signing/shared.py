@@ -10,7 +10,7 @@ from processor.signing.keys import Key
 Make = Callable[[Key, Claim], Sequence[str]]  # signatures that this key makes, any may match
 Check = Callable[[Sequence[Key], Claim, float, bytes], None]  # keys, claim, now, document
 
-NONE = "{} was made with none of this source's secrets"  # {}: where it is
+NONE = "{} was made with none of this source's secrets, or its body or time is not as it was sent"  # {}: where it is
 
 
 def checker(make: Make, complaint: str) -> Check:

@@ -16,11 +16,12 @@ from processor.signing.claim import Claim
 from processor.signing.keys import Key
 from processor.signing.writing import decoded
 
-# A region has three letters at least: `sns.s3.amazonaws.com` would be somebody's bucket.
-# Whole, as text, so that no two readers of the URL can see different hosts in it.
-_HOST = r"https://sns\.[a-z0-9-]{3,}\.amazonaws\.com(?:\.cn)?"
-_URL = re.compile(_HOST + r"/[!\"$-\[\]-~]*")
-_CERTIFICATE = re.compile(_HOST + r"/[A-Za-z0-9._/-]+\.pem")
+# What lies between must be a region, such as us-gov-west-1: `sns.s3-us-west-2.amazonaws.com`
+# would be somebody's bucket. Whole, as text, so that no two readers of the URL can see
+# different hosts in it.
+_HOST = r"https://sns\.[a-z]{2}(?:-[a-z]+){1,3}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?"
+_URL = re.compile(_HOST + r"/[!\"$-\[\]-~]{0,2000}")
+_CERTIFICATE = re.compile(_HOST + r"/SimpleNotificationService-[0-9a-f]{1,64}\.pem")
 
 VERSIONS: dict[str, hashes.HashAlgorithm] = {
     "1": hashes.SHA1(),  # noqa: S303 - what SNS signs with unless a topic says otherwise

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import structlog
 import uvicorn
 
 from processor.config import Settings, guard_keyless
@@ -15,10 +16,15 @@ DRAIN = 8  # seconds that calls under way may take to end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
 CONNECTIONS = 4096  # at most, each with a body of up to 1 MiB; beyond them 503
 
+log = structlog.get_logger()
+
 
 async def run(settings: Settings) -> None:
     """Serve until the task is canceled."""
     guard_keyless(settings)
+    for source in settings.sources.values():
+        if source.lacks:
+            log.warning("source_of_no_use", source=source.name, why=source.lacks)
     async with context(settings) as ours:
         health = Health(ours)
         health.checked = False

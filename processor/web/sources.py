@@ -28,6 +28,7 @@ class Sources:
                 "trust": source.trust,
                 "poll": source.pollable,
                 "mirror": [f"/mirror/{source.name}{p}" for p in source.profile.mirror.values()],
+                "lacks": source.lacks,
                 "stalled": stalled.get(source.name),
             }
             for source in self._context.settings.sources.values()

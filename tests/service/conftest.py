@@ -35,6 +35,7 @@ status = "/status"
 attempt = "/attempt"
 time = "/time"
 event_id = "/event"
+error = { message = "/note" }
 
 [poll]
 request = "GET /jobs/{id}"
@@ -90,6 +91,22 @@ base_url = "{url}"
 provider = "renewed"
 base_url = "{url}"
 token = "file:token"
+
+[sources.forgetful]
+provider = "dropper"
+base_url = "{url}"
+trust = "refetch"
+
+[sources.signed]
+provider = "signed"
+base_url = "{url}"
+trust = "refetch"
+webhook_secret = "shh"
+
+[sources.numbered]
+provider = "numbered"
+base_url = "{url}"
+trust = "refetch"
 
 [sources.placed]
 provider = "placed"
@@ -175,6 +192,12 @@ class Bench:
         await self.ingest()
         return receipt
 
+    async def take(self, source: str, push: Push) -> Receipt:
+        """Take one push as it is, and ingest everything."""
+        receipt = await self._receiver.take(self._receiver.source(source), push)
+        await self.ingest()
+        return receipt
+
     async def ingest(self) -> None:
         """Work until nothing is due in `ingest`, in whatever shard."""
         while some := [await self.claim(keys, "ingest") for keys in self.store.shards]:
@@ -243,6 +266,11 @@ async def bench_of(
     (tmp_path / "profiles" / "placed.toml").write_text(placed % "")
     (tmp_path / "profiles" / "renewed.toml").write_text(LAB % 'auth = "bearer"')
     (tmp_path / "token").write_text("first")
+    rule = '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Sign"\n\n[poll]'
+    signed = (LAB % "gone = true").replace("[poll]", rule)
+    (tmp_path / "profiles" / "signed.toml").write_text(signed)
+    numbered = LAB % 'attempt = "/attempt"'
+    (tmp_path / "profiles" / "numbered.toml").write_text(numbered)
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 

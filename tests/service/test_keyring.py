@@ -21,12 +21,13 @@ from processor.errors import BadSignature, ProviderTrouble, StoreAway
 from processor.model import Push
 from processor.service.accepting import Receiver
 from processor.service.context import Context
-from processor.service.keyring import AGAIN, KEEP, Keyring
+from processor.service.keyring import AGAIN, DOCUMENTS, KEEP, Keyring
 from processor.service.metrics import Metrics
 from processor.signing import Verify
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:jobs"
 HOST = "https://sns.eu-west-1.amazonaws.com"
+CERT = "/SimpleNotificationService-7ff5318490ec.pem"
 FAL = Verify(
     "ed25519",
     header="X-Sign",
@@ -145,14 +146,25 @@ async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stran
 async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
     key, ring = Ed25519PrivateKey.generate(), Keyring(egress)
-    with pytest.raises(ProviderTrouble, match="HTTP 404; send this again") as trouble:
-        await ring.verify(FAL, (), signed(key), 1000.0)
-    assert trouble.value.status == 503
+    for _ in range(5):  # and nobody waits for a fetch of his own
+        with pytest.raises(ProviderTrouble, match="HTTP 404; send this again") as trouble:
+            await ring.verify(FAL, (), signed(key), 1000.0)
+        assert trouble.value.status == 503
+    assert len(site.asked) == 1
     site.documents["/jwks.json"] = jwks(key)
-    await ring.verify(FAL, (), signed(key), 1000.0)
+    await ring.verify(FAL, (), signed(key, at=1011), 1011.0)
     del site.documents["/jwks.json"]  # an old one does while there is no newer
     later = 1001.0 + KEEP
     await ring.verify(FAL, (), signed(key, at=int(later)), later)
+
+
+async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
+    _, egress = await site_of("keys.example")
+    ring = Keyring(egress)
+    for number in range(200):
+        with pytest.raises(ProviderTrouble):
+            await ring.document(f"https://keys.example/{number}", 1000.0, KEEP)
+    assert (len(ring._fetching), len(ring._kept)) == (0, DOCUMENTS)
 
 
 async def test_a_document_of_nonsense_is_a_bad_signature(site_of: Any) -> None:
@@ -171,7 +183,7 @@ class Topic:
     def __init__(self, site: Site, certificate: Any) -> None:
         """Publish a certificate of its own."""
         self.key = generate_private_key(65537, 2048)
-        site.documents["/cert.pem"] = certificate(self.key, "sns.amazonaws.com")
+        site.documents[CERT] = certificate(self.key, "sns.amazonaws.com")
 
     def push(self, now: float, **members: str) -> Push:
         """A message, signed; what is given replaces what it would hold."""
@@ -182,7 +194,7 @@ class Topic:
             "Message": '{"id": "1", "status": "running"}',
             "Timestamp": f"{dt.datetime.fromtimestamp(now, dt.UTC):%Y-%m-%dT%H:%M:%S.000Z}",
             "SignatureVersion": "2",
-            "SigningCertURL": f"{HOST}/cert.pem",
+            "SigningCertURL": HOST + CERT,
         } | members
         names = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token")
         parts = [(n, message[n]) for n in (*names, "TopicArn", "Type") if n in message]
@@ -207,18 +219,23 @@ async def test_a_message_of_a_topic_of_ours_is_taken(sns: Any, store: Any) -> No
     push = topic.push(await store.now())
     assert (await receiver.take(source, push)).accepted == 1
     assert (await receiver.take(source, push)).duplicates == 1
-    assert site.asked == ["/cert.pem"]
+    assert site.asked == [CERT]
 
 
 REFUSED = [
     {"TopicArn": "arn:aws:sns:eu-west-1:999999999999:jobs"},
-    {"SigningCertURL": "https://sns.evil.example/cert.pem"},
-    {"SigningCertURL": f"{HOST}.evil.example/cert.pem"},
-    {"SigningCertURL": "http://sns.eu-west-1.amazonaws.com/cert.pem"},
-    {"SigningCertURL": f"{HOST}@evil.example/cert.pem"},
-    {"SigningCertURL": f"{HOST}:8443/cert.pem"},
-    {"SigningCertURL": f"{HOST}/cert.pem?x"},
-    {"SigningCertURL": "https://sns.s3.amazonaws.com/cert.pem"},
+    {"SigningCertURL": f"https://sns.evil.example{CERT}"},
+    {"SigningCertURL": f"{HOST}.evil.example{CERT}"},
+    {"SigningCertURL": f"http://sns.eu-west-1.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"{HOST}@evil.example{CERT}"},
+    {"SigningCertURL": f"{HOST}:8443{CERT}"},
+    {"SigningCertURL": f"{HOST}{CERT}?x"},
+    {"SigningCertURL": f"{HOST}/another.pem"},
+    {"SigningCertURL": f"{HOST}/SimpleNotificationService-{'0' * 65}.pem"},
+    {"SigningCertURL": f"https://sns.s3.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"https://sns.s3-us-west-2.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"https://sns.s3-accelerate.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"https://sns.elb.amazonaws.com{CERT}"},
     {"SigningCertURL": "https://s3.eu-west-1.amazonaws.com/bucket/cert.pem"},
 ]
 
@@ -248,7 +265,7 @@ async def test_a_topic_of_ours_is_told_that_we_take_its_messages(sns: Any, store
     site.documents["/"] = b"<ConfirmSubscriptionResponse/>"
     receipt = await receiver.take(source, topic.push(await store.now(), **question()))
     assert (receipt.accepted, receipt.ignored) == (0, 1)
-    assert site.asked == ["/cert.pem", "/?Action=ConfirmSubscription&Token=t"]
+    assert site.asked == [CERT, "/?Action=ConfirmSubscription&Token=t"]
 
 
 async def test_a_confirmation_that_fails_is_asked_for_again(sns: Any, store: Any) -> None:
@@ -265,13 +282,13 @@ async def test_nobody_else_is_told(sns: Any, store: Any, url: str) -> None:
     site, receiver, source, topic = sns
     with pytest.raises(BadSignature):
         await receiver.take(source, topic.push(await store.now(), **question(url)))
-    assert site.asked == ["/cert.pem"]
+    assert site.asked == [CERT]
 
 
 async def test_a_certificate_of_another_name_signs_nothing(
     sns: Any, store: Any, certificate: Any
 ) -> None:
     site, receiver, source, topic = sns
-    site.documents["/cert.pem"] = certificate(topic.key, "sns.evil.example")
+    site.documents[CERT] = certificate(topic.key, "sns.evil.example")
     with pytest.raises(BadSignature):
         await receiver.take(source, topic.push(await store.now()))

@@ -1,17 +1,27 @@
 """What a push is worth where a poll must agree, and what a poll may be told beside a status."""
 
+import hmac
+import json
 import os
 import time
+from itertools import count
 from typing import Any
 
 import pytest
 
 from processor.config import load
 from processor.errors import ConfigError
-from processor.model import State
+from processor.model import Push, State
 from processor.service.watching import PollWish, ask_now
 
 SLOW = PollWish("1h")
+
+
+def signed(body: dict[str, Any]) -> Push:
+    """A push of the source `signed`."""
+    raw = json.dumps(body).encode()
+    mac = hmac.new(b"shh", raw, "sha256").hexdigest()
+    return Push({"x-sign": mac, "content-type": "application/json"}, raw)
 
 
 async def test_a_pushed_final_waits_for_a_poll_that_agrees(bench: Any, provider: Any):
@@ -37,15 +47,116 @@ async def test_a_forged_final_changes_nothing_that_a_poll_does_not_say(bench: An
     assert [kind for _, kind in await bench.events()] == ["job.started"]
 
 
-async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(bench: Any, provider: Any):
+async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(
+    bench: Any, provider: Any, wait_until: Any
+):
     provider.says("1", status="succeeded")
     await bench.watch("1", "hints", poll=SLOW, deadline="1ms")
-    await bench.ingest()
-    assert (await bench.job("1", "hints")).provisional
+
+    async def given_up() -> bool:
+        await bench.ingest()
+        return bool((await bench.job("1", "hints")).provisional)
+
+    await wait_until(given_up)
     await bench.push("hints", id="1", status="failed", event="a")
     assert (await bench.job("1", "hints")).state is State.EXPIRED
     assert await bench.poll() == ["hints/1"]
     assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+
+
+async def test_what_only_a_signed_push_told_is_kept_for_the_poll_that_agrees(
+    bench: Any, provider: Any
+):
+    provider.says("1", status="failed")
+    await bench.take("signed", signed({"id": "1", "status": "failed", "note": "no codec"}))
+    assert (await bench.job("1", "signed")).error is None
+    await bench.poll()
+    job = await bench.job("1", "signed")
+    assert (job.state, job.claimed) == (State.FAILED, None)
+    assert job.error
+    assert job.error.message == "no codec"
+
+
+async def test_what_an_unsigned_push_told_is_never_told_on(bench: Any, provider: Any):
+    provider.says("1", status="failed")
+    await bench.push("hints", id="1", status="failed", note="forged", alias="other")
+    await bench.poll()
+    job = await bench.job("1", "hints")
+    assert (job.state, job.error, job.aliases) == (State.FAILED, None, ())
+
+
+@pytest.mark.parametrize("attempt", [2, 2_000_000_000])
+async def test_a_forged_attempt_runs_nothing_again(bench: Any, provider: Any, attempt: int):
+    provider.says("1", status="succeeded", attempt=1)
+    await bench.push("numbered", id="1", status="succeeded", attempt=1)
+    await bench.poll()
+    await bench.push("numbered", id="1", status="failed", attempt=attempt, event="b")
+    await bench.poll()
+    job = await bench.job("1", "numbered")
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+    assert [kind for _, kind in await bench.events()] == ["job.succeeded"]
+
+
+async def test_a_rerun_that_the_poll_tells_too_is_one(bench: Any, provider: Any, wait_until: Any):
+    provider.says("1", status="succeeded", attempt=1)
+    await bench.push("numbered", id="1", status="succeeded", attempt=1)
+    await bench.poll()
+    provider.says("1", status="failed", attempt=2)
+    numbers = count()
+
+    async def run_again() -> bool:
+        """Hints count once a second."""
+        await bench.push("numbered", id="1", status="failed", attempt=2, event=str(next(numbers)))
+        await bench.poll()
+        return bool((await bench.job("1", "numbered")).attempt == 2)
+
+    await wait_until(run_again)
+    assert (await bench.job("1", "numbered")).state is State.FAILED
+
+
+async def test_pushes_cannot_have_a_job_asked_about_without_end(bench: Any, provider: Any):
+    provider.says("1", status="running")
+    for number in range(10):
+        await bench.push("hints", id="1", status="succeeded", event=str(number))
+    assert await bench.poll() == ["hints/1"]
+    assert provider.asked == ["1"]
+
+
+async def test_a_push_does_not_hurry_a_provider_that_asked_for_patience(bench: Any, provider: Any):
+    provider.says("1", status="running", headers={"Retry-After": "600"})
+    await bench.watch("1", "hints")
+    await ask_now(bench.context, "hints", "1")
+    assert await bench.poll() == ["hints/1"]
+    await bench.push("hints", id="1", status="succeeded")
+    wait = await bench.due("poll", "hints/1", "hints") - await bench.store.now()
+    assert wait == pytest.approx(600, abs=5)
+
+
+async def test_what_a_push_told_of_another_end_is_not_believed(bench: Any, provider: Any):
+    provider.says("1", status="succeeded")
+    await bench.take("signed", signed({"id": "1", "status": "failed", "note": "no codec"}))
+    await bench.poll()
+    job = await bench.job("1", "signed")
+    assert (job.state, job.error, job.claimed) == (State.SUCCEEDED, None, None)
+
+
+async def test_a_signed_final_counts_when_the_provider_has_the_job_no_more(
+    bench: Any, provider: Any
+):
+    """It told us so itself, and forgot it before we could ask."""
+    push = signed({"id": "1", "status": "succeeded"})
+    await bench.take("signed", push)
+    await bench.poll()
+    job = await bench.job("1", "signed")
+    assert (job.state, job.status, job.flags) == (State.SUCCEEDED, "succeeded", ("unconfirmed",))
+
+
+async def test_an_unsigned_final_of_a_job_that_is_not_there_ends_nothing(bench: Any, provider: Any):
+    await bench.push("forgetful", id="1", status="succeeded")
+    assert await bench.poll() == ["forgetful/1"]
+    job = await bench.job("1", "forgetful")
+    assert (job.state, job.claimed, job.seen) == (State.QUEUED, None, False)
+    assert await bench.due("poll", "forgetful/1", "forgetful") is not None
 
 
 async def test_news_of_a_running_job_needs_no_poll(bench: Any):

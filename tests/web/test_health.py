@@ -92,6 +92,14 @@ async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
     assert wistia["stalled"] == "401"
 
 
+async def test_a_source_of_no_use_says_what_it_lacks(web: Web) -> None:
+    found = {source["name"]: source["lacks"] for source in await web.items("/v1/sources")}
+    assert found["anyones"] is not None
+    assert "set its senders" in found["anyones"]
+    assert "no [poll]" in found["anyones"]
+    assert found["unsigned"] is None  # it can be asked
+
+
 async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
     found = {source.pop("name"): source for source in await web.items("/v1/sources")}
     assert found["feed"] == {
@@ -101,6 +109,7 @@ async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
         "trust": "event",
         "poll": False,
         "mirror": [],
+        "lacks": None,
         "stalled": None,
     }
     assert found["bluesky"] == {
@@ -109,6 +118,7 @@ async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
         "scheme": None,
         "trust": "event",
         "poll": True,
+        "lacks": None,
         "stalled": None,
         "mirror": ["/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}"],
     }

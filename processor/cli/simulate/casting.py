@@ -1,26 +1,20 @@
 """Which jobs are played: of which profile and kind, under which ids, with which lives."""
 
-import tomllib
-from pathlib import Path
 from random import Random
 
-import msgspec
-
 from processor.cli.exits import CommandError
-from processor.config.shelf import Shelf
-from processor.config.tables import File
-from processor.errors import ConfigError
 from processor.model import FINAL, State
 from processor.provider import Profile, check_id, full_id
 from processor.simulation import Job, life, told_params
 
+ENDS = tuple(state.value for state in State if state in FINAL)
 
-def profile_of(name: str, file: Path | None) -> Profile:
-    """Find a profile: a built-in one, or one of the folder that a configuration names."""
-    shelf = Shelf(_folder(file) if file else None)
-    if name not in shelf:
-        raise CommandError(f"no provider {name!r}; there are {', '.join(shelf)}")
-    return shelf[name]
+
+def end_of(text: str) -> State:
+    """How a life ends; CommandError naming the ends that there are."""
+    if text not in ENDS:
+        raise CommandError(f"--end {text}: a life ends {', '.join(ENDS)}")
+    return State(text)
 
 
 def kind_of(profile: Profile, wanted: str | None, *, pushed: bool) -> str | None:
@@ -44,8 +38,6 @@ def cast(
     profile: Profile, kind: str | None, ids: list[str], *, end: State, seconds: float, url: str
 ) -> list[Job]:
     """Make the jobs; `url` is where they can be asked about, for those that tell it."""
-    if end not in FINAL:
-        raise CommandError(f"--end {end}: a life ends {', '.join(s for s in State if s in FINAL)}")
     try:
         moments = life(profile, kind, end, seconds)
         params = told_params(profile, kind)
@@ -71,12 +63,3 @@ def ids_of(given: str | None, count: int, rng: Random) -> list[str]:
     """Give every job an id of its own: new ones each time, as ended jobs do not begin again."""
     start = given or f"sim-{rng.getrandbits(32):08x}"
     return [start] if count == 1 else [f"{start}-{number}" for number in range(1, count + 1)]
-
-
-def _folder(file: Path) -> Path | None:
-    """The folder of the user's own profiles; the rest of the configuration does not matter."""
-    try:
-        named = msgspec.convert(tomllib.loads(file.read_text()), File).providers
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from None
-    return file.parent / named if named else None

@@ -6,12 +6,29 @@ from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from processor.cli.exits import CommandError, Exit
+from processor.cli.simulate import showing
 from processor.cli.simulate.provider import Provider
 from processor.cli.simulate.sender import Sender, Target
 from processor.cli.simulate.stage import Stage
 from processor.simulation import Job, Plan
 
+LONGEST = 60.0  # seconds in which Ringback has asked, if it can
 LOOK = 0.05  # seconds between two looks whether all is over
+
+
+class Linger(NamedTuple):
+    """How long polls are answered after the end, and whether Ringback must ask to believe it."""
+
+    seconds: float = 0.0
+    confirms: bool = False
+    until_told: bool = False  # no longer than until the end of each job was asked for
+
+
+def linger_of(given: float | None, *, confirms: bool) -> Linger:
+    """As long as is wished; else as long as Ringback needs, where it must ask."""
+    if given is not None or not confirms:
+        return Linger(given or 0.0, confirms)
+    return Linger(LONGEST, confirms, until_told=True)
 
 
 class Pushing(NamedTuple):
@@ -22,7 +39,7 @@ class Pushing(NamedTuple):
     plan: Plan
 
 
-def play(stage: Stage, server: Provider | None, pushing: Pushing | None, linger: float) -> None:
+def play(stage: Stage, server: Provider | None, pushing: Pushing | None, linger: Linger) -> None:
     """Play until every life is over, or until Ctrl-C.
 
     Jobs that are pushed begin at once, others when they are first asked about.
@@ -37,7 +54,7 @@ def play(stage: Stage, server: Provider | None, pushing: Pushing | None, linger:
                 sender.start(pushing.plan.pushes)
             while not _is_over(stage, jobs, sender):
                 time.sleep(LOOK)
-            time.sleep(linger)
+            _stay(stage, linger)
         finally:
             if sender:
                 sender.stop()
@@ -62,6 +79,18 @@ def verdict(stage: Stage) -> Exit:
     if stage.refused:
         return Exit.FAILED
     return Exit.UNREACHABLE if stage.given_up else Exit.GOOD
+
+
+def _stay(stage: Stage, linger: Linger) -> None:
+    """Go on answering polls, where there is anything to ask."""
+    asked_about = stage.taken and not stage.all_told
+    if linger.confirms and asked_about:
+        showing.confirmation(linger.seconds)
+    ends = time.monotonic() + (linger.seconds if asked_about or not linger.until_told else 0.0)
+    while time.monotonic() < ends and not (linger.until_told and stage.all_told):
+        time.sleep(LOOK)
+    if linger.until_told and asked_about and not stage.all_told:
+        showing.unasked()
 
 
 def _begin(stage: Stage, jobs: Sequence[Job]) -> None:

@@ -2,6 +2,7 @@
 
 import heapq
 import http.client
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -17,9 +18,17 @@ from processor.simulation import Due, Job
 TRIES = 5
 PAUSE = 1.0  # seconds until the next try
 PATIENCE = 10.0  # seconds for an answer
+LONGEST = 64 * 1024  # bytes of an answer that are read
 LANES = 8  # jobs that push at the same time; one job's pushes follow each other
 
 _SCHEMES = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+
+
+class Told(NamedTuple):
+    """How a push was answered."""
+
+    status: int | None
+    said: str = ""  # title and detail of a problem document
 
 
 class Target:
@@ -33,18 +42,27 @@ class Target:
         self._connect, self._host = _SCHEMES[parts.scheme], parts.netloc
         self._path, self._query = parts.path or "/", parts.query
 
-    def send(self, push: Push) -> int | None:
-        """Push; gives the status, or None where nobody answered."""
+    def send(self, push: Push) -> Told:
+        """Push; gives the status, None where nobody answered, and what was said."""
         query = "&".join(filter(None, (self._query, push.query)))
         target = f"{self._path}?{query}" if query else self._path
         try:
             with closing(self._connect(self._host, timeout=PATIENCE)) as connection:
                 headers = {name: value.encode() for name, value in push.headers.items()}
                 connection.request("POST", target, push.body, headers)
-                status: int = connection.getresponse().status
-                return status
+                answer = connection.getresponse()
+                return Told(answer.status, _said(answer.read(LONGEST)))
         except (OSError, http.client.HTTPException):
-            return None
+            return Told(None)
+
+
+def _said(body: bytes) -> str:
+    """What a problem document says (RFC 9457); nothing for other bodies."""
+    try:
+        told = json.loads(body)
+        return ": ".join(str(told[name]) for name in ("title", "detail") if told.get(name))
+    except (ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -113,8 +131,10 @@ class Sender:
     def _send(self, due: Due) -> bool:
         """Push; says whether somebody took or refused it."""
         push = self._jobs[due.job].push(due.number, self._begun(due))
-        status = self._target.send(push.signed(self._secret, time.time()))
+        status, said = self._target.send(push.signed(self._secret, time.time()))
         self._stage.count(self._stage.pushes, status)
+        if status is not None and 300 <= status < 500:  # noqa: PLR2004 - HTTP's own lines
+            self._stage.refuse(f"{status}: {said or 'without a reason; see the log there'}")
         return status is not None and status < 500  # noqa: PLR2004 - HTTP's own line
 
     def _begun(self, due: Due) -> float:

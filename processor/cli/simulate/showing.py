@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from processor.cli import printing
+from processor.cli.simulate.role import Role
 from processor.cli.simulate.routes import STATUS, SUBMIT
 from processor.cli.simulate.stage import Stage
 from processor.provider import Profile
@@ -36,36 +37,53 @@ def source(profile: Profile, kind: str | None, base: str, url: str) -> dict[str,
     return {**table, "params": params} if params else table
 
 
+def document(jobs: Sequence[Job], seed: int, table: Mapping[str, Any], base: str | None) -> None:
+    """Say for programs what will be played, and what Ringback needs to poll it at `base`."""
+    ids = [job.full_id for job in jobs]
+    printing.document({"jobs": ids, "seed": seed, "url": base, "source": table})
+
+
 def opening(
     jobs: Sequence[Job],
     seed: int,
     table: Mapping[str, Any],
+    role: Role,
     base: str | None,
     *,
     pushed: bool,
-    json: bool,
 ) -> None:
-    """Say what will be played, and what Ringback needs to poll it at `base`."""
+    """Say for people what will be played, and what Ringback still needs to poll it at `base`."""
     ids = [job.full_id for job in jobs]
-    if json:
-        printing.document({"jobs": ids, "seed": seed, "url": base, "source": table})
-        return
     shown = ", ".join(ids) if len(ids) <= SHOWN else f"{ids[0]} to {ids[-1]}"
     printing.line(f"{table['provider']}: {shown} (--seed {seed} plays the same again)")
     if base is None:
         return
-    name = re.sub(r"[^a-z0-9_-]", "-", str(table["provider"]))
-    printing.line(f"polls are answered at {base}; for ringback.toml:")
-    for line in (f"[sources.{name}]", *(f"{key} = {_toml(v)}" for key, v in table.items())):
-        printing.line(f"  {line}")
+    name = role.source or re.sub(r"[^a-z0-9_-]", "-", str(table["provider"]))
+    _setting(name, base, role.lacks(table) if role.source else table, known=bool(role.source))
     if not pushed:
         printing.line(f"then `ringback watch {name} {ids[0]}`; POST {base}{SUBMIT} begins one too")
 
 
-def confirmation(profile: Profile, kind: str | None) -> None:
-    """Say that pushes alone will not do, where that is so."""
-    if profile.push and profile.push.trust == "refetch" and profile.polls(kind):
-        printing.say("an end that is pushed counts once a poll agrees: --linger 60 answers it")
+def _setting(name: str, base: str, lines: Mapping[str, Any], *, known: bool) -> None:
+    """Show what is to be written into ringback.toml, or that nothing is."""
+    if not lines:
+        printing.line(f"polls are answered at {base}, where [sources.{name}] asks")
+        return
+    what = "lacks or says otherwise" if known else "needs"
+    printing.line(f"polls are answered at {base}; what ringback.toml {what}:")
+    for line in (f"[sources.{name}]", *(f"{key} = {_toml(v)}" for key, v in lines.items())):
+        printing.line(f"  {line}")
+
+
+def confirmation(seconds: float) -> None:
+    """Say that pushes alone will not do."""
+    answered = f"answering them, for {seconds:g} s at most" if seconds else "--linger 60 answers it"
+    printing.say(f"an end that is pushed counts once a poll agrees: {answered}")
+
+
+def unasked() -> None:
+    """Say that nobody came."""
+    printing.say("not every end was asked for: check that the source's base_url leads here")
 
 
 def summary(stage: Stage, lost: int, *, json: bool) -> None:
@@ -74,10 +92,12 @@ def summary(stage: Stage, lost: int, *, json: bool) -> None:
     if json:
         pushes = {**sent, "given_up": stage.given_up, "answers": dict(stage.pushes)}
         printing.document({"pushes": pushes, "polls": dict(stage.polls)})
-        return
-    told = ", ".join(f"{number} {what}" for what, number in sent.items())
-    printing.line(f"pushes: {told}; answers: {_counts(stage.pushes)}")
-    printing.line(f"polls: {_counts(stage.polls)}")
+    else:
+        told = ", ".join(f"{number} {what}" for what, number in sent.items())
+        printing.line(f"pushes: {told}; answers: {_counts(stage.pushes)}")
+        printing.line(f"polls: {_counts(stage.polls)}")
+    for why, count in sorted(stage.refusals.items()):
+        printing.say(f"{count} of the pushes refused with {why}")
     if stage.given_up:
         printing.say(f"nobody took {stage.given_up} of the pushes: is Ringback running there?")
 

@@ -18,6 +18,7 @@ class Stage:
         self.polls: Counter[str] = Counter()  # our answers to polls, by status
         self.sent = self.repeated = 0  # pushes, each counted once; how many came a second time
         self.given_up = 0  # pushes that nobody ever took or refused
+        self.refusals: Counter[str] = Counter()  # why pushes were refused, in the server's words
         self._told: set[str] = set()  # jobs whose end was asked for and answered
         self._lock = threading.Lock()
 
@@ -55,6 +56,16 @@ class Stage:
         """Note that a push will not be tried again."""
         with self._lock:
             self.given_up += 1
+
+    def refuse(self, why: str) -> None:
+        """Note what a server said to a push that it refused."""
+        with self._lock:
+            self.refusals[why] += 1
+
+    @property
+    def taken(self) -> int:
+        """How many pushes were taken."""
+        return sum(count for status, count in self.pushes.items() if status[0] == "2")
 
     @property
     def refused(self) -> int:

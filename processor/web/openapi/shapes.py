@@ -178,7 +178,9 @@ class Event(JobEvent, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct):
-    """A configured account at a provider; `stalled` says why its polls are refused."""
+    """A configured account at a provider; `stalled` says why its polls are refused,
+    `lacks` what it needs to be of any use.
+    """
 
     name: str
     provider: str
@@ -187,6 +189,7 @@ class Source(msgspec.Struct):
     trust: str
     poll: bool
     mirror: list[str]
+    lacks: str | None
     stalled: str | None
 
 

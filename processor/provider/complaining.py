@@ -1,0 +1,148 @@
+"""What msgspec complains of in a profile, in our words: which key of which table, and the remedy."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+
+from processor.provider.profile import CountsAt, Echo, FailureAt, Hint, ProgressAt
+from processor.signing import Verify
+
+# The tables inside tables, and the keys whose form is not plain, as each is written.
+SHAPES: dict[str, type[msgspec.Struct]] = {
+    "verify": Verify,
+    "progress": ProgressAt,
+    "error": FailureAt,
+    "counts": CountsAt,
+    "hint": Hint,
+    "echo": Echo,
+}
+WRITTEN = {
+    "verify": '{ scheme = "hmac-sha256", header = "X-Signature" }',
+    "progress": '{ at = "/percent", of = 100 }',
+    "error": '{ code = "/error/code", message = "/error/message" }',
+    "counts": '{ total = "/total", failed = "/failed" }',
+    "hint": '{ at = "/retry_in", unit = "s" }',
+    "echo": '{ at = "/challenge", as = "challenge" }',
+    "about": '{ "/type" = ["job.done", "job.failed"] }',
+    "id": '"/id"',
+    "status": '"/status"',
+    "at": '"/percent"',
+    "as": '"challenge"',
+    "aliases": '["/other_id"]',
+    "older": '["X-Old-Signature"]',
+    "request": '"GET /jobs/{id}"',
+    "every": '["2s", "30s"]',
+    "reads": "[200, 409]",
+    "scheme": '"hmac-sha256"',
+    "tolerance": '"5m"',
+    "unit": '"s"',
+    "answer": "200",
+    "trust": '"refetch"',
+    "headers": '{ Accept = "application/json" }',
+    "params": '{ NAME = "…" }',
+    "body": '{ url = "{url}" }',
+    "docs": '"https://docs.example.com"',
+    "base_url": '"https://api.example.com"',
+    "checked": "2026-11-22",
+    **{name: f"a table, [{name}]" for name in ("push", "poll", "submit", "states", "register")},
+    "kinds": "tables, [kinds.NAME.push]",
+}
+PLAIN = {"bool": "true", "int": "a number", "array": "a list", "object": "a table"}
+GOT = {
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "datetime": "a date with a time",
+}
+_INDEX = re.compile(r"\[.*")
+_NAMED = re.compile(r"`(\w+)`")
+
+
+class Misfit(ValueError):
+    """What does not fit into a profile, and in which table, at which key."""
+
+    def __init__(self, table: str, key: str, text: str) -> None:
+        """`table` and `key` may be empty: the top of the file, the table as a whole."""
+        super().__init__(f"[{table}] {text}" if table else text)
+        self.table, self.key = table, key
+
+
+class _Fact(NamedTuple):
+    """A complaint, taken apart: the words of msgspec's own, the key, and what shape its table has."""
+
+    words: tuple[str, ...]
+    key: str
+    shape: type[msgspec.Struct]
+
+
+def complaint(
+    at: str, shape: type[msgspec.Struct], written: Mapping[str, Any], error: Exception
+) -> Misfit:
+    """Say what is wrong with a table that msgspec refused."""
+    what, _, path = str(error).rpartition(" - at `$")
+    what, key = (what, path.strip("`.")) if what else (path, "")
+    first, _, rest = key.partition(".")
+    if first in SHAPES and (rest or not what.startswith("Expected")):
+        at, shape, key = f"{at}.{first}", SHAPES[first], rest
+        written = written.get(first, {})
+    for pattern, say in COMPLAINTS:
+        if match := re.fullmatch(pattern, what):
+            named, text = say(_Fact(match.groups(), key, shape))
+            return Misfit(at, named, text)
+    own = next((name for name in _NAMED.findall(what) if name in written), "")
+    return Misfit(at, key or own, f"{key}: {what}" if key else what)
+
+
+def takes(shape: type[msgspec.Struct]) -> str:
+    """The keys of a table, for people to choose from."""
+    return ", ".join(sorted(field.encode_name for field in msgspec.structs.fields(shape)))
+
+
+def _unknown(fact: _Fact) -> tuple[str, str]:
+    (name,) = fact.words
+    return name, f"unknown key `{name}`; it takes {takes(fact.shape)}"
+
+
+def _missing(fact: _Fact) -> tuple[str, str]:
+    (name,) = fact.words
+    return "", f"`{name}` is missing; add it, such as {name} = {WRITTEN.get(name, '…')}"
+
+
+def _unlike(fact: _Fact) -> tuple[str, str]:
+    wanted, got = fact.words
+    name = _INDEX.sub("", fact.key)
+    plain = PLAIN.get(wanted.partition(" ")[0], "a text")
+    return fact.key, f"`{name}` holds {GOT.get(got, got)}; write {WRITTEN.get(name, plain)}"
+
+
+def _short(fact: _Fact) -> tuple[str, str]:
+    wanted, got = fact.words
+    written = WRITTEN.get(fact.key, "a list")
+    return fact.key, f"`{fact.key}` takes {wanted} values, not {got}; write {written}"
+
+
+def _strange(fact: _Fact) -> tuple[str, str]:
+    (got,) = fact.words
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(fact.shape)}
+    good = " or ".join(f'"{value}"' for value in get_args(types.get(fact.key)))
+    return fact.key, f"`{fact.key}` cannot be {got}; write {good}"
+
+
+def _undated(fact: _Fact) -> tuple[str, str]:
+    return fact.key, f"`{fact.key}` is no date; write {WRITTEN['checked']}"
+
+
+# How msgspec words it, and how we do.
+COMPLAINTS: tuple[tuple[str, Callable[[_Fact], tuple[str, str]]], ...] = (
+    (r"Object contains unknown field `(.*)`", _unknown),
+    (r"Object missing required field `(.*)`", _missing),
+    (r"Expected `array` of length (\d+), got (\d+)", _short),
+    (r"Expected `(.+)`, got `(\w+)`", _unlike),
+    (r"Invalid enum value ('.*')", _strange),
+    (r"Invalid RFC3339 encoded date", _undated),
+)

@@ -1,0 +1,69 @@
+"""Every place that a table of a profile names, as written; and which of them could never hold."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+# Keys that hold a place or a list of them, keys with places inside, keys that hold a condition.
+PLACES = frozenset(
+    {"id", "status", "aliases", "attempt", "result", "time", "event_id", "each", "root"}
+)
+INSIDE = {
+    "progress": ("at", "of"),
+    "error": ("code", "message"),
+    "counts": ("total", "succeeded", "failed"),
+    "hint": ("at",),
+    "echo": ("at",),
+}
+CONDITIONS = frozenset({"about", "throttled"})
+REGISTER = frozenset({"items", "url", "id", "secret"})  # the places of [register]
+
+_WORDS = frozenset({"id", "status", "event_id"})  # each is one value, never a whole document
+
+
+class Named(NamedTuple):
+    """A place, the key that names it, and whether it stands in a condition."""
+
+    key: str  # `id`, `error.code`
+    place: str
+    in_condition: bool = False
+
+
+def places(table: Mapping[str, Any]) -> Iterator[Named]:
+    """Every place of a [push], [poll] or [submit] that parses."""
+    for key, value in table.items():
+        if key in PLACES:
+            yield from _listed(key, value)
+        elif key in CONDITIONS:
+            yield from (Named(key, place, in_condition=True) for place in value)
+        elif key == "params" or key in INSIDE:
+            inside = INSIDE.get(key, value)
+            yield from (one for name in inside for one in _listed(f"{key}.{name}", value.get(name)))
+
+
+def of_register(table: Mapping[str, Any]) -> Iterator[Named]:
+    """Every place of a [register] that parses."""
+    return (one for key in table if key in REGISTER for one in _listed(key, table[key]))
+
+
+def fault(named: Named, *, answered: bool) -> str | None:
+    """What is wrong with a place, and the remedy; `answered`: whether an HTTP answer is read."""
+    key, place, in_condition = named
+    if place == "code" and not answered:
+        return f"{key}: `code` is known of an answer to a poll only; name a pointer or header:NAME"
+    if "*" in place.split("/") and place.startswith("/") and not in_condition:
+        return (
+            f"{key}: `{place}`: `*` means something in a condition only; name one element, such as "
+            f"`{place.replace('*', '0')}`"
+        )
+    if not place and key in _WORDS and not in_condition:
+        return f'{key}: "" is the whole document; name the value in it, such as "/{key}"'
+    return None
+
+
+def _listed(key: str, value: object) -> Iterator[Named]:
+    """A place, several of them, or rules of a status, whose conditions name some."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            yield from (Named(key, place, in_condition=True) for place in one["if"])
+        elif isinstance(one, str):
+            yield Named(key, one)
