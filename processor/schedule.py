@@ -49,3 +49,37 @@ def source_pause(trouble: str, retry_after: float | None) -> float | None:
     if trouble == "throttled":
         return PARK_UNASKED if retry_after is None else max(retry_after, 1.0)
     return STALL if trouble == "unauthorized" else None
+
+
+DISTRUST_AT_MOST = 10
+DISTRUST_RESTS = 5  # from this distrust on a subscriber rests after each failure
+BREAKER_PAUSE = 5.0  # seconds of the first rest; each further distrust doubles it
+THROTTLED = frozenset({429, 502, 503, 504})  # Standard Webhooks: slow down
+THROTTLE_AT_MOST = 3_600.0  # seconds that one answer can have the whole subscriber left alone
+
+DISABLE_AFTER = 5 * 86_400.0  # seconds of nothing but failures …
+DISABLE_ATTEMPTS = 20  # … and at least so many of them
+
+
+def subscriber_pause(distrust: int, status: int | None, retry_after: float | None) -> float | None:
+    """Seconds that a whole subscriber rests after a failed attempt, or None when it goes on.
+
+    An open breaker is this pause, and its half-open probe is the one attempt that a distrusted
+    subscriber is allowed afterwards (`capacity`).
+    """
+    rest = BREAKER_PAUSE * 2.0 ** (distrust - DISTRUST_RESTS) if distrust >= DISTRUST_RESTS else 0.0
+    asked = min(retry_after or 0.0, THROTTLE_AT_MOST) if status in THROTTLED else 0.0
+    return max(rest, asked) or None
+
+
+def capacity(most: int, distrust: int) -> int:
+    """How many attempts a subscriber gets at once: half for each distrust, at least one.
+
+    Since a success halves the distrust, trust comes back in steps: one, then some, then all.
+    """
+    return max(most >> distrust, 1)
+
+
+def hopeless(since: float, failures: int, now: float) -> bool:
+    """Whether a subscriber has done nothing but fail for so long that it is disabled."""
+    return failures >= DISABLE_ATTEMPTS and now - since >= DISABLE_AFTER

@@ -38,6 +38,7 @@ from processor.service import (
     gathering,
     planning,
     replaying,
+    standing,
     subscribing,
     watching,
 )
@@ -409,7 +410,7 @@ def _logs(function: ast.expr) -> bool:
 
 
 QUOTED = [
-    ("README.md", f"up to {delivering.PACE.capacity} calls at a time"),
+    ("README.md", f"up to {standing.CAPACITY} calls at a time"),
     (
         "docs/events.md",
         f"up to {gathering.AT_MOST} of them, or {gathering.BYTES_AT_MOST >> 10} KiB",
@@ -417,7 +418,7 @@ QUOTED = [
     ("docs/events.md", f"within {gathering.WITHIN * 1000:g} ms"),
     ("docs/events.md", f"At most {custom.HEADERS_AT_MOST} of them"),
     ("docs/events.md", f"{custom.BYTES_AT_MOST >> 10} KiB of names and values"),
-    ("docs/events.md", f"at most {delivering.PACE.capacity} calls at the same time"),
+    ("docs/events.md", f"at most {standing.CAPACITY} calls at the same time"),
     ("docs/events.md", f"Connecting may take {failures.CONNECT_SECONDS:g} s"),
     ("docs/events.md", f"the whole answer {delivering.TIMEOUT:g} s"),
     ("docs/events.md", f"±{schedule.RETRY_JITTER:.0%} at random".replace("%", " %")),

@@ -145,3 +145,45 @@ def test_every_trouble_is_in_the_table():
 
 def test_the_schedule_only_grows():
     assert all(a <= b for a, b in itertools.pairwise(schedule.RETRIES))
+
+
+# Subscribers that fail ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("distrust", "status", "retry_after", "pause"),
+    [
+        (0, 500, None, None),
+        (4, None, None, None),
+        (5, None, None, 5),
+        (6, 500, None, 10),
+        (10, None, None, 160),
+        (0, 429, 30, 30),
+        (0, 503, 7_200, 3_600),
+        (0, 502, 10, 10),
+        (0, 504, 10, 10),
+        (0, 500, 30, None),  # it puts this delivery off, not all
+        (0, 400, 30, None),
+        (6, 429, 3, 10),
+    ],
+)
+def test_a_whole_subscriber_rests_when_it_breaks_or_asks(
+    distrust: int, status: int | None, retry_after: float | None, pause: float | None
+) -> None:
+    assert schedule.subscriber_pause(distrust, status, retry_after) == pause
+
+
+def test_a_breaker_tries_one_and_then_comes_back_in_steps() -> None:
+    found, distrust = [], schedule.DISTRUST_AT_MOST
+    while distrust:
+        found.append(schedule.capacity(256, distrust))
+        distrust //= 2
+    assert [*found, schedule.capacity(256, 0)] == [1, 8, 64, 128, 256]
+
+
+@pytest.mark.parametrize(
+    ("days", "failures", "gone"), [(5, 20, True), (5, 19, False), (4.9, 900, False), (60, 21, True)]
+)
+def test_five_days_and_twenty_failures_are_hopeless(days: float, failures: int, gone: bool) -> None:  # noqa: FBT001
+    now = 1e9
+    assert schedule.hopeless(now - days * 86_400, failures, now) is gone

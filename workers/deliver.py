@@ -1,7 +1,7 @@
 """The `deliver` actor: events to subscribers, many at a time, none waiting for another's."""
 
 from processor.service.context import Context
-from processor.service.delivering import PACE, Deliverer
+from processor.service.delivering import Deliverer
 from processor.service.running import Outage
 from processor.store.backlogs import Claim
 from workers.pump import Piece, Pump
@@ -12,6 +12,7 @@ def pump(context: Context, outage: Outage) -> Pump:
     deliverer = Deliverer(context)
 
     async def work(claims: list[Claim]) -> list[Piece]:
+        await deliverer.standings.look()
         return [([post.claim], deliverer.deliver(post)) for post in await deliverer.read(claims)]
 
-    return Pump(context, outage, "deliver", room=1000, pace=lambda _: PACE, work=work)
+    return Pump(context, outage, "deliver", room=1000, pace=deliverer.standings.pace, work=work)

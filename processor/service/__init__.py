@@ -13,6 +13,7 @@ polling      the `poll` backlog
 keeping      a provider's last answer, for the mirror and for a 304
 masking      what providers said, without our secrets
 delivering   the `deliver` backlog
+standing     how subscribers stand: who rests, who gets less, who is given up
 watching     jobs as callers see them
 subscribing  subscriptions and their deliveries
 mirroring    the provider's own status call

@@ -44,6 +44,7 @@ async def change(context: Context, target: str, wish: Change) -> Subscription:
 async def enable(context: Context, target: str) -> Subscription:
     """Let a subscription get events again, from now on; one of the file too."""
     await get(context, target)
+    await context.store.health.forget(target)
     done = await context.store.targets.change(target, lambda s: replace(s, disabled=None))
     return _there(target, done)
 

@@ -19,11 +19,11 @@ from processor.service.changing import disable
 from processor.service.context import Context, chance
 from processor.service.gathering import Gatherer
 from processor.service.running import PATIENCE
-from processor.store.backlogs import Claim, Pace, Settled
+from processor.service.standing import Standings
+from processor.store.backlogs import Claim, Settled
 from processor.store.sealing import unopened
 
 TIMEOUT = 15.0  # seconds for a subscriber's answer
-PACE = Pace(capacity=256)  # requests that one subscriber gets at the same time
 GONE = 410  # the subscriber's word for "never again"
 TOO_LARGE = 413  # of a batch: it is sent again in halves
 
@@ -46,6 +46,7 @@ class Made(NamedTuple):
 
     attempt: Attempt
     wait: float | None = None
+    control: str = ""  # the answer's `webhook-delivery` header: `disable` or `abort-message`
 
 
 class Deliverer:
@@ -54,6 +55,7 @@ class Deliverer:
     def __init__(self, context: Context) -> None:
         """Settle in batches of what ended at the same time."""
         self._context = context
+        self.standings = Standings(context)
         self._gatherer: Gatherer[Made] = Gatherer(self._post_batch)
         self._settle: Batch[Settled, bool] = Batch(self._settle_all)
 
@@ -78,17 +80,22 @@ class Deliverer:
         if unopened(post.target):  # with nothing settled it is due again when the lease ends
             self._context.metrics.attempts.labels("sealed").inc()
             return
-        attempt, wait = await self._attempt(post.target, post.delivery, post.body)
+        made = await self._attempt(post.target, post.delivery, post.body)
+        attempt = made.attempt
         delivery = replace(post.delivery, attempts=(*post.delivery.attempts, attempt))
         ok = attempt.status is not None and attempt.status // 100 == 2  # noqa: PLR2004 -- HTTP's success
         self._context.metrics.attempted("delivered" if ok else "failed", attempt.seconds)
         if ok:
             await self._end(post, delivery, "delivered")
-        elif attempt.status == GONE:
-            await self._disable(post.target)
-            await self._end(post, delivery, "failed", "410: the subscriber wants no more")
+        elif attempt.status == GONE or made.control == "disable":
+            why = "answered 410" if attempt.status == GONE else "asked for it: webhook-delivery"
+            await self._disable(post.target, why)
+            await self._end(post, delivery, "failed", f"the subscriber wants no more: it {why}")
+        elif made.control == "abort-message":
+            why = "the subscriber wants no more of it: it answered webhook-delivery: abort-message"
+            await self._end(post, delivery, "failed", why)
         else:
-            await self._again(post, delivery, attempt.at + attempt.seconds, wait)
+            await self._again(post, delivery, attempt.at + attempt.seconds, made.wait)
 
     async def _attempt(self, target: Subscription, delivery: Delivery, body: bytes) -> Made:
         """Post once, alone or with what else this subscriber is to get now."""
@@ -109,7 +116,12 @@ class Deliverer:
         return [one for part in parts for one in part]
 
     async def _post(self, target: Subscription, events: Sequence[Event]) -> Made:
-        """Post one request."""
+        """Post one request, and note how its subscriber took it."""
+        made = await self._posted(target, events)
+        await self.standings.note(target, made.attempt, made.wait)
+        return made
+
+    async def _posted(self, target: Subscription, events: Sequence[Event]) -> Made:
         at = await self._context.store.now()
         headers, body = FORMATS[target.format](events, target, at)
         try:
@@ -126,7 +138,8 @@ class Deliverer:
             took = await self._context.store.now() - at
             return Made(Attempt(at=at, seconds=took, error=str(error)))
         wait = retry_after(answer.headers.get("retry-after"), at + answer.seconds)
-        return Made(Attempt(at=at, seconds=answer.seconds, status=answer.status), wait)
+        control = answer.headers.get("webhook-delivery", "").strip().lower()
+        return Made(Attempt(at=at, seconds=answer.seconds, status=answer.status), wait, control)
 
     async def _again(self, post: Post, delivery: Delivery, now: float, wait: float | None) -> None:
         """Put a failed delivery off, or give it up when the schedule is used up."""
@@ -164,10 +177,10 @@ class Deliverer:
             else:
                 return
 
-    async def _disable(self, target: Subscription) -> None:
-        """Stop sending to a subscriber that answered 410."""
+    async def _disable(self, target: Subscription, why: str) -> None:
+        """Stop sending to a subscriber that wants no more."""
         if target.id.startswith("sub_"):
-            await disable(self._context, target, "answered 410")
+            await disable(self._context, target, why)
 
     async def _settle_all(self, settled: list[Settled]) -> list[bool]:
         done = [False] * len(settled)

@@ -6,6 +6,7 @@ backlogs     work that waits: claim, settle, renew, park
 jobs         jobs: read, commit, aliases, history
 events       the event log
 targets      subscriptions and callback targets, and what was delivered to them
+health       how well those take it
 sealing      their secrets, sealed again with a newer master key
 """
 

@@ -150,6 +150,11 @@ class Backlogs:
         done = await self._connection.run("settle", call.keys, call.args(told))
         return [bool(one) for one in done]
 
+    async def park(self, backlog: str, lane: str, until: float) -> None:
+        """Leave a lane alone until a time, in every shard."""
+        for keys in self._shards:
+            await self._settle(keys, [], [(Claim(keys.shard, backlog, lane, "", b"", 0), until)])
+
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Renew the leases of claims of one shard and backlog; those lost keep their token."""
         async with self._renewing:

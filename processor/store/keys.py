@@ -16,6 +16,7 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     subs:version    string  counts the changes to subs                          as subs
     callback:ID     string  a job's own callback target                      as the job
     delivered:ID    stream  ended deliveries of one target, ≤ 1,000                  30 d
+    health          hash    lane of deliver → how it stands, if not well             30 d
     lanes:B         zset    lane by its earliest due time                  while work waits
     due:B:L         zset    item by due time                               while work waits
     held:B:L        zset    claimed item by the end of its lease, which is its token  same
@@ -65,6 +66,7 @@ class Keys:
         self.trimmed = self.tag + "log:trimmed"
         self.subs = self.tag + "subs"
         self.subs_version = self.tag + "subs:version"
+        self.health = self.tag + "health"
 
     def job(self, name: str) -> str:
         """A job, an alias or a tombstone, by `source/id`."""

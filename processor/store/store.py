@@ -7,6 +7,7 @@ from processor.model import Subscription
 from processor.store.backlogs import Backlogs
 from processor.store.connection import Connection
 from processor.store.events import Events
+from processor.store.health import Health
 from processor.store.jobs import Jobs
 from processor.store.keys import META, PROBE, STALLED, WORKERS, Keys, shard_of
 from processor.store.sealing import Sealing
@@ -40,6 +41,7 @@ class Store:
         self.backlogs = Backlogs(self.connection, self.shards, lease)
         self.jobs = Jobs(self.connection, self.shards)
         self.events = Events(self.connection, self.shards)
+        self.health = Health(self.connection, self.shards[0])
         safe = vault or Vault()
         self.targets = Targets(self.connection, self.shards, static or {}, safe)
         self.sealing = Sealing(self.connection, self.shards, safe)

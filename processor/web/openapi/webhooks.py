@@ -25,7 +25,7 @@ _SAYS = {
     "job.failed": "The provider gave up",
     "job.canceled": "Somebody stopped it at the provider",
     "job.expired": "The provider dropped it; or its deadline passed, which a final event may follow",
-    DISABLED: "Another subscription gets no more: its subscriber answered 410",
+    DISABLED: "Another subscription gets no more: its subscriber answered 410, or did nothing but fail for five days",
     "subscription.test": "You asked for it",
 }
 

@@ -1,0 +1,95 @@
+"""How subscribers stand: who is left alone for a while, how much each gets at once, who is given up.
+
+One that fails costs the others nothing: the more often it fails in a row, the less it gets at
+once, and soon it rests altogether, longer each time (a circuit breaker). Then one attempt
+shows whether it is back, and each success doubles what it gets.
+"""
+
+import structlog
+
+from processor import schedule
+from processor.errors import StoreAway
+from processor.model import Attempt, Subscription
+from processor.service.changing import disable
+from processor.service.context import Context
+from processor.service.watching import lane_of
+from processor.store.backlogs import Pace
+from processor.store.health import How, Standing
+
+CAPACITY = 256  # requests that one subscriber gets at the same time
+LOOK_EVERY = 1.0  # seconds between looks at what other workers found
+REFUSED = range(400, 500)  # the subscriber is there, but did not like this one …
+SICK = frozenset({408, 429})  # … unless it was busy
+
+log = structlog.get_logger()
+
+
+class Standings:
+    """What this process knows of all subscribers that are not simply well."""
+
+    def __init__(self, context: Context) -> None:
+        """Know nothing bad of anybody."""
+        self._context = context
+        self._known: dict[str, Standing] = {}
+        self._looked = 0.0
+
+    async def look(self) -> None:
+        """See, once in a while, what other workers found."""
+        now = await self._context.store.now()
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            self._known = await self._context.store.health.all(now)
+
+    def pace(self, lane: str) -> Pace:
+        """How many attempts a lane gets at once."""
+        known = self._known.get(lane)
+        return Pace(schedule.capacity(CAPACITY, known.distrust if known else 0))
+
+    async def note(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
+        """Count an attempt, and leave the subscriber alone if that is due.
+
+        Redis being away loses a count and nothing else.
+        """
+        lane = target.id if target.id.startswith("sub_") else lane_of(target.url)
+        how = judged(attempt)
+        if how == "ok" and lane not in self._known:
+            return
+        try:
+            stands = await self._context.store.health.noted(
+                lane, how, schedule.DISTRUST_AT_MOST, attempt.at
+            )
+            if how != "ok":
+                await self._rest(target, lane, stands, attempt, wait)
+        except StoreAway:
+            return
+        if stands == Standing():
+            self._known.pop(lane, None)
+        else:
+            self._known[lane] = stands
+
+    async def _rest(
+        self,
+        target: Subscription,
+        lane: str,
+        stands: Standing,
+        attempt: Attempt,
+        wait: float | None,
+    ) -> None:
+        now = await self._context.store.now()
+        if target.id.startswith("sub_") and schedule.hopeless(stands.since, stands.failures, now):
+            await disable(self._context, target, f"{stands.failures} failures in five days or more")
+            await self._context.store.health.forget(lane)
+            return
+        pause = schedule.subscriber_pause(stands.distrust, attempt.status, wait)
+        if pause:
+            log.info("subscriber_rests", lane=lane, seconds=round(pause, 1), status=attempt.status)
+            await self._context.store.backlogs.park("deliver", lane, now + pause)
+
+
+def judged(attempt: Attempt) -> How:
+    """Whether an attempt went well, met a sick subscriber, or one that did not want this."""
+    if attempt.status is None or attempt.status in SICK:
+        return "sick"
+    if attempt.status // 100 == 2:  # noqa: PLR2004 - HTTP's success
+        return "ok"
+    return "refused" if attempt.status in REFUSED else "sick"

@@ -1,0 +1,50 @@
+"""How well those who are sent to take it: one number of distrust a lane, shared by all workers."""
+
+from typing import Literal, NamedTuple
+
+from processor.store.connection import Connection
+from processor.store.keys import Keys
+
+How = Literal["ok", "sick", "refused"]
+REMEMBERED = 30 * 86_400.0  # seconds; callback hosts come and go
+
+
+class Standing(NamedTuple):
+    """How a lane is doing."""
+
+    distrust: int = 0  # halves with each success
+    since: float = 0.0  # seconds: the first failure since the last success
+    failures: int = 0  # since then
+
+
+class Health:
+    """The standing of every lane of `deliver` that is not simply well, in one shard for all."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        """Know nothing bad of anybody."""
+        self._connection = connection
+        self._key = keys.health
+
+    async def noted(self, lane: str, how: How, most: int, began: float) -> Standing:
+        """Count an attempt that began then (seconds); how the lane now stands."""
+        args: list[str | float] = [lane, how, most, int(began * 1000), int(REMEMBERED * 1000)]
+        row = await self._connection.run("health", [self._key], args)
+        return Standing(row[0], row[1] / 1000, row[2])
+
+    async def all(self, now: float) -> dict[str, Standing]:
+        """Every lane that is not simply well; what was last well long ago is forgotten."""
+        rows = await self._connection.ask(self._connection.redis.hgetall(self._key))
+        found = {lane.decode(): _standing(text) for lane, text in rows.items()}
+        old = [lane for lane, one in found.items() if one.since and now - one.since > REMEMBERED]
+        if old:
+            await self._connection.ask(self._connection.redis.hdel(self._key, *old))
+        return {lane: one for lane, one in found.items() if lane not in old}
+
+    async def forget(self, lane: str) -> None:
+        """Let a lane begin anew."""
+        await self._connection.ask(self._connection.redis.hdel(self._key, lane))
+
+
+def _standing(text: bytes) -> Standing:
+    distrust, since, failures, _ = map(int, text.split())
+    return Standing(distrust, since / 1000, failures)
