@@ -74,7 +74,7 @@ async def test_failures_in_a_row_halve_what_it_gets_and_then_it_rests(ward: Ward
 
 
 async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
-    began = await ward.store.now()
+    began = await ward.store.now() - 1.0
     for _ in range(50):
         await ward.standings.note(ward.target, Attempt(at=began, seconds=15.0), None)
     stands = await ward.stands()
