@@ -1,8 +1,10 @@
-"""Durations as people write them."""
+"""Durations and rates as people write them."""
 
 import re
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
+_RATE = re.compile(r"([0-9]{1,6})/(.+)")
+_RATE_OVER = 86_400.0  # seconds, at most: an event is not kept for ever
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -12,3 +14,14 @@ def duration(text: str) -> float:
     if match is None:
         raise ValueError(f"`{text}` is not a duration; write it as 1.5s, 30s, 5m, 24h or 7d")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def rate(text: str) -> tuple[int, float]:
+    """Return how many in how many seconds `100/1m` is, or raise ValueError with the remedy."""
+    match = _RATE.fullmatch(text)
+    count, seconds = (int(match[1]), duration(match[2])) if match else (0, 0.0)
+    if not count or not 0 < seconds <= _RATE_OVER:
+        raise ValueError(
+            f"`{text}` is no rate; write deliveries per time, such as 100/1m, and 24h at most"
+        )
+    return count, seconds

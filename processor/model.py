@@ -6,11 +6,14 @@ pass through stay `msgspec.Raw` and are never decoded.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 NULL = msgspec.Raw(b"null")
+
+CONCURRENCY = 256  # requests that one subscriber gets at the same time, at most
+Concurrency = Annotated[int, msgspec.Meta(ge=1, le=CONCURRENCY)]
 
 
 class State(StrEnum):
@@ -181,6 +184,8 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     signature: str = "v1"  # `v1` (HMAC) or `v1a` (Ed25519)
     headers: dict[str, str] = {}  # further ones to send, names in lower case; values are secret
     origin: str | None = None  # who we said that we are, where a handshake was asked for
+    concurrency: Concurrency = CONCURRENCY  # deliveries under way at the same time
+    rate: str | None = None  # and how many may start in how long, `100/1m`
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -211,3 +216,13 @@ class Answer(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     seconds: float
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """How long Redis keeps what, in seconds; the configuration checks their bounds."""
+
+    jobs: float = 30 * 86_400.0  # behind a job's deadline, or its end if that is later
+    events: float = 7 * 86_400.0
+    events_count: int = 1_000_000  # of a shard, when the clock has swept
+    deliveries: float = 30 * 86_400.0  # that have ended, and at most about 1,000 of a target
+    seen: float = 7 * 86_400.0  # that a push is remembered, and that a deletion is

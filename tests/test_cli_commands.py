@@ -393,9 +393,12 @@ def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, r
         "format": "cloudevents",
         "signature": "v1a",
         "headers": {"X-Team": "a=b"},
+        "concurrency": 2,
+        "rate": "100/1m",
         "handshake": True,
     }
     given = ("--format", "cloudevents", "--signature", "v1a", "--header", "X-Team=a=b")
+    given += ("--concurrency", "2", "--rate", "100/1m")
     ended = ringback("subscriptions", "add", "https://e.com", *given, "--handshake")
     assert "whpk_x" in ended.out
     assert "None" not in ended.out + ended.err
@@ -415,6 +418,15 @@ def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run)
 
 
 SUBSCRIPTION = {"id": "sub_1", "url": "https://e.com", "events": [], "sources": []}
+
+
+@pytest.mark.parametrize(("given", "wish"), [("5/1s", "5/1s"), ("", None)])
+def test_the_rate_of_a_subscription_is_set_and_lifted(
+    stub: Stub, ringback: Run, given: str, wish: str | None
+):
+    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    ringback("subscriptions", "set", "sub_1", "--concurrency", "1", "--rate", given)
+    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"concurrency": 1, "rate": wish})]
 
 
 def test_a_subscription_is_changed_and_enabled(stub: Stub, ringback: Run):

@@ -6,9 +6,13 @@ import typer
 
 from processor.cli import options, printing
 from processor.cli.client import Client, path
+from processor.model import CONCURRENCY
 
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
 COUNTS = ("queued", "pending", "delivered_before", "gone")
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, max=CONCURRENCY, help="Deliveries at the same time.")
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The subscription, as `list` shows it.")]
 
 
@@ -44,6 +48,8 @@ def add(
     since: Annotated[
         str | None, typer.Option(help="Deliver the past too: 24h, or a time with its zone.")
     ] = None,
+    concurrency: Concurrency = None,
+    rate: Annotated[str | None, typer.Option(help="At most: 100/1m; no limit.")] = None,
     handshake: Annotated[
         bool, typer.Option("--handshake", help="Ask the URL first (CloudEvents' OPTIONS).")
     ] = False,
@@ -60,6 +66,8 @@ def add(
         "format": how,
         "signature": signature,
         "headers": options.pairs("--header", header),
+        "concurrency": concurrency,
+        "rate": rate,
         "handshake": handshake,
         "since": since,
     }
@@ -121,6 +129,8 @@ def change(
     source: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
     provider: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
     metadata: options.Pairs = None,
+    concurrency: Concurrency = None,
+    rate: Annotated[str | None, typer.Option(help='At most: 100/1m; "" for no limit.')] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
@@ -132,8 +142,12 @@ def change(
         "sources": None if source is None else [name for name in source if name],
         "providers": None if provider is None else [name for name in provider if name],
         "metadata": options.pairs("--metadata", metadata),
+        "concurrency": concurrency,
+        "rate": rate,
     }
-    body = {name: wish for name, wish in wishes.items() if wish is not None}
+    body: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
+    if rate == "":  # in the API, where no limit is null
+        body["rate"] = None
     where = path("v1", "subscriptions", subscription)
     _show(options.client(url, key).call("PATCH", where, body), json=json)
 

@@ -5,6 +5,7 @@ Each mistake is a ConfigError of one line that names the file, the key and the r
 tables     the file and the environment, as written
 secret     secrets where they are kept
 checks     one value at a time: names, words, durations, URLs
+keeping    how long Redis keeps what, within bounds
 settings   what they mean, ready for use
 loading    from the one to the other
 """

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from processor import provider
+from processor import durations, provider
 from processor.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -30,6 +30,23 @@ def duration(where: str, text: str) -> float:
         return provider.duration(text)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def between(where: str, number: int, least: int, most: int) -> int:
+    """A number as it is."""
+    if not least <= number <= most:
+        raise ConfigError(f"{where}: {number} is out of range; it goes from {least} to {most}")
+    return number
+
+
+def rate(where: str, text: str | None) -> str | None:
+    """A rate such as `100/1m`, as it is."""
+    try:
+        if text is not None:
+            durations.rate(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return text
 
 
 def url_of(where: str, key: str, url: str | None) -> str | None:

@@ -10,13 +10,14 @@ import msgspec
 
 from processor import filters, signing, vault
 from processor.config import checks
+from processor.config.keeping import keep
 from processor.config.secret import Keeper, signing_secret
 from processor.config.settings import Settings, Source
 from processor.config.shelf import Shelf
 from processor.config.tables import Environment, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
-from processor.model import Subscription
+from processor.model import CONCURRENCY, Subscription
 from processor.provider import Account, Profile
 from processor.vault import MasterKey
 
@@ -63,6 +64,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         port=env.PORT,
         shards=env.RINGBACK_SHARDS,
         lease=checks.duration("RINGBACK_LEASE", env.RINGBACK_LEASE),
+        keep=keep(env),
     )
 
 
@@ -234,6 +236,10 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
         format=table.format,
         signature=table.signature,
         headers=_headers(around, f"{key}.headers", table.headers),
+        concurrency=checks.between(
+            f"{where}: {key}.concurrency", table.concurrency, 1, CONCURRENCY
+        ),
+        rate=checks.rate(f"{where}: {key}.rate", table.rate),
     )
 
 

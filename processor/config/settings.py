@@ -8,7 +8,7 @@ import msgspec
 
 from processor import provider, signing
 from processor.config.secret import MASK, Kept
-from processor.model import Subscription
+from processor.model import Keep, Subscription
 from processor.provider import Account, Poll, Profile
 from processor.vault import MasterKey
 
@@ -100,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8080
     shards: int = 1
     lease: float = 30.0  # seconds that a worker holds what it claimed
+    keep: Keep = Keep()
 
     def masked(self) -> dict[str, Any]:
         """The settings in force, for people to see: every secret is a mask."""
@@ -111,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True):
             "public_url": self.public_url,
             "shards": self.shards,
             "lease": self.lease,
+            "keep": msgspec.structs.asdict(self.keep),
             "api_keys": [MASK for _ in self.api_keys],
             "callback_secret": self.callback_secret and MASK,
             "master_keys": {one.id: MASK for one in self.master_keys},
@@ -145,5 +147,7 @@ def _masked_target(target: Subscription) -> dict[str, Any]:
         "format": target.format,
         "signature": target.signature,
         "headers": dict.fromkeys(target.headers, MASK),
+        "concurrency": target.concurrency,
+        "rate": target.rate,
         "secrets": [MASK for _ in target.secrets],
     }

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from processor.model import CONCURRENCY
+
 Secrets = str | list[str]
 
 
@@ -35,6 +37,8 @@ class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     format: str = "standard"
     signature: str = "v1"
     headers: dict[str, str] = {}
+    concurrency: int = CONCURRENCY
+    rate: str | None = None
 
 
 class EgressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,3 +69,8 @@ class Environment(msgspec.Struct, frozen=True):
     RINGBACK_PUBLIC_URL: str | None = None
     RINGBACK_SHARDS: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     RINGBACK_LEASE: str = "30s"
+    RINGBACK_KEEP_JOBS: str = "30d"
+    RINGBACK_KEEP_EVENTS: str = "7d"
+    RINGBACK_KEEP_EVENTS_COUNT: Annotated[int, msgspec.Meta(ge=1000, le=100_000_000)] = 1_000_000
+    RINGBACK_KEEP_DELIVERIES: str = "30d"
+    RINGBACK_KEEP_SEEN: str = "7d"

@@ -1,6 +1,5 @@
 """Subscriptions that change: what they want, and whether they are disabled."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -9,13 +8,13 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from processor import filters
-from processor.errors import Conflict, Invalid, NotFound
+from processor.errors import Conflict, NotFound
 from processor.filters import DISABLED, Router
-from processor.model import Subscription
+from processor.model import Concurrency, Subscription
 from processor.payload import utc
 from processor.service.context import Context
 from processor.service.deciding import deliver
-from processor.service.subscribing import get
+from processor.service.subscribing import check_known, check_rate, get
 from processor.service.watching import check_target
 from processor.store.jobs import Telling
 
@@ -30,6 +29,8 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[str, ...] | UnsetType = UNSET
     providers: tuple[str, ...] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    concurrency: Concurrency | UnsetType = UNSET
+    rate: str | UnsetType | None = UNSET  # None: no limit
 
 
 async def change(context: Context, target: str, wish: Change) -> Subscription:
@@ -85,17 +86,12 @@ def _check(context: Context, wish: Change) -> None:
     """Invalid for what could not be wished for at creation either."""
     if wish.url is not UNSET:
         check_target(context, "url", wish.url)
+    if wish.rate is not UNSET:
+        check_rate(wish.rate)
     sources = context.settings.sources
     check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
     check_known("sources", wish.sources, tuple(sources))
     check_known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
-
-
-def check_known(field: str, given: Sequence[str] | UnsetType, good: Sequence[str]) -> None:
-    """Invalid for a word that is not one of the good ones."""
-    for one in () if given is UNSET else given:
-        if one not in good:
-            raise Invalid(f"{field}: {one!r} is not known; there is {', '.join(good) or 'none'}")
 
 
 def _there(target: str, found: Subscription | None) -> Subscription:

@@ -19,7 +19,7 @@ from processor.model import (
     StatusUpdate,
 )
 from processor.store.backlogs import AT_ONCE, Claim, Put
-from processor.store.jobs import Change, Known, Telling, ends, name_of
+from processor.store.jobs import Change, Known, Telling, name_of, over_at
 
 _encode = msgspec.json.Encoder().encode
 
@@ -220,7 +220,7 @@ def poll_interval(job: Job, source: Source, now: float, chance: float) -> float:
 
 def renewed(before: Job | None, job: Job) -> bool:
     """Whether a job's keys are to end at another time than they were."""
-    return before is None or ends(before) != ends(job)
+    return before is None or over_at(before) != over_at(job)
 
 
 def _is_deadline(arrival: Arrival) -> bool:

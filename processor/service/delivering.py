@@ -74,8 +74,7 @@ class Deliverer:
     async def deliver(self, post: Post) -> None:
         """Make one attempt, and settle it."""
         if post.target is None or post.body is None or post.target.disabled:
-            why = "no such subscription" if post.target is None else "subscription disabled"
-            await self._end(post, post.delivery, "canceled", why)
+            await self._end(post, post.delivery, "canceled", _undeliverable(post.target))
             return
         if unopened(post.target):  # with nothing settled it is due again when the lease ends
             self._context.metrics.attempts.labels("sealed").inc()
@@ -164,7 +163,13 @@ class Deliverer:
             log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
         record = _encode({"state": state, "why": why or None, **msgspec.to_builtins(delivery)})
         await self._write(
-            Settled(post.claim, event=delivery.event_id, target=delivery.target, record=record)
+            Settled(
+                post.claim,
+                event=delivery.event_id,
+                target=delivery.target,
+                record=record,
+                arrived=state == "delivered",
+            )
         )
 
     async def _write(self, settled: Settled) -> None:
@@ -190,3 +195,10 @@ class Deliverer:
             for place, row in zip(places, rows, strict=True):
                 done[place] = row
         return done
+
+
+def _undeliverable(target: Subscription | None) -> str:
+    """Why no attempt can be made: where the target is well, it is the body that is missing."""
+    if target is None:
+        return "no such subscription"
+    return "subscription disabled" if target.disabled else "its event is no longer kept"

@@ -10,7 +10,6 @@ from processor.durations import duration
 from processor.errors import Conflict, Invalid, StoreAway
 from processor.model import Subscription
 from processor.service import subscribing
-from processor.service.changing import check_known
 from processor.service.context import Context
 from processor.service.planning import Plan, Replayed
 from processor.service.walking import walk
@@ -60,8 +59,9 @@ async def _past(context: Context, made: Subscription, since: float) -> Replayed:
 async def replay(context: Context, target: str, wish: Replay) -> Replayed:
     """Deliver what a subscription wants and did not get; Conflict while it is disabled."""
     found = await subscribing.get(context, target)
-    check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
-    check_known("source", [wish.source] if wish.source else [], tuple(context.settings.sources))
+    subscribing.check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
+    sources = [wish.source] if wish.source else []
+    subscribing.check_known("source", sources, tuple(context.settings.sources))
     starts, ends = await _span(context, wish)
     check_enabled(found)
     plan = Plan(

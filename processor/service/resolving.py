@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from processor.model import Job, Origin, StatusUpdate
 from processor.service.context import Context
 from processor.service.deciding import Arrival, first_sight, renamed
-from processor.store.jobs import Known, ends
+from processor.store.jobs import Known
 from processor.store.keys import Keys
 
 HOPS = 3  # of aliases of aliases, which two new names of one job can make of each other
@@ -81,10 +81,10 @@ async def _with_aliases(context: Context, known: Known, update: StatusUpdate) ->
 
 async def point(context: Context, job: Job, aliases: Iterable[str]) -> list[str]:
     """Make names point to a job, as long as it is kept; those that are something else."""
-    refused = []
+    jobs, refused = context.store.jobs, []
     for alias in aliases:
         keys = context.store.shard(job.source, alias)
-        if not await context.store.jobs.alias(keys, f"{job.source}/{alias}", job.id, ends(job)):
+        if not await jobs.alias(keys, f"{job.source}/{alias}", job.id, jobs.ends(job)):
             refused.append(alias)
     return refused
 

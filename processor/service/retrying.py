@@ -62,7 +62,8 @@ async def _revived(context: Context, keys: Keys, target: Subscription, delivery:
     if last.state not in DEAD:
         raise _arrived(delivery)
     again = Again(_put(last, _lane(target)), last.event_id, await _body(context, keys, last))
-    (word,) = await store.events.replays.queue(keys, target.id, seen, [again])
+    replays = store.events.replays
+    (word,) = await replays.queue(keys, target.id, seen, [again], again=True)
     if word == "delivered":
         raise _arrived(delivery)
     return True

@@ -78,6 +78,7 @@ async def context(settings: Settings) -> AsyncIterator[Context]:
         settings.redis_url,
         shards=settings.shards,
         lease=settings.lease,
+        keep=settings.keep,
         static=settings.subscriptions,
         vault=Vault(settings.master_keys),
     )

@@ -5,19 +5,22 @@ once, and soon it rests altogether, longer each time (a circuit breaker). Then o
 shows whether it is back, and each success doubles what it gets.
 """
 
+import time
+
 import structlog
 
 from processor import schedule
 from processor.errors import StoreAway
-from processor.model import Attempt, Subscription
+from processor.model import CONCURRENCY, Attempt, Subscription
 from processor.service.changing import disable
 from processor.service.context import Context
+from processor.service.pacing import Limits
 from processor.service.watching import lane_of
 from processor.store.backlogs import Pace
 from processor.store.health import How, Standing
 
-CAPACITY = 256  # requests that one subscriber gets at the same time
 LOOK_EVERY = 1.0  # seconds between looks at what other workers found
+CAPACITY = CONCURRENCY  # of one that is well, and was not set to less
 REFUSED = range(400, 500)  # the subscriber is there, but did not like this one …
 SICK = frozenset({408, 429})  # … unless it was busy
 
@@ -31,19 +34,22 @@ class Standings:
         """Know nothing bad of anybody."""
         self._context = context
         self._known: dict[str, Standing] = {}
-        self._looked = 0.0
+        self._limits = Limits(context)
+        self._looked = -LOOK_EVERY
 
     async def look(self) -> None:
-        """See, once in a while, what other workers found."""
-        now = await self._context.store.now()
-        if now - self._looked >= LOOK_EVERY:
-            self._looked = now
-            self._known = await self._context.store.health.all(now)
+        """See, once in a while, what other workers found, and what was changed."""
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        store, self._looked = self._context.store, time.monotonic()
+        self._known = await store.health.all(await store.now())
+        await self._limits.look()
 
     def pace(self, lane: str) -> Pace:
-        """How many attempts a lane gets at once."""
-        known = self._known.get(lane)
-        return Pace(schedule.capacity(CAPACITY, known.distrust if known else 0))
+        """How many attempts a lane gets at once, and how fast: as set, and less while it fails."""
+        known, limit = self._known.get(lane), self._limits.of(lane)
+        distrust = known.distrust if known else 0
+        return Pace(schedule.capacity(limit.concurrency, distrust), limit.budget)
 
     async def note(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
         """Count an attempt, and leave the subscriber alone if that is due.

@@ -3,16 +3,18 @@
 import base64
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from processor import filters, signing
+from processor import durations, filters, signing
 from processor.config.secret import MASK
 from processor.errors import Conflict, Invalid, NotFound
 from processor.formats import Format, check_headers, secrets_now
-from processor.model import Subscription
+from processor.model import CONCURRENCY, Concurrency, Subscription
 from processor.payload import utc
 from processor.service.context import Context
 from processor.service.deciding import deliver
@@ -42,18 +44,21 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: Literal["v1", "v1a"] = "v1"
     headers: dict[str, str] = {}
     handshake: bool = False
+    concurrency: Concurrency = CONCURRENCY
+    rate: str | None = None
 
 
 async def create(context: Context, wish: Wish) -> Subscription:
     """Make a subscription; commits that matched without it are refused, so it misses nothing."""
     check_target(context, "url", wish.url)
-    _known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
+    check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
     sources = context.settings.sources
-    _known("sources", wish.sources, tuple(sources))
-    _known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
+    check_known("sources", wish.sources, tuple(sources))
+    check_known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
     secret = wish.secret or new_secret(wish.signature)
     _checked("secret", signing.signer, wish.signature, secret)
     headers = _checked("headers", check_headers, wish.headers)
+    check_rate(wish.rate)
     made = Subscription(
         id=f"sub_{secrets.token_hex(8)}",
         url=wish.url,
@@ -66,6 +71,8 @@ async def create(context: Context, wish: Wish) -> Subscription:
         signature=wish.signature,
         headers=headers,
         origin=await shake(context, wish.url, headers) if wish.handshake else None,
+        concurrency=wish.concurrency,
+        rate=wish.rate,
         created_at=await context.store.now(),
     )
     await context.store.targets.save(made)
@@ -76,22 +83,34 @@ async def get(context: Context, target: str) -> Subscription:
     """A subscription; NotFound if there is none."""
     found = await context.store.targets.get(target)
     if found is None or not target.startswith("sub_"):
-        raise NotFound(f"No subscription {target!r}")
+        raise _missing(target)
     return found
 
 
 async def remove(context: Context, target: str) -> None:
-    """Remove a subscription; what still waits for it is canceled when it falls due."""
-    await _changeable(context, target)
-    await context.store.targets.remove(target)
+    """Remove a subscription; what still waits for it is canceled when it falls due.
+
+    One whose removal was cut short is found no more, but may be left in some shards: those are
+    tried too, and it is NotFound only where none had it.
+    """
+    with suppress(NotFound):
+        await _changeable(context, target)
+    if not target.startswith("sub_") or not await context.store.targets.remove(target):
+        raise _missing(target)
 
 
 async def rotate(context: Context, target: str) -> Subscription:
     """Give a subscription a new secret; the old one signs too for a while."""
     old = await _changeable(context, target)
     until = await context.store.now() + context.settings.secret_overlap
-    new = replace(old, secrets=(new_secret(old.signature), old.secrets[0]), old_secret_until=until)
-    await context.store.targets.save(new)
+    secret = new_secret(old.signature)
+
+    def edit(stands: Subscription) -> Subscription:
+        return replace(stands, secrets=(secret, stands.secrets[0]), old_secret_until=until)
+
+    new = await context.store.targets.change(target, edit)
+    if new is None:  # removed a moment ago
+        raise _missing(target)
     return new
 
 
@@ -114,16 +133,18 @@ async def test(context: Context, target: str) -> str:
 async def deliveries(
     context: Context, target: str, state: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Deliveries of a subscription with their attempts, the newest first."""
-    _known("state", [state] if state else [], STATES)
-    found: list[dict[str, Any]] = []
-    if state in (None, "pending"):
-        rows = await context.store.targets.pending(target, MOST_LISTED)
-        found += [{"state": "pending", "why": None, **msgspec.json.decode(doc)} for doc in rows]
+    """Deliveries of a subscription with their attempts, the newest first.
+
+    One that was made again is listed once, as it stands now.
+    """
+    check_known("state", [state] if state else [], STATES)
+    targets = context.store.targets
+    waiting = map(msgspec.json.decode, await targets.pending(target, MOST_LISTED))
+    rows = [{"state": "pending", "why": None, **one} for one in waiting]
     if state != "pending":
-        rows = await context.store.targets.delivered(target, MOST_LISTED)
-        ended = [msgspec.json.decode(doc) for doc in rows]
-        found += [one for one in ended if state in (None, one["state"])]
+        rows += map(msgspec.json.decode, await targets.delivered(target, MOST_LISTED))
+    newest = {one["id"]: one for one in reversed(rows)}.values()  # the first of its id stays
+    found = [one for one in newest if state in (None, one["state"])]
     found.sort(key=lambda one: -one["created_at"])
     return [_shown(one) for one in found[:limit]]
 
@@ -142,6 +163,8 @@ def view(subscription: Subscription) -> dict[str, Any]:
         "public_key": next(iter(_public(subscription.secrets[:1])), None),
         "headers": dict.fromkeys(subscription.headers, MASK),
         "handshake": subscription.origin is not None,
+        "concurrency": subscription.concurrency,
+        "rate": subscription.rate,
         "created_at": utc(subscription.created_at) if subscription.created_at else None,
         "disabled": subscription.disabled,
         "read_only": subscription.static,
@@ -173,11 +196,21 @@ def new_secret(signature: str = "v1") -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
+def _missing(target: str) -> NotFound:
+    return NotFound(f"No subscription {target!r}")
+
+
 async def _changeable(context: Context, target: str) -> Subscription:
     found = await get(context, target)
     if found.static:
         raise Conflict(f"{target} is in the configuration file: change it there")
     return found
+
+
+def check_rate(rate: str | None) -> None:
+    """Invalid for what is no rate."""
+    if rate is not None:
+        _checked("rate", durations.rate, rate)
 
 
 def _checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
@@ -188,8 +221,9 @@ def _checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
         raise Invalid(f"{field}: {error}") from None
 
 
-def _known(field: str, given: Sequence[str], good: tuple[str, ...]) -> None:
-    for one in given:
+def check_known(field: str, given: Sequence[str] | UnsetType, good: Sequence[str]) -> None:
+    """Invalid for a word that is not one of the good ones."""
+    for one in () if given is UNSET else given:
         if one not in good:
             raise Invalid(f"{field}: {one!r} is not known; there is {', '.join(good) or 'none'}")
 

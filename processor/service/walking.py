@@ -1,7 +1,7 @@
 """One walk through the event log in a subscription's name; it may stop anywhere, and begin anew.
 
 What is put has the name that it would have had at once, EVENT.TARGET, so it waits at most once;
-what the records of ended deliveries know to be delivered is not put.
+what is known to have arrived is not put.
 """
 
 from collections.abc import Iterable, Sequence
@@ -125,7 +125,9 @@ class _Shard:
             return
         store, done = self._context.store, self._done
         await store.writable()
-        words = await store.events.replays.queue(self._keys, self._plan.target.id, self._seen, puts)
+        words = await store.events.replays.queue(
+            self._keys, self._plan.target.id, self._seen, puts, again=self._plan.again
+        )
         done.queued += words.count("queued")
         done.pending += words.count("pending")
         done.delivered_before += words.count("delivered")

@@ -27,7 +27,7 @@ from processor.service.deciding import (
 from processor.service.looking import Found, find, look, source_of
 from processor.service.resolving import point
 from processor.store.backlogs import AT_ONCE, Put
-from processor.store.jobs import Change, Known, Telling, ends, name_of
+from processor.store.jobs import Change, Known, Telling, name_of
 
 CALLBACKS = 8  # a job may have so many
 SHORTEST = 0.001  # seconds of any wish
@@ -111,7 +111,8 @@ async def _try(context: Context, wanted: _Wanted) -> bool | None:
     job = _merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
     await _point(context, job, before)
     if wanted.callback:
-        await context.store.targets.save_callback(keys, wanted.callback, ends(job))
+        ends = context.store.jobs.ends(job)
+        await context.store.targets.save_callback(keys, wanted.callback, ends)
     change = _change(known, job, wanted, facts)
     done = await context.store.jobs.commit(keys, router.version, [change])
     if done is None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from processor.model import Keep
 from processor.store.connection import Call, Connection
-from processor.store.keys import BACKLOGS, Keys
+from processor.store.keys import BACKLOGS, Keys, day_of
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after a claim that brought something
@@ -60,13 +61,17 @@ class Settled(msgspec.Struct, frozen=True):
     event: str | None = None  # a delivery's event, which has one delivery less to make
     target: str | None = None  # whose list of ended deliveries takes `record`
     record: bytes | None = None
+    arrived: bool = False  # the event reached the target; a replay of a subscription asks
 
 
 class Backlogs:
     """The three backlogs of all shards."""
 
-    def __init__(self, connection: Connection, shards: Sequence[Keys], lease: float) -> None:
-        """Take the lease in seconds."""
+    def __init__(
+        self, connection: Connection, shards: Sequence[Keys], lease: float, keep: Keep
+    ) -> None:
+        """Take the lease in seconds, and how long to keep ended deliveries, and how many."""
+        self._keep = keep
         self._connection = connection
         self._shards = shards
         self._lease = int(lease * 1000)
@@ -142,10 +147,13 @@ class Backlogs:
         some = settled[0].claim if settled else parked[0][0]
         call = Call(keys.parked(some.backlog))
         lanes = Lanes(keys, call)
+        today = day_of(await self._connection.now())
         told = {
-            "settled": [_settled(keys, call, lanes, s) for s in settled],
+            "settled": [_settled(keys, call, lanes, s, today) for s in settled],
             "parked": [(lanes.place(c.backlog, c.lane), int(at * 1000)) for c, at in parked],
+            "keep": int(self._keep.deliveries),
             "lanes": lanes.told,
+            "most": self._keep.events_count,
         }
         done = await self._connection.run("settle", call.keys, call.args(told))
         return [bool(one) for one in done]
@@ -236,7 +244,7 @@ class Lanes:
         return lane, put.item, int(put.at * 1000), self._call.blob(put.payload)
 
 
-def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled) -> dict[str, Any]:
+def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> dict[str, Any]:
     told: dict[str, Any] = {
         "lane": lanes.place(s.claim.backlog, s.claim.lane),
         "item": s.claim.item,
@@ -248,6 +256,9 @@ def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled) -> dict[str, Any]
         told["event"] = call.key(keys.event(s.event))
     if s.record is not None and s.target is not None:
         told |= {"log": call.key(keys.delivered(s.target)), "record": call.blob(s.record)}
+    if s.arrived and s.event and s.target and s.target.startswith("sub_"):
+        day, before = (call.key(keys.told(s.target, d)) for d in (today, today - 1))
+        told |= {"told": day, "before": before, "id": s.event}
     return told
 
 

@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 
 from processor.errors import Gone, Refused
+from processor.model import Keep
 from processor.store.connection import Connection
 from processor.store.keys import Keys
 from processor.store.replays import BEGIN as START, Replays
 
 PAGE, FAR = 1000, 50  # events read at once, and how often, to find one
 LAST = (1 << 63) - 1  # of all that could be told in one millisecond
-KEPT_FOR = 7 * 86_400.0  # seconds
-AT_MOST = 1_000_000  # events a shard, when the clock has swept
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -32,10 +31,11 @@ class Logged(msgspec.Struct, frozen=True):
 class Events:
     """The event logs of all shards, read as one."""
 
-    def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
-        """Take the connection and the shards' keys."""
+    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
+        """Take the connection, the shards' keys, and how much of the log to keep."""
         self._connection = connection
         self._shards = shards
+        self._keep = keep
         self.replays = Replays(connection)
 
     async def page(self, places: Sequence[str], limit: int) -> list[Logged]:
@@ -110,9 +110,10 @@ class Events:
 
     async def trim(self, now: float) -> None:
         """Forget events that are older or more than the log keeps."""
-        oldest = f"{int((now - KEPT_FOR) * 1000)}-0"
+        oldest = f"{int((now - self._keep.events) * 1000)}-0"
         for keys in self._shards:
-            await self._connection.run("trim", [keys.log, keys.trimmed], [oldest, AT_MOST])
+            args: list[str | bytes | float] = [oldest, self._keep.events_count]
+            await self._connection.run("trim", [keys.log, keys.trimmed], args)
 
     def start(self) -> list[str]:
         """The places before the oldest events."""

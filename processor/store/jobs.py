@@ -5,16 +5,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from processor.model import Entry, Job, StatusUpdate
+from processor.model import Entry, Job, Keep, StatusUpdate
 from processor.payload import utc
 from processor.store.backlogs import BUSY, Claim, Lanes, Put
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
 
-SEEN_FOR = 7 * 86_400.0  # seconds that a push is remembered, and that a deletion is
-KEPT_FOR = (
-    30 * 86_400.0
-)  # seconds that a job is kept behind its deadline, or its end if that is later
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
@@ -58,17 +54,22 @@ class Change(msgspec.Struct, frozen=True):
 class Jobs:
     """The jobs of all shards."""
 
-    def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
-        """Take the connection and the shards' keys."""
+    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
+        """Take the connection, the shards' keys, and how long to keep jobs and dedupe marks."""
         self._connection = connection
         self._shards = shards
+        self._keep = keep
+
+    def ends(self, job: Job) -> float:
+        """When a job's keys end, in seconds."""
+        return over_at(job) + self._keep.jobs
 
     async def accept(self, keys: Keys, pushes: Sequence[tuple[str, StatusUpdate]]) -> list[bool]:
         """Queue updates for ingest, each with its dedupe id; False: seen before."""
         call = Call()
         lanes = Lanes(keys, call)
         told = {
-            "keep": int(SEEN_FOR * 1000),
+            "keep": int(self._keep.seen * 1000),
             "pushes": [
                 (
                     call.key(keys.seen(update.source, push)),
@@ -104,7 +105,7 @@ class Jobs:
             "version": str(version),
             "awake": awake,
             "busy": BUSY,
-            "jobs": [_told(keys, call, lanes, change) for change in changes],
+            "jobs": [_told(keys, call, lanes, change, self.ends(change.job)) for change in changes],
             "lanes": lanes.told,
         }
         done = await self._connection.run("commit", call.keys, call.args(told))
@@ -129,7 +130,7 @@ class Jobs:
     async def delete(self, keys: Keys, name: str) -> bool:
         """Delete a job; its name is a tombstone for a while."""
         ring = [keys.job(name), keys.history(name), keys.answer(name), keys.jobs]
-        return bool(await self._connection.run("delete", ring, [name, int(SEEN_FOR * 1000)]))
+        return bool(await self._connection.run("delete", ring, [name, int(self._keep.seen * 1000)]))
 
     async def history(self, keys: Keys, name: str) -> list[dict[str, Any]]:
         """A job's history, oldest first, each entry with its time and how often it came."""
@@ -166,9 +167,9 @@ class Jobs:
             await self._connection.ask(call)
 
 
-def ends(job: Job) -> float:
-    """When a job's keys end, in seconds: mostly known from the first day, so it is set once."""
-    return max(job.deadline_at, job.ended_at or 0.0) + KEPT_FOR
+def over_at(job: Job) -> float:
+    """What a job's keys outlive, in seconds: mostly known from the first day, so it is set once."""
+    return max(job.deadline_at, job.ended_at or 0.0)
 
 
 def name_of(job: Job) -> str:
@@ -195,7 +196,7 @@ def _versioned(change: Change) -> bytes:
     return b"%d-%b %b" % (number + 1, change.job.uid.encode(), _encode(change.job))
 
 
-def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any]:
+def _told(keys: Keys, call: Call, lanes: Lanes, change: Change, ends: float) -> dict[str, Any]:
     name = name_of(change.job)
     puts = [*change.puts, *(put for event in change.events for put in event.deliveries)]
     dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
@@ -203,7 +204,7 @@ def _told(keys: Keys, call: Call, lanes: Lanes, change: Change) -> dict[str, Any
         "key": call.key(keys.job(name)),
         "name": name,
         "v": change.version,
-        "ends": int(ends(change.job) * 1000),
+        "ends": int(ends * 1000),
         "renew": change.renew,
         "callbacks": [call.key(keys.callback(c.id)) for c in change.job.callbacks],
         "doc": call.blob(_versioned(change)) if change.save else None,

@@ -16,13 +16,14 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     subs:version    string  counts the changes to subs                          as subs
     callback:ID     string  a job's own callback target                      as the job
     delivered:ID    stream  ended deliveries of one target, ≤ 1,000                  30 d
+    told:ID:DAY     set     ids of events that reached a subscription that day        8 d
     health          hash    lane of deliver → how it stands, if not well             30 d
     lanes:B         zset    lane by its earliest due time                  while work waits
     due:B:L         zset    item by due time                               while work waits
     held:B:L        zset    claimed item by the end of its lease, which is its token  same
     items:B         hash    item → payload                                 while work waits
     parked:B        hash    lane → not before                          removed when over
-    paced:B         hash    lane → when its budget is next whole     one field per source
+    paced:B         hash    lane → when its budget is next whole     a source's, a subscription's
     nudge:B         list    at most one: "there is work"              until a worker wakes
     busy:B          string  the worker that claims now, and will again                0.25 s
 
@@ -33,7 +34,8 @@ Without a shard:
     rb:probe        string  written to see whether Redis takes writes                1 s
     rb:stalled      hash    source → why its polls are refused       until a poll succeeds
 
-Times in Redis are whole milliseconds of Redis' own clock.
+Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log and
+delivered are the defaults of `Keep` (processor/model.py); RINGBACK_KEEP_… sets others.
 """
 
 import hashlib
@@ -52,6 +54,11 @@ def shard_of(source: str, job: str, shards: int) -> int:
         return 0
     digest = hashlib.blake2b(f"{source}/{job}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) % shards
+
+
+def day_of(now: float) -> int:
+    """The day (UTC) of a moment, counted since 1970."""
+    return int(now // 86_400)
 
 
 class Keys:
@@ -95,6 +102,10 @@ class Keys:
     def delivered(self, target: str) -> str:
         """Ended deliveries of one subscription or callback target."""
         return f"{self.tag}delivered:{target}"
+
+    def told(self, target: str, day: int) -> str:
+        """The events that reached a subscription on a day."""
+        return f"{self.tag}told:{target}:{day}"
 
     def lanes(self, backlog: str) -> str:
         """The index of a backlog's lanes."""

@@ -8,9 +8,13 @@ import msgspec
 from processor.model import Delivery
 from processor.store.backlogs import Lanes, Put
 from processor.store.connection import Call, Connection
-from processor.store.keys import Keys
+from processor.store.keys import Keys, day_of
 
 BEGIN = "0-0"
+
+DAYS = range(-8, 2)
+"""Days around today on which an event of the log can have arrived: the log is trimmed a little
+late, and who wrote may have been a little ahead."""
 
 
 class Ended(Delivery, frozen=True, kw_only=True):
@@ -45,14 +49,22 @@ class Replays:
         found = [_decode(fields[b"delivery"]) for _, fields in rows]
         return found, rows[-1][0].decode() if rows else seen
 
-    async def queue(self, keys: Keys, target: str, seen: str, puts: Sequence[Again]) -> list[str]:
-        """Put deliveries anew; what became of each: `queued`, `pending` or `delivered`."""
+    async def queue(
+        self, keys: Keys, target: str, seen: str, puts: Sequence[Again], *, again: bool
+    ) -> list[str]:
+        """Put deliveries anew; what became of each: `queued`, `pending` or `delivered`.
+
+        With `again` what arrived is put too, but not what did so behind the place `seen`.
+        """
         if not puts:
             return []
+        today = day_of(await self._connection.now())
         call = Call(keys.delivered(target))
         lanes = Lanes(keys, call)
         told: dict[str, Any] = {
             "seen": seen,
+            "told": [call.key(keys.told(target, today + day)) for day in DAYS if not again],
+            "ids": [one.event for one in puts],
             "puts": [
                 (*lanes.put(one.put), call.key(keys.event(one.event)), call.blob(one.body))
                 for one in puts

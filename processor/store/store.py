@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from processor.errors import ConfigError, StoreAway
-from processor.model import Subscription
+from processor.model import Keep, Subscription
 from processor.store.backlogs import Backlogs
 from processor.store.connection import Connection
 from processor.store.events import Events
@@ -29,6 +29,7 @@ class Store:
         *,
         shards: int = 1,
         lease: float = 30.0,
+        keep: Keep = Keep(),  # noqa: B008 -- frozen
         static: Mapping[str, Subscription] | None = None,
         vault: Vault | None = None,
     ) -> None:
@@ -38,9 +39,9 @@ class Store:
         """
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
-        self.backlogs = Backlogs(self.connection, self.shards, lease)
-        self.jobs = Jobs(self.connection, self.shards)
-        self.events = Events(self.connection, self.shards)
+        self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
+        self.jobs = Jobs(self.connection, self.shards, keep)
+        self.events = Events(self.connection, self.shards, keep)
         self.health = Health(self.connection, self.shards[0])
         safe = vault or Vault()
         self.targets = Targets(self.connection, self.shards, static or {}, safe)

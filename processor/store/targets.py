@@ -58,6 +58,15 @@ class Targets:
             router = self._routers[keys.shard] = Router(int(version or 0), self._all(docs))
         return router
 
+    async def current(self, keys: Keys) -> Router:
+        """The same, read anew if anything changed: for those who refuse no commit, and so hear of
+        no change.
+        """
+        router = await self.router(keys)
+        version = await self._connection.ask(self._connection.redis.get(keys.subs_version))
+        same = int(version or 0) == router.version
+        return router if same else await self.router(keys, fresh=True)
+
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
         """Those of the API, and those of the file, which Redis only knows when disabled."""
         stored = {s.id: self._opened(s.id, s) for s in map(_decode, docs)}
@@ -127,14 +136,27 @@ class Targets:
             await self._connection.ask(pipe.execute())
 
     async def remove(self, target: str) -> bool:
-        """Remove a subscription from every shard; False if there was none."""
-        there = False
+        """Remove a subscription from every shard; False if no shard had it.
+
+        A shard that is away keeps no other from being tried; StoreAway then says to try again.
+        The first shard is the first: a change under way copies what is there to the others.
+        """
+        there, away = False, None
         for keys in self._shards:
-            pipe = self._connection.redis.pipeline(transaction=True)
-            pipe.hdel(keys.subs, target)
-            pipe.incr(keys.subs_version)
-            there = bool((await self._connection.ask(pipe.execute()))[0]) or there
+            try:
+                there = await self._remove(keys, target) or there
+            except StoreAway as error:
+                away = error
+        if away:
+            raise away
         return there
+
+    async def _remove(self, keys: Keys, target: str) -> bool:
+        pipe = self._connection.redis.pipeline(transaction=True)
+        pipe.hdel(keys.subs, target)
+        pipe.incr(keys.subs_version)
+        pipe.hdel(keys.paced("deliver"), target)
+        return bool((await self._connection.ask(pipe.execute()))[0])
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
         """Write a callback target, to live as long as the longest of its jobs.
@@ -148,15 +170,6 @@ class Targets:
         pipe.set(key, doc, xx=True, keepttl=True)
         pipe.pexpireat(key, at, gt=True)
         await self._connection.ask(pipe.execute())
-
-    async def disable(self, target: Subscription, why: str) -> None:
-        """Disable a subscription, unless it was changed or removed since it was read."""
-
-        def edit(stands: Subscription) -> Subscription:
-            same = target in (stands, _signing(stands))
-            return replace(stands, disabled=why) if same else stands
-
-        await self.change(target.id, edit)
 
     async def change(
         self,

@@ -11,12 +11,13 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from processor.errors import Conflict, Invalid, NotFound, StoreAway
-from processor.model import Subscription
+from processor.model import Keep, Subscription
 from processor.service import changing, replaying, retrying, subscribing, walking
 from processor.service.changing import Change
 from processor.service.delivering import Deliverer
 from processor.service.replaying import Replay, Wish
 from processor.store.backlogs import Pace
+from processor.store.keys import day_of
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -227,10 +228,10 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
     made, pages = await desk.subscribe(), 0
     queue = desk.store.events.replays.queue
 
-    async def breaks(*args: Any) -> Any:
+    async def breaks(*args: Any, **options: Any) -> Any:
         nonlocal pages
         pages += 1
-        done = await queue(*args)
+        done = await queue(*args, **options)
         if pages == broken:
             raise StoreAway("the answer was lost")
         return done
@@ -302,6 +303,66 @@ async def test_a_delivery_that_ends_during_a_replay_is_not_made_again(
     assert len(desk.subscriber.got) == 1
 
 
+async def test_what_arrived_is_known_as_long_as_the_log_has_its_event(desk: Desk):
+    """However many ended behind it: their records are a stream of about a thousand."""
+    made = await desk.subscribe()
+    await desk.finish("a", "b")
+    await desk.deliver()
+    redis, keys = desk.store.connection.redis, desk.store.shards[0]
+    await redis.delete(keys.delivered(made.id))
+    await desk.finish("c")
+    assert await desk.replay(made) == (0, 1, 2, 0)
+    assert await desk.replay(made, again=True) == (2, 1, 0, 0)
+
+
+async def test_what_arrived_on_any_day_of_the_log_does_not_come_again(desk: Desk):
+    made = await desk.subscribe()
+    await desk.finish("a")
+    await desk.deliver()
+    redis, keys = desk.store.connection.redis, desk.store.shards[0]
+    await redis.delete(keys.delivered(made.id))
+    today = day_of(await desk.store.now())
+    (now,) = [key async for key in redis.scan_iter("*}:told:*")]
+    for ago in range(9):
+        await redis.rename(now, now := keys.told(made.id, today - ago))
+        assert await desk.replay(made) == (0, 0, 1, 0), ago
+    await redis.delete(now)
+    assert await desk.replay(made) == (1, 0, 0, 0)
+
+
+async def test_a_day_of_more_than_the_log_keeps_holds_what_arrived_last(
+    desk_of: Any,
+):
+    desk = await desk_of(keep=Keep(events_count=2))
+    made = await desk.subscribe()
+    redis, keys = desk.store.connection.redis, desk.store.shards[0]
+    for job in "abcdefg":
+        await desk.finish(job)
+        await desk.deliver()
+    assert sorted([await redis.scard(key) async for key in redis.scan_iter("*}:told:*")]) == [1, 2]
+    await redis.delete(keys.delivered(made.id))
+    assert await desk.replay(made) == (4, 0, 3, 0)
+    await desk.deliver()
+    assert desk.subscriber.got[7:] == (await desk.ids())[:4]
+
+
+async def test_only_what_arrived_is_remembered_by_day(desk: Desk):
+    """What failed or was canceled is to come again."""
+    made = await desk.subscribe()
+    desk.subscriber.status = 410
+    await desk.finish("a")
+    await desk.deliver()
+    redis = desk.store.connection.redis
+    assert [key async for key in redis.scan_iter("*}:told:*")] == []
+    await changing.enable(desk.context, made.id)
+    desk.subscriber.status = 200
+    assert await desk.replay(made) == (1, 0, 0, 0)
+    await desk.deliver()
+    (key,) = [key async for key in redis.scan_iter("*}:told:*")]
+    assert await redis.smembers(key) == {event.encode() for event in await desk.ids()}
+    assert await redis.ttl(key) == pytest.approx(8 * 86_400, abs=5)
+
+
 async def test_bodies_are_kept_as_long_as_somebody_needs_them(desk: Desk):
     one = await desk.subscribe()
     await desk.finish("a")
@@ -335,6 +396,31 @@ async def test_what_the_log_has_no_more_is_gone_and_it_says_how_far_it_goes_back
     (dead,) = await subscribing.deliveries(desk.context, made.id, "failed", 9)
     with pytest.raises(Conflict, match="not in the log"):
         await retrying.retry(desk.context, dead["id"])
+
+
+async def test_a_delivery_made_again_is_listed_once_as_it_stands_now(desk: Desk):
+    made = await desk.subscribe()
+    desk.subscriber.status = 410
+    await desk.finish("a")
+    await desk.deliver()
+    await changing.enable(desk.context, made.id)
+    assert await desk.replay(made, state="failed") == (1, 0, 0, 0)
+    assert await desk.states(made) == {"pending": 1}
+    assert await subscribing.deliveries(desk.context, made.id, "failed", 9) == []
+    desk.subscriber.status = 200
+    await desk.deliver()
+    assert await desk.states(made) == {"delivered": 1}
+    assert await subscribing.deliveries(desk.context, made.id, "failed", 9) == []
+
+
+async def test_a_delivery_whose_event_is_no_longer_kept_says_so(desk: Desk):
+    made = await desk.subscribe()
+    await desk.finish("a")
+    (body,) = await desk.kept()
+    await desk.store.connection.redis.delete(body)
+    await desk.deliver()
+    (one,) = await subscribing.deliveries(desk.context, made.id, None, 9)
+    assert (one["state"], one["why"]) == ("canceled", "its event is no longer kept")
 
 
 async def test_dead_letters_are_made_again_by_the_range(desk: Desk):
@@ -379,7 +465,7 @@ async def test_a_past_that_was_cut_short_says_where_to_go_on(
     """The subscription is there, and its secret is shown only this once."""
     await desk.finish("a", "b")
 
-    async def away(*_: Any) -> Any:
+    async def away(*_: Any, **__: Any) -> Any:
         raise StoreAway("Redis is full")
 
     with monkeypatch.context() as patch:
@@ -669,6 +755,19 @@ async def test_a_url_that_was_changed_meanwhile_is_not_disabled(desk: Desk):
     await subscribing.remove(desk.context, made.id)
     await changing.disable(desk.context, made, "answered 410")
     assert await desk.store.targets.listed() == []
+
+
+async def test_a_removal_that_was_cut_short_is_brought_to_its_end(desk_of: Any):
+    """The first shard has it no more, so nothing shows it; the others still deliver to it."""
+    desk = await desk_of(shards=3)
+    made = await desk.subscribe()
+    await desk.store.connection.redis.hdel(desk.store.shards[0].subs, made.id)
+    await subscribing.remove(desk.context, made.id)
+    for keys in desk.store.shards:
+        assert await desk.store.connection.redis.hlen(keys.subs) == 0
+    for target in (made.id, "cb_1", "somebody"):
+        with pytest.raises(NotFound, match=target):
+            await subscribing.remove(desk.context, target)
 
 
 async def test_a_week_missed_is_brought_whole(desk: Desk):

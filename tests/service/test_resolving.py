@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 
 from processor.errors import NotFound
-from processor.model import Origin, State, StatusUpdate
+from processor.model import Keep, Origin, State, StatusUpdate
 from processor.provider import full_id
 from processor.service import looking, watching
 from processor.service.advancing import advance
 from processor.service.deciding import Arrival
 from processor.service.resolving import point
-from processor.store.jobs import KEPT_FOR
 
 SHARDS = [1, 4]
 
@@ -129,7 +128,7 @@ async def test_an_alias_lives_as_long_as_its_job(bench: Any):
     redis, week = bench.store.connection.redis, 7 * 86_400
     keys = {name: bench.store.shard("lab", name).job(f"lab/{name}") for name in ("1", "k2")}
     for key in keys.values():  # as if a week had passed
-        await redis.pexpire(key, int((72 * 3600 + KEPT_FOR - week) * 1000))
+        await redis.pexpire(key, int((72 * 3600 + Keep().jobs - week) * 1000))
     await bench.push(id="1", alias="k2", status="running", attempt=2, event="b")
     ttls = {name: await redis.pttl(key) for name, key in keys.items()}
     assert ttls["k2"] >= ttls["1"] - 1000

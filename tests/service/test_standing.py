@@ -54,7 +54,10 @@ class Ward:
 async def ward(bench: Any) -> Ward:
     target = Subscription(id="sub_a", url="https://a.example/", secrets=(SECRET,))
     await bench.store.targets.save(target)
-    return Ward(bench, target)
+    ward = Ward(bench, target)
+    ward.standings.pace(target.id)
+    await ward.standings.look()
+    return ward
 
 
 async def test_one_that_is_well_costs_nothing(ward: Ward) -> None:
@@ -84,6 +87,7 @@ async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
 async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: Any) -> None:
     await ward.note(*[500] * 12)
     other = Standings(bench.context)
+    other.pace(ward.target.id)
     await other.look()
     assert other.pace(ward.target.id).capacity == 1
     found = []

@@ -8,7 +8,7 @@ import pytest
 
 from processor.store import Store
 from processor.store.backlogs import AT_ONCE, Claim, Settled
-from processor.store.keys import BACKLOGS, Keys
+from processor.store.keys import BACKLOGS, Keys, day_of
 
 LEASE = 0.15  # seconds, where a test waits for one to end
 
@@ -581,7 +581,7 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
 ):
     await work.put("a", "a1", "a2", "a3", "a4")
     ended, off, parked, renewed = await work.claim()
-    event = {"event": "e1", "target": "sub_1", "record": b"{}"}
+    event = {"event": "e1", "target": "sub_1", "record": b"{}", "arrived": True}
     await store.connection.redis.hset(keys.event("e1"), mapping={"n": 2, "body": b"{}"})
     await store.connection.redis.expire(keys.event("e1"), 60)
     later = await store.now() + 60
@@ -591,6 +591,8 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
     assert second == [False, False, False]
     assert await store.connection.redis.hget(keys.event("e1"), "n") == b"1"
     assert await store.connection.redis.xlen(keys.delivered("sub_1")) == 1
+    today = day_of(await store.now())
+    assert await store.connection.redis.smembers(keys.told("sub_1", today)) == {b"e1"}
 
     old = renewed.token
     await store.backlogs.renew([renewed])

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.model import Entry, Job, Origin, State
+from processor.model import Entry, Job, Keep, Origin, State
 from processor.service.deciding import renewed
 from processor.store import Store
 from processor.store.backlogs import AT_ONCE, Claim, Pace, Put, Settled
-from processor.store.jobs import KEPT_FOR, SEEN_FOR, Change, Known, Telling, ends, name_of
+from processor.store.jobs import Change, Known, Telling, name_of
 from processor.store.keys import Keys
 
 DAY = 86_400.0
@@ -265,7 +265,7 @@ async def test_a_jobs_keys_end_together(store: Store, keys: Keys, fresh: Any):
     job = fresh(await store.now())
     await written(store, keys, whole(job))
     name = name_of(job)
-    expected = ends(job) - await store.now()
+    expected = store.jobs.ends(job) - await store.now()
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
         assert await lives(store, key) == pytest.approx(expected, abs=5), key
 
@@ -278,7 +278,7 @@ async def test_a_deadline_that_moves_moves_the_end(store: Store, keys: Keys, fre
     assert await written(store, keys, whole(later, nth(1, job))) == [True]
     name = name_of(job)
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
-        assert await lives(store, key) == pytest.approx(10 * DAY + KEPT_FOR, abs=5), key
+        assert await lives(store, key) == pytest.approx(10 * DAY + Keep().jobs, abs=5), key
 
 
 FINISHED = [
@@ -308,8 +308,8 @@ async def test_a_finished_job_is_known_as_long_as_its_pushes(
     assert (await known(store, keys, done)).job == done
     name = name_of(done)
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
-        assert await lives(store, key) == pytest.approx(ends(done) - now, abs=5), key
-        assert await lives(store, key) >= max(KEPT_FOR, SEEN_FOR) - 5, key
+        assert await lives(store, key) == pytest.approx(store.jobs.ends(done) - now, abs=5), key
+        assert await lives(store, key) >= max(Keep().jobs, Keep().seen) - 5, key
 
 
 # --- deliveries' bodies -------------------------------------------------------------------
@@ -334,6 +334,17 @@ async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Ke
     assert await store.targets.delivered("sub_1", 10) == [b'{"n":1}']
     assert await store.targets.pending("sub_1", 10) == []
     assert await lives(store, keys.delivered("sub_1")) == pytest.approx(30 * DAY, abs=5)
+
+
+async def test_what_reached_a_callback_is_not_remembered_by_day(
+    store: Store, keys: Keys, fresh: Any
+):
+    """Nobody replays a callback."""
+    await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "cb_1")]))
+    (claim,) = await claims_of(store, keys, "deliver")
+    ended = Settled(claim, event="evt_x_1", target="cb_1", record=b"{}", arrived=True)
+    assert await store.backlogs.settle([ended]) == [True]
+    assert [key async for key in store.connection.redis.scan_iter("*}:told:*")] == []
 
 
 async def test_a_test_event_is_delivered_once_and_not_logged(store: Store, keys: Keys):

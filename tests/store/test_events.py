@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from processor.errors import Gone, Refused
-from processor.store import Store, events as module
+from processor.model import Keep
+from processor.store import Store
 from processor.store.events import Logged
 from processor.store.jobs import Change, Telling
 from processor.store.keys import Keys
@@ -151,10 +152,10 @@ async def test_a_commit_trims_nothing(store: Store, tell: Any, few: int):
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> int:
+def few(store: Store, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many events a log keeps, where a test makes too many."""
-    monkeypatch.setattr(module, "AT_MOST", 3)
-    return module.AT_MOST
+    monkeypatch.setattr(store.events, "_keep", Keep(events_count=3))
+    return 3
 
 
 async def gone(store: Store, places: list[str]) -> list[bool]:

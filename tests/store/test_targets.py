@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from processor.errors import StoreAway
 from processor.model import Subscription
 from processor.store import Store
 from processor.store.jobs import Change
@@ -20,6 +21,11 @@ FILE = Subscription("sub_file", "https://file.example", ("whsec_c",), static=Tru
 
 
 K1, K2 = (MasterKey(name, bytes([n]) * 32) for n, name in enumerate(("k1", "k2"), 1))
+
+
+async def disabled(store: Store, target: str) -> None:
+    """Change a subscription as it is in Redis."""
+    await store.targets.change(target, lambda s: replace(s, disabled="answered 410"))
 
 
 def wanting(router: Any) -> list[str]:
@@ -157,6 +163,36 @@ async def test_a_commit_that_matched_before_a_change_is_refused_in_that_shard(
         assert await store.jobs.commit(keys, router.version, [change]) is None
 
 
+async def test_a_shard_that_is_away_keeps_no_other_from_losing_a_subscription(
+    store_of: Any, monkeypatch: pytest.MonkeyPatch
+):
+    store = store_of(shards=3)
+    await store.targets.save(ONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(store.targets, "_remove", away_in(store.targets, 1))
+        with pytest.raises(StoreAway):
+            await store.targets.remove("sub_1")
+    there = [await store.connection.redis.hlen(keys.subs) for keys in store.shards]
+    assert there == [0, 1, 0]
+    assert [await store.targets.remove("sub_1"), await store.targets.remove("sub_1")] == [
+        True,
+        False,
+    ]
+    assert await store.connection.redis.hlen(store.shards[1].subs) == 0
+
+
+def away_in(targets: Any, shard: int) -> Any:
+    """Removing, while one shard is away."""
+    remove = targets._remove
+
+    async def removed(keys: Keys, target: str) -> bool:
+        if keys.shard == shard:
+            raise StoreAway("Redis is away")
+        return bool(await remove(keys, target))
+
+    return removed
+
+
 # --- callbacks ----------------------------------------------------------------------------
 
 
@@ -188,33 +224,6 @@ def either(request: pytest.FixtureRequest, store_of: Any) -> Store:
     """Stores that keep secrets plain, and sealed."""
     made: Store = store_of(shards=2, vault=Vault(request.param))
     return made
-
-
-async def test_what_was_read_can_be_disabled(either: Store):
-    await either.targets.save(ONE)
-    found = (await either.targets.read(either.shards[1], ["sub_1"], []))[0]["sub_1"]
-    assert found == ONE
-    await either.targets.disable(found, "answered 410")
-    assert await either.targets.get("sub_1") == replace(ONE, disabled="answered 410")
-    for keys in either.shards:
-        assert wanting(await either.targets.router(keys, fresh=True)) == []
-
-
-async def test_disabling_again_changes_nothing_more(either: Store):
-    await either.targets.save(ONE)
-    for _ in range(2):
-        await either.targets.disable(ONE, "answered 410")
-    assert await either.targets.get("sub_1") == replace(ONE, disabled="answered 410")
-
-
-async def test_what_was_changed_or_removed_meanwhile_is_not_disabled(either: Store):
-    changed = replace(ONE, url="https://new.example")
-    await either.targets.save(changed)
-    await either.targets.disable(ONE, "answered 410")
-    assert await either.targets.get("sub_1") == changed
-    await either.targets.remove("sub_1")
-    await either.targets.disable(changed, "answered 410")
-    assert await either.targets.get("sub_1") is None
 
 
 async def test_changes_after_one_another_end_the_same_in_every_shard(either: Store):
@@ -283,7 +292,7 @@ async def test_plain_secrets_of_before_are_read_and_sealed_when_next_written(sto
     store = store_of(vault=Vault([K1]))
     assert await store.targets.get("sub_1") == HIDDEN
     assert keys_of(await raw(store)) == {"plain"}
-    await store.targets.disable(HIDDEN, "answered 410")
+    await disabled(store, HIDDEN.id)
     assert keys_of(await raw(store)) == {"k1"}
     assert await store.targets.get("sub_1") == replace(HIDDEN, disabled="answered 410")
 
@@ -300,7 +309,7 @@ async def test_a_callback_target_of_before_is_sealed_when_it_is_asked_for_again(
 async def test_no_secret_of_the_file_reaches_redis(store_of: Any, everything: Any):
     """Not even without a master key: Redis need only know that it was disabled."""
     store = store_of(static={FILE.id: FILE})
-    await store.targets.disable(FILE, "answered 410")
+    await disabled(store, FILE.id)
     assert await store.targets.get(FILE.id) == replace(FILE, disabled="answered 410")
     assert "whsec_c" not in str(everything())
 
@@ -316,7 +325,7 @@ async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any
     assert (line["event"], line["target"], line["key"]) == ("secret_unopened", "sub_1", "k1")
     assert "RINGBACK_MASTER_KEYS" in line["why"]
     assert (found.id, found.url) == (HIDDEN.id, HIDDEN.url)
-    await store.targets.disable(found, "answered 410")
+    await disabled(store, found.id)
     back = store_of(vault=Vault([K2, K1]))
     assert await back.targets.get("sub_1") == replace(HIDDEN, disabled="answered 410")
 
@@ -331,7 +340,7 @@ async def test_an_old_secret_that_does_not_open_does_not_keep_the_new_one_from_s
     await store.targets.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
     found = (await store.targets.read(keys, ["sub_1"], []))[0]["sub_1"]
     assert found.secrets == ("whsec_new",)
-    await store.targets.disable(found, "answered 410")
+    await disabled(store, found.id)
     back = store_of(vault=Vault([K2, K1]))
     assert (await back.targets.get("sub_1")).secrets == ("whsec_new", "whsec_a")
 

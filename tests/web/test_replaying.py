@@ -15,7 +15,14 @@ NOTHING = {
     "oldest": None,
     "next": None,
 }
-SHARED = {"url", "events", "sources", "colour"}  # the last one means nothing in either
+SHARED = {
+    "url",
+    "events",
+    "sources",
+    "concurrency",
+    "rate",
+    "colour",
+}  # the last one means nothing in either
 CHANGES: list[tuple[Any, str]] = [
     *((wish, named) for wish, named in BAD_WISHES if wish and wish.keys() <= SHARED),
     ({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "secret"),
@@ -30,10 +37,12 @@ async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> Non
     del made["secret"]
     one = f"{ALL}/{made['id']}"
     wish = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
+    wish |= {"concurrency": 3, "rate": "100/1m"}
     answer = await web("PATCH", one, wish)
     assert answer.status_code == 200
     assert answer.json() == made | wish == (await web("GET", one)).json()
     assert (await web("PATCH", one, {})).json() == made | wish
+    assert (await web("PATCH", one, {"rate": None})).json() == made | wish | {"rate": None}
 
 
 @pytest.mark.parametrize(("wish", "named"), CHANGES, ids=[str(w)[:60] for w, _ in CHANGES])

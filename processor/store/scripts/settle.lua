@@ -1,14 +1,18 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
 -- KEYS  parked:B; then all that ARGV[1] names by place
--- ARGV  msgpack {lanes: [{name, lanes, items, due, held, nudge, busy}],
---       settled: [{lane, item, token, at? (0: now), payload?, event?, log?, record?}],
+-- ARGV  msgpack {keep (of ended deliveries, in s),
+--       lanes: [{name, lanes, items, due, held, nudge, busy}],
+--       settled: [{lane, item, token, at? (0: now), payload?, event?, log?, record?,
+--                  told?, before?, id?}], most (events in the log),
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
---       Without `at` the claim has ended; event, log and record are an ended delivery's
+--       Without `at` the claim has ended; event, log and record are an ended delivery's,
+--       told:SUB:DAY, that of the day before and the event's id of one that arrived.
+--       A day's set with `most` ids takes the place of the one before: the log has none of those
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- What was put anew while it was held stays: its end was another's.
 -- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
 local told = cmsgpack.unpack(ARGV[1])
-local lanes, now, results, logs = keys_of(told.lanes), now_ms(), {}, {}
+local lanes, now, results, logs, arrived = keys_of(told.lanes), now_ms(), {}, {}, {}
 
 local function ended(s, lane)
   touched[lane] = true
@@ -23,6 +27,10 @@ local function ended(s, lane)
     redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', 1000, '*', 'delivery', ARGV[s.record])
     logs[s.log] = true
   end
+  if s.told then
+    arrived[s.told] = arrived[s.told] or { before = s.before }
+    table.insert(arrived[s.told], s.id)
+  end
   return 1
 end
 
@@ -36,7 +44,17 @@ end
 for i, s in ipairs(told.settled) do
   results[i] = (s.at and put_off or ended)(s, lanes[s.lane])
 end
-for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], 2592000) end
+for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], told.keep) end
+for set, ids in pairs(arrived) do
+  if redis.call('SCARD', KEYS[set]) >= told.most then
+    redis.call('UNLINK', KEYS[ids.before])
+    redis.call('RENAME', KEYS[set], KEYS[ids.before])
+  end
+  for from = 1, #ids, 1000 do
+    redis.call('SADD', KEYS[set], unpack(ids, from, math.min(from + 999, #ids)))
+  end
+  redis.call('EXPIRE', KEYS[set], 691200)
+end
 for _, p in ipairs(told.parked) do
   touched[lanes[p[1]]] = true
   redis.call('HSET', KEYS[1], lanes[p[1]].name, p[2])

@@ -11,7 +11,7 @@ import msgspec
 
 from processor.formats import Format
 from processor.formats.cloudevents import CloudEvent
-from processor.model import Counts, Entry
+from processor.model import Concurrency, Counts, Entry
 from processor.payload import JobData, JobEvent
 from processor.service import changing, planning, replaying, watching
 from processor.web.problems import Problem
@@ -31,13 +31,14 @@ class SubscriptionWish(replaying.Wish, frozen=True):
 
     `events` are event types, or `job.completed` for the four that end a job. `metadata` are
     values that a job's own must hold. `secret` is made up if left out. `headers` are sent with
-    every event. With `handshake` the URL is asked with OPTIONS, and must allow us. `since` (a
+    every event; at most `concurrency` at the same time, and `rate` per time (`100/1m`). With
+    `handshake` the URL is asked with OPTIONS, and must allow us. `since` (a
     time, or `24h` ago) has it get what it would have got since then.
     """
 
 
 class SubscriptionChange(changing.Change, frozen=True):
-    """What is named is replaced, as a whole."""
+    """What is named is replaced, as a whole; a `rate` of null is none."""
 
 
 class ReplayWish(replaying.Replay, frozen=True):
@@ -120,6 +121,8 @@ class Subscription(msgspec.Struct, kw_only=True):
     public_key: Annotated[str | None, msgspec.Meta(description="Verifies `v1a`; null for `v1`")]
     headers: Annotated[dict[str, str], msgspec.Meta(description="Their values are masked")]
     handshake: bool
+    concurrency: Concurrency
+    rate: Annotated[str | None, msgspec.Meta(description="Deliveries per time: `100/1m`")]
     created_at: Time | None
     disabled: str | None
     read_only: Annotated[bool, msgspec.Meta(description="It is in the configuration file")]
