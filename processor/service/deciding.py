@@ -115,7 +115,8 @@ def _hint(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate,
     """A push as a hint: what it says of an end or of a re-run is for a poll to say."""
     reruns = (update.attempt or job.attempt) > job.attempt
     over = job.state in FINAL and not job.provisional
-    plain = update if source.profile.signs else replace(update, params={}, aliases=())
+    proven = source.profile.verify is not None  # by a token at least
+    plain = update if proven else replace(update, params={}, aliases=())
     plain = replace(plain, attempt=None)
     if not reruns and (over or update.state not in FINAL):
         return plain, job
