@@ -189,7 +189,7 @@ async def test_a_removed_subscription_stays_removed(bench: Any) -> None:
     sub = Subscription("sub_1", URL, ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
     await bench.store.targets.save(sub)
     await bench.store.targets.remove("sub_1")  # while a post to it is under way
-    await Deliverer(bench.context)._disable(sub)
+    await Deliverer(bench.context)._disable(sub, "answered 410")
     assert await bench.store.targets.get("sub_1") is None
 
 

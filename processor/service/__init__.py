@@ -7,6 +7,7 @@ keyring      public keys that signatures are checked with, fetched and kept
 accepting    a push, from bytes to durable
 resolving    which job an update is about
 deciding     what is to be written, without I/O
+hinting      pushes as hints, where a poll must agree
 advancing    updates into jobs
 ingesting    the `ingest` backlog
 polling      the `poll` backlog

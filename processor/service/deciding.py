@@ -10,7 +10,6 @@ from processor.config import Source
 from processor.filters import COMPLETED, Router
 from processor.model import (
     FINAL,
-    NULL,
     Delivery,
     Entry,
     Job,
@@ -18,16 +17,11 @@ from processor.model import (
     State,
     StatusUpdate,
 )
+from processor.service import hinting
 from processor.store.backlogs import AT_ONCE, Claim, Put
 from processor.store.jobs import Change, Known, Telling, name_of, over_at
 
 _encode = msgspec.json.Encoder().encode
-
-
-HINTS_APART = 1.0  # seconds between polls that pushes ask for, of one job
-
-UNCONFIRMED = "unconfirmed"
-"""The flag of a final word that waits for a poll, or that no poll could agree with any more."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -70,18 +64,18 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     events: list[Telling] = []
     heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
     for arrival in arrivals:
-        update, job = taken(arrival.update, job, facts.source)
+        update, job = hinting.taken(arrival.update, job, facts.source)
         seen = job.seen
         step = machine.advance(job, update, facts.now)
         heard |= step.ignored is None or update.origin is Origin.POLL
-        asks |= _claims(update) or _runs_again(step, update, job, facts.source)
+        asks |= hinting.asks(step, update, job, facts.source)
         entries.append((facts.now, _entry(job, step, update)))
-        job = _noted(step.job, update, facts, seen=seen)
+        job = hinting.noted(step.job, update, facts.source, facts.now, seen=seen)
         if step.event:
             events.append(tell(job, step.event, facts))
     due = any(map(_is_deadline, arrivals))
     puts = timers(before, job, facts, heard=heard, due=due)
-    if asks and facts.now - job.hinted_at >= HINTS_APART:
+    if asks and facts.now - job.hinted_at >= hinting.APART:
         job = replace(job, hinted_at=facts.now)
         puts = ask_first(puts, job)
     return Change(
@@ -98,71 +92,9 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     )
 
 
-def taken(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
-    """What counts of an update now, and the job with what counts later.
-
-    Where a poll must agree, a push neither ends a job nor runs it again. What a signed one
-    told beside the end comes with the poll that agrees.
-    """
-    if update.origin is Origin.PUSH and source.confirms(job.kind):
-        return _hint(update, job, source)
-    if update.origin is Origin.POLL and job.claimed and update.state in FINAL:
-        return _completed(update, job.claimed), replace(job, claimed=None)
-    return update, job
-
-
-def _hint(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
-    """A push as a hint: what it says of an end or of a re-run is for a poll to say."""
-    reruns = (update.attempt or job.attempt) > job.attempt
-    over = job.state in FINAL and not job.provisional
-    plain = update if source.profile.signs else replace(update, params={}, aliases=())
-    plain = replace(plain, attempt=None)
-    if not reruns and (over or update.state not in FINAL):
-        return plain, job
-    flags = (*update.flags, UNCONFIRMED)
-    weak = replace(
-        plain, state=None, result=NULL, error=None, counts=None, progress=None, flags=flags
-    )
-    claims = source.profile.signs and update.state in FINAL
-    return weak, replace(job, claimed=update) if claims else job
-
-
-def _claims(update: StatusUpdate) -> bool:
-    return update.origin is Origin.PUSH and UNCONFIRMED in update.flags
-
-
-def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
-    """A poll's final, with what only the push that it agrees with told."""
-    if poll.state is not claim.state or (poll.attempt or 1) != (claim.attempt or 1):
-        return poll
-    return replace(
-        poll,
-        result=claim.result if poll.result == NULL else poll.result,
-        error=poll.error or claim.error,
-        counts=poll.counts or claim.counts,
-    )
-
-
-def _runs_again(step: machine.Step, update: StatusUpdate, job: Job, source: Source) -> bool:
-    """Whether a push hints that a finished job is run again, which only a poll can tell."""
-    poll = source.poll(job.kind)
-    finished = step.ignored == "finished" and update.origin is Origin.PUSH
-    return finished and poll is not None and poll.reopens
-
-
 def ask_first(puts: list[Put], job: Job) -> list[Put]:
     """The same timers, but with the next poll as soon as the provider wants one."""
     return [put for put in puts if put.backlog != "poll"] + [poll_at(job, job.again_at)]
-
-
-def _noted(job: Job, update: StatusUpdate, facts: Facts, *, seen: bool) -> Job:
-    """The job with when to ask again; a hint that anybody could send proves no job."""
-    if update.origin is Origin.PUSH and not seen and job.seen:
-        known = facts.source.profile.signs or not facts.source.confirms(job.kind)
-        return job if known else replace(job, seen=False)
-    if update.origin is Origin.PUSH or not (update.again or job.again_at):
-        return job
-    return replace(job, again_at=facts.now + update.again if update.again else 0.0)
 
 
 def _entry(was: Job, step: machine.Step, update: StatusUpdate) -> Entry:

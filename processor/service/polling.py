@@ -14,7 +14,8 @@ from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service.advancing import advance
 from processor.service.context import Context, chance
-from processor.service.deciding import UNCONFIRMED, Arrival, poll_interval
+from processor.service.deciding import Arrival, poll_interval
+from processor.service.hinting import UNCONFIRMED
 from processor.service.keeping import Kept
 from processor.service.masking import masked
 from processor.store.backlogs import Claim, Pace, Settled
