@@ -202,17 +202,6 @@ async def test_a_change_is_heeded_by_a_process_that_never_commits(
     await wait_until(heeded, seconds=2.0)
 
 
-async def test_one_that_was_just_made_is_looked_at_before_it_gets_more_than_one(bench: Any) -> None:
-    standings = Standings(bench.context)
-    await standings.look()
-    made = await subscribing.create(
-        bench.context, subscribing.Wish(url="https://93.184.215.14/", concurrency=7)
-    )
-    assert standings.pace(made.id) == Pace(1)
-    await standings.look()
-    assert standings.pace(made.id) == Pace(7)
-
-
 async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
     standings = Standings(bench.context)
     assert standings.pace("cb:https://b.example") == Pace(CONCURRENCY)

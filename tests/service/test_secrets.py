@@ -83,6 +83,8 @@ def parts(redis: Redis, key: bytes) -> Iterator[bytes]:
         yield from (part for pair in redis.hgetall(key).items() for part in pair)
     elif kind == b"list":
         yield from redis.lrange(key, 0, -1)
+    elif kind == b"set":
+        yield from redis.smembers(key)
     elif kind == b"zset":
         yield from redis.zrange(key, 0, -1)
     else:
