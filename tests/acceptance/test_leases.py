@@ -32,7 +32,7 @@ async def test_a_refused_attempt_is_not_made_again_before_its_time(
         else:
             await asyncio.sleep(random.random() * SLOWEST)
             first[call.id] = time.monotonic()
-        return web.Response(status=500)
+        return web.Response(status=400)  # what it does not like; a 5xx would have it rest
 
     system = plan(standard("feed"), RINGBACK_LEASE="300ms").start_all()
     async with Caller(system.url) as caller, Sink(refuse) as sink:
