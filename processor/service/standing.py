@@ -34,6 +34,7 @@ class Standings:
         """Know nothing bad of anybody."""
         self._context = context
         self._known: dict[str, Standing] = {}
+        self._noted: dict[str, float] = {}  # when a lane's last failure was counted
         self._limits = Limits(context)
         self._looked = -LOOK_EVERY
 
@@ -60,6 +61,10 @@ class Standings:
         how = judged(attempt)
         if how == "ok" and lane not in self._known:
             return
+        if how != "ok":
+            if attempt.at < self._noted.get(lane, 0.0):
+                return  # under way when the last one failed: the same reason once more
+            self._noted[lane] = await self._context.store.now()
         try:
             stands = await self._context.store.health.noted(
                 lane, how, schedule.DISTRUST_AT_MOST, attempt.at
@@ -70,6 +75,7 @@ class Standings:
             return
         if stands == Standing():
             self._known.pop(lane, None)
+            self._noted.pop(lane, None)
         else:
             self._known[lane] = stands
 

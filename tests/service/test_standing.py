@@ -35,7 +35,8 @@ class Ward:
     async def note(self, *statuses: int | None, wait: float | None = None) -> None:
         """Attempts one after the other, with these answers."""
         for status in statuses:
-            attempt = Attempt(at=await self.store.now(), seconds=0.1, status=status)
+            at = await self.store.now() + 0.05  # clocks differ by a millisecond or two
+            attempt = Attempt(at=at, seconds=0.1, status=status)
             await self.standings.note(self.target, attempt, wait)
 
     async def stands(self) -> Standing:
@@ -81,7 +82,7 @@ async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
     for _ in range(50):
         await ward.standings.note(ward.target, Attempt(at=began, seconds=15.0), None)
     stands = await ward.stands()
-    assert (stands.distrust, stands.failures) == (1, 50)
+    assert (stands.distrust, stands.failures) == (1, 1)
 
 
 async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: Any) -> None:
