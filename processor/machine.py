@@ -81,6 +81,11 @@ def event_id(job: Job) -> str:
     return f"evt_{job.uid}_{job.sequence}"
 
 
+def uid_of(event: str) -> str:
+    """The uid of the record of the job that an event, by its id, is about."""
+    return event.split("_")[1]
+
+
 def _rank_of(update: StatusUpdate, job: Job) -> int:
     if update.state is None:  # an unknown word keeps the state
         return min(rank(job), RANK[State.RUNNING])

@@ -186,6 +186,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     origin: str | None = None  # who we said that we are, where a handshake was asked for
     concurrency: Concurrency = CONCURRENCY  # deliveries under way at the same time
     rate: str | None = None  # and how many may start in how long, `100/1m`
+    ordered: bool = False  # events of one job only one after the other
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -195,6 +196,13 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float
     status: int | None = None
     error: str | None = None
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The place of a delivery among those of its job, which an ordered subscription gets one by one."""
+
+    job: str  # the uid of its record
+    sequence: int  # of the event
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -207,6 +215,14 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: float
     attempts: tuple[Attempt, ...] = ()
     trace: str | None = None  # `traceparent` to send with it
+    turn: Turn | None = None  # where its subscription wants the events of a job in order
+
+
+ARRIVED = ("delivered", "superseded")
+"""How a delivery ends that needs no replay: its event came, or a later one of its job did."""
+
+DEAD = ("failed", "canceled")
+"""How a delivery ends that did not arrive."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -226,3 +242,4 @@ class Keep(msgspec.Struct, frozen=True):
     events_count: int = 1_000_000  # of a shard, when the clock has swept
     deliveries: float = 30 * 86_400.0  # that have ended, and at most about 1,000 of a target
     seen: float = 7 * 86_400.0  # that a push is remembered, and that a deletion is
+    waiting: int = 100_000  # deliveries of a subscription in a shard; the rest stays in the log

@@ -1,8 +1,13 @@
-"""The clock: nudges what falls due, and sweeps what has ended. Any number of them may run."""
+"""The clock: nudges what falls due, sweeps what has ended, brings what was left in the log.
+
+Any number of them may run.
+"""
 
 import asyncio
+from functools import partial
 
 from processor.config import Settings
+from processor.service.catching import catch_up
 from processor.service.context import Context
 from processor.service.running import Outage, context, main, patiently, ready
 
@@ -15,9 +20,8 @@ async def run(settings: Settings) -> None:
     async with context(settings) as ours:
         outage = Outage("clock")
         await ready(ours.store, outage)
-        await asyncio.gather(
-            patiently(outage, lambda: tick(ours)), patiently(outage, lambda: sweep(ours))
-        )
+        steps = (tick, sweep, catch_up)
+        await asyncio.gather(*(patiently(outage, partial(step, ours)) for step in steps))
 
 
 async def tick(ours: Context) -> float:

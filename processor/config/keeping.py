@@ -22,6 +22,7 @@ def keep(env: Environment) -> Keep:
         events_count=env.RINGBACK_KEEP_EVENTS_COUNT,
         deliveries=_within("RINGBACK_KEEP_DELIVERIES", env.RINGBACK_KEEP_DELIVERIES),
         seen=_within("RINGBACK_KEEP_SEEN", env.RINGBACK_KEEP_SEEN),
+        waiting=env.RINGBACK_KEEP_WAITING,
     )
     if found.seen > found.jobs:  # a late push would find its job gone, and be none of a new one
         raise ConfigError(

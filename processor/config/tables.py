@@ -72,5 +72,6 @@ class Environment(msgspec.Struct, frozen=True):
     RINGBACK_KEEP_JOBS: str = "30d"
     RINGBACK_KEEP_EVENTS: str = "7d"
     RINGBACK_KEEP_EVENTS_COUNT: Annotated[int, msgspec.Meta(ge=1000, le=100_000_000)] = 1_000_000
+    RINGBACK_KEEP_WAITING: Annotated[int, msgspec.Meta(ge=1000, le=10_000_000)] = 100_000
     RINGBACK_KEEP_DELIVERIES: str = "30d"
     RINGBACK_KEEP_SEEN: str = "7d"

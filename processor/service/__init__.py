@@ -14,6 +14,8 @@ polling      the `poll` backlog
 keeping      a provider's last answer, for the mirror and for a 304
 masking      what providers said, without our secrets
 delivering   the `deliver` backlog
+ordering     what a later event of a job may overtake
+catching     what was left in the log for subscriptions that have too much waiting
 standing     how subscribers stand: who rests, who gets less, who is given up
 watching     jobs as callers see them
 subscribing  subscriptions and their deliveries

@@ -16,8 +16,10 @@ from processor.model import (
     Origin,
     State,
     StatusUpdate,
+    Turn,
 )
 from processor.service import hinting
+from processor.service.ordering import turn_of
 from processor.store.backlogs import AT_ONCE, Claim, Put
 from processor.store.jobs import Change, Known, Telling, name_of, over_at
 
@@ -114,26 +116,33 @@ def tell(job: Job, kind: str, facts: Facts) -> Telling:
     """An event of a job, and a delivery of it for each that wants it."""
     event = machine.event_id(job)
     wanting = facts.router.wanting(kind, job.source, job.provider, job.metadata)
-    places = [(s.id, s.id) for s in wanting]
+    places = [(s.id, s.id, turn_of(s, job)) for s in wanting]
     if kind in COMPLETED:
-        places += [(callback.id, callback.lane) for callback in job.callbacks]
+        places += [(callback.id, callback.lane, None) for callback in job.callbacks]
     return Telling(
         id=event,
         type=kind,
         body=payload.event_body(job, kind),
         deliveries=tuple(
-            deliver(event, kind, target, lane, facts.now, trace=job.trace)
-            for target, lane in places
+            deliver(event, kind, target, lane, facts.now, trace=job.trace, turn=turn)
+            for target, lane, turn in places
         ),
     )
 
 
 def deliver(
-    event: str, kind: str, target: str, lane: str, now: float, *, trace: str | None = None
+    event: str,
+    kind: str,
+    target: str,
+    lane: str,
+    now: float,
+    *,
+    trace: str | None = None,
+    turn: Turn | None = None,
 ) -> Put:
-    """A delivery, due at once."""
-    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace)
-    return Put("deliver", lane, delivery.id, AT_ONCE, _encode(delivery))
+    """A delivery, due at once, or when it is its turn."""
+    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, turn=turn)
+    return Put("deliver", lane, delivery.id, AT_ONCE, _encode(delivery), turn)
 
 
 def polled(job: Job, source: Source) -> bool:

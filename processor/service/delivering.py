@@ -12,8 +12,9 @@ from processor import schedule
 from processor.egress import Reach
 from processor.errors import BlockedTarget, RequestFailed, StoreAway
 from processor.formats import BATCH, FORMATS, Event
-from processor.model import Attempt, Delivery, Subscription
+from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
 from processor.provider import retry_after
+from processor.service import ordering
 from processor.service.batching import Batch
 from processor.service.changing import disable
 from processor.service.context import Context, chance
@@ -79,6 +80,8 @@ class Deliverer:
         if unopened(post.target):  # with nothing settled it is due again when the lease ends
             self._context.metrics.attempts.labels("sealed").inc()
             return
+        if post.delivery.turn and not await self._has_turn(post, post.delivery.turn):
+            return
         made = await self._attempt(post.target, post.delivery, post.body)
         attempt = made.attempt
         delivery = replace(post.delivery, attempts=(*post.delivery.attempts, attempt))
@@ -95,6 +98,23 @@ class Deliverer:
             await self._end(post, delivery, "failed", why)
         else:
             await self._again(post, delivery, attempt.at + attempt.seconds, made.wait)
+
+    async def _has_turn(self, post: Post, turn: Turn) -> bool:
+        """Whether it is to be sent. Once one has failed, what is news no more is left out.
+
+        Nor is it sent when the lease is over: by now others may be at later ones.
+        """
+        if post.claim.token <= await self._context.store.now() * 1000:
+            return False
+        if not post.delivery.attempts:
+            return True
+        keys, target = self._context.store.shards[post.claim.shard], post.delivery.target
+        waiting = await self._context.store.deliveries.in_turn(keys, target, turn.job)
+        old = ordering.overtaken(waiting)
+        for one in old:  # the newest first: only the last hands its turn on
+            its = replace(post, claim=replace(post.claim, item=one.id))
+            await self._end(its, one, "superseded", "a later event of its job took its place")
+        return all(one.id != post.delivery.id for one in old)
 
     async def _attempt(self, target: Subscription, delivery: Delivery, body: bytes) -> Made:
         """Post once, alone or with what else this subscriber is to get now."""
@@ -155,11 +175,21 @@ class Deliverer:
             attempt=len(delivery.attempts),
             again_in=round(at - now, 1),
         )
-        await self._write(Settled(post.claim, at, _encode(delivery)))
+        turn, kind = delivery.turn, delivery.type
+        await self._write(
+            Settled(
+                post.claim,
+                at,
+                _encode(delivery),
+                tried=True,
+                turn=turn,
+                passable=turn is not None and ordering.passable(kind),
+            )
+        )
 
     async def _end(self, post: Post, delivery: Delivery, state: str, why: str = "") -> None:
         """Record the end of a delivery; the body goes with its last one."""
-        if state != "delivered":
+        if state not in ARRIVED:
             log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
         record = _encode({"state": state, "why": why or None, **msgspec.to_builtins(delivery)})
         await self._write(
@@ -168,7 +198,8 @@ class Deliverer:
                 event=delivery.event_id,
                 target=delivery.target,
                 record=record,
-                arrived=state == "delivered",
+                turn=delivery.turn,
+                arrived=state in ARRIVED,
             )
         )
 

@@ -8,9 +8,12 @@ import msgspec
 from msgspec.structs import replace
 
 from processor import filters
-from processor.filters import DISABLED, Router
-from processor.model import Subscription
+from processor.filters import DISABLED, JOB_TYPES, Router
+from processor.machine import uid_of
+from processor.model import Subscription, Turn
 from processor.store.events import Logged
+
+APART = 0.001  # seconds between two deliveries: in the log's order, and new ones come between
 
 
 class Plan(NamedTuple):
@@ -23,6 +26,7 @@ class Plan(NamedTuple):
     source: str | None = None  # only of this one
     failed: bool = False  # only what ended without arriving
     again: bool = False  # what was delivered too
+    apart: float = APART
 
 
 class Replayed(msgspec.Struct):
@@ -45,6 +49,7 @@ class _Data(msgspec.Struct, frozen=True):
     provider: str = ""
     metadata: dict[str, Any] = {}
     subscription: str = ""
+    sequence: int = 0
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -54,6 +59,13 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 _read = msgspec.json.Decoder(_Event).decode
+
+
+def turn_in(target: Subscription, event: Logged) -> Turn | None:
+    """The place of an event in the log among those of its job that a target gets."""
+    if not target.ordered or event.type not in JOB_TYPES:
+        return None
+    return Turn(uid_of(event.id), _read(event.body).data.sequence)
 
 
 class Wanting:

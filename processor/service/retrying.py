@@ -6,11 +6,10 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.errors import Conflict, NotFound
-from processor.model import Delivery, Subscription
+from processor.model import ARRIVED, Delivery, Subscription
 from processor.service import subscribing
 from processor.service.context import Context
 from processor.service.replaying import check_enabled
-from processor.service.walking import DEAD
 from processor.service.watching import lane_of
 from processor.store.backlogs import AT_ONCE, Put
 from processor.store.keys import Keys
@@ -59,20 +58,20 @@ async def _revived(context: Context, keys: Keys, target: Subscription, delivery:
     if not records:
         return False
     last = records[-1]
-    if last.state not in DEAD:
-        raise _arrived(delivery)
+    if last.state in ARRIVED:
+        raise _arrived(delivery, last.state)
     again = Again(_put(last, _lane(target)), last.event_id, await _body(context, keys, last))
     replays = store.events.replays
     (word,) = await replays.queue(keys, target.id, seen, [again], again=True)
     if word == "delivered":
-        raise _arrived(delivery)
+        raise _arrived(delivery, word)
     return True
 
 
 def _put(record: Ended, lane: str) -> Put:
     fields = {name: getattr(record, name) for name in Delivery.__struct_fields__}
     fresh = replace(Delivery(**fields), attempts=())
-    return Put("deliver", lane, fresh.id, AT_ONCE, _encode(fresh))
+    return Put("deliver", lane, fresh.id, AT_ONCE, _encode(fresh), fresh.turn)
 
 
 async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
@@ -93,6 +92,6 @@ def _unknown(delivery: str) -> NotFound:
     return NotFound(f"No delivery {delivery!r}: /v1/deliveries lists a subscription's")
 
 
-def _arrived(delivery: str) -> Conflict:
+def _arrived(delivery: str, state: str) -> Conflict:
     remedy = 'to send it once more, replay its subscription with "again": true'
-    return Conflict(f"{delivery} was delivered; {remedy}")
+    return Conflict(f"{delivery} was {state}; {remedy}")

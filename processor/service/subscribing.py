@@ -14,7 +14,7 @@ from processor import durations, filters, signing
 from processor.config.secret import MASK
 from processor.errors import Conflict, Invalid, NotFound
 from processor.formats import Format, check_headers, secrets_now
-from processor.model import CONCURRENCY, Concurrency, Subscription
+from processor.model import ARRIVED, CONCURRENCY, DEAD, Concurrency, Subscription
 from processor.payload import utc
 from processor.service.context import Context
 from processor.service.deciding import deliver
@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 SECRET_BYTES = 32
 MOST_LISTED = 1000  # deliveries looked through for one answer
 
-STATES = ("pending", "delivered", "failed", "canceled")
+STATES = ("pending", *ARRIVED, *DEAD)
 """Where a delivery can be."""
 
 
@@ -138,11 +138,11 @@ async def deliveries(
     One that was made again is listed once, as it stands now.
     """
     check_known("state", [state] if state else [], STATES)
-    targets = context.store.targets
-    waiting = map(msgspec.json.decode, await targets.pending(target, MOST_LISTED))
+    deliveries_of = context.store.deliveries
+    waiting = map(msgspec.json.decode, await deliveries_of.pending(target, MOST_LISTED))
     rows = [{"state": "pending", "why": None, **one} for one in waiting]
     if state != "pending":
-        rows += map(msgspec.json.decode, await targets.delivered(target, MOST_LISTED))
+        rows += map(msgspec.json.decode, await deliveries_of.ended(target, MOST_LISTED))
     newest = {one["id"]: one for one in reversed(rows)}.values()  # the first of its id stays
     found = [one for one in newest if state in (None, one["state"])]
     found.sort(key=lambda one: -one["created_at"])

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from processor.errors import StoreAway
 from processor.filters import COMPLETED
+from processor.machine import uid_of
 from processor.service.running import PATIENCE, Outage
 from processor.store import Store
 from processor.store.events import Logged
@@ -133,6 +134,5 @@ class Tailer:
             for listener in self._listeners:
                 listener.hear(event)
             if event.type in COMPLETED:
-                uid = event.id.split("_")[1]
-                for waiting in self._finishing.get(uid, ()):
+                for waiting in self._finishing.get(uid_of(event.id), ()):
                     waiting.set()

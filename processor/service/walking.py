@@ -7,34 +7,30 @@ what is known to have arrived is not put.
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from processor.errors import Conflict
-from processor.model import Delivery
+from processor.model import ARRIVED, DEAD
 from processor.payload import utc
 from processor.service.context import Context
-from processor.service.planning import Plan, Replayed, Wanting
-from processor.store.backlogs import Put
+from processor.service.deciding import deliver
+from processor.service.planning import Plan, Replayed, Wanting, turn_in
 from processor.store.events import Logged, told_at
 from processor.store.keys import Keys
 from processor.store.replays import BEGIN, Again, Ended
 
 PAGE = 500  # events looked at, and put, at once
 LOOKED_AT = 200_000  # events at most for one call
-WAITING = 100_000  # deliveries of one subscription that a replay lets wait
-APART = 0.001  # seconds between two of them: in the log's order, and new events come between
-
-DEAD = ("failed", "canceled")  # how a delivery ends that did not arrive
-
-_encode = msgspec.json.Encoder().encode
 
 
 async def walk(context: Context, plan: Plan) -> Replayed:
     """Put what is wanted and did not arrive, as far as one call goes."""
     store, places, done = context.store, list(plan.starts), Replayed()
     waiting = [await store.events.replays.waiting(k, plan.target.id) for k in store.shards]
-    if sum(waiting) >= WAITING:
-        raise Conflict(f"{plan.target.id}: {WAITING} deliveries wait; go on when some are made")
-    limits = _Limits(LOOKED_AT, WAITING - sum(waiting))
+    most = store.keep.waiting
+    if sum(waiting) >= most:
+        raise Conflict(f"{plan.target.id}: {most} deliveries wait; go on when some are made")
+    limits = _Limits(LOOKED_AT, most - sum(waiting))
     for keys in store.shards:
         shard = _Shard(context, keys, plan, done, limits)
         over = await shard.walk(places)
@@ -95,7 +91,7 @@ class _Shard:
         replays, target = self._context.store.events.replays, self._plan.target.id
         ended, self._seen = await replays.ended(self._keys, target, self._seen)
         self._ended.update((one.id, one) for one in ended)
-        self._arrived.update(one.id for one in ended if one.state == "delivered")
+        self._arrived.update(one.id for one in ended if one.state in ARRIVED)
 
     def _chosen(self, page: Iterable[Logged]) -> Iterable[Again]:
         """The events of a page that are to be put."""
@@ -110,15 +106,14 @@ class _Shard:
             if item in self._arrived and not self._plan.again:
                 self._done.delivered_before += 1
             else:
-                yield self._again(item, event)
+                yield self._again(event)
 
-    def _again(self, item: str, event: Logged) -> Again:
+    def _again(self, event: Logged) -> Again:
         """The delivery as it would have been made when the event was told."""
-        target = self._plan.target.id
-        delivery = Delivery(item, event.id, event.type, target, told_at(event.place))
-        self._next_at += APART
-        put = Put("deliver", target, item, self._next_at, _encode(delivery))
-        return Again(put, event.id, event.body)
+        target, turn = self._plan.target.id, turn_in(self._plan.target, event)
+        put = deliver(event.id, event.type, target, target, told_at(event.place), turn=turn)
+        self._next_at += self._plan.apart
+        return Again(replace(put, at=self._next_at), event.id, event.body)
 
     async def _queue(self, puts: Sequence[Again]) -> None:
         if not puts:

@@ -5,7 +5,9 @@ keys         every key, its type and lifetime
 backlogs     work that waits: claim, settle, renew, park
 jobs         jobs: read, commit, aliases, history
 events       the event log
-targets      subscriptions and callback targets, and what was delivered to them
+targets      subscriptions and callback targets
+deliveries   what they are to get, and what they got
+replays      deliveries made once more
 health       how well those take it
 sealing      their secrets, sealed again with a newer master key
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from processor.model import Keep
+from processor.model import Keep, Turn
 from processor.store.connection import Call, Connection
 from processor.store.keys import BACKLOGS, Keys, day_of
 
@@ -43,13 +43,17 @@ AT_ONCE = 0.0  # as a Put's time: whatever Redis' clock says
 
 
 class Put(msgspec.Struct, frozen=True):
-    """An item to wait in a lane until `at` (seconds); it replaces one of the same name."""
+    """An item to wait in a lane until `at` (seconds), or for its turn.
+
+    It replaces one of the same name, unless that waits for its turn.
+    """
 
     backlog: str
     lane: str
     item: str
     at: float
     payload: bytes
+    turn: Turn | None = None
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -58,10 +62,13 @@ class Settled(msgspec.Struct, frozen=True):
     claim: Claim
     at: float | None = None
     payload: bytes = b""
+    tried: bool = False  # put off because it failed: what was never tried goes first
+    turn: Turn | None = None
+    passable: bool = False  # one put off that others of its job may overtake now
     event: str | None = None  # a delivery's event, which has one delivery less to make
     target: str | None = None  # whose list of ended deliveries takes `record`
     record: bytes | None = None
-    arrived: bool = False  # the event reached the target; a replay of a subscription asks
+    arrived: bool = False  # the event needs no replay: it, or a later one, reached the target
 
 
 class Backlogs:
@@ -107,7 +114,7 @@ class Backlogs:
         ring += [keys.paced(backlog), keys.busy(backlog)]
         args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY]
         for lane in lanes:
-            ring += [keys.due(backlog, lane), keys.held(backlog, lane)]
+            ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
             args += [lane, *_limits(pace(lane))]
         other, got = await self._connection.run("claim", ring, args)
         return other, got
@@ -205,8 +212,13 @@ class Backlogs:
         pipe = self._connection.redis.pipeline(transaction=False)
         for lane, item in items:
             pipe.zscore(keys.due(backlog, lane), item)
+            pipe.zscore(keys.again(backlog, lane), item)
         scores = await self._connection.ask(pipe.execute())
-        return [None if score is None else score / 1000 for score in scores]
+        found = [
+            new if again is None else again
+            for new, again in zip(scores[::2], scores[1::2], strict=True)
+        ]
+        return [None if score is None else score / 1000 for score in found]
 
 
 class Lanes:
@@ -217,7 +229,7 @@ class Lanes:
         self._keys = keys
         self._call = call
         self._places: dict[tuple[str, str], int] = {}
-        self.told: list[dict[str, str | int]] = []
+        self.told: list[dict[str, str | int | bool]] = []
 
     def place(self, backlog: str, lane: str) -> int:
         """The place of a lane, which is added if it is new."""
@@ -227,9 +239,11 @@ class Lanes:
             self.told.append(
                 {
                     "name": lane,
+                    "bounded": backlog == "deliver" and lane.startswith("sub_"),
                     "lanes": key(keys.lanes(backlog)),
                     "items": key(keys.items(backlog)),
                     "due": key(keys.due(backlog, lane)),
+                    "again": key(keys.again(backlog, lane)),
                     "held": key(keys.held(backlog, lane)),
                     "nudge": key(keys.nudge(backlog)),
                     "busy": key(keys.busy(backlog)),
@@ -238,10 +252,11 @@ class Lanes:
             place = self._places[backlog, lane] = len(self.told)
         return place
 
-    def put(self, put: Put) -> tuple[int, str, int, int]:
+    def put(self, put: Put) -> tuple[int | str, ...]:
         """A Put as the scripts take it."""
-        lane = self.place(put.backlog, put.lane)
-        return lane, put.item, int(put.at * 1000), self._call.blob(put.payload)
+        lane, payload = self.place(put.backlog, put.lane), self._call.blob(put.payload)
+        told = lane, put.item, int(put.at * 1000), payload
+        return (*told, *_turn(self._keys, self._call, put.lane, put.turn)) if put.turn else told
 
 
 def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> dict[str, Any]:
@@ -249,9 +264,12 @@ def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> di
         "lane": lanes.place(s.claim.backlog, s.claim.lane),
         "item": s.claim.item,
     }
+    if s.turn:
+        turns, sequence = _turn(keys, call, s.claim.lane, s.turn)
+        told |= {"turns": turns, "sequence": sequence, "passable": s.passable}
     if s.at is not None:
-        at = int(s.at * 1000)
-        return told | {"token": s.claim.token, "at": at, "payload": call.blob(s.payload)}
+        at = {"token": s.claim.token, "at": int(s.at * 1000), "payload": call.blob(s.payload)}
+        return told | at | {"tried": s.tried}
     if s.event is not None:
         told["event"] = call.key(keys.event(s.event))
     if s.record is not None and s.target is not None:
@@ -260,6 +278,10 @@ def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> di
         day, before = (call.key(keys.told(s.target, d)) for d in (today, today - 1))
         told |= {"told": day, "before": before, "id": s.event}
     return told
+
+
+def _turn(keys: Keys, call: Call, target: str, turn: Turn) -> tuple[int, int]:
+    return call.key(keys.turns(target, turn.job)), turn.sequence
 
 
 def _limits(pace: Pace) -> tuple[int, float, int, int]:

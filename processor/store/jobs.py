@@ -99,12 +99,14 @@ class Jobs:
         None: nothing was written, the subscriptions are not those of `version` any more.
         `awake` is who delivers what this makes to deliver, if the caller is going to.
         """
-        call = Call(keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"))
+        ring = [keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"), keys.behind]
+        call = Call(*ring)
         lanes = Lanes(keys, call)
         told = {
             "version": str(version),
             "awake": awake,
             "busy": BUSY,
+            "most": self._keep.waiting,
             "jobs": [_told(keys, call, lanes, change, self.ends(change.job)) for change in changes],
             "lanes": lanes.told,
         }
@@ -115,10 +117,9 @@ class Jobs:
         """Make the deliveries of an event that is of no job."""
         call = Call(keys.event(event.id))
         lanes = Lanes(keys, call)
-        puts = [lanes.put(put) for put in event.deliveries]
         told = {
             "body": call.blob(event.body),
-            "puts": [(lane, item, payload) for lane, item, _, payload in puts],
+            "puts": [lanes.put(put) for put in event.deliveries],
             "lanes": lanes.told,
         }
         await self._connection.run("tell", call.keys, call.args(told))
@@ -198,7 +199,6 @@ def _versioned(change: Change) -> bytes:
 
 def _told(keys: Keys, call: Call, lanes: Lanes, change: Change, ends: float) -> dict[str, Any]:
     name = name_of(change.job)
-    puts = [*change.puts, *(put for event in change.events for put in event.deliveries)]
     dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
     return {
         "key": call.key(keys.job(name)),
@@ -215,20 +215,21 @@ def _told(keys: Keys, call: Call, lanes: Lanes, change: Change, ends: float) -> 
         ],
         "answer": call.blob(change.answer) if change.answer else None,
         "answer_key": call.key(keys.answer(name)) if change.answer else None,
-        "events": [_event(keys, call, event) for event in change.events],
-        "puts": [lanes.put(put) for put in puts],
+        "events": [event_told(keys, call, lanes, event) for event in change.events],
+        "puts": [lanes.put(put) for put in change.puts],
         "drops": [(lanes.place(backlog, lane), item) for backlog, lane, item in dropped],
     }
 
 
-def _event(keys: Keys, call: Call, event: Telling) -> dict[str, Any]:
+def event_told(keys: Keys, call: Call, lanes: Lanes, event: Telling) -> dict[str, Any]:
+    """An event as the scripts take it."""
     return {
         "key": call.key(keys.event(event.id)) if event.deliveries else None,
         "id": event.id,
         "type": event.type,
         "body": call.blob(event.body),
         "logged": event.logged,
-        "n": len(event.deliveries),
+        "puts": [lanes.put(put) for put in event.deliveries],
     }
 
 

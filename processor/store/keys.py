@@ -20,8 +20,11 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     health          hash    lane of deliver → how it stands, if not well             30 d
     lanes:B         zset    lane by its earliest due time                  while work waits
     due:B:L         zset    item by due time                               while work waits
+    again:B:L       zset    item that failed, by the time to try again     while work waits
     held:B:L        zset    claimed item by the end of its lease, which is its token  same
     items:B         hash    item → payload                                 while work waits
+    turns:ID:UID    zset    a job's deliveries to an ordered subscription  while work waits
+    behind          hash    subscription → what of the log it is to get yet  until it caught up
     parked:B        hash    lane → not before                          removed when over
     paced:B         hash    lane → when its budget is next whole     a source's, a subscription's
     nudge:B         list    at most one: "there is work"              until a worker wakes
@@ -74,6 +77,7 @@ class Keys:
         self.subs = self.tag + "subs"
         self.subs_version = self.tag + "subs:version"
         self.health = self.tag + "health"
+        self.behind = self.tag + "behind"
 
     def job(self, name: str) -> str:
         """A job, an alias or a tombstone, by `source/id`."""
@@ -115,9 +119,17 @@ class Keys:
         """What waits in a lane."""
         return f"{self.tag}due:{backlog}:{lane}"
 
+    def again(self, backlog: str, lane: str) -> str:
+        """What waits in a lane to be tried again."""
+        return f"{self.tag}again:{backlog}:{lane}"
+
     def held(self, backlog: str, lane: str) -> str:
         """What is claimed from a lane."""
         return f"{self.tag}held:{backlog}:{lane}"
+
+    def turns(self, target: str, job: str) -> str:
+        """The deliveries of a job, by its record's uid, to a subscription that wants them in order."""
+        return f"{self.tag}turns:{target}:{job}"
 
     def items(self, backlog: str) -> str:
         """The payloads of a backlog."""

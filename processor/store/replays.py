@@ -66,7 +66,11 @@ class Replays:
             "told": [call.key(keys.told(target, today + day)) for day in DAYS if not again],
             "ids": [one.event for one in puts],
             "puts": [
-                (*lanes.put(one.put), call.key(keys.event(one.event)), call.blob(one.body))
+                {
+                    "put": lanes.put(one.put),
+                    "event": call.key(keys.event(one.event)),
+                    "body": call.blob(one.body),
+                }
                 for one in puts
             ],
             "lanes": lanes.told,
@@ -84,9 +88,10 @@ class Replays:
 
     async def waiting(self, keys: Keys, lane: str) -> int:
         """How many deliveries of a lane wait."""
-        return int(
-            await self._connection.ask(self._connection.redis.zcard(keys.due("deliver", lane)))
-        )
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.zcard(keys.due("deliver", lane))
+        pipe.zcard(keys.again("deliver", lane))
+        return sum(await self._connection.ask(pipe.execute()))
 
     async def body(self, keys: Keys, event: str) -> bytes | None:
         """The body of an event that still has deliveries to make."""

@@ -6,6 +6,7 @@ from processor.errors import ConfigError, StoreAway
 from processor.model import Keep, Subscription
 from processor.store.backlogs import Backlogs
 from processor.store.connection import Connection
+from processor.store.deliveries import Deliveries
 from processor.store.events import Events
 from processor.store.health import Health
 from processor.store.jobs import Jobs
@@ -39,12 +40,14 @@ class Store:
         """
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
+        self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.jobs = Jobs(self.connection, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)
         self.health = Health(self.connection, self.shards[0])
         safe = vault or Vault()
-        self.targets = Targets(self.connection, self.shards, static or {}, safe)
+        self.targets = Targets(self.connection, self.shards, static or {}, safe, keep)
+        self.deliveries = Deliveries(self.connection, self.shards)
         self.sealing = Sealing(self.connection, self.shards, safe)
 
     def shard(self, source: str, job: str) -> Keys:

@@ -1,11 +1,10 @@
-"""Where events go: subscriptions, jobs' own callback targets, and what was delivered there.
+"""Where events go: subscriptions, and jobs' own callback targets.
 
 Their secrets are sealed on the way in and opened on the way out. What does not open is handed
 out sealed, so that it is written back as it was: who signs must look (`vault.is_sealed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 import structlog
@@ -14,10 +13,10 @@ from msgspec.structs import replace
 from processor import vault
 from processor.errors import ConfigError, StoreAway
 from processor.filters import Router
-from processor.model import Subscription
+from processor.model import Keep, Subscription
 from processor.store.backlogs import Lanes
 from processor.store.connection import Call, Connection
-from processor.store.jobs import Telling
+from processor.store.jobs import Telling, event_told
 from processor.store.keys import Keys
 from processor.store.sealing import bared, turned
 from processor.vault import Vault
@@ -38,9 +37,11 @@ class Targets:
         shards: Sequence[Keys],
         static: Mapping[str, Subscription],
         safe: Vault,
+        keep: Keep,
     ) -> None:
-        """Take the subscriptions of the configuration file, by id, and what seals secrets."""
+        """Take the file's subscriptions by id, what seals secrets, and how many deliveries may wait."""
         self._connection = connection
+        self._keep = keep
         self._shards = shards
         self._static = dict(static)
         self._vault = safe
@@ -156,6 +157,7 @@ class Targets:
         pipe.hdel(keys.subs, target)
         pipe.incr(keys.subs_version)
         pipe.hdel(keys.paced("deliver"), target)
+        pipe.hdel(keys.behind, target)
         return bool((await self._connection.ask(pipe.execute()))[0])
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
@@ -200,14 +202,14 @@ class Targets:
     async def _change(
         self, keys: Keys, version: bytes, new: Subscription, told: Telling | None
     ) -> bool:
-        call = Call(keys.subs, keys.subs_version, keys.log)
+        call = Call(keys.subs, keys.subs_version, keys.log, keys.behind)
         lanes = Lanes(keys, call)
         table = {
             "version": version.decode(),
             "id": new.id,
             "doc": call.blob(self._kept(new)),
-            "event": told and _event(keys, call, told),
-            "puts": [lanes.put(put) for put in (told.deliveries if told else ())],
+            "most": self._keep.waiting,
+            "event": told and event_told(keys, call, lanes, told),
             "lanes": lanes.told,
         }
         return bool(await self._connection.run("change", call.keys, call.args(table)))
@@ -226,40 +228,6 @@ class Targets:
                 await self._connection.ask(pipe.execute())
             if doc is None:
                 return
-
-    async def delivered(self, target: str, limit: int) -> list[bytes]:
-        """Ended deliveries of a target, the newest first."""
-        found: list[bytes] = []
-        for keys in self._shards:
-            rows = await self._connection.ask(
-                self._connection.redis.xrevrange(keys.delivered(target), count=limit)
-            )
-            found += [fields[b"delivery"] for _, fields in rows]
-        return found
-
-    async def pending(self, target: str, limit: int) -> list[bytes]:
-        """Deliveries of a target that wait or are under way."""
-        found: list[bytes] = []
-        for keys in self._shards:
-            redis = self._connection.redis
-            pipe = redis.pipeline(transaction=False)
-            pipe.zrange(keys.held("deliver", target), 0, limit - 1)
-            pipe.zrange(keys.due("deliver", target), 0, limit - 1)
-            items = [i for part in await self._connection.ask(pipe.execute()) for i in part]
-            if items:
-                docs = await self._connection.ask(redis.hmget(keys.items("deliver"), items))
-                found += [doc for doc in docs if doc]
-        return found[:limit]
-
-
-def _event(keys: Keys, call: Call, told: Telling) -> dict[str, Any]:
-    return {
-        "key": call.key(keys.event(told.id)) if told.deliveries else None,
-        "id": told.id,
-        "type": told.type,
-        "body": call.blob(told.body),
-        "n": len(told.deliveries),
-    }
 
 
 def _as_filed(static: Subscription, stored: Subscription | None) -> Subscription:

@@ -264,9 +264,9 @@ async def test_what_is_too_much_for_one_call_is_done_in_several(
     assert sorted(desk.subscriber.got) == sorted(await desk.ids())
 
 
-async def test_no_more_waits_than_may_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+async def test_no_more_waits_than_may_wait(desk_of: Any, monkeypatch: pytest.MonkeyPatch):
+    desk: Desk = await desk_of(keep=Keep(waiting=4))
     monkeypatch.setattr(walking, "PAGE", 2)
-    monkeypatch.setattr(walking, "WAITING", 4)
     await desk.finish(*map(str, range(6)))
     made = await desk.subscribe()
     assert await desk.replay(made) == (4, 0, 0, 0)
@@ -527,7 +527,7 @@ async def test_a_subscription_made_under_load_misses_nothing_and_doubles_nothing
 
 
 async def arrived(desk: Desk, target: str) -> list[str]:
-    rows = await desk.store.targets.delivered(target, 10_000)
+    rows = await desk.store.deliveries.ended(target, 10_000)
     return [json.loads(row)["event_id"] for row in rows if json.loads(row)["state"] == "delivered"]
 
 

@@ -329,10 +329,10 @@ async def test_a_body_goes_with_its_last_delivery(store: Store, keys: Keys, fres
 async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Keys, fresh: Any):
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
-    assert await store.targets.pending("sub_1", 10) == [b"{}"]
+    assert await store.deliveries.pending("sub_1", 10) == [b"{}"]
     await store.backlogs.settle([Settled(claim, event="e", target="sub_1", record=b'{"n":1}')])
-    assert await store.targets.delivered("sub_1", 10) == [b'{"n":1}']
-    assert await store.targets.pending("sub_1", 10) == []
+    assert await store.deliveries.ended("sub_1", 10) == [b'{"n":1}']
+    assert await store.deliveries.pending("sub_1", 10) == []
     assert await lives(store, keys.delivered("sub_1")) == pytest.approx(30 * DAY, abs=5)
 
 

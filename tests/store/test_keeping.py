@@ -23,14 +23,15 @@ def test_nothing_set_keeps_what_was_always_kept():
 
 
 async def test_what_is_set_reaches_the_store():
-    names = ("JOBS", "EVENTS", "EVENTS_COUNT", "DELIVERIES", "SEEN")
-    values = ("6d", "24h", "5000", "2d", "72h")
+    names = ("JOBS", "EVENTS", "EVENTS_COUNT", "DELIVERIES", "SEEN", "WAITING")
+    values = ("6d", "24h", "5000", "2d", "72h", "2000")
     environ = {f"RINGBACK_KEEP_{n}": v for n, v in zip(names, values, strict=True)}
     settings = load(None, environ)
-    assert settings.keep == Keep(6 * DAY, DAY, 5000, 2 * DAY, 3 * DAY)
+    assert settings.keep == Keep(6 * DAY, DAY, 5000, 2 * DAY, 3 * DAY, 2000)
     async with context(settings) as ours:
         assert ours.store.jobs._keep == ours.store.events._keep == settings.keep
-        assert ours.store.backlogs._keep == settings.keep
+        assert ours.store.backlogs._keep == ours.store.targets._keep == settings.keep
+        assert ours.store.keep == settings.keep
 
 
 WRONG = [
@@ -40,6 +41,7 @@ WRONG = [
     ({"EVENTS": "59m"}, "RINGBACK_KEEP_EVENTS: 59m is out of bounds; write 1h to 7d"),
     ({"EVENTS": "8d"}, "RINGBACK_KEEP_EVENTS: 8d is out of bounds"),
     ({"EVENTS_COUNT": "999"}, "RINGBACK_KEEP_EVENTS_COUNT"),
+    ({"WAITING": "999"}, "RINGBACK_KEEP_WAITING"),
     ({"DELIVERIES": "1h"}, "RINGBACK_KEEP_DELIVERIES: 1h is out of bounds; write 1d to 365d"),
     ({"SEEN": "59m"}, "RINGBACK_KEEP_SEEN: 59m is out of bounds"),
     ({"SEEN": "31d"}, "RINGBACK_KEEP_SEEN: 31d is longer than RINGBACK_KEEP_JOBS, 30d"),

@@ -14,7 +14,7 @@ SHARED = sorted(f"shared/{file.name}" for file in (FOLDER / "shared").iterdir())
 FILES = {name: (FOLDER / name).read_text() for name in SCRIPTS + SHARED}
 LONGEST = 64  # lines
 WRITES = re.compile(
-    r"\b(?:put|drop|gather|index|finish|nudge|keep|remember|log_event)\("
+    r"\b(?:put|enqueue|hurry|hand_on|drop|gather|index|finish|nudge|keep|remember|tell)\("
     r"|redis\.call\('(?:SET|DEL|H(?:SET|DEL|INCRBY)|Z(?:ADD|REM)|RPUSH|X(?:ADD|TRIM)|P?EXPIRE)"
 )
 

@@ -1,6 +1,6 @@
 -- Accepts pushes: each is marked as seen and queued for ingest, or was seen before.
 -- KEYS  all that ARGV[1] names by place
--- ARGV  msgpack {keep (ms), lanes: [{name, lanes, items, due, held, nudge, busy}],
+-- ARGV  msgpack {keep (ms), lanes: [LANE],
 --       pushes: [[seen, place in lanes, item, payload]]}; then the payloads
 -- Returns  per push 1 (accepted) or 0 (a duplicate)
 -- Safe twice: the second time all are duplicates, and all are queued.

@@ -1,30 +1,18 @@
 -- Claims what can start now: at most the lane's free capacity and budget, a fair share each.
--- KEYS  lanes:B, items:B, parked:B, paced:B, busy:B; then per lane: due:B:L, held:B:L
+-- KEYS  lanes:B, items:B, parked:B, paced:B, busy:B; then per lane: due:B:L, again:B:L, held:B:L
 -- ARGV  limit, lease (ms), lanes at once, who claims, how long it then counts as busy (ms);
 --       then per lane: name, capacity, budget (ms an item, 0: none), burst (items at once),
 --       the claimer's part of the capacity
 -- Returns  names of lanes that are due and were not given; then per item: lane, item, payload,
 --          token (end of the lease, ms)
--- A lease that ran out is claimed again first. Safe twice: the first claim then runs out.
+-- Safe twice: the first claim then runs out.
 local now, claimed, other, given, due = now_ms(), {}, {}, {}, {}
 local lease = now + tonumber(ARGV[2])
-for i = 1, (#KEYS - 5) / 2 do given[ARGV[5 * i + 1]] = i end
+for i = 1, (#KEYS - 5) / 3 do given[ARGV[5 * i + 1]] = i end
 for _, name in ipairs(until_now(KEYS[1], now, ARGV[3])) do
   if given[name] then due[#due + 1] = given[name] else other[#other + 1] = name end
 end
 local share = math.ceil(tonumber(ARGV[1]) / math.max(#due, 1))
-
-local function take(lane, cap, most)
-  local got = until_now(lane.held, now, most)
-  local free = math.min(most - #got, cap - redis.call('ZCARD', lane.held))
-  if free > 0 then
-    for _, item in ipairs(until_now(lane.due, now, free)) do
-      gather('ZREM', lane.due, item)
-      got[#got + 1] = item
-    end
-  end
-  return got
-end
 
 local function hand_out(lane, got)
   local payloads = #got > 0 and redis.call('HMGET', KEYS[2], unpack(got)) or {}
@@ -44,17 +32,18 @@ end
 for _, i in ipairs(due) do
   local name, cap, gap, burst, fair = unpack(ARGV, 5 * i + 1, 5 * i + 5)
   cap, gap, burst, fair = tonumber(cap), tonumber(gap), tonumber(burst), tonumber(fair)
-  local lane = { name = name, lanes = KEYS[1], due = KEYS[4 + 2 * i], held = KEYS[5 + 2 * i] }
+  local lane = { name = name, lanes = KEYS[1] }
+  lane.due, lane.again, lane.held = unpack(KEYS, 3 + 3 * i, 5 + 3 * i)
   local parked = tonumber(redis.call('HGET', KEYS[3], name)) or 0
   if parked > now then
     redis.call('ZADD', lane.lanes, parked, name) -- a lease that ends meanwhile waits as well
   else
     if parked > 0 then redis.call('HDEL', KEYS[3], name) end
     local spare, whole = budget(KEYS[4], name, gap, burst, now)
-    local got = take(lane, fair, math.min(share, spare))
+    local got = take(lane, fair, math.min(share, spare), now)
     hand_out(lane, got)
     if gap > 0 and #got > 0 then redis.call('HSET', KEYS[4], name, whole + #got * gap) end
-    local at = first(lane.due)
+    local at = soonest(lane)
     if redis.call('ZCARD', lane.held) >= cap then at = nil end
     if at and spare <= #got then at = math.max(at, whole + (#got + 1 - burst) * gap) end
     index(lane, at)

@@ -1,12 +1,12 @@
 -- Commits steps of jobs: the job, its history, its events, their deliveries, its timers and
 -- the end of the claims that brought them, all or nothing of one job.
--- KEYS  subs:version, log, jobs, busy:deliver; then all that ARGV[1] names by place
--- ARGV  msgpack {version, awake? (who delivers), busy (ms),
---       lanes: [{name, lanes, items, due, held, nudge, busy}],
+-- KEYS  subs:version, log, jobs, busy:deliver, behind; then all that ARGV[1] names by place
+-- ARGV  msgpack {version, awake? (who delivers), busy (ms), most (deliveries that may wait),
+--       lanes: [LANE],
 --       jobs: [{key, name, v (what stands there), doc?, ends, renew, callbacks, history,
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
---       logged, n}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload]]}]};
---       then what doc, text, answer, body and payload name; times in ms
+--       logged, puts}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload, turns?,
+--       sequence?]]}]}; then what doc, text, answer, body and payload name; times in ms
 -- Returns  per job 1 (written) or 0 (its version is another: nothing of it was written);
 --          nil when the subscriptions' version is another: nothing at all was written
 -- Safe twice: the second time every job with a `doc` is at another version, and what has
@@ -36,14 +36,9 @@ for i, job in ipairs(told.jobs) do
       remember(KEYS[job.history], job.ends, e[1], ARGV[e[2]], e[3])
     end
     if job.renew and job.v ~= '' then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
-    for _, e in ipairs(job.events) do
-      if e.logged then log_event(KEYS[2], e) end
-      if e.n > 0 then keep(KEYS[e.key], ARGV[e.body], e.n) end
-    end
+    for _, e in ipairs(job.events) do tell(KEYS[2], KEYS[5], told.most, lanes, e, now) end
     for _, d in ipairs(job.drops) do drop(lanes[d[1]], d[2]) end
-    for _, p in ipairs(job.puts) do
-      put(lanes[p[1]], p[2], p[3] > 0 and p[3] or now, ARGV[p[4]])
-    end
+    for _, p in ipairs(job.puts) do enqueue(lanes, p, now) end
   end
 end
 if told.awake then redis.call('SET', KEYS[4], told.awake, 'NX', 'PX', told.busy) end

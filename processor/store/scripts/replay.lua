@@ -3,8 +3,9 @@
 -- KEYS  delivered:TARGET; then all that ARGV[1] names by place
 -- ARGV  msgpack {seen (place in delivered:TARGET up to which the caller has read),
 --       told: [places of told:SUB:DAY] (none: what arrived is put too), ids (events of the puts),
---       lanes: [{name, lanes, items, due, held, nudge, busy}],
---       puts: [[place in lanes, item, at (ms), payload, event, body]]} (at most some thousands);
+--       lanes: [LANE],
+--       puts: [{put: [place in lanes, item, at (ms), payload, turns?, sequence?], event, body}]}
+--       (at most some thousands);
 --       then payloads and bodies
 -- Returns  per put `queued`, `pending` (it waits, or is under way) or `delivered`
 -- A body is kept once more for each that is queued, and as long as if it were told now.
@@ -21,17 +22,16 @@ for _, set in ipairs(told.told) do
   end
 end
 for i, p in ipairs(told.puts) do
-  local lane, item, at, payload, event, body = unpack(p)
-  lane = lanes[lane]
+  local lane, item = lanes[p.put[1]], p.put[2]
   if redis.call('HEXISTS', lane.items, item) == 1 then
     results[i] = 'pending'
-  elseif arrived[i] or state[item] == 'delivered' then
+  elseif arrived[i] or state[item] == 'delivered' or state[item] == 'superseded' then
     results[i] = 'delivered'
   else
     results[i] = 'queued'
-    put(lane, item, at > 0 and at or now, ARGV[payload])
-    keep(KEYS[event], ARGV[body], 1)
-    redis.call('EXPIRE', KEYS[event], 1209600)
+    enqueue(lanes, p.put, now)
+    keep(KEYS[p.event], ARGV[p.body], 1)
+    redis.call('EXPIRE', KEYS[p.event], 1209600)
   end
 end
 finish(now)

@@ -1,25 +1,29 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
 -- KEYS  parked:B; then all that ARGV[1] names by place
--- ARGV  msgpack {keep (of ended deliveries, in s),
---       lanes: [{name, lanes, items, due, held, nudge, busy}],
---       settled: [{lane, item, token, at? (0: now), payload?, event?, log?, record?,
---                  told?, before?, id?}], most (events in the log),
+-- ARGV  msgpack {keep (of ended deliveries, in s), most (events in the log), lanes: [LANE],
+--       settled: [{lane, item, token, at? (0: now), payload?, tried?, passable?, turns?, sequence?,
+--                  event?, log?, record?, told?, before?, id?}],
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log and record are an ended delivery's,
---       told:SUB:DAY, that of the day before and the event's id of one that arrived.
---       A day's set with `most` ids takes the place of the one before: the log has none of those
+--       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
+--       `tried`: behind all that was not; `passable`: no longer, if others of its turns follow
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- What was put anew while it was held stays: its end was another's.
 -- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
 local told = cmsgpack.unpack(ARGV[1])
-local lanes, now, results, logs, arrived = keys_of(told.lanes), now_ms(), {}, {}, {}
+local lanes, now, results, logs, arrived, over = keys_of(told.lanes), now_ms(), {}, {}, {}, {}
 
 local function ended(s, lane)
   touched[lane] = true
   gather('ZREM', lane.held, s.item)
   if not s.event and redis.call('ZSCORE', lane.due, s.item) then return 0 end
   gather('ZREM', lane.due, s.item)
+  gather('ZREM', lane.again, s.item)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
+  if s.turns then
+    redis.call('ZREM', KEYS[s.turns], s.item)
+    over[KEYS[s.turns]] = lane
+  end
   if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
     redis.call('DEL', KEYS[s.event])
   end
@@ -37,24 +41,18 @@ end
 local function put_off(s, lane)
   if tonumber(redis.call('ZSCORE', lane.held, s.item)) ~= s.token then return 0 end
   gather('ZREM', lane.held, s.item)
-  put(lane, s.item, s.at > 0 and s.at or now, ARGV[s.payload])
+  local at = s.at > 0 and s.at or now
+  if s.passable then at = passable(KEYS[s.turns], s.item, s.sequence, at, now) end
+  put(lane, s.item, at, ARGV[s.payload], s.tried and lane.again)
   return 1
 end
 
 for i, s in ipairs(told.settled) do
   results[i] = (s.at and put_off or ended)(s, lanes[s.lane])
 end
+for turns, lane in pairs(over) do hand_on(lane, turns, now) end
 for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], told.keep) end
-for set, ids in pairs(arrived) do
-  if redis.call('SCARD', KEYS[set]) >= told.most then
-    redis.call('UNLINK', KEYS[ids.before])
-    redis.call('RENAME', KEYS[set], KEYS[ids.before])
-  end
-  for from = 1, #ids, 1000 do
-    redis.call('SADD', KEYS[set], unpack(ids, from, math.min(from + 999, #ids)))
-  end
-  redis.call('EXPIRE', KEYS[set], 691200)
-end
+for set, ids in pairs(arrived) do note_arrived(KEYS[set], KEYS[ids.before], ids, told.most) end
 for _, p in ipairs(told.parked) do
   touched[lanes[p[1]]] = true
   redis.call('HSET', KEYS[1], lanes[p[1]].name, p[2])

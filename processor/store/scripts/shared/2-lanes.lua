@@ -1,35 +1,45 @@
--- Lanes of backlogs. An item is in due:B:L (waiting, by due time) or in held:B:L (claimed, by
--- the end of its lease); its payload is in items:B. lanes:B holds each lane that has items, by
--- the time at which it is worth looking at: never later than true, sometimes earlier.
+-- Lanes of backlogs. An item waits in due:B:L, or in again:B:L once an attempt at it failed, by
+-- due time; or it is in held:B:L (claimed, by the end of its lease). Its payload is in items:B.
+-- lanes:B holds each lane that has items, by the time at which it is worth looking at: never
+-- later than true, sometimes earlier.
 
 -- Wakes a worker, unless one is awake (`busy`) or about to be.
 local function nudge(key, busy)
   if redis.call('EXISTS', key, busy) == 0 then redis.call('RPUSH', key, '1') end
 end
 
--- Lanes as ARGV[1] names them, with their keys instead of the places of those.
+-- A LANE in ARGV[1] is {name, bounded (a subscription's, of which only so many wait), lanes, items,
+-- due, again, held, nudge, busy (places in KEYS)}; here the keys take their places' place.
 local touched = {}
 
 local function keys_of(lanes)
   for _, lane in ipairs(lanes) do
-    for _, key in ipairs({ 'lanes', 'items', 'due', 'held', 'nudge', 'busy' }) do
+    for _, key in ipairs({ 'lanes', 'items', 'due', 'again', 'held', 'nudge', 'busy' }) do
       lane[key] = KEYS[lane[key]]
     end
   end
   return lanes
 end
 
-local function put(lane, item, at, payload)
-  gather('ZADD', lane.due, at, item)
+local function put(lane, item, at, payload, where)
+  gather('ZADD', where or lane.due, at, item)
   gather('HSET', lane.items, item, payload)
   touched[lane] = true
 end
 
+-- Drops a timer: what was tried is never dropped, so it is not looked for in again:B:L.
 local function drop(lane, item)
   gather('ZREM', lane.due, item)
   gather('ZREM', lane.held, item)
   gather('HDEL', lane.items, item)
   touched[lane] = true
+end
+
+-- When the first item of a lane that waits is due (nil: none waits).
+local function soonest(lane)
+  local at, again = first(lane.due), first(lane.again)
+  if at and again then return math.min(at, again) end
+  return at or again
 end
 
 -- Sets a lane's place in the index; `at` is when its waiting items may start (nil: never).
@@ -48,7 +58,7 @@ end
 local function finish(now)
   send()
   for lane in pairs(touched) do
-    local at = index(lane, first(lane.due))
+    local at = index(lane, soonest(lane))
     if at and at <= now then nudge(lane.nudge, lane.busy) end
   end
 end

@@ -1,4 +1,4 @@
--- What is recorded of jobs: their history, and their events.
+-- What is recorded: histories of jobs, bodies of events, what arrived.
 
 -- Adds a line to a history; of the same ignored update only the time and the count move on.
 local function remember(key, ends, at, text, ignored)
@@ -24,6 +24,15 @@ local function keep(key, body, deliveries)
   end
 end
 
-local function log_event(log, e)
-  redis.call('XADD', log, '*', 'id', e.id, 'type', e.type, 'body', ARGV[e.body])
+-- Notes events that reached a subscription on a day. A day's set with `most` of them takes the
+-- place of the one before: the log has none of those any more.
+local function note_arrived(day, before, ids, most)
+  if redis.call('SCARD', day) >= most then
+    redis.call('UNLINK', before)
+    redis.call('RENAME', day, before)
+  end
+  for from = 1, #ids, 1000 do
+    redis.call('SADD', day, unpack(ids, from, math.min(from + 999, #ids)))
+  end
+  redis.call('EXPIRE', day, 691200)
 end

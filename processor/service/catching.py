@@ -1,0 +1,57 @@
+"""Brings subscriptions what was left in the event log while too much waited for them.
+
+Commits leave events there while `Keep.waiting` deliveries of a subscription wait, and from then on
+all of them, so that order holds, until it has caught up. What is brought twice has one name, so any
+number of processes may do this at once.
+"""
+
+import structlog
+
+from processor.model import Subscription
+from processor.service.context import Context
+from processor.service.planning import Plan
+from processor.service.walking import walk
+from processor.store.keys import Keys
+
+EVERY = 1.0  # seconds between looks
+ROUNDS = 20  # of one look, while commits leave more
+
+log = structlog.get_logger()
+
+
+async def catch_up(context: Context) -> float:
+    """Bring what has room now; how long to wait before the next look."""
+    for keys in context.store.shards:
+        for target, place in (await context.store.deliveries.behind(keys)).items():
+            await _catch_up(context, keys, target, place)
+    return EVERY
+
+
+async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> None:
+    """Go on from a place, until nothing is left or the lane is full again."""
+    store = context.store
+    found = await store.targets.get(target)
+    if found is None or found.disabled:  # it gets nothing; a replay brings this too
+        await store.deliveries.caught(keys, target, (await store.events.end())[keys.shard])
+        return
+    if await store.events.replays.waiting(keys, target) > store.keep.waiting // 2:
+        return  # a walk is worth while when it brings many
+    for _ in range(ROUNDS):
+        place, over = await _bring(context, keys, found, place)
+        if await store.deliveries.caught(keys, target, place) or not over:
+            return
+
+
+async def _bring(
+    context: Context, keys: Keys, target: Subscription, place: str
+) -> tuple[str, bool]:
+    """Walk one shard's log to its end; the place that was reached, and whether it is the end."""
+    events = context.store.events
+    ends = await events.end()
+    starts = [place if n == keys.shard else end for n, end in enumerate(ends)]
+    done = await walk(context, Plan(target, starts, ends, apart=0.0))
+    log.info("caught_up", subscription=target.id, queued=done.queued, whole=done.next is None)
+    if done.oldest is not None:
+        log.error("events_missed", subscription=target.id, before=str(done.oldest))
+    reached = events.places(done.next) if done.next else ends
+    return reached[keys.shard], done.next is None

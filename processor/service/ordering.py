@@ -1,0 +1,24 @@
+"""Order within a job, for subscriptions that want it: what a later event may overtake."""
+
+from collections.abc import Sequence
+
+from processor.filters import COMPLETED
+from processor.model import Delivery, Job, Subscription, Turn
+
+
+def turn_of(target: Subscription, job: Job) -> Turn | None:
+    """The place of a job's newest event among those that a target gets, if it wants them in order."""
+    return Turn(job.uid, job.sequence) if target.ordered else None
+
+
+def passable(kind: str) -> bool:
+    """Whether a later event of the job tells all that one of this type does.
+
+    A completion is told whatever comes after it.
+    """
+    return kind not in COMPLETED
+
+
+def overtaken(waiting: Sequence[Delivery]) -> list[Delivery]:
+    """Those of a job's deliveries, given in their order, that are news no more, the newest first."""
+    return [one for one in reversed(waiting[:-1]) if passable(one.type)]

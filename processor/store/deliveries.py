@@ -1,0 +1,60 @@
+"""Deliveries of one target: those that wait, those that ended, and those left in the log."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from processor.model import Delivery
+from processor.store.connection import Connection
+from processor.store.keys import Keys
+
+_decode = msgspec.json.Decoder(Delivery).decode
+
+
+class Deliveries:
+    """The deliveries of all shards."""
+
+    def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
+        """Take the connection and the shards' keys."""
+        self._connection = connection
+        self._shards = shards
+
+    async def ended(self, target: str, limit: int) -> list[bytes]:
+        """Ended deliveries of a target, the newest first."""
+        found: list[bytes] = []
+        for keys in self._shards:
+            call = self._connection.redis.xrevrange(keys.delivered(target), count=limit)
+            found += [fields[b"delivery"] for _, fields in await self._connection.ask(call)]
+        return found
+
+    async def pending(self, target: str, limit: int) -> list[bytes]:
+        """Deliveries of a target that wait or are under way."""
+        found: list[bytes] = []
+        for keys in self._shards:
+            pipe = self._connection.redis.pipeline(transaction=False)
+            for part in (keys.held, keys.again, keys.due):
+                pipe.zrange(part("deliver", target), 0, limit - 1)
+            items = [i for part in await self._connection.ask(pipe.execute()) for i in part]
+            found += await self._payloads(keys, items)
+        return found[:limit]
+
+    async def in_turn(self, keys: Keys, target: str, job: str) -> list[Delivery]:
+        """Deliveries of a job to an ordered subscription that have not ended, in their order."""
+        call = self._connection.redis.zrange(keys.turns(target, job), 0, -1)
+        items = await self._connection.ask(call)
+        return [_decode(doc) for doc in await self._payloads(keys, items)]
+
+    async def _payloads(self, keys: Keys, items: Sequence[bytes]) -> list[bytes]:
+        if not items:
+            return []
+        call = self._connection.redis.hmget(keys.items("deliver"), list(items))
+        return [doc for doc in await self._connection.ask(call) if doc]
+
+    async def behind(self, keys: Keys) -> dict[str, str]:
+        """The subscriptions for which events were left in the log, and the place before them."""
+        rows = await self._connection.ask(self._connection.redis.hgetall(keys.behind))
+        return {name.decode(): span.decode().partition(" ")[0] for name, span in rows.items()}
+
+    async def caught(self, keys: Keys, target: str, place: str) -> bool:
+        """Note that a subscription has all up to a place; whether nothing is left behind it."""
+        return bool(await self._connection.run("caught", [keys.behind], [target, place]))

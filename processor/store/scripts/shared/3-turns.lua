@@ -1,0 +1,44 @@
+-- Turns. Deliveries of one job, to a subscription that wants them in order, are in turns:SUB:UID by
+-- sequence. One of them is due, waits to be tried again, or is held; each other one is in due:B:L
+-- at NOT_YET. One that failed and may be left out has its sequence below 0.
+
+local NOT_YET = 9e15 -- ms: later than any time
+
+-- Makes an item due now that waits for a later time; one that waits for its turn goes on waiting.
+local function hurry(lane, item, now)
+  local at = redis.call('ZSCORE', lane.again, item) or redis.call('ZSCORE', lane.due, item)
+  at = tonumber(at)
+  if at and at > now and at < NOT_YET then
+    gather('ZREM', lane.again, item)
+    gather('ZADD', lane.due, now, item)
+    touched[lane] = true
+  end
+end
+
+-- Puts {place of lane, item, at (ms, 0: now), payload, turns?, sequence?}: at its time, or behind
+-- the others of its turns. If the one in front may be left out now, that is looked at at once.
+local function enqueue(lanes, put_of, now)
+  local lane, item, at, payload, turns, sequence = unpack(put_of)
+  lane, at = lanes[lane], at > 0 and at or now
+  if turns then
+    local front = redis.call('ZRANGE', KEYS[turns], 0, 0, 'WITHSCORES')
+    if redis.call('ZADD', KEYS[turns], 'NX', sequence, item) == 0 then return end
+    if front[1] then at = NOT_YET end
+    if front[1] and tonumber(front[2]) < 0 then hurry(lane, front[1], now) end
+  end
+  put(lane, item, at, ARGV[payload])
+end
+
+-- Notes that an item failed and may be left out; when to look at it again: now, if some follow.
+local function passable(turns, item, sequence, at, now)
+  redis.call('ZADD', turns, 'XX', -sequence, item)
+  return redis.call('ZCARD', turns) > 1 and now or at
+end
+
+-- Lets the first of those that are left have its turn, unless one of them has it.
+local function hand_on(lane, turns, now)
+  local item = redis.call('ZRANGE', turns, 0, 0)[1]
+  if item and tonumber(redis.call('ZSCORE', lane.due, item)) == NOT_YET then
+    gather('ZADD', lane.due, now, item)
+  end
+end

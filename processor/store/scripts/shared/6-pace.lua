@@ -1,0 +1,35 @@
+-- What of a lane may start, how fast, and whether a worker is awake.
+
+-- How many items a budget allows now, and when the budget will be whole again (ms). It fills
+-- by one item every `gap` ms, up to `burst` of them; a gap of 0 is no budget.
+local function budget(paced, name, gap, burst, now)
+  if gap == 0 then return math.huge, now end
+  local whole = math.max(tonumber(redis.call('HGET', paced, name)) or 0, now)
+  -- Not (now + burst * gap - whole) / gap: what a time of today cannot hold would be lost.
+  return math.max(math.floor(burst - (whole - now) / gap), 0), whole
+end
+
+-- Takes what starts now, `most` at most and `cap` with what is held: first what was held when its
+-- lease ran out; then what was never tried, but for a tenth of the places, which is for what waits
+-- to be tried again (the time decides on fractions of one).
+local function take(lane, cap, most, now)
+  local got = until_now(lane.held, now, most)
+  local free = math.min(most - #got, cap - redis.call('ZCARD', lane.held))
+  if free <= 0 then return got end
+  local again, kept = until_now(lane.again, now, free), math.floor((free + now % 10) / 10)
+  local new = until_now(lane.due, now, free - math.min(#again, kept))
+  for n = 1, math.min(free, #new + #again) do
+    gather('ZREM', new[n] and lane.due or lane.again, new[n] or again[n - #new])
+    got[#got + 1] = new[n] or again[n - #new]
+  end
+  return got
+end
+
+-- A worker that claimed something will claim again: nobody need be woken meanwhile.
+local function awake(busy, me, for_ms, found)
+  if found then
+    redis.call('SET', busy, me, 'PX', for_ms)
+  elseif redis.call('GET', busy) == me then
+    redis.call('DEL', busy)
+  end
+end
