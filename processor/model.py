@@ -186,6 +186,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     origin: str | None = None  # who we said that we are, where a handshake was asked for
     concurrency: Concurrency = CONCURRENCY  # deliveries under way at the same time
     rate: str | None = None  # and how many may start in how long, `100/1m`
+    ordered: bool = False  # events of one job only one after the other
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -395,10 +395,11 @@ def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, r
         "headers": {"X-Team": "a=b"},
         "concurrency": 2,
         "rate": "100/1m",
+        "ordered": True,
         "handshake": True,
     }
     given = ("--format", "cloudevents", "--signature", "v1a", "--header", "X-Team=a=b")
-    given += ("--concurrency", "2", "--rate", "100/1m")
+    given += ("--concurrency", "2", "--rate", "100/1m", "--ordered")
     ended = ringback("subscriptions", "add", "https://e.com", *given, "--handshake")
     assert "whpk_x" in ended.out
     assert "None" not in ended.out + ended.err
@@ -427,6 +428,15 @@ def test_the_rate_of_a_subscription_is_set_and_lifted(
     stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
     ringback("subscriptions", "set", "sub_1", "--concurrency", "1", "--rate", given)
     assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"concurrency": 1, "rate": wish})]
+
+
+@pytest.mark.parametrize(("given", "wish"), [("--ordered", True), ("--no-ordered", False)])
+def test_the_order_of_a_subscription_is_wished_for_and_given_up(
+    stub: Stub, ringback: Run, given: str, *, wish: bool
+):
+    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    ringback("subscriptions", "set", "sub_1", given)
+    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"ordered": wish})]
 
 
 def test_a_subscription_is_changed_and_enabled(stub: Stub, ringback: Run):

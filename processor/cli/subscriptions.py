@@ -50,6 +50,9 @@ def add(
     ] = None,
     concurrency: Concurrency = None,
     rate: Annotated[str | None, typer.Option(help="At most: 100/1m; no limit.")] = None,
+    ordered: Annotated[
+        bool, typer.Option("--ordered", help="Events of a job one after the other.")
+    ] = False,
     handshake: Annotated[
         bool, typer.Option("--handshake", help="Ask the URL first (CloudEvents' OPTIONS).")
     ] = False,
@@ -68,6 +71,7 @@ def add(
         "headers": options.pairs("--header", header),
         "concurrency": concurrency,
         "rate": rate,
+        "ordered": ordered,
         "handshake": handshake,
         "since": since,
     }
@@ -131,6 +135,9 @@ def change(
     metadata: options.Pairs = None,
     concurrency: Concurrency = None,
     rate: Annotated[str | None, typer.Option(help='At most: 100/1m; "" for no limit.')] = None,
+    ordered: Annotated[
+        bool | None, typer.Option(help="Events of a job one after the other.")
+    ] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
@@ -144,6 +151,7 @@ def change(
         "metadata": options.pairs("--metadata", metadata),
         "concurrency": concurrency,
         "rate": rate,
+        "ordered": ordered,
     }
     body: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
     if rate == "":  # in the API, where no limit is null

@@ -31,6 +31,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metadata: dict[str, Any] | UnsetType = UNSET
     concurrency: Concurrency | UnsetType = UNSET
     rate: str | UnsetType | None = UNSET  # None: no limit
+    ordered: bool | UnsetType = UNSET
 
 
 async def change(context: Context, target: str, wish: Change) -> Subscription:

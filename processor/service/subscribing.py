@@ -46,6 +46,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handshake: bool = False
     concurrency: Concurrency = CONCURRENCY
     rate: str | None = None
+    ordered: bool = False
 
 
 async def create(context: Context, wish: Wish) -> Subscription:
@@ -73,6 +74,7 @@ async def create(context: Context, wish: Wish) -> Subscription:
         origin=await shake(context, wish.url, headers) if wish.handshake else None,
         concurrency=wish.concurrency,
         rate=wish.rate,
+        ordered=wish.ordered,
         created_at=await context.store.now(),
     )
     await context.store.targets.save(made)
@@ -165,6 +167,7 @@ def view(subscription: Subscription) -> dict[str, Any]:
         "handshake": subscription.origin is not None,
         "concurrency": subscription.concurrency,
         "rate": subscription.rate,
+        "ordered": subscription.ordered,
         "created_at": utc(subscription.created_at) if subscription.created_at else None,
         "disabled": subscription.disabled,
         "read_only": subscription.static,

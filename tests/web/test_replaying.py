@@ -21,6 +21,7 @@ SHARED = {
     "sources",
     "concurrency",
     "rate",
+    "ordered",
     "colour",
 }  # the last one means nothing in either
 CHANGES: list[tuple[Any, str]] = [
@@ -37,7 +38,7 @@ async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> Non
     del made["secret"]
     one = f"{ALL}/{made['id']}"
     wish = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
-    wish |= {"concurrency": 3, "rate": "100/1m"}
+    wish |= {"concurrency": 3, "rate": "100/1m", "ordered": True}
     answer = await web("PATCH", one, wish)
     assert answer.status_code == 200
     assert answer.json() == made | wish == (await web("GET", one)).json()
