@@ -430,13 +430,33 @@ def test_the_rate_of_a_subscription_is_set_and_lifted(
     assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"concurrency": 1, "rate": wish})]
 
 
-@pytest.mark.parametrize(("given", "wish"), [("--ordered", True), ("--no-ordered", False)])
-def test_the_order_of_a_subscription_is_wished_for_and_given_up(
-    stub: Stub, ringback: Run, given: str, *, wish: bool
+@pytest.mark.parametrize(
+    ("given", "wish"),
+    [
+        (("--ordered",), {"ordered": True}),
+        (("--no-ordered",), {"ordered": False}),
+        (("--handshake",), {"handshake": True}),
+        (("--no-handshake",), {"handshake": False}),
+        (("--format", "cloudevents"), {"format": "cloudevents"}),
+        (("--header", "X-A=1=2", "--header", "X-B=3"), {"headers": {"X-A": "1=2", "X-B": "3"}}),
+        (("--header", ""), {"headers": {}}),
+        (("--metadata", ""), {"metadata": {}}),
+        (("--provider", "wistia"), {"providers": ["wistia"]}),
+        ((), {}),
+    ],
+)
+def test_what_is_named_of_a_subscription_is_replaced_and_nothing_else(
+    stub: Stub, ringback: Run, given: tuple[str, ...], wish: dict[str, object]
 ):
     stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
-    ringback("subscriptions", "set", "sub_1", given)
-    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"ordered": wish})]
+    ringback("subscriptions", "set", "sub_1", *given)
+    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", wish)]
+
+
+def test_a_header_without_a_value_is_refused_before_anything_is_called(stub: Stub, ringback: Run):
+    ended = ringback("subscriptions", "set", "sub_1", "--header", "X-A")
+    assert (ended.code, stub.asked) == (2, [])
+    assert "--header X-A: write it as NAME=VALUE" in ended.err
 
 
 def test_a_subscription_is_changed_and_enabled(stub: Stub, ringback: Run):

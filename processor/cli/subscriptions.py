@@ -132,7 +132,18 @@ def change(
     event: Annotated[list[str] | None, typer.Option(help="Instead of those that it has.")] = None,
     source: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
     provider: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
-    metadata: options.Pairs = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help='Instead; "" for none.')
+    ] = None,
+    how: Annotated[
+        str | None, typer.Option("--format", help="standard, or one of the cloudevents ones.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help='Instead; "" for none.')
+    ] = None,
+    handshake: Annotated[
+        bool | None, typer.Option(help="Ask the URL first (CloudEvents' OPTIONS).")
+    ] = None,
     concurrency: Concurrency = None,
     rate: Annotated[str | None, typer.Option(help='At most: 100/1m; "" for no limit.')] = None,
     ordered: Annotated[
@@ -146,9 +157,12 @@ def change(
     wishes = {
         "url": to,
         "events": event,
-        "sources": None if source is None else [name for name in source if name],
-        "providers": None if provider is None else [name for name in provider if name],
-        "metadata": options.pairs("--metadata", metadata),
+        "sources": _instead(source),
+        "providers": _instead(provider),
+        "metadata": _instead_pairs("--metadata", metadata),
+        "format": how,
+        "headers": _instead_pairs("--header", header),
+        "handshake": handshake,
         "concurrency": concurrency,
         "rate": rate,
         "ordered": ordered,
@@ -209,6 +223,16 @@ def _whole(server: Client, where: str, body: dict[str, Any]) -> dict[str, Any]:
         sums = {name: total[name] + more[name] for name in COUNTS}
         total = more | sums | {"oldest": total["oldest"] or more["oldest"]}
     return total
+
+
+def _instead(given: list[str] | None) -> list[str] | None:
+    """What is to stand there; `""` stands for nothing, and None leaves what is there."""
+    return None if given is None else [one for one in given if one]
+
+
+def _instead_pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """The same of NAME=VALUE options."""
+    return None if given is None else options.pairs(option, _instead(given)) or {}
 
 
 def group() -> typer.Typer:

@@ -29,6 +29,7 @@ BAD_WISHES: list[tuple[Any, str]] = [
     ({"url": URL, "headers": {"Content-Length": "0"}}, "content-length"),
     ({"url": URL, "headers": {"X-Key": "a\r\nX-Evil: 1"}}, "x-key"),
     ({"url": URL, "headers": [1]}, "headers"),
+    ({"url": URL, "headers": {"X-Shown": "********"}}, "write the value"),
     ({"url": URL, "handshake": "yes"}, "handshake"),
     ({"url": URL, "concurrency": 0}, "concurrency"),
     ({"url": URL, "concurrency": 257}, "concurrency"),

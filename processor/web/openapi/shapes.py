@@ -39,7 +39,11 @@ class SubscriptionWish(replaying.Wish, frozen=True):
 
 
 class SubscriptionChange(changing.Change, frozen=True):
-    """What is named is replaced, as a whole; a `rate` of null is none."""
+    """What is named is replaced, as a whole; a `rate` of null is none.
+
+    With a handshake another `url` is asked first, and must allow us. `signature` cannot be
+    another than it is.
+    """
 
 
 class ReplayWish(replaying.Replay, frozen=True):
