@@ -396,10 +396,11 @@ def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, r
         "concurrency": 2,
         "rate": "100/1m",
         "ordered": True,
+        "auto_disable": False,
         "handshake": True,
     }
     given = ("--format", "cloudevents", "--signature", "v1a", "--header", "X-Team=a=b")
-    given += ("--concurrency", "2", "--rate", "100/1m", "--ordered")
+    given += ("--concurrency", "2", "--rate", "100/1m", "--ordered", "--no-auto-disable")
     ended = ringback("subscriptions", "add", "https://e.com", *given, "--handshake")
     assert "whpk_x" in ended.out
     assert "None" not in ended.out + ended.err
@@ -435,6 +436,8 @@ def test_the_rate_of_a_subscription_is_set_and_lifted(
     [
         (("--ordered",), {"ordered": True}),
         (("--no-ordered",), {"ordered": False}),
+        (("--auto-disable",), {"auto_disable": True}),
+        (("--no-auto-disable",), {"auto_disable": False}),
         (("--handshake",), {"handshake": True}),
         (("--no-handshake",), {"handshake": False}),
         (("--format", "cloudevents"), {"format": "cloudevents"}),

@@ -21,7 +21,7 @@ def settings(folder: Path, *lines: str, secret: str = SECRET, **environ: str) ->
 def test_without_a_word_it_is_as_it_always_was(tmp_path: Path) -> None:
     one = settings(tmp_path).subscriptions["sub_one"]
     assert (one.format, one.signature, one.headers, one.origin) == ("standard", "v1", {}, None)
-    assert one.ordered is False
+    assert (one.ordered, one.auto_disable) == (False, True)
 
 
 def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
@@ -31,12 +31,13 @@ def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
         'format = "cloudevents-batch"',
         'signature = "v1a"',
         "ordered = true",
+        "auto_disable = false",
         'headers = { X-Key = "env:KEY", x-other = "file:key", X-Plain = "as it is" }',
         secret=PRIVATE,
         KEY="from a variable",
     ).subscriptions["sub_one"]
     assert (one.format, one.signature, one.secrets) == ("cloudevents-batch", "v1a", (PRIVATE,))
-    assert one.ordered is True
+    assert (one.ordered, one.auto_disable) == (True, False)
     assert one.headers == {
         "x-key": "from a variable",
         "x-other": "from a file",

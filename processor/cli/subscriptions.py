@@ -53,6 +53,9 @@ def add(
     ordered: Annotated[
         bool, typer.Option("--ordered", help="Events of a job one after the other.")
     ] = False,
+    auto_disable: Annotated[
+        bool, typer.Option(help="Give it up after five days of nothing but failures.")
+    ] = True,
     handshake: Annotated[
         bool, typer.Option("--handshake", help="Ask the URL first (CloudEvents' OPTIONS).")
     ] = False,
@@ -76,6 +79,8 @@ def add(
         "since": since,
     }
     body = {"url": target} | {name: wish for name, wish in wishes.items() if wish}
+    if not auto_disable:
+        body["auto_disable"] = False
     server = options.client(url, key)
     made = server.call("POST", "/v1/subscriptions", body)
     if since and made["replay"]["next"]:
@@ -149,6 +154,9 @@ def change(
     ordered: Annotated[
         bool | None, typer.Option(help="Events of a job one after the other.")
     ] = None,
+    auto_disable: Annotated[
+        bool | None, typer.Option(help="Give it up after five days of nothing but failures.")
+    ] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
@@ -166,6 +174,7 @@ def change(
         "concurrency": concurrency,
         "rate": rate,
         "ordered": ordered,
+        "auto_disable": auto_disable,
     }
     body: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
     if rate == "":  # in the API, where no limit is null

@@ -241,6 +241,7 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
         ),
         rate=checks.rate(f"{where}: {key}.rate", table.rate),
         ordered=table.ordered,
+        auto_disable=table.auto_disable,
     )
 
 

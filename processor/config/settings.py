@@ -150,5 +150,6 @@ def _masked_target(target: Subscription) -> dict[str, Any]:
         "concurrency": target.concurrency,
         "rate": target.rate,
         "ordered": target.ordered,
+        "auto_disable": target.auto_disable,
         "secrets": [MASK for _ in target.secrets],
     }

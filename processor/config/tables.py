@@ -40,6 +40,7 @@ class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     concurrency: int = CONCURRENCY
     rate: str | None = None
     ordered: bool = False
+    auto_disable: bool = True
 
 
 class EgressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -45,6 +45,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Concurrency | UnsetType = UNSET
     rate: str | UnsetType | None = UNSET  # None: no limit
     ordered: bool | UnsetType = UNSET
+    auto_disable: bool | UnsetType = UNSET
 
 
 async def change(context: Context, target: str, wish: Change) -> Subscription:

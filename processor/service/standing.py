@@ -88,7 +88,7 @@ class Standings:
         wait: float | None,
     ) -> None:
         now = await self._context.store.now()
-        if target.id.startswith("sub_") and schedule.hopeless(stands.since, stands.failures, now):
+        if _may_end(target) and schedule.hopeless(stands.since, stands.failures, now):
             await disable(self._context, target, f"{stands.failures} failures in five days or more")
             await self._context.store.health.forget(lane)
             return
@@ -96,6 +96,11 @@ class Standings:
         if pause:
             log.info("subscriber_rests", lane=lane, seconds=round(pause, 1), status=attempt.status)
             await self._context.store.backlogs.park("deliver", lane, now + pause)
+
+
+def _may_end(target: Subscription) -> bool:
+    """Whether failing for long may disable it."""
+    return target.id.startswith("sub_") and target.auto_disable
 
 
 def judged(attempt: Attempt) -> How:

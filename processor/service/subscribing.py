@@ -47,6 +47,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Concurrency = CONCURRENCY
     rate: str | None = None
     ordered: bool = False
+    auto_disable: bool = True
 
 
 async def create(context: Context, wish: Wish) -> Subscription:
@@ -75,6 +76,7 @@ async def create(context: Context, wish: Wish) -> Subscription:
         concurrency=wish.concurrency,
         rate=wish.rate,
         ordered=wish.ordered,
+        auto_disable=wish.auto_disable,
         created_at=await context.store.now(),
     )
     await context.store.targets.save(made)
@@ -168,6 +170,7 @@ def view(subscription: Subscription) -> dict[str, Any]:
         "concurrency": subscription.concurrency,
         "rate": subscription.rate,
         "ordered": subscription.ordered,
+        "auto_disable": subscription.auto_disable,
         "created_at": utc(subscription.created_at) if subscription.created_at else None,
         "disabled": subscription.disabled,
         "read_only": subscription.static,

@@ -22,6 +22,7 @@ SHARED = {
     "concurrency",
     "rate",
     "ordered",
+    "auto_disable",
     "format",
     "headers",
     "colour",
@@ -43,6 +44,7 @@ async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> Non
     one = f"{ALL}/{made['id']}"
     wish = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
     wish |= {"concurrency": 3, "rate": "100/1m", "ordered": True, "format": "cloudevents"}
+    wish |= {"auto_disable": False}
     answer = await web("PATCH", one, wish)
     assert answer.status_code == 200
     assert answer.json() == made | wish == (await web("GET", one)).json()

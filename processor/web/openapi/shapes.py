@@ -32,7 +32,8 @@ class SubscriptionWish(replaying.Wish, frozen=True):
     `events` are event types, or `job.completed` for the four that end a job. `metadata` are
     values that a job's own must hold. `secret` is made up if left out. `headers` are sent with
     every event; at most `concurrency` at the same time, and `rate` per time (`100/1m`);
-    with `ordered` the events of a job one after the other. With `handshake` the URL is asked
+    with `ordered` the events of a job one after the other. Without `auto_disable` five days of
+    nothing but failures do not disable it. With `handshake` the URL is asked
     with OPTIONS, and must allow us. `since` (a time, or `24h` ago) has it get what it would have
     got since then.
     """
@@ -129,6 +130,7 @@ class Subscription(msgspec.Struct, kw_only=True):
     concurrency: Concurrency
     rate: Annotated[str | None, msgspec.Meta(description="Deliveries per time: `100/1m`")]
     ordered: Annotated[bool, msgspec.Meta(description="Events of a job one after the other")]
+    auto_disable: Annotated[bool, msgspec.Meta(description="After five days of failures only")]
     created_at: Time | None
     disabled: str | None
     read_only: Annotated[bool, msgspec.Meta(description="It is in the configuration file")]
