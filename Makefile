@@ -3,6 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# For two tests, which are skipped without it: nobody waits long for a registry that is not there.
+NPM := npm install --prefix .venv/npm --no-package-lock --no-save --no-audit --no-fund \
+	--ignore-scripts --silent --fetch-retries=0 --fetch-timeout=10000
+WEBHOOKS_FOR_NODE := standardwebhooks@1.1.1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint check bench docs fmt clean
@@ -17,6 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[embedded,demo]' --group test --group lint
+	@if command -v npm >/dev/null; then $(NPM) $(WEBHOOKS_FOR_NODE) || true; fi
 	@touch $@
 
 demo: setup ## play documented jobs from simulated providers; exits 0 if every callback came

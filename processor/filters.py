@@ -28,9 +28,10 @@ class Router:
     """
 
     def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
-        """Keep those that are not disabled."""
+        """Only those that are not disabled want anything."""
         self.version = version
-        self.active = [s for s in subscriptions if not s.disabled]
+        self.listed = list(subscriptions)
+        self.active = [s for s in self.listed if not s.disabled]
         self._known: dict[tuple[str, str], list[Subscription]] = {}
 
     def wanting(

@@ -187,6 +187,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     concurrency: Concurrency = CONCURRENCY  # deliveries under way at the same time
     rate: str | None = None  # and how many may start in how long, `100/1m`
     ordered: bool = False  # events of one job only one after the other
+    auto_disable: bool = True  # after five days of nothing but failures
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

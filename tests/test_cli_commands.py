@@ -395,10 +395,12 @@ def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, r
         "headers": {"X-Team": "a=b"},
         "concurrency": 2,
         "rate": "100/1m",
+        "ordered": True,
+        "auto_disable": False,
         "handshake": True,
     }
     given = ("--format", "cloudevents", "--signature", "v1a", "--header", "X-Team=a=b")
-    given += ("--concurrency", "2", "--rate", "100/1m")
+    given += ("--concurrency", "2", "--rate", "100/1m", "--ordered", "--no-auto-disable")
     ended = ringback("subscriptions", "add", "https://e.com", *given, "--handshake")
     assert "whpk_x" in ended.out
     assert "None" not in ended.out + ended.err
@@ -427,6 +429,37 @@ def test_the_rate_of_a_subscription_is_set_and_lifted(
     stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
     ringback("subscriptions", "set", "sub_1", "--concurrency", "1", "--rate", given)
     assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"concurrency": 1, "rate": wish})]
+
+
+@pytest.mark.parametrize(
+    ("given", "wish"),
+    [
+        (("--ordered",), {"ordered": True}),
+        (("--no-ordered",), {"ordered": False}),
+        (("--auto-disable",), {"auto_disable": True}),
+        (("--no-auto-disable",), {"auto_disable": False}),
+        (("--handshake",), {"handshake": True}),
+        (("--no-handshake",), {"handshake": False}),
+        (("--format", "cloudevents"), {"format": "cloudevents"}),
+        (("--header", "X-A=1=2", "--header", "X-B=3"), {"headers": {"X-A": "1=2", "X-B": "3"}}),
+        (("--header", ""), {"headers": {}}),
+        (("--metadata", ""), {"metadata": {}}),
+        (("--provider", "wistia"), {"providers": ["wistia"]}),
+        ((), {}),
+    ],
+)
+def test_what_is_named_of_a_subscription_is_replaced_and_nothing_else(
+    stub: Stub, ringback: Run, given: tuple[str, ...], wish: dict[str, object]
+):
+    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    ringback("subscriptions", "set", "sub_1", *given)
+    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", wish)]
+
+
+def test_a_header_without_a_value_is_refused_before_anything_is_called(stub: Stub, ringback: Run):
+    ended = ringback("subscriptions", "set", "sub_1", "--header", "X-A")
+    assert (ended.code, stub.asked) == (2, [])
+    assert "--header X-A: write it as NAME=VALUE" in ended.err
 
 
 def test_a_subscription_is_changed_and_enabled(stub: Stub, ringback: Run):

@@ -21,6 +21,7 @@ def settings(folder: Path, *lines: str, secret: str = SECRET, **environ: str) ->
 def test_without_a_word_it_is_as_it_always_was(tmp_path: Path) -> None:
     one = settings(tmp_path).subscriptions["sub_one"]
     assert (one.format, one.signature, one.headers, one.origin) == ("standard", "v1", {}, None)
+    assert (one.ordered, one.auto_disable) == (False, True)
 
 
 def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
@@ -29,11 +30,14 @@ def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
         tmp_path,
         'format = "cloudevents-batch"',
         'signature = "v1a"',
+        "ordered = true",
+        "auto_disable = false",
         'headers = { X-Key = "env:KEY", x-other = "file:key", X-Plain = "as it is" }',
         secret=PRIVATE,
         KEY="from a variable",
     ).subscriptions["sub_one"]
     assert (one.format, one.signature, one.secrets) == ("cloudevents-batch", "v1a", (PRIVATE,))
+    assert (one.ordered, one.auto_disable) == (True, False)
     assert one.headers == {
         "x-key": "from a variable",
         "x-other": "from a file",
@@ -49,6 +53,7 @@ def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
             "subscriptions.one.concurrency: 0 is out of range; it goes from 1 to 256",
         ),
         ('rate = "often"', "subscriptions.one.rate: `often` is no rate; write deliveries per time"),
+        ('ordered = "yes"', "Expected `bool`, got `str` - at `$.subscriptions[...].ordered`"),
         ('format = "soap"', "subscriptions.one.format: 'soap' is not known; there is standard, "),
         ('signature = "v2"', "subscriptions.one.signature: 'v2' is not known; there is v1, v1a"),
         ('signature = "v1a"', "subscriptions.one.secret: `whsec_` keys make v1 signatures"),

@@ -2,10 +2,13 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -292,21 +295,39 @@ const good = crypto.verify(null, bytes, crypto.createPublicKey({key, format: "jw
                            Buffer.from(by.v1a, "base64"));
 console.log(JSON.stringify([made.digest("base64") === by.v1, good]));
 """
-LIBRARY = """
+VERIFIES = """
 const { Webhook } = require("standardwebhooks");
-const [secret, body, headers] = JSON.parse(require("fs").readFileSync(0));
-console.log(JSON.stringify(new Webhook(secret).verify(body, headers)));
+const [secrets, body, headers] = JSON.parse(require("fs").readFileSync(0));
+const verdict = (secret) => {
+  try { return new Webhook(secret).verify(body, headers); } catch (error) { return error.name; }
+};
+console.log(JSON.stringify(secrets.map(verdict)));
 """
+SIGNS = """
+const { Webhook } = require("standardwebhooks");
+const told = JSON.parse(require("fs").readFileSync(0));
+const signed = ([secret, id, at, body]) => new Webhook(secret).sign(id, new Date(at * 1000), body);
+console.log(JSON.stringify(told.map(signed)));
+"""
+MODULES = Path(sys.prefix, "npm", "node_modules")  # where `make setup` puts it
 
 
 def in_node(script: str, told: Any) -> Any:
     """What a script prints as JSON; the test is skipped where it lacks what it requires."""
     assert NODE
+    places = filter(None, (os.environ.get("NODE_PATH"), str(MODULES)))
     done = subprocess.run(
-        [NODE, "-e", script], input=json.dumps(told), capture_output=True, text=True, check=False
+        [NODE, "-e", script],
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NODE_PATH": os.pathsep.join(places)},
     )
     if "Cannot find module 'standardwebhooks'" in done.stderr:
-        pytest.skip("npm install standardwebhooks, and name its node_modules in NODE_PATH")
+        pytest.skip(
+            f"no npm package standardwebhooks in NODE_PATH, nor from `make setup` in {MODULES}"
+        )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -320,13 +341,37 @@ def test_node_verifies_both_kinds_of_signature() -> None:
     assert in_node(NATIVE, told) == [True, True]
 
 
+NEW_SECRET = "whsec_" + base64.b64encode(bytes(range(64))).decode()
+
+
 @pytest.mark.skipif(not NODE, reason="there is no node")
-def test_the_library_for_javascript_accepts_what_we_sign() -> None:
-    now = int(time.time())
-    signature = sign([signing_key(PRIVATE), signing_key(SECRET)], "msg_1", now, BODY)
+def test_the_library_for_javascript_accepts_what_we_sign_with_either_secret_of_a_rotation() -> None:
+    now, body = int(time.time()), '{"naïve": "☃ 🎬"}'
+    keys = [signing_key(PRIVATE), signing_key(NEW_SECRET), signing_key(SECRET)]
     headers = {
         "webhook-id": "msg_1",
         "webhook-timestamp": str(now),
-        "webhook-signature": signature,
+        "webhook-signature": sign(keys, "msg_1", now, body.encode()),
     }
-    assert in_node(LIBRARY, [SECRET, BODY.decode(), headers]) == json.loads(BODY)
+    nobodys = "whsec_" + base64.b64encode(OTHER.data).decode()
+    verdicts = in_node(VERIFIES, [[NEW_SECRET, SECRET, nobodys], body, headers])
+    assert verdicts == [json.loads(body), json.loads(body), "WebhookVerificationError"]
+
+
+@pytest.mark.skipif(not NODE, reason="there is no node")
+def test_we_accept_what_the_library_for_javascript_signs() -> None:
+    bodies = "", BODY.decode(), '{"naïve": "☃ 🎬"}', " \r\n\t", "\x00"
+    told = [
+        [s, f"msg_{at}", at, b] for s in (SECRET, NEW_SECRET) for at in (0, NOW) for b in bodies
+    ]
+    signatures = in_node(SIGNS, told)
+    assert len(signatures) == len(told)
+    for (secret, message_id, at, body), signature in zip(told, signatures, strict=True):
+        headers = {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(at)),
+            "webhook-signature": signature,
+        }
+        verify(STANDARD, [OTHER, secret_key(STANDARD, secret)], Push(headers, body.encode()), at)
+        with pytest.raises(BadSignature):
+            verify(STANDARD, [OTHER], Push(headers, body.encode()), at)

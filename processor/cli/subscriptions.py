@@ -50,6 +50,12 @@ def add(
     ] = None,
     concurrency: Concurrency = None,
     rate: Annotated[str | None, typer.Option(help="At most: 100/1m; no limit.")] = None,
+    ordered: Annotated[
+        bool, typer.Option("--ordered", help="Events of a job one after the other.")
+    ] = False,
+    auto_disable: Annotated[
+        bool, typer.Option(help="Give it up after five days of nothing but failures.")
+    ] = True,
     handshake: Annotated[
         bool, typer.Option("--handshake", help="Ask the URL first (CloudEvents' OPTIONS).")
     ] = False,
@@ -68,10 +74,13 @@ def add(
         "headers": options.pairs("--header", header),
         "concurrency": concurrency,
         "rate": rate,
+        "ordered": ordered,
         "handshake": handshake,
         "since": since,
     }
     body = {"url": target} | {name: wish for name, wish in wishes.items() if wish}
+    if not auto_disable:
+        body["auto_disable"] = False
     server = options.client(url, key)
     made = server.call("POST", "/v1/subscriptions", body)
     if since and made["replay"]["next"]:
@@ -128,9 +137,26 @@ def change(
     event: Annotated[list[str] | None, typer.Option(help="Instead of those that it has.")] = None,
     source: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
     provider: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
-    metadata: options.Pairs = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help='Instead; "" for none.')
+    ] = None,
+    how: Annotated[
+        str | None, typer.Option("--format", help="standard, or one of the cloudevents ones.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help='Instead; "" for none.')
+    ] = None,
+    handshake: Annotated[
+        bool | None, typer.Option(help="Ask the URL first (CloudEvents' OPTIONS).")
+    ] = None,
     concurrency: Concurrency = None,
     rate: Annotated[str | None, typer.Option(help='At most: 100/1m; "" for no limit.')] = None,
+    ordered: Annotated[
+        bool | None, typer.Option(help="Events of a job one after the other.")
+    ] = None,
+    auto_disable: Annotated[
+        bool | None, typer.Option(help="Give it up after five days of nothing but failures.")
+    ] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
     json: options.Json = False,
@@ -139,11 +165,16 @@ def change(
     wishes = {
         "url": to,
         "events": event,
-        "sources": None if source is None else [name for name in source if name],
-        "providers": None if provider is None else [name for name in provider if name],
-        "metadata": options.pairs("--metadata", metadata),
+        "sources": _instead(source),
+        "providers": _instead(provider),
+        "metadata": _instead_pairs("--metadata", metadata),
+        "format": how,
+        "headers": _instead_pairs("--header", header),
+        "handshake": handshake,
         "concurrency": concurrency,
         "rate": rate,
+        "ordered": ordered,
+        "auto_disable": auto_disable,
     }
     body: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
     if rate == "":  # in the API, where no limit is null
@@ -201,6 +232,16 @@ def _whole(server: Client, where: str, body: dict[str, Any]) -> dict[str, Any]:
         sums = {name: total[name] + more[name] for name in COUNTS}
         total = more | sums | {"oldest": total["oldest"] or more["oldest"]}
     return total
+
+
+def _instead(given: list[str] | None) -> list[str] | None:
+    """What is to stand there; `""` stands for nothing, and None leaves what is there."""
+    return None if given is None else [one for one in given if one]
+
+
+def _instead_pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """The same of NAME=VALUE options."""
+    return None if given is None else options.pairs(option, _instead(given)) or {}
 
 
 def group() -> typer.Typer:

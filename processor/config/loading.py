@@ -240,6 +240,8 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
             f"{where}: {key}.concurrency", table.concurrency, 1, CONCURRENCY
         ),
         rate=checks.rate(f"{where}: {key}.rate", table.rate),
+        ordered=table.ordered,
+        auto_disable=table.auto_disable,
     )
 
 

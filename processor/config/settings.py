@@ -149,5 +149,7 @@ def _masked_target(target: Subscription) -> dict[str, Any]:
         "headers": dict.fromkeys(target.headers, MASK),
         "concurrency": target.concurrency,
         "rate": target.rate,
+        "ordered": target.ordered,
+        "auto_disable": target.auto_disable,
         "secrets": [MASK for _ in target.secrets],
     }

@@ -39,6 +39,8 @@ class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     headers: dict[str, str] = {}
     concurrency: int = CONCURRENCY
     rate: str | None = None
+    ordered: bool = False
+    auto_disable: bool = True
 
 
 class EgressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

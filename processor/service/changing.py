@@ -1,22 +1,31 @@
 """Subscriptions that change: what they want, and whether they are disabled."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from processor import filters
+from processor import filters, vault
 from processor.errors import Conflict, NotFound
 from processor.filters import DISABLED, Router
+from processor.formats import Format
 from processor.model import Concurrency, Subscription
 from processor.payload import utc
 from processor.service.context import Context
 from processor.service.deciding import deliver
-from processor.service.subscribing import check_known, check_rate, get
+from processor.service.handshaking import shake
+from processor.service.subscribing import (
+    changeable,
+    check_known,
+    check_rate,
+    get,
+    read_headers,
+)
 from processor.service.watching import check_target
 from processor.store.jobs import Telling
+from processor.store.sealing import unopened
 
 log = structlog.get_logger()
 
@@ -29,17 +38,57 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[str, ...] | UnsetType = UNSET
     providers: tuple[str, ...] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    format: Format | UnsetType = UNSET
+    signature: Literal["v1", "v1a"] | UnsetType = UNSET  # only as it is
+    headers: dict[str, str] | UnsetType = UNSET
+    handshake: bool | UnsetType = UNSET
     concurrency: Concurrency | UnsetType = UNSET
     rate: str | UnsetType | None = UNSET  # None: no limit
+    ordered: bool | UnsetType = UNSET
+    auto_disable: bool | UnsetType = UNSET
 
 
 async def change(context: Context, target: str, wish: Change) -> Subscription:
-    """Change what a subscription wants; commits that matched the old wish are refused."""
-    if (await get(context, target)).static:
-        raise Conflict(f"{target} is in the configuration file: change it there")
-    _check(context, wish)
+    """Change what a subscription wants; commits that matched the old wish are refused.
+
+    One that was made with a handshake moves to another URL only if that allows us.
+    """
+    found = await changeable(context, target)
+    _check(context, found, wish)
+    named = _named(wish)
+    moves = wish.url is not UNSET or wish.handshake is not UNSET
+    if moves:
+        named["origin"] = await _origin(context, found, replace(found, **named), wish)
+
+    def edit(stands: Subscription) -> Subscription:
+        if moves and (stands.url, stands.origin) != (found.url, found.origin):
+            raise Conflict(f"{target} was moved by somebody else meanwhile: try again")
+        return replace(stands, **named)
+
+    return _there(target, await context.store.targets.change(target, edit))
+
+
+def _named(wish: Change) -> dict[str, Any]:
+    """What is to be replaced, by its name in a subscription."""
     named = {k: v for k, v in msgspec.structs.asdict(wish).items() if v is not UNSET}
-    return _there(target, await context.store.targets.change(target, lambda s: replace(s, **named)))
+    named.pop("handshake", None)
+    if wish.headers is not UNSET:
+        named["headers"] = read_headers(wish.headers)
+    return named
+
+
+async def _origin(
+    context: Context, found: Subscription, new: Subscription, wish: Change
+) -> str | None:
+    """Who we said that we are to the new URL; it is asked unless it was, or need not be."""
+    if not (found.origin if wish.handshake is UNSET else wish.handshake):
+        return None
+    if wish.handshake is UNSET and new.url == found.url:
+        return found.origin
+    if unopened(new):
+        remedy = f"put their key back into {vault.NAME}"
+        raise Conflict(f"{new.id}: its secrets do not open, so its URL cannot be asked: {remedy}")
+    return await shake(context, new.url, new.headers)
 
 
 async def enable(context: Context, target: str) -> Subscription:
@@ -82,8 +131,13 @@ def _telling(disabled: Subscription, router: Router, now: float) -> Telling:
     return Telling(event, DISABLED, msgspec.json.encode(body), puts)
 
 
-def _check(context: Context, wish: Change) -> None:
+def _check(context: Context, found: Subscription, wish: Change) -> None:
     """Invalid for what could not be wished for at creation either."""
+    if wish.signature not in (UNSET, found.signature):
+        raise Conflict(
+            f"{found.id} is signed with {found.signature}, and so are its secrets: "
+            f'make a new subscription with "signature": "{wish.signature}", and remove this one'
+        )
     if wish.url is not UNSET:
         check_target(context, "url", wish.url)
     if wish.rate is not UNSET:

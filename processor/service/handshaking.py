@@ -32,7 +32,7 @@ async def shake(context: Context, url: str, headers: Mapping[str, str]) -> str:
     if allowed not in (origin, ANYBODY):
         raise Invalid(
             f"handshake: {url} does not allow {origin}: answer OPTIONS with "
-            f"`WebHook-Allowed-Origin: {origin}` or `*`, or leave the handshake out"
+            f"`WebHook-Allowed-Origin: {origin}` or `*`, or do without the handshake"
         )
     return origin
 

@@ -14,10 +14,13 @@ class Limit(NamedTuple):
     budget: tuple[int, float] | None = None
 
 
+NEW = Limit(1)  # nothing is exceeded with that, whatever the lane was set to
+
+
 class Limits:
     """The limits of all subscriptions, known without asking.
 
-    One that was made since the last look gets what it wants until the next.
+    One that was made since the last look gets a single delivery, and has the next look come soon.
     """
 
     def __init__(self, context: Context) -> None:
@@ -26,17 +29,36 @@ class Limits:
         self._known: dict[str, Limit] = {}
         self._version = -1
         self._most = part(Limit(), len(self._store.shards))
+        self.new: set[str] = set()  # lanes that were seen before they were known
 
     def of(self, lane: str) -> Limit:
         """What a lane may get; callbacks have no settings of their own."""
+        if lane.startswith("sub_") and lane not in self._known:
+            self.new.add(lane)
+            return NEW
         return self._known.get(lane, self._most)
 
     async def look(self) -> None:
-        """See what changed."""
+        """See what changed, and who is new. What waits for one that is gone is only canceled."""
+        new = frozenset(self.new)
         router = await self._store.targets.current(self._store.shards[0])
+        for target in router.listed:
+            if target.id in new:
+                await self._go_on(target)
         if router.version != self._version:
             self._version, shards = router.version, len(self._store.shards)
-            self._known = {s.id: part(limit_of(s), shards) for s in router.active}
+            self._known = {s.id: part(limit_of(s), shards) for s in router.listed}
+        self._known |= dict.fromkeys(new - self._known.keys(), self._most)
+        self.new -= new
+
+    async def _go_on(self, target: Subscription) -> None:
+        """Have the second delivery start now, or when the rate allows it: the first took none of that.
+
+        Else it would start when the first has ended.
+        """
+        count, seconds = rate(target.rate) if target.rate else (1, 0.0)
+        at = await self._store.now() + seconds / count
+        await self._store.backlogs.park("deliver", target.id, at)
 
 
 def limit_of(target: Subscription) -> Limit:

@@ -5,6 +5,7 @@ once, and soon it rests altogether, longer each time (a circuit breaker). Then o
 shows whether it is back, and each success doubles what it gets.
 """
 
+import asyncio
 import time
 
 import structlog
@@ -20,6 +21,7 @@ from processor.store.backlogs import Pace
 from processor.store.health import How, Standing
 
 LOOK_EVERY = 1.0  # seconds between looks at what other workers found
+MEET_EVERY = 0.05  # seconds between looks for subscriptions that are new
 CAPACITY = CONCURRENCY  # of one that is well, and was not set to less
 REFUSED = range(400, 500)  # the subscriber is there, but did not like this one …
 SICK = frozenset({408, 429})  # … unless it was busy
@@ -39,9 +41,11 @@ class Standings:
         self._looked = -LOOK_EVERY
 
     async def look(self) -> None:
-        """See, once in a while, what other workers found, and what was changed."""
-        if time.monotonic() - self._looked < LOOK_EVERY:
+        """See, once in a while, what other workers found and what was changed; soon, who is new."""
+        ago = time.monotonic() - self._looked
+        if ago < LOOK_EVERY and not self._limits.new:
             return
+        await asyncio.sleep(MEET_EVERY - ago)
         store, self._looked = self._context.store, time.monotonic()
         self._known = await store.health.all(await store.now())
         await self._limits.look()
@@ -88,7 +92,7 @@ class Standings:
         wait: float | None,
     ) -> None:
         now = await self._context.store.now()
-        if target.id.startswith("sub_") and schedule.hopeless(stands.since, stands.failures, now):
+        if _may_end(target) and schedule.hopeless(stands.since, stands.failures, now):
             await disable(self._context, target, f"{stands.failures} failures in five days or more")
             await self._context.store.health.forget(lane)
             return
@@ -96,6 +100,11 @@ class Standings:
         if pause:
             log.info("subscriber_rests", lane=lane, seconds=round(pause, 1), status=attempt.status)
             await self._context.store.backlogs.park("deliver", lane, now + pause)
+
+
+def _may_end(target: Subscription) -> bool:
+    """Whether failing for long may disable it."""
+    return target.id.startswith("sub_") and target.auto_disable
 
 
 def judged(attempt: Attempt) -> How:

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -46,6 +46,8 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handshake: bool = False
     concurrency: Concurrency = CONCURRENCY
     rate: str | None = None
+    ordered: bool = False
+    auto_disable: bool = True
 
 
 async def create(context: Context, wish: Wish) -> Subscription:
@@ -57,7 +59,7 @@ async def create(context: Context, wish: Wish) -> Subscription:
     check_known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
     secret = wish.secret or new_secret(wish.signature)
     _checked("secret", signing.signer, wish.signature, secret)
-    headers = _checked("headers", check_headers, wish.headers)
+    headers = read_headers(wish.headers)
     check_rate(wish.rate)
     made = Subscription(
         id=f"sub_{secrets.token_hex(8)}",
@@ -73,6 +75,8 @@ async def create(context: Context, wish: Wish) -> Subscription:
         origin=await shake(context, wish.url, headers) if wish.handshake else None,
         concurrency=wish.concurrency,
         rate=wish.rate,
+        ordered=wish.ordered,
+        auto_disable=wish.auto_disable,
         created_at=await context.store.now(),
     )
     await context.store.targets.save(made)
@@ -94,14 +98,14 @@ async def remove(context: Context, target: str) -> None:
     tried too, and it is NotFound only where none had it.
     """
     with suppress(NotFound):
-        await _changeable(context, target)
+        await changeable(context, target)
     if not target.startswith("sub_") or not await context.store.targets.remove(target):
         raise _missing(target)
 
 
 async def rotate(context: Context, target: str) -> Subscription:
     """Give a subscription a new secret; the old one signs too for a while."""
-    old = await _changeable(context, target)
+    old = await changeable(context, target)
     until = await context.store.now() + context.settings.secret_overlap
     secret = new_secret(old.signature)
 
@@ -165,6 +169,8 @@ def view(subscription: Subscription) -> dict[str, Any]:
         "handshake": subscription.origin is not None,
         "concurrency": subscription.concurrency,
         "rate": subscription.rate,
+        "ordered": subscription.ordered,
+        "auto_disable": subscription.auto_disable,
         "created_at": utc(subscription.created_at) if subscription.created_at else None,
         "disabled": subscription.disabled,
         "read_only": subscription.static,
@@ -200,11 +206,20 @@ def _missing(target: str) -> NotFound:
     return NotFound(f"No subscription {target!r}")
 
 
-async def _changeable(context: Context, target: str) -> Subscription:
+async def changeable(context: Context, target: str) -> Subscription:
+    """A subscription; NotFound if there is none, Conflict if it is one of the file."""
     found = await get(context, target)
     if found.static:
         raise Conflict(f"{target} is in the configuration file: change it there")
     return found
+
+
+def read_headers(given: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they are kept; Invalid for those that cannot be sent, or were masked by us."""
+    headers = _checked("headers", check_headers, given)
+    if MASK in headers.values():
+        raise Invalid(f"headers: {MASK} stands for a value that is not shown: write the value")
+    return headers
 
 
 def check_rate(rate: str | None) -> None:

@@ -6,6 +6,7 @@ template     what a signature is made over
 writing      how signatures are written
 places       where in a push a value lies
 age          when it was signed, and whether that is near enough to now
+small_order  public keys for which anybody can sign
 keys         secrets, and the keys that they stand for
 claim        what a push claims: signatures, a time, and what they were made over
 shared       comparing what a shared secret makes with what was given

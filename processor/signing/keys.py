@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from processor.signing.small_order import is_of_small_order
 from processor.signing.writing import base64
 
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks text
@@ -53,6 +54,11 @@ def standard_key(secret: str, *, raw: bool = False) -> Key:
             raise ValueError(
                 "a Standard Webhooks public key is `whpk_` and the base64 of 32 bytes; "
                 "copy it again from the provider"
+            )
+        if is_of_small_order(key):
+            raise ValueError(
+                "this public key is a point of small order, for which anybody can sign; "
+                "copy the key again from the provider"
             )
         return Key(key, public=True)
     if raw and not secret.startswith("whsec_"):

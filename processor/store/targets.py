@@ -156,6 +156,7 @@ class Targets:
         pipe = self._connection.redis.pipeline(transaction=True)
         pipe.hdel(keys.subs, target)
         pipe.incr(keys.subs_version)
+        pipe.hdel(keys.parked("deliver"), target)
         pipe.hdel(keys.paced("deliver"), target)
         pipe.hdel(keys.behind, target)
         return bool((await self._connection.ask(pipe.execute()))[0])

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +15,12 @@ from standardwebhooks import Webhook
 
 from processor.config import load
 from processor.egress import Egress
-from processor.errors import Invalid, NotFound
+from processor.errors import Conflict, Invalid, NotFound
 from processor.formats import BATCH
 from processor.model import Push, Subscription
-from processor.service import gathering, ingesting, subscribing, watching
+from processor.service import changing, gathering, ingesting, subscribing, watching
 from processor.service.accepting import Receiver
+from processor.service.changing import Change
 from processor.service.context import Context
 from processor.service.delivering import Deliverer
 from processor.service.gathering import Gatherer
@@ -83,12 +84,16 @@ class Subscriber:
         self.got: list[Got] = []
         self.status: Callable[[Got], int] = lambda _: 200
         self.headers: dict[str, str] = {}
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None  # before the next answer
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer one request."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         got = Got(request.method, request.path, headers, await request.read())
         self.got.append(got)
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            await meanwhile()
         return web.Response(status=self.status(got), headers=self.headers)
 
 
@@ -432,6 +437,74 @@ async def test_a_url_that_does_not_allow_us_is_refused_and_nothing_is_made(
     with pytest.raises(Invalid, match="WebHook-Allowed-Origin: localhost"):
         await bench.subscribe(handshake=True)
     assert [s.id for s in await bench.context.store.targets.listed()] == ["sub_filed"]
+
+
+async def moved(bench: Bench, made: Subscription, **wish: Any) -> Subscription:
+    """Change it; a `url` is a path of the same subscriber."""
+    if "url" in wish:
+        wish["url"] = f"{bench.url}{wish['url']}"
+    return await changing.change(bench.context, made.id, Change(**wish))
+
+
+async def test_a_url_that_is_moved_to_is_asked_with_the_headers_that_it_will_get(
+    bench: Bench, subscriber: Subscriber
+) -> None:
+    subscriber.headers = {"WebHook-Allowed-Origin": "*"}
+    made = await bench.subscribe(handshake=True, headers={"X-Key": "k"})
+    new = await moved(bench, made, url="/new", headers={"X-Other": "o"})
+    assert (new.url, new.origin) == (f"{bench.url}/new", "localhost")
+    asked = subscriber.got[-1]
+    assert (asked.method, asked.path) == ("OPTIONS", "/new")
+    assert (asked.headers["x-other"], asked.headers.get("x-key")) == ("o", None)
+
+
+async def test_what_needs_no_word_of_the_url_does_not_ask_it(
+    bench: Bench, subscriber: Subscriber
+) -> None:
+    subscriber.headers = {"WebHook-Allowed-Origin": "*"}
+    made = await bench.subscribe(handshake=True)
+    plain = await bench.subscribe()
+    subscriber.got.clear()
+    assert (await moved(bench, made, url="/in", headers={"x-key": "k"})).origin == "localhost"
+    assert (await moved(bench, plain, url="/new")).origin is None
+    assert (await moved(bench, made, url="/new", handshake=False)).origin is None
+    assert subscriber.got == []
+
+
+async def test_a_handshake_may_be_asked_for_later(bench: Bench, subscriber: Subscriber) -> None:
+    made = await bench.subscribe()
+    with pytest.raises(Invalid, match="WebHook-Allowed-Origin: localhost"):
+        await moved(bench, made, handshake=True)
+    assert (await subscribing.get(bench.context, made.id)).origin is None
+    subscriber.headers = {"WebHook-Allowed-Origin": "localhost"}
+    assert (await moved(bench, made, handshake=True)).origin == "localhost"
+    assert [(got.method, got.path) for got in subscriber.got] == [("OPTIONS", "/in")] * 2
+
+
+async def test_what_was_moved_while_another_url_was_asked_stays_there(
+    bench: Bench, subscriber: Subscriber
+) -> None:
+    """Else it would end at a URL that nobody asked."""
+    subscriber.headers = {"WebHook-Allowed-Origin": "*"}
+    made = await bench.subscribe()
+    subscriber.meanwhile = lambda: moved(bench, made, url="/never-asked")
+    with pytest.raises(Conflict, match=f"{made.id} was moved by somebody else meanwhile: try"):
+        await moved(bench, made, handshake=True)
+    stands = await subscribing.get(bench.context, made.id)
+    assert (stands.url, stands.origin) == (f"{bench.url}/never-asked", None)
+
+
+async def test_no_url_is_asked_with_headers_that_do_not_open(
+    bench: Bench, subscriber: Subscriber
+) -> None:
+    subscriber.headers = {"WebHook-Allowed-Origin": "*"}
+    made = await bench.subscribe(handshake=True)
+    subscriber.got.clear()
+    sealed = msgspec.structs.replace(made, headers={"x-key": "sealed:k1:AAAA"})
+    await bench.context.store.targets.save(sealed)
+    with pytest.raises(Conflict, match="RINGBACK_MASTER_KEYS"):
+        await moved(bench, made, url="/new")
+    assert subscriber.got == []
 
 
 async def test_a_url_that_cannot_be_asked_is_refused(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """A subscription gets as many at once and as fast as it was set to, whichever process delivers."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from processor.model import CONCURRENCY, Subscription
 from processor.service import changing, subscribing
 from processor.service.pacing import Limit, part
 from processor.service.running import Outage
-from processor.service.standing import Standings
+from processor.service.standing import LOOK_EVERY, MEET_EVERY, Standings
 from processor.store.backlogs import Pace
 from workers import deliver
 from workers.pump import Pump
@@ -110,13 +111,32 @@ class Office:
         """Start all that may start now."""
         await asyncio.gather(*(pump.run() for pump in self.pumps))
 
+    async def delivered(self, target: Subscription, number: int) -> bool:
+        """Pump, and see whether so many have arrived."""
+        await self.pump()
+        found = await subscribing.deliveries(self.context, target.id, "delivered", EVENTS)
+        return len(found) == number
+
 
 @pytest.fixture
-async def office(bench: Any) -> AsyncIterator[Office]:
-    ours = Office(bench)
-    yield ours
-    for pump in ours.pumps:
-        await pump.finish(5.0)
+async def office_of(bench_of: Any) -> AsyncIterator[Any]:
+    """What opens offices; its options are the store's."""
+    opened: list[Office] = []
+
+    async def make(**options: Any) -> Office:
+        opened.append(Office(await bench_of(**options)))
+        return opened[-1]
+
+    yield make
+    for office in opened:
+        for pump in office.pumps:
+            await pump.finish(5.0)
+
+
+@pytest.fixture
+async def office(office_of: Any) -> Office:
+    made: Office = await office_of()
+    return made
 
 
 async def test_a_concurrency_of_one_never_has_two_requests_under_way(
@@ -176,6 +196,66 @@ async def test_a_rate_is_kept_from_the_first_delivery_on(
     assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
 
 
+# --- made while a process delivers already ---------------------------------------------------
+
+
+async def test_one_that_is_made_meanwhile_never_gets_more_than_its_concurrency(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    await office.pump()  # they look, and will not again for a second
+    made = await office.subscribe(gate.url, concurrency=2)
+
+    async def two_are_under_way() -> bool:
+        await office.pump()
+        return gate.under_way == 2
+
+    await wait_until(two_are_under_way, seconds=LOOK_EVERY / 2)
+    await office.pump()
+    gate.open.set()
+    await wait_until(lambda: office.delivered(made, EVENTS))
+    assert gate.most == 2
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_one_that_is_made_meanwhile_never_gets_more_than_its_rate(
+    office_of: Any, gate: Gate, wait_until: Any, shards: int
+) -> None:
+    office = await office_of(shards=shards)
+    gate.open.set()
+    await office.pump()
+    made = await office.subscribe(gate.url, rate="1/1m")
+    await wait_until(lambda: office.delivered(made, 1))
+    for _ in range(3):
+        await office.pump()
+    assert len(gate.began) == 1
+
+
+async def test_a_fast_rate_holds_for_one_that_is_made_meanwhile(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    gate.open.set()
+    await office.pump()
+    made = await office.subscribe(gate.url, rate="5/500ms")
+    await wait_until(lambda: office.delivered(made, EVENTS))
+    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
+
+
+async def test_what_waits_for_one_that_was_removed_ends(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    await office.pump()
+    made = await office.subscribe(gate.url, rate="1/1m")
+    await subscribing.remove(office.context, made.id)
+
+    async def ended() -> bool:
+        await office.pump()
+        found = await subscribing.deliveries(office.context, made.id, "canceled", EVENTS)
+        return len(found) == EVENTS
+
+    await wait_until(ended)
+    assert gate.began == []
+
+
 # --- what a process knows -------------------------------------------------------------------
 
 
@@ -206,6 +286,33 @@ async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
     standings = Standings(bench.context)
     assert standings.pace("cb:https://b.example") == Pace(CONCURRENCY)
     assert await seen(standings, "sub_gone") == Pace(CONCURRENCY)
+
+
+async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench: Any) -> None:
+    standings = Standings(bench.context)
+    await standings.look()
+    made = await subscribing.create(
+        bench.context, subscribing.Wish(url="https://93.184.215.14/", concurrency=8)
+    )
+    assert standings.pace(made.id) == Pace(1)
+    await standings.look()
+    assert standings.pace(made.id) == Pace(8)
+
+
+async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(bench: Any) -> None:
+    standings, began = Standings(bench.context), time.monotonic()
+    for number in range(3):
+        standings.pace(f"sub_{number}")
+        await standings.look()
+    assert time.monotonic() - began >= 2 * MEET_EVERY
+
+
+async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(bench: Any) -> None:
+    made = await subscribing.create(
+        bench.context, subscribing.Wish(url="https://93.184.215.14/", concurrency=8)
+    )
+    await changing.disable(bench.context, made, "by hand")
+    assert await seen(Standings(bench.context), made.id) == Pace(8)
 
 
 async def test_distrust_takes_from_what_it_was_set_to(bench: Any) -> None:

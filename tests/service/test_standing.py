@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor import schedule
 from processor.model import Attempt, Subscription
@@ -124,6 +125,18 @@ async def test_five_days_of_failures_disable_it_and_enabling_begins_anew(
     await ward.note(500)
     assert (await ward.stands()).failures == 1
     assert (await bench.store.targets.get(ward.target.id)).disabled is None
+
+
+async def test_one_that_is_not_to_be_given_up_rests_and_is_tried_again(
+    ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward.target = replace(ward.target, auto_disable=False)
+    await bench.store.targets.save(ward.target)
+    monkeypatch.setattr(standing.schedule, "DISABLE_AFTER", 0.0)
+    await ward.note(*[500] * 25)
+    assert (await bench.store.targets.get(ward.target.id)).disabled is None
+    assert (await ward.stands()).failures == 25
+    assert await ward.rests() == pytest.approx(32 * schedule.BREAKER_PAUSE, abs=1)
 
 
 async def test_a_callback_host_rests_too_and_is_never_disabled(bench: Any) -> None:

@@ -21,10 +21,16 @@ SHARED = {
     "sources",
     "concurrency",
     "rate",
+    "ordered",
+    "auto_disable",
+    "format",
+    "headers",
     "colour",
 }  # the last one means nothing in either
 CHANGES: list[tuple[Any, str]] = [
     *((wish, named) for wish, named in BAD_WISHES if wish and wish.keys() <= SHARED),
+    ({"handshake": "yes"}, "handshake"),
+    ({"signature": "v2"}, "signature"),
     ({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "secret"),
     ({"id": "sub_1"}, "id"),
     ({"disabled": None}, "disabled"),
@@ -37,12 +43,60 @@ async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> Non
     del made["secret"]
     one = f"{ALL}/{made['id']}"
     wish = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
-    wish |= {"concurrency": 3, "rate": "100/1m"}
+    wish |= {"concurrency": 3, "rate": "100/1m", "ordered": True, "format": "cloudevents"}
+    wish |= {"auto_disable": False}
     answer = await web("PATCH", one, wish)
     assert answer.status_code == 200
     assert answer.json() == made | wish == (await web("GET", one)).json()
     assert (await web("PATCH", one, {})).json() == made | wish
     assert (await web("PATCH", one, {"rate": None})).json() == made | wish | {"rate": None}
+
+
+async def test_headers_are_replaced_as_a_whole_and_masked_and_sent(web: Web, provider: Any) -> None:
+    provider.tell("")
+    made = await make(web, url=f"{provider.url}/in", headers={"X-Old": "hush-old"})
+    one = f"{ALL}/{made['id']}"
+    await web.push("1", "succeeded")
+    answer = await web("PATCH", one, {"headers": {"X-New": "hush-new"}})
+    assert answer.json()["headers"] == {"x-new": "********"}
+    assert "hush" not in answer.text + (await web("GET", one)).text
+    await web.deliver()
+    ((_, headers),) = provider.got
+    assert (headers["x-new"], headers.get("x-old")) == ("hush-new", None)
+    assert (await web("PATCH", one, {"headers": {}})).json()["headers"] == {}
+
+
+async def test_a_format_holds_for_what_waits_too(web: Web, provider: Any) -> None:
+    provider.tell("")
+    made = await make(web, url=f"{provider.url}/in")
+    await web.push("1", "succeeded")
+    await web("PATCH", f"{ALL}/{made['id']}", {"format": "cloudevents"})
+    await web.deliver()
+    ((_, headers),) = provider.got
+    assert headers["content-type"] == "application/cloudevents+json"
+
+
+async def test_a_signature_stays_as_it_is_and_the_remedy_is_told(web: Web) -> None:
+    made = await make(web)
+    one = f"{ALL}/{made['id']}"
+    told = refused(await web("PATCH", one, {"signature": "v1a", "format": "cloudevents"}), 409)
+    assert 'make a new subscription with "signature": "v1a"' in told
+    assert (await web("GET", one)).json()["format"] == "standard"
+    assert (await web("PATCH", one, {"signature": "v1"})).status_code == 200
+
+
+async def test_another_url_is_asked_where_the_first_one_was(web: Web, provider: Any) -> None:
+    provider.tell("", webhook_allowed_origin="*")
+    made = await make(web, url=f"{provider.url}/in", handshake=True)
+    one = f"{ALL}/{made['id']}"
+    provider.tell("")
+    wish = {"url": f"{provider.url}/new", "events": ["job.failed"]}
+    assert "WebHook-Allowed-Origin" in refused(await web("PATCH", one, wish), 422)
+    stands = (await web("GET", one)).json()
+    assert (stands["url"], stands["events"]) == (made["url"], ["job.completed"])
+    provider.tell("", webhook_allowed_origin="*")
+    new = (await web("PATCH", one, wish)).json()
+    assert (new["url"], new["handshake"]) == (wish["url"], True)
 
 
 @pytest.mark.parametrize(("wish", "named"), CHANGES, ids=[str(w)[:60] for w, _ in CHANGES])

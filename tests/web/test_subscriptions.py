@@ -29,11 +29,14 @@ BAD_WISHES: list[tuple[Any, str]] = [
     ({"url": URL, "headers": {"Content-Length": "0"}}, "content-length"),
     ({"url": URL, "headers": {"X-Key": "a\r\nX-Evil: 1"}}, "x-key"),
     ({"url": URL, "headers": [1]}, "headers"),
+    ({"url": URL, "headers": {"X-Shown": "********"}}, "write the value"),
     ({"url": URL, "handshake": "yes"}, "handshake"),
     ({"url": URL, "concurrency": 0}, "concurrency"),
     ({"url": URL, "concurrency": 257}, "concurrency"),
     ({"url": URL, "rate": "fast"}, "rate: `fast` is no rate"),
     ({"url": URL, "rate": "0/1m"}, "100/1m"),
+    ({"url": URL, "ordered": "yes"}, "ordered"),
+    ({"url": URL, "auto_disable": None}, "auto_disable"),
     ({"url": "https://10.1.2.3/", "handshake": True}, "10.1.2.3"),
     ({"url": URL, "secret": "whsec_AAAA"}, "24"),
     ({"url": "hooks.example.com"}, "https://"),
@@ -73,6 +76,8 @@ async def test_a_secret_is_shown_once(web: Web) -> None:
         "handshake": False,
         "concurrency": 256,
         "rate": None,
+        "ordered": False,
+        "auto_disable": True,
         "created_at": 0,
         "disabled": None,
         "read_only": False,
@@ -254,6 +259,35 @@ async def test_deliveries_filter_and_page(web: Web, provider: Any) -> None:
         assert await web.items("/v1/deliveries", **query, limit=limit) == found
     for state, count in (("pending", 1), ("delivered", 3), ("failed", 0), ("canceled", 0)):
         assert len(await web.items("/v1/deliveries", **query, state=state)) == count
+
+
+@pytest.mark.parametrize(("status", "headers"), [(410, {}), (500, {"webhook_delivery": "disable"})])
+async def test_the_subscribers_own_word_ends_one_that_failures_may_not_end(
+    web: Web, provider: Any, status: int, headers: dict[str, str]
+) -> None:
+    provider.tell("", status, **headers)
+    made = await make(web, url=f"{provider.url}/in", auto_disable=False)
+    await web.push("1", "succeeded")
+    await web.deliver()
+    assert (await web("GET", f"{ALL}/{made['id']}")).json()["disabled"]
+    (delivery,) = await web.items("/v1/deliveries", subscription=made["id"])
+    assert (delivery["state"], "wants no more" in delivery["why"]) == ("failed", True)
+
+
+async def test_a_message_that_is_not_wanted_ends_and_the_next_one_is_sent(
+    web: Web, provider: Any
+) -> None:
+    provider.tell("", 500, webhook_delivery="abort-message")
+    made = await make(web, url=f"{provider.url}/in")
+    await web.push("1", "succeeded")
+    await web.deliver()
+    (delivery,) = await web.items("/v1/deliveries", subscription=made["id"])
+    assert (delivery["state"], "abort-message" in delivery["why"]) == ("failed", True)
+    assert (await web("GET", f"{ALL}/{made['id']}")).json()["disabled"] is None
+    provider.tell("")
+    await web.push("2", "succeeded")
+    await web.deliver()
+    assert len(await web.items("/v1/deliveries", subscription=made["id"], state="delivered")) == 1
 
 
 async def test_a_410_disables(web: Web, provider: Any) -> None:

@@ -31,14 +31,20 @@ class SubscriptionWish(replaying.Wish, frozen=True):
 
     `events` are event types, or `job.completed` for the four that end a job. `metadata` are
     values that a job's own must hold. `secret` is made up if left out. `headers` are sent with
-    every event; at most `concurrency` at the same time, and `rate` per time (`100/1m`). With
-    `handshake` the URL is asked with OPTIONS, and must allow us. `since` (a
-    time, or `24h` ago) has it get what it would have got since then.
+    every event; at most `concurrency` at the same time, and `rate` per time (`100/1m`);
+    with `ordered` the events of a job one after the other. Without `auto_disable` five days of
+    nothing but failures do not disable it. With `handshake` the URL is asked
+    with OPTIONS, and must allow us. `since` (a time, or `24h` ago) has it get what it would have
+    got since then.
     """
 
 
 class SubscriptionChange(changing.Change, frozen=True):
-    """What is named is replaced, as a whole; a `rate` of null is none."""
+    """What is named is replaced, as a whole; a `rate` of null is none.
+
+    With a handshake another `url` is asked first, and must allow us. `signature` cannot be
+    another than it is.
+    """
 
 
 class ReplayWish(replaying.Replay, frozen=True):
@@ -123,6 +129,8 @@ class Subscription(msgspec.Struct, kw_only=True):
     handshake: bool
     concurrency: Concurrency
     rate: Annotated[str | None, msgspec.Meta(description="Deliveries per time: `100/1m`")]
+    ordered: Annotated[bool, msgspec.Meta(description="Events of a job one after the other")]
+    auto_disable: Annotated[bool, msgspec.Meta(description="After five days of failures only")]
     created_at: Time | None
     disabled: str | None
     read_only: Annotated[bool, msgspec.Meta(description="It is in the configuration file")]
