@@ -5,8 +5,11 @@ all of them, so that order holds, until it has caught up. What is brought twice 
 number of processes may do this at once.
 """
 
+from contextlib import suppress
+
 import structlog
 
+from processor.errors import Conflict
 from processor.model import Subscription
 from processor.service.context import Context
 from processor.service.planning import Plan
@@ -23,7 +26,8 @@ async def catch_up(context: Context) -> float:
     """Bring what has room now; how long to wait before the next look."""
     for keys in context.store.shards:
         for target, place in (await context.store.deliveries.behind(keys)).items():
-            await _catch_up(context, keys, target, place)
+            with suppress(Conflict):  # full again: another clock was faster
+                await _catch_up(context, keys, target, place)
     return EVERY
 
 
@@ -49,7 +53,7 @@ async def _bring(
     events = context.store.events
     ends = await events.end()
     starts = [place if n == keys.shard else end for n, end in enumerate(ends)]
-    done = await walk(context, Plan(target, starts, ends, apart=0.0))
+    done = await walk(context, Plan(target, starts, ends, later=False))
     log.info("caught_up", subscription=target.id, queued=done.queued, whole=done.next is None)
     if done.oldest is not None:
         log.error("events_missed", subscription=target.id, before=str(done.oldest))

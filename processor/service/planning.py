@@ -13,8 +13,6 @@ from processor.machine import uid_of
 from processor.model import Subscription, Turn
 from processor.store.events import Logged
 
-APART = 0.001  # seconds between two deliveries: in the log's order, and new ones come between
-
 
 class Plan(NamedTuple):
     """Whose events to look for, between which places (a pair a shard), and which of them."""
@@ -26,7 +24,7 @@ class Plan(NamedTuple):
     source: str | None = None  # only of this one
     failed: bool = False  # only what ended without arriving
     again: bool = False  # what was delivered too
-    apart: float = APART
+    later: bool = True  # from now on, so that new events come between; else when they were told
 
 
 class Replayed(msgspec.Struct):

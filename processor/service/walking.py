@@ -21,6 +21,7 @@ from processor.store.replays import BEGIN, Again, Ended
 
 PAGE = 500  # events looked at, and put, at once
 LOOKED_AT = 200_000  # events at most for one call
+APART = 0.001  # seconds between two deliveries: in the log's order, and new ones come between
 
 
 async def walk(context: Context, plan: Plan) -> Replayed:
@@ -77,7 +78,8 @@ class _Shard:
         self._next_at = await self._context.store.now()
         while not self._limits.reached:
             await self._look()
-            page = await events.between(self._keys, places[shard], self._plan.ends[shard], PAGE)
+            most = min(PAGE, self._limits.puts)
+            page = await events.between(self._keys, places[shard], self._plan.ends[shard], most)
             if not page:
                 await self._count_gone()
                 return True
@@ -112,8 +114,9 @@ class _Shard:
         """The delivery as it would have been made when the event was told."""
         target, turn = self._plan.target.id, turn_in(self._plan.target, event)
         put = deliver(event.id, event.type, target, target, told_at(event.place), turn=turn)
-        self._next_at += self._plan.apart
-        return Again(replace(put, at=self._next_at), event.id, event.body)
+        self._next_at += APART
+        at = self._next_at if self._plan.later else told_at(event.place)
+        return Again(replace(put, at=at), event.id, event.body)
 
     async def _queue(self, puts: Sequence[Again]) -> None:
         if not puts:

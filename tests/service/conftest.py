@@ -22,6 +22,8 @@ from processor.service.watching import Wish
 from processor.store.backlogs import Claim, Pace
 from processor.store.keys import Keys
 
+from .desk import Desk, Subscriber
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # Standard Webhooks' own example
 WIDE = Pace(1000)
 
@@ -187,10 +189,14 @@ class Bench:
 
     async def push(self, source: str = "lab", **body: Any) -> Receipt:
         """Take one push, and ingest everything."""
-        found = self._receiver.source(source)
-        receipt = await self._receiver.take(found, Push({}, json.dumps(body).encode()))
+        receipt = await self.accept(source, **body)
         await self.ingest()
         return receipt
+
+    async def accept(self, source: str = "lab", **body: Any) -> Receipt:
+        """Take one push."""
+        push = Push({}, json.dumps(body).encode())
+        return await self._receiver.take(self._receiver.source(source), push)
 
     async def take(self, source: str, push: Push) -> Receipt:
         """Take one push as it is, and ingest everything."""
@@ -313,3 +319,34 @@ def polled(wait_until: Any) -> Any:
         return found
 
     return ask
+
+
+@pytest.fixture
+def subscriber_is() -> type[Subscriber]:
+    """What the subscriber is like; a file of tests may have another."""
+    return Subscriber
+
+
+@pytest.fixture
+async def subscriber(subscriber_is: type[Subscriber]) -> AsyncIterator[Subscriber]:
+    ours, app = subscriber_is(), web.Application()
+    app.router.add_post("/{path:.*}", ours.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ours.url = f"http://127.0.0.1:{runner.addresses[0][1]}/in"
+    yield ours
+    await runner.cleanup()
+
+
+@pytest.fixture
+def desk(bench: Any, subscriber: Subscriber) -> Desk:
+    return Desk(bench, subscriber)
+
+
+@pytest.fixture
+def desk_of(bench_of: Any, subscriber: Subscriber) -> Callable[..., Any]:
+    async def make(**options: Any) -> Desk:
+        return Desk(await bench_of(**options), subscriber)
+
+    return make

@@ -3,124 +3,18 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 from msgspec.structs import replace
 
 from processor.errors import Conflict, Invalid, NotFound, StoreAway
 from processor.model import Keep, Subscription
-from processor.service import changing, replaying, retrying, subscribing, walking
+from processor.service import changing, retrying, subscribing, walking
 from processor.service.changing import Change
-from processor.service.delivering import Deliverer
-from processor.service.replaying import Replay, Wish
-from processor.store.backlogs import Pace
 from processor.store.keys import day_of
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-class Subscriber:
-    """Takes events, and answers as it was told to."""
-
-    def __init__(self) -> None:
-        """Be content."""
-        self.url = ""
-        self.status = 200
-        self.got: list[str] = []  # webhook-ids, in the order in which they came
-        self.bodies: list[Any] = []
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """Take one."""
-        self.bodies.append(json.loads(await request.read()))
-        self.got.append(request.headers["webhook-id"])
-        return web.Response(status=self.status)
-
-
-@pytest.fixture
-async def subscriber() -> AsyncIterator[Subscriber]:
-    ours, app = Subscriber(), web.Application()
-    app.router.add_post("/{path:.*}", ours.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    ours.url = f"http://127.0.0.1:{runner.addresses[0][1]}/in"
-    yield ours
-    await runner.cleanup()
-
-
-class Desk:
-    """A bench with subscriptions, and somebody who delivers."""
-
-    def __init__(self, bench: Any, subscriber: Subscriber) -> None:
-        """Take both."""
-        self.bench, self.context, self.store = bench, bench.context, bench.store
-        self.subscriber = subscriber
-        self._deliverer = Deliverer(bench.context)
-
-    async def subscribe(self, **wish: Any) -> Subscription:
-        """Make a subscription."""
-        wish = {"url": self.subscriber.url, "secret": SECRET} | wish
-        made, self.past = await replaying.create(self.context, Wish(**wish))
-        return made
-
-    async def finish(self, *jobs: str, status: str = "succeeded") -> None:
-        """Have jobs end."""
-        for job in jobs:
-            await self.bench.push(id=job, status=status)
-
-    async def replay(self, target: Subscription, **wish: Any) -> tuple[int, int, int, int]:
-        """Replay: queued, pending, delivered before, gone."""
-        wish = {"since": "24h"} | wish if "after" not in wish else wish
-        done = self.past = await replaying.replay(self.context, target.id, Replay(**wish))
-        return done.queued, done.pending, done.delivered_before, done.gone
-
-    async def waiting(self) -> int:
-        """How many deliveries wait or are under way."""
-        return int((await self.store.backlogs.depth("deliver"))[0])
-
-    async def round(self) -> None:
-        """Deliver what is due."""
-        for keys in self.store.shards:
-            claims = await self.store.backlogs.claim(keys, "deliver", 200, lambda _: Pace(1000))
-            if claims:
-                posts = await self._deliverer.read(claims)
-                await asyncio.gather(*map(self._deliverer.deliver, posts))
-
-    async def deliver(self) -> None:
-        """Deliver until nothing waits."""
-        while await self.waiting():
-            await self.round()
-
-    async def states(self, target: Subscription) -> Counter[str]:
-        """How the deliveries of a subscription stand."""
-        rows = await subscribing.deliveries(self.context, target.id, None, 1000)
-        return Counter(row["state"] for row in rows)
-
-    async def kept(self) -> list[bytes]:
-        """The keys of bodies that are kept."""
-        found = [key async for key in self.store.connection.redis.scan_iter("*}:event:*")]
-        return sorted(found)
-
-    async def ids(self) -> list[str]:
-        """The ids of all completions told."""
-        return [i for i, kind in await self.bench.events() if kind != "subscription.disabled"]
-
-
-@pytest.fixture
-def desk(bench: Any, subscriber: Subscriber) -> Desk:
-    return Desk(bench, subscriber)
-
-
-@pytest.fixture
-def desk_of(bench_of: Any, subscriber: Subscriber) -> Callable[..., Any]:
-    async def make(**options: Any) -> Desk:
-        return Desk(await bench_of(**options), subscriber)
-
-    return make
-
+from .desk import SECRET, Desk, Subscriber
 
 # --- replay -------------------------------------------------------------------------------
 

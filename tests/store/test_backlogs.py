@@ -603,3 +603,72 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
 
     assert (await twice(store.backlogs.tick))[1] is not None
     assert await twice(work.claim) == ([], [])
+
+
+# --- what failed --------------------------------------------------------------------------
+
+
+async def failed(work: Any, *names: str) -> None:
+    """Items that were tried, and are due again."""
+    await work.put("a", *names)
+    claims = await work.claim(len(names), capacity=1000)
+    at = await work.store.now()
+    tried = [Settled(c, at, b"tried", tried=True) for c in claims]
+    assert all(await work.store.backlogs.settle(tried))
+
+
+async def test_what_was_never_tried_goes_first(work: Any):
+    await failed(work, *(f"old{n}" for n in range(50)))
+    await work.put("a", *(f"new{n}" for n in range(20)))
+    first = [claim.item for claim in await work.claim(20)]
+    assert sum(item.startswith("new") for item in first) in (17, 18)  # two or three are kept
+    rest = [claim.item for claim in await work.claim(100)]
+    assert len(rest) == 50
+    assert sum(item.startswith("new") for item in rest) in (2, 3)
+
+
+async def test_what_failed_gets_all_that_is_free(work: Any):
+    await failed(work, *(f"old{n}" for n in range(50)))
+    await work.put("a", "new")
+    assert len(await work.claim(30)) == 30
+    assert await work.store.backlogs.depth("poll") == (51, pytest.approx(0, abs=5))
+
+
+async def test_what_failed_is_not_starved_where_one_place_is_free(work: Any):
+    """One time in ten it is its turn, however many are new."""
+    await failed(work, "old")
+    await work.put("a", *(f"{n:03}" for n in range(400)))
+    for _ in range(400):
+        (claim,) = await work.claim(1, capacity=1000)
+        if claim.item == "old":
+            return
+    pytest.fail("it never came")
+
+
+async def test_what_failed_is_not_due_before_its_time(work: Any, wait_until: Any):
+    await work.put("a", "old")
+    claim, later = await work.one(), await work.store.now() + 0.1
+    await work.store.backlogs.settle([Settled(claim, later, b"tried", tried=True)])
+    assert await work.claim() == []
+    (due,) = await work.store.backlogs.due_at(work.keys, "poll", [("a", "old")])
+    assert due == pytest.approx(later, abs=0.002)
+    found: list[Claim] = []
+
+    async def claimed() -> list[Claim]:
+        found.extend(await work.claim())
+        return found
+
+    await wait_until(claimed)
+    assert (found[0].item, found[0].payload) == ("old", b"tried")
+
+
+async def test_an_end_reported_late_counts_where_another_has_put_it_off(
+    brief: Any, wait_until: Any
+):
+    late, holder = await lapsed(brief, wait_until)
+    at = await brief.store.now() + 60
+    put_off = Settled(holder, at, b"tried", tried=True)
+    assert await brief.store.backlogs.settle([put_off]) == [True]
+    over = Settled(late, event="e", target="sub_1", record=b"{}")
+    assert await brief.store.backlogs.settle([over]) == [True]
+    assert await brief.store.backlogs.depth("poll") == (0, 0.0)

@@ -1,0 +1,185 @@
+"""Too much for a subscription: the rest stays in the event log, and comes from there, whole and in order."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from processor.model import Keep
+from processor.service import changing, subscribing
+from processor.service.catching import catch_up
+from processor.store.events import place_at
+
+from .desk import Desk
+
+MOST = 6  # deliveries that wait
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def full_of(desk_of: Make) -> Make:
+    """A desk where few deliveries may wait."""
+
+    async def make(**options: Any) -> Desk:
+        made: Desk = await desk_of(keep=Keep(waiting=MOST), **options)
+        return made
+
+    return make
+
+
+async def behind(desk: Desk) -> set[str]:
+    """The subscriptions that have more to get from the log."""
+    return {name for keys in desk.store.shards for name in await desk.store.deliveries.behind(keys)}
+
+
+async def caught_up(desk: Desk) -> None:
+    """Deliver, and look for more, until nothing is left."""
+    while await behind(desk) or await desk.waiting():
+        await desk.deliver()
+        await catch_up(desk.context)
+
+
+async def finish(desk: Desk, count: int, first: int = 0) -> None:
+    await desk.finish(*(f"job{n}" for n in range(first, first + count)))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_no_more_wait_than_may_and_all_come(full_of: Make, ordered: bool):  # noqa: FBT001
+    desk: Desk = await full_of()
+    made = await desk.subscribe(ordered=ordered)
+    await finish(desk, 3 * MOST)
+    for _ in range(2):
+        assert await desk.waiting() == MOST
+        assert await behind(desk) == {made.id}
+        await desk.deliver()
+        await catch_up(desk.context)
+    await caught_up(desk)
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+
+
+async def test_what_is_brought_is_due_in_the_order_of_the_log(full_of: Make):
+    desk: Desk = await full_of()
+    await desk.subscribe()
+    await finish(desk, 2 * MOST)
+    await desk.deliver()
+    await catch_up(desk.context)
+    log = await desk.store.events.page(desk.store.events.start(), 99)
+    told = {event.id: event.place.partition("-")[0] for event in log}
+    claims = await desk.bench.claim(desk.store.shards[0], "deliver")
+    times = [told[claim.item.partition(".")[0]] for claim in claims]
+    assert (len(times), times) == (MOST, sorted(times))
+
+
+async def test_while_some_are_left_all_are(full_of: Make):
+    """Else new ones would overtake them."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 1)
+    await desk.deliver()
+    await finish(desk, 1, MOST + 1)
+    assert await desk.waiting() == 0
+    assert await behind(desk) == {made.id}
+    await caught_up(desk)
+    await finish(desk, 1, MOST + 2)
+    assert (await desk.waiting(), await behind(desk)) == (1, set())
+    await desk.deliver()
+    assert sorted(desk.subscriber.got) == sorted(await desk.ids())
+
+
+async def test_a_full_one_waits_until_half_is_made(full_of: Make):
+    desk: Desk = await full_of()
+    await desk.subscribe()
+    await finish(desk, MOST + 1)
+    await catch_up(desk.context)
+    assert await desk.waiting() == MOST
+
+
+async def test_the_others_notice_nothing(full_of: Make):
+    desk: Desk = await full_of()
+    full, other = await desk.subscribe(), await desk.subscribe(sources=["other"])
+    await finish(desk, MOST + 1)
+    await desk.bench.push("other", id="elsewhere", status="succeeded")
+    assert await behind(desk) == {full.id}
+    assert len(await subscribing.deliveries(desk.context, other.id, "pending", 10)) == 1
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_what_is_told_while_it_catches_up_is_not_missed(full_of: Make, shards: int):
+    """Commits, deliveries and two clocks at the same time."""
+    desk: Desk = await full_of(shards=shards)
+    made, over = await desk.subscribe(), asyncio.Event()
+
+    async def clock() -> None:
+        while not over.is_set():
+            await catch_up(desk.context)
+
+    async def worker() -> None:
+        while not over.is_set():
+            await desk.round()
+
+    others = [asyncio.create_task(one()) for one in (clock, clock, worker)]
+    await asyncio.gather(*(finish(desk, 40, 40 * part) for part in range(3)))
+    over.set()
+    await asyncio.gather(*others)
+    await caught_up(desk)
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+    assert await desk.states(made) == {"delivered": 120}
+
+
+@pytest.mark.parametrize("how", [changing.disable, None])
+async def test_who_gets_nothing_any_more_is_not_behind(full_of: Make, how: Any):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 1)
+    if how:
+        await how(desk.context, made, "a test")
+    else:
+        await subscribing.remove(desk.context, made.id)
+    await catch_up(desk.context)
+    assert await behind(desk) == set()
+    await desk.deliver()
+    assert desk.subscriber.got == []
+
+
+async def test_what_was_trimmed_meanwhile_is_said_to_be_missed(
+    full_of: Make, capsys: pytest.CaptureFixture[str]
+):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 3)
+    redis, keys = desk.store.connection.redis, desk.store.shards[0]
+    places = [place for place, _ in await redis.xrange(keys.log)]
+    kept = int(places[-1].partition(b"-")[0])
+    await desk.store.connection.run("trim", [keys.log, keys.trimmed], [f"{kept}-0", 1])
+    await desk.deliver()
+    await catch_up(desk.context)
+    assert "events_missed" in capsys.readouterr().out
+    await caught_up(desk)
+    assert len(desk.subscriber.got) == MOST + 1
+    assert await desk.states(made) == {"delivered": MOST + 1}
+
+
+async def test_jobs_own_callbacks_are_not_bounded(full_of: Make):
+    """A job has few, and the log is not read for them."""
+    desk: Desk = await full_of()
+    for n in range(MOST + 1):
+        await desk.bench.watch(f"job{n}", callback_url=f"{desk.subscriber.url}/{n}")
+    await finish(desk, MOST + 1)
+    assert await desk.waiting() == MOST + 1
+
+
+async def test_how_far_it_came_is_kept_where_more_was_left(full_of: Make):
+    """Whoever goes on does not begin anew; nor does one that is slower take that back for good."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    keys, deliveries = desk.store.shards[0], desk.store.deliveries
+    first, *_, last = [e.place for e in await desk.store.events.page(desk.store.events.start(), 99)]
+    assert not await deliveries.caught(keys, made.id, first)
+    assert await deliveries.behind(keys) == {made.id: first}
+    assert await deliveries.caught(keys, made.id, last)
+    assert await deliveries.caught(keys, made.id, place_at(await desk.store.now()))
+    assert await behind(desk) == set()
