@@ -14,6 +14,7 @@ from processor.store.backlogs import AT_ONCE as NOW, Claim, Pace, Settled
 
 AT_ONCE = 200  # items in one claim
 SHARE = 3  # a lane may hold at most this part of the room that is left
+TOGETHER = 16  # pieces that begin before others' answers are looked at: each takes 0.1 ms
 GIVE_BACK = 1.0  # seconds between looks for work to give back
 
 Piece = tuple[Sequence[Claim], Coroutine[Any, Any, None]]
@@ -116,8 +117,10 @@ class Pump:
         """Take a batch apart before the next is claimed: meanwhile the next one grows."""
         self._batch = claims
         try:
-            for part, piece in await self._work(claims):
+            for number, (part, piece) in enumerate(await self._work(claims), 1):
                 self._start(part, piece)
+                if number % TOGETHER == 0:
+                    await asyncio.sleep(0)
         except StoreAway:
             self._stranded += claims
             raise

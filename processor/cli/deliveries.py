@@ -14,7 +14,7 @@ def list_all(
     subscription: Annotated[str, typer.Argument(metavar="ID", help="The subscription.")],
     *,
     state: Annotated[
-        str | None, typer.Option(help="pending, delivered, failed or canceled.")
+        str | None, typer.Option(help="pending, delivered, superseded, failed or canceled.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,

@@ -38,7 +38,7 @@ async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> No
     if found is None or found.disabled:  # it gets nothing; a replay brings this too
         await store.deliveries.caught(keys, target, (await store.events.end())[keys.shard])
         return
-    if await store.events.replays.waiting(keys, target) > store.keep.waiting // 2:
+    if await store.replays.waiting(keys, target) > store.keep.waiting // 2:
         return  # a walk is worth while when it brings many
     for _ in range(ROUNDS):
         place, over = await _bring(context, keys, found, place)

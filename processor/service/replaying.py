@@ -13,7 +13,7 @@ from processor.service import subscribing
 from processor.service.context import Context
 from processor.service.planning import Plan, Replayed
 from processor.service.walking import walk
-from processor.store.events import order_of, place_at
+from processor.store.places import order_of, place_at
 
 
 class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from processor.service.replaying import check_enabled
 from processor.service.watching import lane_of
 from processor.store.backlogs import AT_ONCE, Put
 from processor.store.keys import Keys
-from processor.store.replays import BEGIN, Again, Ended
+from processor.store.replays import Again, Ended, Seen
 
 BEFORE = 1.0  # seconds that an event may be in the log before its delivery says it was made
 _encode = msgspec.json.Encoder().encode
@@ -47,13 +47,13 @@ async def _target(context: Context, target: str) -> Subscription:
 
 
 async def _hurried(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
-    return await context.store.events.replays.hurry(keys, _lane(target), delivery)
+    return await context.store.replays.hurry(keys, _lane(target), delivery)
 
 
 async def _revived(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
     """Put a dead delivery anew; False if this shard does not know it."""
     store = context.store
-    ended, seen = await store.events.replays.ended(keys, target.id, BEGIN)
+    ended, seen = await store.replays.ended(keys, target.id, Seen())
     records = [one for one in ended if one.id == delivery]
     if not records:
         return False
@@ -61,8 +61,7 @@ async def _revived(context: Context, keys: Keys, target: Subscription, delivery:
     if last.state in ARRIVED:
         raise _arrived(delivery, last.state)
     again = Again(_put(last, _lane(target)), last.event_id, await _body(context, keys, last))
-    replays = store.events.replays
-    (word,) = await replays.queue(keys, target.id, seen, [again], again=True)
+    (word,) = await store.replays.queue(keys, target.id, seen, [again], again=True)
     if word == "delivered":
         raise _arrived(delivery, word)
     return True
@@ -76,9 +75,9 @@ def _put(record: Ended, lane: str) -> Put:
 
 async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
     """The body of its event: kept for other deliveries of it, or still in the log."""
-    events = context.store.events
-    body = await events.replays.body(keys, record.event_id)
-    body = body or await events.find(keys, record.event_id, record.created_at - BEFORE)
+    store = context.store
+    body = await store.replays.body(keys, record.event_id)
+    body = body or await store.events.find(keys, record.event_id, record.created_at - BEFORE)
     if body is None:
         raise Conflict(f"{record.id}: its event is not in the log any more (kept for 7 days)")
     return body

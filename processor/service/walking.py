@@ -15,9 +15,10 @@ from processor.payload import utc
 from processor.service.context import Context
 from processor.service.deciding import deliver
 from processor.service.planning import Plan, Replayed, Wanting, turn_in
-from processor.store.events import Logged, told_at
+from processor.store.events import Logged
 from processor.store.keys import Keys
-from processor.store.replays import BEGIN, Again, Ended
+from processor.store.places import told_at
+from processor.store.replays import Again, Ended, Seen
 
 PAGE = 500  # events looked at, and put, at once
 LOOKED_AT = 200_000  # events at most for one call
@@ -27,7 +28,7 @@ APART = 0.001  # seconds between two deliveries: in the log's order, and new one
 async def walk(context: Context, plan: Plan) -> Replayed:
     """Put what is wanted and did not arrive, as far as one call goes."""
     store, places, done = context.store, list(plan.starts), Replayed()
-    waiting = [await store.events.replays.waiting(k, plan.target.id) for k in store.shards]
+    waiting = [await store.replays.waiting(k, plan.target.id) for k in store.shards]
     most = store.keep.waiting
     if sum(waiting) >= most:
         raise Conflict(f"{plan.target.id}: {most} deliveries wait; go on when some are made")
@@ -69,7 +70,7 @@ class _Shard:
         self._ended: dict[str, Ended] = {}  # the newest record of each
         self._arrived: set[str] = set()
         self._met: set[str] = set()
-        self._seen = BEGIN
+        self._seen = Seen()
         self._next_at = 0.0
 
     async def walk(self, places: list[str]) -> bool:
@@ -90,7 +91,7 @@ class _Shard:
 
     async def _look(self) -> None:
         """Read what has ended meanwhile."""
-        replays, target = self._context.store.events.replays, self._plan.target.id
+        replays, target = self._context.store.replays, self._plan.target.id
         ended, self._seen = await replays.ended(self._keys, target, self._seen)
         self._ended.update((one.id, one) for one in ended)
         self._arrived.update(one.id for one in ended if one.state in ARRIVED)
@@ -123,7 +124,7 @@ class _Shard:
             return
         store, done = self._context.store, self._done
         await store.writable()
-        words = await store.events.replays.queue(
+        words = await store.replays.queue(
             self._keys, self._plan.target.id, self._seen, puts, again=self._plan.again
         )
         done.queued += words.count("queued")

@@ -4,6 +4,7 @@ connection   the scripts, Redis' clock, one error
 keys         every key, its type and lifetime
 backlogs     work that waits: claim, settle, renew, park
 jobs         jobs: read, commit, aliases, history
+places       places in streams
 events       the event log
 targets      subscriptions and callback targets
 deliveries   what they are to get, and what they got

@@ -17,6 +17,7 @@ from processor.store.keys import BACKLOGS, Keys, day_of
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after a claim that brought something
+RECORDS, DEAD_RECORDS = 1000, 5000  # of ended deliveries of a target: many arrive, few do not
 HELP = 50  # ms that work waits for a worker that is awake before another is woken too
 
 
@@ -273,7 +274,8 @@ def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> di
     if s.event is not None:
         told["event"] = call.key(keys.event(s.event))
     if s.record is not None and s.target is not None:
-        told |= {"log": call.key(keys.delivered(s.target)), "record": call.blob(s.record)}
+        log, length = (keys.delivered, RECORDS) if s.arrived else (keys.dead, DEAD_RECORDS)
+        told |= {"log": call.key(log(s.target)), "length": length, "record": call.blob(s.record)}
     if s.arrived and s.event and s.target and s.target.startswith("sub_"):
         day, before = (call.key(keys.told(s.target, d)) for d in (today, today - 1))
         told |= {"told": day, "before": before, "id": s.event}

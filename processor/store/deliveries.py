@@ -7,6 +7,7 @@ import msgspec
 from processor.model import Delivery
 from processor.store.connection import Connection
 from processor.store.keys import Keys
+from processor.store.places import order_of
 
 _decode = msgspec.json.Decoder(Delivery).decode
 
@@ -20,11 +21,17 @@ class Deliveries:
         self._shards = shards
 
     async def ended(self, target: str, limit: int) -> list[bytes]:
-        """Ended deliveries of a target, the newest first."""
+        """Ended deliveries of a target, the newest of each shard first: so many at most that
+        arrived, and all of whom it is known that they did not.
+        """
         found: list[bytes] = []
         for keys in self._shards:
-            call = self._connection.redis.xrevrange(keys.delivered(target), count=limit)
-            found += [fields[b"delivery"] for _, fields in await self._connection.ask(call)]
+            pipe = self._connection.redis.pipeline(transaction=False)
+            pipe.xrevrange(keys.delivered(target), count=limit)
+            pipe.xrevrange(keys.dead(target))
+            rows = [row for rows in await self._connection.ask(pipe.execute()) for row in rows]
+            rows.sort(key=lambda row: order_of(row[0]), reverse=True)
+            found += [fields[b"delivery"] for _, fields in rows]
         return found
 
     async def pending(self, target: str, limit: int) -> list[bytes]:

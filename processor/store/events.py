@@ -11,10 +11,9 @@ from processor.errors import Gone, Refused
 from processor.model import Keep
 from processor.store.connection import Connection
 from processor.store.keys import Keys
-from processor.store.replays import BEGIN as START, Replays
+from processor.store.places import BEGIN, checked, order_of, place_at, told_at
 
 PAGE, FAR = 1000, 50  # events read at once, and how often, to find one
-LAST = (1 << 63) - 1  # of all that could be told in one millisecond
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -36,7 +35,6 @@ class Events:
         self._connection = connection
         self._shards = shards
         self._keep = keep
-        self.replays = Replays(connection)
 
     async def page(self, places: Sequence[str], limit: int) -> list[Logged]:
         """Up to `limit` events behind `places` (one a shard), the oldest first."""
@@ -97,7 +95,7 @@ class Events:
         for keys in self._shards:
             pipe.xrevrange(keys.log, count=1)
         rows = await self._connection.ask(pipe.execute())
-        return [log[0][0].decode() if log else START for log in rows]
+        return [log[0][0].decode() if log else BEGIN for log in rows]
 
     async def check(self, places: Sequence[str]) -> None:
         """Gone if events behind `places` were trimmed."""
@@ -105,7 +103,7 @@ class Events:
             self._connection.redis.mget([keys.trimmed for keys in self._shards])
         )
         for place, gone in zip(places, trimmed, strict=True):
-            if gone and place != START and order_of(place.encode()) < order_of(gone):
+            if gone and place != BEGIN and order_of(place.encode()) < order_of(gone):
                 raise Gone("Events behind this cursor were trimmed; start again without `after`.")
 
     async def trim(self, now: float) -> None:
@@ -117,13 +115,13 @@ class Events:
 
     def start(self) -> list[str]:
         """The places before the oldest events."""
-        return [START for _ in self._shards]
+        return [BEGIN for _ in self._shards]
 
     def places(self, cursor: str) -> list[str]:
         """What an opaque cursor says; Refused if it is none of ours."""
         try:
             text = base64.urlsafe_b64decode(cursor.encode() + b"==").decode()
-            places = [_checked(part) for part in text.split(",")]
+            places = [checked(part) for part in text.split(",")]
         except (ValueError, binascii.Error) as error:
             raise Refused("The cursor is not one that this server gave.") from error
         if len(places) != len(self._shards):
@@ -141,16 +139,6 @@ class Events:
         return base64.urlsafe_b64encode(",".join(places).encode()).decode().rstrip("=")
 
 
-def place_at(seconds: float) -> str:
-    """The place behind all that was told before this moment."""
-    return f"{max(int(seconds * 1000) - 1, 0)}-{LAST}"
-
-
-def told_at(place: str) -> float:
-    """When the event at a place was told, in seconds."""
-    return order_of(place.encode())[0] / 1000
-
-
 def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Logged]:
     found = []
     for _, shard, place, fields in rows:
@@ -166,17 +154,3 @@ def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Lo
             )
         )
     return found
-
-
-def _checked(place: str) -> str:
-    """A place as Redis writes it; ValueError for what Redis would not take."""
-    ms, n = order_of(place.encode())
-    if not (0 <= ms < 1 << 63 and 0 <= n < 1 << 63):
-        raise ValueError(place)
-    return f"{ms}-{n}"
-
-
-def order_of(place: bytes | str) -> tuple[int, int]:
-    """A place as numbers that can be compared."""
-    ms, _, n = (place if isinstance(place, str) else place.decode()).partition("-")
-    return int(ms), int(n)

@@ -15,7 +15,8 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     subs            hash    id → subscription, the same in every shard     until removed
     subs:version    string  counts the changes to subs                          as subs
     callback:ID     string  a job's own callback target                      as the job
-    delivered:ID    stream  ended deliveries of one target, ≤ 1,000                  30 d
+    delivered:ID    stream  deliveries of one target that arrived, ≤ 1,000           30 d
+    dead:ID         stream  those that ended undelivered, ≤ 5,000                    30 d
     told:ID:DAY     set     ids of events that reached a subscription that day        8 d
     health          hash    lane of deliver → how it stands, if not well             30 d
     lanes:B         zset    lane by its earliest due time                  while work waits
@@ -104,8 +105,12 @@ class Keys:
         return f"{self.tag}callback:{target}"
 
     def delivered(self, target: str) -> str:
-        """Ended deliveries of one subscription or callback target."""
+        """Deliveries of one subscription or callback target that arrived."""
         return f"{self.tag}delivered:{target}"
+
+    def dead(self, target: str) -> str:
+        """Deliveries of one subscription or callback target that ended undelivered."""
+        return f"{self.tag}dead:{target}"
 
     def told(self, target: str, day: int) -> str:
         """The events that reached a subscription on a day."""

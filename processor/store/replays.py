@@ -1,7 +1,7 @@
 """Deliveries made once more: what ended, what may be put anew, what is hurried."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -9,12 +9,18 @@ from processor.model import Delivery
 from processor.store.backlogs import Lanes, Put
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys, day_of
-
-BEGIN = "0-0"
+from processor.store.places import BEGIN, order_of
 
 DAYS = range(-8, 2)
 """Days around today on which an event of the log can have arrived: the log is trimmed a little
 late, and who wrote may have been a little ahead."""
+
+
+class Seen(NamedTuple):
+    """How far the records of a target's ended deliveries were read."""
+
+    arrived: str = BEGIN
+    dead: str = BEGIN
 
 
 class Ended(Delivery, frozen=True, kw_only=True):
@@ -41,20 +47,22 @@ class Replays:
         """Take the connection."""
         self._connection = connection
 
-    async def ended(self, keys: Keys, target: str, seen: str) -> tuple[list[Ended], str]:
-        """Deliveries that ended behind the place `seen`, oldest first; the place behind them."""
-        rows = await self._connection.ask(
-            self._connection.redis.xrange(keys.delivered(target), min=f"({seen}")
-        )
-        found = [_decode(fields[b"delivery"]) for _, fields in rows]
-        return found, rows[-1][0].decode() if rows else seen
+    async def ended(self, keys: Keys, target: str, seen: Seen) -> tuple[list[Ended], Seen]:
+        """Deliveries that ended behind the places `seen`, oldest first; the places behind them."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.xrange(keys.delivered(target), min=f"({seen.arrived}")
+        pipe.xrange(keys.dead(target), min=f"({seen.dead}")
+        both = await self._connection.ask(pipe.execute())
+        last = [rows[-1][0].decode() if rows else old for rows, old in zip(both, seen, strict=True)]
+        merged = sorted((row for rows in both for row in rows), key=lambda row: order_of(row[0]))
+        return [_decode(fields[b"delivery"]) for _, fields in merged], Seen(*last)
 
     async def queue(
-        self, keys: Keys, target: str, seen: str, puts: Sequence[Again], *, again: bool
+        self, keys: Keys, target: str, seen: Seen, puts: Sequence[Again], *, again: bool
     ) -> list[str]:
         """Put deliveries anew; what became of each: `queued`, `pending` or `delivered`.
 
-        With `again` what arrived is put too, but not what did so behind the place `seen`.
+        With `again` what arrived is put too, but not what did so behind the places `seen`.
         """
         if not puts:
             return []
@@ -62,7 +70,7 @@ class Replays:
         call = Call(keys.delivered(target))
         lanes = Lanes(keys, call)
         told: dict[str, Any] = {
-            "seen": seen,
+            "seen": seen.arrived,
             "told": [call.key(keys.told(target, today + day)) for day in DAYS if not again],
             "ids": [one.event for one in puts],
             "puts": [

@@ -10,7 +10,7 @@ import pytest
 from processor.model import Keep
 from processor.service import changing, subscribing
 from processor.service.catching import catch_up
-from processor.store.events import place_at
+from processor.store.places import place_at
 
 from .desk import Desk
 

@@ -120,7 +120,7 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
     monkeypatch.setattr(walking, "PAGE", 3)
     await desk.finish(*map(str, range(14)))
     made, pages = await desk.subscribe(), 0
-    queue = desk.store.events.replays.queue
+    queue = desk.store.replays.queue
 
     async def breaks(*args: Any, **options: Any) -> Any:
         nonlocal pages
@@ -130,7 +130,7 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
             raise StoreAway("the answer was lost")
         return done
 
-    monkeypatch.setattr(desk.store.events.replays, "queue", breaks)
+    monkeypatch.setattr(desk.store.replays, "queue", breaks)
     with pytest.raises(StoreAway):
         await desk.replay(made)
     await desk.round()  # what was put is delivered meanwhile, all or some of it
@@ -363,7 +363,7 @@ async def test_a_past_that_was_cut_short_says_where_to_go_on(
         raise StoreAway("Redis is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.store.events.replays, "queue", away)
+        patch.setattr(desk.store.replays, "queue", away)
         made = await desk.subscribe(since="24h")
     assert desk.past.next is not None
     assert await desk.replay(made, after=desk.past.next) == (2, 0, 0, 0)

@@ -330,10 +330,29 @@ async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Ke
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
     assert await store.deliveries.pending("sub_1", 10) == [b"{}"]
-    await store.backlogs.settle([Settled(claim, event="e", target="sub_1", record=b'{"n":1}')])
+    over = Settled(claim, event="e", target="sub_1", record=b'{"n":1}', arrived=True)
+    await store.backlogs.settle([over])
     assert await store.deliveries.ended("sub_1", 10) == [b'{"n":1}']
     assert await store.deliveries.pending("sub_1", 10) == []
     assert await lives(store, keys.delivered("sub_1")) == pytest.approx(30 * DAY, abs=5)
+
+
+async def test_what_did_not_arrive_is_remembered_however_much_else_does(
+    store: Store, keys: Keys, fresh: Any
+):
+    """Those who look for a dead letter do so later than the next thousand deliveries."""
+    names = [f"evt_{n}_1" for n in range(1500)]
+    for some in (names[:1], names[1:750], names[750:]):
+        await written(store, keys, whole(fresh(), events=[telling(n, "sub_1") for n in some]))
+    claims = await store.backlogs.claim(keys, "deliver", 2000, lambda _: Pace(2000))
+    records = [f'{{"of":"{claim.item}"}}'.encode() for claim in claims]
+    for claim, record in zip(claims, records, strict=True):
+        event, dead = claim.item.partition(".")[0], claim.item.startswith("evt_0_")
+        over = Settled(claim, event=event, target="sub_1", record=record, arrived=not dead)
+        await store.backlogs.settle([over])
+    kept = await store.deliveries.ended("sub_1", 2000)
+    assert b'{"of":"evt_0_1.sub_1"}' in kept
+    assert 1000 <= len(kept) < 1200
 
 
 async def test_what_reached_a_callback_is_not_remembered_by_day(

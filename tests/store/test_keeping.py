@@ -113,5 +113,7 @@ async def test_ended_deliveries_are_listed_so_long(brief: Store, job_of: Any):
     change = Change(job_of(), "", save=False, events=[Telling("e", "job.started", b"{}", (put,))])
     await brief.jobs.commit(keys, 0, [change])
     (claim,) = await brief.backlogs.claim(keys, "deliver", 9, lambda _: Pace(9))
-    await brief.backlogs.settle([Settled(claim, event="e", target="sub_1", record=b"{}")])
+    await brief.backlogs.settle(
+        [Settled(claim, event="e", target="sub_1", record=b"{}", arrived=True)]
+    )
     assert await lives(brief, keys.delivered("sub_1")) == pytest.approx(2 * DAY, abs=5)

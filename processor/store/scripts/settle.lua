@@ -2,9 +2,9 @@
 -- KEYS  parked:B; then all that ARGV[1] names by place
 -- ARGV  msgpack {keep (of ended deliveries, in s), most (events in the log), lanes: [LANE],
 --       settled: [{lane, item, token, at? (0: now), payload?, tried?, passable?, turns?, sequence?,
---                  event?, log?, record?, told?, before?, id?}],
+--                  event?, log?, length?, record?, told?, before?, id?}],
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
---       Without `at` the claim has ended; event, log and record are an ended delivery's,
+--       Without `at` the claim has ended; event, log, its length and record are a delivery's,
 --       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
 --       `tried`: behind all that was not; `passable`: no longer, if others of its turns follow
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
@@ -28,7 +28,7 @@ local function ended(s, lane)
     redis.call('DEL', KEYS[s.event])
   end
   if s.record then
-    redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', 1000, '*', 'delivery', ARGV[s.record])
+    redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', s.length, '*', 'delivery', ARGV[s.record])
     logs[s.log] = true
   end
   if s.told then

@@ -170,7 +170,7 @@ class Attempt(msgspec.Struct):
 
 
 class Delivery(msgspec.Struct):
-    """One event for one subscription; `state` is pending, delivered, failed or canceled."""
+    """One event for one subscription; `state` is one of those that `?state=` takes."""
 
     id: str
     event_id: str
