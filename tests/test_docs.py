@@ -40,7 +40,7 @@ from processor.service import (
     replaying,
     standing,
     subscribing,
-    watching,
+    wishing,
 )
 from processor.service.metrics import Metrics
 from processor.service.running import context as open_context
@@ -219,7 +219,7 @@ JOB = Job(
 )
 DATA = names(payload.JobData)
 FIELDS = [
-    ("field of the PUT", names(watching.Wish)),
+    ("field of the PUT", names(wishing.Wish)),
     ("field of the POST", names(subscribing.Wish)),
     ("field of the replay", names(replaying.Replay)),
     ("field", set(payload.view(JOB, None)) - DATA),
@@ -236,7 +236,7 @@ def test_the_call_that_is_shown_is_good():
     (call,) = blocks("docs/api.md", "console")
     body = re.search(r"-d '(.*?)'", call)
     assert body
-    assert msgspec.json.decode(body[1], type=watching.Wish).deadline
+    assert msgspec.json.decode(body[1], type=wishing.Wish).deadline
 
 
 def test_every_field_of_the_answer_to_a_replay_is_documented():
@@ -427,7 +427,7 @@ QUOTED = [
     ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
     ("docs/api.md", f"more than {bodies.AT_MOST >> 20} MiB"),
     ("docs/api.md", f"{accepting.BODIES_AT_MOST >> 20} MiB of pushes"),
-    ("docs/api.md", f"up to {watching.CALLBACKS} of them"),
+    ("docs/api.md", f"up to {wishing.CALLBACKS} of them"),
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
     ("docs/api.md", f"For {Keep().seen / DAY:g} days pushes about it are ignored"),
     ("docs/api.md", f"until {Keep().jobs / DAY:g} days after its deadline"),

@@ -27,7 +27,7 @@ from processor import filters, machine
 from processor.config import Settings, load
 from processor.egress import Egress, Policy
 from processor.model import FINAL, Job, Origin, State, StatusUpdate, Subscription
-from processor.service import watching
+from processor.service import watching, wishing
 from processor.service.accepting import Queued, queue
 from processor.service.context import Context
 from processor.service.ingesting import PACE, ingest
@@ -86,7 +86,7 @@ class Workers(RuleBasedStateMachine):
     def watch(self) -> None:
         """Watch every job, under two names."""
         for job in JOBS:
-            wish = watching.Wish(aliases=[f"k{job}"])
+            wish = wishing.Wish(aliases=[f"k{job}"])
             self.do(watching.watch(self.workers[0], "s", job, wish))
 
     @rule(
@@ -128,7 +128,7 @@ class Workers(RuleBasedStateMachine):
         """The time of a job is up: at once."""
         (known,) = self.do(self.known(job))
         if known.job.state not in FINAL:
-            wish = watching.Wish(deadline="1ms")
+            wish = wishing.Wish(deadline="1ms")
             self.do(watching.watch(self.workers[1], "s", job, wish))
 
     @rule(events=st.sampled_from(WANTED))

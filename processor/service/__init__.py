@@ -17,7 +17,9 @@ delivering   the `deliver` backlog
 ordering     what a later event of a job may overtake
 catching     what was left in the log for subscriptions that have too much waiting
 standing     how subscribers stand: who rests, who gets less, who is given up
-watching     jobs as callers see them
+addressing   where callers want to be called back
+wishing      what callers wish for jobs
+watching     jobs that callers watch
 subscribing  subscriptions and their deliveries
 mirroring    the provider's own status call
 registering  where a provider is to push; requesting

@@ -13,6 +13,7 @@ from processor.filters import DISABLED, Router
 from processor.formats import Format
 from processor.model import Concurrency, Subscription
 from processor.payload import utc
+from processor.service.addressing import check_target
 from processor.service.context import Context
 from processor.service.deciding import deliver
 from processor.service.handshaking import shake
@@ -23,7 +24,6 @@ from processor.service.subscribing import (
     get,
     read_headers,
 )
-from processor.service.watching import check_target
 from processor.store.jobs import Telling
 from processor.store.sealing import unopened
 

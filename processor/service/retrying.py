@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from processor.errors import Conflict, NotFound
 from processor.model import ARRIVED, Delivery, Subscription
 from processor.service import subscribing
+from processor.service.addressing import lane_of
 from processor.service.context import Context
 from processor.service.replaying import check_enabled
-from processor.service.watching import lane_of
 from processor.store.backlogs import AT_ONCE, Put
 from processor.store.keys import Keys
 from processor.store.replays import Again, Ended, Seen

@@ -13,10 +13,10 @@ import structlog
 from processor import schedule
 from processor.errors import StoreAway
 from processor.model import CONCURRENCY, Attempt, Subscription
+from processor.service.addressing import lane_of
 from processor.service.changing import disable
 from processor.service.context import Context
 from processor.service.pacing import Limits
-from processor.service.watching import lane_of
 from processor.store.backlogs import Pace
 from processor.store.health import How, Standing
 

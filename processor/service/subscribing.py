@@ -16,10 +16,10 @@ from processor.errors import Conflict, Invalid, NotFound
 from processor.formats import Format, check_headers, secrets_now
 from processor.model import ARRIVED, CONCURRENCY, DEAD, Concurrency, Subscription
 from processor.payload import utc
+from processor.service.addressing import check_target
 from processor.service.context import Context
 from processor.service.deciding import deliver
 from processor.service.handshaking import shake
-from processor.service.watching import check_target
 from processor.store.jobs import Telling
 
 Value = TypeVar("Value")

@@ -1,17 +1,12 @@
-"""What callers wish for jobs: watch them, ask about them now, stop watching."""
+"""Jobs that callers watch: begin, add what is wished for, ask now, stop."""
 
-import hashlib
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlsplit
-
-import msgspec
 from msgspec.structs import replace
 
-from processor import machine, payload, provider, signing
+from processor import machine, payload
 from processor.config import Source
-from processor.egress import check_url
-from processor.errors import BlockedTarget, Conflict, Invalid, StoreAway
-from processor.model import FINAL, Callback, Job, Polling, StatusUpdate, Subscription
+from processor.errors import Conflict, StoreAway
+from processor.model import FINAL, Job
+from processor.service import wishing
 from processor.service.context import Context, chance, new_uid
 from processor.service.deciding import (
     Arrival,
@@ -26,43 +21,11 @@ from processor.service.deciding import (
 )
 from processor.service.looking import Found, find, look, source_of
 from processor.service.resolving import point
+from processor.service.wishing import Wanted, Wish, merged
 from processor.store.backlogs import AT_ONCE, Put
 from processor.store.jobs import Change, Known, Telling, name_of
 
-CALLBACKS = 8  # a job may have so many
-SHORTEST = 0.001  # seconds of any wish
-LONGEST_INTERVAL = 86_400.0
-LONGEST_DEADLINE = 3650 * 86_400.0
 TRIES = 5  # of a change that others get in the way of
-
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-
-
-class PollWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`{"every": "5s"}`."""
-
-    every: str
-
-
-class Submitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The provider's answer to the caller's own submit call."""
-
-    body: Any
-    status: int = 200
-    headers: dict[str, str] = {}
-
-
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `PUT /v1/jobs/{source}/{id}`; everything is optional."""
-
-    metadata: dict[str, Any] = {}
-    deadline: str | None = None
-    poll: bool | PollWish | msgspec.UnsetType = msgspec.UNSET
-    params: dict[str, str] = {}
-    aliases: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
-    callback_url: str | None = None
-    callback_secret: str | None = None
-    submitted: Submitted | None = None
 
 
 async def watch(
@@ -73,16 +36,7 @@ async def watch(
     `trace` is the `traceparent` of the call.
     """
     source = source_of(context, name)
-    submitted = _submitted(source, job, wish, await context.store.now())
-    wanted = _Wanted(
-        source=source,
-        id=_canonical(job, submitted),
-        wish=wish,
-        aliases=_aliases(job, wish, submitted),
-        submitted=submitted,
-        callback=_callback(context, wish),
-        trace=trace,
-    )
+    wanted = wishing.read(context, source, job, wish, now=await context.store.now(), trace=trace)
     for _ in range(TRIES):
         done = await _try(context, wanted)
         if done is not None:
@@ -90,25 +44,13 @@ async def watch(
     raise StoreAway("The job is being changed by many at once; try again")
 
 
-class _Wanted(NamedTuple):
-    """A wish, read and checked."""
-
-    source: Source
-    id: str
-    wish: Wish
-    aliases: tuple[str, ...]
-    submitted: StatusUpdate | None
-    callback: Subscription | None
-    trace: str | None
-
-
-async def _try(context: Context, wanted: _Wanted) -> bool | None:
+async def _try(context: Context, wanted: Wanted) -> bool | None:
     """Write a wish once: True for a new job, None when somebody else was faster."""
     keys, name, known = await look(context, wanted.source.name, wanted.id)
     router = await context.store.targets.router(keys)
     facts = Facts(wanted.source, router, await context.store.now(), chance(), new_uid())
     before = known.job
-    job = _merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
+    job = merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
     await _point(context, job, before)
     if wanted.callback:
         ends = context.store.jobs.ends(job)
@@ -120,7 +62,7 @@ async def _try(context: Context, wanted: _Wanted) -> bool | None:
     return before is None if done and done[0] else None
 
 
-def _change(known: Known, job: Job, wanted: _Wanted, facts: Facts) -> Change:
+def _change(known: Known, job: Job, wanted: Wanted, facts: Facts) -> Change:
     before = known.job
     change = Change(
         job=job,
@@ -147,7 +89,7 @@ def _change(known: Known, job: Job, wanted: _Wanted, facts: Facts) -> Change:
     )
 
 
-def _timers(before: Job | None, job: Job, wanted: _Wanted, facts: Facts) -> list[Put]:
+def _timers(before: Job | None, job: Job, wanted: Wanted, facts: Facts) -> list[Put]:
     """New timers, where something about them is new: a repeated PUT puts nothing off."""
     heard = before is None or before.polling != job.polling
     puts = timers(before, job, facts, heard=heard)
@@ -177,36 +119,6 @@ def _already(before: Job | None, job: Job) -> list[Telling]:
     ]
 
 
-def _merged(job: Job, wanted: _Wanted) -> Job:
-    wish, callback = wanted.wish, wanted.callback
-    deadline = _seconds("deadline", wish.deadline, LONGEST_DEADLINE) or job.deadline
-    callbacks = job.callbacks
-    known = {job.id, *job.aliases}
-    if callback and all(c.id != callback.id for c in callbacks):
-        callbacks = (*callbacks, Callback(callback.id, lane_of(callback.url)))
-    if len(callbacks) > CALLBACKS:
-        raise Invalid(f"callback_url: a job has at most {CALLBACKS} callbacks")
-    return replace(
-        job,
-        metadata=job.metadata | wish.metadata,
-        params=job.params | wish.params,
-        deadline=deadline,
-        deadline_at=job.deadline_at if wish.deadline is None else job.created_at + deadline,
-        polling=_polling(job.polling, wish),
-        aliases=(*job.aliases, *(a for a in wanted.aliases if a not in known)),
-        callbacks=callbacks,
-        trace=wanted.trace or job.trace,
-    )
-
-
-def _polling(old: Polling, wish: Wish) -> Polling:
-    if wish.poll is msgspec.UNSET:
-        return old
-    if isinstance(wish.poll, PollWish):
-        return Polling(every=_seconds("poll.every", wish.poll.every, LONGEST_INTERVAL))
-    return Polling(enabled=bool(wish.poll))
-
-
 async def _point(context: Context, job: Job, before: Job | None) -> None:
     """Make the job's other names point to it; Conflict, with none written, if one is taken."""
     old = before.aliases if before and not renewed(before, job) else ()
@@ -217,79 +129,6 @@ async def _point(context: Context, job: Job, before: Job | None) -> None:
             raise Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
     if await point(context, job, new):
         raise StoreAway("The names are being taken by another job; try again")
-
-
-def _submitted(source: Source, job: str, wish: Wish, now: float) -> StatusUpdate | None:
-    given = wish.submitted
-    if given is None:
-        return None
-    return provider.read_submit(
-        source.profile, source.name, job, given.status, given.headers, given.body, now
-    )
-
-
-def _canonical(job: str, submitted: StatusUpdate | None) -> str:
-    """The id to watch: the provider's own, unless the caller's is one of its names too."""
-    if submitted is None or job in submitted.aliases:
-        return job
-    return submitted.id
-
-
-def _aliases(job: str, wish: Wish, submitted: StatusUpdate | None) -> tuple[str, ...]:
-    names = [*wish.aliases, *([job, submitted.id, *submitted.aliases] if submitted else [])]
-    canonical = _canonical(job, submitted)
-    for name in names:
-        try:
-            provider.check_id(name)
-        except ValueError as error:
-            raise Invalid(f"aliases: {error}") from None
-    return tuple(dict.fromkeys(n for n in names if n != canonical))
-
-
-def _callback(context: Context, wish: Wish) -> Subscription | None:
-    if wish.callback_url is None:
-        return None
-    secret = wish.callback_secret or context.settings.callback_secret
-    if secret is None:
-        raise Invalid("callback_url: give a callback_secret, or set RINGBACK_CALLBACK_SECRET")
-    check_secret("callback_secret", secret)
-    check_target(context, "callback_url", wish.callback_url)
-    digest = hashlib.sha256(f"{wish.callback_url} {secret}".encode()).hexdigest()[:24]
-    return Subscription(id=f"cb_{digest}", url=wish.callback_url, secrets=(secret,))
-
-
-def lane_of(url: str) -> str:
-    """The lane of a callback target: one a host, however many URLs it has."""
-    parts = urlsplit(url)
-    return f"cb:{parts.scheme}://{parts.netloc}".lower()
-
-
-def check_secret(field: str, secret: str) -> None:
-    """Invalid unless we can sign with this."""
-    try:
-        signing.decode_secret(secret)
-    except ValueError as error:
-        raise Invalid(f"{field}: {error}") from None
-
-
-def check_target(context: Context, field: str, url: str) -> None:
-    """Invalid for a URL that the egress guard refuses."""
-    try:
-        check_url(url, context.egress.policy)
-    except BlockedTarget as error:
-        raise Invalid(f"{field}: {error}") from None
-
-
-def _seconds(field: str, text: str | None, most: float) -> float | None:
-    if text is None:
-        return None
-    try:
-        seconds = provider.duration(text)
-    except ValueError as error:
-        raise Invalid(f"{field}: {error}") from None
-    if not SHORTEST <= seconds <= most:
-        raise Invalid(f"{field}: must be {SHORTEST:g} s to {most:g} s")
-    return seconds
 
 
 async def ask_now(context: Context, source: str, job: str) -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from processor.formats import traceparent
 from processor.model import State
-from processor.service import listing, looking, watching
+from processor.service import listing, looking, watching, wishing
 from processor.service.context import Context
 from processor.service.tailing import Tailer
 from processor.web.bodies import Json, read_as, read_nothing
@@ -38,7 +38,7 @@ class Jobs:
     async def put(self, request: Request) -> Response:
         """Watch a job."""
         check_query(request)
-        wish = await read_as(request, watching.Wish)
+        wish = await read_as(request, wishing.Wish)
         trace = traceparent(request.headers.get("traceparent"))
         found, new = await watching.watch(self._context, *self._name(request), wish, trace)
         return Json(await looking.view(self._context, found), 201 if new else 200)

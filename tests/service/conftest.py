@@ -18,7 +18,7 @@ from processor.service.context import Context
 from processor.service.looking import Found
 from processor.service.metrics import Metrics
 from processor.service.running import policy
-from processor.service.watching import Wish
+from processor.service.wishing import Wish
 from processor.store.backlogs import Claim, Pace
 from processor.store.keys import Keys
 

@@ -18,7 +18,7 @@ from processor.egress import Egress
 from processor.errors import Conflict, Invalid, NotFound
 from processor.formats import BATCH
 from processor.model import Push, Subscription
-from processor.service import changing, gathering, ingesting, subscribing, watching
+from processor.service import changing, gathering, ingesting, subscribing, watching, wishing
 from processor.service.accepting import Receiver
 from processor.service.changing import Change
 from processor.service.context import Context
@@ -267,7 +267,7 @@ async def test_who_registered_a_job_gives_it_a_trace_which_a_push_may_replace(
 ) -> None:
     await bench.subscribe(events=["job.completed"])
     for job in ("1", "2"):
-        await watching.watch(bench.context, "lab", job, watching.Wish(), TRACE)
+        await watching.watch(bench.context, "lab", job, wishing.Wish(), TRACE)
     await bench.push("1")
     await bench.push("2", traceparent=OTHER_TRACE)
     await bench.deliver()

@@ -8,7 +8,8 @@ import pytest
 from processor import schedule
 from processor.model import State
 from processor.service import polling
-from processor.service.watching import PollWish, ask_now
+from processor.service.watching import ask_now
+from processor.service.wishing import PollWish
 
 SLOW = PollWish("1h")
 

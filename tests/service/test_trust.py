@@ -12,7 +12,8 @@ import pytest
 from processor.config import load
 from processor.errors import ConfigError
 from processor.model import Push, State
-from processor.service.watching import PollWish, ask_now
+from processor.service.watching import ask_now
+from processor.service.wishing import PollWish
 
 SLOW = PollWish("1h")
 

@@ -11,7 +11,7 @@ from processor.model import State
 from processor.service import looking, watching
 from processor.service.ingesting import ingest
 from processor.service.tailing import Tailer
-from processor.service.watching import CALLBACKS, PollWish, Submitted
+from processor.service.wishing import CALLBACKS, PollWish, Submitted
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 HOUR = 3600.0

@@ -13,13 +13,13 @@ from processor.formats import Format
 from processor.formats.cloudevents import CloudEvent
 from processor.model import Concurrency, Counts, Entry
 from processor.payload import JobData, JobEvent
-from processor.service import changing, planning, replaying, watching
+from processor.service import changing, planning, replaying, wishing
 from processor.web.problems import Problem
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class JobWish(watching.Wish, frozen=True):
+class JobWish(wishing.Wish, frozen=True):
     """What to watch a job with; everything is optional, and added to what is known.
 
     Durations are texts such as `1.5s`, `30s`, `5m`, `24h`, `7d`.
