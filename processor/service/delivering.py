@@ -110,7 +110,7 @@ class Deliverer:
             return True
         keys, target = self._context.store.shards[post.claim.shard], post.delivery.target
         waiting = await self._context.store.deliveries.in_turn(keys, target, turn.job)
-        old = ordering.overtaken(waiting)
+        old = ordering.overtaken(waiting, post.delivery)
         for one in old:  # the newest first: only the last hands its turn on
             its = replace(post, claim=replace(post.claim, item=one.id))
             await self._end(its, one, "superseded", "a later event of its job took its place")

@@ -6,7 +6,7 @@
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log and record are an ended delivery's,
 --       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
---       `tried`: behind all that was not; `passable`: no longer, if others of its turns follow
+--       `tried`: behind all that was not; `passable`: no longer, if later ones of its turns wait
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- What was put anew while it was held stays: its end was another's.
 -- Safe twice: an end counts once, even when it is reported late; putting off takes the token.

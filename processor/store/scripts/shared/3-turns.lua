@@ -16,7 +16,7 @@ local function hurry(lane, item, now)
 end
 
 -- Puts {place of lane, item, at (ms, 0: now), payload, turns?, sequence?}: at its time, or behind
--- the others of its turns. If the one in front may be left out now, that is looked at at once.
+-- the others of its turns. If an earlier one may be left out now, that is looked at at once.
 local function enqueue(lanes, put_of, now)
   local lane, item, at, payload, turns, sequence = unpack(put_of)
   lane, at = lanes[lane], at > 0 and at or now
@@ -24,15 +24,16 @@ local function enqueue(lanes, put_of, now)
     local front = redis.call('ZRANGE', KEYS[turns], 0, 0, 'WITHSCORES')
     if redis.call('ZADD', KEYS[turns], 'NX', sequence, item) == 0 then return end
     if front[1] then at = NOT_YET end
-    if front[1] and tonumber(front[2]) < 0 then hurry(lane, front[1], now) end
+    local passed = -tonumber(front[2] or 0)
+    if passed > 0 and passed < sequence then hurry(lane, front[1], now) end
   end
   put(lane, item, at, ARGV[payload])
 end
 
--- Notes that an item failed and may be left out; when to look at it again: now, if some follow.
+-- Notes that an item failed and may be left out; when to look at it again: now, if later ones wait.
 local function passable(turns, item, sequence, at, now)
   redis.call('ZADD', turns, 'XX', -sequence, item)
-  return redis.call('ZCARD', turns) > 1 and now or at
+  return redis.call('ZCOUNT', turns, sequence, '+inf') > 0 and now or at
 end
 
 -- Lets the first of those that are left have its turn, unless one of them has it.

@@ -1,0 +1,156 @@
+"""One job's events in turn: what goes wrong in turn, too, and what comes back from elsewhere."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from processor import machine, schedule
+from processor.model import Answer, Keep, Subscription
+from processor.service import changing, replaying
+from processor.service.catching import catch_up
+from processor.service.delivering import Deliverer
+from processor.service.replaying import Replay
+from processor.store.backlogs import AT_ONCE, Claim, Pace, Settled
+from processor.store.keys import Keys
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+EVENTS = ("job.started", "job.progressed", "job.completed")
+NOT_YET = 9e15
+
+
+class Line:
+    """A subscription in order, its subscriber, and workers whose leases end when they are told to."""
+
+    def __init__(self, bench: Any) -> None:
+        """Answer well."""
+        self.context = bench.context._replace(egress=self)
+        self.bench, self.store = bench, bench.store
+        self.status = 200
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None  # before the next answer
+        self.got: list[str] = []  # ids of events, without the part that says whose they are
+        self.deliverer = Deliverer(self.context)
+
+    async def request(self, method: str, url: str, **request: Any) -> Answer:
+        """Answer as the subscriber."""
+        self.got.append(request["headers"]["webhook-id"].partition("_")[2].partition("_")[2])
+        status = self.status
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            await meanwhile()
+        return Answer(status, {}, b"", 0.0)
+
+    async def subscribe(self, name: str = "sub_1", *, ordered: bool = True) -> Subscription:
+        """Make a subscription."""
+        made = Subscription(name, "https://a.example", (SECRET,), events=EVENTS, ordered=ordered)
+        await self.store.targets.save(made)
+        return made
+
+    async def go(self, *statuses: str, job: str = "1", attempt: int = 1) -> None:
+        """Have a job go on."""
+        for status in statuses:
+            await self.bench.push(id=job, status=status, attempt=attempt)
+
+    async def claim(self, keys: Keys | None = None) -> list[Claim]:
+        """Claim all that is due."""
+        shard = keys or self.store.shards[0]
+        return await self.store.backlogs.claim(shard, "deliver", 200, lambda _: Pace(1000))
+
+    async def post(self, claims: Sequence[Claim]) -> None:
+        """Deliver what was claimed."""
+        posts = await self.deliverer.read(claims) if claims else []
+        await asyncio.gather(*map(self.deliverer.deliver, posts))
+
+    async def round(self) -> None:
+        """Deliver what is due in every shard."""
+        for keys in self.store.shards:
+            await self.post(await self.claim(keys))
+
+    async def deliver(self) -> list[str]:
+        """Deliver until nothing is due; what was posted."""
+        self.got.clear()
+        while claims := await self.claim():
+            await self.post(claims)
+        return self.got
+
+    async def replay(self, target: Subscription, *, again: bool = True) -> int:
+        """Replay all; how many were put."""
+        done = await replaying.replay(self.context, target.id, Replay(since="1h", again=again))
+        return done.queued
+
+    async def time_passes(self, target: str = "sub_1") -> None:
+        """What waits to be tried again is due."""
+        for keys in self.store.shards:
+            key = keys.again("deliver", target)
+            for item in await self.store.connection.redis.zrange(key, 0, -1):
+                await self.store.events.replays.hurry(keys, target, item.decode())
+
+    async def lapse(self, *claims: Claim) -> None:
+        """The leases of these have ended."""
+        redis = self.store.connection.redis
+        for claim in claims:
+            keys = self.store.shards[claim.shard]
+            claim.token = 1
+            await redis.zadd(keys.held("deliver", claim.lane), {claim.item: 1})
+            await redis.zadd(keys.lanes("deliver"), {claim.lane: 0})
+
+    async def due(self, target: str = "sub_1") -> list[str]:
+        """What may be claimed, of what waits."""
+        key = self.store.shards[0].due("deliver", target)
+        items = await self.store.connection.redis.zrange(key, "-inf", f"({NOT_YET}", byscore=True)
+        return [item.decode() for item in items]
+
+    async def left(self) -> list[bytes]:
+        """Keys of what waits."""
+        keys = await self.store.connection.redis.keys("*")
+        words = (b"turns:", b"behind", b"due:deliver", b"again:", b"items:deliver", b"event:")
+        return sorted(key for key in keys if key.partition(b"}:")[2].startswith(words))
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "PROGRESS_EVENTS_APART", 0.0)
+
+
+@pytest.fixture
+def line(bench: Any) -> Line:
+    return Line(bench)
+
+
+@pytest.fixture
+def line_of(bench_of: Any) -> Any:
+    async def make(**options: Any) -> Line:
+        return Line(await bench_of(**options))
+
+    return make
+
+
+async def test_the_newest_is_not_left_out_for_an_older_one_that_a_replay_brings(line: Line) -> None:
+    made = await line.subscribe()
+    await line.go("running", "on")
+    assert await line.deliver() == ["1", "2"]
+    line.status = 400
+    await line.go("off")
+    assert await line.deliver() == ["3"]
+    assert await line.replay(made) == 2
+    assert await line.deliver() == []  # no attempt comes sooner because of what is older
+    line.status = 200
+    await line.time_passes()
+    assert await line.deliver() == ["3", "1", "2"]
+    assert await line.left() == []
+
+
+async def test_what_fails_in_front_of_older_ones_is_not_tried_again_without_a_pause(
+    line: Line,
+) -> None:
+    made = await line.subscribe()
+    await line.go("running", "on")
+    await line.deliver()
+    line.status = 400
+    await line.go("off")
+    (claim,) = await line.claim()
+    assert await line.replay(made) == 2  # while it is under way
+    await line.post([claim])
+    assert await line.deliver() == []
