@@ -154,3 +154,48 @@ async def test_what_fails_in_front_of_older_ones_is_not_tried_again_without_a_pa
     assert await line.replay(made) == 2  # while it is under way
     await line.post([claim])
     assert await line.deliver() == []
+
+
+async def test_a_late_end_of_one_that_waits_gives_nobody_a_second_turn(line: Line) -> None:
+    made = await line.subscribe()
+    await line.go("running")
+    await line.deliver()
+    await line.go("on")
+    slow = await line.claim()
+
+    async def meanwhile() -> None:
+        await line.lapse(*slow)
+        assert await line.deliver() == ["2"]
+        await line.go("succeeded")
+        line.status = 400
+        assert await line.deliver() == ["1_final"]
+        assert await line.replay(made) == 2
+        assert await line.due() == []
+
+    line.meanwhile = meanwhile
+    await line.post(slow)
+    assert await line.due() == []
+    line.status = 200
+    await line.time_passes()
+    assert await line.deliver() == ["1_final", "1"]
+
+
+async def test_what_is_passed_over_while_another_has_its_turn_hands_nothing_on(line: Line) -> None:
+    """The completion fails, and is tried again: what waits behind it is left out, but the newest."""
+    made = await line.subscribe()
+    await line.go("running")
+    await line.deliver()
+    line.status = 400
+    await line.go("succeeded")
+    await line.deliver()
+    assert await line.replay(made) == 1
+    await line.go("running", "on", attempt=2)
+    line.status = 200
+
+    async def meanwhile() -> None:
+        assert await line.due() == []
+
+    line.meanwhile = meanwhile
+    await line.time_passes()
+    assert await line.deliver() == ["1_final", "1", "4"]
+    assert await line.left() == []

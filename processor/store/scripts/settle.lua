@@ -20,10 +20,7 @@ local function ended(s, lane)
   gather('ZREM', lane.due, s.item)
   gather('ZREM', lane.again, s.item)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
-  if s.turns then
-    redis.call('ZREM', KEYS[s.turns], s.item)
-    over[KEYS[s.turns]] = lane
-  end
+  if s.turns and step_out(lane, KEYS[s.turns], s.item) then over[KEYS[s.turns]] = lane end
   if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
     redis.call('DEL', KEYS[s.event])
   end

@@ -36,7 +36,13 @@ local function passable(turns, item, sequence, at, now)
   return redis.call('ZCOUNT', turns, sequence, '+inf') > 0 and now or at
 end
 
--- Lets the first of those that are left have its turn, unless one of them has it.
+-- Takes an item that ends out of its turns. Whether it had its turn, which is then to be handed on.
+local function step_out(lane, turns, item)
+  redis.call('ZREM', turns, item)
+  return tonumber(redis.call('ZSCORE', lane.due, item)) ~= NOT_YET
+end
+
+-- Lets the first of those that are left have its turn.
 local function hand_on(lane, turns, now)
   local item = redis.call('ZRANGE', turns, 0, 0)[1]
   if item and tonumber(redis.call('ZSCORE', lane.due, item)) == NOT_YET then
