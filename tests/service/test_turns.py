@@ -199,3 +199,26 @@ async def test_what_is_passed_over_while_another_has_its_turn_hands_nothing_on(l
     await line.time_passes()
     assert await line.deliver() == ["1_final", "1", "4"]
     assert await line.left() == []
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_a_late_end_takes_what_was_put_anew_out_of_its_turns(
+    line: Line, ordered: bool  # noqa: FBT001 -- a parameter
+) -> None:
+    """Were it left there, the job's later events would wait for it for ever."""
+    made = await line.subscribe(ordered=not ordered)
+    await line.go("running")
+    slow = await line.claim()
+
+    async def meanwhile() -> None:
+        await line.lapse(*slow)
+        assert await line.deliver() == ["1"]
+        wish = changing.Change(ordered=ordered)
+        assert (await changing.change(line.context, made.id, wish)).ordered is ordered
+        assert await line.replay(made) == 1
+
+    line.meanwhile = meanwhile
+    await line.post(slow)
+    await line.go("succeeded")
+    assert await line.deliver() == ["1_final"]
+    assert await line.left() == []
