@@ -222,3 +222,21 @@ async def test_a_late_end_takes_what_was_put_anew_out_of_its_turns(
     await line.go("succeeded")
     assert await line.deliver() == ["1_final"]
     assert await line.left() == []
+
+
+@pytest.mark.parametrize("first", ["fails", "arrives"])
+async def test_one_delivery_in_two_hands_of_one_worker_ends_once(line: Line, first: str) -> None:
+    """Its lease ran out, it was claimed again, and both attempts are settled in one call."""
+    await line.subscribe()
+    await line.subscribe("sub_2")
+    await line.go("running")
+    slow = [claim for claim in await line.claim() if claim.lane == "sub_1"]
+    await line.lapse(*slow)
+    (again,) = await line.claim()
+    arrives = Settled(*slow, event=again.item.partition(".")[0])
+    fails = Settled(again, at=AT_ONCE, payload=again.payload, tried=True)
+    both = [fails, arrives] if first == "fails" else [arrives, fails]
+    assert await line.store.backlogs.settle(both) == [True, True]
+    assert await line.deliver() == []
+    (body,) = [key for key in await line.left() if b":event:" in key]
+    assert await line.store.connection.redis.hget(body, "n") == b"1"  # the other subscription's

@@ -44,9 +44,9 @@ local function put_off(s, lane)
   return 1
 end
 
-for i, s in ipairs(told.settled) do
-  results[i] = (s.at and put_off or ended)(s, lanes[s.lane])
-end
+for i, s in ipairs(told.settled) do results[i] = s.at and put_off(s, lanes[s.lane]) end
+send() -- of one item that was claimed twice both may be told: its end is the last word
+for i, s in ipairs(told.settled) do results[i] = results[i] or ended(s, lanes[s.lane]) end
 for turns, lane in pairs(over) do hand_on(lane, turns, now) end
 for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], told.keep) end
 for set, ids in pairs(arrived) do note_arrived(KEYS[set], KEYS[ids.before], ids, told.most) end
