@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from processor.model import Answer, Keep, Subscription
-from processor.service import walking
+from processor.service import changing, walking
 from processor.service.catching import catch_up
 from processor.service.delivering import Deliverer
 from processor.store.backlogs import Pace
@@ -98,3 +98,30 @@ async def test_any_number_of_clocks_bring_all_once_and_not_too_much(
         assert await heap.waiting(0, "sub_1") <= 4 + 2 * clocks
     await heap.round(0)
     assert sorted(heap.got) == sorted([f"https://sub_{n}.example" for n in (1, 2)] * 20)
+
+
+async def test_what_is_told_while_a_clock_finds_a_subscription_disabled_comes(
+    heap_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was enabled between two questions of the clock."""
+    heap: Heap = await heap_of(waiting=1)
+    made = await heap.subscribe("sub_1")
+    await heap.finish(0, 2)
+    await heap.round(0)
+    await changing.disable(heap.context, made, "by hand")
+    get = heap.store.targets.get
+
+    async def meanwhile(target: str) -> Subscription | None:
+        found: Subscription | None = await get(target)
+        monkeypatch.setattr(heap.store.targets, "get", get)
+        await changing.enable(heap.context, target)
+        await heap.finish(0, 1)
+        return found
+
+    monkeypatch.setattr(heap.store.targets, "get", meanwhile)
+    heap.got.clear()
+    for _ in range(3):
+        await catch_up(heap.context)
+        await heap.round(0)
+    assert heap.got  # the third; whether the second does is up to the clock
+    assert await heap.behind() == [{}]
