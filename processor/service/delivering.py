@@ -208,6 +208,7 @@ class Deliverer:
                 record=record,
                 turn=turn,
                 arrived=state in ARRIVED,
+                fenced=state == "canceled",  # the subscriber did not say that
             )
         )
 

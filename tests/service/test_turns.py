@@ -240,3 +240,40 @@ async def test_one_delivery_in_two_hands_of_one_worker_ends_once(line: Line, fir
     assert await line.deliver() == []
     (body,) = [key for key in await line.left() if b":event:" in key]
     assert await line.store.connection.redis.hget(body, "n") == b"1"  # the other subscription's
+
+
+async def test_what_a_late_worker_would_cancel_goes_on(line: Line) -> None:
+    """It found the subscription disabled, and slept; others know better by now."""
+    made = await line.subscribe()
+    await line.go("running")
+    await changing.disable(line.context, made, "by hand")
+    slow = await line.claim()
+    (post,) = await line.deliverer.read(slow)
+    await line.lapse(*slow)
+    await changing.enable(line.context, made.id)
+    line.status = 400
+    assert await line.deliver() == ["1"]
+    await line.deliverer.deliver(post)
+    line.status = 200
+    await line.time_passes()
+    assert await line.deliver() == ["1"]
+    assert await line.left() == []
+
+
+async def test_a_cancellation_counts_though_a_renewal_overtook_it(line: Line) -> None:
+    made = await line.subscribe()
+    await line.go("running")
+    await changing.disable(line.context, made, "by hand")
+    claims = await line.claim()
+    (post,) = await line.deliverer.read(claims)
+    run = line.store.connection.run
+
+    async def overtaken(name: str, *args: Any) -> Any:
+        if name == "settle":
+            line.store.connection.run = run
+            await line.store.backlogs.renew(claims)
+        return await run(name, *args)
+
+    line.store.connection.run = overtaken
+    await line.deliverer.deliver(post)
+    assert await line.left() == []

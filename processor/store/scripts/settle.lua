@@ -1,19 +1,22 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
 -- KEYS  parked:B; then all that ARGV[1] names by place
 -- ARGV  msgpack {keep (of ended deliveries, in s), most (events in the log), lanes: [LANE],
---       settled: [{lane, item, token, at? (0: now), payload?, tried?, passable?, turns?, sequence?,
---                  event?, log?, record?, told?, before?, id?}],
+--       settled: [{lane, item, token?, at? (0: now), payload?, tried?, passable?, turns?,
+--                  sequence?, event?, log?, record?, told?, before?, id?}],
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log and record are an ended delivery's,
 --       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
 --       `tried`: behind all that was not; `passable`: no longer, if later ones of its turns wait
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- What was put anew while it was held stays: its end was another's.
--- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
+-- Safe twice: an end counts once, even when it is reported late; what names the token takes it.
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, logs, arrived, over = keys_of(told.lanes), now_ms(), {}, {}, {}, {}
 
+local function ours(s, lane) return tonumber(redis.call('ZSCORE', lane.held, s.item)) == s.token end
+
 local function ended(s, lane)
+  if s.token and not ours(s, lane) then return 0 end
   touched[lane] = true
   gather('ZREM', lane.held, s.item)
   if not s.event and redis.call('ZSCORE', lane.due, s.item) then return 0 end
@@ -36,7 +39,7 @@ local function ended(s, lane)
 end
 
 local function put_off(s, lane)
-  if tonumber(redis.call('ZSCORE', lane.held, s.item)) ~= s.token then return 0 end
+  if not ours(s, lane) then return 0 end
   gather('ZREM', lane.held, s.item)
   local at = s.at > 0 and s.at or now
   if s.passable then at = passable(KEYS[s.turns], s.item, s.sequence, at, now) end
