@@ -34,9 +34,10 @@ async def catch_up(context: Context) -> float:
 async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> None:
     """Go on from a place, until nothing is left or the lane is full again."""
     store = context.store
+    ends = await store.events.end()  # before we look: what is told behind it may find it enabled
     found = await store.targets.get(target)
     if found is None or found.disabled:  # it gets nothing; a replay brings this too
-        await store.deliveries.caught(keys, target, (await store.events.end())[keys.shard])
+        await store.deliveries.caught(keys, target, ends[keys.shard])
         return
     if await store.replays.waiting(keys, target) > store.keep.waiting // 2:
         return  # a walk is worth while when it brings many

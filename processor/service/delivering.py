@@ -12,6 +12,7 @@ from processor import schedule
 from processor.egress import Reach
 from processor.errors import BlockedTarget, RequestFailed, StoreAway
 from processor.formats import BATCH, FORMATS, Event
+from processor.machine import uid_of
 from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
 from processor.provider import retry_after
 from processor.service import ordering
@@ -104,17 +105,21 @@ class Deliverer:
 
         Nor is it sent when the lease is over: by now others may be at later ones.
         """
-        if post.claim.token <= await self._context.store.now() * 1000:
+        if await self._late(post):
             return False
         if not post.delivery.attempts:
             return True
         keys, target = self._context.store.shards[post.claim.shard], post.delivery.target
         waiting = await self._context.store.deliveries.in_turn(keys, target, turn.job)
-        old = ordering.overtaken(waiting)
+        old = ordering.overtaken(waiting, post.delivery)
         for one in old:  # the newest first: only the last hands its turn on
             its = replace(post, claim=replace(post.claim, item=one.id))
             await self._end(its, one, "superseded", "a later event of its job took its place")
         return all(one.id != post.delivery.id for one in old)
+
+    async def _late(self, post: Post) -> bool:
+        """Whether its lease is over, as far as we know."""
+        return post.claim.token <= await self._context.store.now() * 1000
 
     async def _attempt(self, target: Subscription, delivery: Delivery, body: bytes) -> Made:
         """Post once, alone or with what else this subscriber is to get now."""
@@ -192,14 +197,18 @@ class Deliverer:
         if state not in ARRIVED:
             log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
         record = _encode({"state": state, "why": why or None, **msgspec.to_builtins(delivery)})
+        turn = delivery.turn
+        if turn is None and await self._late(post):  # put anew by now, it may have one
+            turn = Turn(uid_of(delivery.event_id), 0)
         await self._write(
             Settled(
                 post.claim,
                 event=delivery.event_id,
                 target=delivery.target,
                 record=record,
-                turn=delivery.turn,
+                turn=turn,
                 arrived=state in ARRIVED,
+                fenced=state == "canceled",  # the subscriber did not say that
             )
         )
 

@@ -19,6 +19,15 @@ def passable(kind: str) -> bool:
     return kind not in COMPLETED
 
 
-def overtaken(waiting: Sequence[Delivery]) -> list[Delivery]:
-    """Those of a job's deliveries, given in their order, that are news no more, the newest first."""
-    return [one for one in reversed(waiting[:-1]) if passable(one.type)]
+def overtaken(waiting: Sequence[Delivery], failed: Delivery) -> list[Delivery]:
+    """Those of a job's deliveries that are news no more, the newest first.
+
+    From the one that failed to the newest: what is older than that waits because somebody asked
+    for it.
+    """
+    news = sorted((w for w in waiting if _sequence(w) >= _sequence(failed)), key=_sequence)
+    return [one for one in reversed(news[:-1]) if passable(one.type)]
+
+
+def _sequence(one: Delivery) -> int:
+    return one.turn.sequence if one.turn else 0

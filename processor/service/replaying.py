@@ -73,7 +73,11 @@ async def replay(context: Context, target: str, wish: Replay) -> Replayed:
         failed=wish.state == "failed",
         again=wish.again,
     )
-    return await walk(context, plan)
+    done = await walk(context, plan)
+    if done.next and context.store.events.places(done.next) == starts:
+        most = context.store.keep.waiting
+        raise Conflict(f"{found.id}: {most} deliveries wait; go on when some are made")
+    return done
 
 
 def check_enabled(target: Subscription) -> None:

@@ -6,10 +6,8 @@ what is known to have arrived is not put.
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
 from msgspec.structs import replace
 
-from processor.errors import Conflict
 from processor.model import ARRIVED, DEAD
 from processor.payload import utc
 from processor.service.context import Context
@@ -26,46 +24,32 @@ APART = 0.001  # seconds between two deliveries: in the log's order, and new one
 
 
 async def walk(context: Context, plan: Plan) -> Replayed:
-    """Put what is wanted and did not arrive, as far as one call goes."""
-    store, places, done = context.store, list(plan.starts), Replayed()
-    waiting = [await store.replays.waiting(k, plan.target.id) for k in store.shards]
-    most = store.keep.waiting
-    if sum(waiting) >= most:
-        raise Conflict(f"{plan.target.id}: {most} deliveries wait; go on when some are made")
-    limits = _Limits(LOOKED_AT, most - sum(waiting))
-    for keys in store.shards:
-        shard = _Shard(context, keys, plan, done, limits)
+    """Put what is wanted and did not arrive, as far as one call goes.
+
+    It ends where too much was looked at, or too much waits in a shard.
+    """
+    places, done, looked_at = list(plan.starts), Replayed(), 0
+    for keys in context.store.shards:
+        shard = _Shard(context, keys, plan, done, LOOKED_AT - looked_at)
         over = await shard.walk(places)
+        looked_at += shard.looked_at
         if not over:
-            done.next = store.events.cursor(places)
+            done.next = context.store.events.cursor(places)
             break
     return done
-
-
-class _Limits(msgspec.Struct):
-    """How much more may be looked at, and put."""
-
-    looks: int
-    puts: int
-
-    @property
-    def reached(self) -> bool:
-        """Whether it was too much for one call."""
-        return self.looks <= 0 or self.puts <= 0
 
 
 class _Shard:
     """The walk through one shard's log."""
 
-    def __init__(
-        self, context: Context, keys: Keys, plan: Plan, done: Replayed, limits: _Limits
-    ) -> None:
-        """Know of no delivery yet."""
+    def __init__(self, context: Context, keys: Keys, plan: Plan, done: Replayed, most: int) -> None:
+        """Know of no delivery yet; take how many events may be looked at."""
         self._context = context
         self._keys = keys
         self._plan = plan
         self._done = done
-        self._limits = limits
+        self._most = most
+        self.looked_at = 0
         self._wanting = Wanting(plan)
         self._ended: dict[str, Ended] = {}  # the newest record of each
         self._arrived: set[str] = set()
@@ -77,17 +61,26 @@ class _Shard:
         """Go on from a place to the end, moving the place along; False if that was too far."""
         shard, events = self._keys.shard, self._context.store.events
         self._next_at = await self._context.store.now()
-        while not self._limits.reached:
+        while self.looked_at < self._most:
             await self._look()
-            most = min(PAGE, self._limits.puts)
+            room = await self._room()
+            most = min(PAGE, max(room, 1))
             page = await events.between(self._keys, places[shard], self._plan.ends[shard], most)
             if not page:
                 await self._count_gone()
                 return True
+            if room <= 0:
+                return False
             await self._queue(list(self._chosen(page)))
             places[shard] = page[-1].place
-            self._limits.looks -= len(page)
+            self.looked_at += len(page)
         return False
+
+    async def _room(self) -> int:
+        """How many more may wait: as many as commits leave room for."""
+        store = self._context.store
+        waiting = await store.replays.waiting(self._keys, self._plan.target.id)
+        return store.keep.waiting - waiting
 
     async def _look(self) -> None:
         """Read what has ended meanwhile."""
@@ -130,7 +123,6 @@ class _Shard:
         done.queued += words.count("queued")
         done.pending += words.count("pending")
         done.delivered_before += words.count("delivered")
-        self._limits.puts -= words.count("queued")
 
     async def _count_gone(self) -> None:
         """Count what is known not to have arrived, and is in the log no more."""

@@ -66,6 +66,7 @@ class Settled(msgspec.Struct, frozen=True):
     tried: bool = False  # put off because it failed: what was never tried goes first
     turn: Turn | None = None
     passable: bool = False  # one put off that others of its job may overtake now
+    fenced: bool = False  # one that has ended, but only if it is still ours, as one put off must be
     event: str | None = None  # a delivery's event, which has one delivery less to make
     target: str | None = None  # whose list of ended deliveries takes `record`
     record: bytes | None = None
@@ -138,7 +139,7 @@ class Backlogs:
             late = [
                 i
                 for i, s in enumerate(settled)
-                if not done[i] and s.at is not None and s.claim.token != tokens[i]
+                if not done[i] and s.claim.token != tokens[i] and (s.fenced or s.at is not None)
             ]
         if late:
             again = await self.settle([settled[i] for i in late])
@@ -265,12 +266,14 @@ def _settled(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> di
         "lane": lanes.place(s.claim.backlog, s.claim.lane),
         "item": s.claim.item,
     }
+    if s.fenced or s.at is not None:
+        told["token"] = s.claim.token
     if s.turn:
         turns, sequence = _turn(keys, call, s.claim.lane, s.turn)
         told |= {"turns": turns, "sequence": sequence, "passable": s.passable}
     if s.at is not None:
-        at = {"token": s.claim.token, "at": int(s.at * 1000), "payload": call.blob(s.payload)}
-        return told | at | {"tried": s.tried}
+        payload = call.blob(s.payload)
+        return told | {"at": int(s.at * 1000), "payload": payload, "tried": s.tried}
     if s.event is not None:
         told["event"] = call.key(keys.event(s.event))
     if s.record is not None and s.target is not None:

@@ -95,10 +95,10 @@ class Replays:
         return bool(await self._connection.run("hurry", call.keys, call.args(told)))
 
     async def waiting(self, keys: Keys, lane: str) -> int:
-        """How many deliveries of a lane wait."""
+        """How many deliveries of a lane wait, or are under way."""
         pipe = self._connection.redis.pipeline(transaction=False)
-        pipe.zcard(keys.due("deliver", lane))
-        pipe.zcard(keys.again("deliver", lane))
+        for part in (keys.due, keys.again, keys.held):
+            pipe.zcard(part("deliver", lane))
         return sum(await self._connection.ask(pipe.execute()))
 
     async def body(self, keys: Keys, event: str) -> bytes | None:

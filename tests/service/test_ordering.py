@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from processor import machine, schedule
 from processor.errors import Conflict
-from processor.model import Delivery, Subscription
+from processor.model import Delivery, Subscription, Turn
 from processor.service import changing, ordering, retrying, subscribing
 from processor.service.changing import Change
 from processor.service.delivering import Deliverer
@@ -81,20 +81,24 @@ async def ended(desk: Desk, target: Subscription) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "old"),
+    ("kinds", "failed", "old"),
     [
-        ([], []),
-        (["job.started"], []),
-        (["job.succeeded"], []),
-        (["job.started", "job.succeeded"], [0]),
-        (["job.started", "job.progressed", "job.progressed"], [1, 0]),
-        (["job.expired", "job.succeeded"], []),
-        (["job.failed", "job.started", "job.progressed", "job.succeeded"], [2, 1]),
+        (["job.started"], 0, []),
+        (["job.succeeded"], 0, []),
+        (["job.started", "job.succeeded"], 0, [0]),
+        (["job.started", "job.progressed", "job.progressed"], 0, [1, 0]),
+        (["job.started", "job.progressed", "job.progressed"], 1, [1]),  # the first was asked for
+        (["job.expired", "job.succeeded"], 0, []),
+        (["job.failed", "job.started", "job.progressed", "job.succeeded"], 0, [2, 1]),
     ],
 )
-def test_a_later_event_overtakes_all_but_completions(kinds: list[str], old: list[int]) -> None:
-    waiting = [Delivery(str(n), "e", kind, "sub_a", 0.0) for n, kind in enumerate(kinds)]
-    assert [int(one.id) for one in ordering.overtaken(waiting)] == old
+def test_a_later_event_overtakes_all_but_completions(
+    kinds: list[str], failed: int, old: list[int]
+) -> None:
+    waiting = [
+        Delivery(str(n), "e", kind, "sub_a", 0.0, turn=Turn("u", n)) for n, kind in enumerate(kinds)
+    ]
+    assert [int(one.id) for one in ordering.overtaken(waiting, waiting[failed])] == old
 
 
 # --- one after the other ------------------------------------------------------------------

@@ -1,29 +1,29 @@
 -- Settles claims: each has ended, or is due again later; lanes may be parked.
 -- KEYS  parked:B; then all that ARGV[1] names by place
 -- ARGV  msgpack {keep (of ended deliveries, in s), most (events in the log), lanes: [LANE],
---       settled: [{lane, item, token, at? (0: now), payload?, tried?, passable?, turns?, sequence?,
---                  event?, log?, length?, record?, told?, before?, id?}],
+--       settled: [{lane, item, token?, at? (0: now), payload?, tried?, passable?, turns?,
+--                  sequence?, event?, log?, length?, record?, told?, before?, id?}],
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log, its length and record are a delivery's,
 --       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
---       `tried`: behind all that was not; `passable`: no longer, if others of its turns follow
+--       `tried`: behind all that was not; `passable`: no longer, if later ones of its turns wait
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
 -- What was put anew while it was held stays: its end was another's.
--- Safe twice: an end counts once, even when it is reported late; putting off takes the token.
+-- Safe twice: an end counts once, even when it is reported late; what names the token takes it.
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, logs, arrived, over = keys_of(told.lanes), now_ms(), {}, {}, {}, {}
 
+local function ours(s, lane) return tonumber(redis.call('ZSCORE', lane.held, s.item)) == s.token end
+
 local function ended(s, lane)
+  if s.token and not ours(s, lane) then return 0 end
   touched[lane] = true
   gather('ZREM', lane.held, s.item)
   if not s.event and redis.call('ZSCORE', lane.due, s.item) then return 0 end
   gather('ZREM', lane.due, s.item)
   gather('ZREM', lane.again, s.item)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
-  if s.turns then
-    redis.call('ZREM', KEYS[s.turns], s.item)
-    over[KEYS[s.turns]] = lane
-  end
+  if s.turns and step_out(lane, KEYS[s.turns], s.item) then over[KEYS[s.turns]] = lane end
   if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
     redis.call('DEL', KEYS[s.event])
   end
@@ -39,7 +39,7 @@ local function ended(s, lane)
 end
 
 local function put_off(s, lane)
-  if tonumber(redis.call('ZSCORE', lane.held, s.item)) ~= s.token then return 0 end
+  if not ours(s, lane) then return 0 end
   gather('ZREM', lane.held, s.item)
   local at = s.at > 0 and s.at or now
   if s.passable then at = passable(KEYS[s.turns], s.item, s.sequence, at, now) end
@@ -47,9 +47,9 @@ local function put_off(s, lane)
   return 1
 end
 
-for i, s in ipairs(told.settled) do
-  results[i] = (s.at and put_off or ended)(s, lanes[s.lane])
-end
+for i, s in ipairs(told.settled) do results[i] = s.at and put_off(s, lanes[s.lane]) end
+send() -- of one item that was claimed twice both may be told: its end is the last word
+for i, s in ipairs(told.settled) do results[i] = results[i] or ended(s, lanes[s.lane]) end
 for turns, lane in pairs(over) do hand_on(lane, turns, now) end
 for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], told.keep) end
 for set, ids in pairs(arrived) do note_arrived(KEYS[set], KEYS[ids.before], ids, told.most) end

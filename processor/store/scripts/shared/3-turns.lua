@@ -16,7 +16,7 @@ local function hurry(lane, item, now)
 end
 
 -- Puts {place of lane, item, at (ms, 0: now), payload, turns?, sequence?}: at its time, or behind
--- the others of its turns. If the one in front may be left out now, that is looked at at once.
+-- the others of its turns. If an earlier one may be left out now, that is looked at at once.
 local function enqueue(lanes, put_of, now)
   local lane, item, at, payload, turns, sequence = unpack(put_of)
   lane, at = lanes[lane], at > 0 and at or now
@@ -24,18 +24,25 @@ local function enqueue(lanes, put_of, now)
     local front = redis.call('ZRANGE', KEYS[turns], 0, 0, 'WITHSCORES')
     if redis.call('ZADD', KEYS[turns], 'NX', sequence, item) == 0 then return end
     if front[1] then at = NOT_YET end
-    if front[1] and tonumber(front[2]) < 0 then hurry(lane, front[1], now) end
+    local passed = -tonumber(front[2] or 0)
+    if passed > 0 and passed < sequence then hurry(lane, front[1], now) end
   end
   put(lane, item, at, ARGV[payload])
 end
 
--- Notes that an item failed and may be left out; when to look at it again: now, if some follow.
+-- Notes that an item failed and may be left out; when to look at it again: now, if later ones wait.
 local function passable(turns, item, sequence, at, now)
   redis.call('ZADD', turns, 'XX', -sequence, item)
-  return redis.call('ZCARD', turns) > 1 and now or at
+  return redis.call('ZCOUNT', turns, sequence, '+inf') > 0 and now or at
 end
 
--- Lets the first of those that are left have its turn, unless one of them has it.
+-- Takes an item that ends out of its turns. Whether it had its turn, which is then to be handed on.
+local function step_out(lane, turns, item)
+  redis.call('ZREM', turns, item)
+  return tonumber(redis.call('ZSCORE', lane.due, item)) ~= NOT_YET
+end
+
+-- Lets the first of those that are left have its turn.
 local function hand_on(lane, turns, now)
   local item = redis.call('ZRANGE', turns, 0, 0)[1]
   if item and tonumber(redis.call('ZSCORE', lane.due, item)) == NOT_YET then
