@@ -40,9 +40,7 @@ async def walk(context: Context, plan: Plan) -> Replayed:
 class _Shard:
     """The walk through one shard's log."""
 
-    def __init__(
-        self, context: Context, keys: Keys, plan: Plan, done: Replayed, most: int
-    ) -> None:
+    def __init__(self, context: Context, keys: Keys, plan: Plan, done: Replayed, most: int) -> None:
         """Know of no delivery yet; take how many events may be looked at."""
         self._context = context
         self._keys = keys

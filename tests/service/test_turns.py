@@ -5,12 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from processor import machine, schedule
-from processor.model import Answer, Keep, Subscription
+from processor import machine
+from processor.model import Answer, Subscription
 from processor.service import changing, replaying
-from processor.service.catching import catch_up
 from processor.service.delivering import Deliverer
 from processor.service.replaying import Replay
 from processor.store.backlogs import AT_ONCE, Claim, Pace, Settled
@@ -33,7 +31,7 @@ class Line:
         self.got: list[str] = []  # ids of events, without the part that says whose they are
         self.deliverer = Deliverer(self.context)
 
-    async def request(self, method: str, url: str, **request: Any) -> Answer:
+    async def request(self, *_: str, **request: Any) -> Answer:
         """Answer as the subscriber."""
         self.got.append(request["headers"]["webhook-id"].partition("_")[2].partition("_")[2])
         status = self.status
@@ -203,7 +201,8 @@ async def test_what_is_passed_over_while_another_has_its_turn_hands_nothing_on(l
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_a_late_end_takes_what_was_put_anew_out_of_its_turns(
-    line: Line, ordered: bool  # noqa: FBT001 -- a parameter
+    line: Line,
+    ordered: bool,  # noqa: FBT001 -- a parameter
 ) -> None:
     """Were it left there, the job's later events would wait for it for ever."""
     made = await line.subscribe(ordered=not ordered)
