@@ -24,7 +24,7 @@ class Heap:
         self.got: list[str] = []  # URLs, one for each event
         self.deliverer = Deliverer(self.context)
 
-    async def request(self, method: str, url: str, **request: Any) -> Answer:  # noqa: ARG002 -- the client's
+    async def request(self, _method: str, url: str, **_: Any) -> Answer:
         """Answer as the subscriber."""
         self.got.append(url)
         return Answer(200, {}, b"", 0.0)

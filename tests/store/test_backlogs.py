@@ -51,6 +51,23 @@ async def test_what_is_not_due_waits_until_it_is(work: Any, wait_until: Any):
     assert items(claims) == ["soon"]
 
 
+@pytest.mark.parametrize("places", [1, 5, 10, 25, 64])
+async def test_what_was_never_tried_goes_first_but_for_a_tenth(
+    work_on: Any, store: Store, places: int
+):
+    work, new = work_on(store, "deliver"), [f"new {n}" for n in range(100)]
+    await work.put("sub_1", *(f"old {n}" for n in range(100)))
+    failed = [Settled(claim, AT_ONCE, b"0", tried=True) for claim in await work.claim()]
+    assert await store.backlogs.settle(failed) == [True] * 100
+    await work.put("sub_1", *new)
+    claims = await work.claim(limit=places)
+    old = [claim for claim in claims if claim.item.startswith("old")]
+    assert len(claims) == places
+    assert places // 10 <= len(old) <= places // 10 + 1
+    rest = await work.claim(limit=200, capacity=200)  # the others have nothing to wait for
+    assert len(claims) + len(rest) == 200
+
+
 async def test_an_item_is_nobody_elses_while_its_lease_lasts(work: Any):
     await work.put("a", "a/1")
     assert items(await work.claim()) == ["a/1"]

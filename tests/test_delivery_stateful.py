@@ -1,0 +1,506 @@
+"""Whatever workers and subscribers do, each event comes, and a job's come in turn to whoever asked.
+
+Time stands still here but for the rules that move it: `lapse` ends every lease, `time_passes` has
+every retry fall due. So claims are crashed with, come back late, or are in two hands, at the will
+of Hypothesis and not of a clock, and what failed once fails again.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from msgspec.structs import replace
+
+from processor import machine, schedule
+from processor.config import Settings, load
+from processor.errors import Conflict, NotFound, StoreAway
+from processor.filters import COMPLETED, JOB_TYPES
+from processor.model import Answer, Keep, Origin, State, StatusUpdate, Subscription
+from processor.service import changing, delivering, replaying, retrying, walking
+from processor.service.advancing import advance
+from processor.service.catching import catch_up
+from processor.service.context import Context
+from processor.service.deciding import Arrival
+from processor.service.delivering import Deliverer
+from processor.service.metrics import Metrics
+from processor.store import Store
+from processor.store.backlogs import Claim, Pace
+from processor.store.keys import Keys
+
+JOBS = ("0", "1")
+EVENTS = ("job.started", "job.progressed", "job.completed")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+WIDE = Pace(1000)
+LEASE = 3600.0
+PAGE = 3  # events that a walk puts at once
+NOT_YET = 9e15
+
+ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
+    "good": (200, {}),
+    "failed": (400, {}),  # 5xx would have the subscriber rest
+    "later": (400, {"retry-after": "7200"}),
+    "gone": (410, {}),
+    "abort": (400, {"webhook-delivery": "abort-message"}),
+}
+
+names = st.sampled_from(JOBS)
+kinds = st.sampled_from(["plain", "ordered"])
+states = st.sampled_from([State.RUNNING, State.RUNNING, State.SUCCEEDED])
+steps = st.lists(states, min_size=1, max_size=4)
+answers = st.sampled_from([*ANSWERS, "good", "failed", "failed"])
+which = st.integers(0, 1000)
+
+
+class Told(NamedTuple):
+    """An event, as the log has it."""
+
+    job: str
+    sequence: int
+    type: str
+
+
+class Subscribers:
+    """All subscribers: they answer what they are told to, and remember what came."""
+
+    def __init__(self) -> None:
+        """Be content."""
+        self.answer = "good"
+        self.allowed: set[str] = set()  # who may get something
+        self.got: list[tuple[str, str]] = []  # (subscription, event), as they came
+        self.took: set[tuple[str, str]] = set()  # those that were answered well
+        self.refused: set[tuple[str, str]] = set()  # those that shall not come again
+        self.meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None  # before the answer
+
+    async def request(self, method: str, url: str, **request: Any) -> Answer:
+        """Take one event."""
+        target, event = url.partition("//")[2], request["headers"]["webhook-id"]
+        assert (method, target in self.allowed) == ("POST", True)
+        self.got.append((target, event))
+        status, headers = ANSWERS[self.answer]
+        if self.answer == "good":
+            self.took.add((target, event))
+        elif self.answer in ("gone", "abort"):
+            self.refused.add((target, event))
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            await meanwhile()
+        return Answer(status, headers, b"", 0.0)
+
+
+class Delivering(RuleBasedStateMachine):
+    """Two workers and two clocks on one Redis, a plain subscription and an ordered one."""
+
+    orderly = True  # nobody asks for what is old
+
+    def __init__(
+        self, url: str, file: Path, shards: int, waiting: int, leaks: Callable[[], list[str]]
+    ) -> None:
+        """Connect, to an empty Redis."""
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.leaks = leaks
+        self.subscribers = Subscribers()
+        self.claimed: list[Claim] = []
+        self.hands: list[Claim] = []  # those that some worker has, or believes to have
+        self.made = 0
+        self.there: dict[str, str] = {}  # the subscription that there is, by kind
+        self.jobs = dict.fromkeys(JOBS, (0, State.SUCCEEDED))  # attempt and state
+        self.told: dict[str, Told] = {}
+        self.wanted: set[tuple[str, str]] = set()  # (subscription, event) that must come
+        self.unsure: set[tuple[str, str]] = set()  # told before a subscription was out of reach
+        self.waiting = waiting
+        settings = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
+        self.workers = [self.worker(settings, Keep(waiting=waiting)) for _ in range(2)]
+        self.deliverers = list(map(Deliverer, self.workers))
+        self.store = self.workers[0].store
+        self.redis = self.store.connection.redis
+        self.do(self.redis.flushall())
+
+    def worker(self, settings: Settings, keep: Keep) -> Context:
+        """One worker's context; what goes out goes to our subscribers."""
+        store = Store(settings.redis_url, shards=settings.shards, lease=LEASE, keep=keep)
+        return Context(settings, store, self.subscribers, Metrics())  # type: ignore[arg-type]
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the end."""
+        return self.loop.run(work)
+
+    # --- what happens -----------------------------------------------------------------
+
+    @initialize()
+    def subscribe(self) -> None:
+        """Both are there from the beginning."""
+        for kind in ("plain", "ordered"):
+            self.make(kind)
+
+    @rule(job=names, steps=steps)
+    def tell(self, job: str, steps: list[State]) -> None:
+        """A job goes on by some steps in one commit; behind its end it runs again."""
+        updates = []
+        for state in steps:
+            attempt, was = self.jobs[job]
+            attempt += was is not State.RUNNING
+            self.jobs[job] = attempt, state
+            at = 1.0 + len(self.told) + len(updates)
+            word = f"{state} {at}"  # another one, so that it is told
+            updates.append(StatusUpdate("s", job, word, state, at, Origin.PUSH, attempt=attempt))
+        self.do(advance(self.workers[0], self.store.shard("s", job), list(map(Arrival, updates))))
+        self.read()
+
+    @rule()
+    def claim(self) -> None:
+        """A worker claims all that is due; it may never be heard of again."""
+        self.hands += self.do(self.claims())
+
+    @rule(answer=answers)
+    def work(self, answer: str) -> None:
+        """A worker claims all that is due, and delivers it."""
+        self.answered(self.do(self.claims()), answer, 0)
+
+    @rule(which=which, count=st.integers(1, 4), answer=answers, worker=st.integers(0, 1))
+    def go_on(self, which: int, count: int, answer: str, worker: int) -> None:
+        """Some claims are delivered side by side, be they a worker's own still or not."""
+        self.answered(self.take(which, count), answer, worker)
+
+    @rule(which=which, answer=answers)
+    def lose_a_reply(self, which: int, answer: str) -> None:
+        """The answer to a settling is lost, and it is made again."""
+        connection, lost = self.store.connection, []
+        run = connection.run
+
+        async def loses(name: str, *args: Any) -> Any:
+            done = await run(name, *args)
+            if name == "settle" and not lost:
+                lost.append(done)
+                raise StoreAway("the answer was lost")
+            return done
+
+        connection.run = loses  # type: ignore[method-assign]
+        self.answered(self.take(which, 2), answer, 0)
+        connection.run = run  # type: ignore[method-assign]
+
+    @rule(which=which, answer=answers)
+    def sleep_in_a_post(self, which: int, answer: str) -> None:
+        """A worker stands still between its post and the answer, and others take over."""
+        self.subscribers.meanwhile = lambda: self.take_over(answer)
+        self.answered(self.take(which, 1), answer, 0)
+        self.subscribers.meanwhile = None
+
+    @rule(which=which, answer=answers)
+    def sleep_behind_a_look(self, which: int, answer: str) -> None:
+        """A worker stands still when it has seen what waits behind its delivery."""
+        deliveries = self.store.deliveries
+        look = deliveries.in_turn
+
+        async def sleeps(*args: Any) -> Any:
+            found = await look(*args)
+            await self.take_over(answer)
+            return found
+
+        deliveries.in_turn = sleeps  # type: ignore[method-assign]
+        self.answered(self.take(which, 1), answer, 0)
+        deliveries.in_turn = look  # type: ignore[method-assign]
+
+    async def take_over(self, answer: str) -> None:
+        """All leases end, and the other worker delivers what is due then."""
+        self.subscribers.answer = "good"
+        await self._lapse()
+        await self.post(await self.claims(), 1)
+        self.subscribers.answer = answer
+
+    @rule()
+    def lapse(self) -> None:
+        """All leases end."""
+        self.do(self._lapse())
+
+    @rule(which=which)
+    def renew(self, which: int) -> None:
+        """A worker renews a lease, if it still has it."""
+        if self.hands:
+            self.do(self.store.backlogs.renew([self.hands[which % len(self.hands)]]))
+
+    @rule()
+    def time_passes(self) -> None:
+        """What failed falls due."""
+        self.do(self.hurry())
+
+    @rule(both=st.booleans())
+    def catch_up(self, *, both: bool) -> None:
+        """One clock, or two at the same time, bring what was left in the log."""
+        self.do(self.caught(2 if both else 1))
+
+    @rule(kind=kinds, how=st.sampled_from(["disable", "enable", "make anew"]))
+    def manage(self, kind: str, how: str) -> None:
+        """Somebody disables, enables or removes a subscription, and makes another one then."""
+        context, target = self.workers[0], self.there[kind]
+        if how == "disable":
+            found = self.do(self.store.targets.get(target))
+            self.do(changing.disable(context, found, "by hand"))
+        elif how == "enable":
+            self.do(changing.enable(context, target))
+        else:
+            self.do(self.store.targets.remove(target))
+            self.make(kind)
+        self.look()
+
+    # --- in few words -----------------------------------------------------------------
+
+    def make(self, kind: str) -> None:
+        """Make a subscription, the only one of its kind."""
+        name = self.there[kind] = f"sub_{kind}{self.made}"
+        self.made += 1
+        made = Subscription(name, f"https://{name}", (SECRET,), events=EVENTS)
+        self.do(self.store.targets.save(replace(made, ordered=kind == "ordered")))
+        self.look()
+
+    def look(self) -> None:
+        """See who is there, and not disabled."""
+        found = self.do(self.store.targets.listed())
+        allowed = {one.id for one in found if not one.disabled}
+        self.unsure |= {one for one in self.wanted if one[0] not in allowed}
+        self.subscribers.allowed = allowed
+
+    def read(self) -> None:
+        """Read what was told: whoever is there is to get it."""
+        for event in self.do(self.store.events.page(self.store.events.start(), 10_000)):
+            if event.id not in self.told and event.type in JOB_TYPES:
+                data = json.loads(event.body)["data"]
+                self.told[event.id] = Told(data["id"], data["sequence"], event.type)
+                self.wanted |= {(name, event.id) for name in self.subscribers.allowed}
+
+    def take(self, which: int, count: int) -> list[Claim]:
+        """Some claims out of the hands of those who had them, or new ones."""
+        if not self.hands:
+            self.claim()
+        return [self.hands.pop(which % len(self.hands)) for _ in range(min(count, len(self.hands)))]
+
+    def answered(self, claims: Sequence[Claim], answer: str, worker: int) -> None:
+        """Deliver claims, and have them answered so."""
+        self.subscribers.answer = answer
+        self.do(self.post(claims, worker))
+        self.look()
+
+    async def post(self, claims: Sequence[Claim], worker: int) -> None:
+        """Deliver claims side by side."""
+        deliverer, posts = self.deliverers[worker], []
+        for shard in {c.shard for c in claims}:
+            posts += await deliverer.read([c for c in claims if c.shard == shard])
+        await asyncio.gather(*map(deliverer.deliver, posts))
+
+    async def claims(self) -> list[Claim]:
+        """Claim all that is due by anybody's clock."""
+        await self.moment()
+        found: list[Claim] = []
+        for keys in self.store.shards:
+            claim = self.store.backlogs.claim
+            while some := await claim(keys, "deliver", 1000, lambda _: WIDE):
+                found += some
+        self.claimed += found
+        return found
+
+    async def moment(self) -> None:
+        """Wait until Redis' clock has passed the workers'."""
+        now = max([await worker.store.now() for worker in self.workers])
+        while (clock := await self.redis.time())[0] + clock[1] / 1e6 <= now + 0.001:
+            pass
+
+    async def _lapse(self) -> None:
+        for keys in self.store.shards:
+            for lane, items in (await self.lanes(keys, "held")).items():
+                earlier = {item: end - 2000 * LEASE for item, end in items.items()}
+                await self.redis.zadd(keys.held("deliver", lane), earlier)
+                await self.redis.zadd(keys.lanes("deliver"), {lane: 0})
+        for claim in self.claimed:
+            claim.token -= int(2000 * LEASE)
+
+    async def hurry(self) -> None:
+        """Make due what is to be tried again."""
+        for keys in self.store.shards:
+            for lane, items in (await self.lanes(keys, "again")).items():
+                for item in items:
+                    assert await self.store.replays.hurry(keys, lane, item)
+
+    async def caught(self, clocks: int) -> None:
+        """Have clocks catch up."""
+        await asyncio.gather(*map(catch_up, self.workers[:clocks]))
+
+    async def lanes(self, keys: Keys, part: str) -> dict[str, dict[str, float]]:
+        """What there is of `due`, `again`, `held` or `turns`, by what its key is of."""
+        prefix = f"{keys.tag}{part}:" + ("deliver:" if part != "turns" else "")
+        found = [key.decode() async for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
+        rows = [await self.redis.zrange(key, 0, -1, withscores=True) for key in sorted(found)]
+        return {
+            key.removeprefix(prefix): {item.decode(): score for item, score in row}
+            for key, row in zip(sorted(found), rows, strict=True)
+        }
+
+    # --- what always holds ------------------------------------------------------------
+
+    @invariant()
+    def every_delivery_waits_once_and_of_a_chain_one_has_its_turn(self) -> None:
+        """Where one waits for its turn there is one that has it."""
+        for keys in self.store.shards:
+            self.do(self.check(keys))
+
+    async def check(self, keys: Keys) -> None:
+        """Look at all that waits in a shard."""
+        due, again, held, turns = [
+            await self.lanes(keys, part) for part in ("due", "again", "held", "turns")
+        ]
+        parts = [lane for part in (due, again, held) for lane in part.values()]
+        places = [item for lane in parts for item in lane]
+        payloads = await self.redis.hkeys(keys.items("deliver"))
+        assert sorted(places) == sorted(item.decode() for item in payloads)
+        waits = {item for lane in due.values() for item, at in lane.items() if at == NOT_YET}
+        chained = [item for chain in turns.values() for item in chain]
+        assert waits <= set(chained) <= set(places)
+        for name, chain in turns.items():
+            assert len(chain.keys() - waits) == 1, f"{name}: {chain}, of which wait {waits}"
+        bodies = {item.partition(".")[0] for item in places}
+        for event in bodies:
+            count = sum(item.startswith(f"{event}.") for item in places)
+            assert int(await self.redis.hget(keys.event(event), "n")) == count
+        for name in self.there.values():
+            count = sum(len(part.get(name, ())) for part in (due, again, held))
+            assert count <= self.waiting + 2 * PAGE  # two clocks may put a page each
+
+    @invariant()
+    def the_events_of_a_job_come_in_order_to_whoever_asked_for_that(self) -> None:
+        """The first time: a repetition may come at any time."""
+        last: dict[tuple[str, str], int] = defaultdict(int)
+        for target, event in dict.fromkeys(self.subscribers.got):
+            told = self.told[event]
+            if self.orderly and target.startswith("sub_ordered"):
+                assert told.sequence > last[target, told.job]
+                last[target, told.job] = told.sequence
+
+    # --- the end ----------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Drain; see that everything came."""
+        try:
+            if self.there:
+                self.finish()
+        finally:
+            for worker in self.workers:
+                self.do(worker.store.close())
+            self.loop.close()
+
+    def finish(self) -> None:
+        """What a run must come to."""
+        for kind in self.there:
+            self.manage(kind, "enable")
+        self.do(self.drain())
+        self.every_delivery_waits_once_and_of_a_chain_one_has_its_turn()
+        self.the_events_of_a_job_come_in_order_to_whoever_asked_for_that()
+        left = self.do(self.superseded())
+        assert not [one for one in left if self.told[one[1]].type in COMPLETED]
+        for target, event in left:
+            told = self.told[event]
+            assert any(
+                self.told[e].job == told.job and self.told[e].sequence > told.sequence
+                for to, e in self.wanted
+                if to == target
+            )
+        must = self.wanted - self.unsure - self.subscribers.refused
+        assert must <= self.subscribers.took | left
+        assert self.leaks() == []
+        parts = ("turns", "behind", "due:deliver", "again", "held", "items:deliver", "event")
+        keys = [key.decode() for key in self.do(self.redis.keys("*"))]
+        assert not [
+            key for key in keys if key.partition(":")[2].partition(":")[2].startswith(parts)
+        ]
+
+    async def drain(self) -> None:
+        """Deliver until nothing is left, lost claims too."""
+        self.subscribers.answer = "good"
+        for _ in range(200):
+            await self.caught(1)
+            await self.hurry()
+            await self._lapse()
+            await self.post(await self.claims(), 0)
+            behind = [await self.store.deliveries.behind(keys) for keys in self.store.shards]
+            if not any(behind) and not (await self.store.backlogs.depth("deliver"))[0]:
+                return
+        raise AssertionError("deliver does not come to an end")
+
+    async def superseded(self) -> set[tuple[str, str]]:
+        """What was left out."""
+        targets = sorted({target for target, _ in self.wanted})
+        rows = [json.loads(d) for t in targets for d in await self.store.deliveries.ended(t, 1000)]
+        return {(row["target"], row["event_id"]) for row in rows if row["state"] == "superseded"}
+
+
+class ByHand(Delivering):
+    """With people about, who ask for what is old, and change their minds about the order."""
+
+    orderly = False
+
+    @rule(kind=kinds, again=st.booleans())
+    def replay(self, kind: str, *, again: bool) -> None:
+        """Somebody wants all that was missed, or all that there was."""
+        wish = replaying.Replay(since="24h", again=again)
+        with suppress(Conflict):  # too many wait, or it is disabled
+            self.do(replaying.replay(self.workers[0], self.there[kind], wish))
+
+    @rule(kind=kinds, which=which)
+    def retry(self, kind: str, which: int) -> None:
+        """Somebody wants one delivery made again."""
+        events = sorted(event for target, event in self.wanted if target == self.there[kind])
+        if events:
+            name = f"{events[which % len(events)]}.{self.there[kind]}"
+            with suppress(Conflict, NotFound):  # it arrived; it is left in the log
+                self.do(retrying.retry(self.workers[0], name))
+
+    @rule(kind=kinds, ordered=st.booleans())
+    def turn(self, kind: str, *, ordered: bool) -> None:
+        """Somebody wants order, or wants none any more."""
+        wish = changing.Change(ordered=ordered)
+        self.do(changing.change(self.workers[1], self.there[kind], wish))
+
+
+@pytest.fixture
+def run(
+    redis_url: str,
+    tmp_path: Path,
+    leaks: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., None]:
+    """What runs a machine, where every retry may be due at once and every step is told."""
+    monkeypatch.setattr(schedule, "RETRIES", (0.0,) * 1000)
+    monkeypatch.setattr(machine, "PROGRESS_EVENTS_APART", 0.0)
+    monkeypatch.setattr(walking, "PAGE", PAGE)
+    monkeypatch.setattr(delivering, "PATIENCE", 0.0)
+    file = tmp_path / "ringback.toml"
+    file.write_text('[sources.s]\nprovider = "standard"\n')
+    most = max(25, settings.default.max_examples // 5)
+
+    def run(how: type[Delivering], shards: int, waiting: int) -> None:
+        run_state_machine_as_test(
+            lambda: how(redis_url, file, shards, waiting, leaks),
+            settings=settings(max_examples=most, stateful_step_count=40),
+        )
+
+    return run
+
+
+@pytest.mark.timeout(420)  # Hypothesis makes an example small for five minutes at most
+@pytest.mark.parametrize("how", [Delivering, ByHand])
+@pytest.mark.parametrize(("shards", "waiting"), [(1, 1000), (1, 5), (3, 5)])
+def test_what_is_told_comes_and_comes_in_turn(
+    run: Callable[..., None], how: type[Delivering], shards: int, waiting: int
+):
+    run(how, shards, waiting)
