@@ -37,8 +37,8 @@ from processor.service.deciding import Arrival
 from processor.service.delivering import Deliverer
 from processor.service.metrics import Metrics
 from processor.store import Store
-from processor.store.backlogs import Claim, Pace
 from processor.store.keys import Keys
+from processor.store.lanes import Claim, Pace
 
 JOBS = ("0", "1")
 EVENTS = ("job.started", "job.progressed", "job.completed")

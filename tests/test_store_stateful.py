@@ -33,7 +33,7 @@ from processor.service.context import Context
 from processor.service.ingesting import PACE, ingest
 from processor.service.metrics import Metrics
 from processor.store import Store
-from processor.store.backlogs import Claim
+from processor.store.lanes import Claim
 
 CONFIGURATION = """
 [sources.s]

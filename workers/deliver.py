@@ -8,7 +8,7 @@ from processor.errors import StoreAway
 from processor.service.context import Context
 from processor.service.delivering import Deliverer
 from processor.service.running import Outage
-from processor.store.backlogs import Claim
+from processor.store.lanes import Claim
 from workers.pump import Piece, Pump
 
 

@@ -3,7 +3,7 @@
 from processor.service import polling
 from processor.service.context import Context
 from processor.service.running import Outage
-from processor.store.backlogs import Claim
+from processor.store.lanes import Claim
 from workers.pump import Piece, Pump
 
 

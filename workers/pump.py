@@ -10,7 +10,7 @@ import structlog
 from processor.errors import StoreAway
 from processor.service.context import Context
 from processor.service.running import Outage
-from processor.store.backlogs import AT_ONCE as NOW, Claim, Pace, Settled
+from processor.store.lanes import AT_ONCE as NOW, Claim, Pace, Settled
 
 AT_ONCE = 200  # items in one claim
 SHARE = 3  # a lane may hold at most this part of the room that is left

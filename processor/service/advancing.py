@@ -9,8 +9,8 @@ from processor.service.accepting import Queued, queue
 from processor.service.context import Context, chance, new_uid
 from processor.service.deciding import Arrival, Facts, decide
 from processor.service.resolving import Group, point, resolve
-from processor.store.backlogs import AT_ONCE, Settled
 from processor.store.keys import Keys
+from processor.store.lanes import AT_ONCE, Settled
 
 TRIES = 3  # of a commit whose jobs others change at the same time
 

@@ -20,8 +20,8 @@ from processor.model import (
 )
 from processor.service import hinting
 from processor.service.ordering import turn_of
-from processor.store.backlogs import AT_ONCE, Claim, Put
 from processor.store.jobs import Change, Known, Telling, name_of, over_at
+from processor.store.lanes import AT_ONCE, Claim, Put
 
 _encode = msgspec.json.Encoder().encode
 

@@ -22,7 +22,7 @@ from processor.service.context import Context, chance
 from processor.service.gathering import Gatherer
 from processor.service.running import PATIENCE
 from processor.service.standing import Standings
-from processor.store.backlogs import Claim, Settled
+from processor.store.lanes import Claim, Settled
 from processor.store.sealing import unopened
 
 TIMEOUT = 15.0  # seconds for a subscriber's answer

@@ -10,7 +10,7 @@ from processor.model import StatusUpdate
 from processor.service.advancing import advance
 from processor.service.context import Context
 from processor.service.deciding import Arrival
-from processor.store.backlogs import Claim, Pace, Settled
+from processor.store.lanes import Claim, Pace, Settled
 
 AT_ONCE = 200  # updates in one commit
 PACE = Pace(capacity=10 * AT_ONCE)

@@ -18,9 +18,9 @@ from processor.service.deciding import Arrival, poll_interval
 from processor.service.hinting import UNCONFIRMED
 from processor.service.keeping import Kept
 from processor.service.masking import masked
-from processor.store.backlogs import Claim, Pace, Settled
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
+from processor.store.lanes import Claim, Pace, Settled
 
 TIMEOUT = 10.0  # seconds for a provider's answer
 READ_AT_MOST = 1_048_576  # bytes of an answer

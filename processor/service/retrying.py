@@ -11,8 +11,8 @@ from processor.service import subscribing
 from processor.service.addressing import lane_of
 from processor.service.context import Context
 from processor.service.replaying import check_enabled
-from processor.store.backlogs import AT_ONCE, Put
 from processor.store.keys import Keys
+from processor.store.lanes import AT_ONCE, Put
 from processor.store.replays import Again, Ended, Seen
 
 BEFORE = 1.0  # seconds that an event may be in the log before its delivery says it was made

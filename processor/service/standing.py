@@ -17,8 +17,8 @@ from processor.service.addressing import lane_of
 from processor.service.changing import disable
 from processor.service.context import Context
 from processor.service.pacing import Limits
-from processor.store.backlogs import Pace
 from processor.store.health import How, Standing
+from processor.store.lanes import Pace
 
 LOOK_EVERY = 1.0  # seconds between looks at what other workers found
 MEET_EVERY = 0.05  # seconds between looks for subscriptions that are new

@@ -22,8 +22,8 @@ from processor.service.deciding import (
 from processor.service.looking import Found, find, look, source_of
 from processor.service.resolving import point
 from processor.service.wishing import Wanted, Wish, merged
-from processor.store.backlogs import AT_ONCE, Put
 from processor.store.jobs import Change, Known, Telling, name_of
+from processor.store.lanes import AT_ONCE, Put
 
 TRIES = 5  # of a change that others get in the way of
 

@@ -7,9 +7,10 @@ import msgspec
 
 from processor.model import Entry, Job, Keep, StatusUpdate
 from processor.payload import utc
-from processor.store.backlogs import BUSY, Claim, Lanes, Put
+from processor.store.backlogs import BUSY
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
+from processor.store.lanes import Claim, Lanes, Put
 
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from processor.model import Delivery
-from processor.store.backlogs import Lanes, Put
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys, day_of
+from processor.store.lanes import Lanes, Put
 from processor.store.places import BEGIN, order_of
 
 DAYS = range(-8, 2)

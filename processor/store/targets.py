@@ -14,10 +14,10 @@ from processor import vault
 from processor.errors import ConfigError, StoreAway
 from processor.filters import Router
 from processor.model import Keep, Subscription
-from processor.store.backlogs import Lanes
 from processor.store.connection import Call, Connection
 from processor.store.jobs import Telling, event_told
 from processor.store.keys import Keys
+from processor.store.lanes import Lanes
 from processor.store.sealing import bared, turned
 from processor.vault import Vault
 

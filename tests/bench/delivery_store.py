@@ -21,8 +21,8 @@ from processor.errors import StoreAway
 from processor.model import Job
 from processor.service.deciding import deliver
 from processor.store import Store
-from processor.store.backlogs import AT_ONCE
 from processor.store.jobs import Change, Telling
+from processor.store.lanes import AT_ONCE
 
 TOGETHER = 200  # events in one commit
 DAY = 86_400.0

@@ -26,7 +26,7 @@ from processor.model import Attempt, Delivery, Push
 from processor.service import accepting, ingesting
 from processor.service.context import Context
 from processor.service.running import context
-from processor.store.backlogs import Claim, Pace, Settled
+from processor.store.lanes import Claim, Pace, Settled
 
 WIDE = Pace(1_000)
 AT_ONCE = 200  # in one script

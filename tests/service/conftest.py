@@ -19,8 +19,8 @@ from processor.service.looking import Found
 from processor.service.metrics import Metrics
 from processor.service.running import policy
 from processor.service.wishing import Wish
-from processor.store.backlogs import Claim, Pace
 from processor.store.keys import Keys
+from processor.store.lanes import Claim, Pace
 
 from .desk import Desk, Subscriber
 

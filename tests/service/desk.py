@@ -11,7 +11,7 @@ from processor.model import Subscription
 from processor.service import replaying, subscribing
 from processor.service.delivering import Deliverer
 from processor.service.replaying import Replay, Wish
-from processor.store.backlogs import Pace
+from processor.store.lanes import Pace
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

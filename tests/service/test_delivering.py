@@ -26,7 +26,7 @@ from processor.service.delivering import Deliverer
 from processor.service.gathering import Gatherer
 from processor.service.metrics import Metrics
 from processor.service.running import policy
-from processor.store.backlogs import Pace
+from processor.store.lanes import Pace
 
 WIDE = Pace(1000)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -9,7 +9,7 @@ from processor.model import Answer, Keep, Subscription
 from processor.service import changing, walking
 from processor.service.catching import catch_up
 from processor.service.delivering import Deliverer
-from processor.store.backlogs import Pace
+from processor.store.lanes import Pace
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

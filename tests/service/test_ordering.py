@@ -13,7 +13,7 @@ from processor.model import Delivery, Subscription, Turn
 from processor.service import changing, ordering, retrying, subscribing
 from processor.service.changing import Change
 from processor.service.delivering import Deliverer
-from processor.store.backlogs import Claim, Pace
+from processor.store.lanes import Claim, Pace
 
 from .desk import Desk, Subscriber
 

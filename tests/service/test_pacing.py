@@ -14,7 +14,7 @@ from processor.service import changing, subscribing
 from processor.service.pacing import Limit, part
 from processor.service.running import Outage
 from processor.service.standing import LOOK_EVERY, MEET_EVERY, Standings
-from processor.store.backlogs import Pace
+from processor.store.lanes import Pace
 from workers import deliver
 from workers.pump import Pump
 

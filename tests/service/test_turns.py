@@ -11,8 +11,8 @@ from processor.model import Answer, Subscription
 from processor.service import changing, replaying
 from processor.service.delivering import Deliverer
 from processor.service.replaying import Replay
-from processor.store.backlogs import AT_ONCE, Claim, Pace, Settled
 from processor.store.keys import Keys
+from processor.store.lanes import AT_ONCE, Claim, Pace, Settled
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENTS = ("job.started", "job.progressed", "job.completed")

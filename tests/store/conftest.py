@@ -8,9 +8,9 @@ from redis import Redis
 
 from processor.model import Job, Origin, State, StatusUpdate
 from processor.store import Store
-from processor.store.backlogs import AT_ONCE, Claim, Pace, Put
 from processor.store.jobs import Change
 from processor.store.keys import Keys
+from processor.store.lanes import AT_ONCE, Claim, Pace, Put
 
 
 class Work:

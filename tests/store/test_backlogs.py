@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from processor.store import Store
-from processor.store.backlogs import AT_ONCE, Claim, Settled
 from processor.store.keys import BACKLOGS, Keys, day_of
+from processor.store.lanes import AT_ONCE, Claim, Settled
 
 LEASE = 0.15  # seconds, where a test waits for one to end
 

@@ -11,8 +11,8 @@ from processor.errors import ConfigError
 from processor.model import Keep
 from processor.service.running import context
 from processor.store import Store
-from processor.store.backlogs import Pace, Put, Settled
 from processor.store.jobs import Change, Telling, name_of
+from processor.store.lanes import Pace, Put, Settled
 
 DAY = 86_400.0
 BRIEF = Keep(jobs=6 * DAY, events=DAY, events_count=2, deliveries=2 * DAY, seen=3 * DAY)

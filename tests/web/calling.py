@@ -13,7 +13,7 @@ from processor.service.delivering import Deliverer
 from processor.service.metrics import Metrics
 from processor.service.running import policy
 from processor.store import Store
-from processor.store.backlogs import Pace
+from processor.store.lanes import Pace
 from processor.web.__main__ import run
 from processor.web.app import build
 from processor.web.health import Health

@@ -15,8 +15,8 @@ from processor.service.context import Context
 from processor.service.metrics import Metrics
 from processor.service.running import Outage
 from processor.store import Store
-from processor.store.backlogs import AT_ONCE, Claim, Pace, Put, Settled
 from processor.store.jobs import Change
+from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
 from workers.pump import Piece, Pump
 
 PACE = Pace(100)

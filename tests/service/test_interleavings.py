@@ -1,10 +1,8 @@
 """Interleavings and accidents that once lost something or told it twice."""
 
 import asyncio
-import importlib.util
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,17 +16,10 @@ from processor.service import deciding
 from processor.service.delivering import Deliverer
 from processor.service.running import Outage, patiently
 from processor.store import Store
-from processor.store.backlogs import AT_ONCE, Claim, Pace, Put, Settled
 from processor.store.connection import _why
 from processor.store.jobs import Change
+from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
 from workers.pump import Pump
-
-_spec = importlib.util.spec_from_file_location(
-    "service_fixtures", Path(__file__).parent / "service" / "conftest.py"
-)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-provider, bench_of, bench = _module.provider, _module.bench_of, _module.bench
 
 URL = "http://127.0.0.1:9009/hook"
 

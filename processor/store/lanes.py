@@ -1,0 +1,144 @@
+"""Work in lanes: what waits, what is claimed, how that went; and all of it as the scripts take it."""
+
+from typing import Any
+
+import msgspec
+
+from processor.model import Turn
+from processor.store.connection import Call
+from processor.store.keys import Keys
+
+RECORDS, DEAD_RECORDS = 1000, 5000  # of ended deliveries of a target: many arrive, few do not
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How much of a lane may be in work at once, and how fast it may be started."""
+
+    capacity: int
+    budget: tuple[int, float] | None = None  # so many items in so many seconds
+    fair: int | None = None  # how much of it this process takes at most, however much is free
+
+
+class Claim(msgspec.Struct):
+    """An item that this process holds until its lease ends; renewing changes the token."""
+
+    shard: int
+    backlog: str
+    lane: str
+    item: str
+    payload: bytes
+    token: int
+
+
+AT_ONCE = 0.0  # as a Put's time: whatever Redis' clock says
+
+
+class Put(msgspec.Struct, frozen=True):
+    """An item to wait in a lane until `at` (seconds), or for its turn.
+
+    It replaces one of the same name, unless that waits for its turn.
+    """
+
+    backlog: str
+    lane: str
+    item: str
+    at: float
+    payload: bytes
+    turn: Turn | None = None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How a claim went: over (`at` None), or due again with another payload."""
+
+    claim: Claim
+    at: float | None = None
+    payload: bytes = b""
+    tried: bool = False  # put off because it failed: what was never tried goes first
+    turn: Turn | None = None
+    passable: bool = False  # one put off that others of its job may overtake now
+    fenced: bool = False  # one that has ended, but only if it is still ours, as one put off must be
+    event: str | None = None  # a delivery's event, which has one delivery less to make
+    target: str | None = None  # whose list of ended deliveries takes `record`
+    record: bytes | None = None
+    arrived: bool = False  # the event needs no replay: it, or a later one, reached the target
+
+
+class Lanes:
+    """The lanes that one script call is about, each named once."""
+
+    def __init__(self, keys: Keys, call: Call) -> None:
+        """Start with none."""
+        self._keys = keys
+        self._call = call
+        self._places: dict[tuple[str, str], int] = {}
+        self.told: list[dict[str, str | int | bool]] = []
+
+    def place(self, backlog: str, lane: str) -> int:
+        """The place of a lane, which is added if it is new."""
+        place = self._places.get((backlog, lane))
+        if place is None:
+            key, keys = self._call.key, self._keys
+            self.told.append(
+                {
+                    "name": lane,
+                    "bounded": backlog == "deliver" and lane.startswith("sub_"),
+                    "lanes": key(keys.lanes(backlog)),
+                    "items": key(keys.items(backlog)),
+                    "due": key(keys.due(backlog, lane)),
+                    "again": key(keys.again(backlog, lane)),
+                    "held": key(keys.held(backlog, lane)),
+                    "nudge": key(keys.nudge(backlog)),
+                    "busy": key(keys.busy(backlog)),
+                }
+            )
+            place = self._places[backlog, lane] = len(self.told)
+        return place
+
+    def put(self, put: Put) -> tuple[int | str, ...]:
+        """A Put as the scripts take it."""
+        lane, payload = self.place(put.backlog, put.lane), self._call.blob(put.payload)
+        told = lane, put.item, int(put.at * 1000), payload
+        return (*told, *_turn(self._keys, self._call, put.lane, put.turn)) if put.turn else told
+
+
+def settled_told(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> dict[str, Any]:
+    """A Settled as its script takes it."""
+    told: dict[str, Any] = {
+        "lane": lanes.place(s.claim.backlog, s.claim.lane),
+        "item": s.claim.item,
+    }
+    if s.fenced or s.at is not None:
+        told["token"] = s.claim.token
+    if s.turn:
+        turns, sequence = _turn(keys, call, s.claim.lane, s.turn)
+        told |= {"turns": turns, "sequence": sequence, "passable": s.passable}
+    if s.at is not None:
+        payload = call.blob(s.payload)
+        return told | {"at": int(s.at * 1000), "payload": payload, "tried": s.tried}
+    if s.event is not None:
+        told["event"] = call.key(keys.event(s.event))
+    if s.record is not None and s.target is not None:
+        log, length = (keys.delivered, RECORDS) if s.arrived else (keys.dead, DEAD_RECORDS)
+        told |= {"log": call.key(log(s.target)), "length": length, "record": call.blob(s.record)}
+    if s.arrived and s.event and s.target and s.target.startswith("sub_"):
+        day, before = (call.key(keys.told(s.target, d)) for d in (today, today - 1))
+        told |= {"told": day, "before": before, "id": s.event}
+    return told
+
+
+def _turn(keys: Keys, call: Call, target: str, turn: Turn) -> tuple[int, int]:
+    return call.key(keys.turns(target, turn.job)), turn.sequence
+
+
+def limits(pace: Pace) -> tuple[int, float, int, int]:
+    """Capacity, ms an item, items at once, our part: never more than the budget in any span of it.
+
+    A tenth of the budget may start at once and nine tenths flow, so any window holds at
+    most the whole.
+    """
+    fair = pace.capacity if pace.fair is None else min(pace.fair, pace.capacity)
+    if pace.budget is None:
+        return pace.capacity, 0, 0, fair
+    count, seconds = pace.budget
+    burst = max(1, count // 10)
+    return pace.capacity, seconds * 1000 / max(1, count - burst), burst, fair
