@@ -23,6 +23,6 @@ watching     jobs that callers watch
 subscribing  subscriptions and their deliveries
 mirroring    the provider's own status call
 registering  where a provider is to push; requesting
-tailing      who waits for events
+tailing      who waits for events; listening
 metrics      what a process counts
 """

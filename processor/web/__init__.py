@@ -2,6 +2,7 @@
 
 __main__       one web process
 heads          connections whose request never comes
+takers         connections whose answer is never taken
 app            the routes
 access         who may call
 problems       errors as problem+json
@@ -10,7 +11,8 @@ queries        what a call's URL says
 hooks          POST /hooks/{source}
 jobs           /v1/jobs
 subscriptions  /v1/subscriptions, /v1/deliveries
-events         /v1/events: pages, and a stream
+events         /v1/events: pages, or a stream
+stream         server-sent events
 sources        /v1/sources
 mirror         /mirror
 health         /healthz /readyz /metrics
