@@ -1,20 +1,19 @@
 """Brings subscriptions what was left in the event log while too much waited for them.
 
 Commits leave events there while `Keep.waiting` deliveries of a subscription wait, and from then on
-all of them, so that order holds, until it has caught up. What is brought twice has one name, so any
-number of processes may do this at once.
+all of them, so that order holds, until it has caught up. What is brought twice has one name, and
+what has ended is not brought again, so any number of processes may do this at once.
 """
-
-from contextlib import suppress
 
 import structlog
 
-from processor.errors import Conflict
 from processor.model import Subscription
+from processor.payload import utc
 from processor.service.context import Context
 from processor.service.planning import Plan
 from processor.service.walking import walk
 from processor.store.keys import Keys
+from processor.store.places import told_at
 
 EVERY = 1.0  # seconds between looks
 ROUNDS = 20  # of one look, while commits leave more
@@ -26,8 +25,7 @@ async def catch_up(context: Context) -> float:
     """Bring what has room now; how long to wait before the next look."""
     for keys in context.store.shards:
         for target, place in (await context.store.deliveries.behind(keys)).items():
-            with suppress(Conflict):  # full again: another clock was faster
-                await _catch_up(context, keys, target, place)
+            await _catch_up(context, keys, target, place)
     return EVERY
 
 
@@ -54,9 +52,10 @@ async def _bring(
     events = context.store.events
     ends = await events.end()
     starts = [place if n == keys.shard else end for n, end in enumerate(ends)]
+    trimmed, _ = await events.oldest(keys)
+    if trimmed is not None and trimmed > told_at(place):
+        log.error("events_missed", subscription=target.id, before=str(utc(trimmed)))
     done = await walk(context, Plan(target, starts, ends, later=False))
     log.info("caught_up", subscription=target.id, queued=done.queued, whole=done.next is None)
-    if done.oldest is not None:
-        log.error("events_missed", subscription=target.id, before=str(done.oldest))
     reached = events.places(done.next) if done.next else ends
     return reached[keys.shard], done.next is None

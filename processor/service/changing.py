@@ -95,6 +95,7 @@ async def enable(context: Context, target: str) -> Subscription:
     """Let a subscription get events again, from now on; one of the file too."""
     await get(context, target)
     await context.store.health.forget(target)
+    await context.store.deliveries.forget(target)
     done = await context.store.targets.change(target, lambda s: replace(s, disabled=None))
     return _there(target, done)
 
@@ -132,7 +133,7 @@ def _telling(disabled: Subscription, router: Router, now: float) -> Telling:
 
 
 def _check(context: Context, found: Subscription, wish: Change) -> None:
-    """Invalid for what could not be wished for at creation either."""
+    """Conflict for another signature; Invalid for what creation refuses too."""
     if wish.signature not in (UNSET, found.signature):
         raise Conflict(
             f"{found.id} is signed with {found.signature}, and so are its secrets: "

@@ -112,10 +112,14 @@ class Deliverer:
         keys, target = self._context.store.shards[post.claim.shard], post.delivery.target
         waiting = await self._context.store.deliveries.in_turn(keys, target, turn.job)
         old = ordering.overtaken(waiting, post.delivery)
-        for one in old:  # the newest first: only the last hands its turn on
-            its = replace(post, claim=replace(post.claim, item=one.id))
-            await self._end(its, one, "superseded", "a later event of its job took its place")
-        return all(one.id != post.delivery.id for one in old)
+        await asyncio.gather(*(self._superseded(post, one) for one in old[:-1]))
+        for one in old[-1:]:  # the last one hands its turn on, when there is nobody between
+            await self._superseded(post, one)
+        return all(one.id != post.delivery.id for one in old) and not await self._late(post)
+
+    async def _superseded(self, post: Post, one: Delivery) -> None:
+        its = replace(post, claim=replace(post.claim, item=one.id))
+        await self._end(its, one, "superseded", "a later event of its job took its place")
 
     async def _late(self, post: Post) -> bool:
         """Whether its lease is over, as far as we know."""

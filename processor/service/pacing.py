@@ -56,6 +56,8 @@ class Limits:
 
         Else it would start when the first has ended.
         """
+        if await self._store.backlogs.parked("deliver", target.id):
+            return  # it rests for its own reasons, or another process has met it
         count, seconds = rate(target.rate) if target.rate else (1, 0.0)
         at = await self._store.now() + seconds / count
         await self._store.backlogs.park("deliver", target.id, at)

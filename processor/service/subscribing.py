@@ -25,7 +25,7 @@ from processor.store.jobs import Telling
 Value = TypeVar("Value")
 
 SECRET_BYTES = 32
-MOST_LISTED = 1000  # deliveries looked through for one answer
+MOST_LISTED = 1000  # deliveries that wait, or arrived, looked at for one answer
 
 STATES = ("pending", *ARRIVED, *DEAD)
 """Where a delivery can be."""

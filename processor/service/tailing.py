@@ -38,11 +38,11 @@ class Tailer:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
         """Hear every event told from now on; StoreAway if there is no log to follow."""
-        listener = Listener()
+        listener, crowded = Listener(), self.crowded
         self._listeners.add(listener)
         try:
             await self._start()
-            if self._released:
+            if self._released or crowded:  # too many came at the same moment
                 listener.end()
             yield listener
         finally:

@@ -59,15 +59,19 @@ class _Shard:
 
     async def walk(self, places: list[str]) -> bool:
         """Go on from a place to the end, moving the place along; False if that was too far."""
-        shard, events = self._keys.shard, self._context.store.events
         self._next_at = await self._context.store.now()
+        over = await self._go_on(places)
+        await self._count_gone()
+        return over
+
+    async def _go_on(self, places: list[str]) -> bool:
+        shard, events = self._keys.shard, self._context.store.events
         while self.looked_at < self._most:
             await self._look()
             room = await self._room()
             most = min(PAGE, max(room, 1))
             page = await events.between(self._keys, places[shard], self._plan.ends[shard], most)
             if not page:
-                await self._count_gone()
                 return True
             if room <= 0:
                 return False
@@ -99,6 +103,8 @@ class _Shard:
             dead = record is not None and record.state in DEAD
             if (self._plan.failed and not dead) or not self._wanting(event):
                 continue
+            if record and not self._plan.later:
+                continue  # brought before: only who asks gets it once more
             if item in self._arrived and not self._plan.again:
                 self._done.delivered_before += 1
             else:

@@ -113,8 +113,13 @@ class Backlogs:
         done = await self._connection.run("settle", call.keys, call.args(told))
         return [bool(one) for one in done]
 
+    async def parked(self, backlog: str, lane: str) -> bool:
+        """Whether a lane is left alone in the first shard, or was until a moment ago."""
+        call = self._connection.redis.hexists(self._shards[0].parked(backlog), lane)
+        return bool(await self._connection.ask(call))
+
     async def park(self, backlog: str, lane: str, until: float) -> None:
-        """Leave a lane alone until a time, in every shard."""
+        """Leave a lane alone until a time, or as long as it is already, in every shard."""
         for keys in self._shards:
             await self._settle(keys, [], [(Claim(keys.shard, backlog, lane, "", b"", 0), until)])
 

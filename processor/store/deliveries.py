@@ -62,6 +62,11 @@ class Deliveries:
         rows = await self._connection.ask(self._connection.redis.hgetall(keys.behind))
         return {name.decode(): span.decode().partition(" ")[0] for name, span in rows.items()}
 
+    async def forget(self, target: str) -> None:
+        """Leave what was left in the log to a replay."""
+        for keys in self._shards:
+            await self._connection.ask(self._connection.redis.hdel(keys.behind, target))
+
     async def caught(self, keys: Keys, target: str, place: str) -> bool:
         """Note that a subscription has all up to a place; whether nothing is left behind it."""
         return bool(await self._connection.run("caught", [keys.behind], [target, place]))

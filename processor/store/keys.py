@@ -19,7 +19,7 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     dead:ID         stream  those that ended undelivered, ≤ 5,000                    30 d
     told:ID:DAY     set     ids of events that reached a subscription that day        8 d
     health          hash    lane of deliver → how it stands, if not well             30 d
-    lanes:B         zset    lane by its earliest due time                  while work waits
+    lanes:B         zset    lane by when it is worth a look                while work waits
     due:B:L         zset    item by due time                               while work waits
     again:B:L       zset    item that failed, by the time to try again     while work waits
     held:B:L        zset    claimed item by the end of its lease, which is its token  same
@@ -38,8 +38,8 @@ Without a shard:
     rb:probe        string  written to see whether Redis takes writes                1 s
     rb:stalled      hash    source → why its polls are refused       until a poll succeeds
 
-Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log and
-delivered are the defaults of `Keep` (processor/model.py); RINGBACK_KEEP_… sets others.
+Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log,
+delivered and dead are the defaults of `Keep` (processor/model.py); RINGBACK_KEEP_… sets others.
 """
 
 import hashlib

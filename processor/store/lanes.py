@@ -36,7 +36,7 @@ AT_ONCE = 0.0  # as a Put's time: whatever Redis' clock says
 class Put(msgspec.Struct, frozen=True):
     """An item to wait in a lane until `at` (seconds), or for its turn.
 
-    It replaces one of the same name, unless that waits for its turn.
+    It replaces one of the same name, unless that is among its turns.
     """
 
     backlog: str

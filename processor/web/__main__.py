@@ -15,7 +15,7 @@ from processor.web.health import Health
 
 DRAIN = 8  # seconds that calls under way may take to end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
-CONNECTIONS = 4096  # besides listeners, each with a body of up to 1 MiB; beyond them 503
+CONNECTIONS = 4096  # and as many as may listen, each with a body of up to 1 MiB; beyond them 503
 
 log = structlog.get_logger()
 

@@ -23,6 +23,7 @@ class Subscriber:
         """Be content."""
         self.url = ""
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.got: list[str] = []  # webhook-ids, in the order in which they came
         self.bodies: list[Any] = []
 
@@ -30,7 +31,7 @@ class Subscriber:
         """Take one."""
         self.bodies.append(json.loads(await request.read()))
         self.got.append(request.headers["webhook-id"])
-        return web.Response(status=self.status)
+        return web.Response(status=self.status, headers=self.headers)
 
 
 class Desk:

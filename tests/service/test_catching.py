@@ -10,6 +10,7 @@ import pytest
 from processor.model import Keep
 from processor.service import changing, subscribing
 from processor.service.catching import catch_up
+from processor.store.lanes import AT_ONCE, Settled
 from processor.store.places import place_at
 
 from .desk import Desk
@@ -177,9 +178,65 @@ async def test_how_far_it_came_is_kept_where_more_was_left(full_of: Make):
     made = await desk.subscribe()
     await finish(desk, MOST + 2)
     keys, deliveries = desk.store.shards[0], desk.store.deliveries
-    first, *_, last = [e.place for e in await desk.store.events.page(desk.store.events.start(), 99)]
+    log = await desk.store.events.page(desk.store.events.start(), 99)
+    first, *_, before, last = [event.place for event in log]
+    noted = (await deliveries.behind(keys))[made.id]
     assert not await deliveries.caught(keys, made.id, first)
-    assert await deliveries.behind(keys) == {made.id: first}
+    assert await deliveries.behind(keys) == {made.id: noted}
+    assert not await deliveries.caught(keys, made.id, before)
+    assert await deliveries.behind(keys) == {made.id: before}
+    assert not await deliveries.caught(keys, made.id, first)
+    assert await deliveries.behind(keys) == {made.id: before}
     assert await deliveries.caught(keys, made.id, last)
     assert await deliveries.caught(keys, made.id, place_at(await desk.store.now()))
     assert await behind(desk) == set()
+
+
+@pytest.mark.parametrize("room", [MOST, 2])
+async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_room(
+    full_of: Make, capsys: pytest.CaptureFixture[str], room: int
+):
+    desk: Desk = await full_of()
+    await desk.subscribe()
+    await finish(desk, 4 * MOST)
+    keys = desk.store.shards[0]
+    log = await desk.store.events.page(desk.store.events.start(), 99)
+    args = [f"{log[2 * MOST].place.partition('-')[0]}-0", 99]
+    await desk.store.connection.run("trim", [keys.log, keys.trimmed], args)
+    for claim in (await desk.bench.claim(keys, "deliver"))[room:]:
+        await desk.store.backlogs.settle([Settled(claim, AT_ONCE, claim.payload)])
+    await catch_up(desk.context)
+    await desk.deliver()
+    await catch_up(desk.context)
+    assert capsys.readouterr().out.count("events_missed") == 1
+
+
+async def test_what_ended_is_not_brought_again_by_a_clock_that_begins_anew(full_of: Make):
+    """The first died before it noted how far it had come."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    keys = desk.store.shards[0]
+    (noted,) = (await desk.store.connection.redis.hgetall(keys.behind)).values()
+    await desk.deliver()
+    desk.subscriber.headers["webhook-delivery"] = "abort-message"
+    desk.subscriber.status = 400
+    await caught_up(desk)
+    assert await desk.states(made) == {"delivered": MOST, "failed": 2}
+    await desk.store.connection.redis.hset(keys.behind, made.id, noted)
+    await catch_up(desk.context)
+    assert (await desk.waiting(), await behind(desk)) == (0, set())
+
+
+async def test_who_is_enabled_again_gets_what_is_told_from_then_on(full_of: Make):
+    """Whether a clock has looked meanwhile or not."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    await changing.disable(desk.context, made, "a test")
+    await desk.deliver()
+    await finish(desk, 1, MOST + 2)
+    await changing.enable(desk.context, made.id)
+    await finish(desk, 1, MOST + 3)
+    await caught_up(desk)
+    assert desk.subscriber.got == (await desk.ids())[-1:]

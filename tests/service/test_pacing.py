@@ -299,6 +299,18 @@ async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench:
     assert standings.pace(made.id) == Pace(8)
 
 
+async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
+    """It answered another process with `Retry-After`."""
+    wish = subscribing.Wish(url="https://93.184.215.14/", rate="10/1s")
+    made = await subscribing.create(bench.context, wish)
+    until = await bench.store.now() + 3600
+    await bench.store.backlogs.park("deliver", made.id, until)
+    await seen(Standings(bench.context), made.id)
+    parked = bench.store.shards[0].parked("deliver")
+    rests = int(await bench.store.connection.redis.hget(parked, made.id))
+    assert rests == int(until * 1000)
+
+
 async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(bench: Any) -> None:
     standings, began = Standings(bench.context), time.monotonic()
     for number in range(3):

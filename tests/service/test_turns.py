@@ -276,3 +276,34 @@ async def test_a_cancellation_counts_though_a_renewal_overtook_it(line: Line) ->
     line.store.connection.run = overtaken
     await line.deliverer.deliver(post)
     assert await line.left() == []
+
+
+async def test_a_name_that_is_left_over_in_the_turns_stops_nobody(line: Line) -> None:
+    """Neither whoever comes behind it, nor what has the same name."""
+    await line.subscribe()
+    await line.go("running")
+    (claim,) = await line.claim()
+    redis, keys = line.store.connection.redis, line.store.shards[0]
+    await redis.hdel(keys.items("deliver"), claim.item)  # as if its end had not known of its turn
+    await line.lapse(claim)
+    await line.go("succeeded")
+    assert await line.deliver() == ["1_final"]
+    assert [key async for key in redis.scan_iter("*}:turns:*")] == []
+
+
+async def test_the_end_of_one_without_a_turn_hands_none_on(line: Line) -> None:
+    """It was put before the subscription wanted order; another of its job has the turn."""
+    made = await line.subscribe(ordered=False)
+    await line.go("running")
+    (plain,) = await line.claim()
+    await line.subscribe()
+    await line.go("failed")
+    (holder,) = await line.claim()
+    await line.go("running", "succeeded", attempt=2)
+    assert made.id == holder.lane
+    await line.lapse(plain)
+    await line.post([plain])
+    assert [claim.item for claim in await line.claim()] == []
+    await line.post([holder])
+    line.got.clear()
+    assert await line.deliver() == ["3", "2_final"]

@@ -388,6 +388,16 @@ async def test_a_parked_lane_is_looked_at_again_only_when_its_time_has_come(
     assert wait == pytest.approx(5, abs=0.5)
 
 
+async def test_a_lane_that_rests_is_never_made_to_rest_for_a_shorter_time(work: Any):
+    await work.put("a", "a1")
+    until = await work.store.now() + 60
+    await work.store.backlogs.park("poll", "a", until)
+    await work.store.backlogs.park("poll", "a", until - 50)
+    assert await work.store.backlogs.parked("poll", "a")
+    rests = int(await work.store.connection.redis.hget(work.keys.parked("poll"), "a"))
+    assert rests == int(until * 1000)
+
+
 # --- budgets ------------------------------------------------------------------------------
 
 

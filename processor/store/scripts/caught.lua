@@ -2,20 +2,20 @@
 -- KEYS  behind
 -- ARGV  the subscription, the place up to which all is brought
 -- Returns  1 when nothing is left, 0 when more was left meanwhile
--- Invariant: what a commit left behind that place stays noted. Safe twice: nothing is left.
+-- Invariant: what a commit left behind that place stays noted, and what another has brought since
+-- is not brought again. Safe twice: it is there already.
 local span = redis.call('HGET', KEYS[1], ARGV[1])
-local last = span and span:match('%S+$')
-local function order(place)
-  local ms, n = place:match('(%d+)-(%d+)')
-  return tonumber(ms), tonumber(n)
+if not span then return 1 end
+local from, last = span:match('(%S+) (%S+)')
+local function before(one, other)
+  local ms, n = one:match('(%d+)-(%d+)')
+  local ms2, n2 = other:match('(%d+)-(%d+)')
+  ms, n, ms2, n2 = tonumber(ms), tonumber(n), tonumber(ms2), tonumber(n2)
+  return ms < ms2 or (ms == ms2 and n < n2)
 end
-if last then
-  local ms, n = order(last)
-  local to_ms, to_n = order(ARGV[2])
-  if ms > to_ms or (ms == to_ms and n > to_n) then
-    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. last)
-    return 0
-  end
+if not before(ARGV[2], last) then
   redis.call('HDEL', KEYS[1], ARGV[1])
+  return 1
 end
-return 1
+if before(from, ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. last) end
+return 0

@@ -3,8 +3,7 @@
 -- KEYS  subs, subs:version, log, behind; then all that ARGV[1] names by place
 -- ARGV  msgpack {version (of the subscriptions that were read), id, doc, most (deliveries that may
 --       wait), event? {key, id, type, body, logged, puts: [[place in lanes, item, at, payload]]},
---       lanes: [LANE]}; then doc, body and
---       payloads
+--       lanes: [LANE]}; then doc, body and payloads
 -- Returns  1, or 0 when the subscriptions are at another version
 -- Safe twice: the second time they are.
 local told = cmsgpack.unpack(ARGV[1])

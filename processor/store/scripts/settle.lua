@@ -1,4 +1,4 @@
--- Settles claims: each has ended, or is due again later; lanes may be parked.
+-- Settles claims: each has ended, or is due again later; lanes may be parked, for longer only.
 -- KEYS  parked:B; then all that ARGV[1] names by place
 -- ARGV  msgpack {keep (of ended deliveries, in s), most (events in the log), lanes: [LANE],
 --       settled: [{lane, item, token?, at? (0: now), payload?, tried?, passable?, turns?,
@@ -6,9 +6,9 @@
 --       parked: [[place in lanes, until (ms)]]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log, its length and record are a delivery's,
 --       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
---       `tried`: behind all that was not; `passable`: no longer, if later ones of its turns wait
+--       `tried`: it failed; `passable`: and is due at once, to be left out, if later ones wait
 -- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
--- What was put anew while it was held stays: its end was another's.
+-- What is no delivery, and was put anew while it was held, stays: its end was another's.
 -- Safe twice: an end counts once, even when it is reported late; what names the token takes it.
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, logs, arrived, over = keys_of(told.lanes), now_ms(), {}, {}, {}, {}
@@ -54,8 +54,10 @@ for turns, lane in pairs(over) do hand_on(lane, turns, now) end
 for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], told.keep) end
 for set, ids in pairs(arrived) do note_arrived(KEYS[set], KEYS[ids.before], ids, told.most) end
 for _, p in ipairs(told.parked) do
-  touched[lanes[p[1]]] = true
-  redis.call('HSET', KEYS[1], lanes[p[1]].name, p[2])
+  local lane = lanes[p[1]]
+  touched[lane] = true
+  local was = tonumber(redis.call('HGET', KEYS[1], lane.name) or 0)
+  redis.call('HSET', KEYS[1], lane.name, math.max(was, p[2]))
 end
 finish(now)
 return results

@@ -15,17 +15,29 @@ local function hurry(lane, item, now)
   end
 end
 
+-- The one in front of its turns, and its sequence. What has no payload has ended, and is forgotten.
+local function front_of(lane, turns)
+  while true do
+    local front = redis.call('ZRANGE', turns, 0, 0, 'WITHSCORES')
+    if not front[1] or redis.call('HEXISTS', lane.items, front[1]) == 1 then
+      return front[1], tonumber(front[2] or 0)
+    end
+    redis.call('ZREM', turns, front[1])
+  end
+end
+
 -- Puts {place of lane, item, at (ms, 0: now), payload, turns?, sequence?}: at its time, or behind
 -- the others of its turns. If an earlier one may be left out now, that is looked at at once.
 local function enqueue(lanes, put_of, now)
   local lane, item, at, payload, turns, sequence = unpack(put_of)
   lane, at = lanes[lane], at > 0 and at or now
   if turns then
-    local front = redis.call('ZRANGE', KEYS[turns], 0, 0, 'WITHSCORES')
-    if redis.call('ZADD', KEYS[turns], 'NX', sequence, item) == 0 then return end
-    if front[1] then at = NOT_YET end
-    local passed = -tonumber(front[2] or 0)
-    if passed > 0 and passed < sequence then hurry(lane, front[1], now) end
+    local front, passed = front_of(lane, KEYS[turns])
+    local known = redis.call('ZADD', KEYS[turns], 'NX', sequence, item) == 0
+    if known and redis.call('HEXISTS', lane.items, item) == 1 then return end
+    redis.call('HSET', lane.items, item, ARGV[payload]) -- at once: the next one looks for it
+    if front then at = NOT_YET end
+    if passed < 0 and -passed < sequence then hurry(lane, front, now) end
   end
   put(lane, item, at, ARGV[payload])
 end
@@ -38,13 +50,13 @@ end
 
 -- Takes an item that ends out of its turns. Whether it had its turn, which is then to be handed on.
 local function step_out(lane, turns, item)
-  redis.call('ZREM', turns, item)
-  return tonumber(redis.call('ZSCORE', lane.due, item)) ~= NOT_YET
+  local was = redis.call('ZREM', turns, item) == 1
+  return was and tonumber(redis.call('ZSCORE', lane.due, item)) ~= NOT_YET
 end
 
 -- Lets the first of those that are left have its turn.
 local function hand_on(lane, turns, now)
-  local item = redis.call('ZRANGE', turns, 0, 0)[1]
+  local item = front_of(lane, turns)
   if item and tonumber(redis.call('ZSCORE', lane.due, item)) == NOT_YET then
     gather('ZADD', lane.due, now, item)
   end
