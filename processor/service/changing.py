@@ -93,9 +93,10 @@ async def _origin(
 
 async def enable(context: Context, target: str) -> Subscription:
     """Let a subscription get events again, from now on; one of the file too."""
-    await get(context, target)
+    found = await get(context, target)
     await context.store.health.forget(target)
-    await context.store.deliveries.forget(target)
+    if found.disabled:  # what was left for it before is a replay's now
+        await context.store.deliveries.forget(target)
     done = await context.store.targets.change(target, lambda s: replace(s, disabled=None))
     return _there(target, done)
 

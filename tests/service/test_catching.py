@@ -240,3 +240,12 @@ async def test_who_is_enabled_again_gets_what_is_told_from_then_on(full_of: Make
     await finish(desk, 1, MOST + 3)
     await caught_up(desk)
     assert desk.subscriber.got == (await desk.ids())[-1:]
+
+
+async def test_enabling_one_that_is_enabled_takes_nothing_from_it(full_of: Make):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    await changing.enable(desk.context, made.id)
+    await caught_up(desk)
+    assert len(desk.subscriber.got) == MOST + 2
