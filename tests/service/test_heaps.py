@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from processor.model import Answer, Keep, Subscription
+from processor.model import Answer, Keep, Push, Subscription
 from processor.service import changing, walking
 from processor.service.catching import catch_up
 from processor.service.delivering import Deliverer
@@ -21,13 +21,14 @@ class Heap:
         """Answer well."""
         self.context = bench.context._replace(egress=self)
         self.bench, self.store = bench, bench.store
+        self.answer = Answer(200, {}, b"", 0.0)
         self.got: list[str] = []  # URLs, one for each event
         self.deliverer = Deliverer(self.context)
 
     async def request(self, _method: str, url: str, **_: Any) -> Answer:
         """Answer as the subscriber."""
         self.got.append(url)
-        return Answer(200, {}, b"", 0.0)
+        return self.answer
 
     async def subscribe(self, name: str, **fields: Any) -> Subscription:
         """Make a subscription."""
@@ -42,6 +43,14 @@ class Heap:
         ours = (name for name in names if self.store.shard("lab", name).shard == shard)
         for _ in range(count):
             await self.bench.push(id=next(ours), status="succeeded")
+
+    async def finish_together(self, count: int) -> None:
+        """Have so many jobs end in one commit."""
+        source = self.bench._receiver.source("lab")
+        for n in range(count):
+            push = Push({}, b'{"id": "%d", "status": "succeeded"}' % n)
+            await self.bench._receiver.take(source, push)
+        await self.bench.ingest()
 
     async def waiting(self, shard: int, target: str) -> int:
         """How many deliveries of a subscription wait in a shard."""
@@ -82,6 +91,18 @@ async def test_a_shard_with_room_gets_its_own_though_another_is_full(
     await catch_up(heap.context)
     assert [await heap.waiting(n, "sub_1") for n in (full, 1 - full)] == [4, 3]
     assert await heap.behind() == [{}, {}]
+
+
+async def test_what_was_put_and_refused_right_before_is_not_brought(heap_of: Any) -> None:
+    """It was told in the same millisecond as the first that was left."""
+    heap: Heap = await heap_of(waiting=2)
+    await heap.subscribe("sub_1")
+    await heap.finish_together(3)
+    heap.answer = Answer(400, {"webhook-delivery": "abort-message"}, b"", 0.0)
+    await heap.round(0)
+    assert len(heap.got) == 2
+    await catch_up(heap.context)
+    assert await heap.waiting(0, "sub_1") == 1
 
 
 @pytest.mark.parametrize("clocks", [1, 2, 5])

@@ -1,5 +1,12 @@
 -- Telling of events: the log, and the deliveries.
 
+-- The place right before another: nobody tells so much in one millisecond.
+local function before(place)
+  local ms, n = place:match('(%d+)-(%d+)')
+  if n ~= '0' then return string.format('%s-%.0f', ms, n - 1) end
+  return string.format('%.0f-9223372036854775807', ms - 1)
+end
+
 -- Whether a delivery is left in the log, for the clock to bring later: its subscription has `most`
 -- waiting, or some were left before, which then go first. `behind` says which: those behind the
 -- first place named there, up to the second.
@@ -11,8 +18,7 @@ local function leave(behind, most, lane, place)
   end
   lane.room = lane.room - 1
   if lane.room >= 0 then return false end
-  local from = lane.span and lane.span:match('%S+')
-  from = from or string.format('%.0f-0', place:match('%d+') - 1)
+  local from = lane.span and lane.span:match('%S+') or before(place)
   lane.span = from .. ' ' .. place
   redis.call('HSET', behind, lane.name, lane.span)
   return true
