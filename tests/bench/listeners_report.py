@@ -50,7 +50,7 @@ def idle_table(found: Runs) -> str:
             report.spread([one.memory / count for one in done if count], ".1f"),
             report.spread([one.idle for one in done], ".2f"),
             report.spread([one.redis for one in done], ".2f"),
-            *(report.spread([one.connected[n] for one in done], "d") for n in (0, 1)),
+            *(report.spread([one.connected[n] for one in done], ".0f") for n in (0, 1)),
         )
         for count, done in found.items()
     ]
