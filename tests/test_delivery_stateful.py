@@ -7,7 +7,8 @@ of Hypothesis and not of a clock, and what failed once fails again.
 
 import asyncio
 import json
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,15 +33,15 @@ from processor.model import Answer, Keep, Origin, State, StatusUpdate, Subscript
 from processor.service import changing, delivering, replaying, retrying, walking
 from processor.service.advancing import advance
 from processor.service.catching import catch_up
+from processor.service.changing import Change
 from processor.service.context import Context
 from processor.service.deciding import Arrival
 from processor.service.delivering import Deliverer
 from processor.service.metrics import Metrics
 from processor.store import Store
 from processor.store.backlogs import Claim, Pace
-from processor.store.keys import Keys
 
-JOBS = ("0", "1")
+JOBS = ("0", "0", "0", "1")  # mostly of one: that is where order is
 EVENTS = ("job.started", "job.progressed", "job.completed")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WIDE = Pace(1000)
@@ -57,11 +58,14 @@ ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
 }
 
 names = st.sampled_from(JOBS)
-kinds = st.sampled_from(["plain", "ordered"])
+kinds = st.sampled_from(["ordered", "ordered", "plain"])
 states = st.sampled_from([State.RUNNING, State.RUNNING, State.SUCCEEDED])
 steps = st.lists(states, min_size=1, max_size=4)
-answers = st.sampled_from([*ANSWERS, "good", "failed", "failed"])
+answers = st.sampled_from(["good", "good", "failed", "failed", *ANSWERS])
 which = st.integers(0, 1000)
+
+
+Meanwhile = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Told(NamedTuple):
@@ -82,7 +86,7 @@ class Subscribers:
         self.got: list[tuple[str, str]] = []  # (subscription, event), as they came
         self.took: set[tuple[str, str]] = set()  # those that were answered well
         self.refused: set[tuple[str, str]] = set()  # those that shall not come again
-        self.meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None  # before the answer
+        self.meanwhile: Meanwhile | None = None  # before the next answer
 
     async def request(self, method: str, url: str, **request: Any) -> Answer:
         """Take one event."""
@@ -116,6 +120,8 @@ class Delivering(RuleBasedStateMachine):
         self.claimed: list[Claim] = []
         self.hands: list[Claim] = []  # those that some worker has, or believes to have
         self.made = 0
+        self.lost = 0  # of the next replies to a settling
+        self.meanwhile: Meanwhile | None = None  # behind the next look at what waits in turn
         self.there: dict[str, str] = {}  # the subscription that there is, by kind
         self.jobs = dict.fromkeys(JOBS, (0, State.SUCCEEDED))  # attempt and state
         self.told: dict[str, Told] = {}
@@ -128,11 +134,33 @@ class Delivering(RuleBasedStateMachine):
         self.store = self.workers[0].store
         self.redis = self.store.connection.redis
         self.do(self.redis.flushall())
+        self.break_into(self.workers[0].store)
 
     def worker(self, settings: Settings, keep: Keep) -> Context:
         """One worker's context; what goes out goes to our subscribers."""
         store = Store(settings.redis_url, shards=settings.shards, lease=LEASE, keep=keep)
         return Context(settings, store, self.subscribers, Metrics())  # type: ignore[arg-type]
+
+    def break_into(self, store: Store) -> None:
+        """Have the first worker lose replies, and sleep, when it is to."""
+        run, look = store.connection.run, store.deliveries.in_turn
+
+        async def loses(name: str, *args: Any) -> Any:
+            done = await run(name, *args)
+            if name == "settle" and self.lost:
+                self.lost -= 1
+                raise StoreAway("the answer was lost")
+            return done
+
+        async def sleeps(*args: Any) -> Any:
+            found = await look(*args)
+            if meanwhile := self.meanwhile:
+                self.meanwhile = None
+                await meanwhile()
+            return found
+
+        store.connection.run = loses  # type: ignore[method-assign]
+        store.deliveries.in_turn = sleeps  # type: ignore[method-assign]
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end."""
@@ -146,9 +174,12 @@ class Delivering(RuleBasedStateMachine):
         for kind in ("plain", "ordered"):
             self.make(kind)
 
-    @rule(job=names, steps=steps)
-    def tell(self, job: str, steps: list[State]) -> None:
-        """A job goes on by some steps in one commit; behind its end it runs again."""
+    @rule(job=names, steps=steps, answer=st.none() | answers)
+    def tell(self, job: str, steps: list[State], answer: str | None) -> None:
+        """A job goes on by some steps in one commit, and behind its end runs again.
+
+        A worker may be quick to deliver what is due then.
+        """
         updates = []
         for state in steps:
             attempt, was = self.jobs[job]
@@ -159,90 +190,59 @@ class Delivering(RuleBasedStateMachine):
             updates.append(StatusUpdate("s", job, word, state, at, Origin.PUSH, attempt=attempt))
         self.do(advance(self.workers[0], self.store.shard("s", job), list(map(Arrival, updates))))
         self.read()
+        if answer:
+            self.deliver("work", 0, 0, answer)
+
+    @rule(
+        how=st.sampled_from(
+            ["work", "go on", "lose a reply", "sleep in a post", "sleep with news"]
+        ),
+        which=which,
+        count=st.integers(1, 4),
+        answer=answers,
+    )
+    def deliver(self, how: str, which: int, count: int, answer: str) -> None:
+        """A worker delivers what is due, or some of what it has, be it its own still or not."""
+        alone = how.startswith("sleep")  # else what the others do meanwhile is up to a race
+        claims = (
+            self.do(self.claims()) if how == "work" else self.take(which, 1 if alone else count)
+        )
+        self.subscribers.answer = answer
+        if how == "lose a reply":
+            self.lost = 1
+        elif how == "sleep in a post":
+            self.subscribers.meanwhile = self.take_over
+        elif how == "sleep with news":
+            self.meanwhile = self.take_over
+        self.do(self.post(claims, 0))
+        self.lost, self.meanwhile, self.subscribers.meanwhile = 0, None, None
+        self.look()
+
+    async def take_over(self) -> None:
+        """A worker sleeps: all leases end, and the other one delivers what is due then."""
+        answer, self.subscribers.answer = self.subscribers.answer, "good"
+        await self._lapse()
+        await self.post(await self.claims(), 1)
+        self.subscribers.answer = answer
 
     @rule()
     def claim(self) -> None:
         """A worker claims all that is due; it may never be heard of again."""
         self.hands += self.do(self.claims())
 
-    @rule(answer=answers)
-    def work(self, answer: str) -> None:
-        """A worker claims all that is due, and delivers it."""
-        self.answered(self.do(self.claims()), answer, 0)
-
-    @rule(which=which, count=st.integers(1, 4), answer=answers, worker=st.integers(0, 1))
-    def go_on(self, which: int, count: int, answer: str, worker: int) -> None:
-        """Some claims are delivered side by side, be they a worker's own still or not."""
-        self.answered(self.take(which, count), answer, worker)
-
-    @rule(which=which, answer=answers)
-    def lose_a_reply(self, which: int, answer: str) -> None:
-        """The answer to a settling is lost, and it is made again."""
-        connection, lost = self.store.connection, []
-        run = connection.run
-
-        async def loses(name: str, *args: Any) -> Any:
-            done = await run(name, *args)
-            if name == "settle" and not lost:
-                lost.append(done)
-                raise StoreAway("the answer was lost")
-            return done
-
-        connection.run = loses  # type: ignore[method-assign]
-        self.answered(self.take(which, 2), answer, 0)
-        connection.run = run  # type: ignore[method-assign]
-
-    @rule(which=which, answer=answers)
-    def sleep_in_a_post(self, which: int, answer: str) -> None:
-        """A worker stands still between its post and the answer, and others take over."""
-        self.subscribers.meanwhile = lambda: self.take_over(answer)
-        self.answered(self.take(which, 1), answer, 0)
-        self.subscribers.meanwhile = None
-
-    @rule(which=which, answer=answers)
-    def sleep_behind_a_look(self, which: int, answer: str) -> None:
-        """A worker stands still when it has seen what waits behind its delivery."""
-        deliveries = self.store.deliveries
-        look = deliveries.in_turn
-
-        async def sleeps(*args: Any) -> Any:
-            found = await look(*args)
-            await self.take_over(answer)
-            return found
-
-        deliveries.in_turn = sleeps  # type: ignore[method-assign]
-        self.answered(self.take(which, 1), answer, 0)
-        deliveries.in_turn = look  # type: ignore[method-assign]
-
-    async def take_over(self, answer: str) -> None:
-        """All leases end, and the other worker delivers what is due then."""
-        self.subscribers.answer = "good"
-        await self._lapse()
-        await self.post(await self.claims(), 1)
-        self.subscribers.answer = answer
-
-    @rule()
-    def lapse(self) -> None:
-        """All leases end."""
-        self.do(self._lapse())
-
-    @rule(which=which)
-    def renew(self, which: int) -> None:
-        """A worker renews a lease, if it still has it."""
-        if self.hands:
+    @rule(what=st.sampled_from(["leases", "a lease", "retries", "clock", "clocks"]), which=which)
+    def time_passes(self, what: str, which: int) -> None:
+        """Leases end, or one is renewed; what failed falls due; clocks come by."""
+        if what == "leases":
+            self.do(self._lapse())
+        elif what == "retries":
+            self.do(self.hurry())
+        elif what == "a lease" and self.hands:
             self.do(self.store.backlogs.renew([self.hands[which % len(self.hands)]]))
+        elif what in ("clock", "clocks"):
+            self.do(self.caught(2 if what == "clocks" else 1))
 
-    @rule()
-    def time_passes(self) -> None:
-        """What failed falls due."""
-        self.do(self.hurry())
-
-    @rule(both=st.booleans())
-    def catch_up(self, *, both: bool) -> None:
-        """One clock, or two at the same time, bring what was left in the log."""
-        self.do(self.caught(2 if both else 1))
-
-    @rule(kind=kinds, how=st.sampled_from(["disable", "enable", "make anew"]))
+    @rule(kind=kinds, how=st.sampled_from(["enable", "enable", "enable", "disable", "make anew"]))
     def manage(self, kind: str, how: str) -> None:
         """Somebody disables, enables or removes a subscription, and makes another one then."""
         context, target = self.workers[0], self.there[kind]
@@ -287,12 +287,6 @@ class Delivering(RuleBasedStateMachine):
             self.claim()
         return [self.hands.pop(which % len(self.hands)) for _ in range(min(count, len(self.hands)))]
 
-    def answered(self, claims: Sequence[Claim], answer: str, worker: int) -> None:
-        """Deliver claims, and have them answered so."""
-        self.subscribers.answer = answer
-        self.do(self.post(claims, worker))
-        self.look()
-
     async def post(self, claims: Sequence[Claim], worker: int) -> None:
         """Deliver claims side by side."""
         deliverer, posts = self.deliverers[worker], []
@@ -318,64 +312,72 @@ class Delivering(RuleBasedStateMachine):
             pass
 
     async def _lapse(self) -> None:
-        for keys in self.store.shards:
-            for lane, items in (await self.lanes(keys, "held")).items():
-                earlier = {item: end - 2000 * LEASE for item, end in items.items()}
-                await self.redis.zadd(keys.held("deliver", lane), earlier)
-                await self.redis.zadd(keys.lanes("deliver"), {lane: 0})
+        for key, items in (await self.sets("held")).items():
+            lanes, _, lane = key.replace("held", "lanes").rpartition(":")
+            await self.redis.zadd(key, {item: at - 2000 * LEASE for item, at in items.items()})
+            await self.redis.zadd(lanes, {lane: 0})
         for claim in self.claimed:
             claim.token -= int(2000 * LEASE)
 
     async def hurry(self) -> None:
         """Make due what is to be tried again."""
+        sets = await self.sets("again")
         for keys in self.store.shards:
-            for lane, items in (await self.lanes(keys, "again")).items():
-                for item in items:
+            prefix = keys.again("deliver", "")
+            for key in (key for key in sets if key.startswith(prefix)):
+                for item in sets[key]:
+                    lane = key.removeprefix(prefix)
                     assert await self.store.events.replays.hurry(keys, lane, item)
 
     async def caught(self, clocks: int) -> None:
         """Have clocks catch up."""
         await asyncio.gather(*map(catch_up, self.workers[:clocks]))
 
-    async def lanes(self, keys: Keys, part: str) -> dict[str, dict[str, float]]:
-        """What there is of `due`, `again`, `held` or `turns`, by what its key is of."""
-        prefix = f"{keys.tag}{part}:" + ("deliver:" if part != "turns" else "")
-        found = [key.decode() async for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
-        rows = [await self.redis.zrange(key, 0, -1, withscores=True) for key in sorted(found)]
-        return {
-            key.removeprefix(prefix): {item.decode(): score for item, score in row}
-            for key, row in zip(sorted(found), rows, strict=True)
-        }
+    async def sets(self, part: str = "") -> dict[str, dict[str, float]]:
+        """What is `due`, tried `again`, or `held`, or has `turns`, by key."""
+        found = [key.decode() for key in await self.redis.keys(f"*}}:{part}*")]
+        keys = sorted(key for key in found if re.search("}:((due|again|held):deliver|turns):", key))
+        pipe = self.redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.zrange(key, 0, -1, withscores=True)
+        rows = [{item.decode(): at for item, at in row} for row in await pipe.execute()]
+        return dict(zip(keys, rows, strict=True))
 
     # --- what always holds ------------------------------------------------------------
 
     @invariant()
     def every_delivery_waits_once_and_of_a_chain_one_has_its_turn(self) -> None:
         """Where one waits for its turn there is one that has it."""
+        sets = self.do(self.sets())
+        chains = {key: set(items) for key, items in sets.items() if "}:turns:" in key}
+        lanes = {key: items for key, items in sets.items() if key not in chains}
+        places = [item for items in lanes.values() for item in items]
+        assert len(places) == len(set(places))
+        waits = {item for items in lanes.values() for item, at in items.items() if at == NOT_YET}
+        chained = {item for chain in chains.values() for item in chain}
+        assert waits <= chained <= set(places)
+        for name, chain in chains.items():
+            assert len(chain - waits) == 1, f"{name}: {chain}, of which wait {waits}"
         for keys in self.store.shards:
-            self.do(self.check(keys))
+            for name in self.there.values():
+                parts = [part("deliver", name) for part in (keys.due, keys.again, keys.held)]
+                count = sum(len(lanes.get(part, ())) for part in parts)
+                assert count <= self.waiting + 2 * PAGE  # two clocks may put a page each
+        self.do(self.compare(places))
 
-    async def check(self, keys: Keys) -> None:
-        """Look at all that waits in a shard."""
-        due, again, held, turns = [
-            await self.lanes(keys, part) for part in ("due", "again", "held", "turns")
-        ]
-        parts = [lane for part in (due, again, held) for lane in part.values()]
-        places = [item for lane in parts for item in lane]
-        payloads = await self.redis.hkeys(keys.items("deliver"))
-        assert sorted(places) == sorted(item.decode() for item in payloads)
-        waits = {item for lane in due.values() for item, at in lane.items() if at == NOT_YET}
-        chained = [item for chain in turns.values() for item in chain]
-        assert waits <= set(chained) <= set(places)
-        for name, chain in turns.items():
-            assert len(chain.keys() - waits) == 1, f"{name}: {chain}, of which wait {waits}"
-        bodies = {item.partition(".")[0] for item in places}
-        for event in bodies:
-            count = sum(item.startswith(f"{event}.") for item in places)
-            assert int(await self.redis.hget(keys.event(event), "n")) == count
-        for name in self.there.values():
-            count = sum(len(part.get(name, ())) for part in (due, again, held))
-            assert count <= self.waiting + 2 * PAGE  # two clocks may put a page each
+    async def compare(self, places: Sequence[str]) -> None:
+        """There is a payload for each that waits, and a body that knows how many need it."""
+        pipe = self.redis.pipeline(transaction=False)
+        needed = Counter(item.partition(".")[0] for item in places)
+        for event in needed:
+            for keys in self.store.shards:
+                pipe.hget(keys.event(event), "n")
+        for keys in self.store.shards:
+            pipe.hkeys(keys.items("deliver"))
+        rows = await pipe.execute()
+        payloads = [item.decode() for _ in self.store.shards for item in rows.pop()]
+        assert sorted(payloads) == sorted(places)
+        assert [int(n) for n in rows if n] == list(needed.values())
 
     @invariant()
     def the_events_of_a_job_come_in_order_to_whoever_asked_for_that(self) -> None:
@@ -408,13 +410,8 @@ class Delivering(RuleBasedStateMachine):
         self.the_events_of_a_job_come_in_order_to_whoever_asked_for_that()
         left = self.do(self.superseded())
         assert not [one for one in left if self.told[one[1]].type in COMPLETED]
-        for target, event in left:
-            told = self.told[event]
-            assert any(
-                self.told[e].job == told.job and self.told[e].sequence > told.sequence
-                for to, e in self.wanted
-                if to == target
-            )
+        newest = {told.job: told.sequence for told in self.told.values()}
+        assert all(self.told[e].sequence < newest[self.told[e].job] for _, e in left)
         must = self.wanted - self.unsure - self.subscribers.refused
         assert must <= self.subscribers.took | left
         assert self.leaks() == []
@@ -449,27 +446,23 @@ class ByHand(Delivering):
 
     orderly = False
 
-    @rule(kind=kinds, again=st.booleans())
-    def replay(self, kind: str, *, again: bool) -> None:
-        """Somebody wants all that was missed, or all that there was."""
-        wish = replaying.Replay(since="24h", again=again)
-        with suppress(Conflict):  # too many wait, or it is disabled
-            self.do(replaying.replay(self.workers[0], self.there[kind], wish))
-
-    @rule(kind=kinds, which=which)
-    def retry(self, kind: str, which: int) -> None:
-        """Somebody wants one delivery made again."""
-        events = sorted(event for target, event in self.wanted if target == self.there[kind])
-        if events:
-            name = f"{events[which % len(events)]}.{self.there[kind]}"
-            with suppress(Conflict, NotFound):  # it arrived; it is left in the log
-                self.do(retrying.retry(self.workers[0], name))
-
-    @rule(kind=kinds, ordered=st.booleans())
-    def turn(self, kind: str, *, ordered: bool) -> None:
-        """Somebody wants order, or wants none any more."""
-        wish = changing.Change(ordered=ordered)
-        self.do(changing.change(self.workers[1], self.there[kind], wish))
+    @rule(
+        kind=kinds,
+        wish=st.sampled_from(["what was missed", "all", "all", "one", "order", "no order"]),
+        which=which,
+    )
+    def wish(self, kind: str, wish: str, which: int) -> None:
+        """Somebody wants something of a subscription; it may be refused."""
+        context, target = self.workers[1], self.there[kind]
+        with suppress(Conflict, NotFound):
+            if wish in ("what was missed", "all"):
+                replay = replaying.Replay(since="24h", again=wish == "all")
+                self.do(replaying.replay(context, target, replay))
+            elif wish == "one" and self.told:
+                event = sorted(self.told)[which % len(self.told)]
+                self.do(retrying.retry(context, f"{event}.{target}"))
+            elif wish != "one":
+                self.do(changing.change(context, target, Change(ordered=wish == "order")))
 
 
 @pytest.fixture
