@@ -479,7 +479,7 @@ def run(
     monkeypatch.setattr(delivering, "PATIENCE", 0.0)
     file = tmp_path / "ringback.toml"
     file.write_text('[sources.s]\nprovider = "standard"\n')
-    most = max(25, settings.default.max_examples // 5)
+    most = max(12, settings.default.max_examples // 8)
 
     def run(how: type[Delivering], shards: int, waiting: int) -> None:
         run_state_machine_as_test(
