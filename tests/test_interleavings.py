@@ -205,7 +205,7 @@ def test_a_connection_that_breaks_is_store_away_and_nothing_else(redis_url: str)
             while time.monotonic() < ends and not strange:
                 try:
                     await ours.backlogs.tick()
-                    await ours.events.follow(["0-0"], 0.01)
+                    await ours.events.follow(["0-0"], 9, 0.01)
                 except StoreAway:
                     pass
                 except Exception as error:  # noqa: BLE001 -- what we look for

@@ -19,6 +19,6 @@ watching     jobs as callers see them
 subscribing  subscriptions and their deliveries
 mirroring    the provider's own status call
 registering  where a provider is to push; requesting
-tailing      who waits for events
+tailing      who waits for events; listening
 metrics      what a process counts
 """

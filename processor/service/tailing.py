@@ -6,34 +6,14 @@ from contextlib import asynccontextmanager
 
 from processor.errors import StoreAway
 from processor.filters import COMPLETED
+from processor.service.listening import Listener
 from processor.service.running import PATIENCE, Outage
 from processor.store import Store
 from processor.store.events import Logged
 
 BLOCK = 2.0  # seconds of one look at the log
-QUEUE = 1000  # events a listener may lag behind before it must come again
-
-
-class Listener:
-    """What one reader of the log has not read yet."""
-
-    def __init__(self) -> None:
-        """Start with nothing unread."""
-        self.events: asyncio.Queue[Logged | None] = asyncio.Queue(QUEUE)
-        self.over = False  # let it come again with its cursor
-
-    def hear(self, event: Logged) -> None:
-        """Keep an event for the reader, unless it fell too far behind."""
-        if self.events.full():
-            self.over = True
-        else:
-            self.events.put_nowait(event)
-
-    def end(self) -> None:
-        """Wake the reader for good."""
-        self.over = True
-        if not self.events.full():
-            self.events.put_nowait(None)
+AT_ONCE = 100  # events that are told together
+TOGETHER = 10  # listeners that are told before others have their turn
 
 
 class Tailer:
@@ -119,20 +99,25 @@ class Tailer:
     async def _look(self, places: list[str]) -> list[str]:
         """Look behind `places` once; the places to look behind next."""
         try:
-            found = await self._store.events.follow(places, BLOCK)
+            found = await self._store.events.follow(places, AT_ONCE, BLOCK)
         except StoreAway as error:
             self._outage.began(error)
             await asyncio.sleep(PATIENCE)
             return places
         self._outage.ended()
-        self._tell(found)
-        return self._store.events.places(found[-1].cursor) if found else places
+        if not found:
+            return places
+        await self._tell(found)
+        return self._store.events.places(found[-1].cursor)
 
-    def _tell(self, found: Sequence[Logged]) -> None:
+    async def _tell(self, found: Sequence[Logged]) -> None:
+        """Wake whom it concerns. Who begins to listen meanwhile finds it in the log."""
         for event in found:
-            for listener in self._listeners:
-                listener.hear(event)
             if event.type in COMPLETED:
                 uid = event.id.split("_")[1]
                 for waiting in self._finishing.get(uid, ()):
                     waiting.set()
+        for number, listener in enumerate(tuple(self._listeners), 1):
+            listener.hear(found)
+            if number % TOGETHER == 0:
+                await asyncio.sleep(0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from processor.errors import Gone, Refused
 from processor.model import Keep
@@ -50,11 +51,12 @@ class Events:
         )
         return _with_cursors(list(places), merged[:limit])
 
-    async def follow(self, places: Sequence[str], wait: float) -> list[Logged]:
-        """Events behind `places`, waiting up to `wait` seconds for the first of them."""
+    async def follow(self, places: Sequence[str], limit: int, wait: float) -> list[Logged]:
+        """About `limit` events behind `places`, waiting up to `wait` seconds for the first."""
+        each = max(1, limit // len(self._shards))
         streams = {keys.log: place for keys, place in zip(self._shards, places, strict=True)}
         rows = await self._connection.ask(
-            self._connection.redis.xread(streams, count=1000, block=int(wait * 1000))  # type: ignore[arg-type]
+            self._connection.redis.xread(streams, count=each, block=int(wait * 1000))  # type: ignore[arg-type]
         )
         shard_of = {keys.log.encode(): keys.shard for keys in self._shards}
         found = [(shard_of[log], i.decode(), f) for log, part in rows or [] for i, f in part]
@@ -133,7 +135,19 @@ class Events:
     @staticmethod
     def behind(event: Logged, places: Sequence[str]) -> bool:
         """Whether an event is behind these places."""
-        return order_of(event.place.encode()) > order_of(places[event.shard].encode())
+        return order_of(event.place) > order_of(places[event.shard])
+
+    @staticmethod
+    def unread(told: Sequence[Logged], places: list[str]) -> list[Logged]:
+        """Those of `told` that are behind `places`, which move along, and become their cursors:
+        of another shard more may have been read than whoever told them had told.
+        """
+        found = []
+        for event in told:
+            if Events.behind(event, places):
+                places[event.shard] = event.place
+                found.append(replace(event, cursor=Events.cursor(places)))
+        return found
 
     @staticmethod
     def cursor(places: Sequence[str]) -> str:

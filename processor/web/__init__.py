@@ -10,7 +10,8 @@ queries        what a call's URL says
 hooks          POST /hooks/{source}
 jobs           /v1/jobs
 subscriptions  /v1/subscriptions, /v1/deliveries
-events         /v1/events: pages, and a stream
+events         /v1/events: pages, or a stream
+stream         server-sent events
 sources        /v1/sources
 mirror         /mirror
 health         /healthz /readyz /metrics

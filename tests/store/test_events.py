@@ -64,11 +64,11 @@ async def test_shards_are_read_as_one_log_without_loss(store_of: Any, tell: Any,
 async def test_following_starts_at_the_end_and_waits(store: Store, tell: Any):
     await tell("old")
     places = await store.events.end()
-    waiting = asyncio.create_task(store.events.follow(places, 5.0))
+    waiting = asyncio.create_task(store.events.follow(places, 9, 5.0))
     await tell("new")
     (event,) = await waiting
     assert event.id == "new"
-    assert await store.events.follow(store.events.places(event.cursor), 0.01) == []
+    assert await store.events.follow(store.events.places(event.cursor), 9, 0.01) == []
 
 
 async def test_following_several_shards_never_skips_one(store_of: Any, tell: Any):
@@ -76,7 +76,7 @@ async def test_following_several_shards_never_skips_one(store_of: Any, tell: Any
     places, found = await store.events.end(), []
     for n in range(9):
         await tell(f"e{n}", on=store, shard=n % 3)
-    while events := await store.events.follow(places, 0.01):
+    while events := await store.events.follow(places, 9, 0.01):
         found += ids(events)
         places = store.events.places(events[-1].cursor)
     assert sorted(found) == [f"e{n}" for n in range(9)]
@@ -87,6 +87,24 @@ async def test_an_event_is_behind_a_place_or_is_not(store: Store, tell: Any):
     a, b, c = await store.events.page(store.events.start(), 10)
     places = store.events.places(b.cursor)
     assert [store.events.behind(event, places) for event in (a, b, c)] == [False, False, True]
+
+
+async def test_who_read_ahead_of_the_follower_keeps_that_lead_in_every_cursor(
+    store_of: Any, tell: Any
+):
+    """Else a cursor would lead back to before what was read, and bring it twice."""
+    store = store_of(shards=2)
+    behind = await store.events.end()  # where the follower is
+    await tell("b1", "b2", on=store, shard=1)
+    places = store.events.places((await store.events.page(behind, 2))[-1].cursor)
+    await tell("a", on=store, shard=0)
+    told = await store.events.follow(behind, 9, 0.01)
+    assert ids(told) == ["a", "b1", "b2"]
+    (heard,) = store.events.unread(told, places)
+    assert heard.id == "a"
+    assert ids(await store.events.page(store.events.places(told[0].cursor), 9)) == ["b1", "b2"]
+    assert await store.events.page(store.events.places(heard.cursor), 9) == []
+    assert heard.cursor == told[-1].cursor
 
 
 # --- cursors ------------------------------------------------------------------------------

@@ -3,16 +3,18 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
 from processor.cli.sse import Message, messages
-from processor.service.tailing import QUEUE, Tailer
+from processor.service import tailing
+from processor.service.listening import UNREAD
+from processor.service.tailing import Tailer
 from processor.store.events import Logged
-from processor.web import events
+from processor.web import stream as streams
 
 from .calling import Served, Web, refused
 
@@ -146,20 +148,58 @@ async def test_a_trimmed_cursor_is_410_and_in_a_stream_a_gap(web: Web, served: S
 async def test_silence_is_filled_with_pings(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "PING", 0.05)
+    monkeypatch.setattr(streams, "PING", 0.05)
     async with stream(served) as quiet:
         assert await quiet.frame() == [": ping"]
         assert await quiet.frame() == [": ping"]
 
 
-async def test_a_reader_that_falls_behind_is_sent_away_to_resume(web: Web) -> None:
-    """It has its cursor; what it missed is in the log."""
+async def test_a_look_that_finds_nothing_wakes_nobody(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every look would be a ping."""
+    monkeypatch.setattr(tailing, "BLOCK", 0.01)
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
-        for number in range(QUEUE + 1):
-            assert not listener.over
-            listener.hear(Logged(str(number), "evt", "job.started", b"{}", 0, "1-1"))
-        assert listener.over
+        await tailer._look(await web.context.store.events.end())
+        await web.push("1", "running")
+        assert await listener.read(5)
+    await tailer.close()
+
+
+def told(number: int) -> list[Logged]:
+    """One event, as the tailer tells it."""
+    return [Logged(str(number), "evt", "job.started", b"{}", 0, f"{number}-1")]
+
+
+async def test_a_reader_that_falls_behind_is_sent_away_to_resume(web: Web) -> None:
+    """It has its cursor; what it missed is in the log, and no longer here."""
+    tailer = Tailer(web.context.store)
+    async with tailer.listening() as listener:
+        for number in range(UNREAD):
+            listener.hear(told(number))
+        assert await listener.read(5) == told(0)
+        listener.hear(told(UNREAD))
+        assert await listener.read(5) == told(1)
+        for number in range(3):
+            listener.hear(told(number))
+        assert await listener.read(5) is None
+    await tailer.close()
+
+
+async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
+    tailer = Tailer(web.context.store)
+    async with AsyncExitStack() as stack:
+        crowd = [
+            await stack.enter_async_context(tailer.listening()) for _ in range(3 * tailing.TOGETHER)
+        ]
+        telling = asyncio.create_task(tailer._tell(told(1)))
+        turns = 0
+        while not telling.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 3
+        assert [await one.read(5) for one in crowd] == [told(1)] * len(crowd)
     await tailer.close()
 
 
