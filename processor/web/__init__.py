@@ -2,6 +2,7 @@
 
 __main__       one web process
 heads          connections whose request never comes
+takers         connections whose answer is never taken
 app            the routes
 access         who may call
 problems       errors as problem+json

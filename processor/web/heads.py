@@ -2,7 +2,7 @@
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from processor.web.takers import Takers
 
 WITHIN = 10.0  # seconds for a whole request head, and for an early end of what was refused
 AT_MOST = 64 * 1024  # bytes of a request head
@@ -11,7 +11,7 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class Heads(HttpToolsProtocol):
+class Heads(Takers):
     """uvicorn's protocol, with a clock that runs while no request is under way.
 
     Between requests uvicorn's own `timeout_keep_alive` does, until the next byte stops it.

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from processor.web import bodies, heads
+from processor.web import bodies, heads, takers
 
-from .calling import Served
+from .calling import Served, Web
 from .pushing import push, signed
 
 SOON = 0.3  # seconds, in place of ten
@@ -20,6 +21,7 @@ GOOD = HEAD + b"\r\n"
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "WITHIN", SOON)
     monkeypatch.setattr(bodies, "WITHIN", SOON)
+    monkeypatch.setattr(takers, "WITHIN", SOON)
 
 
 def post(path: str, length: int, **headers: str) -> bytes:
@@ -131,6 +133,45 @@ async def test_an_upgrade_is_not_taken(served: Served) -> None:
     lines = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     told = await served.raw(HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
     assert told.startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.fixture
+async def large(web: Web, served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """An answer of more bytes than the kernel keeps for a line, from its body on."""
+    for number in range(200):
+        await web.push(f"j{number}", "succeeded", result="x" * 60_000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"GET /v1/events?limit=200 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    yield reader, int(head.partition(b"content-length: ")[2].split()[0])
+    writer.close()
+
+
+async def test_what_is_not_taken_is_dropped(
+    large: tuple[asyncio.StreamReader, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TCP keeps a line for ever whose other end is there and does not read."""
+    reader, length = large
+    lost, heard = asyncio.Event(), takers.Takers.connection_lost
+
+    def connection_lost(self: takers.Takers, exc: Exception | None) -> None:
+        heard(self, exc)
+        lost.set()
+
+    monkeypatch.setattr(takers.Takers, "connection_lost", connection_lost)
+    await asyncio.wait_for(lost.wait(), 5)
+    assert len(await asyncio.wait_for(reader.read(), 5)) < length
+
+
+async def test_what_is_taken_slowly_is_not_dropped(
+    large: tuple[asyncio.StreamReader, int],
+) -> None:
+    reader, length = large
+    began = time.monotonic()
+    while length:
+        length -= len(await asyncio.wait_for(reader.readexactly(min(1 << 20, length)), 5))
+        await asyncio.sleep(SOON / 2)
+    assert time.monotonic() - began > 5 * SOON
 
 
 async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
