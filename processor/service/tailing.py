@@ -14,6 +14,7 @@ from processor.store.events import Logged
 BLOCK = 2.0  # seconds of one look at the log
 AT_ONCE = 100  # events that are told together
 TOGETHER = 10  # listeners that are told before others have their turn
+LISTENERS = 4096  # at a time
 
 
 class Tailer:
@@ -27,6 +28,11 @@ class Tailer:
         self._follower: asyncio.Task[None] | None = None
         self._released = False
         self._outage = Outage("tailer")
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no place for one more listener."""
+        return len(self._listeners) >= LISTENERS
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:

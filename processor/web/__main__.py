@@ -8,13 +8,14 @@ import uvicorn
 from processor.config import Settings, guard_keyless
 from processor.service.context import Context
 from processor.service.running import Outage, context, main, ready
+from processor.service.tailing import LISTENERS
 from processor.web.app import build
 from processor.web.heads import Heads
 from processor.web.health import Health
 
 DRAIN = 8  # seconds that calls under way may take to end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
-CONNECTIONS = 4096  # at most, each with a body of up to 1 MiB; beyond them 503
+CONNECTIONS = 4096  # besides listeners, each with a body of up to 1 MiB; beyond them 503
 
 log = structlog.get_logger()
 
@@ -41,7 +42,7 @@ async def run(settings: Settings) -> None:
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=DRAIN,
-                limit_concurrency=CONNECTIONS,
+                limit_concurrency=CONNECTIONS + LISTENERS,
             )
         )
         checking = asyncio.create_task(_check(ours, health))

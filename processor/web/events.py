@@ -4,8 +4,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from processor.errors import StoreAway
 from processor.service.context import Context
-from processor.service.tailing import Tailer
+from processor.service.tailing import LISTENERS, Tailer
 from processor.web.bodies import Json
 from processor.web.queries import check_query, limit
 from processor.web.stream import MEDIA_TYPE, Frames, Stream, item
@@ -25,6 +26,8 @@ class Events:
         check_query(request, "after", "limit")
         after = request.query_params.get("after")
         if MEDIA_TYPE in request.headers.get("accept", ""):
+            if self._tailer.crowded:
+                raise StoreAway(f"{LISTENERS} listeners are here already; come again, or poll")
             after = request.headers.get("last-event-id") or after
             places = self._events.places(after) if after else await self._events.end()
             return Stream(self._events, self._tailer, self._frames, places)

@@ -203,6 +203,15 @@ async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
     await tailer.close()
 
 
+async def test_one_listener_too_many_is_503(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailing, "LISTENERS", 1)
+    async with stream(served):
+        refused(await served.client.get("/v1/events", headers=STREAM), 503)
+        assert (await served.client.get("/v1/events")).status_code == 200
+
+
 async def test_without_redis_a_stream_is_a_503_at_once(web_of: Any) -> None:
     web = await web_of(away=True)
     refused(await web("GET", "/v1/events", headers=STREAM), 503)

@@ -183,7 +183,8 @@ async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
 
 
 async def test_a_crowd_is_503(served_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 3)
+    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 2)
+    monkeypatch.setattr("processor.web.__main__.LISTENERS", 1)
     served = await served_of()
     others = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(2)]
     assert (await served.raw(GOOD)).startswith(b"HTTP/1.1 503 ")
