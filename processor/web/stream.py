@@ -14,7 +14,7 @@ from processor.service.tailing import AT_ONCE, Tailer
 from processor.store.events import Events, Logged
 
 PING = 15.0  # seconds
-RETRY = b"retry: 3000\n\n"  # ms until a client comes again
+BEGIN = b"retry: 3000\nid: %b\n\n"  # ms until a client comes again; where, if it hears nothing
 MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -66,7 +66,7 @@ class Stream(Response):
             telling.cancel()
 
     async def _tell(self) -> None:
-        await self._write(RETRY)
+        await self._write(BEGIN % self._events.cursor(self._places).encode())
         with contextlib.suppress(StoreAway):  # the client comes again, with its cursor
             async with self._tailer.listening() as listener:
                 await self._past(listener)

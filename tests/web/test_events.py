@@ -27,7 +27,9 @@ BAD_CURSORS += [
 
 
 class Stream:
-    """Reads a stream, frame by frame."""
+    """Reads a stream, frame by frame; `start` is the cursor that it begins behind."""
+
+    start = ""
 
     def __init__(self, answer: httpx.Response) -> None:
         """Begin behind the head."""
@@ -58,7 +60,9 @@ async def stream(served: Served, path: str = "/v1/events", **headers: str) -> As
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
         found = Stream(answer)
-        assert await found.frame() == ["retry: 3000"]
+        retry, start = await found.frame()
+        assert retry == "retry: 3000"
+        found.start = start.removeprefix("id: ")
         yield found
 
 
@@ -165,6 +169,15 @@ async def test_a_look_that_finds_nothing_wakes_nobody(
         await web.push("1", "running")
         assert await listener.read(5)
     await tailer.close()
+
+
+async def test_who_heard_nothing_yet_can_resume_too(web: Web, served: Served) -> None:
+    async with stream(served) as cut:
+        pass
+    await web.push("meanwhile", "succeeded")
+    async with stream(served, **{"last-event-id": cut.start}) as resumed:
+        assert resumed.start == cut.start
+        assert '"meanwhile"' in (await resumed.message()).data
 
 
 def told(number: int) -> list[Logged]:

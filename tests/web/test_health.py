@@ -1,6 +1,7 @@
 """/healthz, /readyz, /metrics: is it alive, is it of use, how is it doing; and how it ends."""
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -134,6 +135,7 @@ async def test_streams_and_waits_end_when_the_process_is_told_to(web: Web, serve
     async with served.client.stream("GET", "/v1/events", headers=STREAM) as stream:
         lines = stream.aiter_lines()
         assert await anext(lines) == "retry: 3000"
+        assert (await anext(lines)).startswith("id: ")
         await served.client.get("/v1/jobs/feed/1?wait=0.05")  # so the one before has been read
         began = time.monotonic()
         served.task.cancel()
@@ -149,7 +151,8 @@ async def test_streams_and_waits_end_when_the_process_is_told_to(web: Web, serve
 async def test_a_stream_that_begins_while_draining_ends_at_once(web: Web) -> None:
     web.health.drain()
     answer = await asyncio.wait_for(web("GET", "/v1/events", headers=STREAM), 2)
-    assert (answer.status_code, answer.text) == (200, "retry: 3000\n\n")
+    assert answer.status_code == 200
+    assert re.fullmatch(r"retry: 3000\nid: \S+\n\n", answer.text)
     await web("PUT", "/v1/jobs/feed/1", {})
     waited = await asyncio.wait_for(web("GET", "/v1/jobs/feed/1?wait=60"), 2)
     assert waited.json()["state"] == "queued"
