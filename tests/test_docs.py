@@ -36,10 +36,12 @@ from processor.service import (
     changing,
     delivering,
     gathering,
+    listening,
     planning,
     replaying,
     standing,
     subscribing,
+    tailing,
     watching,
 )
 from processor.service.metrics import Metrics
@@ -47,7 +49,7 @@ from processor.service.running import context as open_context
 from processor.service.tailing import Tailer
 from processor.signing import SCHEMES, Verify
 from processor.store.store import FULL
-from processor.web import bodies
+from processor.web import bodies, stream, takers
 from processor.web.app import routes
 from processor.web.health import Gauges, Health
 from processor.web.openapi import document
@@ -425,6 +427,10 @@ QUOTED = [
     ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
     ("docs/api.md", f"more than {bodies.AT_MOST >> 20} MiB"),
     ("docs/api.md", f"{accepting.BODIES_AT_MOST >> 20} MiB of pushes"),
+    ("docs/api.md", f"`: ping` comes every {stream.PING:g} s"),
+    ("docs/api.md", f"Who lags more than {listening.UNREAD:,} events behind"),
+    ("docs/api.md", f"takes nothing for {takers.WITHIN:g} s"),
+    ("docs/api.md", f"A receiver has {tailing.LISTENERS:,} listeners at most"),
     ("docs/api.md", f"up to {watching.CALLBACKS} of them"),
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
     ("docs/api.md", f"For {Keep().seen / DAY:g} days pushes about it are ignored"),
@@ -551,7 +557,7 @@ def test_tests_that_are_named_exist(page: str):
 def test_decisions_are_dated_and_short():
     for decision in PAGES["docs/why.md"].split("\n## ")[1:]:
         _, *lines = decision.strip().splitlines()
-        assert lines[1].startswith("2026-11-22."), decision
+        assert re.match(r"2026-11-\d\d\. ", lines[1]), decision
         assert len([line for line in lines if line]) <= 15, decision
 
 

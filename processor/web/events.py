@@ -27,7 +27,7 @@ class Events:
         after = request.query_params.get("after")
         if MEDIA_TYPE in request.headers.get("accept", ""):
             if self._tailer.crowded:
-                raise StoreAway(f"{LISTENERS} listeners are here already; come again, or read pages")
+                raise StoreAway(f"{LISTENERS} listeners are here; come again, or read pages")
             after = request.headers.get("last-event-id") or after
             places = self._events.places(after) if after else await self._events.end()
             return Stream(self._events, self._tailer, self._frames, places)
