@@ -13,13 +13,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+import redis
 
 from .conftest import standard
 from .feed import Caller, Push, push
 from .system import WEB, System
 from .waiting import until, until_it
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
 
 CUTS = 40
 JOBS = 300  # at least
@@ -27,7 +28,8 @@ SENDERS = 8
 LONGEST = 60_000  # bytes of the stream until it is cut
 PIECE = 10_000  # bytes that are read at once
 PAUSE = 0.1  # seconds before it is resumed, at most; every other time it is at once
-FAR = 1_500  # events: more than a reader may lag behind, and the kernel keeps for it besides
+LOG = "{rb:0}:log"  # of all events
+FAR = 1_800  # events: more than a reader may lag behind, and the kernel keeps for it besides
 LARGE = 16_000  # bytes of an event while the reader lags, so that the kernel is soon full
 
 
@@ -69,8 +71,13 @@ class Reader:
         return bool(most)
 
     async def read_until(self, true: Callable[[], object], what: str) -> None:
-        """Read until something is so, and no further."""
-        reading = asyncio.create_task(self.read(sys.maxsize))
+        """Read until something is so, and no further; who is sent away comes again."""
+
+        async def read() -> None:
+            while True:
+                await self.read(sys.maxsize)
+
+        reading = asyncio.create_task(read())
         await until(true, 15, what)
         reading.cancel()
         await asyncio.wait({reading})
@@ -94,7 +101,6 @@ class Feed:
         self._numbers = itertools.count()
         self.result = ""
         self.stopped = False
-        self.taken = 0  # pushes
         self.finished: set[str] = set()  # jobs
 
     async def run(self) -> None:
@@ -109,7 +115,6 @@ class Feed:
             for word in ("running", "succeeded"):
                 one = push("lab", job, word, result=self.result)
                 await until_it(partial(self._accepted, one), 15, f"a 202 for {job}")
-                self.taken += 1
             self.finished.add(job)
 
     async def _accepted(self, one: Push) -> bool:
@@ -138,11 +143,12 @@ class Mishaps:
 
     async def lag(self) -> None:
         """The reader takes nothing for a while, and the server sends it away."""
-        enough = self._feed.taken + FAR
         self._feed.result = "x" * LARGE
 
         async def halt() -> None:
-            await until(lambda: self._feed.taken > enough, 20, "a long way behind")
+            with redis.Redis.from_url(self._system.redis.url) as store:
+                enough = store.xlen(LOG) + FAR
+                await until(lambda: store.xlen(LOG) > enough, 40, "a long way behind")
 
         assert await self._reader.read(FAR * LARGE, halt), "the reader was not sent away"
         self._feed.result = ""
