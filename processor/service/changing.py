@@ -7,7 +7,7 @@ import structlog
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from processor import filters, vault
+from processor import vault
 from processor.errors import Conflict, NotFound
 from processor.filters import DISABLED, Router
 from processor.formats import Format
@@ -19,7 +19,7 @@ from processor.service.deciding import deliver
 from processor.service.handshaking import shake
 from processor.service.subscribing import (
     changeable,
-    check_known,
+    check_filter,
     check_rate,
     get,
     read_headers,
@@ -144,10 +144,7 @@ def _check(context: Context, found: Subscription, wish: Change) -> None:
         check_target(context, "url", wish.url)
     if wish.rate is not UNSET:
         check_rate(wish.rate)
-    sources = context.settings.sources
-    check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
-    check_known("sources", wish.sources, tuple(sources))
-    check_known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
+    check_filter(context, wish.events, wish.sources, wish.providers)
 
 
 def _there(target: str, found: Subscription | None) -> Subscription:

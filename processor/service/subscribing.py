@@ -53,10 +53,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def create(context: Context, wish: Wish) -> Subscription:
     """Make a subscription; commits that matched without it are refused, so it misses nothing."""
     check_target(context, "url", wish.url)
-    check_known("events", wish.events, (*filters.EVENT_TYPES, *filters.GROUPS))
-    sources = context.settings.sources
-    check_known("sources", wish.sources, tuple(sources))
-    check_known("providers", wish.providers, tuple({s.profile.name for s in sources.values()}))
+    check_filter(context, wish.events, wish.sources, wish.providers)
     secret = wish.secret or new_secret(wish.signature)
     _checked("secret", signing.signer, wish.signature, secret)
     headers = read_headers(wish.headers)
@@ -234,6 +231,19 @@ def _checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
         return check(*given)
     except ValueError as error:
         raise Invalid(f"{field}: {error}") from None
+
+
+def check_filter(
+    context: Context,
+    events: Sequence[str] | UnsetType,
+    sources: Sequence[str] | UnsetType,
+    providers: Sequence[str] | UnsetType,
+) -> None:
+    """Invalid for event types, sources and providers that there are not."""
+    known = context.settings.sources
+    check_known("events", events, (*filters.EVENT_TYPES, *filters.GROUPS))
+    check_known("sources", sources, tuple(known))
+    check_known("providers", providers, tuple({s.profile.name for s in known.values()}))
 
 
 def check_known(field: str, given: Sequence[str] | UnsetType, good: Sequence[str]) -> None:
