@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Each test worker has a Redis of its own. Tests often wait for processes, so there are more workers than cores.
+TEST_WORKERS ?= 4
 # For two tests, which are skipped without it: nobody waits long for a registry that is not there.
 NPM := npm install --prefix .venv/npm --no-package-lock --no-save --no-audit --no-fund \
 	--ignore-scripts --silent --fetch-retries=0 --fetch-timeout=10000
@@ -27,8 +29,8 @@ $(READY): pyproject.toml constraints.txt
 demo: setup ## play documented jobs from simulated providers; exits 0 if every callback came
 	$(BIN)/ringback demo
 
-test: setup ## all tests, the ones with real processes included
-	$(BIN)/python -m pytest
+test: setup ## all tests, in parallel, the ones with real processes included
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 lint: setup ## style, types, imports
 	$(BIN)/ruff check .

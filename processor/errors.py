@@ -16,7 +16,10 @@ RingbackError
 ├── ProviderTrouble      the provider does not let us answer               502, 504
 ├── BlockedTarget        the egress guard will not connect there
 ├── RequestFailed        an outbound request got no answer
-└── StoreAway            Redis does not answer, or not now                 503
+└── Unavailable          not now; the same call may work later               503
+    ├── StoreUnavailable   Redis does not answer, or cannot serve now: an outage
+    ├── Overloaded         too much is in work or kept already
+    └── Contention         others kept changing the same thing meanwhile
 """
 
 
@@ -121,5 +124,17 @@ class RequestFailed(RingbackError):
     """An outbound request got no HTTP answer: refused, reset, timed out."""
 
 
-class StoreAway(RingbackError):
-    """Redis cannot take or give data now; the same call may work later."""
+class Unavailable(RingbackError):
+    """The call cannot be served now; the same call may work later."""
+
+
+class StoreUnavailable(Unavailable):
+    """Redis does not answer, or cannot serve reads or writes now."""
+
+
+class Overloaded(Unavailable):
+    """A bound of ours is reached: memory, bytes in flight, or open streams."""
+
+
+class Contention(Unavailable):
+    """Somebody else changed the same thing first, as often as we tried."""

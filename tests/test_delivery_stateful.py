@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from processor import machine, schedule
 from processor.config import Settings, load
-from processor.errors import Conflict, NotFound, StoreAway
+from processor.errors import Conflict, NotFound, StoreUnavailable
 from processor.filters import COMPLETED, JOB_TYPES
 from processor.model import Answer, Keep, Origin, State, StatusUpdate, Subscription
 from processor.service import changing, delivering, replaying, retrying, walking
@@ -149,7 +149,7 @@ class Delivering(RuleBasedStateMachine):
             done = await run(name, *args)
             if name == "settle" and self.lost:
                 self.lost -= 1
-                raise StoreAway("the answer was lost")
+                raise StoreUnavailable("the answer was lost")
             return done
 
         async def sleeps(*args: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.service.context import Context
 from processor.service.delivering import Deliverer
 from processor.service.running import Outage
@@ -22,7 +22,7 @@ class Informed(Pump):
 
     async def run(self) -> None:
         """Look, then run; where Redis is away the run finds that out too."""
-        with suppress(StoreAway):
+        with suppress(StoreUnavailable):
             await self._look()
         await super().run()
 

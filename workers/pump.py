@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable, Unavailable
 from processor.service.context import Context
 from processor.service.running import Outage
 from processor.store.lanes import AT_ONCE as NOW, Claim, Pace, Settled
@@ -71,10 +71,12 @@ class Pump:
         try:
             while await self._claim_from_all() or self._again:
                 self._again = False
-        except StoreAway as error:
+        except StoreUnavailable as error:
             self._outage.began(error)
+        except Unavailable:  # too much at once, or somebody faster: what was claimed is given back
+            pass
         except Exception:
-            log.exception("work_failed", backlog=self._backlog)
+            log.exception("worker_error", backlog=self._backlog)
         finally:
             self._again = False
             self._idle.set()
@@ -121,7 +123,7 @@ class Pump:
                 self._start(part, piece)
                 if number % TOGETHER == 0:
                     await asyncio.sleep(0)
-        except StoreAway:
+        except Unavailable:
             self._stranded += claims
             raise
         finally:
@@ -140,11 +142,12 @@ class Pump:
         self._freed.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
-        if isinstance(error, StoreAway):
-            self._outage.began(error)
+        if isinstance(error, Unavailable):
+            if isinstance(error, StoreUnavailable):
+                self._outage.began(error)
             self._stranded += claims
         else:
-            log.error("work_failed", backlog=self._backlog, exc_info=error)
+            log.error("worker_error", backlog=self._backlog, exc_info=error)
 
     async def give_back(self) -> float:
         """Make due again what Redis' absence kept us from ending; how long to wait."""
@@ -174,5 +177,5 @@ class Pump:
                 await self._idle.wait()
                 while self._running:
                     await asyncio.wait(list(self._running))
-        with suppress(StoreAway):  # then the leases do it
+        with suppress(StoreUnavailable):  # then the leases do it
             await self.give_back()

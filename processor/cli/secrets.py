@@ -12,7 +12,7 @@ from processor.cli import options, printing
 from processor.cli.configuration import read
 from processor.cli.exits import CommandError, Exit
 from processor.config import Settings
-from processor.errors import ConfigError, StoreAway
+from processor.errors import ConfigError, StoreUnavailable
 from processor.vault import Vault
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _redis(settings: Settings, data: Path) -> str:
 def _run(settings: Settings, url: str) -> "Sealed":
     try:
         return asyncio.run(_seal(settings, url))
-    except StoreAway as error:
+    except StoreUnavailable as error:
         raise CommandError(
             f"{error}: set REDIS_URL, or --data to the folder of `ringback up`", Exit.UNREACHABLE
         ) from None

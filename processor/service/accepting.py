@@ -10,7 +10,14 @@ from msgspec.structs import replace
 from processor import provider, signing
 from processor.config import Source
 from processor.egress import Reach
-from processor.errors import BadSignature, BlockedTarget, NotFound, RequestFailed, StoreAway
+from processor.errors import (
+    BadSignature,
+    BlockedTarget,
+    NotFound,
+    Overloaded,
+    RequestFailed,
+    Unavailable,
+)
 from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
 from processor.service.batching import Batch
@@ -69,7 +76,7 @@ class Receiver:
         return source
 
     async def take(self, source: Source, push: Push) -> Receipt:
-        """Verify, read and accept one push; Refused, or StoreAway when it must come again."""
+        """Verify, read and accept one push; Refused, or Unavailable when it must come again."""
         now = await self._context.store.now()
         await self._verify(source, push, now)
         reading = provider.read_push(source.profile, source.name, push, now)
@@ -79,9 +86,9 @@ class Receiver:
             return Receipt(0, 0, reading.ignored, reading.echo)
         body = push.body
         if self._full:
-            raise StoreAway("Redis is nearly full; send this push again")
+            raise Overloaded("Redis is nearly full; send this push again")
         if self._in_flight + len(body) > BODIES_AT_MOST:
-            raise StoreAway("Too many pushes are being written; send this one again")
+            raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
             named = self._named(reading, push)
@@ -106,7 +113,7 @@ class Receiver:
         await self._keyring.verify(rule, source.keys, push, now)
 
     async def _confirm(self, source: Source, url: str) -> None:
-        """Tell a topic that we take its messages; StoreAway when it must ask again."""
+        """Tell a topic that we take its messages; Unavailable when it must ask again."""
         try:
             answer = await self._context.egress.request(
                 "GET", signing.amazon_url(url), headers={}, reach=Reach.PUBLIC, timeout=TIMEOUT
@@ -115,7 +122,7 @@ class Receiver:
         except (BlockedTarget, RequestFailed) as error:
             why = str(error)
         if why:
-            raise StoreAway(f"The subscription cannot be confirmed: {why}; ask again")
+            raise Unavailable(f"The subscription cannot be confirmed: {why}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
     def _named(self, reading: provider.Reading, push: Push) -> list[Queued]:

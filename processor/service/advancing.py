@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from processor.errors import StoreAway
+from processor.errors import Contention
 from processor.filters import Router
 from processor.model import Job
 from processor.service.accepting import Queued, queue
@@ -18,7 +18,7 @@ TRIES = 3  # of a commit whose jobs others change at the same time
 async def advance(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> list[Job]:
     """Take the jobs of one shard through all updates that arrived; the jobs as they now are.
 
-    What could not be committed is due again at once; StoreAway if no claim brought it.
+    What could not be committed is due again at once; Contention if no claim brought it.
     """
     jobs: list[Job] = []
     pending = list(arrivals)
@@ -83,7 +83,7 @@ async def _put_back(context: Context, arrivals: Sequence[Arrival]) -> None:
     claims = [a.claim for a in arrivals if a.claim]
     await _settle(context, [Settled(c, AT_ONCE, c.payload) for c in claims])
     if len(claims) < len(arrivals):
-        raise StoreAway("The job is being changed by many at once; try again")
+        raise Contention("The job is being changed by many at once; try again")
 
 
 async def _settle(context: Context, settled: Sequence[Settled]) -> None:

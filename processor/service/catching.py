@@ -54,8 +54,10 @@ async def _bring(
     starts = [place if n == keys.shard else end for n, end in enumerate(ends)]
     trimmed, _ = await events.oldest(keys)
     if trimmed is not None and trimmed > told_at(place):
-        log.error("events_missed", subscription=target.id, before=str(utc(trimmed)))
+        log.error("events_lost", subscription=target.id, before=str(utc(trimmed)))
     done = await walk(context, Plan(target, starts, ends, later=False))
-    log.info("caught_up", subscription=target.id, queued=done.queued, whole=done.next is None)
+    log.info(
+        "overflow_delivered", subscription=target.id, queued=done.queued, whole=done.next is None
+    )
     reached = events.places(done.next) if done.next else ends
     return reached[keys.shard], done.next is None

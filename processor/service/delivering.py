@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from processor import schedule
 from processor.egress import Reach
-from processor.errors import BlockedTarget, RequestFailed, StoreAway
+from processor.errors import BlockedTarget, RequestFailed, StoreUnavailable
 from processor.formats import BATCH, FORMATS, Event
 from processor.machine import uid_of
 from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
@@ -221,7 +221,7 @@ class Deliverer:
         while True:
             try:
                 await self._settle.add(settled)
-            except StoreAway:
+            except StoreUnavailable:
                 await asyncio.sleep(PATIENCE)
             else:
                 return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from processor.errors import StoreAway
+from processor.errors import Unavailable
 from processor.model import StatusUpdate
 from processor.service.advancing import advance
 from processor.service.context import Context
@@ -31,14 +31,14 @@ async def ingest(context: Context, claims: Sequence[Claim]) -> None:
     await _keep(context, [c for c in claims if c.lane not in context.settings.sources])
     try:
         await _take(context, ours)
-    except StoreAway:
+    except Unavailable:
         raise
     except Exception:
         if len(ours) > 1:
             for claim in ours:
                 await ingest(context, [claim])
             return
-        log.exception("update_failed", item=ours[0].item)
+        log.exception("update_error", item=ours[0].item)
         await _put_off(context, ours)
 
 

@@ -98,7 +98,7 @@ class Keyring:
             document, why = b"", str(error)
         if not why:
             return Published(now, document)
-        log.warning("keys_unreachable", url=url[:SHOWN], why=why, kept=bool(old))
+        log.warning("public_key_unreachable", url=url[:SHOWN], why=why, kept=bool(old))
         return Published(now, old, why)
 
     def _keep(self, url: str, found: Published) -> None:

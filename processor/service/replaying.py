@@ -7,7 +7,7 @@ import msgspec
 
 from processor import filters
 from processor.durations import duration
-from processor.errors import Conflict, Invalid, StoreAway
+from processor.errors import Conflict, Invalid, Unavailable
 from processor.model import Subscription
 from processor.service import subscribing
 from processor.service.context import Context
@@ -52,7 +52,7 @@ async def _past(context: Context, made: Subscription, since: float) -> Replayed:
     events, starts = context.store.events, [place_at(since) for _ in context.store.shards]
     try:
         return await walk(context, Plan(made, starts, await events.end()))
-    except StoreAway:
+    except Unavailable:
         return Replayed(next=events.cursor(starts))
 
 

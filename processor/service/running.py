@@ -16,7 +16,7 @@ import uvloop
 from processor import vault
 from processor.config import Settings, load
 from processor.egress import Egress, Policy
-from processor.errors import ConfigError, StoreAway
+from processor.errors import ConfigError, StoreUnavailable, Unavailable
 from processor.service.context import Context
 from processor.service.metrics import Metrics
 from processor.store import Store
@@ -52,7 +52,7 @@ def settings_or_exit() -> Settings:
 def advise(settings: Settings) -> None:
     """Say once that secrets are kept plain, where others than this machine are served."""
     if settings.api_keys and not settings.master_keys:
-        log.warning("secrets_plain", remedy=f"set {vault.NAME}; {vault.REMEDY}")
+        log.warning("secrets_unencrypted", remedy=f"set {vault.NAME}; {vault.REMEDY}")
 
 
 def stop(error: ConfigError) -> NoReturn:
@@ -109,12 +109,12 @@ class Outage:
     def began(self, why: object) -> None:
         """Redis did not answer."""
         if self._turned(away=True):
-            log.warning("store_away", process=self._process, why=str(why))
+            log.warning("redis_unavailable", process=self._process, why=str(why))
 
     def ended(self) -> None:
         """Redis answered."""
         if self._turned(away=False):
-            log.info("store_back", process=self._process)
+            log.info("redis_recovered", process=self._process)
 
     def _turned(self, *, away: bool) -> bool:
         with self._lock:
@@ -134,11 +134,13 @@ async def patiently(
             wait = await step()
             if asks:
                 outage.ended()
-        except StoreAway as error:
+        except StoreUnavailable as error:
             outage.began(error)
             wait = PATIENCE
+        except Unavailable:  # a bound of ours, or somebody faster: no outage, and no mistake
+            wait = PATIENCE
         except Exception:
-            log.exception("step_failed")
+            log.exception("background_task_error")
             wait = PATIENCE
         await asyncio.sleep(wait)
 
@@ -149,7 +151,7 @@ async def ready(store: Store, outage: Outage) -> None:
         try:
             await store.check()
             await store.connection.synchronise()
-        except StoreAway as error:
+        except StoreUnavailable as error:
             outage.began(error)
             await asyncio.sleep(PATIENCE)
         else:

@@ -11,7 +11,7 @@ import time
 import structlog
 
 from processor import schedule
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.model import CONCURRENCY, Attempt, Subscription
 from processor.service.addressing import lane_of
 from processor.service.changing import disable
@@ -75,7 +75,7 @@ class Standings:
             )
             if how != "ok":
                 await self._rest(target, lane, stands, attempt, wait)
-        except StoreAway:
+        except StoreUnavailable:
             return
         if stands == Standing():
             self._known.pop(lane, None)
@@ -98,7 +98,7 @@ class Standings:
             return
         pause = schedule.subscriber_pause(stands.distrust, attempt.status, wait)
         if pause:
-            log.info("subscriber_rests", lane=lane, seconds=round(pause, 1), status=attempt.status)
+            log.info("subscriber_paused", lane=lane, seconds=round(pause, 1), status=attempt.status)
             await self._context.store.backlogs.park("deliver", lane, now + pause)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.filters import COMPLETED
 from processor.machine import uid_of
 from processor.service.listening import Listener
@@ -37,7 +37,7 @@ class Tailer:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """Hear every event told from now on; StoreAway if there is no log to follow."""
+        """Hear every event told from now on; StoreUnavailable if there is no log to follow."""
         listener, crowded = Listener(), self.crowded
         self._listeners.add(listener)
         try:
@@ -107,7 +107,7 @@ class Tailer:
         """Look behind `places` once; the places to look behind next."""
         try:
             found = await self._store.events.follow(places, AT_ONCE, BLOCK)
-        except StoreAway as error:
+        except StoreUnavailable as error:
             self._outage.began(error)
             await asyncio.sleep(PATIENCE)
             return places

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from processor import machine, payload
 from processor.config import Source
-from processor.errors import Conflict, StoreAway
+from processor.errors import Conflict, Contention
 from processor.model import FINAL, Job
 from processor.service import wishing
 from processor.service.context import Context, chance, new_uid
@@ -41,7 +41,7 @@ async def watch(
         done = await _try(context, wanted)
         if done is not None:
             return await find(context, name, wanted.id), done
-    raise StoreAway("The job is being changed by many at once; try again")
+    raise Contention("The job is being changed by many at once; try again")
 
 
 async def _try(context: Context, wanted: Wanted) -> bool | None:
@@ -128,7 +128,7 @@ async def _point(context: Context, job: Job, before: Job | None) -> None:
         if place.id != job.id and (place.known.job or place.id != alias):
             raise Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
     if await point(context, job, new):
-        raise StoreAway("The names are being taken by another job; try again")
+        raise Contention("The names are being taken by another job; try again")
 
 
 async def ask_now(context: Context, source: str, job: str) -> None:
@@ -145,7 +145,7 @@ async def ask_now(context: Context, source: str, job: str) -> None:
         router = await context.store.targets.router(found.keys, fresh=bool(again))
         if await context.store.jobs.commit(found.keys, router.version, [change]) == [True]:
             return
-    raise StoreAway("The job is being changed by many at once; try again")
+    raise Contention("The job is being changed by many at once; try again")
 
 
 def _check_askable(source: Source, job: Job) -> None:

@@ -23,7 +23,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 
 PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError)
 PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
@@ -100,7 +100,7 @@ class Connection:
         return {name: Script(f"{shared}\n{text}") for name, text in _lua(folder).items()}
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
-        """Run a script; StoreAway if Redis does not take it."""
+        """Run a script; StoreUnavailable if Redis does not take it."""
         script = self.scripts[name]
         try:
             return await self.ask(self._evaluate(script, keys, args))
@@ -123,7 +123,7 @@ class Connection:
             await self._pool.release(connection)
 
     async def ask(self, call: Any) -> Any:
-        """Await a call of redis-py; StoreAway if Redis does not answer it."""
+        """Await a call of redis-py; StoreUnavailable if Redis does not answer it."""
         try:
             return await cast("Awaitable[Any]", call)
         except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
@@ -131,7 +131,7 @@ class Connection:
                 raise  # a bug of ours, and no reason to try again
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another now
                 await self._pool.disconnect()
-            raise StoreAway(_why(self.url, error)) from error
+            raise StoreUnavailable(_why(self.url, error)) from error
 
     async def now(self) -> float:
         """Redis' time in seconds, carried on by our monotonic clock since it was last asked."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from processor.errors import ConfigError, StoreAway
+from processor.errors import ConfigError, Overloaded
 from processor.model import Keep, Subscription
 from processor.store.backlogs import Backlogs
 from processor.store.connection import Connection
@@ -81,10 +81,10 @@ class Store:
         return info["used_memory"] / limit if limit else 0.0
 
     async def writable(self) -> None:
-        """StoreAway unless Redis takes a write."""
+        """StoreUnavailable unless Redis takes a write, Overloaded where it is nearly full."""
         await self.connection.ask(self.connection.redis.set(PROBE, "1", px=1000))
         if await self.fullness() > FULL:
-            raise StoreAway(f"Redis is over {FULL:.0%} of its memory: raise maxmemory")
+            raise Overloaded(f"Redis is over {FULL:.0%} of its memory: raise maxmemory")
 
     async def beat(self, name: str, fact: str) -> None:
         """Say that a worker is alive, and forget those that are not; keep time with Redis."""

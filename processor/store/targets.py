@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from processor import vault
-from processor.errors import ConfigError, StoreAway
+from processor.errors import ConfigError, Contention, StoreUnavailable
 from processor.filters import Router
 from processor.model import Keep, Subscription
 from processor.store.connection import Call, Connection
@@ -121,7 +121,7 @@ class Targets:
     def _tell(self, target: str, key: str, why: str) -> None:
         if key not in self._unopened:
             self._unopened.add(key)
-            log.error("secret_unopened", target=target, key=key, why=why)
+            log.error("secret_decrypt_failed", target=target, key=key, why=why)
 
     def _kept(self, target: Subscription) -> bytes:
         """A target as Redis has it: no secret is plain, and none of the file's is there."""
@@ -139,14 +139,14 @@ class Targets:
     async def remove(self, target: str) -> bool:
         """Remove a subscription from every shard; False if no shard had it.
 
-        A shard that is away keeps no other from being tried; StoreAway then says to try again.
+        A shard that is away keeps no other from being tried; StoreUnavailable then says to try again.
         The first shard is the first: a change under way copies what is there to the others.
         """
         there, away = False, None
         for keys in self._shards:
             try:
                 there = await self._remove(keys, target) or there
-            except StoreAway as error:
+            except StoreUnavailable as error:
                 away = error
         if away:
             raise away
@@ -198,7 +198,7 @@ class Targets:
             if await self._change(keys, version or b"0", new, told):
                 await self._spread(target)
                 return new
-        raise StoreAway("The subscriptions are being changed by many at once; try again")
+        raise Contention("The subscriptions are being changed by many at once; try again")
 
     async def _change(
         self, keys: Keys, version: bytes, new: Subscription, told: Telling | None

@@ -25,7 +25,7 @@ async def run(settings: Settings) -> None:
     guard_keyless(settings)
     for source in settings.sources.values():
         if source.lacks:
-            log.warning("source_of_no_use", source=source.name, why=source.lacks)
+            log.warning("source_unusable", source=source.name, why=source.lacks)
     async with context(settings) as ours:
         health = Health(ours)
         health.checked = False

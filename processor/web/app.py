@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.service.accepting import Receiver
 from processor.service.context import Context
 from processor.service.running import Outage, patiently
@@ -123,5 +123,5 @@ class Front:
             if path.startswith(PATH):
                 app = self._hooks
             if not self._health.checked and path != ALIVE:
-                app = explain(StoreAway("Redis has not answered since the start; try again"))
+                app = explain(StoreUnavailable("Redis has not answered since the start; try again"))
         await app(scope, receive, send)

@@ -4,7 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import StoreAway
+from processor.errors import Overloaded
 from processor.service.context import Context
 from processor.service.tailing import LISTENERS, Tailer
 from processor.web.bodies import Json
@@ -27,7 +27,7 @@ class Events:
         after = request.query_params.get("after")
         if MEDIA_TYPE in request.headers.get("accept", ""):
             if self._tailer.crowded:
-                raise StoreAway(f"{LISTENERS} listeners are here; come again, or read pages")
+                raise Overloaded(f"{LISTENERS} listeners are here; come again, or read pages")
             after = request.headers.get("last-event-id") or after
             places = self._events.places(after) if after else await self._events.end()
             return Stream(self._events, self._tailer, self._frames, places)

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import StoreAway
+from processor.errors import Unavailable
 from processor.service.context import Context
 from processor.service.metrics import Heard
 from processor.store.keys import BACKLOGS
@@ -48,7 +48,7 @@ class Health:
         try:
             await self._context.store.writable()
             workers = await self._context.store.workers()
-        except StoreAway as error:
+        except Unavailable as error:
             return [str(error)]
         return [] if workers else ["no worker beats: start `ringback worker`"]
 

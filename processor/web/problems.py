@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Forbidden, ProviderTrouble, Refused, StoreAway
+from processor.errors import Forbidden, ProviderTrouble, Refused, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 COME_AGAIN = "5"  # seconds, when Redis is away
@@ -49,7 +49,7 @@ def problem(
     """
     told = Problem("about:blank", title, status, detail, secrets.token_hex(8))
     if cause:
-        log.error("bug", request_id=told.request_id, detail=detail, exc_info=cause)
+        log.error("unhandled_error", request_id=told.request_id, detail=detail, exc_info=cause)
     closing = {"connection": "close"} if status in CLOSING else {}
     return Response(
         msgspec.json.encode(told), status, {**(headers or {}), **closing}, media_type=MEDIA_TYPE
@@ -62,10 +62,10 @@ def explain(error: Exception) -> Response:
         bearer = isinstance(error, Forbidden) and error.status == HTTPStatus.UNAUTHORIZED
         headers = {"www-authenticate": "Bearer"} if bearer else None
         return problem(error.status, error.title, str(error), headers)
-    if isinstance(error, StoreAway):
-        return problem(503, "Not now", str(error), {"retry-after": COME_AGAIN})
+    if isinstance(error, Unavailable):
+        return problem(503, "Service unavailable", str(error), {"retry-after": COME_AGAIN})
     if isinstance(error, ProviderTrouble):
-        return problem(error.status, "The provider does not let us answer", str(error))
+        return problem(error.status, "Provider error", str(error))
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         detail = REMEDIES.get(status, "") if error.detail == status.phrase else error.detail

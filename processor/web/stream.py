@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from processor.errors import Gone, StoreAway
+from processor.errors import Gone, Unavailable
 from processor.service.listening import Listener
 from processor.service.tailing import AT_ONCE, Tailer
 from processor.store.events import Events, Logged
@@ -67,7 +67,7 @@ class Stream(Response):
 
     async def _tell(self) -> None:
         await self._write(BEGIN % self._events.cursor(self._places).encode())
-        with contextlib.suppress(StoreAway):  # the client comes again, with its cursor
+        with contextlib.suppress(Unavailable):  # the client comes again, with its cursor
             async with self._tailer.listening() as listener:
                 await self._past(listener)
                 await self._live(listener)

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import random
+import secrets
 import socket
 import subprocess
 import sys
@@ -16,7 +16,9 @@ OURS = ("RINGBACK_", "REDIS_", "PORT")
 def free_port() -> int:
     """A loopback port that nobody uses now, nor gets by chance for a connection of its own."""
     while True:
-        port = random.randrange(10_000, 32_000)  # below those that Linux hands out
+        port = 10_000 + secrets.randbelow(
+            22_000
+        )  # below those that Linux hands out; each test worker draws others
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -40,7 +40,7 @@ async def test_many_answers_of_providers_at_once(plan: Callable[..., System]) ->
         await until(lambda: len(provider.asked) >= len(jobs), 9, "polls under way")
         told.set()
         await until(lambda: sink.jobs == jobs, PROMPTLY, "a callback for every job")
-    assert "store_away" not in system.logs()
+    assert "redis_unavailable" not in system.logs()
 
 
 async def test_many_deliveries_due_when_a_worker_starts(plan: Callable[..., System]) -> None:
@@ -56,4 +56,4 @@ async def test_many_deliveries_due_when_a_worker_starts(plan: Callable[..., Syst
         gate.open()
         system.start("second", *WORKER)
         await until(lambda: sink.jobs == jobs, PROMPTLY, "a callback for every job")
-    assert "store_away" not in system.children["second"].log()
+    assert "redis_unavailable" not in system.children["second"].log()

@@ -118,7 +118,7 @@ async def test_who_waits_for_redis_at_its_start_ends_in_order_too(
     for name, words in (("web", WEB), ("worker", WORKER), ("clock", CLOCK)):
         system.start(name, *words)
     children = system.children.values()
-    await until(lambda: all("store_away" in c.log() for c in children), 20, "patience")
+    await until(lambda: all("redis_unavailable" in c.log() for c in children), 20, "patience")
     for child in children:
         child.terminate()
     codes = {child.name: await asyncio.to_thread(child.wait, 10) for child in children}

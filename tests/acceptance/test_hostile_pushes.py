@@ -135,7 +135,7 @@ async def test_signed_garbage_is_taken_or_refused_and_stops_nobody(
         return taken <= {job["id"] for job in jobs}
 
     await until_it(all_taken, 5, "a job for every accepted update")
-    assert "work_failed" not in shared.system.children["worker"].log()
+    assert "worker_error" not in shared.system.children["worker"].log()
 
 
 def signed(name: str, body: bytes) -> list[tuple[bytes, bytes]]:

@@ -103,7 +103,9 @@ async def test_what_was_under_way_need_not_wait_for_its_lease_to_end(
         gate.open()
         told.set()  # so that all answers come while nothing can be written
         assert await caller.push(push("feed", "meanwhile", "succeeded")) == 503
-        await until(lambda: "store_away" in system.children["worker"].log(), 5, "a worker's line")
+        await until(
+            lambda: "redis_unavailable" in system.children["worker"].log(), 5, "a worker's line"
+        )
         system.redis.start()
         back = time.monotonic()
 

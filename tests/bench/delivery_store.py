@@ -17,7 +17,7 @@ import redis_server
 import ringback
 from msgspec.structs import replace
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.model import Job
 from processor.service.deciding import deliver
 from processor.store import Store
@@ -74,7 +74,7 @@ async def opened(socket: Path) -> AsyncIterator[Store]:
     try:
         async with asyncio.timeout(READY):
             while True:
-                with contextlib.suppress(StoreAway):
+                with contextlib.suppress(StoreUnavailable):
                     await store.check()
                     break
                 await asyncio.sleep(0.05)

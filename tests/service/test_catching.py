@@ -157,7 +157,7 @@ async def test_what_was_trimmed_meanwhile_is_said_to_be_missed(
     await desk.store.connection.run("trim", [keys.log, keys.trimmed], [f"{kept}-0", 1])
     await desk.deliver()
     await catch_up(desk.context)
-    assert "events_missed" in capsys.readouterr().out
+    assert "events_lost" in capsys.readouterr().out
     await caught_up(desk)
     assert len(desk.subscriber.got) == MOST + 1
     assert await desk.states(made) == {"delivered": MOST + 1}
@@ -208,7 +208,7 @@ async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_
     await catch_up(desk.context)
     await desk.deliver()
     await catch_up(desk.context)
-    assert capsys.readouterr().out.count("events_missed") == 1
+    assert capsys.readouterr().out.count("events_lost") == 1
 
 
 async def test_what_ended_is_not_brought_again_by_a_clock_that_begins_anew(full_of: Make):

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from processor import machine
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.model import Origin, Push, State, StatusUpdate, Subscription
 from processor.service import deciding
 from processor.service.delivering import Deliverer
@@ -151,7 +151,7 @@ def test_a_poll_begun_before_the_final_reopens_nothing() -> None:
 
 
 async def test_a_password_in_the_query_is_not_told() -> None:
-    assert "hunter2" not in _why("redis://h:1/0?password=hunter2", StoreAway("x"))
+    assert "hunter2" not in _why("redis://h:1/0?password=hunter2", StoreUnavailable("x"))
 
 
 async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench: Any) -> None:
@@ -197,7 +197,7 @@ def test_a_connection_that_breaks_is_store_away_and_nothing_else(redis_url: str)
                 try:
                     await ours.backlogs.tick()
                     await ours.events.follow(["0-0"], 9, 0.01)
-                except StoreAway:
+                except StoreUnavailable:
                     pass
                 except Exception as error:  # noqa: BLE001 -- what we look for
                     strange.append(error)

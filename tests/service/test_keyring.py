@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from processor.config import load
 from processor.egress import Egress, Policy
-from processor.errors import BadSignature, ProviderTrouble, StoreAway
+from processor.errors import BadSignature, ProviderTrouble, Unavailable
 from processor.model import Push
 from processor.service.accepting import Receiver
 from processor.service.context import Context
@@ -270,7 +270,7 @@ async def test_a_topic_of_ours_is_told_that_we_take_its_messages(sns: Any, store
 
 async def test_a_confirmation_that_fails_is_asked_for_again(sns: Any, store: Any) -> None:
     _, receiver, source, topic = sns
-    with pytest.raises(StoreAway, match="HTTP 404; ask again"):
+    with pytest.raises(Unavailable, match="HTTP 404; ask again"):
         await receiver.take(source, topic.push(await store.now(), **question()))
 
 

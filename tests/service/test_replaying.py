@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.errors import Conflict, Invalid, NotFound, StoreAway
+from processor.errors import Conflict, Invalid, NotFound, StoreUnavailable
 from processor.model import Keep, Subscription
 from processor.service import changing, retrying, subscribing, walking
 from processor.service.changing import Change
@@ -127,11 +127,11 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
         pages += 1
         done = await queue(*args, **options)
         if pages == broken:
-            raise StoreAway("the answer was lost")
+            raise StoreUnavailable("the answer was lost")
         return done
 
     monkeypatch.setattr(desk.store.replays, "queue", breaks)
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await desk.replay(made)
     await desk.round()  # what was put is delivered meanwhile, all or some of it
     queued, pending, before, gone = await desk.replay(made)
@@ -360,7 +360,7 @@ async def test_a_past_that_was_cut_short_says_where_to_go_on(
     await desk.finish("a", "b")
 
     async def away(*_: Any, **__: Any) -> Any:
-        raise StoreAway("Redis is full")
+        raise StoreUnavailable("Redis is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(desk.store.replays, "queue", away)

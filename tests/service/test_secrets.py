@@ -168,7 +168,7 @@ async def test_what_cannot_be_opened_is_put_off_and_delivered_once_the_key_is_ba
             target
         ]
     told = [(line["event"], line["key"], line["log_level"]) for line in logged]
-    assert told == [("secret_unopened", "k1", "error")]
+    assert told == [("secret_decrypt_failed", "k1", "error")]
     assert lost.context.metrics.attempts.labels("sealed")._value.get() == 3
     assert subscriber.got == []
     back = await bench_of(vault=Vault([K2, K1]))
@@ -333,7 +333,7 @@ def test_a_redis_that_is_away_is_one_line(seal: Any, monkeypatch: Any):
     ("environ", "said"),
     [
         ({}, []),
-        ({"RINGBACK_API_KEYS": "key"}, ["secrets_plain"]),
+        ({"RINGBACK_API_KEYS": "key"}, ["secrets_unencrypted"]),
         ({"RINGBACK_MASTER_KEYS": setting(K1)}, []),
         ({"RINGBACK_API_KEYS": "key", "RINGBACK_MASTER_KEYS": setting(K1)}, []),
     ],

@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from processor.cli.redis import EmbeddedRedis
-from processor.errors import ConfigError, StoreAway
+from processor.errors import ConfigError, Overloaded, StoreUnavailable
 from processor.model import Subscription
 from processor.store import Store
 from processor.store.keys import WORKERS
@@ -71,7 +71,7 @@ async def test_fullness_is_the_part_of_the_limit_in_use(store: Store):
         assert await store.fullness() == pytest.approx(0.5, abs=0.1)
         await store.writable()
         await redis.config_set("maxmemory", str((await redis.info("memory"))["used_memory"]))
-        with pytest.raises(StoreAway, match="memory"):
+        with pytest.raises(Overloaded, match="memory"):
             await store.writable()
     finally:
         await redis.config_set("maxmemory", "0")
@@ -80,7 +80,7 @@ async def test_fullness_is_the_part_of_the_limit_in_use(store: Store):
 async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_path: Path):
     store = Store("redis://:hunter2@127.0.0.1:1/0")
     for call in (store.now, store.check, store.stalled, store.backlogs.tick):
-        with pytest.raises(StoreAway) as caught:
+        with pytest.raises(StoreUnavailable) as caught:
             await call()
         assert "127.0.0.1:1" in str(caught.value)
         assert "hunter2" not in str(caught.value)
@@ -113,7 +113,7 @@ async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
     try:
         await store.connection.redis.execute_command(*begin)
         for call in calls:
-            with pytest.raises(StoreAway) as caught:
+            with pytest.raises(StoreUnavailable) as caught:
                 await call()
             assert "whsec_" not in str(caught.value)  # redis-py shows what was to be written
     finally:
@@ -166,14 +166,14 @@ async def test_it_keeps_what_it_accepted_over_a_crash(
     keys = store.shards[0]
     assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
     server.kill()
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await store.stalled()
     await asyncio.to_thread(server.start)
 
     async def back() -> bool:
         try:
             return await store.jobs.accept(keys, [("p1", update_of())]) == [False]
-        except StoreAway:
+        except StoreUnavailable:
             return False
 
     await wait_until(back)

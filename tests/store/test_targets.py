@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.model import Subscription
 from processor.store import Store
 from processor.store.jobs import Change
@@ -170,7 +170,7 @@ async def test_a_shard_that_is_away_keeps_no_other_from_losing_a_subscription(
     await store.targets.save(ONE)
     with monkeypatch.context() as patch:
         patch.setattr(store.targets, "_remove", away_in(store.targets, 1))
-        with pytest.raises(StoreAway):
+        with pytest.raises(StoreUnavailable):
             await store.targets.remove("sub_1")
     there = [await store.connection.redis.hlen(keys.subs) for keys in store.shards]
     assert there == [0, 1, 0]
@@ -187,7 +187,7 @@ def away_in(targets: Any, shard: int) -> Any:
 
     async def removed(keys: Keys, target: str) -> bool:
         if keys.shard == shard:
-            raise StoreAway("Redis is away")
+            raise StoreUnavailable("Redis is away")
         return bool(await remove(keys, target))
 
     return removed
@@ -322,7 +322,7 @@ async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any
             found = await store.targets.get("sub_1")
             assert await store.targets.listed() == [found]
     ((line),) = logged
-    assert (line["event"], line["target"], line["key"]) == ("secret_unopened", "sub_1", "k1")
+    assert (line["event"], line["target"], line["key"]) == ("secret_decrypt_failed", "sub_1", "k1")
     assert "RINGBACK_MASTER_KEYS" in line["why"]
     assert (found.id, found.url) == (HIDDEN.id, HIDDEN.url)
     await disabled(store, found.id)

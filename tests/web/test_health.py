@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.service.metrics import Metrics
 
 from .calling import Served, Web, refused
@@ -175,4 +175,4 @@ async def test_a_redis_that_went_away_ends_a_wait_with_503(web: Web, monkeypatch
 
 
 async def away() -> None:
-    raise StoreAway("Redis is away")
+    raise StoreUnavailable("Redis is away")

@@ -9,7 +9,7 @@ import pytest
 
 from processor.config import load
 from processor.egress import Egress, Policy
-from processor.errors import StoreAway
+from processor.errors import StoreUnavailable
 from processor.model import Job
 from processor.service.context import Context
 from processor.service.metrics import Metrics
@@ -20,7 +20,7 @@ from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
 from workers.pump import Piece, Pump
 
 PACE = Pace(100)
-AWAY = StoreAway("Redis does not answer")
+AWAY = StoreUnavailable("Redis does not answer")
 JOB = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
 
 Work = Callable[[list[Claim]], Any]
@@ -165,7 +165,7 @@ async def test_what_cannot_be_given_back_yet_is_kept(
     await ended(pump, wait_until)
     with monkeypatch.context() as patch:
         patch.setattr(context.store.backlogs, "settle", still_away)
-        with pytest.raises(StoreAway):
+        with pytest.raises(StoreUnavailable):
             await pump.give_back()
     await pump.give_back()
     assert await due(context.store) == [("a", b"a"), ("b", b"b")]
