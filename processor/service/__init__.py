@@ -19,6 +19,7 @@ catching     what was left in the log for subscriptions that have too much waiti
 standing     how subscribers stand: who rests, who gets less, who is given up
 addressing   where callers want to be called back
 wishing      what callers wish for jobs
+size_limits  how large what callers give us to keep may become
 watching     jobs that callers watch
 subscribing  subscriptions and their deliveries
 mirroring    the provider's own status call

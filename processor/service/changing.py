@@ -17,12 +17,14 @@ from processor.service.addressing import check_target
 from processor.service.context import Context
 from processor.service.deciding import deliver
 from processor.service.handshaking import shake
+from processor.service.size_limits import check_filter_size
 from processor.service.subscribing import (
     changeable,
     check_filter,
     check_rate,
     get,
     read_headers,
+    without_repetitions,
 )
 from processor.store.jobs import Telling
 from processor.store.sealing import unopened
@@ -37,7 +39,10 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
     sources: tuple[str, ...] | UnsetType = UNSET
     providers: tuple[str, ...] | UnsetType = UNSET
-    metadata: dict[str, Any] | UnsetType = UNSET
+    metadata: (
+        Annotated[dict[str, Any], msgspec.Meta(description="At most 8,192 bytes as JSON")]
+        | UnsetType
+    ) = UNSET
     format: Format | UnsetType = UNSET
     signature: Literal["v1", "v1a"] | UnsetType = UNSET  # only as it is
     headers: dict[str, str] | UnsetType = UNSET
@@ -74,6 +79,8 @@ def _named(wish: Change) -> dict[str, Any]:
     named.pop("handshake", None)
     if wish.headers is not UNSET:
         named["headers"] = read_headers(wish.headers)
+    for field in {"events", "sources", "providers"} & named.keys():
+        named[field] = without_repetitions(named[field])
     return named
 
 
@@ -144,6 +151,8 @@ def _check(context: Context, found: Subscription, wish: Change) -> None:
         check_target(context, "url", wish.url)
     if wish.rate is not UNSET:
         check_rate(wish.rate)
+    if wish.metadata is not UNSET:
+        check_filter_size(wish.metadata)
     check_filter(context, wish.events, wish.sources, wish.providers)
 
 

@@ -20,6 +20,7 @@ from processor.service.addressing import check_target
 from processor.service.context import Context
 from processor.service.deciding import deliver
 from processor.service.handshaking import shake
+from processor.service.size_limits import check_count, check_filter_size
 from processor.store.jobs import Telling
 
 Value = TypeVar("Value")
@@ -38,7 +39,9 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("job.completed",)
     sources: list[str] = []
     providers: list[str] = []
-    metadata: dict[str, Any] = {}
+    metadata: Annotated[
+        dict[str, Any], msgspec.Meta(description="At most 8,192 bytes as JSON")
+    ] = {}
     secret: str | None = None
     format: Format = "standard"
     signature: Literal["v1", "v1a"] = "v1"
@@ -58,13 +61,15 @@ async def create(context: Context, wish: Wish) -> Subscription:
     _checked("secret", signing.signer, wish.signature, secret)
     headers = read_headers(wish.headers)
     check_rate(wish.rate)
+    check_filter_size(wish.metadata)
+    check_count(await context.store.targets.count())
     made = Subscription(
         id=f"sub_{secrets.token_hex(8)}",
         url=wish.url,
         secrets=(secret,),
-        events=tuple(wish.events),
-        sources=tuple(wish.sources),
-        providers=tuple(wish.providers),
+        events=without_repetitions(wish.events),
+        sources=without_repetitions(wish.sources),
+        providers=without_repetitions(wish.providers),
         metadata=wish.metadata,
         format=wish.format,
         signature=wish.signature,
@@ -217,6 +222,11 @@ def read_headers(given: Mapping[str, str]) -> dict[str, str]:
     if MASK in headers.values():
         raise Invalid(f"headers: {MASK} stands for a value that is not shown: write the value")
     return headers
+
+
+def without_repetitions(words: Sequence[str]) -> tuple[str, ...]:
+    """Each word of a filter once: so there are no more of them than there are good ones."""
+    return tuple(dict.fromkeys(words))
 
 
 def check_rate(rate: str | None) -> None:

@@ -12,6 +12,7 @@ from processor.errors import Invalid
 from processor.model import Callback, Job, Polling, StatusUpdate, Subscription
 from processor.service.addressing import check_secret, check_target, lane_of
 from processor.service.context import Context
+from processor.service.size_limits import check_job
 
 CALLBACKS = 8  # a job may have so many
 SHORTEST = 0.001  # seconds of any wish
@@ -38,11 +39,20 @@ class Submitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `PUT /v1/jobs/{source}/{id}`; everything is optional."""
 
-    metadata: dict[str, Any] = {}
+    metadata: Annotated[
+        dict[str, Any],
+        msgspec.Meta(description="At most 65,536 bytes as JSON, with what is there already"),
+    ] = {}
     deadline: str | None = None
     poll: bool | PollWish | msgspec.UnsetType = msgspec.UNSET
-    params: dict[str, str] = {}
-    aliases: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
+    params: Annotated[
+        dict[str, Annotated[str, msgspec.Meta(max_length=4096)]],
+        msgspec.Meta(description="At most 16,384 bytes as JSON, with what is there already"),
+    ] = {}
+    aliases: Annotated[
+        list[Text],
+        msgspec.Meta(max_length=16, description="At most 32 with what is there already"),
+    ] = []
     callback_url: str | None = None
     callback_secret: str | None = None
     submitted: Submitted | None = None
@@ -125,7 +135,7 @@ def merged(job: Job, wanted: Wanted) -> Job:
         callbacks = (*callbacks, Callback(callback.id, lane_of(callback.url)))
     if len(callbacks) > CALLBACKS:
         raise Invalid(f"callback_url: a job has at most {CALLBACKS} callbacks")
-    return replace(
+    new = replace(
         job,
         metadata=job.metadata | wish.metadata,
         params=job.params | wish.params,
@@ -136,6 +146,8 @@ def merged(job: Job, wanted: Wanted) -> Job:
         callbacks=callbacks,
         trace=wanted.trace or job.trace,
     )
+    check_job(job, new)
+    return new
 
 
 def _polling(old: Polling, wish: Wish) -> Polling:

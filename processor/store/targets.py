@@ -79,6 +79,11 @@ class Targets:
         docs = await self._connection.ask(self._connection.redis.hvals(self._shards[0].subs))
         return sorted(self._all(docs), key=lambda s: (s.created_at, s.id))
 
+    async def count(self) -> int:
+        """How many subscriptions Redis holds."""
+        redis = self._connection.redis
+        return int(await self._connection.ask(redis.hlen(self._shards[0].subs)))
+
     async def get(self, target: str) -> Subscription | None:
         """A subscription, read fresh."""
         keys = self._shards[0]

@@ -121,7 +121,7 @@ OPERATIONS = (
     Operation(
         *("post", "/v1/subscriptions", "subscribe", "Have a URL called back"),
         {201: Answer("It hears of all that is committed from now on", shapes.SubscriptionMade)},
-        (422, *WITH_BODY),
+        (409, 422, *WITH_BODY),
         body=shapes.SubscriptionWish,
     ),
     Operation(
