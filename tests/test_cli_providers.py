@@ -304,7 +304,7 @@ def test_what_is_odd_is_a_warning_that_fails_only_when_strict(
 
 def odd(text: str) -> list[tuple[int, str]]:
     return linting.warnings(
-        provider.parse("acme", text), text, tomllib.loads(text), date(2026, 11, 22)
+        provider.parse("acme", text), text, tomllib.loads(text), date(2026, 11, 29)
     )
 
 
