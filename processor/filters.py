@@ -27,7 +27,7 @@ class Router:
     metadata is looked at per event.
     """
 
-    def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
+    def __init__(self, version: str, subscriptions: Iterable[Subscription]) -> None:
         """Only those that are not disabled want anything."""
         self.version = version
         self.listed = list(subscriptions)

@@ -16,7 +16,7 @@ def subscription(**wish: Any) -> Subscription:
 
 def wants(wish: dict[str, Any], kind: str = "job.succeeded", **event: Any) -> bool:
     facts = {"source": "wistia-prod", "provider": "wistia", "metadata": {}} | event
-    return bool(Router(1, [subscription(**wish)]).wanting(kind, **facts))
+    return bool(Router("v1", [subscription(**wish)]).wanting(kind, **facts))
 
 
 def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
@@ -88,7 +88,7 @@ def test_a_disabled_subscription_wants_nothing():
 
 
 def test_a_router_knows_its_version():
-    assert Router(7, []).version == 7
+    assert Router("v7", []).version == "v7"
 
 
 names = st.sampled_from(["a", "b", "c"])
@@ -111,9 +111,9 @@ def test_many_subscriptions_are_asked_like_one_each(
     some: list[dict[str, Any]], told: list[tuple[str, str, str, dict[str, Any]]]
 ):
     subscriptions = [subscription(**wish, id=f"sub_{n}") for n, wish in enumerate(some)]
-    router = Router(1, subscriptions)
+    router = Router("v1", subscriptions)
     provider_of = {source: provider for _, source, provider, _ in told}  # one provider a source
     for kind, source, _, metadata in told:
         event = (kind, source, provider_of[source], metadata)
-        alone = [s for s in subscriptions if Router(1, [s]).wanting(*event)]
+        alone = [s for s in subscriptions if Router("v1", [s]).wanting(*event)]
         assert router.wanting(*event) == alone

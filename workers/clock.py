@@ -6,6 +6,8 @@ Any number of them may run.
 import asyncio
 from functools import partial
 
+import structlog
+
 from processor.config import Settings
 from processor.service.catching import catch_up
 from processor.service.context import Context
@@ -13,6 +15,9 @@ from processor.service.running import Outage, context, main, patiently, ready
 
 TICK = 0.2  # seconds at most between looks: new work may be due before what we last saw
 SWEEP = 60.0  # seconds between sweeps
+REPAIR = 4.0  # seconds between looks at whether all shards have the same subscriptions
+
+log = structlog.get_logger()
 
 
 async def run(settings: Settings) -> None:
@@ -20,7 +25,7 @@ async def run(settings: Settings) -> None:
     async with context(settings) as ours:
         outage = Outage("clock")
         await ready(ours.store, outage)
-        steps = (tick, sweep, catch_up)
+        steps = (tick, sweep, catch_up, repair)
         await asyncio.gather(*(patiently(outage, partial(step, ours)) for step in steps))
 
 
@@ -37,6 +42,14 @@ async def sweep(ours: Context) -> float:
     await ours.store.jobs.sweep(now)
     await ours.store.events.trim(now)
     return SWEEP
+
+
+async def repair(ours: Context) -> float:
+    """Finish changes of subscriptions that were cut between two shards; how long to wait."""
+    done = await ours.store.targets.repair()
+    if done:
+        log.warning("subscriptions_repaired", subscriptions=done)
+    return REPAIR
 
 
 if __name__ == "__main__":

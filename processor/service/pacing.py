@@ -27,7 +27,7 @@ class Limits:
         """Know nobody."""
         self._store = context.store
         self._known: dict[str, Limit] = {}
-        self._version = -1
+        self._version = ""
         self._most = part(Limit(), len(self._store.shards))
         self.new: set[str] = set()  # lanes that were seen before they were known
 

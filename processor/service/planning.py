@@ -72,7 +72,7 @@ class Wanting:
     def __init__(self, plan: Plan) -> None:
         """Work out the types."""
         self._plan = plan
-        self._router = Router(0, [replace(plan.target, disabled=None)])
+        self._router = Router("", [replace(plan.target, disabled=None)])
         self.kinds = filters.types_of(plan.target.events)
         if plan.events:
             self.kinds &= filters.types_of(plan.events)

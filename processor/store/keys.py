@@ -3,7 +3,7 @@
 All keys of shard N start with `{rb:N}:`, so that they share one cluster slot. `B` is a
 backlog (ingest, poll, deliver), `L` a lane of it.
 
-    job:S/ID        string  "N-UID {…}": a job at version N · "to ID": an alias of it ·
+    job:S/ID        string  "N-WORD {…}": a job at that version · "to ID": an alias ·
                             "gone": deleted, for 7 d      30 d behind its deadline
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
@@ -13,7 +13,7 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     log             stream  the events, in order                  7 d, at most a million
     log:trimmed     string  the place of the newest event that was trimmed     for good
     subs            hash    id → subscription, the same in every shard     until removed
-    subs:version    string  counts the changes to subs                          as subs
+    subs:version    string  a new random word with each change to subs          as subs
     callback:ID     string  a job's own callback target                      as the job
     delivered:ID    stream  deliveries of one target that arrived, ≤ 1,000           30 d
     dead:ID         stream  those that ended undelivered, ≤ 5,000                    30 d

@@ -19,6 +19,7 @@ from processor.store.jobs import Telling, event_told
 from processor.store.keys import Keys
 from processor.store.lanes import Lanes
 from processor.store.sealing import bared, turned
+from processor.store.versions import NONE, new_version
 from processor.vault import Vault
 
 TURNS = 30  # of a change, where any other subscription's is in the way
@@ -47,6 +48,8 @@ class Targets:
         self._vault = safe
         self._unopened: set[str] = set()  # ids of keys that were missed, each told once
         self._routers: dict[int, Router] = {}
+        self._agreed: list[str] = []  # versions of the shards when all said the same
+        self._were_apart: set[str] = set()  # at the last look
 
     async def router(self, keys: Keys, *, fresh: bool = False) -> Router:
         """Who wants what, as a shard has it; read anew when a refused commit is a reason to."""
@@ -56,7 +59,7 @@ class Targets:
             pipe.get(keys.subs_version)
             pipe.hvals(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
-            router = self._routers[keys.shard] = Router(int(version or 0), self._all(docs))
+            router = self._routers[keys.shard] = Router(_word(version), self._all(docs))
         return router
 
     async def current(self, keys: Keys) -> Router:
@@ -65,7 +68,7 @@ class Targets:
         """
         router = await self.router(keys)
         version = await self._connection.ask(self._connection.redis.get(keys.subs_version))
-        same = int(version or 0) == router.version
+        same = _word(version) == router.version
         return router if same else await self.router(keys, fresh=True)
 
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
@@ -133,13 +136,14 @@ class Targets:
         return _encode(turned(target.id, bared(target), self._vault.seal))
 
     async def save(self, subscription: Subscription) -> None:
-        """Write a subscription to every shard; commits that matched without it are refused."""
+        """Write a subscription to every shard; commits that matched without it are refused.
+
+        The first shard, which says what there is, comes last: what was cut short is not there.
+        """
         kept = self._kept(subscription)
-        for keys in self._shards:
-            pipe = self._connection.redis.pipeline(transaction=True)
-            pipe.hset(keys.subs, subscription.id, kept)
-            pipe.incr(keys.subs_version)
-            await self._connection.ask(pipe.execute())
+        for keys in reversed(self._shards):
+            await self._write(keys, subscription.id, kept)
+        await self._spread(subscription.id)
 
     async def remove(self, target: str) -> bool:
         """Remove a subscription from every shard; False if no shard had it.
@@ -160,7 +164,7 @@ class Targets:
     async def _remove(self, keys: Keys, target: str) -> bool:
         pipe = self._connection.redis.pipeline(transaction=True)
         pipe.hdel(keys.subs, target)
-        pipe.incr(keys.subs_version)
+        pipe.set(keys.subs_version, new_version())
         pipe.hdel(keys.parked("deliver"), target)
         pipe.hdel(keys.paced("deliver"), target)
         pipe.hdel(keys.behind, target)
@@ -197,21 +201,25 @@ class Targets:
             pipe.hgetall(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
             was = self._found(target, docs.get(target.encode()))
-            if was is None or (new := edit(was)) == was:
+            if was is None:
+                return None
+            if (new := edit(was)) == was:  # perhaps by a call that ended before all shards had it
+                await self._spread(target)
                 return was
-            told = tell(new, Router(int(version or 0), self._all(docs.values())))
-            if await self._change(keys, version or b"0", new, told):
+            told = tell(new, Router(_word(version), self._all(docs.values())))
+            if await self._change(keys, _word(version), new, told):
                 await self._spread(target)
                 return new
         raise Contention("The subscriptions are being changed by many at once; try again")
 
     async def _change(
-        self, keys: Keys, version: bytes, new: Subscription, told: Telling | None
+        self, keys: Keys, version: str, new: Subscription, told: Telling | None
     ) -> bool:
         call = Call(keys.subs, keys.subs_version, keys.log, keys.behind)
         lanes = Lanes(keys, call)
         table = {
-            "version": version.decode(),
+            "version": version,
+            "next": new_version(),
             "id": new.id,
             "doc": call.blob(self._kept(new)),
             "most": self._keep.waiting,
@@ -222,18 +230,66 @@ class Targets:
 
     async def _spread(self, target: str) -> None:
         """Make the other shards say what the first one says: who writes there last looks last."""
-        redis, doc = self._connection.redis, None
-        while len(self._shards) > 1:
-            was, doc = doc, await self._connection.ask(redis.hget(self._shards[0].subs, target))
-            if doc is not None and doc == was:
+        first, *others = self._shards
+        doc = await self._doc(first, target) if others else None
+        while others:
+            was = doc
+            for keys in others:
+                if await self._doc(keys, target) != doc:
+                    await self._write(keys, target, doc)
+            doc = await self._doc(first, target)
+            if doc == was:
                 return
-            for keys in self._shards[1:]:
-                pipe = redis.pipeline(transaction=True)
-                pipe.hset(keys.subs, target, doc) if doc else pipe.hdel(keys.subs, target)
-                pipe.incr(keys.subs_version)
-                await self._connection.ask(pipe.execute())
-            if doc is None:
-                return
+
+    async def _doc(self, keys: Keys, target: str) -> bytes | None:
+        found: bytes | None = await self._connection.ask(
+            self._connection.redis.hget(keys.subs, target)
+        )
+        return found
+
+    async def _write(self, keys: Keys, target: str, doc: bytes | None) -> None:
+        """Write, or remove, a subscription in one shard."""
+        if doc is None:
+            await self._remove(keys, target)
+            return
+        pipe = self._connection.redis.pipeline(transaction=True)
+        pipe.hset(keys.subs, target, doc)
+        pipe.set(keys.subs_version, new_version())
+        await self._connection.ask(pipe.execute())
+
+    async def repair(self) -> list[str]:
+        """Spread what another process left apart; the ids of it.
+
+        What one look finds apart may be a change under way: it is spread if the next look, some
+        seconds later, finds it apart still.
+        """
+        if len(self._shards) == 1:
+            return []
+        versions = await self._versions()
+        if versions == self._agreed:
+            return []
+        apart = await self._apart()
+        left = sorted(apart & self._were_apart)
+        for target in left:
+            await self._spread(target)
+        self._were_apart = apart - set(left)
+        self._agreed = [] if apart else versions
+        return left
+
+    async def _versions(self) -> list[str]:
+        calls = [self._connection.redis.get(keys.subs_version) for keys in self._shards]
+        return [_word(await self._connection.ask(call)) for call in calls]
+
+    async def _apart(self) -> set[str]:
+        """The ids of subscriptions that some shard has otherwise than the first one."""
+        calls = [self._connection.redis.hgetall(keys.subs) for keys in self._shards]
+        first, *others = [await self._connection.ask(call) for call in calls]
+        rows = {row for docs in others for row in docs.items() ^ first.items()}
+        return {target.decode() for target, _ in rows}
+
+
+def _word(version: bytes | None) -> str:
+    return version.decode() if version else NONE
 
 
 def _as_filed(static: Subscription, stored: Subscription | None) -> Subscription:

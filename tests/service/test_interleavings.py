@@ -75,7 +75,7 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
     call = Put("poll", "s", "i", AT_ONCE, b"")
     job = deciding.first_sight(bench.context.settings.sources["lab"], "x", 0.0, "u")
     keys = bench.store.shards[0]
-    await bench.store.jobs.commit(keys, 0, [Change(job=job, version="", save=False, puts=[call])])
+    await bench.store.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=[call])])
     pump.kick()
     await began.wait()
     await pump.finish(5.0)
@@ -118,7 +118,7 @@ async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> No
     keys = full.shards[0]
     job = deciding.Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
     puts = [Put("deliver", "sub", f"i{n}", AT_ONCE, b"x") for n in range(20)]
-    await full.jobs.commit(keys, 0, [Change(job=job, version="", save=False, puts=puts)])
+    await full.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=puts)])
     held = await other.backlogs.claim(keys, "deliver", 2, lambda _: Pace(256))
     assert held
     await full.backlogs.claim(keys, "deliver", 1, lambda _: Pace(256, fair=1))  # nearly full

@@ -26,7 +26,7 @@ class Work:
         """Let items wait in a lane, as a commit does."""
         puts = [Put(self.backlog, lane, item, at, payload) for item in items]
         change = Change(job=job("none"), version="", save=False, puts=puts)
-        assert await self.store.jobs.commit(self.keys, 0, [change]) == [True]
+        assert await self.store.jobs.commit(self.keys, "0", [change]) == [True]
 
     async def claim(
         self, limit: int = 100, capacity: int = 100, budget: tuple[int, float] | None = None

@@ -25,11 +25,6 @@ def entry(ignored: str | None = None, status: str = "on") -> Entry:
     )
 
 
-def nth(number: int, job: Job) -> str:
-    """The version word of a job's record when it was written so many times."""
-    return f"{number}-{job.uid}"
-
-
 def telling(event: str = "evt_u_1", *targets: str) -> Telling:
     puts = [Put("deliver", t, f"{event}.{t}", AT_ONCE, b"{}") for t in targets]
     return Telling(event, "job.started", b'{"event":"%s"}' % event.encode(), tuple(puts))
@@ -63,7 +58,12 @@ async def known(store: Store, keys: Keys, job: Job) -> Known:
     return found
 
 
-async def written(store: Store, keys: Keys, *changes: Change, version: int = 0) -> Any:
+async def version(store: Store, keys: Keys, job: Job) -> str:
+    """The version word of a job's record as it now is."""
+    return (await known(store, keys, job)).version
+
+
+async def written(store: Store, keys: Keys, *changes: Change, version: str = "0") -> Any:
     return await store.jobs.commit(keys, version, changes)
 
 
@@ -82,7 +82,8 @@ async def body(store: Store, keys: Keys, event: str) -> bytes | None:
 async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Keys, fresh: Any):
     job = fresh(state=State.RUNNING)
     assert await written(store, keys, whole(job)) == [True]
-    assert await known(store, keys, job) == Known(version=nth(1, job), job=job)
+    found = await known(store, keys, job)
+    assert (found.version[:3], found.job) == ("1-v", job)
     (line,) = await store.jobs.history(keys, name_of(job))
     assert (line["status"], line["count"]) == ("on", 1)
     (event,) = await store.events.page(store.events.start(), 10)
@@ -95,11 +96,31 @@ async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Key
     assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(job)]
 
 
-async def test_the_next_version_is_read_and_counted(store: Store, keys: Keys, fresh: Any):
-    job = fresh()
-    for version in ("", nth(1, job), nth(2, job)):
-        assert (await known(store, keys, job)).version == version
-        assert await written(store, keys, whole(job, version)) == [True]
+async def test_the_next_version_is_counted_and_drawn(store: Store, keys: Keys, fresh: Any):
+    job, words = fresh(), [""]
+    for _ in range(3):
+        assert await written(store, keys, whole(job, words[-1])) == [True]
+        words.append(await version(store, keys, job))
+    numbers, drawn = zip(*(word.split("-") for word in words[1:]), strict=True)
+    assert (numbers, len(set(drawn))) == (("1", "2", "3"), 3)
+
+
+async def test_a_commit_that_read_a_record_which_redis_lost_is_refused(
+    store: Store, keys: Keys, fresh: Any
+):
+    """A crash, a restored copy or a promoted replica takes the last write back; another follows."""
+    job, redis = fresh(), store.connection.redis
+    await written(store, keys, whole(job))
+    first = await version(store, keys, job)
+    kept = await redis.dump(keys.job(name_of(job)))
+    await written(store, keys, whole(replace(job, status="lost"), first))
+    lost = await version(store, keys, job)
+    await redis.restore(keys.job(name_of(job)), 0, kept, replace=True)
+    assert await version(store, keys, job) == first
+    other = replace(job, status="other")
+    assert await written(store, keys, whole(other, first)) == [True]
+    assert await written(store, keys, whole(replace(job, status="stale"), lost)) == [False]
+    assert (await known(store, keys, job)).job == other
 
 
 async def test_an_event_that_nobody_wants_is_logged_and_not_kept(
@@ -123,16 +144,20 @@ async def test_claims_end_with_the_commit_that_they_brought(store: Store, keys: 
     job = fresh()
     await written(store, keys, whole(job))
     put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
-    await written(store, keys, Change(job, nth(1, job), save=False, puts=[put]))
+    await written(store, keys, Change(job, await version(store, keys, job), save=False, puts=[put]))
     (claim,) = await claims_of(store, keys, "ingest")
-    assert await written(store, keys, whole(job, nth(1, job), done=[claim])) == [True]
+    assert await written(
+        store, keys, whole(job, await version(store, keys, job), done=[claim])
+    ) == [True]
     assert await store.backlogs.settle([Settled(claim)]) == [False]
 
 
 async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    over = whole(job, nth(1, job), puts=[], dropped=[("poll", "s", name_of(job))])
+    over = whole(
+        job, await version(store, keys, job), puts=[], dropped=[("poll", "s", name_of(job))]
+    )
     assert await written(store, keys, over) == [True]
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [None]
 
@@ -140,7 +165,7 @@ async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Ke
 async def test_what_is_dropped_and_put_anew_is_put(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    anew = whole(job, nth(1, job), dropped=[("poll", "s", name_of(job))])
+    anew = whole(job, await version(store, keys, job), dropped=[("poll", "s", name_of(job))])
     assert await written(store, keys, anew) == [True]
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [job.deadline_at]
 
@@ -154,7 +179,9 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
     first, moved, last = fresh(), fresh(), fresh()
     await written(store, keys, whole(moved))
     put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
-    await written(store, keys, Change(moved, nth(1, moved), save=False, puts=[put]))
+    await written(
+        store, keys, Change(moved, await version(store, keys, moved), save=False, puts=[put])
+    )
     (claim,) = await claims_of(store, keys, "ingest")
 
     def of_moved() -> dict[str, Any]:
@@ -167,7 +194,7 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
     assert of_moved() == before
     assert not [key for key, value in everything().items() if "stale" in f"{key} {value}"]
     for job in (first, last):
-        assert (await known(store, keys, job)).version == nth(1, job)
+        assert (await version(store, keys, job)).startswith("1-")
         assert len(await store.jobs.history(keys, name_of(job))) == 1
     assert await store.backlogs.settle([Settled(claim)]) == [True]  # it was still held
 
@@ -177,22 +204,23 @@ async def test_stale_subscriptions_refuse_everything(
 ):
     await store.connection.redis.set(keys.subs_version, 3)
     before = everything()
-    assert await written(store, keys, whole(fresh()), whole(fresh()), version=2) is None
+    assert await written(store, keys, whole(fresh()), whole(fresh()), version="2") is None
     assert everything() == before
-    assert await written(store, keys, whole(fresh()), version=3) == [True]
+    assert await written(store, keys, whole(fresh()), version="3") == [True]
 
 
-@pytest.mark.parametrize("stands", ["", "1-u", "gone"])
-@pytest.mark.parametrize("version", ["", "1-u", "2-u", "1-other", "1", "gone"])
+@pytest.mark.parametrize("stands", ["", "job", "gone"])
+@pytest.mark.parametrize("read", ["", "job", "2-u", "1-other", "1", "gone"])
 async def test_a_job_is_written_only_over_what_was_read(
-    store: Store, keys: Keys, fresh: Any, stands: str, version: str
+    store: Store, keys: Keys, fresh: Any, stands: str, read: str
 ):
     job = fresh(uid="u")
     if stands:
         await written(store, keys, whole(job))
+    word = await version(store, keys, job) if stands and read == "job" else read
     if stands == "gone":
         await store.jobs.delete(keys, name_of(job))
-    assert await written(store, keys, whole(job, version)) == [version == stands]
+    assert await written(store, keys, whole(job, word)) == [read == stands]
 
 
 async def test_a_job_that_was_watched_anew_is_another_job(store: Store, keys: Keys, fresh: Any):
@@ -275,7 +303,7 @@ async def test_a_deadline_that_moves_moves_the_end(store: Store, keys: Keys, fre
     job = fresh(now)
     await written(store, keys, whole(job))
     later = replace(job, deadline_at=now + 10 * DAY)
-    assert await written(store, keys, whole(later, nth(1, job))) == [True]
+    assert await written(store, keys, whole(later, await version(store, keys, job))) == [True]
     name = name_of(job)
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
         assert await lives(store, key) == pytest.approx(10 * DAY + Keep().jobs, abs=5), key
@@ -303,7 +331,7 @@ async def test_a_finished_job_is_known_as_long_as_its_pushes(
     done = replace(
         expired, finished_at=deadline_at + after, ended_at=now, completion="evt_u_1_final"
     )
-    final = whole(done, nth(1, done), renew=renewed(expired, done))
+    final = whole(done, await version(store, keys, done), renew=renewed(expired, done))
     assert await written(store, keys, final) == [True]
     assert (await known(store, keys, done)).job == done
     name = name_of(done)

@@ -23,7 +23,7 @@ def tell(store: Store, job_of: Any) -> Any:
         for name in names:
             event = Telling(name, "job.started", f'"{name}"'.encode(), ())
             change = Change(job_of("j"), "", save=False, events=[event])
-            assert await on.jobs.commit(on.shards[shard], 0, [change]) == [True]
+            assert await on.jobs.commit(on.shards[shard], "0", [change]) == [True]
 
     return log
 

@@ -55,7 +55,7 @@ async def tell(store: Store, job: Any, *names: str) -> None:
     for name in names:
         event = Telling(name, "job.started", json.dumps(name).encode(), ())
         change = Change(job, "", save=False, events=[event])
-        assert await store.jobs.commit(store.shards[0], 0, [change]) == [True]
+        assert await store.jobs.commit(store.shards[0], "0", [change]) == [True]
 
 
 class DeadError(Exception):

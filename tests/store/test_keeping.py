@@ -84,7 +84,7 @@ async def test_jobs_live_so_long_behind_their_deadline(brief: Store, job_of: Any
     keys, now = brief.shards[0], await brief.now()
     job = job_of(created_at=now, deadline_at=now + DAY)
     change = Change(job, "", save=True, renew=True)
-    assert await brief.jobs.commit(keys, 0, [change]) == [True]
+    assert await brief.jobs.commit(keys, "0", [change]) == [True]
     assert await lives(brief, keys.job(name_of(job))) == pytest.approx(7 * DAY, abs=5)
     assert await brief.jobs.delete(keys, name_of(job))
     assert await lives(brief, keys.job(name_of(job))) == pytest.approx(3 * DAY, abs=5)
@@ -100,7 +100,7 @@ async def test_the_log_keeps_so_many_events_and_so_long(brief: Store, job_of: An
     keys, now = brief.shards[0], await brief.now()
     for name in ("a", "b", "c"):
         event = Telling(name, "job.started", b"{}", ())
-        await brief.jobs.commit(keys, 0, [Change(job_of(), "", save=False, events=[event])])
+        await brief.jobs.commit(keys, "0", [Change(job_of(), "", save=False, events=[event])])
     await brief.events.trim(now)
     assert [e.id for e in await brief.events.page(brief.events.start(), 9)] == ["b", "c"]
     await brief.events.trim(now + DAY + 60)
@@ -111,7 +111,7 @@ async def test_ended_deliveries_are_listed_so_long(brief: Store, job_of: Any):
     keys = brief.shards[0]
     put = Put("deliver", "sub_1", "e.sub_1", 0.0, b"{}")
     change = Change(job_of(), "", save=False, events=[Telling("e", "job.started", b"{}", (put,))])
-    await brief.jobs.commit(keys, 0, [change])
+    await brief.jobs.commit(keys, "0", [change])
     (claim,) = await brief.backlogs.claim(keys, "deliver", 9, lambda _: Pace(9))
     await brief.backlogs.settle(
         [Settled(claim, event="e", target="sub_1", record=b"{}", arrived=True)]

@@ -59,7 +59,7 @@ async def away(claim: Claim) -> None:
 async def put(store: Store, *items: str, shard: int = 0) -> None:
     puts = [Put("poll", "s", item, AT_ONCE, item.encode()) for item in items]
     change = Change(JOB, "", save=False, puts=puts)
-    assert await store.jobs.commit(store.shards[shard], 0, [change]) == [True]
+    assert await store.jobs.commit(store.shards[shard], "0", [change]) == [True]
 
 
 async def due(store: Store) -> list[tuple[str, bytes]]:
