@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl
 
 from yarl import query_to_pairs
 
@@ -24,7 +25,10 @@ def is_form(headers: Mapping[str, str]) -> bool:
 
 
 def fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-    """Give the fields of a form; of a repeated one, the first. Unreadable if it is none."""
+    """Give the fields of a form; of a repeated one, the first. Unreadable if it is none.
+
+    Bytes that are not UTF-8 are lone surrogates in it.
+    """
     found: dict[str, str] = {}
     try:
         plain = _mime(headers) == PLAIN
@@ -43,7 +47,11 @@ def _plain(body: bytes) -> Iterator[tuple[str, str]]:
     """As queries are written; yarl decodes in C, keeps nothing, and JSON is all quotes."""
     if body.count(b"&") >= FIELDS_AT_MOST:
         raise ValueError(f"it has more than {FIELDS_AT_MOST} fields")
-    yield from query_to_pairs(body.decode("ascii"))
+    text = body.decode("utf-8", "surrogateescape")
+    pairs = query_to_pairs(text)
+    if any("\ufffd" in value for _, value in pairs):  # so it writes what is not UTF-8
+        pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+    yield from pairs
 
 
 def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
@@ -60,4 +68,4 @@ def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
         name = _NAME.search(head)
         if not (part.startswith(b"\r\n") and blank and name):
             raise ValueError("a part of it has no name")
-        yield name[1].decode(), value.decode()
+        yield name[1].decode(), value.decode("utf-8", "surrogateescape")

@@ -314,7 +314,5 @@ def test_any_depth_is_survived(depth: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"id":"\xff"}', b'"\\ud800"', b"1e999", b"NaN", b"1" * 6_000])
-def test_what_json_libraries_stumble_over_is_unreadable(body: bytes) -> None:
-    with pytest.raises(Unreadable, match="not JSON"):
-        provider.read_json(body)
+def test_what_json_libraries_stumble_over_is_survived(body: bytes) -> None:
     survives(body)

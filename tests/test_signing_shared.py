@@ -199,7 +199,7 @@ def test_a_field_of_a_form_signs_another_plain_or_multipart() -> None:
         ("signature=00", "no field `payload`"),
         ("payload=a&signature=", "no field `signature`"),
         ("payload=a&signature=%C3%A9", "`signature` is not ASCII"),
-        ("payload=é&signature=00", "the body is no form"),
+        ("payload=é&signature=00", "none of this source's secrets"),
         ("payload=a&signature=00", "none of this source's secrets"),
     ],
 )

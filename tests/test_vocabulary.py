@@ -161,7 +161,7 @@ def test_json_may_come_in_a_field_of_a_form() -> None:
     ("type_", "body", "says"),
     [
         (FORM, b"other=1", "no field `job`"),
-        (FORM, b"job=\xff", "no form"),
+        (FORM, b"job=\xff", "not JSON"),
         (FORM, b"job=%ff", "not JSON"),
         (FORM, b"&".join([b"a=1"] * 101), "no form"),
         (FORM, b"job={", "not JSON"),

@@ -22,13 +22,13 @@ asking     the request of a poll
 """
 
 from processor.durations import duration
+from processor.json_input import read_json
 from processor.provider.answer import Trouble, TroubleKind, read_answer
 from processor.provider.asking import Account, Request, request, why_not_pollable
 from processor.provider.names import bare_id, check_id, full_id
 from processor.provider.parsing import parse, text_of
 from processor.provider.profile import Kind, Poll, Profile, PushRules
 from processor.provider.push import Reading, check_content_type, read_push
-from processor.provider.reading import read_json
 from processor.provider.register import Order, Register
 from processor.provider.seconds import retry_after, timestamp
 from processor.provider.submit import read_submit

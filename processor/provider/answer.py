@@ -6,11 +6,12 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.errors import Unreadable
+from processor.json_input import read_json
 from processor.model import Answer, Origin, StatusUpdate
 from processor.provider.names import bare_id, full_id
 from processor.provider.place import CODE
 from processor.provider.profile import Poll, Profile
-from processor.provider.reading import Context, as_object, read_json, read_update
+from processor.provider.reading import Context, as_object, read_update
 from processor.provider.seconds import hinted, retry_after
 
 TroubleKind = Literal["gone", "missing", "throttled", "unauthorized", "failed"]

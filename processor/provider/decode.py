@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 from processor import forms
 from processor.errors import Unreadable, WrongType
+from processor.json_input import BOM, raw_bytes, read_json
 from processor.model import Push
-from processor.provider.reading import as_object, read_json
+from processor.provider.reading import as_object
 from processor.provider.words import Decode
 
 _BATCH = "application/cloudevents-batch+json"
@@ -50,12 +51,12 @@ def _json(_decode: Decode, push: Push) -> Opened:
 
 def _form(decode: Decode, push: Push) -> Opened:
     """The type is not signed, so it does not decide: what begins as JSON is no form."""
-    if push.body[:1] in (b"{", b"[") or not forms.is_form(push.headers):
+    if push.body.removeprefix(BOM)[:1] in (b"{", b"[") or not forms.is_form(push.headers):
         return _json(decode, push)
     text = forms.fields(push.headers, push.body).get(decode.field)
     if text is None:
         raise Unreadable(f"there is no field `{decode.field}` in the form")
-    said = text.encode("utf-8", "surrogatepass")
+    said = raw_bytes(text)
     return Opened(read_json(said), said)
 
 
@@ -64,11 +65,8 @@ def _sns(_decode: Decode, push: Push) -> Opened:
     envelope = as_object(read_json(push.body))
     match envelope.get("Type"), envelope.get("Message"), envelope.get("SubscribeURL"):
         case "Notification", str(message), _:
-            said = message.encode("utf-8", "surrogatepass")
-            return Opened(
-                read_json(said),
-                f"{envelope.get('MessageId')}\n".encode("utf-8", "surrogatepass") + said,
-            )
+            said = raw_bytes(message)
+            return Opened(read_json(said), raw_bytes(f"{envelope.get('MessageId')}\n") + said)
         case "SubscriptionConfirmation", _, str(url):
             return Opened([], b"", confirm=url)
         case "UnsubscribeConfirmation", _, _:
@@ -83,7 +81,7 @@ def _cloudevents(_decode: Decode, push: Push) -> Opened:
         events = read_json(push.body)
         if not isinstance(events, list):
             raise Unreadable("a batch of CloudEvents is a JSON array")
-        return Opened([_event(as_object(one)) for one in events], push.body)
+        return Opened(list(map(_event_or_fault, events)), push.body)
     if mime.startswith("application/cloudevents"):
         return Opened(_event(as_object(read_json(push.body))), push.body)
     return Opened(_event(_binary(push)), push.body)
@@ -99,6 +97,14 @@ def _binary(push: Push) -> dict[str, Any]:
     if not {"id", "source", "type", "specversion"} <= named.keys():
         raise Unreadable("the push is no CloudEvent: no ce-id, ce-source, ce-type, ce-specversion")
     return {**named, "data": read_json(push.body) if push.body else None}
+
+
+def _event_or_fault(event: object) -> dict[str, Any] | Unreadable:
+    """One of a batch: what is wrong with it does not keep the others from being read."""
+    try:
+        return _event(as_object(event))
+    except Unreadable as fault:
+        return fault
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.errors import Unreadable
+from processor.json_input import mended
 from processor.model import Origin, Push, StatusUpdate
 from processor.provider import decode
 from processor.provider.profile import Echo, Profile
@@ -15,6 +16,7 @@ from processor.provider.reading import Context, as_object, read_update
 class Reading(msgspec.Struct, frozen=True):
     """What a push said: its updates, and how many of its parts are not about a job.
 
+    `faults` are the parts of a batch that cannot be read, each with its place.
     `echo` is what a challenge is answered with; `confirm` the URL at which a topic wants
     to hear that we take its messages.
     """
@@ -24,6 +26,7 @@ class Reading(msgspec.Struct, frozen=True):
     echo: dict[str, Any] | None = None
     confirm: str | None = None
     said: bytes = b""  # what an update without an id of its own is deduped by
+    faults: tuple[str, ...] = ()
 
 
 def check_content_type(profile: Profile, push: Push) -> None:
@@ -33,7 +36,7 @@ def check_content_type(profile: Profile, push: Push) -> None:
 
 
 def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
-    """Read all updates of a push; raise Unreadable if one of them cannot be read.
+    """Read the updates of a push; raise Unreadable if none can be read for a fault in it.
 
     `now` is the time of updates that carry none.
     """
@@ -48,17 +51,31 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
     parts = rules.each.find(inside.document, push.headers)
     parts = parts if isinstance(parts, list) else [parts]
     known = Context(source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers)
-    updates = []
+    updates, faults = [], []
     for index, part in enumerate(parts):
-        update = _read_part(profile, as_object(part), index, known)
+        try:
+            update = _read_part(profile, _object(part), index, known)
+        except Unreadable as fault:
+            faults.append(f"update {index}: {fault}" if len(parts) > 1 else str(fault))
+            continue
         if update is not None:
             updates.append(update)
-    return Reading(tuple(updates), len(parts) - len(updates), said=inside.said)
+    if faults and not updates:
+        raise Unreadable(faults[0])
+    ignored = len(parts) - len(updates) - len(faults)
+    return Reading(tuple(updates), ignored, said=inside.said, faults=tuple(faults))
+
+
+def _object(part: object) -> dict[str, Any]:
+    """An update of a batch, unless it was found to be none already."""
+    if isinstance(part, Unreadable):
+        raise part
+    return as_object(part)
 
 
 def _echo(rule: Echo, document: Any, push: Push) -> dict[str, Any] | None:
     challenge = rule.at.find(document, push.headers)
-    return {rule.key: challenge} if isinstance(challenge, str) else None
+    return {rule.key: mended(challenge)} if isinstance(challenge, str) else None
 
 
 def _read_part(

@@ -1,12 +1,14 @@
 """One update, as its profile says where things lie, in our words."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import product
 from typing import Any, TypeGuard
 
 import msgspec
 
 from processor.errors import Unreadable
+from processor.json_input import is_whole, mended, write_json
 from processor.model import NULL, Counts, Failure, Origin, State, StatusUpdate
 from processor.provider.condition import Word
 from processor.provider.names import LONGEST_ID, check_id, full_id
@@ -23,7 +25,12 @@ HIGHEST_ATTEMPT = 2**31 - 1
 
 LONGEST_PARAM = 4096  # characters; Azure's status URLs are as long as that
 
-_ODDITIES = ("unknown_status", "progress_out_of_range", "result_truncated")
+_ODDITIES = (
+    "unknown_status",
+    "progress_out_of_range",
+    "result_truncated",
+    "result_unreadable",
+)
 _FLAGS = {  # for each combination of them
     raised: tuple(flag for flag, on in zip(_ODDITIES, raised, strict=True) if on)
     for raised in product((False, True), repeat=len(_ODDITIES))
@@ -45,16 +52,6 @@ class Context(msgspec.Struct, frozen=True):
     headers: Headers  # names in lower case
     job: str | None = None  # the id that was asked about; else the update says it
     reopens: bool = False
-
-
-def read_json(body: bytes) -> Any:
-    """Decode what came from outside; raise Unreadable, whatever it is."""
-    try:
-        return msgspec.json.decode(body)
-    except RecursionError:
-        raise Unreadable("the body is nested too deeply") from None
-    except ValueError as error:  # malformed, or not UTF-8
-        raise Unreadable(f"the body is not JSON: {error}") from None
 
 
 def as_object(value: object) -> dict[str, Any]:
@@ -83,7 +80,7 @@ def read_update(
     job, *aliases = _names(fields, look, known)
     time = timestamp(look(fields.time))
     progress, out_of_range = _progress(fields.progress, look)
-    result, truncated = _result(look(fields.result))
+    result, too_much, unreadable = _result(look(fields.result))
     return StatusUpdate(
         source=known.source,
         id=job,
@@ -92,13 +89,13 @@ def read_update(
         at=known.at if time is None else time,
         origin=known.origin,
         aliases=tuple(aliases),
-        attempt=_attempt(look(fields.attempt)),
+        attempt=_attempt(look(fields.attempt), fields.attempt),
         progress=progress,
         result=result,
         error=_failure(fields.error, look),
         counts=_counts(fields.counts, look),
         event_id=_event_id(look(event)),
-        flags=_FLAGS[state is None, out_of_range, truncated],
+        flags=_FLAGS[state is None, out_of_range, too_much, unreadable],
         params=_params(fields.params, look),
         reopens=known.reopens,
         begun=known.at if known.origin is Origin.POLL else None,
@@ -124,12 +121,16 @@ def _word(value: object, place: Word) -> str:
 
 
 def _names(fields: Fields, look: Look, known: Context) -> list[str]:
-    """All names of the job, its own first: the one asked about, else the one found."""
+    """All names of the job, its own first: the one asked about, else the one found.
+
+    A further name that cannot be one is left out: it says nothing about the job's state.
+    """
     names = [] if known.job is None else [known.job]
     if fields.id is not None:
         names.append(_id(look(fields.id), fields.id, known.kind))
-    aliases = [(look(place), place) for place in fields.aliases]
-    names += [_id(value, place, known.kind) for value, place in aliases if value is not None]
+    for place in fields.aliases:
+        with suppress(Unreadable):
+            names.append(_id(look(place), place, known.kind))
     return list(dict.fromkeys(names))
 
 
@@ -142,11 +143,12 @@ def _id(value: object, place: Place, kind: str | None) -> str:
         raise Unreadable(f"at {place.text}: {error}") from None
 
 
-def _attempt(value: object) -> int | None:
+def _attempt(value: object, place: Place | Sum | None) -> int | None:
     if value is None:
         return None
     if not _is_whole(value) or not 1 <= value <= HIGHEST_ATTEMPT:
-        raise Unreadable("the attempt is not a whole number from 1")
+        where = f" (at {place.text})" if isinstance(place, Place) else ""
+        raise Unreadable(f"the attempt is not a whole number from 1{where}")
     return value
 
 
@@ -167,26 +169,28 @@ def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]
 
 
 def _params(where: Mapping[str, Place], look: Look) -> dict[str, str]:
-    """What fills placeholders; a value that could not is left out."""
+    """What fills placeholders; a value that cannot is left out."""
     found = {name: look(place) for name, place in where.items()} if where else {}
     return {
         name: str(value)
         for name, value in found.items()
-        if _is_scalar(value) and len(str(value)) <= LONGEST_PARAM
+        if _is_scalar(value) and len(str(value)) <= LONGEST_PARAM and is_whole(str(value))
     }
 
 
-def _result(value: object) -> tuple[msgspec.Raw, bool]:
-    """The result as JSON, and whether it was dropped for its size."""
+def _result(value: object) -> tuple[msgspec.Raw, bool, bool]:
+    """The result as JSON; whether it was dropped for its size, or since not all could be read."""
     if value is None:
-        return NULL, False
+        return NULL, False, False
     try:
-        raw = msgspec.json.encode(value)
+        raw = write_json(value)
+    except TypeError:
+        return NULL, False, True
     except RecursionError:
-        return NULL, True
+        return NULL, True, False
     if len(raw) > LARGEST_RESULT or _is_deep(value, raw):
-        return NULL, True
-    return msgspec.Raw(raw), False
+        return NULL, True, False
+    return msgspec.Raw(raw), False, False
 
 
 def _is_deep(value: Any, raw: bytes) -> bool:
@@ -218,14 +222,16 @@ def _count(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    return str(value)[:LONGEST_MESSAGE] if _is_scalar(value) else None
+    return mended(str(value)[:LONGEST_MESSAGE]) if _is_scalar(value) else None
 
 
 def _event_id(value: object) -> str | None:
-    text = _text(value)
-    if text is not None and len(text) > LONGEST_ID:
-        raise Unreadable(f"the event's id is longer than {LONGEST_ID} characters")
-    return text
+    """The provider's id of the update; one that cannot be kept whole is none.
+
+    The update is then told from others by its text.
+    """
+    text = str(value) if _is_scalar(value) else ""
+    return text if 0 < len(text) <= LONGEST_ID and is_whole(text) else None
 
 
 def _is_scalar(value: object) -> TypeGuard[str | int]:

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from processor.errors import Invalid, Unreadable
+from processor.json_input import raw_bytes, read_json, write_json
 from processor.model import Origin, StatusUpdate
 from processor.provider.answer import excerpt, the_update
 from processor.provider.place import CODE
 from processor.provider.profile import Kind, Poll, Profile
-from processor.provider.reading import Context, as_object, read_json, read_update
+from processor.provider.reading import Context, as_object, read_update
 from processor.provider.seconds import retry_after
 
 
@@ -60,6 +61,4 @@ def _read(known: Kind, raw: bytes, job: str, context: Context) -> StatusUpdate:
 
 
 def _encoded(body: Any) -> bytes:
-    if isinstance(body, str):
-        return body.encode("utf-8", "surrogatepass")
-    return msgspec.json.encode(body)
+    return raw_bytes(body) if isinstance(body, str) else write_json(body)

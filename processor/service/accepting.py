@@ -39,6 +39,7 @@ class Receipt(NamedTuple):
     accepted: int
     duplicates: int
     ignored: int
+    unreadable: int = 0
     echo: dict[str, Any] | None = None
 
 
@@ -83,7 +84,7 @@ class Receiver:
         if reading.confirm:
             await self._confirm(source, reading.confirm)
         if not reading.updates:
-            return Receipt(0, 0, reading.ignored, reading.echo)
+            return Receipt(0, 0, reading.ignored, echo=reading.echo)
         body = push.body
         if self._full:
             raise Overloaded("Redis is nearly full; send this push again")
@@ -95,7 +96,9 @@ class Receiver:
             new = [await done for done in [self._batch.add(q) for q in named]]
         finally:
             self._in_flight -= len(body)
-        return Receipt(sum(new), len(new) - sum(new), reading.ignored)
+        if reading.faults:
+            log.warning("updates_unreadable", source=source.name, reasons=reading.faults[:3])
+        return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))
 
     async def _verify(self, source: Source, push: Push, now: float) -> None:
         """BadSignature unless a sender of the source's signed this push, or none is needed.

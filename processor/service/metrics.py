@@ -52,10 +52,17 @@ class Metrics:
             for event in change.events:
                 self.events.labels(event.type).inc()
 
-    def pushed(self, source: str, accepted: int, duplicates: int, ignored: int) -> None:
+    def pushed(
+        self, source: str, accepted: int, duplicates: int, ignored: int, unreadable: int
+    ) -> None:
         """Count the updates of one push."""
-        outcomes = (("accepted", accepted), ("duplicate", duplicates), ("ignored", ignored))
-        for outcome, count in outcomes:
+        outcomes = {
+            "accepted": accepted,
+            "duplicate": duplicates,
+            "ignored": ignored,
+            "unreadable": unreadable,
+        }
+        for outcome, count in outcomes.items():
             if count:
                 self.pushes.labels(source, outcome).inc(count)
 

@@ -7,8 +7,8 @@ import msgspec
 from processor.config import Source
 from processor.egress import Egress, Reach
 from processor.errors import BlockedTarget, ConfigError, ProviderTrouble, RequestFailed, Unreadable
+from processor.json_input import read_json
 from processor.model import Answer
-from processor.provider import read_json
 from processor.provider.answer import excerpt
 from processor.service.masking import masked
 

@@ -9,7 +9,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from processor.errors import UnknownKey
+from processor.errors import UnknownKey, Unreadable
+from processor.json_input import BOM, read_json
 from processor.signing.claim import Claim
 from processor.signing.keys import PUBLIC_KEY, Key
 from processor.signing.rule import Verify
@@ -50,11 +51,11 @@ def checker(rule: Verify) -> Check:
 @lru_cache(64)
 def published(document: bytes) -> tuple[bytes, ...]:
     """Give the keys of a JWKS, or the one of a PEM; none for what is neither."""
-    if document.lstrip().startswith(b"-----BEGIN"):
+    if document.removeprefix(BOM).lstrip().startswith(b"-----BEGIN"):
         return _from_pem(document)
     try:
-        entries = msgspec.json.decode(document, type=_KeySet).keys
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        entries = msgspec.convert(read_json(document), _KeySet).keys
+    except (Unreadable, ValueError):  # msgspec's, or of a text that is not Unicode
         return ()
     return tuple(key for entry in entries for key in _from_jwk(entry))[:KEYS]
 

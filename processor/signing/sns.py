@@ -8,7 +8,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-from processor.errors import BadSignature, UnknownKey
+from processor.errors import BadSignature, UnknownKey, Unreadable
+from processor.json_input import raw_bytes, read_json
 from processor.model import Push
 from processor.signing import age
 from processor.signing.certificate import public_key
@@ -64,7 +65,14 @@ def message(push: Push) -> Message:
     """Read the body; BadSignature unless it is a message whose members are texts."""
     try:
         return _DECODER.decode(push.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # once more, as it will be read
+        return _salvaged(push.body)
+
+
+def _salvaged(body: bytes) -> Message:
+    try:
+        return msgspec.convert(read_json(body), Message)
+    except (Unreadable, ValueError):  # msgspec's, or of a text that is not Unicode
         raise BadSignature("the body is no SNS message: JSON whose members are texts") from None
 
 
@@ -123,4 +131,5 @@ def _certificate_url(told: Message) -> str:
 def _signed(told: Message) -> bytes:
     """Names and values, a line each, of those that are there, in the order of their names."""
     lines = ((name, getattr(told, member)) for member, name in _SIGNED)
-    return "".join(f"{name}\n{value}\n" for name, value in lines if value).encode()
+    text = "".join(f"{name}\n{value}\n" for name, value in lines if value)
+    return raw_bytes(text)

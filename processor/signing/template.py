@@ -4,6 +4,7 @@ import hashlib
 import re
 
 from processor.errors import BadSignature
+from processor.json_input import raw_bytes
 from processor.model import Push
 from processor.signing import places
 
@@ -74,4 +75,4 @@ def _value(name: str, push: Push, form: places.Form, time: str) -> bytes:
 def _field(form: places.Form, name: str) -> bytes:
     if name not in form:
         raise BadSignature(f"there is no field `{name}` in the form")
-    return form[name].encode("utf-8", "surrogatepass")
+    return raw_bytes(form[name])

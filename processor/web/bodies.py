@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from processor import provider
 from processor.errors import Invalid, TooLarge, Unreadable, WrongType
+from processor.json_input import read_exactly
 
 AT_MOST = 1024 * 1024  # bytes of any body
 WITHIN = 10.0  # seconds from a request's head to the end of its body
 DEEPEST = 100  # levels of a JSON body; who reads what is kept of it may have less stack left
+SUBMITTED = "/submitted/body"  # here a caller repeats what a provider answered
 _DIGITS = 9  # of a Content-Length; more is noise
 
 Value = TypeVar("Value")
@@ -70,7 +71,7 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
     body = await whole(request.headers.get("content-length", "0"), request.receive)
-    document = provider.read_json(body or b"{}")
+    document = read_exactly(body or b"{}", apart=SUBMITTED)
     if body.count(b"[") + body.count(b"{") > DEEPEST and _deeper(document, DEEPEST):
         raise Unreadable(f"the body is nested too deeply: at most {DEEPEST} levels")
     try:

@@ -55,7 +55,9 @@ class Hooks:
             self._metrics.refused.labels(name, str(response.status_code)).inc()
             await response(scope, receive, send)
             return
-        self._metrics.pushed(name, receipt.accepted, receipt.duplicates, receipt.ignored)
+        self._metrics.pushed(
+            name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
+        )
         await _answer(send, source, receipt)
 
     async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
@@ -81,8 +83,9 @@ async def _answer(send: Send, source: Source, receipt: Receipt) -> None:
 def _said(receipt: Receipt) -> bytes:
     if receipt.echo is not None:
         return _encode(receipt.echo)
-    accepted, duplicates, ignored, _ = receipt
-    return _encode({"accepted": accepted, "duplicates": duplicates, "ignored": ignored})
+    accepted, duplicates, ignored, unreadable, _ = receipt
+    counts = {"accepted": accepted, "duplicates": duplicates, "ignored": ignored}
+    return _encode(counts | ({"unreadable": unreadable} if unreadable else {}))
 
 
 def _handshake(source: Source, scope: Scope) -> Response:

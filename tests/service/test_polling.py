@@ -34,6 +34,14 @@ async def test_an_answer_moves_the_job_and_the_next_poll_is_planned(
     assert b'"progress": 0.5' in (await bench.store.jobs.answer(keys, "lab/1"))
 
 
+async def test_a_damaged_value_in_an_answer_does_not_hide_the_final_word(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.raw("1", '{"status": "succeeded", "id": "1", "text": "cut \\ud83d", "score": NaN}')
+    await ask_all(bench, polled, "1")
+    assert (await bench.job("1")).state is State.SUCCEEDED
+
+
 async def test_only_news_puts_the_next_poll_off(bench: Any):
     """Else a provider that repeats itself keeps us from ever asking."""
     await bench.watch("1", poll=SLOW)

@@ -73,11 +73,15 @@ class Retried(msgspec.Struct):
 
 
 class Receipt(msgspec.Struct):
-    """What became of the updates in a push: ignored ones are not about a job."""
+    """What became of the updates in a push: ignored ones are not about a job.
+
+    `unreadable` is there where some of a batch could not be read; the others were taken.
+    """
 
     accepted: int
     duplicates: int
     ignored: int
+    unreadable: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class _More(msgspec.Struct):
