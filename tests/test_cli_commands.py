@@ -366,6 +366,16 @@ def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run
     assert ended.code == 2
 
 
+def test_followed_events_go_on_from_where_the_stream_began(stub: Stub, ringback: Run, monkeypatch):
+    """What came while the server restarted is shown, though no event was seen before."""
+    monkeypatch.setattr(events, "PAUSE", 0.0)
+    opening = "retry: 3000\nid: c5\n\n: ping\n\n"
+    stub.streams(opening, opening + "id: c6")
+    stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
+    ringback("events", "--follow")
+    assert [headers.get("last-event-id") for headers in stub.headers] == [None, "c5", "c5"]
+
+
 def test_a_gap_is_told_both_ways(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(events, "PAUSE", 0.0)
     stub.streams("event: gap\ndata: {}\n\n")

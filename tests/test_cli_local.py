@@ -314,12 +314,36 @@ def test_a_checkout_is_found_by_its_processes_whatever_the_folder(tmp_path: Path
         (b"id: 1\ndata: a\n\ndata: b\n\n", [("1", "message", "a"), ("1", "message", "b")]),
         (b"data: unfinished\n", []),
         (b"data\n\n", [(None, "message", "")]),
+        (b"id: 1\n\ndata: a\n\n", [("1", "message", "a")]),
+        (b"id: 1\n\nid\ndata: a\n\n", [("", "message", "a")]),
+        (b"id: 1\n\nid: 2\x00\ndata: a\n\n", [("1", "message", "a")]),
+        (b"event: x\n\ndata: a\n\n", [(None, "message", "a")]),
+        (b"event:\ndata: a\n\n", [(None, "message", "a")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [(None, "message", "a")]),
+        (b"id: 1\rdata: a\r\rdata: b\r\n\r\n", [("1", "message", "a"), ("1", "message", "b")]),
         (b"data: \xff\n\n", [(None, "message", "\ufffd")]),
     ],
 )
 def test_a_stream_is_read_as_the_standard_says(stream: bytes, read: list[tuple[object, ...]]):
-    found = sse.messages(stream.splitlines(keepends=True))
+    found = sse.messages(stream.splitlines(keepends=True) if b"\r\r" not in stream else [stream])
     assert [(message.id, message.event, message.data) for message in found] == read
+
+
+@pytest.mark.parametrize(
+    ("stream", "last"),
+    [
+        (b"", "0"),
+        (b"retry: 3000\nid: 1\n\n", "1"),
+        (b"id: 1\n\nid: 2\n", "1"),
+        (b"id: 1\ndata: a\n\nid: 2\n\n", "2"),
+        (b"id: 1\n\nid:\n\n", ""),
+        (b": ping\n\n", "0"),
+    ],
+)
+def test_a_block_without_data_says_where_to_go_on_from(stream: bytes, last: str):
+    reader = sse.Reader(stream.splitlines(keepends=True), "0")
+    assert list(reader) is not None
+    assert reader.last_id == last
 
 
 def test_columns_are_as_wide_as_they_must_be(capsys):

@@ -48,6 +48,29 @@ def path(*segments: str) -> str:
     return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
 
 
+class Stream:
+    """An open stream: its messages until it ends."""
+
+    def __init__(
+        self, url: str, connection: http.client.HTTPConnection, reader: sse.Reader
+    ) -> None:
+        """Take what was opened."""
+        self._url, self._connection, self._reader = url, connection, reader
+
+    @property
+    def last_id(self) -> str | None:
+        """Where to go on from, when this one has ended: an id may come without a message."""
+        return self._reader.last_id
+
+    def __iter__(self) -> Iterator[sse.Message]:
+        """Give the messages; raises UnreachableError when the stream breaks."""
+        with closing(self._connection):
+            try:
+                yield from self._reader
+            except (OSError, http.client.HTTPException) as error:
+                raise UnreachableError(self._url, _reason(error)) from error
+
+
 class Client:
     """Calls one server with one key."""
 
@@ -71,23 +94,14 @@ class Client:
         """Call with GET."""
         return self.call("GET", path, **params)
 
-    def stream(self, path: str, after: str | None = None) -> Iterator[sse.Message]:
-        """Open a stream, and give its messages until it ends; raises UnreachableError when it breaks."""
+    def stream(self, path: str, after: str | None = None) -> Stream:
+        """Open a stream behind an id."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         connection = self._connect(SILENCE)
         answer = self._ask(connection, "GET", path, None, headers)
         if answer.status >= MULTIPLE:
             self._read(answer)
-        return self._messages(connection, answer)
-
-    def _messages(
-        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
-    ) -> Iterator[sse.Message]:
-        with closing(connection):
-            try:
-                yield from sse.messages(answer)
-            except (OSError, http.client.HTTPException) as error:
-                raise UnreachableError(self.url, _reason(error)) from error
+        return Stream(self.url, connection, sse.Reader(answer, after))
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         return SCHEMES[self._scheme](self._host, self._port, timeout=timeout)

@@ -3,12 +3,13 @@
 import json as codec
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from processor.cli import options, printing
-from processor.cli.client import Client, UnreachableError
+from processor.cli.client import Client, Stream, UnreachableError
 from processor.cli.exits import CommandError, Exit
 from processor.cli.progress import words
 from processor.cli.sse import Message
@@ -60,16 +61,12 @@ def _stream(server: Client, after: str | None) -> Iterator[Message]:
     """Follow over lost connections, each time from the newest cursor seen; the first must hold."""
     incoming = server.stream("/v1/events", after)
     while True:
-        try:
-            for message in incoming:
-                after = message.id or after
-                yield message
-        except UnreachableError:
-            pass  # it broke: the same as a server that ends it in order to drain
-        incoming = _again(server, after)
+        with suppress(UnreachableError):  # it broke: as if the server had ended it to drain
+            yield from incoming
+        incoming = _again(server, incoming.last_id)
 
 
-def _again(server: Client, after: str | None) -> Iterator[Message]:
+def _again(server: Client, after: str | None) -> Stream:
     ends = time.monotonic() + PATIENCE
     while True:
         time.sleep(PAUSE)
