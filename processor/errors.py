@@ -6,7 +6,7 @@ RingbackError
 │   ├── Unreadable         a push or body that cannot be read              400
 │   ├── BadSignature       a push whose signature does not hold            401
 │   │   └── UnknownKey       no published key made it; a newer one may       401
-│   ├── Forbidden          a call from where none may come                 401, 403
+│   ├── Unauthorized       a call without a valid key                      401
 │   ├── NotFound           no such source, job or subscription             404
 │   ├── Conflict           not possible for this thing                     409
 │   ├── Gone               a cursor older than the log                     410
@@ -53,16 +53,11 @@ class UnknownKey(BadSignature):
     """None of the keys that the provider publishes made the signature; there may be new ones."""
 
 
-class Forbidden(Refused):
-    """The call carries no valid key, or comes from where keyless calls may not."""
+class Unauthorized(Refused):
+    """The call carries no valid key."""
 
-    status = 403
-    title = "Forbidden"
-
-    def __init__(self, message: str, status: int = 403) -> None:
-        """Take 401 as the status when a key was needed and none was good."""
-        super().__init__(message)
-        self.status = status
+    status = 401
+    title = "Unauthorized"
 
 
 class NotFound(Refused):

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processor.cli import events, follow, main, progress
+from processor.cli import events, follow, key_file, main, progress
 from processor.cli.app import behind
 
 JSON = {"Content-Type": "application/json"}
@@ -26,6 +27,7 @@ class Stub:
     asked: list[tuple[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+    otherwise: int = 404
 
     def says(self, call: str, *bodies: object, status: int = 200) -> None:
         self.answers[call] = [(status, JSON, json.dumps(body).encode()) for body in bodies]
@@ -45,7 +47,8 @@ def stub():
             stub.asked.append((f"{self.command} {self.path}", json.loads(body) if body else None))
             stub.headers.append({name.lower(): value for name, value in self.headers.items()})
             known = stub.answers.get(f"{self.command} {self.path.partition('?')[0]}")
-            known = known or [(404, JSON, json.dumps(PROBLEM).encode())]
+            away = JSON | {"Location": f"{stub.url}/v1/elsewhere"}
+            known = known or [(stub.otherwise, away, json.dumps(PROBLEM).encode())]
             status, headers, content = known.pop(0) if len(known) > 1 else known[0]
             self.send_response(status)
             for name, value in headers.items():
@@ -307,7 +310,52 @@ def test_the_key_is_sent_as_bearer(stub: Stub, ringback: Run, monkeypatch):
     assert [headers["authorization"] for headers in stub.headers] == ["Bearer one", "Bearer two"]
 
 
-@pytest.mark.parametrize("key", ["a\nb", "käse\u20ac"])
+@pytest.mark.parametrize("place", ["--data", "RINGBACK_DATA", ".ringback"])
+def test_without_one_the_key_of_up_is_sent(
+    stub: Stub, ringback: Run, monkeypatch, tmp_path: Path, place: str
+):
+    """As in `ringback --data folder jobs`, too."""
+    monkeypatch.chdir(tmp_path)
+    stub.says("GET /v1/jobs", {"items": [], "next": None})
+    folder = tmp_path / (place if place == ".ringback" else "elsewhere")
+    folder.mkdir()
+    key = key_file.make(folder / "key")
+    option = ["--data", "elsewhere"] if place == "--data" else []
+    if place == "RINGBACK_DATA":
+        monkeypatch.setenv(place, str(folder))
+    assert ringback(*option, "jobs").code == 0
+    monkeypatch.setenv("RINGBACK_API_KEY", "another")
+    assert ringback("jobs", *option).code == 0
+    assert [h["authorization"] for h in stub.headers] == [f"Bearer {key}", "Bearer another"]
+
+
+def test_the_servers_own_variable_is_no_key_of_a_command(stub: Stub, ringback: Run, monkeypatch):
+    monkeypatch.setenv("RINGBACK_API_KEYS", "k1,k2")
+    stub.says("GET /v1/jobs", {"items": [], "next": None})
+    ringback("jobs")
+    assert "authorization" not in stub.headers[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_call_without_a_good_key_names_where_it_may_come_from(
+    stub: Stub, ringback: Run, command: tuple[str, ...]
+):
+    stub.otherwise = 401
+    ended = ringback(*command, "--key", "wrong-key")
+    assert ended.code == 2
+    assert all(
+        name in ended.err for name in ("--key", "RINGBACK_API_KEY", "--data", "RINGBACK_DATA")
+    )
+    assert "wrong-key" not in ended.err + ended.out
+
+
+def test_the_key_follows_no_redirect(stub: Stub, ringback: Run):
+    stub.otherwise = 307
+    assert ringback("jobs", "--key", "secret-one").code == 2
+    assert len(stub.headers) == 1
+
+
+@pytest.mark.parametrize("key", ["a\nb", "käse\u20ac", "b\u00e4", "a\x00b", "a\x7fb"])
 def test_a_key_that_cannot_be_sent_is_usage(ringback: Run, key: str):
     assert ringback("jobs", "--key", key).code == 2
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from processor import errors
-from processor.errors import Forbidden, Refused, RingbackError
+from processor.errors import Refused, RingbackError, Unauthorized
 
 LINE = re.compile(r"^([│ ]*[├└]── )(\w+)\s+(.*?)\s*((?:exit 2)|(?:[45]xx)|(?:\d{3}(?:, \d{3})*))?$")
 
@@ -46,5 +46,5 @@ def test_a_refusal_is_always_the_callers_fault():
             assert cls.title
 
 
-def test_a_forbidden_call_may_need_a_key():
-    assert (Forbidden("no").status, Forbidden("who are you?", 401).status) == (403, 401)
+def test_a_call_without_a_key_is_401():
+    assert Unauthorized("who are you?").status == 401

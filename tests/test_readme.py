@@ -5,6 +5,7 @@ Only what a test must choose is put in their place: ports, and simulated provide
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -127,11 +128,12 @@ def serving(server: HTTPServer) -> Iterator[int]:
 
 
 @contextmanager
-def started(folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
+def started(folder: Path, environ: Mapping[str, str], port: int) -> Iterator[None]:
     """The first terminal."""
     script = "\n".join(command for command in START if command not in NOT_RUN)
     assert script.endswith("\nringback up")
-    script = script.replace("\nringback up", "\nexec ringback up")  # so that its signals reach it
+    up = f"\nexec ringback up --port {port}"  # exec: so that its signals reach it
+    script = script.replace("\nringback up", up)
     with (folder / "errors").open("w") as errors:
         process = subprocess.Popen(
             ["/bin/sh", "-ec", script],
@@ -161,23 +163,28 @@ def started(folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
 def test_the_minute_is_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     port = free_port("127.0.0.1", 0)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
-    environ = ours | {
-        "PATH": f"{BINARIES}:{os.environ['PATH']}",
-        "PORT": str(port),
-        "RINGBACK_URL": f"http://127.0.0.1:{port}",
-    }
+    ours.pop("PORT", None)  # no variable is set but those of the README
+    environ = ours | {"PATH": f"{BINARIES}:{os.environ['PATH']}"}
     with serving(Believing(SCENES)) as providers, serving(listening := Subscriber()) as callbacks:
         (text,) = blocks("toml")
         simulated = f'provider = "wistia"\nbase_url = "http://127.0.0.1:{providers}/modern"'
         (tmp_path / "ringback.toml").write_text(text.replace('provider = "wistia"', simulated))
-        with started(tmp_path, environ):
-            subscribe, watch = USE
+        with started(tmp_path, environ, port):
+            subscribe, watch, ask = (there(command, port) for command in USE)
             told = run(subscribe.replace(":9000", f":{callbacks}"), tmp_path, environ)
             (secret,) = re.findall(r"^secret +(whsec_\S+)$", told, re.MULTILINE)
             monkeypatch.setenv("CALLBACK_SECRET", secret)
             assert "succeeded (finished)" in run(watch, tmp_path, environ)
+            if shutil.which("curl"):
+                assert '"state":"succeeded"' in run(ask, tmp_path, environ)
             assert listening.heard.wait(10)
     assert listening.answers == [204]
+
+
+def there(command: str, port: int) -> str:
+    """The same command for a server on another port."""
+    command = command.replace("ringback ", f"ringback --url http://127.0.0.1:{port} ", 1)
+    return command.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
 
 
 def run(command: str, folder: Path, environ: Mapping[str, str]) -> str:

@@ -51,10 +51,10 @@ UP = """
 import sys
 from processor.cli import main, up
 from processor.cli.child import Command
-def dummies(environ, host, port, workers):
-    real = processes(environ, host, port, workers)
+def dummies(*arguments):
+    real = processes(*arguments)
     return [
-        Command(c.name, (sys.executable, "-c", f"NAME = {c.name!r}" + open(DUMMY).read()), environ, c.stage)
+        Command(c.name, (sys.executable, "-c", f"NAME = {c.name!r}" + open(DUMMY).read()), c.environ, c.stage)
         for c in real
     ]
 processes, up.processes = up.processes, dummies
@@ -133,7 +133,38 @@ def test_it_says_where_it_is_ready_and_ends_in_order(start: Start):
     ended = list(one.told("ended"))
     assert ended[0] == "web"
     assert set(ended[1:]) == {"worker-1", "worker-2", "clock"}
-    assert one.errors.read_text() == "no ringback.toml here: running without sources\n"
+    none, made = one.errors.read_text().splitlines()
+    assert none == "no ringback.toml here: running without sources"
+    assert made.startswith("made an API key, which is kept in ")
+
+
+def test_the_key_of_the_first_start_is_handed_to_the_web_of_the_next(start: Start, tmp_path: Path):
+    first = start()
+    first.ready()
+    key = (tmp_path / ".ringback" / "key").read_text().strip()
+    assert first.errors.read_text().count(key) == 1
+    assert first.end() == 0
+    second = start()
+    second.ready()
+    assert second.errors.read_text().count(key) == 0
+    until(lambda: "web" in second.told("began"))
+    web = second.told("began")["web"]
+    assert f"RINGBACK_API_KEYS={key}".encode() in Path(f"/proc/{web}/environ").read_bytes()
+
+
+def test_a_key_file_that_others_may_read_is_refused(start: Start, tmp_path: Path):
+    data = tmp_path / ".ringback"
+    data.mkdir(0o700)
+    (data / "key").write_text("k" * 43)
+    (data / "key").chmod(0o644)
+    one = start()
+    assert one.process.wait(30) == 2
+    line = one.errors.read_text().splitlines()[-1]
+    assert f"{data / 'key'}: others may read or write it" in line
+    assert "kkk" not in line
+    other = start("--json", RINGBACK_API_KEYS="its-own")  # then no file is looked at
+    assert "ready" in other.ready()
+    assert (data / "key").read_text() == "k" * 43
 
 
 def test_ready_as_json_is_the_only_thing_on_standard_output(start: Start):
@@ -191,8 +222,17 @@ def test_a_busy_port_is_one_line(start: Start, tmp_path: Path):
     assert "give another --port" in line
 
 
-def test_keyless_on_an_open_host_is_refused(start: Start):
-    one = start("--host", "0.0.0.0")  # noqa: S104 - refused, never bound for long
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["--host", "0.0.0.0"], {}),  # noqa: S104 - refused, never bound for long
+        ([], {"RINGBACK_PUBLIC_URL": "https://ringback.example.com"}),
+        (["--host", "0.0.0.0"], {"RINGBACK_API_KEYS": " , "}),  # noqa: S104 - see above
+    ],
+    ids=str,
+)
+def test_where_others_call_a_key_is_demanded(start: Start, arguments: list[str], environ):
+    one = start(*arguments, **environ)
     assert one.process.wait(30) == 2
     assert "RINGBACK_API_KEYS" in one.errors.read_text()
 
@@ -261,9 +301,15 @@ def test_the_real_thing_gets_ready_and_answers(tmp_path: Path):
         )
     with process:
         url = json.loads(process.stdout.readline())["ready"]
-        connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
-        connection.request("GET", "/healthz")
-        assert connection.getresponse().status == 200
-        connection.close()
+        key = (tmp_path / ".ringback" / "key").read_text().strip()
+        for path, headers, status in (
+            ("/healthz", {}, 200),
+            ("/v1/jobs", {}, 401),
+            ("/v1/jobs", {"Authorization": f"Bearer {key}"}, 200),
+        ):
+            connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
+            connection.request("GET", path, headers=headers)
+            assert connection.getresponse().status == status
+            connection.close()
         process.terminate()
         assert process.wait(30) == 0

@@ -2,9 +2,9 @@
 
 app            which commands there are
 exits          how a command ends
-up             the whole of Ringback on one machine; supervisor, child, orphan, lock, redis
+up             the whole of Ringback on one machine; supervisor, child, orphan, lock, redis, key_file
 processes      one process of it
-jobs, events, subscriptions, sources    a running server, seen from outside; client, sse, follow, progress
+jobs, events, subscriptions, sources    a running server, seen from outside; client, credentials, sse, follow, progress
 providers      the profiles there are; describing, linting, skeleton.toml
 secrets        what Redis holds, sealed with the newest master key
 configuration, doctor, inspect    what is set up, does it work, what would a push say

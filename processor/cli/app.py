@@ -24,7 +24,12 @@ from processor.cli import (
     up,
 )
 
-SHARED = {"--json": False, "--url": True, "--key": True}  # option → does it take a value?
+SHARED = {
+    "--json": False,
+    "--url": True,
+    "--key": True,
+    "--data": True,
+}  # option → does it take a value?
 
 
 class Group(TyperGroup):

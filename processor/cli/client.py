@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from processor.cli import sse
+from processor.cli.credentials import REMEDY
 from processor.cli.exits import CommandError, Exit, of_status
 
 ANSWER = 75.0  # seconds; the longest wait of the API is 60
 SILENCE = 45.0  # seconds without even a ping: the stream is dead
-MULTIPLE = 300
+MULTIPLE, UNAUTHORIZED = 300, 401
 SCHEMES: dict[str, type[http.client.HTTPConnection]] = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
@@ -128,7 +129,9 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(self.url, _reason(error)) from error
         if answer.status >= MULTIPLE:
-            raise RefusedError(answer.status, _complaint(self.url, answer.status, raw))
+            told = _complaint(self.url, answer.status, raw)
+            remedy = f": {REMEDY}" if answer.status == UNAUTHORIZED else ""
+            raise RefusedError(answer.status, told + remedy)
         try:
             return json.loads(raw) if raw else None
         except ValueError:

@@ -20,10 +20,11 @@ def list_all(
     cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """List what one subscription got, the newest first."""
-    page = options.client(url, key).get(
+    page = options.client(url, key, data).get(
         "/v1/deliveries", subscription=subscription, state=state, limit=limit, cursor=cursor
     )
     printing.page(page, COLUMNS, _row, json=json)
@@ -34,10 +35,13 @@ def retry(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Make a delivery now: one that waits, or one that failed or was canceled."""
-    told = options.client(url, key).call("POST", path("v1", "deliveries", delivery, "retry"), {})
+    told = options.client(url, key, data).call(
+        "POST", path("v1", "deliveries", delivery, "retry"), {}
+    )
     if json:
         return printing.document(told)
     return printing.line(f"{delivery} is due now")

@@ -13,6 +13,7 @@ from processor import vault
 from processor.cli import options, printing, redis
 from processor.cli.client import Client
 from processor.cli.configuration import read
+from processor.cli.credentials import key_for
 from processor.cli.exits import CommandError, Exit
 from processor.config import Settings
 from processor.errors import ConfigError
@@ -35,6 +36,7 @@ def doctor(
     config: options.Config = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Check the configuration, Redis and the running server.
@@ -42,8 +44,9 @@ def doctor(
     Ends with 2 when the configuration, Redis or a source is wrong, 5 when the server is not
     there or not ready.
     """
-    file, client = options.config_file(config), Client(url, key, timeout=PATIENCE)
-    found = [*_configuration(file, os.environ), _redis(os.environ)]
+    file, (key, wrong) = options.config_file(config), _key(url, key, data)
+    client = Client(url, key, timeout=PATIENCE)
+    found = [*_configuration(file, os.environ), *wrong, _redis(os.environ)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
@@ -57,6 +60,14 @@ def doctor(
             [("ok" if one.ok else "NO", one.name, one.detail) for one in found],
         )
     raise typer.Exit(next((one.code for one in found if not one.ok), Exit.GOOD))
+
+
+def _key(url: str, given: str | None, data: Path) -> tuple[str | None, list[Finding]]:
+    """The key to ask the server with; a key file that is refused is a finding."""
+    try:
+        return key_for(url, given, data), []
+    except ConfigError as error:
+        return None, [Finding("key", ok=False, detail=str(error), code=Exit.USAGE)]
 
 
 def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Finding]:

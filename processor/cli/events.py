@@ -30,10 +30,11 @@ def events(
     ] = 50,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Print events, oldest first; with --follow from now on, or from --after."""
-    server = options.client(url, key)
+    server = options.client(url, key, data)
     if follow:
         for message in _stream(server, after):
             _tell(message, source, json=json)

@@ -23,10 +23,11 @@ def jobs(
     cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """List the jobs that the server knows."""
-    server = options.client(url, key)
+    server = options.client(url, key, data)
     page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
     printing.page(page, COLUMNS, _row, json=json)
 
@@ -46,10 +47,11 @@ def watch(
     timeout: options.Timeout = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Watch a job from now on, and show its progress until it is finished."""
-    server = options.client(url, key)
+    server = options.client(url, key, data)
     wishes = {
         "metadata": options.pairs("--metadata", metadata),
         "params": options.pairs("--param", param),
@@ -68,6 +70,7 @@ def wait(
     timeout: options.Timeout = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Wait until all of these jobs are finished.
@@ -76,7 +79,7 @@ def wait(
     the time was up, 5 when the server cannot be reached; of several the worst: failed, expired,
     timeout.
     """
-    server = options.client(url, key)
+    server = options.client(url, key, data)
     names = [(source, job_id) for job_id in dict.fromkeys(job_ids)]
     _until_done(server, names, options.seconds(timeout), json=json)
 
@@ -87,10 +90,13 @@ def history(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Show what happened to a job, oldest first: its moves, and what changed nothing, and why."""
-    page = options.client(url, key).get(path("v1", "jobs", source, job_id, "history"), limit=MOST)
+    page = options.client(url, key, data).get(
+        path("v1", "jobs", source, job_id, "history"), limit=MOST
+    )
     printing.page(page, MOVES, _move, json=json)
 
 

@@ -6,15 +6,30 @@ from typing import Annotated
 import typer
 
 from processor.cli.client import Client
+from processor.cli.credentials import key_for
 from processor.cli.exits import CommandError
 from processor.provider import duration
 
 LOCAL = "http://127.0.0.1:8080"
+DEFAULT_DATA = Path(".ringback")
 DEFAULT_CONFIG = Path("ringback.toml")
 
 Url = Annotated[str, typer.Option("--url", envvar="RINGBACK_URL", help="The server.")]
 Key = Annotated[
-    str | None, typer.Option("--key", envvar="RINGBACK_API_KEY", help="An API key of the server.")
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="RINGBACK_API_KEY",
+        help="An API key of the server; else the file in --data.",
+    ),
+]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="RINGBACK_DATA",
+        help="The folder of `up`: its file `key` opens a server on this machine.",
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")
@@ -34,9 +49,9 @@ SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of t
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")]
 
 
-def client(url: str, key: str | None) -> Client:
+def client(url: str, key: str | None, data: Path) -> Client:
     """Make the client that the options describe."""
-    return Client(url, key or None)
+    return Client(url, key_for(url, key, data))
 
 
 def config_file(given: Path | None) -> Path | None:

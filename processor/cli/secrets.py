@@ -24,7 +24,7 @@ def seal(
     config: options.Config = None,
     data: Annotated[
         Path, typer.Option(envvar="RINGBACK_DATA", help="Where `up` keeps its embedded Redis.")
-    ] = Path(".ringback"),
+    ] = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Seal all secrets in Redis with the first of RINGBACK_MASTER_KEYS.

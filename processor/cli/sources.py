@@ -36,11 +36,12 @@ def sources(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """List the server's sources, and where their providers should send their pushes."""
     if context.invoked_subcommand is None:
-        page = options.client(url, key).get("/v1/sources")
+        page = options.client(url, key, data).get("/v1/sources")
         printing.page(page, COLUMNS, _row, json=json)
 
 

@@ -22,10 +22,11 @@ def list_all(
     cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """List the subscriptions."""
-    page = options.client(url, key).get("/v1/subscriptions", limit=limit, cursor=cursor)
+    page = options.client(url, key, data).get("/v1/subscriptions", limit=limit, cursor=cursor)
     printing.page(page, COLUMNS, _row, json=json)
 
 
@@ -61,6 +62,7 @@ def add(
     ] = False,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Subscribe a URL; its secret is shown this once, a public key whenever it is asked for."""
@@ -81,7 +83,7 @@ def add(
     body = {"url": target} | {name: wish for name, wish in wishes.items() if wish}
     if not auto_disable:
         body["auto_disable"] = False
-    server = options.client(url, key)
+    server = options.client(url, key, data)
     made = server.call("POST", "/v1/subscriptions", body)
     if since and made["replay"]["next"]:
         where = path("v1", "subscriptions", made["id"], "replay")
@@ -94,10 +96,11 @@ def remove(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Remove a subscription."""
-    options.client(url, key).call("DELETE", path("v1", "subscriptions", subscription))
+    options.client(url, key, data).call("DELETE", path("v1", "subscriptions", subscription))
     if json:
         return printing.document({"id": subscription, "removed": True})
     return printing.line(f"removed {subscription}")
@@ -108,11 +111,12 @@ def rotate(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Give a subscription a new secret; the old one goes on signing for a while."""
     where = path("v1", "subscriptions", subscription, "rotate")
-    _show_secret(options.client(url, key).call("POST", where, {}), json=json)
+    _show_secret(options.client(url, key, data).call("POST", where, {}), json=json)
 
 
 def send_test(
@@ -120,11 +124,12 @@ def send_test(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Send a subscription.test event to a subscription."""
     where = path("v1", "subscriptions", subscription, "test")
-    told = options.client(url, key).call("POST", where, {})
+    told = options.client(url, key, data).call("POST", where, {})
     if json:
         return printing.document(told)
     return printing.line(f"sent a subscription.test event to {subscription}")
@@ -159,6 +164,7 @@ def change(
     ] = None,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Change what a subscription wants: what is named is replaced."""
@@ -180,7 +186,7 @@ def change(
     if rate == "":  # in the API, where no limit is null
         body["rate"] = None
     where = path("v1", "subscriptions", subscription)
-    _show(options.client(url, key).call("PATCH", where, body), json=json)
+    _show(options.client(url, key, data).call("PATCH", where, body), json=json)
 
 
 def enable(
@@ -188,11 +194,12 @@ def enable(
     *,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Let a disabled subscription get events again; `replay` brings what it missed."""
     where = path("v1", "subscriptions", subscription, "enable")
-    _show(options.client(url, key).call("POST", where, {}), json=json)
+    _show(options.client(url, key, data).call("POST", where, {}), json=json)
 
 
 def replay(
@@ -208,6 +215,7 @@ def replay(
     again: Annotated[bool, typer.Option("--again", help="What was delivered, too.")] = False,
     url: options.Url = options.LOCAL,
     key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Deliver what a subscription missed; repeating it is safe."""
@@ -220,7 +228,10 @@ def replay(
         "again": again,
     }
     body = {name: wish for name, wish in wishes.items() if wish}
-    server, where = options.client(url, key), path("v1", "subscriptions", subscription, "replay")
+    server, where = (
+        options.client(url, key, data),
+        path("v1", "subscriptions", subscription, "replay"),
+    )
     _show_replay(_whole(server, where, body), json=json)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import address, options, printing, redis
+from processor.cli import address, key_file, options, printing, redis
 from processor.cli.child import Command, Stage
 from processor.cli.configuration import read
 from processor.cli.exits import Exit
@@ -15,18 +15,22 @@ from processor.cli.lock import lock
 from processor.cli.processes import argv, environment
 from processor.cli.readiness import Readiness
 from processor.cli.supervisor import Signals, Supervisor
-from processor.config import guard_keyless
+from processor.config import Settings
 from processor.errors import ConfigError
 
 LOOK = 0.1  # seconds between two looks at /readyz
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def up(
     *,
     config: options.Config = None,
     data: Annotated[
-        Path, typer.Option(envvar="RINGBACK_DATA", help="Where the embedded Redis keeps its data.")
-    ] = Path(".ringback"),
+        Path,
+        typer.Option(
+            envvar="RINGBACK_DATA", help="Where the embedded Redis and the API key are kept."
+        ),
+    ] = options.DEFAULT_DATA,
     host: Annotated[str, typer.Option(envvar="RINGBACK_HOST")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(envvar="PORT", min=0, max=65535, help="0: any free one.")
@@ -36,7 +40,9 @@ def up(
 ) -> None:
     """Run everything: web, workers, clock and, without REDIS_URL, an embedded Redis.
 
-    Whatever ends is started again. Ctrl-C or SIGTERM drains within 25 seconds.
+    Without RINGBACK_API_KEYS it makes an API key, once, and keeps it as the file `key` in --data,
+    where this machine's commands find it. Whatever ends is started again. Ctrl-C or SIGTERM
+    drains within 25 seconds.
     """
     file, data = options.config_file(config), data.absolute()
     if file is None:
@@ -53,19 +59,44 @@ def up(
             PORT=str(port),
             REDIS_URL=store.url if store else None,
         )
-        guard_keyless(read(file, environ))  # refused here once, rather than by every process
-        commands = processes(environ, host, port, workers)
+        settings = read(file, environ)  # refused here once, rather than by every process
+        key = None if settings.api_keys else local_key(settings, data)
+        commands = processes(environ, host, port, workers, key)
         readiness = Readiness(address.url(host, port), _tell(json=json), printing.say)
         code = _run(commands, store, held, signals, readiness)
     raise typer.Exit(code)
 
 
-def processes(environ: Mapping[str, str], host: str, port: int, workers: int) -> list[Command]:
-    """Say which processes Ringback is made of, Redis apart."""
+def local_key(settings: Settings, data: Path) -> str:
+    """The key for callers on this machine: made by the first start, and then kept.
+
+    ConfigError where others are to call: their key is theirs to choose.
+    """
+    if settings.host not in LOOPBACK:
+        raise ConfigError(
+            f"host {settings.host} is not loopback and no key is set: set RINGBACK_API_KEYS"
+        )
+    if settings.public_url:
+        raise ConfigError("RINGBACK_PUBLIC_URL is set and no key is: set RINGBACK_API_KEYS")
+    path = data / key_file.NAME
+    if made := key_file.make(path):
+        printing.say(f"made an API key, which is kept in {path}: {made}")
+        return made
+    key = key_file.read(path)
+    if key is None:
+        raise ConfigError(f"{path}: went away just now: start again")
+    return key
+
+
+def processes(
+    environ: Mapping[str, str], host: str, port: int, workers: int, key: str | None = None
+) -> list[Command]:
+    """Say which processes Ringback is made of, Redis apart; only the web gets the key."""
     web = argv("processor.web", "--host", host, "--port", str(port))
+    guarded = environ if key is None else {**environ, "RINGBACK_API_KEYS": key}
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     return [
-        Command("web", web, environ, Stage.WEB),
+        Command("web", web, guarded, Stage.WEB),
         *(Command(name, argv("workers"), environ, Stage.WORK) for name in names),
         Command("clock", argv("workers.clock"), environ, Stage.WORK),
     ]

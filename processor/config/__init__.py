@@ -10,7 +10,7 @@ settings   what they mean, ready for use
 loading    from the one to the other
 """
 
-from processor.config.loading import guard_keyless, load
+from processor.config.loading import load, require_keys
 from processor.config.settings import Settings, Source
 
-__all__ = ["Settings", "Source", "guard_keyless", "load"]
+__all__ = ["Settings", "Source", "load", "require_keys"]

@@ -44,7 +44,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     env = _environment(environ)
     secret = Keeper(environ, chosen.parent if chosen else Path())
     around = _Around(where, raw, _shelf(chosen, raw), secret)
-    keys = tuple(k for k in map(secret.of, env.RINGBACK_API_KEYS.split(",")) if k)
+    keys = _api_keys(env.RINGBACK_API_KEYS, secret)
     return Settings(
         file=chosen,
         sources={n: _source(around, n, t) for n, t in raw.sources.items()},
@@ -74,16 +74,13 @@ def load_profiles(path: Path | None = None, environ: Mapping[str, str] = os.envi
     return _shelf(chosen, _parse(chosen) if chosen else File())
 
 
-def guard_keyless(settings: Settings) -> None:
-    """ConfigError where nobody has a key and the outside could call."""
-    if settings.api_keys:
-        return
-    if settings.host not in ("127.0.0.1", "localhost", "::1"):
+def require_keys(settings: Settings) -> None:
+    """ConfigError where nobody could call, since there is no key."""
+    if not settings.api_keys:
         raise ConfigError(
-            f"host {settings.host} is not loopback and no key is set: set RINGBACK_API_KEYS"
+            "RINGBACK_API_KEYS is not set, and nobody can call without a key: set it to one, "
+            "for instance to the output of `openssl rand -hex 32`"
         )
-    if settings.public_url:
-        raise ConfigError("RINGBACK_PUBLIC_URL is set and no key is: set RINGBACK_API_KEYS")
 
 
 def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -115,6 +112,12 @@ def _environment(environ: Mapping[str, str]) -> Environment:
         return msgspec.convert(given, Environment, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"the environment: {error}") from error
+
+
+def _api_keys(text: str, secret: Keeper) -> tuple[str, ...]:
+    """Those that are set, of which there must be one where any is named; () for a blank text."""
+    named = [one.strip() for one in text.split(",") if one.strip()]
+    return tuple(secret.all("the environment", "RINGBACK_API_KEYS", named))
 
 
 def _master_keys(text: str, secret: Keeper) -> tuple[MasterKey, ...]:

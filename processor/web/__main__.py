@@ -5,7 +5,7 @@ import asyncio
 import structlog
 import uvicorn
 
-from processor.config import Settings, guard_keyless
+from processor.config import Settings, require_keys
 from processor.service.context import Context
 from processor.service.running import Outage, context, main, ready
 from processor.service.tailing import LISTENERS
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 async def run(settings: Settings) -> None:
     """Serve until the task is canceled."""
-    guard_keyless(settings)
+    require_keys(settings)
     for source in settings.sources.values():
         if source.lacks:
             log.warning("source_unusable", source=source.name, why=source.lacks)

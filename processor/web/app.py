@@ -17,7 +17,7 @@ from processor.service.context import Context
 from processor.service.running import Outage, patiently
 from processor.service.tailing import Tailer
 from processor.web import openapi
-from processor.web.access import Access
+from processor.web.access import Authentication
 from processor.web.bodies import Json
 from processor.web.events import Events
 from processor.web.health import Health
@@ -50,7 +50,7 @@ def build(context: Context, health: Health) -> ASGIApp:
         exception_handlers={HTTPException: handle},
     )
     app.router.redirect_slashes = False  # what is not served is not served under another name
-    return Front(health, Hooks(receiver, context.metrics), Access(app, context.settings))
+    return Front(health, Hooks(receiver, context.metrics), Authentication(app, context.settings))
 
 
 def routes(context: Context, tailer: Tailer, health: Health) -> list[Route]:

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Forbidden, ProviderTrouble, Refused, Unavailable
+from processor.errors import ProviderTrouble, Refused, Unauthorized, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 COME_AGAIN = "5"  # seconds, when Redis is away
@@ -59,8 +59,7 @@ def problem(
 def explain(error: Exception) -> Response:
     """The answer that an error makes."""
     if isinstance(error, Refused):
-        bearer = isinstance(error, Forbidden) and error.status == HTTPStatus.UNAUTHORIZED
-        headers = {"www-authenticate": "Bearer"} if bearer else None
+        headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
         return problem(error.status, error.title, str(error), headers)
     if isinstance(error, Unavailable):
         return problem(503, "Service unavailable", str(error), {"retry-after": COME_AGAIN})

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import standardwebhooks
 
+from .processes import BEARER
 from .sink import SECRET as SINK_SECRET, Sink
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBzZXJ2aWNlLCBtYWRlIHVwIHRvbw=="
@@ -50,7 +51,7 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """Speaks to the web process."""
+    """Speaks to the web process, with its key."""
 
     def __init__(self, url: str) -> None:
         """Remember where it is."""
@@ -58,7 +59,8 @@ class Caller:
 
     async def __aenter__(self) -> Self:
         """Open connections as needed."""
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64))
+        lines = aiohttp.TCPConnector(limit=64)
+        self._session = aiohttp.ClientSession(connector=lines, headers=BEARER)
         return self
 
     async def __aexit__(

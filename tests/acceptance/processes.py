@@ -11,6 +11,8 @@ from pathlib import Path
 
 DRAINS_WITHIN = 25.0  # seconds, promised
 OURS = ("RINGBACK_", "REDIS_", "PORT")
+KEY = "the-key-of-the-acceptance-tests"
+BEARER = {"authorization": f"Bearer {KEY}"}
 
 
 def free_port() -> int:

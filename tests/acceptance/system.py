@@ -8,7 +8,7 @@ from typing import Self
 
 from processor.cli.redis import EmbeddedRedis
 
-from .processes import Child, free_port
+from .processes import KEY, Child, free_port
 
 STARTS_WITHIN = 20.0  # seconds on a busy machine
 WEB, WORKER, CLOCK = ("-m", "processor.web"), ("-m", "workers"), ("-m", "workers.clock")
@@ -25,11 +25,15 @@ class System:
         self.children: dict[str, Child] = {}
         file = folder / "ringback.toml"
         file.write_text(config)
-        self._environ = environ | {
-            "REDIS_URL": self.redis.url,
-            "PORT": str(self.port),
-            "RINGBACK_CONFIG": str(file),
-        }
+        self._environ = (
+            {"RINGBACK_API_KEYS": KEY}
+            | environ
+            | {
+                "REDIS_URL": self.redis.url,
+                "PORT": str(self.port),
+                "RINGBACK_CONFIG": str(file),
+            }
+        )
 
     def __enter__(self) -> Self:
         """Start Redis."""

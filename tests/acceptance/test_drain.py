@@ -11,7 +11,7 @@ from aiohttp import web
 
 from .conftest import EGRESS, standard
 from .feed import Caller, push
-from .processes import Child, free_port
+from .processes import BEARER, Child, free_port
 from .sink import Call, Sink
 from .system import CLOCK, WEB, WORKER, System
 from .waiting import until
@@ -92,7 +92,7 @@ async def test_web_answers_who_waits_and_lets_streams_go(plan: Callable[..., Sys
     stream = {"Accept": "text/event-stream"}
     async with (
         Caller(system.url) as caller,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(headers=BEARER) as session,
         session.get(f"{system.url}/v1/events", headers=stream) as events,
     ):
         assert (await caller.call("PUT", "/v1/jobs/feed/job", {}))[0] == 201

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from .feed import Caller, push
+from .processes import BEARER
 from .sink import Sink
 from .waiting import until
 
@@ -32,7 +33,7 @@ class Frame(NamedTuple):
 async def stream(caller: Caller, after: str | None = None) -> AsyncIterator[aiohttp.StreamReader]:
     """The event stream, from now or behind an id."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=BEARER) as session:
         url = f"{caller.url}/v1/events"
         async with session.get(url, headers=headers) as answer:
             assert (answer.status, answer.content_type) == (200, "text/event-stream")

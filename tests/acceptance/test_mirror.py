@@ -10,6 +10,7 @@ from atproto import Client
 
 from .conftest import Shared
 from .feed import Caller
+from .processes import BEARER
 from .provider import Provider, hang, says
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(60)]
@@ -49,6 +50,7 @@ async def _bluesky(path: str) -> web.Response:
 
 async def test_the_atproto_client_reads_every_state(shared: Shared, caller: Caller) -> None:
     client = Client(base_url=f"{shared.system.url}/mirror/bluesky")
+    client.request.add_additional_header("Authorization", BEARER["authorization"])
     ask = client.app.bsky.video.get_job_status
     async with Provider(shared.ports["bluesky"], _bluesky):
         for state in STATES:

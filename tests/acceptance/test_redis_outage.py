@@ -11,7 +11,7 @@ from aiohttp import web
 
 from .conftest import standard
 from .feed import Caller, push
-from .processes import free_port
+from .processes import BEARER, free_port
 from .provider import Provider
 from .sink import Call, Gate, Sink
 from .system import WEB, System
@@ -176,7 +176,7 @@ async def test_an_open_stream_survives_the_outage(plan: Callable[..., System]) -
     headers = {"Accept": "text/event-stream"}
     async with (
         Caller(system.url) as caller,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(headers=BEARER) as session,
         session.get(f"{system.url}/v1/events", headers=headers) as stream,
     ):
         assert (await stream.content.readuntil(b"\n\n")).startswith(b"retry: 3000\n")

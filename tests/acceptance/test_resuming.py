@@ -17,6 +17,7 @@ import redis
 
 from .conftest import standard
 from .feed import Caller, Push, push
+from .processes import BEARER
 from .system import WEB, System
 from .waiting import until, until_it
 
@@ -178,7 +179,10 @@ async def test_a_subscriber_that_is_cut_at_random_misses_nothing_and_hears_nothi
     names = chance.sample(["lag", "crash"] + ["cut"] * CUTS, CUTS + 2)
     system = plan(standard("lab")).start_all()
     line = aiohttp.TCPConnector(force_close=True, socket_factory=narrow)
-    async with Caller(system.url) as caller, aiohttp.ClientSession(connector=line) as http:
+    async with (
+        Caller(system.url) as caller,
+        aiohttp.ClientSession(connector=line, headers=BEARER) as http,
+    ):
         assert await caller.push(push("lab", "before", "succeeded")) == 202
         await until_it(lambda: caller.items("/v1/events"), 5, "the event before")
         reader, feed = Reader(http, f"{system.url}/v1/events"), Feed(caller)

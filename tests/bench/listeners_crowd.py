@@ -12,12 +12,16 @@ import sys
 import time
 from collections import defaultdict
 
+import processes
 import uvloop
 
 TOGETHER = 50  # that are being opened
 TAIL = 64  # bytes of a piece that may be half a job id
 JOB = re.compile(rb'"id":"(run\d{4}-\d{7})"')
-REQUEST = b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+REQUEST = (
+    b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n"
+    b"Authorization: Bearer %b\r\n\r\n" % processes.KEY.encode()
+)
 
 
 class Crowd:

@@ -50,7 +50,12 @@ async def running(folder: Path) -> AsyncIterator[Running]:
     file, port = folder / "ringback.toml", processes.free_port()
     file.write_text(ringback.SOURCES)
     async with delivery_store.stored(folder) as (store, socket, redis):
-        env = {"REDIS_URL": f"unix://{socket}", "RINGBACK_CONFIG": str(file), "PORT": str(port)}
+        env = {
+            "REDIS_URL": f"unix://{socket}",
+            "RINGBACK_CONFIG": str(file),
+            "RINGBACK_API_KEYS": processes.KEY,
+            "PORT": str(port),
+        }
         with contextlib.ExitStack() as stack:
             web, *_ = (
                 stack.enter_context(

@@ -17,6 +17,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 DRAIN = 30.0  # seconds that a child has to end on SIGTERM before it is killed
 GRACE = 2.0  # seconds that an orphan has to notice that it is one
 READY = 30.0  # seconds that a child has to start
+KEY = "the-key-of-the-bench"  # of every Ringback that is measured
 
 
 def stat(pid: int) -> list[str]:

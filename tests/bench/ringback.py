@@ -47,6 +47,6 @@ async def ringback(sink: str, folder: Path) -> AsyncIterator[contenders.Running]
     file.write_text(config(sink))
     argv = [str(COMMAND), "up", "--config", str(file), "--data", str(folder / "data")]
     argv += ["--port", str(port), "--workers", str(contenders.WORKERS)]
-    with processes.child(argv, log, {}) as process:
+    with processes.child(argv, log, {"RINGBACK_API_KEYS": processes.KEY}) as process:
         await processes.ready(process, port)
         yield contenders.Running(port, (process.pid,))

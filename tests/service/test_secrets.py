@@ -221,12 +221,14 @@ async def test_no_answer_to_a_get_shows_a_secret_sealed_or_plain(
 ):
     bench = await bench_of(vault=Vault([K1]))
     secrets, target = await everything(bench, subscriber.url)
-    context = bench.context
+    context = bench.context._replace(settings=replace(bench.context.settings, api_keys=("k",)))
     kept = await context.store.connection.redis.hget(context.store.shards[0].subs, target)
     assert b"sealed:" in kept
     transport = httpx.ASGITransport(build(context, Health(context)), client=("127.0.0.1", 5))
     names = {"source": "lab", "id": target, "job": "1"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", headers={"authorization": "Bearer k"}
+    ) as client:
         seen = []
         for path in [
             "/v1/subscriptions",

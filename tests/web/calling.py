@@ -22,6 +22,8 @@ from .documented import check
 from .pushing import push, signed
 
 PACE = Pace(1000)
+KEY = "a-key-that-was-made-up"
+BEARER = {"authorization": f"Bearer {KEY}"}
 
 
 class Web:
@@ -34,7 +36,9 @@ class Web:
         self.health = Health(self.context)
         self._app = build(self.context, self.health)
         transport = httpx.ASGITransport(self._app, client=(peer, 50_000))
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
+        self.client = httpx.AsyncClient(
+            transport=transport, base_url="http://localhost:8080", headers=BEARER
+        )
         self._phases: asyncio.Queue[Any] = asyncio.Queue()
         self._reached: asyncio.Queue[Any] = asyncio.Queue()
         self.answered: set[tuple[str, str | None, int]] = set()
@@ -61,10 +65,24 @@ class Web:
         await self.egress.close()
 
     async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        """Call; a body is sent as JSON, `content` as it stands. The answer must be documented."""
+        """Call with the key; a body is sent as JSON, `content` as it stands. The answer must be
+        documented.
+        """
+        return await self._call(method, path, body, more)
+
+    async def without_key(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """Call as somebody who has no key, or the one in `headers`; documented like the others."""
+        return await self._call(method, path, body, more, keyless=True)
+
+    async def _call(
+        self, method: str, path: str, body: Any, more: dict[str, Any], *, keyless: bool = False
+    ) -> Any:
         if body is not None:
             more["json"] = body
-        answer = await self.client.request(method, path, **more)
+        request = self.client.build_request(method, path, **more)
+        if keyless and "authorization" not in httpx.Headers(more.get("headers")):
+            del request.headers["authorization"]
+        answer = await self.client.send(request)
         described = check(method, answer.request.url.raw_path.partition(b"?")[0].decode(), answer)
         self.answered.add((method, described, answer.status_code))
         return answer
@@ -115,7 +133,7 @@ class Served:
         self.port = settings.port
         self.task = asyncio.create_task(run(settings))
         url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.AsyncClient(base_url=url, timeout=20.0)
+        self.client = httpx.AsyncClient(base_url=url, timeout=20.0, headers=BEARER)
 
     async def __aexit__(self, *_: object) -> None:
         """End it."""

@@ -2,9 +2,9 @@
 
 web_of      makes an application from an environment, for calls without a socket; `away`: its
             Redis does not answer
-web         one with the sources below, and no key
+web         one with the sources below, and one key, which its calls carry
 served_of   makes a whole web process on a loopback port
-served      one with the sources below, and no key
+served      one with the sources below, and the same key
 provider    a provider on the loopback, for the sources that are polled
 """
 
@@ -20,7 +20,7 @@ from aiohttp import web as aio
 from processor.config import Settings, load
 from processor.store import Store
 
-from .calling import Served, Web
+from .calling import KEY, Served, Web
 from .pushing import SECRET, WISTIA_SECRET
 
 AWAY = "redis://127.0.0.1:1/0"  # nobody listens there
@@ -152,7 +152,7 @@ def settings_of(tmp_path: Path, redis_url: str, provider: Provider) -> Callable[
         (tmp_path / "providers").mkdir(exist_ok=True)
         (tmp_path / "providers" / "challenger.toml").write_text(CHALLENGER)
         file.write_text(CONFIGURATION.format(secret=SECRET, wistia=WISTIA_SECRET, url=provider.url))
-        return load(file, {"REDIS_URL": redis_url, **environ})
+        return load(file, {"REDIS_URL": redis_url, "RINGBACK_API_KEYS": KEY, **environ})
 
     return make
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from .calling import Served, Web, refused
+from .calling import BEARER, Served, Web, refused
 from .pushing import SECRET, push, signed
 
 JOB = "/v1/jobs/feed/1"
@@ -128,7 +128,8 @@ async def test_a_bad_id_is_422(web: Web, method: str, raw: str) -> None:
 async def test_dots_are_not_another_path(served: Served, path: bytes) -> None:
     """A client that tidies up URLs would never send these."""
     answer = await served.raw(
-        b"GET %b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n" % path
+        b"GET %b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: %b\r\n\r\n"
+        % (path, BEARER["authorization"].encode())
     )
     assert answer.split()[1] in (b"422", b"404")
     assert b'"items"' not in answer

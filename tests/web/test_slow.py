@@ -9,7 +9,7 @@ import pytest
 
 from processor.web import bodies, heads, takers
 
-from .calling import Served, Web
+from .calling import BEARER, Served, Web
 from .pushing import push, signed
 
 SOON = 0.3  # seconds, in place of ten
@@ -25,7 +25,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def post(path: str, length: int, **headers: str) -> bytes:
-    names = {"host": "localhost", "content-length": str(length)} | headers
+    names = {"host": "localhost", "content-length": str(length)} | BEARER | headers
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in names.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
@@ -141,7 +141,10 @@ async def large(web: Web, served: Served) -> AsyncIterator[tuple[asyncio.StreamR
     for number in range(200):
         await web.push(f"j{number}", "succeeded", result="x" * 60_000)
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    writer.write(b"GET /v1/events?limit=200 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    writer.write(
+        b"GET /v1/events?limit=200 HTTP/1.1\r\nhost: localhost\r\n"
+        b"authorization: %b\r\n\r\n" % BEARER["authorization"].encode()
+    )
     head = await reader.readuntil(b"\r\n\r\n")
     yield reader, int(head.partition(b"content-length: ")[2].split()[0])
     writer.close()

@@ -118,9 +118,8 @@ async def test_a_public_key_is_shown_whenever_it_is_asked_for(web: Web) -> None:
     refused(await web("GET", f"{ALL}/sub_nobody/public-key"), 404)
 
 
-async def test_the_public_key_needs_a_key_like_the_rest(web_of: Any) -> None:
-    web = await web_of(RINGBACK_API_KEYS="k1")
-    refused(await web("GET", f"{FIXED}/public-key"), 401)
+async def test_the_public_key_needs_a_key_like_the_rest(web: Web) -> None:
+    refused(await web.without_key("GET", f"{FIXED}/public-key"), 401)
 
 
 async def test_values_of_headers_are_masked(web: Web) -> None:

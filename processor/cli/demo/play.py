@@ -37,11 +37,11 @@ def play(*, json: bool) -> Exit:
     with (
         providers,
         subscriber,
-        ringback(providers.url, subscriber.url, secrets) as url,
+        ringback(providers.url, subscriber.url, secrets) as (url, key),
         _serving(providers),
         _serving(subscriber),
     ):
-        return _perform(Client(url), subscriber, secrets, json=json)
+        return _perform(Client(url, key), subscriber, secrets, json=json)
 
 
 def judge(callbacks: Sequence[Callback], refused: Sequence[str]) -> list[str]:

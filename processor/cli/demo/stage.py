@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from processor.cli import key_file
 from processor.cli.demo.providers import TOKEN
 from processor.cli.exits import CommandError, Exit
 from processor.cli.orphan import ends_with_parent
@@ -42,16 +43,19 @@ secret = "{demo}"
 
 
 @contextmanager
-def ringback(providers: str, subscriber: str, secrets: dict[str, str]) -> Iterator[str]:
-    """Run Ringback while the block runs; gives its URL."""
+def ringback(
+    providers: str, subscriber: str, secrets: dict[str, str]
+) -> Iterator[tuple[str, str | None]]:
+    """Run Ringback while the block runs; gives its URL and its key."""
     with tempfile.TemporaryDirectory(prefix="ringback-demo-") as folder:
         config, log = Path(folder, "ringback.toml"), Path(folder, "up.log")
         config.write_text(
             CONFIGURATION.format(providers=providers, subscriber=subscriber, token=TOKEN, **secrets)
         )
-        process = _start(config, Path(folder, "data"), log)
+        data = Path(folder, "data")
+        process = _start(config, data, log)
         try:
-            yield _ready(process, log)
+            yield _ready(process, log), key_file.read(data / key_file.NAME)
         finally:
             _stop(process)
 

@@ -15,12 +15,11 @@ from processor.web.problems import MEDIA_TYPE
 SCHEMA = "#/components/schemas/{name}"
 KEY = "key"
 ALWAYS = (500, 503)
-KEYED = (401, 403)  # who calls without a good key, and from where none is needed
+KEYED = (401,)
 
 REFUSALS = {
     400: "Not JSON, unreadable, or a cursor that this server did not give",
     401: "No valid key; of a push: its signature does not hold",
-    403: "Calls without a key are for this machine only, while no key is set",
     404: "No such thing",
     408: "The body did not come in time",
     409: "Not possible for this thing",
@@ -64,8 +63,8 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": (
-        "One of `RINGBACK_API_KEYS`. While none is set, calls from this machine's own user need "
-        'none. Nor does the mirror of a source with `mirror = "open"`'
+        "One of `RINGBACK_API_KEYS`, or the key that `ringback up` made. Only reading the mirror "
+        'of a source with `mirror = "open"` needs none'
     ),
 }
 
