@@ -95,13 +95,22 @@ def _rank_of(update: StatusUpdate, job: Job) -> int:
 def _attempt(job: Job, update: StatusUpdate) -> int:
     if update.attempt is not None:
         return update.attempt
-    rerun = (
-        update.reopens
-        and rank(job) == RANK[State.SUCCEEDED]
-        and update.state in (State.QUEUED, State.RUNNING)
-        and (update.begun or 0.0) > (job.ended_at or 0.0)
-    )
-    return job.attempt + 1 if rerun else job.attempt
+    over = rank(job) == RANK[State.SUCCEEDED]
+    return job.attempt + 1 if over and _runs_again(job, update) else job.attempt
+
+
+def _runs_again(job: Job, update: StatusUpdate) -> bool:
+    """Whether an update without a number is of another run than the one that ended.
+
+    A poll is, if it began after the end and finds the job at work. A push is, if it tells when
+    its last run ended: at work, it is of the run after that; ended, of one that ended later.
+    """
+    if update.state in FINAL:
+        return update.ended is not None and update.ended > (job.finished_at or 0.0)
+    if update.state is None:
+        return False
+    asked = update.reopens and (update.begun or 0.0) > (job.ended_at or 0.0)
+    return asked or (update.ended is not None and update.ended >= (job.finished_at or 0.0))
 
 
 def _why_ignored(job: Job, update: StatusUpdate, attempt: int) -> str:

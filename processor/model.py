@@ -90,6 +90,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     again: float | None = None  # seconds until the provider wants to be asked again
     reopens: bool = False  # a poll begun after the final may start a new attempt
     begun: float | None = None  # when the poll that brought it began, by Redis' clock
+    ended: float | None = None  # when its last run ended, where a push says that of re-runs too
     trace: str | None = None  # `traceparent` of the push that brought it
 
 

@@ -7,6 +7,7 @@ from processor import signing
 from processor.config.shelf import Shelf
 from processor.model import State
 from processor.provider import Kind, Profile
+from processor.signing import Verify
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
 BEGIN, END = "<!-- {}: made by `make docs` -->\n", "<!-- end of it -->"
@@ -39,7 +40,8 @@ def _need(profile: Profile) -> tuple[str, str, str]:
         (bool(auth), "`token`" + (" (if it wants one)" if auth and auth.optional else "")
          + (": `user:password`" if auth and auth.text == "basic" else "")),
         (profile.needs_secret, "`webhook_secret`"
-         + (": `whsec_…` or `whpk_…`" if rule and rule.scheme == "standard-webhooks" else "")),
+         + (": `whsec_…` or `whpk_…`" if rule and rule.scheme == "standard-webhooks" else "")
+         + (", or `whsec_…` for the signed way" if rule and rule.tells_apart else "")),
         (bool(rule and signing.has_senders(rule)), "`senders`"),
         (bool(params), "`params`: " + ", ".join(f"`{name}`" for name in params)),
         (bool(told), "may have `params`: " + ", ".join(f"`{name}`" for name in told)),
@@ -103,8 +105,12 @@ def _signed(profile: Profile) -> str:
     trust = ", refetched" if profile.push.trust == "refetch" else ""
     if rule is None:
         return f"no{trust}"
+    return " or ".join(map(_way, rule.ways)) + trust
+
+
+def _way(rule: Verify) -> str:
     where = rule.header or (f"`?{rule.query}=`" if rule.query else rule.field)
-    return f"`{rule.scheme}` {where}".strip() + trust
+    return f"`{rule.scheme}` {where}".strip()
 
 
 def _asked(kind: Kind) -> str:

@@ -379,6 +379,75 @@ def test_a_poll_does_not_reopen_what_only_our_deadline_ended():
     assert advance(EXPIRED, poll(State.RUNNING, LATE + 9), LATE + 9).ignored == "expired"
 
 
+# A provider whose re-runs carry no number may push when the last run ended.
+FIRST, SECOND = CREATED + 10, CREATED + 60
+
+
+def of_run(state: State, ended: float, at: float | None = None) -> StatusUpdate:
+    """What is pushed of a run that ended then; at work, of the run after it."""
+    return update(state, ended if at is None else at, ended=ended)
+
+
+DONE_ONCE = advance(RUNNING, of_run(State.FAILED, FIRST), FIRST).job
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_a_push_that_says_when_the_last_run_ended_reopens(state: State):
+    again = advance(DONE_ONCE, of_run(state, FIRST, at=FIRST + 20), FIRST + 20).job
+    assert (again.state, again.attempt, again.provisional) == (state, 2, False)
+    assert again.deadline_at == FIRST + 20 + DEADLINE
+
+
+def test_a_later_end_is_that_of_another_run():
+    step = advance(DONE_ONCE, of_run(State.SUCCEEDED, SECOND), SECOND)
+    assert (step.event, step.job.attempt, step.job.state) == ("job.succeeded", 2, State.SUCCEEDED)
+    assert step.job.completion != DONE_ONCE.completion
+
+
+@pytest.mark.parametrize(
+    ("late", "ignored"),
+    [
+        (of_run(State.FAILED, FIRST), "duplicate"),
+        (of_run(State.SUCCEEDED, FIRST), "conflict"),
+        (of_run(State.SUCCEEDED, FIRST - 5), "conflict"),
+        (of_run(State.RUNNING, FIRST - 5, at=FIRST + 99), "finished"),
+        (update(State.RUNNING, FIRST + 99), "finished"),
+        (update(None, FIRST + 99, ended=SECOND), "finished"),
+    ],
+    ids=[
+        "the end again",
+        "other words of it",
+        "an earlier end",
+        "an earlier re-run",
+        "no end",
+        "?",
+    ],
+)
+def test_a_push_of_the_run_that_ended_reopens_nothing(late: StatusUpdate, ignored: str):
+    step = advance(DONE_ONCE, late, FIRST + 99)
+    assert (step.ignored, step.event, step.job.attempt) == (ignored, None, 1)
+
+
+FEED = [
+    update(State.RUNNING, CREATED + 1),
+    of_run(State.FAILED, FIRST),
+    of_run(State.QUEUED, FIRST, at=FIRST + 20),
+    of_run(State.RUNNING, FIRST, at=FIRST + 25),
+    of_run(State.SUCCEEDED, SECOND),
+]
+
+
+def test_the_last_run_decides_in_any_order_and_after_any_loss():
+    last = FEED[-1]
+    for size in range(len(FEED)):
+        for some in itertools.combinations(FEED[:-1], size):
+            for order in itertools.permutations((*some, last, last)):
+                at, steps = run(order, now=SECOND)
+                assert (at.state, at.finished_at) == (State.SUCCEEDED, SECOND)
+                ids = [one for one, _, _ in told(steps)]
+                assert len(ids) == len(set(ids)) <= 2
+
+
 # --- names --------------------------------------------------------------------------------
 
 

@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
+from processor import provider as registry
 from processor.cli import main
 from processor.errors import ConfigError
 from processor.provider import parse
-from processor.provider.register import filled, holes
+from processor.provider.register import filled, holes, without
 
 PROFILES = Path(__file__).parent / "registering"
 PUBLIC = "https://hooks.example.com/ringback/"
 SECRET, TOKEN = "s3cret of +ours", "t0ken:of ours"
+SIGNING = "whsec_" + b64encode(bytes(range(32))).decode()
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 Run = Callable[..., tuple[int, str, str]]
@@ -301,6 +303,43 @@ def test_a_hook_that_is_made_with_our_secret_needs_one(register: Run, provider: 
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "sources.mine: set its webhook_secret" in err
     assert [call for call in provider.calls if not call.startswith("GET")] == []
+
+
+@pytest.mark.parametrize(
+    ("secrets", "sent"),
+    [
+        (["plain"], {"token": "plain"}),
+        ([SIGNING], {"signing": {"token": SIGNING}}),
+        (["plain", SIGNING], {"token": "plain", "signing": {"token": SIGNING}}),
+        ([SIGNING, "plain", "old"], {"token": "plain", "signing": {"token": SIGNING}}),
+    ],
+)
+def test_of_two_ways_to_sign_the_hook_gets_those_that_the_source_has(
+    register: Run, provider: Provider, secrets: list[str], sent: dict[str, Any]
+):
+    code, out, _ = register("ways", webhook_secret=secrets)
+    assert (code, out) == (0, f"created the hook for {HOOK}\n")
+    rest = {"events": {"all": True}, "list": ["run"]}
+    assert provider.hooks == [{"url": HOOK, "signing": {}, **rest, **sent}]
+    _, out, _ = register("ways", "--dry-run", webhook_secret=secrets)
+    assert SIGNING not in out
+
+
+def test_a_hook_with_two_ways_to_sign_needs_a_secret_of_one(register: Run, provider: Provider):
+    code, _, err = register("ways", webhook_secret=None)
+    assert (code, provider.hooks) == (2, [])
+    assert "sources.mine: set its webhook_secret" in err
+
+
+def test_gitlab_is_told_a_signing_token_only_as_such():
+    rules = parse(
+        "gitlab", (Path(registry.__file__).parents[1] / "providers/gitlab.toml").read_text()
+    )
+    assert rules.register
+    words = {"url": HOOK, "signing_secret": SIGNING}
+    body = filled(without(rules.register.body, {"secret"}), words)
+    assert body["signing_token"] == SIGNING
+    assert "token" not in body
 
 
 def test_a_token_in_the_url_is_masked_but_sent(register: Run, provider: Provider):

@@ -22,7 +22,7 @@ from processor.service.keyring import KEEP, Keyring
 from processor.signing import Verify
 
 NOTHING = Reading((), 0)
-OF_POLLS = frozenset({"again", "reopens", "begun"})
+OF_SOME = frozenset({"again", "reopens", "begun", "ended"})
 
 
 def inspect(
@@ -142,10 +142,10 @@ def _verdict(
 def _shown(update: StatusUpdate) -> dict[str, Any]:
     """Give every field, those with a default too: who reads this wants to see what is missing.
 
-    What only a poll can tell is left out where nothing told it.
+    What only a poll or a few providers tell is left out where nothing told it.
     """
     fields: dict[str, Any] = codec.loads(msgspec.json.encode(msgspec.structs.asdict(update)))
-    return {name: value for name, value in fields.items() if value or name not in OF_POLLS}
+    return {name: value for name, value in fields.items() if value or name not in OF_SOME}
 
 
 def _source(name: str, file: Path | None) -> Source:

@@ -61,6 +61,15 @@ class Source(msgspec.Struct, frozen=True):
         return f"it can neither be heard ({self.why_no_pushes}) nor asked ({asked})"
 
     @property
+    def why_blind(self) -> str | None:
+        """What keeps it from seeing that a job runs again, where only a poll could tell."""
+        for name, kind in self.profile.kinds.items():
+            reopens = kind.poll and kind.poll.reopens and kind.push and not kind.push.reopens
+            if reopens and self.takes_pushes and (lack := self.why_not_pollable(name)):
+                return f"a job that runs again keeps its id, which only asking tells: {lack}"
+        return None
+
+    @property
     def budget(self) -> tuple[int, float] | None:
         """How many polls in how many seconds the account allows, whatever their kind."""
         polls = (kind.poll for kind in self.profile.kinds.values())

@@ -12,6 +12,7 @@ from processor.signing import Verify
 # The tables inside tables, and the keys whose form is not plain, as each is written.
 SHAPES: dict[str, type[msgspec.Struct]] = {
     "verify": Verify,
+    "or": Verify,
     "progress": ProgressAt,
     "error": FailureAt,
     "counts": CountsAt,
@@ -20,6 +21,7 @@ SHAPES: dict[str, type[msgspec.Struct]] = {
 }
 WRITTEN = {
     "verify": '{ scheme = "hmac-sha256", header = "X-Signature" }',
+    "or": '{ scheme = "hmac-sha1", header = "X-Signature" }',
     "progress": '{ at = "/percent", of = 100 }',
     "error": '{ code = "/error/code", message = "/error/message" }',
     "counts": '{ total = "/total", failed = "/failed" }',
@@ -87,9 +89,10 @@ def complaint(
     what, _, path = str(error).rpartition(" - at `$")
     what, key = (what, path.strip("`.")) if what else (path, "")
     first, _, rest = key.partition(".")
-    if first in SHAPES and (rest or not what.startswith("Expected")):
+    while first in SHAPES and (rest or not what.startswith("Expected")):
         at, shape, key = f"{at}.{first}", SHAPES[first], rest
         written = written.get(first, {})
+        first, _, rest = key.partition(".")
     for pattern, say in COMPLAINTS:
         if match := re.fullmatch(pattern, what):
             named, text = say(_Fact(match.groups(), key, shape))

@@ -5,7 +5,18 @@ from typing import Any, NamedTuple
 
 # Keys that hold a place or a list of them, keys with places inside, keys that hold a condition.
 PLACES = frozenset(
-    {"id", "status", "aliases", "attempt", "result", "time", "event_id", "each", "root"}
+    {
+        "id",
+        "status",
+        "aliases",
+        "attempt",
+        "result",
+        "time",
+        "event_id",
+        "each",
+        "root",
+        "reopens",
+    }
 )
 INSIDE = {
     "progress": ("at", "of"),
@@ -17,7 +28,9 @@ INSIDE = {
 CONDITIONS = frozenset({"about", "throttled"})
 REGISTER = frozenset({"items", "url", "id", "secret"})  # the places of [register]
 
-_WORDS = frozenset({"id", "status", "event_id"})  # each is one value, never a whole document
+_WORDS = frozenset(
+    {"id", "status", "event_id", "reopens"}
+)  # each is one value, never a whole document
 
 
 class Named(NamedTuple):

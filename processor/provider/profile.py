@@ -73,6 +73,7 @@ class Told(Fields, frozen=True, kw_only=True):
     status: Word
     about: Condition = Condition()
     event_id: Place | None = None
+    reopens: Place | None = None  # when the last run ended, of jobs that run again without a number
 
 
 class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -180,7 +181,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def signs(self) -> bool:
         """Whether its pushes are signed; a token in a header or the URL signs nothing."""
-        return self.verify is not None and self.verify.scheme != "token"
+        return self.verify is not None and all(w.scheme != "token" for w in self.verify.ways)
 
     @property
     def placeholders(self) -> frozenset[str]:

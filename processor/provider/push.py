@@ -87,7 +87,7 @@ def _read_part(
         if told is None or not told.about.holds(part, known.headers):
             continue
         known = known if name is None else replace(known, kind=name)
-        update = read_update(kind, told, part, known, told.event_id)
+        update = read_update(kind, told, part, known)
         if name is None and profile.kind_of(update.id) is not None:
             raise Unreadable(f"the id {update.id!r} would be taken for one of another kind")
         if index and update.event_id and told.event_id and told.event_id.in_header:

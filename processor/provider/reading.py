@@ -9,11 +9,11 @@ import msgspec
 
 from processor.errors import Unreadable
 from processor.json_input import is_whole, mended, write_json
-from processor.model import NULL, Counts, Failure, Origin, State, StatusUpdate
+from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusUpdate
 from processor.provider.condition import Word
 from processor.provider.names import LONGEST_ID, check_id, full_id
 from processor.provider.place import Place, Sum
-from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt
+from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt, Told
 from processor.provider.seconds import number_of, timestamp
 
 LONGEST_WORD = 200  # characters of a status, which labels metrics and fills tables
@@ -66,19 +66,17 @@ def read_update(
     fields: Fields,
     document: Any,
     known: Context,
-    event: Place | None = None,
 ) -> StatusUpdate:
-    """Read one update; raise Unreadable where id, status or attempt make no sense.
-
-    `event` is the place of the provider's id of the update.
-    """
+    """Read one update; raise Unreadable where id, status or attempt make no sense."""
 
     def look(place: Place | Sum | Word | None) -> Any:
         return None if place is None else place.find(document, known.headers)
 
     status, state = _status(kind, fields.status, look)
     job, *aliases = _names(fields, look, known)
-    time = timestamp(look(fields.time))
+    told = fields if isinstance(fields, Told) else None
+    ended = timestamp(look(told.reopens)) if told else None
+    time = ended if state in FINAL and ended is not None else timestamp(look(fields.time))
     progress, out_of_range = _progress(fields.progress, look)
     result, too_much, unreadable = _result(look(fields.result))
     return StatusUpdate(
@@ -94,11 +92,12 @@ def read_update(
         result=result,
         error=_failure(fields.error, look),
         counts=_counts(fields.counts, look),
-        event_id=_event_id(look(event)),
+        event_id=_event_id(look(told.event_id)) if told else None,
         flags=_FLAGS[state is None, out_of_range, too_much, unreadable],
         params=_params(fields.params, look),
         reopens=known.reopens,
         begun=known.at if known.origin is Origin.POLL else None,
+        ended=ended,
     )
 
 

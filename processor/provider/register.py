@@ -1,7 +1,7 @@
 """How a provider is told where to push: what its hooks' API wants, or what to paste where."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set as AbstractSet
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,7 +10,7 @@ from processor.provider.place import Place
 from processor.provider.template import Template
 from processor.provider.words import Auth
 
-FILLED = ("url", "name", "secret")  # what texts of `body` and `paste` may hold, in braces
+FILLED = ("url", "name", "secret", "signing_secret")  # what texts of `body` may hold, in braces
 _HOLE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -85,6 +85,18 @@ def filled(value: Any, words: Mapping[str, str]) -> Any:
     return [filled(inner, words) for inner in value] if isinstance(value, list) else value
 
 
+def without(value: Any, words: AbstractSet[str]) -> Any:
+    """Leave out of a body's tables what asks for one of the words."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: without(inner, words) for key, inner in value.items()}
+    return {
+        key: inner
+        for key, inner in kept.items()
+        if isinstance(inner, dict) or not words & holes(inner)
+    }
+
+
 def holes(value: Any) -> frozenset[str]:
     """Give the words that a body's texts ask for."""
     if isinstance(value, str):
@@ -131,6 +143,6 @@ _FAULTS: tuple[tuple[Callable[[Register], object], str], ...] = (
     (_confuses_methods, "`list` is a GET, `create` and `update` are not"),
     (
         lambda it: holes(it.body).difference(FILLED),
-        "`body` holds other braces than `{url}`, `{name}` and `{secret}`; nothing fills those",
+        "`body` holds other braces than `{url}`, `{name}`, `{secret}`, `{signing_secret}`: remove them",
     ),
 )

@@ -35,7 +35,7 @@ def _hint(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate,
     over = job.state in FINAL and not job.provisional
     proven = source.profile.verify is not None  # by a token at least
     plain = update if proven else replace(update, params={}, aliases=())
-    plain = replace(plain, attempt=None)
+    plain = replace(plain, attempt=None, ended=None)
     if not reruns and (over or update.state not in FINAL):
         return plain, job
     flags = (*update.flags, UNCONFIRMED)

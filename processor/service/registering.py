@@ -16,9 +16,11 @@ from processor.egress import Egress
 from processor.errors import ConfigError
 from processor.model import Answer
 from processor.provider import Order, Register
-from processor.provider.register import Hook, filled, holes
+from processor.provider.register import Hook, filled, holes, without
 from processor.service.requesting import Call, ask, document, named, said
+from processor.signing.rule import STANDARD
 
+SECRETS = frozenset({"secret", "signing_secret"})  # words of a body, one for each way to sign
 LONGEST_PAGE = 100  # hooks; a list of as many may be the first of several
 
 Did = Literal["created", "updated", "already", "by hand", "would create", "would update"]
@@ -97,12 +99,25 @@ def wished(source: Source, base: str) -> Wish:
         if query:
             raise ConfigError(f"sources.{name}: set its webhook_secret: the push URL holds it")
         return Wish({"name": name, "url": url}, {"name": name, "url": url})
-    secret = source.secrets[0]
-    whole = f"{url}?{query}={quote(secret, safe='')}" if query else url
+    secrets = _secrets(source)
+    whole = f"{url}?{query}={quote(source.secrets[0], safe='')}" if query else url
     return Wish(
-        {"name": name, "url": whole, "secret": secret},
-        {"name": name, "url": f"{url}?{query}={MASK}" if query else url, "secret": MASK},
+        {"name": name, "url": whole, **secrets},
+        {
+            "name": name,
+            "url": f"{url}?{query}={MASK}" if query else url,
+            **dict.fromkeys(secrets, MASK),
+        },
     )
+
+
+def _secrets(source: Source) -> dict[str, str]:
+    """The first secret of each way to sign, by the word that it fills."""
+    rule = source.profile.verify
+    if rule is None or not rule.tells_apart:
+        return {"secret": source.secrets[0]}
+    words = {way: "signing_secret" if way.scheme == STANDARD else "secret" for way in rule.ways}
+    return {words[rule.way_of(secret)]: secret for secret in reversed(source.secrets)}
 
 
 def by_hand(source: Source, wish: Wish) -> Outcome:
@@ -157,6 +172,8 @@ def call_of(
     if not account.base_url:
         raise ConfigError(f"sources.{source.name}: set its base_url: where the hooks' API is")
     body = None if order is rules.list else rules.body
+    if SECRETS & words.keys():  # of two ways to sign the source may know one
+        body = without(body, SECRETS - words.keys())
     if holes(body) - words.keys():
         raise ConfigError(
             f"sources.{source.name}: set its webhook_secret: the hook is made with it"

@@ -29,6 +29,7 @@ def imitate(rule: Verify, secret: str, body: bytes, now: float, push_id: str) ->
 
     `push_id` fills every header of which the rule says only that it is signed.
     """
+    rule = rule.way_of(secret)
     maker = SCHEMES[rule.scheme].maker
     if maker is None or (rule.scheme == "standard-webhooks" and secret.startswith("whpk_")):
         raise ValueError(

@@ -22,12 +22,14 @@ _PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 class Key(msgspec.Struct, frozen=True):
     """What checks or makes a signature: a secret, or one half of an Ed25519 key pair.
 
-    With `public` it verifies, with `private` (the data is the seed) it signs.
+    With `public` it verifies, with `private` (the data is the seed) it signs. Where a rule
+    knows two ways to sign, `scheme` is the one that the key is for; empty: any.
     """
 
     data: bytes
     public: bool = False
     private: bool = False
+    scheme: str = ""
 
     def __repr__(self) -> str:
         """Say nothing: keys end up in logs and failed assertions."""
@@ -46,8 +48,12 @@ def decode_secret(secret: str) -> bytes:
     return key
 
 
-def standard_key(secret: str, *, raw: bool = False) -> Key:
-    """Take a `whsec_` secret or a `whpk_` public key; with `raw`, any other is the key itself."""
+def standard_key(secret: str, *, raw: bool | str = False) -> Key:
+    """Take a `whsec_` secret or a `whpk_` public key.
+
+    With `raw`, any other is the key itself, or with "base64" what stands behind a `whsec_`, as
+    the libraries of Standard Webhooks take it.
+    """
     if secret.startswith("whpk_"):
         key = _decoded(secret, "whpk_")
         if len(key) != PUBLIC_KEY:
@@ -62,7 +68,7 @@ def standard_key(secret: str, *, raw: bool = False) -> Key:
             )
         return Key(key, public=True)
     if raw and not secret.startswith("whsec_"):
-        return text_key(secret)
+        return Key(decode_secret(f"whsec_{secret}")) if raw == "base64" else text_key(secret)
     return Key(decode_secret(secret))
 
 

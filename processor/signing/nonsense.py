@@ -27,7 +27,23 @@ def _lower(rule: "Verify") -> set[str]:
     return {hole.lower() for hole in rule.holes}
 
 
+def _takes_no_secret(rule: "Verify") -> bool:
+    return rule.scheme in {"ed25519", "sns"}
+
+
 NONSENSE: tuple[tuple[Wrong, str], ...] = (
+    (
+        lambda r: r.raw_secret not in {True, False, "base64"},
+        '`raw_secret` is true where a secret is the key itself, or "base64"',
+    ),
+    (
+        lambda r: r.other and r.other.other,
+        "`or` is one other way to sign; a third is not known",
+    ),
+    (
+        lambda r: r.other and any(map(_takes_no_secret, (r, r.other))),
+        "`or` is for two ways that take a secret; ed25519 and sns take none",
+    ),
     (
         lambda r: not all(_NAME.fullmatch(n) for n in (r.header, r.timestamp, *r.older)),
         "`header`, `older` and `timestamp` are names of headers: letters, digits and -",

@@ -16,6 +16,9 @@ _SIGNED = frozenset(
     {"header", "older", "field", "format", "encoding", "signs", "timestamp", "tolerance"}
 )  # what describes a signature that no standard describes
 
+STANDARD = "standard-webhooks"
+STANDARD_SECRETS = ("whsec_", "whpk_")  # how its secrets and public keys begin
+
 # Which keys of the table each scheme takes; the others would mean nothing.
 TAKES: dict[str, frozenset[str]] = {
     "hmac-sha1": _SIGNED,
@@ -47,7 +50,8 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
     tolerance: float | str = float(TOLERANCE)  # as text a duration; kept as seconds
     keys: str = ""
     sender: str = ""
-    raw_secret: bool = False
+    raw_secret: bool | str = False  # or "base64"
+    other: "Verify | None" = msgspec.field(name="or", default=None)
 
     def __post_init__(self) -> None:
         """Refuse what could never hold, and what anybody could make hold."""
@@ -57,7 +61,7 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
             msgspec.structs.force_setattr(self, "tolerance", duration(self.tolerance))
         for field in msgspec.structs.fields(self):
             given = getattr(self, field.name) != field.default
-            if given and field.name not in {"scheme", *TAKES[self.scheme]}:
+            if given and field.name not in {"scheme", "other", *TAKES[self.scheme]}:
                 raise ValueError(f"`{field.name}` means nothing to {self.scheme}; remove it")
         for wrong, why in NONSENSE:
             if wrong(self):
@@ -69,6 +73,22 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
             return self
         found = next((name for name in self.older if name.lower() in push.headers), self.header)
         return _renamed(self, found)
+
+    @property
+    def ways(self) -> tuple["Verify", ...]:
+        """All the ways to sign, of which the hook's owner chose one."""
+        return _ways(self) if self.other else (self,)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether a secret says which way it is for: those of Standard Webhooks are marked."""
+        return len({way.scheme == STANDARD for way in self.ways}) > 1
+
+    def way_of(self, secret: str) -> "Verify":
+        """The way that a secret is for; the first where it may be for any."""
+        marked = secret.startswith(STANDARD_SECRETS)
+        fit = [way for way in self.ways if (way.scheme == STANDARD) is marked]
+        return fit[0] if self.tells_apart else self.ways[0]
 
     @property
     def holes(self) -> tuple[str, ...]:
@@ -87,5 +107,11 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
 
 
 @lru_cache(1024)  # making a rule checks all of it
+def _ways(rule: Verify) -> tuple[Verify, ...]:
+    first = msgspec.structs.replace(rule, other=None)
+    return (first, rule.other) if rule.other else (first,)
+
+
+@lru_cache(1024)
 def _renamed(rule: Verify, header: str) -> Verify:
     return msgspec.structs.replace(rule, header=header, older=())

@@ -71,7 +71,7 @@ def reader(rule: Verify) -> Read:
         identity = places.header(push, message_id)
         time = places.header(push, timestamp)
         entries = places.header(push, signature).split()
-        if rule.raw_secret:
+        if rule.raw_secret is True:
             entries = [entry if "," in entry else V1 + entry for entry in entries]
         if len(entries) > ENTRIES:
             entries = [entry for entry in entries if entry.startswith((V1, V1A))][:ENTRIES]

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from processor.errors import BadSignature
 from processor.model import Push
 from processor.signing import age
 from processor.signing.claim import Read
 from processor.signing.keys import Key
+from processor.signing.looking import found, looked_for
 from processor.signing.rule import Verify
 from processor.signing.schemes import SCHEMES
 from processor.signing.shared import Check
@@ -20,10 +23,12 @@ from processor.signing.shared import Check
 
 def secret_key(rule: Verify, secret: str) -> Key:
     """Turn a configured secret into the scheme's key, or raise ValueError with the remedy."""
-    make = SCHEMES[rule.scheme].key
+    way = rule.way_of(secret)
+    make = SCHEMES[way.scheme].key
     if make is None:
         raise ValueError(f"{rule.scheme} checks with keys that are published; remove the secret")
-    return make(rule, secret)
+    key = make(way, secret)
+    return msgspec.structs.replace(key, scheme=way.scheme) if rule.tells_apart else key
 
 
 def needs_secret(rule: Verify) -> bool:
@@ -61,6 +66,32 @@ def verify(
     `document` is what `document_url` gave: a JWKS, or a certificate in PEM. UnknownKey if
     a newer one of it might do. `now` in seconds since 1970.
     """
+    if rule.other is None:
+        _verify(rule, keys, push, now, document)
+        return
+    refusals = []
+    for way, own in ways(rule, keys):
+        try:
+            _verify(way, own, push, now, document)
+        except BadSignature as refusal:
+            refusals.append((way, refusal))
+        else:
+            return
+    raise next((why for way, why in refusals if is_signed(way, push)), refusals[0][1])
+
+
+def ways(rule: Verify, keys: Sequence[Key]) -> list[tuple[Verify, list[Key]]]:
+    """The ways to sign for which there are keys, with those keys; the first way if there are none."""
+    own = [(way, [key for key in keys if key.scheme in {"", way.scheme}]) for way in rule.ways]
+    return [one for one in own if one[1]] or own[:1]
+
+
+def is_signed(way: Verify, push: Push) -> bool:
+    """Whether something stands where this way has its signature."""
+    return any(spot.signs and found(spot, push) for spot in looked_for(way))
+
+
+def _verify(rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes) -> None:
     read, check, tolerance, shared = compiled(rule.at(push) if rule.older else rule)
     if shared and not keys:
         raise BadSignature("this source has no secret to check the signature with")

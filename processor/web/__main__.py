@@ -26,6 +26,8 @@ async def run(settings: Settings) -> None:
     for source in settings.sources.values():
         if source.lacks:
             log.warning("source_unusable", source=source.name, why=source.lacks)
+        if source.why_blind:
+            log.warning("reruns_unseen", source=source.name, why=source.why_blind)
     async with context(settings) as ours:
         health = Health(ours)
         health.checked = False

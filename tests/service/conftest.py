@@ -110,6 +110,15 @@ provider = "numbered"
 base_url = "{url}"
 trust = "refetch"
 
+[sources.again]
+provider = "again"
+base_url = "{url}"
+
+[sources.reruns]
+provider = "again"
+base_url = "{url}"
+trust = "refetch"
+
 [sources.placed]
 provider = "placed"
 base_url = "{url}"
@@ -277,6 +286,8 @@ async def bench_of(
     (tmp_path / "profiles" / "signed.toml").write_text(signed)
     numbered = LAB % 'attempt = "/attempt"'
     (tmp_path / "profiles" / "numbered.toml").write_text(numbered)
+    again = LAB.replace('attempt = "/attempt"', 'reopens = "/ended"')
+    (tmp_path / "profiles" / "again.toml").write_text(again % "")
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 

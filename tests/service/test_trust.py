@@ -5,6 +5,7 @@ import json
 import os
 import time
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,35 @@ async def test_a_forged_final_changes_nothing_that_a_poll_does_not_say(bench: An
     job = await bench.job("1", "hints")
     assert (job.state, job.error, bytes(job.result)) == (State.RUNNING, None, b"null")
     assert [kind for _, kind in await bench.events()] == ["job.started"]
+
+
+async def test_a_hint_of_a_rerun_reopens_nothing_that_a_poll_does_not_say(
+    bench: Any, provider: Any
+):
+    provider.says("1", status="succeeded", progress=1)
+    await bench.watch("1", "reruns", poll=SLOW)
+    await bench.push("reruns", id="1", status="succeeded", event="a", ended=100)
+    assert await bench.poll() == ["reruns/1"]
+    assert (await bench.job("1", "reruns")).state is State.SUCCEEDED
+    await bench.push("reruns", id="1", status="running", event="b", ended=4_000_000_000)
+    job = await bench.job("1", "reruns")
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+
+
+async def test_a_retried_pipeline_that_only_pushes_tell_of_ends_twice(bench: Any):
+    ran = {"id": "1", "status": "failed", "event": "a", "ended": "2026-11-22 09:30:07 UTC"}
+    await bench.push("again", **ran)
+    await bench.push("again", **{**ran, "status": "running", "event": "b"})
+    job = await bench.job("1", "again")
+    assert (job.state, job.attempt) == (State.RUNNING, 2)
+    done = {"status": "succeeded", "event": "c", "ended": "2026-11-22 10:12:00 UTC"}
+    await bench.push("again", **{**ran, **done})
+    await bench.push("again", **{**ran, "status": "running", "event": "late"})
+    job = await bench.job("1", "again")
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 2)
+    told = await bench.events()
+    assert [kind for _, kind in told] == ["job.failed", "job.started", "job.succeeded"]
+    assert len({event for event, _ in told}) == 3
 
 
 async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(
@@ -252,3 +282,18 @@ async def test_a_token_in_a_file_is_renewed_without_a_restart(
     assert await polled(bench) == ["renewed/1"]
     sent = [headers["authorization"].removeprefix("Bearer ") for headers in provider.headers]
     assert sent == ["first", "second", "second", "second"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "token", "blind"),
+    [("runpod", None, True), ("runpod", "t", False), ("gitlab", None, False), ("mux", None, False)],
+)
+def test_a_source_that_cannot_see_reruns_says_so_at_the_start(
+    tmp_path: Path, provider: str, token: str | None, *, blind: bool
+):
+    lines = [f'[sources.a]\nprovider = "{provider}"\nwebhook_secret = "s"']
+    lines += [f'token = "{token}"'] if token else []
+    (tmp_path / "ringback.toml").write_text("\n".join(lines) + "\n")
+    why = load(tmp_path / "ringback.toml", {}).sources["a"].why_blind
+    assert bool(why) is blind
+    assert not blind or "set `token`" in str(why)
