@@ -9,8 +9,9 @@ from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_l
 from dramatiq.middleware import AsyncIO
 
 from processor.config import Settings
-from processor.service.context import Context, new_uid
+from processor.service.context import Context
 from processor.service.running import Outage, context, patiently, ready
+from processor.store.names import new_uid
 from processor.store.store import BEAT
 from workers import deliver, ingest, poll
 from workers.pump import Pump

@@ -24,6 +24,7 @@ from processor.service.batching import Batch
 from processor.service.context import Context
 from processor.service.keyring import Keyring
 from processor.store.keys import Keys
+from processor.store.names import Naming, naming
 from processor.store.store import FULL
 
 BODIES_AT_MOST = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
@@ -44,11 +45,20 @@ class Receipt(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """An update on its way into ingest, under the name that tells it from others."""
+    """An update on its way into ingest, under the name that tells it from others.
+
+    `moved`: what its names stand for has been found out.
+    """
 
     keys: Keys
     push: str
     update: StatusUpdate
+    moved: bool = False
+
+    def naming(self) -> Naming:
+        """The names to reserve for its job."""
+        aliases = () if self.moved else self.update.aliases
+        return naming(self.update.source, self.update.id, *aliases)
 
 
 class Receiver:
@@ -143,12 +153,20 @@ class Receiver:
 
 
 async def queue(context: Context, some: Sequence[Queued]) -> list[bool]:
-    """Accept updates, one script a shard; False for those seen before."""
-    fresh = [False] * len(some)
+    """Accept updates, one script a shard; False for those seen before.
+
+    Names in several shards are reserved first: a push that is accepted has its job's names.
+    """
+    store, fresh = context.store, [False] * len(some)
+    names = [q.naming() for q in some]
+    spread = {n for n in names if len(n.names) > 1 and len(n.shards(len(store.shards))) > 1}
+    await store.names.reserve(list(spread))
     for shard in {q.keys.shard for q in some}:
         places = [i for i, q in enumerate(some) if q.keys.shard == shard]
-        rows = await context.store.jobs.accept(
-            context.store.shards[shard], [(some[i].push, some[i].update) for i in places]
+        rows = await store.jobs.accept(
+            store.shards[shard],
+            [(some[i].push, some[i].update) for i in places],
+            [names[i] for i in places if names[i] not in spread],
         )
         for place, new in zip(places, rows, strict=True):
             fresh[place] = new

@@ -6,11 +6,12 @@ from processor.errors import Contention
 from processor.filters import Router
 from processor.model import Job
 from processor.service.accepting import Queued, queue
-from processor.service.context import Context, chance, new_uid
+from processor.service.context import Context, chance
 from processor.service.deciding import Arrival, Facts, decide
 from processor.service.resolving import Group, point, resolve
 from processor.store.keys import Keys
 from processor.store.lanes import AT_ONCE, Settled
+from processor.store.names import new_uid
 
 TRIES = 3  # of a commit whose jobs others change at the same time
 
@@ -61,13 +62,14 @@ async def _round(
 
 def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
     source = context.settings.sources[group.arrivals[0].update.source]
-    return Facts(source, router, now, chance(), "" if group.known.job else new_uid())
+    return Facts(source, router, now, chance(), group.known.uid or new_uid())
 
 
 async def _move(context: Context, arrivals: Sequence[Arrival]) -> None:
     """Hand updates that came under an alias to the shard of their job."""
+    shard = context.store.shard
     moved = [
-        Queued(context.store.shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update)
+        Queued(shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update, moved=True)
         for a in arrivals
     ]
     await queue(context, moved)

@@ -24,11 +24,6 @@ class Context(NamedTuple):
     kick: Callable[[], None] | None = None
 
 
-def new_uid() -> str:
-    """A word that no other record of a job has."""
-    return f"{random.getrandbits(64):016x}"
-
-
 def chance() -> float:
     """A random number in [0, 1), for jitter."""
     return random.random()  # noqa: S311 -- jitter is no secret

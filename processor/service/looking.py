@@ -41,11 +41,16 @@ async def look(context: Context, source: str, job: str) -> Place:
     """What stands under a name, behind its alias if it is one."""
     keys = context.store.shard(source, job)
     (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])
-    while known.to:
+    places = {job: Place(keys, job, known)}
+    while known.to and known.to not in places:
         job = known.to
         keys = context.store.shard(source, job)
         (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])
-    return Place(keys, job, known)
+        places[job] = Place(keys, job, known)
+    if not known.to:
+        return places[job]
+    names = list(places)
+    return places[min(names[names.index(known.to) :])]  # of a circle always the same one
 
 
 async def view(context: Context, found: Found) -> dict[str, Any]:

@@ -15,8 +15,6 @@ from processor.service.deciding import Arrival, first_sight, renamed
 from processor.store.jobs import Known
 from processor.store.keys import Keys
 
-HOPS = 3  # of aliases of aliases, which two new names of one job can make of each other
-
 
 class Group(msgspec.Struct):
     """All arrivals at one job, and what stood under its name."""
@@ -119,24 +117,27 @@ class _Names:
         """Read the other names of updates whose own name is no job, and what those point to."""
         other = set()
         for update in (a.update for a in arrivals):
-            known = self.known[update.source, update.id]
-            if known.job is None and not known.to and not known.gone:
+            if not self.known[update.source, update.id].version:
                 other |= {(update.source, alias) for alias in update.aliases}
         await self.read(other)
-        for _ in range(HOPS):
-            await self.read(
-                {(s, known.to) for (s, _), known in list(self.known.items()) if known.to}
-            )
+        while pointed := {(s, k.to) for (s, _), k in self.known.items() if k.to} - set(self.known):
+            await self.read(pointed)
 
     def canonical(self, update: StatusUpdate) -> str | None:
         """The id of the job that an update is about; None when that job was deleted."""
         for name in (update.id, *update.aliases):
-            known, job = self.known.get((update.source, name), Known()), name
-            while known.to:
-                job = known.to
-                known = self.known.get((update.source, job), Known())
+            job = self._end(update.source, name)
+            known = self.known.get((update.source, job), Known())
             if known.gone:
                 return None
-            if known.job or job != name:
+            if known.version or job != name:
                 return job
         return update.id
+
+    def _end(self, source: str, name: str) -> str:
+        """What a name points to in the end; of names in a circle always the same one."""
+        passed: list[str] = []
+        while name not in passed:
+            passed.append(name)
+            name = self.known.get((source, name), Known()).to or name
+        return min(passed[passed.index(name) :])

@@ -7,7 +7,7 @@ from processor.config import Source
 from processor.errors import Conflict, Contention
 from processor.model import FINAL, Job
 from processor.service import wishing
-from processor.service.context import Context, chance, new_uid
+from processor.service.context import Context, chance
 from processor.service.deciding import (
     Arrival,
     Facts,
@@ -19,11 +19,12 @@ from processor.service.deciding import (
     renewed,
     timers,
 )
-from processor.service.looking import Found, find, look, source_of
+from processor.service.looking import Found, Place, find, look, source_of
 from processor.service.resolving import point
 from processor.service.wishing import Wanted, Wish, merged
 from processor.store.jobs import Change, Known, Telling, name_of
 from processor.store.lanes import AT_ONCE, Put
+from processor.store.names import naming, new_uid
 
 TRIES = 5  # of a change that others get in the way of
 
@@ -46,12 +47,16 @@ async def watch(
 
 async def _try(context: Context, wanted: Wanted) -> bool | None:
     """Write a wish once: True for a new job, None when somebody else was faster."""
-    keys, name, known = await look(context, wanted.source.name, wanted.id)
+    keys, name, known = await _place(context, wanted)
+    if name != wanted.id:
+        wanted = wanted._replace(aliases=(wanted.id, *wanted.aliases))
     router = await context.store.targets.router(keys)
-    facts = Facts(wanted.source, router, await context.store.now(), chance(), new_uid())
+    now, uid = await context.store.now(), known.uid or new_uid()
+    facts = Facts(wanted.source, router, now, chance(), uid)
     before = known.job
     job = merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
-    await _point(context, job, before)
+    if not await _point(context, job, before):
+        return None
     if wanted.callback:
         ends = context.store.jobs.ends(job)
         await context.store.targets.save_callback(keys, wanted.callback, ends)
@@ -60,6 +65,19 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
     if done is None:
         await context.store.targets.router(keys, fresh=True)
     return before is None if done and done[0] else None
+
+
+async def _place(context: Context, wanted: Wanted) -> Place:
+    """Where the job is or will be; pushes that wait may have given one of its names an id."""
+    source, names = wanted.source.name, (wanted.id, *wanted.aliases)
+    place = await look(context, source, wanted.id)
+    if place.known.version or len(names) == 1:
+        return place
+    for alias in wanted.aliases:
+        if (await look(context, source, alias)).known.job:
+            raise _taken(alias)
+    await context.store.names.reserve([naming(source, *names)])
+    return await look(context, source, wanted.id)
 
 
 def _change(known: Known, job: Job, wanted: Wanted, facts: Facts) -> Change:
@@ -119,16 +137,23 @@ def _already(before: Job | None, job: Job) -> list[Telling]:
     ]
 
 
-async def _point(context: Context, job: Job, before: Job | None) -> None:
-    """Make the job's other names point to it; Conflict, with none written, if one is taken."""
+async def _point(context: Context, job: Job, before: Job | None) -> bool:
+    """Make the job's other names point to it; Conflict, with none written, if one is taken.
+
+    False: somebody took one just now.
+    """
     old = before.aliases if before and not renewed(before, job) else ()
     new = [alias for alias in job.aliases if alias not in old]
     for alias in new:
         place = await look(context, job.source, alias)
-        if place.id != job.id and (place.known.job or place.id != alias):
-            raise Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
-    if await point(context, job, new):
-        raise Contention("The names are being taken by another job; try again")
+        stands = place.known.version and not place.known.gone
+        if place.id != job.id and (stands or place.id != alias):
+            raise _taken(alias)
+    return not await point(context, job, new)
+
+
+def _taken(alias: str) -> Conflict:
+    return Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
 
 
 async def ask_now(context: Context, source: str, job: str) -> None:
@@ -159,4 +184,7 @@ def _check_askable(source: Source, job: Job) -> None:
 async def forget(context: Context, source: str, job: str) -> None:
     """Stop watching a job; late pushes of it are ignored for a while."""
     found = await find(context, source, job)
-    await context.store.jobs.delete(found.keys, name_of(found.job))
+    store = context.store
+    await store.jobs.delete(found.keys, name_of(found.job))
+    for alias in found.job.aliases:
+        await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)

@@ -4,6 +4,7 @@ connection   the scripts, Redis' clock, one error
 keys         every key, its type and lifetime
 lanes        what waits, what is claimed, and how the scripts are told of it
 backlogs     work that waits: claim, settle, renew, park
+names        names of jobs that are yet to be made, reserved
 jobs         jobs: read, commit, aliases, history
 places       places in streams
 events       the event log

@@ -11,8 +11,10 @@ from processor.store.backlogs import BUSY
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
 from processor.store.lanes import Claim, Lanes, Put
+from processor.store.names import Naming, lasting, named, naming
 from processor.store.versions import new_version
 
+RESERVED = b"new-"  # before the uid, where a record is yet to be made
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
@@ -20,12 +22,16 @@ _decode_job = msgspec.json.Decoder(Job).decode
 
 
 class Known(NamedTuple):
-    """What stands under a job's name: a job, an alias of `to`, a tombstone, or nothing."""
+    """What stands under a job's name: a job, an alias of `to`, a tombstone, or nothing.
+
+    Or a reservation: pushes of the job wait, and its record is to have `uid`.
+    """
 
     version: str = ""
     job: Job | None = None
     to: str | None = None
     gone: bool = False
+    uid: str | None = None
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -66,12 +72,24 @@ class Jobs:
         """When a job's keys end, in seconds."""
         return over_at(job) + self._keep.jobs
 
-    async def accept(self, keys: Keys, pushes: Sequence[tuple[str, StatusUpdate]]) -> list[bool]:
-        """Queue updates for ingest, each with its dedupe id; False: seen before."""
+    async def accept(
+        self,
+        keys: Keys,
+        pushes: Sequence[tuple[str, StatusUpdate]],
+        names: Sequence[Naming] | None = None,
+    ) -> list[bool]:
+        """Queue updates for ingest, each with its dedupe id; False: seen before.
+
+        `names`, all of this shard, are reserved in the same breath: by default each update's id.
+        """
         call = Call()
+        if names is None:
+            names = [naming(update.source, update.id) for _, update in pushes]
         lanes = Lanes(keys, call)
         told = {
             "keep": int(self._keep.seen * 1000),
+            "reserve": lasting(self._keep),
+            "named": [named(keys, call, given) for given in _several_first(names)],
             "pushes": [
                 (
                     call.key(keys.seen(update.source, push)),
@@ -135,6 +153,11 @@ class Jobs:
         ring = [keys.job(name), keys.history(name), keys.answer(name), keys.jobs]
         return bool(await self._connection.run("delete", ring, [name, int(self._keep.seen * 1000)]))
 
+    async def unalias(self, keys: Keys, name: str, to: str) -> bool:
+        """Have `source/alias` of a deleted job be forgotten when its tombstone is."""
+        lasts = int(self._keep.seen * 1000)
+        return bool(await self._connection.run("unalias", [keys.job(name)], [to, lasts]))
+
     async def history(self, keys: Keys, name: str) -> list[dict[str, Any]]:
         """A job's history, oldest first, each entry with its time and how often it came."""
         redis = self._connection.redis
@@ -189,8 +212,15 @@ def _known(row: bytes | None) -> Known:
             return Known("gone", gone=True)
         case b"to":
             return Known("to", to=rest.decode())
+        case _ if word.startswith(RESERVED):
+            return Known(word.decode(), uid=word.removeprefix(RESERVED).decode())
         case _:
             return Known(word.decode(), _decode_job(rest))
+
+
+def _several_first(names: Sequence[Naming]) -> list[Naming]:
+    """Each once; before a name is reserved alone, others may show which job it belongs to."""
+    return sorted(dict.fromkeys(names), key=lambda given: -len(given.names))
 
 
 def _versioned(change: Change) -> bytes:

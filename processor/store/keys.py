@@ -4,7 +4,8 @@ All keys of shard N start with `{rb:N}:`, so that they share one cluster slot. `
 backlog (ingest, poll, deliver), `L` a lane of it.
 
     job:S/ID        string  "N-WORD {…}": a job at that version · "to ID": an alias ·
-                            "gone": deleted, for 7 d      30 d behind its deadline
+                            "gone": deleted, for 7 d · "new-UID": pushes of it wait, and
+                            make it under that uid        30 d behind its deadline
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
     jobs            zset    S/ID by the time its key ends              swept by the clock

@@ -11,6 +11,7 @@ from processor.store.events import Events
 from processor.store.health import Health
 from processor.store.jobs import Jobs
 from processor.store.keys import META, PROBE, STALLED, WORKERS, Keys, shard_of
+from processor.store.names import Names
 from processor.store.replays import Replays
 from processor.store.sealing import Sealing
 from processor.store.targets import Targets
@@ -44,6 +45,7 @@ class Store:
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.jobs = Jobs(self.connection, self.shards, keep)
+        self.names = Names(self.connection, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)
         self.replays = Replays(self.connection)
         self.health = Health(self.connection, self.shards[0])

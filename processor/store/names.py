@@ -1,0 +1,113 @@
+"""Names of jobs that are yet to be made: reserved together with the pushes that make them.
+
+A reservation fixes which of several names is the job's id, and the uid of its record. So the
+record's events have the same ids whoever makes it, and however often a commit of it is lost.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from processor.model import Keep
+from processor.store.connection import Call, Connection
+from processor.store.keys import Keys, shard_of
+
+STANDS = 520  # bytes that show what stands under a name: `to ` and an id of up to 512
+DELETED = b""  # instead of an id: one of the names is a deleted job's
+
+
+class Naming(NamedTuple):
+    """The names that something gives one job, its id first; perhaps only those of one shard."""
+
+    source: str
+    id: str
+    names: tuple[str, ...]
+
+    def shards(self, count: int) -> set[int]:
+        """The shards that the names live in."""
+        return {shard_of(self.source, name, count) for name in self.names}
+
+    def within(self, shard: int, count: int) -> "Naming":
+        """The same with the names of one shard alone."""
+        here = (name for name in self.names if shard_of(self.source, name, count) == shard)
+        return self._replace(names=tuple(here))
+
+
+def naming(source: str, job: str, *aliases: str) -> Naming:
+    """The names of a job."""
+    return Naming(source, job, tuple(dict.fromkeys((job, *aliases))))
+
+
+class Names:
+    """Reservations in all shards."""
+
+    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
+        """Take the connection, the shards' keys, and how long to keep what no job comes of."""
+        self._connection = connection
+        self._shards = shards
+        self._keep = keep
+
+    async def reserve(self, namings: Sequence[Naming]) -> None:
+        """Reserve names wherever they live; whatever stands there stays.
+
+        All processes go through the shards in the same order, and the first one there decides: so
+        two pushes that give a job the same names, each in its own order, agree which is its id.
+        """
+        if not namings:
+            return
+        ids: dict[Naming, bytes | None] = dict.fromkeys(namings)
+        await self._find(ids)
+        for keys in self._shards:
+            here = self._here(ids, keys)
+            if not here:
+                continue
+            call = Call()
+            parts = [named(keys, call, part, ids[whole]) for whole, part in here]
+            table = {"reserve": lasting(self._keep), "named": parts}
+            found = await self._connection.run("reserve", call.keys, call.args(table))
+            ids.update(zip((whole for whole, _ in here), found, strict=True))
+
+    async def _find(self, ids: dict[Naming, bytes | None]) -> None:
+        """Note the ids of names of which one stands, and forget those of which all do."""
+        stands: dict[tuple[str, str], bytes] = {}
+        for keys in self._shards:
+            names = sorted({(p.source, n) for _, p in self._here(ids, keys) for n in p.names})
+            pipe = self._connection.redis.pipeline(transaction=False)
+            for source, name in names:
+                pipe.getrange(keys.job(f"{source}/{name}"), 0, STANDS)
+            stands.update(zip(names, await self._connection.ask(pipe.execute()), strict=True))
+        for naming in list(ids):
+            found = [(name, stands[naming.source, name]) for name in naming.names]
+            if all(row for _, row in found):
+                del ids[naming]
+            else:
+                ids[naming] = next((_id(name, row) for name, row in found if row), None)
+
+    def _here(self, ids: dict[Naming, bytes | None], keys: Keys) -> list[tuple[Naming, Naming]]:
+        """Of names that are not a deleted job's: whole, and those in one shard, if there are any."""
+        count = len(self._shards)
+        parts = [(n, n.within(keys.shard, count)) for n, to in ids.items() if to != DELETED]
+        return [(whole, part) for whole, part in parts if part.names]
+
+
+def _id(name: str, row: bytes) -> bytes:
+    """The id that a name shows by what stands under it."""
+    if row == b"gone":
+        return DELETED
+    return row.removeprefix(b"to ") if row.startswith(b"to ") else name.encode()
+
+
+def named(keys: Keys, call: Call, given: Naming, to: bytes | None = None) -> list[Any]:
+    """Names as the scripts take them; `to` is the id that another shard's names have shown."""
+    places = [[call.key(keys.job(f"{given.source}/{name}")), name] for name in given.names]
+    return [new_uid(), given.id, to.decode() if to else None, places]
+
+
+def lasting(keep: Keep) -> int:
+    """How long a reservation lasts, in ms: pushes may wait as long for a worker."""
+    return int(keep.jobs * 1000)
+
+
+def new_uid() -> str:
+    """A word that no other record of a job has."""
+    return f"{random.getrandbits(64):016x}"
