@@ -8,7 +8,10 @@
 -- Safe twice: the second time all are duplicates, and all are queued; reserved names stay.
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, taken = keys_of(told.lanes), now_ms(), {}
-for _, naming in ipairs(told.named) do reserve(naming, told.reserve) end
+for _, naming in ipairs(told.named) do
+  local name = naming[4][2] and reserve or reserve_one
+  name(naming, told.reserve)
+end
 for i, push in ipairs(told.pushes) do
   if redis.call('SET', KEYS[push[1]], '1', 'NX', 'PX', told.keep) then
     put(lanes[push[2]], push[3], now, ARGV[push[4]])

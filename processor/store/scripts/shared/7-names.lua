@@ -26,3 +26,8 @@ local function reserve(naming, lasts)
   end
   return to
 end
+
+-- The same for a job that is known by one name alone, in one command.
+local function reserve_one(naming, lasts)
+  redis.call('SET', KEYS[naming[4][1][1]], 'new-' .. naming[1], 'NX', 'PX', lasts)
+end
