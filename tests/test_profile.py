@@ -1,6 +1,8 @@
 """What a profile may say: it is refused with a remedy, asks safely, and reads within bounds."""
 
 import re
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from processor.provider import (
     retry_after,
     timestamp,
 )
+from processor.provider.seconds import number_of
 
 PROFILES = Path(provider.__file__).parents[1] / "providers"
 NOW = 1_000_000.0
@@ -513,23 +516,89 @@ def test_retry_after_is_seconds_or_a_date_between_now_and_a_day() -> None:
 
     assert retry_after("0", NOW) == 0
     assert retry_after("120", NOW) == 120
+    assert retry_after(" 0.493 ", NOW) == 0.493
+    assert retry_after("1.", NOW) == 1
     assert retry_after("999999999", NOW) == 86_400
     assert retry_after(at(30), NOW) == 30
     assert retry_after(at(-30), NOW) == 0
     assert retry_after(at(1e9), NOW) == 86_400
 
 
-@pytest.mark.parametrize("text", [None, "", "soon", "-1", "1.5", "9" * 10, "٣", "Mon, 99 Foo"])
+@pytest.mark.parametrize(
+    "text", [None, "", "soon", "-1", ".", "1.5.5", "9" * 10, "٣", "Mon, 99 Foo"]
+)
 def test_a_retry_after_of_nonsense_is_none(text: str | None) -> None:
     assert retry_after(text, NOW) is None
+
+
+@pytest.fixture(params=["America/Los_Angeles", "Asia/Kolkata", "Pacific/Kiritimati", "UTC"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A machine's time zone that the test runs in."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 29 Nov 2026 12:00:20 GMT",
+        "Sunday, 29-Nov-26 12:00:20 GMT",
+        "Sun Nov 29 12:00:20 2026",
+        "Sun, 29 Nov 2026 12:00:20 UTC",
+        "Sun, 29 Nov 2026 12:00:20 -0000",
+        "Sun, 29 Nov 2026 12:00:20",
+        "Sun, 29 Nov 2026 14:00:20 +0200",
+        "sun, 29 nov 2026 12:00:20 gmt",
+        "29 Nov 2026 12:00:20 GMT",
+        "2026-11-29T12:00:20Z",
+        "2026-11-29T12:00:20",
+        "2026-11-29 12:00:20 UTC",
+        "2026-11-29T17:30:20+05:30",
+    ],
+)
+def test_a_date_means_the_same_moment_in_every_time_zone(zone: str, text: str) -> None:
+    """RFC 9110, 5.6.7: HTTP dates are UTC. Seen with urllib3#1896: a source rested 8 h."""
+    noon = 1_795_953_600.0
+    assert retry_after(text, noon) == 20
+    if text[:4] == "2026":
+        assert timestamp(text) == noon + 20
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        ("39.0", 39.0),
+        ("61.538461538461538461538461538461", 61.53846153846154),  # Cloudflare's pctComplete
+        ("40%", 40.0),
+        (" 40.5 % ", 40.5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("4e1", 40.0),
+        ("1e-7", 1e-7),
+        ("-3", -3.0),
+        ("1e300", None),
+        ("1,5", None),
+        ("٣", None),
+        ("0x1f", None),
+        ("nan", None),
+        ("", None),
+        ("%", None),
+        ("9" * 13, None),
+    ],
+)
+def test_numbers_written_as_text(value: str, number: float | None) -> None:
+    assert number_of(value) == number
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [-+A-Z0-9]*"))
 def test_no_text_breaks_retry_after_or_timestamp(text: str) -> None:
-    wait, time = retry_after(text, NOW), timestamp(text)
+    wait, moment = retry_after(text, NOW), timestamp(text)
     assert wait is None or 0 <= wait <= 86_400
-    assert time is None or time >= 0
+    assert moment is None or moment >= 0
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]
     found = look(where.at)
     value = number_of(found)
     whole = number_of(look(where.of)) if isinstance(where.of, Place) else where.of
-    if isinstance(found, str) and found.endswith("%"):
+    if isinstance(found, str) and found.rstrip().endswith("%"):
         whole = 100.0
     if value is None or not whole:
         return None, False

@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
-_DELTA = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]{1,12}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?"
+)
+_DELTA = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,40})?")
 _ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 
 RETRY_AFTER_AT_MOST = 86_400.0  # a server that says more is broken, or we would never ask again
@@ -17,14 +19,24 @@ UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of hints; `epoch`: the moment i
 def retry_after(value: str | None, now: float) -> float | None:
     """Return how many seconds a Retry-After header asks for: 0 to a day, None for nonsense.
 
-    The header holds seconds or an HTTP date (RFC 9110, 10.2.3).
+    The header holds seconds, of which some write fractions, or an HTTP date (RFC 9110, 10.2.3).
     """
-    if not value:
-        return None
-    if _DELTA.fullmatch(value):
-        return _bounded(float(value))
+    text = (value or "").strip(" \t")
+    if _DELTA.fullmatch(text):
+        return _bounded(float(text))
+    moment = http_date(text)
+    if moment is None:
+        moment = _iso(text)
+    return None if moment < 0 else _bounded(moment - now)
+
+
+def http_date(text: str) -> float | None:
+    """Return an HTTP date as seconds since 1970, or None; all its three forms are UTC.
+
+    RFC 9110, 5.6.7; that of C's asctime() names no zone, and Python would take ours.
+    """
     try:
-        return _bounded(parsedate_to_datetime(value).timestamp() - now)
+        return _in_utc(parsedate_to_datetime(text))
     except (ValueError, TypeError, IndexError, OverflowError):  # each seen on hostile dates
         return None
 
@@ -38,9 +50,10 @@ def hinted(value: object, unit: str, now: float) -> float | None:
 
 
 def number_of(value: object) -> float | None:
-    """Return a number that may be written as text, `39.0` or `40%`; else None."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value.removesuffix("%")):
-        return float(value.removesuffix("%"))
+    """Return a number that may be written as text, `39.0` or `40 %`; else None."""
+    if isinstance(value, str):
+        text = value.strip().removesuffix("%").rstrip()
+        value = float(text) if _NUMBER.fullmatch(text) else None
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
         return value
     return None
@@ -73,6 +86,11 @@ def _iso(text: str) -> float:
             time = datetime.fromisoformat(_ZONE.sub(_zone, text))
         except ValueError:
             return -1.0
+    return _in_utc(time)
+
+
+def _in_utc(time: datetime) -> float:
+    """Seconds since 1970 of a time that is UTC unless it names another zone."""
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
