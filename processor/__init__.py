@@ -6,6 +6,7 @@ machine     the state machine: where a job may go, and why it did not
 schedule    when to ask again, when to try again
 filters     which subscription wants which event
 payload     an event as the bytes that a subscriber gets
+text_input  text of files and variables, in any encoding that says which it is
 json_input  JSON from outside, read as far as it can be
 json_repair the text of JSON with its bad values taken out
 forms       the fields of a form

@@ -86,7 +86,7 @@ class Client:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else _encoded(body)
         with closing(self._connect(self._timeout)) as connection:
             answer = self._ask(connection, method, _target(path, params), content, headers)
             return self._read(answer)
@@ -155,6 +155,11 @@ def _target(path: str, params: Mapping[str, object]) -> str:
     given = {name: value for name, value in params.items() if value is not None}
     query = urlencode(given, errors="surrogateescape")  # bytes of the command line, as they are
     return f"{path}?{query}" if query else path
+
+
+def _encoded(body: object) -> bytes:
+    """JSON with the bytes of the command line as they are, whatever the locale took them for."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,7 @@ from processor.model import Push, StatusUpdate
 from processor.provider import Reading
 from processor.service.keyring import KEEP, Keyring
 from processor.signing import Verify
+from processor.text_input import text_of
 
 NOTHING = Reading((), 0)
 OF_SOME = frozenset({"again", "reopens", "begun", "ended"})
@@ -157,7 +158,7 @@ def _source(name: str, file: Path | None) -> Source:
 
 def _headers(file: Path) -> dict[str, str]:
     try:
-        found = codec.loads(_bytes("--headers", file))
+        found = codec.loads(text_of(_bytes("--headers", file)))
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):

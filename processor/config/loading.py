@@ -18,7 +18,8 @@ from processor.config.tables import Environment, File, SourceTable, Subscription
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
 from processor.model import CONCURRENCY, Subscription
-from processor.provider import Account, Profile
+from processor.provider import Account, Profile, text_of
+from processor.text_input import from_system
 from processor.vault import MasterKey
 
 DEFAULT_FILE = Path("ringback.toml")
@@ -95,8 +96,8 @@ def _shelf(path: Path | None, file: File) -> Shelf:
 
 def _parse(path: Path) -> File:
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(path.read_bytes(), str(path))
+    except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     try:
         return msgspec.convert(tomllib.loads(text), File)
@@ -107,7 +108,7 @@ def _parse(path: Path) -> File:
 
 
 def _environment(environ: Mapping[str, str]) -> Environment:
-    given = {f: environ[f] for f in Environment.__struct_fields__ if environ.get(f)}
+    given = {f: from_system(environ[f]) for f in Environment.__struct_fields__ if environ.get(f)}
     try:
         return msgspec.convert(given, Environment, strict=False)
     except msgspec.ValidationError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from processor import signing
 from processor.config.tables import Secrets
 from processor.errors import ConfigError
+from processor.text_input import from_system, text_of
 
 MASK = "********"
 
@@ -18,7 +19,7 @@ class Kept:
         """Read it; ConfigError where that cannot be."""
         self._path = path
         try:
-            self._stamp, self._text = path.stat().st_mtime_ns, path.read_text().strip()
+            self._stamp, self._text = path.stat().st_mtime_ns, _text_of(path)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"secret file {path} cannot be read: {error}") from error
 
@@ -27,7 +28,7 @@ class Kept:
         with suppress(OSError, UnicodeDecodeError):
             stamp = self._path.stat().st_mtime_ns
             if stamp != self._stamp:
-                self._text = self._path.read_text().strip() or self._text
+                self._text = _text_of(self._path) or self._text
                 self._stamp = stamp
         return self._text
 
@@ -45,7 +46,7 @@ class Keeper:
         if text is None:
             return None
         if text.startswith("env:"):
-            return self._environ.get(text[4:]) or None
+            return from_system(self._environ.get(text[4:], "")) or None
         kept = self.kept(text)
         return text if kept is None else kept.now() or None
 
@@ -62,6 +63,10 @@ class Keeper:
         if named and not found:
             raise ConfigError(f"{where}: {key}: none of {', '.join(map(_shown, named))} is set")
         return found
+
+
+def _text_of(path: Path) -> str:
+    return text_of(path.read_bytes()).strip()
 
 
 def _shown(text: str) -> str:

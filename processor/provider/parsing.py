@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from processor import text_input
 from processor.errors import ConfigError
 from processor.provider import checking, naming
 from processor.provider.complaining import Misfit, complaint, takes
@@ -17,7 +18,6 @@ from processor.provider.template import Template
 from processor.provider.words import States
 
 _T = TypeVar("_T", bound=msgspec.Struct)
-BOM = "\ufeff"  # some editors put it before a text
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRules))
 
@@ -46,7 +46,7 @@ class _File(_Family, kw_only=True):
 
 def parse(name: str, text: str, where: str = "") -> Profile:
     """Read a profile; raise ConfigError naming file, line, key and remedy."""
-    where, text = where or f"providers/{name}.toml", text.removeprefix(BOM)
+    where, text = where or f"providers/{name}.toml", text.removeprefix(text_input.MARK)
     try:
         return _profile(name, _table("", tomllib.loads(text), _File))
     except Misfit as error:
@@ -60,7 +60,7 @@ def parse(name: str, text: str, where: str = "") -> Profile:
 def text_of(raw: bytes, where: str) -> str:
     """The text of a profile's file; ConfigError for what is no UTF-8."""
     try:
-        return raw.decode().removeprefix(BOM)
+        return text_input.text_of(raw)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{where}:{line}: is not UTF-8; save the file as UTF-8") from None

@@ -157,7 +157,7 @@ class Connection:
 
 
 def _lua(folder: Traversable) -> dict[str, str]:
-    return {f.name[:-4]: f.read_text() for f in folder.iterdir() if f.name.endswith(".lua")}
+    return {f.name[:-4]: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".lua")}
 
 
 def _passes(error: ResponseError) -> bool:

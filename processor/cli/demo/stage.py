@@ -50,7 +50,10 @@ def ringback(
     with tempfile.TemporaryDirectory(prefix="ringback-demo-") as folder:
         config, log = Path(folder, "ringback.toml"), Path(folder, "up.log")
         config.write_text(
-            CONFIGURATION.format(providers=providers, subscriber=subscriber, token=TOKEN, **secrets)
+            CONFIGURATION.format(
+                providers=providers, subscriber=subscriber, token=TOKEN, **secrets
+            ),
+            encoding="utf-8",
         )
         data = Path(folder, "data")
         process = _start(config, data, log)
@@ -80,7 +83,7 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
     told, _, _ = select.select([process.stdout], [], [], STARTS_WITHIN)
     line = process.stdout.readline() if told else b""
     if not line:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
         raise CommandError(f"the demo's Ringback did not start:\n{tail}", Exit.UNREACHABLE)
     return str(json.loads(line)["ready"])
 

@@ -15,6 +15,7 @@ from processor.config.shelf import Shelf
 from processor.config.tables import File, SourceTable
 from processor.errors import ConfigError
 from processor.provider import Profile
+from processor.text_input import text_of
 
 NO_TABLE = SourceTable(provider="")
 URLS = ("base_url", "status_url")
@@ -94,6 +95,6 @@ def _is_here(host: str | None) -> bool:
 def _read(file: Path) -> File:
     """The configuration as written."""
     try:
-        return msgspec.convert(tomllib.loads(file.read_text()), File)
+        return msgspec.convert(tomllib.loads(text_of(file.read_bytes())), File)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from None
