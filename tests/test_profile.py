@@ -147,6 +147,8 @@ REFUSED = [
     (POLLED.replace("GET /", "POST /"), "[poll] request: `POST /jobs/{id}` is no request"),
     (POLLED.replace("GET /", "GET https://x/"), "is no request; write `GET /jobs/{id}`"),
     (POLLED.replace("{id}", "{Id}"), "[poll] request: `/jobs/{Id}` must hold `{id}`"),
+    (POLLED.replace("{id}", "all"), "[poll] request: `/jobs/all` must hold `{id}`"),
+    (POLLED.replace("{id}", "{account}"), "[poll] request: `/jobs/{account}` must hold `{id}`"),
     (POLLED.replace("{id}", "{id}/{"), "no braces but those of placeholders"),
     (POLLED.replace("{id}", "{id} x"), "no spaces"),
     (POLLED.replace("[states]", 'budget = "600"\n[states]'), "[poll] budget: `600` is no budget"),

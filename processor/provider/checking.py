@@ -35,6 +35,15 @@ def check_rules(at: str, kind: Kind) -> None:
                 raise Misfit(f"{at}{table}", "status", need)
 
 
+def check_request(at: str, kind: Kind) -> None:
+    """Refuse a request that would ask about all jobs alike: it holds their id, or what they told."""
+    path = kind.poll.request.path if kind.poll else None
+    told = {name for fields in (kind.push, kind.submit) if fields for name in fields.params}
+    if path and not path.holes & {"id", *told}:
+        need = f"request: `{path.text}` must hold `{{id}}`, or a name from `params` of [{at}submit]"
+        raise Misfit(f"{at}poll", "request", need)
+
+
 def check_every(at: str, every: object) -> None:
     """Refuse intervals in the wrong order; whatever else is wrong with them is told elsewhere."""
     try:

@@ -121,6 +121,7 @@ def _kind(name: str | None, family: _Family) -> Kind:
         need = f"{at}mirror is a path that starts with `/`, and needs [{at}poll]"
         raise Misfit("", f"{at}mirror", need)
     checking.check_rules(at, kind)
+    checking.check_request(at, kind)
     for to, table in (("push", family.push), ("poll", family.poll), ("submit", family.submit)):
         checking.check_places(f"{at}{to}", naming.places(table), answered=to != "push")
     return kind

@@ -28,7 +28,7 @@ class Template:
         self.holes = frozenset(name for _, name in _HOLE.findall(text))
         if (needs and needs not in self.holes) or _STRAY.search(_HOLE.sub("", text)):
             raise ValueError(
-                f"`{text}` must hold `{{{needs}}}`, no spaces, and no braces but those of "
+                f"`{text}` must hold `{{{needs or 'id'}}}`, no spaces, and no braces but those of "
                 "placeholders in lower-case letters, digits and _"
             )
 
@@ -41,7 +41,7 @@ class Call:
     """A poll's request: `GET /jobs/{id}` below the base URL, or `GET {setting}`.
 
     With `{setting}` the whole URL is what the source's setting of that name says, or the
-    job's param.
+    job's param. What tells jobs apart in a path, `{id}` or a param, is checked with the kind.
     """
 
     __slots__ = ("path", "setting", "text")
@@ -54,7 +54,7 @@ class Call:
         if method != "GET" or not (setting or target.startswith("/")):
             raise ValueError(f"`{text}` is no request; write `GET /jobs/{{id}}`")
         self.setting = setting[2] if setting else None
-        self.path = None if setting else Template(target)
+        self.path = None if setting else Template(target, needs=None)
 
 
 def within(base_url: str, url: str) -> str:
