@@ -14,6 +14,9 @@ guard       where a request may go
 resolve     names to addresses, every one judged
 connect     the pools, judging the final address
 answers     what is taken from an answer
+compression answers that are compressed though we ask for none, opened within bounds
+recording   connections that keep an answer's bytes until it is done
+salvage     what can be read of an answer that is not quite HTTP
 failures    what went wrong, in words that give nothing away
 client      the client
 """

@@ -1,5 +1,6 @@
 """What is taken from an answer: a bounded body, and headers that can be stored as text."""
 
+import asyncio
 from contextlib import suppress
 
 import aiohttp
@@ -7,6 +8,7 @@ import aiohttp
 from processor.egress.failures import FAMILIES
 
 _DRAINED = 4096  # bytes; a longer unwanted body costs its connection
+_DRAINED_WITHIN = 1.0  # seconds; so does a slower one, and holds nobody's place
 
 
 async def read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -30,7 +32,11 @@ async def drain(answer: aiohttp.ClientResponse) -> bytes:
     A body that breaks off or hangs changes nothing: the status has been said.
     """
     with suppress(*FAMILIES):
-        await read(answer, _DRAINED)
+        if answer.content.is_eof():  # all of it is here: no timer is needed
+            await read(answer, _DRAINED)
+        else:
+            async with asyncio.timeout(_DRAINED_WITHIN):
+                await read(answer, _DRAINED)
     return b""
 
 

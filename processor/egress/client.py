@@ -5,20 +5,24 @@ from functools import lru_cache
 from importlib import metadata
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from processor.egress import answers
+from processor.egress.compression import opened
 from processor.egress.connect import pool
 from processor.egress.failures import CONNECT_SECONDS, FAMILIES, explain
 from processor.egress.guard import Reach, aim
 from processor.egress.policy import Policy
+from processor.egress.recording import HEAD_AT_MOST, BrokenAnswerError, Response
 from processor.egress.resolve import SystemResolver
+from processor.egress.salvage import salvage
 from processor.model import Answer
 
+_HEADERS = 1000  # of an answer
 _URLS = 2048  # judged URLs that are remembered; subscribers' URLs repeat
 
 
@@ -80,16 +84,19 @@ class Egress:
         timeout: float = 15.0,  # noqa: ASYNC109 - aiohttp's own timer is cheaper than asyncio's
         read_limit: int = 65536,
         body_wanted: bool = True,
+        partial: bool = False,
     ) -> Answer:
         """Ask once; any status is an answer, a redirect too.
 
-        The body is cut at `read_limit` bytes, and empty unless wanted. `timeout` is in seconds
-        for everything. Raises BlockedTarget or RequestFailed, and nothing else.
+        The body is cut at `read_limit` bytes, and empty unless wanted. `partial`: a body that
+        breaks off is given as far as it came. Where it is not wanted, or partial will do, an
+        answer counts as soon as its status line is there. `timeout` is in seconds for everything.
+        Raises BlockedTarget or RequestFailed, and nothing else.
         """
         began = perf_counter()
         try:
             session, target = self._route(url, reach)
-            answer = await session.request(
+            asked = await session.request(
                 method,
                 target,
                 headers=headers,
@@ -97,15 +104,29 @@ class Egress:
                 allow_redirects=False,
                 timeout=_limits(timeout),
             )
-            content = await (
-                answers.read(answer, read_limit) if body_wanted else answers.drain(answer)
-            )
+            answer = cast("Response", asked)  # as the session's `response_class` says
+            try:
+                content = await (
+                    answers.read(answer, read_limit) if body_wanted else answers.drain(answer)
+                )
+                status, fields = answer.status, answers.headers(answer)
+            except FAMILIES as error:
+                raise BrokenAnswerError(error, answer.received) from error
+            finally:
+                answer.handler.forget()
+        except BrokenAnswerError as broken:
+            found = salvage(broken.received) if partial or not body_wanted else None
+            if found is None:
+                raise explain(broken.error, timeout) from None  # aiohttp's texts quote secrets
+            status, fields, content = found
         except FAMILIES as error:
-            raise explain(error, timeout) from None  # aiohttp's texts quote URLs, secrets and all
+            raise explain(error, timeout) from None  # see above
+        if body_wanted and (encoding := fields.pop("content-encoding", "")):
+            content = opened(content, encoding, read_limit)
         return Answer(
-            status=answer.status,
-            headers=answers.headers(answer),
-            body=content,
+            status=status,
+            headers=fields,
+            body=content[:read_limit] if body_wanted else b"",
             seconds=perf_counter() - began,
         )
 
@@ -123,6 +144,10 @@ class Egress:
                 "user-agent": self._user_agent,
             },
             auto_decompress=False,
+            response_class=Response,
+            max_line_size=HEAD_AT_MOST,
+            max_field_size=HEAD_AT_MOST,
+            max_headers=_HEADERS,
             trust_env=False,  # behind a proxy the guard would see only the proxy
         )
 

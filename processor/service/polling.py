@@ -62,6 +62,7 @@ async def ask(
             reach=Reach.CONFIGURED,
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
+            partial=True,
         )
     except (BlockedTarget, RequestFailed, Invalid) as error:
         context.metrics.polled(source.name, "failed")

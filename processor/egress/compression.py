@@ -1,0 +1,44 @@
+"""Answers that are compressed though we ask for none: opened within bounds."""
+
+import zlib
+
+from processor.errors import RequestFailed
+
+_ENCODINGS = {  # zlib's window bits: 47 takes gzip and zlib, -15 bare deflate
+    "gzip": (47,),
+    "x-gzip": (47,),
+    "deflate": (47, -15),
+}
+_AT_MOST = 2  # encodings one around the other; more is an attack
+
+
+def opened(body: bytes, encoding: str, limit: int) -> bytes:
+    """Give at most `limit` bytes of what is inside; RequestFailed for an encoding we do not know.
+
+    What only claims to be compressed is given as it is; what breaks off, as far as it goes.
+    """
+    names = [name for part in encoding.lower().split(",") if (name := part.strip())]
+    for name in reversed([name for name in names if name != "identity"]):
+        if name not in _ENCODINGS or len(names) > _AT_MOST:
+            raise RequestFailed(
+                f"the answer is compressed ({encoding[:40]!r}), though we ask for `identity`; "
+                "have the server, or the proxy before it, send it plain or as gzip"
+            )
+        body = _inflated(body, _ENCODINGS[name], limit)
+    return body[:limit]
+
+
+def _inflated(body: bytes, ways: tuple[int, ...], limit: int) -> bytes:
+    for bits in ways:
+        found = b""
+        try:
+            left = body
+            while left and len(found) < limit:  # gzip may have several members
+                stream = zlib.decompressobj(bits)
+                found += stream.decompress(left, limit - len(found))
+                left = stream.unused_data if stream.eof else b""
+        except zlib.error:
+            pass
+        if found:
+            return found
+    return body
