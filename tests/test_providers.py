@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 from processor import provider
 from processor.errors import Invalid, Unreadable
-from processor.model import Answer, Push, StatusUpdate
+from processor.model import FINAL, Answer, Push, State, StatusUpdate
 from processor.provider import Profile, Trouble, check_id
 
 CAPTURES = Path(__file__).parent / "providers"
@@ -29,6 +29,7 @@ PROFILES = {
     for path in (Path(provider.__file__).parents[1] / "providers").glob("*.toml")
 }
 NOW = 1795346400.0
+WORK = {State.QUEUED, State.RUNNING}
 SECONDS = 0.25  # that an answer took
 
 
@@ -197,6 +198,21 @@ def test_every_documented_word_has_its_state(name: str, kind: str | None) -> Non
     words = DOCUMENTED[name, kind]
     assert {word: states.of(word) for word in words} == words
     assert states.words.keys() <= words.keys()
+
+
+OFFICIAL = tomllib.loads((Path(__file__).parent / "official_words.toml").read_text())["list"]
+
+
+@pytest.mark.parametrize(
+    "words", OFFICIAL, ids=[f"{i} {one['provider']}" for i, one in enumerate(OFFICIAL)]
+)
+def test_no_word_of_an_official_list_is_unknown_or_ends_a_job_wrongly(
+    words: dict[str, Any],
+) -> None:
+    states = PROFILES[words["provider"]].kinds[words.get("kind")].states
+    ends, works = words.get("ends", []), words.get("works", [])
+    assert {word: states.words.get(word) in FINAL for word in ends} == dict.fromkeys(ends, True)
+    assert {word: states.words.get(word) in WORK for word in works} == dict.fromkeys(works, True)
 
 
 # Garbage ------------------------------------------------------------------------------------
