@@ -2,15 +2,20 @@
 
 import os
 import signal
+import sys
 import threading
+from typing import NoReturn
 
 import dramatiq
+import structlog
 
 from processor.errors import ConfigError
-from processor.service.running import settings_or_exit, stop
+from processor.service.running import settings_or_exit
 from processor.store.keys import BACKLOGS, Keys
 from workers.broker import NudgeBroker
 from workers.loop import Loop
+
+log = structlog.get_logger()
 
 ACTORS_STOP = 3_000  # ms for the actors' threads, once their pumps have drained
 
@@ -20,21 +25,30 @@ def main() -> None:
     settings = settings_or_exit()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until it starts there is no work to end
-    loop = Loop(settings)
+    loop = Loop(settings, end)
     shards = [Keys(n) for n in range(settings.shards)]
     broker = NudgeBroker(settings.redis_url, shards, loop.outage, [loop])
     for backlog in BACKLOGS:
         declare(broker, loop, backlog)
     worker = dramatiq.Worker(broker, worker_threads=len(BACKLOGS))
-    try:
-        worker.start()
-    except ConfigError as error:
-        stop(error)
+    worker.start()
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     over.wait()
     worker.stop(timeout=ACTORS_STOP)
+
+
+def end(error: Exception) -> NoReturn:
+    """End at once, from whatever thread: what is held is due again when its lease is over.
+
+    Dramatiq would log what its middleware raises, and go on without us.
+    """
+    if isinstance(error, ConfigError):
+        print(f"ringback: {error}", file=sys.stderr, flush=True)  # noqa: T201 -- as `stop` does
+        os._exit(2)
+    log.critical("worker_error", exc_info=error)
+    os._exit(1)
 
 
 def declare(broker: NudgeBroker, loop: Loop, backlog: str) -> None:

@@ -12,6 +12,7 @@ from processor.config import Settings
 from processor.service.catching import catch_up
 from processor.service.context import Context
 from processor.service.running import Outage, context, main, patiently, ready
+from processor.service.store_watch import watched
 
 TICK = 0.2  # seconds at most between looks: new work may be due before what we last saw
 SWEEP = 60.0  # seconds between sweeps
@@ -25,8 +26,10 @@ async def run(settings: Settings) -> None:
     async with context(settings) as ours:
         outage = Outage("clock")
         await ready(ours.store, outage)
-        steps = (tick, sweep, catch_up, repair)
-        await asyncio.gather(*(patiently(outage, partial(step, ours)) for step in steps))
+        asking = [patiently(outage, partial(step, ours)) for step in (tick, sweep, catch_up)]
+        repairing = patiently(outage, partial(repair, ours), asks=False)  # one shard needs none
+        async with watched(ours, "clock") as watching:
+            await asyncio.gather(watching, repairing, *asking)
 
 
 async def tick(ours: Context) -> float:

@@ -71,7 +71,7 @@ async def _seal(settings: Settings, url: str) -> "Sealed":
 
     store = Store(url, shards=settings.shards, vault=Vault(settings.master_keys))
     try:
-        await store.check()
+        await store.check_only()
         return await store.sealing.run()
     finally:
         await store.close()

@@ -31,6 +31,9 @@ class Metrics:
         self.polls = self._counter("polls", "Polls, by what they brought", "source", "outcome")
         self.attempts = self._counter("delivery_attempts", "Attempts to deliver", "outcome")
         self.orphans = self._counter("orphan_updates", "Updates of unknown sources", "source")
+        self.replacements = self._counter(
+            "redis_replaced", "Times that Redis' data was replaced under this process", "what"
+        )
         self.seconds = Histogram(
             "ringback_delivery_seconds",
             "How long subscribers took to answer",
@@ -73,6 +76,10 @@ class Metrics:
     def orphan(self, source: str) -> None:
         """Count an update whose source the configuration does not name."""
         self.orphans.labels(source).inc()
+
+    def replaced(self, what: str) -> None:
+        """Count one time that Redis' data was replaced."""
+        self.replacements.labels(what).inc()
 
     def attempted(self, outcome: str, seconds: float) -> None:
         """Count one try of a delivery."""

@@ -38,6 +38,12 @@ class Limits:
             return NEW
         return self._known.get(lane, self._most)
 
+    def forget(self) -> None:
+        """Know nobody: what was known is of data that was replaced."""
+        self._known.clear()
+        self._version = ""
+        self.new.clear()
+
     async def look(self) -> None:
         """See what changed, and who is new. What waits for one that is gone is only canceled."""
         new = frozenset(self.new)

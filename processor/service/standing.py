@@ -39,6 +39,14 @@ class Standings:
         self._noted: dict[str, float] = {}  # when a lane's last failure was counted
         self._limits = Limits(context)
         self._looked = -LOOK_EVERY
+        context.store.at_replacement.append(self.forget)
+
+    def forget(self) -> None:
+        """Know nothing bad of anybody; the next look comes at once."""
+        self._known.clear()
+        self._noted.clear()
+        self._limits.forget()
+        self._looked = -LOOK_EVERY
 
     async def look(self) -> None:
         """See, once in a while, what other workers found and what was changed; soon, who is new."""

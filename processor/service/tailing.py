@@ -29,6 +29,7 @@ class Tailer:
         self._follower: asyncio.Task[None] | None = None
         self._released = False
         self._outage = Outage("tailer")
+        store.at_replacement.append(self.restart)
 
     @property
     def crowded(self) -> bool:
@@ -67,6 +68,13 @@ class Tailer:
     def release(self) -> None:
         """Let go of all who listen or wait, now and from now on: this process is going away."""
         self._released = True
+        self._let_go()
+
+    def restart(self) -> None:
+        """Send all who listen or wait to look again: the log may be another one now."""
+        if self._follower is not None:
+            self._follower.cancel()
+            self._follower = None
         self._let_go()
 
     def _let_go(self) -> None:

@@ -13,6 +13,10 @@ deliveries   what they are to get, and what they got
 replays      deliveries made once more
 health       how well those take it
 sealing      their secrets, sealed again with a newer master key
+versions     words for compare-and-set that never repeat
+fleet        the processes of a store: what it is, and whether it is still it
+replacement  what it means if it is not
+migration    a store of an older version, brought to our schema
 """
 
 from processor.store.store import Store

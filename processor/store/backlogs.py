@@ -34,6 +34,10 @@ class Backlogs:
         self._renewing = asyncio.Lock()
         self._lately: dict[tuple[int, str], list[str]] = {}
 
+    def forget(self) -> None:
+        """Forget which lanes were due."""
+        self._lately.clear()
+
     async def claim(
         self, keys: Keys, backlog: str, limit: int, pace: Callable[[str], Pace]
     ) -> list[Claim]:

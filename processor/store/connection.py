@@ -133,6 +133,19 @@ class Connection:
                 await self._pool.disconnect()
             raise StoreUnavailable(_why(self.url, error)) from error
 
+    async def ask_each(self, pipe: Any, allowed: type[ResponseError]) -> list[Any]:
+        """The answers to the calls of a pipeline; errors that are `allowed` are answers too."""
+
+        async def answers() -> list[Any]:
+            rows: list[Any] = await pipe.execute(raise_on_error=False)
+            for row in rows:
+                if isinstance(row, Exception) and not isinstance(row, allowed):
+                    raise row
+            return rows
+
+        found: list[Any] = await self.ask(answers())
+        return found
+
     async def now(self) -> float:
         """Redis' time in seconds, carried on by our monotonic clock since it was last asked."""
         if self._offset is None:

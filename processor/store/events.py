@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
+from redis.exceptions import ResponseError
 
 from processor.errors import Gone, Refused
 from processor.model import Keep
 from processor.store.connection import Connection
 from processor.store.keys import Keys
-from processor.store.places import BEGIN, checked, order_of, place_at, told_at
+from processor.store.places import BEGIN, LAST, checked, order_of, place_at, told_at
 
 PAGE, FAR = 1000, 50  # events read at once, and how often, to find one
 
@@ -100,13 +101,19 @@ class Events:
         return [log[0][0].decode() if log else BEGIN for log in rows]
 
     async def check(self, places: Sequence[str]) -> None:
-        """Gone if events behind `places` were trimmed."""
-        trimmed = await self._connection.ask(
-            self._connection.redis.mget([keys.trimmed for keys in self._shards])
-        )
-        for place, gone in zip(places, trimmed, strict=True):
-            if gone and place != BEGIN and order_of(place.encode()) < order_of(gone):
+        """Gone if events behind `places` were trimmed, or Redis lost what was there."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.mget([keys.trimmed for keys in self._shards])
+        for keys in self._shards:
+            pipe.xinfo_stream(keys.log)
+        trimmed, *streams = await self._connection.ask_each(pipe, ResponseError)
+        for place, gone, stream in zip(places, _good(trimmed), streams, strict=True):
+            if place == BEGIN:
+                continue
+            if gone and order_of(place) < order_of(gone):
                 raise Gone("Events behind this cursor were trimmed; start again without `after`.")
+            if order_of(place) > order_of(_last(stream)) and order_of(place)[1] != LAST:
+                raise Gone("Redis lost events before this cursor; start again without `after`.")
 
     async def trim(self, now: float) -> None:
         """Forget events that are older or more than the log keeps."""
@@ -151,6 +158,21 @@ class Events:
     def cursor(places: Sequence[str]) -> str:
         """Places as one opaque word."""
         return base64.urlsafe_b64encode(",".join(places).encode()).decode().rstrip("=")
+
+
+def _last(stream: Any) -> bytes:
+    """The last place that a log gave; a log that was never written is no error."""
+    if isinstance(stream, ResponseError) and "no such key" in str(stream):
+        return BEGIN.encode()
+    last: bytes = _good(stream)["last-generated-id"]
+    return last
+
+
+def _good(answer: Any) -> Any:
+    """An answer of a pipeline; raises what is an error."""
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _with_cursors(places: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Logged]:

@@ -34,7 +34,9 @@ backlog (ingest, poll, deliver), `L` a lane of it.
 
 Without a shard:
 
-    rb:meta         hash    shard count and schema version                      for good
+    rb:meta         hash    shards, schema, the store's random id, when it was made (ms), since
+                            when runs who says so (ms); who migrates, until when     for good
+    rb:processes    hash    process → time, schema and word of its last look   15 s a field
     rb:workers      hash    worker → time and metrics of its last heartbeat   15 s a field
     rb:probe        string  written to see whether Redis takes writes                1 s
     rb:stalled      hash    source → why its polls are refused       until a poll succeeds
@@ -48,6 +50,7 @@ import hashlib
 BACKLOGS = ("ingest", "poll", "deliver")
 
 META = "rb:meta"
+PROCESSES = "rb:processes"
 PROBE = "rb:probe"
 WORKERS = "rb:workers"
 STALLED = "rb:stalled"

@@ -1,23 +1,24 @@
 """The store as one value: its parts, its shards, and whether Redis is fit for use."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from processor.errors import ConfigError, Overloaded
+from processor.errors import Overloaded
 from processor.model import Keep, Subscription
 from processor.store.backlogs import Backlogs
 from processor.store.connection import Connection
 from processor.store.deliveries import Deliveries
 from processor.store.events import Events
+from processor.store.fleet import Fleet
 from processor.store.health import Health
 from processor.store.jobs import Jobs
-from processor.store.keys import META, PROBE, STALLED, WORKERS, Keys, shard_of
+from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
+from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.replays import Replays
 from processor.store.sealing import Sealing
 from processor.store.targets import Targets
 from processor.vault import Vault
 
-SCHEMA = 1  # of what we write; another one in Redis is an error at start
 BEAT = 5.0  # seconds between heartbeats of a worker
 BEAT_LASTS = 15.0
 FULL = 0.85  # the part of maxmemory above which pushes are refused
@@ -42,6 +43,9 @@ class Store:
         """
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
+        self.fleet = Fleet(self.connection, shards)
+        self._migration = Migration(self.connection, self.shards)
+        self.at_replacement: list[Callable[[], None]] = []  # of the data: forgets what was read
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.jobs = Jobs(self.connection, self.shards, keep)
@@ -63,18 +67,26 @@ class Store:
         return await self.connection.now()
 
     async def check(self) -> None:
-        """Make sure that this Redis was written by a Ringback like this one."""
-        redis = self.connection.redis
-        ours = {"shards": str(len(self.shards)), "schema": str(SCHEMA)}
-        for field, value in ours.items():
-            await self.connection.ask(redis.hsetnx(META, field, value))
-        found = await self.connection.ask(redis.hgetall(META))
-        for field, value in ours.items():
-            if found[field.encode()].decode() != value:
-                raise ConfigError(
-                    f"Redis holds {field} {found[field.encode()].decode()}, this process expects "
-                    f"{value}: set RINGBACK_SHARDS or REDIS_URL to what the data was made with"
-                )
+        """Make sure that this Redis was written by a Ringback like this one.
+
+        What an older one wrote is migrated, by one process while the others wait. ConfigError
+        where that cannot be, or the number of shards is another.
+        """
+        meta = await self.fleet.meta()
+        if self.fleet.is_older(meta):
+            await self._migration.run()
+        await self.fleet.join()
+
+    async def check_only(self) -> None:
+        """The same for a command, which neither makes a store nor migrates one."""
+        self.fleet.check(await self.fleet.meta())
+
+    def forget(self) -> None:
+        """Forget what was read from data that was replaced."""
+        self.targets.forget()
+        self.backlogs.forget()
+        for forget in self.at_replacement:
+            forget()
 
     async def fullness(self) -> float:
         """The part of Redis' memory limit that is used; 0.0 without a limit."""
@@ -96,6 +108,10 @@ class Store:
         dead = [n for n, (at, _) in (await self._beats()).items() if at < now - BEAT_LASTS]
         if dead:
             await self.connection.ask(redis.hdel(WORKERS, *dead))
+
+    async def retire(self, name: str) -> None:
+        """Take a worker's heartbeat back: it ends in order."""
+        await self.connection.ask(self.connection.redis.hdel(WORKERS, name))
 
     async def workers(self) -> dict[str, str]:
         """The workers whose hearts beat, by name, with the fact that each told."""

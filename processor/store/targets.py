@@ -51,6 +51,11 @@ class Targets:
         self._agreed: list[str] = []  # versions of the shards when all said the same
         self._were_apart: set[str] = set()  # at the last look
 
+    def forget(self) -> None:
+        """Forget who wants what: another Redis, or other data, is there now."""
+        self._routers.clear()
+        self._agreed, self._were_apart = [], set()
+
     async def router(self, keys: Keys, *, fresh: bool = False) -> Router:
         """Who wants what, as a shard has it; read anew when a refused commit is a reason to."""
         router = self._routers.get(keys.shard)

@@ -6,8 +6,10 @@ import structlog
 import uvicorn
 
 from processor.config import Settings, require_keys
+from processor.errors import ConfigError
 from processor.service.context import Context
 from processor.service.running import Outage, context, main, ready
+from processor.service.store_watch import watched
 from processor.service.tailing import LISTENERS
 from processor.web.app import build
 from processor.web.heads import Heads
@@ -52,9 +54,15 @@ async def run(settings: Settings) -> None:
 
 
 async def _check(ours: Context, health: Health) -> None:
-    """Let calls in once Redis has answered; ConfigError if its data is not for us."""
+    """Let calls in once Redis has answered, and as long as its data is for us; else ConfigError."""
     await ready(ours.store, Outage("web"))
-    health.checked = True
+    async with watched(ours, "web") as watching:
+        health.checked = True
+        try:
+            await watching
+        except ConfigError:
+            health.checked = False
+            raise
 
 
 async def _serve(server: uvicorn.Server, health: Health, checking: asyncio.Task[None]) -> None:
@@ -71,6 +79,7 @@ async def _serve(server: uvicorn.Server, health: Health, checking: asyncio.Task[
         checking.cancel()
         server.should_exit = True
         await serving
+        await asyncio.gather(checking, return_exceptions=True)
 
 
 if __name__ == "__main__":

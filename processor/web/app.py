@@ -123,5 +123,9 @@ class Front:
             if path.startswith(PATH):
                 app = self._hooks
             if not self._health.checked and path != ALIVE:
-                app = explain(StoreUnavailable("Redis has not answered since the start; try again"))
+                app = explain(
+                    StoreUnavailable(
+                        "Redis has not answered yet, or its data is not ours; try again"
+                    )
+                )
         await app(scope, receive, send)

@@ -25,7 +25,7 @@ class System:
         self.children: dict[str, Child] = {}
         file = folder / "ringback.toml"
         file.write_text(config)
-        self._environ = (
+        self.environ = (
             {"RINGBACK_API_KEYS": KEY}
             | environ
             | {
@@ -58,9 +58,9 @@ class System:
         """Where the web process listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, name: str, *words: str) -> Child:
+    def start(self, name: str, *words: str, **environ: str) -> Child:
         """Start one process."""
-        child = Child(words, self.folder / f"{name}.log", self._environ)
+        child = Child(words, self.folder / f"{name}.log", self.environ | environ)
         self.children[name] = child
         return child
 

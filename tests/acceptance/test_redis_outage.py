@@ -140,6 +140,8 @@ async def test_each_process_says_in_one_line_that_redis_is_away(
 ) -> None:
     system = plan(standard("feed")).start_all()
     async with Caller(system.url) as caller:
+        clock = system.children["clock"]  # of no account to readiness, and so perhaps slower
+        await until(lambda: "secrets_unencrypted" in clock.log(), BACK_WITHIN, "its first line")
         before = {name: child.log() for name, child in system.children.items()}
         system.redis.kill()
         killed = time.monotonic()

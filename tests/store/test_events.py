@@ -11,6 +11,7 @@ from processor.store import Store
 from processor.store.events import Logged
 from processor.store.jobs import Change, Telling
 from processor.store.keys import Keys
+from processor.store.places import BEGIN, place_at
 
 WEEK = 7 * 86_400.0
 
@@ -246,9 +247,25 @@ async def test_the_oldest_place_is_never_gone(store: Store, keys: Keys):
 
 async def test_a_gap_in_one_shard_is_a_gap(store_of: Any):
     store = store_of(shards=3)
-    for keys in store.shards[1:]:
-        old, new = await aged(store, keys, 9, 8)
+    (_, old, new), (*_, other) = [await aged(store, k, 10, 9, 8) for k in store.shards[1:]]
     await store.events.trim(await store.now())
-    await store.events.check([old, new, new])
-    with pytest.raises(Gone):
-        await store.events.check([new, old, new])
+    await store.events.check([BEGIN, new, other])
+    with pytest.raises(Gone, match="trimmed"):
+        await store.events.check([BEGIN, old, other])
+
+
+async def test_a_cursor_ahead_of_the_log_is_gone(store_of: Any):
+    """Redis lost what was there: its reader would skip what comes until the log has caught up."""
+    store = store_of(shards=2)
+    first, last = await aged(store, store.shards[1], 2, 1)
+    await store.events.check([BEGIN, last])
+    await store.connection.redis.xtrim(store.shards[1].log, maxlen=0)  # what ages is not lost
+    await store.events.check([BEGIN, last])
+    await store.connection.redis.delete(store.shards[1].log)
+    for place in (first, last):
+        with pytest.raises(Gone, match="lost"):
+            await store.events.check([BEGIN, place])
+        with pytest.raises(Gone, match="lost"):
+            await store.events.check([place, BEGIN])
+    await store.events.check(store.events.start())
+    await store.events.check([place_at(4e9)] * 2)  # a replay's, which is a time

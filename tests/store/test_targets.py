@@ -203,12 +203,12 @@ async def test_a_commit_that_matched_before_redis_lost_data_is_refused(store: St
     kept = {key: await redis.dump(key) for key in (keys.subs, keys.subs_version)}
     await store.targets.save(TWO)
     stale = await store.targets.router(keys, fresh=True)
-    for restored in (kept, {}):
+    for restored, made in ((kept, 1), ({}, 2)):  # a counter would be where it was
         await redis.flushall()
         for key, value in restored.items():
             await redis.restore(key, 0, value)
-        await store.targets.save(replace(TWO, id="sub_3"))
-        await store.targets.save(replace(TWO, id="sub_4"))
+        for n in range(made):
+            await store.targets.save(replace(TWO, id=f"sub_{3 + n}"))
         change = Change(job_of(), "", save=False)
         assert await store.jobs.commit(keys, stale.version, [change]) is None
 

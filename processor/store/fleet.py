@@ -1,0 +1,138 @@
+"""The processes that share a store: what the store is, who runs on it, and whether it is still it."""
+
+import secrets
+from typing import Any, NamedTuple
+
+from redis.exceptions import NoPermissionError
+
+from processor.errors import ConfigError
+from processor.store.connection import Connection
+from processor.store.keys import META, PROCESSES
+from processor.store.replacement import REMEMBERED, Replacement, Seen, lost_seconds, replaced
+
+SCHEMA = 2  # of what we write
+
+
+class Found(NamedTuple):
+    """What happened to Redis, and how many seconds of writes it lost at least, where that is known."""
+
+    what: Replacement
+    lost: float | None = None
+
+
+class Fleet:
+    """One process among those of a store."""
+
+    def __init__(self, connection: Connection, shards: int) -> None:
+        """Take the number of shards that this process was configured with."""
+        self._connection = connection
+        self._shards = shards
+        self._since: float | None = None  # seconds, Redis' clock: when we joined first
+        self._before: Seen | None = None
+        self._marks: frozenset[str] = (
+            frozenset()
+        )  # the last one written, and any that may have been
+        self._marked_at = 0.0  # when the last one was written, seconds
+        self._joined = False
+
+    async def join(self) -> dict[str, str]:
+        """Say what the store is of, where nothing does; ConfigError where it is not for us."""
+        if self._since is None:
+            await self._connection.synchronise()
+            self._since = await self._connection.now()
+        args: list[str | float] = [
+            self._shards,
+            SCHEMA,
+            secrets.token_hex(8),
+            int(self._since * 1000),
+        ]
+        rows = await self._connection.run("join", [META], args)
+        meta = _text(dict(zip(rows[::2], rows[1::2], strict=True)))
+        self.check(meta)
+        self._joined = True
+        return meta
+
+    def is_older(self, meta: dict[str, str]) -> bool:
+        """Whether a store is to be migrated; ConfigError where it has another number of shards."""
+        if not ("schema" in meta and int(meta["schema"]) < SCHEMA):
+            return False
+        self.check(meta | {"schema": str(SCHEMA)})
+        return True
+
+    async def meta(self) -> dict[str, str]:
+        """What the store says of itself; nothing, if there is no store."""
+        return _text(await self._connection.ask(self._connection.redis.hgetall(META)))
+
+    def check(self, meta: dict[str, str]) -> None:
+        """ConfigError unless what a store says of itself is what we were configured with."""
+        for field, ours in (("shards", str(self._shards)), ("schema", str(SCHEMA))):
+            if field in meta and meta[field] != ours:
+                raise ConfigError(
+                    f"Redis holds {field} {meta[field]}, this process expects {ours}: "
+                    "set RINGBACK_SHARDS or REDIS_URL to what the data was made with"
+                )
+
+    async def look(self, name: str) -> Found | None:
+        """Whether Redis was replaced since the last look; leaves a mark under our name.
+
+        Where it was, whoever asks starts over, and the next look joins what is there. ConfigError
+        where the store is not for us any more.
+        """
+        if not self._joined:
+            await self.join()
+        now, meta = await self._see(name)
+        what = replaced(self._before, now, self._marks) if self._before else None
+        if what and not what.whole:
+            lost = lost_seconds(now.mark, self._marked_at)
+            self._before, self._marks, self._joined = None, frozenset(), False
+            return Found(what, lost)
+        self._before = now
+        self.check(meta)
+        await self._mark(name, now.at)
+        return Found(what) if what else None
+
+    async def _see(self, name: str) -> tuple[Seen, dict[str, str]]:
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.info("server")
+        pipe.info("replication")
+        pipe.hgetall(META)
+        pipe.hget(PROCESSES, name)
+        pipe.time()
+        rows = await self._connection.ask_each(pipe, NoPermissionError)
+        server, replication, meta, mark, (seconds, micros) = map(_permitted, rows)
+        found = _text(meta)
+        there = "schema" in found and "id" in found
+        return Seen(
+            at=seconds + micros / 1e6,
+            run_id=server.get("run_id"),
+            replid=replication.get("master_replid"),
+            replid2=replication.get("master_replid2"),
+            store=found["id"] if there else None,
+            made=float(found.get("made", 0)) / 1000,
+            mark=mark.decode() if mark else None,
+        ), found
+
+    async def _mark(self, name: str, now: float) -> None:
+        """Leave a mark, and remove those of processes that look no more."""
+        mark = f"{now:.3f} {SCHEMA} {secrets.token_hex(4)}"
+        self._marks |= {mark}  # it may arrive, though its answer does not
+        redis = self._connection.redis
+        await self._connection.ask(redis.hset(PROCESSES, name, mark))
+        self._marks, self._marked_at = frozenset({mark}), now
+        rows = await self._connection.ask(redis.hgetall(PROCESSES))
+        old = [n for n, text in rows.items() if float(text.split()[0]) < now - REMEMBERED]
+        if old:
+            await self._connection.ask(redis.hdel(PROCESSES, *old))
+
+    async def leave(self, name: str) -> None:
+        """Remove our mark: this process ends in order."""
+        await self._connection.ask(self._connection.redis.hdel(PROCESSES, name))
+
+
+def _permitted(row: Any) -> Any:
+    """An answer; nothing where we may not ask."""
+    return {} if isinstance(row, NoPermissionError) else row
+
+
+def _text(row: dict[bytes, bytes]) -> dict[str, str]:
+    return {field.decode(): value.decode() for field, value in row.items()}
