@@ -51,6 +51,7 @@ from processor.signing import SCHEMES, Verify
 from processor.store.store import FULL
 from processor.web import bodies, stream, takers
 from processor.web.app import routes
+from processor.web.fairness import OpenCalls
 from processor.web.health import Gauges, Health
 from processor.web.openapi import document
 
@@ -204,7 +205,7 @@ async def test_every_call_is_documented(tmp_path: Path):
     async with open_context(load("", tmp_path)) as ours:
         served = {
             f"{method} {route.path.replace(':path', '')}"
-            for route in routes(ours, Tailer(ours.store), Health(ours))
+            for route in routes(ours, Tailer(ours.store), Health(ours), OpenCalls())
             for method in route.methods - {"HEAD"}
         }
     assert set(table("docs/api.md", "call")) == served | {"POST /hooks/{source}"}

@@ -20,9 +20,9 @@ from processor.errors import (
 )
 from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
-from processor.service.batching import Batch
 from processor.service.context import Context
 from processor.service.keyring import Keyring
+from processor.store.batch import Batch
 from processor.store.keys import Keys
 from processor.store.names import Naming, naming
 from processor.store.store import FULL

@@ -16,12 +16,12 @@ from processor.machine import uid_of
 from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
 from processor.provider import retry_after
 from processor.service import ordering
-from processor.service.batching import Batch
 from processor.service.changing import disable
 from processor.service.context import Context, chance
 from processor.service.gathering import Gatherer
 from processor.service.running import PATIENCE
 from processor.service.standing import Standings
+from processor.store.batch import Batch
 from processor.store.lanes import Claim, Settled
 from processor.store.sealing import unopened
 

@@ -4,11 +4,14 @@ import re
 from typing import Any
 
 from processor import payload
+from processor.model import Job
 from processor.service.context import Context
 from processor.store.jobs import name_of
 
 _CURSOR = re.compile(r"([0-9]{1,4})\.(\+inf|[0-9]{1,15})\.([0-9]{1,15})")
 SCANNED = 2000  # names looked at for one page; a page may so be short and still have a next
+PIECE = 50  # jobs read in one round trip, so that other calls have their turn in between
+PAGE_BYTES = 1024 * 1024  # of records in one page; beyond it a page is short, too
 
 
 async def jobs(
@@ -20,22 +23,36 @@ async def jobs(
     """
     shard, before, skip = _place(cursor)
     items: list[dict[str, Any]] = []
-    scanned = 0
+    scanned = size = 0
     while shard < len(context.store.shards):
         keys = context.store.shards[shard]
-        rows = await context.store.jobs.page(keys, before, skip, limit)
-        read = [known.job for known in await context.store.jobs.read(keys, [n for n, _ in rows])]
-        found = [j for j in read if j and source in (None, j.source) and state in (None, j.state)]
+        rows = await context.store.jobs.page(keys, before, skip, PIECE)
+        read = await context.store.jobs.read(keys, [name for name, _ in rows])
+        found: list[Job] = []
+        taken = 0
+        for known in read:
+            if len(items) + len(found) == limit or size > PAGE_BYTES:
+                break
+            taken, size = taken + 1, size + known.size
+            if known.job and _wanted(known.job, source, state):
+                found.append(known.job)
         due = await context.store.backlogs.due_at(
             keys, "poll", [(job.source, name_of(job)) for job in found]
         )
         items += map(payload.view, found, due)
-        scanned += len(rows)
-        shard, before, skip = _behind(shard, before, skip, rows, limit)
-        if len(items) >= limit or scanned >= SCANNED:
+        scanned += taken
+        end_of_shard = taken == len(rows) < PIECE
+        shard, before, skip = (
+            (shard + 1, "+inf", 0) if end_of_shard else _behind(shard, before, skip, rows[:taken])
+        )
+        if len(items) == limit or scanned >= SCANNED or size > PAGE_BYTES:
             break
     more = shard < len(context.store.shards)
     return {"items": items, "next": f"{shard}.{before}.{skip}" if more else None}
+
+
+def _wanted(job: Job, source: str | None, state: str | None) -> bool:
+    return source in (None, job.source) and state in (None, job.state)
 
 
 def _place(cursor: str | None) -> tuple[int, str, int]:
@@ -48,11 +65,9 @@ def _place(cursor: str | None) -> tuple[int, str, int]:
 
 
 def _behind(
-    shard: int, before: str, skip: int, rows: list[tuple[str, str]], limit: int
+    shard: int, before: str, skip: int, rows: list[tuple[str, str]]
 ) -> tuple[int, str, int]:
-    """The place behind a page: the last score, and how many of that score were seen."""
-    if len(rows) < limit:
-        return shard + 1, "+inf", 0
+    """The place behind some rows: the last score, and how many of that score were seen."""
     last = rows[-1][1]
     same = sum(score == last for _, score in rows)
     return shard, last, same + (skip if last == before else 0)

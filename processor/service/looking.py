@@ -40,12 +40,12 @@ async def find(context: Context, source: str, job: str) -> Found:
 async def look(context: Context, source: str, job: str) -> Place:
     """What stands under a name, behind its alias if it is one."""
     keys = context.store.shard(source, job)
-    (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])
+    known = await context.store.jobs.find(keys, f"{source}/{job}")
     places = {job: Place(keys, job, known)}
     while known.to and known.to not in places:
         job = known.to
         keys = context.store.shard(source, job)
-        (known,) = await context.store.jobs.read(keys, [f"{source}/{job}"])
+        known = await context.store.jobs.find(keys, f"{source}/{job}")
         places[job] = Place(keys, job, known)
     if not known.to:
         return places[job]
@@ -56,8 +56,9 @@ async def look(context: Context, source: str, job: str) -> Place:
 async def view(context: Context, found: Found) -> dict[str, Any]:
     """A job as the API shows it."""
     job = found.job
-    place = (job.source, name_of(job))
-    (at,) = await context.store.backlogs.due_at(found.keys, "poll", [place])
+    if job.state in FINAL:
+        return payload.view(job, None)  # a finished job is not asked about
+    at = await context.store.backlogs.next_poll(found.keys, job.source, name_of(job))
     return payload.view(job, at)
 
 

@@ -1,7 +1,7 @@
 """One follower of the event log per process, which wakes whoever waits for an event."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from processor.errors import StoreUnavailable
@@ -14,7 +14,7 @@ from processor.store.events import Logged
 
 BLOCK = 2.0  # seconds of one look at the log
 AT_ONCE = 100  # events that are told together
-TOGETHER = 10  # listeners that are told before others have their turn
+TOGETHER = 10  # listeners or waiters that are woken before others have their turn
 LISTENERS = 4096  # at a time
 
 
@@ -125,12 +125,18 @@ class Tailer:
         await self._tell(found)
         return self._store.events.places(found[-1].cursor)
 
+    @staticmethod
+    async def _wake(waiting: Iterable[asyncio.Event]) -> None:
+        for number, done in enumerate(tuple(waiting), 1):
+            done.set()
+            if number % TOGETHER == 0:
+                await asyncio.sleep(0)
+
     async def _tell(self, found: Sequence[Logged]) -> None:
         """Wake whom it concerns. Who begins to listen meanwhile finds it in the log."""
         for event in found:
             if event.type in COMPLETED:
-                for waiting in self._finishing.get(uid_of(event.id), ()):
-                    waiting.set()
+                await self._wake(self._finishing.get(uid_of(event.id), ()))
         for number, listener in enumerate(tuple(self._listeners), 1):
             listener.hear(found)
             if number % TOGETHER == 0:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from processor.model import Keep
+from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.lanes import Claim, Lanes, Pace, Settled, limits, settled_told
@@ -32,6 +33,7 @@ class Backlogs:
         self._lease = int(lease * 1000)
         self.name = secrets.token_hex(4)
         self._renewing = asyncio.Lock()
+        self._next_polls: Batch[tuple[Keys, str, str], float | None] = Batch(self._all_next_polls)
         self._lately: dict[tuple[int, str], list[str]] = {}
 
     def forget(self) -> None:
@@ -161,6 +163,18 @@ class Backlogs:
             items += count
             overdue = max([overdue, *(seconds - at / 1000 for _, at in first)])
         return items, overdue
+
+    async def next_poll(self, keys: Keys, source: str, job: str) -> float | None:
+        """When a job is asked about next, in seconds; what many want at once is read together."""
+        return await self._next_polls.add((keys, source, job))
+
+    async def _all_next_polls(self, asked: list[tuple[Keys, str, str]]) -> list[float | None]:
+        found: dict[tuple[int, str, str], float | None] = {}
+        for shard in {keys.shard for keys, _, _ in asked}:
+            items = sorted({(lane, item) for keys, lane, item in asked if keys.shard == shard})
+            times = await self.due_at(self._shards[shard], "poll", items)
+            found |= {(shard, *item): at for item, at in zip(items, times, strict=True)}
+        return [found[keys.shard, lane, item] for keys, lane, item in asked]
 
     async def due_at(
         self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]

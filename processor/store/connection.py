@@ -1,5 +1,6 @@
 """The connection to Redis: scripts by name, and one error for all that can go wrong with it."""
 
+import asyncio
 import hashlib
 import importlib.resources
 import re
@@ -23,7 +24,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from processor.errors import StoreUnavailable
+from processor.errors import Overloaded, StoreUnavailable
+from processor.store.watchdog import Watchdog
 
 PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError)
 PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
@@ -32,7 +34,8 @@ own, as words; anything else that it refuses is our mistake."""
 
 TIMEOUT = 5.0  # seconds for an answer of Redis
 STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
-CONNECTIONS = 32  # at most; who wants one more waits for it
+CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
+POOL_IS_BUSY = "No connection available."  # redis-py's words for a wait for one that took too long
 
 
 class Call:
@@ -77,12 +80,15 @@ class Script:
 class Connection:
     """One pool of connections to one Redis, and the scripts loaded on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, connections: int = CONNECTIONS, watchdog: Watchdog | None = None
+    ) -> None:
         """Connect lazily; nothing is retried here: callers know what is safe."""
         self.url = url
+        self.watchdog = watchdog or Watchdog(url)
         self._pool = BlockingConnectionPool.from_url(
             url,
-            max_connections=CONNECTIONS,
+            max_connections=connections,
             timeout=TIMEOUT,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=2.0,
@@ -91,6 +97,10 @@ class Connection:
         )
         self.redis = Redis.from_pool(self._pool)
         self._offset: float | None = None
+
+    def apart(self, connections: int) -> "Connection":
+        """The same Redis over a pool of its own, which other calls cannot use up."""
+        return Connection(self.url, connections, self.watchdog)
 
     @cached_property
     def scripts(self) -> dict[str, "Script"]:
@@ -123,15 +133,32 @@ class Connection:
             await self._pool.release(connection)
 
     async def ask(self, call: Any) -> Any:
-        """Await a call of redis-py; StoreUnavailable if Redis does not answer it."""
+        """Await a call of redis-py.
+
+        StoreUnavailable if Redis does not answer it, Overloaded if all connections stay in use.
+        """
         try:
-            return await cast("Awaitable[Any]", call)
+            self.watchdog.check()
+        except StoreUnavailable:
+            call.close()  # it has not begun
+            raise
+        cancels = _cancels()
+        try:
+            async with self.watchdog.limit():
+                answer = await cast("Awaitable[Any]", call)
         except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
+            if _cancels() > cancels:
+                raise asyncio.CancelledError from error
+            if str(error) == POOL_IS_BUSY:
+                raise Overloaded("All connections to Redis are in use; try again") from error
             if isinstance(error, ResponseError) and not _passes(error):
                 raise  # a bug of ours, and no reason to try again
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another now
                 await self._pool.disconnect()
             raise StoreUnavailable(_why(self.url, error)) from error
+        if _cancels() > cancels:
+            raise asyncio.CancelledError
+        return answer
 
     async def ask_each(self, pipe: Any, allowed: type[ResponseError]) -> list[Any]:
         """The answers to the calls of a pipeline; errors that are `allowed` are answers too."""
@@ -167,6 +194,12 @@ class Connection:
     async def close(self) -> None:
         """Close all connections."""
         await self.redis.aclose()
+
+
+def _cancels() -> int:
+    """How often this task was cancelled: redis-py swallows that while it connects."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 def _lua(folder: Traversable) -> dict[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 from processor.model import Entry, Job, Keep, StatusUpdate
 from processor.payload import utc
 from processor.store.backlogs import BUSY
+from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys
 from processor.store.lanes import Claim, Lanes, Put
@@ -15,6 +16,7 @@ from processor.store.names import Naming, lasting, named, naming
 from processor.store.versions import new_version
 
 RESERVED = b"new-"  # before the uid, where a record is yet to be made
+INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
@@ -32,6 +34,7 @@ class Known(NamedTuple):
     to: str | None = None
     gone: bool = False
     uid: str | None = None
+    size: int = 0  # bytes of the record
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -65,6 +68,8 @@ class Jobs:
     def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
         """Take the connection, the shards' keys, and how long to keep jobs and dedupe marks."""
         self._connection = connection
+        self._intake = connection.apart(INTAKE_CONNECTIONS)
+        self._reads: Batch[tuple[Keys, str], Known] = Batch(self._read_all)
         self._shards = shards
         self._keep = keep
 
@@ -101,8 +106,12 @@ class Jobs:
             ],
             "lanes": lanes.told,
         }
-        done = await self._connection.run("accept", call.keys, call.args(told))
+        done = await self._intake.run("accept", call.keys, call.args(told))
         return [bool(one) for one in done]
+
+    async def close(self) -> None:
+        """Close the connections that are for pushes alone."""
+        await self._intake.close()
 
     async def read(self, keys: Keys, names: Sequence[str]) -> list[Known]:
         """What stands under each `source/id`."""
@@ -110,6 +119,18 @@ class Jobs:
             return []
         rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, names)))
         return [_known(row) for row in rows]
+
+    async def find(self, keys: Keys, name: str) -> Known:
+        """What stands under one `source/id`; thousands that ask at once make a few round trips."""
+        return await self._reads.add((keys, name))
+
+    async def _read_all(self, asked: list[tuple[Keys, str]]) -> list[Known]:
+        found: dict[tuple[int, str], Known] = {}
+        for shard in {keys.shard for keys, _ in asked}:
+            names = sorted({name for keys, name in asked if keys.shard == shard})
+            rows = await self.read(self._shards[shard], names)
+            found |= {(shard, name): row for name, row in zip(names, rows, strict=True)}
+        return [found[keys.shard, name] for keys, name in asked]
 
     async def commit(
         self, keys: Keys, version: str, changes: Sequence[Change], awake: str | None = None
@@ -215,7 +236,7 @@ def _known(row: bytes | None) -> Known:
         case _ if word.startswith(RESERVED):
             return Known(word.decode(), uid=word.removeprefix(RESERVED).decode())
         case _:
-            return Known(word.decode(), _decode_job(rest))
+            return Known(word.decode(), _decode_job(rest), size=len(rest))
 
 
 def _several_first(names: Sequence[Naming]) -> list[Naming]:

@@ -138,4 +138,5 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.jobs.close()
         await self.connection.close()

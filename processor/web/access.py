@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.config import Settings
 from processor.errors import Unauthorized
+from processor.web.fairness import OpenCalls
 from processor.web.problems import explain
 
 OPEN = ("/healthz", "/readyz")
@@ -19,8 +20,9 @@ READING = ("GET", "HEAD")
 class Authentication:
     """Lets calls with a key through, and answers the others with 401, whatever they ask for."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Take the keys in force."""
+    def __init__(self, app: ASGIApp, settings: Settings, calls: OpenCalls) -> None:
+        """Take the keys in force, and what spaces out refusals."""
+        self._calls = calls
         self._app = app
         self._keys = tuple(sha256(key.encode()).digest() for key in settings.api_keys)
         self._open_mirrors = tuple(
@@ -30,6 +32,7 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, then pass on."""
         if scope["type"] != "lifespan" and not self._may(scope):
+            await self._calls.turn(scope)
             error = Unauthorized("No valid key; send `Authorization: Bearer KEY`")
             return await explain(error)(scope, receive, send)
         return await self._app(scope, receive, send)

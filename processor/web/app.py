@@ -1,7 +1,7 @@
 """The routes: what is served, and by whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from processor.web import openapi
 from processor.web.access import Authentication
 from processor.web.bodies import Json
 from processor.web.events import Events
+from processor.web.fairness import BigReads, Handler, OpenCalls
 from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
@@ -29,41 +30,47 @@ from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
 
 ALIVE = "/healthz"
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def build(context: Context, health: Health) -> ASGIApp:
     """The whole application, ready to be served."""
-    receiver, tailer = Receiver(context), Tailer(context.store)
+    receiver, tailer, calls = Receiver(context), Tailer(context.store), OpenCalls()
     health.at_drain.append(tailer.release)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        looking = asyncio.create_task(patiently(Outage("web"), receiver.look))
+        tasks = [
+            asyncio.create_task(context.store.connection.watchdog.run()),
+            asyncio.create_task(patiently(Outage("web"), receiver.look)),
+        ]
         yield
-        looking.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await tailer.close()
 
     app = Starlette(
-        routes=routes(context, tailer, health),
+        routes=routes(context, tailer, health, calls),
         lifespan=lifespan,
         exception_handlers={HTTPException: handle},
     )
     app.router.redirect_slashes = False  # what is not served is not served under another name
-    return Front(health, Hooks(receiver, context.metrics), Authentication(app, context.settings))
+    hooks = Hooks(receiver, context.metrics, calls)
+    return Front(health, hooks, Authentication(app, context.settings, calls))
 
 
-def routes(context: Context, tailer: Tailer, health: Health) -> list[Route]:
+def routes(context: Context, tailer: Tailer, health: Health, calls: OpenCalls) -> list[Route]:
     """Every call but the receiver's."""
+    big = BigReads().limit
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context)
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
-        route("/v1/jobs", GET=jobs.list),
+        route("/v1/jobs", GET=big(jobs.list)),
         route(job, GET=jobs.get, PUT=jobs.put, DELETE=jobs.delete),
-        route(f"{job}/history", GET=jobs.history),
+        route(f"{job}/history", GET=big(jobs.history)),
         route(f"{job}/poll", POST=jobs.poll),
-        route("/v1/subscriptions", GET=subscriptions.list, POST=subscriptions.post),
+        route("/v1/subscriptions", GET=big(subscriptions.list), POST=subscriptions.post),
         route(
             subscription,
             GET=subscriptions.get,
@@ -75,13 +82,13 @@ def routes(context: Context, tailer: Tailer, health: Health) -> list[Route]:
         route(f"{subscription}/rotate", POST=subscriptions.rotate),
         route(f"{subscription}/public-key", GET=subscriptions.public_key),
         route(f"{subscription}/test", POST=subscriptions.test),
-        route("/v1/deliveries", GET=subscriptions.deliveries),
+        route("/v1/deliveries", GET=big(subscriptions.deliveries)),
         route("/v1/deliveries/{id}/retry", POST=subscriptions.retry),
-        route("/v1/events", GET=events.get),
+        route("/v1/events", GET=big(events.get)),
         route("/v1/sources", GET=Sources(context).list),
         route("/mirror/{source}/{path:path}", GET=mirror.get),
-        route(ALIVE, GET=health.alive),
-        route("/readyz", GET=health.ready),
+        route(ALIVE, GET=spaced(calls, health.alive)),
+        route("/readyz", GET=spaced(calls, health.ready)),
         route("/metrics", GET=health.metrics),
         route("/openapi.json", GET=_openapi),
     ]
@@ -98,6 +105,16 @@ def route(path: str, **handlers: Handler) -> Route:
             return explain(error)
 
     return Route(path, answer, methods=list(handlers))
+
+
+def spaced(calls: OpenCalls, handler: Handler) -> Handler:
+    """A handler that needs no key, answered no faster than one address may ask."""
+
+    async def answer(request: Request) -> Response:
+        await calls.turn(request.scope)
+        return await handler(request)
+
+    return answer
 
 
 async def _openapi(_: Request) -> Response:

@@ -1,5 +1,7 @@
 """/healthz /readyz /metrics: is it alive, is it of use, how is it doing."""
 
+import asyncio
+import math
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,6 +16,7 @@ from processor.service.metrics import Heard
 from processor.store.keys import BACKLOGS
 from processor.web.bodies import Json
 
+REMEMBERED = 1.0  # seconds that a look at Redis and the workers is good for
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -25,6 +28,8 @@ class Health:
         self._context = context
         self.checked = True  # Redis is known to hold data of ours, or none
         self.draining = False
+        self._looked: tuple[float, list[str]] = (-math.inf, [])
+        self._looking = asyncio.Lock()
         self.at_drain: list[Callable[[], None]] = []  # lets go of calls that would not end
 
     def drain(self) -> None:
@@ -45,6 +50,14 @@ class Health:
     async def _lacks(self) -> list[str]:
         if self.draining:
             return ["this process is draining"]
+        async with self._looking:  # everybody may ask: one look serves all who ask meanwhile
+            looked_at, lacks = self._looked
+            if asyncio.get_running_loop().time() - looked_at > REMEMBERED:
+                lacks = await self._look()
+                self._looked = asyncio.get_running_loop().time(), lacks
+        return lacks
+
+    async def _look(self) -> list[str]:
         try:
             await self._context.store.writable()
             workers = await self._context.store.workers()

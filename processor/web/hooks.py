@@ -18,6 +18,7 @@ from processor.model import Push
 from processor.service.accepting import Receipt, Receiver
 from processor.service.metrics import Metrics
 from processor.web.bodies import whole
+from processor.web.fairness import OpenCalls
 from processor.web.problems import explain, problem
 
 PATH = "/hooks/"
@@ -31,8 +32,9 @@ _HEADERS = [(b"content-type", b"application/json")]
 class Hooks:
     """The receiver as an ASGI application."""
 
-    def __init__(self, receiver: Receiver, metrics: Metrics) -> None:
-        """Take pushes for `receiver`, and count what is refused."""
+    def __init__(self, receiver: Receiver, metrics: Metrics, calls: OpenCalls) -> None:
+        """Take pushes for `receiver`; count what is refused, and space it out."""
+        self._calls = calls
         self._receiver = receiver
         self._metrics = metrics
 
@@ -53,12 +55,14 @@ class Hooks:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the provider gets an answer
             response = explain(error)
             self._metrics.refused.labels(name, str(response.status_code)).inc()
-            await response(scope, receive, send)
+        else:
+            self._metrics.pushed(
+                name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
+            )
+            await _answer(send, source, receipt)
             return
-        self._metrics.pushed(
-            name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
-        )
-        await _answer(send, source, receipt)
+        await self._calls.turn(scope)  # here: the error would keep the body alive meanwhile
+        await response(scope, receive, send)
 
     async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}

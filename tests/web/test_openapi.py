@@ -19,6 +19,7 @@ from processor.service.metrics import Metrics
 from processor.service.tailing import Tailer
 from processor.web import openapi
 from processor.web.app import routes
+from processor.web.fairness import OpenCalls
 from processor.web.hooks import METHODS, PATH
 
 from .calling import BEARER, Web
@@ -68,7 +69,7 @@ def test_every_component_is_there_and_of_use() -> None:
 
 
 async def test_every_route_is_described_and_everything_described_is_a_route(web: Web) -> None:
-    found = routes(web.context, Tailer(web.context.store), web.health)
+    found = routes(web.context, Tailer(web.context.store), web.health, OpenCalls())
     assert all(isinstance(route, Route) for route in found)
     served = {
         (route.path.replace("{path:path}", "{path}"), method)

@@ -1,4 +1,4 @@
-"""Natural batching: while one write is in flight, the next items gather.
+"""Natural batching (group commit): while one round trip is under way, the next items gather.
 
 Load makes batches bigger, not queues longer; a lone item waits for nobody.
 """
@@ -6,6 +6,8 @@ Load makes batches bigger, not queues longer; a lone item waits for nobody.
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
+
+from processor.errors import StoreUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,6 +44,8 @@ class Batch(Generic[Item, Result]):
         try:
             results = await self._write([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 -- it is every waiter's own to handle
+            if isinstance(error, StoreUnavailable):  # what waited behind it has waited as long
+                batch, self._waiting = batch + self._waiting, []
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

@@ -1,0 +1,86 @@
+"""Notices that Redis is silent, and ends the calls that wait for it.
+
+A half-open connection or a stopped Redis answers nothing, and each call would wait for the whole
+socket timeout. The watchdog asks PING on a connection of its own: while that is not answered,
+calls fail at once, so that a provider gets its 503 while it still waits for an answer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError  # noqa: A004 -- redis-py's name
+
+from processor.errors import StoreUnavailable
+
+PING_EVERY = 0.25  # seconds between an answer and the next PING
+SILENT_AFTER = 1.0  # seconds without an answer to a PING
+LATE = 0.25  # seconds that our own loop may be late before its view of the time is not believed
+
+
+class Watchdog:
+    """Watches one Redis for one process."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is watched until `run`; calls are limited by their own timeouts alone."""
+        self._url = url
+        self._silent = False
+        self._limits: set[asyncio.Timeout] = set()
+
+    async def run(self) -> None:
+        """Ask PING until cancelled."""
+        redis, task = Redis.from_url(self._url, max_connections=1), asyncio.current_task()
+        try:
+            while task and not task.cancelling():  # redis-py may swallow the cancellation itself
+                await self._ping(redis)
+                await asyncio.sleep(PING_EVERY)
+        finally:
+            await redis.aclose()
+
+    async def _ping(self, redis: Redis) -> None:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + SILENT_AFTER
+        try:
+            async with asyncio.timeout_at(ends):
+                await redis.ping()
+        except (ResponseError, BusyLoadingError):
+            self._silent = False  # a refusal is an answer: calls hear it themselves
+        except TimeoutError:
+            if loop.time() < ends + LATE:  # else our own loop stood still
+                self._end_calls()
+        except (RedisError, ConnectionError, OSError):
+            self._end_calls()
+        else:
+            self._silent = False
+
+    def _end_calls(self) -> None:
+        self._silent = True
+        now = asyncio.get_running_loop().time()
+        for limit in self._limits:
+            limit.reschedule(now)
+
+    def check(self) -> None:
+        """StoreUnavailable while Redis is silent."""
+        if self._silent:
+            raise StoreUnavailable(self._reason)
+
+    @property
+    def _reason(self) -> str:
+        return f"Redis has not answered a PING for {SILENT_AFTER:g} s"
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """Run a call of Redis; StoreUnavailable as soon as Redis turns out to be silent."""
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self._limits.add(limit)
+                try:
+                    yield
+                finally:
+                    self._limits.discard(limit)
+        except TimeoutError as error:
+            if limit.expired():
+                raise StoreUnavailable(self._reason) from error
+            raise
