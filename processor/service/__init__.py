@@ -3,7 +3,6 @@
 context      what every use case works with
 running      what every process does around its work
 store_watch  notices that Redis was replaced, and starts over
-batching     natural batching
 keyring      public keys that signatures are checked with, fetched and kept
 accepting    a push, from bytes to durable
 resolving    which job an update is about

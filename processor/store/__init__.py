@@ -1,5 +1,7 @@
 """Redis, where the truth is: one method per script.
 
+watchdog     whether Redis answers at all
+batch        group commit: one round trip while the last is under way
 connection   the scripts, Redis' clock, one error
 keys         every key, its type and lifetime
 lanes        what waits, what is claimed, and how the scripts are told of it

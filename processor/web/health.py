@@ -16,7 +16,7 @@ from processor.service.metrics import Heard
 from processor.store.keys import BACKLOGS
 from processor.web.bodies import Json
 
-REMEMBERED = 1.0  # seconds that a look at Redis and the workers is good for
+REMEMBERED = 0.5  # seconds that a look which found nothing lacking is good for
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -28,7 +28,7 @@ class Health:
         self._context = context
         self.checked = True  # Redis is known to hold data of ours, or none
         self.draining = False
-        self._looked: tuple[float, list[str]] = (-math.inf, [])
+        self._good_at = -math.inf
         self._looking = asyncio.Lock()
         self.at_drain: list[Callable[[], None]] = []  # lets go of calls that would not end
 
@@ -51,11 +51,11 @@ class Health:
         if self.draining:
             return ["this process is draining"]
         async with self._looking:  # everybody may ask: one look serves all who ask meanwhile
-            looked_at, lacks = self._looked
-            if asyncio.get_running_loop().time() - looked_at > REMEMBERED:
-                lacks = await self._look()
-                self._looked = asyncio.get_running_loop().time(), lacks
-        return lacks
+            if asyncio.get_running_loop().time() - self._good_at > REMEMBERED:
+                if lacks := await self._look():
+                    return lacks
+                self._good_at = asyncio.get_running_loop().time()
+        return []
 
     async def _look(self) -> list[str]:
         try:

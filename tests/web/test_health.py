@@ -33,6 +33,22 @@ async def lacks(web: Web) -> list[str]:
     return found
 
 
+async def test_readiness_is_looked_up_once_for_all_who_ask_at_the_same_moment(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def writable() -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr(web.context.store, "writable", writable)
+    await web.context.store.beat("w1", Metrics().dump())
+    answers = await asyncio.gather(*(web("GET", "/readyz") for _ in range(50)))
+    assert len({answer.text for answer in answers}) == 1
+    assert looks == 1
+
+
 async def test_ready_takes_a_redis_that_is_written_and_a_worker_that_beats(web: Web) -> None:
     assert "worker" in (await lacks(web))[0]
     await web.context.store.beat("w1", Metrics().dump())

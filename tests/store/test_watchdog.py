@@ -1,0 +1,144 @@
+"""A Redis that is silent: calls fail soon, and a busy pool is not taken for an outage."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.cli.redis import EmbeddedRedis
+from processor.errors import Overloaded, StoreUnavailable
+from processor.model import Origin, State, StatusUpdate
+from processor.store import Store, connection
+from processor.store.watchdog import SILENT_AFTER
+
+SOON = 2.0  # seconds in which a call fails once Redis has been silent for one
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    redis = EmbeddedRedis(tmp_path)
+    redis.start()
+    yield redis
+    os.kill(redis.pid or 0, signal.SIGCONT)
+    redis.kill()
+
+
+@pytest.fixture
+async def own_store(own_redis: EmbeddedRedis) -> AsyncIterator[Store]:
+    """A store that is watched, as in a web process."""
+    store = Store(own_redis.url)
+    watching = asyncio.create_task(store.connection.watchdog.run())
+    await store.check()
+    yield store
+    watching.cancel()
+    await asyncio.wait({watching})
+    await store.close()
+
+
+def update(job: str) -> StatusUpdate:
+    return StatusUpdate(
+        source="s", id=job, status="x", state=State.RUNNING, at=1.0, origin=Origin.PUSH
+    )
+
+
+async def test_calls_of_a_stopped_redis_fail_within_two_seconds_and_work_when_it_goes_on(
+    own_redis: EmbeddedRedis, own_store: Store, wait_until: Any
+) -> None:
+    keys = own_store.shards[0]
+    assert await own_store.jobs.accept(keys, [("p0", update("0"))]) == [True]
+    assert own_redis.pid
+    os.kill(own_redis.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    calls = [own_store.jobs.accept(keys, [(f"p{n}", update("1"))]) for n in (1, 2, 3)]
+    calls += [own_store.jobs.find(keys, "s/1"), own_store.workers()]
+    failed = await asyncio.gather(*calls, return_exceptions=True)
+    took = time.monotonic() - began
+    assert [type(error) for error in failed] == [StoreUnavailable] * len(calls)
+    assert SILENT_AFTER / 2 < took < SOON + 0.5, took  # half a second for a busy machine
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):  # while it lasts, nobody waits at all
+        await own_store.jobs.accept(keys, [("p4", update("1"))])
+    assert time.monotonic() - began < SILENT_AFTER / 2
+    os.kill(own_redis.pid, signal.SIGCONT)
+
+    async def answers() -> bool:
+        try:
+            return await own_store.jobs.accept(keys, [("p5", update("5"))]) == [True]
+        except StoreUnavailable:
+            return False
+
+    await wait_until(answers)
+
+
+async def test_calls_that_an_unwatched_process_makes_keep_their_own_longer_limit(
+    own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TIMEOUT", 2.5)
+    store = Store(own_redis.url)
+    await store.check()
+    assert own_redis.pid
+    os.kill(own_redis.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await store.workers()
+    assert time.monotonic() - began > SOON
+    os.kill(own_redis.pid, signal.SIGCONT)
+    await store.close()
+
+
+async def test_a_pool_in_use_is_overload_and_leaves_pushes_their_own_connections(
+    store_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TIMEOUT", 0.2)
+    store = store_of()
+    keys, pool = store.shards[0], store.connection._pool
+    taken = [await pool.get_connection() for _ in range(connection.CONNECTIONS)]
+    with pytest.raises(Overloaded):
+        await store.workers()
+    assert await store.jobs.accept(keys, [("p1", update("1"))]) == [True]
+    for one in taken:
+        await pool.release(one)
+    assert await store.workers() == {}
+
+
+async def test_thousands_that_want_one_job_make_a_few_round_trips(
+    store_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, reads = store_of(), []
+    read = store.jobs.read
+
+    async def counted(keys: Any, names: Any) -> Any:
+        reads.append(list(names))
+        return await read(keys, names)
+
+    monkeypatch.setattr(store.jobs, "read", counted)
+    keys = store.shards[0]
+    found = await asyncio.gather(*(store.jobs.find(keys, f"s/{n % 2}") for n in range(5000)))
+    assert len(found) == 5000
+    assert len(reads) <= 11
+    assert all(len(names) <= 2 for names in reads)
+
+
+async def test_a_cancelled_call_is_cancelled_even_while_it_connects(
+    own_redis: EmbeddedRedis,
+) -> None:
+    for steps in range(40):
+        store = Store(own_redis.url)
+
+        async def forever(store: Store = store) -> None:
+            while True:
+                await store.connection.synchronise()
+                await asyncio.sleep(1)
+
+        task = asyncio.create_task(forever())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=0.5)
+        assert done, f"not cancelled after {steps} steps"
+        await store.close()

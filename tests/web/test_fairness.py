@@ -1,0 +1,90 @@
+"""Calls that anybody can make, and calls that read a lot, leave pushes their time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from processor.errors import Overloaded
+from processor.service import listing
+from processor.web import fairness
+from processor.web.fairness import ADDRESSES, BURST, LONGEST_DELAY, RATE, BigReads, OpenCalls
+
+from .calling import Web
+
+
+def test_an_address_gets_a_burst_at_once_and_then_its_rate() -> None:
+    calls = OpenCalls()
+    delays = [calls.delay("a", 0.0) for _ in range(BURST + 10)]
+    assert delays[:BURST] == pytest.approx([0.0] * BURST)
+    assert delays[BURST:] == pytest.approx([(n + 1) / RATE for n in range(10)])
+    assert calls.delay("b", 0.0) == 0.0  # another address does not wait for this one
+    assert calls.delay("a", 60.0) == 0.0  # and this one not for ever
+
+
+def test_no_answer_is_held_back_longer_than_the_longest_delay() -> None:
+    calls = OpenCalls()
+    delays = [calls.delay("a", 0.0) for _ in range(5000)]
+    assert max(delays) == pytest.approx(LONGEST_DELAY)
+
+
+def test_only_so_many_addresses_are_remembered() -> None:
+    calls = OpenCalls()
+    for n in range(3 * ADDRESSES):
+        calls.delay(str(n), 0.0)
+    assert len(calls._next) == ADDRESSES
+
+
+async def test_big_reads_run_two_at_a_time_and_one_that_gets_no_turn_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fairness, "WAIT", 0.05)
+    running = most = 0
+    gate = asyncio.Event()
+
+    async def read(_: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await gate.wait()
+        running -= 1
+
+    limited = BigReads().limit(read)
+    tasks = [asyncio.create_task(limited(None)) for _ in range(5)]  # type: ignore[arg-type]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert all(isinstance(task.exception(), Overloaded) for task in done)
+    gate.set()
+    await asyncio.wait(tasks)
+    assert most == fairness.BIG_READS
+    assert sum(task.exception() is None for task in tasks) == fairness.BIG_READS
+
+
+async def test_a_page_of_jobs_is_cut_where_it_becomes_too_big(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE_BYTES", 2000)
+    for n in range(12):
+        await web.push(f"job-{n}", "running")
+    first = (await web("GET", "/v1/jobs?limit=200")).json()
+    assert 1 <= len(first["items"]) < 12
+    assert first["next"]
+    assert len(await web.items("/v1/jobs", limit=50)) == 12
+
+
+async def test_refused_calls_of_one_address_are_spaced_out(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = []
+
+    async def turn(_: OpenCalls, scope: Any) -> None:
+        turns.append(scope["path"])
+
+    monkeypatch.setattr(OpenCalls, "turn", turn)
+    await web.without_key("GET", "/v1/jobs")
+    await web("GET", "/readyz")
+    await web("GET", "/healthz")
+    await web("POST", "/hooks/feed", content=b"{}", headers={"content-type": "application/json"})
+    assert turns == ["/v1/jobs", "/readyz", "/healthz", "/hooks/feed"]
+    await web("GET", "/v1/jobs")
+    await web.push("1")
+    assert len(turns) == 4
