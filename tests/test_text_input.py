@@ -198,3 +198,24 @@ def test_profiles_are_read_where_the_locale_is_ascii() -> None:
 def test_a_profile_text_may_begin_with_a_mark() -> None:
     text: Any = '\ufeff[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
     assert provider.parse("mine", text).name == "mine"
+
+
+def test_what_is_logged_stays_out_of_the_result(tmp_path: Path) -> None:
+    """`inspect --json` is read by programs; a key that cannot be fetched is logged."""
+    script = (
+        "from processor.cli import main\n"
+        "from processor.cli.app import printing\n"
+        "import processor.cli.app as app, structlog, typer\n"
+        "def build():\n"
+        "    made = typer.Typer()\n"
+        "    @made.command()\n"
+        "    def go():\n"
+        "        structlog.get_logger().warning('public_key_unreachable', url='é')\n"
+        "        printing.document({'verified': False})\n"
+        "    return made\n"
+        "app.build = build\n"
+        "main([])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert json.loads(ended.stdout) == {"verified": False}
+    assert b"public_key_unreachable" in ended.stderr

@@ -14,7 +14,7 @@ from processor.errors import ConfigError, Invalid, Unreadable, WrongType
 from processor.model import Answer, Push, State, StatusUpdate
 from processor.provider import Account, Profile, Trouble, parse
 from processor.provider.condition import Condition, Word
-from processor.provider.template import within
+from processor.provider.origin import within
 from processor.provider.words import Auth
 
 NOW = 1_000_000.0
@@ -412,6 +412,60 @@ def test_a_jobs_url_is_good_at_its_origin_and_nowhere_without_one() -> None:
     assert within("https://A.example/x", "https://a.example/y?z") == "https://a.example/y?z"
     with pytest.raises(ValueError, match="set `base_url`"):
         within("", "https://a.example/y")
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "whole"),
+    [
+        ("https://m.azure.com", "https://m.azure.com:443/op?v=1", "https://m.azure.com/op?v=1"),
+        ("https://m.azure.com:443", "https://m.azure.com/op", "https://m.azure.com/op"),
+        ("http://m.example/", "http://m.example:80/op", "http://m.example/op"),
+        ("http://m.example:8080", "http://M.Example:8080/op", "http://m.example:8080/op"),
+        ("https://M.example", "HTTPS://m.example./op", "https://m.example/op"),
+        ("https://m.example", "https://m.example:/op", "https://m.example/op"),
+        ("https://m.example:0443/v1", "https://m.example/op", "https://m.example/op"),
+        ("https://bücher.example", "https://xn--bcher-kva.example/op", "https://xn--bcher-kva.example/op"),
+        ("https://xn--bcher-kva.example", "https://BÜCHER.example/op", "https://xn--bcher-kva.example/op"),
+        ("http://[::1]:80", "http://[0:0:0:0:0:0:0:1]/op", "http://[::1]/op"),
+        ("https://m.example/v1", "//m.example/op", "https://m.example/op"),
+        ("https://m.example/v1", "/op", "https://m.example/op"),
+        ("https://m.example/v1", "jobs/7", "https://m.example/v1/jobs/7"),
+        ("https://m.example/v1/", "./jobs/7", "https://m.example/v1/jobs/7"),
+        ("https://m.example/v1", "../jobs/7", "https://m.example/jobs/7"),
+        ("https://m.example", "jobs/7?a=b", "https://m.example/jobs/7?a=b"),
+        ("https://m.example", "https://m.example?a=b", "https://m.example/?a=b"),
+        ("https://m.example", "https://m.example", "https://m.example/"),
+        ("https://m.example", " https://m.example/op#part ", "https://m.example/op"),
+    ],
+)  # fmt: skip
+def test_two_spellings_of_one_origin_are_one(base: str, url: str, whole: str) -> None:
+    assert within(base, url) == whole
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://m.example:444/x", "http://m.example/x", "http://m.example:443/x", "//evil.example/x",
+        "https://m.example:443@evil.example/x", "https://m.example.evil.example/x",
+        "https://m.example..:443/x", "https://m.example\\@evil.example/x", "https:///m.example/x",
+        "https:m.example/x", "https://m.example:x/", "https://m.example:123456/x", "ftp://m.example/x",
+        "https://[m.example]/x", "https://m%2eexample/x", "https://\u2024m.example/x", "#x", " ",
+        "https://m.example\t.evil.example/x", "///evil.example/x", "https://.m.example/x",
+    ],
+)  # fmt: skip
+def test_another_origin_is_refused_in_every_spelling(url: str) -> None:
+    with pytest.raises(ValueError, match=r"not at https://m\.example"):
+        within("https://m.example", url)
+
+
+@given(st.text(st.sampled_from("htps:/\\.@#?[]m.exal%1 \t443é"), max_size=40))
+def test_no_text_leads_to_another_host(url: str) -> None:
+    for text in (url, f"https://m.example{url}", f"https://{url}", f"//{url}"):
+        try:
+            whole = within("https://m.example", text)
+        except ValueError:
+            continue
+        assert whole.startswith("https://m.example/")
 
 
 def test_a_placeholder_with_plus_keeps_its_slashes_and_nothing_else() -> None:

@@ -16,6 +16,13 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
+import structlog
+
+
+def _to_standard_error(*_: object) -> structlog.PrintLogger:
+    """Keep what our libraries log apart from the result, which programs read."""
+    return structlog.PrintLogger(sys.stderr)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; what is wrong becomes one line and an exit code."""
@@ -23,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from processor.cli.exits import CommandError, Exit  # noqa: PLC0415 - see above
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
 
+    structlog.configure(logger_factory=_to_standard_error)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show it all gets the rest

@@ -4,6 +4,7 @@ seconds    texts that mean seconds: Retry-After, hints, timestamps
 place      where a value lies: JSON pointers, header names, the HTTP code
 condition  what must lie where, for a status or an update to count
 template   paths with placeholders
+origin     the origin that a job's URLs must be at
 names      job ids and their kinds
 words      durations, budgets, states, tokens and decoders of a profile
 register   how a provider is told where to push
@@ -24,7 +25,7 @@ asking     the request of a poll
 from processor.durations import duration
 from processor.json_input import read_json
 from processor.provider.answer import Trouble, TroubleKind, read_answer
-from processor.provider.asking import Account, Request, request, why_not_pollable
+from processor.provider.asking import Account, Request, missing, request, why_not_pollable
 from processor.provider.names import bare_id, check_id, full_id
 from processor.provider.parsing import parse, text_of
 from processor.provider.profile import Kind, Poll, Profile, PushRules
@@ -52,6 +53,7 @@ __all__ = [
     "check_id",
     "duration",
     "full_id",
+    "missing",
     "parse",
     "read_answer",
     "read_json",

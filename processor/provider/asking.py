@@ -7,8 +7,9 @@ import msgspec
 
 from processor.errors import Invalid
 from processor.provider.names import bare_id
+from processor.provider.origin import within
 from processor.provider.profile import Poll, Profile
-from processor.provider.template import Template, within
+from processor.provider.template import Template
 
 
 class Account(NamedTuple):
@@ -67,6 +68,15 @@ def request(
     except ValueError as error:
         raise Invalid(f"this job cannot be polled: {error}") from None
     return Request("GET", url, headers)
+
+
+def missing(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:
+    """Name what a job's question needs and nobody has told."""
+    poll = profile.polls(kind)
+    if poll is None:
+        return frozenset()
+    needs = poll.request.path.holes if poll.request.path else {poll.request.setting or ""}
+    return frozenset(needs - {"id"} - {name for name, value in params.items() if value})
 
 
 def _url(poll: Poll, account: Account, values: Mapping[str, str]) -> str:

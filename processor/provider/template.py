@@ -57,24 +57,6 @@ class Call:
         self.path = None if setting else Template(target, needs=None)
 
 
-def within(base_url: str, url: str) -> str:
-    """Return a URL that a job names, absolute; raise ValueError unless `base_url` is its origin.
-
-    Compared as text up to the first slash of the path, so that no two readers of the URL
-    can see different hosts in it.
-    """
-    match = _ORIGIN.match(base_url)
-    origin = match[0] if match else ""
-    whole = origin + url if url.startswith("/") and not url.startswith("//") else url
-    start = f"{origin}/"
-    if not origin or whole[: len(start)].lower() != start.lower():
-        raise ValueError(
-            f"its URL is not at {origin or 'any configured origin'}; "
-            "set `base_url` on the source to where the provider's answers lead"
-        )
-    return whole
-
-
 def _whole(text: str) -> bool:
     match = _ORIGIN.match(text)
     return match is not None and text[match.end() : match.end() + 1] == "/"

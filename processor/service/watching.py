@@ -2,9 +2,10 @@
 
 from msgspec.structs import replace
 
-from processor import machine, payload
+from processor import machine, payload, provider
 from processor.config import Source
-from processor.errors import Conflict, Contention
+from processor.egress import Reach, check_url
+from processor.errors import BlockedTarget, Conflict, Contention, Invalid
 from processor.model import FINAL, Job
 from processor.service import wishing
 from processor.service.context import Context, chance
@@ -55,6 +56,7 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
     facts = Facts(wanted.source, router, now, chance(), uid)
     before = known.job
     job = merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
+    _check_question(context, wanted, job)
     if not await _point(context, job, before):
         return None
     if wanted.callback:
@@ -154,6 +156,28 @@ async def _point(context: Context, job: Job, before: Job | None) -> bool:
 
 def _taken(alias: str) -> Conflict:
     return Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
+
+
+def _check_question(context: Context, wanted: Wanted, job: Job) -> None:
+    """Invalid for a job that would be asked about in vain: with what is known it cannot be.
+
+    What is not known yet a push may tell, where there are any.
+    """
+    source = wanted.source
+    if source.poll(job.kind) is None or not job.polling.enabled or job.state in FINAL:
+        return
+    told = wanted.submitted.params if wanted.submitted else {}
+    params = {**job.params, **told}
+    account = source.account_now()
+    lacks = provider.missing(source.profile, job.kind, {**params, **account.params})
+    if lacks and source.takes_pushes:
+        return
+    try:
+        request = provider.request(source.profile, job.kind, job.id, account, params)
+        check_url(request.url, context.egress.policy, Reach.CONFIGURED)
+    except (Invalid, BlockedTarget) as error:
+        remedy = "; `poll: false` watches it all the same" if lacks else ""
+        raise Invalid(f"{error}{remedy}") from None
 
 
 async def ask_now(context: Context, source: str, job: str) -> None:

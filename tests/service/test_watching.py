@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -420,3 +421,71 @@ async def test_a_deadline_that_moves_while_it_falls_due_is_not_lost(bench: Any, 
     wait = await bench.due("ingest", "deadline:lab/1") - await bench.store.now()
     assert 0.8 <= wait <= 1.0  # not at once again and again, should a clock be wrong
     await expired(bench, wait_until)
+
+
+# --- what could never be asked about --------------------------------------------------------
+
+ASKED = """
+[poll]
+request = "GET {status_url}"
+status = "/status"
+every = ["1s", "10s"]
+params = { status_url = "header:Location" }
+[submit]
+params = { status_url = "header:Location" }
+[states]
+succeeded = "succeeded"
+running = "running"
+"""
+
+
+@pytest.fixture
+async def asked(bench_of: Any, tmp_path: Path, provider: Any) -> Any:
+    """A Ringback with a source whose jobs say where to ask about them."""
+    (tmp_path / "profiles" / "asked.toml").write_text(ASKED)
+    table = f'[sources.asked]\nprovider = "asked"\nbase_url = "{provider.url}"\n'
+    file = tmp_path / "ringback.toml"
+    file.write_text(file.read_text().replace("[egress]", f"{table}\n[egress]"))
+    return await bench_of()
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("https://evil.example/1", "its URL is not at http://127.0.0.1"),
+        ("http://127.0.0.1:1/1", "its URL is not at http://127.0.0.1"),
+        ("/jobs/a b", "holds a space"),
+        ("/" + "x" * 3000, "longer than 2048"),
+        ("", "nothing told its `status_url`"),
+        (None, "nothing told its `status_url`"),
+    ],
+)
+async def test_a_job_that_could_never_be_asked_about_is_refused(
+    asked: Any, location: str | None, says: str
+):
+    headers = {} if location is None else {"Location": location}
+    with pytest.raises(Invalid, match=says):
+        await asked.watch("1", "asked", submitted=Submitted("", 202, headers))
+    assert await asked.jobs() == []
+    with pytest.raises(Invalid, match="`poll: false`" if not location else says):
+        await asked.watch("1", "asked", params={"status_url": location or ""})
+    await asked.watch("1", "asked", poll=False)
+    assert len(await asked.jobs()) == 1
+
+
+@pytest.mark.parametrize("location", ["jobs/1", "/jobs/1", "./jobs/1#now", "//HOST/jobs/1"])
+async def test_a_relative_location_is_asked_at(
+    asked: Any, provider: Any, polled: Any, location: str
+):
+    host = provider.url.partition("//")[2]
+    answer = Submitted("", 202, {"Location": location.replace("HOST", host)})
+    await asked.watch("1", "asked", submitted=answer)
+    provider.says("1", status="succeeded")
+    await polled(asked)
+    assert (await asked.job("1", "asked")).state is State.SUCCEEDED
+
+
+async def test_what_a_push_may_tell_need_not_be_known_yet(bench: Any):
+    await bench.watch("1", "placed")
+    with pytest.raises(Invalid, match="`repo` must be given, and not be"):
+        await bench.watch("2", "placed", params={"repo": "a/.."})
