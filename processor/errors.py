@@ -18,6 +18,8 @@ RingbackError
 ├── RequestFailed        an outbound request got no answer
 └── Unavailable          not now; the same call may work later               503
     ├── StoreUnavailable   Redis does not answer, or cannot serve now: an outage
+    │   └── MissingPermission   Redis denies its user a command or a key: a wrong setting
+    ├── WrongKeyType       a key of one job, target or event has another type than ours
     ├── Overloaded         too much is in work or kept already
     └── Contention         others kept changing the same thing meanwhile
 """
@@ -125,6 +127,14 @@ class Unavailable(RingbackError):
 
 class StoreUnavailable(Unavailable):
     """Redis does not answer, or cannot serve reads or writes now."""
+
+
+class MissingPermission(StoreUnavailable):
+    """The Redis user may not run a command, or not on a key; the message names it."""
+
+
+class WrongKeyType(Unavailable):
+    """A key holds a value that is not ours; what needs it fails alone, until somebody removes it."""
 
 
 class Overloaded(Unavailable):

@@ -26,7 +26,7 @@ async def run(settings: Settings) -> None:
     async with context(settings) as ours:
         outage = Outage("clock")
         await ready(ours.store, outage)
-        asking = [patiently(outage, partial(step, ours)) for step in (tick, sweep, catch_up)]
+        asking = [patiently(outage, partial(step, ours)) for step in (tick, sweep, trim, catch_up)]
         repairing = patiently(outage, partial(repair, ours), asks=False)  # one shard needs none
         async with watched(ours, "clock") as watching:
             await asyncio.gather(watching, repairing, *asking)
@@ -41,9 +41,13 @@ async def tick(ours: Context) -> float:
 async def sweep(ours: Context) -> float:
     """Forget what has ended; how long to wait."""
     await ours.store.connection.synchronise()
-    now = await ours.store.now()
-    await ours.store.jobs.sweep(now)
-    await ours.store.events.trim(now)
+    await ours.store.jobs.sweep(await ours.store.now())
+    return SWEEP
+
+
+async def trim(ours: Context) -> float:
+    """Forget events that are too old or too many; how long to wait."""
+    await ours.store.events.trim(await ours.store.now())
     return SWEEP
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from processor.errors import StoreUnavailable, Unavailable
+from processor.errors import StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.context import Context
 from processor.service.running import Outage
 from processor.store.lanes import AT_ONCE as NOW, Claim, Pace, Settled
@@ -142,7 +142,9 @@ class Pump:
         self._freed.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
-        if isinstance(error, Unavailable):
+        if isinstance(error, WrongKeyType):
+            log.error("worker_error", backlog=self._backlog, reason=str(error))
+        elif isinstance(error, Unavailable):
             if isinstance(error, StoreUnavailable):
                 self._outage.began(error)
             self._stranded += claims

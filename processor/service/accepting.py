@@ -25,6 +25,7 @@ from processor.service.keyring import Keyring
 from processor.store.batch import Batch
 from processor.store.keys import Keys
 from processor.store.names import Naming, naming
+from processor.store.refusals import Outcome, outcomes
 from processor.store.store import FULL
 
 BODIES_AT_MOST = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
@@ -68,7 +69,7 @@ class Receiver:
         """Start with nothing in flight."""
         self._context = context
         self._keyring = Keyring(context.egress)
-        self._batch: Batch[Queued, bool] = Batch(lambda some: queue(context, some))
+        self._batch: Batch[Queued, Outcome] = Batch(lambda some: queue(context, some))
         self._in_flight = 0
         self._full = False
 
@@ -103,7 +104,7 @@ class Receiver:
         self._in_flight += len(body)
         try:
             named = self._named(reading, push)
-            new = [await done for done in [self._batch.add(q) for q in named]]
+            new = outcomes([await done for done in [self._batch.add(q) for q in named]])
         finally:
             self._in_flight -= len(body)
         if reading.faults:
@@ -152,12 +153,13 @@ class Receiver:
         ]
 
 
-async def queue(context: Context, some: Sequence[Queued]) -> list[bool]:
+async def queue(context: Context, some: Sequence[Queued]) -> list[Outcome]:
     """Accept updates, one script a shard; False for those seen before.
 
     Names in several shards are reserved first: a push that is accepted has its job's names.
     """
-    store, fresh = context.store, [False] * len(some)
+    store = context.store
+    fresh: list[Outcome] = [False] * len(some)
     names = [q.naming() for q in some]
     spread = {n for n in names if len(n.names) > 1 and len(n.shards(len(store.shards))) > 1}
     await store.names.reserve(list(spread))

@@ -2,24 +2,32 @@
 
 from collections.abc import Sequence
 
-from processor.errors import Contention
+import structlog
+
+from processor.errors import Contention, WrongKeyType
 from processor.filters import Router
 from processor.model import Job
 from processor.service.accepting import Queued, queue
 from processor.service.context import Context, chance
 from processor.service.deciding import Arrival, Facts, decide
 from processor.service.resolving import Group, point, resolve
+from processor.store.jobs import Change
 from processor.store.keys import Keys
 from processor.store.lanes import AT_ONCE, Settled
 from processor.store.names import new_uid
 
 TRIES = 3  # of a commit whose jobs others change at the same time
+LATER = 60.0  # seconds until an update that cannot be taken is tried again
+
+log = structlog.get_logger()
 
 
 async def advance(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> list[Job]:
     """Take the jobs of one shard through all updates that arrived; the jobs as they now are.
 
-    What could not be committed is due again at once; Contention if no claim brought it.
+    What could not be committed is due again at once; Contention if no claim brought it. Where a
+    key is of another type, only the updates that need it fail: they are due again later, or
+    WrongKeyType is raised if no claim brought them.
     """
     jobs: list[Job] = []
     pending = list(arrivals)
@@ -36,17 +44,16 @@ async def _round(
 ) -> list[Arrival]:
     """Decide and commit once; the arrivals whose job somebody else changed meanwhile."""
     resolved = await resolve(context, keys, arrivals)
-    await _move(context, resolved.moved)
-    await _over(context, [*resolved.moved, *resolved.void])
+    moved, failed = await _move(context, resolved.moved)
+    await _over(context, [*moved, *resolved.void])
+    await _fail(context, [*resolved.failed, *failed])
     groups = list(resolved.groups.values())
     if not groups:
         return []
     router = await context.store.targets.router(keys)
     now = await context.store.now()
     changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
-    for change in changes:
-        if change.renew and change.job.aliases:
-            await point(context, change.job, change.job.aliases)
+    groups, changes = await _renew_aliases(context, groups, changes)
     awake = context.store.backlogs.name if context.kick else None
     done = await context.store.jobs.commit(keys, router.version, changes, awake)
     if context.kick and any(e.deliveries for change in changes for e in change.events):
@@ -54,10 +61,45 @@ async def _round(
     if done is None:
         await context.store.targets.router(keys, fresh=True)
         return [a for g in groups for a in g.arrivals]
-    good = [change for change, written in zip(changes, done, strict=True) if written]
+    good = [change for change, written in zip(changes, done, strict=True) if written is True]
     jobs += [change.job for change in good]
     context.metrics.committed(good)
-    return [a for g, written in zip(groups, done, strict=True) if not written for a in g.arrivals]
+    ended = list(zip(groups, done, strict=True))
+    await _fail(
+        context, [(a, e) for g, e in ended if isinstance(e, WrongKeyType) for a in g.arrivals]
+    )
+    return [a for g, written in ended if written is False for a in g.arrivals]
+
+
+async def _renew_aliases(
+    context: Context, groups: Sequence[Group], changes: Sequence[Change]
+) -> tuple[list[Group], list[Change]]:
+    """Let the aliases of jobs live as long as these; the groups and changes that are left."""
+    kept_groups, kept_changes = [], []
+    for group, change in zip(groups, changes, strict=True):
+        try:
+            if change.renew and change.job.aliases:
+                await point(context, change.job, change.job.aliases)
+        except WrongKeyType as error:
+            await _fail(context, [(a, error) for a in group.arrivals])
+        else:
+            kept_groups.append(group)
+            kept_changes.append(change)
+    return kept_groups, kept_changes
+
+
+async def _fail(context: Context, failed: Sequence[tuple[Arrival, WrongKeyType]]) -> None:
+    """Try updates again later whose keys cannot be written; raise if no claim brought one."""
+    if not failed:
+        return
+    later = await context.store.now() + LATER
+    for arrival, error in failed:
+        if arrival.claim:
+            log.error("update_error", item=arrival.claim.item, reason=str(error))
+    await _settle(context, [Settled(a.claim, later, a.claim.payload) for a, _ in failed if a.claim])
+    for arrival, error in failed:
+        if arrival.claim is None:
+            raise error
 
 
 def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
@@ -65,14 +107,20 @@ def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
     return Facts(source, router, now, chance(), group.known.uid or new_uid())
 
 
-async def _move(context: Context, arrivals: Sequence[Arrival]) -> None:
-    """Hand updates that came under an alias to the shard of their job."""
+async def _move(
+    context: Context, arrivals: Sequence[Arrival]
+) -> tuple[list[Arrival], list[tuple[Arrival, WrongKeyType]]]:
+    """Hand updates that came under an alias to the shard of their job; what was, and what failed."""
     shard = context.store.shard
     moved = [
         Queued(shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update, moved=True)
         for a in arrivals
     ]
-    await queue(context, moved)
+    done = list(zip(arrivals, await queue(context, moved), strict=True))
+    return (
+        [a for a, row in done if not isinstance(row, WrongKeyType)],
+        [(a, row) for a, row in done if isinstance(row, WrongKeyType)],
+    )
 
 
 async def _over(context: Context, arrivals: Sequence[Arrival]) -> None:

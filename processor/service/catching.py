@@ -7,6 +7,7 @@ what has ended is not brought again, so any number of processes may do this at o
 
 import structlog
 
+from processor.errors import WrongKeyType
 from processor.model import Subscription
 from processor.payload import utc
 from processor.service.context import Context
@@ -23,9 +24,15 @@ log = structlog.get_logger()
 
 async def catch_up(context: Context) -> float:
     """Bring what has room now; how long to wait before the next look."""
+    wrong: WrongKeyType | None = None
     for keys in context.store.shards:
         for target, place in (await context.store.deliveries.behind(keys)).items():
-            await _catch_up(context, keys, target, place)
+            try:
+                await _catch_up(context, keys, target, place)
+            except WrongKeyType as error:  # of one event or subscription: the others go on
+                wrong = error
+    if wrong:
+        raise wrong
     return EVERY
 
 

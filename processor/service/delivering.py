@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from processor import schedule
 from processor.egress import Reach
-from processor.errors import BlockedTarget, RequestFailed, StoreUnavailable
+from processor.errors import BlockedTarget, RequestFailed, StoreUnavailable, WrongKeyType
 from processor.formats import BATCH, FORMATS, Event
 from processor.machine import uid_of
 from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
@@ -23,10 +23,12 @@ from processor.service.running import PATIENCE
 from processor.service.standing import Standings
 from processor.store.batch import Batch
 from processor.store.lanes import Claim, Settled
+from processor.store.refusals import Outcome
 from processor.store.sealing import unopened
 
 TIMEOUT = 15.0  # seconds for a subscriber's answer
 GONE = 410  # the subscriber's word for "never again"
+LATER = 60.0  # seconds until a delivery is tried again whose target or body cannot be read
 TOO_LARGE = 413  # of a batch: it is sent again in halves
 
 log = structlog.get_logger()
@@ -41,6 +43,7 @@ class Post(msgspec.Struct, frozen=True):
     delivery: Delivery
     body: bytes | None
     target: Subscription | None
+    wrong: WrongKeyType | None = None
 
 
 class Made(NamedTuple):
@@ -59,7 +62,7 @@ class Deliverer:
         self._context = context
         self.standings = Standings(context)
         self._gatherer: Gatherer[Made] = Gatherer(self._post_batch)
-        self._settle: Batch[Settled, bool] = Batch(self._settle_all)
+        self._settle: Batch[Settled, Outcome] = Batch(self._settle_all)
 
     async def read(self, claims: Sequence[Claim]) -> list[Post]:
         """What claimed deliveries of one shard say, and to whom: read fresh."""
@@ -69,12 +72,15 @@ class Deliverer:
             keys, list({d.target for d in deliveries}), [d.event_id for d in deliveries]
         )
         return [
-            Post(claim, delivery, body, known[delivery.target])
+            _post(claim, delivery, body, known[delivery.target])
             for claim, delivery, body in zip(claims, deliveries, bodies, strict=True)
         ]
 
     async def deliver(self, post: Post) -> None:
         """Make one attempt, and settle it."""
+        if post.wrong:
+            await self._put_off(post, post.wrong)
+            return
         if post.target is None or post.body is None or post.target.disabled:
             await self._end(post, post.delivery, "canceled", _undeliverable(post.target))
             return
@@ -99,6 +105,12 @@ class Deliverer:
             await self._end(post, delivery, "failed", why)
         else:
             await self._again(post, delivery, attempt.at + attempt.seconds, made.wait)
+
+    async def _put_off(self, post: Post, wrong: WrongKeyType) -> None:
+        """Try a delivery again later whose target or body cannot be read."""
+        log.error("delivery_error", delivery=post.delivery.id, reason=str(wrong))
+        later = await self._context.store.now() + LATER
+        await self._settle.add(Settled(post.claim, later, post.claim.payload))
 
     async def _has_turn(self, post: Post, turn: Turn) -> bool:
         """Whether it is to be sent. Once one has failed, what is news no more is left out.
@@ -217,28 +229,49 @@ class Deliverer:
         )
 
     async def _write(self, settled: Settled) -> None:
-        """Settle, however long Redis is away: what was posted need not be posted again."""
+        """Settle, however long Redis is away or a key of it is of another type: what was posted
+        need not be posted again.
+        """
+        said = False
         while True:
             try:
-                await self._settle.add(settled)
+                done = await self._settle.add(settled)
             except StoreUnavailable:
-                await asyncio.sleep(PATIENCE)
+                pass
             else:
-                return
+                if not isinstance(done, WrongKeyType):
+                    return
+                if not said:
+                    log.error("delivery_error", delivery=settled.claim.item, reason=str(done))
+                said = True
+            await asyncio.sleep(PATIENCE)
 
     async def _disable(self, target: Subscription, why: str) -> None:
         """Stop sending to a subscriber that wants no more."""
         if target.id.startswith("sub_"):
             await disable(self._context, target, why)
 
-    async def _settle_all(self, settled: list[Settled]) -> list[bool]:
-        done = [False] * len(settled)
+    async def _settle_all(self, settled: list[Settled]) -> list[Outcome]:
+        done: list[Outcome] = [False] * len(settled)
         for shard in {s.claim.shard for s in settled}:
             places = [i for i, s in enumerate(settled) if s.claim.shard == shard]
             rows = await self._context.store.backlogs.settle([settled[i] for i in places])
             for place, row in zip(places, rows, strict=True):
                 done[place] = row
         return done
+
+
+def _post(
+    claim: Claim,
+    delivery: Delivery,
+    body: bytes | WrongKeyType | None,
+    target: Subscription | WrongKeyType | None,
+) -> Post:
+    if isinstance(body, WrongKeyType):
+        return Post(claim, delivery, None, None, body)
+    if isinstance(target, WrongKeyType):
+        return Post(claim, delivery, None, None, target)
+    return Post(claim, delivery, body, target)
 
 
 def _undeliverable(target: Subscription | None) -> str:

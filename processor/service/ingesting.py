@@ -7,14 +7,13 @@ import structlog
 
 from processor.errors import Unavailable
 from processor.model import StatusUpdate
-from processor.service.advancing import advance
+from processor.service.advancing import LATER, advance
 from processor.service.context import Context
 from processor.service.deciding import Arrival
 from processor.store.lanes import Claim, Pace, Settled
 
 AT_ONCE = 200  # updates in one commit
 PACE = Pace(capacity=10 * AT_ONCE)
-LATER = 60.0  # seconds until an update that cannot be taken is tried again
 
 log = structlog.get_logger()
 

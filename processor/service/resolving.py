@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from processor.errors import WrongKeyType
 from processor.model import Job, Origin, StatusUpdate
 from processor.service.context import Context
 from processor.service.deciding import Arrival, first_sight, renamed
@@ -25,11 +26,12 @@ class Group(msgspec.Struct):
 
 
 class Resolved(msgspec.Struct):
-    """Arrivals by job; those to be moved to another shard; those that are for nobody."""
+    """Arrivals by job; those to be moved to another shard; those for nobody; those that failed."""
 
     groups: dict[str, Group]
     moved: list[Arrival]
     void: list[Arrival]
+    failed: list[tuple[Arrival, WrongKeyType]]
 
 
 async def resolve(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> Resolved:
@@ -37,7 +39,7 @@ async def resolve(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> 
     names = _Names(context, keys)
     await names.read({(a.update.source, a.update.id) for a in arrivals})
     await names.follow(arrivals)
-    found = Resolved({}, [], [])
+    found = Resolved({}, [], [], [])
     for arrival in arrivals:
         job = names.canonical(arrival.update)
         if job is None or _nothing_expires(names, arrival.update, job):
@@ -56,7 +58,11 @@ async def _join(
     name = f"{update.source}/{job}"
     known = names.known[update.source, job]
     if update.aliases:
-        update = await _with_aliases(context, known, update)
+        try:
+            update = await _with_aliases(context, known, update)
+        except WrongKeyType as error:
+            found.failed.append((arrival, error))
+            return
     group = found.groups.setdefault(name, Group(job, known, []))
     group.arrivals.append(arrival if update is arrival.update else replace(arrival, update=update))
 

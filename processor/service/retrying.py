@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from processor.errors import Conflict, NotFound
+from processor.errors import Conflict, NotFound, WrongKeyType
 from processor.model import ARRIVED, Delivery, Subscription
 from processor.service import subscribing
 from processor.service.addressing import lane_of
@@ -41,7 +41,10 @@ async def _target(context: Context, target: str) -> Subscription:
         return await subscribing.get(context, target)
     for keys in context.store.shards:
         found, _ = await context.store.targets.read(keys, [target], [])
-        if one := found[target]:
+        one = found[target]
+        if isinstance(one, WrongKeyType):
+            raise one
+        if one:
             return one
     raise NotFound(f"No callback target {target!r}: its jobs are gone")
 

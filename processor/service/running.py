@@ -16,7 +16,7 @@ import uvloop
 from processor import vault
 from processor.config import Settings, load
 from processor.egress import Egress, Policy
-from processor.errors import ConfigError, StoreUnavailable, Unavailable
+from processor.errors import ConfigError, StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.context import Context
 from processor.service.metrics import Metrics
 from processor.store import Store
@@ -129,14 +129,20 @@ async def patiently(
 
     `asks`: it always asks Redis something, so that its end means that Redis is there.
     """
+    said = ""
     while True:
         try:
             wait = await step()
+            said = ""
             if asks:
                 outage.ended()
         except StoreUnavailable as error:
             outage.began(error)
             wait = PATIENCE
+        except WrongKeyType as error:  # it stays so until somebody acts: once is enough
+            if str(error) != said:
+                log.error("background_task_error", reason=str(error))  # noqa: TRY400 -- not a bug of ours
+            said, wait = str(error), PATIENCE
         except Unavailable:  # a bound of ours, or somebody faster: no outage, and no mistake
             wait = PATIENCE
         except Exception:

@@ -26,6 +26,7 @@ from processor.service.wishing import Wanted, Wish, merged
 from processor.store.jobs import Change, Known, Telling, name_of
 from processor.store.lanes import AT_ONCE, Put
 from processor.store.names import naming, new_uid
+from processor.store.refusals import outcomes
 
 TRIES = 5  # of a change that others get in the way of
 
@@ -66,7 +67,7 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
     done = await context.store.jobs.commit(keys, router.version, [change])
     if done is None:
         await context.store.targets.router(keys, fresh=True)
-    return before is None if done and done[0] else None
+    return before is None if done and outcomes(done)[0] else None
 
 
 async def _place(context: Context, wanted: Wanted) -> Place:
@@ -192,7 +193,8 @@ async def ask_now(context: Context, source: str, job: str) -> None:
             puts=[poll_at(found.job, AT_ONCE)],
         )
         router = await context.store.targets.router(found.keys, fresh=bool(again))
-        if await context.store.jobs.commit(found.keys, router.version, [change]) == [True]:
+        done = await context.store.jobs.commit(found.keys, router.version, [change])
+        if outcomes(done or [False])[0]:
             return
     raise Contention("The job is being changed by many at once; try again")
 
@@ -209,6 +211,6 @@ async def forget(context: Context, source: str, job: str) -> None:
     """Stop watching a job; late pushes of it are ignored for a while."""
     found = await find(context, source, job)
     store = context.store
-    await store.jobs.delete(found.keys, name_of(found.job))
-    for alias in found.job.aliases:
+    for alias in found.job.aliases:  # first: a call that was cut short finds the job again
         await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
+    await store.jobs.delete(found.keys, name_of(found.job))

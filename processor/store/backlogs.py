@@ -6,18 +6,25 @@ renewed falls due again when its lease ends; so a dead worker loses nothing.
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import structlog
 
 from processor.model import Keep
 from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.lanes import Claim, Lanes, Pace, Settled, limits, settled_told
+from processor.store.refusals import Outcome, outcome, wrong_key
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after a claim that brought something
+REPORT_EVERY = 60.0  # seconds between log lines about one key
 HELP = 50  # ms that work waits for a worker that is awake before another is woken too
+
+log = structlog.get_logger()
 
 
 class Backlogs:
@@ -34,6 +41,7 @@ class Backlogs:
         self.name = secrets.token_hex(4)
         self._renewing = asyncio.Lock()
         self._next_polls: Batch[tuple[Keys, str, str], float | None] = Batch(self._all_next_polls)
+        self._silent_until: dict[str, float] = {}
         self._lately: dict[tuple[int, str], list[str]] = {}
 
     def forget(self) -> None:
@@ -70,15 +78,24 @@ class Backlogs:
         for lane in lanes:
             ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
             args += [lane, *limits(pace(lane))]
-        other, got = await self._connection.run("claim", ring, args)
+        other, got, wrong = await self._connection.run("claim", ring, args)
+        for text in wrong:
+            self._report(text.decode())
         return other, got
+
+    def _report(self, wrong: str) -> None:
+        """Log once a minute why a lane is passed over."""
+        now = time.monotonic()
+        if now >= self._silent_until.get(wrong, 0.0):
+            self._silent_until[wrong] = now + REPORT_EVERY
+            log.error("wrong_key_type", reason=str(wrong_key(wrong)))
 
     async def settle(
         self, settled: Sequence[Settled], parked: Sequence[tuple[Claim, float]] = ()
-    ) -> list[bool]:
+    ) -> list[Outcome]:
         """Settle claims of one shard and backlog; park lanes of some until a time.
 
-        Says of each whether it was still ours to settle.
+        Says of each whether it was still ours to settle, or which key of it cannot be written.
         """
         claims = [s.claim for s in settled] + [c for c, _ in parked]
         if not claims:
@@ -104,7 +121,7 @@ class Backlogs:
         keys: Keys,
         settled: Sequence[Settled],
         parked: Sequence[tuple[Claim, float]],
-    ) -> list[bool]:
+    ) -> list[Outcome]:
         some = settled[0].claim if settled else parked[0][0]
         call = Call(keys.parked(some.backlog))
         lanes = Lanes(keys, call)
@@ -117,7 +134,7 @@ class Backlogs:
             "most": self._keep.events_count,
         }
         done = await self._connection.run("settle", call.keys, call.args(told))
-        return [bool(one) for one in done]
+        return [outcome(row) for row in done]
 
     async def parked(self, backlog: str, lane: str) -> bool:
         """Whether a lane is left alone in the first shard, or was until a moment ago."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import hiredis
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -25,6 +25,7 @@ from redis.exceptions import (
 )
 
 from processor.errors import Overloaded, StoreUnavailable
+from processor.store.refusals import Client, refusal
 from processor.store.watchdog import Watchdog
 
 PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError)
@@ -95,7 +96,7 @@ class Connection:
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
         )
-        self.redis = Redis.from_pool(self._pool)
+        self.redis = Client.from_pool(self._pool)
         self._offset: float | None = None
 
     def apart(self, connections: int) -> "Connection":
@@ -135,7 +136,9 @@ class Connection:
     async def ask(self, call: Any) -> Any:
         """Await a call of redis-py.
 
-        StoreUnavailable if Redis does not answer it, Overloaded if all connections stay in use.
+        StoreUnavailable if Redis does not answer it, or denies it, or a key that all work needs is
+        of another type; WrongKeyType if it is a key that only this call needs; Overloaded if all
+        connections stay in use.
         """
         try:
             self.watchdog.check()
@@ -152,6 +155,8 @@ class Connection:
             if str(error) == POOL_IS_BUSY:
                 raise Overloaded("All connections to Redis are in use; try again") from error
             if isinstance(error, ResponseError) and not _passes(error):
+                if ours := refusal(error):
+                    raise ours from error
                 raise  # a bug of ours, and no reason to try again
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another now
                 await self._pool.disconnect()

@@ -10,9 +10,10 @@ from processor.payload import utc
 from processor.store.backlogs import BUSY
 from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
-from processor.store.keys import Keys
+from processor.store.keys import Keys, shard_of
 from processor.store.lanes import Claim, Lanes, Put
 from processor.store.names import Naming, lasting, named, naming
+from processor.store.refusals import Outcome, outcome
 from processor.store.versions import new_version
 
 RESERVED = b"new-"  # before the uid, where a record is yet to be made
@@ -82,7 +83,7 @@ class Jobs:
         keys: Keys,
         pushes: Sequence[tuple[str, StatusUpdate]],
         names: Sequence[Naming] | None = None,
-    ) -> list[bool]:
+    ) -> list[Outcome]:
         """Queue updates for ingest, each with its dedupe id; False: seen before.
 
         `names`, all of this shard, are reserved in the same breath: by default each update's id.
@@ -101,13 +102,20 @@ class Jobs:
                     lanes.place("ingest", update.source),
                     f"{update.source}:{push}",
                     call.blob(_encode(update)),
+                    [call.key(keys.job(name)) for name in self._names(keys, update)],
                 )
                 for push, update in pushes
             ],
             "lanes": lanes.told,
         }
         done = await self._intake.run("accept", call.keys, call.args(told))
-        return [bool(one) for one in done]
+        return [outcome(row) for row in done]
+
+    def _names(self, keys: Keys, update: StatusUpdate) -> list[str]:
+        """The names in this shard that an update gives its job."""
+        source, shards = update.source, len(self._shards)
+        names = (update.id, *update.aliases)
+        return [f"{source}/{n}" for n in names if shard_of(source, n, shards) == keys.shard]
 
     async def close(self) -> None:
         """Close the connections that are for pushes alone."""
@@ -134,8 +142,9 @@ class Jobs:
 
     async def commit(
         self, keys: Keys, version: str, changes: Sequence[Change], awake: str | None = None
-    ) -> list[bool] | None:
-        """Write changes, each whole or (False) not at all, its job having moved on meanwhile.
+    ) -> list[Outcome] | None:
+        """Write changes, each whole or not at all: its job has moved on meanwhile (False), or a key
+        of it is of another type.
 
         None: nothing was written, the subscriptions are not those of `version` any more.
         `awake` is who delivers what this makes to deliver, if the caller is going to.
@@ -152,7 +161,7 @@ class Jobs:
             "lanes": lanes.told,
         }
         done = await self._connection.run("commit", call.keys, call.args(told))
-        return None if done is None else [bool(one) for one in done]
+        return None if done is None else [outcome(row) for row in done]
 
     async def tell(self, keys: Keys, event: Telling) -> None:
         """Make the deliveries of an event that is of no job."""

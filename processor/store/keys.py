@@ -46,6 +46,7 @@ delivered and dead are the defaults of `Keep` (processor/model.py); RINGBACK_KEE
 """
 
 import hashlib
+import re
 
 BACKLOGS = ("ingest", "poll", "deliver")
 
@@ -54,6 +55,32 @@ PROCESSES = "rb:processes"
 PROBE = "rb:probe"
 WORKERS = "rb:workers"
 STALLED = "rb:stalled"
+
+
+SHARED = frozenset(
+    [
+        "jobs",
+        "log",
+        "subs",
+        "health",
+        "behind",
+        "lanes",
+        "items",
+        "parked",
+        "paced",
+        "nudge",
+        "busy",
+        "meta",
+    ]
+)
+"""The first words of keys that everything of a shard or backlog needs; the others belong to one
+job, event, target or lane."""
+
+
+def is_shared(key: str) -> bool:
+    """Whether no work can be done without this key."""
+    word = re.match(r"\{rb:\d+\}:([a-z]+)", key)
+    return word is None or word[1] in SHARED
 
 
 def shard_of(source: str, job: str, shards: int) -> int:

@@ -8,9 +8,11 @@ import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from processor.errors import WrongKeyType
 from processor.model import Keep
 from processor.store.connection import Call, Connection
 from processor.store.keys import Keys, shard_of
+from processor.store.refusals import or_wrong_key
 
 STANDS = 520  # bytes that show what stands under a name: `to ` and an id of up to 512
 DELETED = b""  # instead of an id: one of the names is a deleted job's
@@ -69,19 +71,21 @@ class Names:
 
     async def _find(self, ids: dict[Naming, bytes | None]) -> None:
         """Note the ids of names of which one stands, and forget those of which all do."""
-        stands: dict[tuple[str, str], bytes] = {}
+        stands: dict[tuple[str, str], bytes | WrongKeyType] = {}
         for keys in self._shards:
             names = sorted({(p.source, n) for _, p in self._here(ids, keys) for n in p.names})
             pipe = self._connection.redis.pipeline(transaction=False)
             for source, name in names:
                 pipe.getrange(keys.job(f"{source}/{name}"), 0, STANDS)
-            stands.update(zip(names, await self._connection.ask(pipe.execute()), strict=True))
+            rows = await self._connection.ask(pipe.execute(raise_on_error=False))
+            stands.update(zip(names, map(or_wrong_key, rows), strict=True))
         for naming in list(ids):
             found = [(name, stands[naming.source, name]) for name in naming.names]
-            if all(row for _, row in found):
-                del ids[naming]
+            texts = [(name, row) for name, row in found if not isinstance(row, WrongKeyType)]
+            if len(texts) < len(found) or all(row for _, row in texts):
+                del ids[naming]  # where a key is of another type, the update fails when it is taken
             else:
-                ids[naming] = next((_id(name, row) for name, row in found if row), None)
+                ids[naming] = next((_id(name, row) for name, row in texts if row), None)
 
     def _here(self, ids: dict[Naming, bytes | None], keys: Keys) -> list[tuple[Naming, Naming]]:
         """Of names that are not a deleted job's: whole, and those in one shard, if there are any."""

@@ -11,13 +11,14 @@ import structlog
 from msgspec.structs import replace
 
 from processor import vault
-from processor.errors import ConfigError, Contention, StoreUnavailable
+from processor.errors import ConfigError, Contention, StoreUnavailable, WrongKeyType
 from processor.filters import Router
 from processor.model import Keep, Subscription
 from processor.store.connection import Call, Connection
 from processor.store.jobs import Telling, event_told
 from processor.store.keys import Keys
 from processor.store.lanes import Lanes
+from processor.store.refusals import wrong_key
 from processor.store.sealing import bared, turned
 from processor.store.versions import NONE, new_version
 from processor.vault import Vault
@@ -101,8 +102,11 @@ class Targets:
 
     async def read(
         self, keys: Keys, ids: Sequence[str], events: Sequence[str]
-    ) -> tuple[dict[str, Subscription | None], list[bytes | None]]:
-        """Targets by id (subscriptions `sub_…`, callback targets `cb_…`), and events' bodies."""
+    ) -> tuple[dict[str, Subscription | WrongKeyType | None], list[bytes | WrongKeyType | None]]:
+        """Targets by id (subscriptions `sub_…`, callback targets `cb_…`), and events' bodies.
+
+        What cannot be read because its key is of another type is that error.
+        """
         callbacks = [i for i in ids if i.startswith("cb_")]
         subscriptions = [i for i in ids if not i.startswith("cb_")]
         ring = [keys.subs, *map(keys.callback, callbacks), *map(keys.event, events)]
@@ -110,8 +114,16 @@ class Targets:
             "deliveries", ring, [len(callbacks), *subscriptions]
         )
         targets = [*callbacks, *subscriptions]
-        found = [self._found(t, doc) for t, doc in zip(targets, docs, strict=True)]
-        return {t: s and _signing(s) for t, s in zip(targets, found, strict=True)}, bodies
+        found = {t: self._read(t, doc) for t, doc in zip(targets, docs, strict=True)}
+        return found, [_wrong(body) if isinstance(body, list) else body for body in bodies]
+
+    def _read(
+        self, target: str, doc: bytes | list[bytes] | None
+    ) -> Subscription | WrongKeyType | None:
+        if isinstance(doc, list):
+            return _wrong(doc)
+        found = self._found(target, doc)
+        return found and _signing(found)
 
     def _found(self, target: str, doc: bytes | None) -> Subscription | None:
         static = self._static.get(target)
@@ -167,13 +179,9 @@ class Targets:
         return there
 
     async def _remove(self, keys: Keys, target: str) -> bool:
-        pipe = self._connection.redis.pipeline(transaction=True)
-        pipe.hdel(keys.subs, target)
-        pipe.set(keys.subs_version, new_version())
-        pipe.hdel(keys.parked("deliver"), target)
-        pipe.hdel(keys.paced("deliver"), target)
-        pipe.hdel(keys.behind, target)
-        return bool((await self._connection.ask(pipe.execute()))[0])
+        names = [keys.parked("deliver"), keys.paced("deliver"), keys.behind]
+        names = [keys.subs, keys.subs_version, *names]
+        return bool(await self._connection.run("unsubscribe", names, [target, new_version()]))
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
         """Write a callback target, to live as long as the longest of its jobs.
@@ -181,12 +189,8 @@ class Targets:
         Its id is made of its URL and secret: what is there already says the same, but for the
         key that it is sealed with.
         """
-        key, at, doc = keys.callback(target.id), int(ends * 1000), self._kept(target)
-        pipe = self._connection.redis.pipeline(transaction=True)
-        pipe.set(key, doc, nx=True, pxat=at)
-        pipe.set(key, doc, xx=True, keepttl=True)
-        pipe.pexpireat(key, at, gt=True)
-        await self._connection.ask(pipe.execute())
+        args: list[bytes | float] = [self._kept(target), int(ends * 1000)]
+        await self._connection.run("callback", [keys.callback(target.id)], args)
 
     async def change(
         self,
@@ -257,10 +261,8 @@ class Targets:
         if doc is None:
             await self._remove(keys, target)
             return
-        pipe = self._connection.redis.pipeline(transaction=True)
-        pipe.hset(keys.subs, target, doc)
-        pipe.set(keys.subs_version, new_version())
-        await self._connection.ask(pipe.execute())
+        names = [keys.subs, keys.subs_version]
+        await self._connection.run("subscribe", names, [target, doc, new_version()])
 
     async def repair(self) -> list[str]:
         """Spread what another process left apart; the ids of it.
@@ -291,6 +293,10 @@ class Targets:
         first, *others = [await self._connection.ask(call) for call in calls]
         rows = {row for docs in others for row in docs.items() ^ first.items()}
         return {target.decode() for target, _ in rows}
+
+
+def _wrong(row: list[bytes]) -> WrongKeyType:
+    return wrong_key(row[0].decode())
 
 
 def _word(version: bytes | None) -> str:

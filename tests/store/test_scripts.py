@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processor.store import Store
+from processor.store import Store, keys
 
 FOLDER = importlib.resources.files("processor.store") / "scripts"
 SCRIPTS = sorted(file.name for file in FOLDER.iterdir() if file.name.endswith(".lua"))
@@ -26,6 +26,33 @@ def header(name: str) -> str:
     return "\n".join(line.removeprefix("--").strip() for line in lines[:end])
 
 
+def functions() -> dict[str, str]:
+    """What scripts share: each function's body by its name."""
+    shared = "\n".join(FILES[name] for name in SHARED)
+    found = re.findall(r"^local function (\w+)\(.*?\)\n(.*?)^end", shared, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def runs(text: str) -> set[str]:
+    """The commands that some Lua may run, through what is shared as well."""
+    bodies, met, todo = functions(), set(), [text]
+    commands: set[str] = set()
+    while todo:
+        body = todo.pop()
+        commands |= set(re.findall(r"(?:redis\.call|gather)\('(\w+)'", body))
+        for name in bodies.keys() & set(re.findall(r"(\w+)\(", body)) - met:
+            met.add(name)
+            todo.append(bodies[name])
+    return commands
+
+
+def proves(name: str) -> set[str]:
+    """The commands that a script proves that it may run, before anything else."""
+    first = re.match(r"(?:prove|prove_each|may)\((?:'(.*?)'|\[\[(.*?)\]\])", code(name), re.DOTALL)
+    assert first, f"{name} does not begin with its proof"
+    return set((first[1] or first[2]).split())
+
+
 def text_of(script: Any) -> str:
     """A script as Redis gets it."""
     text: str | bytes = script.text if hasattr(script, "text") else script.script
@@ -34,7 +61,7 @@ def text_of(script: Any) -> str:
 
 def code(name: str) -> str:
     """What follows the header."""
-    return FILES[name][len(header(name)) :]
+    return "\n".join(FILES[name].splitlines()[len(header(name).splitlines()) :])
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -77,6 +104,28 @@ def test_a_script_makes_up_no_keys(name: str):
     """Every key is passed in, so that a cluster can route the call."""
     for call in re.findall(r"redis\.call\('(?!TIME)\w+', ([^,)]+)", code(name)):
         assert not re.search(r"\.\.|^'", call), call
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_proves_each_command_that_it_runs_and_no_other(name: str):
+    assert proves(name) == runs(code(name)) - {"TYPE"}  # that one proves the types, and itself
+
+
+def test_scripts_know_the_type_of_each_key(documented_keys: Any):
+    text = FILES["shared/0-key-types.lua"]
+    known = dict(re.findall(r"([a-z]+|\['[a-z:]+'\]) = '(\w+)'", text))
+    names = {row.name.removeprefix("rb:"): row.type for row in documented_keys}
+    for of_no_script in ("processes", "workers", "probe", "stalled"):
+        del names[of_no_script]
+    assert {name.strip("[']"): kind for name, kind in known.items()} == {
+        re.sub(r":[A-Z].*", "", name): kind for name, kind in names.items()
+    }
+
+
+def test_scripts_and_store_agree_on_which_keys_are_shared():
+    shared = re.search(r"local SHARED = '(.*?)'", FILES["shared/0-key-types.lua"])
+    assert shared
+    assert set(shared[1].split()) == keys.SHARED
 
 
 async def test_every_script_is_known_by_its_name(store: Store):

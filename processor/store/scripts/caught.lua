@@ -4,6 +4,7 @@
 -- Returns  1 when nothing is left, 0 when more was left meanwhile
 -- Invariant: what a commit left behind that place stays noted, and what another has brought since
 -- is not brought again. Safe twice: it is there already.
+prove('HGET HDEL HSET')
 local span = redis.call('HGET', KEYS[1], ARGV[1])
 if not span then return 1 end
 local from, last = span:match('(%S+) (%S+)')

@@ -4,13 +4,23 @@
 --       then per lane: name, capacity, budget (ms an item, 0: none), burst (items at once),
 --       the claimer's part of the capacity
 -- Returns  names of lanes that are due and were not given; then per item: lane, item, payload,
---          token (end of the lease, ms)
+--          token (end of the lease, ms); then what is wrong with the types of keys of lanes, which
+--          were passed over
 -- Safe twice: the first claim then runs out.
-local now, claimed, other, given, due = now_ms(), {}, {}, {}, {}
+prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
+local now, claimed, other, given, due, wrong = now_ms(), {}, {}, {}, {}, {}
 local lease = now + tonumber(ARGV[2])
 for i = 1, (#KEYS - 5) / 3 do given[ARGV[5 * i + 1]] = i end
 for _, name in ipairs(until_now(KEYS[1], now, ARGV[3])) do
-  if given[name] then due[#due + 1] = given[name] else other[#other + 1] = name end
+  local i = given[name]
+  local is = i and (misfit(KEYS[3 + 3 * i]) or misfit(KEYS[4 + 3 * i]) or misfit(KEYS[5 + 3 * i]))
+  if is then
+    wrong[#wrong + 1] = is
+  elseif i then
+    due[#due + 1] = i
+  else
+    other[#other + 1] = name
+  end
 end
 local share = math.ceil(tonumber(ARGV[1]) / math.max(#due, 1))
 
@@ -50,4 +60,4 @@ for _, i in ipairs(due) do
   end
 end
 awake(KEYS[5], ARGV[4], ARGV[5], #claimed > 0)
-return { other, claimed }
+return { other, claimed, wrong }

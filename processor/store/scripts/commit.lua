@@ -7,10 +7,13 @@
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
 --       logged, puts}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload, turns?,
 --       sequence?]]}]}; then what doc, text, answer, body and payload name; times in ms
--- Returns  per job 1 (written) or 0 (its version is another: nothing of it was written);
+-- Returns  per job 1 (written), 0 (its version is another: nothing of it was written), or what is
+--          wrong with the type of a key of it (nothing of it was written);
 --          nil when the subscriptions' version is another: nothing at all was written
 -- Safe twice: the second time every job with a `doc` is at another version, and what has
 -- none only repeats itself.
+prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
+  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS]])
 local told = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= told.version then return false end
 local lanes, now, results = keys_of(told.lanes), now_ms(), {}
@@ -24,9 +27,19 @@ local function save(job)
   end
 end
 
+local function misfit_in(job)
+  if not next(misfits) then return end
+  local wrong = misfit_at({ job.key, job.history, job.answer_key }) or misfit_at(job.callbacks)
+    or misfit_of(lanes, job.puts) or misfit_of(lanes, job.drops)
+  for _, e in ipairs(job.events) do
+    wrong = wrong or misfit_at({ e.key }) or misfit_of(lanes, e.puts)
+  end
+  return wrong
+end
+
 for i, job in ipairs(told.jobs) do
-  results[i] = 0
-  if redis.call('GETRANGE', KEYS[job.key], 0, 40):match('^%S*') == job.v then
+  results[i] = misfit_in(job) or 0
+  if results[i] == 0 and redis.call('GETRANGE', KEYS[job.key], 0, 40):match('^%S*') == job.v then
     results[i] = 1
     if job.doc then save(job) end
     if job.answer then

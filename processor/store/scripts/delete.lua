@@ -4,6 +4,7 @@
 -- ARGV  name of the job, how long to remember (ms)
 -- Returns  1, or 0 when there was no job
 -- Safe twice: the second time there is none.
+prove('GETRANGE SET DEL ZREM')
 if not redis.call('GETRANGE', KEYS[1], 0, 20):match('^%d') then return 0 end
 redis.call('SET', KEYS[1], 'gone', 'PX', ARGV[2])
 redis.call('DEL', KEYS[2], KEYS[3])

@@ -6,6 +6,7 @@
 -- A sick attempt adds one, unless it began before the last that did: many that hang together
 -- are one reason to distrust. A good one halves. A refused one only counts as a failure.
 -- Safe twice: the same attempt may count as two failures, and nothing rests longer for it.
+prove('TIME HGET HDEL HSET PEXPIRE')
 local lane, how, most, began = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local known = redis.call('HGET', KEYS[1], lane)
 local distrust, since, failures, last = 0, 0, 0, 0

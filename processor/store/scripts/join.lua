@@ -6,6 +6,7 @@
 -- Invariant: of two that disagree about the shards of a store that was made in the last 30 s the
 -- one that runs longer is right; later, what the store says.
 -- Safe twice: the second time nothing is missing.
+prove('TIME HEXISTS DEL HSET HGET HMGET HGETALL')
 local now = now_ms()
 if redis.call('HEXISTS', KEYS[1], 'schema') == 0 then
   redis.call('DEL', KEYS[1])

@@ -5,6 +5,7 @@
 -- Invariant: one at a time, unless one that has it sleeps longer than it lasts; so each step of a
 -- migration must be safe to run twice, at the same time too.
 -- Safe twice: it only lasts longer.
+prove('TIME HMGET HSET')
 local now = now_ms()
 local schema, held = unpack(redis.call('HMGET', KEYS[1], 'schema', 'migrating'))
 if schema ~= ARGV[1] then return 'done' end

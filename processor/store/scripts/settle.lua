@@ -7,9 +7,11 @@
 --       Without `at` the claim has ended; event, log, its length and record are a delivery's,
 --       told:SUB:DAY, that of the day before and the event's id of one that needs no replay.
 --       `tried`: it failed; `passable`: and is due at once, to be left out, if later ones wait
--- Returns  per settled claim 1, or 0 when it was no longer this worker's to settle
+-- Returns  per settled claim 1, 0 (no longer this worker's), or what is wrong with a key's type
 -- What is no delivery, and was put anew while it was held, stays: its end was another's.
 -- Safe twice: an end counts once, even when it is reported late; what names the token takes it.
+prove_each([[TIME ZSCORE ZREM HDEL HGET HSET DEL XADD EXPIRE ZADD ZCOUNT ZRANGE HEXISTS SCARD
+  UNLINK RENAME SADD EXISTS RPUSH]])
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, logs, arrived, over = keys_of(told.lanes), now_ms(), {}, {}, {}, {}
 
@@ -24,17 +26,13 @@ local function ended(s, lane)
   gather('ZREM', lane.again, s.item)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
   if s.turns and step_out(lane, KEYS[s.turns], s.item) then over[KEYS[s.turns]] = lane end
-  if s.event and redis.call('HINCRBY', KEYS[s.event], 'n', -1) <= 0 then
-    redis.call('DEL', KEYS[s.event])
-  end
+  if s.event then release(KEYS[s.event]) end
   if s.record then
     redis.call('XADD', KEYS[s.log], 'MAXLEN', '~', s.length, '*', 'delivery', ARGV[s.record])
     logs[s.log] = true
   end
-  if s.told then
-    arrived[s.told] = arrived[s.told] or { before = s.before }
-    table.insert(arrived[s.told], s.id)
-  end
+  local ids = s.told and (arrived[s.told] or { before = s.before })
+  if ids then arrived[s.told] = ids; ids[#ids + 1] = s.id end
   return 1
 end
 
@@ -47,7 +45,10 @@ local function put_off(s, lane)
   return 1
 end
 
-for i, s in ipairs(told.settled) do results[i] = s.at and put_off(s, lanes[s.lane]) end
+for i, s in ipairs(told.settled) do
+  results[i] = lanes[s.lane].misfit or misfit_at({ s.turns, s.event, s.log, s.told, s.before })
+    or s.at and put_off(s, lanes[s.lane])
+end
 send() -- of one item that was claimed twice both may be told: its end is the last word
 for i, s in ipairs(told.settled) do results[i] = results[i] or ended(s, lanes[s.lane]) end
 for turns, lane in pairs(over) do hand_on(lane, turns, now) end
@@ -55,8 +56,8 @@ for log in pairs(logs) do redis.call('EXPIRE', KEYS[log], told.keep) end
 for set, ids in pairs(arrived) do note_arrived(KEYS[set], KEYS[ids.before], ids, told.most) end
 for _, p in ipairs(told.parked) do
   local lane = lanes[p[1]]
-  touched[lane] = true
-  local was = tonumber(redis.call('HGET', KEYS[1], lane.name) or 0)
+  touched[lane] = not lane.misfit or nil
+  local was = tonumber(redis.call('HGET', KEYS[1], lane.name)) or 0
   redis.call('HSET', KEYS[1], lane.name, math.max(was, p[2]))
 end
 finish(now)

@@ -5,6 +5,7 @@
 -- Invariant: a change that somebody else made in between is never overwritten. Commits need not
 -- match anew, so subs:version stays.
 -- Safe twice: the second time it is not what was read, and stays what it is.
+prove('HGET HSET')
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1

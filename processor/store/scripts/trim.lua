@@ -3,6 +3,7 @@
 -- ARGV  the oldest place to keep, how many events to keep at most
 -- Returns  how many events went
 -- Safe twice: the second time none is left to go.
+prove('XREVRANGE XTRIM XLEN XRANGE SET')
 local last = redis.call('XREVRANGE', KEYS[1], '(' .. ARGV[1], '-', 'COUNT', 1)[1]
 local gone = redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[1])
 local more = redis.call('XLEN', KEYS[1]) - ARGV[2]

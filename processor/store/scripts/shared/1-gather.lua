@@ -1,4 +1,3 @@
--- Shared by all scripts; the loader puts this folder's files in front of each, in order.
 -- Redis' time in ms, sorted sets by time, and commands that are gathered before they are sent.
 
 local function now_ms()

@@ -17,6 +17,7 @@ local function keys_of(lanes)
     for _, key in ipairs({ 'lanes', 'items', 'due', 'again', 'held', 'nudge', 'busy' }) do
       lane[key] = KEYS[lane[key]]
     end
+    lane.misfit = misfits[lane.due] or misfits[lane.again] or misfits[lane.held]
   end
   return lanes
 end
@@ -46,11 +47,8 @@ end
 local function index(lane, at)
   local lapse = first(lane.held)
   if lapse and (not at or lapse < at) then at = lapse end
-  if at then
-    redis.call('ZADD', lane.lanes, at, lane.name)
-  else
-    redis.call('ZREM', lane.lanes, lane.name)
-  end
+  if not at then redis.call('ZREM', lane.lanes, lane.name) end
+  if at then redis.call('ZADD', lane.lanes, at, lane.name) end
   return at
 end
 

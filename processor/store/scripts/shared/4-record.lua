@@ -18,10 +18,19 @@ end
 -- Keeps the body of an event while it has deliveries to make: one key, however many they are.
 -- Its bytes stay the same while some delivery of it waits, whoever tells it again.
 local function keep(key, body, deliveries)
-  redis.call('HSETNX', key, 'body', body)
-  if redis.call('HINCRBY', key, 'n', deliveries) == deliveries then
+  local n = tonumber(redis.call('HGET', key, 'n')) or 0
+  if n > 0 then
+    redis.call('HSET', key, 'n', n + deliveries)
+  else
+    redis.call('HSET', key, 'body', body, 'n', deliveries)
     redis.call('EXPIRE', key, 1209600)
   end
+end
+
+-- Notes that a delivery of an event has ended; the body goes with the last one.
+local function release(key)
+  local n = tonumber(redis.call('HGET', key, 'n')) or 0
+  if n > 1 then redis.call('HSET', key, 'n', n - 1) else redis.call('DEL', key) end
 end
 
 -- Notes events that reached a subscription on a day. A day's set with `most` of them takes the

@@ -6,11 +6,13 @@ local STANDS = 520 -- bytes that show what stands there: `to ` and an id of up t
 -- Reserves a NAMING {uid, id, to? (the id, if names of another shard have shown it),
 -- names: [[key, name]]}, the id first. The first name that stands decides which job they all name;
 -- if none does, the job is new. What stands is never replaced.
--- Gives the job's id, or '' when the name that decides is a deleted job's.
+-- Gives the job's id, or '' when the name that decides is a deleted job's, or a name's key has
+-- another type: then nothing is reserved, and the update fails alone when its turn comes.
 local function reserve(naming, lasts)
   local uid, id, to, names = unpack(naming, 1, 4)
   local free = {}
   for _, n in ipairs(names) do
+    if misfits[KEYS[n[1]]] then return '' end
     local stands = redis.call('GETRANGE', KEYS[n[1]], 0, STANDS)
     if stands == '' then
       free[#free + 1] = n

@@ -1,0 +1,28 @@
+-- Shared by all scripts; the loader puts this folder's files in front of each, in order.
+-- The type of each key, as the table in processor/store/keys.py documents it.
+
+-- By the first word of a key's name; where a longer name has another type, by that.
+local TYPES = {
+  job = 'string', history = 'list', answer = 'string', seen = 'string', callback = 'string',
+  event = 'hash', delivered = 'stream', dead = 'stream', told = 'set', due = 'zset',
+  again = 'zset', held = 'zset', turns = 'zset', jobs = 'zset', log = 'stream',
+  ['log:trimmed'] = 'string', subs = 'hash', ['subs:version'] = 'string', health = 'hash',
+  behind = 'hash', lanes = 'zset', items = 'hash', parked = 'hash', paced = 'hash',
+  nudge = 'list', busy = 'string', meta = 'hash',
+}
+
+-- Keys that everything of a shard or backlog needs: one that has another type stops a script. The
+-- others are of one job, event, target or lane: what needs one of those fails alone.
+local SHARED = ' jobs log subs health behind lanes items parked paced nudge busy meta '
+
+-- What is wrong with the type of a key (nil: nothing), and whether the key is a shared one.
+local function misfit(key)
+  local is = redis.call('TYPE', key).ok
+  if is == 'none' then return end
+  local word = key:match('^{?rb:?%d*}?:(%l+)')
+  if is == TYPES[word] then return end
+  local wanted = TYPES[key:match('}:(.*)')] or TYPES[word]
+  if is == wanted then return end
+  local shared = SHARED:find(' ' .. word .. ' ', 1, true)
+  return string.format('WRONGTYPE %s is a %s, not a %s', key, is, wanted), shared
+end

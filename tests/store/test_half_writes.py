@@ -1,0 +1,794 @@
+"""Nothing is half written, whatever Redis refuses in the middle of an operation.
+
+Each operation of the table is run undisturbed, which shows its commands and its keys. Then, for each
+command, that command is denied, and for each key, that key holds a value of another type; the
+operation is run, the cause is taken away, and what failed is run again. All of Redis must then be
+as after the undisturbed run; and where the first run failed as a whole, it must have written nothing.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from redis import Redis
+
+from processor.errors import MissingPermission, StoreUnavailable, Unavailable, WrongKeyType
+from processor.model import Entry, Job, Keep, Origin, State, StatusUpdate, Subscription, Turn
+from processor.service.deciding import deliver
+from processor.store import Store
+from processor.store.jobs import Change, Telling
+from processor.store.keys import META, WORKERS, Keys, day_of
+from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.names import naming
+from processor.store.refusals import Outcome
+from processor.store.replays import Again, Seen
+from processor.vault import MasterKey, Vault
+
+NOW = 4_000_000_000.0
+USER, SECRET = "limited", "s3cret"
+SUB = Subscription("sub_1", "https://one.example", ("whsec_a",), created_at=1.0)
+CALLBACK = Subscription("cb_1", "https://back.example", ("whsec_b",))
+HARNESS = {"config|resetstat", "client|setinfo", "hello", "auth", "ping", "script|load"}
+SHORT = re.compile(rb":busy:|^rb:probe$")  # marks that may end between two looks
+
+
+def job(name: str, **fields: Any) -> Job:
+    given: dict[str, Any] = {"source": "s", "provider": "p", "id": name, "uid": f"u{name}"}
+    times = {"created_at": NOW, "deadline": 60.0, "deadline_at": NOW + 60.0}
+    return Job(**given | times | fields)
+
+
+def update(name: str) -> StatusUpdate:
+    return StatusUpdate(
+        source="s", id=name, status="on", state=State.RUNNING, at=1.0, origin=Origin.PUSH
+    )
+
+
+def told(event: str, *targets: str, at: float = AT_ONCE, ordered: str = "", n: int = 1) -> Telling:
+    """An event with deliveries; in order behind others of the job `ordered`, if that is given."""
+    turn = Turn(ordered, n) if ordered else None
+    puts = tuple(Put("deliver", t, f"{event}.{t}", at, b"{}", turn) for t in targets)
+    return Telling(event, "job.started", b'{"body":"%s"}' % event.encode(), puts)
+
+
+def entry(ignored: str | None = None) -> Entry:
+    return Entry(
+        Origin.PUSH, "on", state=State.RUNNING, was=State.QUEUED, attempt=1, ignored=ignored
+    )
+
+
+class Bench:
+    """A store under a user of its own, and a view of all of Redis."""
+
+    def __init__(self, store: Store, admin: "Redis") -> None:
+        """Take the store, and a client with all rights."""
+        self.store = store
+        self.keys = store.shards[0]
+        self.admin = admin
+
+    async def put(self, backlog: str, lane: str, *items: str, at: float = AT_ONCE) -> None:
+        puts = [Put(backlog, lane, item, at, b"0") for item in items]
+        version = (await self.store.targets.router(self.keys, fresh=True)).version
+        change = Change(job=job("none"), version="", save=False, puts=puts)
+        assert await self.store.jobs.commit(self.keys, version, [change]) == [True]
+
+    async def claim(self, backlog: str = "poll", pace: Pace = Pace(100)) -> list[Claim]:  # noqa: B008 -- frozen
+        return await self.store.backlogs.claim(self.keys, backlog, 100, lambda _: pace)
+
+    async def claims(self, backlog: str = "poll") -> list[Claim]:
+        """All that is due, sorted."""
+        found: list[Claim] = []
+        while some := await self.claim(backlog):
+            found += some
+        return sorted(found, key=lambda c: c.item)
+
+
+Given = Any
+Prepare = Callable[[Bench], Awaitable[Given]]
+Act = Callable[[Bench, Given, list[int]], Awaitable[list[Outcome] | None]]
+"""Does the parts of an operation that are named by number; what became of each, or None for
+one that cannot fail in part."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is run, and on what."""
+
+    act: Act
+    prepare: Prepare
+    script: str | None = None  # the only one that it runs, whose commands are all looked at
+    parts: int = 1
+    atomic: bool = True  # one script: where it fails as a whole, nothing is written
+
+
+async def nothing(bench: Bench) -> None:
+    """Start with an empty store."""
+
+
+# --- the table --------------------------------------------------------------------------------
+
+
+async def accept(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    updates = [update("1"), replace(update("2"), source="t"), replace(update("3"), aliases=("a",))]
+    pushes = [(f"p{n}", one) for n, one in enumerate(updates)]
+    names = [naming(one.source, one.id, *one.aliases) for one in updates]
+    return await b.store.jobs.accept(b.keys, [pushes[n] for n in parts], [names[n] for n in parts])
+
+
+async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    await b.store.names.reserve([naming("s", "1", "a"), naming("s", "2")])
+    redis = b.store.connection.redis
+    rows = await b.store.connection.ask(redis.mget([b.keys.job("s/1"), b.keys.job("s/2")]))
+    alias = await b.store.connection.ask(redis.mget([b.keys.job("s/a")]))
+    done = [all([rows[0], *alias]), bool(rows[1])]
+    return [done[n] or WrongKeyType(str(n)) for n in parts]
+
+
+async def an_alias(b: Bench) -> None:
+    await b.store.jobs.alias(b.keys, "s/a", "1", NOW)
+
+
+async def unalias(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.jobs.unalias(b.keys, "s/a", "1")
+
+
+async def alias(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.jobs.alias(b.keys, "s/other", "1", NOW)
+
+
+async def callback(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+
+
+async def callback_that_is_there(b: Bench) -> None:
+    await b.store.targets.save_callback(b.keys, CALLBACK, NOW - 60)
+
+
+async def left_in_the_log(b: Bench) -> None:
+    await b.store.connection.redis.hset(b.keys.behind, "sub_1", "5-1 9-1")
+
+
+async def caught_in_part(b: Bench, _: Given, __: list[int]) -> None:
+    assert not await b.store.deliveries.caught(b.keys, "sub_1", "7-1")
+
+
+async def caught(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.deliveries.caught(b.keys, "sub_1", "9-1")
+
+
+async def subscriptions(b: Bench) -> None:
+    for one in (SUB, replace(SUB, id="sub_2")):
+        await b.store.targets.save(one)
+
+
+async def change(b: Bench, _: Given, __: list[int]) -> None:
+    put = deliver("evt_d", "subscription.disabled", "sub_2", "sub_2", NOW)
+    event = Telling("evt_d", "subscription.disabled", b"{}", (put,))
+    edited = await b.store.targets.change(
+        "sub_1", lambda s: replace(s, disabled="410"), lambda *_: event
+    )
+    assert edited
+    assert edited.disabled
+
+
+async def work_in_lanes(b: Bench) -> None:
+    await b.put("poll", "a", "a1", "a2")
+    await b.put("poll", "b", "b1")
+    redis = b.store.connection.redis
+    await redis.hset(b.keys.parked("poll"), "b", 1)  # that is over
+    await redis.zadd(b.keys.again("poll", "a"), {"a1": 1})  # an attempt failed
+    await redis.zrem(b.keys.due("poll", "a"), "a1")
+    await redis.hdel(b.keys.items("poll"), "a2")  # one that has ended, and is still named
+
+
+async def claim(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    got: set[str] = set()
+    for _n in range(3):  # which lanes are due is asked first
+        got |= {c.item for c in await b.claim(pace=Pace(100, (100, 60.0)))}
+    wanted = ["a1", "b1"]
+    return [wanted[n] in got or WrongKeyType(wanted[n]) for n in parts]
+
+
+async def jobs_and_timers(b: Bench) -> tuple[str, list[Claim]]:
+    """A job that is there, with a claimed update of each of two jobs, and a delivery in order."""
+    await subscriptions(b)
+    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+    version = (await b.store.targets.router(b.keys, fresh=True)).version
+    old = job("old", callbacks=())
+    first = Change(
+        old,
+        "",
+        save=True,
+        renew=True,
+        entries=[(1.0, entry("late"))],
+        events=[told("evt_0", "sub_1", ordered="uold", n=1)],
+    )
+    assert await b.store.jobs.commit(b.keys, version, [first]) == [True]
+    await b.put("ingest", "s", "old", "new", "mate")
+    (known,) = await b.store.jobs.read(b.keys, ["s/old"])
+    return known.version, await b.claims("ingest")
+
+
+async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+    version, claims = given
+    done = {c.item: (c,) for c in claims}
+    old = job("old", deadline_at=NOW + 90, started_at=2.0)
+    changes = [
+        Change(
+            old,
+            version,
+            save=True,
+            renew=True,
+            entries=[(2.0, entry("late")), (3.0, entry())],
+            events=[told("evt_1", "sub_1", "sub_2", ordered="uold", n=2)],
+            puts=[Put("poll", "s", "s/old", NOW, b"0")],
+            done=done["old"],
+            answer=b"answer",
+        ),
+        Change(
+            replace(job("new"), callbacks=()),
+            "",
+            save=True,
+            renew=True,
+            entries=[(1.0, entry())],
+            events=[told("evt_2", "sub_2"), replace(told("evt_3", "cb_1"), logged=False)],
+            puts=[Put("ingest", "s", "deadline:new", NOW, b"0")],
+            done=done["new"],
+            dropped=[("poll", "s", "s/new")],
+        ),
+        Change(job("mate"), "", save=True, renew=True, done=done["mate"]),
+    ]
+    router = await b.store.targets.router(b.keys, fresh=True)
+    return await b.store.jobs.commit(b.keys, router.version, [changes[n] for n in parts])
+
+
+async def a_full_subscription(b: Bench) -> None:
+    await b.put("deliver", "sub_1", "evt_a.sub_1", "evt_b.sub_1", at=NOW)
+
+
+async def overflow(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    jobs = [job("1"), job("2")]
+    changes = [Change(j, "", save=True, events=[told(f"evt_{j.id}", "sub_1")]) for j in jobs]
+    router = await b.store.targets.router(b.keys, fresh=True)
+    return await b.store.jobs.commit(b.keys, router.version, [changes[n] for n in parts])
+
+
+async def a_job(b: Bench) -> None:
+    whole = Change(job("1"), "", save=True, renew=True, entries=[(1.0, entry())], answer=b"a")
+    assert await b.store.jobs.commit(b.keys, "0", [whole]) == [True]
+
+
+async def delete(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.jobs.delete(b.keys, "s/1")
+
+
+async def deliveries_to_make(b: Bench) -> None:
+    await subscriptions(b)
+    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+    for event in ("evt_1", "evt_2"):
+        await b.store.jobs.tell(b.keys, told(event, "sub_1"))
+
+
+async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    targets, bodies = await b.store.targets.read(b.keys, ["cb_1", "sub_1"], ["evt_1", "evt_2"])
+    found: list[Any] = [*targets.values(), *bodies]
+    assert all(found)
+    return [one if isinstance(one, WrongKeyType) else True for one in (found[n] for n in parts)]
+
+
+async def health(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.health.noted("sub_1", "sick", 10, 1.0)
+
+
+async def ill_health(b: Bench) -> None:
+    await b.store.health.noted("sub_1", "refused", 10, 1.0)
+
+
+async def recovery(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.health.noted("sub_1", "ok", 10, 1.0)
+
+
+async def a_delivery_for_later(b: Bench) -> None:
+    await b.put("deliver", "sub_1", "evt_a.sub_1", at=NOW)
+
+
+async def hurry(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.replays.hurry(b.keys, "sub_1", "evt_a.sub_1")
+
+
+async def claimed(b: Bench) -> list[Claim]:
+    await b.put("poll", "a", "a1")
+    await b.put("poll", "b", "b1")
+    return await b.claims()
+
+
+async def renew(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+    claims = [replace(given[n]) for n in parts]
+    await b.store.backlogs.renew(claims)
+    pairs = zip(claims, parts, strict=True)
+    return [c.token != given[n].token or WrongKeyType(c.lane) for c, n in pairs]
+
+
+async def told_before(b: Bench) -> None:
+    await subscriptions(b)
+    redis = b.store.connection.redis
+    today = day_of(await b.store.now())
+    await redis.sadd(b.keys.told("sub_1", today), "evt_0")
+    await redis.xadd(b.keys.delivered("sub_1"), {"delivery": b'{"id":"x","state":"delivered"}'})
+    await b.put("deliver", "sub_1", "evt_9.sub_1", at=NOW)
+
+
+async def replay(b: Bench, _: Given, __: list[int]) -> None:
+    puts = [told(f"evt_{n}", "sub_1", at=NOW, ordered="u1", n=n).deliveries[0] for n in range(3)]
+    again = [Again(put, put.item.partition(".")[0], b"{}") for put in puts]
+    words = await b.store.replays.queue(b.keys, "sub_1", Seen(), again, again=False)
+    assert {"delivered"} < set(words) <= {"delivered", "queued", "pending"}
+
+
+async def a_sealed_callback(b: Bench) -> None:
+    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+
+
+async def reseal(b: Bench, _: Given, __: list[int]) -> None:
+    key = b.keys.callback("cb_1")
+    assert await b.store.connection.run("reseal", [key], [await text_of(b, key), b"{}"]) in (0, 1)
+
+
+async def text_of(b: Bench, key: str) -> bytes:
+    return await b.store.connection.ask(b.store.connection.redis.get(key)) or b""
+
+
+async def swap(b: Bench, _: Given, __: list[int]) -> None:
+    was = await b.store.connection.ask(b.store.connection.redis.hget(b.keys.subs, "sub_1"))
+    await b.store.connection.run("swap", [b.keys.subs], ["sub_1", was, b"{}"])
+
+
+async def claimed_deliveries(b: Bench) -> list[Claim]:
+    await subscriptions(b)
+    for n, target in enumerate(("sub_1", "sub_1", "sub_2", "sub_2"), 1):
+        event = told(f"evt_{n}", target, ordered=f"u{target}", n=n)
+        await b.store.jobs.tell(b.keys, event)
+    redis, today = b.store.connection.redis, day_of(await b.store.now())
+    await redis.sadd(b.keys.told("sub_1", today - 1), "evt_x")
+    await redis.sadd(b.keys.told("sub_1", today), "evt_y")
+    return await b.claims("deliver")
+
+
+async def settle(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+    """One arrives and hands its turn on; one failed, and another may overtake it."""
+    one, two = given
+    later = await b.store.now() + 60
+    settled = [
+        Settled(
+            one, event="evt_1", target="sub_1", record=b"{}", arrived=True, turn=Turn("usub_1", 1)
+        ),
+        Settled(two, later, b"x", tried=True, turn=Turn("usub_2", 3), passable=True),
+    ]
+    return await b.store.backlogs.settle([settled[n] for n in parts])
+
+
+async def give_up(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+    dead = [Settled(c, event=c.item[:5], target=c.lane, record=b"{}", fenced=True) for c in given]
+    return await b.store.backlogs.settle([dead[n] for n in parts])
+
+
+async def put_off(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+    later = await b.store.now() + 60
+    settled = [Settled(c, later, b"x") for c in given]
+    parked = [(given[n], later) for n in parts]
+    return await b.store.backlogs.settle([settled[n] for n in parts], parked)
+
+
+async def park(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.backlogs.park("deliver", "sub_1", await b.store.now() + 60)
+
+
+async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.targets.save(SUB)
+
+
+async def a_busy_subscription(b: Bench) -> None:
+    await subscriptions(b)
+    await left_in_the_log(b)
+    for key in (b.keys.parked("deliver"), b.keys.paced("deliver")):
+        await b.store.connection.redis.hset(key, "sub_1", 1)
+
+
+async def unsubscribe(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.targets.remove("sub_1")
+
+
+async def tell(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.jobs.tell(b.keys, told("evt_t", "sub_1", ordered="u1"))
+
+
+async def due_work(b: Bench) -> None:
+    for backlog in ("ingest", "poll", "deliver"):
+        await b.put(backlog, "a", "a1")
+        await b.store.connection.redis.delete(b.keys.nudge(backlog), b.keys.busy(backlog))
+
+
+async def tick(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.backlogs.tick()
+
+
+async def a_long_log(b: Bench) -> None:
+    for place in ("5-1", "6-1", "7-1", f"{int(NOW * 1000)}-1", f"{int(NOW * 1000)}-2"):
+        await b.store.connection.redis.xadd(b.keys.log, {"id": place}, id=place)
+
+
+async def trim(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.events.trim(NOW)
+
+
+async def sweep(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.jobs.sweep(NOW * 2)
+
+
+async def a_dead_worker(b: Bench) -> None:
+    await b.store.connection.redis.hset(WORKERS, "dead", "1.0 gone")
+
+
+async def beat(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.beat("w", "fact")
+
+
+async def check(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.check()
+
+
+async def join(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.fleet.join()
+
+
+async def a_new_store_of_two_shards(b: Bench) -> None:
+    now = int(await b.store.now() * 1000)
+    made = {"schema": 2, "shards": 2, "id": "a", "made": now, "since": now * 2}
+    await b.store.connection.redis.hset(META, mapping=made)
+
+
+async def an_older_store(b: Bench) -> None:
+    await b.store.connection.redis.hset(META, mapping={"schema": 1, "migrating": "me 1"})
+
+
+async def lease_migration(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.connection.run("lease_migration", [META], [1, "me", 1000]) == b"ours"
+
+
+async def end_migration(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.connection.run("end_migration", [META], [1, 2, "a" * 16])
+
+
+async def stall(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.stall("s", "401")
+
+
+async def writable(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.writable()
+
+
+async def forget(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.deliveries.forget("sub_1")
+    await b.store.health.forget("sub_1")
+
+
+async def reseal_all(b: Bench, _: Given, __: list[int]) -> None:
+    b.store.sealing._vault = Vault((MasterKey("k1", b"1" * 32),))
+    await b.store.sealing.run()
+
+
+SCRIPTS = {
+    "accept": Operation(accept, nothing, "accept", 3),
+    "alias": Operation(alias, nothing, "alias"),
+    "callback": Operation(callback, nothing, "callback"),
+    "callback again": Operation(callback, callback_that_is_there, "callback"),
+    "caught in part": Operation(caught_in_part, left_in_the_log, "caught"),
+    "caught": Operation(caught, left_in_the_log, "caught"),
+    "change": Operation(change, subscriptions, "change"),
+    "claim": Operation(claim, work_in_lanes, "claim", 2, atomic=False),
+    "commit": Operation(commit, jobs_and_timers, "commit", 3),
+    "end migration": Operation(end_migration, an_older_store, "end_migration"),
+    "join": Operation(join, nothing, "join"),
+    "join again": Operation(join, a_new_store_of_two_shards, "join"),
+    "lease migration": Operation(lease_migration, an_older_store, "lease_migration"),
+    "overflow": Operation(overflow, a_full_subscription, "commit", 2),
+    "delete": Operation(delete, a_job, "delete"),
+    "deliveries": Operation(read_deliveries, deliveries_to_make, "deliveries", 4),
+    "health": Operation(health, nothing, "health"),
+    "health that fell": Operation(health, ill_health, "health"),
+    "health that recovered": Operation(recovery, ill_health, "health"),
+    "hurry": Operation(hurry, a_delivery_for_later, "hurry"),
+    "renew": Operation(renew, claimed, "renew", 2),
+    "replay": Operation(replay, told_before, "replay"),
+    "reseal": Operation(reseal, a_sealed_callback, "reseal"),
+    "reserve": Operation(reserve, nothing, "reserve", 2, atomic=False),
+    "settle": Operation(settle, claimed_deliveries, "settle", 2),
+    "settle dead": Operation(give_up, claimed_deliveries, "settle", 2),
+    "settle later": Operation(put_off, claimed, "settle", 2),
+    "park": Operation(park, a_delivery_for_later, "settle"),
+    "subscribe": Operation(subscribe, nothing, "subscribe"),
+    "swap": Operation(swap, subscriptions, "swap"),
+    "tell": Operation(tell, nothing, "tell"),
+    "tick": Operation(tick, due_work, "tick", atomic=False),
+    "trim": Operation(trim, a_long_log, "trim"),
+    "unalias": Operation(unalias, an_alias, "unalias"),
+    "unsubscribe": Operation(unsubscribe, a_busy_subscription, "unsubscribe"),
+}
+
+CALLS = {
+    "beat": Operation(beat, a_dead_worker, atomic=False),
+    "check": Operation(check, nothing, atomic=False),
+    "forget": Operation(forget, a_busy_subscription, atomic=False),
+    "reseal all": Operation(reseal_all, deliveries_to_make, atomic=False),
+    "stall": Operation(stall, nothing),
+    "sweep": Operation(sweep, a_job),
+    "writable": Operation(writable, nothing, atomic=False),
+}
+
+OPERATIONS = SCRIPTS | CALLS
+
+
+# --- what is done with it ---------------------------------------------------------------------
+
+
+class World:
+    """All of Redis: put back as it was prepared, and compared without times and drawn words."""
+
+    def __init__(self, admin: "Redis") -> None:
+        """Take a client with all rights."""
+        self.admin = admin
+        self._rows: list[tuple[bytes, bytes, int]] = []
+
+    def remember(self) -> None:
+        names = self.admin.keys("*")
+        self._rows = [(n, self.admin.dump(n), max(self.admin.pexpiretime(n), 0)) for n in names]
+
+    def restore(self) -> None:
+        pipe = self.admin.pipeline(transaction=False)
+        pipe.flushall()
+        for name, data, ends in self._rows:
+            pipe.restore(name, ends, data, absttl=True)
+        pipe.execute()
+
+    def look(self) -> dict[str, Any]:
+        names = [name for name in self.admin.keys("*") if not SHORT.search(name)]
+        return {n.decode(): (self._content(n), self.admin.ttl(n) > 0) for n in names}
+
+    def _content(self, name: bytes) -> Any:
+        match self.admin.type(name):
+            case b"string":
+                return plain(self.admin.get(name))
+            case b"hash":
+                return {f: plain(v) for f, v in self.admin.hgetall(name).items()}
+            case b"list":
+                return [plain(v) for v in self.admin.lrange(name, 0, -1)]
+            case b"zset":
+                rows = self.admin.zrange(name, 0, -1, withscores=True)
+                return sorted((item, "time" if 1e12 < at < 9e15 else at) for item, at in rows)
+            case b"set":
+                return self.admin.smembers(name)
+            case b"stream":
+                rows = self.admin.xrange(name)  # what failed at first is written behind the rest
+                return sorted(sorted((f, plain(v)) for f, v in row.items()) for _, row in rows)
+
+
+def plain(value: bytes) -> bytes:
+    """A value without the times, places and drawn words in it."""
+    return re.sub(
+        rb"\bv?[0-9a-f]{16}\b|\b\d{10,13}([.-]\d+)?\b|\bnew-\w+|sealed:k1:[^\"]+", b"_", value
+    )
+
+
+@pytest.fixture
+def admin(redis_url: str) -> Iterator["Redis"]:
+    with Redis.from_url(redis_url) as redis:
+        yield redis
+        redis.config_set("maxmemory", 0)
+        redis.config_set("min-replicas-to-write", 0)
+        redis.acl_deluser(USER)
+        redis.flushall()
+
+
+@pytest.fixture
+async def bench(redis_url: str, admin: "Redis") -> AsyncIterator[Bench]:
+    admin.flushall()
+    allow(admin)
+    url = redis_url.replace("unix://", f"unix://{USER}:{SECRET}@")
+    store = Store(url, keep=Keep(waiting=2))
+    await store.connection.synchronise()
+    yield Bench(store, admin)
+    await store.close()
+
+
+def allow(admin: "Redis", *rules: str) -> None:
+    """Give the user of the store all rights, then these rules."""
+    admin.execute_command(
+        "ACL", "SETUSER", USER, "reset", "on", f">{SECRET}", "~*", "+@all", *rules
+    )
+
+
+@contextmanager
+def denied(admin: "Redis", command: str) -> Iterator[None]:
+    allow(admin, f"-{command}")
+    yield
+    allow(admin)
+
+
+@contextmanager
+def bound(admin: "Redis", command: str) -> Iterator[None]:
+    """Allow a command on other keys only."""
+    allow(admin, f"-{command}", f"(+{command} ~other:*)")
+    yield
+    allow(admin)
+
+
+@contextmanager
+def out_of_reach(admin: "Redis", family: str) -> Iterator[None]:
+    """Deny the keys of one row of the table."""
+    allow(admin, "resetkeys", *(f"~{{rb:0}}:{f}*" for f in FAMILIES if f != family), "~rb:*")
+    yield
+    allow(admin)
+
+
+@contextmanager
+def set_aside(admin: "Redis", key: str, kind: str) -> Iterator[None]:
+    """Put a value of another type in the place of a key."""
+    there = admin.exists(key)
+    if there:
+        admin.rename(key, "aside")
+    if kind == "list":
+        admin.hset(key, "not", "ours")
+    else:
+        admin.rpush(key, "not ours")
+    yield
+    admin.delete(key)
+    if there:
+        admin.rename("aside", key)
+
+
+@contextmanager
+def configured(admin: "Redis", name: str, value: str) -> Iterator[None]:
+    admin.config_set(name, value)
+    yield
+    admin.config_set(name, 0)
+
+
+FAMILIES = (
+    *("job:", "history:", "answer:", "jobs", "seen:", "event:", "log", "subs", "callback:"),
+    *("delivered:", "dead:", "told:", "health", "lanes:", "due:", "again:", "held:", "items:"),
+    *("turns:", "behind", "parked:", "paced:", "nudge:", "busy:"),
+)
+
+
+async def undisturbed(bench: Bench, world: World, operation: Operation) -> tuple[Any, set[str]]:
+    """What an operation is given, and the commands that it runs; Redis is left as after it."""
+    given = await operation.prepare(bench)
+    world.remember()
+    world.restore()
+    bench.admin.config_resetstat()
+    await operation.act(bench, given, list(range(operation.parts)))
+    stats = bench.admin.info("commandstats")
+    return given, {name.removeprefix("cmdstat_") for name in stats} - HARNESS
+
+
+def failed(done: list[Outcome] | None) -> list[int]:
+    return [n for n, row in enumerate(done or []) if isinstance(row, WrongKeyType)]
+
+
+async def disturbed(
+    bench: Bench, world: World, operation: Operation, given: Any, cause: Any
+) -> Unavailable | list[int]:
+    """Run an operation while a cause lasts, and what failed of it again; how it failed at first."""
+    world.restore()
+    before, parts = world.look(), list(range(operation.parts))
+    error: Unavailable | None = None
+    with cause:
+        try:
+            parts = failed(await operation.act(bench, given, parts))
+        except Unavailable as raised:
+            error = raised
+    if error and operation.atomic:
+        assert world.look() == before, "half written"
+    if parts and (error or parts):
+        assert not failed(await operation.act(bench, given, parts)), "not written the second time"
+    return error or parts
+
+
+def commands_of(store: Store, script: str | None) -> set[str]:
+    """The commands that a script says that it runs."""
+    if script is None:
+        return set()
+    text = store.connection.scripts[script].text.rpartition("\nlocal function prove")[2]
+    last = re.findall(r"^(?:prove|prove_each|may)\(?(?:'|\[\[)([A-Z\s]+)", text, re.MULTILINE)[-1]
+    return {word.lower() for word in last.split()}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_a_denied_command_leaves_nothing_half_written(
+    name: str, bench: Bench, admin: "Redis"
+):
+    world, operation = World(admin), OPERATIONS[name]
+    given, commands = await undisturbed(bench, world, operation)
+    after = world.look()
+    proved = commands_of(bench.store, operation.script)
+    for command in sorted(commands | proved):
+        error = await disturbed(bench, world, operation, given, denied(admin, command))
+        assert isinstance(error, MissingPermission), command
+        assert command.partition("|")[0] in str(error).lower()
+        assert world.look() == after, command
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_a_command_allowed_on_other_keys_only_leaves_nothing_half_written(
+    name: str, bench: Bench, admin: "Redis"
+):
+    world, operation = World(admin), OPERATIONS[name]
+    given, _ = await undisturbed(bench, world, operation)
+    after = world.look()
+    for command in sorted(commands_of(bench.store, operation.script) - {"time"}):
+        error = await disturbed(bench, world, operation, given, bound(admin, command))
+        assert isinstance(error, MissingPermission), command
+        assert world.look() == after, command
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_keys_that_are_denied_leave_nothing_half_written(
+    name: str, bench: Bench, admin: "Redis"
+):
+    world, operation = World(admin), OPERATIONS[name]
+    given, _ = await undisturbed(bench, world, operation)
+    after = world.look()
+    for family in FAMILIES:
+        error = await disturbed(bench, world, operation, given, out_of_reach(admin, family))
+        assert error == [] or isinstance(error, MissingPermission), family
+        assert world.look() == after, family
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_a_key_of_another_type_leaves_nothing_half_written(
+    name: str, bench: Bench, admin: "Redis", documented_keys: Any
+):
+    world, operation = World(admin), OPERATIONS[name]
+    given, _ = await undisturbed(bench, world, operation)
+    after = world.look()
+    world.restore()
+    met = 0
+    for key in sorted({*after, *world.look(), *always(bench.keys)}):
+        kind = next(row.type for row in documented_keys if row.pattern.fullmatch(key))
+        error = await disturbed(bench, world, operation, given, set_aside(admin, key, kind))
+        assert world.look() == after, key
+        if isinstance(error, Unavailable):
+            assert key in str(error)
+            assert isinstance(error, StoreUnavailable | WrongKeyType)
+            assert not isinstance(error, MissingPermission)
+        met += bool(error)
+    assert met or name == "writable"  # its mark may be overwritten
+
+
+def always(keys: Keys) -> set[str]:
+    """Keys that need not be there before or after, and are used all the same."""
+    found = {keys.jobs, keys.log, keys.trimmed, keys.subs, keys.subs_version, keys.behind}
+    for backlog in ("ingest", "poll", "deliver"):
+        found |= {keys.busy(backlog), keys.nudge(backlog), keys.lanes(backlog), keys.items(backlog)}
+        found |= {keys.parked(backlog), keys.paced(backlog)}
+    return found
+
+
+@pytest.mark.parametrize(("setting", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_a_redis_that_refuses_writes_leaves_nothing_half_written(
+    name: str, setting: str, value: str, bench: Bench, admin: "Redis"
+):
+    world, operation = World(admin), OPERATIONS[name]
+    given, _ = await undisturbed(bench, world, operation)
+    after = world.look()
+    await disturbed(bench, world, operation, given, configured(admin, setting, value))
+    assert world.look() == after
+
+
+def test_every_script_is_in_the_table(bench: Bench):
+    assert {one.script for one in SCRIPTS.values()} == set(bench.store.connection.scripts)
