@@ -13,6 +13,7 @@ After every test that used a store, each key left in Redis must be one that the 
 import asyncio
 import datetime as dt
 import inspect
+import json
 import os
 import re
 import ssl
@@ -139,6 +140,67 @@ def _text(condition: Condition) -> str:
         return inspect.getsource(condition).strip()
     except (OSError, TypeError):
         return repr(condition)
+
+
+NEAR = 90 * 86_400.0  # seconds around the time of writing: a number that lies there is a time
+_NUMBER = re.compile(r"(?<![\w.+/=-])(\d{10}(?:\.\d+)?|\d{13}(?:\.0)?)(?![\w.+/=])")
+
+
+class OldStore(NamedTuple):
+    """The keys of a store, and the subscriptions in it by what is special about them."""
+
+    keys: dict[str, list[Any]]
+    subs: dict[str, str]
+
+    def restore(self, redis: Redis) -> None:
+        """Write every key, with what it had left to live."""
+        _restore(redis, self)
+
+
+def _old_store(name: str, ago: float) -> OldStore:
+    """Read a file of tests/store, with all times as if it had been written so many seconds ago."""
+    text = (Path(__file__).parent / "store" / name).read_text(encoding="utf-8")
+    head = json.loads(text)["provenance"]
+    document = json.loads(_moved(text, head["made"], time.time() - ago - head["made"]))
+    return OldStore(document["keys"], head["subs"])
+
+
+def _moved(text: str, made: float, by: float) -> str:
+    def move(found: re.Match[str]) -> str:
+        number, ms = found[1], len(found[1].partition(".")[0]) == 13
+        seconds = float(number) / (1000 if ms else 1)
+        if abs(seconds - made) > NEAR:
+            return number
+        moved = seconds + by
+        return f"{moved * 1000:.0f}" if ms else f"{moved:.6f}"
+
+    return _NUMBER.sub(move, text)
+
+
+def _restore(redis: Redis, store: OldStore) -> None:
+    for name, (kind, ttl, value) in store.keys.items():
+        match kind:
+            case "string":
+                redis.set(name, value)
+            case "hash":
+                redis.hset(name, mapping=value)
+            case "list":
+                redis.rpush(name, *value)
+            case "set":
+                redis.sadd(name, *value)
+            case "zset":
+                redis.zadd(name, dict(value))
+            case "stream":
+                for place, fields in value:
+                    redis.xadd(name, fields, id=place)
+        if ttl >= 0:
+            redis.pexpire(name, ttl)
+
+
+@pytest.fixture(scope="session")
+def old_store() -> Callable[[str, float], OldStore]:
+    """Reads a store that an older version wrote, as if it had done so that many seconds ago."""
+    return _old_store
 
 
 class Row(NamedTuple):
