@@ -126,7 +126,12 @@ class Unavailable(RingbackError):
 
 
 class StoreUnavailable(Unavailable):
-    """Redis does not answer, or cannot serve reads or writes now."""
+    """Redis does not answer, or cannot serve reads or writes now.
+
+    The message is for the log: it names where Redis is, which callers are not told.
+    """
+
+    public = "Redis does not answer, or cannot serve now; the log says why"
 
 
 class MissingPermission(StoreUnavailable):

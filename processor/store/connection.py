@@ -6,7 +6,7 @@ import importlib.resources
 import re
 import time
 from collections.abc import Awaitable, Sequence
-from functools import cached_property
+from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Any, cast
 
@@ -97,35 +97,28 @@ class Connection:
             retry=Retry(NoBackoff(), 0),
         )
         self.redis = Client.from_pool(self._pool)
+        self.scripts = scripts()  # now: later there may be no file left to open
         self._offset: float | None = None
 
     def apart(self, connections: int) -> "Connection":
         """The same Redis over a pool of its own, which other calls cannot use up."""
         return Connection(self.url, connections, self.watchdog)
 
-    @cached_property
-    def scripts(self) -> dict[str, "Script"]:
-        """All Lua files of the folder, by name."""
-        folder = importlib.resources.files("processor.store") / "scripts"
-        shared = "\n".join(text for _, text in sorted(_lua(folder / "shared").items()))
-        return {name: Script(f"{shared}\n{text}") for name, text in _lua(folder).items()}
-
     async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
         """Run a script; StoreUnavailable if Redis does not take it."""
         script = self.scripts[name]
         try:
-            return await self.ask(self._evaluate(script, keys, args))
-        except NoScriptError:
-            await self.ask(self.redis.script_load(script.text))
-            return await self.ask(self._evaluate(script, keys, args))
+            return await self.ask(self._evaluate("EVALSHA", script.sha, keys, args))
+        except NoScriptError:  # the text itself cannot be flushed in between, as its name can
+            return await self.ask(self._evaluate("EVAL", script.text, keys, args))
 
     async def _evaluate(
-        self, script: "Script", keys: Sequence[str], args: Sequence[str | bytes | float]
+        self, command: str, script: str, keys: Sequence[str], args: Sequence[str | bytes | float]
     ) -> Any:
         """Send a script call packed by hiredis: for hundreds of arguments redis-py's own way
         costs more than the script.
         """
-        packed = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))  # type: ignore[arg-type] # any number of them
+        packed = hiredis.pack_command((command, script, len(keys), *keys, *args))  # type: ignore[arg-type] # any number of them
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # theirs
         try:
             await connection.send_packed_command(packed)
@@ -159,7 +152,7 @@ class Connection:
                     raise ours from error
                 raise  # a bug of ours, and no reason to try again
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another now
-                await self._pool.disconnect()
+                await self._pool.disconnect(inuse_connections=False)  # not under others' calls
             raise StoreUnavailable(_why(self.url, error)) from error
         if _cancels() > cancels:
             raise asyncio.CancelledError
@@ -205,6 +198,14 @@ def _cancels() -> int:
     """How often this task was cancelled: redis-py swallows that while it connects."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
+
+
+@cache
+def scripts() -> dict[str, Script]:
+    """All Lua files of the folder, by name."""
+    folder = importlib.resources.files("processor.store") / "scripts"
+    shared = "\n".join(text for _, text in sorted(_lua(folder / "shared").items()))
+    return {name: Script(f"{shared}\n{text}") for name, text in _lua(folder).items()}
 
 
 def _lua(folder: Traversable) -> dict[str, str]:

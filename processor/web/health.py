@@ -15,6 +15,7 @@ from processor.service.context import Context
 from processor.service.metrics import Heard
 from processor.store.keys import BACKLOGS
 from processor.web.bodies import Json
+from processor.web.problems import said
 
 REMEMBERED = 0.5  # seconds that a look which found nothing lacking is good for
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -62,7 +63,7 @@ class Health:
             await self._context.store.writable()
             workers = await self._context.store.workers()
         except Unavailable as error:
-            return [str(error)]
+            return [said(error)]
         return [] if workers else ["no worker beats: start `ringback worker`"]
 
     async def metrics(self, _: Request) -> Response:

@@ -9,7 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import ProviderTrouble, Refused, Unauthorized, Unavailable
+from processor.errors import (
+    ProviderTrouble,
+    Refused,
+    StoreUnavailable,
+    Unauthorized,
+    Unavailable,
+)
 
 MEDIA_TYPE = "application/problem+json"
 COME_AGAIN = "5"  # seconds, when Redis is away
@@ -62,7 +68,8 @@ def explain(error: Exception) -> Response:
         headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
         return problem(error.status, error.title, str(error), headers)
     if isinstance(error, Unavailable):
-        return problem(503, "Service unavailable", str(error), {"retry-after": COME_AGAIN})
+        detail = said(error)
+        return problem(503, "Service unavailable", detail, {"retry-after": COME_AGAIN})
     if isinstance(error, ProviderTrouble):
         return problem(error.status, "Provider error", str(error))
     if isinstance(error, HTTPException):
@@ -71,6 +78,11 @@ def explain(error: Exception) -> Response:
         return problem(status, status.phrase, detail or status.phrase, dict(error.headers or {}))
     detail = "This is our fault; the log has the reason beside this request_id"
     return problem(500, "Internal error", detail, cause=error)
+
+
+def said(error: Unavailable) -> str:
+    """What callers are told of an error: anybody may ask /hooks and /readyz."""
+    return error.public if isinstance(error, StoreUnavailable) else str(error)
 
 
 async def handle(_: Request, error: Exception) -> Response:

@@ -1,0 +1,90 @@
+"""What Redis may do to a connection, and what callers are told of it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from processor.cli.redis import EmbeddedRedis
+from processor.errors import StoreUnavailable
+from processor.store import Store
+from processor.store.connection import scripts
+
+CALLS = 200
+
+
+async def test_scripts_that_are_flushed_are_sent_again(store: Store, redis_url: str) -> None:
+    """The second call may find them flushed again, as a first did."""
+    stop = asyncio.Event()
+
+    def flush() -> None:
+        with Redis.from_url(redis_url) as redis:
+            while not stop.is_set():
+                redis.script_flush()
+
+    flushing = asyncio.create_task(asyncio.to_thread(flush))
+    try:
+        for _ in range(CALLS):
+            await asyncio.gather(*(store.backlogs.tick() for _ in range(5)))
+    finally:
+        stop.set()
+        await flushing
+
+
+async def test_scripts_are_read_before_they_are_needed(
+    store_of: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later there may be no file left to open."""
+    store = store_of()
+    await store.now()  # the first connection reads redis-py's own version
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "read_text", fail)
+    assert await store.backlogs.tick() is None
+    assert "accept" in scripts()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[EmbeddedRedis, EmbeddedRedis]]:
+    with contextlib.ExitStack() as ends:
+        made = []
+        for name in ("first", "second"):
+            server = EmbeddedRedis(tmp_path / name)
+            server.start()
+            ends.callback(server.kill)
+            made.append(server)
+        yield made[0], made[1]
+
+
+async def test_a_redis_that_is_demoted_under_calls_is_unavailable_and_nothing_else(
+    pair: tuple[EmbeddedRedis, EmbeddedRedis],
+) -> None:
+    ours, _ = pair
+    store = Store(ours.url)
+
+    async def calls() -> list[Any]:
+        some = [store.stall(f"s{n}", "why") for n in range(60)]
+        some += [store.backlogs.tick() for _ in range(60)]
+        return await asyncio.gather(*some, return_exceptions=True)
+
+    try:
+        await calls()
+        with Redis.from_url(ours.url) as redis:
+            busy = asyncio.create_task(calls())
+            await asyncio.sleep(0)
+            redis.replicaof("127.0.0.1", 1)
+            found = [*await busy, *await calls(), *await calls()]
+            errors = [one for one in found if isinstance(one, BaseException)]
+            assert errors
+            assert all(isinstance(one, StoreUnavailable) for one in errors), errors
+            redis.replicaof("NO", "ONE")
+            assert not [one for one in await calls() if isinstance(one, BaseException)]
+    finally:
+        await store.close()
