@@ -33,6 +33,7 @@ EVENT = {  # entering a state is told as …; becoming queued again is not told
     State.EXPIRED: "job.expired",
 }
 ALIASES = 32  # of one job; who sends more is not naming it
+FUTURE_TOLERANCE = 300.0  # seconds; a time further ahead of ours is nobody's, and outranks none
 PROGRESS_EVENTS_APART = 1.0  # seconds; progress in between is kept, not told
 
 
@@ -181,7 +182,7 @@ def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: Sta
 
 def _progress(job: Job, update: StatusUpdate, now: float) -> Step:
     """Take the newer word on a job that stays in its state."""
-    if update.at < job.status_at:
+    if update.at < job.status_at <= now + FUTURE_TOLERANCE:
         return Step(_met(job, update), ignored="older")
     news = replace(
         _met(job, update),

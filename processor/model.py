@@ -68,7 +68,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     `state` is None where the provider's word is unknown to its profile; `attempt` is
     None where the provider does not number its re-runs. `event_id` is the provider's
     own id of this update, or None. `flags` are oddities worth showing:
-    `unknown_status`, `progress_out_of_range`, `result_truncated`, `result_unreadable`,
+    `unknown_status`, `progress_out_of_range`, `result_truncated`, `time_in_future`, `result_unreadable`,
     `unconfirmed` (a final word that counts once a poll says so too).
     """
 

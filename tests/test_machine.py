@@ -500,3 +500,12 @@ def test_the_ranks_are_those_of_the_design():
     assert RANK.keys() == set(State)
     assert RANK[State.QUEUED] < RANK[State.RUNNING] < OUR_EXPIRY < RANK[State.SUCCEEDED]
     assert {RANK[state] for state in FINAL} == {RANK[State.SUCCEEDED]}
+
+
+@pytest.mark.parametrize("far", [253402300799.0, CREATED + 302.0])
+def test_a_time_from_the_future_does_not_win_for_ever(far: float):
+    """Such a job may have been stored before they were refused."""
+    frozen = job(state=State.RUNNING, status_at=far, progress=0.9)
+    step = advance(frozen, update(State.RUNNING, CREATED + 1, progress=0.2), CREATED + 1)
+    assert step.ignored is None
+    assert (step.job.progress, step.job.status_at) == (0.2, CREATED + 1)
