@@ -1,5 +1,6 @@
 """A push, from bytes to durable: verify, read, accept in one group commit."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from processor.errors import (
 from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
 from processor.service.context import Context
-from processor.service.keyring import Keyring
+from processor.service.keyring import LARGE_PUSH, Keyring
 from processor.store.batch import Batch
 from processor.store.keys import Keys
 from processor.store.names import Naming, naming
@@ -69,7 +70,9 @@ class Receiver:
         """Start with nothing in flight."""
         self._context = context
         self._keyring = Keyring(context.egress)
-        self._batch: Batch[Queued, Outcome] = Batch(lambda some: queue(context, some))
+        self._batch: Batch[Queued, Outcome] = Batch(
+            lambda some: queue(context, some), lambda one: len(memoryview(one.update.result))
+        )
         self._in_flight = 0
         self._full = False
 
@@ -91,7 +94,7 @@ class Receiver:
         """Verify, read and accept one push; Refused, or Unavailable when it must come again."""
         now = await self._context.store.now()
         await self._verify(source, push, now)
-        reading = provider.read_push(source.profile, source.name, push, now)
+        reading, named = await self._read(source, push, now)
         if reading.confirm:
             await self._confirm(source, reading.confirm)
         if not reading.updates:
@@ -103,8 +106,7 @@ class Receiver:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            named = self._named(reading, push)
-            new = outcomes([await done for done in [self._batch.add(q) for q in named]])
+            new = outcomes(await self._batch.add_all(named))
         finally:
             self._in_flight -= len(body)
         if reading.faults:
@@ -125,6 +127,17 @@ class Receiver:
                 f"it comes from {sender!r}, which is not among the `senders` of the source"
             )
         await self._keyring.verify(rule, source.keys, push, now)
+
+    async def _read(
+        self, source: Source, push: Push, now: float
+    ) -> tuple[provider.Reading, list[Queued]]:
+        """What a push says; of a large one in a thread, so that others are answered meanwhile."""
+
+        def read() -> tuple[provider.Reading, list[Queued]]:
+            reading = provider.read_push(source.profile, source.name, push, now)
+            return reading, self._named(reading, push)
+
+        return read() if len(push.body) <= LARGE_PUSH else await asyncio.to_thread(read)
 
     async def _confirm(self, source: Source, url: str) -> None:
         """Tell a topic that we take its messages; Unavailable when it must ask again."""

@@ -20,6 +20,7 @@ AGAIN = 60.0  # seconds between looks for a key that was unknown: strangers can 
 TIMEOUT = 5.0  # seconds; who pushes waits meanwhile
 LARGEST = 65_536  # bytes of a document
 DOCUMENTS = 64  # that are kept
+LARGE_PUSH = 128 * 1024  # bytes of one that is verified in a thread
 
 log = structlog.get_logger()
 
@@ -51,16 +52,16 @@ class Keyring:
         """
         url = signing.document_url(rule, push)
         if url is None:
-            signing.verify(rule, keys, push, now)
+            await _check(rule, keys, push, now)
             return
         document = await self.document(url, now, KEEP)
         try:
-            signing.verify(rule, keys, push, now, document)
+            await _check(rule, keys, push, now, document)
         except UnknownKey:
             newer = await self.document(url, now, AGAIN)
             if newer == document:
                 raise
-            signing.verify(rule, keys, push, now, newer)
+            await _check(rule, keys, push, now, newer)
 
     async def document(self, url: str, now: float, age: float) -> bytes:
         """The document at a URL, no older than `age` seconds if it can be had."""
@@ -106,3 +107,13 @@ class Keyring:
         self._kept.move_to_end(url)
         while len(self._kept) > DOCUMENTS:
             self._kept.popitem(last=False)
+
+
+async def _check(
+    rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes = b""
+) -> None:
+    """Verify; what is large in a thread, since digests leave the interpreter to others."""
+    if len(push.body) <= LARGE_PUSH:
+        signing.verify(rule, keys, push, now, document)
+    else:
+        await asyncio.to_thread(signing.verify, rule, keys, push, now, document)
