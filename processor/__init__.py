@@ -11,6 +11,7 @@ json_input  JSON from outside, read as far as it can be
 json_repair the text of JSON with its bad values taken out
 forms       the fields of a form
 durations   durations as people write them
+sizes       sizes as people write them
 signing     signatures, ours and the providers'
 vault       secrets at rest: sealed with a master key
 formats     events as requests: Standard Webhooks, CloudEvents

@@ -626,3 +626,19 @@ def test_no_text_breaks_retry_after_or_timestamp(text: str) -> None:
 )
 def test_timestamps(value: object, seconds: float | None) -> None:
     assert timestamp(value) == seconds
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59Z", "2026-11-22T10:05:01Z", 253402300799])
+def test_a_time_from_the_future_is_ours_and_flagged(when: object) -> None:
+    """It would outrank every update to come; a clock that is a little ahead is believed."""
+    now = timestamp("2026-11-22T10:00:00Z")
+    assert now
+    text = PUSHED.replace("[states]", 'time = "/at"\n[states]')
+    for told, at, flags in (
+        (when, now, ("time_in_future",)),
+        ("2026-11-22T10:04:59Z", now + 299, ()),
+        ("2001-01-01T00:00:00Z", timestamp("2001-01-01T00:00:00Z"), ()),
+    ):
+        body = msgspec.json.encode({"id": "1", "status": "done", "at": told})
+        (update,) = provider.read_push(parse("own", text), "own", Push({}, body), now).updates
+        assert (update.at, update.flags) == (at, flags)

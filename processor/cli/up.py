@@ -17,6 +17,7 @@ from processor.cli.readiness import Readiness
 from processor.cli.supervisor import Signals, Supervisor
 from processor.config import Settings
 from processor.errors import ConfigError
+from processor.service.open_files import raise_open_files
 
 LOOK = 0.1  # seconds between two looks at /readyz
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -48,6 +49,7 @@ def up(
     if file is None:
         printing.say("no ringback.toml here: running without sources")
     _make(data)
+    raise_open_files()  # Redis inherits it
     with lock(data) as held, Signals() as signals:
         port = address.free_port(host, port)
         store = None if os.environ.get("REDIS_URL") else redis.plan(data, redis.find_server())

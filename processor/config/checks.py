@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from processor import durations, provider
+from processor import durations, provider, sizes
 from processor.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -28,6 +28,14 @@ def duration(where: str, text: str) -> float:
     """Seconds of a text such as `30s`."""
     try:
         return provider.duration(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def push_size(where: str, text: str | None) -> int | None:
+    """The bytes that a push may have, if that is said."""
+    try:
+        return None if text is None else sizes.push_size(text)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
 

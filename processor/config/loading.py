@@ -19,6 +19,7 @@ from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
 from processor.model import CONCURRENCY, Subscription
 from processor.provider import Account, Profile, text_of
+from processor.sizes import PUSH_SIZE
 from processor.text_input import from_system
 from processor.vault import MasterKey
 
@@ -160,11 +161,17 @@ def _source(around: _Around, name: str, table: SourceTable) -> Source:
         trust=table.trust or (profile.push.trust if profile.push else "event"),
         deadline=checks.duration(f"{where}: {key}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
+        largest=_largest(f"{where}: {key}.largest", profile, table),
     )
     if table.trust == "refetch" and not source.pollable:
         why = source.why_not_pollable(next(iter(profile.kinds)))
         raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
     return source
+
+
+def _largest(where: str, profile: Profile, table: SourceTable) -> int:
+    own = checks.push_size(where, table.largest)
+    return own or (profile.push.largest if profile.push else None) or PUSH_SIZE
 
 
 def _account(around: _Around, key: str, profile: Profile, table: SourceTable) -> Account:

@@ -10,6 +10,7 @@ from processor import provider, signing
 from processor.config.secret import MASK, Kept
 from processor.model import Keep, Subscription
 from processor.provider import Account, Poll, Profile
+from processor.sizes import PUSH_SIZE
 from processor.vault import MasterKey
 
 
@@ -25,6 +26,7 @@ class Source(msgspec.Struct, frozen=True):
     trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
     deadline: float  # seconds from first sight
     mirror_open: bool
+    largest: int = PUSH_SIZE  # bytes of a push
     secrets: tuple[str, ...] = ()  # what the keys were made from: providers are told, or sent to
 
     def account_now(self) -> Account:
@@ -142,6 +144,7 @@ def _masked_source(source: Source) -> dict[str, Any]:
         "params": dict(source.account.params),
         "trust": source.trust,
         "deadline": source.deadline,
+        "largest": source.largest,
         "mirror": "open" if source.mirror_open else None,
     }
 

@@ -1,6 +1,7 @@
 """What a profile may say, and how a push or an answer is read through it.
 
 seconds    texts that mean seconds: Retry-After, hints, timestamps
+large_json  large documents, decoded only where somebody looks
 place      where a value lies: JSON pointers, header names, the HTTP code
 condition  what must lie where, for a status or an update to count
 template   paths with placeholders

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from processor.provider.large_json import opened
 from processor.provider.place import Place, Spot, listed, spot, walk
 
 ANY = "*"  # the step of a pointer that means every element
@@ -108,7 +109,7 @@ def _each(steps: tuple[str, ...], value: Any) -> Iterator[Any]:
         yield walk(steps, value)
         return
     star = steps.index(ANY)
-    inside = walk(steps[:star], value)
+    inside = opened(walk(steps[:star], value))
     if isinstance(inside, dict):
         inside = list(inside.values())
     for child in inside if isinstance(inside, list) else ():

@@ -10,6 +10,7 @@ from processor import forms
 from processor.errors import Unreadable, WrongType
 from processor.json_input import BOM, raw_bytes, read_json
 from processor.model import Push
+from processor.provider.large_json import read_document
 from processor.provider.reading import as_object
 from processor.provider.words import Decode
 
@@ -46,7 +47,7 @@ def opened(decode: Decode, push: Push, *, signed: bool = False) -> Opened:
 
 
 def _json(_decode: Decode, push: Push) -> Opened:
-    return Opened(read_json(push.body), push.body)
+    return Opened(read_document(push.body), push.body)
 
 
 def _form(decode: Decode, push: Push) -> Opened:
@@ -57,7 +58,7 @@ def _form(decode: Decode, push: Push) -> Opened:
     if text is None:
         raise Unreadable(f"there is no field `{decode.field}` in the form")
     said = raw_bytes(text)
-    return Opened(read_json(said), said)
+    return Opened(read_document(said), said)
 
 
 def _sns(_decode: Decode, push: Push) -> Opened:

@@ -4,6 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from processor.provider.large_json import opened, part_of
+
 CODE = ":code"  # under this name the headers of an answer hold its HTTP code; none has a colon
 
 _ESCAPE = re.compile(r"~([01])")
@@ -79,12 +83,21 @@ def spot(text: object) -> Spot:
 
 
 def walk(steps: tuple[str, ...], value: Any) -> Any:
-    """Follow a pointer; None where it leads nowhere."""
-    for step in steps:
+    """Follow a pointer; None where it leads nowhere.
+
+    Parts of a large document are opened on the way, and stay so; a large end of it stays raw.
+    """
+    value = opened(value) if steps else part_of(value)
+    for place, step in enumerate(steps, 1):
+        key: Any = step
         if isinstance(value, dict):
-            value = value.get(step)
+            inner = value.get(step)
         elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
+            key = int(step)
+            inner = value[key]
         else:
             return None
+        if isinstance(inner, msgspec.Raw):
+            inner = value[key] = part_of(inner) if place == len(steps) else opened(inner)
+        value = inner
     return value

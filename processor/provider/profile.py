@@ -16,7 +16,7 @@ from processor.provider.place import Place, Sum
 from processor.provider.register import Register
 from processor.provider.seconds import UNITS
 from processor.provider.template import Call, Template
-from processor.provider.words import Auth, Budget, Decode, Seconds, States
+from processor.provider.words import Auth, Budget, Decode, Seconds, Size, States
 from processor.signing import Verify
 
 WHOLE = Place("")
@@ -153,6 +153,7 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     trust: Literal["event", "refetch"] = "event"
     answer: int = 202
     echo: Echo | None = None
+    largest: Size | None = None  # bytes of a push, where the provider documents more than 1 MiB
 
     def __post_init__(self) -> None:
         """Refuse an answer that would say no."""

@@ -9,6 +9,7 @@ from processor.errors import Unreadable
 from processor.json_input import mended
 from processor.model import Origin, Push, StatusUpdate
 from processor.provider import decode
+from processor.provider.large_json import opened
 from processor.provider.profile import Echo, Profile
 from processor.provider.reading import Context, as_object, read_update
 
@@ -48,7 +49,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
         return Reading((), 1, echo=echo)
     if inside.confirm:
         return Reading((), 1, confirm=inside.confirm)
-    parts = rules.each.find(inside.document, push.headers)
+    parts = opened(rules.each.find(inside.document, push.headers))
     parts = parts if isinstance(parts, list) else [parts]
     known = Context(source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers)
     updates, faults = [], []

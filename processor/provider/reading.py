@@ -9,8 +9,10 @@ import msgspec
 
 from processor.errors import Unreadable
 from processor.json_input import is_whole, mended, write_json
+from processor.machine import FUTURE_TOLERANCE
 from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusUpdate
 from processor.provider.condition import Word
+from processor.provider.large_json import opened
 from processor.provider.names import LONGEST_ID, check_id, full_id
 from processor.provider.place import Place, Sum
 from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt, Told
@@ -30,6 +32,7 @@ _ODDITIES = (
     "progress_out_of_range",
     "result_truncated",
     "result_unreadable",
+    "time_in_future",
 )
 _FLAGS = {  # for each combination of them
     raised: tuple(flag for flag, on in zip(_ODDITIES, raised, strict=True) if on)
@@ -56,6 +59,7 @@ class Context(msgspec.Struct, frozen=True):
 
 def as_object(value: object) -> dict[str, Any]:
     """Return what an update must be; raise Unreadable for anything else."""
+    value = opened(value)
     if not isinstance(value, dict):
         raise Unreadable("there is no JSON object where the profile looks for an update")
     return value
@@ -77,6 +81,7 @@ def read_update(
     told = fields if isinstance(fields, Told) else None
     ended = timestamp(look(told.reopens)) if told else None
     time = ended if state in FINAL and ended is not None else timestamp(look(fields.time))
+    at, in_future = _time(time, known)
     progress, out_of_range = _progress(fields.progress, look)
     result, too_much, unreadable = _result(look(fields.result))
     return StatusUpdate(
@@ -84,7 +89,7 @@ def read_update(
         id=job,
         status=status,
         state=state,
-        at=known.at if time is None else time,
+        at=at,
         origin=known.origin,
         aliases=tuple(aliases),
         attempt=_attempt(look(fields.attempt), fields.attempt),
@@ -93,12 +98,20 @@ def read_update(
         error=_failure(fields.error, look),
         counts=_counts(fields.counts, look),
         event_id=_event_id(look(told.event_id)) if told else None,
-        flags=_FLAGS[state is None, out_of_range, too_much, unreadable],
+        flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
         params=_params(fields.params, look),
         reopens=known.reopens,
         begun=known.at if known.origin is Origin.POLL else None,
         ended=ended,
     )
+
+
+def _time(told: float | None, known: Context) -> tuple[float, bool]:
+    """The update's time, and whether it was dropped: one from the future would win for ever."""
+    if told is None:
+        return known.at, False
+    in_future = told > known.at + FUTURE_TOLERANCE
+    return known.at if in_future else told, in_future
 
 
 def _status(kind: Kind, word: Word | None, look: Look) -> tuple[str, State | None]:
@@ -181,6 +194,8 @@ def _result(value: object) -> tuple[msgspec.Raw, bool, bool]:
     """The result as JSON; whether it was dropped for its size, or since not all could be read."""
     if value is None:
         return NULL, False, False
+    if isinstance(value, msgspec.Raw):  # left so because it is large
+        return NULL, True, False
     try:
         raw = write_json(value)
     except TypeError:

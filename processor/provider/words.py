@@ -5,6 +5,7 @@ from typing import Self
 
 from processor.durations import duration
 from processor.model import State
+from processor.sizes import push_size
 
 
 class Seconds(float):
@@ -13,6 +14,14 @@ class Seconds(float):
     def __new__(cls, text: object) -> Self:
         """Read the text; raise ValueError with the remedy."""
         return super().__new__(cls, duration(str(text)))
+
+
+class Size(int):
+    """The bytes that a push may have, written `20MB`."""
+
+    def __new__(cls, text: object) -> Self:
+        """Read the text; raise ValueError with the remedy."""
+        return super().__new__(cls, push_size(str(text)))
 
 
 class Budget(tuple[int, float]):

@@ -3,6 +3,7 @@
 context      what every use case works with
 running      what every process does around its work
 store_watch  notices that Redis was replaced, and starts over
+open_files   the limit of open files, raised
 keyring      public keys that signatures are checked with, fetched and kept
 accepting    a push, from bytes to durable
 resolving    which job an update is about

@@ -23,6 +23,9 @@ class Metrics:
         self.refused = self._counter(
             "pushes_refused", "Pushes refused, by answer", "source", "status"
         )
+        self.connections_closed = self._counter(
+            "connections_closed", "Connections closed for the good of others", "reason"
+        )
         self.updates = self._counter(
             "updates", "Updates taken into jobs", "source", "origin", "outcome"
         )
@@ -68,6 +71,10 @@ class Metrics:
         for outcome, count in outcomes.items():
             if count:
                 self.pushes.labels(source, outcome).inc(count)
+
+    def closed(self, reason: str) -> None:
+        """Count a connection that was closed."""
+        self.connections_closed.labels(reason).inc()
 
     def polled(self, source: str, outcome: str) -> None:
         """Count one poll."""

@@ -19,6 +19,7 @@ from processor.egress import Egress, Policy
 from processor.errors import ConfigError, StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.context import Context
 from processor.service.metrics import Metrics
+from processor.service.open_files import raise_open_files
 from processor.store import Store
 from processor.vault import Vault
 
@@ -39,6 +40,7 @@ def main(process: Callable[[Settings], Coroutine[object, object, None]]) -> None
 def settings_or_exit() -> Settings:
     """The settings in force; one line and exit 2 when they are wrong."""
     speak()
+    raise_open_files()
     gc.freeze()  # what was imported stays
     gc.set_threshold(*GC)
     try:

@@ -1,6 +1,9 @@
 """One web process: uvicorn in our own loop, drained by a signal."""
 
 import asyncio
+import functools
+import logging
+import sys
 
 import structlog
 import uvicorn
@@ -8,16 +11,24 @@ import uvicorn
 from processor.config import Settings, require_keys
 from processor.errors import ConfigError
 from processor.service.context import Context
+from processor.service.open_files import raise_open_files
 from processor.service.running import Outage, context, main, ready
 from processor.service.store_watch import watched
 from processor.service.tailing import LISTENERS
 from processor.web.app import build
-from processor.web.heads import Heads
+from processor.web.body_budget import BodyBudget
+from processor.web.connection_limit import ConnectionLimit, limit_of
+from processor.web.guards import Guards
 from processor.web.health import Health
+from processor.web.listener import Listener, ListeningServer
+from processor.web.protocol import BoundedProtocol
+from processor.web.read_turns import ReadTurns
 
 DRAIN = 8  # seconds that calls under way may take to end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
-CONNECTIONS = 4096  # and as many as may listen, each with a body of up to 1 MiB; beyond them 503
+CONNECTIONS = 4096  # and as many as may listen; beyond them idle ones give way
+
+SWITCH = 0.001  # seconds that a thread which reads a large push may keep the event loop waiting
 
 log = structlog.get_logger()
 
@@ -30,15 +41,18 @@ async def run(settings: Settings) -> None:
             log.warning("source_unusable", source=source.name, why=source.lacks)
         if source.why_blind:
             log.warning("reruns_unseen", source=source.name, why=source.why_blind)
+    sys.setswitchinterval(SWITCH)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # refusals are counted, not logged
     async with context(settings) as ours:
         health = Health(ours)
         health.checked = False
-        server = uvicorn.Server(
+        guards = _guards(ours)
+        server = ListeningServer(
             uvicorn.Config(
                 build(ours, health),
                 host=settings.host,
                 port=settings.port,
-                http=Heads,
+                http=functools.partial(BoundedProtocol, guards=guards),  # type: ignore[arg-type] # makes one
                 ws="none",
                 access_log=False,
                 log_config=None,
@@ -46,11 +60,16 @@ async def run(settings: Settings) -> None:
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=DRAIN,
-                limit_concurrency=CONNECTIONS + LISTENERS,
-            )
+            ),
+            Listener(guards),
         )
         checking = asyncio.create_task(_check(ours, health))
         await _serve(server, health, checking)
+
+
+def _guards(ours: Context) -> Guards:
+    most = limit_of(CONNECTIONS + LISTENERS, raise_open_files())
+    return Guards(BodyBudget(), ReadTurns(), ConnectionLimit(most), ours.metrics.closed)
 
 
 async def _check(ours: Context, health: Health) -> None:

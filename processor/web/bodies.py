@@ -8,13 +8,18 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from processor.errors import Invalid, TooLarge, Unreadable, WrongType
 from processor.json_input import read_exactly
+from processor.web.large_turns import LargeTurn
 
-AT_MOST = 1024 * 1024  # bytes of any body
+AT_MOST = 1024 * 1024  # bytes of any body, but of pushes whose profile or source takes larger ones
 WITHIN = 10.0  # seconds from a request's head to the end of its body
+LARGE_BODY_RATE = (
+    512 * 1024
+)  # bytes a second that what goes beyond AT_MOST must come with, at least
+STALL_TIMEOUT = 5.0  # seconds between two pieces of a large body, whose turn others wait for
 DEEPEST = 100  # levels of a JSON body; who reads what is kept of it may have less stack left
 SUBMITTED = "/submitted/body"  # here a caller repeats what a provider answered
 _DIGITS = 9  # of a Content-Length; more is noise
@@ -38,31 +43,55 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a call whose words are all in its URL: `{}`."""
 
 
-async def whole(length: str, receive: Receive) -> bytes:
+async def whole(
+    length: str, receive: Receive, largest: int = AT_MOST, turn: LargeTurn | None = None
+) -> bytes:
     """A whole body, whatever its Content-Length says; TooLarge beyond the limit, 408 if it
     does not come: nothing else ends a connection whose sender stopped in the middle.
+
+    What is larger than AT_MOST waits for its `turn`, which the caller gives back.
     """
-    if len(length) > _DIGITS or not length.isdecimal() or int(length) > AT_MOST:
-        raise TooLarge(f"A body has at most {AT_MOST} bytes; send less")
+    too_large = TooLarge(f"A body has at most {largest} bytes; send less")
+    if len(length) > _DIGITS or not length.isdecimal() or int(length) > largest:
+        raise too_large
+    pieces: list[bytes] = []
+    size, more = 0, True
     try:
-        async with asyncio.timeout(WITHIN):
-            return await _gather(receive)
+        async with asyncio.timeout(WITHIN) as limit:
+            while more:
+                message = await _piece(receive, turn)
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > largest:
+                    raise too_large
+                more = message.get("more_body", False)
+                if turn and size > AT_MOST:
+                    await _large(turn, int(length) or largest, limit, len(pieces[-1]))
     except TimeoutError:
         detail = f"The body did not come within {WITHIN:g} s; send it in one go"
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail) from None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _gather(receive: Receive) -> bytes:
-    body, more = bytearray(), True
-    while more:
+async def _piece(receive: Receive, turn: LargeTurn | None) -> Message:
+    """The next piece; a large body's turn is not waited out by one that stops."""
+    async with asyncio.timeout(STALL_TIMEOUT if turn and turn.taken else None):
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Unreadable("The sender went away in the middle of the body")
-        body += message.get("body", b"")
-        if len(body) > AT_MOST:
-            raise TooLarge(f"A body has at most {AT_MOST} bytes; send less")
-        more = message.get("more_body", False)
-    return bytes(body)
+    if message["type"] == "http.disconnect":
+        raise Unreadable("The sender went away in the middle of the body")
+    return message
+
+
+async def _large(turn: LargeTurn, size: int, limit: asyncio.Timeout, count: int) -> None:
+    """Wait for the turn of a large body; its clock runs slower, and not while it waits for us."""
+    loop = asyncio.get_running_loop()
+    began = limit.when() or loop.time()
+    if not turn.taken:
+        limit.reschedule(None)
+        left = began - loop.time()
+        await turn.take(size)
+        began = loop.time() + left
+    limit.reschedule(began + count / LARGE_BODY_RATE)
 
 
 async def read_as(request: Request, kind: type[Value]) -> Value:

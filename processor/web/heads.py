@@ -2,6 +2,8 @@
 
 import asyncio
 
+import httptools
+
 from processor.web.takers import Takers
 
 WITHIN = 10.0  # seconds for a whole request head, and for an early end of what was refused
@@ -18,7 +20,8 @@ class Heads(Takers):
     """
 
     _clock: asyncio.TimerHandle | None = None
-    _partial = 0  # bytes of a head that is not whole yet
+    _partial = 0  # bytes read while a head is not whole yet
+    _head = 0  # bytes of its words
     _begun = False
     _asked = False  # at least one head was whole
 
@@ -34,13 +37,28 @@ class Heads(Takers):
 
     def on_message_begin(self) -> None:
         """A head begins."""
-        self._begun, self._partial = True, 0
+        self._begun, self._partial, self._head = True, 0, 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        """Count what came."""
+        self._head += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count what came, so that a head which comes in one piece is no larger than others."""
+        self._head += len(name) + len(value) + len(": \r\n")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """A head is whole."""
-        self._begun, self._asked = False, True
+        """A head is whole; the parser's error, which is answered 400, if it cannot be served."""
+        if self._head > AT_MOST:
+            self._refuse(_TOO_LARGE)
+            raise httptools.HttpParserError("the head is too large")
+        if self.parser.get_method() == b"CONNECT" or not httptools.parse_url(self.url).path:
+            raise httptools.HttpParserError("the target has no path")  # as of `http://`
         super().on_headers_complete()
+        self._begun, self._asked = False, True
 
     def on_response_complete(self) -> None:
         """What came behind the request before its answer was out may be half a head."""

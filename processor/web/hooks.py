@@ -17,8 +17,10 @@ from processor.errors import WrongType
 from processor.model import Push
 from processor.service.accepting import Receipt, Receiver
 from processor.service.metrics import Metrics
+from processor.web.address import sender_of
 from processor.web.bodies import whole
 from processor.web.fairness import OpenCalls
+from processor.web.large_turns import LargeTurn, LargeTurns
 from processor.web.problems import explain, problem
 
 PATH = "/hooks/"
@@ -37,6 +39,7 @@ class Hooks:
         self._calls = calls
         self._receiver = receiver
         self._metrics = metrics
+        self._large = LargeTurns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one push."""
@@ -66,7 +69,16 @@ class Hooks:
 
     async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
-        body = await whole(headers.get("content-length", "0"), receive)
+        turn = LargeTurn(self._large, sender_of(scope.get("client")))
+        try:
+            body = await whole(headers.get("content-length", "0"), receive, source.largest, turn)
+            return await self._take_body(scope, headers, body, source)
+        finally:
+            turn.give_back()
+
+    async def _take_body(
+        self, scope: Scope, headers: dict[str, str], body: bytes, source: Source
+    ) -> Receipt:
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise WrongType("Send the body uncompressed, as it was signed")
         push = Push(headers, body, scope["query_string"].decode("latin-1"))

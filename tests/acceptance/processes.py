@@ -29,20 +29,31 @@ def free_port() -> int:
 class Child:
     """One process and its log."""
 
-    def __init__(self, words: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
-        """Start `python WORDS…` out of reach of the terminal's Ctrl-C."""
+    def __init__(
+        self, words: Sequence[str], log: Path, env: Mapping[str, str], files: int | None = None
+    ) -> None:
+        """Start `python WORDS…` out of reach of the terminal's Ctrl-C.
+
+        `files`: as after `ulimit -n FILES`, which no process can take back.
+        """
         self.name = log.stem
         self._log = log
         theirs = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
         with log.open("ab") as out:
+            limit = ["prlimit", f"--nofile={files}:{files}"] if files else []
             self._process = subprocess.Popen(
-                [sys.executable, *words],
+                [*limit, sys.executable, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=theirs | dict(env),
             )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

@@ -58,16 +58,16 @@ class System:
         """Where the web process listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, name: str, *words: str, **environ: str) -> Child:
-        """Start one process."""
-        child = Child(words, self.folder / f"{name}.log", self.environ | environ)
+    def start(self, name: str, *words: str, files: int | None = None, **environ: str) -> Child:
+        """Start one process; with `files` it may open only so many."""
+        child = Child(words, self.folder / f"{name}.log", self.environ | environ, files)
         self.children[name] = child
         return child
 
-    def start_all(self) -> Self:
-        """Start one of each, and wait until they are of use."""
+    def start_all(self, files: int | None = None) -> Self:
+        """Start one of each, and wait until they are of use; `web` may open `files`."""
         for name, words in (("web", WEB), ("worker", WORKER), ("clock", CLOCK)):
-            self.start(name, *words)
+            self.start(name, *words, files=files if name == "web" else None)
         self.wait_until_ready()
         return self
 

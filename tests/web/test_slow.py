@@ -185,11 +185,21 @@ async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
     assert all(one.startswith(b"HTTP/1.1 408 ") for one in told)
 
 
-async def test_a_crowd_is_503(served_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 2)
+async def test_a_crowd_that_is_served_is_503_to_others(
+    served_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle ones would give way; these wait for an answer."""
+    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 1)
     monkeypatch.setattr("processor.web.__main__.LISTENERS", 1)
     served = await served_of()
-    others = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(2)]
+    await served.client.put("/v1/jobs/feed/1", json={})
+    key = f"authorization: {BEARER['authorization']}\r\n".encode()
+    asked = b"GET /v1/jobs/feed/1?wait=20 HTTP/1.1\r\nhost: localhost\r\n%b\r\n" % key
+    others = []
+    for _ in range(2):
+        others.append((await asyncio.open_connection("127.0.0.1", served.port))[1])
+        others[-1].write(asked)
+        await asyncio.sleep(0.1)
     assert (await served.raw(GOOD)).startswith(b"HTTP/1.1 503 ")
-    for _, writer in others:
+    for writer in others:
         writer.close()

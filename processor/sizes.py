@@ -1,0 +1,26 @@
+"""Sizes as people write them."""
+
+import re
+
+PUSH_SIZE = 1024 * 1024  # bytes that a push has at most, where nothing else is said
+SMALLEST_LIMIT = 1024  # bytes; a push of fewer says nothing
+LARGEST_PUSH = 32 * 1024 * 1024  # bytes; more cannot be allowed
+
+_SIZE = re.compile(r"([0-9]{1,9})(KB|MB|KiB|MiB)")
+_UNITS = {"KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
+
+
+def size(text: str) -> int:
+    """Return the bytes of `64KiB 1MiB 20MB`, or raise ValueError with the remedy."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"`{text}` is not a size; write it as 512KB, 1MiB or 20MB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def push_size(text: str) -> int:
+    """Return the bytes that a push may have, or raise ValueError with the remedy."""
+    count = size(text)
+    if not SMALLEST_LIMIT <= count <= LARGEST_PUSH:
+        raise ValueError(f"`{text}` is out of range; a push may have 1KiB to 32MiB")
+    return count

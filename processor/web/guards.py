@@ -1,0 +1,17 @@
+"""What one process shares among its connections, so that none of them takes what others need."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from processor.web.body_budget import BodyBudget
+from processor.web.connection_limit import ConnectionLimit
+from processor.web.read_turns import ReadTurns
+
+
+class Guards(NamedTuple):
+    """The bounds of one process; `closed` counts a connection that was closed, by reason."""
+
+    bodies: BodyBudget
+    turns: ReadTurns
+    connections: ConnectionLimit
+    closed: Callable[[str], None]

@@ -1,0 +1,106 @@
+"""Who gives way once all bodies in flight have as many bytes as they may."""
+
+import math
+
+from processor.web.body_budget import SMALL_BODY, Body, BodyBudget
+
+MIB = 1024 * 1024
+
+
+class Line:
+    """A connection of nobody's."""
+
+    def give_way(self) -> None:
+        """Nothing to close."""
+
+
+def body(address: str = "a") -> Body:
+    return Body(Line(), address)
+
+
+def filled(budget: BodyBudget, count: int, *addresses: str, now: float = 0.0) -> list[Body]:
+    made = [body(address) for address in addresses]
+    for one in made:
+        assert budget.arrived(one, count, now) == []
+    return made
+
+
+def test_nobody_gives_way_while_there_is_room() -> None:
+    budget = BodyBudget(total=4 * MIB, address=4 * MIB)
+    filled(budget, MIB, *"abcd")
+    assert budget.total == 4 * MIB
+
+
+def test_the_slowest_gives_way_to_one_that_goes_on() -> None:
+    budget = BodyBudget(total=4 * MIB, address=4 * MIB)
+    slow, *others = filled(budget, MIB, *"abcd")
+    for one in others:
+        one.arrived(0, 0.4)
+    slow.rate /= 2
+    assert budget.arrived(body("e"), 1, 0.4) == [slow]
+
+
+def test_one_that_sends_nothing_is_the_slowest_however_fast_it_was() -> None:
+    budget = BodyBudget(total=4 * MIB, address=4 * MIB)
+    fast, *others = filled(budget, MIB, *"abcd")
+    for one in others:
+        one.rate, one.heard_at = 20_000.0, 0.6
+    assert budget.arrived(body("e"), 1, 0.6) == [fast]
+
+
+def test_what_gave_way_is_counted_no_more() -> None:
+    """Else every further byte would look for somebody again."""
+    budget = BodyBudget(total=MIB, address=MIB)
+    filled(budget, MIB, "a")
+    late = body("b")
+    assert len(budget.arrived(late, 100_000, 1.0)) == 1
+    assert budget.total == 100_000
+    assert budget.arrived(late, 100_000, 1.0) == []
+
+
+def test_a_finished_body_never_gives_way() -> None:
+    budget = BodyBudget(total=2 * MIB, address=2 * MIB)
+    whole, late = filled(budget, MIB, "a", "b")
+    budget.finish(whole)
+    assert budget.arrived(body("c"), 1, 60.0) == [late]
+    newest = body("d")
+    assert budget.arrived(newest, MIB, 61.0)[-1] is newest  # nobody else is left
+    assert whole.held == MIB
+
+
+def test_small_bodies_give_way_last() -> None:
+    budget = BodyBudget(total=2 * MIB, address=2 * MIB)
+    (small,) = filled(budget, SMALL_BODY - 1, "a")
+    large, _ = filled(budget, MIB - SMALL_BODY, "b", "c", now=100.0)
+    late = body("d")
+    assert small not in budget.arrived(late, MIB, 200.0)
+    assert large.held == 0
+
+
+def test_one_address_does_not_take_the_room_of_others() -> None:
+    budget = BodyBudget(total=4 * MIB, address=MIB)
+    filled(budget, MIB // 4, *"bbcc")
+    theirs = filled(budget, MIB // 4, *"aaaa", now=9.0)
+    given = budget.arrived(body("a"), 1, 10.0)
+    assert given
+    assert set(given) <= set(theirs)
+
+
+def test_who_waits_for_us_is_not_slow() -> None:
+    budget = BodyBudget(total=2 * MIB, address=2 * MIB)
+    ours, silent = filled(budget, MIB, "a", "b")
+    ours.paused = True
+    assert budget.arrived(body("c"), 1, 3.0) == [silent]
+    ours.resumed(3.0)
+    assert math.isclose(ours.speed(3.0), MIB)
+    assert ours.speed(6.0) < ours.speed(3.0) / 10
+
+
+def test_all_that_is_given_back_is_free_again() -> None:
+    budget = BodyBudget(total=2 * MIB, address=2 * MIB)
+    bodies = filled(budget, MIB, "a", "b")
+    budget.finish(bodies[0])
+    for one in [*bodies, *bodies]:
+        budget.release(one)
+    assert budget.total == 0
+    filled(budget, MIB, "a", "b")

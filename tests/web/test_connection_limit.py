@@ -1,0 +1,68 @@
+"""Which idle connections give way to new ones, and how many connections there may be."""
+
+import pytest
+
+from processor.web.address import UNKNOWN, sender_of
+from processor.web.connection_limit import GIVE_WAY, ConnectionLimit, limit_of
+
+
+class Line:
+    """A connection of nobody's."""
+
+    def give_way(self) -> None:
+        """Nothing to close."""
+
+
+def idle(limit: ConnectionLimit, address: str, count: int) -> list[Line]:
+    lines = [Line() for _ in range(count)]
+    for line in lines:
+        limit.idle(line, address)
+    return lines
+
+
+def test_the_longest_idle_gives_way_first() -> None:
+    limit = ConnectionLimit(100)
+    lines = idle(limit, "a", GIVE_WAY + 3)
+    limit.idle(lines[0], "a")  # still: a few bytes of a head do not make it new
+    assert limit.give_way() == lines[:GIVE_WAY]
+    assert limit.give_way() == lines[GIVE_WAY:]
+    assert limit.give_way() == []
+
+
+def test_whoever_holds_most_loses_first() -> None:
+    limit = ConnectionLimit(100)
+    other = idle(limit, "b", 2)
+    many = idle(limit, "a", GIVE_WAY + 2)
+    assert limit.give_way() == many[:GIVE_WAY]
+    assert set(limit.give_way()) == {*other, *many[GIVE_WAY:]}
+
+
+def test_who_is_served_does_not_give_way() -> None:
+    limit = ConnectionLimit(100)
+    busy, waiting = idle(limit, "a", 2)
+    limit.busy(busy, "a")
+    limit.busy(busy, "a")
+    assert limit.give_way() == [waiting]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files", "most"),
+    [(8192, 65_536, 8192), (8192, 1024, 768), (8192, 256, 128), (8192, 2, 1), (2, 1024, 2)],
+)
+def test_files_are_left_for_all_else(wanted: int, files: int, most: int) -> None:
+    assert limit_of(wanted, files) == most
+
+
+@pytest.mark.parametrize(
+    ("client", "sender"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1), "192.0.2.7"),
+        (("2001:db8:1:2::1", 1), sender_of(("2001:db8:1:2:ffff::9", 2))),
+        (("", 0), UNKNOWN),
+        (None, UNKNOWN),
+    ],
+)
+def test_an_ipv6_network_is_one_sender(client: tuple[str, int] | None, sender: str) -> None:
+    assert sender_of(client) == sender
+    assert sender_of(("2001:db8:1:2::1", 1)) != sender_of(("2001:db8:1:3::1", 1))

@@ -1,0 +1,100 @@
+"""Bodies are read, and large ones taken, in turns."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from processor.errors import Overloaded
+from processor.web import large_turns, read_turns
+from processor.web.large_turns import LargeTurn, LargeTurns
+from processor.web.read_turns import ReadTurns
+
+
+class Reader:
+    """A connection that waits for its turn, again and again."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        """Write a name into a log at each turn."""
+        self.name = name
+        self.log = log
+
+    def read_on(self) -> None:
+        self.log.append(self.name)
+
+
+async def test_addresses_read_in_rotation(wait_until: Any) -> None:
+    turns, log = ReadTurns(), list[str]()
+    for number in range(3):
+        turns.wait(Reader(f"a{number}", log), "a", 1)
+    turns.wait(Reader("b0", log), "b", 1)
+    await wait_until(lambda: len(log) == 4)
+    assert log == ["a0", "b0", "a1", "a2"]
+
+
+async def test_reading_has_a_rate(wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_turns, "READ_RATE", 1024 * 1024)
+    turns, log = ReadTurns(), list[str]()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(4):
+        turns.wait(Reader(str(number), log), "a", 64 * 1024)
+    await wait_until(lambda: len(log) == 4)
+    assert loop.time() - began > 0.2  # a quarter of a MiB had to be paid for
+
+
+async def test_large_bodies_wait_for_each_other() -> None:
+    turns = LargeTurns(together=10)
+    first, second, third = (LargeTurn(turns, "a") for _ in range(3))
+    await first.take(8)
+    waiting = [asyncio.create_task(second.take(8)), asyncio.create_task(third.take(2))]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)  # a small one does not overtake for ever
+    first.give_back()
+    await asyncio.gather(*waiting)
+    second.give_back()
+    second.give_back()
+    third.give_back()
+    await LargeTurn(turns, "a").take(10)
+
+
+async def test_large_bodies_of_addresses_go_in_rotation() -> None:
+    turns, order = LargeTurns(together=1), list[str]()
+
+    async def one(name: str) -> None:
+        turn = LargeTurn(turns, name[0])
+        await turn.take(1)
+        order.append(name)
+        turn.give_back()
+
+    holder = LargeTurn(turns, "x")
+    await holder.take(1)
+    tasks = [asyncio.create_task(one(name)) for name in ("a0", "a1", "a2", "b0")]
+    await asyncio.sleep(0)
+    holder.give_back()
+    await asyncio.gather(*tasks)
+    assert order == ["a0", "b0", "a1", "a2"]
+
+
+async def test_a_turn_that_does_not_come_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_turns, "TURN_TIMEOUT", 0.05)
+    turns = LargeTurns(together=1)
+    holder, other = LargeTurn(turns, "a"), LargeTurn(turns, "a")
+    await holder.take(1)
+    with pytest.raises(Overloaded):
+        await other.take(1)
+    holder.give_back()
+    await other.take(1)
+
+
+async def test_who_leaves_takes_no_turn() -> None:
+    turns = LargeTurns(together=1)
+    holder, gone, other = (LargeTurn(turns, "a") for _ in range(3))
+    await holder.take(1)
+    leaving = asyncio.create_task(gone.take(1))
+    staying = asyncio.create_task(other.take(1))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    holder.give_back()
+    await staying
+    assert leaving.cancelled() or leaving.cancelling()
