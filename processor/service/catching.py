@@ -46,8 +46,11 @@ async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> No
         return
     if await store.replays.waiting(keys, target) > store.keep.waiting // 2:
         return  # a walk is worth while when it brings many
+    server = await store.fleet.server()
     for _ in range(ROUNDS):
         place, over = await _bring(context, keys, found, place)
+        if await store.fleet.server() != server:
+            return  # what was put may be lost with the one before: it is brought again
         if await store.deliveries.caught(keys, target, place) or not over:
             return
 

@@ -72,6 +72,18 @@ class Fleet:
                     "set RINGBACK_SHARDS or REDIS_URL to what the data was made with"
                 )
 
+    async def server(self) -> str | None:
+        """The Redis process that answers now; None where INFO is forbidden to us.
+
+        For work whose last write is wrong where its first ones are lost: who sees another process
+        at its end begins again.
+        """
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.info("server")
+        (found,) = await self._connection.ask_each(pipe, NoPermissionError)
+        run_id: str | None = _permitted(found).get("run_id")
+        return run_id
+
     async def look(self, name: str) -> Found | None:
         """Whether Redis was replaced since the last look; leaves a mark under our name.
 

@@ -61,6 +61,29 @@ async def test_no_more_wait_than_may_and_all_come(full_of: Make, ordered: bool):
     assert Counter(desk.subscriber.got) == Counter(await desk.ids())
 
 
+async def test_what_was_put_into_a_redis_that_is_gone_is_brought_again(
+    full_of: Make, monkeypatch: pytest.MonkeyPatch
+):
+    """A promoted replica may lack the deliveries of a walk that had begun at its master."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, 2 * MOST)
+    await desk.deliver()
+    servers = iter(("master", "replica", "replica", "replica"))
+
+    async def server() -> str:
+        return next(servers)
+
+    monkeypatch.setattr(desk.store.fleet, "server", server)
+    await catch_up(desk.context)
+    assert await behind(desk) == {made.id}
+    await desk.deliver()
+    await catch_up(desk.context)
+    assert await behind(desk) == set()
+    await desk.deliver()
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+
+
 async def test_what_is_brought_is_due_in_the_order_of_the_log(full_of: Make):
     desk: Desk = await full_of()
     await desk.subscribe()
