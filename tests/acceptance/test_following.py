@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import standard
 from .feed import Caller, push
-from .processes import Child, free_port
+from .processes import KEY, Child, free_port
 from .system import WEB, WORKER, System
 from .waiting import until, until_it
 
@@ -57,7 +57,7 @@ async def test_followers_that_saw_nothing_yet_miss_nothing(plan: Callable[..., S
     system.start("other", "-c", SECOND.format(port=other))
     system.wait_until_ready()
     relay = Relay(system.port)
-    words = ("-m", "processor.cli", "events", "--follow", "--json")
+    words = ("-m", "processor.cli", "events", "--follow", "--json", "--key", KEY)
     async with (
         Caller(f"http://127.0.0.1:{other}") as second,
         await asyncio.start_server(relay, "127.0.0.1", port),
