@@ -52,7 +52,7 @@ def pushes(profile: Profile) -> str | None:
     """How its pushes are signed, `unsigned`, or None where there are none."""
     if profile.push is None:
         return None
-    return " or ".join(way.scheme for way in profile.verify.ways) if profile.verify else "unsigned"
+    return profile.scheme or "unsigned"
 
 
 def polls(profile: Profile) -> str | None:

@@ -152,6 +152,7 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     each: Place = WHOLE  # one update or an array of them
     trust: Literal["event", "refetch"] = "event"
     answer: int = 202
+    lenient: bool = False  # one refusal ends the hook, so what is genuine is never refused
     echo: Echo | None = None
     largest: Size | None = None  # bytes of a push, where the provider documents more than 1 MiB
 
@@ -178,6 +179,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def verify(self) -> Verify | None:
         """How its pushes are verified, or None where they cannot be."""
         return self.push.verify if self.push else None
+
+    @property
+    def scheme(self) -> str | None:
+        """How its pushes are signed, in words; of two ways both."""
+        return " or ".join(way.scheme for way in self.verify.ways) if self.verify else None
 
     @property
     def signs(self) -> bool:

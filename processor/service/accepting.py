@@ -18,6 +18,7 @@ from processor.errors import (
     Overloaded,
     RequestFailed,
     Unavailable,
+    Unreadable,
 )
 from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
@@ -97,8 +98,10 @@ class Receiver:
         reading, named = await self._read(source, push, now)
         if reading.confirm:
             await self._confirm(source, reading.confirm)
+        if reading.faults:
+            log.warning("updates_unreadable", source=source.name, reasons=reading.faults[:3])
         if not reading.updates:
-            return Receipt(0, 0, reading.ignored, echo=reading.echo)
+            return Receipt(0, 0, reading.ignored, len(reading.faults), reading.echo)
         body = push.body
         if self._full:
             raise Overloaded("Redis is nearly full; send this push again")
@@ -109,8 +112,6 @@ class Receiver:
             new = outcomes(await self._batch.add_all(named))
         finally:
             self._in_flight -= len(body)
-        if reading.faults:
-            log.warning("updates_unreadable", source=source.name, reasons=reading.faults[:3])
         return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))
 
     async def _verify(self, source: Source, push: Push, now: float) -> None:
@@ -134,7 +135,7 @@ class Receiver:
         """What a push says; of a large one in a thread, so that others are answered meanwhile."""
 
         def read() -> tuple[provider.Reading, list[Queued]]:
-            reading = provider.read_push(source.profile, source.name, push, now)
+            reading = _reading(source, push, now)
             return reading, self._named(reading, push)
 
         return read() if len(push.body) <= LARGE_PUSH else await asyncio.to_thread(read)
@@ -164,6 +165,16 @@ class Receiver:
             )
             for place, update in enumerate(reading.updates)
         ]
+
+
+def _reading(source: Source, push: Push, now: float) -> provider.Reading:
+    """Read a genuine push; where the provider forgives no refusal, one unreadable is a fault of it."""
+    try:
+        return provider.read_push(source.profile, source.name, push, now)
+    except Unreadable as error:
+        if source.profile.push is None or not source.profile.push.lenient:
+            raise
+        return provider.Reading((), 0, faults=(str(error),))
 
 
 async def queue(context: Context, some: Sequence[Queued]) -> list[Outcome]:

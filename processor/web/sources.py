@@ -24,7 +24,7 @@ class Sources:
                 "name": source.name,
                 "provider": source.profile.name,
                 "push": f"/hooks/{source.name}" if source.takes_pushes else None,
-                "scheme": source.profile.verify.scheme if source.profile.verify else None,
+                "scheme": source.profile.scheme,
                 "trust": source.trust,
                 "poll": source.pollable,
                 "mirror": [f"/mirror/{source.name}{p}" for p in source.profile.mirror.values()],

@@ -119,6 +119,10 @@ provider = "again"
 base_url = "{url}"
 trust = "refetch"
 
+[sources.gitlab]
+provider = "gitlab"
+webhook_secret = ["a token", "{secret}"]
+
 [sources.placed]
 provider = "placed"
 base_url = "{url}"

@@ -4,6 +4,7 @@ import hmac
 import json
 import os
 import time
+from base64 import b64decode, b64encode
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import pytest
 
 from processor.config import load
-from processor.errors import ConfigError
+from processor.errors import BadSignature, ConfigError
 from processor.model import Push, State
 from processor.service.watching import ask_now
 from processor.service.wishing import PollWish
 
 SLOW = PollWish("1h")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # as conftest has it
 
 
 def signed(body: dict[str, Any]) -> Push:
@@ -282,6 +284,24 @@ async def test_a_token_in_a_file_is_renewed_without_a_restart(
     assert await polled(bench) == ["renewed/1"]
     sent = [headers["authorization"].removeprefix("Bearer ") for headers in provider.headers]
     assert sent == ["first", "second", "second", "second"]
+
+
+@pytest.mark.parametrize("attributes", [{}, {"id": 7}, {"id": [7], "status": "running"}, None])
+async def test_gitlab_hears_no_refusal_of_what_is_genuine(bench: Any, attributes: Any):
+    body = json.dumps({"object_kind": "pipeline", "object_attributes": attributes}).encode()
+    for push in (Push({"x-gitlab-token": "a token"}, body), Push(signing_token(body), body)):
+        receipt = await bench.take("gitlab", push)
+        assert (receipt.accepted, receipt.unreadable) == (0, 1)
+    with pytest.raises(BadSignature):
+        await bench.take("gitlab", Push({"x-gitlab-token": "another"}, body))
+
+
+def signing_token(body: bytes) -> dict[str, str]:
+    """The headers of a hook that has one."""
+    at = str(int(time.time()))
+    mac = hmac.new(b64decode(SECRET[6:]), f"msg_1.{at}.".encode() + body, "sha256").digest()
+    signature = f"v1,{b64encode(mac).decode()}"
+    return {"webhook-id": "msg_1", "webhook-timestamp": at, "webhook-signature": signature}
 
 
 @pytest.mark.parametrize(
