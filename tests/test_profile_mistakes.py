@@ -55,7 +55,12 @@ MISTAKES = [
     ),
     ('id = "/id"', 'id = "/id"\nevent_id = ["/event", ""]', 4, '[push] event_id: "" is the whole'),
     ('status = "/status"\nev', 'status = ""\nev', 11, '[poll] status: "" is the whole document'),
-    ('id = "/id"', 'di = "/id"', 3, "status, time, answer, decode, each, echo, trust, verify"),
+    (
+        'id = "/id"',
+        'di = "/id"',
+        3,
+        "status, time, answer, decode, each, echo, lenient, trust, verify",
+    ),
     (
         "header =",
         "heder =",
