@@ -59,7 +59,7 @@ MISTAKES = [
         'id = "/id"',
         'di = "/id"',
         3,
-        "status, time, answer, decode, each, echo, lenient, trust, verify",
+        "status, time, answer, decode, each, echo, largest, lenient, trust, verify",
     ),
     (
         "header =",
