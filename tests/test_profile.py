@@ -187,7 +187,7 @@ def test_a_profile_costs_nothing_to_the_others_and_says_what_it_can() -> None:
     assert not shipped("bluesky").needs_secret
     assert shipped("bluesky").push is None
     assert wistia.base_url == "https://api.wistia.com/modern"
-    assert wistia.mirror == {
+    assert provider.mirror_paths(wistia, {}) == {
         None: "/modern/background_job_status/{id}",
         "media": "/modern/medias/{id}",
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from processor.model import State
-from processor.provider import Kind, Poll, Profile
+from processor.provider import Kind, Poll, Profile, mirror_template
 from processor.provider.place import Place
 from processor.provider.profile import WHOLE, Fields
 from processor.signing import Verify
@@ -27,7 +27,7 @@ def facts(profile: Profile) -> dict[str, Any]:
         "trust": push and push.trust,
         "params": params(profile),
         "register": register and ("by hand" if register.paste else "by its API"),
-        "kinds": {name or "": _kind(kind) for name, kind in profile.kinds.items()},
+        "kinds": {name or "": _kind(profile, kind) for name, kind in profile.kinds.items()},
     }
 
 
@@ -129,7 +129,7 @@ def _listed(places: dict[str, str]) -> str:
     return ", ".join(f"{name} {place}" for name, place in places.items())
 
 
-def _kind(kind: Kind) -> dict[str, Any]:
+def _kind(profile: Profile, kind: Kind) -> dict[str, Any]:
     told, poll, states = kind.push, kind.poll, kind.states
     words = {
         state.value: [word for word, ours in states.words.items() if ours is state]
@@ -137,6 +137,7 @@ def _kind(kind: Kind) -> dict[str, Any]:
     }
     if states.otherwise:
         words[states.otherwise.value].append("(all others)")
+    template = mirror_template(profile, kind)
     return {
         "pushed": (list(told.about.words) or ["all"]) if told else None,
         "deduped": (f"by {told.event_id.text}" if told.event_id else "by the body")
@@ -149,6 +150,6 @@ def _kind(kind: Kind) -> dict[str, Any]:
         "root": poll.root.text if poll and poll.root is not WHOLE else None,
         "poll-places": _places(poll),
         "submit-places": _places(kind.submit),
-        "mirror": kind.mirror.text if kind.mirror else None,
+        "mirror": template.text if template else None,
         "states": {state: found for state, found in words.items() if found},
     }

@@ -6,6 +6,7 @@ tables     the file and the environment, as written
 secret     secrets where they are kept
 checks     one value at a time: names, words, durations, URLs
 keeping    how long Redis keeps what, within bounds
+mirror_root  each mirror path at the root has one source
 settings   what they mean, ready for use
 loading    from the one to the other
 """

@@ -11,6 +11,7 @@ import msgspec
 from processor import filters, signing, vault
 from processor.config import checks
 from processor.config.keeping import keep
+from processor.config.mirror_root import check_mirror_root
 from processor.config.secret import Keeper, signing_secret
 from processor.config.settings import Settings, Source
 from processor.config.shelf import Shelf
@@ -47,9 +48,11 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     secret = Keeper(environ, chosen.parent if chosen else Path())
     around = _Around(where, raw, _shelf(chosen, raw), secret)
     keys = _api_keys(env.RINGBACK_API_KEYS, secret)
+    sources = {n: _source(around, n, t) for n, t in raw.sources.items()}
+    check_mirror_root(where, sources.values())
     return Settings(
         file=chosen,
-        sources={n: _source(around, n, t) for n, t in raw.sources.items()},
+        sources=sources,
         subscriptions={
             f"sub_{n}": _subscription(around, n, t) for n, t in raw.subscriptions.items()
         },
@@ -162,6 +165,7 @@ def _source(around: _Around, name: str, table: SourceTable) -> Source:
         deadline=checks.duration(f"{where}: {key}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
         largest=_largest(f"{where}: {key}.largest", profile, table),
+        mirror_root=table.mirror_root,
     )
     if table.trust == "refetch" and not source.pollable:
         why = source.why_not_pollable(next(iter(profile.kinds)))

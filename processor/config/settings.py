@@ -27,6 +27,7 @@ class Source(msgspec.Struct, frozen=True):
     deadline: float  # seconds from first sight
     mirror_open: bool
     largest: int = PUSH_SIZE  # bytes of a push
+    mirror_root: bool = False  # its mirror paths are served at the root as well
     secrets: tuple[str, ...] = ()  # what the keys were made from: providers are told, or sent to
 
     def account_now(self) -> Account:
@@ -70,6 +71,11 @@ class Source(msgspec.Struct, frozen=True):
             if reopens and self.takes_pushes and (lack := self.why_not_pollable(name)):
                 return f"a job that runs again keeps its id, which only asking tells: {lack}"
         return None
+
+    @property
+    def mirror_paths(self) -> dict[str | None, str]:
+        """The provider's own status path with `{id}`, by kind, where this source can serve it."""
+        return provider.mirror_paths(self.profile, self.account.params)
 
     @property
     def budget(self) -> tuple[int, float] | None:
@@ -146,6 +152,7 @@ def _masked_source(source: Source) -> dict[str, Any]:
         "deadline": source.deadline,
         "largest": source.largest,
         "mirror": "open" if source.mirror_open else None,
+        "mirror_root": source.mirror_root,
     }
 
 

@@ -24,6 +24,7 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline: str = "72h"
     largest: str | None = None
     mirror: str | None = None
+    mirror_root: bool = False
 
 
 class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,12 +21,14 @@ push       the updates of a push
 answer     an answer to a poll: an update, or the trouble
 submit     the answer to the user's own submit call
 asking     the request of a poll
+mirror_path  at which paths the mirror answers
 """
 
 from processor.durations import duration
 from processor.json_input import read_json
 from processor.provider.answer import Trouble, TroubleKind, read_answer
 from processor.provider.asking import Account, Request, missing, request, why_not_pollable
+from processor.provider.mirror_path import mirror_paths, mirror_template, overlap
 from processor.provider.names import bare_id, check_id, full_id
 from processor.provider.parsing import parse, text_of
 from processor.provider.profile import Kind, Poll, Profile, PushRules
@@ -54,7 +56,10 @@ __all__ = [
     "check_id",
     "duration",
     "full_id",
+    "mirror_paths",
+    "mirror_template",
     "missing",
+    "overlap",
     "parse",
     "read_answer",
     "read_json",

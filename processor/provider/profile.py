@@ -208,9 +208,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return self.verify is not None and signing.needs_secret(self.verify)
 
     @property
-    def mirror(self) -> dict[str | None, str]:
-        """The provider's own status path with `{id}`, by kind."""
-        return {name: kind.mirror.text for name, kind in self.kinds.items() if kind.mirror}
+    def auths(self) -> tuple[Auth, ...]:
+        """How its own API is told who asks, of all kinds."""
+        polls = (kind.poll for kind in self.kinds.values())
+        found = {poll.auth.text: poll.auth for poll in polls if poll and poll.auth}
+        return tuple(found.values())
 
     def polls(self, kind: str | None) -> Poll | None:
         """How to ask for a job of this kind, or None where there is nobody to ask."""

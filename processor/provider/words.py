@@ -86,6 +86,30 @@ class Auth:
             )
         self.optional = self.text == "bearer-if-set"
 
+    @property
+    def name(self) -> str:
+        """The header's name, in lower case."""
+        return self._name.lower()
+
+    def tokens(self, value: str) -> tuple[str, ...]:
+        """What the token may be in a header with this value: the other way round.
+
+        Of `user:password` either part may be it, too, and the whole.
+        """
+        before, mark, after = self._value.replace("{basic}", "{token}").partition("{token}")
+        scheme, token = value[: len(before)], value[len(before) : len(value) - len(after)]
+        if not mark or scheme.lower() != before.lower() or not value.endswith(after):
+            return ()
+        token = token.strip()
+        if "{basic}" not in self._value:
+            return (token,) if token else ()
+        try:
+            whole = base64.b64decode(token, validate=True).decode()
+        except ValueError:
+            return ()
+        user, colon, password = whole.partition(":")
+        return tuple(filter(None, (whole, user, password))) if colon else ()
+
     def header(self, token: str) -> tuple[str, str]:
         """Return name and value of the header for this token."""
         basic = base64.b64encode(token.encode()).decode() if "{basic}" in self._value else ""

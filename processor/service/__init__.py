@@ -23,7 +23,7 @@ wishing      what callers wish for jobs
 size_limits  how large what callers give us to keep may become
 watching     jobs that callers watch
 subscribing  subscriptions and their deliveries
-mirroring    the provider's own status call
+mirroring    the provider's own status call; coalescing, recent
 registering  where a provider is to push; requesting
 tailing      who waits for events; listening
 metrics      what a process counts

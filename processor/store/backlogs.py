@@ -16,7 +16,7 @@ from processor.model import Keep
 from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.lanes import Claim, Lanes, Pace, Settled, limits, settled_told
+from processor.store.lanes import Busy, Claim, Lanes, Pace, Settled, limits, settled_told
 from processor.store.refusals import Outcome, outcome, wrong_key
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
@@ -89,6 +89,24 @@ class Backlogs:
         if now >= self._silent_until.get(wrong, 0.0):
             self._silent_until[wrong] = now + REPORT_EVERY
             log.error("wrong_key_type", reason=str(wrong_key(wrong)))
+
+    async def admit(
+        self, keys: Keys, backlog: str, claim: tuple[str, str], pace: Pace, left: int = 0
+    ) -> Claim | Busy:
+        """Hold a place in a lane for work that never waited there: (lane, name), to be settled.
+
+        It counts in capacity and budget as what is claimed does; `left` items of the budget's
+        burst are not for it. The name must be none of an item.
+        """
+        lane, item = claim
+        capacity, gap, burst, _ = limits(pace)
+        ring = [keys.lanes(backlog), keys.parked(backlog), keys.paced(backlog)]
+        ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
+        args: list[Any] = [lane, item, self._lease, capacity, gap, burst, left]
+        token, why, wait = await self._connection.run("admit", ring, args)
+        if not token:
+            return Busy(why.decode(), wait / 1000)
+        return Claim(keys.shard, backlog, lane, item, b"", token)
 
     async def settle(
         self, settled: Sequence[Settled], parked: Sequence[tuple[Claim, float]] = ()

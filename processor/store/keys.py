@@ -23,7 +23,8 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     lanes:B         zset    lane by when it is worth a look                while work waits
     due:B:L         zset    item by due time                               while work waits
     again:B:L       zset    item that failed, by the time to try again     while work waits
-    held:B:L        zset    claimed item by the end of its lease, which is its token  same
+    held:B:L        zset    claimed item (or `?S/ID`, which the mirror asks about) by the
+                            end of its lease, which is its token                      same
     items:B         hash    item → payload                                 while work waits
     turns:ID:UID    zset    a job's deliveries to an ordered subscription  while work waits
     behind          hash    subscription → what of the log it is to get yet  until it caught up

@@ -30,6 +30,13 @@ class Claim(msgspec.Struct):
     token: int
 
 
+class Busy(msgspec.Struct, frozen=True):
+    """Why nothing more may start in a lane now, and for how many seconds, if that is known."""
+
+    reason: str  # parked, held (the same is under way), full or paced
+    wait: float
+
+
 AT_ONCE = 0.0  # as a Put's time: whatever Redis' clock says
 
 

@@ -23,6 +23,7 @@ events         /v1/events: pages, or a stream
 stream         server-sent events
 sources        /v1/sources
 mirror         /mirror
+mirror_routes  which source and job a call of the mirror is about
 health         /healthz /readyz /metrics
 openapi        what is served, as OpenAPI 3.1
 """

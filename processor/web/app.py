@@ -25,6 +25,7 @@ from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
 from processor.web.mirror import Mirror
+from processor.web.mirror_routes import MirrorRoot, MirrorRoutes
 from processor.web.problems import explain, handle
 from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
@@ -49,6 +50,7 @@ def build(context: Context, health: Health) -> ASGIApp:
         await asyncio.gather(*tasks, return_exceptions=True)
         await tailer.close()
 
+    mirrors = MirrorRoutes(context.settings.sources.values())
     app = Starlette(
         routes=routes(context, tailer, health, calls),
         lifespan=lifespan,
@@ -56,7 +58,8 @@ def build(context: Context, health: Health) -> ASGIApp:
     )
     app.router.redirect_slashes = False  # what is not served is not served under another name
     hooks = Hooks(receiver, context.metrics, calls)
-    return Front(health, hooks, Authentication(app, context.settings, calls))
+    guarded = Authentication(app, context.settings, calls, mirrors)
+    return Front(health, hooks, MirrorRoot(guarded, mirrors))
 
 
 def routes(context: Context, tailer: Tailer, health: Health, calls: OpenCalls) -> list[Route]:

@@ -27,7 +27,7 @@ class Sources:
                 "scheme": source.profile.scheme,
                 "trust": source.trust,
                 "poll": source.pollable,
-                "mirror": [f"/mirror/{source.name}{p}" for p in source.profile.mirror.values()],
+                "mirror": [f"/mirror/{source.name}{p}" for p in source.mirror_paths.values()],
                 "lacks": source.lacks,
                 "stalled": stalled.get(source.name),
             }

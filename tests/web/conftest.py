@@ -111,6 +111,7 @@ class Provider:
         self.url = ""
         self.asked: list[tuple[str, str | None]] = []
         self.got: list[tuple[bytes, dict[str, str]]] = []  # bodies, with lower-case headers
+        self.headers: list[dict[str, str]] = []
         self.tell("", 500)
 
     def tell(self, text: str, status: int = 200, **headers: str) -> None:
@@ -127,6 +128,7 @@ class Provider:
         if request.method == "POST":
             headers = {name.lower(): value for name, value in request.headers.items()}
             self.got.append((await request.read(), headers))
+        self.headers.append(dict(request.headers))
         self.asked.append((request.path_qs, request.headers.get("authorization")))
         return await self.says()
 
@@ -161,8 +163,14 @@ def settings_of(tmp_path: Path, redis_url: str, provider: Provider) -> Callable[
 async def web_of(settings_of: Any, store_of: Any) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as made:
 
-        async def make(peer: str = "127.0.0.1", *, away: bool = False, **environ: str) -> Web:
-            settings = settings_of(**environ)
+        async def make(
+            peer: str = "127.0.0.1",
+            *,
+            away: bool = False,
+            settings: Settings | None = None,
+            **environ: str,
+        ) -> Web:
+            settings = settings or settings_of(**environ)
             store = store_of(static=settings.subscriptions)
             if away:
                 store = Store(AWAY)

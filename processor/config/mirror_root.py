@@ -1,0 +1,53 @@
+"""`mirror_root`: sources whose mirror paths are served at the root as well, each path by one."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+from processor.config.settings import Source
+from processor.errors import ConfigError
+from processor.provider import overlap
+
+OURS = frozenset(
+    [
+        "v1",
+        "hooks",
+        "mirror",
+        "healthz",
+        "readyz",
+        "metrics",
+        "openapi.json",
+        "session",
+        "mcp",
+        "static",
+    ]
+)
+"""First segments of paths that are ours, or will be."""
+
+
+def check_mirror_root(where: str, sources: Iterable[Source]) -> None:
+    """ConfigError for a path at the root that two sources claim, or that is one of ours."""
+    claims = [
+        (source, path) for source in sources if source.mirror_root for path in _paths(where, source)
+    ]
+    for (one, path), (other, second) in combinations(claims, 2):
+        if one is not other and overlap(path, second):
+            raise ConfigError(
+                f"{where}: sources.{other.name}.mirror_root: {second} is served at the root for "
+                f"sources.{one.name} already; leave it to one of them, and give the SDK of the "
+                f"other the base URL /mirror/{other.name}"
+            )
+
+
+def _paths(where: str, source: Source) -> list[str]:
+    paths = list(source.mirror_paths.values())
+    key = f"{where}: sources.{source.name}.mirror_root"
+    if not paths:
+        raise ConfigError(f"{key}: {source.profile.name} has no path to mirror; leave it out")
+    for path in paths:
+        first = path.split("/")[1].partition("?")[0]
+        if first in OURS or "{id}" in first or not first:
+            raise ConfigError(
+                f"{key}: {path} would hide Ringback's own /{first}; leave it out, and give the SDK "
+                f"the base URL /mirror/{source.name}"
+            )
+    return paths

@@ -1,0 +1,41 @@
+"""At which paths the mirror answers: the provider's own, below the origin that its SDK is given."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from processor.provider.profile import Kind, Profile
+from processor.provider.template import Template
+
+
+def mirror_paths(profile: Profile, params: Mapping[str, str]) -> dict[str | None, str]:
+    """The path of each kind with `{id}`; what else it has to name comes from the source's params.
+
+    A kind that cannot be asked by a path, or for which a param is missing, has none.
+    """
+    found: dict[str | None, str] = {}
+    for name, kind in profile.kinds.items():
+        if template := mirror_template(profile, kind):
+            with suppress(ValueError):  # a param is missing
+                found[name] = template.fill({**params, "id": "\0"}).replace("%00", "{id}")
+    return found
+
+
+def mirror_template(profile: Profile, kind: Kind) -> Template | None:
+    """What the profile says, else the path of the poll's request behind that of the base URL."""
+    if kind.mirror or kind.poll is None or kind.poll.request.path is None:
+        return kind.mirror
+    path = kind.poll.request.path
+    if "{+id}" in path.text:
+        return None  # ids with slashes: every path would be one
+    return Template(urlsplit(profile.base_url or "").path.rstrip("/") + path.text)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether a call could be meant for both paths: segment by segment, `{id}` is any."""
+    mine, yours = one.partition("?"), other.partition("?")
+    if mine[2] != yours[2]:
+        return False
+    pairs = list(zip(mine[0].split("/"), yours[0].split("/"), strict=False))
+    same = mine[0].count("/") == yours[0].count("/")
+    return same and all(a == b or "{id}" in a or "{id}" in b for a, b in pairs)

@@ -1,0 +1,76 @@
+"""Which source a call of the mirror is about, and which job; and the mirror's paths at the root."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from processor.config import Source
+
+PREFIX = "/mirror/"
+
+
+class Match(NamedTuple):
+    """A call that asks for a job's status: the id as it was sent, still percent-encoded."""
+
+    source: Source
+    kind: str | None
+    raw_id: str
+
+
+class MirrorRoutes:
+    """The paths of every source, compiled once."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        """What stands for `{id}` is one segment, or one value."""
+        self._sources = {source.name: source for source in sources}
+        self._patterns = {
+            name: [(kind, _pattern(path)) for kind, path in source.mirror_paths.items()]
+            for name, source in self._sources.items()
+        }
+
+    def source_of(self, path: str) -> Source | None:
+        """The source below whose mirror a path lies."""
+        if not path.startswith(PREFIX):
+            return None
+        name, slash, _ = path[len(PREFIX) :].partition("/")
+        return self._sources.get(name) if slash else None
+
+    def find(self, name: str, target: str) -> Match | None:
+        """The job that a path and query below the mirror of a source name."""
+        for kind, pattern in self._patterns.get(name, []):
+            if match := pattern.fullmatch(target):
+                return Match(self._sources[name], kind, match[1])
+        return None
+
+    def at_root(self, target: str) -> Source | None:
+        """The source that serves a path and query at the root."""
+        found = (self.find(s.name, target) for s in self._sources.values() if s.mirror_root)
+        return next((match.source for match in found if match), None)
+
+
+class MirrorRoot:
+    """Has a call at the root that one source mirrors there go where its mirror is."""
+
+    def __init__(self, app: ASGIApp, routes: MirrorRoutes) -> None:
+        """Take what is behind, and the routes."""
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Put the mirror's prefix in front of such a path, and pass on."""
+        if scope["type"] == "http":
+            source = self._routes.at_root(target_of(scope["path"], scope["query_string"]))
+            if source is not None:
+                scope["path"] = f"{PREFIX}{source.name}{scope['path']}"
+        await self._app(scope, receive, send)
+
+
+def target_of(path: str, query: bytes) -> str:
+    """Path and query as one text."""
+    return f"{path}?{query.decode('latin-1')}" if query else path
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.escape(path).replace(r"\{id\}", "([^/?&#]+)"))

@@ -1,0 +1,225 @@
+"""What the mirror asks stays within the source's concurrency and budget; without a key it keeps nothing."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web as aio
+
+from processor.errors import Overloaded
+from processor.service import mirroring, polling
+from processor.service.mirroring import WITHOUT_KEY, Mirror
+from processor.store.lanes import Busy, Claim, Pace, Settled
+
+from .calling import Web, refused
+
+STATUS = "/xrpc/app.bsky.video.getJobStatus"
+OPEN = f"/mirror/open{STATUS}"
+ENCODING = {"jobId": "abc", "state": "JOB_STATE_ENCODING"}
+
+
+class Slow:
+    """A provider whose answers wait for a word, and that counts who waits."""
+
+    def __init__(self, provider: Any) -> None:
+        """Take the provider over."""
+        self.go, self.now, self.most, self.asked = asyncio.Event(), 0, 0, 0
+        provider.says = self.answer
+
+    async def answer(self) -> aio.Response:
+        self.now, self.asked = self.now + 1, self.asked + 1
+        self.most = max(self.most, self.now)
+        await self.go.wait()
+        self.now -= 1
+        return aio.json_response(ENCODING)
+
+
+async def crowd(web: Web, wait_until: Any, slow: Slow, paths: list[str], asked: int) -> list[Any]:
+    """Call all at the same time without a key; the answers."""
+    calls = [asyncio.create_task(web.without_key("GET", path)) for path in paths]
+    await wait_until(lambda: slow.now + sum(call.done() for call in calls) >= asked)
+    slow.go.set()
+    return await asyncio.gather(*calls)
+
+
+async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurrency(
+    web: Web, provider: Any, wait_until: Any
+) -> None:
+    slow, count = Slow(provider), 200
+    paths = [f"{OPEN}?jobId=x{number}" for number in range(count)]
+    answers = await crowd(web, wait_until, slow, paths, count)
+    good = [answer for answer in answers if answer.status_code == 200]
+    assert len(good) == slow.most == slow.asked == WITHOUT_KEY < polling.AT_ONCE
+    for answer in answers:
+        if answer.status_code != 200:
+            refused(answer, 503)
+            assert int(answer.headers["retry-after"]) > 0
+    assert await web.items("/v1/jobs") == []
+
+
+async def test_who_asks_for_the_same_at_the_same_time_shares_the_question(
+    web: Web, provider: Any, wait_until: Any
+) -> None:
+    slow = Slow(provider)
+    answers = await crowd(web, wait_until, slow, [f"{OPEN}?jobId=abc"] * 300, 1)
+    assert {answer.status_code for answer in answers} == {200}
+    assert slow.asked == 1
+
+
+async def test_with_a_key_a_crowd_shares_it_too_and_the_job_is_watched_once(
+    web: Web, provider: Any, wait_until: Any
+) -> None:
+    slow = Slow(provider)
+    path = f"/mirror/bluesky{STATUS}?jobId=abc"
+    calls = [asyncio.create_task(web("GET", path)) for _ in range(100)]
+    await wait_until(lambda: slow.now == 1)
+    slow.go.set()
+    assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+    assert slow.asked == 1
+    assert len((await web("GET", "/v1/jobs/bluesky/abc/history")).json()["items"]) == 1
+
+
+async def test_without_a_key_nothing_is_watched_and_one_answer_serves_for_a_while(
+    web: Web, provider: Any
+) -> None:
+    provider.tell(json.dumps(ENCODING))
+    for _ in range(20):
+        assert (await web.without_key("GET", f"{OPEN}?jobId=abc")).json() == ENCODING
+    assert len(provider.asked) == 1
+    assert await web.items("/v1/jobs") == []
+    assert (await web("GET", f"{OPEN}?jobId=abc")).json() == ENCODING  # with a key it is
+    assert len(await web.items("/v1/jobs")) == 1
+    for _ in range(5):
+        assert (await web.without_key("GET", f"{OPEN}?jobId=abc")).json() == ENCODING
+    assert len(provider.asked) == 2
+
+
+async def test_what_is_watched_is_read_without_a_key_and_nobody_is_asked(
+    web: Web, provider: Any
+) -> None:
+    provider.tell(json.dumps(ENCODING))
+    await web("GET", f"{OPEN}?jobId=abc")
+    for _ in range(50):
+        assert (await web.without_key("GET", f"{OPEN}?jobId=abc")).status_code == 200
+    assert len(provider.asked) == 1
+
+
+@pytest.mark.parametrize("status", [404, 400, 429, 500])
+async def test_a_refusal_is_not_asked_for_again_at_once(
+    web: Web, provider: Any, status: int
+) -> None:
+    provider.tell("no", status)
+    for _ in range(20):
+        assert (await web.without_key("GET", f"{OPEN}?jobId=abc")).status_code == status
+        assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == status
+    assert len(provider.asked) == 1
+    assert await web.items("/v1/jobs") == []
+
+
+async def test_a_refusal_is_forgotten(
+    web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirroring, "REFUSED", 0.0)
+    provider.tell("no", 404)
+    refused_first = await web("GET", f"{OPEN}?jobId=abc")
+    provider.tell(json.dumps(ENCODING))
+    assert refused_first.status_code == 404
+    assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == 200
+
+
+async def test_many_one_after_the_other_stay_within_half_of_the_burst(
+    web: Web, provider: Any
+) -> None:
+    """Wistia's budget is 600 a minute: 60 at once, and then nine a second."""
+    provider.tell(json.dumps({"background_job_status": {"id": 9, "status": "started"}}))
+    mirror, wistia = Mirror(web.context), web.context.settings.sources["wistia"]
+    begun, refusals = await web.context.store.now(), list[str]()
+    for number in range(150):
+        try:
+            await mirror.read(wistia, str(number), has_key=False)
+        except Overloaded as error:
+            refusals.append(str(error))
+    flowed = (await web.context.store.now() - begun) * 9
+    assert all("paced" in refusal for refusal in refusals)
+    assert len(provider.asked) == 150 - len(refusals)
+    assert len(provider.asked) <= 30 + flowed + 1
+    await mirror.read(wistia, "mine", has_key=True)  # the other half is for those who have one
+
+
+async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
+    provider.tell(json.dumps(ENCODING))
+    store = web.context.store
+    keys, held = store.shards[0], []
+    for number in range(polling.AT_ONCE):
+        claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), Pace(64))
+        assert isinstance(claim, Claim)
+        held.append(Settled(claim, fenced=True))
+        if number == WITHOUT_KEY:
+            refused(await web.without_key("GET", f"{OPEN}?jobId=abc"), 503)
+            assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == 200
+    refused(await web("GET", f"{OPEN}?jobId=other"), 503)
+    assert len(provider.asked) == 1
+    await store.backlogs.settle(held)
+    assert (await web("GET", f"{OPEN}?jobId=other")).status_code == 200
+
+
+async def test_a_source_that_rests_is_not_asked(web: Web, provider: Any) -> None:
+    store = web.context.store
+    await store.backlogs.park("poll", "open", await store.now() + 60)
+    provider.tell(json.dumps(ENCODING))
+    refused(await web("GET", f"{OPEN}?jobId=abc"), 503)
+    assert provider.asked == []
+
+
+async def test_a_key_is_not_refused_for_those_without(
+    web: Web, provider: Any, wait_until: Any
+) -> None:
+    """Who has a key joins a question of somebody who has none, and the job is watched."""
+    slow = Slow(provider)
+    stranger = asyncio.create_task(web.without_key("GET", f"{OPEN}?jobId=abc"))
+    await wait_until(lambda: slow.now == 1)
+    mine = asyncio.create_task(web("GET", f"{OPEN}?jobId=abc"))
+    slow.go.set()
+    assert (await stranger).status_code == (await mine).status_code == 200
+    assert slow.asked == 1
+    assert len(await web.items("/v1/jobs")) == 1
+
+
+async def test_a_place_is_given_back_whatever_happens(web: Web, provider: Any) -> None:
+    for status in (200, 401, 404, 500):
+        provider.tell(json.dumps(ENCODING), status)
+        await web("GET", f"{OPEN}?jobId=j{status}")
+    keys = web.context.store.shards[0]
+    held = keys.held("poll", "open")
+    assert await web.context.store.connection.redis.zcard(held) == 0
+
+
+async def test_a_place_that_nobody_gave_back_ends_with_its_lease(
+    store_of: Any, wait_until: Any
+) -> None:
+    store = store_of(lease=0.05)
+    keys, place = store.shards[0], ("open", "?open/1")
+    assert isinstance(await store.backlogs.admit(keys, "poll", place, Pace(1)), Claim)
+    full = await store.backlogs.admit(keys, "poll", ("open", "?open/2"), Pace(1))
+    again = await store.backlogs.admit(keys, "poll", place, Pace(1))
+    assert isinstance(full, Busy)
+    assert isinstance(again, Busy)
+    assert (full.reason, again.reason) == ("full", "held")
+
+    async def free() -> bool:
+        assert await store.backlogs.claim(keys, "poll", 9, lambda _: Pace(1)) == []
+        return not await store.connection.redis.exists(keys.held("poll", "open"))
+
+    await wait_until(free)
+
+
+async def test_what_is_admitted_counts_for_claims(store_of: Any) -> None:
+    """One budget and one concurrency for both."""
+    store = store_of()
+    keys, pace = store.shards[0], Pace(64, (10, 10.0))  # one at once, then one in 1.1 s
+    assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/1"), pace), Claim)
+    busy = await store.backlogs.admit(keys, "poll", ("a", "?a/2"), pace)
+    assert isinstance(busy, Busy)
+    assert busy.reason == "paced"
+    assert 0 < busy.wait <= 1.2
