@@ -209,7 +209,7 @@ async def test_a_place_is_given_back_whatever_happens(web: Web, provider: Any) -
 async def test_a_place_that_nobody_gave_back_ends_with_its_lease(
     store_of: Any, wait_until: Any
 ) -> None:
-    store = store_of(lease=0.05)
+    store = store_of(lease=0.5)
     keys, place = store.shards[0], ("open", "?open/1")
     assert isinstance(await store.backlogs.admit(keys, "poll", place, Pace(1)), Claim)
     full = await store.backlogs.admit(keys, "poll", ("open", "?open/2"), Pace(1))
