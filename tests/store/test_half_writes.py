@@ -306,6 +306,18 @@ async def claimed(b: Bench) -> list[Claim]:
     return await b.claims()
 
 
+async def a_poll_for_later(b: Bench) -> None:
+    await b.put("poll", "a", "a1", at=NOW)
+    redis = b.store.connection.redis
+    await redis.hset(b.keys.parked("poll"), "a", 1)  # that is over
+    await redis.hset(b.keys.paced("poll"), "a", 1)
+
+
+async def admit(b: Bench, _: Given, __: list[int]) -> None:
+    pace = Pace(4, (100, 1.0))
+    assert isinstance(await b.store.backlogs.admit(b.keys, "poll", ("a", "?a/1"), pace), Claim)
+
+
 async def renew(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     claims = [replace(given[n]) for n in parts]
     await b.store.backlogs.renew(claims)
@@ -501,6 +513,7 @@ SCRIPTS = {
     "health": Operation(health, nothing, "health"),
     "health that fell": Operation(health, ill_health, "health"),
     "health that recovered": Operation(recovery, ill_health, "health"),
+    "admit": Operation(admit, a_poll_for_later, "admit"),
     "hurry": Operation(hurry, a_delivery_for_later, "hurry"),
     "renew": Operation(renew, claimed, "renew", 2),
     "replay": Operation(replay, told_before, "replay"),
