@@ -81,6 +81,7 @@ class Receiver:
         """Keep time with Redis, and see whether it has memory for more; how long to wait."""
         await self._context.store.connection.synchronise()
         self._full = await self._context.store.fullness() > FULL
+        await self._context.store.persistence.look()
         return LOOK_EVERY
 
     def source(self, name: str) -> Source:
@@ -110,6 +111,7 @@ class Receiver:
         self._in_flight += len(body)
         try:
             new = outcomes(await self._batch.add_all(named))
+            await self._context.store.persistence.written()
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))

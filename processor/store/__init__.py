@@ -3,6 +3,7 @@
 watchdog     whether Redis answers at all
 batch        group commit: one round trip while the last is under way
 connection   the scripts, Redis' clock, one error
+persistence  whether what Redis answered is in its file
 keys         every key, its type and lifetime
 lanes        what waits, what is claimed, and how the scripts are told of it
 backlogs     work that waits: claim, settle, renew, park

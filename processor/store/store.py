@@ -14,6 +14,7 @@ from processor.store.jobs import Jobs
 from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
 from processor.store.migration import Migration
 from processor.store.names import Names
+from processor.store.persistence import Persistence
 from processor.store.replays import Replays
 from processor.store.sealing import Sealing
 from processor.store.targets import Targets
@@ -46,6 +47,7 @@ class Store:
         self.fleet = Fleet(self.connection, shards)
         self._migration = Migration(self.connection, self.shards)
         self.at_replacement: list[Callable[[], None]] = []  # of the data: forgets what was read
+        self.persistence = Persistence(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.jobs = Jobs(self.connection, self.shards, keep)

@@ -56,6 +56,7 @@ def build(context: Context, health: Health) -> ASGIApp:
         lifespan=lifespan,
         exception_handlers={HTTPException: handle},
     )
+    app.state.persistence = context.store.persistence
     app.router.redirect_slashes = False  # what is not served is not served under another name
     hooks = Hooks(receiver, context.metrics, calls)
     guarded = Authentication(app, context.settings, calls, mirrors)
@@ -98,14 +99,20 @@ def routes(context: Context, tailer: Tailer, health: Health, calls: OpenCalls) -
 
 
 def route(path: str, **handlers: Handler) -> Route:
-    """One path with all its methods, so that a 405 can name them; errors become problems."""
+    """One path with all its methods, so that a 405 can name them; errors become problems.
+
+    What a call has changed is in the file of Redis before it is answered.
+    """
 
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         try:
-            return await handlers[method](request)
+            response = await handlers[method](request)
+            if method != "GET":
+                await request.app.state.persistence.written()
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets an answer
             return explain(error)
+        return response
 
     return Route(path, answer, methods=list(handlers))
 

@@ -73,6 +73,7 @@ class Health:
         gauges = Gauges(
             workers=len(workers),
             fullness=await store.fullness(),
+            delayed=await store.persistence.delayed(),
             stalled=list(await store.stalled()),
             depths={b: await store.backlogs.depth(b) for b in BACKLOGS},
         )
@@ -89,12 +90,14 @@ class Gauges(Collector):
         self,
         workers: int,
         fullness: float,
+        delayed: int,
         stalled: list[str],
         depths: dict[str, tuple[int, float]],
     ) -> None:
         """Take what was read."""
         self._workers = workers
         self._fullness = fullness
+        self._delayed = delayed
         self._stalled = stalled
         self._depths = depths
 
@@ -103,6 +106,11 @@ class Gauges(Collector):
         yield GaugeMetricFamily("ringback_workers", "Workers whose hearts beat", self._workers)
         yield GaugeMetricFamily(
             "ringback_redis_fullness", "Used part of maxmemory (0 without)", self._fullness
+        )
+        yield GaugeMetricFamily(
+            "ringback_redis_delayed_syncs",
+            "Syncs of the append-only file that took over 2 s, since Redis began",
+            self._delayed,
         )
         items = GaugeMetricFamily("ringback_backlog_items", "Items", labels=["backlog"])
         overdue = GaugeMetricFamily(

@@ -1,0 +1,150 @@
+"""Whether what Redis answered is in its file, and what is said about a slow disk."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from processor.errors import Overloaded, StoreUnavailable
+from processor.store import Store, persistence
+from processor.store.persistence import CALM, SLOW, Disk, File, has_all
+
+BUSY = File(syncing=True, waiting=True, forced=3)
+
+
+@pytest.mark.parametrize(
+    ("now", "written"),
+    [
+        (BUSY, False),
+        (File(syncing=True, waiting=False, forced=3), True),
+        (File(syncing=False, waiting=True, forced=3), True),  # what waits came in this very moment
+        (File(syncing=True, waiting=True, forced=4), True),  # what waits is newer
+    ],
+)
+def test_all_is_written_unless_a_sync_has_kept_it_out_since(now: File, written: bool):  # noqa: FBT001 -- drawn
+    assert has_all(BUSY, now) is written
+
+
+@pytest.mark.parametrize(
+    ("info", "file"),
+    [
+        ({"aof_enabled": 0, "aof_last_write_status": "ok"}, File()),
+        ({"aof_enabled": 1, "aof_last_write_status": "err"}, File(broken=True)),
+        (
+            {
+                "aof_enabled": 1,
+                "aof_last_write_status": "ok",
+                "aof_pending_bio_fsync": 1,
+                "aof_buffer_length": 70,
+                "aof_delayed_fsync": 3,
+            },
+            BUSY,
+        ),
+    ],
+)
+def test_the_fields_of_redis_are_read(info: dict[str, Any], file: File):
+    assert File.of(info) == file
+
+
+class Answers:
+    """Answers to `INFO`, one after the other, the last one for ever."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, *files: File) -> None:
+        """Take them."""
+        self.files, self.asked = list(files), 0
+        monkeypatch.setattr(store.persistence, "_file", self.next)
+
+    async def next(self) -> File:
+        """The next one."""
+        self.asked += 1
+        return self.files.pop(0) if self.files[1:] else self.files[0]
+
+
+async def test_it_waits_until_the_sync_has_ended(store: Store, monkeypatch: pytest.MonkeyPatch):
+    answers = Answers(store, monkeypatch, BUSY, BUSY, File(syncing=False, waiting=True, forced=3))
+    await store.persistence.written()
+    assert answers.asked == 3
+
+
+async def test_many_who_ask_together_ask_redis_twice(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """Once for the first, and once for all who came after that question was sent."""
+    answers, first = Answers(store, monkeypatch, File()), asyncio.Event()
+    ask = answers.next
+
+    async def slow() -> File:
+        first.set()
+        await asyncio.sleep(0)
+        return await ask()
+
+    monkeypatch.setattr(store.persistence, "_file", slow)
+    early = asyncio.create_task(store.persistence.written())
+    await first.wait()
+    await asyncio.gather(early, *(store.persistence.written() for _ in range(100)))
+    assert answers.asked == 2
+
+
+async def test_one_who_goes_away_ends_nobody_elses_wait(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    Answers(store, monkeypatch, BUSY, File())
+    one, other = (asyncio.create_task(store.persistence.written()) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    await other
+    assert not other.cancelled()
+
+
+async def test_a_file_that_cannot_be_written_promises_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    Answers(store, monkeypatch, File(broken=True))
+    with pytest.raises(StoreUnavailable, match="append-only file"):
+        await store.persistence.written()
+
+
+async def test_nobody_waits_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch):
+    Answers(store, monkeypatch, BUSY)
+    monkeypatch.setattr(persistence, "LONGEST", 0.05)
+    with pytest.raises(Overloaded, match="too slow"):
+        await store.persistence.written()
+
+
+async def test_the_next_one_asks_again_after_a_failure(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    Answers(store, monkeypatch, File(broken=True), File())
+    with pytest.raises(StoreUnavailable):
+        await store.persistence.written()
+    await store.persistence.written()
+
+
+def told(*notes: tuple[float, int, float]) -> list[str]:
+    """What a disk says about notes (waited, forced, now)."""
+    disk = Disk()
+    with capture_logs() as lines:
+        for note in notes:
+            disk.note(*note)
+    return [line["event"] for line in lines]
+
+
+def test_a_slow_disk_is_named_once_and_once_when_it_is_well_again():
+    slow, quick = (SLOW, 0), (0.01, 0)
+    assert told((*quick, 0.0)) == []
+    assert told((*slow, 0.0), (*slow, 1.0)) == ["redis_disk_slow"]
+    assert told((*slow, 0.0), (*quick, CALM - 1)) == ["redis_disk_slow"]
+    both = ["redis_disk_slow", "redis_disk_recovered"]
+    assert told((*slow, 0.0), (*quick, CALM), (*quick, CALM + 1)) == both
+    assert told((*slow, 0.0), (*quick, CALM), (*slow, CALM + 1)) == [*both, "redis_disk_slow"]
+
+
+def test_a_sync_that_redis_did_not_wait_for_is_a_slow_disk_too():
+    assert told((0.0, 5, 0.0), (0.0, 5, 1.0)) == []
+    assert told((0.0, 5, 0.0), (0.0, 6, 1.0)) == ["redis_disk_slow"]
+    assert told((0.0, 5, 0.0), (0.0, 0, 1.0), (0.0, 1, 2.0)) == ["redis_disk_slow"]  # it restarted
+
+
+async def test_the_answer_of_a_real_redis_is_understood(store: Store):
+    await store.persistence.written()
+    await store.persistence.look()
+    assert await store.persistence.delayed() == 0

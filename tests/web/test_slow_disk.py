@@ -1,0 +1,178 @@
+"""Redis is killed while a sync of its disk is under way: nothing that was answered is lost.
+
+The syncs are slowed by a few lines of C in front of the system's `fdatasync`.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from redis import Redis
+
+from processor.cli.redis import EmbeddedRedis
+
+from .calling import Web
+from .pushing import push, signed
+
+SLOW_SYNC = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int fdatasync(int fd) {
+  long ms = 0;
+  FILE *file = fopen(getenv("SLOW_SYNC"), "r");
+  if (file && fscanf(file, "%ld", &ms) != 1) ms = 0;
+  if (file) fclose(file);
+  usleep(1000 * ms);
+  return fsync(fd);
+}
+"""
+JOB = "/v1/jobs/feed/1"
+
+
+class SlowDisk:
+    """A Redis of our own, with a disk that takes as long for a sync as we like."""
+
+    def __init__(self, data: Path) -> None:
+        """Start it; the disk is a quick one."""
+        self._wish = data / "milliseconds"
+        self._wish.write_text("0")
+        self._server = EmbeddedRedis(data)
+        self.url = self._server.start()
+
+    def syncs(self) -> bool:
+        """Whether a sync is under way; there will be one."""
+        with Redis.from_url(self.url) as redis:
+            redis.set("rb:probe", 1, px=1000)
+            return bool(redis.info("persistence")["aof_pending_bio_fsync"])
+
+    async def slow(self, seconds: float, wait_until: Any) -> None:
+        """From now on a sync takes so long; one has just begun."""
+        self._wish.write_text(str(int(seconds * 1000)))
+        await wait_until(self.syncs)
+
+    def crash(self) -> None:
+        """Kill it, and start it again with a quick disk."""
+        self._wish.write_text("0")
+        self._server.kill()
+        self._server.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.kill()
+
+
+@pytest.fixture(scope="module")
+def slow_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that slows syncs."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    folder = tmp_path_factory.mktemp("slow")
+    (folder / "slow.c").write_text(SLOW_SYNC)
+    command = [compiler, "-shared", "-fPIC", "-o", "slow.so", "slow.c"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / "slow.so"
+
+
+@pytest.fixture
+def disk(slow_sync: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
+    data = tmp_path / "own"
+    data.mkdir()
+    monkeypatch.setenv("LD_PRELOAD", str(slow_sync))
+    monkeypatch.setenv("SLOW_SYNC", str(data / "milliseconds"))
+    ours = SlowDisk(data)
+    yield ours
+    ours.stop()
+
+
+@pytest.fixture
+def redis_url(disk: SlowDisk) -> str:
+    """The one that this file's tests use."""
+    return disk.url
+
+
+async def push_one(web: Web) -> Any:
+    """Push the same thing each time."""
+    return await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
+
+
+async def nothing(_: Web) -> None:
+    """Have nothing there before."""
+
+
+async def is_accepted(web: Web) -> bool:
+    return bool((await push_one(web)).json()["duplicates"])
+
+
+async def put(web: Web) -> Any:
+    return await web("PUT", JOB, {})
+
+
+async def is_watched(web: Web) -> bool:
+    return bool((await web("GET", JOB)).status_code == 200)
+
+
+async def delete(web: Web) -> Any:
+    return await web("DELETE", JOB)
+
+
+async def is_deleted(web: Web) -> bool:
+    return not await is_watched(web)
+
+
+async def subscribe(web: Web) -> Any:
+    return await web("POST", "/v1/subscriptions", {"url": "https://hooks.example.com/a"})
+
+
+async def is_subscribed(web: Web) -> bool:
+    urls = [row["url"] for row in await web.items("/v1/subscriptions")]
+    return "https://hooks.example.com/a" in urls
+
+
+class Case(NamedTuple):
+    """A call that changes something, and how to see that it did."""
+
+    call: Callable[[Web], Awaitable[Any]]
+    holds: Callable[[Web], Awaitable[bool]]
+    before: Callable[[Web], Awaitable[Any]] = nothing
+    seconds: float = 0.5  # that a sync takes
+
+
+CASES = {
+    "push": Case(push_one, is_accepted),
+    "push, slowest disk": Case(push_one, is_accepted, seconds=4.0),
+    "PUT": Case(put, is_watched),
+    "DELETE": Case(delete, is_deleted, before=put),
+    "POST": Case(subscribe, is_subscribed),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_what_was_answered_survives_a_kill_during_a_sync(
+    disk: SlowDisk, web: Web, wait_until: Any, case: Case
+):
+    """Redis puts its writes off for two seconds at most."""
+    await case.before(web)
+    await disk.slow(case.seconds, wait_until)
+    answer = await case.call(web)
+    disk.crash()
+    assert answer.status_code < 300
+    await web.context.store.connection.redis.connection_pool.disconnect()
+    assert await case.holds(web)
+
+
+async def test_a_repetition_of_a_push_promises_no_less(disk: SlowDisk, web: Web, wait_until: Any):
+    """The first answer may have been lost with the connection."""
+    await disk.slow(1.0, wait_until)
+    store = web.context.store
+    written, store.persistence.written = store.persistence.written, lambda: nothing(web)
+    assert (await push_one(web)).json()["accepted"] == 1
+    store.persistence.written = written
+    assert (await push_one(web)).json()["duplicates"] == 1
+    disk.crash()
+    await store.connection.redis.connection_pool.disconnect()
+    assert await is_accepted(web)
