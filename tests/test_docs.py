@@ -383,7 +383,7 @@ def measured() -> Iterator[tuple[str, set[str]]]:
             (family,) = collector.collect()
             total = "_total" if family.type == "counter" else ""
             yield family.name + total, set(collector._labelnames)
-    for gauge in Gauges(1, 0.0, ["s"], {"poll": (0, 0.0)}).collect():
+    for gauge in Gauges(1, 0.0, 0, ["s"], {"poll": (0, 0.0)}).collect():
         yield gauge.name, {label for sample in gauge.samples for label in sample.labels}
 
 

@@ -111,7 +111,7 @@ class Receiver:
         self._in_flight += len(body)
         try:
             new = outcomes(await self._batch.add_all(named))
-            await self._context.store.persistence.written()
+            await self._context.store.persistence.noted()
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))

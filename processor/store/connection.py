@@ -33,6 +33,7 @@ PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
 """What Redis answers while it cannot serve, as errors and, where redis-py has none of their
 own, as words; anything else that it refuses is our mistake."""
 
+LOOK = ("INFO", "persistence")
 TIMEOUT = 5.0  # seconds for an answer of Redis
 STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
@@ -106,25 +107,54 @@ class Connection:
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
         """Run a script; StoreUnavailable if Redis does not take it."""
-        script = self.scripts[name]
-        try:
-            return await self.ask(self._evaluate("EVALSHA", script.sha, keys, args))
-        except NoScriptError:  # the text itself cannot be flushed in between, as its name can
-            return await self.ask(self._evaluate("EVAL", script.text, keys, args))
+        (answer,) = await self._run(name, keys, args)
+        return answer
 
-    async def _evaluate(
-        self, command: str, script: str, keys: Sequence[str], args: Sequence[str | bytes | float]
-    ) -> Any:
-        """Send a script call packed by hiredis: for hundreds of arguments redis-py's own way
-        costs more than the script.
+    async def run_and_look(
+        self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]
+    ) -> tuple[Any, bytes]:
+        """Run a script, and have `INFO persistence` right after it; empty if that is refused."""
+        answer, file = await self._run(name, keys, args, LOOK)
+        return answer, b"" if isinstance(file, ResponseError) else file
+
+    async def look(self) -> bytes:
+        """`INFO persistence`, as Redis wrote it."""
+        (answer,) = await self.ask(self._send(LOOK))
+        return bytes(answer)
+
+    async def _run(
+        self,
+        name: str,
+        keys: Sequence[str],
+        args: Sequence[str | bytes | float],
+        *more: tuple[str, ...],
+    ) -> list[Any]:
+        script, rest = self.scripts[name], (len(keys), *keys, *args)
+        try:
+            answers: list[Any] = await self.ask(self._send(("EVALSHA", script.sha, *rest), *more))
+        except NoScriptError:  # the text itself cannot be flushed in between, as its name can
+            answers = await self.ask(self._send(("EVAL", script.text, *rest), *more))
+        return answers
+
+    async def _send(self, *calls: tuple[Any, ...]) -> list[Any]:
+        """Send commands together, packed by hiredis: for hundreds of arguments redis-py's own way
+        costs more than the script. The first one's error is raised, another's is its answer.
         """
-        packed = hiredis.pack_command((command, script, len(keys), *keys, *args))  # type: ignore[arg-type] # any number of them
+        packed = [hiredis.pack_command(call) for call in calls]
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # theirs
+        answers: list[Any] = []
         try:
             await connection.send_packed_command(packed)
-            return await connection.read_response()
+            for _ in calls:
+                try:
+                    answers.append(await connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
         finally:
             await self._pool.release(connection)
+        if isinstance(answers[0], ResponseError):
+            raise answers[0]
+        return answers
 
     async def ask(self, call: Any) -> Any:
         """Await a call of redis-py.

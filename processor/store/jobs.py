@@ -13,6 +13,7 @@ from processor.store.connection import Call, Connection
 from processor.store.keys import Keys, shard_of
 from processor.store.lanes import Claim, Lanes, Put
 from processor.store.names import Naming, lasting, named, naming
+from processor.store.persistence import Persistence
 from processor.store.refusals import Outcome, outcome
 from processor.store.versions import new_version
 
@@ -66,11 +67,18 @@ class Change(msgspec.Struct, frozen=True):
 class Jobs:
     """The jobs of all shards."""
 
-    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        shards: Sequence[Keys],
+        keep: Keep,
+        persistence: Persistence,
+    ) -> None:
         """Take the connection, the shards' keys, and how long to keep jobs and dedupe marks."""
         self._connection = connection
-        self._intake = connection.apart(INTAKE_CONNECTIONS)
+        self.intake = connection.apart(INTAKE_CONNECTIONS)
         self._reads: Batch[tuple[Keys, str], Known] = Batch(self._read_all)
+        self._persistence = persistence
         self._shards = shards
         self._keep = keep
 
@@ -108,7 +116,8 @@ class Jobs:
             ],
             "lanes": lanes.told,
         }
-        done = await self._intake.run("accept", call.keys, call.args(told))
+        done, file = await self.intake.run_and_look("accept", call.keys, call.args(told))
+        self._persistence.note(file)
         return [outcome(row) for row in done]
 
     def _names(self, keys: Keys, update: StatusUpdate) -> list[str]:
@@ -119,7 +128,7 @@ class Jobs:
 
     async def close(self) -> None:
         """Close the connections that are for pushes alone."""
-        await self._intake.close()
+        await self.intake.close()
 
     async def read(self, keys: Keys, names: Sequence[str]) -> list[Known]:
         """What stands under each `source/id`."""

@@ -6,8 +6,9 @@ is killed (`kill -9`) in between loses what it has answered. So before a promise
 """
 
 import asyncio
+import re
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -16,8 +17,14 @@ from processor.store.connection import Connection
 
 LONGEST = 4.0  # seconds to wait for the file; Redis puts a write off for two
 PAUSE, LONGEST_PAUSE = 0.002, 0.02  # seconds between questions while a sync is under way
+CONNECTIONS = 2  # one for those who wait, one for looks
 SLOW = 1.0  # seconds of waiting that are worth a line in the log
 CALM = 10.0  # seconds without such a wait until the disk counts as well again
+
+FIELD = re.compile(
+    rb"^aof_(enabled|pending_bio_fsync|buffer_length|delayed_fsync|last_write_status):(\w+)",
+    re.MULTILINE,
+)
 
 log = structlog.get_logger()
 
@@ -31,15 +38,16 @@ class File(NamedTuple):
     broken: bool = False  # the last write failed
 
     @classmethod
-    def of(cls, info: dict[str, Any]) -> "File":
-        """From the fields of `INFO persistence`."""
-        if not info.get("aof_enabled"):
+    def of(cls, info: bytes) -> "File":
+        """From the text of `INFO persistence`."""
+        found = dict(FIELD.findall(info))
+        if found.get(b"enabled") == b"0":
             return cls()
         return cls(
-            bool(info.get("aof_pending_bio_fsync")),
-            bool(info.get("aof_buffer_length")),
-            int(info.get("aof_delayed_fsync", 0)),
-            info.get("aof_last_write_status", "ok") != "ok",
+            found.get(b"pending_bio_fsync", b"0") != b"0",
+            found.get(b"buffer_length", b"0") != b"0",
+            int(found.get(b"delayed_fsync", b"0")),
+            found.get(b"last_write_status", b"ok") != b"ok",
         )
 
 
@@ -52,11 +60,22 @@ class Persistence:
     """Waits for the file, for all callers of one process together."""
 
     def __init__(self, connection: Connection) -> None:
-        """Take the connection; the disk counts as well."""
-        self._connection = connection
+        """Take the connection, for one of our own; the disk counts as well."""
+        self._connection = connection.apart(CONNECTIONS)
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._disk = Disk()
+        self._clear = False
+
+    def note(self, info: bytes) -> None:
+        """Take a look at the file that came with a write: no need to ask again if it is clear."""
+        file = File.of(info)
+        self._clear = bool(info) and not file.syncing and not file.broken
+
+    async def noted(self) -> None:
+        """As `written`, for a write with which a look was noted: that, or a later one, counts."""
+        if not self._clear:
+            await self.written()
 
     async def written(self) -> None:
         """Return once all that Redis has answered by now is in its file.
@@ -75,6 +94,10 @@ class Persistence:
     async def delayed(self) -> int:
         """How often Redis did not wait for a sync any longer, since it began."""
         return (await self._file()).forced
+
+    async def close(self) -> None:
+        """Close our connections."""
+        await self._connection.close()
 
     async def _after(self, running: asyncio.Task[None] | None) -> None:
         """One look at the file for all who asked since the one before began."""
@@ -96,8 +119,7 @@ class Persistence:
             raise StoreUnavailable("Redis cannot write its append-only file: see its log")
 
     async def _file(self) -> File:
-        info = self._connection.redis.info("persistence")
-        return File.of(await self._connection.ask(info))
+        return File.of(await self._connection.look())
 
 
 class Disk:

@@ -50,8 +50,8 @@ class Store:
         self.persistence = Persistence(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
-        self.jobs = Jobs(self.connection, self.shards, keep)
-        self.names = Names(self.connection, self.shards, keep)
+        self.jobs = Jobs(self.connection, self.shards, keep, self.persistence)
+        self.names = Names(self.jobs.intake, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)
         self.replays = Replays(self.connection)
         self.health = Health(self.connection, self.shards[0])
@@ -141,4 +141,5 @@ class Store:
     async def close(self) -> None:
         """Close all connections."""
         await self.jobs.close()
+        await self.persistence.close()
         await self.connection.close()

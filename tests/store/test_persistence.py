@@ -26,25 +26,60 @@ def test_all_is_written_unless_a_sync_has_kept_it_out_since(now: File, written: 
     assert has_all(BUSY, now) is written
 
 
+INFO = b"""# Persistence\r
+loading:0\r
+aof_enabled:1\r
+aof_last_bgrewrite_status:err\r
+aof_last_write_status:ok\r
+aof_buffer_length:70\r
+aof_pending_bio_fsync:1\r
+aof_delayed_fsync:3\r
+"""
+
+
 @pytest.mark.parametrize(
     ("info", "file"),
     [
-        ({"aof_enabled": 0, "aof_last_write_status": "ok"}, File()),
-        ({"aof_enabled": 1, "aof_last_write_status": "err"}, File(broken=True)),
-        (
-            {
-                "aof_enabled": 1,
-                "aof_last_write_status": "ok",
-                "aof_pending_bio_fsync": 1,
-                "aof_buffer_length": 70,
-                "aof_delayed_fsync": 3,
-            },
-            BUSY,
-        ),
+        (INFO, BUSY),
+        (INFO.replace(b"status:ok", b"status:err"), BUSY._replace(broken=True)),
+        (INFO.replace(b"fsync:1", b"fsync:0"), BUSY._replace(syncing=False)),
+        (INFO.replace(b"length:70", b"length:0"), BUSY._replace(waiting=False)),
+        (b"aof_enabled:0\r\naof_last_write_status:err\r\n", File()),
+        (b"", File()),
     ],
 )
-def test_the_fields_of_redis_are_read(info: dict[str, Any], file: File):
+def test_the_text_of_redis_is_read(info: bytes, file: File):
     assert File.of(info) == file
+
+
+@pytest.mark.parametrize(
+    ("info", "asked"),
+    [
+        (INFO.replace(b"fsync:1", b"fsync:0"), 0),
+        (b"aof_enabled:0\r\n", 0),
+        (INFO, 1),
+        (INFO.replace(b"write_status:ok", b"write_status:err"), 1),
+        (b"", 1),  # it was refused
+    ],
+)
+async def test_a_look_that_came_with_a_write_saves_another_if_the_file_is_clear(
+    store: Store, monkeypatch: pytest.MonkeyPatch, info: bytes, asked: int
+):
+    answers = Answers(store, monkeypatch, File())
+    store.persistence.note(info)
+    await store.persistence.noted()
+    assert answers.asked == asked
+
+
+async def test_a_write_that_does_not_wait_for_a_sync_asks_nothing_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch, update_of: Any
+):
+    answers = Answers(store, monkeypatch, File())
+    look, seen = store.persistence.note, list[bytes]()
+    monkeypatch.setattr(store.persistence, "note", lambda info: (seen.append(info), look(info)))
+    await store.jobs.accept(store.shards[0], [("p", update_of())])
+    await store.persistence.noted()
+    assert answers.asked == File.of(seen[0]).syncing
 
 
 class Answers:

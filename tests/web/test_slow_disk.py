@@ -169,9 +169,9 @@ async def test_a_repetition_of_a_push_promises_no_less(disk: SlowDisk, web: Web,
     """The first answer may have been lost with the connection."""
     await disk.slow(1.0, wait_until)
     store = web.context.store
-    written, store.persistence.written = store.persistence.written, lambda: nothing(web)
+    noted, store.persistence.noted = store.persistence.noted, lambda: nothing(web)
     assert (await push_one(web)).json()["accepted"] == 1
-    store.persistence.written = written
+    store.persistence.noted = noted
     assert (await push_one(web)).json()["duplicates"] == 1
     disk.crash()
     await store.connection.redis.connection_pool.disconnect()
