@@ -221,7 +221,7 @@ async def test_the_mirror_takes_the_uid_of_a_push_that_waits(bench: Any, provide
     before = await taken(bench)
     provider.says("x", status="running")
     source = bench.context.settings.sources["lab"]
-    assert (await mirroring.mirror(bench.context, source, "x")).status == 200
+    assert (await mirroring.Mirror(bench.context).read(source, "x", has_key=True)).status == 200
     await bench.ingest()
     told = await completions(bench)
     await lose(bench, before)
