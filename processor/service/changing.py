@@ -19,6 +19,7 @@ from processor.service.deciding import deliver
 from processor.service.handshaking import shake
 from processor.service.size_limits import check_filter_size
 from processor.service.subscribing import (
+    EventType,
     changeable,
     check_filter,
     check_rate,
@@ -36,7 +37,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `PATCH /v1/subscriptions/{id}`: what is named is replaced, as a whole."""
 
     url: str | UnsetType = UNSET
-    events: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
+    events: Annotated[tuple[EventType, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
     sources: tuple[str, ...] | UnsetType = UNSET
     providers: tuple[str, ...] | UnsetType = UNSET
     metadata: (

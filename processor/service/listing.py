@@ -8,7 +8,7 @@ from processor.model import Job
 from processor.service.context import Context
 from processor.store.jobs import name_of
 
-_CURSOR = re.compile(r"([0-9]{1,4})\.(\+inf|[0-9]{1,15})\.([0-9]{1,15})")
+CURSOR = re.compile(r"([0-9]{1,4})\.(\+inf|[0-9]{1,15})\.([0-9]{1,15})")
 SCANNED = 2000  # names looked at for one page; a page may so be short and still have a next
 PIECE = 50  # jobs read in one round trip, so that other calls have their turn in between
 PAGE_BYTES = 1024 * 1024  # of records in one page; beyond it a page is short, too
@@ -58,7 +58,7 @@ def _wanted(job: Job, source: str | None, state: str | None) -> bool:
 def _place(cursor: str | None) -> tuple[int, str, int]:
     if cursor is None:
         return 0, "+inf", 0
-    found = _CURSOR.fullmatch(cursor)
+    found = CURSOR.fullmatch(cursor)
     if found is None:
         raise ValueError(cursor)
     return int(found[1]), found[2], int(found[3])

@@ -1,7 +1,7 @@
 """What a subscription missed, from the event log: all that it wants and did not get."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,14 +15,27 @@ from processor.service.planning import Plan, Replayed
 from processor.service.walking import walk
 from processor.store.places import order_of, place_at
 
+Moment = Annotated[
+    str,  # checked by hand, for a better message
+    msgspec.Meta(
+        extra_json_schema={
+            "anyOf": [
+                {"pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"},
+                {"format": "date-time"},
+            ]
+        }
+    ),
+]
+Cursor = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]+={0,2}$"})]
+
 
 class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/subscriptions/{id}/replay`."""
 
-    since: str | None = None
-    after: str | None = None
-    until: str | None = None
-    events: tuple[str, ...] = ()
+    since: Moment | None = None
+    after: Cursor | None = None
+    until: Moment | None = None
+    events: tuple[subscribing.EventType, ...] = ()
     source: str | None = None
     state: Literal["all", "failed"] = "all"
     again: bool = False
@@ -31,7 +44,7 @@ class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Wish(subscribing.Wish, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/subscriptions`."""
 
-    since: str | None = None
+    since: Moment | None = None
 
 
 async def create(context: Context, wish: Wish) -> tuple[Subscription, Replayed | None]:

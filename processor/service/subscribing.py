@@ -32,11 +32,17 @@ STATES = ("pending", *ARRIVED, *DEAD)
 """Where a delivery can be."""
 
 
+EventType = Annotated[
+    str,  # checked by hand, for a better message
+    msgspec.Meta(extra_json_schema={"enum": [*filters.EVENT_TYPES, *filters.GROUPS]}),
+]
+
+
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/subscriptions`."""
 
     url: str
-    events: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("job.completed",)
+    events: Annotated[tuple[EventType, ...], msgspec.Meta(min_length=1)] = ("job.completed",)
     sources: list[str] = []
     providers: list[str] = []
     metadata: Annotated[

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -265,3 +266,29 @@ async def test_schemathesis_finds_nothing(served_of: Any, web: Web) -> None:
             call()
 
     await asyncio.to_thread(attack)
+
+
+REFUSED = [
+    ("GET", "/v1/jobs?cursor=x", "jobs_cursor", "x"),
+    ("GET", "/v1/subscriptions?cursor=%21", "cursor", "!"),
+    ("GET", "/v1/events?after=%21", "after", "!"),
+    ("GET", "/v1/jobs/feed/%00", "job", "\0"),
+    ("GET", "/v1/jobs/feed/%2E%2E", "job", ".."),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "name", "value"), REFUSED)
+async def test_what_the_server_refuses_of_a_url_the_document_does_not_allow(
+    web: Web, method: str, path: str, name: str, value: str
+) -> None:
+    assert (await web(method, path)).status_code in (400, 422)
+    pattern = openapi.document()["components"]["parameters"][name]["schema"]["pattern"]
+    assert not re.search(pattern, value)
+
+
+@pytest.mark.parametrize("shape", ["SubscriptionWish", "SubscriptionChange", "ReplayWish"])
+def test_the_document_names_all_event_types(shape: str) -> None:
+    schemas = openapi.document()["components"]["schemas"]
+    found = schemas[shape]
+    items = found["properties"]["events"]["items"]
+    assert {"job.completed", "job.succeeded", "subscription.disabled"} <= set(items["enum"])

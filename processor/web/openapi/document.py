@@ -24,7 +24,7 @@ REFUSALS = {
     408: "The body did not come in time",
     409: "Not possible for this thing",
     410: "What is behind this cursor was trimmed; start again without it",
-    413: "The body has more than 1 MiB",
+    413: "The body has more than 1 MiB; of a push: more than its profile or source allows",
     415: "Not `application/json`; of a push: compressed, or not a type that the provider sends",
     422: "A value or key that means nothing here",
     500: "Our fault; `request_id` finds its line in the log",

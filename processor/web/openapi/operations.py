@@ -79,7 +79,7 @@ OPERATIONS = (
         *("get", "/v1/jobs", "listJobs", "All jobs, those with the latest deadline first"),
         {200: Answer("A page; it may be short and still have a `next`", shapes.Job, many=True)},
         (400, 422),
-        ("of_source", "in_state", "limit", "cursor"),
+        ("of_source", "in_state", "limit", "jobs_cursor"),
     ),
     Operation(
         *("put", _JOB, "watchJob", "Watch a job; repeating it is safe"),

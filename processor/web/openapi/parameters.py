@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from processor.config.checks import NAME
 from processor.model import State
 from processor.provider.names import LONGEST_ID
+from processor.service.listing import CURSOR
 from processor.service.subscribing import STATES
 from processor.web.jobs import LONGEST_WAIT
 from processor.web.queries import LIMIT, LIMIT_AT_MOST
@@ -37,12 +38,14 @@ def _header(name: str, says: str, *, required: bool = False, **schema: Any) -> P
     return Parameter(name, "header", says, {"type": "string", **schema}, required=required)
 
 
+_ID = r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f-\u009f]+$"
+_BASE64 = "^[A-Za-z0-9_-]+={0,2}$"  # opaque: only what this server gave is good
 _LIMITS = {"type": "integer", "minimum": 1, "maximum": LIMIT_AT_MOST, "default": LIMIT}
 _WAIT = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0}
 
 PARAMETERS = {
     "source": _path("source", "A source of the configuration", pattern=f"^{NAME.pattern}$"),
-    "job": _path("id", JOB_ID, minLength=1, maxLength=LONGEST_ID),
+    "job": _path("id", JOB_ID, minLength=1, maxLength=LONGEST_ID, pattern=_ID),
     "delivery": _path("id", "The delivery's id, as `/v1/deliveries` shows it", minLength=1),
     "subscription": _path("id", "The subscription's id", minLength=1),
     "mirrored": _path(
@@ -53,7 +56,8 @@ PARAMETERS = {
     "of_source": _query("source", "Only jobs of this source"),
     "in_state": _query("state", "Only jobs in this state", enum=[str(s) for s in State]),
     "limit": Parameter("limit", "query", "Items of a page", _LIMITS),
-    "cursor": _query("cursor", "`next` of the page before"),
+    "cursor": _query("cursor", "`next` of the page before", pattern=_BASE64),
+    "jobs_cursor": _query("cursor", "`next` of the page before", pattern=f"^{CURSOR.pattern}$"),
     "wait": Parameter(
         "wait", "query", "Seconds to wait until the job is finished; 200 both ways", _WAIT
     ),
@@ -62,8 +66,14 @@ PARAMETERS = {
         "subscription", "query", "The id of a subscription", {"type": "string"}, required=True
     ),
     "delivered": _query("state", "Only deliveries in this state", enum=list(STATES)),
-    "after": _query("after", "`next` of the page before, or the `id:` of an event in the stream"),
-    "last_event_id": _header("Last-Event-ID", "As `after`, which it wins over; only for streams"),
+    "after": _query(
+        "after",
+        "`next` of the page before, or the `id:` of an event in the stream",
+        pattern=_BASE64,
+    ),
+    "last_event_id": _header(
+        "Last-Event-ID", "As `after`, which it wins over; only for streams", pattern=_BASE64
+    ),
     "trace": _header(
         "traceparent",
         "W3C Trace Context, version 00: sent on with what this brings about. Ignored if malformed",
