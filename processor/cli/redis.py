@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from processor.cli.child import Command, Stage
 from processor.cli.orphan import ends_with_parent
@@ -43,7 +44,7 @@ class Plan:
     @property
     def url(self) -> str:
         """What goes into REDIS_URL."""
-        return f"unix://{self.socket}"
+        return f"unix://{quote(str(self.socket))}"
 
     def command(self, lock: int) -> Command:
         """Say how to supervise it: it holds the lock as long as it lives, and ends in order."""

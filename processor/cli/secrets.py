@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -53,7 +54,7 @@ def _redis(settings: Settings, data: Path) -> str:
     """The Redis of the environment, else the one that `ringback up` runs in this folder."""
     embedded = data / "run" / "redis.sock"
     if not os.environ.get("REDIS_URL") and embedded.exists():
-        return f"unix://{embedded}"
+        return f"unix://{quote(str(embedded))}"
     return settings.redis_url
 
 

@@ -4,6 +4,7 @@ Each mistake is a ConfigError of one line that names the file, the key and the r
 
 tables     the file and the environment, as written
 secret     secrets where they are kept
+redis_url  REDIS_URL: checked, and shown without its secrets
 checks     one value at a time: names, words, durations, URLs
 keeping    how long Redis keeps what, within bounds
 mirror_root  each mirror path at the root has one source

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from processor import filters, signing, vault
-from processor.config import checks
+from processor.config import checks, redis_url
 from processor.config.keeping import keep
 from processor.config.mirror_root import check_mirror_root
 from processor.config.secret import Keeper, signing_secret
@@ -57,7 +57,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
             f"sub_{n}": _subscription(around, n, t) for n, t in raw.subscriptions.items()
         },
         egress_allow=tuple(raw.egress.allow),
-        redis_url=env.REDIS_URL,
+        redis_url=redis_url.checked("REDIS_URL", env.REDIS_URL.strip()),
         api_keys=keys,
         callback_secret=signing_secret(
             "RINGBACK_CALLBACK_SECRET", secret.of(env.RINGBACK_CALLBACK_SECRET)

@@ -1,12 +1,12 @@
 """Everything that can be set, checked and ready for use."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from processor import provider, signing
+from processor.config import redis_url
 from processor.config.secret import MASK, Kept
 from processor.model import Keep, Subscription
 from processor.provider import Account, Poll, Profile
@@ -123,7 +123,7 @@ class Settings(msgspec.Struct, frozen=True):
         """The settings in force, for people to see: every secret is a mask."""
         return {
             "file": str(self.file) if self.file else None,
-            "redis_url": re.sub(r"//[^@/]*@", f"//{MASK}@", self.redis_url),
+            "redis_url": redis_url.masked(self.redis_url),
             "host": self.host,
             "port": self.port,
             "public_url": self.public_url,

@@ -1,0 +1,89 @@
+"""REDIS_URL: what can be connected to, checked before anybody tries, and shown without its secrets.
+
+The shapes are redis-py's: redis://[user[:password]@]host[:port][/database][?options], rediss:// for
+TLS, unix://[user[:password]@]/path/to.sock[?options]. What stands between the slashes is
+percent-encoded. No message repeats any part of the URL but its host: a password that was not encoded
+may stand anywhere else.
+"""
+
+import re
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+from processor.config.secret import MASK
+from processor.errors import ConfigError
+
+SHAPE = "redis://[:PASSWORD@]HOST[:PORT][/DATABASE], rediss://… for TLS, or unix:///PATH"
+ENCODE = "write @ / : ? # % in a user or password as %40 %2F %3A %3F %23 %25"
+OPTIONS = ("db", "username", "password", "protocol", "client_name")
+TLS_OPTIONS = (
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_keyfile",
+    "ssl_keyfile_password",
+)
+SECRET_OPTIONS = ("password", "ssl_keyfile_password")
+
+
+def checked(name: str, url: str) -> str:
+    """The URL as it is; ConfigError, naming the variable and the remedy, if it cannot work."""
+    problem = _problem(url)
+    if problem:
+        raise ConfigError(f"{name}: {problem}")
+    return url
+
+
+def masked(url: str) -> str:
+    """The URL for people to see: what may be secret is a mask."""
+    parts = urlsplit(url)
+    _, at, place = parts.netloc.rpartition("@")
+    query = urlencode(
+        [(k, MASK if k in SECRET_OPTIONS else v) for k, v in parse_qsl(parts.query)], safe="*"
+    )
+    return parts._replace(netloc=f"{MASK if at else ''}{at}{place}", query=query).geturl()
+
+
+def address(url: str) -> str:
+    """Where the Redis is, and nothing that may be secret."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return unquote(parts.path)
+    return f"{parts.hostname}:{parts.port or 6379}"
+
+
+def _problem(url: str) -> str | None:
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        return "it contains a blank or control character; remove it"
+    scheme = url.partition(":")[0]
+    if scheme not in ("redis", "rediss", "unix") or "://" not in url:
+        return f"it is not a Redis URL; write it as {SHAPE}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"its host and port cannot be read; write it as {SHAPE}, and {ENCODE}"
+    if parts.fragment or "#" in url:
+        return f"a # ends a URL; {ENCODE}"
+    if scheme == "unix":
+        path_is_wrong = not parts.path.startswith("/") or parts.hostname
+    else:
+        path_is_wrong = not parts.hostname or not re.fullmatch(r"/?|/\d{1,5}", parts.path)
+    if path_is_wrong:
+        return f"it names no host or database; write it as {SHAPE}, and {ENCODE}"
+    if port == 0:
+        return "port 0 is not a port; the usual one is 6379"
+    return _wrong_option(parts)
+
+
+def _wrong_option(parts: SplitResult) -> str | None:
+    known = OPTIONS + (TLS_OPTIONS if parts.scheme == "rediss" else ())
+    for option, value in parse_qsl(parts.query, keep_blank_values=True):
+        if option not in known:
+            return f"it has an option that is not known; use {', '.join(known)}, and {ENCODE}"
+        if option == "db" and not re.fullmatch(r"\d{1,5}", value):
+            return "its db is not a number; the first database is 0"
+        if option == "protocol" and value not in ("2", "3"):
+            return "its protocol is neither 2 nor 3; leave it out"
+    return None
