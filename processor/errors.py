@@ -18,7 +18,8 @@ RingbackError
 ├── RequestFailed        an outbound request got no answer
 └── Unavailable          not now; the same call may work later               503
     ├── StoreUnavailable   Redis does not answer, or cannot serve now: an outage
-    │   └── MissingPermission   Redis denies its user a command or a key: a wrong setting
+    │   ├── MissingPermission   Redis denies its user a command or a key: a wrong setting
+    │   └── WrongCredentials   Redis does not know the user or password: a wrong setting
     ├── WrongKeyType       a key of one job, target or event has another type than ours
     ├── Overloaded         too much is in work or kept already
     └── Contention         others kept changing the same thing meanwhile
@@ -136,6 +137,10 @@ class StoreUnavailable(Unavailable):
 
 class MissingPermission(StoreUnavailable):
     """The Redis user may not run a command, or not on a key; the message names it."""
+
+
+class WrongCredentials(StoreUnavailable):
+    """Redis does not accept the user or password of REDIS_URL."""
 
 
 class WrongKeyType(Unavailable):

@@ -11,6 +11,7 @@ import structlog
 from processor.config import Settings
 from processor.service.catching import catch_up
 from processor.service.context import Context
+from processor.service.redis_check import RedisCheck
 from processor.service.running import Outage, context, main, patiently, ready
 from processor.service.store_watch import watched
 
@@ -27,6 +28,7 @@ async def run(settings: Settings) -> None:
         outage = Outage("clock")
         await ready(ours.store, outage)
         asking = [patiently(outage, partial(step, ours)) for step in (tick, sweep, trim, catch_up)]
+        asking.append(patiently(outage, RedisCheck(ours.store, "clock").look))
         repairing = patiently(outage, partial(repair, ours), asks=False)  # one shard needs none
         async with watched(ours, "clock") as watching:
             await asyncio.gather(watching, repairing, *asking)

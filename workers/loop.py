@@ -12,6 +12,7 @@ from dramatiq.middleware import AsyncIO
 from processor.config import Settings
 from processor.errors import ConfigError, Unavailable
 from processor.service.context import Context
+from processor.service.redis_check import RedisCheck
 from processor.service.running import Outage, context, patiently, ready
 from processor.service.store_watch import watched
 from processor.store.names import new_uid
@@ -67,6 +68,7 @@ class Loop(AsyncIO):
         idle = [self._renew, *(pump.give_back for pump in self.pumps.values())]
         beating = patiently(self.outage, lambda: _beat(ours, name))
         steps = [beating, *(patiently(self.outage, step, asks=False) for step in idle)]
+        steps.append(patiently(self.outage, RedisCheck(ours.store, "worker").look))
         self._tasks = [asyncio.create_task(step) for step in steps]
         self._tasks.append(asyncio.create_task(self._watch(ours)))
         self._stack.push_async_callback(_retire, ours, name)

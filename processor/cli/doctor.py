@@ -1,16 +1,14 @@
 """`ringback doctor`: is everything there that Ringback needs, and does it work?"""
 
 import os
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import typer
 
 from processor import vault
-from processor.cli import options, printing, redis
+from processor.cli import options, printing, redis_doctor
 from processor.cli.client import Client
 from processor.cli.configuration import read
 from processor.cli.credentials import key_for
@@ -46,7 +44,7 @@ def doctor(
     """
     file, (key, wrong) = options.config_file(config), _key(url, key, data)
     client = Client(url, key, timeout=PATIENCE)
-    found = [*_configuration(file, os.environ), *wrong, _redis(os.environ)]
+    found = [*_configuration(file, os.environ), *wrong, *_redis(file, data)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
@@ -90,34 +88,16 @@ def _secrets(settings: Settings) -> list[Finding]:
     return [Finding("secrets", ok=True, detail=plain)] if settings.api_keys else []
 
 
-def _redis(environ: Mapping[str, str]) -> Finding:
-    """Look whether anybody listens; whether it can be written is the server's to say."""
+def _redis(file: Path | None, data: Path) -> list[Finding]:
+    """Do what a worker does; a configuration that is wrong is a finding of its own already."""
     try:
-        if given := environ.get("REDIS_URL"):
-            return Finding(
-                "redis", ok=True, detail=f"REDIS_URL: {_reached(given)} accepts connections"
-            )
-        return Finding("redis", ok=True, detail=f"embedded: {redis.find_server()}")
-    except ConfigError as error:
-        return Finding("redis", ok=False, detail=str(error), code=Exit.USAGE)
-
-
-def _reached(url: str) -> str:
-    parts = urlsplit(url)
-    where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
-    try:
-        if parts.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as line:
-                line.settimeout(PATIENCE)
-                line.connect(where)
-        else:
-            address = (parts.hostname or "127.0.0.1", parts.port or 6379)
-            socket.create_connection(address, PATIENCE).close()
-    except OSError as error:
-        raise ConfigError(
-            f"REDIS_URL: {where}: {error.strerror or error}: start that Redis"
-        ) from None
-    return where
+        settings = read(file, os.environ)
+    except ConfigError:
+        settings = Settings(redis_url=os.environ.get("REDIS_URL", ""))
+    return [
+        Finding(name, ok=ok, detail=detail, code=Exit.GOOD if ok else Exit.USAGE)
+        for name, ok, detail in redis_doctor.look(settings, data)
+    ]
 
 
 def _server(name: str, path: str, client: Client) -> Finding:

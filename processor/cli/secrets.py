@@ -4,7 +4,6 @@ import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -12,6 +11,7 @@ from processor import vault
 from processor.cli import options, printing
 from processor.cli.configuration import read
 from processor.cli.exits import CommandError, Exit
+from processor.cli.redis_doctor import url_of
 from processor.config import Settings
 from processor.errors import ConfigError, StoreUnavailable
 from processor.vault import Vault
@@ -36,7 +36,7 @@ def seal(
     settings = read(options.config_file(config), os.environ)
     if not settings.master_keys:
         raise ConfigError(f"{vault.NAME} is not set; {vault.REMEDY}")
-    told = _run(settings, _redis(settings, data.absolute()))
+    told = _run(settings, url_of(settings, data.absolute()))
     _show(settings.master_keys[0].id, told, json=json)
     if told.unopened:
         raise typer.Exit(Exit.USAGE)
@@ -48,14 +48,6 @@ def group() -> typer.Typer:
     app.callback()(lambda: None)
     app.command("seal")(seal)
     return app
-
-
-def _redis(settings: Settings, data: Path) -> str:
-    """The Redis of the environment, else the one that `ringback up` runs in this folder."""
-    embedded = data / "run" / "redis.sock"
-    if not os.environ.get("REDIS_URL") and embedded.exists():
-        return f"unix://{quote(str(embedded))}"
-    return settings.redis_url
 
 
 def _run(settings: Settings, url: str) -> "Sealed":

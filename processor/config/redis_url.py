@@ -56,25 +56,22 @@ def address(url: str) -> str:
 def _problem(url: str) -> str | None:
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         return "it contains a blank or control character; remove it"
-    scheme = url.partition(":")[0]
-    if scheme not in ("redis", "rediss", "unix") or "://" not in url:
+    if not re.match(r"(redis|rediss|unix)://", url):
         return f"it is not a Redis URL; write it as {SHAPE}"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return f"its host and port cannot be read; write it as {SHAPE}, and {ENCODE}"
-    if parts.fragment or "#" in url:
-        return f"a # ends a URL; {ENCODE}"
-    if scheme == "unix":
-        path_is_wrong = not parts.path.startswith("/") or parts.hostname
-    else:
-        path_is_wrong = not parts.hostname or not re.fullmatch(r"/?|/\d{1,5}", parts.path)
-    if path_is_wrong:
-        return f"it names no host or database; write it as {SHAPE}, and {ENCODE}"
-    if port == 0:
-        return "port 0 is not a port; the usual one is 6379"
+    if "#" in url or port == 0 or not _names_a_place(parts):
+        return f"it names no host, socket or database; write it as {SHAPE}, and {ENCODE}"
     return _wrong_option(parts)
+
+
+def _names_a_place(parts: SplitResult) -> bool:
+    if parts.scheme == "unix":
+        return parts.path.startswith("/") and not parts.hostname
+    return bool(parts.hostname and re.fullmatch(r"/?|/\d{1,5}", parts.path))
 
 
 def _wrong_option(parts: SplitResult) -> str | None:

@@ -103,11 +103,11 @@ class Source(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set, checked and ready for use."""
 
-    file: Path | None
-    sources: dict[str, Source]
-    subscriptions: dict[str, Subscription]  # by id
-    egress_allow: tuple[str, ...]
     redis_url: str
+    file: Path | None = None
+    sources: dict[str, Source] = {}
+    subscriptions: dict[str, Subscription] = {}  # by id
+    egress_allow: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     callback_secret: str | None = None
     master_keys: tuple[MasterKey, ...] = ()  # the first seals secrets in Redis, all open them

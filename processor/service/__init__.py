@@ -2,6 +2,7 @@
 
 context      what every use case works with
 running      what every process does around its work
+redis_check  looks at Redis' settings, rights and clock
 store_watch  notices that Redis was replaced, and starts over
 open_files   the limit of open files, raised
 keyring      public keys that signatures are checked with, fetched and kept

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
@@ -16,7 +17,13 @@ import uvloop
 from processor import vault
 from processor.config import Settings, load
 from processor.egress import Egress, Policy
-from processor.errors import ConfigError, StoreUnavailable, Unavailable, WrongKeyType
+from processor.errors import (
+    ConfigError,
+    StoreUnavailable,
+    Unavailable,
+    WrongCredentials,
+    WrongKeyType,
+)
 from processor.service.context import Context
 from processor.service.metrics import Metrics
 from processor.service.open_files import raise_open_files
@@ -24,6 +31,7 @@ from processor.store import Store
 from processor.vault import Vault
 
 PATIENCE = 1.0  # seconds between tries while Redis is away
+RECOVERED_AFTER = 2 * PATIENCE  # seconds without a failure until an outage is over
 GC = (20_000, 20, 50)  # our values are frozen and make no cycles: look for those less often
 
 log = structlog.get_logger()
@@ -100,22 +108,28 @@ def policy(settings: Settings) -> Policy:
 
 
 class Outage:
-    """Redis being away, told in one line when it goes and one when it is back."""
+    """Redis being away: one line when it goes, one when it is back.
+
+    Some calls may succeed while others fail, as where only writes are refused. So it is over when
+    a call succeeds and none has failed for a while.
+    """
 
     def __init__(self, process: str) -> None:
         """Name the process, for the lines."""
         self._process = process
         self._away = False
+        self._failed_at = 0.0  # on the monotonic clock
         self._lock = threading.Lock()  # Dramatiq's threads notice at the same moment
 
-    def began(self, why: object) -> None:
-        """Redis did not answer."""
+    def began(self, reason: object) -> None:
+        """Redis did not answer, or refused."""
+        self._failed_at = time.monotonic()
         if self._turned(away=True):
-            log.warning("redis_unavailable", process=self._process, why=str(why))
+            log.warning("redis_unavailable", process=self._process, reason=str(reason))
 
     def ended(self) -> None:
         """Redis answered."""
-        if self._turned(away=False):
+        if time.monotonic() - self._failed_at > RECOVERED_AFTER and self._turned(away=False):
             log.info("redis_recovered", process=self._process)
 
     def _turned(self, *, away: bool) -> bool:
@@ -159,6 +173,8 @@ async def ready(store: Store, outage: Outage) -> None:
         try:
             await store.check()
             await store.connection.synchronise()
+        except WrongCredentials as error:
+            raise ConfigError(f"REDIS_URL: {error}") from error
         except StoreUnavailable as error:
             outage.began(error)
             await asyncio.sleep(PATIENCE)

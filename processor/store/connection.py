@@ -16,6 +16,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     ClusterDownError,
     NoScriptError,
     OutOfMemoryError,
@@ -24,7 +25,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from processor.errors import Overloaded, StoreUnavailable
+from processor.errors import Overloaded, StoreUnavailable, WrongCredentials
 from processor.store.refusals import Client, refusal
 from processor.store.watchdog import Watchdog
 
@@ -177,6 +178,10 @@ class Connection:
                 raise asyncio.CancelledError from error
             if str(error) == POOL_IS_BUSY:
                 raise Overloaded("All connections to Redis are in use; try again") from error
+            if isinstance(error, AuthenticationError) or isinstance(
+                error.__cause__, AuthenticationError
+            ):
+                raise WrongCredentials(f"{_words(error)}: correct the user or password") from error
             if isinstance(error, ResponseError) and not _passes(error):
                 if ours := refusal(error):
                     raise ours from error

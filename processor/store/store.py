@@ -16,6 +16,7 @@ from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.persistence import Persistence
 from processor.store.replays import Replays
+from processor.store.requirements import Requirements
 from processor.store.sealing import Sealing
 from processor.store.targets import Targets
 from processor.vault import Vault
@@ -45,6 +46,7 @@ class Store:
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
         self.fleet = Fleet(self.connection, shards)
+        self.requirements = Requirements(self.connection, self.shards[0])
         self._migration = Migration(self.connection, self.shards)
         self.at_replacement: list[Callable[[], None]] = []  # of the data: forgets what was read
         self.persistence = Persistence(self.connection)

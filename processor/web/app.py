@@ -35,6 +35,7 @@ ALIVE = "/healthz"
 
 def build(context: Context, health: Health) -> ASGIApp:
     """The whole application, ready to be served."""
+    outage = Outage("web")
     receiver, tailer, calls = Receiver(context), Tailer(context.store), OpenCalls()
     health.at_drain.append(tailer.release)
 
@@ -42,7 +43,8 @@ def build(context: Context, health: Health) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(context.store.connection.watchdog.run()),
-            asyncio.create_task(patiently(Outage("web"), receiver.look)),
+            asyncio.create_task(patiently(outage, receiver.look)),
+            asyncio.create_task(patiently(outage, health.redis_check.look)),
         ]
         yield
         for task in tasks:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from processor.errors import Unavailable
 from processor.service.context import Context
 from processor.service.metrics import Heard
+from processor.service.redis_check import RedisCheck
 from processor.store.keys import BACKLOGS
 from processor.web.bodies import Json
 from processor.web.problems import said
@@ -29,6 +30,7 @@ class Health:
         self._context = context
         self.checked = True  # Redis is known to hold data of ours, or none
         self.draining = False
+        self.redis_check = RedisCheck(context.store, "web")
         self._good_at = -math.inf
         self._looking = asyncio.Lock()
         self.at_drain: list[Callable[[], None]] = []  # lets go of calls that would not end
@@ -46,11 +48,15 @@ class Health:
     async def ready(self, _: Request) -> Response:
         """Redis takes writes, a worker beats, and we are not going away."""
         lacks = await self._lacks()
-        return Json({"ready": not lacks, "lacks": lacks}, 503 if lacks else 200)
+        warnings = [problem.detail for problem in self.redis_check.problems]
+        answer = {"ready": not lacks, "lacks": lacks, "warnings": warnings}
+        return Json(answer, 503 if lacks else 200)
 
     async def _lacks(self) -> list[str]:
         if self.draining:
             return ["this process is draining"]
+        if denied := [p.detail for p in self.redis_check.problems if p.name == "rights"]:
+            return denied
         async with self._looking:  # everybody may ask: one look serves all who ask meanwhile
             if asyncio.get_running_loop().time() - self._good_at > REMEMBERED:
                 if lacks := await self._look():

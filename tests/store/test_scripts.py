@@ -50,7 +50,7 @@ def proves(name: str) -> set[str]:
     """The commands that a script proves that it may run, before anything else."""
     first = re.match(r"(?:prove|prove_each|may)\((?:'(.*?)'|\[\[(.*?)\]\])", code(name), re.DOTALL)
     assert first, f"{name} does not begin with its proof"
-    return set((first[1] or first[2]).split())
+    return set((first[1] or first[2] or "").split())
 
 
 def text_of(script: Any) -> str:

@@ -215,10 +215,11 @@ class Alive(msgspec.Struct):
 
 
 class Ready(msgspec.Struct):
-    """Whether this process is of use, and what it lacks."""
+    """Whether this process can serve, what it lacks, and what of Redis could lose work."""
 
     ready: bool
     lacks: list[str]
+    warnings: list[str]
 
 
 class TestData(msgspec.Struct):

@@ -1,0 +1,183 @@
+"""What Redis must be so that accepted work is kept and can be done: settings, rights and clock.
+
+`problems` decides, from what Redis says of itself; `Requirements` asks it.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from processor.errors import MissingPermission
+from processor.store.connection import Connection
+from processor.store.keys import META, Keys
+
+OLDEST = (7, 0)  # of Redis: the scripts ask it for the user's rights
+CLOCKS_APART = 5.0  # seconds between Redis' clock and ours that are worth saying
+DIRECT_COMMANDS = frozenset(
+    [
+        "BLPOP",
+        "EVALSHA",
+        "EXEC",
+        "GET",
+        "GETRANGE",
+        "HDEL",
+        "HEXISTS",
+        "HGET",
+        "HGETALL",
+        "HKEYS",
+        "HLEN",
+        "HMGET",
+        "HSET",
+        "HVALS",
+        "INFO",
+        "LRANGE",
+        "MGET",
+        "MULTI",
+        "PING",
+        "RENAMENX",
+        "RPUSH",
+        "SCAN",
+        "SCRIPT|LOAD",
+        "SET",
+        "TIME",
+        "XINFO|STREAM",
+        "XRANGE",
+        "XREAD",
+        "XREVRANGE",
+        "ZCARD",
+        "ZRANGE",
+        "ZREMRANGEBYSCORE",
+        "ZSCORE",
+    ]
+)
+"""Commands that are sent without a script."""
+
+_IN_SCRIPTS = re.compile(r"(?:redis\.call|gather)\('([A-Z]+)'")
+
+
+class Facts(NamedTuple):
+    """What Redis says of itself; what it does not tell is missing or None."""
+
+    info: Mapping[str, Any] = {}  # all sections of INFO by field, and appendfsync
+    denied: tuple[str, ...] = ()  # commands that we need, and may not run
+    ahead: float = 0.0  # seconds that Redis' clock is ahead of this machine's
+
+
+class Problem(NamedTuple):
+    """Something that keeps Ringback from a promise, and what to do about it."""
+
+    name: str
+    lossy: bool  # accepted work can be lost, or cannot be done; else it is a matter of degree
+    detail: str
+
+
+class Rule(NamedTuple):
+    """One field of INFO, when it is wrong, and what to do then."""
+
+    name: str
+    lossy: bool
+    field: str
+    is_wrong: Callable[[Any], bool]
+    detail: str  # with the field's value as {}
+
+
+LOSSY, DEGREE = True, False
+
+RULES = (
+    Rule("version", LOSSY, "redis_version", lambda v: _version(v) < OLDEST,
+         "Redis {} is too old: use 7.0 or later"),
+    Rule("cluster", LOSSY, "cluster_enabled", lambda v: v == 1,
+         "Redis Cluster is not supported: use one Redis"),
+    Rule("replica", LOSSY, "role", lambda v: v == "slave",
+         "this Redis is a replica, which takes no writes: name its master"),
+    Rule("appendonly", LOSSY, "aof_enabled", lambda v: v == 0,
+         "a restart of Redis loses accepted work: set appendonly yes"),
+    Rule("append_write", LOSSY, "aof_last_write_status", lambda v: v != "ok",
+         "Redis cannot write its append-only file: look at its disk"),
+    Rule("eviction", LOSSY, "maxmemory_policy", lambda v: v != "noeviction",
+         "Redis throws keys away when it is full ({}): set maxmemory-policy noeviction"),
+    Rule("evicted", LOSSY, "evicted_keys", lambda v: v > 0,
+         "Redis threw {} keys away since its start, perhaps accepted work: raise maxmemory"),
+    Rule("appendfsync", DEGREE, "appendfsync", lambda v: v == "no",
+         "a power cut loses what the kernel has not written: set appendfsync everysec"),
+    Rule("maxmemory", DEGREE, "maxmemory", lambda v: v == 0,
+         "Redis has no limit of memory, so the kernel may end it: set maxmemory"),
+)  # fmt: skip
+
+
+def problems(facts: Facts) -> list[Problem]:
+    """All that is wrong, the gravest first."""
+    found = [
+        Problem(rule.name, rule.lossy, rule.detail.format(facts.info[rule.field]))
+        for rule in RULES
+        if rule.field in facts.info and rule.is_wrong(facts.info[rule.field])
+    ]
+    found += [*_rights(facts), *_clock(facts.ahead)]
+    return sorted(found, key=lambda problem: not problem.lossy)
+
+
+def _rights(facts: Facts) -> Iterable[Problem]:
+    if facts.denied:
+        rules = " ".join(f"+{command.lower()}" for command in facts.denied)
+        yield Problem("rights", LOSSY, f"Redis denies its user commands: ACL SETUSER … {rules}")
+    elif not facts.info:
+        yield Problem("info", DEGREE, "Redis denies INFO: its settings cannot be checked; +info")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers = re.match(r"(\d+)\.(\d+)", text)
+    return tuple(map(int, numbers.groups())) if numbers else OLDEST
+
+
+def _clock(ahead: float) -> Iterable[Problem]:
+    if abs(ahead) > CLOCKS_APART:
+        side = "ahead of" if ahead > 0 else "behind"
+        yield Problem(
+            "clock",
+            DEGREE,
+            f"Redis' clock is {abs(ahead):.0f} s {side} this machine's: set both by NTP",
+        )
+
+
+class Requirements:
+    """Asks Redis what it is."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        """Take the keys of the first shard."""
+        self._connection = connection
+        self._keys = keys
+
+    async def problems(self) -> list[Problem]:
+        """What is wrong with Redis now; StoreUnavailable if it does not answer."""
+        return problems(await self._facts())
+
+    async def _facts(self) -> Facts:
+        redis = self._connection.redis
+        pipe = redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.info()
+        pipe.config_get("appendfsync")
+        (seconds, micros), info, fsync = await self._connection.ask_each(pipe, ResponseError)
+        known = [row for row in (info, fsync) if not isinstance(row, ResponseError)]
+        return Facts(
+            info={field: value for row in known for field, value in row.items()},
+            denied=await self._denied(),
+            ahead=seconds + micros / 1e6 - time.time(),
+        )
+
+    async def _denied(self) -> tuple[str, ...]:
+        commands = sorted(DIRECT_COMMANDS | self.in_scripts())
+        try:
+            found = await self._connection.run("rights", [self._keys.jobs, META], commands)
+        except MissingPermission as error:  # so nothing more can be asked
+            named = re.search(r"'([\w|]+)' command", str(error))
+            return (named[1].upper() if named else "EVALSHA",)
+        return tuple(command.decode() for command in found)
+
+    def in_scripts(self) -> frozenset[str]:
+        """The commands that our scripts run."""
+        texts = (script.text for script in self._connection.scripts.values())
+        return frozenset(command for text in texts for command in _IN_SCRIPTS.findall(text))

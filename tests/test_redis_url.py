@@ -1,0 +1,71 @@
+"""REDIS_URL: what cannot work is refused at the start, in one line that shows no secret."""
+
+import pytest
+from redis.asyncio import BlockingConnectionPool
+
+from processor.config import redis_url
+from processor.errors import ConfigError
+
+SECRET = "hunter2"
+
+GOOD = (
+    "redis://127.0.0.1:6379/0",
+    "redis://localhost",
+    "redis://[::1]:6379/3",
+    "redis://user:hunter2@h:1/15",
+    "redis://:hun%2Fter%402@h/0",
+    "redis://:hun@ter2@h/0",  # redis-py takes the last @
+    "rediss://h:6380/0?ssl_cert_reqs=none",
+    "redis://h?db=3&password=hunter2",
+    "unix:///run/redis.sock",
+    "unix://user:hunter2@/run/redis.sock?db=1",
+    "unix:///c%23/x.sock",
+)
+WRONG = (
+    "localhost:6379",
+    "127.0.0.1",
+    "http://127.0.0.1:6379",
+    "redis:/127.0.0.1",
+    "redis://",
+    "redis://127.0.0.1:port/0",
+    "redis://127.0.0.1:70000/0",
+    "redis://127.0.0.1:0/0",
+    "redis://h:6379/zero",
+    "redis://h:6379/0/1",
+    "redis://:hunter2/3@h:6379/0",
+    "redis://:hunter2#3@h:6379/0",
+    "redis://:hunter2?3@h:6379/0",
+    "redis://:p@hunter2/w@h:6379/0",
+    "redis://:hunter2 3@h:6379/0",
+    "redis://h:6379/0\n",
+    "redis://h?db=zero",
+    "redis://h?passwort=hunter2",
+    "redis://h?protocol=4",
+    "redis://[::1:6379/0",
+    "unix://run/redis.sock",
+    "unix:///c#/x.sock",
+)
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_what_redis_py_can_use_is_taken(url: str) -> None:
+    assert redis_url.checked("REDIS_URL", url) == url
+    BlockingConnectionPool.from_url(url).make_connection()
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_what_cannot_work_is_refused_in_one_line_without_a_secret(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        redis_url.checked("REDIS_URL", url)
+    message = str(caught.value)
+    assert message.startswith("REDIS_URL: ")
+    assert "\n" not in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_no_secret_is_shown(url: str) -> None:
+    shown = redis_url.masked(url) + redis_url.address(url)
+    assert SECRET not in shown
+    assert "ter" not in shown
+    assert ("********" in shown) == ("ter" in url)
