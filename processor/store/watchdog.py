@@ -60,6 +60,11 @@ class Watchdog:
         for limit in self._limits:
             limit.reschedule(now)
 
+    @property
+    def silent(self) -> bool:
+        """Whether the last PING was not answered."""
+        return self._silent
+
     def check(self) -> None:
         """StoreUnavailable while Redis is silent."""
         if self._silent:

@@ -58,7 +58,8 @@ class Health:
         if denied := [p.detail for p in self.redis_check.problems if p.name == "rights"]:
             return denied
         async with self._looking:  # everybody may ask: one look serves all who ask meanwhile
-            if asyncio.get_running_loop().time() - self._good_at > REMEMBERED:
+            silent = self._context.store.connection.watchdog.silent
+            if silent or asyncio.get_running_loop().time() - self._good_at > REMEMBERED:
                 if lacks := await self._look():
                     return lacks
                 self._good_at = asyncio.get_running_loop().time()
