@@ -82,6 +82,8 @@ def read_update(
     ended = timestamp(look(told.reopens)) if told else None
     time = ended if state in FINAL and ended is not None else timestamp(look(fields.time))
     at, in_future = _time(time, known)
+    if ended is not None and _time(ended, known)[1]:  # it would be later than every other end
+        ended, in_future = None, True
     progress, out_of_range = _progress(fields.progress, look)
     result, too_much, unreadable = _result(look(fields.result))
     return StatusUpdate(

@@ -80,6 +80,15 @@ async def test_a_retried_pipeline_that_only_pushes_tell_of_ends_twice(bench: Any
     assert len({event for event, _ in told}) == 3
 
 
+@pytest.mark.parametrize("status", ["running", "failed", "succeeded"])
+async def test_an_end_from_the_future_is_that_of_no_rerun(bench: Any, status: str):
+    await bench.push("again", id="1", status="succeeded", event="a", ended=4_000_000_000)
+    for event in ("b", "c"):
+        await bench.push("again", id="1", status=status, event=event, ended=4_000_000_000)
+    assert (await bench.job("1", "again")).attempt == 1
+    assert len(await bench.events()) == 1
+
+
 async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(
     bench: Any, provider: Any, wait_until: Any
 ):
