@@ -344,6 +344,19 @@ def test_the_end_has_the_providers_time_and_ours():
     assert (again.finished_at, again.ended_at) == (None, None)
 
 
+def test_the_start_is_when_the_provider_began_to_run_it():
+    queued = advance(job(), update(State.QUEUED, CREATED + 1), CREATED + 2).job
+    running = advance(queued, update(State.RUNNING, CREATED + 3), CREATED + 4).job
+    done = advance(running, update(State.SUCCEEDED, CREATED + 5), CREATED + 6).job
+    assert [one.started_at for one in (queued, running, done)] == [None, CREATED + 3, CREATED + 3]
+    at_once = advance(queued, update(State.SUCCEEDED, CREATED + 5), CREATED + 6).job
+    assert at_once.started_at is None
+    again = advance(done, update(State.RUNNING, CREATED + 7, attempt=2), CREATED + 8).job
+    assert again.started_at == CREATED + 7
+    requeued = advance(done, update(State.QUEUED, CREATED + 7, attempt=2), CREATED + 8).job
+    assert requeued.started_at is None
+
+
 def test_what_is_ignored_ends_nothing_anew():
     for late in (update(State.SUCCEEDED), update(State.FAILED), update(State.RUNNING)):
         assert advance(SUCCEEDED, late, CREATED + 60).job.ended_at == SUCCEEDED.ended_at == CREATED
