@@ -12,6 +12,7 @@ simulate/      a provider's documented life, pushed and polled
 demo/          everything at once, on this machine, with simulated providers
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -24,12 +25,25 @@ def _to_standard_error(*_: object) -> structlog.PrintLogger:
     return structlog.PrintLogger(sys.stderr)
 
 
+def _clean_variables() -> None:
+    """Take the variables of ours as they are meant, before the options read them."""
+    from processor.config.environment import KNOWN, cleaned  # noqa: PLC0415 - see main
+
+    meant = cleaned(os.environ)
+    for name in os.environ.keys() & set(KNOWN):
+        if name in meant:
+            os.environ[name] = meant[name]
+        else:
+            del os.environ[name]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; what is wrong becomes one line and an exit code."""
+    """Run the command line; what is wrong becomes a line each and an exit code."""
     from processor.cli.app import build  # noqa: PLC0415 - tests use parts of the CLI without it
     from processor.cli.exits import CommandError, Exit  # noqa: PLC0415 - see above
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
 
+    _clean_variables()
     structlog.configure(logger_factory=_to_standard_error)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -40,5 +54,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"ringback: {error}\n")
         sys.exit(error.code)
     except ConfigError as error:
-        sys.stderr.write(f"ringback: {error}\n")
+        sys.stderr.write("".join(f"ringback: {line}\n" for line in str(error).splitlines()))
         sys.exit(Exit.USAGE)

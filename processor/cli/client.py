@@ -144,7 +144,7 @@ def _address(url: str) -> tuple[str, str, int | None, str]:
     """Take a server's URL apart: scheme, host, port, path before ours."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme in SCHEMES and parts.hostname:
+        if parts.scheme in SCHEMES and parts.hostname and url.isprintable() and " " not in url:
             return parts.scheme, parts.hostname, parts.port, parts.path.rstrip("/")
     except ValueError:
         pass  # a port that is no port, an unclosed bracket: told below

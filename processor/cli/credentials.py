@@ -19,7 +19,7 @@ def key_for(url: str, given: str | None, data: Path) -> str | None:
     if not key:
         return key_file.read(data / key_file.NAME) if is_loopback(url) else None
     if not (key.isascii() and key.isprintable()):
-        raise CommandError("--key: only printable ASCII can be sent as a key")
+        raise CommandError("--key or RINGBACK_API_KEY: only printable ASCII can be sent as a key")
     return key
 
 

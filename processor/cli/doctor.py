@@ -14,6 +14,7 @@ from processor.cli.configuration import read
 from processor.cli.credentials import key_for
 from processor.cli.exits import CommandError, Exit
 from processor.config import Settings
+from processor.config.environment import OF_COMMANDS
 from processor.errors import ConfigError
 
 PATIENCE = 3.0  # seconds for each thing that is asked
@@ -72,11 +73,17 @@ def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Findin
     try:
         settings = read(file, environ)
     except ConfigError as error:
-        return [Finding("configuration", ok=False, detail=str(error), code=Exit.USAGE)]
+        lines = str(error).splitlines()
+        return [Finding("configuration", ok=False, detail=s, code=Exit.USAGE) for s in lines]
     where = settings.file or "no ringback.toml"
     sources, targets = len(settings.sources), len(settings.subscriptions)
     told = f"{where}: {sources} sources, {targets} subscriptions"
-    return [Finding("configuration", ok=True, detail=told), *_secrets(settings)]
+    doubts = [
+        Finding("environment", ok=True, detail=f"{doubt.variable} is set: {doubt.remedy}")
+        for doubt in settings.doubts
+        if doubt.variable not in OF_COMMANDS  # this is a command
+    ]
+    return [Finding("configuration", ok=True, detail=told), *doubts, *_secrets(settings)]
 
 
 def _secrets(settings: Settings) -> list[Finding]:

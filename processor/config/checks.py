@@ -7,6 +7,7 @@ from processor import durations, provider, sizes
 from processor.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def check_name(where: str, key: str, name: str) -> None:
@@ -20,8 +21,26 @@ def check_name(where: str, key: str, name: str) -> None:
 def only(where: str, key: str, value: object, good: Sequence[object]) -> None:
     """Refuse a value that is not one of the good ones."""
     if value not in good:
-        known = ", ".join(str(g) for g in good if g is not None) or "none"
-        raise ConfigError(f"{where}: {key}: {value!r} is not known; there is {known}")
+        known = [str(one) for one in good if one is not None]
+        near = provider.did_you_mean(str(value), known)
+        there = ", ".join(known) or "none"
+        raise ConfigError(f"{where}: {key}: {value!r} is not known; there is {there}{near}")
+
+
+def header_value(where: str, text: str) -> str:
+    """A secret as it is; ConfigError, which does not show it, if no header can carry it."""
+    if CONTROL.search(text):
+        raise ConfigError(
+            f"{where}: it holds a line break or another control character, which no header can "
+            "carry; remove it"
+        )
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{where}: it holds a character that no header can carry; use printable ASCII only"
+        ) from None
+    return text
 
 
 def duration(where: str, text: str) -> float:
@@ -59,8 +78,10 @@ def rate(where: str, text: str | None) -> str | None:
 
 def url_of(where: str, key: str, url: str | None) -> str | None:
     """A URL as it is."""
-    if url is not None and not re.match(r"https?://[^/?#\s]+", url):
-        raise ConfigError(f"{where}: {key}: {url!r} is no URL; it starts with https:// or http://")
+    if url is not None and not re.fullmatch(r"https?://[^/?#\s\x00-\x1f]+[^\s\x00-\x1f]*", url):
+        raise ConfigError(
+            f"{where}: {key}: {url!r} is no URL; write https://HOST/PATH without blanks"
+        )
     return url
 
 

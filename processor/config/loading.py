@@ -1,7 +1,6 @@
 """From what is written to what it means."""
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,20 +9,23 @@ import msgspec
 
 from processor import filters, signing, vault
 from processor.config import checks, redis_url
+from processor.config.environment import CONFIG, cleaned, doubtful, read_environment
 from processor.config.keeping import keep
 from processor.config.mirror_root import check_mirror_root
+from processor.config.mistakes import Mistakes
+from processor.config.parsing import parse
 from processor.config.secret import Keeper, signing_secret
 from processor.config.settings import Settings, Source
 from processor.config.shelf import Shelf
 from processor.config.tables import Environment, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
-from processor.model import CONCURRENCY, Subscription
-from processor.provider import Account, Profile, text_of
+from processor.model import CONCURRENCY, Keep, Subscription
+from processor.provider import Account, Profile, did_you_mean
 from processor.sizes import PUSH_SIZE
-from processor.text_input import from_system
 from processor.vault import MasterKey
 
+TRUST = (None, "event", "refetch")
 DEFAULT_FILE = Path("ringback.toml")
 
 
@@ -34,62 +36,81 @@ class _Around(NamedTuple):
     file: File
     profiles: Mapping[str, Profile]
     secret: Keeper
+    mistakes: Mistakes
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the file and the environment; ConfigError for anything that is wrong in either.
+    """Read the file and the environment; ConfigError for all that is wrong in either, a line each.
 
     Without a path it is `RINGBACK_CONFIG`, else `ringback.toml` if there is one.
     """
+    environ, mistakes = cleaned(environ), Mistakes()
     chosen = _chosen(path, environ)
-    where = str(chosen or "the environment")
-    raw = _parse(chosen) if chosen else File()
-    env = _environment(environ)
+    raw = parse(chosen, mistakes) if chosen else File()
+    env = read_environment(environ, mistakes)
+    mistakes.refuse()
     secret = Keeper(environ, chosen.parent if chosen else Path())
-    around = _Around(where, raw, _shelf(chosen, raw), secret)
-    keys = _api_keys(env.RINGBACK_API_KEYS, secret)
-    sources = {n: _source(around, n, t) for n, t in raw.sources.items()}
-    check_mirror_root(where, sources.values())
+    shelf = mistakes.without(Shelf(), _shelf, chosen, raw)
+    around = _Around(str(chosen or "the environment"), raw, shelf, secret, mistakes)
+    settings = _settings(around, chosen, env)
+    mistakes.refuse()
+    check_mirror_root(around.where, settings.sources.values())
+    return msgspec.structs.replace(settings, doubts=doubtful(environ, secret.variables))
+
+
+def _settings(around: _Around, chosen: Path | None, env: Environment) -> Settings:
+    """What the tables and variables mean; what is wrong in one is noted, and the others looked at."""
+    take, raw = around.mistakes.without, around.file
+    sources = {n: take(None, _source, around, n, t) for n, t in raw.sources.items()}
+    targets = {
+        f"sub_{n}": take(None, _subscription, around, n, t) for n, t in raw.subscriptions.items()
+    }
+    overlap = "RINGBACK_SECRET_OVERLAP", env.RINGBACK_SECRET_OVERLAP
     return Settings(
         file=chosen,
-        sources=sources,
-        subscriptions={
-            f"sub_{n}": _subscription(around, n, t) for n, t in raw.subscriptions.items()
-        },
+        sources={name: source for name, source in sources.items() if source},
+        subscriptions={name: target for name, target in targets.items() if target},
         egress_allow=tuple(raw.egress.allow),
-        redis_url=redis_url.checked("REDIS_URL", env.REDIS_URL.strip()),
-        api_keys=keys,
-        callback_secret=signing_secret(
-            "RINGBACK_CALLBACK_SECRET", secret.of(env.RINGBACK_CALLBACK_SECRET)
-        ),
-        master_keys=_master_keys(env.RINGBACK_MASTER_KEYS, secret),
-        secret_overlap=checks.duration("RINGBACK_SECRET_OVERLAP", env.RINGBACK_SECRET_OVERLAP),
-        public_url=env.RINGBACK_PUBLIC_URL or None,
+        redis_url=take("", redis_url.checked, "REDIS_URL", env.REDIS_URL),
+        api_keys=take((), _api_keys, env.RINGBACK_API_KEYS, around.secret),
+        callback_secret=take(None, _callback_secret, env.RINGBACK_CALLBACK_SECRET, around.secret),
+        master_keys=take((), _master_keys, env.RINGBACK_MASTER_KEYS, around.secret),
+        secret_overlap=take(0.0, checks.duration, *overlap),
+        public_url=env.RINGBACK_PUBLIC_URL,
         host=env.RINGBACK_HOST,
         port=env.PORT,
         shards=env.RINGBACK_SHARDS,
-        lease=checks.duration("RINGBACK_LEASE", env.RINGBACK_LEASE),
-        keep=keep(env),
+        lease=take(0.0, checks.duration, "RINGBACK_LEASE", env.RINGBACK_LEASE),
+        keep=take(Keep(), keep, env),
     )
 
 
 def load_profiles(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Shelf:
     """Give the profiles that the file's sources may name; no secret of the file need be set."""
-    chosen = _chosen(path, environ)
-    return _shelf(chosen, _parse(chosen) if chosen else File())
+    chosen = _chosen(path, cleaned(environ))
+    return _shelf(chosen, read_file(chosen) if chosen else File())
+
+
+def read_file(path: Path) -> File:
+    """The file as written, nothing in it checked against anything."""
+    mistakes = Mistakes()
+    file = parse(path, mistakes)
+    mistakes.refuse()
+    return file
 
 
 def require_keys(settings: Settings) -> None:
     """ConfigError where nobody could call, since there is no key."""
     if not settings.api_keys:
+        also = "".join(f" ({d.variable}: {d.remedy})" for d in settings.doubts)
         raise ConfigError(
             "RINGBACK_API_KEYS is not set, and nobody can call without a key: set it to one, "
-            "for instance to the output of `openssl rand -hex 32`"
+            f"for instance to the output of `openssl rand -hex 32`{also}"
         )
 
 
 def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    named = environ.get("RINGBACK_CONFIG")
+    named = environ.get(CONFIG)
     there = DEFAULT_FILE if DEFAULT_FILE.exists() else None
     return path or (Path(named) if named else there)
 
@@ -98,38 +119,23 @@ def _shelf(path: Path | None, file: File) -> Shelf:
     return Shelf(path.parent / file.providers if path and file.providers else None)
 
 
-def _parse(path: Path) -> File:
-    try:
-        text = text_of(path.read_bytes(), str(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    try:
-        return msgspec.convert(tomllib.loads(text), File)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}; see ringback.example.toml for the keys") from error
-
-
-def _environment(environ: Mapping[str, str]) -> Environment:
-    given = {f: from_system(environ[f]) for f in Environment.__struct_fields__ if environ.get(f)}
-    try:
-        return msgspec.convert(given, Environment, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"the environment: {error}") from error
-
-
 def _api_keys(text: str, secret: Keeper) -> tuple[str, ...]:
     """Those that are set, of which there must be one where any is named; () for a blank text."""
     named = [one.strip() for one in text.split(",") if one.strip()]
-    return tuple(secret.all("the environment", "RINGBACK_API_KEYS", named))
+    found = secret.all("RINGBACK_API_KEYS", named)
+    return tuple(checks.header_value("RINGBACK_API_KEYS", key) for key in found)
+
+
+def _callback_secret(text: str | None, secret: Keeper) -> str | None:
+    name = "RINGBACK_CALLBACK_SECRET"
+    return signing_secret(name, secret.of(name, text))
 
 
 def _master_keys(text: str, secret: Keeper) -> tuple[MasterKey, ...]:
     """All of them: one that was skipped would leave secrets plain, or unopened."""
     if not text:
         return ()
-    named = [(one.strip(), secret.of(one.strip())) for one in text.split(",")]
+    named = [(one.strip(), secret.of(vault.NAME, one.strip())) for one in text.split(",")]
     for one, found in named:
         if not found:
             raise ConfigError(f"{vault.NAME}: {one or 'an entry'} is not set; {vault.REMEDY}")
@@ -140,37 +146,51 @@ def _master_keys(text: str, secret: Keeper) -> tuple[MasterKey, ...]:
 
 
 def _source(around: _Around, name: str, table: SourceTable) -> Source:
-    where, secret = around.where, around.secret
+    where, secret, take = around.where, around.secret, around.mistakes.without
     key = f"sources.{name}"
-    checks.check_name(where, key, name)
+    at = f"{where}: {key}"
+    take(None, checks.check_name, where, key, name)
+    for word, good in (("track", ("all",)), ("trust", TRUST), ("mirror", (None, "open"))):
+        take(None, checks.only, where, f"{key}.{word}", getattr(table, word), good)
+    secrets = take(list[str](), secret.all, f"{at}.webhook_secret", table.webhook_secret)
+    token = next(iter(take(list[str](), secret.all, f"{at}.token", table.token)), None)
     if table.provider not in around.profiles:
-        raise ConfigError(
-            f"{where}: {key}.provider: no provider {table.provider!r}; "
-            f"there are {', '.join(sorted(around.profiles))}"
-        )
+        raise ConfigError(_no_provider(f"{at}.provider", table.provider, around.profiles))
     profile = around.profiles[table.provider]
-    checks.only(where, f"{key}.track", table.track, ("all",))
-    checks.only(where, f"{key}.trust", table.trust, (None, "event", "refetch"))
-    checks.only(where, f"{key}.mirror", table.mirror, (None, "open"))
-    secrets = secret.all(where, f"{key}.webhook_secret", table.webhook_secret)
     source = Source(
         name=name,
         profile=profile,
-        keys=_push_keys(where, f"{key}.webhook_secret", profile, secrets),
+        keys=take((), _push_keys, where, f"{key}.webhook_secret", profile, secrets),
         secrets=tuple(secrets),
-        senders=_senders(where, f"{key}.senders", profile, table.senders),
-        account=_account(around, key, profile, table),
-        token=secret.kept(table.token),
+        senders=take(frozenset(), _senders, where, f"{key}.senders", profile, table.senders),
+        account=_account(around, key, profile, table)._replace(token=token),
+        token=take(None, secret.kept, f"{at}.token", table.token),
         trust=table.trust or (profile.push.trust if profile.push else "event"),
-        deadline=checks.duration(f"{where}: {key}.deadline", table.deadline),
+        deadline=take(0.0, checks.duration, f"{at}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
-        largest=_largest(f"{where}: {key}.largest", profile, table),
+        largest=take(0, _largest, f"{at}.largest", profile, table),
         mirror_root=table.mirror_root,
     )
-    if table.trust == "refetch" and not source.pollable:
+    if token and any(kind.poll and kind.poll.auth for kind in profile.kinds.values()):
+        take(None, _check_token, f"{at}.token", profile, token)
+    if table.trust == "refetch" and not source.pollable and not (table.token and not token):
         why = source.why_not_pollable(next(iter(profile.kinds)))
         raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
     return source
+
+
+def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:
+    known = sorted(profiles)
+    near = did_you_mean(name, known)
+    return f"{at}: no provider {name!r}; there are {', '.join(known)}{near}"
+
+
+def _check_token(at: str, profile: Profile, token: str) -> None:
+    """Refuse a token that the header of a poll cannot carry; it would be missed at the first only."""
+    for kind in profile.kinds.values():
+        if kind.poll and kind.poll.auth:
+            _, value = kind.poll.auth.header(token)
+            checks.header_value(at, value)
 
 
 def _largest(where: str, profile: Profile, table: SourceTable) -> int:
@@ -179,13 +199,12 @@ def _largest(where: str, profile: Profile, table: SourceTable) -> int:
 
 
 def _account(around: _Around, key: str, profile: Profile, table: SourceTable) -> Account:
-    where, secret = around.where, around.secret
+    where, take = around.where, around.mistakes.without
+    take(None, _check_values, where, key, profile, table)
+    status_url = take(None, checks.status_url, where, f"{key}.status_url", table.status_url)
     base_url = table.base_url or profile.base_url
-    _check_values(where, key, profile, table)
-    status_url = checks.status_url(where, f"{key}.status_url", table.status_url)
     return Account(
-        base_url=checks.url_of(where, f"{key}.base_url", base_url) or "",
-        token=next(iter(secret.all(where, f"{key}.token", table.token)), None),
+        base_url=take(None, checks.url_of, where, f"{key}.base_url", base_url) or "",
         params=profile.params | table.params | ({"status_url": status_url} if status_url else {}),
     )
 
@@ -227,22 +246,24 @@ def _senders(where: str, key: str, profile: Profile, senders: Sequence[str]) -> 
 
 
 def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subscription:
-    where, secret = around.where, around.secret
+    where, secret, take = around.where, around.secret, around.mistakes.without
     key = f"subscriptions.{name}"
-    checks.check_name(where, key, name)
-    for event in table.events:
-        checks.only(where, f"{key}.events", event, (*filters.EVENT_TYPES, *filters.GROUPS))
-    for source in table.sources:
-        checks.only(where, f"{key}.sources", source, tuple(around.file.sources))
-    for known in table.providers:
-        checks.only(where, f"{key}.providers", known, tuple(sorted(around.profiles)))
-    checks.only(where, f"{key}.format", table.format, tuple(FORMATS))
-    checks.only(where, f"{key}.signature", table.signature, tuple(signing.SIGNATURES))
-    secrets = secret.all(where, f"{key}.secret", table.secret)
+    at = f"{where}: {key}"
+    take(None, checks.check_name, where, key, name)
+    for word, given, good in (
+        ("events", table.events, (*filters.EVENT_TYPES, *filters.GROUPS)),
+        ("sources", table.sources, tuple(around.file.sources)),
+        ("providers", table.providers, tuple(sorted(around.profiles))),
+        ("format", [table.format], tuple(FORMATS)),
+        ("signature", [table.signature], tuple(signing.SIGNATURES)),
+    ):
+        for value in given:
+            take(None, checks.only, where, f"{key}.{word}", value, good)
+    secrets = take(list[str](), secret.all, f"{at}.secret", table.secret)
     return Subscription(
         id=f"sub_{name}",
-        url=checks.url_of(where, f"{key}.url", table.url) or "",
-        secrets=_signers(f"{where}: {key}.secret", table.signature, secrets),
+        url=take(None, checks.url_of, where, f"{key}.url", table.url) or "",
+        secrets=take((), _signers, f"{at}.secret", table.signature, secrets),
         events=tuple(table.events),
         sources=tuple(table.sources),
         providers=tuple(table.providers),
@@ -250,18 +271,18 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
         static=True,
         format=table.format,
         signature=table.signature,
-        headers=_headers(around, f"{key}.headers", table.headers),
-        concurrency=checks.between(
-            f"{where}: {key}.concurrency", table.concurrency, 1, CONCURRENCY
-        ),
-        rate=checks.rate(f"{where}: {key}.rate", table.rate),
+        headers=take({}, _headers, around, f"{at}.headers", table.headers),
+        concurrency=take(1, checks.between, f"{at}.concurrency", table.concurrency, 1, CONCURRENCY),
+        rate=take(None, checks.rate, f"{at}.rate", table.rate),
         ordered=table.ordered,
         auto_disable=table.auto_disable,
     )
 
 
 def _signers(where: str, signature: str, secrets: Sequence[str]) -> tuple[str, ...]:
-    """Secrets that make this kind of signature."""
+    """Secrets that make this kind of signature; one of an unknown kind is a mistake already."""
+    if signature not in signing.SIGNATURES:
+        return ()
     try:
         for secret in secrets:
             signing.signer(signature, secret)
@@ -270,10 +291,13 @@ def _signers(where: str, signature: str, secrets: Sequence[str]) -> tuple[str, .
     return tuple(secrets)
 
 
-def _headers(around: _Around, key: str, given: Mapping[str, str]) -> dict[str, str]:
+def _headers(around: _Around, at: str, given: Mapping[str, str]) -> dict[str, str]:
     """Headers to send; their values are secrets."""
-    found = {n: around.secret.all(around.where, f"{key}.{n}", v)[0] for n, v in given.items()}
+    found = {
+        name: around.mistakes.without(list[str](), around.secret.all, f"{at}.{name}", text)
+        for name, text in given.items()
+    }
     try:
-        return check_headers(found)
+        return check_headers({name: values[0] for name, values in found.items() if values})
     except ValueError as error:
-        raise ConfigError(f"{around.where}: {key}: {error}") from None
+        raise ConfigError(f"{at}: {error}") from None

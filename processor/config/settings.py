@@ -7,6 +7,7 @@ import msgspec
 
 from processor import provider, signing
 from processor.config import redis_url
+from processor.config.environment import Doubt
 from processor.config.secret import MASK, Kept
 from processor.model import Keep, Subscription
 from processor.provider import Account, Poll, Profile
@@ -118,6 +119,7 @@ class Settings(msgspec.Struct, frozen=True):
     shards: int = 1
     lease: float = 30.0  # seconds that a worker holds what it claimed
     keep: Keep = Keep()
+    doubts: tuple[Doubt, ...] = ()  # variables that probably do not do what was meant
 
     def masked(self) -> dict[str, Any]:
         """The settings in force, for people to see: every secret is a mask."""

@@ -28,6 +28,8 @@ from processor.durations import duration
 from processor.json_input import read_json
 from processor.provider.answer import Trouble, TroubleKind, read_answer
 from processor.provider.asking import Account, Request, missing, request, why_not_pollable
+from processor.provider.complaining import Misfit, complaint, did_you_mean, unknown_key
+from processor.provider.locating import line_of, line_of_error, why_no_toml
 from processor.provider.mirror_path import mirror_paths, mirror_template, overlap
 from processor.provider.names import bare_id, check_id, full_id
 from processor.provider.parsing import parse, text_of
@@ -41,6 +43,7 @@ from processor.provider.template import Template
 __all__ = [
     "Account",
     "Kind",
+    "Misfit",
     "Order",
     "Poll",
     "Profile",
@@ -54,8 +57,12 @@ __all__ = [
     "bare_id",
     "check_content_type",
     "check_id",
+    "complaint",
+    "did_you_mean",
     "duration",
     "full_id",
+    "line_of",
+    "line_of_error",
     "mirror_paths",
     "mirror_template",
     "missing",
@@ -69,5 +76,7 @@ __all__ = [
     "retry_after",
     "text_of",
     "timestamp",
+    "unknown_key",
+    "why_no_toml",
     "why_not_pollable",
 ]

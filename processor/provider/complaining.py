@@ -1,7 +1,11 @@
-"""What msgspec complains of in a profile, in our words: which key of which table, and the remedy."""
+"""What msgspec complains of in a table, in our words: which key of which table, and the remedy.
 
+For profiles, and for the configuration, which says with other examples how its keys are written.
+"""
+
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -66,12 +70,12 @@ _NAMED = re.compile(r"`(\w+)`")
 
 
 class Misfit(ValueError):
-    """What does not fit into a profile, and in which table, at which key."""
+    """What does not fit into a file, and in which table, at which key."""
 
     def __init__(self, table: str, key: str, text: str) -> None:
         """`table` and `key` may be empty: the top of the file, the table as a whole."""
         super().__init__(f"[{table}] {text}" if table else text)
-        self.table, self.key = table, key
+        self.table, self.key, self.text = table, key, text
 
 
 class _Fact(NamedTuple):
@@ -80,12 +84,17 @@ class _Fact(NamedTuple):
     words: tuple[str, ...]
     key: str
     shape: type[msgspec.Struct]
+    examples: Mapping[str, str]
 
 
 def complaint(
-    at: str, shape: type[msgspec.Struct], written: Mapping[str, Any], error: Exception
+    at: str,
+    shape: type[msgspec.Struct],
+    written: Mapping[str, Any],
+    error: Exception,
+    examples: Mapping[str, str] = WRITTEN,
 ) -> Misfit:
-    """Say what is wrong with a table that msgspec refused."""
+    """Say what is wrong with a table that msgspec refused; `examples` show how keys are written."""
     what, _, path = str(error).rpartition(" - at `$")
     what, key = (what, path.strip("`.")) if what else (path, "")
     first, _, rest = key.partition(".")
@@ -95,7 +104,7 @@ def complaint(
         first, _, rest = key.partition(".")
     for pattern, say in COMPLAINTS:
         if match := re.fullmatch(pattern, what):
-            named, text = say(_Fact(match.groups(), key, shape))
+            named, text = say(_Fact(match.groups(), key, shape, examples))
             return Misfit(at, named, text)
     own = next((name for name in _NAMED.findall(what) if name in written), "")
     return Misfit(at, key or own, f"{key}: {what}" if key else what)
@@ -106,26 +115,38 @@ def takes(shape: type[msgspec.Struct]) -> str:
     return ", ".join(sorted(field.encode_name for field in msgspec.structs.fields(shape)))
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The name that a mistyped one comes nearest to, as the end of a message; or nothing."""
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def unknown_key(name: str, shape: type[msgspec.Struct], also: str = "") -> str:
+    """What a table takes instead of this key; `also`: from elsewhere, as `takes` writes it."""
+    keys = ", ".join(filter(None, [takes(shape), also]))
+    return f"unknown key `{name}`; it takes {keys}{did_you_mean(name, keys.split(', '))}"
+
+
 def _unknown(fact: _Fact) -> tuple[str, str]:
     (name,) = fact.words
-    return name, f"unknown key `{name}`; it takes {takes(fact.shape)}"
+    return name, unknown_key(name, fact.shape)
 
 
 def _missing(fact: _Fact) -> tuple[str, str]:
     (name,) = fact.words
-    return "", f"`{name}` is missing; add it, such as {name} = {WRITTEN.get(name, '…')}"
+    return "", f"`{name}` is missing; add it, such as {name} = {fact.examples.get(name, '…')}"
 
 
 def _unlike(fact: _Fact) -> tuple[str, str]:
     wanted, got = fact.words
     name = _INDEX.sub("", fact.key)
     plain = PLAIN.get(wanted.partition(" ")[0], "a text")
-    return fact.key, f"`{name}` holds {GOT.get(got, got)}; write {WRITTEN.get(name, plain)}"
+    return fact.key, f"`{name}` holds {GOT.get(got, got)}; write {fact.examples.get(name, plain)}"
 
 
 def _short(fact: _Fact) -> tuple[str, str]:
     wanted, got = fact.words
-    written = WRITTEN.get(fact.key, "a list")
+    written = fact.examples.get(fact.key, "a list")
     return fact.key, f"`{fact.key}` takes {wanted} values, not {got}; write {written}"
 
 

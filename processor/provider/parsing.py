@@ -10,7 +10,7 @@ import msgspec
 from processor import text_input
 from processor.errors import ConfigError
 from processor.provider import checking, naming
-from processor.provider.complaining import Misfit, complaint, takes
+from processor.provider.complaining import Misfit, complaint, takes, unknown_key
 from processor.provider.locating import line_of, line_of_error, why_no_toml
 from processor.provider.profile import Fields, Kind, Poll, Profile, PushRules, Told
 from processor.provider.register import Register
@@ -150,5 +150,4 @@ def _unknown(at: str, key: str, shape: type[msgspec.Struct]) -> str:
     """What a table takes instead; [push] takes what all kinds share, too."""
     if shape is Told and key in _SHARED:
         return f"`{key}` is shared by all kinds; move it to [push]"
-    shared = f", {takes(PushRules)}" if at == "push" else ""
-    return f"unknown key `{key}`; it takes {takes(shape)}{shared}"
+    return unknown_key(key, shape, takes(PushRules) if at == "push" else "")

@@ -60,15 +60,22 @@ def settings_or_exit() -> Settings:
 
 
 def advise(settings: Settings) -> None:
-    """Say once that secrets are kept plain, where others than this machine are served."""
+    """Say once what is set in vain, and that secrets are kept plain where others are served."""
+    for doubt in settings.doubts:
+        log.warning("variable_ignored", variable=doubt.variable, remedy=doubt.remedy)
     if settings.api_keys and not settings.master_keys:
         log.warning("secrets_unencrypted", remedy=f"set {vault.NAME}; {vault.REMEDY}")
 
 
 def stop(error: ConfigError) -> NoReturn:
     """End the process over a wrong configuration."""
-    print(f"ringback: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
+    print(refusal(error), file=sys.stderr)  # noqa: T201 -- for the person who started it
     raise SystemExit(2) from None
+
+
+def refusal(error: ConfigError) -> str:
+    """What is wrong with the configuration, a line each."""
+    return "\n".join(f"ringback: {line}" for line in str(error).splitlines())
 
 
 async def _until_signal(process: Coroutine[object, object, None]) -> None:

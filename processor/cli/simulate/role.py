@@ -1,6 +1,5 @@
 """Who is played: a provider's profile, and the source that ringback.toml configures for it, if any."""
 
-import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,12 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from processor.cli.exits import CommandError
+from processor.config.loading import read_file
 from processor.config.secret import Keeper
 from processor.config.shelf import Shelf
 from processor.config.tables import File, SourceTable
-from processor.errors import ConfigError
 from processor.provider import Profile
-from processor.text_input import text_of
 
 NO_TABLE = SourceTable(provider="")
 URLS = ("base_url", "status_url")
@@ -44,13 +42,13 @@ class Role(NamedTuple):
     def secret(self, given: str | None, environ: Mapping[str, str]) -> str:
         """What signs the pushes: what is given, else the source's newest; empty if there is none."""
         if given is not None:
-            found = Keeper(environ, Path()).of(given)
+            found = Keeper(environ, Path()).of("--secret", given)
             if found is None:
                 raise CommandError(f"--secret {given}: it is not set; set it, or give the secret")
             return found
         keeper = Keeper(environ, self.file.parent if self.file else Path())
-        key = f"sources.{self.source}.webhook_secret"
-        return next(iter(keeper.all(str(self.file), key, self.table.webhook_secret)), "")
+        at = f"{self.file}: sources.{self.source}.webhook_secret"
+        return next(iter(keeper.all(at, self.table.webhook_secret)), "")
 
     def lacks(self, needed: Mapping[str, Any]) -> dict[str, Any]:
         """What of a table the source's own does not say, or says otherwise."""
@@ -70,7 +68,7 @@ class Role(NamedTuple):
 
 def role_of(name: str, file: Path | None) -> Role:
     """The source of this name, else the provider; no secret of the configuration need be set."""
-    written = _read(file) if file else File()
+    written = read_file(file) if file else File()
     folder = file.parent / written.providers if file and written.providers else None
     shelf, table = Shelf(folder), written.sources.get(name)
     wanted = table.provider if table else name
@@ -90,11 +88,3 @@ def _is_here(host: str | None) -> bool:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def _read(file: Path) -> File:
-    """The configuration as written."""
-    try:
-        return msgspec.convert(tomllib.loads(text_of(file.read_bytes())), File)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from None

@@ -1,0 +1,86 @@
+"""The variables that Ringback reads: as they are meant, and those that look like them and are none."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, get_args
+
+import msgspec
+
+from processor.config.mistakes import Mistakes
+from processor.config.tables import Environment
+from processor.text_input import from_system
+
+PREFIX = "RINGBACK_"
+CONFIG = "RINGBACK_CONFIG"
+OF_COMMANDS = ("RINGBACK_API_KEY", "RINGBACK_DATA", "RINGBACK_URL")
+KNOWN = (CONFIG, *OF_COMMANDS, *Environment.__struct_fields__)
+
+_KUBERNETES = re.compile(r"RINGBACK(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_\w+|PORT)")
+"""What it sets in each container of a cluster that has a Service of such a name."""
+
+
+class Doubt(NamedTuple):
+    """A variable that is set, and probably does not do what was meant."""
+
+    variable: str
+    remedy: str
+
+
+def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with our variables as they are meant.
+
+    They lose what no editor shows: a byte order mark, blanks and line ends around them, as files of
+    secrets do. One that is blank then counts as unset.
+    """
+    ours = {name: from_system(environ[name]).strip() for name in KNOWN if name in environ}
+    others = {name: value for name, value in environ.items() if name not in ours}
+    return others | {name: value for name, value in ours.items() if value}
+
+
+def read_environment(environ: Mapping[str, str], mistakes: Mistakes) -> Environment:
+    """What the environment sets; what is no number of its range is noted."""
+    given = cleaned(environ)
+    found: dict[str, object] = {}
+    for field in msgspec.structs.fields(Environment):
+        text = given.get(field.name)
+        if text is not None:
+            try:
+                found[field.name] = msgspec.convert(text, field.type, strict=False)
+            except msgspec.ValidationError:
+                mistakes.add(_out_of_range(field, text))
+    return msgspec.convert(found, Environment)
+
+
+def _out_of_range(field: msgspec.structs.FieldInfo, text: str) -> str:
+    bounds = next(part for part in get_args(field.type) if isinstance(part, msgspec.Meta))
+    return (
+        f"{field.name}: {text!r} is not a whole number from {bounds.ge} to {bounds.le}; "
+        f"write one, such as {field.default}"
+    )
+
+
+def doubtful(environ: Mapping[str, str], used: Iterable[str]) -> tuple[Doubt, ...]:
+    """Variables that nobody reads, though their names say they are ours; `used`: by the file."""
+    given = cleaned(environ)
+    found = [
+        Doubt(name, f"nothing reads it{_instead(name)}")
+        for name in sorted(given.keys() - KNOWN - set(used))
+        if name.upper().startswith(PREFIX) and not _of_kubernetes(name, given[name])
+    ]
+    if "RINGBACK_API_KEY" in given and "RINGBACK_API_KEYS" not in given:
+        need = "commands call a server with it; the keys that a server takes are RINGBACK_API_KEYS"
+        found.append(Doubt("RINGBACK_API_KEY", need))
+    return tuple(found)
+
+
+def _of_kubernetes(name: str, value: str) -> bool:
+    address = not name.endswith("_PORT") or name.endswith("_SERVICE_PORT") or "://" in value
+    return bool(_KUBERNETES.fullmatch(name)) and address
+
+
+def _instead(name: str) -> str:
+    """The known name that it comes nearest to, if one is near."""
+    plain = name.upper().removeprefix(PREFIX)
+    near = [plain] if plain in KNOWN else difflib.get_close_matches(name.upper(), KNOWN, 1, 0.75)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,138 @@
+"""From the text of ringback.toml to its tables, or to one line for each thing that does not fit."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from processor import provider
+from processor.config.mistakes import Mistakes
+from processor.config.tables import EgressTable, File, SourceTable, SubscriptionTable
+from processor.errors import ConfigError
+from processor.provider import Misfit
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+EXAMPLES = {
+    "provider": '"wistia"',
+    "token": '"env:WISTIA_TOKEN"',
+    "webhook_secret": '"env:WISTIA_SECRET"',
+    "base_url": '"https://api.example.com"',
+    "status_url": '"https://api.example.com/jobs/{id}"',
+    "params": '{ account = "…" }',
+    "senders": '["arn:aws:sns:REGION:ACCOUNT:NAME"]',
+    "track": '"all"',
+    "trust": '"event" or "refetch"',
+    "deadline": '"72h"',
+    "largest": '"20MB"',
+    "mirror": '"open"',
+    "url": '"https://billing.example.com/hooks"',
+    "secret": '"env:BILLING_SECRET"',
+    "events": '["job.completed"]',
+    "sources": '["NAME"]',
+    "providers": '["wistia"]',
+    "metadata": '{ team = "video" }',
+    "format": '"standard"',
+    "signature": '"v1"',
+    "headers": '{ X-Api-Key = "env:BILLING_KEY" }',
+    "concurrency": "16",
+    "rate": '"100/1m"',
+    "allow": '["10.20.0.0/16"]',
+}
+"""How each key of a source, a subscription or [egress] is written."""
+
+TOP_EXAMPLES = {
+    "providers": '"./providers"',
+    "sources": "tables, [sources.NAME]",
+    "subscriptions": "tables, [subscriptions.NAME]",
+    "egress": "a table, [egress]",
+}
+NAMED = ("sources", "subscriptions")
+
+
+def parse(path: Path, mistakes: Mistakes) -> File:
+    """Read the file. What does not fit is noted and left out; ConfigError for what is no TOML."""
+    text = _text(path)
+    try:
+        written = tomllib.loads(text)
+    except ValueError as error:
+        line, why = provider.line_of_error(text, error), provider.why_no_toml(text, error)
+        raise ConfigError(f"{path}:{line}: {why}") from None
+    return _Reading(str(path), text, mistakes).file(written)
+
+
+def _text(path: Path) -> str:
+    try:
+        return provider.text_of(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}; correct --config or RINGBACK_CONFIG"
+        ) from None
+
+
+class _Reading:
+    """One file that is read, and where its mistakes go."""
+
+    def __init__(self, where: str, text: str, mistakes: Mistakes) -> None:
+        self._where, self._text, self._mistakes = where, text, mistakes
+
+    def file(self, written: dict[str, Any]) -> File:
+        """The whole file."""
+        inner = [name for name in ("egress", *NAMED) if isinstance(written.get(name), dict)]
+        file = self._table("", written | {name: {} for name in inner}, File) or File()
+        egress = (
+            self._table("egress", written["egress"], EgressTable) if "egress" in inner else None
+        )
+        return msgspec.structs.replace(
+            file,
+            egress=egress or EgressTable(),
+            sources=self._named("sources", written, SourceTable),
+            subscriptions=self._named("subscriptions", written, SubscriptionTable),
+        )
+
+    def _named(self, group: str, written: dict[str, Any], shape: type[_T]) -> dict[str, _T]:
+        """The tables of one group by their names."""
+        tables, found = written.get(group), dict[str, _T]()
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            if not isinstance(table, dict):
+                need = (
+                    f"this is not a table; put the keys of each under its own head, [{group}.NAME]"
+                )
+                self._note(Misfit(group, name, need))
+            elif (read := self._table(f"{group}.{name}", table, shape)) is not None:
+                found[name] = read
+        return found
+
+    def _table(self, at: str, written: dict[str, Any], shape: type[_T]) -> _T | None:
+        """One table; None, and a note of each thing, where it does not fit."""
+        left, fits, examples = dict(written), True, EXAMPLES if at else TOP_EXAMPLES
+        while True:
+            try:
+                read = msgspec.convert(left, shape)
+            except msgspec.ValidationError as error:
+                fits = False
+                misfit = provider.complaint(at, shape, left, error, examples)
+                key = re.split(r"[.[]", misfit.key)[0]
+                if key not in left:  # some are missing, which msgspec looks for last
+                    self._missing(at, written, shape)
+                    return None
+                self._note(misfit)
+                del left[key]
+            else:
+                return read if fits else None
+
+    def _missing(self, at: str, written: dict[str, Any], shape: type[msgspec.Struct]) -> None:
+        for field in msgspec.structs.fields(shape):
+            if field.required and field.name not in written:
+                name = field.name
+                need = f"`{name}` is missing; add it, such as {name} = {EXAMPLES[name]}"
+                self._note(Misfit(at, "", need))
+
+    def _note(self, misfit: Misfit) -> None:
+        key = misfit.key.partition("[")[0]
+        line = provider.line_of(self._text, misfit.table, key)
+        place = ".".join(filter(None, [misfit.table, key]))
+        named = f" {place}:" if place else ""
+        self._mistakes.add(f"{self._where}:{line}:{named} {misfit.text}")
