@@ -149,8 +149,11 @@ async def _point(context: Context, job: Job, before: Job | None) -> bool:
     new = [alias for alias in job.aliases if alias not in old]
     for alias in new:
         place = await look(context, job.source, alias)
-        stands = place.known.version and not place.known.gone
-        if place.id != job.id and (stands or place.id != alias):
+        if place.id != job.id and place.known.gone:
+            raise Conflict(
+                f"aliases: {alias!r} was deleted, and is kept free for late pushes of it"
+            )
+        if place.id != job.id and (place.known.version or place.id != alias):
             raise _taken(alias)
     return not await point(context, job, new)
 

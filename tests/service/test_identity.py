@@ -161,6 +161,14 @@ async def test_a_put_that_takes_the_name_of_another_waiting_job_is_refused(bench
     assert await bench.jobs() == ["lab/a", "lab/x"]
 
 
+async def test_a_put_that_takes_the_name_of_a_deleted_job_is_refused(bench: Any):
+    await bench.watch("x")
+    await watching.forget(bench.context, "lab", "x")
+    with pytest.raises(Conflict, match="'x' was deleted"):
+        await bench.watch("a", aliases=["x"])
+    assert await bench.jobs() == []
+
+
 async def test_a_job_of_which_only_pushes_wait_is_not_there_yet(bench: Any):
     await accept(bench, "ax")
     for name in "ax":
