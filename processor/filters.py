@@ -33,6 +33,7 @@ class Router:
         self.listed = list(subscriptions)
         self.active = [s for s in self.listed if not s.disabled]
         self._known: dict[tuple[str, str], list[Subscription]] = {}
+        self._reach: dict[str, int] = {}
 
     def wanting(
         self, kind: str, source: str, provider: str, metadata: dict[str, Any]
@@ -44,9 +45,20 @@ class Router:
             self._known[kind, source] = found
         return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
 
+    def reach(self, source: str) -> int:
+        """How many subscriptions may want events of a source's jobs, at most."""
+        found = self._reach.get(source)
+        if found is None:
+            found = self._reach[source] = sum(_may_want(s, source) for s in self.active)
+        return found
+
     def hearing(self, kind: str) -> list[Subscription]:
         """The subscriptions that want an event of no job: only their types decide."""
         return [s for s in self.active if kind in types_of(s.events)]
+
+
+def _may_want(s: Subscription, source: str) -> bool:
+    return (not s.sources or source in s.sources) and not types_of(s.events).isdisjoint(JOB_TYPES)
 
 
 def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:

@@ -48,7 +48,7 @@ from processor.service.metrics import Metrics
 from processor.service.running import context as open_context
 from processor.service.tailing import Tailer
 from processor.signing import SCHEMES, Verify
-from processor.store.store import FULL
+from processor.store.reserve import FULL
 from processor.web import bodies, stream, takers
 from processor.web.app import routes
 from processor.web.fairness import OpenCalls

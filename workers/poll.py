@@ -13,4 +13,11 @@ def pump(context: Context, outage: Outage) -> Pump:
     async def work(claims: list[Claim]) -> list[Piece]:
         return [([claim], polling.poll(context, claim)) for claim in claims]
 
-    return Pump(context, outage, "poll", room=1000, pace=polling.pace(context), work=work)
+    memory = context.store.memory
+    return Pump(
+        *(context, outage, "poll"),
+        room=1000,
+        pace=polling.pace(context),
+        work=work,
+        may_start=lambda: memory.may_poll,
+    )

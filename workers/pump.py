@@ -36,8 +36,12 @@ class Pump:
         at_once: int = AT_ONCE,
         pace: Callable[[str], Pace],
         work: Callable[[list[Claim]], Awaitable[list[Piece]]],
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`work` does what a batch shares; the pieces that it leaves run side by side."""
+        """`work` does what a batch shares; the pieces that it leaves run side by side.
+
+        Nothing is claimed while it `may_start` nothing: the clock nudges again.
+        """
         self._context = context
         self._outage = outage
         self._backlog = backlog
@@ -45,6 +49,7 @@ class Pump:
         self._at_once = at_once
         self._pace = pace
         self._work = work
+        self._may_start = may_start
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
         self._batch: list[Claim] = []  # being taken apart
         self._held = 0  # items in pieces
@@ -83,13 +88,14 @@ class Pump:
 
     async def _claim_from_all(self) -> bool:
         """Claim once from every shard; whether there was anything."""
-        found = False
+        found, memory = False, self._context.store.memory
+        await memory.refresh()
         for keys in self._context.store.shards:
             limit = min(await self._free(), self._at_once)
-            if self.stopping:
+            if self.stopping or not self._may_start():
                 return False
             claims = await self._context.store.backlogs.claim(
-                keys, self._backlog, limit, self._fair
+                keys, self._backlog, limit, self._fair, memory.piece
             )
             if self.stopping:
                 self._stranded += claims

@@ -25,13 +25,14 @@ from processor.model import Push, StatusUpdate
 from processor.service.context import Context
 from processor.service.keyring import LARGE_PUSH, Keyring
 from processor.store.batch import Batch
+from processor.store.jobs import Bounds
 from processor.store.keys import Keys
 from processor.store.names import Naming, naming
 from processor.store.refusals import Outcome, outcomes
-from processor.store.store import FULL
+from processor.store.reserve import update_price
 
 BODIES_AT_MOST = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
-LOOK_EVERY = 1.0  # seconds between looks at Redis' memory
+WORDS = 250  # bytes of an update beside its result
 TIMEOUT = 10.0  # seconds for a confirmation; SNS gives us fifteen
 
 log = structlog.get_logger()
@@ -72,17 +73,16 @@ class Receiver:
         self._context = context
         self._keyring = Keyring(context.egress)
         self._batch: Batch[Queued, Outcome] = Batch(
-            lambda some: queue(context, some), lambda one: len(memoryview(one.update.result))
+            lambda some: queue(context, some, bounded=True),
+            lambda one: len(memoryview(one.update.result)),
         )
         self._in_flight = 0
-        self._full = False
 
     async def look(self) -> float:
         """Keep time with Redis, and see whether it has memory for more; how long to wait."""
         await self._context.store.connection.synchronise()
-        self._full = await self._context.store.fullness() > FULL
         await self._context.store.persistence.look()
-        return LOOK_EVERY
+        return await self._context.store.memory.look()
 
     def source(self, name: str) -> Source:
         """The source that takes pushes under this name; NotFound if none does."""
@@ -103,18 +103,24 @@ class Receiver:
             log.warning("updates_unreadable", source=source.name, reasons=reading.faults[:3])
         if not reading.updates:
             return Receipt(0, 0, reading.ignored, len(reading.faults), reading.echo)
-        body = push.body
-        if self._full:
-            raise Overloaded("Redis is nearly full; send this push again")
+        body, memory = push.body, self._context.store.memory
         if self._in_flight + len(body) > BODIES_AT_MOST:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            new = outcomes(await self._batch.add_all(named))
-            await self._context.store.persistence.noted()
+            async with memory.admitted(await self._price(source, reading)):
+                new = outcomes(await self._batch.add_all(named))
+                await self._context.store.persistence.noted()
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))
+
+    async def _price(self, source: Source, reading: provider.Reading) -> int:
+        """What a push takes of Redis' memory until it is worked off, about."""
+        updates = reading.updates
+        size = sum(len(memoryview(u.result)) + WORDS for u in updates)
+        reach = await self._context.store.memory.reach(source.name)
+        return update_price(len(updates), size, reach)
 
     async def _verify(self, source: Source, push: Push, now: float) -> None:
         """BadSignature unless a sender of the source's signed this push, or none is needed.
@@ -179,10 +185,13 @@ def _reading(source: Source, push: Push, now: float) -> provider.Reading:
         return provider.Reading((), 0, faults=(str(error),))
 
 
-async def queue(context: Context, some: Sequence[Queued]) -> list[Outcome]:
-    """Accept updates, one script a shard; False for those seen before.
+async def queue(
+    context: Context, some: Sequence[Queued], *, bounded: bool = False
+) -> list[Outcome]:
+    """Accept updates, a script a shard and piece; False for those seen before.
 
     Names in several shards are reserved first: a push that is accepted has its job's names.
+    Overloaded where they are `bounded`, as pushes are, and all receivers together take too much.
     """
     store = context.store
     fresh: list[Outcome] = [False] * len(some)
@@ -191,14 +200,36 @@ async def queue(context: Context, some: Sequence[Queued]) -> list[Outcome]:
     await store.names.reserve(list(spread))
     for shard in {q.keys.shard for q in some}:
         places = [i for i, q in enumerate(some) if q.keys.shard == shard]
-        rows = await store.jobs.accept(
-            store.shards[shard],
-            [(some[i].push, some[i].update) for i in places],
-            [names[i] for i in places if names[i] not in spread],
-        )
-        for place, new in zip(places, rows, strict=True):
-            fresh[place] = new
+        for part in _pieces(some, places, store.memory.piece):
+            rows = await store.jobs.accept(
+                store.shards[shard],
+                [(some[i].push, some[i].update) for i in part],
+                [names[i] for i in part if names[i] not in spread],
+                await _bounds(context, shard) if bounded else None,
+            )
+            if rows is None:
+                raise store.memory.refused(0)
+            for place, new in zip(part, rows, strict=True):
+                fresh[place] = new
     return fresh
+
+
+def _pieces(some: Sequence[Queued], places: Sequence[int], size: int) -> list[list[int]]:
+    """The places cut into pieces of about so many bytes: arguments of a script are memory too."""
+    pieces: list[list[int]] = []
+    left = 0
+    for place in places:
+        if left <= 0:
+            pieces.append([])
+            left = size
+        pieces[-1].append(place)
+        left -= len(memoryview(some[place].update.result)) + WORDS
+    return pieces
+
+
+async def _bounds(context: Context, shard: int) -> Bounds:
+    router = await context.store.targets.router(context.store.shards[0])
+    return Bounds(context.store.memory.ceiling(shard), router.reach)
 
 
 def _digest(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from processor.errors import Contention, WrongKeyType
@@ -15,11 +16,17 @@ from processor.store.jobs import Change
 from processor.store.keys import Keys
 from processor.store.lanes import AT_ONCE, Settled
 from processor.store.names import new_uid
+from processor.store.refusals import Outcome
+from processor.store.reserve import deliveries_price
 
+FRAME = 1000  # bytes of a change beside result and metadata
 TRIES = 3  # of a commit whose jobs others change at the same time
 LATER = 60.0  # seconds until an update that cannot be taken is tried again
 
 log = structlog.get_logger()
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 async def advance(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> list[Job]:
@@ -54,13 +61,9 @@ async def _round(
     now = await context.store.now()
     changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
     groups, changes = await _renew_aliases(context, groups, changes)
-    awake = context.store.backlogs.name if context.kick else None
-    done = await context.store.jobs.commit(keys, router.version, changes, awake)
+    done = await _commit(context, keys, router, changes)
     if context.kick and any(e.deliveries for change in changes for e in change.events):
         context.kick()
-    if done is None:
-        await context.store.targets.router(keys, fresh=True)
-        return [a for g in groups for a in g.arrivals]
     good = [change for change, written in zip(changes, done, strict=True) if written is True]
     jobs += [change.job for change in good]
     context.metrics.committed(good)
@@ -100,6 +103,51 @@ async def _fail(context: Context, failed: Sequence[tuple[Arrival, WrongKeyType]]
     for arrival, error in failed:
         if arrival.claim is None:
             raise error
+
+
+async def _commit(
+    context: Context, keys: Keys, router: Router, changes: Sequence[Change]
+) -> list[Outcome]:
+    """Write changes in pieces; which were written. Where memory is short few deliveries wait."""
+    memory = context.store.memory
+    done: list[Outcome] = [False] * len(changes)
+    await memory.refresh()
+    awake = context.store.backlogs.name if context.kick else None
+    for part in pieces(changes, memory.piece):
+        some = [changes[i] for i in part]
+        events = [e for change in some for e in change.events if e.deliveries]
+        most = await memory.may_wait(
+            sum(deliveries_price(len(e.deliveries), len(e.body)) for e in events),
+            max((len(e.body) for e in events), default=0),
+            len(router.active),
+        )
+        rows = await context.store.jobs.commit(keys, router.version, some, awake, most=most)
+        if rows is None:
+            await context.store.targets.router(keys, fresh=True)
+            break
+        for place, row in zip(part, rows, strict=True):
+            done[place] = row
+    return done
+
+
+def pieces(changes: Sequence[Change], size: int) -> list[list[int]]:
+    """The places of changes, in pieces of about so many bytes: a script's arguments are memory."""
+    found: list[list[int]] = []
+    left = 0
+    for place, change in enumerate(changes):
+        if left <= 0:
+            found.append([])
+            left = size
+        found[-1].append(place)
+        left -= size_of(change)
+    return found
+
+
+def size_of(change: Change) -> int:
+    """About how many bytes of arguments a change makes."""
+    job, bodies = change.job, sum(len(event.body) for event in change.events)
+    record = len(bytes(job.result)) + (len(_encode(job.metadata)) if job.metadata else 0)
+    return bodies + record + FRAME
 
 
 def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:

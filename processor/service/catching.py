@@ -14,9 +14,11 @@ from processor.service.context import Context
 from processor.service.planning import Plan
 from processor.service.walking import walk
 from processor.store.keys import Keys
+from processor.store.memory_budget import MOST
 from processor.store.places import told_at
 
 EVERY = 1.0  # seconds between looks
+SOON = 0.25  # where memory is short, so that little is brought by each
 ROUNDS = 20  # of one look, while commits leave more
 
 log = structlog.get_logger()
@@ -25,15 +27,18 @@ log = structlog.get_logger()
 async def catch_up(context: Context) -> float:
     """Bring what has room now; how long to wait before the next look."""
     wrong: WrongKeyType | None = None
+    behind = False
+    await context.store.memory.refresh()
     for keys in context.store.shards:
         for target, place in (await context.store.deliveries.behind(keys)).items():
+            behind = True
             try:
                 await _catch_up(context, keys, target, place)
             except WrongKeyType as error:  # of one event or subscription: the others go on
                 wrong = error
     if wrong:
         raise wrong
-    return EVERY
+    return SOON if behind and context.store.memory.short else EVERY
 
 
 async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> None:
@@ -44,7 +49,8 @@ async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> No
     if found is None or found.disabled:  # it gets nothing; a replay brings this too
         await store.deliveries.caught(keys, target, ends[keys.shard])
         return
-    if await store.replays.waiting(keys, target) > store.keep.waiting // 2:
+    most = MOST if store.memory.short else store.keep.waiting
+    if await store.replays.waiting(keys, target) > most // 2:
         return  # a walk is worth while when it brings many
     server = await store.fleet.server()
     for _ in range(ROUNDS):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from processor import schedule
 from processor.egress import Reach
-from processor.errors import BlockedTarget, RequestFailed, StoreUnavailable, WrongKeyType
+from processor.errors import BlockedTarget, RequestFailed, Unavailable, WrongKeyType
 from processor.formats import BATCH, FORMATS, Event
 from processor.machine import uid_of
 from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
@@ -23,9 +23,11 @@ from processor.service.running import PATIENCE
 from processor.service.standing import Standings
 from processor.store.batch import Batch
 from processor.store.lanes import Claim, Settled
+from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome
 from processor.store.sealing import unopened
 
+AT_ONCE = 200  # bodies read at once, at most
 TIMEOUT = 15.0  # seconds for a subscriber's answer
 GONE = 410  # the subscriber's word for "never again"
 LATER = 60.0  # seconds until a delivery is tried again whose target or body cannot be read
@@ -62,19 +64,29 @@ class Deliverer:
         self._context = context
         self.standings = Standings(context)
         self._gatherer: Gatherer[Made] = Gatherer(self._post_batch)
+        self._read_size = ReadSize(AT_ONCE)
         self._settle: Batch[Settled, Outcome] = Batch(self._settle_all)
 
     async def read(self, claims: Sequence[Claim]) -> list[Post]:
         """What claimed deliveries of one shard say, and to whom: read fresh."""
         keys = self._context.store.shards[claims[0].shard]
         deliveries = [_decode(c.payload) for c in claims]
-        known, bodies = await self._context.store.targets.read(
-            keys, list({d.target for d in deliveries}), [d.event_id for d in deliveries]
-        )
-        return [
-            _post(claim, delivery, body, known[delivery.target])
-            for claim, delivery, body in zip(claims, deliveries, bodies, strict=True)
-        ]
+        posts: list[Post] = []
+        while len(posts) < len(claims):
+            some = slice(len(posts), len(posts) + self._read_size.next(PIECE))
+            known, bodies = await self._context.store.targets.read(
+                keys,
+                list({d.target for d in deliveries[some]}),
+                [d.event_id for d in deliveries[some]],
+            )
+            self._read_size.saw(len(body) for body in bodies if isinstance(body, bytes))
+            posts += [
+                _post(claim, delivery, body, known[delivery.target])
+                for claim, delivery, body in zip(
+                    claims[some], deliveries[some], bodies, strict=True
+                )
+            ]
+        return posts
 
     async def deliver(self, post: Post) -> None:
         """Make one attempt, and settle it."""
@@ -236,7 +248,7 @@ class Deliverer:
         while True:
             try:
                 done = await self._settle.add(settled)
-            except StoreUnavailable:
+            except Unavailable:
                 pass
             else:
                 if not isinstance(done, WrongKeyType):

@@ -22,6 +22,7 @@ from processor.service.keeping import JSON, Kept
 from processor.service.looking import look
 from processor.service.recent import Recent
 from processor.store.lanes import Busy, Pace, Settled, limits
+from processor.store.reserve import watch_price
 
 FIRST_SIGHT = 10.0  # seconds that a first caller waits for the provider
 REFUSED = 5.0  # seconds for which a provider's refusal is repeated, not asked for again
@@ -79,6 +80,11 @@ class Mirror:
         why = source.why_not_pollable(source.kind_of(job))
         if why:
             raise NotFound(f"Nothing to mirror: {why}")
+        price = watch_price(0, new=True) if has_key else 0
+        async with self._context.store.memory.admitted(price):
+            return await self._ask_first(source, job, has_key=has_key)
+
+    async def _ask_first(self, source: Source, job: str, *, has_key: bool) -> Mirrored:
         name = (source.name, job)
         try:
             answer, outcome = await self._question(source, job, has_key=has_key)

@@ -185,6 +185,8 @@ async def ready(store: Store, outage: Outage) -> None:
         except StoreUnavailable as error:
             outage.began(error)
             await asyncio.sleep(PATIENCE)
+        except Unavailable:  # a new Redis that is full: it will have room some day
+            await asyncio.sleep(PATIENCE)
         else:
             outage.ended()
             return

@@ -22,8 +22,11 @@ from processor.service.deciding import deliver
 from processor.service.handshaking import shake
 from processor.service.size_limits import check_count, check_filter_size
 from processor.store.jobs import Telling
+from processor.store.reserve import subscription_price
 
 Value = TypeVar("Value")
+
+_encode = msgspec.json.Encoder().encode
 
 SECRET_BYTES = 32
 MOST_LISTED = 1000  # deliveries that wait, or arrived, looked at for one answer
@@ -87,7 +90,8 @@ async def create(context: Context, wish: Wish) -> Subscription:
         auto_disable=wish.auto_disable,
         created_at=await context.store.now(),
     )
-    await context.store.targets.save(made)
+    async with context.store.memory.admitted(subscription_price(len(_encode(made)))):
+        await context.store.targets.save(made)
     return made
 
 

@@ -17,6 +17,7 @@ from processor.store.events import Logged
 from processor.store.keys import Keys
 from processor.store.places import told_at
 from processor.store.replays import Again, Ended, Seen
+from processor.store.reserve import delivery_price
 
 PAGE = 500  # events looked at, and put, at once
 LOOKED_AT = 200_000  # events at most for one call
@@ -73,7 +74,8 @@ class _Shard:
             page = await events.between(self._keys, places[shard], self._plan.ends[shard], most)
             if not page:
                 return True
-            if room <= 0:
+            page = await self._fitting(page) if room > 0 else []
+            if not page:
                 return False
             await self._queue(list(self._chosen(page)))
             places[shard] = page[-1].place
@@ -85,6 +87,20 @@ class _Shard:
         store = self._context.store
         waiting = await store.replays.waiting(self._keys, self._plan.target.id)
         return store.keep.waiting - waiting
+
+    async def _fitting(self, page: list[Logged]) -> list[Logged]:
+        """What of a page may wait now: of what is brought by itself little where memory is short."""
+        store = self._context.store
+        if self._plan.later or not page:
+            return page
+        largest = max(len(event.body) for event in page)
+        router = await store.targets.router(self._keys)
+        price = len(page) * delivery_price(largest)
+        most = await store.memory.may_wait(price, largest, len(router.active))
+        if most is None:
+            return page
+        waiting = await store.replays.waiting(self._keys, self._plan.target.id)
+        return page[: max(0, most - waiting)]
 
     async def _look(self) -> None:
         """Read what has ended meanwhile."""
@@ -121,14 +137,26 @@ class _Shard:
     async def _queue(self, puts: Sequence[Again]) -> None:
         if not puts:
             return
-        store, done = self._context.store, self._done
-        await store.writable()
-        words = await store.replays.queue(
-            self._keys, self._plan.target.id, self._seen, puts, again=self._plan.again
-        )
+        done = self._done
+        if self._plan.later:  # it is asked for: it leaves room for what is accepted already
+            price = sum(delivery_price(len(one.body)) for one in puts)
+            async with self._context.store.memory.admitted(price):
+                words = await self._put(puts)
+        else:
+            words = await self._put(puts)
         done.queued += words.count("queued")
         done.pending += words.count("pending")
         done.delivered_before += words.count("delivered")
+
+    async def _put(self, puts: Sequence[Again]) -> list[str]:
+        return await self._context.store.replays.queue(
+            self._keys,
+            self._plan.target.id,
+            self._seen,
+            puts,
+            again=self._plan.again,
+            bounded=self._plan.later,
+        )
 
     async def _count_gone(self) -> None:
         """Count what is known not to have arrived, and is in the log no more."""

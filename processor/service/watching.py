@@ -1,5 +1,6 @@
 """Jobs that callers watch: begin, add what is wished for, ask now, stop."""
 
+import msgspec
 from msgspec.structs import replace
 
 from processor import machine, payload, provider
@@ -27,6 +28,9 @@ from processor.store.jobs import Change, Known, Telling, name_of
 from processor.store.lanes import AT_ONCE, Put
 from processor.store.names import naming, new_uid
 from processor.store.refusals import outcomes
+from processor.store.reserve import delivery_price, watch_price
+
+_encode = msgspec.json.Encoder().encode
 
 TRIES = 5  # of a change that others get in the way of
 
@@ -58,13 +62,15 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
     before = known.job
     job = merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
     _check_question(context, wanted, job)
-    if not await _point(context, job, before):
-        return None
-    if wanted.callback:
-        ends = context.store.jobs.ends(job)
-        await context.store.targets.save_callback(keys, wanted.callback, ends)
     change = _change(known, job, wanted, facts)
-    done = await context.store.jobs.commit(keys, router.version, [change])
+    price = _price(before, change)
+    async with context.store.memory.admitted(price):
+        if not await _point(context, job, before):
+            return None
+        if wanted.callback:
+            ends = context.store.jobs.ends(job)
+            await context.store.targets.save_callback(keys, wanted.callback, ends)
+        done = await context.store.jobs.commit(keys, router.version, [change], bounded=bool(price))
     if done is None:
         await context.store.targets.router(keys, fresh=True)
     return before is None if done and outcomes(done)[0] else None
@@ -81,6 +87,15 @@ async def _place(context: Context, wanted: Wanted) -> Place:
             raise _taken(alias)
     await context.store.names.reserve([naming(source, *names)])
     return await look(context, source, wanted.id)
+
+
+def _price(before: Job | None, change: Change) -> int:
+    """What a PUT takes of Redis' memory: nothing where it says what is known already."""
+    deliveries = sum(delivery_price(len(e.body)) for e in change.events for _ in e.deliveries)
+    if before == change.job:
+        return deliveries
+    grown = len(_encode(change.job)) - (len(_encode(before)) if before else 0)
+    return deliveries + watch_price(max(grown, 0), new=before is None)
 
 
 def _change(known: Known, job: Job, wanted: Wanted, facts: Facts) -> Change:

@@ -17,6 +17,7 @@ from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.lanes import Busy, Claim, Lanes, Pace, Settled, limits, settled_told
+from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
@@ -49,19 +50,25 @@ class Backlogs:
         self._lately.clear()
 
     async def claim(
-        self, keys: Keys, backlog: str, limit: int, pace: Callable[[str], Pace]
+        self,
+        keys: Keys,
+        backlog: str,
+        limit: int,
+        pace: Callable[[str], Pace],
+        size: int = PIECE,
     ) -> list[Claim]:
-        """Claim up to about `limit` items that can start now, the lanes in turn.
+        """Claim up to about `limit` items that can start now, the lanes in turn; no more once
+        their payloads have `size` bytes.
 
         Every key of a script is named, but which lanes are due only Redis knows: it is asked
         with the lanes that were due lately, and again if it says that others are.
         """
         lanes = self._lately.setdefault((keys.shard, backlog), [])
-        other, got = await self._claim(keys, backlog, limit, lanes, pace)
+        other, got = await self._claim(keys, backlog, limit, lanes, pace, size=size)
         if other:
             lanes[:] = [name.decode() for name in other] + lanes[: LANES_AT_ONCE - len(other)]
             if not got:
-                _, got = await self._claim(keys, backlog, limit, lanes, pace)
+                _, got = await self._claim(keys, backlog, limit, lanes, pace, size=size)
         if got:  # the lease was counted from Redis' time
             self._connection.heard((got[3] - self._lease) / 1000)
         return [
@@ -70,11 +77,18 @@ class Backlogs:
         ]
 
     async def _claim(
-        self, keys: Keys, backlog: str, limit: int, lanes: list[str], pace: Callable[[str], Pace]
+        self,
+        keys: Keys,
+        backlog: str,
+        limit: int,
+        lanes: list[str],
+        pace: Callable[[str], Pace],
+        *,
+        size: int,
     ) -> tuple[list[bytes], list[Any]]:
         ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog)]
         ring += [keys.paced(backlog), keys.busy(backlog)]
-        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY]
+        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size]
         for lane in lanes:
             ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
             args += [lane, *limits(pace(lane))]

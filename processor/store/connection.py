@@ -29,12 +29,17 @@ from processor.errors import Overloaded, StoreUnavailable, WrongCredentials
 from processor.store.refusals import Client, refusal
 from processor.store.watchdog import Watchdog
 
-PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError)
+PASSING = (ReadOnlyError, ClusterDownError)
 PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
 """What Redis answers while it cannot serve, as errors and, where redis-py has none of their
 own, as words; anything else that it refuses is our mistake."""
 
 LOOK = ("INFO", "persistence")
+ALLOW_OOM = "#!lua flags=allow-oom"
+OUT_OF_MEMORY = (
+    "Redis is out of memory: what is in hand goes on, more is not taken. Raise maxmemory, or wait "
+    "until what waits is delivered"
+)
 TIMEOUT = 5.0  # seconds for an answer of Redis
 STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
@@ -72,12 +77,21 @@ class Call:
 
 
 class Script:
-    """A script, and the name that Redis gives it."""
+    """A script, and the name that Redis gives it.
 
-    def __init__(self, text: str) -> None:
+    Redis runs it beyond `maxmemory` too, but for a `bounded` one: work in hand is what frees
+    memory, and only what brings more may be refused.
+    """
+
+    def __init__(self, text: str, first: str = f"{ALLOW_OOM}\n") -> None:
         """Work out the name."""
-        self.text = text
-        self.sha = hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 -- Redis' choice
+        self._text = text
+        self.text = first + text
+        self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 -- Redis' choice
+
+    def bounded(self) -> "Script":
+        """The same, as Redis refuses it when it is out of memory."""
+        return Script(self._text, "")
 
 
 class Connection:
@@ -100,22 +114,38 @@ class Connection:
         )
         self.redis = Client.from_pool(self._pool)
         self.scripts = scripts()  # now: later there may be no file left to open
+        self.bounded_scripts = {name: one.bounded() for name, one in self.scripts.items()}
         self._offset: float | None = None
 
     def apart(self, connections: int) -> "Connection":
         """The same Redis over a pool of its own, which other calls cannot use up."""
         return Connection(self.url, connections, self.watchdog)
 
-    async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
-        """Run a script; StoreUnavailable if Redis does not take it."""
-        (answer,) = await self._run(name, keys, args)
+    async def run(
+        self,
+        name: str,
+        keys: Sequence[str],
+        args: Sequence[str | bytes | float],
+        *,
+        bounded: bool = False,
+    ) -> Any:
+        """Run a script; StoreUnavailable if Redis does not take it.
+
+        Overloaded where it is `bounded` and Redis is out of memory.
+        """
+        (answer,) = await self._run(name, keys, args, bounded=bounded)
         return answer
 
     async def run_and_look(
-        self, name: str, keys: Sequence[str], args: Sequence[str | bytes | float]
+        self,
+        name: str,
+        keys: Sequence[str],
+        args: Sequence[str | bytes | float],
+        *,
+        bounded: bool = False,
     ) -> tuple[Any, bytes]:
         """Run a script, and have `INFO persistence` right after it; empty if that is refused."""
-        answer, file = await self._run(name, keys, args, LOOK)
+        answer, file = await self._run(name, keys, args, LOOK, bounded=bounded)
         return answer, b"" if isinstance(file, ResponseError) else file
 
     async def look(self) -> bytes:
@@ -129,8 +159,10 @@ class Connection:
         keys: Sequence[str],
         args: Sequence[str | bytes | float],
         *more: tuple[str, ...],
+        bounded: bool = False,
     ) -> list[Any]:
-        script, rest = self.scripts[name], (len(keys), *keys, *args)
+        script = self.bounded_scripts[name] if bounded else self.scripts[name]
+        rest = (len(keys), *keys, *args)
         try:
             answers: list[Any] = await self.ask(self._send(("EVALSHA", script.sha, *rest), *more))
         except NoScriptError:  # the text itself cannot be flushed in between, as its name can
@@ -176,8 +208,8 @@ class Connection:
         except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
             if _cancels() > cancels:
                 raise asyncio.CancelledError from error
-            if str(error) == POOL_IS_BUSY:
-                raise Overloaded("All connections to Redis are in use; try again") from error
+            if too_much := _too_much(error):
+                raise Overloaded(too_much) from error
             if isinstance(error, AuthenticationError) or isinstance(
                 error.__cause__, AuthenticationError
             ):
@@ -245,6 +277,13 @@ def scripts() -> dict[str, Script]:
 
 def _lua(folder: Traversable) -> dict[str, str]:
     return {f.name[:-4]: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".lua")}
+
+
+def _too_much(error: BaseException) -> str | None:
+    """What there is too much of, if that is all: a Redis without memory still reads, and frees."""
+    if str(error) == POOL_IS_BUSY:
+        return "All connections to Redis are in use; try again"
+    return OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) else None
 
 
 def _passes(error: ResponseError) -> bool:

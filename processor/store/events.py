@@ -14,8 +14,9 @@ from processor.model import Keep
 from processor.store.connection import Connection
 from processor.store.keys import Keys
 from processor.store.places import BEGIN, LAST, checked, order_of, place_at, told_at
+from processor.store.read_size import PIECE, ReadSize
 
-PAGE, FAR = 1000, 50  # events read at once, and how often, to find one
+PAGE, FAR = 1000, 50  # events read at once, and how many times as many at most, to find one
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -37,6 +38,7 @@ class Events:
         self._connection = connection
         self._shards = shards
         self._keep = keep
+        self._read_size = ReadSize(PAGE)
 
     async def page(self, places: Sequence[str], limit: int) -> list[Logged]:
         """Up to `limit` events behind `places` (one a shard), the oldest first."""
@@ -53,33 +55,40 @@ class Events:
     async def follow(self, places: Sequence[str], limit: int, wait: float) -> list[Logged]:
         """About `limit` events behind `places`, waiting up to `wait` seconds for the first."""
         each = max(1, limit // len(self._shards))
+        each = min(each, self._read_size.next(PIECE))
         streams = {keys.log: place for keys, place in zip(self._shards, places, strict=True)}
         rows = await self._connection.ask(
             self._connection.redis.xread(streams, count=each, block=int(wait * 1000))  # type: ignore[arg-type]
         )
         shard_of = {keys.log.encode(): keys.shard for keys in self._shards}
         found = [(shard_of[log], i.decode(), f) for log, part in rows or [] for i, f in part]
+        self._read_size.saw(len(f[b"body"]) for _, _, f in found)
         return _with_cursors(list(places), [((0, 0), *row) for row in found])
 
     async def between(self, keys: Keys, place: str, end: str, limit: int) -> list[Logged]:
-        """Up to `limit` events of one shard behind `place`, and none behind `end`."""
-        call = self._connection.redis.xrange(keys.log, min=f"({place}", max=end, count=limit)
+        """Up to `limit` events of one shard behind `place`, fewer where they are large, and none
+        behind `end`.
+        """
+        count = min(limit, self._read_size.next(PIECE))
+        call = self._connection.redis.xrange(keys.log, min=f"({place}", max=end, count=count)
+        rows = await self._connection.ask(call)
+        self._read_size.saw(len(f[b"body"]) for _, f in rows)
         return [
             Logged("", f[b"id"].decode(), f[b"type"].decode(), f[b"body"], keys.shard, i.decode())
-            for i, f in await self._connection.ask(call)
+            for i, f in rows
         ]
 
     async def find(self, keys: Keys, event: str, since: float) -> bytes | None:
         """The body of an event that was told then or soon after, if the log has it."""
-        place = place_at(since)
-        for _ in range(FAR):
+        place, looked_at = place_at(since), 0
+        while looked_at < PAGE * FAR:
             page = await self.between(keys, place, "+", PAGE)
             for one in page:
                 if one.id == event:
                     return one.body
             if not page:
                 return None
-            place = page[-1].place
+            place, looked_at = page[-1].place, looked_at + len(page)
         return None
 
     async def oldest(self, keys: Keys) -> tuple[float | None, float | None]:

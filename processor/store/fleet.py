@@ -129,7 +129,7 @@ class Fleet:
         mark = f"{now:.3f} {SCHEMA} {secrets.token_hex(4)}"
         self._marks |= {mark}  # it may arrive, though its answer does not
         redis = self._connection.redis
-        await self._connection.ask(redis.hset(PROCESSES, name, mark))
+        await self._connection.run("beat", [PROCESSES], [name, mark])
         self._marks, self._marked_at = frozenset({mark}), now
         rows = await self._connection.ask(redis.hgetall(PROCESSES))
         old = [n for n, text in rows.items() if float(text.split()[0]) < now - REMEMBERED]

@@ -1,12 +1,13 @@
 """Jobs in Redis: accept what came in, read, and commit what was decided, in one script."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from processor.model import Entry, Job, Keep, StatusUpdate
 from processor.payload import utc
+from processor.store import reserve
 from processor.store.backlogs import BUSY
 from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
@@ -14,11 +15,13 @@ from processor.store.keys import Keys, shard_of
 from processor.store.lanes import Claim, Lanes, Put
 from processor.store.names import Naming, lasting, named, naming
 from processor.store.persistence import Persistence
+from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.versions import new_version
 
 RESERVED = b"new-"  # before the uid, where a record is yet to be made
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
+AT_ONCE = 1000  # records read at once, at most
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +40,13 @@ class Known(NamedTuple):
     gone: bool = False
     uid: str | None = None
     size: int = 0  # bytes of the record
+
+
+class Bounds(NamedTuple):
+    """What pushes may take: `ceiling` is for the sum of their prices, of all receivers and ever."""
+
+    ceiling: int | None
+    reach: Callable[[str], int]  # how many subscriptions may hear of a source
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -81,6 +91,7 @@ class Jobs:
         self._persistence = persistence
         self._shards = shards
         self._keep = keep
+        self._read_size = ReadSize(AT_ONCE)
 
     def ends(self, job: Job) -> float:
         """When a job's keys end, in seconds."""
@@ -91,34 +102,45 @@ class Jobs:
         keys: Keys,
         pushes: Sequence[tuple[str, StatusUpdate]],
         names: Sequence[Naming] | None = None,
-    ) -> list[Outcome]:
+        bounds: Bounds | None = None,
+    ) -> list[Outcome] | None:
         """Queue updates for ingest, each with its dedupe id; False: seen before.
 
         `names`, all of this shard, are reserved in the same breath: by default each update's id.
+        None: with them the pushes of all receivers would go beyond `bounds`; nothing was written.
+        Without bounds they are work in hand, which a full Redis takes too.
         """
-        call = Call()
+        call = Call(keys.waiting)
         if names is None:
             names = [naming(update.source, update.id) for _, update in pushes]
         lanes = Lanes(keys, call)
+        payloads = [_encode(update) for _, update in pushes]
         told = {
             "keep": int(self._keep.seen * 1000),
             "reserve": lasting(self._keep),
             "named": [named(keys, call, given) for given in _several_first(names)],
+            "ceiling": bounds and bounds.ceiling,
+            "each": reserve.RECORD,
             "pushes": [
                 (
                     call.key(keys.seen(update.source, push)),
                     lanes.place("ingest", update.source),
                     f"{update.source}:{push}",
-                    call.blob(_encode(update)),
+                    call.blob(payload),
                     [call.key(keys.job(name)) for name in self._names(keys, update)],
+                    reserve.update_price(1, len(payload), bounds.reach(update.source))
+                    if bounds
+                    else 0,
                 )
-                for push, update in pushes
+                for (push, update), payload in zip(pushes, payloads, strict=True)
             ],
             "lanes": lanes.told,
         }
-        done, file = await self.intake.run_and_look("accept", call.keys, call.args(told))
+        done, file = await self.intake.run_and_look(
+            "accept", call.keys, call.args(told), bounded=bounds is not None
+        )
         self._persistence.note(file)
-        return [outcome(row) for row in done]
+        return None if done is None else [outcome(row) for row in done]
 
     def _names(self, keys: Keys, update: StatusUpdate) -> list[str]:
         """The names in this shard that an update gives its job."""
@@ -134,8 +156,13 @@ class Jobs:
         """What stands under each `source/id`."""
         if not names:
             return []
-        rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, names)))
-        return [_known(row) for row in rows]
+        found: list[Known] = []
+        while len(found) < len(names):
+            some = names[len(found) : len(found) + self._read_size.next(PIECE)]
+            rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, some)))
+            self._read_size.saw(len(row or b"") for row in rows)
+            found += [_known(row) for row in rows]
+        return found
 
     async def find(self, keys: Keys, name: str) -> Known:
         """What stands under one `source/id`; thousands that ask at once make a few round trips."""
@@ -150,13 +177,22 @@ class Jobs:
         return [found[keys.shard, name] for keys, name in asked]
 
     async def commit(
-        self, keys: Keys, version: str, changes: Sequence[Change], awake: str | None = None
+        self,
+        keys: Keys,
+        version: str,
+        changes: Sequence[Change],
+        awake: str | None = None,
+        *,
+        most: int | None = None,
+        bounded: bool = False,
     ) -> list[Outcome] | None:
         """Write changes, each whole or not at all: its job has moved on meanwhile (False), or a key
         of it is of another type.
 
         None: nothing was written, the subscriptions are not those of `version` any more.
-        `awake` is who delivers what this makes to deliver, if the caller is going to.
+        `awake` is who delivers what this makes to deliver, if the caller is going to. `most`
+        deliveries of a subscription wait; more are left in the log. Overloaded where this is
+        `bounded` and Redis is out of memory.
         """
         ring = [keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"), keys.behind]
         call = Call(*ring)
@@ -165,11 +201,11 @@ class Jobs:
             "version": version,
             "awake": awake,
             "busy": BUSY,
-            "most": self._keep.waiting,
+            "most": self._keep.waiting if most is None else min(most, self._keep.waiting),
             "jobs": [_told(keys, call, lanes, change, self.ends(change.job)) for change in changes],
             "lanes": lanes.told,
         }
-        done = await self._connection.run("commit", call.keys, call.args(told))
+        done = await self._connection.run("commit", call.keys, call.args(told), bounded=bounded)
         return None if done is None else [outcome(row) for row in done]
 
     async def tell(self, keys: Keys, event: Telling) -> None:
@@ -181,7 +217,7 @@ class Jobs:
             "puts": [lanes.put(put) for put in event.deliveries],
             "lanes": lanes.told,
         }
-        await self._connection.run("tell", call.keys, call.args(told))
+        await self._connection.run("tell", call.keys, call.args(told), bounded=True)
 
     async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
         """Make `source/alias` point to a job's id; False if the name already is something else."""

@@ -27,6 +27,9 @@ backlog (ingest, poll, deliver), `L` a lane of it.
                             end of its lease, which is its token                      same
     items:B         hash    item → payload                                 while work waits
     turns:ID:UID    zset    a job's deliveries to an ordered subscription  while work waits
+    waiting         hash    updates:S, size:S, records:S: accepted updates of a source and their
+                            bytes, and those of their jobs' records · taken: what all pushes
+                            were ever priced at, in bytes                           for good
     behind          hash    subscription → what of the log it is to get yet  until it caught up
     parked:B        hash    lane → not before                          removed when over
     paced:B         hash    lane → when its budget is next whole     a source's, a subscription's
@@ -72,6 +75,7 @@ SHARED = frozenset(
         "nudge",
         "busy",
         "meta",
+        "waiting",
     ]
 )
 """The first words of keys that everything of a shard or backlog needs; the others belong to one
@@ -111,6 +115,7 @@ class Keys:
         self.subs_version = self.tag + "subs:version"
         self.health = self.tag + "health"
         self.behind = self.tag + "behind"
+        self.waiting = self.tag + "waiting"
 
     def job(self, name: str) -> str:
         """A job, an alias or a tombstone, by `source/id`."""

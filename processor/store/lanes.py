@@ -85,8 +85,10 @@ class Lanes:
         place = self._places.get((backlog, lane))
         if place is None:
             key, keys = self._call.key, self._keys
+            waiting = {"waiting": key(keys.waiting)} if backlog == "ingest" else {}
             self.told.append(
                 {
+                    **waiting,
                     "name": lane,
                     "bounded": backlog == "deliver" and lane.startswith("sub_"),
                     "lanes": key(keys.lanes(backlog)),

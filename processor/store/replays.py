@@ -58,11 +58,19 @@ class Replays:
         return [_decode(fields[b"delivery"]) for _, fields in merged], Seen(*last)
 
     async def queue(
-        self, keys: Keys, target: str, seen: Seen, puts: Sequence[Again], *, again: bool
+        self,
+        keys: Keys,
+        target: str,
+        seen: Seen,
+        puts: Sequence[Again],
+        *,
+        again: bool,
+        bounded: bool = True,
     ) -> list[str]:
         """Put deliveries anew; what became of each: `queued`, `pending` or `delivered`.
 
         With `again` what arrived is put too, but not what did so behind the places `seen`.
+        Overloaded where this is `bounded` and Redis is out of memory.
         """
         if not puts:
             return []
@@ -83,7 +91,7 @@ class Replays:
             ],
             "lanes": lanes.told,
         }
-        done = await self._connection.run("replay", call.keys, call.args(told))
+        done = await self._connection.run("replay", call.keys, call.args(told), bounded=bounded)
         return [word.decode() for word in done]
 
     async def hurry(self, keys: Keys, lane: str, delivery: str) -> bool:

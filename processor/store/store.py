@@ -12,18 +12,20 @@ from processor.store.fleet import Fleet
 from processor.store.health import Health
 from processor.store.jobs import Jobs
 from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
+from processor.store.memory import Memory
+from processor.store.memory_budget import MemoryBudget
 from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.persistence import Persistence
 from processor.store.replays import Replays
 from processor.store.requirements import Requirements
+from processor.store.reserve import FULL
 from processor.store.sealing import Sealing
 from processor.store.targets import Targets
 from processor.vault import Vault
 
 BEAT = 5.0  # seconds between heartbeats of a worker
 BEAT_LASTS = 15.0
-FULL = 0.85  # the part of maxmemory above which pushes are refused
 
 
 class Store:
@@ -60,6 +62,7 @@ class Store:
         safe = vault or Vault()
         self.targets = Targets(self.connection, self.shards, static or {}, safe, keep)
         self.deliveries = Deliveries(self.connection, self.shards)
+        self.memory = MemoryBudget(Memory(self.connection, self.shards), self.targets, self.shards)
         self.sealing = Sealing(self.connection, self.shards, safe)
 
     def shard(self, source: str, job: str) -> Keys:
@@ -94,21 +97,24 @@ class Store:
 
     async def fullness(self) -> float:
         """The part of Redis' memory limit that is used; 0.0 without a limit."""
-        info = await self.connection.ask(self.connection.redis.info("memory"))
-        limit = info.get("maxmemory") or 0
-        return info["used_memory"] / limit if limit else 0.0
+        await self.memory.look()
+        return self.memory.use.fullness
 
     async def writable(self) -> None:
-        """StoreUnavailable unless Redis takes a write, Overloaded where it is nearly full."""
+        """StoreUnavailable unless Redis takes a write, Overloaded where there is room for none."""
         await self.connection.ask(self.connection.redis.set(PROBE, "1", px=1000))
-        if await self.fullness() > FULL:
-            raise Overloaded(f"Redis is over {FULL:.0%} of its memory: raise maxmemory")
+        await self.memory.look()
+        if self.memory.short:
+            raise Overloaded(
+                f"Redis is over {FULL:.0%} of its memory, with what is reserved for accepted work: "
+                "raise maxmemory"
+            )
 
     async def beat(self, name: str, fact: str) -> None:
         """Say that a worker is alive, and forget those that are not; keep time with Redis."""
         await self.connection.synchronise()
         redis, now = self.connection.redis, await self.now()
-        await self.connection.ask(redis.hset(WORKERS, name, f"{now:.3f} {fact}"))
+        await self.connection.run("beat", [WORKERS], [name, f"{now:.3f} {fact}"])
         dead = [n for n, (at, _) in (await self._beats()).items() if at < now - BEAT_LASTS]
         if dead:
             await self.connection.ask(redis.hdel(WORKERS, *dead))

@@ -81,6 +81,9 @@ class Health:
             workers=len(workers),
             fullness=await store.fullness(),
             delayed=await store.persistence.delayed(),
+            reserved=store.memory.reserved / store.memory.use.limit
+            if store.memory.use.limit
+            else 0,
             stalled=list(await store.stalled()),
             depths={b: await store.backlogs.depth(b) for b in BACKLOGS},
         )
@@ -100,11 +103,14 @@ class Gauges(Collector):
         delayed: int,
         stalled: list[str],
         depths: dict[str, tuple[int, float]],
+        *,
+        reserved: float = 0.0,
     ) -> None:
         """Take what was read."""
         self._workers = workers
         self._fullness = fullness
         self._delayed = delayed
+        self._reserved = reserved
         self._stalled = stalled
         self._depths = depths
 
@@ -118,6 +124,11 @@ class Gauges(Collector):
             "ringback_redis_delayed_syncs",
             "Syncs of the append-only file that took over 2 s, since Redis began",
             self._delayed,
+        )
+        yield GaugeMetricFamily(
+            "ringback_redis_reserved",
+            "Part of maxmemory that accepted work will still take (0 without)",
+            self._reserved,
         )
         items = GaugeMetricFamily("ringback_backlog_items", "Items", labels=["backlog"])
         overdue = GaugeMetricFamily(

@@ -108,11 +108,11 @@ def by_key(redis: Redis, jobs: int) -> list[str]:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[tuple[Context, Redis]]:
+async def running(folder: Path, config: str = CONFIG) -> AsyncIterator[tuple[Context, Redis]]:
     """Run a Redis of our own, with the use cases on it."""
     (folder / "profiles").mkdir()
     (folder / "profiles" / "lab.toml").write_text(PROFILE)
-    (folder / "ringback.toml").write_text(CONFIG)
+    (folder / "ringback.toml").write_text(config)
     server = EmbeddedRedis(folder)
     settings = load(folder / "ringback.toml", {"REDIS_URL": server.start()})
     try:

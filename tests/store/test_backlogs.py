@@ -198,9 +198,9 @@ class Slow:
         self.calls: list[str] = []
         monkeypatch.setattr(store.connection, "run", self.run)
 
-    async def run(self, name: str, *given: Any) -> Any:
+    async def run(self, name: str, *given: Any, **options: Any) -> Any:
         """Run a script, and count it once Redis has answered."""
-        found = await self._run(name, *given)
+        found = await self._run(name, *given, **options)
         self.calls.append(name)
         if name == "settle":
             self.settled.set()

@@ -121,6 +121,10 @@ async def accept(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     return await b.store.jobs.accept(b.keys, [pushes[n] for n in parts], [names[n] for n in parts])
 
 
+async def heartbeat(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.connection.run("beat", [WORKERS], ["worker-1", "1.000 {}"])
+
+
 async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     await b.store.names.reserve([naming("s", "1", "a"), naming("s", "2")])
     redis = b.store.connection.redis
@@ -486,6 +490,7 @@ async def stall(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def writable(b: Bench, _: Given, __: list[int]) -> None:
+    b.store.targets.forget()  # so that who wants what is read each time
     await b.store.writable()
 
 
@@ -502,6 +507,7 @@ async def reseal_all(b: Bench, _: Given, __: list[int]) -> None:
 SCRIPTS = {
     "accept": Operation(accept, nothing, "accept", 3),
     "alias": Operation(alias, nothing, "alias"),
+    "beat": Operation(heartbeat, nothing, "beat"),
     "callback": Operation(callback, nothing, "callback"),
     "callback again": Operation(callback, callback_that_is_there, "callback"),
     "caught in part": Operation(caught_in_part, left_in_the_log, "caught"),
@@ -539,7 +545,7 @@ SCRIPTS = {
 }
 
 CALLS = {
-    "beat": Operation(beat, a_dead_worker, atomic=False),
+    "beat of a worker": Operation(beat, a_dead_worker, atomic=False),
     "check": Operation(check, nothing, atomic=False),
     "forget": Operation(forget, a_busy_subscription, atomic=False),
     "reseal all": Operation(reseal_all, deliveries_to_make, atomic=False),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from processor.store import Store, keys
+from processor.store.connection import ALLOW_OOM
 
 FOLDER = importlib.resources.files("processor.store") / "scripts"
 SCRIPTS = sorted(file.name for file in FOLDER.iterdir() if file.name.endswith(".lua"))
@@ -115,7 +116,7 @@ def test_scripts_know_the_type_of_each_key(documented_keys: Any):
     text = FILES["shared/0-key-types.lua"]
     known = dict(re.findall(r"([a-z]+|\['[a-z:]+'\]) = '(\w+)'", text))
     names = {row.name.removeprefix("rb:"): row.type for row in documented_keys}
-    for of_no_script in ("processes", "workers", "probe", "stalled"):
+    for of_no_script in ("probe", "stalled"):
         del names[of_no_script]
     assert {name.strip("[']"): kind for name, kind in known.items()} == {
         re.sub(r":[A-Z].*", "", name): kind for name, kind in names.items()
@@ -136,4 +137,11 @@ async def test_what_scripts_share_stands_in_front_of_each_in_order(store: Store)
     shared = "\n".join(FILES[name] for name in SHARED)
     for name in SCRIPTS:
         loaded = store.connection.scripts[name.removesuffix(".lua")]
-        assert text_of(loaded) == f"{shared}\n{FILES[name]}"
+        assert text_of(loaded) == f"{ALLOW_OOM}\n{shared}\n{FILES[name]}"
+
+
+async def test_only_what_is_bounded_is_refused_by_a_full_redis(store: Store):
+    for name, script in store.connection.scripts.items():
+        bounded = store.connection.bounded_scripts[name]
+        assert text_of(script) == f"{ALLOW_OOM}\n{text_of(bounded)}"
+        assert bounded.sha != script.sha

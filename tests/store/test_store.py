@@ -11,7 +11,9 @@ from processor.cli.redis import EmbeddedRedis
 from processor.errors import ConfigError, Overloaded, StoreUnavailable
 from processor.model import Subscription
 from processor.store import Store
+from processor.store.jobs import Bounds
 from processor.store.keys import WORKERS
+from processor.store.lanes import Pace, Settled
 from processor.store.store import BEAT, BEAT_LASTS
 
 
@@ -88,7 +90,6 @@ async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_p
 
 
 CANNOT = [
-    ("out of memory", ("CONFIG SET", "maxmemory", "1"), ("CONFIG SET", "maxmemory", "0")),
     ("read only", ("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
     (
         "without its replicas",
@@ -120,6 +121,31 @@ async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
         await store.connection.redis.execute_command(*end)
     for call in calls:
         await call()
+
+
+async def test_a_redis_that_is_out_of_memory_is_no_outage_and_takes_what_is_in_hand(
+    store: Store, update_of: Any
+):
+    redis, keys = store.connection.redis, store.shards[0]
+    bounds = Bounds(None, lambda _: 1)
+    await store.check()
+    try:
+        await redis.config_set("maxmemory", "1")
+        for call in (
+            lambda: store.jobs.accept(keys, [("p1", update_of())], bounds=bounds),
+            lambda: store.stall("s", "HTTP 401"),
+            store.writable,
+        ):
+            with pytest.raises(Overloaded, match="memory"):
+                await call()
+        assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
+        (claim,) = await store.backlogs.claim(keys, "ingest", 1, lambda _: Pace(1))
+        assert await store.backlogs.settle([Settled(claim)]) == [True]
+        await store.beat("worker-1", "{}")
+        assert list(await store.workers()) == ["worker-1"]
+        await store.check()
+    finally:
+        await redis.config_set("maxmemory", "0")
 
 
 async def test_a_mistake_of_ours_is_no_outage(store: Store):

@@ -236,19 +236,18 @@ async def test_a_body_shorter_than_promised_is_never_taken(
 
 
 async def test_a_redis_that_is_nearly_full_takes_no_push(
-    web: Web, monkeypatch: pytest.MonkeyPatch
+    web: Web,
 ) -> None:
     """The receiver looks each second; here it looked while Redis was at 86 %."""
-    hooks = web.client._transport.app._hooks  # type: ignore[attr-defined]
-
-    async def full() -> float:
-        return 0.86
-
-    monkeypatch.setattr(web.context.store, "fullness", full)
-    await hooks._receiver.look()
-    answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
-    refused(answer, 503)
-    assert int(answer.headers["retry-after"]) > 0
+    hooks, redis = web.client._transport.app._hooks, web.context.store.connection.redis  # type: ignore[attr-defined]
+    try:
+        await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] / 0.86))
+        await hooks._receiver.look()
+        answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
+        assert "maxmemory" in refused(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
+    finally:
+        await redis.config_set("maxmemory", 0)
 
 
 async def test_a_redis_that_is_away_takes_none_either(web_of: Any) -> None:

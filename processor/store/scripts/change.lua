@@ -7,7 +7,8 @@
 --       lanes: [LANE]}; then doc, body and payloads
 -- Returns  1, or 0 when the subscriptions are at another version
 -- Safe twice: the second time they are.
-prove('TIME GET SET HSET XADD HGET ZCARD HEXISTS ZRANGE ZREM ZADD ZSCORE EXPIRE EXISTS RPUSH')
+prove([[TIME GET SET HSET XADD HGET ZCARD HEXISTS ZRANGE ZREM ZADD ZSCORE EXPIRE EXISTS
+  RPUSH HDEL HMGET HSTRLEN]])
 local told = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[2]) or '0') ~= told.version then return 0 end
 local lanes, now = keys_of(told.lanes), now_ms()

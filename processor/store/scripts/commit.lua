@@ -13,7 +13,7 @@
 -- Safe twice: the second time every job with a `doc` is at another version, and what has
 -- none only repeats itself.
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
-  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS]])
+  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN]])
 local told = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= told.version then return false end
 local lanes, now, results = keys_of(told.lanes), now_ms(), {}

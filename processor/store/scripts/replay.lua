@@ -10,7 +10,8 @@
 -- Returns  per put `queued`, `pending` (it waits, or is under way) or `delivered`
 -- A body is kept once more for each that is queued, and as long as if it were told now.
 -- Safe twice: the second time all are pending, or delivered behind `seen`.
-prove('TIME XRANGE SMISMEMBER HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH')
+prove([[TIME XRANGE SMISMEMBER HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH
+  HDEL HMGET HSTRLEN]])
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, state, arrived = keys_of(told.lanes), now_ms(), {}, {}, {}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. told.seen, '+')) do

@@ -9,9 +9,9 @@
 --       `tried`: it failed; `passable`: and is due at once, to be left out, if later ones wait
 -- Returns  per settled claim 1, 0 (no longer this worker's), or what is wrong with a key's type
 -- What is no delivery, and was put anew while it was held, stays: its end was another's.
--- Safe twice: an end counts once, even when it is reported late; what names the token takes it.
+-- Safe twice: an end counts once, even reported late; what names the token takes it.
 prove_each([[TIME ZSCORE ZREM HDEL HGET HSET DEL XADD EXPIRE ZADD ZCOUNT ZRANGE HEXISTS SCARD
-  UNLINK RENAME SADD EXISTS RPUSH]])
+  UNLINK RENAME SADD EXISTS RPUSH HMGET HSTRLEN]])
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, results, logs, arrived, over = keys_of(told.lanes), now_ms(), {}, {}, {}, {}
 
@@ -22,8 +22,8 @@ local function ended(s, lane)
   touched[lane] = true
   gather('ZREM', lane.held, s.item)
   if not s.event and redis.call('ZSCORE', lane.due, s.item) then return 0 end
-  gather('ZREM', lane.due, s.item)
-  gather('ZREM', lane.again, s.item)
+  for _, key in ipairs({ lane.due, lane.again }) do gather('ZREM', key, s.item) end
+  weigh(lane, s.item, 0)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
   if s.turns and step_out(lane, KEYS[s.turns], s.item) then over[KEYS[s.turns]] = lane end
   if s.event then release(KEYS[s.event]) end

@@ -4,7 +4,7 @@
 --       puts: [[place in lanes, item, at (0: now), payload]]}; then the body and the payloads
 -- Returns  1
 -- Safe twice: deliveries have names, and those that wait already are not counted again.
-prove('TIME HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH')
+prove('TIME HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH HDEL HMGET HSTRLEN')
 local told = cmsgpack.unpack(ARGV[1])
 local lanes, now, new = keys_of(told.lanes), now_ms(), #told.puts
 for _, p in ipairs(told.puts) do

@@ -8,12 +8,13 @@ local TYPES = {
   again = 'zset', held = 'zset', turns = 'zset', jobs = 'zset', log = 'stream',
   ['log:trimmed'] = 'string', subs = 'hash', ['subs:version'] = 'string', health = 'hash',
   behind = 'hash', lanes = 'zset', items = 'hash', parked = 'hash', paced = 'hash',
-  nudge = 'list', busy = 'string', meta = 'hash',
+  nudge = 'list', busy = 'string', meta = 'hash', waiting = 'hash', workers = 'hash',
+  processes = 'hash',
 }
 
 -- Keys that everything of a shard or backlog needs: one that has another type stops a script. The
 -- others are of one job, event, target or lane: what needs one of those fails alone.
-local SHARED = ' jobs log subs health behind lanes items parked paced nudge busy meta '
+local SHARED = ' jobs log subs health behind lanes items parked paced nudge busy meta waiting '
 
 -- What is wrong with the type of a key (nil: nothing), and whether the key is a shared one.
 local function misfit(key)

@@ -35,3 +35,8 @@ local function send()
     gathered[command] = {}
   end
 end
+
+-- Wakes a worker, unless one is awake (`busy`) or about to be.
+local function nudge(key, busy)
+  if redis.call('EXISTS', key, busy) == 0 then redis.call('RPUSH', key, '1') end
+end

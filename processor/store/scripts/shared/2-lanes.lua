@@ -3,13 +3,8 @@
 -- lanes:B holds each lane that has items, by the time at which it is worth looking at: never
 -- later than true, sometimes earlier.
 
--- Wakes a worker, unless one is awake (`busy`) or about to be.
-local function nudge(key, busy)
-  if redis.call('EXISTS', key, busy) == 0 then redis.call('RPUSH', key, '1') end
-end
-
 -- A LANE in ARGV[1] is {name, bounded (a subscription's, of which only so many wait), lanes, items,
--- due, again, held, nudge, busy (places in KEYS)}; here the keys take their places' place.
+-- due, again, held, nudge, busy, waiting? (places in KEYS)}; here keys take their places' place.
 local touched = {}
 
 local function keys_of(lanes)
@@ -18,11 +13,13 @@ local function keys_of(lanes)
       lane[key] = KEYS[lane[key]]
     end
     lane.misfit = misfits[lane.due] or misfits[lane.again] or misfits[lane.held]
+    lane.waiting = KEYS[lane.waiting]
   end
   return lanes
 end
 
 local function put(lane, item, at, payload, where)
+  weigh(lane, item, #payload)
   gather('ZADD', where or lane.due, at, item)
   gather('HSET', lane.items, item, payload)
   touched[lane] = true
@@ -30,6 +27,7 @@ end
 
 -- Drops a timer: what was tried is never dropped, so it is not looked for in again:B:L.
 local function drop(lane, item)
+  weigh(lane, item, 0)
   gather('ZREM', lane.due, item)
   gather('ZREM', lane.held, item)
   gather('HDEL', lane.items, item)
@@ -55,6 +53,7 @@ end
 -- Writes what was gathered, and nudges the backlogs in which something is due.
 local function finish(now)
   send()
+  note_weights()
   for lane in pairs(touched) do
     local at = index(lane, soonest(lane))
     if at and at <= now then nudge(lane.nudge, lane.busy) end

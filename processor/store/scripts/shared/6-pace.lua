@@ -11,18 +11,41 @@ end
 
 -- Takes what starts now, `most` at most and `cap` with what is held: first what was held when its
 -- lease ran out; then what was never tried, but for a tenth of the places, which is for what waits
--- to be tried again (the time decides on fractions of one).
+-- to be tried again (the time decides on fractions of one). `lane.from` says where each waits.
 local function take(lane, cap, most, now)
   local got = until_now(lane.held, now, most)
+  lane.from = {}
   local free = math.min(most - #got, cap - redis.call('ZCARD', lane.held))
   if free <= 0 then return got end
   local again, kept = until_now(lane.again, now, free), math.floor((free + now % 10) / 10)
   local new = until_now(lane.due, now, free - math.min(#again, kept))
   for n = 1, math.min(free, #new + #again) do
-    gather('ZREM', new[n] and lane.due or lane.again, new[n] or again[n - #new])
-    got[#got + 1] = new[n] or again[n - #new]
+    local item = new[n] or again[n - #new]
+    got[#got + 1], lane.from[item] = item, new[n] and lane.due or lane.again
   end
   return got
+end
+
+-- Hands out what was taken, until that has so many bytes; the rest stays where it is. How many that
+-- were, and their bytes; `claimed` gets lane, item, payload and token of each.
+local function hand_out(lane, got, items, lease, bytes, claimed)
+  local payloads, count, size = #got > 0 and redis.call('HMGET', items, unpack(got)) or {}, 0, 0
+  for n, item in ipairs(got) do
+    if size >= bytes then break end
+    count = n
+    if lane.from[item] then gather('ZREM', lane.from[item], item) end
+    if payloads[n] then
+      size = size + #payloads[n]
+      gather('ZADD', lane.held, lease, item)
+      for _, part in ipairs({ lane.name, item, payloads[n], lease }) do
+        claimed[#claimed + 1] = part
+      end
+    else
+      gather('ZREM', lane.held, item)
+    end
+  end
+  send()
+  return count, size
 end
 
 -- A worker that claimed something will claim again: nobody need be woken meanwhile.
