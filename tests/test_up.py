@@ -313,3 +313,52 @@ def test_the_real_thing_gets_ready_and_answers(tmp_path: Path):
             connection.close()
         process.terminate()
         assert process.wait(30) == 0
+
+
+ODD = "c#/x y%41?&=ü;'"
+"""A folder whose name means something in a URL, in TOML or to a shell."""
+
+PROFILE = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
+
+
+@pytest.mark.acceptance
+def test_a_data_folder_may_have_any_name(tmp_path: Path):
+    folder = tmp_path / ODD
+    (folder / "p#?").mkdir(parents=True)
+    (folder / "p#?" / "own.toml").write_text(PROFILE)
+    config = folder / "ring#back?.toml"
+    config.write_text('providers = "p#?"\n[sources.a]\nprovider = "own"\n')
+    clean = {
+        n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_", "PORT"))
+    }
+    environ = {**clean, "PYTHONPATH": str(ROOT), "RINGBACK_CONFIG": str(config)}
+    command = [sys.executable, "-m", "processor.cli"]
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [*command, "up", "--json", "--port", "0", "--data", ODD],
+            cwd=tmp_path,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+    with process:
+        try:
+            url = json.loads(process.stdout.readline())["ready"]
+            connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", "/hooks/a", b'{"id": "j", "s": "done"}', headers)
+            assert connection.getresponse().status == 202
+            connection.close()
+            for words in (["wait", "a", "j", "--timeout", "20"], ["doctor"]):
+                ended = subprocess.run(
+                    [*command, *words, "--url", url, "--data", ODD],
+                    cwd=tmp_path,
+                    env=environ,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                assert ended.returncode == 0, ended
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0

@@ -1,7 +1,7 @@
 """The embedded Redis: append-only, in the data directory, on a Unix socket that only we may use.
 
 DATA/redis/    0700: the append-only files, and redis.log for what Redis warns of
-DATA/run/      0700: redis.sock; a short-named temporary folder where that path is too long
+DATA/run/      0700: redis.sock; a short-named temporary folder where that path is too long or not UTF-8
 """
 
 import atexit
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from processor.cli.child import Command, Stage
 from processor.cli.orphan import ends_with_parent
@@ -44,12 +44,17 @@ class Plan:
     @property
     def url(self) -> str:
         """What goes into REDIS_URL."""
-        return f"unix://{quote(str(self.socket))}"
+        return socket_url(self.socket)
 
     def command(self, lock: int) -> Command:
         """Say how to supervise it: it holds the lock as long as it lives, and ends in order."""
         held = (lock,)
         return Command("redis", self.argv, os.environ, Stage.STORE, signal.SIGTERM, held)
+
+
+def socket_url(path: Path) -> str:
+    """The URL of a Unix socket, whatever its path holds: `#`, `?`, `%` or a blank mean something."""
+    return f"unix://{quote(os.fsencode(path))}"
 
 
 def find_server() -> Path:
@@ -183,11 +188,19 @@ def _executable(server: Path) -> Path:
 
 def _socket_folder(data: Path) -> Path:
     folder = data / "run"
-    if len(os.fsencode(folder / "redis.sock")) > LONGEST_SOCKET:
+    if len(os.fsencode(folder / "redis.sock")) > LONGEST_SOCKET or not _survives_url(folder):
         folder = Path(tempfile.mkdtemp(prefix="ringback-", dir="/tmp"))  # 0700, a new name
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return folder
     return _private(folder)
+
+
+def _survives_url(folder: Path) -> bool:
+    """Whether redis-py finds it by its URL: that holds UTF-8, which the locale has to know too."""
+    try:
+        return os.fsencode(unquote(quote(os.fsencode(folder)))) == os.fsencode(folder)
+    except UnicodeError:
+        return False
 
 
 def _private(folder: Path) -> Path:

@@ -4,7 +4,6 @@ import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from processor.cli import redis
 from processor.config import Settings, redis_url
@@ -23,7 +22,7 @@ def url_of(settings: Settings, data: Path) -> str:
     """The Redis of the environment, else the one that `ringback up` runs in this folder."""
     embedded = data / "run" / "redis.sock"
     if not os.environ.get("REDIS_URL") and embedded.exists():
-        return f"unix://{quote(str(embedded))}"
+        return redis.socket_url(embedded)
     return settings.redis_url
 
 

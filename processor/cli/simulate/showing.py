@@ -2,6 +2,7 @@
 
 import json as codec
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,9 @@ def opening(
     name = role.source or re.sub(r"[^a-z0-9_-]", "-", str(table["provider"]))
     _setting(name, base, role.lacks(table) if role.source else table, known=bool(role.source))
     if not pushed:
-        printing.line(f"then `ringback watch {name} {ids[0]}`; POST {base}{SUBMIT} begins one too")
+        printing.line(
+            f"then `ringback watch {name} {shlex.quote(ids[0])}`; POST {base}{SUBMIT} begins one too"
+        )
 
 
 def _setting(name: str, base: str, lines: Mapping[str, Any], *, known: bool) -> None:
@@ -109,4 +112,4 @@ def _counts(counter: Mapping[str, int]) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
-    return codec.dumps(value)
+    return codec.dumps(value, ensure_ascii=False)  # TOML knows no pairs of surrogates
