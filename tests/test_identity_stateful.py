@@ -117,6 +117,12 @@ class Losses(RuleBasedStateMachine):
         self.keep()
 
     @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
+    def work_and_lose(self, limit: int, order: Any) -> None:
+        """Redis is killed right after a worker has written, and has lost that."""
+        self.work(limit, order)
+        self.lose()
+
+    @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
     def work(self, limit: int, order: Any) -> None:
         """A worker takes the job through some of its updates."""
         for keys in order.sample(self.store.shards, len(self.store.shards)):
@@ -127,9 +133,8 @@ class Losses(RuleBasedStateMachine):
                 self.do(ingest(self.context, some))
         self.hear()
 
-    @rule()
     def lose(self) -> None:
-        """Redis is killed, and has lost what workers wrote."""
+        """Redis is killed, and has lost what workers wrote since the last answer."""
         self.do(self.restore())
 
     # --- what always holds ------------------------------------------------------------
