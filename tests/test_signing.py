@@ -119,6 +119,44 @@ def test_more_than_five_minutes_are_refused_with_the_reason(age: float, word: st
         check(now=NOW + age)
 
 
+@pytest.mark.parametrize("signed", [0, 299, -299])
+@pytest.mark.parametrize("wrong", [600, -600, 3500, -3500])
+def test_of_two_clocks_that_differ_either_will_do(signed: float, wrong: float) -> None:
+    push = Push(HEADERS, BODY)
+    verify(STANDARD, [KEY], push, NOW + signed + wrong, here=NOW + signed)
+    verify(STANDARD, [KEY], push, NOW + signed, here=NOW + signed + wrong)
+
+
+@pytest.mark.parametrize(
+    ("now", "here", "says"),
+    [
+        (0, 900, "900 s behind this machine's, set both by NTP"),
+        (900, 0, "900 s ahead of this machine's, set both by NTP"),
+        (3601, 0, "3601 s ahead of this machine's"),  # further apart: only Redis' clock counts
+        (0, -86_400, "86400 s ahead of this machine's"),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_refusal_names_the_clocks_that_differ(
+    now: float, here: float, says: str, sign: int
+) -> None:
+    far = NOW + sign * 100_000
+    with pytest.raises(BadSignature, match=f"Redis' clock is {says}") as refusal:
+        verify(STANDARD, [KEY], Push(HEADERS, BODY), far + now, here=far + here)
+    assert "clock of this machine" not in str(refusal.value)
+
+
+def test_clocks_further_apart_than_an_hour_are_not_forgiven() -> None:
+    with pytest.raises(BadSignature, match="3601 s in the future, more than 300"):
+        verify(STANDARD, [KEY], Push(HEADERS, BODY), NOW - 3601, here=NOW)
+    verify(STANDARD, [KEY], Push(HEADERS, BODY), NOW, here=NOW - 3601)
+
+
+def test_where_the_clocks_agree_the_sender_may_be_wrong() -> None:
+    with pytest.raises(BadSignature, match="set the clock of this machine, or of the sender"):
+        verify(STANDARD, [KEY], Push(HEADERS, BODY), NOW - 400, here=NOW - 401)
+
+
 def test_the_tolerance_is_the_rules() -> None:
     check(rule=Verify("standard-webhooks", tolerance="1h"), now=NOW + 3600)
     with pytest.raises(BadSignature, match="61 s old, more than 60"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -135,7 +136,7 @@ class Receiver:
             raise BadSignature(
                 f"it comes from {sender!r}, which is not among the `senders` of the source"
             )
-        await self._keyring.verify(rule, source.keys, push, now)
+        await self._keyring.verify(rule, source.keys, push, now, time.time())
 
     async def _read(
         self, source: Source, push: Push, now: float

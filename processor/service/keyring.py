@@ -45,23 +45,31 @@ class Keyring:
         self._kept: OrderedDict[str, Published] = OrderedDict()
         self._fetching: dict[str, asyncio.Lock] = {}  # only while somebody waits
 
-    async def verify(self, rule: Verify, keys: Sequence[Key], push: Push, now: float) -> None:
+    async def verify(
+        self,
+        rule: Verify,
+        keys: Sequence[Key],
+        push: Push,
+        now: float,
+        here: float | None = None,
+    ) -> None:
         """Raise BadSignature unless it holds, ProviderTrouble when a key cannot be fetched.
 
         A key that is unknown may be new: the document is fetched again, at most once a minute.
+        `here`: the time by another clock, by which the push may be fresh as well.
         """
         url = signing.document_url(rule, push)
         if url is None:
-            await _check(rule, keys, push, now)
+            await _check(rule, keys, push, now, here=here)
             return
         document = await self.document(url, now, KEEP)
         try:
-            await _check(rule, keys, push, now, document)
+            await _check(rule, keys, push, now, document, here)
         except UnknownKey:
             newer = await self.document(url, now, AGAIN)
             if newer == document:
                 raise
-            await _check(rule, keys, push, now, newer)
+            await _check(rule, keys, push, now, newer, here)
 
     async def document(self, url: str, now: float, age: float) -> bytes:
         """The document at a URL, no older than `age` seconds if it can be had."""
@@ -109,11 +117,16 @@ class Keyring:
             self._kept.popitem(last=False)
 
 
-async def _check(
-    rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes = b""
+async def _check(  # noqa: PLR0917 -- as `signing.verify`
+    rule: Verify,
+    keys: Sequence[Key],
+    push: Push,
+    now: float,
+    document: bytes = b"",
+    here: float | None = None,
 ) -> None:
     """Verify; what is large in a thread, since digests leave the interpreter to others."""
     if len(push.body) <= LARGE_PUSH:
-        signing.verify(rule, keys, push, now, document)
+        signing.verify(rule, keys, push, now, document, here)
     else:
-        await asyncio.to_thread(signing.verify, rule, keys, push, now, document)
+        await asyncio.to_thread(signing.verify, rule, keys, push, now, document, here)

@@ -58,21 +58,27 @@ def document_url(rule: Verify, push: Push) -> str | None:
     return url(rule, push) if url else None
 
 
-def verify(
-    rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes = b""
+def verify(  # noqa: PLR0917 -- a push, and what it is checked against
+    rule: Verify,
+    keys: Sequence[Key],
+    push: Push,
+    now: float,
+    document: bytes = b"",
+    here: float | None = None,
 ) -> None:
     """Raise BadSignature, with the reason, unless one of the keys signed this push.
 
     `document` is what `document_url` gave: a JWKS, or a certificate in PEM. UnknownKey if
-    a newer one of it might do. `now` in seconds since 1970.
+    a newer one of it might do. `now` in seconds since 1970; `here` by another clock, by which a
+    push may be fresh as well.
     """
     if rule.other is None:
-        _verify(rule, keys, push, now, document)
+        _check(rule, keys, push, Times(now, here), document)
         return
     refusals = []
     for way, own in ways(rule, keys):
         try:
-            _verify(way, own, push, now, document)
+            _check(way, own, push, Times(now, here), document)
         except BadSignature as refusal:
             refusals.append((way, refusal))
         else:
@@ -91,14 +97,21 @@ def is_signed(way: Verify, push: Push) -> bool:
     return any(spot.signs and found(spot, push) for spot in looked_for(way))
 
 
-def _verify(rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes) -> None:
+class Times(NamedTuple):
+    """The time by two clocks, of which the second may be unknown."""
+
+    now: float
+    here: float | None
+
+
+def _check(rule: Verify, keys: Sequence[Key], push: Push, times: Times, document: bytes) -> None:
     read, check, tolerance, shared = compiled(rule.at(push) if rule.older else rule)
     if shared and not keys:
         raise BadSignature("this source has no secret to check the signature with")
     claim = read(push)
     if claim.time is not None:
-        age.check(claim.time, now, tolerance)
-    check(keys, claim, now, document)
+        age.check(claim.time, times.now, tolerance, times.here)
+    check(keys, claim, times.now, document)
 
 
 class Compiled(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from processor.store import Store
 from processor.web import bodies
 
 from .calling import Served, Web, refused
@@ -94,6 +95,20 @@ async def test_pushes_are_posted(web: Web, method: str) -> None:
 async def test_a_wrong_signature_is_401(web: Web, wrong: dict[str, str]) -> None:
     headers = signed(BODY) | wrong
     refused(await web("POST", "/hooks/feed", content=BODY, headers=headers), 401)
+
+
+@pytest.mark.parametrize("wrong", [600, -600, 3000])
+async def test_a_fresh_push_is_taken_though_redis_clock_is_wrong(
+    web: Web, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    async def now(_: Store) -> float:
+        return time.time() + wrong
+
+    monkeypatch.setattr(Store, "now", now)
+    answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
+    assert answer.status_code == 202
+    late = signed(BODY, now=time.time() - 10_000)
+    refused(await web("POST", "/hooks/feed", content=BODY, headers=late), 401)
 
 
 @pytest.mark.parametrize("age", [-400, 400])
