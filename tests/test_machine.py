@@ -469,6 +469,20 @@ def test_even_an_ignored_update_tells_other_names():
     assert (step.ignored, step.job.aliases) == ("finished", ("k2", "k3"))
 
 
+def test_a_job_gets_no_more_names_than_the_bound_however_they_come():
+    names = [f"k{n}" for n in range(machine.ALIASES + 5)]
+    at_once = advance(job(), update(State.RUNNING, aliases=tuple(names)), CREATED).job
+    assert at_once.aliases == tuple(names[: machine.ALIASES])
+    most = job(aliases=tuple(names[: machine.ALIASES - 1]))
+    assert advance(most, update(State.RUNNING, aliases=tuple(names)), CREATED).job == replace(
+        at_once, aliases=tuple(names[: machine.ALIASES])
+    )
+    full = job(aliases=tuple(names))  # an older version may have kept more
+    assert (
+        advance(full, update(State.RUNNING, aliases=("new",)), CREATED).job.aliases == full.aliases
+    )
+
+
 # --- the drawing --------------------------------------------------------------------------
 
 
