@@ -483,6 +483,25 @@ def test_a_job_gets_no_more_names_than_the_bound_however_they_come():
     )
 
 
+def test_any_update_tells_params_and_what_was_told_first_stays():
+    first = advance(job(), update(State.RUNNING, params={"repo": "a"}), CREATED).job
+    then = advance(first, update(State.RUNNING, params={"repo": "b", "run": "7"}), CREATED).job
+    assert (first.params, then.params) == ({"repo": "a"}, {"repo": "a", "run": "7"})
+    assert advance(then, update(State.RUNNING), CREATED).job.params == then.params
+
+
+def test_of_two_words_of_the_same_moment_the_one_that_came_later_counts():
+    first = advance(job(), update(State.RUNNING, CREATED + 1, status="a"), CREATED + 2).job
+    step = advance(first, update(State.RUNNING, CREATED + 1, status="b"), CREATED + 2)
+    assert (step.job.status, step.ignored) == ("b", None)
+
+
+def test_progress_is_told_again_when_a_second_is_over():
+    was = job(state=State.RUNNING, progressed_at=CREATED)
+    for later, event in ((PROGRESS_EVENTS_APART, "job.progressed"), (0.999, None)):
+        assert advance(was, update(State.RUNNING, progress=0.5), CREATED + later).event == event
+
+
 # --- the drawing --------------------------------------------------------------------------
 
 
