@@ -15,6 +15,7 @@ from processor.service.redis_check import RedisCheck
 from processor.service.running import Outage, context, main, patiently, ready
 from processor.service.store_watch import watched
 
+LOOK_AT_CLOCK = 1.0  # seconds between looks at Redis' clock
 TICK = 0.2  # seconds at most between looks: new work may be due before what we last saw
 SWEEP = 60.0  # seconds between sweeps
 REPAIR = 4.0  # seconds between looks at whether all shards have the same subscriptions
@@ -28,6 +29,7 @@ async def run(settings: Settings) -> None:
         outage = Outage("clock")
         await ready(ours.store, outage)
         asking = [patiently(outage, partial(step, ours)) for step in (tick, sweep, trim, catch_up)]
+        asking += [patiently(outage, partial(step, ours)) for step in (follow_clock, end_leases)]
         asking.append(patiently(outage, RedisCheck(ours.store, "clock").look))
         repairing = patiently(outage, partial(repair, ours), asks=False)  # one shard needs none
         async with watched(ours, "clock") as watching:
@@ -51,6 +53,23 @@ async def trim(ours: Context) -> float:
     """Forget events that are too old or too many; how long to wait."""
     await ours.store.events.trim(await ours.store.now())
     return SWEEP
+
+
+async def follow_clock(ours: Context) -> float:
+    """Notice that Redis' clock was set, and take a step back out of what waits; how long to wait."""
+    steps = ours.store.clock_steps
+    seconds = await steps.look()
+    if seconds:
+        log.warning("redis_clock_stepped", seconds=round(seconds, 1))
+    if await steps.undo():
+        log.info("redis_clock_step_undone")
+    return LOOK_AT_CLOCK
+
+
+async def end_leases(ours: Context) -> float:
+    """End leases that the clock's step back made too long; how long to wait."""
+    await ours.store.clock_steps.end_leases()
+    return ours.settings.lease + LOOK_AT_CLOCK
 
 
 async def repair(ours: Context) -> float:

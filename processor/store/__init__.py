@@ -1,5 +1,6 @@
 """Redis, where the truth is: one method per script.
 
+clock_steps  notices that Redis' clock was set, and undoes what that did
 requirements what Redis must be: settings, rights, clock
 watchdog     whether Redis answers at all
 batch        group commit: one round trip while the last is under way

@@ -114,8 +114,10 @@ class Fleet:
         server, replication, meta, mark, (seconds, micros) = map(_permitted, rows)
         found = _text(meta)
         there = "schema" in found and "id" in found
+        at = seconds + micros / 1e6
+        self._connection.heard(at)  # so that each process follows Redis' clock within a second
         return Seen(
-            at=seconds + micros / 1e6,
+            at=at,
             run_id=server.get("run_id"),
             replid=replication.get("master_replid"),
             replid2=replication.get("master_replid2"),

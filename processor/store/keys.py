@@ -34,12 +34,15 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     parked:B        hash    lane → not before                          removed when over
     paced:B         hash    lane → when its budget is next whole     a source's, a subscription's
     nudge:B         list    at most one: "there is work"              until a worker wakes
+    stepped         hash    a step back of Redis' clock → how far it is taken out of what waits  1 h
     busy:B          string  the worker that claims now, and will again                0.25 s
 
 Without a shard:
 
     rb:meta         hash    shards, schema, the store's random id, when it was made (ms), since
-                            when runs who says so (ms); who migrates, until when     for good
+                            when runs who says so (ms); who migrates, until when;
+                            steps back of Redis' clock: how many, how long the last one was
+                            and when (ms), how many are undone                       for good
     rb:processes    hash    process → time, schema and word of its last look   15 s a field
     rb:workers      hash    worker → time and metrics of its last heartbeat   15 s a field
     rb:probe        string  written to see whether Redis takes writes                1 s
@@ -115,6 +118,7 @@ class Keys:
         self.subs_version = self.tag + "subs:version"
         self.health = self.tag + "health"
         self.behind = self.tag + "behind"
+        self.stepped = self.tag + "stepped"
         self.waiting = self.tag + "waiting"
 
     def job(self, name: str) -> str:

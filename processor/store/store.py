@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from processor.errors import Overloaded
 from processor.model import Keep, Subscription
 from processor.store.backlogs import Backlogs
+from processor.store.clock_steps import ClockSteps
 from processor.store.connection import Connection
 from processor.store.deliveries import Deliveries
 from processor.store.events import Events
@@ -54,6 +55,7 @@ class Store:
         self.persistence = Persistence(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
+        self.clock_steps = ClockSteps(self.connection, self.shards, lease)
         self.jobs = Jobs(self.connection, self.shards, keep, self.persistence)
         self.names = Names(self.jobs.intake, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)

@@ -481,6 +481,42 @@ async def end_migration(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.connection.run("end_migration", [META], [1, 2, "a" * 16])
 
 
+async def step(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.connection.run("step", [META], [0, 600_000]) == 1
+
+
+async def unstep(b: Bench, _: Given, __: list[int]) -> None:
+    """The clock was set back: a piece of one item, and then the other."""
+    k, name = b.keys, "a"
+    ring = [k.stepped, k.lanes("poll"), k.parked("poll"), k.paced("poll")]
+    ring += [k.held("poll", name), k.due("poll", name), k.again("poll", name)]
+    args = [1, 600_000, int(NOW * 1000) - 600_000, name, 1]
+    while await b.store.connection.run("unstep", ring, args):
+        pass
+    due = await b.store.connection.redis.zrange(k.due("poll", name), 0, -1, withscores=True)
+    assert [at for _, at in due] == [NOW * 1000 - 600_000] * 2
+
+
+async def polls_for_later(b: Bench) -> None:
+    await b.put("poll", "a", "a1", at=NOW)
+    await b.put("poll", "a", "a2", at=NOW - 0.001)
+    for key in (b.keys.parked("poll"), b.keys.paced("poll")):
+        await b.store.connection.redis.hset(key, "a", int(NOW * 1000))
+
+
+async def a_lease_for_too_long(b: Bench) -> None:
+    await b.put("poll", "a", "a1")
+    await b.claims()
+    held = b.keys.held("poll", "a")
+    await b.store.connection.redis.zadd(held, {"a1": int(NOW * 1000)})
+
+
+async def end_leases(b: Bench, _: Given, __: list[int]) -> None:
+    ring = [b.keys.lanes("poll"), b.keys.held("poll", "a")]
+    args = [30_000, "a", "a1", int(NOW * 1000)]
+    assert await b.store.connection.run("end_leases", ring, args) == 1
+
+
 async def rights(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.connection.run("rights", [b.keys.jobs, META], ["TIME"]) == []
 
@@ -527,6 +563,9 @@ SCRIPTS = {
     "health that recovered": Operation(recovery, ill_health, "health"),
     "admit": Operation(admit, a_poll_for_later, "admit"),
     "hurry": Operation(hurry, a_delivery_for_later, "hurry"),
+    "step": Operation(step, nothing, "step"),
+    "unstep": Operation(unstep, polls_for_later, "unstep"),
+    "end leases": Operation(end_leases, a_lease_for_too_long, "end_leases"),
     "renew": Operation(renew, claimed, "renew", 2),
     "replay": Operation(replay, told_before, "replay"),
     "reseal": Operation(reseal, a_sealed_callback, "reseal"),

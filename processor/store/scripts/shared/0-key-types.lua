@@ -9,7 +9,7 @@ local TYPES = {
   ['log:trimmed'] = 'string', subs = 'hash', ['subs:version'] = 'string', health = 'hash',
   behind = 'hash', lanes = 'zset', items = 'hash', parked = 'hash', paced = 'hash',
   nudge = 'list', busy = 'string', meta = 'hash', waiting = 'hash', workers = 'hash',
-  processes = 'hash',
+  processes = 'hash', stepped = 'hash',
 }
 
 -- Keys that everything of a shard or backlog needs: one that has another type stops a script. The
