@@ -145,8 +145,8 @@ class Delivering(RuleBasedStateMachine):
         """Have the first worker lose replies, and sleep, when it is to."""
         run, look = store.connection.run, store.deliveries.in_turn
 
-        async def loses(name: str, *args: Any) -> Any:
-            done = await run(name, *args)
+        async def loses(name: str, *args: Any, **options: Any) -> Any:
+            done = await run(name, *args, **options)
             if name == "settle" and self.lost:
                 self.lost -= 1
                 raise StoreUnavailable("the answer was lost")

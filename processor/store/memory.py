@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from redis.exceptions import NoPermissionError
 
+from processor.errors import MissingPermission
 from processor.store.connection import Connection
 from processor.store.keys import Keys
 
@@ -47,24 +47,25 @@ class Memory:
 
         Where INFO is denied there is no limit, as far as we know.
         """
-        pipe = self._connection.redis.pipeline(transaction=False)
-        pipe.info("memory")
-        for keys in self._shards:
-            pipe.hgetall(keys.waiting)
-            pipe.hlen(keys.items("ingest"))
-            pipe.hlen(keys.items("deliver"))
-        info, *rows = await self._connection.ask_each(pipe, NoPermissionError)
-        if isinstance(info, NoPermissionError):
-            return MemoryUse(0)
-        waiting, timers = _waiting(rows[::3]), sum(rows[1::3])
+        try:
+            info = await self._connection.ask(self._connection.redis.info("memory"))
+        except MissingPermission:
+            info = {"used_memory": 0}
+        rows = [await self._read(keys) for keys in self._shards]
+        waiting = _waiting(fields for fields, _, _ in rows)
         return MemoryUse(
             used=info["used_memory"] - info.get("mem_not_counted_for_evict", 0),
             limit=info.get("maxmemory") or 0,
             waiting=waiting,
-            timers=max(0, timers - sum(w.updates for w in waiting.values())),
-            deliveries=sum(rows[2::3]),
-            taken=[int(hash_.get(b"taken", 0)) for hash_ in rows[::3]],
+            timers=max(0, sum(n for _, n, _ in rows) - sum(w.updates for w in waiting.values())),
+            deliveries=sum(n for _, _, n in rows),
+            taken=[int(fields.get(b"taken", 0)) for fields, _, _ in rows],
         )
+
+    async def _read(self, keys: Keys) -> tuple[dict[bytes, bytes], int, int]:
+        names = [keys.waiting, keys.items("ingest"), keys.items("deliver")]
+        fields, ingest, deliver = await self._connection.run("memory", names, [])
+        return dict(zip(fields[::2], fields[1::2], strict=True)), ingest, deliver
 
 
 def _waiting(hashes: Iterable[Mapping[bytes, bytes]]) -> dict[str, Waiting]:

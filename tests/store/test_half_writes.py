@@ -121,6 +121,11 @@ async def accept(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     return await b.store.jobs.accept(b.keys, [pushes[n] for n in parts], [names[n] for n in parts])
 
 
+async def memory(b: Bench, _: Given, __: list[int]) -> None:
+    names = [b.keys.waiting, b.keys.items("ingest"), b.keys.items("deliver")]
+    await b.store.connection.run("memory", names, [])
+
+
 async def heartbeat(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.connection.run("beat", [WORKERS], ["worker-1", "1.000 {}"])
 
@@ -568,6 +573,7 @@ SCRIPTS = {
     "end leases": Operation(end_leases, a_lease_for_too_long, "end_leases"),
     "renew": Operation(renew, claimed, "renew", 2),
     "replay": Operation(replay, told_before, "replay"),
+    "memory": Operation(memory, deliveries_to_make, "memory"),
     "reseal": Operation(reseal, a_sealed_callback, "reseal"),
     "reserve": Operation(reserve, nothing, "reserve", 2, atomic=False),
     "settle": Operation(settle, claimed_deliveries, "settle", 2),
