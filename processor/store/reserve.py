@@ -12,7 +12,7 @@ from processor.store.memory import MemoryUse, Waiting
 FULL = 0.85  # the part of maxmemory that used and reserved memory may reach together
 POLLS_FULL = 0.95  # the part of it above which no poll brings more
 
-ACCEPTED = 700  # an update that waits, and its dedupe mark, beside its payload
+ACCEPTED = 900  # an update that waits, and its dedupe mark, beside its payload
 UPDATE = 2_000  # what it becomes: a record and its index, a line of history, an event in the log
 ARRIVED = 200  # that an event arrived at one subscription: a record of it, its id for replays
 PAYLOAD = 1.3  # how often an update's bytes are kept once more than while it waits

@@ -1,6 +1,6 @@
 """`python tests/bench/reserve.py`: what accepted work will still take of Redis' memory.
 
-The reserve (`processor/service/reserve.py`) is counted with prices for an update and a delivery.
+The reserve (`processor/store/reserve.py`) is counted with prices for an update and a delivery.
 Here updates of jobs with ids of 36 characters are accepted, taken into jobs, and delivered to some
 subscriptions; Redis' `used_memory` is looked at behind each step. Growth is counted in bytes an
 update, beyond what there was once the updates were accepted. Nobody is called.
@@ -19,11 +19,13 @@ from memory import AT_ONCE, CONFIG, SECRET, Context, claimed, deliver, running
 from redis import Redis
 
 from processor.model import Attempt, Delivery, Push
-from processor.service import accepting, ingesting
+from processor.service import accepting, ingesting, watching
+from processor.service.wishing import Wish
 from processor.store.lanes import Settled
 
 ERROR = "could not connect within 5 s"  # of a failed attempt, one of the longer ones
 ATTEMPTS = 9  # that a delivery has made while it still waits
+LATER = 3600.0  # seconds until the next
 
 
 class Case(NamedTuple):
@@ -32,7 +34,6 @@ class Case(NamedTuple):
     name: str
     subscriptions: int
     result: int  # bytes
-    step: int = 1  # statuses pushed one after the other, each of every job
 
 
 CASES = (
@@ -67,14 +68,27 @@ async def ingest(ours: Context) -> None:
 async def fail(ours: Context) -> None:
     """Note attempts that failed on every delivery that waits."""
     attempt = Attempt(at=1_795_341_600.123, seconds=5.123456, error=ERROR)
-    settled = []
+    later = await ours.store.now() + LATER
     async for claims in claimed(ours, "deliver"):
+        settled = []
         for claim in claims:
             one = msgspec.json.decode(claim.payload, type=Delivery)
             tried = msgspec.structs.replace(one, attempts=(attempt,) * ATTEMPTS)
-            settled.append(Settled(claim, 1.0, msgspec.json.encode(tried), tried=True))
-    for start in range(0, len(settled), AT_ONCE):
-        await ours.store.backlogs.settle(settled[start : start + AT_ONCE])
+            settled.append(Settled(claim, later, msgspec.json.encode(tried), tried=True))
+        await ours.store.backlogs.settle(settled)
+
+
+def fall_due(redis: Redis) -> None:
+    """Have all that failed be due."""
+    for key in redis.scan_iter("*again:deliver:*"):
+        redis.zadd(key, dict.fromkeys(redis.zrange(key, 0, -1), 0))  # type: ignore[arg-type]
+        redis.zadd("{rb:0}:lanes:deliver", {key.decode().partition("again:deliver:")[2]: 0})
+
+
+async def watch(ours: Context, jobs: list[str]) -> None:
+    """PUT jobs."""
+    for job in jobs:
+        await watching.watch(ours, "lab", job, Wish())
 
 
 async def measure(case: Case, count: int) -> list[str]:
@@ -89,6 +103,16 @@ async def measure(case: Case, count: int) -> list[str]:
             return await _steps(ours, redis, case, count)
 
 
+async def watched(count: int) -> list[str]:
+    """Return what jobs take that are watched and wait for their deadline."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with running(Path(folder)) as (ours, redis):
+            await ours.store.connection.synchronise()
+            used = _used(redis)
+            await watch(ours, [str(uuid.uuid4()) for _ in range(count)])
+            return [f"a watched job: {(_used(redis) - used) / count:,.0f}"]
+
+
 async def _steps(ours: Context, redis: Redis, case: Case, count: int) -> list[str]:
     jobs = [str(uuid.uuid4()) for _ in range(count)]
     await ours.store.connection.synchronise()
@@ -99,6 +123,7 @@ async def _steps(ours: Context, redis: Redis, case: Case, count: int) -> list[st
     used.append(_used(redis))
     await fail(ours)
     used.append(_used(redis))
+    fall_due(redis)
     await deliver(ours)
     used.append(_used(redis))
     names = ("accepted", "committed", f"failed {ATTEMPTS} times", "delivered")
@@ -121,6 +146,7 @@ def main() -> None:
     for case in CASES:
         sys.stdout.write("\n".join(asyncio.run(measure(case, count))) + "\n")
         sys.stdout.flush()
+    sys.stdout.write("\n".join(asyncio.run(watched(count))) + "\n")
 
 
 if __name__ == "__main__":
