@@ -19,7 +19,8 @@ RingbackError
 └── Unavailable          not now; the same call may work later               503
     ├── StoreUnavailable   Redis does not answer, or cannot serve now: an outage
     │   ├── MissingPermission   Redis denies its user a command or a key: a wrong setting
-    │   └── WrongCredentials   Redis does not know the user or password: a wrong setting
+    │   └── WrongRedisUrl   REDIS_URL says what Redis cannot take: a wrong setting
+    │       └── WrongCredentials   Redis does not know the user or password
     ├── WrongKeyType       a key of one job, target or event has another type than ours
     ├── Overloaded         too much is in work or kept already
     └── Contention         others kept changing the same thing meanwhile
@@ -139,7 +140,11 @@ class MissingPermission(StoreUnavailable):
     """The Redis user may not run a command, or not on a key; the message names it."""
 
 
-class WrongCredentials(StoreUnavailable):
+class WrongRedisUrl(StoreUnavailable):
+    """Redis refuses what REDIS_URL says, such as a database that it does not have."""
+
+
+class WrongCredentials(WrongRedisUrl):
     """Redis does not accept the user or password of REDIS_URL."""
 
 

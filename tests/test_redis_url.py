@@ -17,6 +17,8 @@ GOOD = (
     "redis://:hun@ter2@h/0",  # redis-py takes the last @
     "rediss://h:6380/0?ssl_cert_reqs=none",
     "redis://h?db=3&password=hunter2",
+    "rediss://h?ssl_password=hunter2",
+    "redis://h?client_name=ringback-1",
     "unix:///run/redis.sock",
     "unix://user:hunter2@/run/redis.sock?db=1",
     "unix:///c%23/x.sock",
@@ -42,6 +44,13 @@ WRONG = (
     "redis://h?passwort=hunter2",
     "redis://h?protocol=4",
     "redis://[::1:6379/0",
+    "redis://h:6379/\u0663",
+    "redis://h?db=\u0663",
+    "redis://h?client_name=a%20b",
+    "redis://h?client_name=%D0%B0",
+    "rediss://h?ssl_cert_reqs=hunter2",
+    "rediss://h?ssl_ca_certs=/nowhere/hunter2.pem",
+    "rediss://h?ssl_keyfile_password=hunter2",
     "unix://run/redis.sock",
     "unix:///c#/x.sock",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from processor.cli import redis
 from processor.config import Settings, redis_url
-from processor.errors import ConfigError, MissingPermission, Unavailable, WrongCredentials
+from processor.errors import ConfigError, MissingPermission, Unavailable, WrongRedisUrl
 
 if TYPE_CHECKING:
     from processor.store.requirements import Problem
@@ -38,29 +38,35 @@ def look(settings: Settings, data: Path) -> list[Row]:
     name = "embedded" if embedded else "REDIS_URL"
     try:
         redis_url.checked("REDIS_URL", url)
-        problems = asyncio.run(_look(settings, url))
-    except (ConfigError, Unavailable, TimeoutError) as error:
+        problems, refused = asyncio.run(_look(settings, url))
+    except ConfigError as error:
+        return [("redis", False, f"{name}: {str(error).removeprefix('REDIS_URL: ')}")]
+    except (Unavailable, TimeoutError) as error:
         remedy = (
-            ""
-            if isinstance(error, ConfigError | MissingPermission | WrongCredentials)
-            else ": start that Redis"
+            "" if isinstance(error, MissingPermission | WrongRedisUrl) else ": start that Redis"
         )
         reason = f"{str(error) or redis_url.address(url) + ' does not answer'}{remedy}"
         return [("redis", False, f"{name}: {reason}")]
-    good = ("redis", True, f"{name}: {redis_url.address(url)} takes reads and writes")
-    return [good, *((f"redis {one.name}", not one.lossy, one.detail) for one in problems)]
+    first = refused or f"{redis_url.address(url)} takes reads and writes"
+    rows = [(f"redis {one.name}", not one.lossy, one.detail) for one in problems]
+    return [("redis", not refused, f"{name}: {first}"), *rows]
 
 
-async def _look(settings: Settings, url: str) -> "list[Problem]":
+async def _look(settings: Settings, url: str) -> "tuple[list[Problem], str]":
+    """What is wrong with it, and why it cannot be read and written, if that is so."""
     from processor.store import Store  # noqa: PLC0415 -- slow to import
 
     store = Store(url, shards=settings.shards)
     try:
         async with asyncio.timeout(PATIENCE):
             problems = await store.requirements.problems()
-            if not any(one.name == "rights" for one in problems):
+            if any(one.name == "rights" for one in problems):
+                return problems, f"{redis_url.address(url)} answers, but denies what is needed"
+            try:
                 await store.check_only()
                 await store.writable()
-            return problems
+            except Unavailable as error:
+                return problems, str(error)
+            return problems, ""
     finally:
         await store.close()

@@ -6,6 +6,7 @@ percent-encoded. No message repeats any part of the URL but its host: a password
 may stand anywhere else.
 """
 
+import os
 import re
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
@@ -22,9 +23,17 @@ TLS_OPTIONS = (
     "ssl_certfile",
     "ssl_check_hostname",
     "ssl_keyfile",
-    "ssl_keyfile_password",
+    "ssl_password",
 )
-SECRET_OPTIONS = ("password", "ssl_keyfile_password")
+SECRET_OPTIONS = ("password", "ssl_password")
+FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+WORDS = {
+    "db": (r"[0-9]{1,5}", "is not a number; the first database is 0"),
+    "protocol": (r"[23]", "is neither 2 nor 3; leave it out"),
+    "client_name": (r"[!-~]*", "has a character that Redis does not take; use ASCII, and no blank"),
+    "ssl_cert_reqs": (r"none|optional|required", "is not one of none, optional, required"),
+}
+"""What the value of an option has to look like, and what is said of another one."""
 
 
 def checked(name: str, url: str) -> str:
@@ -71,7 +80,7 @@ def _problem(url: str) -> str | None:
 def _names_a_place(parts: SplitResult) -> bool:
     if parts.scheme == "unix":
         return parts.path.startswith("/") and not parts.hostname
-    return bool(parts.hostname and re.fullmatch(r"/?|/\d{1,5}", parts.path))
+    return bool(parts.hostname and re.fullmatch(r"/?|/[0-9]{1,5}", parts.path))
 
 
 def _wrong_option(parts: SplitResult) -> str | None:
@@ -79,8 +88,9 @@ def _wrong_option(parts: SplitResult) -> str | None:
     for option, value in parse_qsl(parts.query, keep_blank_values=True):
         if option not in known:
             return f"it has an option that is not known; use {', '.join(known)}, and {ENCODE}"
-        if option == "db" and not re.fullmatch(r"\d{1,5}", value):
-            return "its db is not a number; the first database is 0"
-        if option == "protocol" and value not in ("2", "3"):
-            return "its protocol is neither 2 nor 3; leave it out"
+        pattern, wrong = WORDS.get(option, ("", ""))
+        if pattern and not re.fullmatch(pattern, value):
+            return f"its {option} {wrong}"
+        if option in FILES and not os.access(value, os.R_OK):
+            return f"its {option} is not a file that can be read"
     return None

@@ -21,8 +21,8 @@ from processor.errors import (
     ConfigError,
     StoreUnavailable,
     Unavailable,
-    WrongCredentials,
     WrongKeyType,
+    WrongRedisUrl,
 )
 from processor.service.context import Context
 from processor.service.metrics import Metrics
@@ -180,7 +180,7 @@ async def ready(store: Store, outage: Outage) -> None:
         try:
             await store.check()
             await store.connection.synchronise()
-        except WrongCredentials as error:
+        except WrongRedisUrl as error:
             raise ConfigError(f"REDIS_URL: {error}") from error
         except StoreUnavailable as error:
             outage.began(error)

@@ -25,7 +25,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from processor.errors import Overloaded, StoreUnavailable, WrongCredentials
+from processor.errors import Overloaded, StoreUnavailable, WrongCredentials, WrongRedisUrl
 from processor.store.refusals import Client, refusal
 from processor.store.watchdog import Watchdog
 
@@ -33,6 +33,14 @@ PASSING = (ReadOnlyError, ClusterDownError)
 PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
 """What Redis answers while it cannot serve, as errors and, where redis-py has none of their
 own, as words; anything else that it refuses is our mistake."""
+
+CONNECTING = {
+    "DB index is out of range": "name a database below its `databases`",
+    "invalid DB index": "name a database by its number",
+    "SELECT is not allowed in cluster mode": "Redis Cluster is not supported: use one Redis",
+    "Client names cannot contain": "leave client_name out",
+}
+"""What Redis says of a REDIS_URL that it cannot take, each time somebody connects, and the remedy."""
 
 LOOK = ("INFO", "persistence")
 ALLOW_OOM = "#!lua flags=allow-oom"
@@ -43,6 +51,7 @@ OUT_OF_MEMORY = (
 TIMEOUT = 5.0  # seconds for an answer of Redis
 STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
+NO_CONNECTION = "max number of clients"  # Redis' words to somebody who connects
 POOL_IS_BUSY = "No connection available."  # redis-py's words for a wait for one that took too long
 
 
@@ -210,10 +219,8 @@ class Connection:
                 raise asyncio.CancelledError from error
             if too_much := _too_much(error):
                 raise Overloaded(too_much) from error
-            if isinstance(error, AuthenticationError) or isinstance(
-                error.__cause__, AuthenticationError
-            ):
-                raise WrongCredentials(f"{_words(error)}: correct the user or password") from error
+            if wrong := _wrong_url(error):
+                raise wrong from error
             if isinstance(error, ResponseError) and not _passes(error):
                 if ours := refusal(error):
                     raise ours from error
@@ -290,6 +297,15 @@ def _passes(error: ResponseError) -> bool:
     return isinstance(error, PASSING) or bool(PASSING_WORDS.match(_words(error)))
 
 
+def _wrong_url(error: BaseException) -> WrongRedisUrl | None:
+    """Our error for what Redis says of REDIS_URL when we connect."""
+    words = _words(error)
+    if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
+        return WrongCredentials(f"{words}: correct the user or password")
+    remedy = next((CONNECTING[start] for start in CONNECTING if words.startswith(start)), None)
+    return WrongRedisUrl(f"{words}: {remedy}") if remedy else None
+
+
 def _words(error: BaseException) -> str:
     """Redis' own words: of a pipeline redis-py shows the command too, with all that it writes."""
     return str(error).rpartition("caused error: ")[2].strip("()',") or type(error).__name__
@@ -297,4 +313,6 @@ def _words(error: BaseException) -> str:
 
 def _why(url: str, error: BaseException) -> str:
     place = url.rsplit("@", 1)[-1].partition("?")[0]  # never the password
-    return f"Redis at {place} does not answer: {_words(error)}"
+    words = _words(error)
+    answered = isinstance(error, ResponseError) or words.startswith(NO_CONNECTION)
+    return f"Redis at {place} {'cannot serve' if answered else 'does not answer'}: {words}"

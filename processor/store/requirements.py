@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from processor.errors import MissingPermission
+from processor.errors import MissingPermission, StoreUnavailable
 from processor.store.connection import Connection
 from processor.store.keys import META, Keys
 
@@ -33,6 +33,7 @@ class Facts(NamedTuple):
 
     info: Mapping[str, Any] = {}  # all sections of INFO by field, and appendfsync
     denied: tuple[str, ...] = ()  # commands that we need, and may not run
+    keys_denied: bool = False  # our keys may not be read and written
     ahead: float = 0.0  # seconds that Redis' clock is ahead of this machine's
 
 
@@ -55,6 +56,8 @@ class Rule(NamedTuple):
 
 
 LOSSY, DEGREE = True, False
+
+KEY_RULES = "~rb:* ~{rb:*"  # of a user of Redis: all keys that we have
 
 RULES = (
     Rule("version", LOSSY, "redis_version", lambda v: _version(v) < OLDEST,
@@ -90,7 +93,9 @@ def problems(facts: Facts) -> list[Problem]:
 
 
 def _rights(facts: Facts) -> Iterable[Problem]:
-    if facts.denied:
+    if facts.keys_denied:
+        yield Problem("rights", LOSSY, f"Redis denies its user our keys: ACL SETUSER … {KEY_RULES}")
+    elif facts.denied:
         rules = " ".join(f"+{command.lower()}" for command in facts.denied)
         yield Problem("rights", LOSSY, f"Redis denies its user commands: ACL SETUSER … {rules}")
     elif not facts.info:
@@ -130,21 +135,28 @@ class Requirements:
         pipe.time()
         pipe.info()
         pipe.config_get("appendfsync")
-        (seconds, micros), info, fsync = await self._connection.ask_each(pipe, ResponseError)
+        clock, info, fsync = await self._connection.ask_each(pipe, ResponseError)
         known = [row for row in (info, fsync) if not isinstance(row, ResponseError)]
-        return Facts(
-            info={field: value for row in known for field, value in row.items()},
-            denied=await self._denied(),
-            ahead=seconds + micros / 1e6 - time.time(),
-        )
+        ahead = 0.0
+        if not isinstance(clock, ResponseError):
+            seconds, micros = clock
+            ahead = seconds + micros / 1e6 - time.time()
+        info = {field: value for row in known for field, value in row.items()}
+        denied = await self._denied()
+        return Facts(info, denied or (), keys_denied=denied is None, ahead=ahead)
 
-    async def _denied(self) -> tuple[str, ...]:
+    async def _denied(self) -> tuple[str, ...] | None:
+        """The commands that we may not run; None where it is our keys that we may not touch."""
         commands = sorted(DIRECT_COMMANDS | self.in_scripts())
         try:
             found = await self._connection.run("rights", [self._keys.jobs, META], commands)
         except MissingPermission as error:  # so nothing more can be asked
             named = re.search(r"'([\w|]+)' command", str(error))
-            return (named[1].upper() if named else "EVALSHA",)
+            return (named[1].upper(),) if named else None
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, ResponseError):  # a replica, for one: INFO tells that
+                return ()
+            raise
         return tuple(command.decode() for command in found)
 
     def in_scripts(self) -> frozenset[str]:

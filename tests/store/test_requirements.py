@@ -1,5 +1,6 @@
 """What Redis must be: each setting, right and clock that could lose work is found."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,8 +10,11 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from processor.errors import MissingPermission, WrongCredentials
+from processor.cli import redis_doctor
+from processor.config import load
+from processor.errors import ConfigError, MissingPermission, WrongCredentials, WrongRedisUrl
 from processor.service.redis_check import RedisCheck
+from processor.service.running import Outage, ready
 from processor.store import Store
 from processor.store.requirements import CLOCKS_APART, DIRECT_COMMANDS, Facts, problems
 
@@ -149,6 +153,83 @@ async def test_the_clocks_of_the_embedded_redis_and_ours_agree(store: Store) -> 
 
 def test_the_documented_rights_are_those_that_are_used(store: Store) -> None:
     page = Path("docs/operations.md").read_text("utf-8")
-    block = page.partition("with `RULES` being\n")[2].partition("\nWithout `info`")[0]
-    used = set(least_rights(store.requirements.in_scripts())) - {"+info"}
+    block = page.partition("with `RULES` being\n")[2].partition("\nand `+select`")[0]
+    used = set(least_rights(store.requirements.in_scripts()))
     assert set(block.split()) == used
+
+
+async def test_without_the_right_to_ask_for_the_time_the_right_is_named(as_user: Any) -> None:
+    store = as_user("~*", "+@all", "-time")
+    (problem, *_) = await store.requirements.problems()
+    assert problem.name == "rights"
+    assert "+time" in problem.detail
+
+
+@pytest.mark.parametrize("rules", ["~theirs:*", "%R~*", "~rb:*"])
+async def test_keys_that_are_denied_are_named_and_not_a_command(as_user: Any, rules: str) -> None:
+    store = as_user(rules, "+@all")
+    (problem, *_) = await store.requirements.problems()
+    assert problem.name == "rights"
+    assert problem.detail.endswith("ACL SETUSER … ~rb:* ~{rb:*")
+
+
+@pytest.mark.parametrize("option", ["db=9999", "client_name=%0A"])
+async def test_what_redis_refuses_of_its_url_is_a_wrong_setting(
+    redis_url: str, option: str
+) -> None:
+    store = Store(f"{redis_url.partition('?')[0]}?{option}")
+    with pytest.raises(WrongRedisUrl, match=r": (name a database|leave client_name)"):
+        await store.check()
+    with pytest.raises(ConfigError, match=r"^REDIS_URL: "):
+        await ready(store, Outage("web"))
+    await store.close()
+
+
+@pytest.fixture
+def doctor(monkeypatch: Any, tmp_path: Path) -> Any:
+    """What doctor finds about the Redis of a URL."""
+
+    async def rows(url: str) -> list[redis_doctor.Row]:
+        monkeypatch.setenv("REDIS_URL", url)
+        return await asyncio.to_thread(redis_doctor.look, load(None), tmp_path)
+
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [("min-replicas-to-write", 1, "NOREPLICAS"), ("replicaof", "127.0.0.1 1", "name its master")],
+)
+async def test_doctor_says_of_a_redis_that_answers_why_it_takes_no_writes(
+    doctor: Any, redis_url: str, setting: str, value: Any, named: str
+) -> None:
+    with Redis.from_url(redis_url) as admin:
+        _set(admin, setting, value)
+        try:
+            rows = await doctor(redis_url)
+        finally:
+            _set(admin, setting, 0 if setting != "replicaof" else "no one")
+    first, *others = rows
+    assert first[:2] == ("redis", False)
+    text = " ".join(detail for _, _, detail in rows)
+    assert named in text
+    assert "cannot serve" in text
+    assert "does not answer" not in text
+    assert "start that Redis" not in text
+    assert all(name.startswith("redis ") for name, _, _ in others)
+
+
+async def test_doctor_does_not_call_a_redis_good_that_denies_what_is_needed(
+    as_user: Any, doctor: Any, redis_url: str
+) -> None:
+    as_user("~*", "+@all", "-zadd")
+    rows = await doctor(redis_url.replace("unix://", "unix://limited:pw@"))
+    assert rows[0][:2] == ("redis", False)
+    assert any("+zadd" in detail for _, _, detail in rows)
+
+
+def _set(admin: Redis, setting: str, value: Any) -> None:
+    if setting == "replicaof":
+        admin.execute_command("REPLICAOF", *value.split())
+    else:
+        admin.config_set(setting, value)
