@@ -17,6 +17,10 @@ targets      subscriptions and callback targets
 deliveries   what they are to get, and what they got
 replays      deliveries made once more
 health       how well those take it
+memory       how full Redis is, and what waits in it
+reserve      what the accepted work will still take, priced
+memory_budget  admission: what may come in beside it
+read_size    how many values to read at once
 sealing      their secrets, sealed again with a newer master key
 versions     words for compare-and-set that never repeat
 fleet        the processes of a store: what it is, and whether it is still it
