@@ -117,3 +117,19 @@ def test_many_subscriptions_are_asked_like_one_each(
         event = (kind, source, provider_of[source], metadata)
         alone = [s for s in subscriptions if Router("v1", [s]).wanting(*event)]
         assert router.wanting(*event) == alone
+
+
+def test_the_reach_of_a_source_is_who_may_want_one_of_its_events():
+    router = Router(
+        "v",
+        [
+            subscription(),
+            subscription(sources=("s", "t")),
+            subscription(sources=("t",)),
+            subscription(events=("subscription.disabled",)),
+            subscription(events=("job.started",), sources=("s",)),
+            subscription(disabled="410"),
+        ],
+    )
+    for _ in range(2):  # worked out once, and kept
+        assert [router.reach(source) for source in ("s", "t", "u")] == [3, 3, 1]
