@@ -13,8 +13,12 @@ FOR_NODE := standardwebhooks@1.1.1 @atproto/api@0.21.0
 SDKS := .venv-sdks/.ready
 FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 assemblyai==1.8.2
 
+# Tests that search for a counterexample: the longer, the better.
+SEARCHING := tests/test_store_stateful.py tests/test_delivery_stateful.py tests/test_identity_stateful.py \
+	tests/test_machine.py tests/test_signing_noise.py tests/test_egress_guard.py tests/test_large_json.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup sdks demo test lint check bench docs fmt clean
+.PHONY: help setup sdks demo test soak lint check bench docs fmt clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -40,6 +44,10 @@ demo: setup ## play documented jobs from simulated providers; exits 0 if every c
 
 test: setup sdks ## all tests, in parallel, the ones with real processes included
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
+
+soak: setup ## the searching tests, with a fixed seed and many more examples
+	RINGBACK_TEST_PROFILE=soak $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal \
+		-o timeout=1800 --randomly-seed=1 $(SEARCHING)
 
 lint: setup ## style, types, imports
 	$(BIN)/ruff check .

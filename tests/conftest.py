@@ -36,7 +36,9 @@ from processor.store import Store, keys
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=500, deadline=None, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile("soak", max_examples=1000, deadline=None, derandomize=True)
+_DEFAULT = "ci" if os.environ.get("CI") else "dev"
+settings.load_profile(os.environ.get("RINGBACK_TEST_PROFILE", _DEFAULT))
 
 Condition = Callable[[], Any | Awaitable[Any]]
 WaitUntil = Callable[..., Awaitable[None]]
