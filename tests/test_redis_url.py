@@ -78,3 +78,4 @@ def test_no_secret_is_shown(url: str) -> None:
     assert SECRET not in shown
     assert "ter" not in shown
     assert ("********" in shown) == ("ter" in url)
+    redis_url.checked("REDIS_URL", redis_url.masked(url))

@@ -51,7 +51,8 @@ def masked(url: str) -> str:
     query = urlencode(
         [(k, MASK if k in SECRET_OPTIONS else v) for k, v in parse_qsl(parts.query)], safe="*"
     )
-    return parts._replace(netloc=f"{MASK if at else ''}{at}{place}", query=query).geturl()
+    shown = f"{parts.scheme}://{MASK if at else ''}{at}{place}{parts.path}"
+    return f"{shown}?{query}" if query else shown
 
 
 def address(url: str) -> str:

@@ -1,6 +1,7 @@
 """What a call's URL says: names in its path, numbers in its query, and places in lists."""
 
 import base64
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ Key = tuple[float, str]
 """What a list is ordered by, and what its cursors say: a number, and a name to tell ties apart."""
 
 _decode: Callable[[bytes], Key] = msgspec.json.Decoder(Key).decode
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def segment(request: Request, name: str) -> str:
@@ -57,10 +59,9 @@ def choice(request: Request, name: str, good: Collection[str]) -> str | None:
 def number(request: Request, name: str, default: float, least: float, most: float) -> float:
     """A number in the query; Invalid unless it is within its bounds."""
     text = request.query_params.get(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        raise Invalid(f"{name}: {text!r} is no number") from None
+    if text is not None and not _NUMBER.fullmatch(text):
+        raise Invalid(f"{name}: {text!r} is not a number; write digits, as in 25")
+    value = default if text is None else float(text)
     if not least <= value <= most:
         raise Invalid(f"{name}: must be {least:g} to {most:g}")
     return value
