@@ -360,7 +360,7 @@ USAGE = [
     (("mux", "--to", "http://h:x/", "--secret", "x"), "--to http://h:x/: write http://"),
     (("mux", "--to", "http://[/", "--secret", "x"), "--to http://[/: write http://"),
     (("mux", "--to", "http://h/é", "--secret", "x"), "--to http://h/é: write http://"),
-    (("mux", "--kind", "x"), "--kind x: mux has no such kind; there is none"),
+    (("coconut", "--kind", "x"), "--kind x: coconut has no such kind; there is none"),
     (("mux", "--end", "canceled"), "mux has no word for canceled"),
     (("mux", "--end", "running"), "--end running: a life ends succeeded, failed"),
     (("mux", "--end", "success"), "success: a life ends succeeded, failed, canceled, expired\n"),
