@@ -11,6 +11,7 @@ from processor.errors import Overloaded
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service import mirroring, polling
+from processor.service.coalescing import Coalescing
 from processor.service.mirroring import WITHOUT_KEY, Mirror
 from processor.store.lanes import Busy, Claim, Pace, Settled
 
@@ -184,13 +185,20 @@ async def test_a_source_that_rests_is_not_asked(web: Web, provider: Any) -> None
 
 
 async def test_a_key_is_not_refused_for_those_without(
-    web: Web, provider: Any, wait_until: Any
+    web: Web, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has a key joins a question of somebody who has none, and the job is watched."""
-    slow = Slow(provider)
+    slow, sharing, run = Slow(provider), [], Coalescing.run
+
+    async def counted(self: Any, key: Any, work: Any) -> Any:
+        sharing.append(key)
+        return await run(self, key, work)
+
+    monkeypatch.setattr(Coalescing, "run", counted)
     stranger = asyncio.create_task(web.without_key("GET", f"{OPEN}?jobId=abc"))
     await wait_until(lambda: slow.now == 1, 30)
     mine = asyncio.create_task(web("GET", f"{OPEN}?jobId=abc"))
+    await wait_until(lambda: len(sharing) == 2, 30)
     slow.go.set()
     assert (await stranger).status_code == (await mine).status_code == 200
     assert slow.asked == 1

@@ -189,7 +189,7 @@ async def test_who_sends_garbage_does_not_fill_the_log(web: Web) -> None:
         refused(await web("GET", "/v1/jobs/feed/1"), 404)
         refused(await web("POST", "/hooks/feed", content=b"{", headers=JSON), 401)
         refused(await web("PUT", "/v1/jobs/feed/1", content=b"{", headers=JSON), 400)
-    assert lines == []
+    assert [line for line in lines if line["event"] != "redis_misconfigured"] == []
 
 
 async def test_a_bug_is_an_answer_and_one_traceback(
