@@ -35,7 +35,7 @@ from processor.cli.redis import EmbeddedRedis
 from processor.store import Store, keys
 
 settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=500, deadline=None, print_blob=True)
+settings.register_profile("ci", max_examples=100, deadline=None, print_blob=True)  # more: make soak
 settings.register_profile("soak", max_examples=1000, deadline=None, derandomize=True)
 _DEFAULT = "ci" if os.environ.get("CI") else "dev"
 settings.load_profile(os.environ.get("RINGBACK_TEST_PROFILE", _DEFAULT))

@@ -20,7 +20,7 @@ Key = tuple[float, str]
 """What a list is ordered by, and what its cursors say: a number, and a name to tell ties apart."""
 
 _decode: Callable[[bytes], Key] = msgspec.json.Decoder(Key).decode
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 
 
 def segment(request: Request, name: str) -> str:
