@@ -57,8 +57,8 @@ class Watchdog:
     def _end_calls(self) -> None:
         self._silent = True
         now = asyncio.get_running_loop().time()
-        for limit in self._limits:
-            limit.reschedule(now)
+        while self._limits:  # each once: one that is expiring cannot be told again
+            self._limits.pop().reschedule(now)
 
     @property
     def silent(self) -> bool:

@@ -16,7 +16,7 @@ class Astray(Keys):
 
     def nudge(self, backlog: str) -> str:
         """A list that nobody reads."""
-        return f"{self.tag}astray:{backlog}"
+        return f"{self.tag}nudge:astray-{backlog}"
 
 
 if __name__ == "__main__":

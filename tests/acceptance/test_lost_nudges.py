@@ -47,6 +47,6 @@ async def test_the_clock_alone_drives_everything(plan: Callable[..., System]) ->
         await until(lambda: sink.jobs >= pushed | {"polled"}, 10, "a callback for every job")
         await until(lambda: len(sink.calls) == JOBS + 2, 10, "the retry of job-0")
     with redis.Redis.from_url(system.redis.url) as store:
-        astray = store.keys("*:astray:*")
-    assert b"{rb:0}:astray:ingest" in astray  # a worker that is awake needs no other nudge
+        astray = store.keys("*:nudge:astray-*")
+    assert b"{rb:0}:nudge:astray-ingest" in astray  # a worker that is awake needs no other nudge
     assert {job: ids for job, ids in sink.ids().items() if len(ids) != 1} == {}

@@ -142,3 +142,25 @@ async def test_a_cancelled_call_is_cancelled_even_while_it_connects(
         done, _ = await asyncio.wait({task}, timeout=0.5)
         assert done, f"not cancelled after {steps} steps"
         await store.close()
+
+
+async def test_a_call_that_outlives_its_end_does_not_stop_the_watchdog(store: Store) -> None:
+    """redis-py may swallow a cancellation: the call then goes on while PINGs still fail."""
+    watchdog, goes_on = store.connection.watchdog, asyncio.Event()
+
+    async def stubborn() -> None:
+        async with watchdog.limit():
+            while not goes_on.is_set():
+                try:
+                    await goes_on.wait()
+                except asyncio.CancelledError:
+                    continue
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    for _ in range(3):
+        watchdog._end_calls()
+        await asyncio.sleep(0)
+    assert watchdog.silent
+    goes_on.set()
+    await asyncio.wait({task})
