@@ -122,9 +122,14 @@ class Connection:
             retry=Retry(NoBackoff(), 0),
         )
         self.redis = Client.from_pool(self._pool)
+        self.watchdog.at_return.append(self.drop_idle)
         self.scripts = scripts()  # now: later there may be no file left to open
         self.bounded_scripts = {name: one.bounded() for name, one in self.scripts.items()}
         self._offset: float | None = None
+
+    async def drop_idle(self) -> None:
+        """Close connections that nobody uses: after an outage they lead to a Redis that is gone."""
+        await self._pool.disconnect(inuse_connections=False)
 
     def apart(self, connections: int) -> "Connection":
         """The same Redis over a pool of its own, which other calls cannot use up."""

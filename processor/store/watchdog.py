@@ -6,7 +6,7 @@ calls fail at once, so that a provider gets its 503 while it still waits for an 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
@@ -27,6 +27,7 @@ class Watchdog:
         self._url = url
         self._silent = False
         self._limits: set[asyncio.Timeout] = set()
+        self.at_return: list[Callable[[], Awaitable[None]]] = []  # before calls may go on
 
     async def run(self) -> None:
         """Ask PING until cancelled."""
@@ -45,13 +46,19 @@ class Watchdog:
             async with asyncio.timeout_at(ends):
                 await redis.ping()
         except (ResponseError, BusyLoadingError):
-            self._silent = False  # a refusal is an answer: calls hear it themselves
+            await self._let_calls_go_on()  # a refusal is an answer: calls hear it themselves
         except TimeoutError:
             if loop.time() < ends + LATE:  # else our own loop stood still
                 self._end_calls()
         except (RedisError, ConnectionError, OSError):
             self._end_calls()
         else:
+            await self._let_calls_go_on()
+
+    async def _let_calls_go_on(self) -> None:
+        if self._silent:
+            for prepare in self.at_return:
+                await prepare()
             self._silent = False
 
     def _end_calls(self) -> None:

@@ -164,3 +164,17 @@ async def test_a_call_that_outlives_its_end_does_not_stop_the_watchdog(store: St
     assert watchdog.silent
     goes_on.set()
     await asyncio.wait({task})
+
+
+async def test_no_call_meets_a_connection_of_before_the_restart(
+    own_redis: EmbeddedRedis, own_store: Store, wait_until: Any
+) -> None:
+    keys, watchdog = own_store.shards[0], own_store.connection.watchdog
+    await asyncio.gather(*(own_store.workers() for _ in range(8)))  # some connections lie idle
+    await own_store.jobs.accept(keys, [("p0", update("0"))])
+    own_redis.stop()
+    await wait_until(lambda: watchdog.silent)
+    own_redis.start()
+    await wait_until(lambda: not watchdog.silent)
+    await asyncio.gather(*(own_store.workers() for _ in range(8)))
+    assert len(await own_store.jobs.accept(keys, [("p1", update("1"))])) == 1
