@@ -124,7 +124,7 @@ class Connection:
         self.redis = Client.from_pool(self._pool)
         self.watchdog.at_return.append(self.drop_idle)
         self.scripts = scripts()  # now: later there may be no file left to open
-        self.bounded_scripts = {name: one.bounded() for name, one in self.scripts.items()}
+        self.bounded_scripts = bounded_scripts()
         self._offset: float | None = None
 
     async def drop_idle(self) -> None:
@@ -285,6 +285,12 @@ def scripts() -> dict[str, Script]:
     folder = importlib.resources.files("processor.store") / "scripts"
     shared = "\n".join(text for _, text in sorted(_lua(folder / "shared").items()))
     return {name: Script(f"{shared}\n{text}") for name, text in _lua(folder).items()}
+
+
+@cache
+def bounded_scripts() -> dict[str, Script]:
+    """The same, as Redis refuses them when it is out of memory; once for all pools of a process."""
+    return {name: one.bounded() for name, one in scripts().items()}
 
 
 def _lua(folder: Traversable) -> dict[str, str]:
