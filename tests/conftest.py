@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -242,6 +243,13 @@ def _row(sharded: bool, line: str) -> Row:  # noqa: FBT001 -- private, one calle
         for place, part in enumerate(parts)
     )
     return Row(name, re.compile((r"\{rb:\d+\}:" if sharded else "") + text), kind, lifetime)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_by_default() -> Iterator[None]:
+    """A command run in this process configures the log; the next test must not inherit that."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

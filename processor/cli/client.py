@@ -7,7 +7,7 @@ the key and the server that it is for.
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -98,10 +98,12 @@ class Client:
     def stream(self, path: str, after: str | None = None) -> Stream:
         """Open a stream behind an id."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        connection = self._connect(SILENCE)
-        answer = self._ask(connection, "GET", path, None, headers)
-        if answer.status >= MULTIPLE:
-            self._read(answer)
+        with ExitStack() as on_failure:
+            connection = on_failure.enter_context(closing(self._connect(SILENCE)))
+            answer = self._ask(connection, "GET", path, None, headers)
+            if answer.status >= MULTIPLE:
+                self._read(answer)
+            on_failure.pop_all()
         return Stream(self.url, connection, sse.Reader(answer, after))
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
