@@ -52,11 +52,9 @@ def path(*segments: str) -> str:
 class Stream:
     """An open stream: its messages until it ends."""
 
-    def __init__(
-        self, url: str, connection: http.client.HTTPConnection, reader: sse.Reader
-    ) -> None:
-        """Take what was opened."""
-        self._url, self._connection, self._reader = url, connection, reader
+    def __init__(self, url: str, opened: ExitStack, reader: sse.Reader) -> None:
+        """Take what was opened: the reader, and what to close after it."""
+        self._url, self._opened, self._reader = url, opened, reader
 
     @property
     def last_id(self) -> str | None:
@@ -65,7 +63,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[sse.Message]:
         """Give the messages; raises UnreachableError when the stream breaks."""
-        with closing(self._connection):
+        with self._opened:
             try:
                 yield from self._reader
             except (OSError, http.client.HTTPException) as error:
@@ -87,8 +85,10 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         content = None if body is None else _encoded(body)
-        with closing(self._connect(self._timeout)) as connection:
-            answer = self._ask(connection, method, _target(path, params), content, headers)
+        with (
+            closing(self._connect(self._timeout)) as connection,
+            self._ask(connection, method, _target(path, params), content, headers) as answer,
+        ):
             return self._read(answer)
 
     def get(self, path: str, **params: object) -> Any:
@@ -98,13 +98,12 @@ class Client:
     def stream(self, path: str, after: str | None = None) -> Stream:
         """Open a stream behind an id."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        with ExitStack() as on_failure:
-            connection = on_failure.enter_context(closing(self._connect(SILENCE)))
-            answer = self._ask(connection, "GET", path, None, headers)
+        with ExitStack() as opened:
+            connection = opened.enter_context(closing(self._connect(SILENCE)))
+            answer = opened.enter_context(self._ask(connection, "GET", path, None, headers))
             if answer.status >= MULTIPLE:
                 self._read(answer)
-            on_failure.pop_all()
-        return Stream(self.url, connection, sse.Reader(answer, after))
+            return Stream(self.url, opened.pop_all(), sse.Reader(answer, after))
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         return SCHEMES[self._scheme](self._host, self._port, timeout=timeout)
