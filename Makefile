@@ -14,8 +14,8 @@ SDKS := .venv-sdks/.ready
 FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 assemblyai==1.8.2
 
 # Tests that search for a counterexample: the longer, the better.
-SEARCHING := tests/test_store_stateful.py tests/test_delivery_stateful.py tests/test_identity_stateful.py \
-	tests/test_machine.py tests/test_signing_noise.py tests/test_egress_guard.py tests/test_large_json.py
+SEARCHING := tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \
+	tests/test_state_machine.py tests/signing/test_changed_bits.py tests/egress/test_guard.py tests/test_large_json.py
 
 # Real processes side by side on a small machine can miss their time. What failed is run once more, by itself, and
 # only that counts; a test that fails there fails the run, and one that needs this often is to be mended.
@@ -23,10 +23,10 @@ ALONE = (echo '=== once more, one at a time: what failed above' && \
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sdks demo test soak lint check bench docs fmt clean
+.PHONY: help setup sdks demo test test-fast soak lint check bench docs fmt clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 setup: $(READY) ## install Ringback and what its tests need into .venv
 
@@ -50,6 +50,9 @@ demo: setup ## play documented jobs from simulated providers; exits 0 if every c
 test: setup sdks ## all tests, in parallel, the ones with real processes included
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal || $(ALONE)
 
+test-fast: setup ## the tests without real processes: the minutes between two thoughts
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m "not acceptance"
+
 soak: setup ## the searching tests, with a fixed seed and many more examples
 	RINGBACK_TEST_PROFILE=soak $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal \
 		-o timeout=1800 --randomly-seed=1 $(SEARCHING)
@@ -63,10 +66,10 @@ lint: setup ## style, types, imports
 check: test lint ## what CI runs
 
 bench: setup ## Ringback against its two baselines, on this machine's cores
-	$(BIN)/python tests/bench
+	$(BIN)/python bench
 
 docs: setup ## write the table of the profiles into docs/providers.md
-	PYTHONPATH=. $(BIN)/python tests/providers_table.py
+	PYTHONPATH=. $(BIN)/python tools/providers_table.py
 
 fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -32,7 +32,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import settings
 from redis import Redis
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 from processor.store import Store, keys
 
 settings.register_profile("dev", max_examples=50, deadline=None)

@@ -16,8 +16,8 @@ import typer
 import yaml
 
 from processor.cli.app import build
-from processor.cli.redis import find_server
-from processor.config.tables import Environment
+from processor.cli.embedded_redis import find_server
+from processor.config.schema import Environment
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -13,7 +13,7 @@ from processor.model import Push
 from processor.provider import large_json, parse, read_push
 from processor.provider.condition import Condition
 from processor.provider.large_json import LARGE, read_document
-from processor.provider.place import Place, walk
+from processor.provider.pointer import Place, walk
 
 keys = st.sampled_from(["a", "b", "0", "1", "~", "/", ""])
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from processor.cli.address import free_port
 from processor.cli.demo.payloads import SCENES
-from processor.cli.demo.providers import TOKEN, Providers
+from processor.cli.demo.provider_server import TOKEN, Providers
+from processor.cli.listen_address import free_port
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 NOT_RUN = {

@@ -14,7 +14,7 @@ import processor
 import workers
 from processor import config, provider
 from processor.errors import ConfigError
-from processor.signing import ed25519
+from processor.signing.schemes import ed25519
 from processor.text_input import from_system, text_of
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBzZXJ2aWNlLCBtYWRlIHVwIHRvbw=="
@@ -160,9 +160,9 @@ def test_inspect_works_where_the_locale_is_ascii(tmp_path: Path) -> None:
 
 def test_what_a_terminal_cannot_show_is_not_the_end(tmp_path: Path) -> None:
     script = (
-        "import sys; from processor.cli import printing, progress\n"
+        "import sys; from processor.cli import output, progress\n"
         "sys.stdout.reconfigure(errors='replace')\n"
-        "printing.line('é → ü'); printing.tree({'é': '→'}); printing.document({'é': 1})\n"
+        "output.line('é → ü'); output.tree({'é': '→'}); output.document({'é': 1})\n"
         "with progress.Bars() as bars: bars.show('é', {'state': 'running', 'progress': 0.5})\n"
     )
     (tmp_path / "shown.py").write_text(script, encoding="utf-8")
@@ -180,7 +180,7 @@ def test_what_a_terminal_cannot_show_is_not_the_end(tmp_path: Path) -> None:
 def test_profiles_are_read_where_the_locale_is_ascii() -> None:
     """And all that comes with the package: scripts of the store, the skeleton of a profile."""
     script = (
-        "from processor.config.shelf import Shelf; from processor.store import connection\n"
+        "from processor.config.profiles import Shelf; from processor.store import connection\n"
         "import processor.cli.providers as p, datetime, importlib.resources as r\n"
         "[shelf[name] for shelf in [Shelf()] for name in shelf]\n"
         "assert connection._lua(r.files('processor.store') / 'scripts')\n"
@@ -204,14 +204,14 @@ def test_what_is_logged_stays_out_of_the_result(tmp_path: Path) -> None:
     """`inspect --json` is read by programs; a key that cannot be fetched is logged."""
     script = (
         "from processor.cli import main\n"
-        "from processor.cli.app import printing\n"
+        "from processor.cli.app import output\n"
         "import processor.cli.app as app, structlog, typer\n"
         "def build():\n"
         "    made = typer.Typer()\n"
         "    @made.command()\n"
         "    def go():\n"
         "        structlog.get_logger().warning('public_key_unreachable', url='é')\n"
-        "        printing.document({'verified': False})\n"
+        "        output.document({'verified': False})\n"
         "    return made\n"
         "app.build = build\n"
         "main([])\n"

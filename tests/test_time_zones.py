@@ -13,13 +13,13 @@ FILES = [
 ]
 LOCAL = {"localtime", "mktime", "ctime", "utcnow", "utcfromtimestamp", "today", "astimezone"}
 AWARE = {  # calls of `.timestamp()`, each on a time that has a zone
-    "signing/certificate.py": 2,  # cryptography's `…_utc`
-    "signing/age.py": 1,  # its pattern demands the Z
-    "provider/seconds.py": 1,  # made UTC there
-    "web/queries.py": 1,  # what `payload.utc` made
+    "signing/schemes/sns_certificate.py": 2,  # cryptography's `…_utc`
+    "signing/parse/timestamp.py": 1,  # its pattern demands the Z
+    "http_time.py": 1,  # made UTC there
+    "web/query_params.py": 1,  # what `payload.utc` made
     "web/jobs.py": 1,  # the same
-    "cli/demo/pushes.py": 1,  # datetime.now(UTC)
-    "service/replaying.py": 1,  # refused there without a zone
+    "cli/demo/push_client.py": 1,  # datetime.now(UTC)
+    "service/replay/replay.py": 1,  # refused there without a zone
 }
 
 

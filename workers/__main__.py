@@ -10,10 +10,10 @@ import dramatiq
 import structlog
 
 from processor.errors import ConfigError
-from processor.service.running import refusal, settings_or_exit
+from processor.service.runtime.process import refusal, settings_or_exit
 from processor.store.keys import BACKLOGS, Keys
 from workers.broker import NudgeBroker
-from workers.loop import Loop
+from workers.event_loop import Loop
 
 log = structlog.get_logger()
 

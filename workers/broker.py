@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from processor.service.running import Outage
+from processor.service.runtime.process import Outage
 from processor.store.keys import Keys
 
 

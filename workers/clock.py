@@ -9,11 +9,11 @@ from functools import partial
 import structlog
 
 from processor.config import Settings
-from processor.service.catching import catch_up
-from processor.service.context import Context
-from processor.service.redis_check import RedisCheck
-from processor.service.running import Outage, context, main, patiently, ready
-from processor.service.store_watch import watched
+from processor.service.replay.overflow import catch_up
+from processor.service.runtime.context import Context
+from processor.service.runtime.process import Outage, context, main, patiently, ready
+from processor.service.runtime.redis_check import RedisCheck
+from processor.service.runtime.store_watch import watched
 
 LOOK_AT_CLOCK = 1.0  # seconds between looks at Redis' clock
 TICK = 0.2  # seconds at most between looks: new work may be due before what we last saw

@@ -8,9 +8,9 @@ from typing import Any
 import structlog
 
 from processor.errors import StoreUnavailable, Unavailable, WrongKeyType
-from processor.service.context import Context
-from processor.service.running import Outage
-from processor.store.lanes import AT_ONCE as NOW, Claim, Pace, Settled
+from processor.service.runtime.context import Context
+from processor.service.runtime.process import Outage
+from processor.store.work_items import AT_ONCE as NOW, Claim, Pace, Settled
 
 AT_ONCE = 200  # items in one claim
 SHARE = 3  # a lane may hold at most this part of the room that is left

@@ -40,7 +40,7 @@ def _clean_variables() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; what is wrong becomes a line each and an exit code."""
     from processor.cli.app import build  # noqa: PLC0415 - tests use parts of the CLI without it
-    from processor.cli.exits import CommandError, Exit  # noqa: PLC0415 - see above
+    from processor.cli.exit_codes import CommandError, Exit  # noqa: PLC0415 - see above
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
 
     _clean_variables()

@@ -7,14 +7,14 @@ import typer
 from typer.core import TyperGroup
 
 from processor.cli import (
-    configuration,
+    config,
     deliveries,
     demo,
     doctor,
     events,
     inspect,
     jobs,
-    printing,
+    output,
     processes,
     providers,
     secrets,
@@ -71,7 +71,7 @@ def build() -> typer.Typer:
     app.add_typer(sources.group(), name="sources", cls=Group)
     app.add_typer(providers.group(), name="providers", cls=Group)
     app.add_typer(secrets.group(), name="secrets", cls=Group)
-    app.command()(configuration.config)
+    app.command()(config.config)
     app.command()(doctor.doctor)
     app.command()(inspect.inspect)
     return app
@@ -79,7 +79,7 @@ def build() -> typer.Typer:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
     if wanted:
-        printing.line(f"ringback {_version()}")
+        output.line(f"ringback {_version()}")
         raise typer.Exit
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from processor.cli.exits import Exit
-from processor.cli.orphan import ends_with_parent
+from processor.cli.exit_codes import Exit
+from processor.cli.parent_death import ends_with_parent
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds before a restart
 STEADY = 10.0  # seconds of life after which a death is the first in a row again

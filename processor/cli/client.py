@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from processor.cli import sse
 from processor.cli.credentials import REMEDY
-from processor.cli.exits import CommandError, Exit, of_status
+from processor.cli.exit_codes import CommandError, Exit, of_status
 
 ANSWER = 75.0  # seconds; the longest wait of the API is 60
 SILENCE = 45.0  # seconds without even a ping: the stream is dead

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from processor.cli import key_file
-from processor.cli.exits import CommandError
+from processor.cli.exit_codes import CommandError
 
 REMEDY = (
     "give the server's key with --key or RINGBACK_API_KEY; on its own machine the file `key` of "

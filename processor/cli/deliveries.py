@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli import options, printing
+from processor.cli import options, output
 from processor.cli.client import path
 
 COLUMNS = ("id", "type", "state", "attempts", "last", "created")
@@ -27,7 +27,7 @@ def list_all(
     page = options.client(url, key, data).get(
         "/v1/deliveries", subscription=subscription, state=state, limit=limit, cursor=cursor
     )
-    printing.page(page, COLUMNS, _row, json=json)
+    output.page(page, COLUMNS, _row, json=json)
 
 
 def retry(
@@ -43,8 +43,8 @@ def retry(
         "POST", path("v1", "deliveries", delivery, "retry"), {}
     )
     if json:
-        return printing.document(told)
-    return printing.line(f"{delivery} is due now")
+        return output.document(told)
+    return output.line(f"{delivery} is due now")
 
 
 def group() -> typer.Typer:

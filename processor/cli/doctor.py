@@ -8,11 +8,11 @@ from pathlib import Path
 import typer
 
 from processor import vault
-from processor.cli import options, printing, redis_doctor
+from processor.cli import options, output, redis_doctor
 from processor.cli.client import Client
-from processor.cli.configuration import read
+from processor.cli.config import read
 from processor.cli.credentials import key_for
-from processor.cli.exits import CommandError, Exit
+from processor.cli.exit_codes import CommandError, Exit
 from processor.config import Settings
 from processor.config.environment import OF_COMMANDS
 from processor.errors import ConfigError
@@ -50,11 +50,9 @@ def doctor(
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
     if json:
-        printing.document(
-            {"ok": all(one.ok for one in found), "checks": [asdict(f) for f in found]}
-        )
+        output.document({"ok": all(one.ok for one in found), "checks": [asdict(f) for f in found]})
     else:
-        printing.table(
+        output.table(
             ("", "check", "finding"),
             [("ok" if one.ok else "NO", one.name, one.detail) for one in found],
         )

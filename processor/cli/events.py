@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli import options, printing
+from processor.cli import options, output
 from processor.cli.client import Client, Stream, UnreachableError
-from processor.cli.exits import CommandError, Exit
+from processor.cli.exit_codes import CommandError, Exit
 from processor.cli.progress import words
 from processor.cli.sse import Message
 
@@ -50,11 +50,11 @@ def _is_of(source: str | None, item: dict[str, Any]) -> bool:
 
 def _print(page: dict[str, Any], *, json: bool) -> None:
     if json:
-        return printing.document(page)
+        return output.document(page)
     for item in page["items"]:
-        printing.line(_line(item))
+        output.line(_line(item))
     if page["next"]:
-        printing.say(f"more: --after {page['next']}")
+        output.say(f"more: --after {page['next']}")
     return None
 
 
@@ -80,14 +80,14 @@ def _again(server: Client, after: str | None) -> Stream:
 
 def _tell(message: Message, source: str | None, *, json: bool) -> None:
     if message.event == "gap":
-        printing.say("gap: events were trimmed before they could be read here")
+        output.say("gap: events were trimmed before they could be read here")
     item = codec.loads(message.data) if message.data else {}
     if message.event != "gap" and not _is_of(source, item):
         return
     if json:
-        printing.document({"type": message.event, **item, "cursor": message.id})
+        output.document({"type": message.event, **item, "cursor": message.id})
     elif message.event != "gap":
-        printing.line(_line(item))
+        output.line(_line(item))
 
 
 def _line(item: dict[str, Any]) -> str:
@@ -97,5 +97,5 @@ def _line(item: dict[str, Any]) -> str:
     if "state" in data:
         told.append(words(data))
     if data.get("progress") is not None:
-        told.append(printing.percent(data["progress"]))
+        told.append(output.percent(data["progress"]))
     return "  ".join(part for part in told if part)

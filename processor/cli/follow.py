@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from processor.cli import printing
+from processor.cli import output
 from processor.cli.client import Client, path
-from processor.cli.exits import OF_STATE, CommandError, Exit
+from processor.cli.exit_codes import OF_STATE, CommandError, Exit
 from processor.cli.progress import Board
 
 Name = tuple[str, str]  # source, id
@@ -61,7 +61,7 @@ class Stalls:
             name, why = source["name"], source["stalled"]
             if why and name in sources - self._told:
                 self._told.add(name)
-                printing.say(f"{name} refuses to be asked: check its `token` ({why})")
+                output.say(f"{name} refuses to be asked: check its `token` ({why})")
 
 
 def _round(client: Client, names: Sequence[Name], left: float) -> dict[Name, Any]:

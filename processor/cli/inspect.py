@@ -11,14 +11,14 @@ import msgspec
 import typer
 
 from processor import provider, signing
-from processor.cli import configuration, options, printing
-from processor.cli.exits import CommandError, Exit
+from processor.cli import config as cli_config, options, output
+from processor.cli.exit_codes import CommandError, Exit
 from processor.config import Source, load
 from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ConfigError, ProviderTrouble, Refused
 from processor.model import Push, StatusUpdate
 from processor.provider import Reading
-from processor.service.keyring import KEEP, Keyring
+from processor.service.pushes.public_keys import KEEP, Keyring
 from processor.signing import Verify
 from processor.text_input import text_of
 
@@ -51,9 +51,9 @@ def inspect(
     moment = time.time() if now is None else now
     verdict = judge(configured, push, moment, key)
     if json:
-        printing.document(verdict)
+        output.document(verdict)
     else:
-        printing.tree(verdict)
+        output.tree(verdict)
     raise typer.Exit(Exit.GOOD if verdict["verified"] else Exit.FAILED)
 
 
@@ -150,7 +150,7 @@ def _shown(update: StatusUpdate) -> dict[str, Any]:
 
 
 def _source(name: str, file: Path | None) -> Source:
-    source = configuration.source_of(load(file, os.environ), name)
+    source = cli_config.source_of(load(file, os.environ), name)
     if source.profile.push is None:
         raise ConfigError(f"sources.{name}: {source.profile.name} does not push; it is polled")
     return source

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli import options, printing
+from processor.cli import options, output
 from processor.cli.client import Client, path
-from processor.cli.exits import OF_STATE, Exit, of_jobs
+from processor.cli.exit_codes import OF_STATE, Exit, of_jobs
 from processor.cli.follow import Name, follow
 from processor.cli.progress import board
 
@@ -29,7 +29,7 @@ def jobs(
     """List the jobs that the server knows."""
     server = options.client(url, key, data)
     page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
-    printing.page(page, COLUMNS, _row, json=json)
+    output.page(page, COLUMNS, _row, json=json)
 
 
 def watch(
@@ -97,7 +97,7 @@ def history(
     page = options.client(url, key, data).get(
         path("v1", "jobs", source, job_id, "history"), limit=MOST
     )
-    printing.page(page, MOVES, _move, json=json)
+    output.page(page, MOVES, _move, json=json)
 
 
 def _move(entry: dict[str, Any]) -> tuple[object, ...]:
@@ -112,7 +112,7 @@ def _move(entry: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:
-    progress = printing.percent(job["progress"])
+    progress = output.percent(job["progress"])
     return (job["source"], job["id"], job["state"], job["status"], progress)
 
 
@@ -122,8 +122,8 @@ def _until_done(server: Client, names: list[Name], timeout: float | None, *, jso
     states = [job["state"] for job in found]
     if json:
         done = all(state in OF_STATE for state in states)
-        printing.document({"done": done, "jobs": found})
+        output.document({"done": done, "jobs": found})
     code = of_jobs(states)
     if code is Exit.TIMEOUT:
-        printing.say("time is up; the jobs are still being watched")
+        output.say("time is up; the jobs are still being watched")
     raise typer.Exit(code)

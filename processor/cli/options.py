@@ -7,7 +7,7 @@ import typer
 
 from processor.cli.client import Client
 from processor.cli.credentials import key_for
-from processor.cli.exits import CommandError
+from processor.cli.exit_codes import CommandError
 from processor.provider import duration
 
 LOCAL = "http://127.0.0.1:8080"

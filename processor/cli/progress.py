@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from processor.cli import printing
-from processor.cli.exits import OF_STATE
+from processor.cli import output
+from processor.cli.exit_codes import OF_STATE
 
 Job = Mapping[str, Any]
 
@@ -42,10 +42,10 @@ class Lines(Board):
     def show(self, name: str, job: Job) -> None:
         """Print the job's line if it is news."""
         progress = job.get("progress")
-        said = words(job) if progress is None else f"{words(job)} {printing.percent(progress)}"
+        said = words(job) if progress is None else f"{words(job)} {output.percent(progress)}"
         if self._said.get(name) != said:
             self._said[name] = said
-            printing.line(f"{name}  {said}")
+            output.line(f"{name}  {said}")
 
 
 class Bars(Board):
@@ -78,7 +78,7 @@ class Bars(Board):
     def show(self, name: str, job: Job) -> None:
         """Move the job's bar; it may move backwards, as the provider's progress does."""
         if name not in self._tasks:
-            label = printing.clean(name)
+            label = output.clean(name)
             self._tasks[name] = self._progress.add_task(label, total=None, words="")
         told = job.get("progress")
         if told is None and job["state"] in OF_STATE:
@@ -102,4 +102,4 @@ def words(job: Job) -> str:
     error = job.get("error") or {}
     reason = error.get("message") or error.get("code")
     parts = (told, "some parts failed" if job.get("partial") else None, reason)
-    return printing.clean(" · ".join(part for part in parts if part))
+    return output.clean(" · ".join(part for part in parts if part))

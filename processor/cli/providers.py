@@ -10,14 +10,14 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from processor import provider
-from processor.cli import linting, options, printing
-from processor.cli.describing import facts, polls, pushes, rows
-from processor.cli.exits import CommandError, Exit
+from processor.cli import options, output, profile_lint
+from processor.cli.exit_codes import CommandError, Exit
+from processor.cli.profile_summary import facts, polls, pushes, rows
 from processor.config.loading import load_profiles
-from processor.config.shelf import SUFFIX, Shelf
+from processor.config.profiles import SUFFIX, Shelf
 from processor.errors import ConfigError
 from processor.provider import Profile
-from processor.provider.parsing import text_of
+from processor.provider.parse_profile import text_of
 
 COLUMNS = ("provider", "push", "poll", "kinds", "docs", "own")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
@@ -32,7 +32,7 @@ def providers(
         items = [
             _item(shelf[name], own=shelf.files[name] != built_in.files.get(name)) for name in shelf
         ]
-        printing.page({"items": items, "next": None}, COLUMNS, _row, json=json)
+        output.page({"items": items, "next": None}, COLUMNS, _row, json=json)
 
 
 def check(
@@ -48,9 +48,9 @@ def check(
     found = [checked(file) for file in files]
     for one in found:
         for line in one.complaints():
-            printing.say(line)
+            output.say(line)
     if json:
-        printing.document({"items": [one.told() for one in found]})
+        output.document({"items": [one.told() for one in found]})
     else:
         _show([one.profile for one in found if one.profile])
     bad = any(one.error or (strict and one.warnings) for one in found)
@@ -69,12 +69,12 @@ def new(
             "letter or digit"
         )
     if name in Shelf():
-        printing.say(f"there is a built-in {name}: yours, in the folder `providers`, replaces it")
+        output.say(f"there is a built-in {name}: yours, in the folder `providers`, replaces it")
     text = skeleton(name, datetime.now(UTC).date())
     if json:
-        return printing.document({"name": name, "text": text})
+        return output.document({"name": name, "text": text})
     for line in text.splitlines():
-        printing.line(line)
+        output.line(line)
     return None
 
 
@@ -122,7 +122,7 @@ def checked(file: Path) -> Checked:
     except ConfigError as error:
         return Checked(str(file), None, str(error), [])
     today = datetime.now(UTC).date()
-    odd = linting.warnings(profile, text, tomllib.loads(text), today)
+    odd = profile_lint.warnings(profile, text, tomllib.loads(text), today)
     return Checked(str(file), profile, None, odd)
 
 
@@ -135,9 +135,9 @@ def skeleton(name: str, today: date) -> str:
 def _show(profiles: list[Profile]) -> None:
     for number, profile in enumerate(profiles):
         if number:
-            printing.line("")
+            output.line("")
         (_, name), *others = rows(profile)
-        printing.table(("profile", str(name)), others)
+        output.table(("profile", str(name)), others)
 
 
 def _item(profile: Profile, *, own: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from processor.cli.client import Client
-from processor.cli.exits import CommandError
+from processor.cli.exit_codes import CommandError
 
 SLOW = 15.0  # seconds without readiness after which we say what is missing
 

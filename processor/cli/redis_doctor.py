@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from processor.cli import redis
+from processor.cli import embedded_redis
 from processor.config import Settings, redis_url
 from processor.errors import ConfigError, MissingPermission, Unavailable, WrongRedisUrl
 
@@ -22,7 +22,7 @@ def url_of(settings: Settings, data: Path) -> str:
     """The Redis of the environment, else the one that `ringback up` runs in this folder."""
     embedded = data / "run" / "redis.sock"
     if not os.environ.get("REDIS_URL") and embedded.exists():
-        return redis.socket_url(embedded)
+        return embedded_redis.socket_url(embedded)
     return settings.redis_url
 
 
@@ -31,7 +31,7 @@ def look(settings: Settings, data: Path) -> list[Row]:
     embedded = not os.environ.get("REDIS_URL")
     if embedded and not (data / "run" / "redis.sock").exists():
         try:
-            return [("redis", True, f"embedded: {redis.find_server()}; not running")]
+            return [("redis", True, f"embedded: {embedded_redis.find_server()}; not running")]
         except ConfigError as error:
             return [("redis", False, str(error))]
     url = url_of(settings, data)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from processor import vault
-from processor.cli import options, printing
-from processor.cli.configuration import read
-from processor.cli.exits import CommandError, Exit
+from processor.cli import options, output
+from processor.cli.config import read
+from processor.cli.exit_codes import CommandError, Exit
 from processor.cli.redis_doctor import url_of
 from processor.config import Settings
 from processor.errors import ConfigError, StoreUnavailable
 from processor.vault import Vault
 
 if TYPE_CHECKING:
-    from processor.store.sealing import Sealed
+    from processor.store.reseal import Sealed
 
 
 def seal(
@@ -72,7 +72,7 @@ async def _seal(settings: Settings, url: str) -> "Sealed":
 
 def _show(key: str, told: "Sealed", *, json: bool) -> None:
     if json:
-        return printing.document(
+        return output.document(
             {
                 "key": key,
                 "sealed": sorted(told.sealed),
@@ -80,7 +80,7 @@ def _show(key: str, told: "Sealed", *, json: bool) -> None:
                 "unopened": told.unopened,
             }
         )
-    printing.line(f"sealed {len(told.sealed)} with key {key}; {len(told.already)} already were")
+    output.line(f"sealed {len(told.sealed)} with key {key}; {len(told.already)} already were")
     for why in told.unopened.values():
-        printing.say(why)
+        output.say(why)
     return None

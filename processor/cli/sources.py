@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import typer
 
-from processor.cli import configuration, options, printing
-from processor.cli.configuration import read
-from processor.cli.exits import CommandError, Exit
+from processor.cli import config as cli_config, options, output
+from processor.cli.config import read
+from processor.cli.exit_codes import CommandError, Exit
 from processor.config import Settings, Source
-from processor.config.secret import MASK
+from processor.config.secrets import MASK
 from processor.egress import Egress, Policy
 from processor.errors import ConfigError, ProviderTrouble
-from processor.service import registering
-from processor.service.registering import Outcome
+from processor.service.registration import register as registration_register
+from processor.service.registration.register import Outcome
 
 COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled")
 DONE = {
@@ -42,7 +42,7 @@ def sources(
     """List the server's sources, and where their providers should send their pushes."""
     if context.invoked_subcommand is None:
         page = options.client(url, key, data).get("/v1/sources")
-        printing.page(page, COLUMNS, _row, json=json)
+        output.page(page, COLUMNS, _row, json=json)
 
 
 def register(
@@ -66,12 +66,10 @@ def register(
     A second run finds the hook of the first. The server need not be running.
     """
     settings = read(options.config_file(config), os.environ)
-    chosen, base = configuration.source_of(settings, source), _base(url or settings.public_url)
+    chosen, base = cli_config.source_of(settings, source), _base(url or settings.public_url)
     outcome = asyncio.run(_register(settings, chosen, base, dry_run=dry_run))
     if json:
-        return printing.document(
-            {name: getattr(outcome, name) for name in outcome.__struct_fields__}
-        )
+        return output.document({name: getattr(outcome, name) for name in outcome.__struct_fields__})
     return _show(outcome)
 
 
@@ -93,7 +91,7 @@ def _row(source: dict[str, Any]) -> tuple[object, ...]:
 async def _register(settings: Settings, source: Source, base: str, *, dry_run: bool) -> Outcome:
     try:
         async with Egress(Policy.parse(settings.egress_allow)) as egress:
-            return await registering.register(egress, source, base, dry=dry_run)
+            return await registration_register.register(egress, source, base, dry=dry_run)
     except ProviderTrouble as error:
         raise CommandError(f"{error}; try again later", Exit.UNREACHABLE) from None
 
@@ -108,7 +106,7 @@ def _base(url: str | None) -> str:
             f"--url {url}: is no base of URLs; write it like https://hooks.example.com"
         )
     if url.startswith("http://") and not _is_here(url):
-        printing.say(
+        output.say(
             f"{url}: over plain http anybody on the way reads pushes, and a token in the URL; "
             "most providers refuse it: give an https:// URL"
         )
@@ -127,18 +125,18 @@ def _show(outcome: Outcome) -> None:
     """Print what was done; on standard error what is left to do."""
     if outcome.paste is not None:
         for line in outcome.paste.splitlines():
-            printing.line(line)
+            output.line(line)
         if MASK in outcome.url:
-            printing.say("the URL holds the source's secret, as it must: show it to nobody else")
+            output.say("the URL holds the source's secret, as it must: show it to nobody else")
     else:
         hook = f"hook {outcome.hook}" if outcome.hook else "the hook"
-        printing.line(DONE[outcome.did].format(hook=hook, url=outcome.url))
+        output.line(DONE[outcome.did].format(hook=hook, url=outcome.url))
     if outcome.request:
-        printing.line(f"{outcome.request['method']} {outcome.request['url']}")
-        printing.document(outcome.request["body"])
+        output.line(f"{outcome.request['method']} {outcome.request['url']}")
+        output.document(outcome.request["body"])
     if outcome.secret:
-        printing.line(f"secret  {outcome.secret}")
+        output.line(f"secret  {outcome.secret}")
         where = f"set it as webhook_secret of [sources.{outcome.source}], then start Ringback again"
-        printing.say(f"keep the secret now, it may not be shown again: {where}")
+        output.say(f"keep the secret now, it may not be shown again: {where}")
     if outcome.note:
-        printing.say(f"until then pushes get 404: sources.{outcome.source}: {outcome.note}")
+        output.say(f"until then pushes get 404: sources.{outcome.source}: {outcome.note}")

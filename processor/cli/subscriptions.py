@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli import options, printing
+from processor.cli import options, output
 from processor.cli.client import Client, path
 from processor.model import CONCURRENCY
 
@@ -27,7 +27,7 @@ def list_all(
 ) -> None:
     """List the subscriptions."""
     page = options.client(url, key, data).get("/v1/subscriptions", limit=limit, cursor=cursor)
-    printing.page(page, COLUMNS, _row, json=json)
+    output.page(page, COLUMNS, _row, json=json)
 
 
 def add(
@@ -102,8 +102,8 @@ def remove(
     """Remove a subscription."""
     options.client(url, key, data).call("DELETE", path("v1", "subscriptions", subscription))
     if json:
-        return printing.document({"id": subscription, "removed": True})
-    return printing.line(f"removed {subscription}")
+        return output.document({"id": subscription, "removed": True})
+    return output.line(f"removed {subscription}")
 
 
 def rotate(
@@ -131,8 +131,8 @@ def send_test(
     where = path("v1", "subscriptions", subscription, "test")
     told = options.client(url, key, data).call("POST", where, {})
     if json:
-        return printing.document(told)
-    return printing.line(f"sent a subscription.test event to {subscription}")
+        return output.document(told)
+    return output.line(f"sent a subscription.test event to {subscription}")
 
 
 def change(
@@ -283,27 +283,27 @@ def _row(item: dict[str, Any]) -> tuple[object, ...]:
 
 def _show(one: dict[str, Any], *, json: bool) -> None:
     if json:
-        return printing.document(one)
-    return printing.table(COLUMNS, [_row(one)])
+        return output.document(one)
+    return output.table(COLUMNS, [_row(one)])
 
 
 def _show_replay(done: dict[str, Any], *, json: bool) -> None:
     if json:
-        return printing.document(done)
-    printing.line(
+        return output.document(done)
+    output.line(
         f"{done['queued']} queued, {done['pending']} waiting already, "
         f"{done['delivered_before']} delivered before, {done['gone']} gone"
     )
     if done["oldest"]:
-        printing.say(f"the event log goes back to {done['oldest']}")
+        output.say(f"the event log goes back to {done['oldest']}")
     return None
 
 
 def _show_secret(made: dict[str, Any], *, json: bool) -> None:
     if json:
-        return printing.document(made)
-    printing.line(f"id      {made['id']}")
+        return output.document(made)
+    output.line(f"id      {made['id']}")
     if made["secret"] is None:
-        return printing.line(f"public key  {made['public_key']}")
-    printing.line(f"secret  {made['secret']}")
-    return printing.say("keep the secret now: it is not shown again")
+        return output.line(f"public key  {made['public_key']}")
+    output.line(f"secret  {made['secret']}")
+    return output.say("keep the secret now: it is not shown again")

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import address, key_file, options, printing, redis
+from processor.cli import embedded_redis, key_file, listen_address, options, output
 from processor.cli.child import Command, Stage
-from processor.cli.configuration import read
-from processor.cli.exits import Exit
+from processor.cli.config import read
+from processor.cli.exit_codes import Exit
 from processor.cli.lock import lock
 from processor.cli.processes import argv, environment
 from processor.cli.readiness import Readiness
 from processor.cli.supervisor import Signals, Supervisor
 from processor.config import Settings
 from processor.errors import ConfigError
-from processor.service.open_files import raise_open_files
+from processor.service.runtime.open_files import raise_open_files
 
 LOOK = 0.1  # seconds between two looks at /readyz
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -47,12 +47,16 @@ def up(
     """
     file, data = options.config_file(config), data.absolute()
     if file is None:
-        printing.say("no ringback.toml here: running without sources")
+        output.say("no ringback.toml here: running without sources")
     _make(data)
     raise_open_files()  # Redis inherits it
     with lock(data) as held, Signals() as signals:
-        port = address.free_port(host, port)
-        store = None if os.environ.get("REDIS_URL") else redis.plan(data, redis.find_server())
+        port = listen_address.free_port(host, port)
+        store = (
+            None
+            if os.environ.get("REDIS_URL")
+            else embedded_redis.plan(data, embedded_redis.find_server())
+        )
         environ = environment(
             os.environ,
             RINGBACK_CONFIG=str(file) if file else None,
@@ -64,7 +68,7 @@ def up(
         settings = read(file, environ)  # refused here once, rather than by every process
         key = None if settings.api_keys else local_key(settings, data)
         commands = processes(environ, host, port, workers, key)
-        readiness = Readiness(address.url(host, port), _tell(json=json), printing.say)
+        readiness = Readiness(listen_address.url(host, port), _tell(json=json), output.say)
         code = _run(commands, store, held, signals, readiness)
     raise typer.Exit(code)
 
@@ -82,7 +86,7 @@ def local_key(settings: Settings, data: Path) -> str:
         raise ConfigError("RINGBACK_PUBLIC_URL is set and no key is: set RINGBACK_API_KEYS")
     path = data / key_file.NAME
     if made := key_file.make(path):
-        printing.say(f"made an API key, which is kept in {path}: {made}")
+        output.say(f"made an API key, which is kept in {path}: {made}")
         return made
     key = key_file.read(path)
     if key is None:
@@ -106,12 +110,12 @@ def processes(
 
 def _run(
     commands: list[Command],
-    store: redis.Plan | None,
+    store: embedded_redis.Plan | None,
     held: int,
     signals: Signals,
     readiness: Readiness,
 ) -> Exit:
-    supervisor = Supervisor(printing.say)
+    supervisor = Supervisor(output.say)
     try:
         if store is not None:
             _start_store(supervisor, store, held, signals)
@@ -123,12 +127,14 @@ def _run(
     return Exit.USAGE if supervisor.refused else Exit.GOOD
 
 
-def _start_store(supervisor: Supervisor, store: redis.Plan, held: int, signals: Signals) -> None:
+def _start_store(
+    supervisor: Supervisor, store: embedded_redis.Plan, held: int, signals: Signals
+) -> None:
     """Start Redis; it keeps the lock of the data directory, and ends in order even if orphaned."""
     supervisor.add([store.command(held)])
     child = supervisor.children[0]
     try:
-        redis.wait_until_ready(store, lambda: child.running and not signals.stops)
+        embedded_redis.wait_until_ready(store, lambda: child.running and not signals.stops)
     except ConfigError:
         if not signals.stops:
             raise
@@ -146,8 +152,8 @@ def _attend(supervisor: Supervisor, signals: Signals, readiness: Readiness) -> N
 
 def _tell(*, json: bool) -> Callable[[str], None]:
     if json:
-        return lambda url: printing.document({"ready": url})
-    return lambda url: printing.line(f"Ringback is ready at {url}")
+        return lambda url: output.document({"ready": url})
+    return lambda url: output.line(f"Ringback is ready at {url}")
 
 
 def _make(data: Path) -> None:

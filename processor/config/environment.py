@@ -7,8 +7,8 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from processor.config.mistakes import Mistakes
-from processor.config.tables import Environment
+from processor.config.problems import Mistakes
+from processor.config.schema import Environment
 from processor.text_input import from_system
 
 PREFIX = "RINGBACK_"

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from processor import filters, signing, vault
+from processor import event_filters, signing, vault
 from processor.config import checks, redis_url
 from processor.config.environment import CONFIG, cleaned, doubtful, read_environment
-from processor.config.keeping import keep
 from processor.config.mirror_root import check_mirror_root
-from processor.config.mistakes import Mistakes
 from processor.config.parsing import parse
-from processor.config.secret import Keeper, signing_secret
+from processor.config.problems import Mistakes
+from processor.config.profiles import Shelf
+from processor.config.retention import keep
+from processor.config.schema import Environment, File, SourceTable, SubscriptionTable
+from processor.config.secrets import Keeper, signing_secret
 from processor.config.settings import Settings, Source
-from processor.config.shelf import Shelf
-from processor.config.tables import Environment, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
 from processor.model import CONCURRENCY, Keep, Subscription
@@ -251,7 +251,7 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
     at = f"{where}: {key}"
     take(None, checks.check_name, where, key, name)
     for word, given, good in (
-        ("events", table.events, (*filters.EVENT_TYPES, *filters.GROUPS)),
+        ("events", table.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS)),
         ("sources", table.sources, tuple(around.file.sources)),
         ("providers", table.providers, tuple(sorted(around.profiles))),
         ("format", [table.format], tuple(FORMATS)),

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from processor import provider
-from processor.config.mistakes import Mistakes
-from processor.config.tables import EgressTable, File, SourceTable, SubscriptionTable
+from processor.config.problems import Mistakes
+from processor.config.schema import EgressTable, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
 from processor.provider import Misfit
 

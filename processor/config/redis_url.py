@@ -10,7 +10,7 @@ import os
 import re
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from processor.config.secret import MASK
+from processor.config.secrets import MASK
 from processor.errors import ConfigError
 
 SHAPE = "redis://[:PASSWORD@]HOST[:PORT][/DATABASE], rediss://… for TLS, or unix:///PATH"

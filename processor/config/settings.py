@@ -8,7 +8,7 @@ import msgspec
 from processor import provider, signing
 from processor.config import redis_url
 from processor.config.environment import Doubt
-from processor.config.secret import MASK, Kept
+from processor.config.secrets import MASK, Kept
 from processor.model import Keep, Subscription
 from processor.provider import Account, Poll, Profile
 from processor.sizes import PUSH_SIZE

@@ -11,14 +11,14 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from processor.egress import answers
+from processor.egress import responses
 from processor.egress.compression import opened
-from processor.egress.connect import pool
+from processor.egress.connection_pool import pool
 from processor.egress.failures import CONNECT_SECONDS, FAMILIES, explain
 from processor.egress.guard import Reach, aim
 from processor.egress.policy import Policy
 from processor.egress.recording import HEAD_AT_MOST, BrokenAnswerError, Response
-from processor.egress.resolve import SystemResolver
+from processor.egress.resolver import SystemResolver
 from processor.egress.salvage import salvage
 from processor.model import Answer
 
@@ -107,9 +107,9 @@ class Egress:
             answer = cast("Response", asked)  # as the session's `response_class` says
             try:
                 content = await (
-                    answers.read(answer, read_limit) if body_wanted else answers.drain(answer)
+                    responses.read(answer, read_limit) if body_wanted else responses.drain(answer)
                 )
-                status, fields = answer.status, answers.headers(answer)
+                status, fields = answer.status, responses.headers(answer)
             except FAMILIES as error:
                 raise BrokenAnswerError(error, answer.received) from error
             finally:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from processor.formats import cloudevents, standard
-from processor.formats.custom import check_headers
-from processor.formats.envelope import Event, Wire, secrets_now
-from processor.formats.trace import traceparent
+from processor.formats.custom_headers import check_headers
+from processor.formats.request_headers import Event, Wire, secrets_now
+from processor.formats.trace_context import traceparent
 from processor.model import Subscription
 
 Format = Literal["standard", "cloudevents", "cloudevents-binary", "cloudevents-batch"]

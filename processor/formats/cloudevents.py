@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from processor.formats.envelope import Event, Wire, sealed
+from processor.formats.request_headers import Event, Wire, sealed
 from processor.model import Subscription
 
 SOURCE = "/ringback"  # of events that are of no source; else with the source's name behind it

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from processor.formats.envelope import Event, Wire, sealed
+from processor.formats.request_headers import Event, Wire, sealed
 from processor.model import Subscription
 
 HEADERS = {"content-type": "application/json"}

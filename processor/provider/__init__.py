@@ -25,20 +25,20 @@ mirror_path  at which paths the mirror answers
 """
 
 from processor.durations import duration
+from processor.http_time import retry_after, timestamp
 from processor.json_input import read_json
-from processor.provider.answer import Trouble, TroubleKind, read_answer
-from processor.provider.asking import Account, Request, missing, request, why_not_pollable
-from processor.provider.complaining import Misfit, complaint, did_you_mean, unknown_key
-from processor.provider.locating import line_of, line_of_error, why_no_toml
+from processor.provider.job_ids import bare_id, check_id, full_id
 from processor.provider.mirror_path import mirror_paths, mirror_template, overlap
-from processor.provider.names import bare_id, check_id, full_id
-from processor.provider.parsing import parse, text_of
+from processor.provider.parse_profile import parse, text_of
+from processor.provider.poll_request import Account, Request, missing, request, why_not_pollable
+from processor.provider.poll_response import Trouble, TroubleKind, read_answer
 from processor.provider.profile import Kind, Poll, Profile, PushRules
 from processor.provider.push import Reading, check_content_type, read_push
-from processor.provider.register import Order, Register
-from processor.provider.seconds import retry_after, timestamp
-from processor.provider.submit import read_submit
-from processor.provider.template import Template
+from processor.provider.submit_response import read_submit
+from processor.provider.toml_lines import line_of, line_of_error, why_no_toml
+from processor.provider.url_template import Template
+from processor.provider.validation_messages import Misfit, complaint, did_you_mean, unknown_key
+from processor.provider.webhook_setup import Order, Register
 
 __all__ = [
     "Account",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from processor.provider.large_json import opened
-from processor.provider.place import Place, Spot, listed, spot, walk
+from processor.provider.pointer import Place, Spot, listed, spot, walk
 
 ANY = "*"  # the step of a pointer that means every element
 

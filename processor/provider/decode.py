@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from processor import forms
+from processor import form_data
 from processor.errors import Unreadable, WrongType
 from processor.json_input import BOM, raw_bytes, read_json
 from processor.model import Push
+from processor.provider.extract_update import as_object
+from processor.provider.field_types import Decode
 from processor.provider.large_json import read_document
-from processor.provider.reading import as_object
-from processor.provider.words import Decode
 
 _BATCH = "application/cloudevents-batch+json"
 
@@ -52,9 +52,9 @@ def _json(_decode: Decode, push: Push) -> Opened:
 
 def _form(decode: Decode, push: Push) -> Opened:
     """The type is not signed, so it does not decide: what begins as JSON is no form."""
-    if push.body.removeprefix(BOM)[:1] in (b"{", b"[") or not forms.is_form(push.headers):
+    if push.body.removeprefix(BOM)[:1] in (b"{", b"[") or not form_data.is_form(push.headers):
         return _json(decode, push)
-    text = forms.fields(push.headers, push.body).get(decode.field)
+    text = form_data.fields(push.headers, push.body).get(decode.field)
     if text is None:
         raise Unreadable(f"there is no field `{decode.field}` in the form")
     said = raw_bytes(text)
@@ -119,7 +119,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
     return {**event, "key": f"{event.get('source')} {event.get('id')}"}
 
 
-_ALSO = {"form": (forms.PLAIN, forms.PARTS), "sns": ("text/plain",)}
+_ALSO = {"form": (form_data.PLAIN, form_data.PARTS), "sns": ("text/plain",)}
 _DECODERS: dict[str, Callable[[Decode, Push], Opened]] = {
     "json": _json,
     "form": _form,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from processor.provider.profile import Kind, Profile
-from processor.provider.template import Template
+from processor.provider.url_template import Template
 
 
 def mirror_paths(profile: Profile, params: Mapping[str, str]) -> dict[str | None, str]:

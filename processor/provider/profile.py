@@ -11,12 +11,12 @@ from typing import Any, Literal
 import msgspec
 
 from processor import signing
+from processor.http_time import UNITS
 from processor.provider.condition import Condition, Word
-from processor.provider.place import Place, Sum
-from processor.provider.register import Register
-from processor.provider.seconds import UNITS
-from processor.provider.template import Call, Template
-from processor.provider.words import Auth, Budget, Decode, Seconds, Size, States
+from processor.provider.field_types import Auth, Budget, Decode, Seconds, Size, States
+from processor.provider.pointer import Place, Sum
+from processor.provider.url_template import Call, Template
+from processor.provider.webhook_setup import Register
 from processor.signing import Verify
 
 WHOLE = Place("")

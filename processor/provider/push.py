@@ -9,9 +9,9 @@ from processor.errors import Unreadable
 from processor.json_input import mended
 from processor.model import Origin, Push, StatusUpdate
 from processor.provider import decode
+from processor.provider.extract_update import Context, as_object, read_update
 from processor.provider.large_json import opened
 from processor.provider.profile import Echo, Profile
-from processor.provider.reading import Context, as_object, read_update
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -1,31 +1,12 @@
-"""Use cases: read, decide, write.
+"""Use cases: read, decide, write. Folders by the noun that they are about, the lowest first:
 
-context      what every use case works with
-running      what every process does around its work
-redis_check  looks at Redis' settings, rights and clock
-store_watch  notices that Redis was replaced, and starts over
-open_files   the limit of open files, raised
-keyring      public keys that signatures are checked with, fetched and kept
-accepting    a push, from bytes to durable
-resolving    which job an update is about
-deciding     what is to be written, without I/O
-hinting      pushes as hints, where a poll must agree
-advancing    updates into jobs
-ingesting    the `ingest` backlog
-polling      the `poll` backlog
-keeping      a provider's last answer, for the mirror and for a 304
-masking      what providers said, without our secrets
-delivering   the `deliver` backlog
-ordering     what a later event of a job may overtake
-catching     what was left in the log for subscriptions that have too much waiting
-standing     how subscribers stand: who rests, who gets less, who is given up
-addressing   where callers want to be called back
-wishing      what callers wish for jobs
-size_limits  how large what callers give us to keep may become
-watching     jobs that callers watch
-subscribing  subscriptions and their deliveries
-mirroring    the provider's own status call; coalescing, recent
-registering  where a provider is to push; requesting
-tailing      who waits for events; listening
-metrics      what a process counts
+runtime        what every process and every use case works with
+events         the event log: publish, order, follow
+subscriptions  who is called back: create, check, change
+jobs           the record of a job: look up, watch, ingest updates, advance
+delivery       the `deliver` backlog: attempts, circuit breaker, limits
+replay         deliveries made again from the event log: replay, retry, overflow
+pushes         webhooks from providers: verify, read, accept
+polling        the `poll` backlog, and the mirror of a provider's status call
+registration   setting up our webhook at a provider
 """

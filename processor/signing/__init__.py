@@ -1,32 +1,20 @@
-"""Signatures: the one that we send, and the providers' that we check. In reading order:
+"""Signature verification of providers' pushes, and the signatures that we send. In reading order:
 
-rule         the `[push.verify]` table of a profile
-nonsense     what is refused in it
-template     what a signature is made over
-writing      how signatures are written
-places       where in a push a value lies
-age          when it was signed, and whether that is near enough to now
-small_order  public keys for which anybody can sign
-keys         secrets, and the keys that they stand for
-claim        what a push claims: signatures, a time, and what they were made over
-shared       comparing what a shared secret makes with what was given
-digests      HMACs and plain digests, made with a shared secret
-ed25519      signatures whose keys are published as a JWKS
-standard     Standard Webhooks, theirs and ours
-tokens       no signature: the secret itself
-certificate  what Amazon SNS signs with
-sns          Amazon SNS
-schemes      all of them by name
-verifying    is a push genuine
-looking      which places of a push a rule looks at
-masking      showing a secret without giving it away
-explaining   why it is genuine or not, for people
-imitating    what a provider would send
+weak_keys         Ed25519 public keys of small order, for which anybody can sign
+keys              secrets, and the keys that they stand for
+parse             the parts of a push that signatures are made of
+verify_rule       the `[push.verify]` table of a profile
+nonsense          what is refused in it
+parsed_signature  what a push carries: signatures, a time, and what they were made over
+schemes           the signature schemes
+verify            is a push genuine
+looking           the fields of a push that a rule reads
+masking           showing a secret without revealing it
+explain           why a push is genuine or not, for people
+sign_as_provider  what a provider would send
 """
 
-from processor.signing.age import TOLERANCE
-from processor.signing.explaining import Step, explain
-from processor.signing.imitating import Imitation, imitate
+from processor.signing.explain import Step, explain
 from processor.signing.keys import (
     Key,
     decode_secret,
@@ -34,11 +22,12 @@ from processor.signing.keys import (
     public_text,
     signing_key,
 )
-from processor.signing.rule import Verify
-from processor.signing.schemes import SCHEMES, Scheme
-from processor.signing.sns import amazon_url
-from processor.signing.standard import SIGNATURES, sign, signer
-from processor.signing.verifying import (
+from processor.signing.parse.timestamp import TOLERANCE
+from processor.signing.schemes.registry import SCHEMES, Scheme
+from processor.signing.schemes.sns import amazon_url
+from processor.signing.schemes.standard_webhooks import SIGNATURES, sign, signer
+from processor.signing.sign_as_provider import Imitation, imitate
+from processor.signing.verify import (
     document_url,
     has_senders,
     needs_secret,
@@ -46,6 +35,7 @@ from processor.signing.verifying import (
     sender,
     verify,
 )
+from processor.signing.verify_rule import Verify
 
 __all__ = [
     "SCHEMES",

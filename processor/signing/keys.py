@@ -8,8 +8,8 @@ from functools import lru_cache
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from processor.signing.small_order import is_of_small_order
-from processor.signing.writing import base64
+from processor.signing.parse.encoding import base64
+from processor.signing.weak_keys import is_of_small_order
 
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks text
 PUBLIC_KEY = 32  # bytes of an Ed25519 public key

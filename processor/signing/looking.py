@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from processor.errors import BadSignature
 from processor.model import Push
-from processor.signing import places, sns, standard
-from processor.signing.rule import Verify
+from processor.signing.parse import fields
+from processor.signing.schemes import sns, standard_webhooks
+from processor.signing.verify_rule import Verify
 
 MEMBERS = ("Type", "MessageId", "TopicArn", "Timestamp", "SignatureVersion")
 
@@ -22,7 +23,7 @@ class Spot(NamedTuple):
 def looked_for(rule: Verify) -> Iterator[Spot]:
     """Every place that a rule looks at."""
     if rule.scheme == "standard-webhooks":
-        names = standard.names(rule.header)
+        names = standard_webhooks.names(rule.header)
         yield from (Spot("header", name, name == names.signature) for name in names)
         return
     if rule.scheme == "sns":
@@ -43,9 +44,9 @@ def found(spot: Spot, push: Push) -> str:
             case "header":
                 return push.headers.get(spot.name.lower(), "")
             case "field":
-                return places.form(push).get(spot.name, "")
+                return fields.form(push).get(spot.name, "")
             case "parameter":
-                return places.parameter(push, spot.name)
+                return fields.parameter(push, spot.name)
             case _:
                 return sns.member(push, spot.name)
     except BadSignature:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from processor.signing.age import TOLERANCE
-from processor.signing.template import SECRET
-from processor.signing.writing import ENCODE, PREFIX
+from processor.signing.parse.encoding import ENCODE, PREFIX
+from processor.signing.parse.signed_content import SECRET
+from processor.signing.parse.timestamp import TOLERANCE
 
 if TYPE_CHECKING:
-    from processor.signing.rule import Verify
+    from processor.signing.verify_rule import Verify
 
 _TIMED = frozenset({"standard-webhooks", "sns"})  # they say themselves where the time is
 _NAME = re.compile(r"[A-Za-z0-9_-]*")

@@ -14,12 +14,12 @@ What is written is what the profile reads, at the places that it names; everythi
 real payload is absent. Nothing here does I/O.
 """
 
-from processor.simulation.answering import write_answer, write_submit
 from processor.simulation.job import Job
-from processor.simulation.life import Moment, life
-from processor.simulation.plan import Due, Mishaps, Plan, plan
-from processor.simulation.pushing import Unsigned, write_push
-from processor.simulation.words import told_params, vocabulary
+from processor.simulation.poll_response import write_answer, write_submit
+from processor.simulation.push import Unsigned, write_push
+from processor.simulation.push_plan import Due, Mishaps, Plan, plan
+from processor.simulation.timeline import Moment, life
+from processor.simulation.vocabulary import told_params, vocabulary
 
 __all__ = [
     "Due",

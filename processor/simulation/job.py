@@ -5,9 +5,9 @@ import msgspec
 from processor.model import Answer, Failure, Origin, State, StatusUpdate
 from processor.provider import full_id
 from processor.provider.profile import Profile
-from processor.simulation.answering import write_answer, write_submit
-from processor.simulation.life import Moment
-from processor.simulation.pushing import Unsigned, write_push
+from processor.simulation.poll_response import write_answer, write_submit
+from processor.simulation.push import Unsigned, write_push
+from processor.simulation.timeline import Moment
 
 RESULT = {"simulated": True}
 ERROR = Failure("simulated", "simulated failure")

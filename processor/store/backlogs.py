@@ -13,12 +13,12 @@ from typing import Any
 import structlog
 
 from processor.model import Keep
-from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
+from processor.store.group_commit import Batch
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.lanes import Busy, Claim, Lanes, Pace, Settled, limits, settled_told
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
+from processor.store.work_items import Busy, Claim, Lanes, Pace, Settled, limits, settled_told
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after a claim that brought something

@@ -7,7 +7,7 @@ import msgspec
 from processor.model import Delivery
 from processor.store.connection import Connection
 from processor.store.keys import Keys
-from processor.store.places import order_of
+from processor.store.stream_ids import order_of
 
 _decode = msgspec.json.Decoder(Delivery).decode
 

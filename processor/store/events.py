@@ -13,8 +13,8 @@ from processor.errors import Gone, Refused
 from processor.model import Keep
 from processor.store.connection import Connection
 from processor.store.keys import Keys
-from processor.store.places import BEGIN, LAST, checked, order_of, place_at, told_at
 from processor.store.read_size import PIECE, ReadSize
+from processor.store.stream_ids import BEGIN, LAST, checked, order_of, place_at, told_at
 
 PAGE, FAR = 1000, 50  # events read at once, and how many times as many at most, to find one
 

@@ -9,15 +9,15 @@ from processor.model import Entry, Job, Keep, StatusUpdate
 from processor.payload import utc
 from processor.store import reserve
 from processor.store.backlogs import BUSY
-from processor.store.batch import Batch
 from processor.store.connection import Call, Connection
+from processor.store.group_commit import Batch
 from processor.store.keys import Keys, shard_of
-from processor.store.lanes import Claim, Lanes, Put
 from processor.store.names import Naming, lasting, named, naming
 from processor.store.persistence import Persistence
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.versions import new_version
+from processor.store.work_items import Claim, Lanes, Put
 
 RESERVED = b"new-"  # before the uid, where a record is yet to be made
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time

@@ -16,7 +16,7 @@ from processor.errors import Overloaded
 from processor.store import reserve
 from processor.store.keys import Keys
 from processor.store.memory import Memory, MemoryUse
-from processor.store.targets import Targets
+from processor.store.subscriptions import Targets
 
 LONGEST, SHORTEST = 1.0, 0.1  # seconds between looks
 AGAIN = 0.02  # where the last one saw no room

@@ -2,7 +2,7 @@
 
 Pure. An update that waits becomes a record, a history and an event in the log, which stay; its
 deliveries wait in the log too where memory is short, so only what stays is reserved for. Prices are
-bytes of `used_memory`, measured with `python tests/bench/reserve.py` on Redis 8.2.3, rounded up.
+bytes of `used_memory`, measured with `python bench/reserve.py` on Redis 8.2.3, rounded up.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,6 @@ from processor.store.connection import Connection
 from processor.store.deliveries import Deliveries
 from processor.store.events import Events
 from processor.store.fleet import Fleet
-from processor.store.health import Health
 from processor.store.jobs import Jobs
 from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
 from processor.store.memory import Memory
@@ -18,11 +17,12 @@ from processor.store.memory_budget import MemoryBudget
 from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.persistence import Persistence
-from processor.store.replays import Replays
+from processor.store.redeliveries import Replays
 from processor.store.requirements import Requirements
+from processor.store.reseal import Sealing
 from processor.store.reserve import FULL
-from processor.store.sealing import Sealing
-from processor.store.targets import Targets
+from processor.store.subscriber_health import Health
+from processor.store.subscriptions import Targets
 from processor.vault import Vault
 
 BEAT = 5.0  # seconds between heartbeats of a worker

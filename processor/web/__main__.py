@@ -10,11 +10,11 @@ import uvicorn
 
 from processor.config import Settings, require_keys
 from processor.errors import ConfigError
-from processor.service.context import Context
-from processor.service.open_files import raise_open_files
-from processor.service.running import Outage, context, main, ready
-from processor.service.store_watch import watched
-from processor.service.tailing import LISTENERS
+from processor.service.events.tail import LISTENERS
+from processor.service.runtime.context import Context
+from processor.service.runtime.open_files import raise_open_files
+from processor.service.runtime.process import Outage, context, main, ready
+from processor.service.runtime.store_watch import watched
 from processor.web.app import build
 from processor.web.body_budget import BodyBudget
 from processor.web.connection_limit import ConnectionLimit, limit_of

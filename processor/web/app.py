@@ -12,13 +12,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.errors import StoreUnavailable
-from processor.service.accepting import Receiver
-from processor.service.context import Context
-from processor.service.running import Outage, patiently
-from processor.service.tailing import Tailer
+from processor.service.events.tail import Tailer
+from processor.service.pushes.receive import Receiver
+from processor.service.runtime.context import Context
+from processor.service.runtime.process import Outage, patiently
 from processor.web import openapi
-from processor.web.access import Authentication
-from processor.web.bodies import Json
+from processor.web.auth import Authentication
 from processor.web.events import Events
 from processor.web.fairness import BigReads, Handler, OpenCalls
 from processor.web.health import Health
@@ -27,6 +26,7 @@ from processor.web.jobs import Jobs
 from processor.web.mirror import Mirror
 from processor.web.mirror_routes import MirrorRoot, MirrorRoutes
 from processor.web.problems import explain, handle
+from processor.web.request_body import Json
 from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
 

@@ -5,10 +5,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import Overloaded
-from processor.service.context import Context
-from processor.service.tailing import LISTENERS, Tailer
-from processor.web.bodies import Json
-from processor.web.queries import check_query, limit
+from processor.service.events.tail import LISTENERS, Tailer
+from processor.service.runtime.context import Context
+from processor.web.query_params import check_query, limit
+from processor.web.request_body import Json
 from processor.web.stream import MEDIA_TYPE, Frames, Stream, item
 
 

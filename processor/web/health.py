@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import Unavailable
-from processor.service.context import Context
-from processor.service.metrics import Heard
-from processor.service.redis_check import RedisCheck
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Heard
+from processor.service.runtime.redis_check import RedisCheck
 from processor.store.keys import BACKLOGS
-from processor.web.bodies import Json
 from processor.web.problems import said
+from processor.web.request_body import Json
 
 REMEMBERED = 0.5  # seconds that a look which found nothing lacking is good for
 METRICS = "text/plain; version=0.0.4; charset=utf-8"

@@ -15,13 +15,13 @@ from processor import provider
 from processor.config import Source
 from processor.errors import WrongType
 from processor.model import Push
-from processor.service.accepting import Receipt, Receiver
-from processor.service.metrics import Metrics
-from processor.web.address import sender_of
-from processor.web.bodies import whole
+from processor.service.pushes.receive import Receipt, Receiver
+from processor.service.runtime.metrics import Metrics
+from processor.web.client_address import sender_of
 from processor.web.fairness import OpenCalls
 from processor.web.large_turns import LargeTurn, LargeTurns
 from processor.web.problems import explain, problem
+from processor.web.request_body import whole
 
 PATH = "/hooks/"
 METHODS = ("POST", "OPTIONS")

@@ -8,11 +8,10 @@ from starlette.responses import Response
 
 from processor.formats import traceparent
 from processor.model import State
-from processor.service import listing, looking, watching, wishing
-from processor.service.context import Context
-from processor.service.tailing import Tailer
-from processor.web.bodies import Json, read_as, read_nothing
-from processor.web.queries import (
+from processor.service.events.tail import Tailer
+from processor.service.jobs import listing, query as jobs_query, watch, watch_request
+from processor.service.runtime.context import Context
+from processor.web.query_params import (
     Key,
     check_query,
     choice,
@@ -22,6 +21,7 @@ from processor.web.queries import (
     number,
     page,
 )
+from processor.web.request_body import Json, read_as, read_nothing
 
 LONGEST_WAIT = 60  # seconds
 _PREFER = re.compile(r"(?:^|[;,\s])wait=(\d{1,4})(?:$|[;,\s])", re.IGNORECASE)
@@ -38,29 +38,29 @@ class Jobs:
     async def put(self, request: Request) -> Response:
         """Watch a job."""
         check_query(request)
-        wish = await read_as(request, wishing.Wish)
+        wish = await read_as(request, watch_request.Wish)
         trace = traceparent(request.headers.get("traceparent"))
-        found, new = await watching.watch(self._context, *self._name(request), wish, trace)
-        return Json(await looking.view(self._context, found), 201 if new else 200)
+        found, new = await watch.watch(self._context, *self._name(request), wish, trace)
+        return Json(await jobs_query.view(self._context, found), 201 if new else 200)
 
     async def get(self, request: Request) -> Response:
         """One job, perhaps once it is finished."""
         check_query(request, "wait")
         seconds, headers = _wait(request)
-        found = await looking.wait(self._context, self._tailer, *self._name(request), seconds)
-        return Json(await looking.view(self._context, found), headers=headers)
+        found = await jobs_query.wait(self._context, self._tailer, *self._name(request), seconds)
+        return Json(await jobs_query.view(self._context, found), headers=headers)
 
     async def delete(self, request: Request) -> Response:
         """Stop watching a job."""
         check_query(request)
         await read_nothing(request)
-        await watching.forget(self._context, *self._name(request))
+        await watch.forget(self._context, *self._name(request))
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:
         """What happened to a job, the oldest first."""
         check_query(request, "limit", "cursor")
-        found = await looking.history(self._context, *self._name(request))
+        found = await jobs_query.history(self._context, *self._name(request))
         shown = page(request, list(enumerate(found)), _place)
         return Json({"items": [entry for _, entry in shown.items], "next": shown.next})
 
@@ -68,7 +68,7 @@ class Jobs:
         """Ask the provider now."""
         check_query(request)
         await read_nothing(request)
-        await watching.ask_now(self._context, *self._name(request))
+        await watch.ask_now(self._context, *self._name(request))
         return Json({"asked": True}, 202)
 
     async def list(self, request: Request) -> Response:

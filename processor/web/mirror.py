@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from processor import provider
 from processor.errors import Invalid, NotFound
-from processor.service.context import Context
-from processor.service.mirroring import Mirror as StatusMirror
-from processor.web.access import HAS_KEY
+from processor.service.polling.mirror import Mirror as StatusMirror
+from processor.service.runtime.context import Context
+from processor.web.auth import HAS_KEY
 from processor.web.mirror_routes import Match, MirrorRoutes, target_of
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 
-from processor.web.address import sender_of
 from processor.web.body_budget import Body
+from processor.web.client_address import sender_of
 from processor.web.guards import Guards
-from processor.web.heads import Heads
+from processor.web.read_timeout import Heads
 from processor.web.read_turns import FREE_BYTES
 
 OVERLOADED = (

@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.service.context import Context
-from processor.web.bodies import Json
-from processor.web.queries import check_query
+from processor.service.runtime.context import Context
+from processor.web.query_params import check_query
+from processor.web.request_body import Json
 
 
 class Sources:

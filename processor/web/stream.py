@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from processor.errors import Gone, Unavailable
-from processor.service.listening import Listener
-from processor.service.tailing import AT_ONCE, Tailer
+from processor.service.events.listener import Listener
+from processor.service.events.tail import AT_ONCE, Tailer
 from processor.store.events import Events, Logged
 
 PING = 15.0  # seconds

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 
 from .processes import KEY, Child, free_port
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from redis import Redis
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 
 from .conftest import standard
 from .feed import Caller, push

@@ -103,7 +103,7 @@ async def test_sdks_of_python_read_it(asked: tuple[System, Provider]) -> None:
     system, provider = asked
     ids = {name: capture(name)[1] for name in SAID}
     words = {"url": system.url, "key": KEY, "ids": ids}
-    command = [str(PYTHON), str(ROOT / "tests" / "sdk_calls.py")]
+    command = [str(PYTHON), str(ROOT / "tests" / "acceptance" / "sdk_calls.py")]
     assert json.loads(await asyncio.to_thread(run, command, words)) == READ
     assert len(provider.asked) == len(SAID)
     assert not any(KEY in path for _, path in provider.asked)

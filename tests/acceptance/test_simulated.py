@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from processor.config.shelf import Shelf
+from processor.config.profiles import Shelf
 
 from .feed import Caller
 from .processes import Child, free_port

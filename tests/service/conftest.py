@@ -12,15 +12,16 @@ from aiohttp import web
 from processor.config import load
 from processor.egress import Egress
 from processor.model import Job, Push
-from processor.service import ingesting, looking, polling, watching
-from processor.service.accepting import Receipt, Receiver
-from processor.service.context import Context
-from processor.service.looking import Found
-from processor.service.metrics import Metrics
-from processor.service.running import policy
-from processor.service.wishing import Wish
+from processor.service.jobs import ingest as jobs_ingest, query, watch as jobs_watch
+from processor.service.jobs.query import Found
+from processor.service.jobs.watch_request import Wish
+from processor.service.polling import poll as polling_poll
+from processor.service.pushes.receive import Receipt, Receiver
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Metrics
+from processor.service.runtime.process import policy
 from processor.store.keys import Keys
-from processor.store.lanes import Claim, Pace
+from processor.store.work_items import Claim, Pace
 
 from .desk import Desk, Subscriber
 
@@ -223,7 +224,7 @@ class Bench:
             if not any(some):
                 return
             for claims in filter(None, some):
-                await ingesting.ingest(self.context, claims)
+                await jobs_ingest.ingest(self.context, claims)
 
     async def claim(self, keys: Keys, backlog: str) -> list[Claim]:
         """Claim all that is due."""
@@ -233,16 +234,16 @@ class Bench:
         """Ask about every job that is due; which ones those were."""
         claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
         for claim in claims:
-            await polling.poll(self.context, claim)
+            await polling_poll.poll(self.context, claim)
         return sorted(claim.item for claim in claims)
 
     async def watch(self, job: str, source: str = "lab", **wish: Any) -> tuple[Found, bool]:
         """PUT a job."""
-        return await watching.watch(self.context, source, job, Wish(**wish))
+        return await jobs_watch.watch(self.context, source, job, Wish(**wish))
 
     async def job(self, job: str, source: str = "lab") -> Job:
         """A job as it now is."""
-        return (await looking.find(self.context, source, job)).job
+        return (await query.find(self.context, source, job)).job
 
     async def jobs(self) -> list[str]:
         """The names of all jobs."""
@@ -267,7 +268,7 @@ class Bench:
 
     async def reasons(self, job: str) -> list[str | None]:
         """Why each update of a job was ignored, if it was."""
-        return [line.get("ignored") for line in await looking.history(self.context, "lab", job)]
+        return [line.get("ignored") for line in await query.history(self.context, "lab", job)]
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from processor.model import Subscription
-from processor.service import replaying, subscribing
-from processor.service.delivering import Deliverer
-from processor.service.replaying import Replay, Wish
-from processor.store.lanes import Pace
+from processor.service.delivery.deliver import Deliverer
+from processor.service.replay import replay as replay_replay
+from processor.service.replay.replay import Replay, Wish
+from processor.service.subscriptions import manage
+from processor.store.work_items import Pace
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -46,7 +47,7 @@ class Desk:
     async def subscribe(self, **wish: Any) -> Subscription:
         """Make a subscription."""
         wish = {"url": self.subscriber.url, "secret": SECRET} | wish
-        made, self.past = await replaying.create(self.context, Wish(**wish))
+        made, self.past = await replay_replay.create(self.context, Wish(**wish))
         return made
 
     async def finish(self, *jobs: str, status: str = "succeeded") -> None:
@@ -57,7 +58,7 @@ class Desk:
     async def replay(self, target: Subscription, **wish: Any) -> tuple[int, int, int, int]:
         """Replay: queued, pending, delivered before, gone."""
         wish = {"since": "24h"} | wish if "after" not in wish else wish
-        done = self.past = await replaying.replay(self.context, target.id, Replay(**wish))
+        done = self.past = await replay_replay.replay(self.context, target.id, Replay(**wish))
         return done.queued, done.pending, done.delivered_before, done.gone
 
     async def waiting(self) -> int:
@@ -79,7 +80,7 @@ class Desk:
 
     async def states(self, target: Subscription) -> Counter[str]:
         """How the deliveries of a subscription stand."""
-        rows = await subscribing.deliveries(self.context, target.id, None, 1000)
+        rows = await manage.deliveries(self.context, target.id, None, 1000)
         return Counter(row["state"] for row in rows)
 
     async def kept(self) -> list[bytes]:

@@ -15,13 +15,13 @@ from processor.config import load
 from processor.egress import Policy
 from processor.errors import Overloaded, Unavailable
 from processor.model import Answer, Push, Subscription
-from processor.service.accepting import Receiver
-from processor.service.catching import catch_up
-from processor.service.context import Context
-from processor.service.metrics import Metrics
-from processor.service.running import Outage
+from processor.service.pushes.receive import Receiver
+from processor.service.replay.overflow import catch_up
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Metrics
+from processor.service.runtime.process import Outage
 from processor.store import Store
-from workers import deliver, ingest
+from workers import pumps
 
 MIB = 1024 * 1024
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -113,9 +113,9 @@ class Fleet:
     def work(self) -> None:
         """Start a worker and a clock."""
         outage = Outage("test")
-        delivering = deliver.pump(self.context, outage)
+        delivering = pumps.deliver(self.context, outage)
         ours = self.context._replace(kick=delivering.kick)
-        taking = ingest.pump(ours, outage)
+        taking = pumps.ingest(ours, outage)
 
         async def run(step: Any) -> None:
             while not self._over:  # a cancellation may be lost within redis-py

@@ -9,16 +9,17 @@ import msgspec
 import pytest
 import uvloop
 
-from processor import machine
+from processor import state_machine
 from processor.errors import StoreUnavailable
 from processor.model import Origin, Push, State, StatusUpdate, Subscription
-from processor.service import deciding
-from processor.service.delivering import Deliverer
-from processor.service.running import Outage, patiently
+from processor.service.delivery.deliver import Deliverer
+from processor.service.events import publish
+from processor.service.jobs import decide
+from processor.service.runtime.process import Outage, patiently
 from processor.store import Store
 from processor.store.connection import _why
 from processor.store.jobs import Change
-from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
 from workers.pump import Pump
 
 URL = "http://127.0.0.1:9009/hook"
@@ -73,7 +74,7 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
 
     pump = Pump(bench.context, Outage("t"), "poll", room=10, pace=lambda _: Pace(9), work=work)
     call = Put("poll", "s", "i", AT_ONCE, b"")
-    job = deciding.first_sight(bench.context.settings.sources["lab"], "x", 0.0, "u")
+    job = decide.first_sight(bench.context.settings.sources["lab"], "x", 0.0, "u")
     keys = bench.store.shards[0]
     await bench.store.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=[call])])
     pump.kick()
@@ -116,7 +117,7 @@ async def test_an_ended_claim_leaves_what_was_put_anew(bench: Any) -> None:
 async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> None:
     full, idle, other = store_of(), store_of(), store_of()
     keys = full.shards[0]
-    job = deciding.Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
+    job = decide.Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
     puts = [Put("deliver", "sub", f"i{n}", AT_ONCE, b"x") for n in range(20)]
     await full.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=puts)])
     held = await other.backlogs.claim(keys, "deliver", 2, lambda _: Pace(256))
@@ -143,11 +144,11 @@ async def test_names_of_names_lead_to_one_job(bench: Any) -> None:
 
 def test_a_poll_begun_before_the_final_reopens_nothing() -> None:
     """The provider stamps its answers, and its clock is ahead of ours."""
-    done = deciding.Job("s", "p", "1", "u", 0.0, 100.0, 1000.0)
+    done = decide.Job("s", "p", "1", "u", 0.0, 100.0, 1000.0)
     done = msgspec.structs.replace(done, state=State.SUCCEEDED, status_at=100.0, ended_at=100.0)
     late = StatusUpdate("s", "1", "running", State.RUNNING, 100.4, Origin.POLL, reopens=True)
     # Asked at 99; but of that nothing is left in the update once the provider tells a time.
-    assert machine.advance(done, late, 100.5).job.attempt == 1
+    assert state_machine.advance(done, late, 100.5).job.attempt == 1
 
 
 async def test_a_password_in_the_query_is_not_told() -> None:
@@ -166,11 +167,11 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
     (known,) = await bench.store.jobs.read(keys, ["lab/1"])  # W1 reads
     await bench.push(id="1", status="running", attempt=2)
     router = await bench.store.targets.router(keys)
-    facts = deciding.Facts(
+    facts = publish.Facts(
         bench.context.settings.sources["lab"], router, await bench.store.now(), 0.5, "u"
     )
-    update = msgspec.json.decode(deadline.payload, type=deciding.StatusUpdate)
-    change = deciding.decide(known, "1", [deciding.Arrival(update, deadline)], facts)
+    update = msgspec.json.decode(deadline.payload, type=decide.StatusUpdate)
+    change = decide.decide(known, "1", [decide.Arrival(update, deadline)], facts)
     await bench.store.jobs.commit(keys, router.version, [change])
     assert (await bench.job("1")).attempt == 2
     assert await bench.due("ingest", "deadline:lab/1", job="1") is not None

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import Overloaded
-from processor.service import mirroring, subscribing, watching
-from processor.service.wishing import Wish
+from processor.service.jobs import watch
+from processor.service.jobs.watch_request import Wish
+from processor.service.polling import mirror
+from processor.service.subscriptions import manage
 
 from .fleet import MIB, Fleet, fleet
 
@@ -147,7 +149,7 @@ async def test_small_pushes_of_jobs_with_much_metadata_are_priced_as_what_they_b
     async with start(10 * MIB) as running:
         wish = Wish(metadata={"a": "x" * 60_000})
         for number in range(30):
-            await watching.watch(running.context, "lab", f"{number}-0", wish)
+            await watch.watch(running.context, "lab", f"{number}-0", wish)
         await running.receiver.look()
         for status in ("running", "succeeded"):
             for number in range(30):
@@ -173,20 +175,20 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
 ):
     async with start(0, 0) as running:
         context, source = running.context, running.receiver.source("lab")
-        made = await subscribing.create(context, subscribing.Wish("https://one.example/"))
-        await watching.watch(context, "lab", "known", Wish(metadata={"a": 1}))
+        made = await manage.create(context, manage.Wish("https://one.example/"))
+        await watch.watch(context, "lab", "known", Wish(metadata={"a": 1}))
         await running.push([f"{n}" for n in range(200)])
         running.limit_to_fullness(0.9)
         await running.receiver.look()
         for call in (
-            lambda: watching.watch(context, "lab", "new", Wish()),
-            lambda: watching.watch(context, "lab", "known", Wish(metadata={"b": "x" * 100})),
-            lambda: subscribing.create(context, subscribing.Wish("https://two.example/")),
-            lambda: mirroring.Mirror(context).read(source, "unknown", has_key=True),
+            lambda: watch.watch(context, "lab", "new", Wish()),
+            lambda: watch.watch(context, "lab", "known", Wish(metadata={"b": "x" * 100})),
+            lambda: manage.create(context, manage.Wish("https://two.example/")),
+            lambda: mirror.Mirror(context).read(source, "unknown", has_key=True),
         ):
             with pytest.raises(Overloaded):
                 await call()
-        _, new = await watching.watch(context, "lab", "known", Wish(metadata={"a": 1}))
+        _, new = await watch.watch(context, "lab", "known", Wish(metadata={"a": 1}))
         assert not new  # it says what is known
-        await watching.forget(context, "lab", "known")
-        await subscribing.remove(context, made.id)
+        await watch.forget(context, "lab", "known")
+        await manage.remove(context, made.id)

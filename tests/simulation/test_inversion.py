@@ -20,15 +20,15 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from processor import provider, signing
-from processor.config.shelf import Shelf
+from processor.config.profiles import Shelf
 from processor.model import Answer, Failure, Origin, StatusUpdate
 from processor.provider import Profile, full_id
-from processor.provider.place import Place
+from processor.provider.pointer import Place
 from processor.provider.profile import Fields, Told
 from processor.simulation import told_params, vocabulary, write_answer, write_push, write_submit
-from processor.simulation.drafting import spots
-from processor.simulation.words import UNLISTED, VALUE
-from processor.simulation.wrapping import MODES
+from processor.simulation.document_builder import spots
+from processor.simulation.encode_push import MODES
+from processor.simulation.vocabulary import UNLISTED, VALUE
 
 NOW = 1795346400.0
 ODD = """

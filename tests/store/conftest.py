@@ -10,7 +10,7 @@ from processor.model import Job, Origin, State, StatusUpdate
 from processor.store import Store
 from processor.store.jobs import Change
 from processor.store.keys import Keys
-from processor.store.lanes import AT_ONCE, Claim, Pace, Put
+from processor.store.work_items import AT_ONCE, Claim, Pace, Put
 
 
 class Work:

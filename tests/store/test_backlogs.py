@@ -8,7 +8,7 @@ import pytest
 
 from processor.store import Store
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.lanes import AT_ONCE, Claim, Settled
+from processor.store.work_items import AT_ONCE, Claim, Settled
 
 LEASE = 0.15  # seconds, where a test waits for one to end
 

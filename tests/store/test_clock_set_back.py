@@ -13,9 +13,9 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from processor.cli import redis
+from processor.cli import embedded_redis
 from processor.store import Store
-from processor.store.lanes import Pace
+from processor.store.work_items import Pace
 from workers.clock import follow_clock
 
 BACK = -600  # seconds
@@ -51,7 +51,7 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     with monkeypatch.context() as patch:
         patch.setenv("LD_PRELOAD", str(shim))
         patch.setenv("CLOCK_FILE", str(file))
-        server = redis.start(tmp_path / "data")
+        server = embedded_redis.start(tmp_path / "data")
     clock = Clock(file, server.url)
     try:
         clock.set(5000)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from processor.service.context import Context
+from processor.service.runtime.context import Context
 from processor.store import Store
 from processor.store.clock_steps import SETTLED, ClockSteps, Seen, stepped
 from processor.store.keys import META, Keys

@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from processor.model import Entry, Job, Keep, Origin, State
-from processor.service.deciding import renewed
+from processor.service.jobs.decide import renewed
 from processor.store import Store
 from processor.store.jobs import Change, Known, Telling, name_of
 from processor.store.keys import Keys
-from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
 
 DAY = 86_400.0
 NAMES = itertools.count()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import StoreUnavailable
 from processor.store import Store
 from processor.store.connection import scripts

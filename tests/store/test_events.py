@@ -11,7 +11,7 @@ from processor.store import Store
 from processor.store.events import Logged
 from processor.store.jobs import Change, Telling
 from processor.store.keys import Keys
-from processor.store.places import BEGIN, place_at
+from processor.store.stream_ids import BEGIN, place_at
 
 WEEK = 7 * 86_400.0
 

@@ -18,14 +18,14 @@ from redis import Redis
 
 from processor.errors import MissingPermission, StoreUnavailable, Unavailable, WrongKeyType
 from processor.model import Entry, Job, Keep, Origin, State, StatusUpdate, Subscription, Turn
-from processor.service.deciding import deliver
+from processor.service.events.publish import deliver
 from processor.store import Store
 from processor.store.jobs import Change, Telling
 from processor.store.keys import META, WORKERS, Keys, day_of
-from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
 from processor.store.names import naming
+from processor.store.redeliveries import Again, Seen
 from processor.store.refusals import Outcome
-from processor.store.replays import Again, Seen
+from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
 from processor.vault import MasterKey, Vault
 
 NOW = 4_000_000_000.0

@@ -12,8 +12,8 @@ from processor.model import NULL, StatusUpdate
 from processor.store import Store, reserve
 from processor.store.jobs import Bounds, Change
 from processor.store.keys import Keys
-from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
 from processor.store.memory import MemoryUse, Waiting
+from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
 
 WIDE = Pace(1000)
 MIB = 1024 * 1024

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from processor.cli import redis_doctor
 from processor.config import load
 from processor.errors import ConfigError, MissingPermission, WrongCredentials, WrongRedisUrl
-from processor.service.redis_check import RedisCheck
-from processor.service.running import Outage, ready
+from processor.service.runtime.process import Outage, ready
+from processor.service.runtime.redis_check import RedisCheck
 from processor.store import Store
 from processor.store.requirements import CLOCKS_APART, DIRECT_COMMANDS, Facts, problems
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import ConfigError, Overloaded, StoreUnavailable
 from processor.model import Subscription
 from processor.store import Store
 from processor.store.jobs import Bounds
 from processor.store.keys import WORKERS
-from processor.store.lanes import Pace, Settled
 from processor.store.store import BEAT, BEAT_LASTS
+from processor.store.work_items import Pace, Settled
 
 
 async def test_a_new_redis_becomes_ours(store: Store, store_of: Any):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import Overloaded, StoreUnavailable
 from processor.model import Origin, State, StatusUpdate
 from processor.store import Store, connection

@@ -18,18 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from processor.cli.redis import EmbeddedRedis
-from processor.config import load
-from processor.egress import Egress
-from processor.model import Keep, Push
-from processor.service import changing, ingesting, subscribing, watching
 from processor.service.accepting import Receiver
 from processor.service.context import Context
 from processor.service.delivering import Deliverer
 from processor.service.metrics import Metrics
 from processor.service.running import policy
 from processor.service.wishing import Wish
-from processor.store import Store
 from processor.store.lanes import Pace
+
+from processor.config import load
+from processor.egress import Egress
+from processor.model import Keep, Push
+from processor.service import changing, ingesting, subscribing, watching
+from processor.store import Store
 from processor.vault import MasterKey, Vault
 
 COMMIT = "f329b63"

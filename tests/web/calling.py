@@ -7,13 +7,13 @@ import httpx
 
 from processor.config import Settings
 from processor.egress import Egress
-from processor.service import ingesting
-from processor.service.context import Context
-from processor.service.delivering import Deliverer
-from processor.service.metrics import Metrics
-from processor.service.running import policy
+from processor.service.delivery.deliver import Deliverer
+from processor.service.jobs import ingest as jobs_ingest
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Metrics
+from processor.service.runtime.process import policy
 from processor.store import Store
-from processor.store.lanes import Pace
+from processor.store.work_items import Pace
 from processor.web.__main__ import run
 from processor.web.app import build
 from processor.web.health import Health
@@ -101,7 +101,7 @@ class Web:
         """Do what the workers would do with accepted pushes."""
         store = self.context.store
         while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: PACE):
-            await ingesting.ingest(self.context, claims)
+            await jobs_ingest.ingest(self.context, claims)
 
     async def deliver(self) -> None:
         """Do what the workers would do with deliveries that are due."""

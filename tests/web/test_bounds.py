@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from processor.web import body_budget, heads
+from processor.web import body_budget, read_timeout
 from processor.web.body_budget import SMALL_BODY
 
 from . import conftest
@@ -173,7 +173,7 @@ async def test_what_is_no_http_is_400_and_not_logged(
 async def test_a_large_head_is_431_in_however_many_pieces_it_comes(
     served: Served, pieces: int
 ) -> None:
-    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * heads.AT_MOST + b"\r\n\r\n"
+    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * read_timeout.AT_MOST + b"\r\n\r\n"
     step = len(whole) // pieces + 1
     told = await served.raw(*(whole[n : n + step] for n in range(0, len(whole), step)))
     assert told.startswith(b"HTTP/1.1 431 ")
@@ -181,8 +181,8 @@ async def test_a_large_head_is_431_in_however_many_pieces_it_comes(
 
 @pytest.mark.parametrize("where", ["line", "fields"])
 async def test_what_makes_a_head_large_does_not_matter(served: Served, where: str) -> None:
-    line = b"/healthz" + (b"?" + b"a" * heads.AT_MOST if where == "line" else b"")
-    fields = b"" if where == "line" else b"a: b\r\n" * (heads.AT_MOST // 5)
+    line = b"/healthz" + (b"?" + b"a" * read_timeout.AT_MOST if where == "line" else b"")
+    fields = b"" if where == "line" else b"a: b\r\n" * (read_timeout.AT_MOST // 5)
     told = await served.raw(b"GET %b HTTP/1.1\r\n%b\r\n" % (line, fields))
     assert told.startswith(b"HTTP/1.1 431 ")
 
@@ -252,7 +252,7 @@ async def test_a_push_cut_anywhere_stops_nobody(served: Served) -> None:
         writer.write(whole[:at])
         writer.write_eof()
         try:
-            return await asyncio.wait_for(reader.read(), heads.WITHIN / 2)
+            return await asyncio.wait_for(reader.read(), read_timeout.WITHIN / 2)
         except TimeoutError:  # it may yet come: a half-closed connection can be answered
             return b""
         finally:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from processor.web.address import UNKNOWN, sender_of
+from processor.web.client_address import UNKNOWN, sender_of
 from processor.web.connection_limit import GIVE_WAY, ConnectionLimit, limit_of
 
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from processor.cli.sse import Message, messages
-from processor.service import tailing
-from processor.service.listening import UNREAD
-from processor.service.tailing import Tailer
+from processor.service.events import tail
+from processor.service.events.listener import UNREAD
+from processor.service.events.tail import Tailer
 from processor.store.events import Logged
 from processor.web import stream as streams
 
@@ -162,7 +162,7 @@ async def test_a_look_that_finds_nothing_wakes_nobody(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else every look would be a ping."""
-    monkeypatch.setattr(tailing, "BLOCK", 0.01)
+    monkeypatch.setattr(tail, "BLOCK", 0.01)
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
         await tailer._look(await web.context.store.events.end())
@@ -204,7 +204,7 @@ async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
     tailer = Tailer(web.context.store)
     async with AsyncExitStack() as stack:
         crowd = [
-            await stack.enter_async_context(tailer.listening()) for _ in range(3 * tailing.TOGETHER)
+            await stack.enter_async_context(tailer.listening()) for _ in range(3 * tail.TOGETHER)
         ]
         telling = asyncio.create_task(tailer._tell(told(1)))
         turns = 0
@@ -219,7 +219,7 @@ async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
 async def test_one_listener_too_many_is_503(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "LISTENERS", 1)
+    monkeypatch.setattr(tail, "LISTENERS", 1)
     async with stream(served):
         refused(await served.client.get("/v1/events", headers=STREAM), 503)
         assert (await served.client.get("/v1/events")).status_code == 200

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from processor.errors import Overloaded
-from processor.service import listing
+from processor.service.jobs import listing
 from processor.web import fairness
 from processor.web.fairness import ADDRESSES, BURST, LONGEST_DELAY, RATE, BigReads, OpenCalls
 

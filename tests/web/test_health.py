@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processor.errors import StoreUnavailable
-from processor.service.metrics import Metrics
+from processor.service.runtime.metrics import Metrics
 
 from .calling import Served, Web, refused
 from .pushing import push, signed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web as aio
 
-from processor.service import mirroring
+from processor.service.polling import mirror
 
 from .calling import Web, refused
 
@@ -85,7 +85,7 @@ async def test_a_provider_that_hangs_is_504(
         await told.wait()
         return aio.Response()
 
-    monkeypatch.setattr(mirroring, "FIRST_SIGHT", 0.1)
+    monkeypatch.setattr(mirror, "FIRST_SIGHT", 0.1)
     provider.says = hang
     answer = await web("GET", f"{BLUESKY}?jobId=abc")
     told.set()

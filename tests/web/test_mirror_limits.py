@@ -10,25 +10,25 @@ from aiohttp import web as aio
 from processor.errors import Overloaded
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import Trouble
-from processor.service import mirroring, polling
-from processor.service.coalescing import Coalescing
-from processor.service.mirroring import WITHOUT_KEY, Mirror
-from processor.store.lanes import Busy, Claim, Pace, Settled
+from processor.service.polling import mirror as polling_mirror, poll
+from processor.service.polling.mirror import WITHOUT_KEY, Mirror
+from processor.service.polling.shared_calls import Coalescing
+from processor.store.work_items import Busy, Claim, Pace, Settled
 
 from .calling import Web, refused
 
 STATUS = "/xrpc/app.bsky.video.getJobStatus"
 OPEN = f"/mirror/open{STATUS}"
-LASTS = mirroring._lasts
+LASTS = polling_mirror._lasts
 ENCODING = {"jobId": "abc", "state": "JOB_STATE_ENCODING"}
 
 
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is, no question and no answer is too old."""
-    monkeypatch.setattr(mirroring, "FIRST_SIGHT", 60.0)
-    monkeypatch.setattr(polling, "TIMEOUT", 60.0)
-    monkeypatch.setattr(mirroring, "_lasts", lambda *_: 60.0)
+    monkeypatch.setattr(polling_mirror, "FIRST_SIGHT", 60.0)
+    monkeypatch.setattr(poll, "TIMEOUT", 60.0)
+    monkeypatch.setattr(polling_mirror, "_lasts", lambda *_: 60.0)
 
 
 class Slow:
@@ -62,7 +62,7 @@ async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurren
     paths = [f"{OPEN}?jobId=x{number}" for number in range(count)]
     answers = await crowd(web, wait_until, slow, paths, count)
     good = [answer for answer in answers if answer.status_code == 200]
-    assert len(good) == slow.most == slow.asked == WITHOUT_KEY < polling.AT_ONCE
+    assert len(good) == slow.most == slow.asked == WITHOUT_KEY < poll.AT_ONCE
     for answer in answers:
         if answer.status_code != 200:
             refused(answer, 503)
@@ -132,7 +132,7 @@ async def test_a_refusal_is_not_asked_for_again_at_once(
 async def test_a_refusal_is_forgotten(
     web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirroring, "_lasts", lambda *_: 0.0)
+    monkeypatch.setattr(polling_mirror, "_lasts", lambda *_: 0.0)
     provider.tell("no", 404)
     refused_first = await web("GET", f"{OPEN}?jobId=abc")
     provider.tell(json.dumps(ENCODING))
@@ -163,7 +163,7 @@ async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
     provider.tell(json.dumps(ENCODING))
     store = web.context.store
     keys, held = store.shards[0], []
-    for number in range(polling.AT_ONCE):
+    for number in range(poll.AT_ONCE):
         claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), Pace(64))
         assert isinstance(claim, Claim)
         held.append(Settled(claim, fenced=True))
@@ -248,5 +248,5 @@ def test_an_answer_lasts_until_a_first_poll_would_be_due(web: Web) -> None:
     source = web.context.settings.sources["bluesky"]
     trouble, running = Trouble("failed", "no", None), State.RUNNING
     update = StatusUpdate("bluesky", "1", "x", running, 0.0, Origin.POLL)
-    assert LASTS(source, "1", trouble) == mirroring.REFUSED == 5
+    assert LASTS(source, "1", trouble) == polling_mirror.REFUSED == 5
     assert LASTS(source, "1", update) == 1.5

@@ -13,11 +13,11 @@ from schemathesis.checks import positive_data_acceptance
 from starlette.routing import Route
 
 from processor import payload
-from processor.filters import EVENT_TYPES, GROUPS, JOB_TYPES
+from processor.event_filters import EVENT_TYPES, GROUPS, JOB_TYPES
 from processor.model import State
-from processor.service import deciding
-from processor.service.metrics import Metrics
-from processor.service.tailing import Tailer
+from processor.service.events.tail import Tailer
+from processor.service.jobs import decide
+from processor.service.runtime.metrics import Metrics
 from processor.web import openapi
 from processor.web.app import routes
 from processor.web.fairness import OpenCalls
@@ -194,7 +194,7 @@ def webhook(kind: str) -> Any:
 @pytest.mark.parametrize("kind", JOB_TYPES)
 async def test_what_subscribers_get_is_as_described(web: Web, kind: str) -> None:
     source = web.context.settings.sources["feed"]
-    job = deciding.first_sight(source, "1", 1_795_341_600.0, "uid")
+    job = decide.first_sight(source, "1", 1_795_341_600.0, "uid")
     body = json.loads(payload.event_body(job, kind))
     webhook(kind)(body)
     for wrong in ({"type": "job.exploded"}, {"timestamp": 5}, {"data": {}}):

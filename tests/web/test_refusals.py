@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from processor.service import listing
-from processor.web import bodies
+from processor.service.jobs import listing
+from processor.web import request_body
 
 from .calling import Served, Web, refused
 
@@ -61,7 +61,7 @@ async def test_a_write_that_is_not_json_is_415(
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
 async def test_too_large_a_body_is_413(web: Web, method: str, path: str) -> None:
-    body = b" " * (bodies.AT_MOST + 1)
+    body = b" " * (request_body.AT_MOST + 1)
     refused(await web(method, path, content=body, headers=JSON), 413)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from processor.cli.redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis
 
 from .calling import Web
 from .pushing import push, signed

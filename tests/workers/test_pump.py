@@ -11,12 +11,12 @@ from processor.config import load
 from processor.egress import Egress, Policy
 from processor.errors import StoreUnavailable
 from processor.model import Job
-from processor.service.context import Context
-from processor.service.metrics import Metrics
-from processor.service.running import Outage
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Metrics
+from processor.service.runtime.process import Outage
 from processor.store import Store
 from processor.store.jobs import Change
-from processor.store.lanes import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
 from workers.pump import Piece, Pump
 
 PACE = Pace(100)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 import typer
 
 from processor.cli import options
-from processor.cli.exits import CommandError
+from processor.cli.exit_codes import CommandError
 
 WITHOUT = (
     "the demo's subscriber verifies with the standardwebhooks library, which is not installed: "
@@ -29,6 +29,6 @@ def demo(*, json: options.Json = False) -> None:
     """
     if find_spec("standardwebhooks") is None:
         raise CommandError(WITHOUT)
-    from processor.cli.demo.play import play  # noqa: PLC0415 - needs the extra `demo`
+    from processor.cli.demo.run import play  # noqa: PLC0415 - needs the extra `demo`
 
     raise typer.Exit(play(json=json))

@@ -22,17 +22,17 @@ from typing import Annotated
 import typer
 
 from processor.cli import options
-from processor.cli.exits import CommandError
-from processor.cli.simulate import casting, showing
-from processor.cli.simulate.playing import Pushing, check, linger_of, play, verdict
-from processor.cli.simulate.provider import Habits, Provider
-from processor.cli.simulate.role import role_of
-from processor.cli.simulate.sender import Target
-from processor.cli.simulate.stage import Stage
+from processor.cli.exit_codes import CommandError
+from processor.cli.simulate import make_jobs, output
+from processor.cli.simulate.progress import Stage
+from processor.cli.simulate.provider_server import Habits, Provider
+from processor.cli.simulate.push_sender import Target
+from processor.cli.simulate.run import Pushing, check, linger_of, play, verdict
+from processor.cli.simulate.target import role_of
 from processor.durations import duration
 from processor.simulation import Mishaps, plan
 
-ENDS = "|".join(casting.ENDS)
+ENDS = "|".join(make_jobs.ENDS)
 
 
 def simulate(
@@ -102,30 +102,30 @@ def simulate(
     has the key.
     """
     role = role_of(provider, options.config_file(config))
-    profile, ending = role.profile, casting.end_of(end)
-    played = casting.kind_of(profile, kind, pushed=to is not None)
+    profile, ending = role.profile, make_jobs.end_of(end)
+    played = make_jobs.kind_of(profile, kind, pushed=to is not None)
     target = Target(to) if to else None
     seed = secrets.randbits(32) if seed is None else seed
-    ids = casting.ids_of(job_id, jobs, _rng(seed))
+    ids = make_jobs.ids_of(job_id, jobs, _rng(seed))
     habits = Habits(_seconds(latency), throttle, _rng(seed))
     polled = profile.polls(played) is not None
     with (
         Provider(port or role.port, profile, played, habits) if polled else nullcontext() as server
     ):
         base, url = (server.base, server.url) if server else (None, "")
-        cast = casting.cast(profile, played, ids, end=ending, seconds=seconds, url=base or "")
+        cast = make_jobs.cast(profile, played, ids, end=ending, seconds=seconds, url=base or "")
         pushes = plan(cast, Mishaps(duplicates, lose, reorder), _rng(seed))
         pushing = Pushing(target, role.secret(secret, os.environ), pushes) if target else None
         check(cast, pushing)
         stage = Stage(cast)
-        table = showing.source(profile, played, base or "", url)
+        table = output.source(profile, played, base or "", url)
         if json:
-            showing.document(cast, seed, table, base)
+            output.document(cast, seed, table, base)
         else:
-            showing.opening(cast, seed, table, role, base, pushed=target is not None)
+            output.opening(cast, seed, table, role, base, pushed=target is not None)
         confirms = target is not None and polled and role.confirms
         play(stage, server, pushing, linger_of(linger, confirms=confirms))
-    showing.summary(stage, pushes.lost if target else 0, json=json)
+    output.summary(stage, pushes.lost if target else 0, json=json)
     raise typer.Exit(verdict(stage))
 
 

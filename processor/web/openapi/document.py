@@ -8,7 +8,7 @@ import msgspec
 
 from processor.web.openapi.operations import OPERATIONS, Answer, Operation
 from processor.web.openapi.parameters import parameters
-from processor.web.openapi.shapes import SHAPES
+from processor.web.openapi.schemas import SHAPES
 from processor.web.openapi.webhooks import webhooks
 from processor.web.problems import MEDIA_TYPE
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from processor.web.openapi import shapes
+from processor.web.openapi import schemas
 from processor.web.problems import MEDIA_TYPE
 
 WITH_BODY = (400, 408, 413, 415)  # a call that takes a body can be refused for it
@@ -51,7 +51,7 @@ OPERATIONS = (
     Operation(
         *("post", "/hooks/{source}", "push", "Take a push, signed as its provider signs"),
         {
-            202: Answer("Redis has it; send no more of it", shapes.Receipt),
+            202: Answer("Redis has it; send no more of it", schemas.Receipt),
             200: Answer(
                 "The same, for a provider that takes nothing else for a yes; or the answer to its "
                 "challenge, as the profile's `echo` says",
@@ -77,20 +77,20 @@ OPERATIONS = (
     ),
     Operation(
         *("get", "/v1/jobs", "listJobs", "All jobs, those with the latest deadline first"),
-        {200: Answer("A page; it may be short and still have a `next`", shapes.Job, many=True)},
+        {200: Answer("A page; it may be short and still have a `next`", schemas.Job, many=True)},
         (400, 422),
         ("of_source", "in_state", "limit", "jobs_cursor"),
     ),
     Operation(
         *("put", _JOB, "watchJob", "Watch a job; repeating it is safe"),
-        {200: Answer(_ADDED, shapes.Job), 201: Answer("The job is new", shapes.Job)},
+        {200: Answer(_ADDED, schemas.Job), 201: Answer("The job is new", schemas.Job)},
         (404, 409, 422, *WITH_BODY),
         ("source", "job", "trace"),
-        shapes.JobWish,
+        schemas.JobWish,
     ),
     Operation(
         *("get", _JOB, "getJob", "One job, perhaps once it is finished"),
-        {200: Answer("The job as it is; finished, or the time is up", shapes.Job)},
+        {200: Answer("The job as it is; finished, or the time is up", schemas.Job)},
         (404, 422),
         ("source", "job", "wait", "prefer"),
     ),
@@ -102,40 +102,40 @@ OPERATIONS = (
     ),
     Operation(
         *("get", f"{_JOB}/history", "getHistory", "What happened to a job, the oldest first"),
-        {200: Answer("A page of its newest 200 entries", shapes.HistoryEntry, many=True)},
+        {200: Answer("A page of its newest 200 entries", schemas.HistoryEntry, many=True)},
         (400, 404, 422),
         ("source", "job", "limit", "cursor"),
     ),
     Operation(
         *("post", f"{_JOB}/poll", "pollJob", "Ask the provider now"),
-        {202: Answer("It will be asked", shapes.Asked)},
+        {202: Answer("It will be asked", schemas.Asked)},
         (404, 409, 422, *WITH_BODY),
         ("source", "job"),
     ),
     Operation(
         *("get", "/v1/subscriptions", "listSubscriptions", "All subscriptions, the oldest first"),
-        {200: Answer("A page", shapes.Subscription, many=True)},
+        {200: Answer("A page", schemas.Subscription, many=True)},
         (400, 422),
         ("limit", "cursor"),
     ),
     Operation(
         *("post", "/v1/subscriptions", "subscribe", "Have a URL called back"),
-        {201: Answer("It hears of all that is committed from now on", shapes.SubscriptionMade)},
+        {201: Answer("It hears of all that is committed from now on", schemas.SubscriptionMade)},
         (409, 422, *WITH_BODY),
-        body=shapes.SubscriptionWish,
+        body=schemas.SubscriptionWish,
     ),
     Operation(
         *("get", _SUBSCRIPTION, "getSubscription", "One subscription"),
-        {200: Answer("The subscription, without its secret", shapes.Subscription)},
+        {200: Answer("The subscription, without its secret", schemas.Subscription)},
         (404, 422),
         ("subscription",),
     ),
     Operation(
         *("patch", _SUBSCRIPTION, "changeSubscription", "Change what a subscription wants"),
-        {200: Answer("As it is from now on, for what waits too", shapes.Subscription)},
+        {200: Answer("As it is from now on, for what waits too", schemas.Subscription)},
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
-        shapes.SubscriptionChange,
+        schemas.SubscriptionChange,
     ),
     Operation(
         *("delete", _SUBSCRIPTION, "unsubscribe", "Remove a subscription"),
@@ -145,44 +145,44 @@ OPERATIONS = (
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/rotate", "rotateSecret", "Give a subscription a new secret"),
-        {200: Answer("The new secret; the old one signs too for 24 h", shapes.SubscriptionSecret)},
+        {200: Answer("The new secret; the old one signs too for 24 h", schemas.SubscriptionSecret)},
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
     ),
     Operation(
         *("get", f"{_SUBSCRIPTION}/public-key", "getPublicKey", "What verifies `v1a` signatures"),
-        {200: Answer("All that sign now: after a rotation the old one too", shapes.PublicKeys)},
+        {200: Answer("All that sign now: after a rotation the old one too", schemas.PublicKeys)},
         (404, 422),
         ("subscription",),
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/test", "testSubscription", "Send it a `subscription.test`"),
-        {202: Answer("It is on its way", shapes.Sent)},
+        {202: Answer("It is on its way", schemas.Sent)},
         (404, 422, *WITH_BODY),
         ("subscription",),
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/enable", "enableSubscription", "Let it get events again"),
-        {200: Answer("It hears of all that is committed from now on", shapes.Subscription)},
+        {200: Answer("It hears of all that is committed from now on", schemas.Subscription)},
         (404, 422, *WITH_BODY),
         ("subscription",),
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/replay", "replay", "Deliver what a subscription missed"),
-        {202: Answer("What became of it; repeating it is safe", shapes.Replayed)},
+        {202: Answer("What became of it; repeating it is safe", schemas.Replayed)},
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
-        shapes.ReplayWish,
+        schemas.ReplayWish,
     ),
     Operation(
         *("post", "/v1/deliveries/{id}/retry", "retryDelivery", "Make one delivery again"),
-        {202: Answer("It is due now", shapes.Retried)},
+        {202: Answer("It is due now", schemas.Retried)},
         (404, 409, 422, *WITH_BODY),
         ("delivery",),
     ),
     Operation(
         *("get", "/v1/deliveries", "listDeliveries", "What one subscription got, newest first"),
-        {200: Answer("A page, with all attempts", shapes.Delivery, many=True)},
+        {200: Answer("A page, with all attempts", schemas.Delivery, many=True)},
         (400, 404, 422),
         ("target", "delivered", "limit", "cursor"),
     ),
@@ -194,7 +194,7 @@ OPERATIONS = (
     ),
     Operation(
         *("get", "/v1/sources", "listSources", "All sources: how they are heard and asked"),
-        {200: Answer("All of them", shapes.Source, many=True)},
+        {200: Answer("All of them", schemas.Source, many=True)},
         (422,),
     ),
     Operation(
@@ -211,15 +211,15 @@ OPERATIONS = (
     ),
     Operation(
         *("get", "/healthz", "alive", "Is the process alive? Redis is not asked"),
-        {200: Answer("It is", shapes.Alive)},
+        {200: Answer("It is", schemas.Alive)},
         open=True,
     ),
     Operation(
         *("get", "/readyz", "ready", "Is it of use: does Redis take writes, does a worker beat?"),
         {
-            200: Answer("It is", shapes.Ready),
+            200: Answer("It is", schemas.Ready),
             503: Answer(
-                "It lacks something, or has not begun", shapes.Ready, other={MEDIA_TYPE: PROBLEM}
+                "It lacks something, or has not begun", schemas.Ready, other={MEDIA_TYPE: PROBLEM}
             ),
         },
         open=True,

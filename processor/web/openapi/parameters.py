@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 from processor.config.checks import NAME
 from processor.model import State
-from processor.provider.names import LONGEST_ID
-from processor.service.listing import CURSOR
-from processor.service.subscribing import STATES
+from processor.provider.job_ids import LONGEST_ID
+from processor.service.jobs.listing import CURSOR
+from processor.service.subscriptions.manage import STATES
 from processor.web.jobs import LONGEST_WAIT
-from processor.web.queries import LIMIT, LIMIT_AT_MOST
+from processor.web.query_params import LIMIT, LIMIT_AT_MOST
 
 JOB_ID = (
     "The job's id, or an alias: **one percent-encoded segment**, so `a%2Fb` is the id `a/b`. "

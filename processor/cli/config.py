@@ -1,0 +1,47 @@
+"""`ringback config`: what file, environment and defaults come to, secrets masked."""
+
+import json as codec
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from processor.cli import options, output
+from processor.config import Settings, Source, load
+from processor.errors import ConfigError
+
+
+def config(*, config: options.Config = None, json: options.Json = False) -> None:
+    """Print the effective configuration: file, environment and defaults, with secrets masked."""
+    masked = read(options.config_file(config), os.environ).masked()
+    if json:
+        return output.document(masked)
+    for name, value in _flat("", masked):
+        output.line(f"{name} = {codec.dumps(value)}")
+    return None
+
+
+def read(file: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings, refused for all that the server would refuse them for at its start."""
+    from processor.service.runtime.process import policy  # noqa: PLC0415 -- slow to import
+
+    settings = load(file, environ)
+    policy(settings)
+    return settings
+
+
+def source_of(settings: Settings, name: str) -> Source:
+    """One of the configured sources; ConfigError naming those that there are."""
+    if name not in settings.sources:
+        known = ", ".join(settings.sources) or "none"
+        raise ConfigError(
+            f"{settings.file or 'no ringback.toml'}: no source {name!r}; there is {known}"
+        )
+    return settings.sources[name]
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict) or not value:
+        return [(prefix, value)]
+    dot = f"{prefix}." if prefix else ""
+    return [pair for name, inner in value.items() for pair in _flat(f"{dot}{name}", inner)]

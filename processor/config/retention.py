@@ -1,0 +1,39 @@
+"""How long Redis keeps what: each from the environment, each within its bounds."""
+
+from processor.config import checks
+from processor.config.schema import Environment
+from processor.durations import duration
+from processor.errors import ConfigError
+from processor.model import Keep
+
+BOUNDS = {
+    "RINGBACK_KEEP_JOBS": ("5d", "3650d"),  # a callback's attempts take up to 4 days
+    "RINGBACK_KEEP_EVENTS": ("1h", "7d"),  # what arrived is remembered for 8 days: replays ask
+    "RINGBACK_KEEP_DELIVERIES": ("1d", "365d"),
+    "RINGBACK_KEEP_SEEN": ("1h", "3650d"),
+}
+
+
+def keep(env: Environment) -> Keep:
+    """What the environment says; ConfigError for what is out of bounds."""
+    found = Keep(
+        jobs=_within("RINGBACK_KEEP_JOBS", env.RINGBACK_KEEP_JOBS),
+        events=_within("RINGBACK_KEEP_EVENTS", env.RINGBACK_KEEP_EVENTS),
+        events_count=env.RINGBACK_KEEP_EVENTS_COUNT,
+        deliveries=_within("RINGBACK_KEEP_DELIVERIES", env.RINGBACK_KEEP_DELIVERIES),
+        seen=_within("RINGBACK_KEEP_SEEN", env.RINGBACK_KEEP_SEEN),
+        waiting=env.RINGBACK_KEEP_WAITING,
+    )
+    if found.seen > found.jobs:  # a late push would find its job gone, and be none of a new one
+        raise ConfigError(
+            f"RINGBACK_KEEP_SEEN: {env.RINGBACK_KEEP_SEEN} is longer than RINGBACK_KEEP_JOBS, "
+            f"{env.RINGBACK_KEEP_JOBS}; write at most that"
+        )
+    return found
+
+
+def _within(name: str, text: str) -> float:
+    seconds, (least, most) = checks.duration(name, text), BOUNDS[name]
+    if not duration(least) <= seconds <= duration(most):
+        raise ConfigError(f"{name}: {text} is out of bounds; write {least} to {most}")
+    return seconds

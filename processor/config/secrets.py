@@ -1,0 +1,97 @@
+"""Secrets where they are kept: in the file itself, in a variable, or in a file of their own."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from processor import signing
+from processor.config.checks import CONTROL
+from processor.config.schema import Secrets
+from processor.errors import ConfigError
+from processor.text_input import from_system, text_of
+
+MASK = "********"
+
+
+class Kept:
+    """A secret in a file that somebody else renews: read again when the file has changed."""
+
+    def __init__(self, at: str, path: Path) -> None:
+        """Read it; ConfigError naming `at`, the key that names the file, where that cannot be."""
+        self._path = path
+        try:
+            self._stamp, self._text = path.stat().st_mtime_ns, _text_of(path)
+        except OSError as error:
+            raise ConfigError(
+                f"{at}: the file {path} cannot be read: {error.strerror}; make it, or correct the path"
+            ) from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{at}: the file {path} is not UTF-8; save it as UTF-8") from None
+
+    def now(self) -> str:
+        """The secret as it now is; as it was, while the file is away, empty or no single line."""
+        with suppress(OSError, UnicodeDecodeError):
+            stamp = self._path.stat().st_mtime_ns
+            if stamp != self._stamp:
+                text = _text_of(self._path)
+                self._text = self._text if not text or CONTROL.search(text) else text
+                self._stamp = stamp
+        return self._text
+
+
+class Keeper:
+    """Gives secrets for the texts that stand for them: `env:NAME`, `file:PATH`, or themselves.
+
+    `at` is the key that a text stands at, for messages.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        """Look in this environment, and for files below this folder."""
+        self._environ = environ
+        self._folder = folder
+        self.variables: set[str] = set()  # that were asked for
+
+    def of(self, at: str, text: str | None) -> str | None:
+        """The secret, or None where its variable or file is unset, empty or blank."""
+        if text is None:
+            return None
+        if text.startswith("env:"):
+            self.variables.add(text[4:])
+            return from_system(self._environ.get(text[4:], "")).strip() or None
+        kept = self.kept(at, text)
+        return text if kept is None else kept.now() or None
+
+    def kept(self, at: str, text: str | None) -> Kept | None:
+        """The file that a text stands for, if it does."""
+        if text is None or not text.startswith("file:"):
+            return None
+        return Kept(at, self._folder / text[5:])
+
+    def all(self, at: str, texts: Secrets | None) -> list[str]:
+        """All that are set; ConfigError when some are named and none is set."""
+        named = [texts] if isinstance(texts, str) else texts or []
+        found = [s for s in (self.of(at, text) for text in named) if s]
+        if named and not found:
+            raise ConfigError(
+                f"{at}: none of {', '.join(map(_shown, named))} is set; set one, or remove the key"
+            )
+        return found
+
+
+def _text_of(path: Path) -> str:
+    return text_of(path.read_bytes()).strip()
+
+
+def _shown(text: str) -> str:
+    return text if text.startswith(("env:", "file:")) else MASK
+
+
+def signing_secret(where: str, secret: str | None) -> str | None:
+    """A `whsec_` secret that we sign with."""
+    if secret is None:
+        return None
+    try:
+        signing.decode_secret(secret)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return secret

@@ -1,0 +1,62 @@
+"""What parses and yet could never work, refused with its remedy."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from processor.provider.field_types import Seconds
+from processor.provider.pointer_checks import Named, fault
+from processor.provider.profile import Kind
+from processor.provider.validation_messages import Misfit
+
+_BASE = re.compile(r"https?://[!\"$->@-~]+")
+
+
+def check_base(url: str | None) -> None:
+    """Refuse what no request could go to."""
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets, or a port, that are none
+        good = None
+    if not good or not _BASE.fullmatch(url):
+        need = "is no URL that requests go below; write https://HOST, and a path if it has one"
+        raise Misfit("", "base_url", f"base_url: `{url}` {need}")
+
+
+def check_rules(at: str, kind: Kind) -> None:
+    """Refuse a rule whose word no state is given for: it could decide nothing."""
+    for table, fields in (("push", kind.push), ("poll", kind.poll), ("submit", kind.submit)):
+        for word, _ in fields.status.rules if fields and fields.status else ():
+            if kind.states.of(word) is None:
+                need = f"status: `{word}` is not in [{at}states]; add it there"
+                raise Misfit(f"{at}{table}", "status", need)
+
+
+def check_request(at: str, kind: Kind) -> None:
+    """Refuse a request that would ask about all jobs alike: it holds their id, or what they told."""
+    path = kind.poll.request.path if kind.poll else None
+    told = {name for fields in (kind.push, kind.submit) if fields for name in fields.params}
+    if path and not path.holes & {"id", *told}:
+        need = f"request: `{path.text}` must hold `{{id}}`, or a name from `params` of [{at}submit]"
+        raise Misfit(f"{at}poll", "request", need)
+
+
+def check_every(at: str, every: object) -> None:
+    """Refuse intervals in the wrong order; whatever else is wrong with them is told elsewhere."""
+    try:
+        first, longest = map(Seconds, every)  # type: ignore[call-overload] # whatever it is
+    except (TypeError, ValueError):
+        return
+    if first > longest and isinstance(every, list):
+        need = f'`every` is reversed: [first, longest]; write ["{every[1]}", "{every[0]}"]'
+        raise Misfit(at, "every", need)
+
+
+def check_places(at: str, named: Iterable[Named], *, answered: bool) -> None:
+    """Refuse places at which nothing could ever lie."""
+    for one in named:
+        if why := fault(one, answered=answered):
+            raise Misfit(at, one.key, why)

@@ -1,0 +1,259 @@
+"""One update, as its profile says where things lie, in our words."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import product
+from typing import Any, TypeGuard
+
+import msgspec
+
+from processor.errors import Unreadable
+from processor.http_time import number_of, timestamp
+from processor.json_input import is_whole, mended, write_json
+from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusUpdate
+from processor.provider.condition import Word
+from processor.provider.job_ids import LONGEST_ID, check_id, full_id
+from processor.provider.large_json import opened
+from processor.provider.pointer import Place, Sum
+from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt, Told
+from processor.state_machine import FUTURE_TOLERANCE
+
+LONGEST_WORD = 200  # characters of a status, which labels metrics and fills tables
+LONGEST_MESSAGE = 2_000  # characters of an error's text; the rest is cut
+LARGEST_RESULT = 64 * 1024  # bytes; a larger one is dropped and flagged
+DEEPEST_RESULT = 100  # levels; later readers have less stack left than this one
+LARGEST_COUNT = 2**53 - 1  # what every JSON reader holds exactly
+HIGHEST_ATTEMPT = 2**31 - 1
+
+LONGEST_PARAM = 4096  # characters; Azure's status URLs are as long as that
+
+_ODDITIES = (
+    "unknown_status",
+    "progress_out_of_range",
+    "result_truncated",
+    "result_unreadable",
+    "time_in_future",
+)
+_FLAGS = {  # for each combination of them
+    raised: tuple(flag for flag, on in zip(_ODDITIES, raised, strict=True) if on)
+    for raised in product((False, True), repeat=len(_ODDITIES))
+}
+
+SUBMITTED = "submitted"  # the word of a submit whose answer has none
+
+Headers = Mapping[str, str]
+Look = Callable[[Place | Sum | Word | None], Any]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What is known of an update before it is read."""
+
+    source: str
+    kind: str | None
+    at: float  # the update's time where the provider gives none
+    origin: Origin
+    headers: Headers  # names in lower case
+    job: str | None = None  # the id that was asked about; else the update says it
+    reopens: bool = False
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return what an update must be; raise Unreadable for anything else."""
+    value = opened(value)
+    if not isinstance(value, dict):
+        raise Unreadable("there is no JSON object where the profile looks for an update")
+    return value
+
+
+def read_update(
+    kind: Kind,
+    fields: Fields,
+    document: Any,
+    known: Context,
+) -> StatusUpdate:
+    """Read one update; raise Unreadable where id, status or attempt make no sense."""
+
+    def look(place: Place | Sum | Word | None) -> Any:
+        return None if place is None else place.find(document, known.headers)
+
+    status, state = _status(kind, fields.status, look)
+    job, *aliases = _names(fields, look, known)
+    told = fields if isinstance(fields, Told) else None
+    ended = timestamp(look(told.reopens)) if told else None
+    time = ended if state in FINAL and ended is not None else timestamp(look(fields.time))
+    at, in_future = _time(time, known)
+    if ended is not None and _time(ended, known)[1]:  # it would be later than every other end
+        ended, in_future = None, True
+    progress, out_of_range = _progress(fields.progress, look)
+    result, too_much, unreadable = _result(look(fields.result))
+    return StatusUpdate(
+        source=known.source,
+        id=job,
+        status=status,
+        state=state,
+        at=at,
+        origin=known.origin,
+        aliases=tuple(aliases),
+        attempt=_attempt(look(fields.attempt), fields.attempt),
+        progress=progress,
+        result=result,
+        error=_failure(fields.error, look),
+        counts=_counts(fields.counts, look),
+        event_id=_event_id(look(told.event_id)) if told else None,
+        flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
+        params=_params(fields.params, look),
+        reopens=known.reopens,
+        begun=known.at if known.origin is Origin.POLL else None,
+        ended=ended,
+    )
+
+
+def _time(told: float | None, known: Context) -> tuple[float, bool]:
+    """The update's time, and whether it was dropped: one from the future would win for ever."""
+    if told is None:
+        return known.at, False
+    in_future = told > known.at + FUTURE_TOLERANCE
+    return known.at if in_future else told, in_future
+
+
+def _status(kind: Kind, word: Word | None, look: Look) -> tuple[str, State | None]:
+    """Their word, and ours for it; an answer to a submit may hold none."""
+    if word is None:
+        return SUBMITTED, State.QUEUED
+    status = _word(look(word), word)
+    return status, kind.states.of(status)
+
+
+def _word(value: object, place: Word) -> str:
+    """The provider's status; empty ones fail here, before `otherwise` could take them."""
+    if not _is_scalar(value):
+        raise Unreadable(f"there is no status at {place.text}")
+    word = str(value)
+    if len(word) > LONGEST_WORD or not word.strip() or not word.isprintable():
+        raise Unreadable(f"the status at {place.text} is not a word")
+    return word
+
+
+def _names(fields: Fields, look: Look, known: Context) -> list[str]:
+    """All names of the job, its own first: the one asked about, else the one found.
+
+    A further name that cannot be one is left out: it says nothing about the job's state.
+    """
+    names = [] if known.job is None else [known.job]
+    if fields.id is not None:
+        names.append(_id(look(fields.id), fields.id, known.kind))
+    for place in fields.aliases:
+        with suppress(Unreadable):
+            names.append(_id(look(place), place, known.kind))
+    return list(dict.fromkeys(names))
+
+
+def _id(value: object, place: Place, kind: str | None) -> str:
+    if not _is_scalar(value):
+        raise Unreadable(f"there is no id at {place.text}")
+    try:
+        return check_id(full_id(kind, str(value)), kind)
+    except ValueError as error:
+        raise Unreadable(f"at {place.text}: {error}") from None
+
+
+def _attempt(value: object, place: Place | Sum | None) -> int | None:
+    if value is None:
+        return None
+    if not _is_whole(value) or not 1 <= value <= HIGHEST_ATTEMPT:
+        where = f" (at {place.text})" if isinstance(place, Place) else ""
+        raise Unreadable(f"the attempt is not a whole number from 1{where}")
+    return value
+
+
+def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]:
+    """The fraction done, and whether a number was dropped because it is none."""
+    if where is None:
+        return None, False
+    found = look(where.at)
+    value = number_of(found)
+    whole = number_of(look(where.of)) if isinstance(where.of, Place) else where.of
+    if isinstance(found, str) and found.rstrip().endswith("%"):
+        whole = 100.0
+    if value is None or not whole:
+        return None, False
+    if not 0 <= value <= whole:
+        return None, True
+    return value / whole, False
+
+
+def _params(where: Mapping[str, Place], look: Look) -> dict[str, str]:
+    """What fills placeholders; a value that cannot is left out."""
+    found = {name: look(place) for name, place in where.items()} if where else {}
+    return {
+        name: str(value)
+        for name, value in found.items()
+        if _is_scalar(value) and len(str(value)) <= LONGEST_PARAM and is_whole(str(value))
+    }
+
+
+def _result(value: object) -> tuple[msgspec.Raw, bool, bool]:
+    """The result as JSON; whether it was dropped for its size, or since not all could be read."""
+    if value is None:
+        return NULL, False, False
+    if isinstance(value, msgspec.Raw):  # left so because it is large
+        return NULL, True, False
+    try:
+        raw = write_json(value)
+    except TypeError:
+        return NULL, False, True
+    except RecursionError:
+        return NULL, True, False
+    if len(raw) > LARGEST_RESULT or _is_deep(value, raw):
+        return NULL, True, False
+    return msgspec.Raw(raw), False, False
+
+
+def _is_deep(value: Any, raw: bytes) -> bool:
+    if raw.count(b"[") + raw.count(b"{") <= DEEPEST_RESULT:
+        return False
+    level = [value]
+    for _ in range(DEEPEST_RESULT):
+        insides = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [child for inside in insides for child in inside if isinstance(child, dict | list)]
+    return bool(level)
+
+
+def _failure(where: FailureAt | None, look: Look) -> Failure | None:
+    if where is None:
+        return None
+    code, message = _text(look(where.code)), _text(look(where.message))
+    return None if code is None and message is None else Failure(code, message)
+
+
+def _counts(where: CountsAt | None, look: Look) -> Counts | None:
+    if where is None:
+        return None
+    numbers = [_count(look(place)) for place in (where.total, where.succeeded, where.failed)]
+    return None if numbers == [None, None, None] else Counts(*numbers)
+
+
+def _count(value: object) -> int | None:
+    return value if _is_whole(value) and 0 <= value <= LARGEST_COUNT else None
+
+
+def _text(value: object) -> str | None:
+    return mended(str(value)[:LONGEST_MESSAGE]) if _is_scalar(value) else None
+
+
+def _event_id(value: object) -> str | None:
+    """The provider's id of the update; one that cannot be kept whole is none.
+
+    The update is then told from others by its text.
+    """
+    text = str(value) if _is_scalar(value) else ""
+    return text if 0 < len(text) <= LONGEST_ID and is_whole(text) else None
+
+
+def _is_scalar(value: object) -> TypeGuard[str | int]:
+    """Ids, words and codes are texts or whole numbers; a bool or a fraction is a mistake."""
+    return isinstance(value, str) or _is_whole(value)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

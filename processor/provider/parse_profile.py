@@ -1,0 +1,157 @@
+"""From the text of a profile to a Profile, or to one line that says what to change."""
+
+import re
+import tomllib
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+
+from processor import text_input
+from processor.errors import ConfigError
+from processor.provider import consistency_checks, pointer_checks
+from processor.provider.field_types import States
+from processor.provider.profile import Fields, Kind, Poll, Profile, PushRules, Told
+from processor.provider.toml_lines import line_of, line_of_error, why_no_toml
+from processor.provider.url_template import Template
+from processor.provider.validation_messages import Misfit, complaint, takes, unknown_key
+from processor.provider.webhook_setup import Register
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+_SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRules))
+
+
+class _Family(msgspec.Struct, kw_only=True):
+    """The tables of one kind, unread."""
+
+    mirror: Template | None = None
+    push: dict[str, Any] = {}
+    poll: dict[str, Any] = {}
+    submit: dict[str, Any] = {}
+    states: dict[str, Any] = {}
+
+
+class _File(_Family, kw_only=True):
+    """The whole file, unread: the default kind's tables, and what the kinds share."""
+
+    docs: str = ""
+    checked: date | None = None
+    inferred: str = ""
+    base_url: str | None = None
+    params: dict[str, str] = {}
+    kinds: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    register: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def parse(name: str, text: str, where: str = "") -> Profile:
+    """Read a profile; raise ConfigError naming file, line, key and remedy."""
+    where, text = where or f"providers/{name}.toml", text.removeprefix(text_input.MARK)
+    try:
+        return _profile(name, _table("", tomllib.loads(text), _File))
+    except Misfit as error:
+        line = line_of(text, error.table, error.key)
+        raise ConfigError(f"{where}:{line}: {error}") from None
+    except ValueError as error:  # tomllib's
+        line, why = line_of_error(text, error), why_no_toml(text, error)
+        raise ConfigError(f"{where}:{line}: {why}") from None
+
+
+def text_of(raw: bytes, where: str) -> str:
+    """The text of a profile's file; ConfigError for what is no UTF-8."""
+    try:
+        return text_input.text_of(raw)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{where}:{line}: is not UTF-8; save the file as UTF-8") from None
+
+
+def _profile(name: str, file: _File) -> Profile:
+    consistency_checks.check_base(file.base_url)
+    shared = {key: file.push.pop(key) for key in _SHARED if key in file.push}
+    families: dict[str | None, _Family] = {
+        kind: _table(f"kinds.{_kind_name(kind)}", table, _Family)
+        for kind, table in file.kinds.items()
+    }
+    if file.push or file.poll or file.states or file.mirror:
+        families = {None: file, **families}
+    kinds = {kind: _kind(kind, family) for kind, family in families.items()}
+    pushes = any(kind.push for kind in kinds.values())
+    if not kinds or (shared and not pushes):
+        need = "nothing says how to read a job; add the `id` and `status` of [push]"
+        raise Misfit("push" if shared else "", "", need)
+    rules = _table("push", shared, PushRules) if pushes else None
+    consistency_checks.check_places("push", pointer_checks.places(shared), answered=False)
+    register = _table("register", file.register, Register) if file.register else None
+    consistency_checks.check_places(
+        "register", pointer_checks.of_register(file.register), answered=False
+    )
+    return Profile(
+        name=name,
+        base_url=file.base_url,
+        push=rules,
+        kinds=kinds,
+        params=file.params,
+        docs=file.docs,
+        checked=file.checked,
+        inferred=file.inferred,
+        register=register,
+    )
+
+
+def _kind_name(name: str) -> str:
+    if not _KIND.fullmatch(name):
+        need = f"kinds.{name}: a kind's name is lower-case letters, digits and _"
+        raise Misfit("", f"kinds.{name}", need)
+    return name
+
+
+def _kind(name: str | None, family: _Family) -> Kind:
+    at = "" if name is None else f"kinds.{name}."
+    if not (family.push or family.poll):
+        need = f"[{at}push] or [{at}poll] is needed: how else is a job's status known"
+        raise Misfit("", f"kinds.{name}" if name else "", need)
+    consistency_checks.check_every(f"{at}poll", family.poll.get("every"))
+    kind = Kind(
+        push=_table(f"{at}push", family.push, Told) if family.push else None,
+        poll=_table(f"{at}poll", family.poll, Poll) if family.poll else None,
+        submit=_table(f"{at}submit", family.submit, Fields) if family.submit else None,
+        states=_states(f"{at}states", family.states),
+        mirror=family.mirror,
+    )
+    if kind.mirror and not (kind.poll and kind.mirror.text.startswith("/")):
+        need = f"{at}mirror is a path that starts with `/`, and needs [{at}poll]"
+        raise Misfit("", f"{at}mirror", need)
+    consistency_checks.check_rules(at, kind)
+    consistency_checks.check_request(at, kind)
+    for to, table in (("push", family.push), ("poll", family.poll), ("submit", family.submit)):
+        consistency_checks.check_places(
+            f"{at}{to}", pointer_checks.places(table), answered=to != "push"
+        )
+    return kind
+
+
+def _states(at: str, table: dict[str, Any]) -> States:
+    try:
+        return States(table)
+    except ValueError as error:
+        raise Misfit(at, str(error).partition(" = ")[0], str(error)) from None
+
+
+def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
+    """Convert one table of the file; raise Misfit naming table, key and remedy."""
+    known = {field.encode_name for field in msgspec.structs.fields(shape)}
+    for key in table:
+        if key not in known:
+            raise Misfit(at, key, _unknown(at, key, shape))
+    try:
+        return msgspec.convert(table, shape, dec_hook=lambda kind, value: kind(value))
+    except msgspec.ValidationError as error:
+        raise complaint(at, shape, table, error) from None
+
+
+def _unknown(at: str, key: str, shape: type[msgspec.Struct]) -> str:
+    """What a table takes instead; [push] takes what all kinds share, too."""
+    if shape is Told and key in _SHARED:
+        return f"`{key}` is shared by all kinds; move it to [push]"
+    return unknown_key(key, shape, takes(PushRules) if at == "push" else "")

@@ -1,0 +1,92 @@
+"""The request of a poll: which URL and headers ask about one job."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from processor.errors import Invalid
+from processor.provider.job_ids import bare_id
+from processor.provider.origin import within
+from processor.provider.profile import Poll, Profile
+from processor.provider.url_template import Template
+
+
+class Account(NamedTuple):
+    """What a source says about asking: where, with which token, and what fills placeholders."""
+
+    base_url: str = ""
+    token: str | None = None
+    params: Mapping[str, str] = {}
+
+
+class Request(msgspec.Struct, frozen=True):
+    """An HTTP request without a body."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> str | None:
+    """Say what a source lacks to poll jobs of this kind, or None if nothing."""
+    known, poll = profile.kinds.get(kind), profile.polls(kind)
+    if known is None or poll is None:
+        return f"{profile.name} has no [poll] for this kind of job"
+    if poll.auth and not poll.auth.optional and not account.token:
+        return f"{profile.name} is asked with a token; set `token` on the source"
+    setting = poll.request.setting
+    if setting is not None:
+        if account.params.get(setting) or setting in known.gives:
+            return None
+        return f"set `{setting}` on the source, with `{{id}}` where the job's id belongs"
+    if not account.base_url:
+        return f"{profile.name} has no host of its own; set `base_url` on the source"
+    return None
+
+
+def request(
+    profile: Profile, kind: str | None, job: str, account: Account, params: Mapping[str, str]
+) -> Request:
+    """Build the request that asks about one job; raise Invalid naming what is missing.
+
+    Placeholders are filled, percent-encoded, from the source's params, then from the
+    job's. No param of a job hides one of the source's, and a whole URL from a job must be
+    at the origin of `base_url`: else whoever registers or pushes a job could have the
+    source's token sent elsewhere.
+    """
+    poll = profile.polls(kind)
+    lack = why_not_pollable(profile, kind, account)
+    if poll is None or lack:
+        raise Invalid(f"this job cannot be polled: {lack}")
+    headers = {"Accept": "application/json", **poll.headers}
+    if poll.auth and account.token:
+        name, value = poll.auth.header(account.token)
+        headers[name] = value
+    try:
+        url = _url(poll, account, {**params, **account.params, "id": bare_id(kind, job)})
+    except ValueError as error:
+        raise Invalid(f"this job cannot be polled: {error}") from None
+    return Request("GET", url, headers)
+
+
+def missing(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:
+    """Name what a job's question needs and nobody has told."""
+    poll = profile.polls(kind)
+    if poll is None:
+        return frozenset()
+    needs = poll.request.path.holes if poll.request.path else {poll.request.setting or ""}
+    return frozenset(needs - {"id"} - {name for name, value in params.items() if value})
+
+
+def _url(poll: Poll, account: Account, values: Mapping[str, str]) -> str:
+    if poll.request.path:
+        return account.base_url.rstrip("/") + poll.request.path.fill(values)
+    setting = poll.request.setting or ""
+    if setting in account.params:
+        return Template(account.params[setting]).fill(values)
+    if not values.get(setting):
+        raise ValueError(
+            f"nothing told its `{setting}`: hand over the provider's `submitted` answer"
+        )
+    return within(account.base_url, values[setting])

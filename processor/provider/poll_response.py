@@ -1,0 +1,120 @@
+"""An answer to a poll: what it says about the job, or why it says nothing."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from processor.errors import Unreadable
+from processor.http_time import hinted, retry_after
+from processor.json_input import read_json
+from processor.model import Answer, Origin, StatusUpdate
+from processor.provider.extract_update import Context, as_object, read_update
+from processor.provider.job_ids import bare_id, full_id
+from processor.provider.pointer import CODE
+from processor.provider.profile import Poll, Profile
+
+TroubleKind = Literal["gone", "missing", "throttled", "unauthorized", "failed"]
+
+LONGEST_EXCERPT = 200  # characters of a body that explain a failure
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A poll that brought no status.
+
+    `gone`: the provider dropped the job. `missing`: it does not know the job (yet).
+    `throttled`: ask this account later. `unauthorized`: the token is refused, for all of
+    the source's jobs. `failed`: anything else. `retry_after` is in seconds, where given.
+    """
+
+    kind: TroubleKind
+    reason: str
+    retry_after: float | None = None
+
+
+TROUBLES: dict[int, TroubleKind] = {
+    401: "unauthorized",
+    403: "unauthorized",
+    404: "missing",
+    410: "missing",
+    429: "throttled",
+}
+
+
+def read_answer(  # noqa: PLR0917 - one fact of the question each
+    profile: Profile, source: str, kind: str | None, job: str, answer: Answer, asked_at: float
+) -> StatusUpdate | Trouble:
+    """Read what a provider answered about one job; nothing in it can raise.
+
+    The update keeps the id that was asked about; other ids in it are aliases.
+    """
+    known, poll = profile.kinds.get(kind), profile.polls(kind)
+    if known is None or poll is None:
+        return Trouble("failed", f"{profile.name} has no [poll] for this kind of job")
+    headers = {**answer.headers, CODE: str(answer.status)}
+    document, why_not = _document(answer.body)
+    wait = _wait(poll, document, answer, asked_at + answer.seconds)
+    if poll.throttled and poll.throttled.holds(document, headers):
+        return Trouble("throttled", _said(answer), wait)
+    if answer.status not in poll.reads:
+        return _trouble(poll, answer, wait)
+    context = Context(
+        source=source,
+        kind=kind,
+        at=asked_at,
+        origin=Origin.POLL,
+        headers=headers,
+        job=full_id(kind, bare_id(kind, job)),
+        reopens=poll.reopens,
+    )
+    try:
+        update = read_update(known, poll, the_update(poll, document, headers, why_not), context)
+    except Unreadable as error:
+        return Trouble("failed", f"HTTP {answer.status}, but {error}: {excerpt(answer.body)}")
+    return update if wait is None else replace(update, again=wait)
+
+
+def the_update(poll: Poll, document: Any, headers: dict[str, str], why_not: str) -> Any:
+    """The object that holds the update; where the HTTP code speaks, any body will do."""
+    found = poll.root.find(document, headers)
+    if poll.status.uses_code:
+        return found
+    if why_not:
+        raise Unreadable(why_not)
+    return as_object(found)
+
+
+def _document(body: bytes) -> tuple[Any, str]:
+    """The body as JSON, or why it is none."""
+    try:
+        return read_json(body), ""
+    except Unreadable as error:
+        return None, str(error)
+
+
+def _wait(poll: Poll, document: Any, answer: Answer, now: float) -> float | None:
+    """How many seconds the provider wants us to wait, by its header or its hint."""
+    wait = retry_after(answer.headers.get("retry-after"), now)
+    if wait is None and poll.hint:
+        wait = hinted(poll.hint.at.find(document, answer.headers), poll.hint.unit, now)
+    return wait
+
+
+def _trouble(poll: Poll, answer: Answer, wait: float | None) -> Trouble:
+    kind = TROUBLES.get(answer.status, "failed")
+    if kind == "missing" and poll.gone:
+        kind = "gone"
+    if answer.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4
+        kind = "throttled"
+    return Trouble(kind, _said(answer), wait)
+
+
+def _said(answer: Answer) -> str:
+    return f"HTTP {answer.status}: {excerpt(answer.body)}"
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body as one printable line: what went wrong, in their words."""
+    text = " ".join(body[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
+    shown = "".join(letter for letter in text if letter.isprintable())[:LONGEST_EXCERPT]
+    return shown or "no body"

@@ -1,0 +1,64 @@
+"""The provider's answer to the user's own submit call, handed to us to start from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from processor.errors import Invalid, Unreadable
+from processor.http_time import retry_after
+from processor.json_input import raw_bytes, read_json, write_json
+from processor.model import Origin, StatusUpdate
+from processor.provider.extract_update import Context, as_object, read_update
+from processor.provider.pointer import CODE
+from processor.provider.poll_response import excerpt, the_update
+from processor.provider.profile import Kind, Poll, Profile
+
+
+def read_submit(  # noqa: PLR0917 - one fact of the call each
+    profile: Profile,
+    source: str,
+    job: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: Any,
+    now: float,
+) -> StatusUpdate:
+    """Read id, aliases and state through [submit], else as a poll's answer is read.
+
+    `job` is the id that the caller gave; it stays where the answer tells none. `body` is
+    JSON as text or bytes, or already decoded. Raise Invalid with the reason.
+    """
+    kind = profile.kind_of(job)
+    known = profile.kinds.get(kind)
+    if known is None or not (known.submit or known.poll):
+        raise Invalid(f"`submitted` cannot be read: {profile.name} has no [submit], no [poll]")
+    raw = body if isinstance(body, bytes) else _encoded(body)
+    reads = known.poll.reads if known.poll else ()
+    if not (200 <= status < 300 or status in reads):  # noqa: PLR2004 - HTTP's success
+        raise Invalid(f"`submitted` is HTTP {status}, so it started no job: {excerpt(raw)}")
+    lower = {name.lower(): value for name, value in headers.items()} | {CODE: str(status)}
+    again = retry_after(lower.get("retry-after"), now)
+    try:
+        update = _read(known, raw, job, Context(source, kind, now, Origin.SUBMIT, lower))
+        return update if again is None else msgspec.structs.replace(update, again=again)
+    except Unreadable as error:
+        raise Invalid(f"`submitted` names no job, {error}: {excerpt(raw)}") from None
+
+
+def _read(known: Kind, raw: bytes, job: str, context: Context) -> StatusUpdate:
+    fields = known.submit or known.poll
+    if fields is None:
+        raise Unreadable("nothing says how")
+    if fields.id is None:
+        context = msgspec.structs.replace(context, job=job)
+    document: Any = None  # where all that it tells is in its headers
+    if isinstance(fields, Poll):
+        document = the_update(fields, read_json(raw), dict(context.headers), "")
+    elif fields.id or fields.status:
+        document = as_object(read_json(raw))
+    return read_update(known, fields, document, context)
+
+
+def _encoded(body: Any) -> bytes:
+    return raw_bytes(body) if isinstance(body, str) else write_json(body)

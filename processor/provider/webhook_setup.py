@@ -1,0 +1,148 @@
+"""How a provider is told where to push: what its hooks' API wants, or what to paste where."""
+
+import re
+from collections.abc import Callable, Mapping, Set as AbstractSet
+from typing import Any, NamedTuple
+
+import msgspec
+
+from processor.provider.field_types import Auth
+from processor.provider.pointer import Place
+from processor.provider.url_template import Template
+
+FILLED = ("url", "name", "secret", "signing_secret")  # what texts of `body` may hold, in braces
+_HOLE = re.compile(r"\{([a-z_]+)\}")
+
+
+class Order:
+    """A request of `[register]`, such as `POST /hooks`."""
+
+    __slots__ = ("method", "path")
+
+    def __init__(self, text: object) -> None:
+        """Take the request as written; raise ValueError with the remedy."""
+        self.method, _, target = str(text).partition(" ")
+        if self.method not in {"GET", "POST", "PUT", "PATCH"} or not target.startswith("/"):
+            raise ValueError(f"`{text}` is no request; write `POST /hooks`")
+        self.path = Template(target, needs=None)
+
+
+class Hook(NamedTuple):
+    """What an answer tells of a hook."""
+
+    id: str | None
+    url: str | None
+    secret: str | None
+
+
+class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the provider is told where to push: by its API, or by hand."""
+
+    paste: str = ""
+    list: Order | None = None
+    items: Place = Place("")
+    url: Place | None = None
+    id: Place | None = None
+    create: Order | None = None
+    update: Order | None = None
+    body: dict[str, Any] = msgspec.field(default_factory=dict)
+    secret: Place | None = None
+    auth: Auth | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could register nothing, or one more hook at each run."""
+        for wrong, remedy in _FAULTS:
+            if wrong(self):
+                raise ValueError(remedy)
+
+    def hook(self, document: Any, headers: Mapping[str, str]) -> Hook:
+        """Read a hook from a list's element or from the answer to `create` or `update`.
+
+        Where an answer is wrapped as lists are, its id is found inside too.
+        """
+        inside = self.items.find(document, headers)
+        places = (
+            (self.id, document),
+            (self.id, inside),
+            (self.url, document),
+            (self.secret, document),
+        )
+        first, second, url, secret = (_text(p and p.find(d, headers)) for p, d in places)
+        return Hook(first or second, url, secret)
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """All its requests."""
+        return tuple(order for order in (self.list, self.create, self.update) if order)
+
+
+def filled(value: Any, words: Mapping[str, str]) -> Any:
+    """Put the words into every text of a body; braces around anything else stay."""
+    if isinstance(value, str):
+        return _HOLE.sub(lambda hole: words.get(hole[1], hole[0]), value)
+    if isinstance(value, dict):
+        return {key: filled(inner, words) for key, inner in value.items()}
+    return [filled(inner, words) for inner in value] if isinstance(value, list) else value
+
+
+def without(value: Any, words: AbstractSet[str]) -> Any:
+    """Leave out of a body's tables what asks for one of the words."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: without(inner, words) for key, inner in value.items()}
+    return {
+        key: inner
+        for key, inner in kept.items()
+        if isinstance(inner, dict) or not words & holes(inner)
+    }
+
+
+def holes(value: Any) -> frozenset[str]:
+    """Give the words that a body's texts ask for."""
+    if isinstance(value, str):
+        return frozenset(_HOLE.findall(value))
+    insides = value.values() if isinstance(value, dict) else value
+    found = map(holes, insides if isinstance(value, dict | list) else ())
+    return frozenset[str]().union(*found)
+
+
+def _text(value: object) -> str | None:
+    whole = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value) if whole else None
+
+
+def _misses_hook(rules: Register) -> bool:
+    """Whether `{hook}` stands where no hook is known yet."""
+    orders = (rules.list, rules.create, None if rules.list else rules.update)
+    return any(order and "hook" in order.path.holes for order in orders)
+
+
+def _confuses_methods(rules: Register) -> bool:
+    return any((order.method == "GET") is not (order is rules.list) for order in rules.orders)
+
+
+# In order: what is wrong, and the remedy.
+_FAULTS: tuple[tuple[Callable[[Register], object], str], ...] = (
+    (
+        lambda it: bool(it.paste) is bool(it.create or it.update),
+        "say `paste`, or `create` or `update` with their `body`, not both",
+    ),
+    (
+        lambda it: it.list and not (it.url and it.create),
+        "`list` needs `url`, by which our hook is found, and `create`",
+    ),
+    (
+        lambda it: it.create and not it.list,
+        "`create` needs `list` and `url`; without them each run would make one hook more",
+    ),
+    (
+        lambda it: it.list and it.update and not it.id,
+        "`update` needs `id`, the place of a listed hook's id",
+    ),
+    (_misses_hook, "`{hook}` is known only to an `update` that follows a `list`; remove it"),
+    (_confuses_methods, "`list` is a GET, `create` and `update` are not"),
+    (
+        lambda it: holes(it.body).difference(FILLED),
+        "`body` holds other braces than `{url}`, `{name}`, `{secret}`, `{signing_secret}`: remove them",
+    ),
+)

@@ -1,0 +1,60 @@
+"""Publishes an event of a job: the event, and a delivery for each subscription that wants it."""
+
+import msgspec
+
+from processor import payload, state_machine
+from processor.config import Source
+from processor.event_filters import COMPLETED, Router
+from processor.model import (
+    Delivery,
+    Job,
+    Turn,
+)
+from processor.service.events.ordering import turn_of
+from processor.store.jobs import Telling
+from processor.store.work_items import AT_ONCE, Put
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """All that a decision needs beside the job and its updates."""
+
+    source: Source
+    router: Router
+    now: float
+    chance: float
+    uid: str  # for a job that is new
+
+
+def tell(job: Job, kind: str, facts: Facts) -> Telling:
+    """An event of a job, and a delivery of it for each that wants it."""
+    event = state_machine.event_id(job)
+    wanting = facts.router.wanting(kind, job.source, job.provider, job.metadata)
+    places = [(s.id, s.id, turn_of(s, job)) for s in wanting]
+    if kind in COMPLETED:
+        places += [(callback.id, callback.lane, None) for callback in job.callbacks]
+    return Telling(
+        id=event,
+        type=kind,
+        body=payload.event_body(job, kind),
+        deliveries=tuple(
+            deliver(event, kind, target, lane, facts.now, trace=job.trace, turn=turn)
+            for target, lane, turn in places
+        ),
+    )
+
+
+def deliver(
+    event: str,
+    kind: str,
+    target: str,
+    lane: str,
+    now: float,
+    *,
+    trace: str | None = None,
+    turn: Turn | None = None,
+) -> Put:
+    """A delivery, due at once, or when it is its turn."""
+    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, turn=turn)
+    return Put("deliver", lane, delivery.id, AT_ONCE, _encode(delivery), turn)

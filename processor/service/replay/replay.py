@@ -1,0 +1,129 @@
+"""What a subscription missed, from the event log: all that it wants and did not get."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from processor import event_filters
+from processor.durations import duration
+from processor.errors import Conflict, Invalid, Unavailable
+from processor.model import Subscription
+from processor.service.replay.plan import Plan, Replayed
+from processor.service.replay.scan_log import walk
+from processor.service.runtime.context import Context
+from processor.service.subscriptions import manage
+from processor.store.stream_ids import order_of, place_at
+
+Moment = Annotated[
+    str,  # checked by hand, for a better message
+    msgspec.Meta(
+        extra_json_schema={
+            "anyOf": [
+                {"pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"},
+                {"format": "date-time"},
+            ]
+        }
+    ),
+]
+Cursor = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]+={0,2}$"})]
+
+
+class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/subscriptions/{id}/replay`."""
+
+    since: Moment | None = None
+    after: Cursor | None = None
+    until: Moment | None = None
+    events: tuple[manage.EventType, ...] = ()
+    source: str | None = None
+    state: Literal["all", "failed"] = "all"
+    again: bool = False
+
+
+class Wish(manage.Wish, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/subscriptions`."""
+
+    since: Moment | None = None
+
+
+async def create(context: Context, wish: Wish) -> tuple[Subscription, Replayed | None]:
+    """Make a subscription, and deliver what it would have got since then.
+
+    First it is made, so that every later commit matches it; then the log is read up to here.
+    What is on both sides of that line has one name, and waits or was delivered already.
+    """
+    now = await context.store.now()
+    since = None if wish.since is None else moment("since", wish.since, now)
+    given = {name: getattr(wish, name) for name in manage.Wish.__struct_fields__}
+    made = await manage.create(context, manage.Wish(**given))
+    return made, None if since is None else await _past(context, made, since)
+
+
+async def _past(context: Context, made: Subscription, since: float) -> Replayed:
+    """The past of what was made a moment ago; that it was made must be told whatever happens."""
+    events, starts = context.store.events, [place_at(since) for _ in context.store.shards]
+    try:
+        return await walk(context, Plan(made, starts, await events.end()))
+    except Unavailable:
+        return Replayed(next=events.cursor(starts))
+
+
+async def replay(context: Context, target: str, wish: Replay) -> Replayed:
+    """Deliver what a subscription wants and did not get; Conflict while it is disabled."""
+    found = await manage.get(context, target)
+    manage.check_known("events", wish.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS))
+    sources = [wish.source] if wish.source else []
+    manage.check_known("source", sources, tuple(context.settings.sources))
+    starts, ends = await _span(context, wish)
+    check_enabled(found)
+    plan = Plan(
+        target=found,
+        starts=starts,
+        ends=ends,
+        events=wish.events,
+        source=wish.source,
+        failed=wish.state == "failed",
+        again=wish.again,
+    )
+    done = await walk(context, plan)
+    if done.next and context.store.events.places(done.next) == starts:
+        most = context.store.keep.waiting
+        raise Conflict(f"{found.id}: {most} deliveries wait; go on when some are made")
+    return done
+
+
+def check_enabled(target: Subscription) -> None:
+    """Conflict for who would get nothing."""
+    if target.disabled:
+        raise Conflict(f"{target.id} is disabled ({target.disabled}): enable it first")
+
+
+async def _span(context: Context, wish: Replay) -> tuple[list[str], list[str]]:
+    """The places between which to look, a pair for each shard."""
+    events, now = context.store.events, await context.store.now()
+    ends = await events.end()
+    if wish.until is not None:
+        until = place_at(moment("until", wish.until, now))
+        ends = [min(end, until, key=order_of) for end in ends]
+    if wish.after is not None:
+        return events.places(wish.after), ends
+    if wish.since is None:
+        raise Invalid("since: say from when, as 24h or 2026-11-22T10:00:00Z")
+    return [place_at(moment("since", wish.since, now)) for _ in ends], ends
+
+
+def moment(field: str, text: str, now: float) -> float:
+    """What `24h` (ago) or a time with its zone means, in seconds; Invalid for anything else."""
+    try:
+        return now - duration(text)
+    except ValueError:
+        pass
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        remedy = "write a time with its zone, as 2026-11-22T10:00:00Z, or how long ago, as 24h"
+        raise Invalid(f"{field}: {text!r} is neither; {remedy}")
+    return time.timestamp()

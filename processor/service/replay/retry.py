@@ -1,0 +1,99 @@
+"""One delivery made again, because somebody asked for it."""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from processor.errors import Conflict, NotFound, WrongKeyType
+from processor.model import ARRIVED, Delivery, Subscription
+from processor.service.replay.replay import check_enabled
+from processor.service.runtime.context import Context
+from processor.service.subscriptions import manage
+from processor.service.subscriptions.validation import lane_of
+from processor.store.keys import Keys
+from processor.store.redeliveries import Again, Ended, Seen
+from processor.store.work_items import AT_ONCE, Put
+
+BEFORE = 1.0  # seconds that an event may be in the log before its delivery says it was made
+_encode = msgspec.json.Encoder().encode
+
+
+async def retry(context: Context, delivery: str) -> dict[str, Any]:
+    """Make a delivery due now: one that waits, or that failed or was canceled.
+
+    A dead one begins anew, with all its attempts. NotFound, or Conflict where it arrived or
+    its event is not to be had.
+    """
+    target = await _target(context, delivery.rpartition(".")[2])
+    check_enabled(target)
+    for keys in context.store.shards:
+        if await _hurried(context, keys, target, delivery) or await _revived(
+            context, keys, target, delivery
+        ):
+            return {"id": delivery, "state": "pending"}
+    raise _unknown(delivery)
+
+
+async def _target(context: Context, target: str) -> Subscription:
+    """A subscription, or a job's own callback target."""
+    if not target.startswith("cb_"):
+        return await manage.get(context, target)
+    for keys in context.store.shards:
+        found, _ = await context.store.targets.read(keys, [target], [])
+        one = found[target]
+        if isinstance(one, WrongKeyType):
+            raise one
+        if one:
+            return one
+    raise NotFound(f"No callback target {target!r}: its jobs are gone")
+
+
+async def _hurried(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
+    return await context.store.replays.hurry(keys, _lane(target), delivery)
+
+
+async def _revived(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
+    """Put a dead delivery anew; False if this shard does not know it."""
+    store = context.store
+    ended, seen = await store.replays.ended(keys, target.id, Seen())
+    records = [one for one in ended if one.id == delivery]
+    if not records:
+        return False
+    last = records[-1]
+    if last.state in ARRIVED:
+        raise _arrived(delivery, last.state)
+    again = Again(_put(last, _lane(target)), last.event_id, await _body(context, keys, last))
+    (word,) = await store.replays.queue(keys, target.id, seen, [again], again=True)
+    if word == "delivered":
+        raise _arrived(delivery, word)
+    return True
+
+
+def _put(record: Ended, lane: str) -> Put:
+    fields = {name: getattr(record, name) for name in Delivery.__struct_fields__}
+    fresh = replace(Delivery(**fields), attempts=())
+    return Put("deliver", lane, fresh.id, AT_ONCE, _encode(fresh), fresh.turn)
+
+
+async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
+    """The body of its event: kept for other deliveries of it, or still in the log."""
+    store = context.store
+    body = await store.replays.body(keys, record.event_id)
+    body = body or await store.events.find(keys, record.event_id, record.created_at - BEFORE)
+    if body is None:
+        raise Conflict(f"{record.id}: its event is not in the log any more (kept for 7 days)")
+    return body
+
+
+def _lane(target: Subscription) -> str:
+    return lane_of(target.url) if target.id.startswith("cb_") else target.id
+
+
+def _unknown(delivery: str) -> NotFound:
+    return NotFound(f"No delivery {delivery!r}: /v1/deliveries lists a subscription's")
+
+
+def _arrived(delivery: str, state: str) -> Conflict:
+    remedy = 'to send it once more, replay its subscription with "again": true'
+    return Conflict(f"{delivery} was {state}; {remedy}")

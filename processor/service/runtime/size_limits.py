@@ -1,0 +1,67 @@
+"""How large what callers give us to keep may become: every event of a job carries its metadata."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from processor import state_machine
+from processor.errors import Conflict, Invalid
+from processor.model import Job
+
+METADATA = 64 * 1024  # bytes of a job's metadata as JSON
+PARAMS = 16 * 1024  # bytes of a job's params as JSON: Azure's status URLs have up to 4,096
+FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, as JSON
+SUBSCRIPTIONS = 10_000  # in all; each is looked at for every event
+
+_encode = msgspec.json.Encoder().encode
+
+
+def check_job(before: Job, after: Job) -> None:
+    """Invalid for a job that would grow over a limit; one that is over it already may shrink."""
+    for field, most, remedy in (
+        ("metadata", METADATA, "overwrite what you no longer need with null, or keep it elsewhere"),
+        ("params", PARAMS, "send only what the profile's requests name"),
+    ):
+        check_size(field, getattr(before, field), getattr(after, field), most, remedy)
+    _check_growth(
+        len(before.aliases),
+        len(after.aliases),
+        state_machine.ALIASES,
+        lambda count: (
+            f"aliases: a job has at most {state_machine.ALIASES} other names, these make "
+            f"{count}; send only names that the provider uses"
+        ),
+    )
+
+
+def check_filter_size(metadata: Mapping[str, Any]) -> None:
+    """Invalid for a metadata filter that is too large."""
+    check_size("metadata", {}, metadata, FILTER, "filter by fewer or shorter values")
+
+
+def check_size(
+    field: str, before: Mapping[str, Any], after: Mapping[str, Any], most: int, remedy: str
+) -> None:
+    """Invalid for an object that would grow over `most` bytes."""
+    if after != before:
+        _check_growth(
+            len(_encode(before)),
+            len(_encode(after)),
+            most,
+            lambda size: (
+                f"{field}: has at most {most} bytes as JSON, with what is there already; "
+                f"this makes {size}: {remedy}"
+            ),
+        )
+
+
+def check_count(subscriptions: int) -> None:
+    """Conflict where there are as many subscriptions as there may be."""
+    if subscriptions >= SUBSCRIPTIONS:
+        raise Conflict(f"There are {SUBSCRIPTIONS} subscriptions, the most: remove some first")
+
+
+def _check_growth(before: int, after: int, most: int, message: Callable[[int], str]) -> None:
+    if after > most and after > before:
+        raise Invalid(message(after))

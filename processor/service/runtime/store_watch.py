@@ -1,0 +1,62 @@
+"""Notices that another Redis, or other data, is where ours was, and has this process start over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
+
+import structlog
+
+from processor.errors import ConfigError, Unavailable
+from processor.service.runtime.context import Context
+from processor.store.fleet import Found
+from processor.store.names import new_uid
+from processor.store.replacement import Replacement
+
+LOOK_EVERY = 1.0  # seconds
+LOST = (Replacement.EMPTIED, Replacement.EXCHANGED)
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def watched(context: Context, kind: str) -> AsyncIterator[asyncio.Task[NoReturn]]:
+    """A task that looks while this process runs, and ends in ConfigError or never."""
+    name = f"{kind}-{new_uid()[:6]}"
+    watching = asyncio.create_task(watch_store(context, name))
+    try:
+        yield watching
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        with suppress(Unavailable):
+            await context.store.fleet.leave(name)
+
+
+async def watch_store(context: Context, name: str) -> NoReturn:
+    """Look for ever, as process `name`; ConfigError where the data is not for us any more."""
+    while True:
+        try:
+            found = await context.store.fleet.look(name)
+            if found:
+                await _start_over(context, name, found)
+                continue
+        except Unavailable:
+            pass  # the work of this process meets that too, and says so
+        except ConfigError:
+            raise
+        except Exception:
+            log.exception("background_task_error")
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _start_over(context: Context, name: str, found: Found) -> None:
+    """Forget what was read, and join what is there: in an emptied Redis that makes the store."""
+    if found.what.whole:
+        log.info("redis_restarted", process=name)
+    else:
+        say = log.error if found.what in LOST else log.warning
+        say("redis_replaced", process=name, what=found.what.value, lost_seconds=found.lost)
+        context.metrics.replaced(found.what.value)
+        context.store.forget()
+    await context.store.connection.synchronise()

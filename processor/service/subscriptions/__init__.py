@@ -1,0 +1,7 @@
+"""Who is called back. In reading order:
+
+validation  which URLs and secrets are allowed
+handshake   CloudEvents' webhook handshake (OPTIONS), the sender's half
+manage      create, list, rotate, test, remove
+update      PATCH, enable, disable
+"""

@@ -1,0 +1,78 @@
+"""What a signature is made over: the text `signs`, compiled."""
+
+import hashlib
+import re
+
+from processor.errors import BadSignature
+from processor.json_input import raw_bytes
+from processor.model import Push
+from processor.signing.parse import fields
+
+WHOLE = "{body}"
+SECRET = "secret"  # noqa: S105 - the name of a placeholder
+
+_HOLE = re.compile(r"\{([^{}]*)\}")
+_KNOWN = re.compile(r"body|timestamp|secret|sha256|header:[A-Za-z0-9_-]+|field:.+")
+
+
+def holes(signs: str) -> tuple[str, ...]:
+    """Give the names in braces; ValueError, with the remedy, for one that means nothing."""
+    names: tuple[str, ...] = tuple(_HOLE.findall(signs))
+    strange = next((f"{{{name}}}" for name in names if not _KNOWN.fullmatch(name)), None)
+    strange = strange or next((brace for brace in "{}" if brace in _HOLE.sub("", signs)), None)
+    if strange:
+        raise ValueError(
+            f"`signs` holds `{strange}`; write {{body}}, {{timestamp}}, {{secret}}, {{sha256}}, "
+            "{header:NAME} or {field:NAME}"
+        )
+    return names
+
+
+class Template:
+    """`signs`, ready to be filled from a push.
+
+    What comes out is cut where the secret stands: `secret.join(parts)` was signed. So
+    it is made once for all secrets, and can be shown without any.
+    """
+
+    __slots__ = ("_pieces", "needs_form", "whole")
+
+    def __init__(self, signs: str) -> None:
+        """Take a text that `holes` has let pass."""
+        self.whole = signs == WHOLE
+        self._pieces = _HOLE.split(signs)  # text, name, text, name, … text
+        self.needs_form = any(name.startswith("field:") for name in self._pieces[1::2])
+
+    def fill(self, push: Push, form: fields.Form, time: str) -> tuple[bytes, ...]:
+        """Give what was signed, in parts; BadSignature if the push lacks something."""
+        if self.whole:
+            return (push.body,)
+        parts = [self._pieces[0].encode()]
+        for name, text in zip(self._pieces[1::2], self._pieces[2::2], strict=True):
+            if name == SECRET:
+                parts.append(b"")
+            else:
+                parts[-1] += _value(name, push, form, time)
+            parts[-1] += text.encode()
+        return tuple(parts)
+
+
+def _value(name: str, push: Push, form: fields.Form, time: str) -> bytes:
+    kind, _, where = name.partition(":")
+    match kind:
+        case "body":
+            return push.body
+        case "timestamp":
+            return time.encode()
+        case "sha256":
+            return hashlib.sha256(push.body).hexdigest().encode()
+        case "header":
+            return fields.header(push, where).encode()
+        case _:
+            return _field(form, where)
+
+
+def _field(form: fields.Form, name: str) -> bytes:
+    if name not in form:
+        raise BadSignature(f"there is no field `{name}` in the form")
+    return raw_bytes(form[name])

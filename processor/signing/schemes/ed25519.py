@@ -1,0 +1,84 @@
+"""Ed25519 signatures, made with one of the keys that a provider publishes as a JWKS."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from processor.errors import UnknownKey, Unreadable
+from processor.json_input import BOM, read_json
+from processor.signing.keys import PUBLIC_KEY, Key
+from processor.signing.parse.encoding import decoded
+from processor.signing.parsed_signature import Claim
+from processor.signing.schemes.shared_secret import Check
+from processor.signing.verify_rule import Verify
+
+KEYS = 32  # of one document that are tried
+LENGTH = 64  # bytes of a signature
+
+
+class _KeySet(msgspec.Struct):
+    """A JWKS (RFC 7517), whatever its keys are."""
+
+    keys: list[Any]
+
+
+def made_by(key: bytes, signature: bytes, content: bytes) -> bool:
+    """Whether the owner of this public key made the signature."""
+    try:
+        _public(key).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def checker(rule: Verify) -> Check:
+    """Compile the check: UnknownKey unless a key in the document made one of the signatures."""
+
+    def check(_keys: Sequence[Key], claim: Claim, _now: float, document: bytes) -> None:
+        given = [decoded(rule.encoding, text) for text in claim.given]
+        tries = [(key, one) for key in published(document) for one in given if len(one) == LENGTH]
+        if not any(made_by(key, signature, claim.signed[0]) for key, signature in tries):
+            raise UnknownKey(f"the signature was made with none of the keys at {rule.keys}")
+
+    return check
+
+
+@lru_cache(64)
+def published(document: bytes) -> tuple[bytes, ...]:
+    """Give the keys of a JWKS, or the one of a PEM; none for what is neither."""
+    if document.removeprefix(BOM).lstrip().startswith(b"-----BEGIN"):
+        return _from_pem(document)
+    try:
+        entries = msgspec.convert(read_json(document), _KeySet).keys
+    except (Unreadable, ValueError):  # msgspec's, or of a text that is not Unicode
+        return ()
+    return tuple(key for entry in entries for key in _from_jwk(entry))[:KEYS]
+
+
+def _from_jwk(entry: object) -> Iterator[bytes]:
+    """Give the key if it is one of ours: a set may hold any others."""
+    match entry:
+        case {"kty": "OKP", "crv": "Ed25519", "x": str(text)}:
+            key = decoded("base64url", text.rstrip("="))
+            if len(key) == PUBLIC_KEY:
+                yield key
+        case _:
+            return
+
+
+def _from_pem(document: bytes) -> tuple[bytes, ...]:
+    try:
+        key = load_pem_public_key(document)
+    except (ValueError, UnsupportedAlgorithm):
+        return ()
+    return (key.public_bytes_raw(),) if isinstance(key, Ed25519PublicKey) else ()
+
+
+@lru_cache(1024)
+def _public(key: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(key)

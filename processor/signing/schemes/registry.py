@@ -1,0 +1,80 @@
+"""The schemes by their names in a profile. None is guessed from a header: look-alikes exist.
+
+Cloudflare Stream also sends `Webhook-Signature`, with other contents than Standard Webhooks.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from processor.model import Push
+from processor.signing import parsed_signature as claims
+from processor.signing.keys import Key, standard_key, text_key, token_key
+from processor.signing.parsed_signature import Read
+from processor.signing.schemes import (
+    ed25519,
+    hmac,
+    shared_secret,
+    sns,
+    standard_webhooks,
+    token,
+)
+from processor.signing.schemes.shared_secret import Check, Make
+from processor.signing.verify_rule import Verify
+
+
+class Scheme(NamedTuple):
+    """One way to sign; what takes a rule compiles it."""
+
+    reader: Callable[[Verify], Read]
+    checker: Callable[[Verify], Check]
+    key: Callable[[Verify, str], Key] | None  # from a secret; None: the keys are published
+    maker: Callable[[Verify], Make] | None  # None: only the signer can make a signature
+    document: Callable[[Verify, Push], str] | None = None  # the URL of the published keys
+    sender: Callable[[Push], str | None] | None = None  # None: `sender` of the rule says it
+
+
+def _shared(reader: Callable[[Verify], Read], maker: Callable[[Verify], Make]) -> Scheme:
+    def checker(rule: Verify) -> Check:
+        where = rule.header or f"the field `{rule.field}`"
+        return shared_secret.checker(maker(rule), shared_secret.NONE.format(where))
+
+    return Scheme(reader, checker, lambda _rule, text: text_key(text), maker)
+
+
+_HMAC = _shared(claims.reader, hmac.hmac_maker)
+_HASH = _shared(claims.reader, hmac.hash_maker)
+
+SCHEMES: dict[str, Scheme] = {
+    "hmac-sha1": _HMAC,
+    "hmac-sha256": _HMAC,
+    "hmac-sha384": _HMAC,
+    "hmac-sha512": _HMAC,
+    "hmac-named": _shared(hmac.named_reader, hmac.named_maker),
+    "hash-sha1": _HASH,
+    "hash-sha256": _HASH,
+    "standard-webhooks": Scheme(
+        standard_webhooks.reader,
+        standard_webhooks.checker,
+        lambda rule, text: standard_key(text, raw=rule.raw_secret),
+        lambda _rule: standard_webhooks.make,
+    ),
+    "ed25519": Scheme(
+        claims.reader, ed25519.checker, None, None, document=lambda rule, _push: rule.keys
+    ),
+    "sns": Scheme(
+        lambda _rule: sns.read,
+        lambda _rule: sns.check,
+        None,
+        None,
+        document=lambda _rule, push: sns.document_url(push),
+        sender=sns.sender,
+    ),
+    "token": Scheme(
+        token.reader,
+        lambda _rule: shared_secret.checker(
+            token.make, "the token is none of this source's secrets"
+        ),
+        lambda _rule, text: token_key(text),
+        lambda _rule: token.make,
+    ),
+}

@@ -1,0 +1,126 @@
+"""Standard Webhooks 1.0.0: what we send and what some providers do.
+
+github.com/standard-webhooks/standard-webhooks, `v1` (HMAC-SHA256) and `v1a` (Ed25519).
+"""
+
+import hmac
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from processor.errors import BadSignature
+from processor.model import Push
+from processor.signing.keys import Key, mac, pair, signing_key
+from processor.signing.parse import fields, timestamp as parse_timestamp
+from processor.signing.parse.encoding import ENTRIES, base64, decoded
+from processor.signing.parsed_signature import Claim, Read
+from processor.signing.schemes.ed25519 import made_by
+from processor.signing.schemes.shared_secret import NONE, Check
+from processor.signing.verify_rule import Verify
+
+V1, V1A = "v1,", "v1a,"
+SIGNATURES = {"v1": "whsec_", "v1a": "whsk_"}
+"""Signatures that we make, and how the secrets begin that make them."""
+PUBLIC = 4  # `v1a` entries that are looked at: each costs a millisecond and more for a large body
+
+
+class Names(NamedTuple):
+    """The three headers."""
+
+    id: str
+    timestamp: str
+    signature: str
+
+
+@lru_cache
+def names(header: str) -> Names:
+    """Give the headers beside this one: `svix-signature` stands beside `svix-id`."""
+    start = header.lower().removesuffix("signature") or "webhook-"
+    return Names(f"{start}id", f"{start}timestamp", f"{start}signature")
+
+
+def sign(keys: Sequence[bytes | Key], message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the `webhook-signature` header: an entry for each key, in order.
+
+    A private key makes a `v1a,…`, a secret (or its plain bytes) a `v1,…`.
+    """
+    content = _content(message_id, str(timestamp), body)
+    return " ".join([_entry(key, content) for key in keys])
+
+
+def signer(signature: str, secret: str) -> Key:
+    """Take a secret that is to make `v1` or `v1a`; ValueError with the remedy if it cannot."""
+    key = signing_key(secret)
+    if not secret.startswith(SIGNATURES[signature]):
+        other = next(name for name in SIGNATURES if name != signature)
+        raise ValueError(
+            f"`{SIGNATURES[other]}` keys make {other} signatures, and these are {signature}; "
+            f'give one that begins with `{SIGNATURES[signature]}`, or set signature to "{other}"'
+        )
+    return key
+
+
+def reader(rule: Verify) -> Read:
+    """Compile the headers. Entries of other versions than ours are no signatures.
+
+    Who takes raw secrets (OpenAI) takes signatures without their version, too.
+    """
+    message_id, timestamp, signature = names(rule.header)
+
+    def read(push: Push) -> Claim:
+        identity = fields.header(push, message_id)
+        time = fields.header(push, timestamp)
+        entries = fields.header(push, signature).split()
+        if rule.raw_secret is True:
+            entries = [entry if "," in entry else V1 + entry for entry in entries]
+        if len(entries) > ENTRIES:
+            entries = [entry for entry in entries if entry.startswith((V1, V1A))][:ENTRIES]
+        content = _content(identity, time, push.body)
+        return Claim(tuple(entries), (content,), parse_timestamp.seconds(time, timestamp))
+
+    return read
+
+
+def checker(rule: Verify) -> Check:
+    """Compile the check: BadSignature unless one of the keys made one of the entries."""
+    complaint = NONE.format(names(rule.header).signature)
+
+    def check(keys: Sequence[Key], claim: Claim, _now: float, _document: bytes) -> None:
+        same = False
+        for key in keys:
+            if key.public:
+                same |= _signed(key.data, claim)
+                continue
+            ours = _v1(key.data, claim.signed[0])
+            for theirs in claim.given:
+                same |= hmac.compare_digest(ours, theirs)
+        if not same:
+            raise BadSignature(complaint)
+
+    return check
+
+
+def make(key: Key, claim: Claim) -> Sequence[str]:
+    """Make the entry that this secret makes; a public key makes none."""
+    return () if key.public else (_v1(key.data, claim.signed[0]),)
+
+
+def _signed(key: bytes, claim: Claim) -> bool:
+    entries = [entry.removeprefix(V1A) for entry in claim.given if entry.startswith(V1A)][:PUBLIC]
+    return any(made_by(key, decoded("base64", one), claim.signed[0]) for one in entries)
+
+
+def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{message_id}.{timestamp}.".encode() + body
+
+
+def _entry(key: bytes | Key, content: bytes) -> str:
+    if isinstance(key, bytes):
+        return _v1(key, content)
+    if key.public:  # anybody has it: what it made would prove nothing
+        raise ValueError("a public key signs nothing; sign with the private one")
+    return V1A + base64(pair(key.data).sign(content)) if key.private else _v1(key.data, content)
+
+
+def _v1(key: bytes, content: bytes) -> str:
+    return V1 + base64(mac("sha256", key, content).digest())

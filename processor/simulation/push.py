@@ -1,0 +1,64 @@
+"""The pushes that a provider would send, and how it signs them."""
+
+from typing import NamedTuple
+
+from processor import signing
+from processor.model import Push, StatusUpdate
+from processor.provider import bare_id
+from processor.provider.profile import Profile
+from processor.signing import Verify
+from processor.simulation.document_builder import inside
+from processor.simulation.encode_push import MULTIPART, Wrapped, form, wrap
+from processor.simulation.write_update import drafts
+
+
+class Unsigned(NamedTuple):
+    """What a push holds, the provider's id of it, and who pushes."""
+
+    profile: Profile
+    wrapped: Wrapped
+    push_id: str
+
+    @property
+    def push(self) -> Push:
+        """The push of a provider that does not sign."""
+        return Push(self.wrapped.headers, self.wrapped.body)
+
+    def signed(self, secret: str, now: float) -> Push:
+        """The push as it would be sent; ValueError where only the provider can sign."""
+        rule, wrapped = self.profile.verify, self.wrapped
+        if rule is None:
+            return self.push
+        text = wrapped.text if _signs_fields(rule) else wrapped.body
+        made = signing.imitate(rule, secret, text, now, self.push_id)
+        headers = {name.lower(): value for name, value in made["headers"].items()}
+        body = wrapped.body
+        if made["form"] is not None and self.profile.push:
+            fields = {self.profile.push.decode.field: wrapped.text.decode(), **made["form"]}
+            multipart = wrapped.headers["content-type"].startswith(MULTIPART)
+            kind, body = form(fields, multipart=multipart)
+            headers |= kind
+        return Push({**wrapped.headers, **headers}, body, made["query"])
+
+
+def write_push(
+    profile: Profile, kind: str | None, update: StatusUpdate, mode: str = ""
+) -> Unsigned:
+    """Give the push from which the profile reads this update; ValueError if there is none.
+
+    `mode` is how it comes where it may come in several ways: one of wrapping.MODES.
+    """
+    known = profile.kinds.get(kind)
+    if profile.push is None or known is None or known.push is None:
+        raise ValueError(f"{profile.name} does not push about this kind of job")
+    for draft in drafts(known.push, update, bare_id(kind, update.id)):
+        document = inside(profile.push.each, draft.document, listed=True)
+        wrapped = wrap(profile.push.decode, document, mode)
+        wrapped = wrapped._replace(headers={**wrapped.headers, **draft.headers})
+        return Unsigned(profile, wrapped, update.event_id or "")
+    raise ValueError(f"{profile.name}: no push says `{update.status}`")
+
+
+def _signs_fields(rule: Verify) -> bool:
+    """Whether what is signed is the JSON in a field of the form, and not the whole form."""
+    return bool(rule.field) or "{field:" in rule.signs

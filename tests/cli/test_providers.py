@@ -1,0 +1,415 @@
+"""`ringback providers`: what is listed, what is wrong with a profile and on which line, a first one."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor import provider
+from processor.cli import main, profile_lint
+from processor.cli.profile_summary import facts, span
+from processor.cli.providers import skeleton
+from processor.config.profiles import Shelf
+from processor.provider import duration
+
+Run = Callable[..., tuple[int, str, str]]
+
+GOOD = """\
+docs = "https://docs.example.com"
+checked = 2026-11-22
+base_url = "https://api.example.com"
+
+[push]
+about = { "/type" = ["job.done", "job.failed"] }
+id = "/id"
+status = "/type"
+
+[push.verify]
+scheme = "hmac-sha256"
+header = "X-Signature"
+
+[poll]
+request = "GET /accounts/{account}/jobs/{id}"
+status = "/status"
+every = ["500ms", "90s"]
+
+[states]
+"job.done" = "succeeded"
+"job.failed" = "failed"
+"""
+CONFIG = 'providers = "mine"\n[sources.x]\nprovider = "acme"\ntoken = "env:NOT_SET"\n'
+
+
+@pytest.fixture
+def ringback(capsys, monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RINGBACK_CONFIG", raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ringback.toml").write_text(CONFIG)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "acme.toml").write_text(GOOD)
+    return tmp_path / "mine"
+
+
+# What there is ------------------------------------------------------------------------------
+
+
+def test_every_built_in_provider_is_listed(ringback: Run):
+    code, out, err = ringback("providers")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(Shelf())
+    assert all(line.endswith("  no") for line in out.splitlines()[1:])
+
+
+def test_profiles_of_ones_own_are_listed_though_no_secret_is_set(ringback: Run, folder: Path):
+    (folder / "bluesky.toml").write_text(GOOD)
+    items = {item["name"]: item for item in json.loads(ringback("providers", "--json")[1])["items"]}
+    assert [name for name in items if items[name]["own"]] == ["acme", "bluesky"]
+    assert items["acme"] == {
+        "name": "acme",
+        "push": "hmac-sha256",
+        "poll": "every 500ms to 90s",
+        "kinds": [None],
+        "docs": "https://docs.example.com",
+        "own": True,
+    }
+
+
+def test_a_list_tells_push_poll_and_kinds(ringback: Run, folder: Path):
+    (folder / "mute.toml").write_text(GOOD.partition("[push]")[0] + POLLED)
+    (folder / "open.toml").write_text(
+        '[push]\nid = "/id"\nstatus = "/s"\n[states]\na = "failed"\n'
+        '[kinds.part.push]\nid = "/part"\nstatus = "/s"\n[kinds.part.states]\na = "failed"\n'
+    )
+    rows = {line.split()[0]: line for line in ringback("providers")[1].splitlines()}
+    assert "no    " in rows["mute"]
+    assert "every 1s to 1m" in rows["mute"]
+    assert rows["open"].split() == ["open", "unsigned", "no", "jobs,", "part:", "-", "yes"]
+
+
+POLLED = (
+    '[poll]\nrequest = "GET /{id}"\nstatus = "/s"\nevery = ["1s", "1m"]\n[states]\na = "failed"\n'
+)
+
+
+def test_a_broken_profile_of_ones_own_is_named_with_its_line(ringback: Run, folder: Path):
+    (folder / "acme.toml").write_text(GOOD.replace('id = "/id"', 'di = "/id"'))
+    code, out, err = ringback("providers")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "acme.toml:7: " in err
+
+
+def test_the_listed_providers_need_a_folder_that_is_there(ringback: Run, tmp_path: Path):
+    (tmp_path / "ringback.toml").write_text('providers = "gone"\n')
+    code, _, err = ringback("providers", "--config", "ringback.toml")
+    assert code == 2
+    assert "gone" in err
+
+
+# What is wrong ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "named"),
+    [
+        ('id = "/id"', 'di = "/id"', 7, "unknown key `di`"),
+        ('"failed"\n', '"broken"\n', 21, "job.failed = 'broken' is no state"),
+        ('"hmac-sha256"', '"rot13"', 10, "rot13"),
+        ("[states]", "[states", 19, "not TOML"),
+        ("checked = 2026-11-22", "checked = soon", 2, "`checked` is no date; write it without"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_and_line(
+    ringback: Run, right: str, wrong: str, line: int, named: str
+):
+    Path("acme.toml").write_text(GOOD.replace(right, wrong, 1))
+    code, out, err = ringback("providers", "check", "acme.toml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"acme.toml:{line}: ")
+    assert named in err
+
+
+def test_every_file_is_checked_whatever_the_others_are(ringback: Run, tmp_path: Path):
+    (tmp_path / "bad.toml").write_text("colour = 1\n")
+    (tmp_path / "good.toml").write_text(GOOD)
+    (tmp_path / "binary.toml").write_bytes(b"\xff")
+    names = ("bad.toml", "gone.toml", "good.toml", "binary.toml")
+    code, out, err = ringback("providers", "check", *names)
+    assert code == 2
+    refused = [line.split(":")[0] for line in err.splitlines()]
+    assert refused == ["bad.toml", "gone.toml", "binary.toml"]
+    assert out.splitlines()[0].split() == ["profile", "good"]
+
+
+def test_what_was_understood_is_shown(ringback: Run, tmp_path: Path):
+    (tmp_path / "acme.toml").write_text(GOOD)
+    code, out, err = ringback("providers", "check", "acme.toml")
+    assert (code, err) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert rows["push"] == "hmac-sha256"
+    assert rows["signature"] == "X-Signature"
+    assert rows["pushed"] == "job.done, job.failed"
+    assert rows["every"] == "500ms to 90s"
+    assert rows["succeeded"] == "job.done"
+    assert rows["params"].startswith("account: to be set")
+
+
+def test_places_signature_and_token_are_shown(ringback: Run, tmp_path: Path):
+    signed = 'header = "X-Signature"\nformat = "t=,v1="\nsigns = "{timestamp}.{body}"\n'
+    text = GOOD.replace('header = "X-Signature"\n', signed).replace(
+        "[poll]\n",
+        '[poll]\nroot = "/job"\nauth = "bearer"\nprogress = { at = "/p", of = 100 }\n'
+        'result = "/out"\nerror = { message = "/why" }\ntime = "/at"\n',
+    )
+    (tmp_path / "acme.toml").write_text(text)
+    code, out, err = ringback("providers", "check", "acme.toml")
+    assert (code, err) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert rows["format"] == "t=,v1="
+    assert rows["signs"] == "{timestamp}.{body}"
+    assert rows["tolerance"] == "5m"
+    assert rows["push-places"] == "id `/id`, status `/type`"
+    assert (rows["auth"], rows["root"]) == ("bearer", "`/job`")
+    assert rows["poll-places"] == (
+        "status `/status`, progress `/p` of 100, result `/out`, error `/why`, time `/at`"
+    )
+    told = json.loads(ringback("providers", "check", "acme.toml", "--json")[1])["items"][0]
+    assert told["profile"]["kinds"][""]["push-places"] == {"id": "`/id`", "status": "`/type`"}
+
+
+def test_a_byte_order_mark_is_no_mistake(ringback: Run, tmp_path: Path):
+    (tmp_path / "acme.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert ringback("providers", "check", "--strict", "acme.toml")[0] == 0
+
+
+def test_json_holds_errors_warnings_and_what_was_understood(ringback: Run, tmp_path: Path):
+    (tmp_path / "bad.toml").write_text("colour = 1\n")
+    (tmp_path / "odd.toml").write_text(GOOD.partition("\n")[2])
+    code, out, _ = ringback("providers", "check", "bad.toml", "odd.toml", "--json")
+    bad, odd = json.loads(out)["items"]
+    assert code == 2
+    assert (bad["profile"], bad["warnings"]) == (None, [])
+    assert bad["error"].startswith("bad.toml:1: unknown key `colour`")
+    assert odd["error"] is None
+    assert [warning["line"] for warning in odd["warnings"]] == [1]
+    assert odd["profile"]["kinds"][""]["states"] == {
+        "succeeded": ["job.done"],
+        "failed": ["job.failed"],
+    }
+
+
+# What is odd --------------------------------------------------------------------------------
+
+ODD: list[tuple[str, str, str, int, str]] = [
+    ("docs", 'docs = "https://docs.example.com"\n', "", 1, "`docs` is missing"),
+    ("checked", "checked = 2026-11-22\n", "", 1, "`checked` is missing"),
+    (
+        "unsigned",
+        '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Signature"\n',
+        "",
+        5,
+        'set `trust = "refetch"`',
+    ),
+    (
+        "event id that anybody could change",
+        'status = "/type"\n',
+        'status = "/type"\nevent_id = ["/event", "header:X-Delivery"]\n',
+        9,
+        "x-delivery, which the signature does not cover",
+    ),
+    (
+        "a word that is taken and not understood",
+        '["job.done", "job.failed"]',
+        '["job.done", "job.gone"]',
+        6,
+        "`job.gone` is taken, but is not in [states]",
+    ),
+    (
+        "a word alone, first of several places",
+        'about = { "/type" = ["job.done", "job.failed"] }\nid = "/id"\nstatus = "/type"',
+        'about = { "/type" = "job.gone" }\nid = "/id"\nstatus = ["/type", "/status"]',
+        6,
+        "`job.gone` is taken",
+    ),
+    ("a base that others overhear", "https://api", "http://api", 3, "write https://, and let"),
+    ("checked to-morrow", "2026-11-22", "2999-01-01", 2, "`checked` is after today, 20"),
+    (
+        "unsigned, though asked about",
+        'status = "/type"\n\n[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Signature"\n',
+        'status = "/type"\ntrust = "refetch"\n',
+        5,
+        '[push.verify] with `scheme = "token"` and `query = "token"`',
+    ),
+    (
+        "a format without its sign",
+        'header = "X-Signature"\n',
+        'header = "X-Signature"\nformat = "v1"\n',
+        13,
+        'write "v1=" if that is there, else no push would verify',
+    ),
+    (
+        "no success",
+        '"job.done" = "succeeded"',
+        '"job.done" = "canceled"',
+        19,
+        "no word means that a job succeeded",
+    ),
+    (
+        "nothing to paste",
+        "[states]\n",
+        '[register]\npaste = "Make a hook."\n[states]\n',
+        20,
+        "`paste` lacks `{url}`",
+    ),
+    (
+        "no end",
+        '"job.done" = "succeeded"\n"job.failed" = "failed"\n',
+        '"job.done" = "running"\n"job.failed" = "queued"\n',
+        19,
+        "no word ends a job",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "named"),
+    [pytest.param(*case[1:], id=case[0]) for case in ODD],
+)
+def test_what_is_odd_is_a_warning_that_fails_only_when_strict(
+    ringback: Run, right: str, wrong: str, line: int, named: str
+):
+    assert right in GOOD
+    Path("acme.toml").write_text(GOOD.replace(right, wrong))
+    code, out, err = ringback("providers", "check", "acme.toml")
+    assert (code, err.count("\n")) == (0, 1)
+    assert err.startswith(f"acme.toml:{line}: warning: ")
+    assert named in err
+    assert out
+    assert ringback("providers", "check", "--strict", "acme.toml")[0] == 2
+
+
+def odd(text: str) -> list[tuple[int, str]]:
+    return profile_lint.warnings(
+        provider.parse("acme", text), text, tomllib.loads(text), date(2026, 11, 29)
+    )
+
+
+NO_POLL = GOOD.partition("[poll]")[0] + "[states]" + GOOD.partition("[states]")[2]
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        GOOD,
+        NO_POLL,
+        GOOD.replace('"/type" = ["job.done", "job.failed"]', '"/type" = true'),
+        GOOD.replace('"/type" = ["job.done", "job.failed"]', '"/other" = "job.gone"'),
+        GOOD.replace('status = "/type"', 'status = ["/data/status", "/type"]\nabout = {}').replace(
+            'about = { "/type" = ["job.done", "job.failed"] }\n', ""
+        ),
+        GOOD.replace('"job.done", "job.failed"]', '"job.x"]') + 'otherwise = "running"\n',
+        GOOD.replace('"X-Signature"\n', '"X-Signature"\nsigns = "{header:X-Id}.{body}"\n').replace(
+            'id = "/id"', 'id = "/id"\nevent_id = "header:x-ID"'
+        ),
+        GOOD.replace('"hmac-sha256"\nheader = "X-Signature"', '"standard-webhooks"').replace(
+            'id = "/id"', 'id = "/id"\nevent_id = "header:webhook-id"'
+        ),
+        GOOD.replace('"hmac-sha256"\nheader = "X-Signature"', '"token"\nquery = "token"').replace(
+            'id = "/id"', 'id = "/id"\nevent_id = "header:X-Id"'
+        ),
+    ],
+)
+def test_nothing_is_odd_without_a_reason(right: str):
+    assert odd(right) == []
+
+
+def test_another_familys_header_is_not_covered():
+    text = GOOD.replace(
+        '"hmac-sha256"\nheader = "X-Signature"', '"standard-webhooks"\nheader = "svix-signature"'
+    )
+    assert odd(text.replace('id = "/id"', 'id = "/id"\nevent_id = "header:svix-id"')) == []
+    [(_, warning)] = odd(text.replace('id = "/id"', 'id = "/id"\nevent_id = "header:webhook-id"'))
+    assert "webhook-id" in warning
+
+
+def test_a_kind_that_nothing_reaches_is_odd():
+    text = GOOD.replace('about = { "/type" = ["job.done", "job.failed"] }\n', "")
+    more = '[kinds.part.push]\nid = "/part"\nstatus = "/s"\n[kinds.part.states]\na = "succeeded"\n'
+    assert odd(text + more) == [
+        (21, "nothing comes here: [push] takes every push; give that an `about`")
+    ]
+
+
+def test_refetching_without_anybody_to_ask_is_odd():
+    text = NO_POLL.replace("[push]\n", '[push]\ntrust = "refetch"\n')
+    [(line, warning)] = odd(text)
+    assert (line, "add a [poll]" in warning) == (6, True)
+
+
+@pytest.mark.parametrize("name", Shelf())
+def test_nothing_is_odd_in_a_built_in_profile(name: str):
+    text = Shelf().files[name].read_text()
+    assert odd(text) == []
+
+
+@pytest.mark.parametrize("name", Shelf())
+def test_every_built_in_profile_can_be_described(name: str):
+    told: dict[str, Any] = json.loads(json.dumps(facts(Shelf()[name])))
+    assert all(kind["states"] for kind in told["kinds"].values())
+
+
+# A first one --------------------------------------------------------------------------------
+
+
+def test_a_skeleton_is_short_good_and_shows_a_push_and_a_poll(ringback: Run, tmp_path: Path):
+    code, out, err = ringback("providers", "new", "acme")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) < 45
+    (tmp_path / "acme.toml").write_text(out)
+    code, shown, err = ringback("providers", "check", "--strict", "acme.toml")
+    assert (code, err) == (0, "")
+    assert "asked" in shown
+    assert "pushed" in shown
+    assert provider.parse("acme", skeleton("acme", date(2026, 11, 22))).checked == date(
+        2026, 11, 22
+    )
+    assert json.loads(ringback("providers", "new", "acme", "--json")[1])["text"] == out
+
+
+def test_what_is_commented_out_in_a_skeleton_is_good_too():
+    text = skeleton("acme", date(2026, 11, 22))
+    shown = text.replace("# format", "format").replace("# signs", "signs").replace("# gone", "gone")
+    assert shown != text
+    assert odd(shown) == []
+
+
+def test_a_skeleton_that_would_replace_a_built_in_profile_says_so(ringback: Run):
+    code, out, err = ringback("providers", "new", "mux")
+    assert (code, bool(out)) == (0, True)
+    assert "built-in mux" in err
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "-a", "a.", "../a", "a" * 64, "é"])
+def test_a_bad_name_is_refused(ringback: Run, name: str):
+    code, out, err = ringback("providers", "new", "--", name)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "a provider's name has" in err
+
+
+@pytest.mark.parametrize("text", ["250ms", "1s", "1.5s", "30s", "1m", "90s", "2h", "7d"])
+def test_a_duration_is_written_as_a_profile_writes_it(text: str):
+    assert span(duration(text)) == text

@@ -1,0 +1,194 @@
+"""The supervisor: what ends is started again, and a stop goes in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from processor.cli.child import Child, Command, Stage, last_words, pause
+from processor.cli.supervisor import LIMITS, Signals, Supervisor
+
+ROOT = Path(__file__).parents[2]
+IGNORES_TERM = (
+    "import signal,time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+)
+
+
+def python(name: str, code: str, stage: Stage = Stage.WORK) -> Command:
+    return Command(name, (sys.executable, "-c", code), os.environ, stage)
+
+
+def until(condition: Callable[[], object], step: Callable[[], object] = lambda: None) -> None:
+    """Wait for a condition, stepping meanwhile."""
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends, "waited in vain"
+        step()
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(said: list[str]):
+    supervisor = Supervisor(said.append)
+    yield supervisor
+    for child in supervisor.children:
+        child.kill()
+
+
+@pytest.fixture
+def signals():
+    with Signals() as signals:
+        yield signals
+
+
+def test_pauses_grow_from_a_fifth_of_a_second_to_five():
+    assert [pause(deaths) for deaths in (1, 2, 3, 4, 5, 6, 1000)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
+
+
+def test_a_killed_child_is_started_again_and_one_line_says_so(
+    supervisor: Supervisor, said: list[str]
+):
+    supervisor.add([python("worker-1", "import time; time.sleep(60)")])
+    [child] = supervisor.children
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    until(lambda: child.running and child.pid != first, supervisor.step)
+    assert said == ["worker-1 ended (SIGKILL); starts again in 0.2 s"]
+
+
+def test_a_child_that_keeps_ending_is_started_ever_later(supervisor: Supervisor, said: list[str]):
+    supervisor.add([python("web", "raise SystemExit(7)")])
+    until(lambda: len(said) == 3, supervisor.step)
+    assert [line[-5:] for line in said] == ["0.2 s", "0.4 s", "0.8 s"]
+    assert said[0].startswith("web ended (exit 7)")
+
+
+def test_a_long_life_forgives_earlier_deaths(said: list[str]):
+    child = Child(python("web", "raise SystemExit(1)"), said.append)
+    for life in (0.0, 0.0, 60.0):
+        now = 1000.0 if child.due is None else child.due
+        child.step(now)
+        until(lambda: not child.running)
+        child.step(now + life)
+    child.kill()
+    assert [line[-5:] for line in said] == ["0.2 s", "0.4 s", "0.2 s"]
+
+
+def test_a_refused_configuration_is_not_tried_again(supervisor: Supervisor, said: list[str]):
+    supervisor.add([python("web", "raise SystemExit(2)")])
+    until(lambda: supervisor.refused, supervisor.step)
+    assert supervisor.rest() is None
+    assert said == ["web refuses its configuration: see its line above"]
+
+
+def test_what_cannot_be_started_is_tried_again(supervisor: Supervisor, said: list[str]):
+    supervisor.add([Command("redis", ("/nowhere/redis-server",), {})])
+    until(lambda: len(said) == 2, supervisor.step)
+    assert said[0] == "redis does not start (No such file or directory); starts again in 0.2 s"
+
+
+def test_nothing_is_due_while_all_is_well(supervisor: Supervisor):
+    supervisor.add([python("web", "import time; time.sleep(60)")])
+    assert supervisor.rest() is None
+
+
+def test_stages_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path: Path):
+    story = tmp_path / "story"
+    code = (
+        "import signal, sys, time\n"
+        "def end(*_):\n open({story!r}, 'a').write({name!r} + ' '); sys.exit(0)\n"
+        "signal.signal(15, end)\n"
+        "open({story!r} + {name!r}, 'w').close()\n"
+        "time.sleep(60)"
+    )
+    stages = {"redis": Stage.STORE, "worker": Stage.WORK, "web": Stage.WEB}
+    supervisor.add(
+        [
+            python(name, code.format(story=str(story), name=name), stage)
+            for name, stage in stages.items()
+        ]
+    )
+    until(lambda: all(Path(f"{story}{name}").exists() for name in stages))
+    supervisor.stop(signals)
+    assert story.read_text() == "web worker redis "
+    assert not any(child.running for child in supervisor.children)
+
+
+def test_who_does_not_stop_in_time_is_killed(
+    supervisor: Supervisor, signals: Signals, said: list[str], capfd
+):
+    supervisor.add([python("worker", IGNORES_TERM)])
+    until(lambda: capfd.readouterr().err)
+    supervisor.stop(signals, dict.fromkeys(Stage, 0.3))
+    assert said == ["worker did not stop in time: killed"]
+    assert not supervisor.children[0].running
+
+
+def test_a_second_signal_does_not_wait(supervisor: Supervisor, signals: Signals, capfd):
+    supervisor.add([python("worker", IGNORES_TERM)])
+    until(lambda: capfd.readouterr().err)
+    waits = signals.wait
+
+    def interrupted(seconds: float | None) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        waits(seconds)
+
+    signals.wait = interrupted
+    begun = time.monotonic()
+    supervisor.stop(signals)
+    assert time.monotonic() - begun < LIMITS[Stage.WORK] / 2
+
+
+def test_the_stop_is_promised_within_25_seconds():
+    assert max(LIMITS.values()) < 25
+    assert list(LIMITS) == sorted(LIMITS)
+
+
+def test_the_end_of_a_child_wakes_the_waiting(supervisor: Supervisor, signals: Signals):
+    supervisor.add([python("web", "raise SystemExit(1)")])
+    begun = time.monotonic()
+    until(lambda: not supervisor.children[0].running, lambda: signals.wait(15))
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(("code", "words"), [(3, "exit 3"), (-9, "SIGKILL"), (-250, "signal 250")])
+def test_an_end_has_words(code: int, words: str):
+    assert last_words(code) == words
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a child to its parent")
+def test_children_end_with_a_killed_parent(tmp_path: Path):
+    script = (
+        "import os, sys, time\n"
+        "from processor.cli.child import Command\n"
+        "from processor.cli.supervisor import Supervisor\n"
+        "supervisor = Supervisor(print)\n"
+        "supervisor.add([Command('c', (sys.executable, '-c', 'import time; time.sleep(60)'), os.environ)])\n"
+        "print(supervisor.children[0].pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environ, stdout=subprocess.PIPE
+    ) as parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+    until(lambda: not alive(child))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,125 @@
+"""Odd servers: a 2xx counts whatever is wrong behind it, and what can be read is read."""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from processor.egress import Egress, Policy, Reach
+from processor.egress.compression import opened
+from processor.egress.salvage import salvage
+from processor.errors import RequestFailed
+from processor.model import Answer
+
+from .odd_responses import JSON, ODD, OK, Odd, coded
+
+PUBLIC = Policy.parse(())
+SUBSCRIBER = {"method": "POST", "body": b"{}", "body_wanted": False}
+POLL = {"method": "GET", "partial": True}
+
+
+@asynccontextmanager
+async def served(raw: bytes, *, pause: bool = False) -> AsyncIterator[str]:
+    """A server that answers so, and closes; or holds the line."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"POST"):
+            await reader.readexactly(2)
+        writer.write(raw)
+        if pause:
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def ask(raw: bytes, how: dict[str, Any], *, pause: bool = False, **more: Any) -> Answer:
+    how = {"headers": {}, "reach": Reach.CONFIGURED, "timeout": 5.0} | how | more
+    async with served(raw, pause=pause) as url, Egress(PUBLIC) as egress:
+        return await egress.request(how.pop("method"), url, **how)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
+async def test_an_odd_answer_is_what_it_says(odd: Odd) -> None:
+    if odd.status is None:
+        for how in (SUBSCRIBER, POLL):
+            with pytest.raises(RequestFailed):
+                await ask(odd.raw, how)
+        return
+    assert (await ask(odd.raw, SUBSCRIBER)).status == odd.status
+    answer = await ask(odd.raw, POLL)
+    assert answer.status == odd.status
+    if odd.body is not None:
+        assert answer.body == odd.body
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
+def test_the_bytes_alone_say_the_same(odd: Odd) -> None:
+    found = salvage(odd.raw)
+    assert (found.status if found else None) == odd.status
+
+
+async def test_headers_of_an_odd_answer_are_heeded() -> None:
+    raw = b"HTTP/1.1 503 Busy\r\nX y: 1\r\nRetry-After:  7 \r\nX: a\x00\r\n\r\n"
+    assert (await ask(raw, SUBSCRIBER)).headers == {"retry-after": "7", "x": "a"}
+
+
+@pytest.mark.parametrize("raw", [OK, OK + b"X: y", OK + b"Content-Length: 9\r\n\r\n"])
+async def test_a_status_counts_though_nothing_else_comes_in_time(raw: bytes) -> None:
+    for how in (SUBSCRIBER, POLL):
+        assert (await ask(raw, how, pause=True, timeout=0.5)).status == 200
+
+
+async def test_a_body_that_nobody_wants_holds_a_place_for_a_second() -> None:
+    began = asyncio.get_running_loop().time()
+    raw = OK + b"Content-Length: 9\r\n\r\nx"
+    assert (await ask(raw, SUBSCRIBER, pause=True, timeout=15.0)).status == 200
+    assert 0.9 < asyncio.get_running_loop().time() - began < 5
+
+
+async def test_whoever_wants_all_of_a_body_gets_all_or_an_error() -> None:
+    """A key set that breaks off is not kept for a day."""
+    for raw in (OK + b"Content-Length: 99\r\n\r\n" + JSON, OK + b"X y: 1\r\n\r\n" + JSON):
+        with pytest.raises(RequestFailed):
+            await ask(raw, {"method": "GET"})
+
+
+@pytest.mark.parametrize(
+    "name", ["br", "zstd", "compress", "gzip, br", "gzip, gzip, gzip", "x" * 99]
+)
+async def test_an_encoding_that_we_do_not_know_is_named(name: str) -> None:
+    raw = coded(name.encode(), b"?")
+    with pytest.raises(RequestFailed, match=f"compressed \\('{name[:40]}'\\), though we ask"):
+        await ask(raw, POLL)
+    assert (await ask(raw, SUBSCRIBER)).status == 200
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+async def test_a_compressed_bomb_is_cut_at_the_limit(layers: int) -> None:
+    bomb = bytes(50_000_000)
+    for _ in range(layers):
+        bomb = gzip.compress(bomb, 9)
+    names = b", ".join([b"gzip"] * layers)
+    answer = await ask(coded(names, bomb), POLL, read_limit=65_536)
+    assert (answer.status, len(answer.body)) == (200, 65_536)
+    assert "content-encoding" not in answer.headers
+
+
+@given(st.binary(), st.sampled_from(["gzip", "deflate", "gzip, deflate"]))
+def test_whatever_claims_to_be_compressed_is_survived(body: bytes, name: str) -> None:
+    assert len(opened(body, name, 100)) <= 100
+    assert opened(zlib.compress(body), "deflate", 10_000) == (body or zlib.compress(b""))
+
+
+@given(st.binary() | st.sampled_from(ODD).map(lambda odd: odd.raw), st.integers(0, 200))
+def test_any_bytes_can_be_salvaged_or_not(raw: bytes, cut: int) -> None:
+    for some in (raw, raw[:cut], raw[cut:]):
+        found = salvage(some)
+        assert found is None or 100 <= found.status <= 999

@@ -1,0 +1,180 @@
+"""At which paths the mirror answers, also at the root, and in which headers the key may stand."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from processor.config import Settings, load
+from processor.config.mirror_root import OURS
+from processor.config.profiles import Shelf
+from processor.errors import ConfigError
+from processor.provider import mirror_paths, overlap
+from processor.provider.field_types import Auth
+
+SHIPPED = Shelf(None)
+PARAMS = {"library": "7", "account": "acc", "repo": "o/n", "project": "p", "endpoint": "e"}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("bluesky", "/xrpc/app.bsky.video.getJobStatus?jobId={id}"),
+        ("wistia", "/modern/background_job_status/{id}"),
+        ("replicate", "/v1/predictions/{id}"),
+        ("anthropic", "/v1/messages/batches/{id}"),
+        ("runway", "/v1/tasks/{id}"),
+        ("assemblyai", "/v2/transcript/{id}"),
+        ("cloudconvert", "/v2/jobs/{id}"),  # what stands in its base URL belongs to it
+        ("github", "/repos/o/n/actions/runs/{id}"),
+        ("bunny-stream", "/library/7/videos/{id}"),
+    ],
+)
+def test_it_is_the_path_of_the_providers_own_status_call(name: str, path: str):
+    assert mirror_paths(SHIPPED[name], PARAMS)[None] == path
+
+
+def test_a_param_that_is_missing_or_cannot_be_means_no_path():
+    for params in ({}, {"library": ""}, {"library": ".."}):
+        assert mirror_paths(SHIPPED["bunny-stream"], params) == {}
+
+
+def test_what_has_no_path_of_its_own_has_none_here():
+    for name in ("standard", "google-lro", "fal", "gladia"):
+        found = mirror_paths(SHIPPED[name], {"status_url": "https://x.example/{id}"})
+        assert all("{id}" in path for path in found.values())
+    assert mirror_paths(SHIPPED["standard"], {"status_url": "https://x.example/{id}"}) == {}
+    assert mirror_paths(SHIPPED["google-lro"], {}) == {}
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_whatever_can_be_asked_by_a_path_can_be_mirrored(name: str):
+    profile = SHIPPED[name]
+    paths = {k: known.poll.request.path for k, known in profile.kinds.items() if known.poll}
+    asked = {kind: path for kind, path in paths.items() if path and "{id}" in path.text}
+    params = {hole: "x" for path in asked.values() for hole in path.holes}
+    assert asked.keys() <= mirror_paths(profile, params).keys()
+
+
+# --- at the root ---------------------------------------------------------------------------
+
+
+def configured(tmp_path: Path, *tables: str) -> Settings:
+    file = tmp_path / "ringback.toml"
+    file.write_text("\n".join(tables))
+    return load(file, {})
+
+
+def source(name: str, provider: str, more: str = "") -> str:
+    return (
+        f'[sources.{name}]\nprovider = "{provider}"\ntoken = "t"\n'
+        f'base_url = "https://x.example"\nmirror_root = true\n{more}\n'
+    )
+
+
+def test_sources_may_share_the_root_where_their_paths_differ(tmp_path: Path):
+    settings = configured(
+        tmp_path,
+        source("sky", "bluesky"),
+        source("clips", "wistia"),
+        source("ci", "github", 'params = { repo = "o/one" }'),
+        source("other", "github", 'params = { repo = "o/two" }'),
+    )
+    assert all(one.mirror_root for one in settings.sources.values())
+    assert settings.masked()["sources"]["sky"]["mirror_root"] is True
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        [source("one", "bluesky"), source("two", "bluesky")],
+        [source("one", "wistia"), source("two", "wistia")],
+        [source("one", "cloudconvert"), source("two", "coconut")],  # both /v2/jobs/{id}
+    ],
+)
+def test_a_path_that_two_sources_claim_is_an_error(tmp_path: Path, tables: list[str]):
+    with pytest.raises(ConfigError, match=r"sources\.two\.mirror_root: .*sources\.one already"):
+        configured(tmp_path, *tables)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai", "runway", "replicate"])
+def test_a_path_that_would_hide_ours_is_an_error(tmp_path: Path, name: str):
+    with pytest.raises(ConfigError, match=r"mirror_root: .* would hide Ringback's own /v1"):
+        configured(tmp_path, source("one", name))
+
+
+@pytest.mark.parametrize("first", [*sorted(OURS), "{id}"])
+def test_no_path_at_the_root_hides_ours(tmp_path: Path, first: str):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "acme.toml").write_text(
+        f'mirror = "/{first}{"" if first == "{id}" else "/x/{id}"}"\n[poll]\n'
+        'request = "GET /jobs/{id}"\nstatus = "/s"\nevery = ["1s", "2s"]\n'
+        '[states]\ndone = "succeeded"\n'
+    )
+    with pytest.raises(ConfigError, match="would hide"):
+        configured(tmp_path, 'providers = "mine"', source("one", "acme"))
+
+
+def test_a_source_with_nothing_to_mirror_is_an_error(tmp_path: Path):
+    table = '[sources.one]\nprovider = "standard"\nmirror_root = true\n'
+    with pytest.raises(ConfigError, match="has no path to mirror"):
+        configured(tmp_path, table)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("/a/{id}", "/a/{id}", True),
+        ("/a/{id}", "/{id}/b", True),
+        ("/a/{id}", "/b/{id}", False),
+        ("/a/{id}", "/a/{id}/b", False),
+        ("/a/{id}", "/a/x", True),
+        ("/a?x={id}", "/a?x={id}", True),
+        ("/a?x={id}", "/a?y={id}", False),
+        ("/a/{id}", "/a/{id}?x=1", False),
+        ("/a/{id}.json", "/a/{id}", True),
+    ],
+)
+def test_paths_overlap_where_one_call_could_be_meant_for_both(one: str, other: str, *, same: bool):
+    assert overlap(one, other) is overlap(other, one) is same
+
+
+# --- where the key stands ---------------------------------------------------------------------
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("auth", "value", "tokens"),
+    [
+        ("bearer", "Bearer key", ("key",)),
+        ("bearer", "bearer  key", ("key",)),
+        ("bearer", "key", ()),
+        ("bearer", "Bearer ", ()),
+        ("authorization: {token}", "key", ("key",)),
+        ("authorization: {token}", "", ()),
+        ("Authorization: Key {token}", "Key key", ("key",)),
+        ("Authorization: Key {token}", "Bearer key", ()),
+        ("X-Api-Key: {token}", "key", ("key",)),
+        ("basic", basic("key:"), ("key:", "key")),
+        ("basic", basic("id:key"), ("id:key", "id", "key")),
+        ("basic", basic("key"), ()),
+        ("basic", "Basic %%%", ()),
+        ("basic", "Basic /w==", ()),
+        ("basic", "Basic", ()),
+        ("basic", "Bearer key", ()),
+    ],
+)
+def test_a_token_is_found_where_it_would_be_sent(auth: str, value: str, tokens: tuple[str, ...]):
+    assert Auth(auth).tokens(value) == tokens
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_each_providers_own_way_is_understood(name: str):
+    for auth in SHIPPED[name].auths:
+        header, value = auth.header("a-key:with-two-parts")
+        assert "a-key:with-two-parts" in auth.tokens(value)
+        assert auth.name == header.lower()

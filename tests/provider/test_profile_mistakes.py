@@ -1,0 +1,150 @@
+"""What is wrong in a profile is told at its own line: the thing, the place, the remedy."""
+
+import re
+
+import pytest
+
+from processor.errors import ConfigError
+from processor.provider import parse
+from processor.provider.parse_profile import text_of
+
+GOOD = """\
+base_url = "https://api.example.com"
+[push]
+id = "/id"
+status = "/status"
+error = { code = "/code" }
+[push.verify]
+scheme = "hmac-sha256"
+header = "X-Signature"
+[poll]
+request = "GET /jobs/{id}"
+status = "/status"
+every = ["2s", "30s"]
+[states]
+done = "succeeded"
+[register]
+paste = "Push to {url}."
+"""
+MISTAKES = [
+    ("https://api", "ftp://api", 1, "base_url: `ftp://api.example.com` is no URL that requests go"),
+    ("https://api.example.com", "https://", 1, "write https://HOST, and a path if it has one"),
+    ("https://api.example.com", "", 1, "base_url: `` is no URL"),
+    ("https://api.example.com", "https://h:x", 1, "base_url: `https://h:x` is no URL"),
+    ("https://api.example.com", "https://h?a=b", 1, "base_url: `https://h?a=b` is no URL"),
+    (
+        'status = "/status"',
+        'status = ["/s", "code"]',
+        4,
+        "[push] status: `code` is known of an ans",
+    ),
+    (
+        'error = { code = "/code"',
+        'error = { code = "code"',
+        5,
+        "[push] error.code: `code` is known",
+    ),
+    ("[push]\n", '[push]\nabout = { "code" = 200 }\n', 3, "[push] about: `code` is known of an"),
+    ("[push]\n", '[push]\neach = "/jobs/*"\n', 3, "name one element, such as `/jobs/0`"),
+    ('id = "/id"', 'id = "/jobs/*/id"', 3, "[push] id: `/jobs/*/id`: `*` means something in a"),
+    (
+        'id = "/id"',
+        'id = ""',
+        3,
+        '[push] id: "" is the whole document; name the value in it, such as',
+    ),
+    ('id = "/id"', 'id = "/id"\nevent_id = ["/event", ""]', 4, '[push] event_id: "" is the whole'),
+    ('status = "/status"\nev', 'status = ""\nev', 11, '[poll] status: "" is the whole document'),
+    (
+        'id = "/id"',
+        'di = "/id"',
+        3,
+        "status, time, answer, decode, each, echo, largest, lenient, trust, verify",
+    ),
+    (
+        "header =",
+        "heder =",
+        8,
+        "[push.verify] unknown key `heder`; it takes encoding, field, format",
+    ),
+    ("{ code", "{ kode", 5, "[push.error] unknown key `kode`; it takes code, message"),
+    ("[poll]\n", '[poll]\nprogress = "/p"\n', 10, 'write { at = "/percent", of = 100 }'),
+    ("[poll]\n", '[poll]\nprogress = { at = "/p", off = 1 }\n', 10, "[poll.progress] unknown key"),
+    ("[poll]\n", '[poll]\ncounts = { all = "/n" }\n', 10, "[poll.counts] unknown key `all`; it"),
+    ("[poll]\n", '[poll]\nhint = { unit = "s" }\n', 10, "[poll.hint] `at` is missing; add it"),
+    ("[poll]\n", '[poll]\ngone = "yes"\n', 10, "[poll] `gone` holds a text; write true"),
+    ("[poll]\n", "[poll]\nreads = 200\n", 10, "[poll] `reads` holds a number; write [200, 409]"),
+    (
+        "[push]\n",
+        '[push]\necho = { at = "/c", to = 1 }\n',
+        3,
+        "[push.echo] unknown key `to`; it ta",
+    ),
+    (
+        "[push]\n",
+        '[push]\ntrust = "believe"\n',
+        3,
+        'cannot be \'believe\'; write "event" or "refetch"',
+    ),
+    ('request = "GET /jobs/{id}"\n', "", 9, '`request` is missing; add it, such as request = "GET'),
+    ('["2s", "30s"]', '["30s", "2s"]', 12, 'is reversed: [first, longest]; write ["2s", "30s"]'),
+    ('["2s", "30s"]', '["2s"]', 12, '`every` takes 2 values, not 1; write ["2s", "30s"]'),
+    ('["2s", "30s"]', '"2s"', 12, '`every` holds a text; write ["2s", "30s"]'),
+    ("[push]\n", 'checked = "soon"\n[push]\n', 2, "`checked` is no date; write 2026-11-22"),
+    ("[push]\n", "checked = 2026-13-01\n[push]\n", 2, "`checked` is no date; write it without quo"),
+    ("[states]", "[poll]\nid = 1\n[states]", 13, "[poll] stands here a second time; put its keys"),
+    ("[states]", "[push.verify]\n[states]", 13, "[push.verify] stands here a second time"),
+    ('id = "/id"', 'id = "/id"\nid = "/id"', 4, "was already said above; keep one of the two"),
+    ('"/code" }', '"/code", code = "/c" }', 5, "`code` stands twice in one table"),
+    (
+        "[states]",
+        '[kinds.a.push]\nid = "/a"\nstatus = "/s"\neach = "/x"\n[states]',
+        16,
+        "[kinds.a.push] `each` is shared by all kinds; move it to [push]",
+    ),
+    (
+        'paste = "Push to {url}."',
+        'update = "PUT /hook"\n[register.body]\nurl = "{where}"',
+        17,
+        "[register] `body` holds other braces",
+    ),
+    ('paste = "Push to {url}."', 'paste = "x"\nurl = "/*/url"', 17, "[register] url: `/*/url`"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "line", "says"), MISTAKES)
+def test_a_mistake_is_told_at_its_own_line_with_the_remedy(
+    right: str, wrong: str, line: int, says: str
+):
+    assert right in GOOD
+    with pytest.raises(ConfigError) as refusal:
+        parse("acme", GOOD.replace(right, wrong, 1))
+    message = str(refusal.value)
+    assert re.match(rf"providers/acme\.toml:{line}: ", message), message
+    assert says in message
+    assert "\n" not in message
+    assert "Expected `" not in message
+
+
+def test_a_byte_order_mark_is_skipped():
+    assert parse("acme", "\ufeff" + GOOD).base_url == "https://api.example.com"
+    assert text_of(b"\xef\xbb\xbfa = 1", "f") == "a = 1"
+
+
+def test_what_is_not_utf_8_says_so_with_its_line():
+    with pytest.raises(ConfigError, match="f:2: is not UTF-8; save the file as UTF-8"):
+        text_of(b"a = 1\nb = '\xe9'\n", "f")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        'status = [{ is = "done", if = { "/parts/*/ok" = true } }, "code"]',
+        'status = "/status"\nroot = ["/job", ""]\nthrottled = { "code" = 403 }\nresult = ""',
+        'status = "/status"\nprogress = { at = "/p", of = "/n" }\nparams = { a = "header:X-A" }',
+    ],
+)
+def test_places_that_can_hold_are_let_pass(more: str):
+    text = GOOD.replace('status = "/status"\nevery', more + "\nevery")
+    assert more in text
+    parse("acme", text)

@@ -1,0 +1,577 @@
+"""What the words of a profile do: conditions, decoders, tokens, hints, URLs that jobs name."""
+
+import base64
+import json
+import tracemalloc
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, strategies as st
+
+from processor import form_data, provider
+from processor.errors import ConfigError, Invalid, Unreadable, WrongType
+from processor.model import Answer, Push, State, StatusUpdate
+from processor.provider import Account, Profile, Trouble, parse
+from processor.provider.condition import Condition, Word
+from processor.provider.field_types import Auth
+from processor.provider.origin import within
+
+NOW = 1_000_000.0
+
+PUSHED = """
+[push]
+{more}
+id = "/id"
+status = "/status"
+[states]
+done = "succeeded"
+busy = "running"
+"""
+POLLED = """
+base_url = "https://api.example.com/v1"
+[poll]
+request = "GET /jobs/{id}"
+status = "/status"
+every = ["1s", "10s"]
+{more}
+[states]
+done = "succeeded"
+busy = "running"
+"""
+
+
+def pushed(more: str = "") -> Profile:
+    return parse("acme", PUSHED.replace("{more}", more))
+
+
+def polled(more: str = "", **replaced: str) -> Profile:
+    text = POLLED.replace("{more}", more)
+    for old, new in replaced.items():
+        text = text.replace(f'{old} = "', f'{old} = "', 1).replace(old, new) if new else text
+    return parse("acme", text)
+
+
+def read(profile: Profile, body: Any, **headers: str) -> provider.Reading:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {"content-type": "application/json"}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return provider.read_push(profile, "acme", Push(named, raw), NOW)
+
+
+def told(profile: Profile, body: Any, status: int = 200, **headers: str) -> StatusUpdate | Trouble:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return provider.read_answer(profile, "acme", None, "1", Answer(status, named, raw, 2.0), NOW)
+
+
+# Conditions ---------------------------------------------------------------------------------
+
+HOLDS = [
+    ({}, True),
+    ({"/a": "x"}, True),
+    ({"/a": ["y", "x"]}, True),
+    ({"/a": "y"}, False),
+    ({"/n": 3}, True),
+    ({"/n": "3"}, True),
+    ({"/n": [4]}, False),
+    ({"/n": True}, True),
+    ({"/zero": True}, False),
+    ({"/zero": False}, True),
+    ({"/none": False}, True),
+    ({"/missing": False}, True),
+    ({"/missing": True}, False),
+    ({"/empty": False}, True),
+    ({"/yes": True}, True),
+    ({"/yes": "True"}, False),
+    ({"/list/*/s": "ok"}, True),
+    ({"/list/*/s": ["ok", "bad"]}, True),
+    ({"/mixed/*/s": "ok"}, False),
+    ({"/mixed/*/s": ["ok", "bad"]}, True),
+    ({"/empty/*/s": "ok"}, False),
+    ({"/missing/*": "ok"}, False),
+    ({"/map/*": 1}, True),
+    ({"/deep/*/*/v": "x"}, True),
+    ({"/a": "x", "/n": 4}, False),
+    ({"header:X-Kind": "job"}, True),
+    ({"header:X-None": True}, False),
+    ({"code": "200"}, True),
+]
+DOCUMENT = {
+    "a": "x", "n": 3, "zero": 0, "none": None, "empty": [], "yes": True, "map": {"p": 1, "q": 1},
+    "list": [{"s": "ok"}, {"s": "ok"}], "mixed": [{"s": "ok"}, {"s": "bad"}],
+    "deep": [[{"v": "x"}], [{"v": "x"}]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "holds"), HOLDS, ids=[str(table) for table, _ in HOLDS])
+def test_a_condition_holds_when_every_place_does(table: dict[str, Any], holds: bool) -> None:  # noqa: FBT001
+    headers = {"x-kind": "job", ":code": "200"}
+    assert Condition(table).holds(DOCUMENT, headers) is holds
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
+def test_a_condition_survives_any_document(document: Any) -> None:
+    for table, _ in HOLDS:
+        Condition(table).holds(document, {})
+
+
+def test_a_status_is_the_first_rule_or_place_that_says_one() -> None:
+    word = Word(
+        [
+            {"is": "good", "if": {"/end": True, "/ok": True}},
+            {"is": "bad", "if": {"/end": True}},
+            "/status",
+        ]
+    )
+    assert word.find({"end": True, "ok": 2, "status": "x"}, {}) == "good"
+    assert word.find({"end": True, "ok": 0, "status": "x"}, {}) == "bad"
+    assert word.find({"status": "x"}, {}) == "x"
+    assert word.find({}, {}) is None
+
+
+# Decoders -----------------------------------------------------------------------------------
+
+FORM = "application/x-www-form-urlencoded"
+PARTS = (
+    b'--x\r\nContent-Disposition: form-data; name="job"\r\n\r\n{"id": 1, "status": "done"}\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="signature"\r\n\r\nabc\r\n--x--\r\n'
+)
+
+
+def test_json_may_come_in_a_field_of_a_form() -> None:
+    profile = pushed('decode = "form:job"')
+    body = b"job=%7B%22id%22%3A1%2C%22status%22%3A%22done%22%7D&signature=x"
+    for type_, raw in (
+        (FORM, body),
+        ("multipart/form-data; boundary=x", PARTS),
+        ("application/json", b'{"id": 1, "status": "done"}'),
+    ):
+        push = Push({"content-type": type_}, raw)
+        provider.check_content_type(profile, push)
+        (update,) = provider.read_push(profile, "acme", push, NOW).updates
+        assert (update.id, update.state) == ("1", State.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("type_", "body", "says"),
+    [
+        (FORM, b"other=1", "no field `job`"),
+        (FORM, b"job=\xff", "not JSON"),
+        (FORM, b"job=%ff", "not JSON"),
+        (FORM, b"&".join([b"a=1"] * 101), "no form"),
+        (FORM, b"job={", "not JSON"),
+        ("multipart/form-data", PARTS, "no form"),
+        ("multipart/form-data; boundary=x", PARTS[:-10], "no form: it breaks off"),
+        ("multipart/form-data; boundary=y", PARTS, "no form"),
+        ("multipart/form-data; boundary=x", b"", "no form: it breaks off"),
+        ("multipart/form-data; boundary=x", PARTS.replace(b"name=", b"nome="), "no form"),
+    ],
+)
+def test_what_is_no_form_is_unreadable(type_: str, body: bytes, says: str) -> None:
+    with pytest.raises(Unreadable, match=says):
+        read(pushed('decode = "form:job"'), body, content_type=type_)
+
+
+@given(st.binary(), st.sampled_from([FORM, "multipart/form-data; boundary=x"]))
+def test_any_form_is_survived(body: bytes, type_: str) -> None:
+    for raw in (body, PARTS.replace(b"abc", body), PARTS + body, b"job=" + body):
+        try:
+            read(pushed('decode = "form:job"'), raw, content_type=type_)
+        except Unreadable as refusal:
+            assert str(refusal)  # noqa: PT017 - either outcome is good
+
+
+def sns(kind: str = "Notification", message: Any = '{"id": 1, "status": "done"}') -> bytes:
+    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription"
+    return json.dumps({"Type": kind, "Message": message, "SubscribeURL": url}).encode()
+
+
+def test_an_sns_envelope_holds_a_message_or_a_question() -> None:
+    profile = pushed('decode = "sns"')
+    provider.check_content_type(profile, Push({"content-type": "text/plain; charset=UTF-8"}, b""))
+    (update,) = read(profile, sns()).updates
+    assert update.id == "1"
+    asked = read(profile, sns("SubscriptionConfirmation"))
+    assert (asked.updates, (asked.confirm or "")[:12]) == ((), "https://sns.")
+    assert read(profile, sns("UnsubscribeConfirmation")).updates == ()
+    for bad in (sns("Other"), sns(message=None), sns(message="{"), b"[]", b"{}"):
+        with pytest.raises(Unreadable):
+            read(profile, bad)
+
+
+EVENT = {"specversion": "1.0", "id": "e1", "source": "/jobs", "type": "job.done", "subject": "7"}
+CLOUDEVENTS = """
+[push]
+decode = "cloudevents"
+id = ["/data/id", "/subject"]
+status = ["/data/status", "/type"]
+event_id = "/key"
+[states]
+"job.done" = "succeeded"
+busy = "running"
+"""
+
+
+def test_a_cloudevent_is_read_in_all_three_modes() -> None:
+    profile = parse("acme", CLOUDEVENTS)
+    data = base64.b64encode(b'{"status": "busy"}').decode()
+    structured = read(profile, EVENT, content_type="application/cloudevents+json")
+    packed = read(
+        profile, EVENT | {"data_base64": data}, content_type="application/cloudevents+json"
+    )
+    binary = read(
+        profile, {"status": "busy"}, ce_id="e1", ce_source="/jobs", ce_type="x",
+        ce_subject="%37", ce_specversion="1.0",
+    )  # fmt: skip
+    batch = read(
+        profile, [EVENT, EVENT | {"id": "e2"}], content_type="application/cloudevents-batch+json"
+    )
+    updates = [*structured.updates, *packed.updates, *binary.updates, *batch.updates]
+    assert [u.event_id for u in updates] == [
+        "/jobs e1",
+        "/jobs e1",
+        "/jobs e1",
+        "/jobs e1",
+        "/jobs e2",
+    ]
+    assert {u.id for u in updates} == {"7"}
+    assert [u.status for u in updates] == ["job.done", "busy", "busy", "job.done", "job.done"]
+
+
+@pytest.mark.parametrize(
+    ("mime", "body"),
+    [
+        ("application/json", b"{}"),
+        ("application/cloudevents+json", b"[]"),
+        ("application/cloudevents-batch+json", b"{}"),
+        ("application/cloudevents-batch+json", b"7"),
+        ("application/cloudevents+json", b'{"data_base64": "%"}'),
+        ("application/cloudevents+json", '{"data_base64": "é"}'.encode()),
+    ],
+)
+def test_what_is_no_cloudevent_is_unreadable(mime: str, body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read(parse("acme", CLOUDEVENTS), body, content_type=mime)
+
+
+@pytest.mark.parametrize(
+    ("decode", "mime"),
+    [("json", FORM), ("sns", FORM), ("form:a", "text/plain"), ("cloudevents", "")],
+)
+def test_a_type_that_the_provider_does_not_push_is_not_taken(decode: str, mime: str) -> None:
+    with pytest.raises(WrongType, match="acme pushes application/json"):
+        provider.check_content_type(
+            pushed(f'decode = "{decode}"'), Push({"content-type": mime}, b"")
+        )
+
+
+def test_a_challenge_is_echoed() -> None:
+    profile = pushed('echo = { at = "/0/data/code", as = "validationResponse" }')
+    asked = read(profile, [{"data": {"code": "abc"}}])
+    assert asked.echo == {"validationResponse": "abc"}
+    assert asked.updates == ()
+    assert read(profile, {"id": 1, "status": "done"}).echo is None
+
+
+# Answers ------------------------------------------------------------------------------------
+
+
+def test_the_http_code_may_be_the_status_whatever_the_body() -> None:
+    text = POLLED.replace("{more}", "reads = [200, 202, 204]").replace('"/status"', '"code"')
+    profile = parse(
+        "acme", text.replace("[states]", '[states]\n200 = "succeeded"\n202 = "running"')
+    )
+    for code, body, state in (
+        (202, b"", State.RUNNING),
+        (202, b"<html>", State.RUNNING),
+        (200, b"[1]", State.SUCCEEDED),
+        (200, b'{"a": 1}', State.SUCCEEDED),
+        (204, b"", None),
+    ):
+        update = told(profile, body, code)
+        assert isinstance(update, StatusUpdate)
+        assert (update.state, update.status) == (state, str(code))
+
+
+def test_retry_after_and_hints_of_a_running_job_say_when_to_ask_again() -> None:
+    body = {"status": "busy", "wait": 7}
+    assert told(polled(), body).again is None  # type: ignore[union-attr]
+    assert told(polled(), body, retry_after="30").again == 30  # type: ignore[union-attr]
+    hinted = polled('hint = { at = "/wait", unit = "s" }')
+    assert told(hinted, body).again == 7  # type: ignore[union-attr]
+    assert told(hinted, body, retry_after="30").again == 30  # type: ignore[union-attr]
+    assert told(hinted, {"status": "busy", "wait": [1]}).again is None  # type: ignore[union-attr]
+    millis = polled('hint = { at = "header:poll-after-ms", unit = "ms" }')
+    assert told(millis, body, poll_after_ms="1500").again == 1.5  # type: ignore[union-attr]
+    epoch = polled('hint = { at = "header:reset", unit = "epoch" }')
+    assert told(epoch, body, 429, reset=str(int(NOW) + 62)) == Trouble(
+        "throttled", 'HTTP 429: {"status": "busy", "wait": 7}', 60.0
+    )
+
+
+def test_a_profile_can_say_what_too_many_polls_look_like() -> None:
+    profile = polled('throttled = { "header:x-remaining" = "0" }\nhint = { at = "/in" }')
+    throttled = told(profile, {"in": 5}, 403, x_remaining="0")
+    assert isinstance(throttled, Trouble)
+    assert (throttled.kind, throttled.retry_after) == ("throttled", 5.0)
+    refused = told(profile, {"in": 5}, 403, x_remaining="9")
+    assert isinstance(refused, Trouble)
+    assert refused.kind == "unauthorized"
+
+
+def test_progress_may_be_text_and_its_whole_may_lie_elsewhere() -> None:
+    profile = pushed('progress = { at = "/p", of = "/all" }')
+    for body, progress in (
+        ({"p": 3, "all": 4}, 0.75),
+        ({"p": "3.0", "all": "4"}, 0.75),
+        ({"p": "75%"}, 0.75),
+        ({"p": 3}, None),
+        ({"p": 3, "all": 0}, None),
+        ({"p": "three", "all": 4}, None),
+    ):
+        (update,) = read(profile, {"id": 1, "status": "busy", **body}).updates
+        assert update.progress == progress
+
+
+def test_params_are_read_where_they_lie_and_only_if_they_fit() -> None:
+    profile = pushed('params = { repo = "/repo", n = "/n", long = "/long", odd = "/odd" }')
+    body = {"id": 1, "status": "busy", "repo": "a/b", "n": 7, "long": "x" * 5_000, "odd": {}}
+    assert read(profile, body).updates[0].params == {"repo": "a/b", "n": "7"}
+
+
+# Asking -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("auth", "name", "value"),
+    [
+        ("bearer", "Authorization", "Bearer a:b"),
+        ("basic", "Authorization", "Basic YTpi"),
+        ("Authorization: Key {token}", "Authorization", "Key a:b"),
+        ("X-Api-Key: {token}", "X-Api-Key", "a:b"),
+    ],
+)
+def test_a_token_is_sent_as_the_profile_says(auth: str, name: str, value: str) -> None:
+    assert Auth(auth).header("a:b") == (name, value)
+
+
+STATUS_URL = """
+base_url = "https://api.example.com"
+[poll]
+request = "GET {status_url}"
+auth = "bearer-if-set"
+status = "/status"
+every = ["1s", "10s"]
+[submit]
+params = { status_url = ["header:Operation-Location", "/status_url"] }
+[states]
+done = "succeeded"
+"""
+
+
+def submitted(headers: dict[str, str], body: Any = "") -> StatusUpdate:
+    return provider.read_submit(parse("acme", STATUS_URL), "acme", "mine", 202, headers, body, NOW)
+
+
+def test_the_answer_to_a_submit_may_say_where_to_ask() -> None:
+    update = submitted({"Operation-Location": "/jobs/7?api-version=1"})
+    assert (update.id, update.state) == ("mine", State.QUEUED)
+    account = Account("https://api.example.com", "tok")
+    asked = provider.request(parse("acme", STATUS_URL), None, "mine", account, update.params)
+    assert asked.url == "https://api.example.com/jobs/7?api-version=1"
+    with pytest.raises(Invalid, match="nothing told its `status_url`"):
+        provider.request(parse("acme", STATUS_URL), None, "mine", account, {})
+
+
+HOSTILE = [
+    "https://evil.example/x", "http://api.example.com/x", "//evil.example/x", "/\\evil.example",
+    "https://api.example.com@evil.example/x", "https://api.example.com.evil.example/x",
+    "https://api.example.com:444/x", "https://api.example.com", "https:/api.example.com/x",
+    "javascript:alert(1)", "x", "", "https://user@api.example.com/x", "\thttps://api.example.com/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_a_job_cannot_have_the_token_sent_elsewhere(url: str) -> None:
+    base = "https://api.example.com/v1"
+    try:
+        whole = within(base, url)
+    except ValueError as refusal:
+        assert "not at https://api.example.com" in str(refusal)  # noqa: PT017
+    else:
+        assert whole.startswith("https://api.example.com/")
+
+
+def test_a_jobs_url_is_good_at_its_origin_and_nowhere_without_one() -> None:
+    assert within("https://A.example:8443/x", "/y") == "https://A.example:8443/y"
+    assert within("https://A.example/x", "https://a.example/y?z") == "https://a.example/y?z"
+    with pytest.raises(ValueError, match="set `base_url`"):
+        within("", "https://a.example/y")
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "whole"),
+    [
+        ("https://m.azure.com", "https://m.azure.com:443/op?v=1", "https://m.azure.com/op?v=1"),
+        ("https://m.azure.com:443", "https://m.azure.com/op", "https://m.azure.com/op"),
+        ("http://m.example/", "http://m.example:80/op", "http://m.example/op"),
+        ("http://m.example:8080", "http://M.Example:8080/op", "http://m.example:8080/op"),
+        ("https://M.example", "HTTPS://m.example./op", "https://m.example/op"),
+        ("https://m.example", "https://m.example:/op", "https://m.example/op"),
+        ("https://m.example:0443/v1", "https://m.example/op", "https://m.example/op"),
+        ("https://bücher.example", "https://xn--bcher-kva.example/op", "https://xn--bcher-kva.example/op"),
+        ("https://xn--bcher-kva.example", "https://BÜCHER.example/op", "https://xn--bcher-kva.example/op"),
+        ("http://[::1]:80", "http://[0:0:0:0:0:0:0:1]/op", "http://[::1]/op"),
+        ("https://m.example/v1", "//m.example/op", "https://m.example/op"),
+        ("https://m.example/v1", "/op", "https://m.example/op"),
+        ("https://m.example/v1", "jobs/7", "https://m.example/v1/jobs/7"),
+        ("https://m.example/v1/", "./jobs/7", "https://m.example/v1/jobs/7"),
+        ("https://m.example/v1", "../jobs/7", "https://m.example/jobs/7"),
+        ("https://m.example", "jobs/7?a=b", "https://m.example/jobs/7?a=b"),
+        ("https://m.example", "https://m.example?a=b", "https://m.example/?a=b"),
+        ("https://m.example", "https://m.example", "https://m.example/"),
+        ("https://m.example", " https://m.example/op#part ", "https://m.example/op"),
+    ],
+)  # fmt: skip
+def test_two_spellings_of_one_origin_are_one(base: str, url: str, whole: str) -> None:
+    assert within(base, url) == whole
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://m.example:444/x", "http://m.example/x", "http://m.example:443/x", "//evil.example/x",
+        "https://m.example:443@evil.example/x", "https://m.example.evil.example/x",
+        "https://m.example..:443/x", "https://m.example\\@evil.example/x", "https:///m.example/x",
+        "https:m.example/x", "https://m.example:x/", "https://m.example:123456/x", "ftp://m.example/x",
+        "https://[m.example]/x", "https://m%2eexample/x", "https://\u2024m.example/x", "#x", " ",
+        "https://m.example\t.evil.example/x", "///evil.example/x", "https://.m.example/x",
+    ],
+)  # fmt: skip
+def test_another_origin_is_refused_in_every_spelling(url: str) -> None:
+    with pytest.raises(ValueError, match=r"not at https://m\.example"):
+        within("https://m.example", url)
+
+
+@given(st.text(st.sampled_from("htps:/\\.@#?[]m.exal%1 \t443é"), max_size=40))
+def test_no_text_leads_to_another_host(url: str) -> None:
+    for text in (url, f"https://m.example{url}", f"https://{url}", f"//{url}"):
+        try:
+            whole = within("https://m.example", text)
+        except ValueError:
+            continue
+        assert whole.startswith("https://m.example/")
+
+
+def test_a_placeholder_with_plus_keeps_its_slashes_and_nothing_else() -> None:
+    profile = parse(
+        "acme", POLLED.replace("{more}", "").replace("/jobs/{id}", "/{+name}/jobs/{id}")
+    )
+
+    def url(name: str) -> str:
+        account = Account("https://h")
+        return provider.request(profile, None, "1", account, {"name": name}).url
+
+    assert url("projects/p 1/ops") == "https://h/projects/p%201/ops/jobs/1"
+    assert url("a?b#c%2e") == "https://h/a%3Fb%23c%252e/jobs/1"
+    for bad in ("a/../b", "a//b", "/a", "a/", "..", ""):
+        with pytest.raises(Invalid, match="`name` must be given"):
+            url(bad)
+
+
+# Lines --------------------------------------------------------------------------------------
+
+LINES = [
+    ('id = "/id"', "id = 7", 3),
+    ('status = "/status"', 'statos = "/status"', 4),
+    ("[states]", "[states]\n# more\nodd = 'x'", 7),
+    ("[states]", "[states", 5),
+    ("[push]", "[pull]", 2),
+    ('id = "/id"', 'id = "/id"\nprogress = { at = "p" }', 4),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line"), LINES)
+def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int) -> None:
+    text = PUSHED.replace("{more}\n", "").replace(old, new)
+    with pytest.raises(ConfigError) as refusal:
+        parse("acme", text)
+    assert f":{line}: " in str(refusal.value) or f"line {line}," in str(refusal.value)
+
+
+# What attackers tried -----------------------------------------------------------------------
+
+
+def test_a_signed_body_is_not_read_otherwise_under_another_type() -> None:
+    """GitHub signs bytes, not the type; a payload hidden in a text must stay a text."""
+    profile = pushed('decode = "form:payload"')
+    body = {
+        "id": 1,
+        "status": "busy",
+        "note": "&payload=%7B%22id%22%3A2%2C%22status%22%3A%22done%22%7D&",
+    }
+    raw = json.dumps(body).encode()
+    for type_ in ("application/json", FORM, "multipart/form-data; boundary=x"):
+        (update,) = read(profile, raw, content_type=type_).updates
+        assert update.id == "1"
+
+
+def test_the_same_message_in_another_wrapping_is_the_same() -> None:
+    form = pushed('decode = "form:job"')
+    parts = "multipart/form-data; boundary="
+    one = read(form, PARTS, content_type=parts + "x")
+    other = read(form, PARTS.replace(b"--x", b"--other"), content_type=parts + "other")
+    plain = read(form, b"job=" + quote('{"id": 1, "status": "done"}').encode(), content_type=FORM)
+    assert one.said == other.said == plain.said
+    topic = pushed('decode = "sns"')
+    spaced = json.dumps(json.loads(sns()), indent=2).encode()
+    assert read(topic, sns()).said == read(topic, spaced).said
+
+
+def test_an_id_may_not_pass_for_one_of_another_kind() -> None:
+    text = (
+        PUSHED.replace("{more}", 'about = { "/x" = false }')
+        + '[kinds.part.push]\nabout = { "/x" = 1 }\n'
+    )
+    text += 'id = "/id"\nstatus = "/status"\n[kinds.part.states]\ndone = "succeeded"\n'
+    profile = parse("acme", text)
+    with pytest.raises(Unreadable, match="'part:7' would be taken for one of another kind"):
+        read(profile, {"id": "part:7", "status": "done"})
+    assert read(profile, {"id": "7", "status": "done", "x": 1}).updates[0].id == "part:7"
+
+
+def test_the_data_of_a_cloudevent_is_not_taken_from_a_header() -> None:
+    (update,) = read(
+        parse("acme", CLOUDEVENTS), {"status": "busy"}, ce_id="e1", ce_source="/jobs", ce_type="x",
+        ce_subject="7", ce_specversion="1.0", ce_data_base64="e30=", ce_data="x",
+    ).updates  # fmt: skip
+    assert update.status == "busy"
+
+
+def test_a_signed_cloudevent_is_structured() -> None:
+    rule = '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Sign"\n[states]'
+    profile = parse("acme", CLOUDEVENTS.replace("[states]", rule))
+    headers = {"ce_id": "1", "ce_source": "/", "ce_type": "x", "ce_specversion": "1.0"}
+    with pytest.raises(Unreadable, match="headers are not signed"):
+        read(profile, EVENT, **headers)
+    with pytest.raises(Unreadable, match="no CloudEvent"):
+        read(profile, EVENT)
+    (update,) = read(profile, EVENT, content_type="application/cloudevents+json").updates
+    assert update.id == "7"
+
+
+def test_a_refused_form_is_not_kept() -> None:
+    body = b"a=" + b"x" * 900_000
+    for _ in range(3):  # what the libraries themselves keep
+        form_data.fields({"content-type": FORM}, body)
+    tracemalloc.start()
+    for number in range(50):
+        form_data.fields({"content-type": FORM}, body + str(number).encode())
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 5_000_000

@@ -1,0 +1,148 @@
+"""Subscribers that fail are left alone for longer and longer, come back in steps, or are given up."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from processor import schedule
+from processor.model import Attempt, Subscription
+from processor.service.delivery import circuit_breaker
+from processor.service.delivery.circuit_breaker import CAPACITY, Standings, judged
+from processor.service.subscriptions import update
+from processor.store.subscriber_health import Standing
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [
+        (None, "sick"), (500, "sick"), (503, "sick"), (429, "sick"), (408, "sick"), (302, "sick"),
+        (200, "ok"), (204, "ok"), (299, "ok"), (400, "refused"), (404, "refused"), (413, "refused"),
+    ],
+)  # fmt: skip
+def test_an_attempt_is_judged_by_its_answer(status: int | None, how: str) -> None:
+    assert judged(Attempt(at=0, seconds=1, status=status)) == how
+
+
+class Ward:
+    """One subscriber, and what is found about it."""
+
+    def __init__(self, bench: Any, target: Subscription) -> None:
+        """Know nothing yet."""
+        self.store, self.target = bench.store, target
+        self.standings = Standings(bench.context)
+
+    async def note(self, *statuses: int | None, wait: float | None = None) -> None:
+        """Attempts one after the other, with these answers."""
+        for status in statuses:
+            at = await self.store.now() + 0.05  # clocks differ by a millisecond or two
+            attempt = Attempt(at=at, seconds=0.1, status=status)
+            await self.standings.note(self.target, attempt, wait)
+
+    async def stands(self) -> Standing:
+        """What every worker finds."""
+        found = await self.store.health.all(await self.store.now())
+        return found.get(self.target.id, Standing())
+
+    async def rests(self) -> float:
+        """Seconds until it gets anything again; 0 if it does not rest."""
+        redis, keys = self.store.connection.redis, self.store.shards[0]
+        until = await redis.hget(keys.parked("deliver"), self.target.id)
+        return max(0.0, int(until) / 1000 - await self.store.now()) if until else 0.0
+
+
+@pytest.fixture
+async def ward(bench: Any) -> Ward:
+    target = Subscription(id="sub_a", url="https://a.example/", secrets=(SECRET,))
+    await bench.store.targets.save(target)
+    ward = Ward(bench, target)
+    ward.standings.pace(target.id)
+    await ward.standings.look()
+    return ward
+
+
+async def test_one_that_is_well_costs_nothing(ward: Ward) -> None:
+    await ward.note(200, 200)
+    assert await ward.stands() == Standing()
+    assert ward.standings.pace(ward.target.id).capacity == CAPACITY
+
+
+async def test_failures_in_a_row_halve_what_it_gets_and_then_it_rests(ward: Ward) -> None:
+    await ward.note(500, None, 500, 500)
+    assert ward.standings.pace(ward.target.id).capacity == CAPACITY // 16
+    assert await ward.rests() == 0
+    await ward.note(None)
+    assert await ward.rests() == pytest.approx(schedule.BREAKER_PAUSE, abs=1)
+    await ward.note(None)
+    assert await ward.rests() == pytest.approx(2 * schedule.BREAKER_PAUSE, abs=1)
+
+
+async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
+    began = await ward.store.now() - 1.0
+    for _ in range(50):
+        await ward.standings.note(ward.target, Attempt(at=began, seconds=15.0), None)
+    stands = await ward.stands()
+    assert (stands.distrust, stands.failures) == (1, 1)
+
+
+async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: Any) -> None:
+    await ward.note(*[500] * 12)
+    other = Standings(bench.context)
+    other.pace(ward.target.id)
+    await other.look()
+    assert other.pace(ward.target.id).capacity == 1
+    found = []
+    for _ in range(5):
+        await ward.note(200)
+        found.append(ward.standings.pace(ward.target.id).capacity)
+    assert found == [8, 64, 128, 256, 256]
+    assert await ward.stands() == Standing()
+
+
+async def test_what_it_does_not_like_is_no_reason_to_rest(ward: Ward) -> None:
+    await ward.note(*[400] * 30)
+    assert (await ward.stands()).distrust == 0
+    assert (await ward.stands()).failures == 30
+    assert await ward.rests() == 0
+
+
+async def test_a_throttled_one_is_left_alone_as_long_as_it_asks(ward: Ward) -> None:
+    await ward.note(429, wait=60.0)
+    assert await ward.rests() == pytest.approx(60, abs=1)
+
+
+async def test_five_days_of_failures_disable_it_and_enabling_begins_anew(
+    ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ward.note(*[500] * 19)
+    monkeypatch.setattr(circuit_breaker.schedule, "DISABLE_AFTER", 0.0)
+    await ward.note(500)
+    found = await bench.store.targets.get(ward.target.id)
+    assert found.disabled == "20 failures in five days or more"
+    assert await ward.stands() == Standing()
+    await update.enable(bench.context, ward.target.id)
+    await ward.note(500)
+    assert (await ward.stands()).failures == 1
+    assert (await bench.store.targets.get(ward.target.id)).disabled is None
+
+
+async def test_one_that_is_not_to_be_given_up_rests_and_is_tried_again(
+    ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward.target = replace(ward.target, auto_disable=False)
+    await bench.store.targets.save(ward.target)
+    monkeypatch.setattr(circuit_breaker.schedule, "DISABLE_AFTER", 0.0)
+    await ward.note(*[500] * 25)
+    assert (await bench.store.targets.get(ward.target.id)).disabled is None
+    assert (await ward.stands()).failures == 25
+    assert await ward.rests() == pytest.approx(32 * schedule.BREAKER_PAUSE, abs=1)
+
+
+async def test_a_callback_host_rests_too_and_is_never_disabled(bench: Any) -> None:
+    target = Subscription(id="cb_1", url="https://b.example/x", secrets=(SECRET,))
+    ward = Ward(bench, target)
+    await ward.note(*[None] * 25)
+    found = await bench.store.health.all(await bench.store.now())
+    assert found["cb:https://b.example"].distrust == schedule.DISTRUST_AT_MOST

@@ -1,0 +1,350 @@
+"""A subscription gets as many at once and as fast as it was set to, whichever process delivers."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from processor.durations import rate
+from processor.model import CONCURRENCY, Subscription
+from processor.service.delivery.circuit_breaker import LOOK_EVERY, MEET_EVERY, Standings
+from processor.service.delivery.limits import Limit, part
+from processor.service.runtime.process import Outage
+from processor.service.subscriptions import manage, update
+from processor.store.work_items import Pace
+from workers import pumps
+from workers.pump import Pump
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+EVENTS = 6
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [("100/1m", (100, 60.0)), ("1/24h", (1, 86_400.0)), ("5/250ms", (5, 0.25))],
+)
+def test_a_rate_is_so_many_in_such_a_time(text: str, means: tuple[int, float]) -> None:
+    assert rate(text) == means
+
+
+@pytest.mark.parametrize(
+    "text", ["", "100", "/1m", "0/1m", "1/0s", "1/2d", "-1/1m", "1.5/1m", "²/1m"]
+)
+def test_a_bad_rate_is_refused_with_the_remedy(text: str) -> None:
+    with pytest.raises(ValueError, match="write"):
+        rate(text)
+
+
+@pytest.mark.parametrize(
+    ("whole", "shards", "share"),
+    [
+        (Limit(), 1, Limit(256)),
+        (Limit(256), 4, Limit(64)),
+        (Limit(1), 4, Limit(1)),  # there is no less than one
+        (Limit(8, (100, 60.0)), 1, Limit(8, (100, 60.0))),
+        (Limit(8, (100, 60.0)), 4, Limit(2, (25, 60.0))),
+        (Limit(8, (10, 60.0)), 4, Limit(2, (2, 48.0))),
+        (Limit(8, (1, 60.0)), 4, Limit(2, (1, 240.0))),
+    ],
+)
+def test_shards_share_a_limit(whole: Limit, shards: int, share: Limit) -> None:
+    assert part(whole, shards) == share
+
+
+class Gate:
+    """A subscriber that answers when it is let, and remembers how many it had at once and when."""
+
+    def __init__(self) -> None:
+        """Let nobody through."""
+        self.url = ""
+        self.under_way = 0
+        self.most = 0
+        self.began: list[float] = []
+        self.open = asyncio.Event()
+
+    async def answer(self, _: web.Request) -> web.Response:
+        """Answer one request."""
+        self.began.append(asyncio.get_running_loop().time())
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.open.wait()
+        self.under_way -= 1
+        return web.Response()
+
+
+@pytest.fixture
+async def gate() -> AsyncIterator[Gate]:
+    ours, app = Gate(), web.Application()
+    app.router.add_post("/", ours.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ours.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield ours
+    ours.open.set()
+    await runner.cleanup()
+
+
+class Office:
+    """One subscription, its events, and two processes' worth of deliverers."""
+
+    def __init__(self, bench: Any) -> None:
+        """Deliver nothing yet."""
+        self.context = bench.context
+        self.pumps: list[Pump] = [pumps.deliver(self.context, Outage("test")) for _ in range(2)]
+
+    async def subscribe(self, url: str, **wish: Any) -> Subscription:
+        """Subscribe, and have events wait."""
+        made = await manage.create(self.context, manage.Wish(url=url, **wish))
+        await self.tell(made)
+        return made
+
+    async def tell(self, target: Subscription) -> None:
+        """Have events wait."""
+        for _ in range(EVENTS):
+            await manage.test(self.context, target.id)
+
+    async def pump(self) -> None:
+        """Start all that may start now."""
+        await asyncio.gather(*(pump.run() for pump in self.pumps))
+
+    async def delivered(self, target: Subscription, number: int) -> bool:
+        """Pump, and see whether so many have arrived."""
+        await self.pump()
+        found = await manage.deliveries(self.context, target.id, "delivered", EVENTS)
+        return len(found) == number
+
+
+@pytest.fixture
+async def office_of(bench_of: Any) -> AsyncIterator[Any]:
+    """What opens offices; its options are the store's."""
+    opened: list[Office] = []
+
+    async def make(**options: Any) -> Office:
+        opened.append(Office(await bench_of(**options)))
+        return opened[-1]
+
+    yield make
+    for office in opened:
+        for pump in office.pumps:
+            await pump.finish(5.0)
+
+
+@pytest.fixture
+async def office(office_of: Any) -> Office:
+    made: Office = await office_of()
+    return made
+
+
+async def test_a_concurrency_of_one_never_has_two_requests_under_way(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    await office.subscribe(gate.url, concurrency=1)
+    await office.pump()
+    await wait_until(lambda: gate.under_way == 1)
+    await office.pump()
+    await office.pump()
+    gate.open.set()
+
+    async def all_came() -> bool:
+        await office.pump()
+        return len(gate.began) == EVENTS and not gate.under_way
+
+    await wait_until(all_came)
+    assert gate.most == 1
+
+
+@pytest.mark.parametrize(("wish", "most"), [({"concurrency": 4}, 4), ({}, EVENTS)])
+async def test_a_concurrency_is_used_to_the_full_and_no_further(
+    office: Office, gate: Gate, wait_until: Any, wish: dict[str, Any], most: int
+) -> None:
+    office.pumps.pop()
+    gate.open.set()
+    made = await office.subscribe(gate.url, **wish)
+
+    async def came(number: int) -> bool:
+        await office.pump()
+        return len(gate.began) == number and not gate.under_way
+
+    await wait_until(lambda: came(EVENTS))
+    gate.open.clear()
+    gate.most = 0
+    await office.tell(made)
+    await office.pump()
+    await wait_until(lambda: gate.under_way == most)
+    await office.pump()
+    gate.open.set()
+    await wait_until(lambda: came(2 * EVENTS))
+    assert gate.most == most
+
+
+async def test_a_rate_is_kept_from_the_first_delivery_on(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    gate.open.set()
+    office.pumps.pop()
+    await office.subscribe(gate.url, rate="5/500ms")
+
+    async def all_came() -> bool:
+        await office.pump()
+        return len(gate.began) == EVENTS
+
+    await wait_until(all_came)
+    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
+
+
+# --- made while a process delivers already ---------------------------------------------------
+
+
+async def test_one_that_is_made_meanwhile_never_gets_more_than_its_concurrency(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    await office.pump()  # they look, and will not again for a second
+    made = await office.subscribe(gate.url, concurrency=2)
+
+    async def two_are_under_way() -> bool:
+        await office.pump()
+        return gate.under_way == 2
+
+    await wait_until(two_are_under_way, seconds=LOOK_EVERY / 2)
+    await office.pump()
+    gate.open.set()
+    await wait_until(lambda: office.delivered(made, EVENTS))
+    assert gate.most == 2
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_one_that_is_made_meanwhile_never_gets_more_than_its_rate(
+    office_of: Any, gate: Gate, wait_until: Any, shards: int
+) -> None:
+    office = await office_of(shards=shards)
+    gate.open.set()
+    await office.pump()
+    made = await office.subscribe(gate.url, rate="1/1m")
+    await wait_until(lambda: office.delivered(made, 1))
+    for _ in range(3):
+        await office.pump()
+    assert len(gate.began) == 1
+
+
+async def test_a_fast_rate_holds_for_one_that_is_made_meanwhile(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    gate.open.set()
+    await office.pump()
+    made = await office.subscribe(gate.url, rate="5/500ms")
+    await wait_until(lambda: office.delivered(made, EVENTS))
+    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
+
+
+async def test_what_waits_for_one_that_was_removed_ends(
+    office: Office, gate: Gate, wait_until: Any
+) -> None:
+    await office.pump()
+    made = await office.subscribe(gate.url, rate="1/1m")
+    await manage.remove(office.context, made.id)
+
+    async def ended() -> bool:
+        await office.pump()
+        found = await manage.deliveries(office.context, made.id, "canceled", EVENTS)
+        return len(found) == EVENTS
+
+    await wait_until(ended)
+    assert gate.began == []
+
+
+# --- what a process knows -------------------------------------------------------------------
+
+
+async def seen(standings: Standings, lane: str) -> Pace:
+    """What a lane may get, once that was looked at."""
+    standings.pace(lane)
+    await standings.look()
+    return standings.pace(lane)
+
+
+async def test_a_change_is_heeded_by_a_process_that_never_commits(
+    bench: Any, store_of: Any, wait_until: Any
+) -> None:
+    made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
+    context = bench.context._replace(store=store_of())
+    standings = Standings(context)
+    assert await seen(standings, made.id) == Pace(CONCURRENCY)
+    await update.change(bench.context, made.id, update.Change(concurrency=2, rate="10/1s"))
+
+    async def heeded() -> bool:
+        await standings.look()
+        return standings.pace(made.id) == Pace(2, (10, 1.0))
+
+    await wait_until(heeded, seconds=2.0)
+
+
+async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
+    standings = Standings(bench.context)
+    assert standings.pace("cb:https://b.example") == Pace(CONCURRENCY)
+    assert await seen(standings, "sub_gone") == Pace(CONCURRENCY)
+
+
+async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench: Any) -> None:
+    standings = Standings(bench.context)
+    await standings.look()
+    made = await manage.create(
+        bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
+    )
+    assert standings.pace(made.id) == Pace(1)
+    await standings.look()
+    assert standings.pace(made.id) == Pace(8)
+
+
+async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
+    """It answered another process with `Retry-After`."""
+    wish = manage.Wish(url="https://93.184.215.14/", rate="10/1s")
+    made = await manage.create(bench.context, wish)
+    until = await bench.store.now() + 3600
+    await bench.store.backlogs.park("deliver", made.id, until)
+    await seen(Standings(bench.context), made.id)
+    parked = bench.store.shards[0].parked("deliver")
+    rests = int(await bench.store.connection.redis.hget(parked, made.id))
+    assert rests == int(until * 1000)
+
+
+async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(bench: Any) -> None:
+    standings, began = Standings(bench.context), time.monotonic()
+    for number in range(3):
+        standings.pace(f"sub_{number}")
+        await standings.look()
+    assert time.monotonic() - began >= 2 * MEET_EVERY
+
+
+async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(bench: Any) -> None:
+    made = await manage.create(
+        bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
+    )
+    await update.disable(bench.context, made, "by hand")
+    assert await seen(Standings(bench.context), made.id) == Pace(8)
+
+
+async def test_distrust_takes_from_what_it_was_set_to(bench: Any) -> None:
+    made = await manage.create(
+        bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
+    )
+    for _ in range(2):
+        await bench.store.health.noted(made.id, "sick", 10, await bench.store.now() + 1)
+    assert (await seen(Standings(bench.context), made.id)).capacity == 2
+
+
+async def test_a_rotation_keeps_what_was_changed_meanwhile(bench: Any) -> None:
+    made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
+    limited = update.Change(concurrency=3)
+    await asyncio.gather(
+        manage.rotate(bench.context, made.id),
+        update.change(bench.context, made.id, limited),
+        manage.rotate(bench.context, made.id),
+    )
+    stands = await bench.store.targets.get(made.id)
+    assert stands.concurrency == 3
+    assert stands.secrets[0] != made.secrets[0]
+    assert stands.secrets[1] != made.secrets[0]  # the second rotation saw the first

@@ -1,0 +1,288 @@
+"""A job keeps its uid, and so its completion its id, when Redis loses commits but not pushes.
+
+`lose` puts Redis back to what it held at an earlier moment: its append-only file, cut there.
+"""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from processor.errors import Conflict, NotFound
+from processor.model import Keep, Origin, State, StatusUpdate
+from processor.service.jobs import ingest, watch
+from processor.service.jobs.inbox import Queued, queue
+from processor.service.jobs.query import find
+from processor.service.polling import mirror
+
+Snapshot = dict[bytes, tuple[bytes, int]]
+
+NAMES = {  # the names that pushes give one job, each push's id first
+    "one name": ["a"],
+    "the alias alone comes second": ["ax", "x"],
+    "the alias alone comes first": ["x", "ax"],
+    "each names the other": ["ax", "xa"],
+    "a third name": ["ax", "cx", "c"],
+    "a chain of names": ["ab", "bc", "cd"],
+}
+
+
+@pytest.fixture(params=[1, 4], ids=lambda n: f"{n} shards")
+async def bench(request: pytest.FixtureRequest, bench_of: Any) -> Any:
+    return await bench_of(shards=request.param, lease=0.001)
+
+
+async def taken(bench: Any) -> Snapshot:
+    """All that Redis holds."""
+    redis = bench.store.connection.redis
+    keys = [key async for key in redis.scan_iter(count=1000)]
+    return {key: (await redis.dump(key), max(0, await redis.pttl(key))) for key in keys}
+
+
+async def lose(bench: Any, since: Snapshot) -> None:
+    """Forget all that was written since then."""
+    redis = bench.store.connection.redis
+    await redis.flushall()
+    for key, (value, ttl) in since.items():
+        await redis.restore(key, ttl, value)
+
+
+async def accept(bench: Any, names: str, status: str = "succeeded", **more: Any) -> None:
+    """Accept a push that names a job so; each of its own."""
+    event = f"e{next(COUNT)}"
+    alias = {"alias": names[1:]} if names[1:] else {}
+    receipt = await bench.accept(id=names[:1], status=status, event=event, **alias, **more)
+    assert receipt.accepted == 1
+
+
+COUNT = itertools.count()
+
+
+async def completions(bench: Any) -> set[str]:
+    return {event for event, kind in await bench.events() if kind == "job.succeeded"}
+
+
+async def ingest_in(bench: Any, order: tuple[int, ...]) -> None:
+    """Ingest what waits one by one, in an order; what was moved meanwhile, after that."""
+    claims = [c for keys in bench.store.shards for c in await bench.claim(keys, "ingest")]
+    claims.sort(key=lambda claim: claim.item)
+    for place in order:
+        await ingest.ingest(bench.context, [claims[place]])
+    await bench.ingest()
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+async def test_a_completion_keeps_its_id_however_often_its_commit_is_lost(
+    bench: Any, names: list[str]
+):
+    for some in names:
+        await accept(bench, some)
+    before, told = await taken(bench), set()
+    for order in [*itertools.permutations(range(len(names)))] * 2:
+        await lose(bench, before)
+        await ingest_in(bench, order)
+        assert len(await bench.jobs()) == 1
+        told |= await completions(bench)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+async def test_so_it_does_when_the_next_push_was_accepted_after_the_loss(
+    bench: Any, names: list[str]
+):
+    told = set()
+    for some in names:
+        await accept(bench, some)
+        before = await taken(bench)
+        await bench.ingest()
+        told |= await completions(bench)
+        await lose(bench, before)
+    await bench.ingest()
+    assert told == await completions(bench)
+    assert len(told) == 1
+
+
+async def test_one_push_with_several_updates_of_one_job_makes_one_job(bench: Any):
+    updates = [
+        StatusUpdate(
+            "lab", names[0], state.value, state, 1.0, Origin.PUSH, aliases=tuple(names[1:])
+        )
+        for names, state in (
+            ("a", State.QUEUED),
+            ("x", State.RUNNING),
+            ("ax", State.RUNNING),
+            ("xa", State.SUCCEEDED),
+        )
+    ]
+    some = [Queued(bench.store.shard("lab", u.id), f"p{n}", u) for n, u in enumerate(updates)]
+    assert await queue(bench.context, some) == [True] * 4
+    before, told = await taken(bench), set()
+    for order in itertools.permutations(range(4)):
+        await lose(bench, before)
+        await ingest_in(bench, order)
+        assert len(await bench.jobs()) == 1
+        told |= await completions(bench)
+    assert len(told) == 1
+
+
+async def test_each_attempt_keeps_its_completions_id(bench: Any):
+    told = []
+    for attempt in (1, 2):
+        await accept(bench, "ax", attempt=attempt)
+        before = await taken(bench)
+        for _ in range(2):
+            await lose(bench, before)
+            await bench.ingest()
+            told.append((await bench.job("a")).completion)
+    assert told[0] == told[1]
+    assert told[2] == told[3]
+    assert told[1] != told[2]
+
+
+@pytest.mark.parametrize("put", ["a", "x", "ax", "xa", "bx", "ba"])
+async def test_a_put_takes_the_uid_of_the_pushes_that_wait(bench: Any, put: str):
+    await accept(bench, "ax")
+    before = await taken(bench)
+    found, new = await bench.watch(put[0], aliases=list(put[1:]))
+    assert new
+    await bench.ingest()
+    told = await completions(bench)
+    assert {(await bench.job(name)).id for name in put} == {"a"}
+    await lose(bench, before)  # the PUT as well
+    await bench.ingest()
+    assert await completions(bench) == told == {f"evt_{found.job.uid}_1_final"}
+
+
+async def test_a_put_that_takes_the_name_of_another_waiting_job_is_refused(bench: Any):
+    await accept(bench, "x")
+    await accept(bench, "a")
+    with pytest.raises(Conflict, match="'x' already is a job"):
+        await bench.watch("a", aliases=["x"])
+    await bench.ingest()
+    assert await bench.jobs() == ["lab/a", "lab/x"]
+
+
+async def test_a_put_that_takes_the_name_of_a_deleted_job_is_refused(bench: Any):
+    await bench.watch("x")
+    await watch.forget(bench.context, "lab", "x")
+    with pytest.raises(Conflict, match="'x' was deleted"):
+        await bench.watch("a", aliases=["x"])
+    assert await bench.jobs() == []
+
+
+async def test_a_job_of_which_only_pushes_wait_is_not_there_yet(bench: Any):
+    await accept(bench, "ax")
+    for name in "ax":
+        with pytest.raises(NotFound):
+            await find(bench.context, "lab", name)
+        with pytest.raises(NotFound):
+            await watch.forget(bench.context, "lab", name)
+
+
+@pytest.mark.parametrize("between", [[], ["a"], ["x"], ["ax"], ["xa"], ["cx", "c"]], ids=str)
+@pytest.mark.parametrize("again", ["a", "x"])
+async def test_a_job_that_is_made_after_a_deletion_has_new_ids(
+    bench: Any, between: list[str], again: str
+):
+    await accept(bench, "ax", "running")
+    await accept(bench, "ax")
+    await bench.ingest()
+    old = await bench.events()
+    await watch.forget(bench.context, "lab", "a")
+    for names in between:
+        await accept(bench, names)
+    assert await bench.jobs() == []
+    await bench.watch(again)
+    await accept(bench, "ax", "running")
+    await accept(bench, "ax")
+    before = await taken(bench)
+    for _ in range(2):
+        await lose(bench, before)
+        await bench.ingest()
+        new = (await bench.events())[len(old) :]
+        assert [kind for _, kind in new if kind == "job.succeeded"] == ["job.succeeded"]
+        assert not {event for event, _ in new} & {event for event, _ in old}
+    assert len({event for event, kind in new if kind == "job.succeeded"}) == 1
+
+
+async def test_once_a_deletion_is_forgotten_a_push_makes_a_job_with_new_ids(bench: Any):
+    redis, told = bench.store.connection.redis, []
+    for names in ("ax", "x"):
+        await accept(bench, names)
+        before = await taken(bench)
+        for _ in range(2):
+            await lose(bench, before)
+            await bench.ingest()
+            told.append({e for e, kind in await bench.events() if kind == "job.succeeded"})
+        await watch.forget(bench.context, "lab", names[-1])
+        await accept(bench, names)
+        await bench.ingest()
+        left = [key async for key in redis.scan_iter("*}:job:*")]
+        assert {await redis.pttl(key) <= Keep().seen * 1000 for key in left} == {True}
+        await redis.delete(*left)  # as if that time had passed
+    assert told[0] == told[1]
+    assert told[2] == told[3]
+    assert len(told[2] - told[0]) == 1
+
+
+async def test_the_mirror_takes_the_uid_of_a_push_that_waits(bench: Any, provider: Any):
+    await accept(bench, "ax")
+    before = await taken(bench)
+    provider.says("x", status="running")
+    source = bench.context.settings.sources["lab"]
+    assert (await mirror.Mirror(bench.context).read(source, "x", has_key=True)).status == 200
+    await bench.ingest()
+    told = await completions(bench)
+    await lose(bench, before)
+    await bench.ingest()
+    assert await completions(bench) == told
+    assert len(told) == 1
+
+
+async def test_a_name_that_is_reserved_after_it_was_read_is_made_under_the_reserved_uid(bench: Any):
+    """What was decided before is refused."""
+    read, keys = bench.store.jobs.read, bench.store.shard("lab", "a")
+    reserved: list[str] = []
+
+    async def read_and_wait(where: Any, names: Any) -> Any:
+        rows = await read(where, names)
+        if not reserved:
+            reserved.append("")
+            await accept(bench, "a")
+            reserved[0] = (await read(keys, ["lab/a"]))[0].uid
+        return rows
+
+    bench.store.jobs.read = read_and_wait
+    found, new = await bench.watch("a")
+    assert (new, [found.job.uid]) == (True, reserved)
+
+
+async def test_names_that_point_at_each_other_hold_nobody_up(bench: Any):
+    """Several pushes under way at once can make such a circle."""
+    redis = bench.store.connection.redis
+    for name, to in ("ab", "bc", "ca"):
+        await redis.set(bench.store.shard("lab", name).job(f"lab/{name}"), f"to {to}", px=60_000)
+    for name in "abc":
+        await accept(bench, name)
+    await bench.ingest()
+    assert await bench.jobs() == ["lab/a"]
+    assert {(await bench.job(name)).id for name in "abc"} == {"a"}
+
+
+async def test_a_push_that_an_older_version_accepted_makes_a_job_all_the_same(bench: Any):
+    await accept(bench, "ax")
+    redis = bench.store.connection.redis
+    await redis.delete(*[key async for key in redis.scan_iter("*}:job:*")])
+    await bench.ingest()
+    job = await bench.job("x")
+    assert (job.id, job.completion) == ("a", f"evt_{job.uid}_1_final")
+
+
+async def test_a_reservation_lasts_as_long_as_pushes_may_wait(bench: Any):
+    await accept(bench, "ax")
+    redis = bench.store.connection.redis
+    keys = [bench.store.shard("lab", name).job(f"lab/{name}") for name in "ax"]
+    assert (await redis.get(keys[0])).startswith(b"new-")
+    assert await redis.get(keys[1]) == b"to a"
+    for key in keys:
+        assert 0 <= Keep().jobs * 1000 - await redis.pttl(key) < 60_000

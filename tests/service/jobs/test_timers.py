@@ -1,0 +1,117 @@
+"""The timers of a job: when it is asked about, and when its time is up."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from processor.config import Source, load
+from processor.event_filters import Router
+from processor.model import Job, Polling, State
+from processor.service.events.publish import Facts
+from processor.service.jobs.decide import ask_first, decide, first_sight, timers
+from processor.store.jobs import Known
+from processor.store.work_items import Put
+
+NOW = 1_000_000.0
+AFTER, FIRST, LONGEST = 7.0, 20.0, 60.0  # seconds
+PROFILE = """
+base_url = "https://lab.example"
+
+[poll]
+request = "GET /jobs/{id}"
+id = "/id"
+status = "/status"
+after = "7s"
+every = ["20s", "1m"]
+
+[states]
+running = "running"
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "lab.toml").write_text(PROFILE)
+    config = 'providers = "profiles"\n[sources.lab]\nprovider = "lab"\ndeadline = "1h"\n'
+    (tmp_path / "ringback.toml").write_text(config)
+    return load(tmp_path / "ringback.toml", {}).sources["lab"]
+
+
+def facts(source: Source, now: float = NOW) -> Facts:
+    return Facts(source, Router("0", []), now, 0.0, "u")
+
+
+def fresh(source: Source, **fields: Any) -> Job:
+    return replace(first_sight(source, "1", NOW, "u"), **fields)
+
+
+def when(puts: list[Put], backlog: str) -> list[float]:
+    return [put.at for put in puts if put.backlog == backlog]
+
+
+def test_the_first_question_comes_as_long_after_first_sight_as_the_profile_says(source: Source):
+    job = fresh(source)
+    puts = timers(None, job, facts(source), heard=True)
+    assert when(puts, "poll") == [NOW + AFTER]
+    assert when(puts, "ingest") == [NOW + 3600.0]
+
+
+def test_later_questions_come_at_the_interval_of_the_jobs_age(source: Source):
+    job = fresh(source)
+    for age, interval in ((1.0, FIRST), (2000.0, 40.0), (3599.0, LONGEST)):
+        puts = timers(job, job, facts(source, NOW + age), heard=True)
+        assert when(puts, "poll") == [NOW + age + interval]
+        assert when(puts, "ingest") == []
+
+
+def test_a_wished_interval_counts_from_first_sight_on(source: Source):
+    job = fresh(source, polling=Polling(every=3.0))
+    for before in (None, job):
+        assert when(timers(before, job, facts(source), heard=True), "poll") == [NOW + 3.0]
+
+
+def test_nobody_is_asked_before_the_provider_wants_it(source: Source):
+    job = fresh(source, again_at=NOW + 500.0)
+    assert when(timers(None, job, facts(source), heard=True), "poll") == [NOW + 500.0]
+    early = replace(job, again_at=NOW + 1.0)
+    assert when(timers(None, early, facts(source), heard=True), "poll") == [NOW + AFTER]
+
+
+def test_what_is_no_news_puts_no_question_off(source: Source):
+    job = fresh(source)
+    assert timers(job, job, facts(source), heard=False) == []
+
+
+def test_polls_that_are_not_wished_are_not_planned(source: Source):
+    job = fresh(source, polling=Polling(enabled=False))
+    assert when(timers(None, job, facts(source), heard=True), "poll") == []
+
+
+def test_a_deadline_that_moved_or_came_early_is_set_again(source: Source):
+    job = fresh(source)
+    moved = replace(job, deadline_at=NOW + 60.0)
+    assert when(timers(job, moved, facts(source), heard=False), "ingest") == [NOW + 60.0]
+    assert when(timers(job, job, facts(source), heard=False, due=True), "ingest") == [NOW + 3600.0]
+    late = facts(source, NOW + 9000.0)  # by this clock it is over, by Redis' it was not
+    assert when(timers(job, job, late, heard=False, due=True), "ingest") == [NOW + 9001.0]
+
+
+def test_a_finished_job_has_no_timers(source: Source):
+    job = fresh(source, state=State.SUCCEEDED)
+    assert timers(None, job, facts(source), heard=True, due=True) == []
+
+
+def test_a_question_that_is_asked_first_takes_the_place_of_the_planned_one(source: Source):
+    job = fresh(source, again_at=NOW + 2.0)
+    puts = ask_first(timers(None, job, facts(source), heard=True), job)
+    assert when(puts, "poll") == [NOW + 2.0]
+    assert when(puts, "ingest") == [NOW + 3600.0]
+
+
+def test_what_nothing_arrived_for_writes_nothing(source: Source):
+    job = fresh(source)
+    change = decide(Known("1-v", job), "1", [], facts(source))
+    assert (change.save, change.renew, change.puts, change.dropped) == (False, False, [], [])

@@ -1,0 +1,289 @@
+"""Polling: what an answer does, and who is put off by which trouble."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from processor import schedule
+from processor.model import State
+from processor.service.jobs.watch import ask_now
+from processor.service.jobs.watch_request import PollWish
+from processor.service.polling import poll
+
+SLOW = PollWish("1h")
+
+
+async def ask_all(bench: Any, polled: Any, *jobs: str, source: str = "lab") -> None:
+    """Watch jobs, and ask about each once."""
+    for job in jobs:
+        await bench.watch(job, source)
+    while jobs := tuple(set(jobs) - {name.split("/")[1] for name in await polled(bench)}):
+        pass
+
+
+async def test_an_answer_moves_the_job_and_the_next_poll_is_planned(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", status="running", progress=0.5)
+    await ask_all(bench, polled, "1")
+    job = await bench.job("1")
+    assert (job.state, job.progress, job.seen) == (State.RUNNING, 0.5, True)
+    assert await bench.due("poll", "lab/1") is not None
+    keys = bench.store.shard("lab", "1")
+    assert b'"progress": 0.5' in (await bench.store.jobs.answer(keys, "lab/1"))
+
+
+async def test_a_damaged_value_in_an_answer_does_not_hide_the_final_word(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.raw("1", '{"status": "succeeded", "id": "1", "text": "cut \\ud83d", "score": NaN}')
+    await ask_all(bench, polled, "1")
+    assert (await bench.job("1")).state is State.SUCCEEDED
+
+
+async def test_only_news_puts_the_next_poll_off(bench: Any):
+    """Else a provider that repeats itself keeps us from ever asking."""
+    await bench.watch("1", poll=SLOW)
+    for told, news in (
+        ({"status": "running", "event": "a"}, True),
+        ({"status": "running", "event": "b"}, False),  # a duplicate
+        ({"status": "queued", "event": "c"}, False),  # behind
+        ({"status": "mystery", "event": "d"}, True),
+    ):
+        await polling_now(bench, "1")
+        await bench.push(id="1", **told)
+        wait = await bench.due("poll", "lab/1") - await bench.store.now()
+        assert (wait > 3000) is news, told
+
+
+async def test_an_answer_that_is_no_news_plans_the_next_poll_too(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", status="running")
+    await bench.watch("1", poll=SLOW)
+    for _ in range(2):
+        await polling_now(bench, "1")
+        assert await bench.poll() == ["lab/1"]
+        assert await bench.due("poll", "lab/1") - await bench.store.now() > 3000
+    assert await bench.reasons("1") == [None, "duplicate"]
+
+
+async def test_a_final_answer_ends_polling(bench: Any, provider: Any, polled: Any):
+    provider.says("1", status="succeeded")
+    await ask_all(bench, polled, "1")
+    assert (await bench.job("1")).state is State.SUCCEEDED
+    assert (await bench.store.backlogs.depth("poll"))[0] == 0
+    assert (await bench.store.backlogs.depth("ingest"))[0] == 0
+
+
+async def test_a_push_that_ends_the_job_ends_polling(bench: Any, provider: Any):
+    await bench.watch("1", poll=SLOW)
+    await bench.push(id="1", status="failed")
+    assert (await bench.store.backlogs.depth("poll"))[0] == 0
+
+
+async def test_a_job_that_ended_while_it_was_asked_about_stays_ended(
+    bench: Any, provider: Any, wait_until: Any
+):
+    answer = asyncio.Event()
+    provider.hold("1", answer, status="running")
+    await bench.watch("1", poll=SLOW)
+    await polling_now(bench, "1")
+    asking = asyncio.create_task(bench.poll())
+    await wait_until(lambda: provider.asked)
+    await bench.push(id="1", status="succeeded")
+    answer.set()
+    await asking
+    job = await bench.job("1")
+    assert (job.state, job.sequence) == (State.SUCCEEDED, 1)
+    assert await bench.reasons("1") == [None, "finished"]
+    assert (await bench.store.backlogs.depth("poll"))[0] == 0
+
+
+async def test_trouble_with_a_job_that_ended_meanwhile_does_not_bring_it_back(
+    bench: Any, provider: Any, wait_until: Any
+):
+    answer = asyncio.Event()
+    provider.hold("1", answer, odd=True)
+    await bench.watch("1", poll=SLOW)
+    await polling_now(bench, "1")
+    asking = asyncio.create_task(bench.poll())
+    await wait_until(lambda: provider.asked)
+    await bench.push(id="1", status="succeeded")
+    answer.set()
+    await asking
+    assert (await bench.store.backlogs.depth("poll"))[0] == 0
+
+
+async def polling_now(bench: Any, job: str) -> None:
+    await ask_now(bench.context, "lab", job)
+
+
+# --- trouble with the account -------------------------------------------------------------
+
+
+async def test_a_429_rests_the_source_as_long_as_it_asks_and_no_other(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", 429, headers={"Retry-After": "60"})
+    await ask_all(bench, polled, "1")
+    for source in ("lab", "other"):
+        await bench.watch("2", source)
+    provider.says("2", status="running")
+    assert await polled(bench) == ["other/2"]
+    assert await bench.poll() == []
+    assert (await bench.job("1")).state is State.QUEUED
+    keys = bench.store.shards[0]
+    until = int(await bench.store.connection.redis.hget(keys.parked("poll"), "lab")) / 1000
+    assert until - await bench.store.now() == pytest.approx(60, abs=3)
+    assert await bench.store.stalled() == {}
+
+
+async def test_a_429_without_retry_after_rests_the_source_for_a_while(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", 429)
+    await ask_all(bench, polled, "1")
+    keys = bench.store.shards[0]
+    until = int(await bench.store.connection.redis.hget(keys.parked("poll"), "lab")) / 1000
+    assert until - await bench.store.now() == pytest.approx(schedule.PARK_UNASKED, abs=3)
+
+
+async def test_after_the_rest_the_source_is_asked_again(bench: Any, provider: Any, polled: Any):
+    provider.says("1", 429, headers={"Retry-After": "0"})  # at least a second
+    await ask_all(bench, polled, "1")
+    provider.says("1", status="succeeded")
+    assert await polled(bench) == ["lab/1"]
+    assert (await bench.job("1")).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_token_stalls_the_source_and_never_a_job(
+    bench: Any, provider: Any, polled: Any, status: int
+):
+    provider.says("1", status)
+    await ask_all(bench, polled, "1")
+    await bench.watch("2")
+    assert await bench.poll() == []
+    assert f"HTTP {status}" in (await bench.store.stalled())["lab"]
+    job = await bench.job("1")
+    assert (job.state, job.sequence) == (State.QUEUED, 0)
+
+
+async def test_a_good_answer_ends_the_stall(bench: Any, provider: Any, polled: Any):
+    await bench.store.stall("lab", "HTTP 401")
+    await bench.store.stall("other", "HTTP 401")
+    provider.says("1", status="running")
+    await ask_all(bench, polled, "1")
+    assert list(await bench.store.stalled()) == ["other"]
+
+
+async def test_trouble_with_the_account_is_no_failure_of_the_job(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", 500)
+    await ask_all(bench, polled, "1")
+    payload = await failures(bench, "1")
+    provider.says("1", 429, headers={"Retry-After": "0"})
+    await polling_now(bench, "1")
+    await polled(bench)
+    assert (payload, await failures(bench, "1")) == (1, 0)  # asked by hand: counted anew
+
+
+async def failures(bench: Any, job: str, source: str = "lab") -> int:
+    """How many polls of a job failed in a row, as its backlog entry says."""
+    keys = bench.store.shard(source, job)
+    return int(await bench.store.connection.redis.hget(keys.items("poll"), f"{source}/{job}"))
+
+
+# --- trouble with one job -----------------------------------------------------------------
+
+TROUBLES = [
+    ("missing", lambda p: p.says("1", 404)),
+    ("an error of theirs", lambda p: p.says("1", 500)),
+    ("no JSON", lambda p: p.raw("1", "<html>")),
+    ("no status", lambda p: p.says("1", 200)),
+    ("another code", lambda p: p.says("1", 204)),
+]
+
+
+@pytest.mark.parametrize("happens", [t[1] for t in TROUBLES], ids=[t[0] for t in TROUBLES])
+async def test_a_poll_that_brings_nothing_is_put_off_and_changes_nothing(
+    bench: Any, provider: Any, polled: Any, happens: Any
+):
+    happens(provider)
+    await ask_all(bench, polled, "1")
+    job = await bench.job("1")
+    assert (job.state, job.seen, job.sequence) == (State.QUEUED, False, 0)
+    wait = await bench.due("poll", "lab/1") - await bench.store.now()
+    assert wait == pytest.approx(schedule.FAILURE_PAUSE, abs=1)
+    assert await failures(bench, "1") == 1
+    await bench.watch("2")  # the source goes on
+    assert await polled(bench) == ["lab/2"]
+
+
+async def test_an_answer_begins_the_count_of_failures_anew(bench: Any, provider: Any, polled: Any):
+    provider.says("1", 500)
+    await ask_all(bench, polled, "1")
+    provider.says("1", status="running")
+    await polling_now(bench, "1")
+    await polled(bench)
+    assert await failures(bench, "1") == 0
+
+
+async def test_a_job_that_was_seen_and_is_missing_is_only_put_off(
+    bench: Any, provider: Any, polled: Any
+):
+    await bench.push(id="1", status="running")
+    provider.says("1", 404)
+    await polled(bench)
+    assert (await bench.job("1")).state is State.RUNNING
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_job_that_was_seen_and_is_gone_has_expired(
+    bench: Any, provider: Any, polled: Any, status: int
+):
+    await bench.push("dropper", id="1", status="running")
+    provider.says("1", status)
+    await polled(bench)
+    job = await bench.job("1", "dropper")
+    assert (job.state, job.provisional) == (State.EXPIRED, False)
+    assert [kind for _, kind in await bench.events()] == ["job.started", "job.expired"]
+
+
+async def test_a_job_that_was_never_seen_is_not_gone(bench: Any, provider: Any, polled: Any):
+    provider.says("1", 404)
+    await ask_all(bench, polled, "1", source="dropper")
+    assert (await bench.job("1", "dropper")).state is State.QUEUED
+    assert await failures(bench, "1", "dropper") == 1
+
+
+async def test_an_answer_under_another_name_is_about_the_job_that_was_asked_for(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("k2", id="1", status="running")
+    await ask_all(bench, polled, "k2")
+    job = await bench.job("1")
+    assert (job.id, job.aliases, job.state) == ("k2", ("1",), State.RUNNING)
+
+
+async def test_a_source_that_is_not_configured_for_a_while_is_asked_again_later(
+    bench: Any, bench_of: Any, provider: Any, polled: Any
+):
+    await bench.watch("1")
+    without = await bench_of(without="lab")
+    assert await polled(without) == ["lab/1"]
+    assert provider.asked == []
+    wait = await bench.due("poll", "lab/1") - await bench.store.now()
+    assert wait == pytest.approx(schedule.STALL, abs=3)
+    assert (await bench.job("1")).state is State.QUEUED
+
+
+async def test_asking_writes_nothing(bench: Any, provider: Any):
+    provider.says("1", status="succeeded")
+    source = bench.context.settings.sources["lab"]
+    answer, told = await poll.ask(bench.context, source, "1", {})
+    assert (answer.status, told.state) == (200, State.SUCCEEDED)
+    assert await bench.jobs() == []

@@ -1,0 +1,294 @@
+"""Public keys are fetched from where they must be, kept, fetched again, and never from elsewhere."""
+
+import base64
+import datetime as dt
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from processor.config import load
+from processor.egress import Egress, Policy
+from processor.errors import BadSignature, ProviderTrouble, Unavailable
+from processor.model import Push
+from processor.service.pushes.public_keys import AGAIN, DOCUMENTS, KEEP, Keyring
+from processor.service.pushes.receive import Receiver
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Metrics
+from processor.signing import Verify
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:jobs"
+HOST = "https://sns.eu-west-1.amazonaws.com"
+CERT = "/SimpleNotificationService-7ff5318490ec.pem"
+FAL = Verify(
+    "ed25519",
+    header="X-Sign",
+    timestamp="X-Time",
+    signs="{header:X-User}{timestamp}{body}",
+    keys="https://keys.example/jwks.json",
+    sender="header:X-User",
+)
+
+
+class Here(AbstractResolver):
+    """Every name is the site on this machine, whatever its port."""
+
+    def __init__(self, port: int) -> None:
+        """Take the site's port."""
+        self.port = port
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # type: ignore[override] # noqa: ARG002
+        self.asked.append(host)
+        facts = {"hostname": host, "host": "127.0.0.1", "port": self.port}
+        return [ResolveResult(**facts, family=socket.AF_INET, proto=0, flags=0)]  # type: ignore[typeddict-item]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Site:
+    """Publishes documents over TLS, and remembers who asked for which."""
+
+    def __init__(self) -> None:
+        """Publish nothing yet."""
+        self.documents: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.port = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path_qs)
+        document = self.documents.get(request.path)
+        return web.Response(body=document, status=404 if document is None else 200)
+
+
+@pytest.fixture
+async def site_of(tls_for: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Makes a site under a name, and an egress for which every name is that site."""
+    runners, egresses = [], []
+
+    async def make(name: str) -> tuple[Site, Egress]:
+        site, (server, client), app = Site(), tls_for(name), web.Application()
+        app.router.add_get("/{path:.*}", site.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server).start()
+        site.port = runner.addresses[0][1]
+        policy = Policy.parse(("127.0.0.1",))
+        egress = Egress(policy, resolver=Here(site.port), tls=client)
+        await egress.open()
+        runners.append(runner)
+        egresses.append(egress)
+        return site, egress
+
+    yield make
+    for egress in egresses:
+        await egress.close()
+    for runner in runners:
+        await runner.cleanup()
+
+
+# JWKS ---------------------------------------------------------------------------------------
+
+
+def jwks(*keys: Ed25519PrivateKey) -> bytes:
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    texts = [base64.urlsafe_b64encode(k.public_key().public_bytes(*raw)) for k in keys]
+    listed = [{"kty": "OKP", "crv": "Ed25519", "x": x.rstrip(b"=").decode()} for x in texts]
+    return json.dumps({"keys": listed}).encode()
+
+
+def signed(key: Ed25519PrivateKey, body: bytes = b"{}", at: int = 1000) -> Push:
+    headers = {"x-user": "u", "x-time": str(at), "x-sign": key.sign(f"u{at}".encode() + body).hex()}
+    return Push(headers, body)
+
+
+async def test_a_jwks_is_fetched_once_and_kept(site_of: Any) -> None:
+    site, egress = await site_of("keys.example")
+    key, ring = Ed25519PrivateKey.generate(), Keyring(egress)
+    site.documents["/jwks.json"] = jwks(key)
+    for _ in range(3):
+        await ring.verify(FAL, (), signed(key), 1000.0)
+    assert site.asked == ["/jwks.json"]
+    await ring.verify(FAL, (), signed(key, at=int(1001 + KEEP)), 1001.0 + KEEP)
+    assert site.asked == ["/jwks.json"] * 2
+
+
+async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stranger(
+    site_of: Any,
+) -> None:
+    site, egress = await site_of("keys.example")
+    old, new, ring = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate(), Keyring(egress)
+    site.documents["/jwks.json"] = jwks(old)
+    await ring.verify(FAL, (), signed(old), 1000.0)
+    site.documents["/jwks.json"] = jwks(old, new)
+    for _ in range(5):
+        with pytest.raises(BadSignature):
+            await ring.verify(FAL, (), signed(new), 1000.0)
+    assert len(site.asked) == 1
+    later = 1001.0 + AGAIN
+    await ring.verify(FAL, (), signed(new, at=int(later)), later)
+    assert len(site.asked) == 2
+    for _ in range(5):
+        with pytest.raises(BadSignature):
+            await ring.verify(FAL, (), signed(Ed25519PrivateKey.generate(), at=int(later)), later)
+    assert len(site.asked) == 2
+
+
+async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: Any) -> None:
+    site, egress = await site_of("keys.example")
+    key, ring = Ed25519PrivateKey.generate(), Keyring(egress)
+    for _ in range(5):  # and nobody waits for a fetch of his own
+        with pytest.raises(ProviderTrouble, match="HTTP 404; send this again") as trouble:
+            await ring.verify(FAL, (), signed(key), 1000.0)
+        assert trouble.value.status == 503
+    assert len(site.asked) == 1
+    site.documents["/jwks.json"] = jwks(key)
+    await ring.verify(FAL, (), signed(key, at=1011), 1011.0)
+    del site.documents["/jwks.json"]  # an old one does while there is no newer
+    later = 1001.0 + KEEP
+    await ring.verify(FAL, (), signed(key, at=int(later)), later)
+
+
+async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
+    _, egress = await site_of("keys.example")
+    ring = Keyring(egress)
+    for number in range(200):
+        with pytest.raises(ProviderTrouble):
+            await ring.document(f"https://keys.example/{number}", 1000.0, KEEP)
+    assert (len(ring._fetching), len(ring._kept)) == (0, DOCUMENTS)
+
+
+async def test_a_document_of_nonsense_is_a_bad_signature(site_of: Any) -> None:
+    site, egress = await site_of("keys.example")
+    site.documents["/jwks.json"] = b"<html>"
+    with pytest.raises(BadSignature):
+        await Keyring(egress).verify(FAL, (), signed(Ed25519PrivateKey.generate()), 1000.0)
+
+
+# SNS ----------------------------------------------------------------------------------------
+
+
+class Topic:
+    """Signs as Amazon SNS does."""
+
+    def __init__(self, site: Site, certificate: Any) -> None:
+        """Publish a certificate of its own."""
+        self.key = generate_private_key(65537, 2048)
+        site.documents[CERT] = certificate(self.key, "sns.amazonaws.com")
+
+    def push(self, now: float, **members: str) -> Push:
+        """A message, signed; what is given replaces what it would hold."""
+        message = {
+            "Type": "Notification",
+            "MessageId": "m1",
+            "TopicArn": TOPIC,
+            "Message": '{"id": "1", "status": "running"}',
+            "Timestamp": f"{dt.datetime.fromtimestamp(now, dt.UTC):%Y-%m-%dT%H:%M:%S.000Z}",
+            "SignatureVersion": "2",
+            "SigningCertURL": HOST + CERT,
+        } | members
+        names = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token")
+        parts = [(n, message[n]) for n in (*names, "TopicArn", "Type") if n in message]
+        text = "".join(f"{name}\n{value}\n" for name, value in parts)
+        signature = self.key.sign(text.encode(), PKCS1v15(), hashes.SHA256())
+        message["Signature"] = base64.b64encode(signature).decode()
+        return Push({"content-type": "text/plain"}, json.dumps(message).encode())
+
+
+@pytest.fixture
+async def sns(site_of: Any, store: Any, redis_url: str, tmp_path: Any, certificate: Any) -> Any:
+    site, egress = await site_of("sns.eu-west-1.amazonaws.com")
+    file = tmp_path / "ringback.toml"
+    file.write_text(f'[sources.topic]\nprovider = "aws-sns"\nsenders = ["{TOPIC}"]\n')
+    settings = load(file, {"REDIS_URL": redis_url})
+    receiver = Receiver(Context(settings, store, egress, Metrics()))
+    return site, receiver, receiver.source("topic"), Topic(site, certificate)
+
+
+async def test_a_message_of_a_topic_of_ours_is_taken(sns: Any, store: Any) -> None:
+    site, receiver, source, topic = sns
+    push = topic.push(await store.now())
+    assert (await receiver.take(source, push)).accepted == 1
+    assert (await receiver.take(source, push)).duplicates == 1
+    assert site.asked == [CERT]
+
+
+REFUSED = [
+    {"TopicArn": "arn:aws:sns:eu-west-1:999999999999:jobs"},
+    {"SigningCertURL": f"https://sns.evil.example{CERT}"},
+    {"SigningCertURL": f"{HOST}.evil.example{CERT}"},
+    {"SigningCertURL": f"http://sns.eu-west-1.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"{HOST}@evil.example{CERT}"},
+    {"SigningCertURL": f"{HOST}:8443{CERT}"},
+    {"SigningCertURL": f"{HOST}{CERT}?x"},
+    {"SigningCertURL": f"{HOST}/another.pem"},
+    {"SigningCertURL": f"{HOST}/SimpleNotificationService-{'0' * 65}.pem"},
+    {"SigningCertURL": f"https://sns.s3.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"https://sns.s3-us-west-2.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"https://sns.s3-accelerate.amazonaws.com{CERT}"},
+    {"SigningCertURL": f"https://sns.elb.amazonaws.com{CERT}"},
+    {"SigningCertURL": "https://s3.eu-west-1.amazonaws.com/bucket/cert.pem"},
+]
+
+
+@pytest.mark.parametrize("wrong", REFUSED, ids=str)
+async def test_of_a_stranger_or_from_a_strange_place_no_certificate_is_fetched(
+    sns: Any, store: Any, wrong: dict[str, str]
+) -> None:
+    site, receiver, source, topic = sns
+    with pytest.raises(BadSignature):
+        await receiver.take(source, topic.push(await store.now(), **wrong))
+    assert site.asked == []
+
+
+async def test_an_old_message_is_refused(sns: Any, store: Any) -> None:
+    _, receiver, source, topic = sns
+    with pytest.raises(BadSignature, match="old"):
+        await receiver.take(source, topic.push(await store.now() - 4000))
+
+
+def question(url: str = f"{HOST}/?Action=ConfirmSubscription&Token=t") -> dict[str, str]:
+    return {"Type": "SubscriptionConfirmation", "Token": "t", "SubscribeURL": url}
+
+
+async def test_a_topic_of_ours_is_told_that_we_take_its_messages(sns: Any, store: Any) -> None:
+    site, receiver, source, topic = sns
+    site.documents["/"] = b"<ConfirmSubscriptionResponse/>"
+    receipt = await receiver.take(source, topic.push(await store.now(), **question()))
+    assert (receipt.accepted, receipt.ignored) == (0, 1)
+    assert site.asked == [CERT, "/?Action=ConfirmSubscription&Token=t"]
+
+
+async def test_a_confirmation_that_fails_is_asked_for_again(sns: Any, store: Any) -> None:
+    _, receiver, source, topic = sns
+    with pytest.raises(Unavailable, match="HTTP 404; ask again"):
+        await receiver.take(source, topic.push(await store.now(), **question()))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/", f"{HOST}.evil.example/", "http://127.0.0.1/"]
+)
+async def test_nobody_else_is_told(sns: Any, store: Any, url: str) -> None:
+    """Not even if the topic signs it."""
+    site, receiver, source, topic = sns
+    with pytest.raises(BadSignature):
+        await receiver.take(source, topic.push(await store.now(), **question(url)))
+    assert site.asked == [CERT]
+
+
+async def test_a_certificate_of_another_name_signs_nothing(
+    sns: Any, store: Any, certificate: Any
+) -> None:
+    site, receiver, source, topic = sns
+    site.documents[CERT] = certificate(topic.key, "sns.evil.example")
+    with pytest.raises(BadSignature):
+        await receiver.take(source, topic.push(await store.now()))

@@ -1,0 +1,1 @@
+"""Setting up our webhook at a provider."""

@@ -1,0 +1,1 @@
+"""Replay, retry and overflow."""

@@ -1,0 +1,274 @@
+"""Too much for a subscription: the rest stays in the event log, and comes from there, whole and in order."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from processor.model import Keep
+from processor.service.replay.overflow import catch_up
+from processor.service.subscriptions import manage, update
+from processor.store.stream_ids import place_at
+from processor.store.work_items import AT_ONCE, Settled
+
+from ..desk import Desk
+
+MOST = 6  # deliveries that wait
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def full_of(desk_of: Make) -> Make:
+    """A desk where few deliveries may wait."""
+
+    async def make(**options: Any) -> Desk:
+        made: Desk = await desk_of(keep=Keep(waiting=MOST), **options)
+        return made
+
+    return make
+
+
+async def behind(desk: Desk) -> set[str]:
+    """The subscriptions that have more to get from the log."""
+    return {name for keys in desk.store.shards for name in await desk.store.deliveries.behind(keys)}
+
+
+async def caught_up(desk: Desk) -> None:
+    """Deliver, and look for more, until nothing is left."""
+    while await behind(desk) or await desk.waiting():
+        await desk.deliver()
+        await catch_up(desk.context)
+
+
+async def finish(desk: Desk, count: int, first: int = 0) -> None:
+    await desk.finish(*(f"job{n}" for n in range(first, first + count)))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_no_more_wait_than_may_and_all_come(full_of: Make, ordered: bool):  # noqa: FBT001
+    desk: Desk = await full_of()
+    made = await desk.subscribe(ordered=ordered)
+    await finish(desk, 3 * MOST)
+    for _ in range(2):
+        assert await desk.waiting() == MOST
+        assert await behind(desk) == {made.id}
+        await desk.deliver()
+        await catch_up(desk.context)
+    await caught_up(desk)
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+
+
+async def test_what_was_put_into_a_redis_that_is_gone_is_brought_again(
+    full_of: Make, monkeypatch: pytest.MonkeyPatch
+):
+    """A promoted replica may lack the deliveries of a walk that had begun at its master."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, 2 * MOST)
+    await desk.deliver()
+    servers = iter(("master", "replica", "replica", "replica"))
+
+    async def server() -> str:
+        return next(servers)
+
+    monkeypatch.setattr(desk.store.fleet, "server", server)
+    await catch_up(desk.context)
+    assert await behind(desk) == {made.id}
+    await desk.deliver()
+    await catch_up(desk.context)
+    assert await behind(desk) == set()
+    await desk.deliver()
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+
+
+async def test_what_is_brought_is_due_in_the_order_of_the_log(full_of: Make):
+    desk: Desk = await full_of()
+    await desk.subscribe()
+    await finish(desk, 2 * MOST)
+    await desk.deliver()
+    await catch_up(desk.context)
+    log = await desk.store.events.page(desk.store.events.start(), 99)
+    told = {event.id: event.place.partition("-")[0] for event in log}
+    claims = await desk.bench.claim(desk.store.shards[0], "deliver")
+    times = [told[claim.item.partition(".")[0]] for claim in claims]
+    assert (len(times), times) == (MOST, sorted(times))
+
+
+async def test_while_some_are_left_all_are(full_of: Make):
+    """Else new ones would overtake them."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 1)
+    await desk.deliver()
+    await finish(desk, 1, MOST + 1)
+    assert await desk.waiting() == 0
+    assert await behind(desk) == {made.id}
+    await caught_up(desk)
+    await finish(desk, 1, MOST + 2)
+    assert (await desk.waiting(), await behind(desk)) == (1, set())
+    await desk.deliver()
+    assert sorted(desk.subscriber.got) == sorted(await desk.ids())
+
+
+async def test_a_full_one_waits_until_half_is_made(full_of: Make):
+    desk: Desk = await full_of()
+    await desk.subscribe()
+    await finish(desk, MOST + 1)
+    await catch_up(desk.context)
+    assert await desk.waiting() == MOST
+
+
+async def test_the_others_notice_nothing(full_of: Make):
+    desk: Desk = await full_of()
+    full, other = await desk.subscribe(), await desk.subscribe(sources=["other"])
+    await finish(desk, MOST + 1)
+    await desk.bench.push("other", id="elsewhere", status="succeeded")
+    assert await behind(desk) == {full.id}
+    assert len(await manage.deliveries(desk.context, other.id, "pending", 10)) == 1
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_what_is_told_while_it_catches_up_is_not_missed(full_of: Make, shards: int):
+    """Commits, deliveries and two clocks at the same time."""
+    desk: Desk = await full_of(shards=shards)
+    made, over = await desk.subscribe(), asyncio.Event()
+
+    async def clock() -> None:
+        while not over.is_set():
+            await catch_up(desk.context)
+
+    async def worker() -> None:
+        while not over.is_set():
+            await desk.round()
+
+    others = [asyncio.create_task(one()) for one in (clock, clock, worker)]
+    await asyncio.gather(*(finish(desk, 40, 40 * part) for part in range(3)))
+    over.set()
+    await asyncio.gather(*others)
+    await caught_up(desk)
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+    assert await desk.states(made) == {"delivered": 120}
+
+
+@pytest.mark.parametrize("how", [update.disable, None])
+async def test_who_gets_nothing_any_more_is_not_behind(full_of: Make, how: Any):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 1)
+    if how:
+        await how(desk.context, made, "a test")
+    else:
+        await manage.remove(desk.context, made.id)
+    await catch_up(desk.context)
+    assert await behind(desk) == set()
+    await desk.deliver()
+    assert desk.subscriber.got == []
+
+
+async def test_what_was_trimmed_meanwhile_is_said_to_be_missed(
+    full_of: Make, capsys: pytest.CaptureFixture[str]
+):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 3)
+    redis, keys = desk.store.connection.redis, desk.store.shards[0]
+    places = [place for place, _ in await redis.xrange(keys.log)]
+    kept = int(places[-1].partition(b"-")[0])
+    await desk.store.connection.run("trim", [keys.log, keys.trimmed], [f"{kept}-0", 1])
+    await desk.deliver()
+    await catch_up(desk.context)
+    assert "events_lost" in capsys.readouterr().out
+    await caught_up(desk)
+    assert len(desk.subscriber.got) == MOST + 1
+    assert await desk.states(made) == {"delivered": MOST + 1}
+
+
+async def test_jobs_own_callbacks_are_not_bounded(full_of: Make):
+    """A job has few, and the log is not read for them."""
+    desk: Desk = await full_of()
+    for n in range(MOST + 1):
+        await desk.bench.watch(f"job{n}", callback_url=f"{desk.subscriber.url}/{n}")
+    await finish(desk, MOST + 1)
+    assert await desk.waiting() == MOST + 1
+
+
+async def test_how_far_it_came_is_kept_where_more_was_left(full_of: Make):
+    """Whoever goes on does not begin anew; nor does one that is slower take that back for good."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    keys, deliveries = desk.store.shards[0], desk.store.deliveries
+    log = await desk.store.events.page(desk.store.events.start(), 99)
+    first, *_, before, last = [event.place for event in log]
+    noted = (await deliveries.behind(keys))[made.id]
+    assert not await deliveries.caught(keys, made.id, first)
+    assert await deliveries.behind(keys) == {made.id: noted}
+    assert not await deliveries.caught(keys, made.id, before)
+    assert await deliveries.behind(keys) == {made.id: before}
+    assert not await deliveries.caught(keys, made.id, first)
+    assert await deliveries.behind(keys) == {made.id: before}
+    assert await deliveries.caught(keys, made.id, last)
+    assert await deliveries.caught(keys, made.id, place_at(await desk.store.now()))
+    assert await behind(desk) == set()
+
+
+@pytest.mark.parametrize("room", [MOST, 2])
+async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_room(
+    full_of: Make, capsys: pytest.CaptureFixture[str], room: int
+):
+    desk: Desk = await full_of()
+    await desk.subscribe()
+    await finish(desk, 4 * MOST)
+    keys = desk.store.shards[0]
+    log = await desk.store.events.page(desk.store.events.start(), 99)
+    args = [f"{log[2 * MOST].place.partition('-')[0]}-0", 99]
+    await desk.store.connection.run("trim", [keys.log, keys.trimmed], args)
+    for claim in (await desk.bench.claim(keys, "deliver"))[room:]:
+        await desk.store.backlogs.settle([Settled(claim, AT_ONCE, claim.payload)])
+    await catch_up(desk.context)
+    await desk.deliver()
+    await catch_up(desk.context)
+    assert capsys.readouterr().out.count("events_lost") == 1
+
+
+async def test_what_ended_is_not_brought_again_by_a_clock_that_begins_anew(full_of: Make):
+    """The first died before it noted how far it had come."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    keys = desk.store.shards[0]
+    (noted,) = (await desk.store.connection.redis.hgetall(keys.behind)).values()
+    await desk.deliver()
+    desk.subscriber.headers["webhook-delivery"] = "abort-message"
+    desk.subscriber.status = 400
+    await caught_up(desk)
+    assert await desk.states(made) == {"delivered": MOST, "failed": 2}
+    await desk.store.connection.redis.hset(keys.behind, made.id, noted)
+    await catch_up(desk.context)
+    assert (await desk.waiting(), await behind(desk)) == (0, set())
+
+
+async def test_who_is_enabled_again_gets_what_is_told_from_then_on(full_of: Make):
+    """Whether a clock has looked meanwhile or not."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    await update.disable(desk.context, made, "a test")
+    await desk.deliver()
+    await finish(desk, 1, MOST + 2)
+    await update.enable(desk.context, made.id)
+    await finish(desk, 1, MOST + 3)
+    await caught_up(desk)
+    assert desk.subscriber.got == (await desk.ids())[-1:]
+
+
+async def test_enabling_one_that_is_enabled_takes_nothing_from_it(full_of: Make):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 2)
+    await update.enable(desk.context, made.id)
+    await caught_up(desk)
+    assert len(desk.subscriber.got) == MOST + 2

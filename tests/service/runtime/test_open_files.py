@@ -1,0 +1,24 @@
+"""Every process may open as many files as the system lets it."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import resource
+from processor.service.runtime.open_files import raise_open_files
+print(raise_open_files(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+def after(limits: str) -> list[int]:
+    """What it says, and the limits that hold then, of a process with these limits."""
+    words = ["prlimit", f"--nofile={limits}", sys.executable, "-c", PROGRAM]
+    return [int(one) for one in subprocess.check_output(words).split()]
+
+
+def test_the_soft_limit_becomes_the_hard_one() -> None:
+    assert after("256:4096") == [4096, 4096, 4096]
+
+
+def test_a_limit_that_cannot_be_raised_holds() -> None:
+    assert after("1024:1024") == [1024, 1024, 1024]

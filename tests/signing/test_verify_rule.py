@@ -1,0 +1,122 @@
+"""A `[push.verify]` that could never hold, or that anybody could make hold, is refused at once."""
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from processor.signing import SCHEMES, Verify
+from processor.signing.verify_rule import TAKES
+
+PLAIN = {"scheme": "hmac-sha256", "header": "X-Sig"}
+PAIRS = {**PLAIN, "format": "t=,v1="}
+TIMED = {**PLAIN, "timestamp": "X-Time", "signs": "{timestamp}.{body}"}
+HASH = {"scheme": "hash-sha1", "header": "X-Sig"}
+FIELD = {"scheme": "hmac-sha1", "field": "signature"}
+TOKEN = {"scheme": "token", "header": "X-Token"}
+KEYS = {"scheme": "ed25519", "header": "X-Sig", "keys": "https://keys.example/jwks"}
+STANDARD = {"scheme": "standard-webhooks"}
+
+NONSENSE: list[tuple[dict[str, Any], str]] = [
+    ({"scheme": "hmac-md5"}, "known are hmac-sha1, hmac-sha256"),
+    ({"scheme": ""}, "unknown scheme"),
+    ({"scheme": "hmac-sha256"}, "needs `header` or `field`"),
+    ({"scheme": "hash-sha1", "signs": "{body}{secret}"}, "needs `header` or `field`"),
+    ({"scheme": "ed25519", "keys": "https://k.example/k"}, "needs `header` or `field`"),
+    ({"scheme": "token"}, "needs `header`, `field` or `query`"),
+    ({**PLAIN, "field": "signature"}, "in `header` or in `field`; remove one"),
+    ({**PLAIN, "header": "X-Sig: "}, "names of headers"),
+    ({**PLAIN, "timestamp": "X Time", "signs": "{timestamp}.{body}"}, "names of headers"),
+    ({**PLAIN, "older": ("X Older",)}, "names of headers"),
+    ({**PLAIN, "older": ("",)}, "names that `header` had before"),
+    ({**FIELD, "signs": "{field:payload}", "older": ("X-Older",)}, "names that `header` had"),
+    ({**PLAIN, "query": "token"}, "`query` means nothing to hmac-sha256"),
+    ({**PLAIN, "keys": "https://keys.example/jwks"}, "`keys` means nothing to hmac-sha256"),
+    ({**PLAIN, "sender": "header:X-From"}, "`sender` means nothing to hmac-sha256"),
+    ({**PLAIN, "raw_secret": True}, "`raw_secret` means nothing to hmac-sha256"),
+    ({**PLAIN, "encoding": "base32"}, "unknown encoding `base32`; write hex, base64, base64url"),
+    ({**PLAIN, "tolerance": "10m"}, "`tolerance` needs a time"),
+    ({**PLAIN, "tolerance": "soon"}, "`soon` is not a duration"),
+    ({**TIMED, "tolerance": "0s"}, "more than nothing"),
+    ({**TIMED, "tolerance": float("nan")}, "more than nothing"),
+    ({**TIMED, "tolerance": float("inf")}, "more than nothing"),
+    ({**PLAIN, "format": "t=,v1"}, "`t=,v1` is no format"),
+    ({**PLAIN, "format": "t=,v1=,v0="}, "is no format"),
+    ({**PLAIN, "format": "t=,t="}, "two names"),
+    ({**PAIRS, "signs": "{body}"}, "the time is not signed"),
+    ({**PAIRS, "signs": "{timestamp}.{body}", "timestamp": "X-Time"}, "remove `timestamp`"),
+    ({**TIMED, "signs": "{body}"}, "the time is not signed"),
+    ({**PLAIN, "signs": "{timestamp}.{body}"}, "say where it is"),
+    ({**PLAIN, "signs": "{time}.{body}"}, "`signs` holds `{time}`"),
+    ({**PLAIN, "signs": "{body}}"}, "`signs` holds `}`"),
+    ({**PLAIN, "signs": "{header:}{body}"}, "`signs` holds `{header:}`"),
+    ({**PLAIN, "signs": "{Body}"}, "`signs` holds `{Body}`"),
+    ({**PLAIN, "signs": ""}, "any body would do"),
+    ({**PLAIN, "signs": "{header:X-Id}"}, "any body would do"),
+    ({**PLAIN, "signs": "{header:x-sig}{body}"}, "cannot sign itself"),
+    ({**PLAIN, "signs": "{secret}{body}"}, "take {secret} out"),
+    (HASH, "put {secret} into `signs`"),
+    ({**HASH, "signs": "{secret}{body}"}, "must end with {secret}"),
+    (FIELD, "cannot sign the body"),
+    ({**FIELD, "signs": "{sha256}"}, "cannot sign the body"),
+    ({**FIELD, "signs": "{field:signature}"}, "cannot sign the body"),
+    ({**STANDARD, "header": "X-Sig"}, "`X-Sig` lacks -signature"),
+    ({**STANDARD, "signs": "{sha256}"}, "`signs` means nothing to standard-webhooks"),
+    ({**STANDARD, "timestamp": "X-Time"}, "`timestamp` means nothing"),
+    ({"scheme": "sns", "header": "X-Sig"}, "`header` means nothing to sns"),
+    ({"scheme": "sns", "keys": "https://keys.example/jwks"}, "`keys` means nothing to sns"),
+    ({**TOKEN, "signs": "{sha256}"}, "`signs` means nothing to token"),
+    ({**TOKEN, "encoding": "base64"}, "`encoding` means nothing to token"),
+    ({**TOKEN, "format": "t=,v1="}, "a token has none"),
+    ({"scheme": "token", "query": "token", "format": "Bearer "}, "`format` is of the token in"),
+    ({**KEYS, "keys": ""}, "needs `keys`"),
+    ({**KEYS, "keys": "http://keys.example/jwks"}, "https://"),
+    ({**KEYS, "keys": "https://me:pass@keys.example/jwks"}, "https://"),
+    ({**KEYS, "keys": "https://keys.example"}, "https://"),
+    ({**KEYS, "sender": "X-From"}, '"header:NAME"'),
+    ({**KEYS, "sender": "header:X-From"}, "put {header:X-From} into `signs`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "why"), NONSENSE)
+def test_nonsense_is_refused_with_the_remedy(table: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        Verify(**table)
+    with pytest.raises(msgspec.ValidationError, match=re.escape(why)):
+        msgspec.convert(table, Verify)
+
+
+SENSE: list[dict[str, Any]] = [
+    PLAIN,
+    TIMED,
+    {**PLAIN, "format": "sha256=", "encoding": "base64url"},
+    {**PLAIN, "format": "ts=;h1=", "signs": "{timestamp}:{body}", "tolerance": "90s"},
+    {**PLAIN, "timestamp": "X-Time", "signs": "{header:x-time}{sha256}"},
+    {**HASH, "signs": "{body}{secret}"},
+    {**FIELD, "signs": "{field:payload}"},
+    {**KEYS, "sender": "header:X-From", "signs": "{header:x-from}\n{sha256}"},
+    {**TOKEN, "format": "Bearer ", "query": "access_token"},
+    {"scheme": "token", "field": "token", "format": "Token "},
+    {"scheme": "sns", "tolerance": "65m"},
+    {**STANDARD, "header": "svix-signature", "raw_secret": True, "tolerance": "1h"},
+]
+
+
+@pytest.mark.parametrize("table", SENSE)
+def test_what_makes_sense_is_taken_as_it_stands_in_a_file(table: dict[str, Any]) -> None:
+    assert msgspec.convert(table, Verify) == Verify(**table)
+
+
+def test_a_tolerance_is_kept_as_seconds() -> None:
+    assert Verify(**STANDARD).tolerance == 300.0
+    assert Verify(**STANDARD, tolerance="65m").tolerance == 3900.0
+
+
+def test_every_scheme_says_what_it_takes() -> None:
+    assert list(TAKES) == list(SCHEMES)
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="prefix"):
+        msgspec.convert({**PLAIN, "prefix": "sha256="}, Verify)

@@ -1,0 +1,134 @@
+"""Values are put where places look; what was put first stays."""
+
+from typing import Any
+
+import pytest
+
+from processor.provider.condition import Condition
+from processor.provider.pointer import CODE, Place
+from processor.simulation.document_builder import Draft, inside, scalar
+
+PUT: list[tuple[object, object, Any]] = [
+    ("/id", "a", {"id": "a"}),
+    ("/data/id", 1, {"data": {"id": 1}}),
+    ("/errors/0/message", "m", {"errors": [{"message": "m"}]}),
+    ("/errors/1", "m", {"errors": [None, "m"]}),
+    (["/a/b", "/c"], "x", {"a": {"b": "x"}}),
+    ("/a~1b/~0", "x", {"a/b": {"~": "x"}}),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "document"), PUT)
+def test_a_value_lies_where_the_place_finds_it(place: object, value: object, document: Any):
+    draft, where = Draft(), Place(place)
+    assert draft.put(where, value)
+    assert draft.document == document
+    assert where.find(draft.document, draft.headers) == value
+
+
+def test_headers_and_the_code_are_places_too():
+    draft = Draft()
+    assert draft.put(Place("header:X-Status"), 7)
+    assert draft.put(Place("code"), 202)
+    assert draft.headers == {"x-status": "7", CODE: "202"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("", "x"), ("header:X", {"a": 1}), ("code", "done"), ("code", 7), ("/a", None)],
+)
+def test_a_place_that_cannot_hold_the_value_is_left_alone(place: str, value: object):
+    draft = Draft()
+    assert not draft.put(Place(place), value)
+    assert (draft.document, draft.headers) == ({}, {})
+
+
+def test_the_next_spot_holds_what_the_first_cannot():
+    draft = Draft()
+    assert draft.put(Place(["header:Location", "/result"]), {"a": 1})
+    assert draft.document == {"result": {"a": 1}}
+
+
+@pytest.mark.parametrize("place", ["/a", "/a/b", "/a/0", "/list/x", "/list/0/b"])
+def test_what_was_put_first_stays(place: str):
+    draft = Draft()
+    draft.put(Place("/a"), "first")
+    draft.put(Place("/list/0"), "first")
+    assert not draft.put(Place(place), "second")
+    assert draft.document == {"a": "first", "list": ["first"]}
+
+
+def test_the_same_again_is_no_conflict():
+    draft = Draft()
+    assert draft.put(Place("/a"), "x")
+    assert draft.put(Place("/a"), "x")
+
+
+CONDITIONS: list[tuple[dict[str, Any], Any]] = [
+    ({"/type": ["a", "b"], "/error": False}, {"type": "a"}),
+    ({"/Status": 3}, {"Status": 3}),
+    ({"/done": True}, {"done": True}),
+    ({"/outputs/*/status": "done"}, {"outputs": [{"status": "done"}]}),
+    ({"/o/*/s": ["done", "failed"]}, {"o": [{"s": "done"}, {"s": "failed"}]}),
+    ({"/o/*/s": ["x", "y"], "/o/*/t": True}, {"o": [{"s": "x", "t": True}, {"s": "y", "t": True}]}),
+    ({"/a/*/b/*": "x"}, {"a": [{"b": ["x"]}]}),
+]
+
+
+@pytest.mark.parametrize(("table", "document"), CONDITIONS)
+def test_what_a_condition_asks_for_is_put(table: dict[str, Any], document: Any):
+    draft, condition = Draft(), Condition(table)
+    draft.require(condition)
+    draft.fill(condition)
+    assert draft.document == document
+    assert condition.holds(draft.document, draft.headers)
+
+
+@pytest.mark.parametrize(
+    ("pick", "near", "word"),
+    [
+        (0, ("ready",), "asset.ready"),
+        (0, ("nothing", "failed"), "asset.failed"),
+        (0, (), "asset.new"),
+        (1, (), "asset.ready"),
+        (9, (), "asset.new"),
+    ],
+)
+def test_of_several_words_the_one_like_the_status_is_put(
+    pick: int, near: tuple[str, ...], word: str
+):
+    draft = Draft()
+    draft.require(Condition({"/type": ["asset.new", "asset.ready", "asset.failed"]}), pick, near)
+    assert draft.document == {"type": word}
+
+
+def test_anything_asked_for_is_only_put_where_nothing_is():
+    draft = Draft()
+    draft.put(Place("/error/message"), "m")
+    draft.fill(Condition({"/error": True, "header:X": True}))
+    assert draft.document == {"error": {"message": "m"}}
+    assert draft.headers == {"x": "true"}
+
+
+@pytest.mark.parametrize(
+    ("word", "written"), [("3", 3), ("03", "03"), ("x", "x"), ("-1", "-1"), ("٣", "٣")]
+)
+def test_a_word_that_is_a_number_is_written_as_one(word: str, written: object):
+    assert scalar(word) == written
+
+
+@pytest.mark.parametrize(
+    ("place", "listed", "document"),
+    [
+        ("", False, {"id": 1}),
+        ("", True, {"id": 1}),
+        ("/events", True, {"events": [{"id": 1}]}),
+        (["/job/status", ""], False, {"job": {"status": {"id": 1}}}),
+    ],
+)
+def test_a_document_is_wrapped_where_the_profile_looks_first(
+    place: object,
+    listed: bool,  # noqa: FBT001 - a column of the table
+    document: Any,
+):
+    assert inside(Place(place), {"id": 1}, listed=listed) == document

@@ -1,0 +1,176 @@
+"""A life goes from queued to its end, in the profile's words, and is heard as it was meant."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from processor import provider, state_machine
+from processor.config.profiles import Shelf
+from processor.model import FINAL, Job as Record, State, StatusUpdate
+from processor.provider import Trouble
+from processor.simulation import Job, life, told_params, vocabulary
+
+PROFILES = dict(Shelf())
+BEGUN = 1795346400.0
+ORDER = [State.QUEUED, State.RUNNING]
+LIVES = [
+    (name, kind, end)
+    for name, profile in PROFILES.items()
+    for kind in profile.kinds
+    for end in State
+    if end in FINAL and any(end in words for words in vocabulary(profile, kind))
+]
+
+
+def job(name: str, kind: str | None, end: State = State.SUCCEEDED) -> Job:
+    profile = PROFILES[name]
+    moments = life(profile, kind, end, 9.0)
+    return Job(profile, kind, "j-1", moments, told_params(profile, kind))
+
+
+@pytest.mark.parametrize(("name", "kind", "end"), LIVES)
+def test_a_life_goes_forward_and_ends_as_asked(name: str, kind: str | None, end: State):
+    moments = job(name, kind, end).moments
+    states = [moment.state for moment in moments]
+    assert states == sorted(states, key=[*ORDER, end].index)
+    assert [moment.at for moment in moments] == sorted(moment.at for moment in moments)
+    assert (states[-1], moments[-1].at) == (end, 9.0)
+    assert all(moment.pushed or moment.polled or moment.progress for moment in moments)
+
+
+@pytest.mark.parametrize(("name", "kind", "end"), LIVES)
+def test_progress_rises_while_it_runs(name: str, kind: str | None, end: State):
+    told = [m.progress for m in job(name, kind, end).moments if m.progress is not None]
+    assert told == sorted(set(told))
+    assert (1.0 in told) is (end is State.SUCCEEDED)
+
+
+@pytest.mark.parametrize(("name", "kind", "end"), LIVES)
+def test_its_pushes_say_its_states(name: str, kind: str | None, end: State):
+    played = job(name, kind, end)
+    for number, moment in enumerate(played.moments):
+        if moment.pushed:
+            push = played.push(number, BEGUN).push
+            (update,) = provider.read_push(played.profile, "s", push, BEGUN).updates
+            assert (update.id, update.state) == (played.full_id, moment.state)
+
+
+@pytest.mark.parametrize(("name", "kind", "end"), LIVES)
+def test_its_answers_say_its_states(name: str, kind: str | None, end: State):
+    played = job(name, kind, end)
+    for moment in played.moments:
+        answer = played.answer(moment.at, BEGUN)
+        if moment.polled and answer:
+            told = ask(played, moment.at)
+            assert told.state is moment.state
+            assert played.is_over(moment.at) is (moment is played.moments[-1])
+
+
+def ask(played: Job, elapsed: float) -> StatusUpdate:
+    answer = played.answer(elapsed, BEGUN)
+    assert answer
+    told = provider.read_answer(
+        played.profile, "s", played.kind, played.full_id, answer, BEGUN + elapsed
+    )
+    assert not isinstance(told, Trouble), told
+    return told
+
+
+def test_between_two_moments_an_answer_says_the_earlier_one():
+    played = job("wistia", None)
+    assert [ask(played, at).status for at in (0.0, 2.9, 3.0, 8.9, 9.0, 99.0)] == [
+        "queued",
+        "queued",
+        "started",
+        "started",
+        "finished",
+        "finished",
+    ]
+
+
+def test_a_word_that_only_answers_know_is_not_pushed_and_the_other_way_round():
+    media = job("wistia", "media").moments
+    assert [m.pushed for m in media if m.pushed] == [
+        "media.created",
+        "media.processing",
+        "media.ready",
+    ]
+    assert [m.polled for m in media] == ["queued", "processing", "processing", "ready"]
+
+
+def test_nothing_is_pushed_twice_but_to_tell_of_progress():
+    assert [m.pushed for m in job("replicate", None).moments] == [
+        "starting",
+        "processing",
+        None,
+        "succeeded",
+    ]
+    assert [m.pushed for m in job("standard", None).moments] == [
+        "queued",
+        "running",
+        "running",
+        "succeeded",
+    ]
+
+
+def test_before_the_first_word_of_answers_there_is_no_answer():
+    profile = provider.parse(
+        "acme",
+        """
+        [push]
+        about = { "/e" = ["new", "done"] }
+        id = "/id"
+        status = "/e"
+        [poll]
+        request = "GET /{id}"
+        status = [{ is = "finished", if = { "/finished" = true } }]
+        every = ["1s", "1s"]
+        [states]
+        new = "queued"
+        done = "succeeded"
+        finished = "succeeded"
+        """,
+    )
+    played = Job(profile, None, "1", life(profile, None, State.SUCCEEDED, 3.0), {})
+    assert [(m.pushed, m.polled) for m in played.moments] == [("new", None), ("done", "finished")]
+    assert played.answer(1.0, BEGUN) is None
+    assert played.answer(3.0, BEGUN)
+
+
+def test_an_end_without_a_word_is_refused_and_the_others_are_named():
+    with pytest.raises(ValueError, match="mux has no word for expired; its jobs end succeeded, fa"):
+        life(PROFILES["mux"], None, State.EXPIRED, 1.0)
+
+
+@pytest.mark.parametrize(("name", "kind", "end"), LIVES)
+def test_the_machine_comes_to_that_end(name: str, kind: str | None, end: State):
+    played = job(name, kind, end)
+    assert end in {state_after(played, [*told(played)]) for told in (pushed, polled)}
+
+
+@pytest.mark.parametrize(("name", "kind", "end"), LIVES)
+def test_the_machine_comes_to_a_pushed_end_from_either_side(
+    name: str, kind: str | None, end: State
+):
+    played = job(name, kind, end)
+    if played.moments[-1].pushed:
+        assert state_after(played, [*pushed(played)][::-1]) is end
+
+
+def state_after(played: Job, updates: Sequence[StatusUpdate]) -> State:
+    name = played.profile.name
+    known = Record("s", name, played.full_id, "u", BEGUN, 99.0, BEGUN + 99, kind=played.kind)
+    for update in updates:
+        known = state_machine.advance(known, update, BEGUN).job
+    return known.state
+
+
+def pushed(played: Job) -> Iterator[StatusUpdate]:
+    for number, moment in enumerate(played.moments):
+        if moment.pushed:
+            push = played.push(number, BEGUN).push
+            yield from provider.read_push(played.profile, "s", push, BEGUN + moment.at).updates
+
+
+def polled(played: Job) -> Iterator[StatusUpdate]:
+    return (ask(played, moment.at) for moment in played.moments if moment.polled)

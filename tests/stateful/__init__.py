@@ -1,0 +1,1 @@
+"""Stateful searches for a counterexample (Hypothesis)."""

@@ -1,0 +1,501 @@
+"""Whatever workers and subscribers do, each event comes, and a job's come in turn to whoever asked.
+
+Time stands still here but for the rules that move it: `lapse` ends every lease, `time_passes` has
+every retry fall due. So claims are crashed with, come back late, or are in two hands, at the will
+of Hypothesis and not of a clock, and what failed once fails again.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from msgspec.structs import replace
+
+from processor import schedule, state_machine
+from processor.config import Settings, load
+from processor.errors import Conflict, NotFound, StoreUnavailable
+from processor.event_filters import COMPLETED, JOB_TYPES
+from processor.model import Answer, Keep, Origin, State, StatusUpdate, Subscription
+from processor.service.delivery import deliver as delivery_deliver
+from processor.service.delivery.deliver import Deliverer
+from processor.service.jobs.advance import advance
+from processor.service.jobs.decide import Arrival
+from processor.service.replay import replay as replay_replay, retry, scan_log
+from processor.service.replay.overflow import catch_up
+from processor.service.runtime.context import Context
+from processor.service.runtime.metrics import Metrics
+from processor.service.subscriptions import update
+from processor.service.subscriptions.update import Change
+from processor.store import Store
+from processor.store.work_items import Claim, Pace
+
+JOBS = ("0", "0", "0", "1")  # mostly of one: that is where order is
+EVENTS = ("job.started", "job.progressed", "job.completed")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+WIDE = Pace(1000)
+LEASE = 3600.0
+PAGE = 3  # events that a walk puts at once
+NOT_YET = 9e15
+
+ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
+    "good": (200, {}),
+    "failed": (400, {}),  # 5xx would have the subscriber rest
+    "later": (400, {"retry-after": "7200"}),
+    "gone": (410, {}),
+    "abort": (400, {"webhook-delivery": "abort-message"}),
+}
+
+names = st.sampled_from(JOBS)
+kinds = st.sampled_from(["ordered", "ordered", "plain"])
+states = st.sampled_from([State.RUNNING, State.RUNNING, State.SUCCEEDED])
+steps = st.lists(states, min_size=1, max_size=4)
+answers = st.sampled_from(["good", "good", "failed", "failed", *ANSWERS])
+which = st.integers(0, 1000)
+
+
+Meanwhile = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Told(NamedTuple):
+    """An event, as the log has it."""
+
+    job: str
+    sequence: int
+    type: str
+
+
+class Subscribers:
+    """All subscribers: they answer what they are told to, and remember what came."""
+
+    def __init__(self) -> None:
+        """Be content."""
+        self.answer = "good"
+        self.allowed: set[str] = set()  # who may get something
+        self.got: list[tuple[str, str]] = []  # (subscription, event), as they came
+        self.took: set[tuple[str, str]] = set()  # those that were answered well
+        self.refused: set[tuple[str, str]] = set()  # those that shall not come again
+        self.meanwhile: Meanwhile | None = None  # before the next answer
+
+    async def request(self, method: str, url: str, **request: Any) -> Answer:
+        """Take one event."""
+        target, event = url.partition("//")[2], request["headers"]["webhook-id"]
+        assert (method, target in self.allowed) == ("POST", True)
+        self.got.append((target, event))
+        status, headers = ANSWERS[self.answer]
+        if self.answer == "good":
+            self.took.add((target, event))
+        elif self.answer in ("gone", "abort"):
+            self.refused.add((target, event))
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            await meanwhile()
+        return Answer(status, headers, b"", 0.0)
+
+
+class Delivering(RuleBasedStateMachine):
+    """Two workers and two clocks on one Redis, a plain subscription and an ordered one."""
+
+    orderly = True  # nobody asks for what is old
+
+    def __init__(
+        self, url: str, file: Path, shards: int, waiting: int, leaks: Callable[[], list[str]]
+    ) -> None:
+        """Connect, to an empty Redis."""
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.leaks = leaks
+        self.subscribers = Subscribers()
+        self.claimed: list[Claim] = []
+        self.hands: list[Claim] = []  # those that some worker has, or believes to have
+        self.made = 0
+        self.lost = 0  # of the next replies to a settling
+        self.meanwhile: Meanwhile | None = None  # behind the next look at what waits in turn
+        self.there: dict[str, str] = {}  # the subscription that there is, by kind
+        self.jobs = dict.fromkeys(JOBS, (0, State.SUCCEEDED))  # attempt and state
+        self.told: dict[str, Told] = {}
+        self.wanted: set[tuple[str, str]] = set()  # (subscription, event) that must come
+        self.unsure: set[tuple[str, str]] = set()  # told before a subscription was out of reach
+        self.waiting = waiting
+        settings = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
+        self.workers = [self.worker(settings, Keep(waiting=waiting)) for _ in range(2)]
+        self.deliverers = list(map(Deliverer, self.workers))
+        self.store = self.workers[0].store
+        self.redis = self.store.connection.redis
+        self.do(self.redis.flushall())
+        self.break_into(self.workers[0].store)
+
+    def worker(self, settings: Settings, keep: Keep) -> Context:
+        """One worker's context; what goes out goes to our subscribers."""
+        store = Store(settings.redis_url, shards=settings.shards, lease=LEASE, keep=keep)
+        return Context(settings, store, self.subscribers, Metrics())  # type: ignore[arg-type]
+
+    def break_into(self, store: Store) -> None:
+        """Have the first worker lose replies, and sleep, when it is to."""
+        run, look = store.connection.run, store.deliveries.in_turn
+
+        async def loses(name: str, *args: Any, **options: Any) -> Any:
+            done = await run(name, *args, **options)
+            if name == "settle" and self.lost:
+                self.lost -= 1
+                raise StoreUnavailable("the answer was lost")
+            return done
+
+        async def sleeps(*args: Any) -> Any:
+            found = await look(*args)
+            if meanwhile := self.meanwhile:
+                self.meanwhile = None
+                await meanwhile()
+            return found
+
+        store.connection.run = loses  # type: ignore[method-assign]
+        store.deliveries.in_turn = sleeps  # type: ignore[method-assign]
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the end."""
+        return self.loop.run(work)
+
+    # --- what happens -----------------------------------------------------------------
+
+    @initialize()
+    def subscribe(self) -> None:
+        """Both are there from the beginning."""
+        for kind in ("plain", "ordered"):
+            self.make(kind)
+
+    @rule(job=names, steps=steps, answer=st.none() | answers)
+    def tell(self, job: str, steps: list[State], answer: str | None) -> None:
+        """A job goes on by some steps in one commit, and behind its end runs again.
+
+        A worker may be quick to deliver what is due then.
+        """
+        updates = []
+        for state in steps:
+            attempt, was = self.jobs[job]
+            attempt += was is not State.RUNNING
+            self.jobs[job] = attempt, state
+            at = 1.0 + len(self.told) + len(updates)
+            word = f"{state} {at}"  # another one, so that it is told
+            updates.append(StatusUpdate("s", job, word, state, at, Origin.PUSH, attempt=attempt))
+        self.do(advance(self.workers[0], self.store.shard("s", job), list(map(Arrival, updates))))
+        self.read()
+        if answer:
+            self.deliver("work", 0, 0, answer)
+
+    @rule(
+        how=st.sampled_from(
+            ["work", "go on", "lose a reply", "sleep in a post", "sleep with news"]
+        ),
+        which=which,
+        count=st.integers(1, 4),
+        answer=answers,
+    )
+    def deliver(self, how: str, which: int, count: int, answer: str) -> None:
+        """A worker delivers what is due, or some of what it has, be it its own still or not."""
+        alone = how.startswith("sleep")  # else what the others do meanwhile is up to a race
+        claims = (
+            self.do(self.claims()) if how == "work" else self.take(which, 1 if alone else count)
+        )
+        self.subscribers.answer = answer
+        if how == "lose a reply":
+            self.lost = 1
+        elif how == "sleep in a post":
+            self.subscribers.meanwhile = self.take_over
+        elif how == "sleep with news":
+            self.meanwhile = self.take_over
+        self.do(self.post(claims, 0))
+        self.lost, self.meanwhile, self.subscribers.meanwhile = 0, None, None
+        self.look()
+
+    async def take_over(self) -> None:
+        """A worker sleeps: all leases end, and the other one delivers what is due then."""
+        answer, self.subscribers.answer = self.subscribers.answer, "good"
+        await self._lapse()
+        await self.post(await self.claims(), 1)
+        self.subscribers.answer = answer
+
+    @rule()
+    def claim(self) -> None:
+        """A worker claims all that is due; it may never be heard of again."""
+        self.hands += self.do(self.claims())
+
+    @rule(what=st.sampled_from(["leases", "a lease", "retries", "clock", "clocks"]), which=which)
+    def time_passes(self, what: str, which: int) -> None:
+        """Leases end, or one is renewed; what failed falls due; clocks come by."""
+        if what == "leases":
+            self.do(self._lapse())
+        elif what == "retries":
+            self.do(self.hurry())
+        elif what == "a lease" and self.hands:
+            self.do(self.store.backlogs.renew([self.hands[which % len(self.hands)]]))
+        elif what in ("clock", "clocks"):
+            self.do(self.caught(2 if what == "clocks" else 1))
+
+    @rule(kind=kinds, how=st.sampled_from(["enable", "enable", "enable", "disable", "make anew"]))
+    def manage(self, kind: str, how: str) -> None:
+        """Somebody disables, enables or removes a subscription, and makes another one then."""
+        context, target = self.workers[0], self.there[kind]
+        if how == "disable":
+            found = self.do(self.store.targets.get(target))
+            self.do(update.disable(context, found, "by hand"))
+        elif how == "enable":
+            self.do(update.enable(context, target))
+        else:
+            self.do(self.store.targets.remove(target))
+            self.make(kind)
+        self.look()
+
+    # --- in few words -----------------------------------------------------------------
+
+    def make(self, kind: str) -> None:
+        """Make a subscription, the only one of its kind."""
+        name = self.there[kind] = f"sub_{kind}{self.made}"
+        self.made += 1
+        made = Subscription(name, f"https://{name}", (SECRET,), events=EVENTS)
+        self.do(self.store.targets.save(replace(made, ordered=kind == "ordered")))
+        self.look()
+
+    def look(self) -> None:
+        """See who is there, and not disabled."""
+        found = self.do(self.store.targets.listed())
+        allowed = {one.id for one in found if not one.disabled}
+        self.unsure |= {one for one in self.wanted if one[0] not in allowed}
+        self.subscribers.allowed = allowed
+
+    def read(self) -> None:
+        """Read what was told: whoever is there is to get it."""
+        for event in self.do(self.store.events.page(self.store.events.start(), 10_000)):
+            if event.id not in self.told and event.type in JOB_TYPES:
+                data = json.loads(event.body)["data"]
+                self.told[event.id] = Told(data["id"], data["sequence"], event.type)
+                self.wanted |= {(name, event.id) for name in self.subscribers.allowed}
+
+    def take(self, which: int, count: int) -> list[Claim]:
+        """Some claims out of the hands of those who had them, or new ones."""
+        if not self.hands:
+            self.claim()
+        return [self.hands.pop(which % len(self.hands)) for _ in range(min(count, len(self.hands)))]
+
+    async def post(self, claims: Sequence[Claim], worker: int) -> None:
+        """Deliver claims side by side."""
+        deliverer, posts = self.deliverers[worker], []
+        for shard in {c.shard for c in claims}:
+            posts += await deliverer.read([c for c in claims if c.shard == shard])
+        await asyncio.gather(*map(deliverer.deliver, posts))
+
+    async def claims(self) -> list[Claim]:
+        """Claim all that is due by anybody's clock."""
+        await self.moment()
+        found: list[Claim] = []
+        for keys in self.store.shards:
+            claim = self.store.backlogs.claim
+            while some := await claim(keys, "deliver", 1000, lambda _: WIDE):
+                found += some
+        self.claimed += found
+        return found
+
+    async def moment(self) -> None:
+        """Wait until Redis' clock has passed the workers'."""
+        now = max([await worker.store.now() for worker in self.workers])
+        while (clock := await self.redis.time())[0] + clock[1] / 1e6 <= now + 0.001:
+            pass
+
+    async def _lapse(self) -> None:
+        for key, items in (await self.sets("held")).items():
+            lanes, _, lane = key.replace("held", "lanes").rpartition(":")
+            await self.redis.zadd(key, {item: at - 2000 * LEASE for item, at in items.items()})
+            await self.redis.zadd(lanes, {lane: 0})
+        for claim in self.claimed:
+            claim.token -= int(2000 * LEASE)
+
+    async def hurry(self) -> None:
+        """Make due what is to be tried again."""
+        sets = await self.sets("again")
+        for keys in self.store.shards:
+            prefix = keys.again("deliver", "")
+            for key in (key for key in sets if key.startswith(prefix)):
+                for item in sets[key]:
+                    lane = key.removeprefix(prefix)
+                    assert await self.store.replays.hurry(keys, lane, item)
+
+    async def caught(self, clocks: int) -> None:
+        """Have clocks catch up."""
+        await asyncio.gather(*map(catch_up, self.workers[:clocks]))
+
+    async def sets(self, part: str = "") -> dict[str, dict[str, float]]:
+        """What is `due`, tried `again`, or `held`, or has `turns`, by key."""
+        found = [key.decode() for key in await self.redis.keys(f"*}}:{part}*")]
+        keys = sorted(key for key in found if re.search("}:((due|again|held):deliver|turns):", key))
+        pipe = self.redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.zrange(key, 0, -1, withscores=True)
+        rows = [{item.decode(): at for item, at in row} for row in await pipe.execute()]
+        return dict(zip(keys, rows, strict=True))
+
+    # --- what always holds ------------------------------------------------------------
+
+    @invariant()
+    def every_delivery_waits_once_and_of_a_chain_one_has_its_turn(self) -> None:
+        """Where one waits for its turn there is one that has it."""
+        sets = self.do(self.sets())
+        chains = {key: set(items) for key, items in sets.items() if "}:turns:" in key}
+        lanes = {key: items for key, items in sets.items() if key not in chains}
+        places = [item for items in lanes.values() for item in items]
+        assert len(places) == len(set(places))
+        waits = {item for items in lanes.values() for item, at in items.items() if at == NOT_YET}
+        chained = {item for chain in chains.values() for item in chain}
+        assert waits <= chained <= set(places)
+        for name, chain in chains.items():
+            assert len(chain - waits) == 1, f"{name}: {chain}, of which wait {waits}"
+        for keys in self.store.shards:
+            for name in self.there.values():
+                parts = [part("deliver", name) for part in (keys.due, keys.again, keys.held)]
+                count = sum(len(lanes.get(part, ())) for part in parts)
+                assert count <= self.waiting + 2 * PAGE  # two clocks may put a page each
+        self.do(self.compare(places))
+
+    async def compare(self, places: Sequence[str]) -> None:
+        """There is a payload for each that waits, and a body that knows how many need it."""
+        pipe = self.redis.pipeline(transaction=False)
+        needed = Counter(item.partition(".")[0] for item in places)
+        for event in needed:
+            for keys in self.store.shards:
+                pipe.hget(keys.event(event), "n")
+        for keys in self.store.shards:
+            pipe.hkeys(keys.items("deliver"))
+        rows = await pipe.execute()
+        payloads = [item.decode() for _ in self.store.shards for item in rows.pop()]
+        assert sorted(payloads) == sorted(places)
+        assert [int(n) for n in rows if n] == list(needed.values())
+
+    @invariant()
+    def the_events_of_a_job_come_in_order_to_whoever_asked_for_that(self) -> None:
+        """The first time: a repetition may come at any time."""
+        last: dict[tuple[str, str], int] = defaultdict(int)
+        for target, event in dict.fromkeys(self.subscribers.got):
+            told = self.told[event]
+            if self.orderly and target.startswith("sub_ordered"):
+                assert told.sequence > last[target, told.job]
+                last[target, told.job] = told.sequence
+
+    # --- the end ----------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Drain; see that everything came."""
+        try:
+            if self.there:
+                self.finish()
+        finally:
+            for worker in self.workers:
+                self.do(worker.store.close())
+            self.loop.close()
+
+    def finish(self) -> None:
+        """What a run must come to."""
+        for kind in self.there:
+            self.manage(kind, "enable")
+        self.do(self.drain())
+        self.every_delivery_waits_once_and_of_a_chain_one_has_its_turn()
+        self.the_events_of_a_job_come_in_order_to_whoever_asked_for_that()
+        left = self.do(self.superseded())
+        assert not [one for one in left if self.told[one[1]].type in COMPLETED]
+        newest = {told.job: told.sequence for told in self.told.values()}
+        assert all(self.told[e].sequence < newest[self.told[e].job] for _, e in left)
+        must = self.wanted - self.unsure - self.subscribers.refused
+        assert must <= self.subscribers.took | left
+        assert self.leaks() == []
+        parts = ("turns", "behind", "due:deliver", "again", "held", "items:deliver", "event")
+        keys = [key.decode() for key in self.do(self.redis.keys("*"))]
+        assert not [
+            key for key in keys if key.partition(":")[2].partition(":")[2].startswith(parts)
+        ]
+
+    async def drain(self) -> None:
+        """Deliver until nothing is left, lost claims too."""
+        self.subscribers.answer = "good"
+        for _ in range(200):
+            await self.caught(1)
+            await self.hurry()
+            await self._lapse()
+            await self.post(await self.claims(), 0)
+            behind = [await self.store.deliveries.behind(keys) for keys in self.store.shards]
+            if not any(behind) and not (await self.store.backlogs.depth("deliver"))[0]:
+                return
+        raise AssertionError("deliver does not come to an end")
+
+    async def superseded(self) -> set[tuple[str, str]]:
+        """What was left out."""
+        targets = sorted({target for target, _ in self.wanted})
+        rows = [json.loads(d) for t in targets for d in await self.store.deliveries.ended(t, 1000)]
+        return {(row["target"], row["event_id"]) for row in rows if row["state"] == "superseded"}
+
+
+class ByHand(Delivering):
+    """With people about, who ask for what is old, and change their minds about the order."""
+
+    orderly = False
+
+    @rule(
+        kind=kinds,
+        wish=st.sampled_from(["what was missed", "all", "all", "one", "order", "no order"]),
+        which=which,
+    )
+    def wish(self, kind: str, wish: str, which: int) -> None:
+        """Somebody wants something of a subscription; it may be refused."""
+        context, target = self.workers[1], self.there[kind]
+        with suppress(Conflict, NotFound):
+            if wish in ("what was missed", "all"):
+                replay = replay_replay.Replay(since="24h", again=wish == "all")
+                self.do(replay_replay.replay(context, target, replay))
+            elif wish == "one" and self.told:
+                event = sorted(self.told)[which % len(self.told)]
+                self.do(retry.retry(context, f"{event}.{target}"))
+            elif wish != "one":
+                self.do(update.change(context, target, Change(ordered=wish == "order")))
+
+
+@pytest.fixture
+def run(
+    redis_url: str,
+    tmp_path: Path,
+    leaks: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., None]:
+    """What runs a machine, where every retry may be due at once and every step is told."""
+    monkeypatch.setattr(schedule, "RETRIES", (0.0,) * 1000)
+    monkeypatch.setattr(state_machine, "PROGRESS_EVENTS_APART", 0.0)
+    monkeypatch.setattr(scan_log, "PAGE", PAGE)
+    monkeypatch.setattr(delivery_deliver, "PATIENCE", 0.0)
+    file = tmp_path / "ringback.toml"
+    file.write_text('[sources.s]\nprovider = "standard"\n')
+    most = max(12, settings.default.max_examples // 8)
+
+    def run(how: type[Delivering], shards: int, waiting: int) -> None:
+        run_state_machine_as_test(
+            lambda: how(redis_url, file, shards, waiting, leaks),
+            settings=settings(max_examples=most, stateful_step_count=40),
+        )
+
+    return run
+
+
+@pytest.mark.timeout(420)  # Hypothesis makes an example small for five minutes at most
+@pytest.mark.parametrize("how", [Delivering, ByHand])
+@pytest.mark.parametrize(("shards", "waiting"), [(1, 1000), (1, 5), (3, 5)])
+def test_what_is_told_comes_and_comes_in_turn(
+    run: Callable[..., None], how: type[Delivering], shards: int, waiting: int
+):
+    run(how, shards, waiting)

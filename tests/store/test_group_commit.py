@@ -1,0 +1,84 @@
+"""What many hand over at the same moment is written together, and thousands in turns with others."""
+
+import asyncio
+
+import pytest
+
+from processor.store.group_commit import AT_MOST, BYTES_AT_MOST, SLICE, Batch
+
+
+class Writer:
+    """Writes, a moment later, and remembers what was written together."""
+
+    def __init__(self) -> None:
+        """Nothing was written yet."""
+        self.batches: list[list[int]] = []
+        self.fails = 0
+
+    async def __call__(self, items: list[int]) -> list[int]:
+        self.batches.append(items)
+        await asyncio.sleep(0)
+        if self.fails:
+            self.fails -= 1
+            raise OSError(28, "no room")
+        return [-item for item in items]
+
+
+async def test_everybody_gets_the_results_of_their_own() -> None:
+    write = Writer()
+    batch = Batch(write)
+    ones = [asyncio.create_task(batch.add(number)) for number in range(1, 50)]
+    many = asyncio.create_task(batch.add_all(range(1000, 2000)))
+    assert await asyncio.gather(*ones) == [-n for n in range(1, 50)]
+    assert await many == [-n for n in range(1000, 2000)]
+    assert await batch.add_all([]) == []
+    assert len(write.batches) < 12
+
+
+async def test_a_small_push_does_not_wait_for_a_large_one() -> None:
+    write = Writer()
+    batch = Batch(write)
+    large = [asyncio.create_task(batch.add_all(range(25_000))) for _ in range(5)]
+    await asyncio.sleep(0.001)
+    began = len(write.batches)
+    await batch.add(1)
+    assert len(write.batches) - began <= 2
+    assert not any(task.done() for task in large)
+    await asyncio.gather(*large)
+
+
+async def test_small_pushes_do_not_hold_up_a_large_one() -> None:
+    write = Writer()
+    batch = Batch(write)
+    large = asyncio.create_task(batch.add_all(range(10 * SLICE)))
+    small = {asyncio.create_task(batch.add(1)) for _ in range(20 * AT_MOST)}
+    await large
+    assert any(not task.done() for task in small)
+    await asyncio.gather(*small)
+
+
+async def test_a_write_is_bounded_in_count_and_in_bytes() -> None:
+    write = Writer()
+    batch = Batch(write, lambda item: item)
+    third = BYTES_AT_MOST // 3
+    await asyncio.gather(
+        batch.add_all([third] * 7 * SLICE),
+        *(batch.add(third) for _ in range(20)),
+        *(batch.add(1) for _ in range(3 * AT_MOST)),
+        batch.add(2 * BYTES_AT_MOST),
+    )
+    assert max(map(len, write.batches)) <= AT_MOST
+    assert all(sum(one) <= BYTES_AT_MOST for one in write.batches if len(one) > 1)
+
+
+async def test_a_failed_write_fails_those_whose_it_was() -> None:
+    write = Writer()
+    write.fails = 1
+    batch = Batch(write)
+    lost = asyncio.create_task(batch.add_all(range(10 * SLICE)))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(batch.add(5))
+    with pytest.raises(OSError, match="no room"):
+        await lost
+    assert await late == -5
+    assert sum(map(len, write.batches)) < 2 * SLICE  # the rest of it comes again anyway

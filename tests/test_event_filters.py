@@ -1,0 +1,143 @@
+"""Which subscription wants which event: names, sources, providers and metadata, all of them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from processor.event_filters import (
+    COMPLETED,
+    DISABLED,
+    EVENT_TYPES,
+    GROUPS,
+    JOB_TYPES,
+    Router,
+    types_of,
+)
+from processor.model import Subscription
+from processor.state_machine import EVENT
+
+
+def subscription(**wish: Any) -> Subscription:
+    return Subscription(**{"id": "sub_1", "url": "https://a.example", "secrets": ()} | wish)
+
+
+def wants(wish: dict[str, Any], kind: str = "job.succeeded", **event: Any) -> bool:
+    facts = {"source": "wistia-prod", "provider": "wistia", "metadata": {}} | event
+    return bool(Router("v1", [subscription(**wish)]).wanting(kind, **facts))
+
+
+def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
+    assert {kind for kind in EVENT_TYPES if wants({}, kind)} == set(COMPLETED)
+
+
+def test_the_machine_tells_what_filters_know():
+    assert {*EVENT.values(), "job.progressed"} == set(JOB_TYPES)
+    assert {*JOB_TYPES, DISABLED} == set(EVENT_TYPES)
+    assert set(COMPLETED) == {kind for state, kind in EVENT.items() if state != "running"}
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_a_type_is_wanted_by_its_own_name(kind: str):
+    assert {other for other in EVENT_TYPES if wants({"events": (kind,)}, other)} == {kind}
+
+
+def test_of_an_event_of_no_job_only_the_type_decides():
+    router = Router(
+        1,
+        [
+            subscription(id="sub_1"),
+            subscription(id="sub_2", events=(DISABLED,), sources=("x",), metadata={"a": 1}),
+            subscription(id="sub_3", events=(DISABLED,), disabled="answered 410"),
+        ],
+    )
+    assert [s.id for s in router.hearing(DISABLED)] == ["sub_2"]
+
+
+@pytest.mark.parametrize(("group", "kinds"), GROUPS.items())
+def test_a_group_stands_for_its_types(group: str, kinds: tuple[str, ...]):
+    assert types_of([group]) == frozenset(kinds)
+    assert types_of([group, kinds[0], "job.started"]) == {*kinds, "job.started"}
+
+
+EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
+    ("no wish", {}, {"metadata": {"a": 1}}, True),
+    ("its source", {"sources": ("x", "wistia-prod")}, {}, True),
+    ("another source", {"sources": ("x",)}, {}, False),
+    ("its provider", {"providers": ("wistia",)}, {}, True),
+    ("another provider", {"providers": ("mux",)}, {}, False),
+    ("its source, not its provider", {"sources": ("wistia-prod",), "providers": ("m",)}, {}, False),
+    ("equal metadata", {"metadata": {"a": "x"}}, {"metadata": {"a": "x", "b": 2}}, True),
+    ("other metadata", {"metadata": {"a": "x"}}, {"metadata": {"a": "y"}}, False),
+    ("no such metadata", {"metadata": {"a": "x"}}, {"metadata": {"b": "x"}}, False),
+    ("all of it", {"metadata": {"a": 1, "b": 2}}, {"metadata": {"a": 1}}, False),
+    ("null is not absence", {"metadata": {"a": None}}, {}, False),
+    ("null is null", {"metadata": {"a": None}}, {"metadata": {"a": None}}, True),
+    ("a structure", {"metadata": {"a": {"b": [1]}}}, {"metadata": {"a": {"b": [1]}}}, True),
+    ("1 is 1.0", {"metadata": {"a": 1}}, {"metadata": {"a": 1.0}}, True),
+    ("true is not 1", {"metadata": {"a": True}}, {"metadata": {"a": 1}}, False),
+    ("false is not 0", {"metadata": {"a": 0}}, {"metadata": {"a": False}}, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("wish", "event", "good"), [r[1:] for r in EQUALS], ids=[r[0] for r in EQUALS]
+)
+def test_everything_that_is_wished_must_hold(
+    wish: dict[str, Any],
+    event: dict[str, Any],
+    good: bool,  # noqa: FBT001 -- a table's column
+):
+    assert wants(wish, **event) is good
+
+
+def test_a_disabled_subscription_wants_nothing():
+    assert not wants({"disabled": "answered 410"})
+
+
+def test_a_router_knows_its_version():
+    assert Router("v7", []).version == "v7"
+
+
+names = st.sampled_from(["a", "b", "c"])
+wishes = st.fixed_dictionaries(
+    {
+        "events": st.lists(st.sampled_from([*EVENT_TYPES, *GROUPS]), min_size=1).map(tuple),
+        "sources": st.lists(names, max_size=2).map(tuple),
+        "providers": st.lists(names, max_size=2).map(tuple),
+        "metadata": st.dictionaries(names, names, max_size=2),
+        "disabled": st.sampled_from([None, None, "answered 410"]),
+    }
+)
+events = st.tuples(
+    st.sampled_from(EVENT_TYPES), names, names, st.dictionaries(names, names, max_size=3)
+)
+
+
+@given(st.lists(wishes, max_size=5), st.lists(events, max_size=8))
+def test_many_subscriptions_are_asked_like_one_each(
+    some: list[dict[str, Any]], told: list[tuple[str, str, str, dict[str, Any]]]
+):
+    subscriptions = [subscription(**wish, id=f"sub_{n}") for n, wish in enumerate(some)]
+    router = Router("v1", subscriptions)
+    provider_of = {source: provider for _, source, provider, _ in told}  # one provider a source
+    for kind, source, _, metadata in told:
+        event = (kind, source, provider_of[source], metadata)
+        alone = [s for s in subscriptions if Router("v1", [s]).wanting(*event)]
+        assert router.wanting(*event) == alone
+
+
+def test_the_reach_of_a_source_is_who_may_want_one_of_its_events():
+    router = Router(
+        "v",
+        [
+            subscription(),
+            subscription(sources=("s", "t")),
+            subscription(sources=("t",)),
+            subscription(events=("subscription.disabled",)),
+            subscription(events=("job.started",), sources=("s",)),
+            subscription(disabled="410"),
+        ],
+    )
+    for _ in range(2):  # worked out once, and kept
+        assert [router.reach(source) for source in ("s", "t", "u")] == [3, 3, 1]

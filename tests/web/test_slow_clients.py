@@ -1,0 +1,205 @@
+"""Who is slow, or never ends, is let go: nothing else would end such a connection."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from processor.web import read_timeout, request_body, write_timeout
+
+from .calling import BEARER, Served, Web
+from .pushing import push, signed
+
+SOON = 0.3  # seconds, in place of ten
+HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
+GOOD = HEAD + b"\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_timeout, "WITHIN", SOON)
+    monkeypatch.setattr(request_body, "WITHIN", SOON)
+    monkeypatch.setattr(write_timeout, "WITHIN", SOON)
+
+
+def post(path: str, length: int, **headers: str) -> bytes:
+    names = {"host": "localhost", "content-length": str(length)} | BEARER | headers
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in names.items())]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ([], b""),
+        ([b"\r\n"], b""),
+        ([b"GET /hea"], b"HTTP/1.1 408 "),
+        ([HEAD], b"HTTP/1.1 408 "),
+        ([HEAD, b"a: b\r\n"], b"HTTP/1.1 408 "),
+    ],
+    ids=["nothing", "an empty line", "half a line", "half a head", "two parts of a head"],
+)
+async def test_a_head_that_does_not_come(served: Served, sent: list[bytes], answer: bytes) -> None:
+    began = time.monotonic()
+    told = await served.raw(*sent)
+    assert told.startswith(answer)
+    assert bool(told) is bool(answer)
+    assert SOON * 0.9 < time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", HEAD], ids=["an empty line", "half a head"])
+async def test_a_second_head_that_does_not_come(served: Served, rest: bytes) -> None:
+    """Uvicorn's own clock between requests stops at the first byte."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(GOOD)
+    await reader.readuntil(b"}")
+    writer.write(rest)
+    told = await asyncio.wait_for(reader.read(), 3)
+    assert told.startswith(b"HTTP/1.1 408 " if rest == HEAD else b"")
+    writer.close()
+
+
+async def test_half_a_head_behind_a_whole_request(served: Served) -> None:
+    told = await asyncio.wait_for(served.raw(GOOD + HEAD), 3)
+    assert told.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 408 " in told
+
+
+async def test_a_head_without_end(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(HEAD)
+    line = b"x: " + b"y" * 8_000 + b"\r\n"
+    for _ in range(read_timeout.AT_MOST // len(line) + 1):
+        writer.write(line)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("path", ["/hooks/feed", "/v1/subscriptions"])
+async def test_a_body_that_does_not_come_is_408(served: Served, path: str) -> None:
+    body = push()
+    head = post(path, len(body), **signed(body))
+    for sent in ([head], [head, body[:-1]]):
+        told = await served.raw(*sent)
+        assert told.startswith(b"HTTP/1.1 408 ")
+        assert b"application/problem+json" in told
+        assert b"connection: close" in told
+
+
+async def test_a_body_that_trickles_is_408(served: Served) -> None:
+    """Each byte is soon, all of them are not."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(post("/hooks/feed", 1000, **signed(b"")))
+    answer = asyncio.create_task(reader.read())
+    while not answer.done():
+        writer.write(b" ")
+        await asyncio.wait([answer], timeout=SOON / 5)
+    assert (await answer).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_what_is_refused_early_is_not_read_for_ever(served: Served) -> None:
+    """The 404 needs no body; who goes on sending it, slowly, is not listened to for long."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(post("/hooks/nobody", 100_000))
+    answer = asyncio.create_task(reader.read())
+    while not answer.done():
+        writer.write(b" ")
+        await asyncio.wait([answer], timeout=SOON / 5)
+    assert (await answer).startswith(b"HTTP/1.1 404 ")
+    writer.close()
+
+
+async def test_who_waits_for_us_is_not_slow(served: Served) -> None:
+    """The clock is for requests that do not come, not for answers that take their time."""
+    job = {"content-type": "application/json"}
+    await served.client.put("/v1/jobs/feed/1", content=b"{}", headers=job)
+    answer = await served.client.get(f"/v1/jobs/feed/1?wait={3 * SOON}")
+    assert answer.status_code == 200
+    await asyncio.sleep(2 * SOON)  # idle, on the same connection
+    assert (await served.client.get("/healthz")).status_code == 200
+
+
+async def test_pipelined_requests_are_all_answered(served: Served) -> None:
+    close = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    told = await served.raw(GOOD * 3 + close)
+    assert told.count(b"HTTP/1.1 200 OK") == 4
+
+
+async def test_an_upgrade_is_not_taken(served: Served) -> None:
+    """There is nothing to upgrade to; whoever asks is answered as if he had not."""
+    lines = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    told = await served.raw(HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.fixture
+async def large(web: Web, served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """An answer of more bytes than the kernel keeps for a line, from its body on."""
+    for number in range(200):
+        await web.push(f"j{number}", "succeeded", result="x" * 60_000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(
+        b"GET /v1/events?limit=200 HTTP/1.1\r\nhost: localhost\r\n"
+        b"authorization: %b\r\n\r\n" % BEARER["authorization"].encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    yield reader, int(head.partition(b"content-length: ")[2].split()[0])
+    writer.close()
+
+
+async def test_what_is_not_taken_is_dropped(
+    large: tuple[asyncio.StreamReader, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TCP keeps a line for ever whose other end is there and does not read."""
+    reader, length = large
+    lost, heard = asyncio.Event(), write_timeout.Takers.connection_lost
+
+    def connection_lost(self: write_timeout.Takers, exc: Exception | None) -> None:
+        heard(self, exc)
+        lost.set()
+
+    monkeypatch.setattr(write_timeout.Takers, "connection_lost", connection_lost)
+    await asyncio.wait_for(lost.wait(), 5)
+    assert len(await asyncio.wait_for(reader.read(), 5)) < length
+
+
+async def test_what_is_taken_slowly_is_not_dropped(
+    large: tuple[asyncio.StreamReader, int],
+) -> None:
+    reader, length = large
+    began = time.monotonic()
+    while length:
+        length -= len(await asyncio.wait_for(reader.readexactly(min(1 << 20, length)), 5))
+        await asyncio.sleep(SOON / 2)
+    assert time.monotonic() - began > 5 * SOON
+
+
+async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
+    slow = [asyncio.create_task(served.raw(HEAD)) for _ in range(100)]
+    for _ in range(20):
+        assert (await served.client.get("/healthz")).status_code == 200
+    told = await asyncio.gather(*slow)
+    assert all(one.startswith(b"HTTP/1.1 408 ") for one in told)
+
+
+async def test_a_crowd_that_is_served_is_503_to_others(
+    served_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle ones would give way; these wait for an answer."""
+    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 1)
+    monkeypatch.setattr("processor.web.__main__.LISTENERS", 1)
+    served = await served_of()
+    await served.client.put("/v1/jobs/feed/1", json={})
+    key = f"authorization: {BEARER['authorization']}\r\n".encode()
+    asked = b"GET /v1/jobs/feed/1?wait=20 HTTP/1.1\r\nhost: localhost\r\n%b\r\n" % key
+    others = []
+    for _ in range(2):
+        others.append((await asyncio.open_connection("127.0.0.1", served.port))[1])
+        others[-1].write(asked)
+        await asyncio.sleep(0.1)
+    assert (await served.raw(GOOD)).startswith(b"HTTP/1.1 503 ")
+    for writer in others:
+        writer.close()
