@@ -3,8 +3,7 @@
 weak_keys         Ed25519 public keys of small order, for which anybody can sign
 keys              secrets, and the keys that they stand for
 parse             the parts of a push that signatures are made of
-verify_rule       the `[push.verify]` table of a profile
-nonsense          what is refused in it
+verify_rule       the `[push.verify]` table of a profile, and what is refused in it
 parsed_signature  what a push carries: signatures, a time, and what they were made over
 schemes           the signature schemes
 verify            is a push genuine

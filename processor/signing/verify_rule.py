@@ -1,15 +1,15 @@
 """The `[push.verify]` table of a profile: which scheme, and where the signature is."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
 
 from processor.durations import duration
 from processor.model import Push
-from processor.signing.nonsense import NONSENSE
 from processor.signing.parse import signed_content
-from processor.signing.parse.encoding import PAIRS
+from processor.signing.parse.encoding import ENCODE, PAIRS, PREFIX
 from processor.signing.parse.timestamp import TOLERANCE
 
 _SIGNED = frozenset(
@@ -33,6 +33,12 @@ TAKES: dict[str, frozenset[str]] = {
     "sns": frozenset({"tolerance"}),
     "token": frozenset({"header", "field", "query", "format"}),
 }
+
+
+_TIMED = frozenset({"standard-webhooks", "sns"})  # their standards say where the time is
+_NAME = re.compile(r"[A-Za-z0-9_-]*")
+_SENDER = re.compile(r"header:[A-Za-z0-9_-]+")
+_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?/[!\"$-~]*")
 
 
 class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
@@ -63,7 +69,7 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
             given = getattr(self, field.name) != field.default
             if given and field.name not in {"scheme", "other", *TAKES[self.scheme]}:
                 raise ValueError(f"`{field.name}` means nothing to {self.scheme}; remove it")
-        for wrong, why in NONSENSE:
+        for wrong, why in _REFUSED:
             if wrong(self):
                 raise ValueError(why.format(**msgspec.structs.asdict(self)))
 
@@ -115,3 +121,127 @@ def _ways(rule: Verify) -> tuple[Verify, ...]:
 @lru_cache(1024)
 def _renamed(rule: Verify, header: str) -> Verify:
     return msgspec.structs.replace(rule, header=header, older=())
+
+
+def _lower(rule: Verify) -> set[str]:
+    """What `signs` covers; the case of a header's name does not matter."""
+    return {hole.lower() for hole in rule.holes}
+
+
+def _takes_no_secret(rule: Verify) -> bool:
+    return rule.scheme in {"ed25519", "sns"}
+
+
+_REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
+    (
+        lambda r: r.raw_secret not in {True, False, "base64"},
+        '`raw_secret` is true where a secret is the key itself, or "base64"',
+    ),
+    (
+        lambda r: r.other and r.other.other,
+        "`or` is one other way to sign; a third is not known",
+    ),
+    (
+        lambda r: r.other and any(map(_takes_no_secret, (r, r.other))),
+        "`or` is for two ways that take a secret; ed25519 and sns take none",
+    ),
+    (
+        lambda r: not all(_NAME.fullmatch(n) for n in (r.header, r.timestamp, *r.older)),
+        "`header`, `older` and `timestamp` are names of headers: letters, digits and -",
+    ),
+    (
+        lambda r: r.older and not (r.header and all(r.older)),
+        "`older` are names that `header` had before; say its name of today, too",
+    ),
+    (
+        lambda r: r.describes and not (r.header or r.field),
+        "{scheme} needs `header` or `field`, where the signature is",
+    ),
+    (
+        lambda r: r.scheme == "token" and not (r.header or r.field or r.query),
+        "token needs `header`, `field` or `query`, where the token is",
+    ),
+    (lambda r: r.header and r.field, "the signature is in `header` or in `field`; remove one"),
+    (
+        lambda r: (
+            r.scheme == "standard-webhooks"
+            and r.header
+            and not r.header.lower().endswith("-signature")
+        ),
+        "`header` is where the signatures are, such as svix-signature: `{header}` lacks -signature",
+    ),
+    (
+        lambda r: r.scheme == "token" and r.format and not (r.header or r.field),
+        "`format` is of the token in `header` or `field`; remove it",
+    ),
+    (
+        lambda r: not (PREFIX.fullmatch(r.format) or r.pairs),
+        '`{format}` is no format; write what stands before, "sha256=", or pairs, "t=,v1="',
+    ),
+    (
+        lambda r: r.pairs and (r.scheme == "token" or r.pairs[1] == r.pairs[3]),
+        "the pairs of `format` are a time and its signature, by two names; a token has none",
+    ),
+    (
+        lambda r: r.encoding not in ENCODE,
+        "unknown encoding `{encoding}`; write " + ", ".join(ENCODE),
+    ),
+    (
+        lambda r: r.pairs and r.timestamp,
+        "the time is in the pairs of `format`; remove `timestamp`",
+    ),
+    (
+        lambda r: "timestamp" in r.holes and not (r.pairs or r.timestamp),
+        "`signs` holds {{timestamp}}; say where it is: `timestamp`, or `format` with pairs",
+    ),
+    (
+        lambda r: (
+            (r.pairs or r.timestamp)
+            and not {"timestamp", f"header:{r.timestamp}".lower()} & _lower(r)
+        ),
+        "the time is not signed: anybody could change it; put {{timestamp}} into `signs`, or drop it",
+    ),
+    (
+        lambda r: r.tolerance != TOLERANCE and not (r.pairs or r.timestamp or r.scheme in _TIMED),
+        "`tolerance` needs a time: `timestamp`, or `format` with pairs; else remove it",
+    ),
+    (lambda r: not 0 < float(r.tolerance) < float("inf"), "`tolerance` must be more than nothing"),
+    (
+        lambda r: r.scheme.startswith("hash-") and signed_content.SECRET not in r.holes,
+        "{scheme} proves nothing without a secret; put {{secret}} into `signs`",
+    ),
+    (
+        lambda r: r.scheme.startswith("hash-") and not r.signs.endswith("{secret}"),
+        "`signs` must end with {{secret}}: before anything else, what follows could be lengthened",
+    ),
+    (
+        lambda r: not r.scheme.startswith("hash-") and signed_content.SECRET in r.holes,
+        "{scheme} does not sign its secret; take {{secret}} out of `signs`",
+    ),
+    (
+        lambda r: not any(h in {"body", "sha256"} or h.startswith("field:") for h in r.holes),
+        "`signs` must hold {{body}}, {{sha256}} or {{field:NAME}}: else any body would do",
+    ),
+    (
+        lambda r: r.field and {"body", "sha256", f"field:{r.field}"} & {*r.holes} and r.describes,
+        "a signature in `field` cannot sign the body, which it is in; `signs` another {{field:NAME}}",
+    ),
+    (
+        lambda r: f"header:{r.header}".lower() in _lower(r),
+        "a signature cannot sign itself; take {{header:{header}}} out of `signs`",
+    ),
+    (
+        lambda r: r.scheme == "ed25519" and not _HTTPS.fullmatch(r.keys),
+        "ed25519 needs `keys`, the https:// URL of the provider's JWKS",
+    ),
+    (
+        lambda r: r.sender and not _SENDER.fullmatch(r.sender),
+        '`sender` is "header:NAME": the header that says who sent it',
+    ),
+    (
+        lambda r: r.sender and r.sender.lower() not in _lower(r),
+        "`sender` is not signed, so anybody could write it; put {{{sender}}} into `signs`",
+    ),
+)
+"""What a table must not say, each with the remedy: what could never hold, and what anybody could
+make hold, which is worse."""
