@@ -49,10 +49,10 @@ async def advance(script, message_id: str, said: standard.Push, now: float) -> l
     return told
 
 
-def known(told: list[Any]) -> callbacks.Known:
+def known(told: list[Any]) -> callbacks.JobLookup:
     """Read the script's answer: Redis gives bytes, whatever the script put in."""
     previous, sequence, created, started = told
-    return callbacks.Known(previous.decode(), sequence, float(created), float(started or 0))
+    return callbacks.JobLookup(previous.decode(), sequence, float(created), float(started or 0))
 
 
 async def deliver(ctx: dict[str, Any], event_id: str, content: bytes, tries: int) -> None:

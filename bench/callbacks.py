@@ -78,7 +78,7 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-class Known(NamedTuple):
+class JobLookup(NamedTuple):
     """What a store knew of a job as a push moved it."""
 
     previous: str = ""
@@ -87,10 +87,10 @@ class Known(NamedTuple):
     started: float = 0.0
 
 
-NOTHING = Known()
+NOTHING = JobLookup()
 
 
-def event(push: standard.Push, now: float, known: Known = NOTHING) -> Event:
+def event(push: standard.Push, now: float, known: JobLookup = NOTHING) -> Event:
     """Return what a push that moved a job tells."""
     data = Data(
         id=push.id,

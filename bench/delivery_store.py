@@ -21,8 +21,8 @@ from processor.errors import StoreUnavailable
 from processor.model import Job
 from processor.service.events.publish import deliver
 from processor.store import Store
-from processor.store.jobs import Change, Telling
-from processor.store.work_items import AT_ONCE
+from processor.store.jobs import Change, NewEvent
+from processor.store.work_items import NOW
 
 TOGETHER = 200  # events in one commit
 DAY = 86_400.0
@@ -37,7 +37,7 @@ def subscription(name: str, url: str, form: str) -> str:
     )
 
 
-def change(target: str, run: int, number: int, at: float = AT_ONCE) -> Change:
+def change(target: str, run: int, number: int, at: float = NOW) -> Change:
     """Return an event of a job that is not kept, with one delivery, due at `at`."""
     event, now = delivery_events.event_id(run, number), delivery_events.AT
     put = replace(deliver(event, delivery_events.KIND, target, target, now), at=at)
@@ -51,14 +51,14 @@ def change(target: str, run: int, number: int, at: float = AT_ONCE) -> Change:
         deadline=DAY,
         deadline_at=now + DAY,
     )
-    telling = Telling(id=event, type=delivery_events.KIND, body=body, deliveries=(put,))
+    telling = NewEvent(id=event, type=delivery_events.KIND, body=body, deliveries=(put,))
     return Change(job=job, version="", save=False, events=[telling])
 
 
 async def commit(store: Store, changes: Sequence[Change]) -> None:
     """Commit events, and wake a worker: whoever commits in real life is one, and awake."""
     keys = store.shards[0]
-    router = await store.targets.router(keys)
+    router = await store.subscriptions.router(keys)
     for first in range(0, len(changes), TOGETHER):
         some = changes[first : first + TOGETHER]
         done = await store.jobs.commit(keys, router.version, some)

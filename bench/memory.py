@@ -27,9 +27,9 @@ from processor.service.jobs import ingest
 from processor.service.pushes import receive
 from processor.service.runtime.context import Context
 from processor.service.runtime.process import context
-from processor.store.work_items import Claim, Pace, Settled
+from processor.store.work_items import Claim, LaneLimits, Settlement
 
-WIDE = Pace(1_000)
+WIDE = LaneLimits(1_000)
 AT_ONCE = 200  # in one script
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 CONFIG = f"""\
@@ -90,13 +90,13 @@ async def deliver(ours: Context) -> None:
         await ours.store.backlogs.settle([ended(claim) for claim in claims])
 
 
-def ended(claim: Claim) -> Settled:
+def ended(claim: Claim) -> Settlement:
     """Say how a delivery ended, and record it."""
     one = msgspec.json.decode(claim.payload, type=Delivery)
     attempt = Attempt(at=time.time(), seconds=0.012, status=200)
     fields = msgspec.to_builtins(msgspec.structs.replace(one, attempts=(attempt,)))
     record = msgspec.json.encode({"state": "delivered", "why": None, **fields})
-    return Settled(claim, event=one.event_id, target=one.target, record=record, arrived=True)
+    return Settlement(claim, event=one.event_id, target=one.target, record=record, arrived=True)
 
 
 def by_key(redis: Redis, jobs: int) -> list[str]:

@@ -22,7 +22,7 @@ from processor.model import Attempt, Delivery, Push
 from processor.service.jobs import ingest as jobs_ingest, watch as jobs_watch
 from processor.service.jobs.watch_request import Wish
 from processor.service.pushes import receive
-from processor.store.work_items import Settled
+from processor.store.work_items import Settlement
 
 ERROR = "could not connect within 5 s"  # of a failed attempt, one of the longer ones
 ATTEMPTS = 9  # that a delivery has made while it still waits
@@ -75,7 +75,7 @@ async def fail(ours: Context) -> None:
         for claim in claims:
             one = msgspec.json.decode(claim.payload, type=Delivery)
             tried = msgspec.structs.replace(one, attempts=(attempt,) * ATTEMPTS)
-            settled.append(Settled(claim, later, msgspec.json.encode(tried), tried=True))
+            settled.append(Settlement(claim, later, msgspec.json.encode(tried), tried=True))
         await ours.store.backlogs.settle(settled)
 
 

@@ -2,18 +2,18 @@
 
 RingbackError
 ├── ConfigError          the operator's: a wrong setting or profile        exit 2
-├── Refused              the caller's: answered with its HTTP status       4xx
+├── RequestError         the caller's: answered with its HTTP status       4xx
 │   ├── Unreadable         a push or body that cannot be read              400
 │   ├── BadSignature       a push whose signature does not hold            401
 │   │   └── UnknownKey       no published key made it; a newer one may       401
 │   ├── Unauthorized       a call without a valid key                      401
 │   ├── NotFound           no such source, job or subscription             404
 │   ├── Conflict           not possible for this thing                     409
-│   ├── Gone               a cursor older than the log                     410
+│   ├── CursorExpired      a cursor older than the log                     410
 │   ├── TooLarge           a body over its limit                           413
 │   ├── WrongType          a content type or encoding that is not taken    415
-│   └── Invalid            a value or key that means nothing               422
-├── ProviderTrouble      the provider does not let us answer               502, 504
+│   └── InvalidValue       a value or key that means nothing               422
+├── ProviderError        the provider does not let us answer               502, 504
 ├── BlockedTarget        the egress guard will not connect there
 ├── RequestFailed        an outbound request got no answer
 └── Unavailable          not now; the same call may work later               503
@@ -35,18 +35,18 @@ class ConfigError(RingbackError):
     """The configuration is wrong; the message names file, key and remedy."""
 
 
-class Refused(RingbackError):
+class RequestError(RingbackError):
     """The caller's fault; the message says what to change."""
 
     status = 400
     title = "Bad request"
 
 
-class Unreadable(Refused):
+class Unreadable(RequestError):
     """A body that is not what it claims to be."""
 
 
-class BadSignature(Refused):
+class BadSignature(RequestError):
     """The push is not signed by one of the source's secrets."""
 
     status = 401
@@ -57,56 +57,56 @@ class UnknownKey(BadSignature):
     """None of the keys that the provider publishes made the signature; there may be new ones."""
 
 
-class Unauthorized(Refused):
+class Unauthorized(RequestError):
     """The call carries no valid key."""
 
     status = 401
     title = "Unauthorized"
 
 
-class NotFound(Refused):
+class NotFound(RequestError):
     """There is no such thing."""
 
     status = 404
     title = "Not found"
 
 
-class Conflict(Refused):
+class Conflict(RequestError):
     """The thing is there, but this cannot be done to it."""
 
     status = 409
     title = "Conflict"
 
 
-class Gone(Refused):
+class CursorExpired(RequestError):
     """The place in the event log that the cursor names was trimmed."""
 
     status = 410
     title = "Gone"
 
 
-class TooLarge(Refused):
+class TooLarge(RequestError):
     """The body is over its limit."""
 
     status = 413
     title = "Body too large"
 
 
-class WrongType(Refused):
+class WrongType(RequestError):
     """The content type or encoding is not taken here."""
 
     status = 415
     title = "Unsupported media type"
 
 
-class Invalid(Refused):
+class InvalidValue(RequestError):
     """A value or key that means nothing here."""
 
     status = 422
     title = "Invalid value"
 
 
-class ProviderTrouble(RingbackError):
+class ProviderError(RingbackError):
     """The provider refuses the source's token (502), or does not answer in time (504)."""
 
     def __init__(self, message: str, status: int) -> None:

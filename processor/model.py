@@ -200,7 +200,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
-class Turn(msgspec.Struct, frozen=True):
+class JobOrder(msgspec.Struct, frozen=True):
     """The place of a delivery among those of its job, which an ordered subscription gets one by one."""
 
     job: str  # the uid of its record
@@ -217,7 +217,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: float
     attempts: tuple[Attempt, ...] = ()
     trace: str | None = None  # `traceparent` to send with it
-    turn: Turn | None = None  # where its subscription wants the events of a job in order
+    turn: JobOrder | None = None  # where its subscription wants the events of a job in order
 
 
 ARRIVED = ("delivered", "superseded")
@@ -236,7 +236,7 @@ class Answer(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Keep(msgspec.Struct, frozen=True):
+class Retention(msgspec.Struct, frozen=True):
     """How long Redis keeps what, in seconds; the configuration checks their bounds."""
 
     jobs: float = 30 * 86_400.0  # behind a job's deadline, or its end if that is later

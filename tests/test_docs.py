@@ -27,7 +27,7 @@ from processor.config import schema as config_tables
 from processor.config.profiles import Shelf
 from processor.egress import failures
 from processor.formats import FORMATS, Event, Format, cloudevents, custom_headers
-from processor.model import Entry, Job, Keep, Push, Subscription
+from processor.model import Entry, Job, Push, Retention, Subscription
 from processor.provider import Poll, PushRules, Register, parse_profile
 from processor.provider.condition import Word
 from processor.provider.profile import Fields, Told
@@ -433,8 +433,8 @@ QUOTED = [
     ("docs/api.md", f"A receiver has {tail.LISTENERS:,} listeners at most"),
     ("docs/api.md", f"up to {watch_request.CALLBACKS} of them"),
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
-    ("docs/api.md", f"For {Keep().seen / DAY:g} days pushes about it are ignored"),
-    ("docs/api.md", f"until {Keep().jobs / DAY:g} days after its deadline"),
+    ("docs/api.md", f"For {Retention().seen / DAY:g} days pushes about it are ignored"),
+    ("docs/api.md", f"until {Retention().jobs / DAY:g} days after its deadline"),
     ("docs/operations.md", f"Above {FULL:.0%} of `maxmemory`".replace("%", " %")),
     ("docs/operations.md", f"or {schedule.PARK_UNASKED:g} s"),
     ("docs/why.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from processor import errors
-from processor.errors import Refused, RingbackError, Unauthorized
+from processor.errors import RequestError, RingbackError, Unauthorized
 
 LINE = re.compile(r"^([│ ]*[├└]── )(\w+)\s+(.*?)\s*((?:exit 2)|(?:[45]xx)|(?:\d{3}(?:, \d{3})*))?$")
 
@@ -33,15 +33,15 @@ def test_the_drawing_is_the_tree():
     }
 
 
-@pytest.mark.parametrize("name", [n for n, c in classes().items() if issubclass(c, Refused)])
+@pytest.mark.parametrize("name", [n for n, c in classes().items() if issubclass(c, RequestError)])
 def test_the_drawing_says_the_status(name: str):
     status, told = getattr(errors, name).status, drawn()[name][1]
-    assert told == "4xx" if name == "Refused" else str(status) in told.split(", ")
+    assert told == "4xx" if name == "RequestError" else str(status) in told.split(", ")
 
 
 def test_a_refusal_is_always_the_callers_fault():
     for cls in classes().values():
-        if issubclass(cls, Refused):
+        if issubclass(cls, RequestError):
             assert 400 <= cls.status < 500
             assert cls.title
 

@@ -74,7 +74,7 @@ async def end_leases(ours: Context) -> float:
 
 async def repair(ours: Context) -> float:
     """Finish changes of subscriptions that were cut between two shards; how long to wait."""
-    done = await ours.store.targets.repair()
+    done = await ours.store.subscriptions.repair()
     if done:
         log.warning("subscriptions_repaired", subscriptions=done)
     return REPAIR

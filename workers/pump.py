@@ -10,9 +10,9 @@ import structlog
 from processor.errors import StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.runtime.context import Context
 from processor.service.runtime.process import Outage
-from processor.store.work_items import AT_ONCE as NOW, Claim, Pace, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
 
-AT_ONCE = 200  # items in one claim
+MAX_CLAIMED = 200  # items in one claim
 SHARE = 3  # a lane may hold at most this part of the room that is left
 TOGETHER = 16  # pieces that begin before others' answers are looked at: each takes 0.1 ms
 GIVE_BACK = 1.0  # seconds between looks for work to give back
@@ -33,8 +33,8 @@ class Pump:
         backlog: str,
         *,
         room: int,
-        at_once: int = AT_ONCE,
-        pace: Callable[[str], Pace],
+        at_once: int = MAX_CLAIMED,
+        pace: Callable[[str], LaneLimits],
         work: Callable[[list[Claim]], Awaitable[list[Piece]]],
         may_start: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -105,14 +105,14 @@ class Pump:
                 await self._begin(claims)
         return found
 
-    def _fair(self, lane: str) -> Pace:
+    def _fair(self, lane: str) -> LaneLimits:
         """A lane's pace, less what others need: the fuller we are, the less one lane may hold.
 
         So lanes that hang cannot fill us up between them.
         """
         pace = self._pace(lane)
         fair = max((self._room - self._held) // SHARE, 1)
-        return Pace(pace.capacity, pace.budget, fair)
+        return LaneLimits(pace.capacity, pace.budget, fair)
 
     async def _free(self) -> int:
         """Wait until there is room; how much."""
@@ -162,7 +162,7 @@ class Pump:
         while self._stranded:
             shard = self._stranded[0].shard
             some = [c for c in self._stranded if c.shard == shard]
-            await self._context.store.backlogs.settle([Settled(c, NOW, c.payload) for c in some])
+            await self._context.store.backlogs.settle([Settlement(c, NOW, c.payload) for c in some])
             given = set(map(id, some))  # more may have been stranded meanwhile
             self._stranded = [c for c in self._stranded if id(c) not in given]
         return GIVE_BACK

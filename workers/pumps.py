@@ -19,7 +19,7 @@ from workers.pump import Piece, Pump
 
 def ingest(context: Context, outage: Outage) -> Pump:
     """Accepted pushes and deadlines into jobs: a batch in one commit, two while there is more."""
-    most = ingesting.AT_ONCE
+    most = ingesting.MAX_BATCH
 
     async def work(claims: list[Claim]) -> list[Piece]:
         if len(claims) == most:

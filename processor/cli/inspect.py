@@ -15,7 +15,7 @@ from processor.cli import config as cli_config, options, output
 from processor.cli.exit_codes import CommandError, Exit
 from processor.config import Source, load
 from processor.egress import Egress, Policy
-from processor.errors import BadSignature, ConfigError, ProviderTrouble, Refused
+from processor.errors import BadSignature, ConfigError, ProviderError, RequestError
 from processor.model import Push, StatusUpdate
 from processor.provider import Reading
 from processor.service.pushes.public_keys import KEEP, Keyring
@@ -72,7 +72,7 @@ def judge(source: Source, push: Push, now: float, key: Path | None = None) -> di
         reading = provider.read_push(source.profile, source.name, push, now)
     except BadSignature as error:
         return _verdict(steps, verified=False, reason=str(error))
-    except Refused as error:
+    except RequestError as error:
         return _verdict(steps, verified=bool(rule), reason=str(error))
     unsigned = None if rule else f"{source.profile.name} does not sign its pushes"
     reason = unsigned or _stranger(source, push)
@@ -112,7 +112,7 @@ def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> byt
         return b""
     try:
         return asyncio.run(_fetched(url))
-    except ProviderTrouble as error:
+    except ProviderError as error:
         raise CommandError(f"{error} (or give it with --key)") from None
 
 

@@ -16,7 +16,7 @@ from processor.cli.exit_codes import CommandError, Exit
 from processor.config import Settings, Source
 from processor.config.secrets import MASK
 from processor.egress import Egress, Policy
-from processor.errors import ConfigError, ProviderTrouble
+from processor.errors import ConfigError, ProviderError
 from processor.service.registration import register as registration_register
 from processor.service.registration.register import Outcome
 
@@ -92,7 +92,7 @@ async def _register(settings: Settings, source: Source, base: str, *, dry_run: b
     try:
         async with Egress(Policy.parse(settings.egress_allow)) as egress:
             return await registration_register.register(egress, source, base, dry=dry_run)
-    except ProviderTrouble as error:
+    except ProviderError as error:
         raise CommandError(f"{error}; try again later", Exit.UNREACHABLE) from None
 
 

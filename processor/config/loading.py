@@ -20,7 +20,7 @@ from processor.config.secrets import Keeper, signing_secret
 from processor.config.settings import Settings, Source
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
-from processor.model import CONCURRENCY, Keep, Subscription
+from processor.model import CONCURRENCY, Retention, Subscription
 from processor.provider import Account, Profile, did_you_mean
 from processor.sizes import PUSH_SIZE
 from processor.vault import MasterKey
@@ -81,7 +81,7 @@ def _settings(around: _Around, chosen: Path | None, env: Environment) -> Setting
         port=env.PORT,
         shards=env.RINGBACK_SHARDS,
         lease=take(0.0, checks.duration, "RINGBACK_LEASE", env.RINGBACK_LEASE),
-        keep=take(Keep(), keep, env),
+        keep=take(Retention(), keep, env),
     )
 
 

@@ -4,7 +4,7 @@ from processor.config import checks
 from processor.config.schema import Environment
 from processor.durations import duration
 from processor.errors import ConfigError
-from processor.model import Keep
+from processor.model import Retention
 
 BOUNDS = {
     "RINGBACK_KEEP_JOBS": ("5d", "3650d"),  # a callback's attempts take up to 4 days
@@ -14,9 +14,9 @@ BOUNDS = {
 }
 
 
-def keep(env: Environment) -> Keep:
+def keep(env: Environment) -> Retention:
     """What the environment says; ConfigError for what is out of bounds."""
-    found = Keep(
+    found = Retention(
         jobs=_within("RINGBACK_KEEP_JOBS", env.RINGBACK_KEEP_JOBS),
         events=_within("RINGBACK_KEEP_EVENTS", env.RINGBACK_KEEP_EVENTS),
         events_count=env.RINGBACK_KEEP_EVENTS_COUNT,

@@ -9,7 +9,7 @@ from processor import provider, signing
 from processor.config import redis_url
 from processor.config.environment import Doubt
 from processor.config.secrets import MASK, Kept
-from processor.model import Keep, Subscription
+from processor.model import Retention, Subscription
 from processor.provider import Account, Poll, Profile
 from processor.sizes import PUSH_SIZE
 from processor.vault import MasterKey
@@ -118,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8080
     shards: int = 1
     lease: float = 30.0  # seconds that a worker holds what it claimed
-    keep: Keep = Keep()
+    keep: Retention = Retention()
     doubts: tuple[Doubt, ...] = ()  # variables that probably do not do what was meant
 
     def masked(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from processor.errors import Invalid
+from processor.errors import InvalidValue
 from processor.provider.job_ids import bare_id
 from processor.provider.origin import within
 from processor.provider.profile import Poll, Profile
@@ -58,7 +58,7 @@ def request(
     poll = profile.polls(kind)
     lack = why_not_pollable(profile, kind, account)
     if poll is None or lack:
-        raise Invalid(f"this job cannot be polled: {lack}")
+        raise InvalidValue(f"this job cannot be polled: {lack}")
     headers = {"Accept": "application/json", **poll.headers}
     if poll.auth and account.token:
         name, value = poll.auth.header(account.token)
@@ -66,7 +66,7 @@ def request(
     try:
         url = _url(poll, account, {**params, **account.params, "id": bare_id(kind, job)})
     except ValueError as error:
-        raise Invalid(f"this job cannot be polled: {error}") from None
+        raise InvalidValue(f"this job cannot be polled: {error}") from None
     return Request("GET", url, headers)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from processor.errors import Invalid, Unreadable
+from processor.errors import InvalidValue, Unreadable
 from processor.http_time import retry_after
 from processor.json_input import raw_bytes, read_json, write_json
 from processor.model import Origin, StatusUpdate
@@ -32,18 +32,18 @@ def read_submit(  # noqa: PLR0917 - one fact of the call each
     kind = profile.kind_of(job)
     known = profile.kinds.get(kind)
     if known is None or not (known.submit or known.poll):
-        raise Invalid(f"`submitted` cannot be read: {profile.name} has no [submit], no [poll]")
+        raise InvalidValue(f"`submitted` cannot be read: {profile.name} has no [submit], no [poll]")
     raw = body if isinstance(body, bytes) else _encoded(body)
     reads = known.poll.reads if known.poll else ()
     if not (200 <= status < 300 or status in reads):  # noqa: PLR2004 - HTTP's success
-        raise Invalid(f"`submitted` is HTTP {status}, so it started no job: {excerpt(raw)}")
+        raise InvalidValue(f"`submitted` is HTTP {status}, so it started no job: {excerpt(raw)}")
     lower = {name.lower(): value for name, value in headers.items()} | {CODE: str(status)}
     again = retry_after(lower.get("retry-after"), now)
     try:
         update = _read(known, raw, job, Context(source, kind, now, Origin.SUBMIT, lower))
         return update if again is None else msgspec.structs.replace(update, again=again)
     except Unreadable as error:
-        raise Invalid(f"`submitted` names no job, {error}: {excerpt(raw)}") from None
+        raise InvalidValue(f"`submitted` names no job, {error}: {excerpt(raw)}") from None
 
 
 def _read(known: Kind, raw: bytes, job: str, context: Context) -> StatusUpdate:

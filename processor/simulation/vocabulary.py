@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from processor.errors import Refused
+from processor.errors import RequestError
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import Trouble, full_id, read_answer, read_push
 from processor.provider.profile import Profile
@@ -80,7 +80,7 @@ _Again = Callable[[Profile, str | None, StatusUpdate], tuple[StatusUpdate, ...]]
 def _same(again: _Again, profile: Profile, kind: str | None, update: StatusUpdate) -> bool:
     try:
         found = again(profile, kind, update)
-    except (ValueError, Refused):
+    except (ValueError, RequestError):
         return False
     return [(one.id, one.status) for one in found] == [(update.id, update.status)]
 

@@ -12,13 +12,21 @@ from typing import Any
 
 import structlog
 
-from processor.model import Keep
-from processor.store.connection import Call, Connection
-from processor.store.group_commit import Batch
+from processor.model import Retention
+from processor.store.connection import Connection, ScriptArgs
+from processor.store.group_commit import GroupCommit
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
-from processor.store.work_items import Busy, Claim, Lanes, Pace, Settled, limits, settled_told
+from processor.store.work_items import (
+    Busy,
+    Claim,
+    LaneLimits,
+    Lanes,
+    Settlement,
+    limits,
+    settled_told,
+)
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after a claim that brought something
@@ -32,7 +40,7 @@ class Backlogs:
     """The three backlogs of all shards."""
 
     def __init__(
-        self, connection: Connection, shards: Sequence[Keys], lease: float, keep: Keep
+        self, connection: Connection, shards: Sequence[Keys], lease: float, keep: Retention
     ) -> None:
         """Take the lease in seconds, and how long to keep ended deliveries, and how many."""
         self._keep = keep
@@ -41,7 +49,9 @@ class Backlogs:
         self._lease = int(lease * 1000)
         self.name = secrets.token_hex(4)
         self._renewing = asyncio.Lock()
-        self._next_polls: Batch[tuple[Keys, str, str], float | None] = Batch(self._all_next_polls)
+        self._next_polls: GroupCommit[tuple[Keys, str, str], float | None] = GroupCommit(
+            self._all_next_polls
+        )
         self._silent_until: dict[str, float] = {}
         self._lately: dict[tuple[int, str], list[str]] = {}
 
@@ -54,7 +64,7 @@ class Backlogs:
         keys: Keys,
         backlog: str,
         limit: int,
-        pace: Callable[[str], Pace],
+        pace: Callable[[str], LaneLimits],
         size: int = PIECE,
     ) -> list[Claim]:
         """Claim up to about `limit` items that can start now, the lanes in turn; no more once
@@ -82,7 +92,7 @@ class Backlogs:
         backlog: str,
         limit: int,
         lanes: list[str],
-        pace: Callable[[str], Pace],
+        pace: Callable[[str], LaneLimits],
         *,
         size: int,
     ) -> tuple[list[bytes], list[Any]]:
@@ -105,7 +115,7 @@ class Backlogs:
             log.error("wrong_key_type", reason=str(wrong_key(wrong)))
 
     async def admit(
-        self, keys: Keys, backlog: str, claim: tuple[str, str], pace: Pace, left: int = 0
+        self, keys: Keys, backlog: str, claim: tuple[str, str], pace: LaneLimits, left: int = 0
     ) -> Claim | Busy:
         """Hold a place in a lane for work that never waited there: (lane, name), to be settled.
 
@@ -123,7 +133,7 @@ class Backlogs:
         return Claim(keys.shard, backlog, lane, item, b"", token)
 
     async def settle(
-        self, settled: Sequence[Settled], parked: Sequence[tuple[Claim, float]] = ()
+        self, settled: Sequence[Settlement], parked: Sequence[tuple[Claim, float]] = ()
     ) -> list[Outcome]:
         """Settle claims of one shard and backlog; park lanes of some until a time.
 
@@ -151,11 +161,11 @@ class Backlogs:
     async def _settle(
         self,
         keys: Keys,
-        settled: Sequence[Settled],
+        settled: Sequence[Settlement],
         parked: Sequence[tuple[Claim, float]],
     ) -> list[Outcome]:
         some = settled[0].claim if settled else parked[0][0]
-        call = Call(keys.parked(some.backlog))
+        call = ScriptArgs(keys.parked(some.backlog))
         lanes = Lanes(keys, call)
         today = day_of(await self._connection.now())
         told = {

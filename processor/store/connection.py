@@ -55,7 +55,7 @@ NO_CONNECTION = "max number of clients"  # Redis' words to somebody who connects
 POOL_IS_BUSY = "No connection available."  # redis-py's words for a wait for one that took too long
 
 
-class Call:
+class ScriptArgs:
     """One script call whose ARGV[1] is a msgpack table that names keys and blobs by place.
 
     Redis' msgpack knows no bytes; and what is not packed need not be unpacked.

@@ -9,8 +9,8 @@ import msgspec
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from processor.errors import Gone, Refused
-from processor.model import Keep
+from processor.errors import CursorExpired, RequestError
+from processor.model import Retention
 from processor.store.connection import Connection
 from processor.store.keys import Keys
 from processor.store.read_size import PIECE, ReadSize
@@ -33,7 +33,7 @@ class Logged(msgspec.Struct, frozen=True):
 class Events:
     """The event logs of all shards, read as one."""
 
-    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
+    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Retention) -> None:
         """Take the connection, the shards' keys, and how much of the log to keep."""
         self._connection = connection
         self._shards = shards
@@ -120,9 +120,13 @@ class Events:
             if place == BEGIN:
                 continue
             if gone and order_of(place) < order_of(gone):
-                raise Gone("Events behind this cursor were trimmed; start again without `after`.")
+                raise CursorExpired(
+                    "Events behind this cursor were trimmed; start again without `after`."
+                )
             if order_of(place) > order_of(_last(stream)) and order_of(place)[1] != LAST:
-                raise Gone("Redis lost events before this cursor; start again without `after`.")
+                raise CursorExpired(
+                    "Redis lost events before this cursor; start again without `after`."
+                )
 
     async def trim(self, now: float) -> None:
         """Forget events that are older or more than the log keeps."""
@@ -136,14 +140,14 @@ class Events:
         return [BEGIN for _ in self._shards]
 
     def places(self, cursor: str) -> list[str]:
-        """What an opaque cursor says; Refused if it is none of ours."""
+        """What an opaque cursor says; RequestError if it is not one of ours."""
         try:
             text = base64.urlsafe_b64decode(cursor.encode() + b"==").decode()
             places = [checked(part) for part in text.split(",")]
         except (ValueError, binascii.Error) as error:
-            raise Refused("The cursor is not one that this server gave.") from error
+            raise RequestError("The cursor is not one that this server gave.") from error
         if len(places) != len(self._shards):
-            raise Refused("The cursor is of another number of shards.")
+            raise RequestError("The cursor is of another number of shards.")
         return places
 
     @staticmethod

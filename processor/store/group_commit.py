@@ -19,7 +19,7 @@ BYTES_AT_MOST = 4 * 1024 * 1024  # of them together, unless a single item has mo
 SLICE = 100  # items of one large group in one write, and of all large groups twice as many
 
 
-class Batch(Generic[Item, Result]):
+class GroupCommit(Generic[Item, Result]):
     """Gathers items for `write`, and gives each caller the results of its own."""
 
     def __init__(

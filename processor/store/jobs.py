@@ -5,30 +5,30 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from processor.model import Entry, Job, Keep, StatusUpdate
+from processor.model import Entry, Job, Retention, StatusUpdate
 from processor.payload import utc
 from processor.store import reserve
 from processor.store.backlogs import BUSY
-from processor.store.connection import Call, Connection
-from processor.store.group_commit import Batch
+from processor.store.connection import Connection, ScriptArgs
+from processor.store.group_commit import GroupCommit
 from processor.store.keys import Keys, shard_of
 from processor.store.names import Naming, lasting, named, naming
 from processor.store.persistence import Persistence
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.versions import new_version
-from processor.store.work_items import Claim, Lanes, Put
+from processor.store.work_items import Claim, Lanes, WorkItem
 
 RESERVED = b"new-"  # before the uid, where a record is yet to be made
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
-AT_ONCE = 1000  # records read at once, at most
+PAGE = 1000  # records read at once, at most
 ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(Job).decode
 
 
-class Known(NamedTuple):
+class JobLookup(NamedTuple):
     """What stands under a job's name: a job, an alias of `to`, a tombstone, or nothing.
 
     Or a reservation: pushes of the job wait, and its record is to have `uid`.
@@ -49,13 +49,13 @@ class Bounds(NamedTuple):
     reach: Callable[[str], int]  # how many subscriptions may hear of a source
 
 
-class Telling(msgspec.Struct, frozen=True):
+class NewEvent(msgspec.Struct, frozen=True):
     """An event to tell, and the deliveries that it makes."""
 
     id: str
     type: str
     body: bytes
-    deliveries: tuple[Put, ...]
+    deliveries: tuple[WorkItem, ...]
     logged: bool = True
 
 
@@ -67,8 +67,8 @@ class Change(msgspec.Struct, frozen=True):
     save: bool
     renew: bool = False  # its keys' end is another than before
     entries: Sequence[tuple[float, Entry]] = ()
-    events: Sequence[Telling] = ()
-    puts: Sequence[Put] = ()
+    events: Sequence[NewEvent] = ()
+    puts: Sequence[WorkItem] = ()
     done: Sequence[Claim] = ()  # claims that end with this
     dropped: Sequence[tuple[str, str, str]] = ()  # (backlog, lane, item) not to be done any more
     answer: bytes | None = None
@@ -81,17 +81,17 @@ class Jobs:
         self,
         connection: Connection,
         shards: Sequence[Keys],
-        keep: Keep,
+        keep: Retention,
         persistence: Persistence,
     ) -> None:
         """Take the connection, the shards' keys, and how long to keep jobs and dedupe marks."""
         self._connection = connection
         self.intake = connection.apart(INTAKE_CONNECTIONS)
-        self._reads: Batch[tuple[Keys, str], Known] = Batch(self._read_all)
+        self._reads: GroupCommit[tuple[Keys, str], JobLookup] = GroupCommit(self._read_all)
         self._persistence = persistence
         self._shards = shards
         self._keep = keep
-        self._read_size = ReadSize(AT_ONCE)
+        self._read_size = ReadSize(PAGE)
 
     def ends(self, job: Job) -> float:
         """When a job's keys end, in seconds."""
@@ -110,7 +110,7 @@ class Jobs:
         None: with them the pushes of all receivers would go beyond `bounds`; nothing was written.
         Without bounds they are work in hand, which a full Redis takes too.
         """
-        call = Call(keys.waiting)
+        call = ScriptArgs(keys.waiting)
         if names is None:
             names = [naming(update.source, update.id) for _, update in pushes]
         lanes = Lanes(keys, call)
@@ -152,11 +152,11 @@ class Jobs:
         """Close the connections that are for pushes alone."""
         await self.intake.close()
 
-    async def read(self, keys: Keys, names: Sequence[str]) -> list[Known]:
+    async def read(self, keys: Keys, names: Sequence[str]) -> list[JobLookup]:
         """What stands under each `source/id`."""
         if not names:
             return []
-        found: list[Known] = []
+        found: list[JobLookup] = []
         while len(found) < len(names):
             some = names[len(found) : len(found) + self._read_size.next(PIECE)]
             rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, some)))
@@ -164,12 +164,12 @@ class Jobs:
             found += [_known(row) for row in rows]
         return found
 
-    async def find(self, keys: Keys, name: str) -> Known:
+    async def find(self, keys: Keys, name: str) -> JobLookup:
         """What stands under one `source/id`; thousands that ask at once make a few round trips."""
         return await self._reads.add((keys, name))
 
-    async def _read_all(self, asked: list[tuple[Keys, str]]) -> list[Known]:
-        found: dict[tuple[int, str], Known] = {}
+    async def _read_all(self, asked: list[tuple[Keys, str]]) -> list[JobLookup]:
+        found: dict[tuple[int, str], JobLookup] = {}
         for shard in {keys.shard for keys, _ in asked}:
             names = sorted({name for keys, name in asked if keys.shard == shard})
             rows = await self.read(self._shards[shard], names)
@@ -195,7 +195,7 @@ class Jobs:
         `bounded` and Redis is out of memory.
         """
         ring = [keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"), keys.behind]
-        call = Call(*ring)
+        call = ScriptArgs(*ring)
         lanes = Lanes(keys, call)
         told = {
             "version": version,
@@ -208,9 +208,9 @@ class Jobs:
         done = await self._connection.run("commit", call.keys, call.args(told), bounded=bounded)
         return None if done is None else [outcome(row) for row in done]
 
-    async def tell(self, keys: Keys, event: Telling) -> None:
+    async def tell(self, keys: Keys, event: NewEvent) -> None:
         """Make the deliveries of an event that is of no job."""
-        call = Call(keys.event(event.id))
+        call = ScriptArgs(keys.event(event.id))
         lanes = Lanes(keys, call)
         told = {
             "body": call.blob(event.body),
@@ -278,19 +278,19 @@ def name_of(job: Job) -> str:
     return f"{job.source}/{job.id}"
 
 
-def _known(row: bytes | None) -> Known:
+def _known(row: bytes | None) -> JobLookup:
     word, _, rest = (row or b"").partition(b" ")
     match word:
         case b"":
-            return Known()
+            return JobLookup()
         case b"gone":
-            return Known("gone", gone=True)
+            return JobLookup("gone", gone=True)
         case b"to":
-            return Known("to", to=rest.decode())
+            return JobLookup("to", to=rest.decode())
         case _ if word.startswith(RESERVED):
-            return Known(word.decode(), uid=word.removeprefix(RESERVED).decode())
+            return JobLookup(word.decode(), uid=word.removeprefix(RESERVED).decode())
         case _:
-            return Known(word.decode(), _decode_job(rest), size=len(rest))
+            return JobLookup(word.decode(), _decode_job(rest), size=len(rest))
 
 
 def _several_first(names: Sequence[Naming]) -> list[Naming]:
@@ -307,7 +307,9 @@ def _versioned(change: Change) -> bytes:
     return b"%d-%b %b" % (number + 1, new_version().encode(), _encode(change.job))
 
 
-def _told(keys: Keys, call: Call, lanes: Lanes, change: Change, ends: float) -> dict[str, Any]:
+def _told(
+    keys: Keys, call: ScriptArgs, lanes: Lanes, change: Change, ends: float
+) -> dict[str, Any]:
     name = name_of(change.job)
     dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
     return {
@@ -331,7 +333,7 @@ def _told(keys: Keys, call: Call, lanes: Lanes, change: Change, ends: float) -> 
     }
 
 
-def event_told(keys: Keys, call: Call, lanes: Lanes, event: Telling) -> dict[str, Any]:
+def event_told(keys: Keys, call: ScriptArgs, lanes: Lanes, event: NewEvent) -> dict[str, Any]:
     """An event as the scripts take it."""
     return {
         "key": call.key(keys.event(event.id)) if event.deliveries else None,

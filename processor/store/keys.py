@@ -49,7 +49,7 @@ Without a shard:
     rb:stalled      hash    source → why its polls are refused       until a poll succeeds
 
 Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log,
-delivered and dead are the defaults of `Keep` (processor/model.py); RINGBACK_KEEP_… sets others.
+delivered and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_… sets others.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ from processor.errors import Overloaded
 from processor.store import reserve
 from processor.store.keys import Keys
 from processor.store.memory import Memory, MemoryUse
-from processor.store.subscriptions import Targets
+from processor.store.subscriptions import Subscriptions
 
 LONGEST, SHORTEST = 1.0, 0.1  # seconds between looks
 AGAIN = 0.02  # where the last one saw no room
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 class MemoryBudget:
     """What one process knows of the room that is left."""
 
-    def __init__(self, memory: Memory, targets: Targets, shards: Sequence[Keys]) -> None:
+    def __init__(self, memory: Memory, targets: Subscriptions, shards: Sequence[Keys]) -> None:
         """Know of no limit until the first look."""
         self._memory = memory
         self._targets = targets

@@ -21,7 +21,7 @@ from processor.store.versions import new_version
 
 LEASE = 10.0  # seconds that a migrator may be silent
 LOOK_EVERY = 0.5  # seconds between looks at what another process does
-AT_ONCE = 1000  # keys that one step of a search looks at
+PAGE = 1000  # keys that one step of a search looks at
 
 Step = Callable[[Connection, Sequence[Keys]], Awaitable[None]]
 
@@ -60,7 +60,7 @@ async def rename(
     """
     redis, cursor, count, taken = connection.redis, -1, 0, set[str]()
     while cursor:
-        step = redis.scan(max(cursor, 0), match=match, count=AT_ONCE)
+        step = redis.scan(max(cursor, 0), match=match, count=PAGE)
         cursor, found = await connection.ask(step)
         names = [(old, new) for old in map(bytes.decode, found) if (new := new_name(old))]
         pipe = redis.pipeline(transaction=False)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from processor.errors import WrongKeyType
-from processor.model import Keep
-from processor.store.connection import Call, Connection
+from processor.model import Retention
+from processor.store.connection import Connection, ScriptArgs
 from processor.store.keys import Keys, shard_of
 from processor.store.refusals import or_wrong_key
 
@@ -43,7 +43,7 @@ def naming(source: str, job: str, *aliases: str) -> Naming:
 class Names:
     """Reservations in all shards."""
 
-    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Keep) -> None:
+    def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Retention) -> None:
         """Take the connection, the shards' keys, and how long to keep what no job comes of."""
         self._connection = connection
         self._shards = shards
@@ -63,7 +63,7 @@ class Names:
             here = self._here(ids, keys)
             if not here:
                 continue
-            call = Call()
+            call = ScriptArgs()
             parts = [named(keys, call, part, ids[whole]) for whole, part in here]
             table = {"reserve": lasting(self._keep), "named": parts}
             found = await self._connection.run("reserve", call.keys, call.args(table))
@@ -101,13 +101,13 @@ def _id(name: str, row: bytes) -> bytes:
     return row.removeprefix(b"to ") if row.startswith(b"to ") else name.encode()
 
 
-def named(keys: Keys, call: Call, given: Naming, to: bytes | None = None) -> list[Any]:
+def named(keys: Keys, call: ScriptArgs, given: Naming, to: bytes | None = None) -> list[Any]:
     """Names as the scripts take them; `to` is the id that another shard's names have shown."""
     places = [[call.key(keys.job(f"{given.source}/{name}")), name] for name in given.names]
     return [new_uid(), given.id, to.decode() if to else None, places]
 
 
-def lasting(keep: Keep) -> int:
+def lasting(keep: Retention) -> int:
     """How long a reservation lasts, in ms: pushes may wait as long for a worker."""
     return int(keep.jobs * 1000)
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from processor.model import Delivery
-from processor.store.connection import Call, Connection
+from processor.store.connection import Connection, ScriptArgs
 from processor.store.keys import Keys, day_of
 from processor.store.stream_ids import BEGIN, order_of
-from processor.store.work_items import Lanes, Put
+from processor.store.work_items import Lanes, WorkItem
 
 DAYS = range(-8, 2)
 """Days around today on which an event of the log can have arrived: the log is trimmed a little
@@ -32,7 +32,7 @@ class Ended(Delivery, frozen=True, kw_only=True):
 class Again(msgspec.Struct, frozen=True):
     """A delivery to make anew, with the body that its event has in the log."""
 
-    put: Put
+    put: WorkItem
     event: str
     body: bytes
 
@@ -40,7 +40,7 @@ class Again(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Ended).decode
 
 
-class Replays:
+class Redeliveries:
     """Deliveries of one target in one shard, looked at from behind."""
 
     def __init__(self, connection: Connection) -> None:
@@ -75,7 +75,7 @@ class Replays:
         if not puts:
             return []
         today = day_of(await self._connection.now())
-        call = Call(keys.delivered(target))
+        call = ScriptArgs(keys.delivered(target))
         lanes = Lanes(keys, call)
         told: dict[str, Any] = {
             "seen": seen.arrived,
@@ -96,7 +96,7 @@ class Replays:
 
     async def hurry(self, keys: Keys, lane: str, delivery: str) -> bool:
         """Make a delivery that waits due now; False if it neither waits nor is under way."""
-        call = Call()
+        call = ScriptArgs()
         lanes = Lanes(keys, call)
         lanes.place("deliver", lane)
         told = {"item": delivery, "lanes": lanes.told}

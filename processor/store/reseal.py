@@ -15,7 +15,7 @@ from processor.store.keys import Keys
 from processor.vault import Vault, is_sealed
 
 CALLBACKS = "{rb:*}:callback:*"
-AT_ONCE = 1000  # keys that one step of the search looks at
+PAGE = 1000  # keys that one step of the search looks at
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Subscription).decode
@@ -50,7 +50,7 @@ class Sealing:
                 await self._subscription(told, now, keys, name.decode())
         cursor = -1
         while cursor:
-            step = redis.scan(max(cursor, 0), match=CALLBACKS, count=AT_ONCE)
+            step = redis.scan(max(cursor, 0), match=CALLBACKS, count=PAGE)
             cursor, found = await self._connection.ask(step)
             for key in found:
                 await self._callback(told, now, key.decode())

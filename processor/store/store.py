@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from processor.errors import Overloaded
-from processor.model import Keep, Subscription
+from processor.model import Retention, Subscription
 from processor.store.backlogs import Backlogs
 from processor.store.clock_steps import ClockSteps
 from processor.store.connection import Connection
@@ -17,12 +17,12 @@ from processor.store.memory_budget import MemoryBudget
 from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.persistence import Persistence
-from processor.store.redeliveries import Replays
+from processor.store.redeliveries import Redeliveries
 from processor.store.requirements import Requirements
 from processor.store.reseal import Sealing
 from processor.store.reserve import FULL
-from processor.store.subscriber_health import Health
-from processor.store.subscriptions import Targets
+from processor.store.subscriber_health import FailureScores
+from processor.store.subscriptions import Subscriptions
 from processor.vault import Vault
 
 BEAT = 5.0  # seconds between heartbeats of a worker
@@ -38,7 +38,7 @@ class Store:
         *,
         shards: int = 1,
         lease: float = 30.0,
-        keep: Keep = Keep(),  # noqa: B008 -- frozen
+        keep: Retention = Retention(),  # noqa: B008 -- frozen
         static: Mapping[str, Subscription] | None = None,
         vault: Vault | None = None,
     ) -> None:
@@ -59,12 +59,14 @@ class Store:
         self.jobs = Jobs(self.connection, self.shards, keep, self.persistence)
         self.names = Names(self.jobs.intake, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)
-        self.replays = Replays(self.connection)
-        self.health = Health(self.connection, self.shards[0])
+        self.redeliveries = Redeliveries(self.connection)
+        self.health = FailureScores(self.connection, self.shards[0])
         safe = vault or Vault()
-        self.targets = Targets(self.connection, self.shards, static or {}, safe, keep)
+        self.subscriptions = Subscriptions(self.connection, self.shards, static or {}, safe, keep)
         self.deliveries = Deliveries(self.connection, self.shards)
-        self.memory = MemoryBudget(Memory(self.connection, self.shards), self.targets, self.shards)
+        self.memory = MemoryBudget(
+            Memory(self.connection, self.shards), self.subscriptions, self.shards
+        )
         self.sealing = Sealing(self.connection, self.shards, safe)
 
     def shard(self, source: str, job: str) -> Keys:
@@ -92,7 +94,7 @@ class Store:
 
     def forget(self) -> None:
         """Forget what was read from data that was replaced."""
-        self.targets.forget()
+        self.subscriptions.forget()
         self.backlogs.forget()
         for forget in self.at_replacement:
             forget()

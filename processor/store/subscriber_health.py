@@ -9,7 +9,7 @@ How = Literal["ok", "sick", "refused"]
 REMEMBERED = 30 * 86_400.0  # seconds; callback hosts come and go
 
 
-class Standing(NamedTuple):
+class SubscriberHealth(NamedTuple):
     """How a lane is doing."""
 
     distrust: int = 0  # halves with each success
@@ -17,7 +17,7 @@ class Standing(NamedTuple):
     failures: int = 0  # since then
 
 
-class Health:
+class FailureScores:
     """The standing of every lane of `deliver` that is not simply well, in one shard for all."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
@@ -25,13 +25,13 @@ class Health:
         self._connection = connection
         self._key = keys.health
 
-    async def noted(self, lane: str, how: How, most: int, began: float) -> Standing:
+    async def noted(self, lane: str, how: How, most: int, began: float) -> SubscriberHealth:
         """Count an attempt that began then (seconds); how the lane now stands."""
         args: list[str | float] = [lane, how, most, int(began * 1000), int(REMEMBERED * 1000)]
         row = await self._connection.run("health", [self._key], args)
-        return Standing(row[0], row[1] / 1000, row[2])
+        return SubscriberHealth(row[0], row[1] / 1000, row[2])
 
-    async def all(self, now: float) -> dict[str, Standing]:
+    async def all(self, now: float) -> dict[str, SubscriberHealth]:
         """Every lane that is not simply well; what was last well long ago is forgotten."""
         rows = await self._connection.ask(self._connection.redis.hgetall(self._key))
         found = {lane.decode(): _standing(text) for lane, text in rows.items()}
@@ -45,6 +45,6 @@ class Health:
         await self._connection.ask(self._connection.redis.hdel(self._key, lane))
 
 
-def _standing(text: bytes) -> Standing:
+def _standing(text: bytes) -> SubscriberHealth:
     distrust, since, failures, _ = map(int, text.split())
-    return Standing(distrust, since / 1000, failures)
+    return SubscriberHealth(distrust, since / 1000, failures)

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from processor import vault
 from processor.errors import ConfigError, Contention, StoreUnavailable, WrongKeyType
 from processor.event_filters import Router
-from processor.model import Keep, Subscription
-from processor.store.connection import Call, Connection
-from processor.store.jobs import Telling, event_told
+from processor.model import Retention, Subscription
+from processor.store.connection import Connection, ScriptArgs
+from processor.store.jobs import NewEvent, event_told
 from processor.store.keys import Keys
 from processor.store.refusals import wrong_key
 from processor.store.reseal import bared, turned
@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Subscription).decode
 
 
-class Targets:
+class Subscriptions:
     """Subscriptions, the same in every shard, and callback targets."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Targets:
         shards: Sequence[Keys],
         static: Mapping[str, Subscription],
         safe: Vault,
-        keep: Keep,
+        keep: Retention,
     ) -> None:
         """Take the file's subscriptions by id, what seals secrets, and how many deliveries may wait."""
         self._connection = connection
@@ -196,7 +196,7 @@ class Targets:
         self,
         target: str,
         edit: Callable[[Subscription], Subscription],
-        tell: Callable[[Subscription, Router], Telling | None] = lambda *_: None,
+        tell: Callable[[Subscription, Router], NewEvent | None] = lambda *_: None,
     ) -> Subscription | None:
         """Edit a subscription as it now is, and tell that with it; None if there is none.
 
@@ -222,9 +222,9 @@ class Targets:
         raise Contention("The subscriptions are being changed by many at once; try again")
 
     async def _change(
-        self, keys: Keys, version: str, new: Subscription, told: Telling | None
+        self, keys: Keys, version: str, new: Subscription, told: NewEvent | None
     ) -> bool:
-        call = Call(keys.subs, keys.subs_version, keys.log, keys.behind)
+        call = ScriptArgs(keys.subs, keys.subs_version, keys.log, keys.behind)
         lanes = Lanes(keys, call)
         table = {
             "version": version,

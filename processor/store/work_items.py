@@ -4,14 +4,14 @@ from typing import Any
 
 import msgspec
 
-from processor.model import Turn
-from processor.store.connection import Call
+from processor.model import JobOrder
+from processor.store.connection import ScriptArgs
 from processor.store.keys import Keys
 
 RECORDS, DEAD_RECORDS = 1000, 5000  # of ended deliveries of a target: many arrive, few do not
 
 
-class Pace(msgspec.Struct, frozen=True):
+class LaneLimits(msgspec.Struct, frozen=True):
     """How much of a lane may be in work at once, and how fast it may be started."""
 
     capacity: int
@@ -37,10 +37,10 @@ class Busy(msgspec.Struct, frozen=True):
     wait: float
 
 
-AT_ONCE = 0.0  # as a Put's time: whatever Redis' clock says
+NOW = 0.0  # as a Put's time: whatever Redis' clock says
 
 
-class Put(msgspec.Struct, frozen=True):
+class WorkItem(msgspec.Struct, frozen=True):
     """An item to wait in a lane until `at` (seconds), or for its turn.
 
     It replaces one of the same name, unless that is among its turns.
@@ -51,17 +51,17 @@ class Put(msgspec.Struct, frozen=True):
     item: str
     at: float
     payload: bytes
-    turn: Turn | None = None
+    turn: JobOrder | None = None
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settlement(msgspec.Struct, frozen=True):
     """How a claim went: over (`at` None), or due again with another payload."""
 
     claim: Claim
     at: float | None = None
     payload: bytes = b""
     tried: bool = False  # put off because it failed: what was never tried goes first
-    turn: Turn | None = None
+    turn: JobOrder | None = None
     passable: bool = False  # one put off that others of its job may overtake now
     fenced: bool = False  # one that has ended, but only if it is still ours, as one put off must be
     event: str | None = None  # a delivery's event, which has one delivery less to make
@@ -73,7 +73,7 @@ class Settled(msgspec.Struct, frozen=True):
 class Lanes:
     """The lanes that one script call is about, each named once."""
 
-    def __init__(self, keys: Keys, call: Call) -> None:
+    def __init__(self, keys: Keys, call: ScriptArgs) -> None:
         """Start with none."""
         self._keys = keys
         self._call = call
@@ -103,14 +103,16 @@ class Lanes:
             place = self._places[backlog, lane] = len(self.told)
         return place
 
-    def put(self, put: Put) -> tuple[int | str, ...]:
+    def put(self, put: WorkItem) -> tuple[int | str, ...]:
         """A Put as the scripts take it."""
         lane, payload = self.place(put.backlog, put.lane), self._call.blob(put.payload)
         told = lane, put.item, int(put.at * 1000), payload
         return (*told, *_turn(self._keys, self._call, put.lane, put.turn)) if put.turn else told
 
 
-def settled_told(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -> dict[str, Any]:
+def settled_told(
+    keys: Keys, call: ScriptArgs, lanes: Lanes, s: Settlement, today: int
+) -> dict[str, Any]:
     """A Settled as its script takes it."""
     told: dict[str, Any] = {
         "lane": lanes.place(s.claim.backlog, s.claim.lane),
@@ -135,11 +137,11 @@ def settled_told(keys: Keys, call: Call, lanes: Lanes, s: Settled, today: int) -
     return told
 
 
-def _turn(keys: Keys, call: Call, target: str, turn: Turn) -> tuple[int, int]:
+def _turn(keys: Keys, call: ScriptArgs, target: str, turn: JobOrder) -> tuple[int, int]:
     return call.key(keys.turns(target, turn.job)), turn.sequence
 
 
-def limits(pace: Pace) -> tuple[int, float, int, int]:
+def limits(pace: LaneLimits) -> tuple[int, float, int, int]:
     """Capacity, ms an item, items at once, our part: never more than the budget in any span of it.
 
     A tenth of the budget may start at once and nine tenths flow, so any window holds at

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor import provider
-from processor.errors import Invalid, NotFound
+from processor.errors import InvalidValue, NotFound
 from processor.service.polling.mirror import Mirror as StatusMirror
 from processor.service.runtime.context import Context
 from processor.web.auth import HAS_KEY
@@ -37,7 +37,7 @@ class Mirror:
             bare = provider.check_id(unquote(match.raw_id, errors="strict"))
             job = provider.check_id(provider.full_id(match.kind, bare))
         except ValueError as error:
-            raise Invalid(f"id: {error}") from error
+            raise InvalidValue(f"id: {error}") from error
         answer = await self._mirror.read(match.source, job, has_key=has_key)
         headers = {"content-type": answer.content_type}
         if answer.retry_after:

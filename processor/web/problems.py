@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import (
-    ProviderTrouble,
-    Refused,
+    ProviderError,
+    RequestError,
     StoreUnavailable,
     Unauthorized,
     Unavailable,
@@ -64,13 +64,13 @@ def problem(
 
 def explain(error: Exception) -> Response:
     """The answer that an error makes."""
-    if isinstance(error, Refused):
+    if isinstance(error, RequestError):
         headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
         return problem(error.status, error.title, str(error), headers)
     if isinstance(error, Unavailable):
         detail = said(error)
         return problem(503, "Service unavailable", detail, {"retry-after": COME_AGAIN})
-    if isinstance(error, ProviderTrouble):
+    if isinstance(error, ProviderError):
         return problem(error.status, "Provider error", str(error))
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)

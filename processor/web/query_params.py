@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from processor import provider
 from processor.config import Source
-from processor.errors import Invalid, Refused
+from processor.errors import InvalidValue, RequestError
 
 LIMIT, LIMIT_AT_MOST = 50, 200  # items of a page
 
@@ -28,7 +28,7 @@ def segment(request: Request, name: str) -> str:
     try:
         return unquote(request.path_params[name], errors="strict")
     except UnicodeDecodeError as error:
-        raise Invalid(f"{name}: percent-encode it as UTF-8") from error
+        raise InvalidValue(f"{name}: percent-encode it as UTF-8") from error
 
 
 def job_name(request: Request, sources: Mapping[str, Source]) -> tuple[str, str]:
@@ -38,21 +38,21 @@ def job_name(request: Request, sources: Mapping[str, Source]) -> tuple[str, str]
     try:
         return name, provider.check_id(job, source.kind_of(job) if source else None)
     except ValueError as error:
-        raise Invalid(f"id: {error}") from error
+        raise InvalidValue(f"id: {error}") from error
 
 
 def check_query(request: Request, *known: str) -> None:
     """Refuse a query that says something we do not know."""
     for name in request.query_params:
         if name not in known:
-            raise Invalid(f"{name}: not known here; there is {', '.join(known) or 'nothing'}")
+            raise InvalidValue(f"{name}: not known here; there is {', '.join(known) or 'nothing'}")
 
 
 def choice(request: Request, name: str, good: Collection[str]) -> str | None:
     """One of some words in the query, or None; Invalid for any other word."""
     word = request.query_params.get(name)
     if word is not None and word not in good:
-        raise Invalid(f"{name}: {word!r} is none; there is {', '.join(good)}")
+        raise InvalidValue(f"{name}: {word!r} is none; there is {', '.join(good)}")
     return word
 
 
@@ -60,10 +60,10 @@ def number(request: Request, name: str, default: float, least: float, most: floa
     """A number in the query; Invalid unless it is within its bounds."""
     text = request.query_params.get(name)
     if text is not None and not _NUMBER.fullmatch(text):
-        raise Invalid(f"{name}: {text!r} is not a number; write digits, as in 25")
+        raise InvalidValue(f"{name}: {text!r} is not a number; write digits, as in 25")
     value = default if text is None else float(text)
     if not least <= value <= most:
-        raise Invalid(f"{name}: must be {least:g} to {most:g}")
+        raise InvalidValue(f"{name}: must be {least:g} to {most:g}")
     return value
 
 
@@ -71,7 +71,7 @@ def limit(request: Request) -> int:
     """The `limit` of a list."""
     value = number(request, "limit", LIMIT, 1, LIMIT_AT_MOST)
     if value != int(value):
-        raise Invalid(f"limit: {value:g} is no whole number")
+        raise InvalidValue(f"limit: {value:g} is no whole number")
     return int(value)
 
 
@@ -106,9 +106,9 @@ def _read(cursor: str) -> Key:
         raise no_cursor("cursor") from error
 
 
-def no_cursor(name: str) -> Refused:
+def no_cursor(name: str) -> RequestError:
     """What to raise for a cursor that cannot be read."""
-    return Refused(f"{name}: not one that this server gave; start again without it")
+    return RequestError(f"{name}: not one that this server gave; start again without it")
 
 
 def by_time(one: Mapping[str, Any]) -> Key:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from processor.errors import Invalid, TooLarge, Unreadable, WrongType
+from processor.errors import InvalidValue, TooLarge, Unreadable, WrongType
 from processor.json_input import read_exactly
 from processor.web.large_turns import LargeTurn
 
@@ -106,7 +106,7 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise Invalid(str(error)) from error
+        raise InvalidValue(str(error)) from error
 
 
 def _deeper(value: Any, levels: int) -> bool:

@@ -8,9 +8,9 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from processor.errors import Gone, Unavailable
+from processor.errors import CursorExpired, Unavailable
 from processor.service.events.listener import Listener
-from processor.service.events.tail import AT_ONCE, Tailer
+from processor.service.events.tail import MAX_EVENTS_READ, Tailer
 from processor.store.events import Events, Logged
 
 PING = 15.0  # seconds
@@ -80,11 +80,13 @@ class Stream(Response):
         """What was told before we listened."""
         try:
             await self._events.check(self._places)
-        except Gone as error:
+        except CursorExpired as error:
             self._places = self._events.start()
             detail = msgspec.json.encode({"detail": str(error)})
             await self._write(b"event: gap\ndata: %b\n\n" % detail)
-        while not listener.over and (found := await self._events.page(self._places, AT_ONCE)):
+        while not listener.over and (
+            found := await self._events.page(self._places, MAX_EVENTS_READ)
+        ):
             self._places = self._events.places(found[-1].cursor)
             await self._write(frames(found))
 

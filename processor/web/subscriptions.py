@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Invalid
+from processor.errors import InvalidValue
 from processor.service.replay import replay as replay_replay, retry as replay_retry
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage, update
@@ -30,7 +30,7 @@ class Subscriptions:
     async def list(self, request: Request) -> Response:
         """All of them, the oldest first."""
         check_query(request, "limit", "cursor")
-        found = await self._context.store.targets.listed()
+        found = await self._context.store.subscriptions.listed()
         shown = page(request, found, lambda s: (s.created_at, s.id))
         return Json({"items": [manage.view(s) for s in shown.items], "next": shown.next})
 
@@ -98,7 +98,7 @@ class Subscriptions:
         check_query(request, "subscription", "state", "limit", "cursor")
         target = request.query_params.get("subscription")
         if not target:
-            raise Invalid("subscription: say whose deliveries")
+            raise InvalidValue("subscription: say whose deliveries")
         await manage.get(self._context, target)
         state = choice(request, "state", manage.STATES)
         found = await manage.deliveries(self._context, target, state, ALL)

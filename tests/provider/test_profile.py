@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from processor import provider
-from processor.errors import ConfigError, Invalid, Unreadable, WrongType
+from processor.errors import ConfigError, InvalidValue, Unreadable, WrongType
 from processor.http_time import number_of
 from processor.model import NULL, Answer, Push, State, StatusUpdate
 from processor.provider import (
@@ -241,7 +241,7 @@ def test_a_jobs_params_fill_holes_and_never_replace_a_setting() -> None:
     both = ask(profile, "1", values={"region": "us"}, params={"region": "eu", "id": "2"})
     assert both.url.endswith("/us/jobs/1")
     stolen = {"status_url": "http://evil.example/{id}"}
-    with pytest.raises(Invalid, match="set `status_url` on the source"):
+    with pytest.raises(InvalidValue, match="set `status_url` on the source"):
         ask(shipped("standard"), "1", params=stolen)
 
 
@@ -267,9 +267,9 @@ def test_no_id_can_change_host_path_or_query(name: str, job: str) -> None:
 @pytest.mark.parametrize("value", ["", ".", ".."])
 def test_a_value_that_would_climb_or_vanish_is_refused(value: str) -> None:
     profile = parse("acme", POLLED.replace("/jobs/{id}", "/{region}/jobs/{id}"))
-    with pytest.raises(Invalid, match="`region` must be given, and not be"):
+    with pytest.raises(InvalidValue, match="`region` must be given, and not be"):
         ask(profile, "1", params={"region": value})
-    with pytest.raises(Invalid, match="`id` must be given"):
+    with pytest.raises(InvalidValue, match="`id` must be given"):
         ask(profile, value, params={"region": "eu"})
 
 
@@ -286,7 +286,7 @@ def test_a_value_that_would_climb_or_vanish_is_refused(value: str) -> None:
 def test_a_status_url_keeps_its_host(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         Template(url)
-    with pytest.raises(Invalid, match="cannot be polled"):
+    with pytest.raises(InvalidValue, match="cannot be polled"):
         ask(shipped("standard"), "1", values={"status_url": url})
 
 
@@ -301,7 +301,7 @@ def test_a_source_that_cannot_poll_says_what_it_lacks() -> None:
     assert not why("standard", Account(params={"status_url": "http://h/{id}"}))
     lack = provider.why_not_pollable(parse("acme", PUSHED), None, Account())
     assert "no [poll]" in (lack or "")
-    with pytest.raises(Invalid, match="no \\[poll\\]"):
+    with pytest.raises(InvalidValue, match="no \\[poll\\]"):
         ask(parse("acme", PUSHED), "1")
 
 
@@ -481,7 +481,7 @@ def test_codes_that_a_profile_reads_are_no_trouble() -> None:
 def test_what_has_no_poll_reads_no_answer() -> None:
     profile = parse("acme", PUSHED)
     assert answer(profile, {"id": "1", "status": "done"}).kind == "failed"
-    with pytest.raises(Invalid, match="no \\[poll\\]"):
+    with pytest.raises(InvalidValue, match="no \\[poll\\]"):
         provider.read_submit(profile, "acme", "1", 200, {}, {"id": "1", "status": "done"}, NOW)
 
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from processor import provider
-from processor.errors import Invalid, Unreadable
+from processor.errors import InvalidValue, Unreadable
 from processor.model import FINAL, Answer, Push, State, StatusUpdate
 from processor.provider import Profile, Trouble, check_id
 
@@ -109,7 +109,7 @@ def read_submit(profile: Profile, capture: Capture, body: bytes) -> None:
         text = body.decode()
     for form in (body, body.decode(), text):
         if capture.refused:
-            with pytest.raises(Invalid) as refusal:
+            with pytest.raises(InvalidValue) as refusal:
                 submit(profile, capture, form)
             assert capture.refused in str(refusal.value)
         else:
@@ -278,7 +278,7 @@ def survives(body: bytes, status: int = 200, headers: Mapping[str, str] | None =
                 assert told.reason.isprintable()
             try:
                 is_sound(provider.read_submit(profile, "acme", job, status, lower, body, NOW))
-            except Invalid as refusal:
+            except InvalidValue as refusal:
                 assert str(refusal)  # noqa: PT017 - either outcome is good
 
 

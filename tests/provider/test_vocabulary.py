@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from processor import form_data, provider
-from processor.errors import ConfigError, Invalid, Unreadable, WrongType
+from processor.errors import ConfigError, InvalidValue, Unreadable, WrongType
 from processor.model import Answer, Push, State, StatusUpdate
 from processor.provider import Account, Profile, Trouble, parse
 from processor.provider.condition import Condition, Word
@@ -384,7 +384,7 @@ def test_the_answer_to_a_submit_may_say_where_to_ask() -> None:
     account = Account("https://api.example.com", "tok")
     asked = provider.request(parse("acme", STATUS_URL), None, "mine", account, update.params)
     assert asked.url == "https://api.example.com/jobs/7?api-version=1"
-    with pytest.raises(Invalid, match="nothing told its `status_url`"):
+    with pytest.raises(InvalidValue, match="nothing told its `status_url`"):
         provider.request(parse("acme", STATUS_URL), None, "mine", account, {})
 
 
@@ -480,7 +480,7 @@ def test_a_placeholder_with_plus_keeps_its_slashes_and_nothing_else() -> None:
     assert url("projects/p 1/ops") == "https://h/projects/p%201/ops/jobs/1"
     assert url("a?b#c%2e") == "https://h/a%3Fb%23c%252e/jobs/1"
     for bad in ("a/../b", "a//b", "/a", "a/", "..", ""):
-        with pytest.raises(Invalid, match="`name` must be given"):
+        with pytest.raises(InvalidValue, match="`name` must be given"):
             url(bad)
 
 

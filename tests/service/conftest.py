@@ -21,12 +21,12 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import policy
 from processor.store.keys import Keys
-from processor.store.work_items import Claim, Pace
+from processor.store.work_items import Claim, LaneLimits
 
 from .desk import Desk, Subscriber
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # Standard Webhooks' own example
-WIDE = Pace(1000)
+WIDE = LaneLimits(1000)
 
 LAB = """
 base_url = "http://127.0.0.1:9"

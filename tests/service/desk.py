@@ -12,7 +12,7 @@ from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import replay as replay_replay
 from processor.service.replay.replay import Replay, Wish
 from processor.service.subscriptions import manage
-from processor.store.work_items import Pace
+from processor.store.work_items import LaneLimits
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -68,7 +68,9 @@ class Desk:
     async def round(self) -> None:
         """Deliver what is due."""
         for keys in self.store.shards:
-            claims = await self.store.backlogs.claim(keys, "deliver", 200, lambda _: Pace(1000))
+            claims = await self.store.backlogs.claim(
+                keys, "deliver", 200, lambda _: LaneLimits(1000)
+            )
             if claims:
                 posts = await self._deliverer.read(claims)
                 await asyncio.gather(*map(self._deliverer.deliver, posts))

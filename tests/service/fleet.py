@@ -108,7 +108,7 @@ class Fleet:
         """Make subscriptions, each with a URL of its own."""
         for number in range(count):
             one = Subscription(f"sub_{number:02}", f"https://{number}.example", (SECRET,))
-            await self.context.store.targets.save(one)
+            await self.context.store.subscriptions.save(one)
 
     def work(self) -> None:
         """Start a worker and a clock."""

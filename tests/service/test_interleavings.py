@@ -19,7 +19,7 @@ from processor.service.runtime.process import Outage, patiently
 from processor.store import Store
 from processor.store.connection import _why
 from processor.store.jobs import Change
-from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from workers.pump import Pump
 
 URL = "http://127.0.0.1:9009/hook"
@@ -63,7 +63,7 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
         began.set()
         await asyncio.sleep(0.3)
         if how == "inline":
-            await bench.store.backlogs.settle([Settled(c) for c in claims])
+            await bench.store.backlogs.settle([Settlement(c) for c in claims])
             ended.set()
             return []
 
@@ -72,8 +72,10 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
 
         return [(claims, piece())]
 
-    pump = Pump(bench.context, Outage("t"), "poll", room=10, pace=lambda _: Pace(9), work=work)
-    call = Put("poll", "s", "i", AT_ONCE, b"")
+    pump = Pump(
+        bench.context, Outage("t"), "poll", room=10, pace=lambda _: LaneLimits(9), work=work
+    )
+    call = WorkItem("poll", "s", "i", NOW, b"")
     job = decide.first_sight(bench.context.settings.sources["lab"], "x", 0.0, "u")
     keys = bench.store.shards[0]
     await bench.store.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=[call])])
@@ -110,7 +112,7 @@ async def test_an_ended_claim_leaves_what_was_put_anew(bench: Any) -> None:
     await bench.store.jobs.delete(bench.store.shards[0], "lab/1")
     await bench.watch("1")  # between polling.poll's read and its settle
     assert await bench.due("poll", "lab/1") is not None
-    await bench.store.backlogs.settle([Settled(claim)])
+    await bench.store.backlogs.settle([Settlement(claim)])
     assert await bench.due("poll", "lab/1") is not None
 
 
@@ -118,12 +120,12 @@ async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> No
     full, idle, other = store_of(), store_of(), store_of()
     keys = full.shards[0]
     job = decide.Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
-    puts = [Put("deliver", "sub", f"i{n}", AT_ONCE, b"x") for n in range(20)]
+    puts = [WorkItem("deliver", "sub", f"i{n}", NOW, b"x") for n in range(20)]
     await full.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=puts)])
-    held = await other.backlogs.claim(keys, "deliver", 2, lambda _: Pace(256))
+    held = await other.backlogs.claim(keys, "deliver", 2, lambda _: LaneLimits(256))
     assert held
-    await full.backlogs.claim(keys, "deliver", 1, lambda _: Pace(256, fair=1))  # nearly full
-    got = await idle.backlogs.claim(keys, "deliver", 200, lambda _: Pace(256))
+    await full.backlogs.claim(keys, "deliver", 1, lambda _: LaneLimits(256, fair=1))  # nearly full
+    got = await idle.backlogs.claim(keys, "deliver", 200, lambda _: LaneLimits(256))
     assert got
 
 
@@ -166,12 +168,12 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
     keys = bench.store.shards[0]
     (known,) = await bench.store.jobs.read(keys, ["lab/1"])  # W1 reads
     await bench.push(id="1", status="running", attempt=2)
-    router = await bench.store.targets.router(keys)
+    router = await bench.store.subscriptions.router(keys)
     facts = publish.Facts(
         bench.context.settings.sources["lab"], router, await bench.store.now(), 0.5, "u"
     )
     update = msgspec.json.decode(deadline.payload, type=decide.StatusUpdate)
-    change = decide.decide(known, "1", [decide.Arrival(update, deadline)], facts)
+    change = decide.decide(known, "1", [decide.IncomingUpdate(update, deadline)], facts)
     await bench.store.jobs.commit(keys, router.version, [change])
     assert (await bench.job("1")).attempt == 2
     assert await bench.due("ingest", "deadline:lab/1", job="1") is not None
@@ -179,10 +181,10 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
 
 async def test_a_removed_subscription_stays_removed(bench: Any) -> None:
     sub = Subscription("sub_1", URL, ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
-    await bench.store.targets.save(sub)
-    await bench.store.targets.remove("sub_1")  # while a post to it is under way
+    await bench.store.subscriptions.save(sub)
+    await bench.store.subscriptions.remove("sub_1")  # while a post to it is under way
     await Deliverer(bench.context)._disable(sub, "answered 410")
-    assert await bench.store.targets.get("sub_1") is None
+    assert await bench.store.subscriptions.get("sub_1") is None
 
 
 def test_a_connection_that_breaks_is_store_away_and_nothing_else(redis_url: str) -> None:

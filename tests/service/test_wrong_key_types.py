@@ -13,7 +13,7 @@ from processor.model import State
 from processor.service.jobs import watch
 from processor.service.jobs.watch_request import PollWish
 from processor.service.replay import overflow
-from processor.store.work_items import Pace, Settled
+from processor.store.work_items import LaneLimits, Settlement
 from workers import clock
 
 MANY = 50
@@ -140,7 +140,7 @@ async def test_a_bad_body_holds_up_no_other_delivery(desk: Any, spoiled: Any):
         await desk.round()
         assert len(desk.subscriber.got) == 2
         assert await desk.waiting() == 1
-    (lane,) = {s.id for s in await desk.store.targets.listed()}
+    (lane,) = {s.id for s in await desk.store.subscriptions.listed()}
     await make_due(desk, "deliver", lane)
     await desk.deliver()
     assert len(desk.subscriber.got) == len(set(desk.subscriber.got)) == 3
@@ -177,8 +177,8 @@ async def test_overflow_of_a_bad_subscription_holds_up_no_other(desk: Any, spoil
     keys = desk.store.shards[0]
     await desk.finish("1")
     for target in (bad, good):
-        for claim in await desk.store.backlogs.claim(keys, "deliver", 9, lambda _: Pace(9)):
-            await desk.store.backlogs.settle([Settled(claim, event=claim.item.split(".")[0])])
+        for claim in await desk.store.backlogs.claim(keys, "deliver", 9, lambda _: LaneLimits(9)):
+            await desk.store.backlogs.settle([Settlement(claim, event=claim.item.split(".")[0])])
         (end,) = await desk.store.events.end()
         await desk.store.connection.redis.hset(keys.behind, target.id, f"0-0 {end}")
     with spoiled(keys.dead(bad.id)), pytest.raises(WrongKeyType, match=bad.id):

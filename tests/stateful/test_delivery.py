@@ -29,11 +29,11 @@ from processor import schedule, state_machine
 from processor.config import Settings, load
 from processor.errors import Conflict, NotFound, StoreUnavailable
 from processor.event_filters import COMPLETED, JOB_TYPES
-from processor.model import Answer, Keep, Origin, State, StatusUpdate, Subscription
+from processor.model import Answer, Origin, Retention, State, StatusUpdate, Subscription
 from processor.service.delivery import deliver as delivery_deliver
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs.advance import advance
-from processor.service.jobs.decide import Arrival
+from processor.service.jobs.decide import IncomingUpdate
 from processor.service.replay import replay as replay_replay, retry, scan_log
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
@@ -41,12 +41,12 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.subscriptions import update
 from processor.service.subscriptions.update import Change
 from processor.store import Store
-from processor.store.work_items import Claim, Pace
+from processor.store.work_items import Claim, LaneLimits
 
 JOBS = ("0", "0", "0", "1")  # mostly of one: that is where order is
 EVENTS = ("job.started", "job.progressed", "job.completed")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-WIDE = Pace(1000)
+WIDE = LaneLimits(1000)
 LEASE = 3600.0
 PAGE = 3  # events that a walk puts at once
 NOT_YET = 9e15
@@ -131,14 +131,14 @@ class Delivering(RuleBasedStateMachine):
         self.unsure: set[tuple[str, str]] = set()  # told before a subscription was out of reach
         self.waiting = waiting
         settings = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
-        self.workers = [self.worker(settings, Keep(waiting=waiting)) for _ in range(2)]
+        self.workers = [self.worker(settings, Retention(waiting=waiting)) for _ in range(2)]
         self.deliverers = list(map(Deliverer, self.workers))
         self.store = self.workers[0].store
         self.redis = self.store.connection.redis
         self.do(self.redis.flushall())
         self.break_into(self.workers[0].store)
 
-    def worker(self, settings: Settings, keep: Keep) -> Context:
+    def worker(self, settings: Settings, keep: Retention) -> Context:
         """One worker's context; what goes out goes to our subscribers."""
         store = Store(settings.redis_url, shards=settings.shards, lease=LEASE, keep=keep)
         return Context(settings, store, self.subscribers, Metrics())  # type: ignore[arg-type]
@@ -190,7 +190,9 @@ class Delivering(RuleBasedStateMachine):
             at = 1.0 + len(self.told) + len(updates)
             word = f"{state} {at}"  # another one, so that it is told
             updates.append(StatusUpdate("s", job, word, state, at, Origin.PUSH, attempt=attempt))
-        self.do(advance(self.workers[0], self.store.shard("s", job), list(map(Arrival, updates))))
+        self.do(
+            advance(self.workers[0], self.store.shard("s", job), list(map(IncomingUpdate, updates)))
+        )
         self.read()
         if answer:
             self.deliver("work", 0, 0, answer)
@@ -249,12 +251,12 @@ class Delivering(RuleBasedStateMachine):
         """Somebody disables, enables or removes a subscription, and makes another one then."""
         context, target = self.workers[0], self.there[kind]
         if how == "disable":
-            found = self.do(self.store.targets.get(target))
+            found = self.do(self.store.subscriptions.get(target))
             self.do(update.disable(context, found, "by hand"))
         elif how == "enable":
             self.do(update.enable(context, target))
         else:
-            self.do(self.store.targets.remove(target))
+            self.do(self.store.subscriptions.remove(target))
             self.make(kind)
         self.look()
 
@@ -265,12 +267,12 @@ class Delivering(RuleBasedStateMachine):
         name = self.there[kind] = f"sub_{kind}{self.made}"
         self.made += 1
         made = Subscription(name, f"https://{name}", (SECRET,), events=EVENTS)
-        self.do(self.store.targets.save(replace(made, ordered=kind == "ordered")))
+        self.do(self.store.subscriptions.save(replace(made, ordered=kind == "ordered")))
         self.look()
 
     def look(self) -> None:
         """See who is there, and not disabled."""
-        found = self.do(self.store.targets.listed())
+        found = self.do(self.store.subscriptions.listed())
         allowed = {one.id for one in found if not one.disabled}
         self.unsure |= {one for one in self.wanted if one[0] not in allowed}
         self.subscribers.allowed = allowed
@@ -329,7 +331,7 @@ class Delivering(RuleBasedStateMachine):
             for key in (key for key in sets if key.startswith(prefix)):
                 for item in sets[key]:
                     lane = key.removeprefix(prefix)
-                    assert await self.store.replays.hurry(keys, lane, item)
+                    assert await self.store.redeliveries.hurry(keys, lane, item)
 
     async def caught(self, clocks: int) -> None:
         """Have clocks catch up."""

@@ -137,7 +137,7 @@ class Workers(RuleBasedStateMachine):
         name = f"sub_{len(self.subscriptions)}"
         made = Subscription(name, "https://a.example", ("whsec_a",), events=events)
         self.subscriptions[name] = made
-        self.do(self.workers[1].store.targets.save(made))
+        self.do(self.workers[1].store.subscriptions.save(made))
 
     @rule(limit=many)
     def work(self, limit: int) -> None:

@@ -10,7 +10,7 @@ from processor.model import Job, Origin, State, StatusUpdate
 from processor.store import Store
 from processor.store.jobs import Change
 from processor.store.keys import Keys
-from processor.store.work_items import AT_ONCE, Claim, Pace, Put
+from processor.store.work_items import NOW, Claim, LaneLimits, WorkItem
 
 
 class Work:
@@ -22,9 +22,9 @@ class Work:
         self.keys = keys
         self.backlog = backlog
 
-    async def put(self, lane: str, *items: str, at: float = AT_ONCE, payload: bytes = b"0") -> None:
+    async def put(self, lane: str, *items: str, at: float = NOW, payload: bytes = b"0") -> None:
         """Let items wait in a lane, as a commit does."""
-        puts = [Put(self.backlog, lane, item, at, payload) for item in items]
+        puts = [WorkItem(self.backlog, lane, item, at, payload) for item in items]
         change = Change(job=job("none"), version="", save=False, puts=puts)
         assert await self.store.jobs.commit(self.keys, "0", [change]) == [True]
 
@@ -32,7 +32,7 @@ class Work:
         self, limit: int = 100, capacity: int = 100, budget: tuple[int, float] | None = None
     ) -> list[Claim]:
         """Claim, every lane at the same pace."""
-        pace = Pace(capacity, budget)
+        pace = LaneLimits(capacity, budget)
         return await self.store.backlogs.claim(self.keys, self.backlog, limit, lambda _: pace)
 
     async def one(self) -> Claim:

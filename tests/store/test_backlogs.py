@@ -8,7 +8,7 @@ import pytest
 
 from processor.store import Store
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.work_items import AT_ONCE, Claim, Settled
+from processor.store.work_items import NOW, Claim, Settlement
 
 LEASE = 0.15  # seconds, where a test waits for one to end
 
@@ -18,7 +18,7 @@ def items(claims: list[Claim]) -> list[str]:
 
 
 async def settle(store: Store, *claims: Claim, at: float | None = None) -> list[bool]:
-    return await store.backlogs.settle([Settled(c, at, b"later") for c in claims])
+    return await store.backlogs.settle([Settlement(c, at, b"later") for c in claims])
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_what_was_never_tried_goes_first_but_for_a_tenth(
 ):
     work, new = work_on(store, "deliver"), [f"new {n}" for n in range(100)]
     await work.put("sub_1", *(f"old {n}" for n in range(100)))
-    failed = [Settled(claim, AT_ONCE, b"0", tried=True) for claim in await work.claim()]
+    failed = [Settlement(claim, NOW, b"0", tried=True) for claim in await work.claim()]
     assert await store.backlogs.settle(failed) == [True] * 100
     await work.put("sub_1", *new)
     claims = await work.claim(limit=places)
@@ -181,7 +181,7 @@ async def test_at_once_is_now_whatever_our_clock_says(work: Any, store: Store, k
     await work.put("a", "a/1")
     claim = await work.one()
     store.connection._offset += 3600  # type: ignore[operator]
-    assert await settle(store, claim, at=AT_ONCE) == [True]
+    assert await settle(store, claim, at=NOW) == [True]
     (due,) = await store.backlogs.due_at(keys, "poll", [("a", "a/1")])
     seconds, micros = await store.connection.redis.time()
     assert due == pytest.approx(seconds + micros / 1e6, abs=1)
@@ -209,7 +209,7 @@ class Slow:
             await self.answer.wait()
         return found
 
-    async def overtaken(self, store: Store, renewed: list[Claim], *settled: Settled) -> Any:
+    async def overtaken(self, store: Store, renewed: list[Claim], *settled: Settlement) -> Any:
         """Settle while Redis has renewed and we do not know it yet; the answer, how often tried."""
         claimed = max(claim.token for claim in renewed) / 1000 - 30
         await asyncio.sleep(claimed + 0.005 - await store.now())  # else the token stays the same
@@ -233,7 +233,7 @@ async def test_a_put_off_that_a_renewal_overtook_is_tried_once_more(
     """Else the work waits for the end of a lease that nobody holds."""
     await work.put("a", "a/1")
     claim = await work.one()
-    found = await slow.overtaken(store, [claim], Settled(claim, AT_ONCE, b"later"))
+    found = await slow.overtaken(store, [claim], Settlement(claim, NOW, b"later"))
     assert found == ([True], 2)
     assert (await work.one()).payload == b"later"
 
@@ -243,7 +243,7 @@ async def test_an_end_that_a_renewal_overtook_needs_no_second_try(
 ):
     await work.put("a", "a/1")
     claim = await work.one()
-    assert await slow.overtaken(store, [claim], Settled(claim)) == ([True], 1)
+    assert await slow.overtaken(store, [claim], Settlement(claim)) == ([True], 1)
     assert await store.backlogs.depth("poll") == (0, 0.0)
 
 
@@ -257,9 +257,9 @@ async def test_only_what_was_overtaken_is_tried_again(work: Any, store: Store, s
     found = await slow.overtaken(
         store,
         [lost, overtaken, ended],
-        Settled(lost, AT_ONCE, b"not ours"),
-        Settled(overtaken, AT_ONCE, b"later"),
-        Settled(ended),
+        Settlement(lost, NOW, b"not ours"),
+        Settlement(overtaken, NOW, b"later"),
+        Settlement(ended),
     )
     assert found == ([False, True, True], 2)
     again = await work.one()
@@ -269,7 +269,7 @@ async def test_only_what_was_overtaken_is_tried_again(work: Any, store: Store, s
 async def test_what_is_lost_is_not_tried_again(brief: Any, wait_until: Any, monkeypatch: Any):
     late, _ = await lapsed(brief, wait_until)
     slow = Slow(brief.store, monkeypatch)
-    assert await settle(brief.store, late, at=AT_ONCE) == [False]
+    assert await settle(brief.store, late, at=NOW) == [False]
     assert slow.calls == ["settle"]
 
 
@@ -346,7 +346,7 @@ async def test_backlogs_and_shards_are_apart(store_of: Any, work_on: Any):
 async def park(work: Any, claim: Claim, seconds: float) -> float:
     until: float = await work.store.now() + seconds
     assert await work.store.backlogs.settle(
-        [Settled(claim, await work.store.now(), b"0")], [(claim, until)]
+        [Settlement(claim, await work.store.now(), b"0")], [(claim, until)]
     ) == [True]
     return until
 
@@ -612,7 +612,11 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
     await store.connection.redis.hset(keys.event("e1"), mapping={"n": 2, "body": b"{}"})
     await store.connection.redis.expire(keys.event("e1"), 60)
     later = await store.now() + 60
-    how = [Settled(ended, **event), Settled(off, later, b"x"), Settled(parked, later, b"x")]
+    how = [
+        Settlement(ended, **event),
+        Settlement(off, later, b"x"),
+        Settlement(parked, later, b"x"),
+    ]
     first, second = await twice(lambda: store.backlogs.settle(how, [(parked, later)]))
     assert first == [True, True, True]
     assert second == [False, False, False]
@@ -640,7 +644,7 @@ async def failed(work: Any, *names: str) -> None:
     await work.put("a", *names)
     claims = await work.claim(len(names), capacity=1000)
     at = await work.store.now()
-    tried = [Settled(c, at, b"tried", tried=True) for c in claims]
+    tried = [Settlement(c, at, b"tried", tried=True) for c in claims]
     assert all(await work.store.backlogs.settle(tried))
 
 
@@ -675,7 +679,7 @@ async def test_what_failed_is_not_starved_where_one_place_is_free(work: Any):
 async def test_what_failed_is_not_due_before_its_time(work: Any, wait_until: Any):
     await work.put("a", "old")
     claim, later = await work.one(), await work.store.now() + 0.1
-    await work.store.backlogs.settle([Settled(claim, later, b"tried", tried=True)])
+    await work.store.backlogs.settle([Settlement(claim, later, b"tried", tried=True)])
     assert await work.claim() == []
     (due,) = await work.store.backlogs.due_at(work.keys, "poll", [("a", "old")])
     assert due == pytest.approx(later, abs=0.002)
@@ -694,8 +698,8 @@ async def test_an_end_reported_late_counts_where_another_has_put_it_off(
 ):
     late, holder = await lapsed(brief, wait_until)
     at = await brief.store.now() + 60
-    put_off = Settled(holder, at, b"tried", tried=True)
+    put_off = Settlement(holder, at, b"tried", tried=True)
     assert await brief.store.backlogs.settle([put_off]) == [True]
-    over = Settled(late, event="e", target="sub_1", record=b"{}")
+    over = Settlement(late, event="e", target="sub_1", record=b"{}")
     assert await brief.store.backlogs.settle([over]) == [True]
     assert await brief.store.backlogs.depth("poll") == (0, 0.0)

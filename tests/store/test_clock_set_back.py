@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from processor.cli import embedded_redis
 from processor.store import Store
-from processor.store.work_items import Pace
+from processor.store.work_items import LaneLimits
 from workers.clock import follow_clock
 
 BACK = -600  # seconds
@@ -82,7 +82,7 @@ async def test_work_that_was_due_does_not_wait_for_a_clock_that_was_set_back(clo
         with capture_logs() as lines:
             while got != set(due) and time.monotonic() < begun + WITHIN:
                 await follow_clock(ours)
-                found = await store.backlogs.claim(keys, "poll", 10, lambda _: Pace(10))
+                found = await store.backlogs.claim(keys, "poll", 10, lambda _: LaneLimits(10))
                 got |= {claim.item for claim in found}
                 await asyncio.sleep(0.1)
         assert got == set(due)

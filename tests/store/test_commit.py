@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.model import Entry, Job, Keep, Origin, State
+from processor.model import Entry, Job, Origin, Retention, State
 from processor.service.jobs.decide import renewed
 from processor.store import Store
-from processor.store.jobs import Change, Known, Telling, name_of
+from processor.store.jobs import Change, JobLookup, NewEvent, name_of
 from processor.store.keys import Keys
-from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 
 DAY = 86_400.0
 NAMES = itertools.count()
@@ -25,9 +25,9 @@ def entry(ignored: str | None = None, status: str = "on") -> Entry:
     )
 
 
-def telling(event: str = "evt_u_1", *targets: str) -> Telling:
-    puts = [Put("deliver", t, f"{event}.{t}", AT_ONCE, b"{}") for t in targets]
-    return Telling(event, "job.started", b'{"event":"%s"}' % event.encode(), tuple(puts))
+def telling(event: str = "evt_u_1", *targets: str) -> NewEvent:
+    puts = [WorkItem("deliver", t, f"{event}.{t}", NOW, b"{}") for t in targets]
+    return NewEvent(event, "job.started", b'{"event":"%s"}' % event.encode(), tuple(puts))
 
 
 def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> Change:
@@ -36,7 +36,7 @@ def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> C
     given = {
         "entries": [(1.0, entry())],
         "events": [telling(f"evt_{name}_1", "sub_1", "sub_2")],
-        "puts": [Put("poll", "s", f"s/{name}", job.deadline_at, b"0")],
+        "puts": [WorkItem("poll", "s", f"s/{name}", job.deadline_at, b"0")],
         "answer": f"answer {name}".encode(),
     }
     return Change(job, version, save=True, renew=renew, **given | parts)
@@ -53,7 +53,7 @@ def fresh(job_of: Callable[..., Job]) -> Callable[..., Job]:
     return make
 
 
-async def known(store: Store, keys: Keys, job: Job) -> Known:
+async def known(store: Store, keys: Keys, job: Job) -> JobLookup:
     (found,) = await store.jobs.read(keys, [name_of(job)])
     return found
 
@@ -68,11 +68,11 @@ async def written(store: Store, keys: Keys, *changes: Change, version: str = "0"
 
 
 async def claims_of(store: Store, keys: Keys, backlog: str) -> list[Claim]:
-    return await store.backlogs.claim(keys, backlog, 100, lambda _: Pace(100))
+    return await store.backlogs.claim(keys, backlog, 100, lambda _: LaneLimits(100))
 
 
 async def body(store: Store, keys: Keys, event: str) -> bytes | None:
-    _, (found,) = await store.targets.read(keys, [], [event])
+    _, (found,) = await store.subscriptions.read(keys, [], [event])
     return found
 
 
@@ -143,13 +143,13 @@ async def test_an_event_told_again_is_delivered_and_not_logged(
 async def test_claims_end_with_the_commit_that_they_brought(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
+    put = WorkItem("ingest", "s", "s:push", NOW, b"{}")
     await written(store, keys, Change(job, await version(store, keys, job), save=False, puts=[put]))
     (claim,) = await claims_of(store, keys, "ingest")
     assert await written(
         store, keys, whole(job, await version(store, keys, job), done=[claim])
     ) == [True]
-    assert await store.backlogs.settle([Settled(claim)]) == [False]
+    assert await store.backlogs.settle([Settlement(claim)]) == [False]
 
 
 async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Keys, fresh: Any):
@@ -178,7 +178,7 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
 ):
     first, moved, last = fresh(), fresh(), fresh()
     await written(store, keys, whole(moved))
-    put = Put("ingest", "s", "s:push", AT_ONCE, b"{}")
+    put = WorkItem("ingest", "s", "s:push", NOW, b"{}")
     await written(
         store, keys, Change(moved, await version(store, keys, moved), save=False, puts=[put])
     )
@@ -189,14 +189,14 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
 
     before = of_moved()
     stale = whole(moved, "", events=[telling("evt_stale", "sub_stale")], done=[claim])
-    stale = replace(stale, puts=[Put("poll", "stale", "x", AT_ONCE, b"0")], answer=b"stale")
+    stale = replace(stale, puts=[WorkItem("poll", "stale", "x", NOW, b"0")], answer=b"stale")
     assert await written(store, keys, whole(first), stale, whole(last)) == [True, False, True]
     assert of_moved() == before
     assert not [key for key, value in everything().items() if "stale" in f"{key} {value}"]
     for job in (first, last):
         assert (await version(store, keys, job)).startswith("1-")
         assert len(await store.jobs.history(keys, name_of(job))) == 1
-    assert await store.backlogs.settle([Settled(claim)]) == [True]  # it was still held
+    assert await store.backlogs.settle([Settlement(claim)]) == [True]  # it was still held
 
 
 async def test_stale_subscriptions_refuse_everything(
@@ -306,7 +306,7 @@ async def test_a_deadline_that_moves_moves_the_end(store: Store, keys: Keys, fre
     assert await written(store, keys, whole(later, await version(store, keys, job))) == [True]
     name = name_of(job)
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
-        assert await lives(store, key) == pytest.approx(10 * DAY + Keep().jobs, abs=5), key
+        assert await lives(store, key) == pytest.approx(10 * DAY + Retention().jobs, abs=5), key
 
 
 FINISHED = [
@@ -337,7 +337,7 @@ async def test_a_finished_job_is_known_as_long_as_its_pushes(
     name = name_of(done)
     for key in (keys.job(name), keys.history(name), keys.answer(name)):
         assert await lives(store, key) == pytest.approx(store.jobs.ends(done) - now, abs=5), key
-        assert await lives(store, key) >= max(Keep().jobs, Keep().seen) - 5, key
+        assert await lives(store, key) >= max(Retention().jobs, Retention().seen) - 5, key
 
 
 # --- deliveries' bodies -------------------------------------------------------------------
@@ -346,11 +346,11 @@ async def test_a_finished_job_is_known_as_long_as_its_pushes(
 async def test_a_body_goes_with_its_last_delivery(store: Store, keys: Keys, fresh: Any):
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1", "sub_2")]))
     one, two = await claims_of(store, keys, "deliver")
-    await store.backlogs.settle([Settled(one, event="evt_x_1")])
+    await store.backlogs.settle([Settlement(one, event="evt_x_1")])
     assert await body(store, keys, "evt_x_1") is not None
-    await store.backlogs.settle([Settled(one, event="evt_x_1")])  # reported twice: counts once
+    await store.backlogs.settle([Settlement(one, event="evt_x_1")])  # reported twice: counts once
     assert await body(store, keys, "evt_x_1") is not None
-    await store.backlogs.settle([Settled(two, event="evt_x_1")])
+    await store.backlogs.settle([Settlement(two, event="evt_x_1")])
     assert await body(store, keys, "evt_x_1") is None
 
 
@@ -358,7 +358,7 @@ async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Ke
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
     assert await store.deliveries.pending("sub_1", 10) == [b"{}"]
-    over = Settled(claim, event="e", target="sub_1", record=b'{"n":1}', arrived=True)
+    over = Settlement(claim, event="e", target="sub_1", record=b'{"n":1}', arrived=True)
     await store.backlogs.settle([over])
     assert await store.deliveries.ended("sub_1", 10) == [b'{"n":1}']
     assert await store.deliveries.pending("sub_1", 10) == []
@@ -372,11 +372,11 @@ async def test_what_did_not_arrive_is_remembered_however_much_else_does(
     names = [f"evt_{n}_1" for n in range(1500)]
     for some in (names[:1], names[1:750], names[750:]):
         await written(store, keys, whole(fresh(), events=[telling(n, "sub_1") for n in some]))
-    claims = await store.backlogs.claim(keys, "deliver", 2000, lambda _: Pace(2000))
+    claims = await store.backlogs.claim(keys, "deliver", 2000, lambda _: LaneLimits(2000))
     records = [f'{{"of":"{claim.item}"}}'.encode() for claim in claims]
     for claim, record in zip(claims, records, strict=True):
         event, dead = claim.item.partition(".")[0], claim.item.startswith("evt_0_")
-        over = Settled(claim, event=event, target="sub_1", record=record, arrived=not dead)
+        over = Settlement(claim, event=event, target="sub_1", record=record, arrived=not dead)
         await store.backlogs.settle([over])
     kept = await store.deliveries.ended("sub_1", 2000)
     assert b'{"of":"evt_0_1.sub_1"}' in kept
@@ -389,7 +389,7 @@ async def test_what_reached_a_callback_is_not_remembered_by_day(
     """Nobody replays a callback."""
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "cb_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
-    ended = Settled(claim, event="evt_x_1", target="cb_1", record=b"{}", arrived=True)
+    ended = Settlement(claim, event="evt_x_1", target="cb_1", record=b"{}", arrived=True)
     assert await store.backlogs.settle([ended]) == [True]
     assert [key async for key in store.connection.redis.scan_iter("*}:told:*")] == []
 
@@ -400,7 +400,7 @@ async def test_a_test_event_is_delivered_once_and_not_logged(store: Store, keys:
     (claim,) = await claims_of(store, keys, "deliver")
     assert claim.item == "evt_test_1.sub_1"
     assert await store.events.page(store.events.start(), 10) == []
-    await store.backlogs.settle([Settled(claim, event="evt_test_1")])
+    await store.backlogs.settle([Settlement(claim, event="evt_test_1")])
     assert await body(store, keys, "evt_test_1") is None
 
 
@@ -426,7 +426,7 @@ async def test_a_push_is_remembered_for_a_week_after_it_was_done(
     store: Store, keys: Keys, update_of: Any
 ):
     await store.jobs.accept(keys, [("p1", update_of())])
-    await store.backlogs.settle([Settled(c) for c in await claims_of(store, keys, "ingest")])
+    await store.backlogs.settle([Settlement(c) for c in await claims_of(store, keys, "ingest")])
     assert await store.jobs.accept(keys, [("p1", update_of())]) == [False]
     assert await lives(store, keys.seen("s", "p1")) == pytest.approx(7 * DAY, abs=5)
 
@@ -444,7 +444,7 @@ async def test_an_alias_points_to_one_job_for_ever(store: Store, keys: Keys, twi
     assert await twice(lambda: store.jobs.alias(keys, "s/a", "1", end)) == (True, True)
     assert not await store.jobs.alias(keys, "s/a", "2", end)
     alias, nothing = await store.jobs.read(keys, ["s/a", "s/b"])
-    assert (alias.to, alias.job, alias.gone, nothing) == ("1", None, False, Known())
+    assert (alias.to, alias.job, alias.gone, nothing) == ("1", None, False, JobLookup())
 
 
 async def test_a_job_is_never_made_an_alias(store: Store, keys: Keys, fresh: Any):
@@ -461,7 +461,7 @@ async def test_a_deleted_job_is_a_tombstone_for_as_long_as_its_pushes_are_known(
     job = fresh()
     await written(store, keys, whole(job))
     assert await twice(lambda: store.jobs.delete(keys, name_of(job))) == (True, False)
-    assert await known(store, keys, job) == Known(version="gone", gone=True)
+    assert await known(store, keys, job) == JobLookup(version="gone", gone=True)
     assert await store.jobs.history(keys, name_of(job)) == []
     assert await store.jobs.answer(keys, name_of(job)) is None
     assert await store.jobs.page(keys, "+inf", 0, 10) == []

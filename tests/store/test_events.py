@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from processor.errors import Gone, Refused
-from processor.model import Keep
+from processor.errors import CursorExpired, RequestError
+from processor.model import Retention
 from processor.store import Store
 from processor.store.events import Logged
-from processor.store.jobs import Change, Telling
+from processor.store.jobs import Change, NewEvent
 from processor.store.keys import Keys
 from processor.store.stream_ids import BEGIN, place_at
 
@@ -22,7 +22,7 @@ def tell(store: Store, job_of: Any) -> Any:
 
     async def log(*names: str, on: Store = store, shard: int = 0) -> None:
         for name in names:
-            event = Telling(name, "job.started", f'"{name}"'.encode(), ())
+            event = NewEvent(name, "job.started", f'"{name}"'.encode(), ())
             change = Change(job_of("j"), "", save=False, events=[event])
             assert await on.jobs.commit(on.shards[shard], "0", [change]) == [True]
 
@@ -117,13 +117,13 @@ GOOD = "MC0w"  # 0-0
     "cursor", ["", "x", "é", "!!!!", "MC0", "LTEtMA", "MC0w,MC0w", "YWJj", "A" * 10_000]
 )
 async def test_a_cursor_that_is_none_of_ours_is_refused(store: Store, cursor: str):
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         store.events.places(cursor)
 
 
 async def test_a_cursor_of_another_number_of_shards_is_refused(store: Store, store_of: Any):
     assert store.events.places(GOOD) == ["0-0"]
-    with pytest.raises(Refused, match="shards"):
+    with pytest.raises(RequestError, match="shards"):
         store_of(shards=2).events.places(GOOD)
 
 
@@ -173,7 +173,7 @@ async def test_a_commit_trims_nothing(store: Store, tell: Any, few: int):
 @pytest.fixture
 def few(store: Store, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many events a log keeps, where a test makes too many."""
-    monkeypatch.setattr(store.events, "_keep", Keep(events_count=3))
+    monkeypatch.setattr(store.events, "_keep", Retention(events_count=3))
     return 3
 
 
@@ -183,7 +183,7 @@ async def gone(store: Store, places: list[str]) -> list[bool]:
     for place in places:
         try:
             await store.events.check([place])
-        except Gone:
+        except CursorExpired:
             found.append(True)
         else:
             found.append(False)
@@ -217,7 +217,7 @@ async def test_a_cursor_is_gone_also_when_nothing_came_since(store: Store, keys:
     """Otherwise its reader would wait, and believe that it had read everything."""
     old, *_ = await aged(store, keys, 10, 9)
     await store.events.trim(await store.now())
-    with pytest.raises(Gone, match="trimmed"):
+    with pytest.raises(CursorExpired, match="trimmed"):
         await store.events.check([old])
 
 
@@ -250,7 +250,7 @@ async def test_a_gap_in_one_shard_is_a_gap(store_of: Any):
     (_, old, new), (*_, other) = [await aged(store, k, 10, 9, 8) for k in store.shards[1:]]
     await store.events.trim(await store.now())
     await store.events.check([BEGIN, new, other])
-    with pytest.raises(Gone, match="trimmed"):
+    with pytest.raises(CursorExpired, match="trimmed"):
         await store.events.check([BEGIN, old, other])
 
 
@@ -263,9 +263,9 @@ async def test_a_cursor_ahead_of_the_log_is_gone(store_of: Any):
     await store.events.check([BEGIN, last])
     await store.connection.redis.delete(store.shards[1].log)
     for place in (first, last):
-        with pytest.raises(Gone, match="lost"):
+        with pytest.raises(CursorExpired, match="lost"):
             await store.events.check([BEGIN, place])
-        with pytest.raises(Gone, match="lost"):
+        with pytest.raises(CursorExpired, match="lost"):
             await store.events.check([place, BEGIN])
     await store.events.check(store.events.start())
     await store.events.check([place_at(4e9)] * 2)  # a replay's, which is a time

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from processor.store.group_commit import AT_MOST, BYTES_AT_MOST, SLICE, Batch
+from processor.store.group_commit import AT_MOST, BYTES_AT_MOST, SLICE, GroupCommit
 
 
 class Writer:
@@ -26,7 +26,7 @@ class Writer:
 
 async def test_everybody_gets_the_results_of_their_own() -> None:
     write = Writer()
-    batch = Batch(write)
+    batch = GroupCommit(write)
     ones = [asyncio.create_task(batch.add(number)) for number in range(1, 50)]
     many = asyncio.create_task(batch.add_all(range(1000, 2000)))
     assert await asyncio.gather(*ones) == [-n for n in range(1, 50)]
@@ -37,7 +37,7 @@ async def test_everybody_gets_the_results_of_their_own() -> None:
 
 async def test_a_small_push_does_not_wait_for_a_large_one() -> None:
     write = Writer()
-    batch = Batch(write)
+    batch = GroupCommit(write)
     large = [asyncio.create_task(batch.add_all(range(25_000))) for _ in range(5)]
     await asyncio.sleep(0.001)
     began = len(write.batches)
@@ -49,7 +49,7 @@ async def test_a_small_push_does_not_wait_for_a_large_one() -> None:
 
 async def test_small_pushes_do_not_hold_up_a_large_one() -> None:
     write = Writer()
-    batch = Batch(write)
+    batch = GroupCommit(write)
     large = asyncio.create_task(batch.add_all(range(10 * SLICE)))
     small = {asyncio.create_task(batch.add(1)) for _ in range(20 * AT_MOST)}
     await large
@@ -59,7 +59,7 @@ async def test_small_pushes_do_not_hold_up_a_large_one() -> None:
 
 async def test_a_write_is_bounded_in_count_and_in_bytes() -> None:
     write = Writer()
-    batch = Batch(write, lambda item: item)
+    batch = GroupCommit(write, lambda item: item)
     third = BYTES_AT_MOST // 3
     await asyncio.gather(
         batch.add_all([third] * 7 * SLICE),
@@ -74,7 +74,7 @@ async def test_a_write_is_bounded_in_count_and_in_bytes() -> None:
 async def test_a_failed_write_fails_those_whose_it_was() -> None:
     write = Writer()
     write.fails = 1
-    batch = Batch(write)
+    batch = GroupCommit(write)
     lost = asyncio.create_task(batch.add_all(range(10 * SLICE)))
     await asyncio.sleep(0)
     late = asyncio.create_task(batch.add(5))

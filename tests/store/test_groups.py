@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from processor.store import Store
-from processor.store.jobs import Change, Telling
+from processor.store.jobs import Change, NewEvent
 from processor.store.keys import Keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
@@ -53,7 +53,7 @@ def redis_of(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Callabl
 async def tell(store: Store, job: Any, *names: str) -> None:
     """Commit an event of each name, with its name as the body."""
     for name in names:
-        event = Telling(name, "job.started", json.dumps(name).encode(), ())
+        event = NewEvent(name, "job.started", json.dumps(name).encode(), ())
         change = Change(job, "", save=False, events=[event])
         assert await store.jobs.commit(store.shards[0], "0", [change]) == [True]
 

@@ -17,18 +17,27 @@ from msgspec.structs import replace
 from redis import Redis
 
 from processor.errors import MissingPermission, StoreUnavailable, Unavailable, WrongKeyType
-from processor.model import Entry, Job, Keep, Origin, State, StatusUpdate, Subscription, Turn
+from processor.model import (
+    Entry,
+    Job,
+    JobOrder,
+    Origin,
+    Retention,
+    State,
+    StatusUpdate,
+    Subscription,
+)
 from processor.service.events.publish import deliver
 from processor.store import Store
-from processor.store.jobs import Change, Telling
+from processor.store.jobs import Change, NewEvent
 from processor.store.keys import META, WORKERS, Keys, day_of
 from processor.store.names import naming
 from processor.store.redeliveries import Again, Seen
 from processor.store.refusals import Outcome
-from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from processor.vault import MasterKey, Vault
 
-NOW = 4_000_000_000.0
+FUTURE = 4_000_000_000.0
 USER, SECRET = "limited", "s3cret"
 SUB = Subscription("sub_1", "https://one.example", ("whsec_a",), created_at=1.0)
 CALLBACK = Subscription("cb_1", "https://back.example", ("whsec_b",))
@@ -40,7 +49,7 @@ SHORT = re.compile(rb":busy:|^rb:probe$")  # marks that may end between two look
 
 def job(name: str, **fields: Any) -> Job:
     given: dict[str, Any] = {"source": "s", "provider": "p", "id": name, "uid": f"u{name}"}
-    times = {"created_at": NOW, "deadline": 60.0, "deadline_at": NOW + 60.0}
+    times = {"created_at": FUTURE, "deadline": 60.0, "deadline_at": FUTURE + 60.0}
     return Job(**given | times | fields)
 
 
@@ -50,11 +59,11 @@ def update(name: str) -> StatusUpdate:
     )
 
 
-def told(event: str, *targets: str, at: float = AT_ONCE, ordered: str = "", n: int = 1) -> Telling:
+def told(event: str, *targets: str, at: float = NOW, ordered: str = "", n: int = 1) -> NewEvent:
     """An event with deliveries; in order behind others of the job `ordered`, if that is given."""
-    turn = Turn(ordered, n) if ordered else None
-    puts = tuple(Put("deliver", t, f"{event}.{t}", at, b"{}", turn) for t in targets)
-    return Telling(event, "job.started", b'{"body":"%s"}' % event.encode(), puts)
+    turn = JobOrder(ordered, n) if ordered else None
+    puts = tuple(WorkItem("deliver", t, f"{event}.{t}", at, b"{}", turn) for t in targets)
+    return NewEvent(event, "job.started", b'{"body":"%s"}' % event.encode(), puts)
 
 
 def entry(ignored: str | None = None) -> Entry:
@@ -72,13 +81,13 @@ class Bench:
         self.keys = store.shards[0]
         self.admin = admin
 
-    async def put(self, backlog: str, lane: str, *items: str, at: float = AT_ONCE) -> None:
-        puts = [Put(backlog, lane, item, at, b"0") for item in items]
-        version = (await self.store.targets.router(self.keys, fresh=True)).version
+    async def put(self, backlog: str, lane: str, *items: str, at: float = NOW) -> None:
+        puts = [WorkItem(backlog, lane, item, at, b"0") for item in items]
+        version = (await self.store.subscriptions.router(self.keys, fresh=True)).version
         change = Change(job=job("none"), version="", save=False, puts=puts)
         assert await self.store.jobs.commit(self.keys, version, [change]) == [True]
 
-    async def claim(self, backlog: str = "poll", pace: Pace = Pace(100)) -> list[Claim]:  # noqa: B008 -- frozen
+    async def claim(self, backlog: str = "poll", pace: LaneLimits = LaneLimits(100)) -> list[Claim]:  # noqa: B008 -- frozen
         return await self.store.backlogs.claim(self.keys, backlog, 100, lambda _: pace)
 
     async def claims(self, backlog: str = "poll") -> list[Claim]:
@@ -140,7 +149,7 @@ async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
 
 
 async def an_alias(b: Bench) -> None:
-    await b.store.jobs.alias(b.keys, "s/a", "1", NOW)
+    await b.store.jobs.alias(b.keys, "s/a", "1", FUTURE)
 
 
 async def unalias(b: Bench, _: Given, __: list[int]) -> None:
@@ -148,15 +157,15 @@ async def unalias(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def alias(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.jobs.alias(b.keys, "s/other", "1", NOW)
+    assert await b.store.jobs.alias(b.keys, "s/other", "1", FUTURE)
 
 
 async def callback(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+    await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
 
 
 async def callback_that_is_there(b: Bench) -> None:
-    await b.store.targets.save_callback(b.keys, CALLBACK, NOW - 60)
+    await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE - 60)
 
 
 async def left_in_the_log(b: Bench) -> None:
@@ -173,13 +182,13 @@ async def caught(b: Bench, _: Given, __: list[int]) -> None:
 
 async def subscriptions(b: Bench) -> None:
     for one in (SUB, replace(SUB, id="sub_2")):
-        await b.store.targets.save(one)
+        await b.store.subscriptions.save(one)
 
 
 async def change(b: Bench, _: Given, __: list[int]) -> None:
-    put = deliver("evt_d", "subscription.disabled", "sub_2", "sub_2", NOW)
-    event = Telling("evt_d", "subscription.disabled", b"{}", (put,))
-    edited = await b.store.targets.change(
+    put = deliver("evt_d", "subscription.disabled", "sub_2", "sub_2", FUTURE)
+    event = NewEvent("evt_d", "subscription.disabled", b"{}", (put,))
+    edited = await b.store.subscriptions.change(
         "sub_1", lambda s: replace(s, disabled="410"), lambda *_: event
     )
     assert edited
@@ -199,7 +208,7 @@ async def work_in_lanes(b: Bench) -> None:
 async def claim(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     got: set[str] = set()
     for _n in range(3):  # which lanes are due is asked first
-        got |= {c.item for c in await b.claim(pace=Pace(100, (100, 60.0)))}
+        got |= {c.item for c in await b.claim(pace=LaneLimits(100, (100, 60.0)))}
     wanted = ["a1", "b1"]
     return [wanted[n] in got or WrongKeyType(wanted[n]) for n in parts]
 
@@ -207,8 +216,8 @@ async def claim(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
 async def jobs_and_timers(b: Bench) -> tuple[str, list[Claim]]:
     """A job that is there, with a claimed update of each of two jobs, and a delivery in order."""
     await subscriptions(b)
-    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
-    version = (await b.store.targets.router(b.keys, fresh=True)).version
+    await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
+    version = (await b.store.subscriptions.router(b.keys, fresh=True)).version
     old = job("old", callbacks=())
     first = Change(
         old,
@@ -227,7 +236,7 @@ async def jobs_and_timers(b: Bench) -> tuple[str, list[Claim]]:
 async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     version, claims = given
     done = {c.item: (c,) for c in claims}
-    old = job("old", deadline_at=NOW + 90, started_at=2.0)
+    old = job("old", deadline_at=FUTURE + 90, started_at=2.0)
     changes = [
         Change(
             old,
@@ -236,7 +245,7 @@ async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             renew=True,
             entries=[(2.0, entry("late")), (3.0, entry())],
             events=[told("evt_1", "sub_1", "sub_2", ordered="uold", n=2)],
-            puts=[Put("poll", "s", "s/old", NOW, b"0")],
+            puts=[WorkItem("poll", "s", "s/old", FUTURE, b"0")],
             done=done["old"],
             answer=b"answer",
         ),
@@ -247,24 +256,24 @@ async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             renew=True,
             entries=[(1.0, entry())],
             events=[told("evt_2", "sub_2"), replace(told("evt_3", "cb_1"), logged=False)],
-            puts=[Put("ingest", "s", "deadline:new", NOW, b"0")],
+            puts=[WorkItem("ingest", "s", "deadline:new", FUTURE, b"0")],
             done=done["new"],
             dropped=[("poll", "s", "s/new")],
         ),
         Change(job("mate"), "", save=True, renew=True, done=done["mate"]),
     ]
-    router = await b.store.targets.router(b.keys, fresh=True)
+    router = await b.store.subscriptions.router(b.keys, fresh=True)
     return await b.store.jobs.commit(b.keys, router.version, [changes[n] for n in parts])
 
 
 async def a_full_subscription(b: Bench) -> None:
-    await b.put("deliver", "sub_1", "evt_a.sub_1", "evt_b.sub_1", at=NOW)
+    await b.put("deliver", "sub_1", "evt_a.sub_1", "evt_b.sub_1", at=FUTURE)
 
 
 async def overflow(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     jobs = [job("1"), job("2")]
     changes = [Change(j, "", save=True, events=[told(f"evt_{j.id}", "sub_1")]) for j in jobs]
-    router = await b.store.targets.router(b.keys, fresh=True)
+    router = await b.store.subscriptions.router(b.keys, fresh=True)
     return await b.store.jobs.commit(b.keys, router.version, [changes[n] for n in parts])
 
 
@@ -279,13 +288,15 @@ async def delete(b: Bench, _: Given, __: list[int]) -> None:
 
 async def deliveries_to_make(b: Bench) -> None:
     await subscriptions(b)
-    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+    await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
     for event in ("evt_1", "evt_2"):
         await b.store.jobs.tell(b.keys, told(event, "sub_1"))
 
 
 async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
-    targets, bodies = await b.store.targets.read(b.keys, ["cb_1", "sub_1"], ["evt_1", "evt_2"])
+    targets, bodies = await b.store.subscriptions.read(
+        b.keys, ["cb_1", "sub_1"], ["evt_1", "evt_2"]
+    )
     found: list[Any] = [*targets.values(), *bodies]
     assert all(found)
     return [one if isinstance(one, WrongKeyType) else True for one in (found[n] for n in parts)]
@@ -304,11 +315,11 @@ async def recovery(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def a_delivery_for_later(b: Bench) -> None:
-    await b.put("deliver", "sub_1", "evt_a.sub_1", at=NOW)
+    await b.put("deliver", "sub_1", "evt_a.sub_1", at=FUTURE)
 
 
 async def hurry(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.replays.hurry(b.keys, "sub_1", "evt_a.sub_1")
+    assert await b.store.redeliveries.hurry(b.keys, "sub_1", "evt_a.sub_1")
 
 
 async def claimed(b: Bench) -> list[Claim]:
@@ -318,14 +329,14 @@ async def claimed(b: Bench) -> list[Claim]:
 
 
 async def a_poll_for_later(b: Bench) -> None:
-    await b.put("poll", "a", "a1", at=NOW)
+    await b.put("poll", "a", "a1", at=FUTURE)
     redis = b.store.connection.redis
     await redis.hset(b.keys.parked("poll"), "a", 1)  # that is over
     await redis.hset(b.keys.paced("poll"), "a", 1)
 
 
 async def admit(b: Bench, _: Given, __: list[int]) -> None:
-    pace = Pace(4, (100, 1.0))
+    pace = LaneLimits(4, (100, 1.0))
     assert isinstance(await b.store.backlogs.admit(b.keys, "poll", ("a", "?a/1"), pace), Claim)
 
 
@@ -342,18 +353,18 @@ async def told_before(b: Bench) -> None:
     today = day_of(await b.store.now())
     await redis.sadd(b.keys.told("sub_1", today), "evt_0")
     await redis.xadd(b.keys.delivered("sub_1"), {"delivery": b'{"id":"x","state":"delivered"}'})
-    await b.put("deliver", "sub_1", "evt_9.sub_1", at=NOW)
+    await b.put("deliver", "sub_1", "evt_9.sub_1", at=FUTURE)
 
 
 async def replay(b: Bench, _: Given, __: list[int]) -> None:
-    puts = [told(f"evt_{n}", "sub_1", at=NOW, ordered="u1", n=n).deliveries[0] for n in range(3)]
+    puts = [told(f"evt_{n}", "sub_1", at=FUTURE, ordered="u1", n=n).deliveries[0] for n in range(3)]
     again = [Again(put, put.item.partition(".")[0], b"{}") for put in puts]
-    words = await b.store.replays.queue(b.keys, "sub_1", Seen(), again, again=False)
+    words = await b.store.redeliveries.queue(b.keys, "sub_1", Seen(), again, again=False)
     assert {"delivered"} < set(words) <= {"delivered", "queued", "pending"}
 
 
 async def a_sealed_callback(b: Bench) -> None:
-    await b.store.targets.save_callback(b.keys, CALLBACK, NOW)
+    await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
 
 
 async def reseal(b: Bench, _: Given, __: list[int]) -> None:
@@ -386,22 +397,29 @@ async def settle(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
     one, two = given
     later = await b.store.now() + 60
     settled = [
-        Settled(
-            one, event="evt_1", target="sub_1", record=b"{}", arrived=True, turn=Turn("usub_1", 1)
+        Settlement(
+            one,
+            event="evt_1",
+            target="sub_1",
+            record=b"{}",
+            arrived=True,
+            turn=JobOrder("usub_1", 1),
         ),
-        Settled(two, later, b"x", tried=True, turn=Turn("usub_2", 3), passable=True),
+        Settlement(two, later, b"x", tried=True, turn=JobOrder("usub_2", 3), passable=True),
     ]
     return await b.store.backlogs.settle([settled[n] for n in parts])
 
 
 async def give_up(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
-    dead = [Settled(c, event=c.item[:5], target=c.lane, record=b"{}", fenced=True) for c in given]
+    dead = [
+        Settlement(c, event=c.item[:5], target=c.lane, record=b"{}", fenced=True) for c in given
+    ]
     return await b.store.backlogs.settle([dead[n] for n in parts])
 
 
 async def put_off(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     later = await b.store.now() + 60
-    settled = [Settled(c, later, b"x") for c in given]
+    settled = [Settlement(c, later, b"x") for c in given]
     parked = [(given[n], later) for n in parts]
     return await b.store.backlogs.settle([settled[n] for n in parts], parked)
 
@@ -411,7 +429,7 @@ async def park(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.targets.save(SUB)
+    await b.store.subscriptions.save(SUB)
 
 
 async def a_busy_subscription(b: Bench) -> None:
@@ -422,7 +440,7 @@ async def a_busy_subscription(b: Bench) -> None:
 
 
 async def unsubscribe(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.targets.remove("sub_1")
+    await b.store.subscriptions.remove("sub_1")
 
 
 async def tell(b: Bench, _: Given, __: list[int]) -> None:
@@ -440,16 +458,16 @@ async def tick(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def a_long_log(b: Bench) -> None:
-    for place in ("5-1", "6-1", "7-1", f"{int(NOW * 1000)}-1", f"{int(NOW * 1000)}-2"):
+    for place in ("5-1", "6-1", "7-1", f"{int(FUTURE * 1000)}-1", f"{int(FUTURE * 1000)}-2"):
         await b.store.connection.redis.xadd(b.keys.log, {"id": place}, id=place)
 
 
 async def trim(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.events.trim(NOW)
+    await b.store.events.trim(FUTURE)
 
 
 async def sweep(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.jobs.sweep(NOW * 2)
+    await b.store.jobs.sweep(FUTURE * 2)
 
 
 async def a_dead_worker(b: Bench) -> None:
@@ -495,30 +513,30 @@ async def unstep(b: Bench, _: Given, __: list[int]) -> None:
     k, name = b.keys, "a"
     ring = [k.stepped, k.lanes("poll"), k.parked("poll"), k.paced("poll")]
     ring += [k.held("poll", name), k.due("poll", name), k.again("poll", name)]
-    args = [1, 600_000, int(NOW * 1000) - 600_000, name, 1]
+    args = [1, 600_000, int(FUTURE * 1000) - 600_000, name, 1]
     while await b.store.connection.run("unstep", ring, args):
         pass
     due = await b.store.connection.redis.zrange(k.due("poll", name), 0, -1, withscores=True)
-    assert [at for _, at in due] == [NOW * 1000 - 600_000] * 2
+    assert [at for _, at in due] == [FUTURE * 1000 - 600_000] * 2
 
 
 async def polls_for_later(b: Bench) -> None:
-    await b.put("poll", "a", "a1", at=NOW)
-    await b.put("poll", "a", "a2", at=NOW - 0.001)
+    await b.put("poll", "a", "a1", at=FUTURE)
+    await b.put("poll", "a", "a2", at=FUTURE - 0.001)
     for key in (b.keys.parked("poll"), b.keys.paced("poll")):
-        await b.store.connection.redis.hset(key, "a", int(NOW * 1000))
+        await b.store.connection.redis.hset(key, "a", int(FUTURE * 1000))
 
 
 async def a_lease_for_too_long(b: Bench) -> None:
     await b.put("poll", "a", "a1")
     await b.claims()
     held = b.keys.held("poll", "a")
-    await b.store.connection.redis.zadd(held, {"a1": int(NOW * 1000)})
+    await b.store.connection.redis.zadd(held, {"a1": int(FUTURE * 1000)})
 
 
 async def end_leases(b: Bench, _: Given, __: list[int]) -> None:
     ring = [b.keys.lanes("poll"), b.keys.held("poll", "a")]
-    args = [30_000, "a", "a1", int(NOW * 1000)]
+    args = [30_000, "a", "a1", int(FUTURE * 1000)]
     assert await b.store.connection.run("end_leases", ring, args) == 1
 
 
@@ -531,7 +549,7 @@ async def stall(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def writable(b: Bench, _: Given, __: list[int]) -> None:
-    b.store.targets.forget()  # so that who wants what is read each time
+    b.store.subscriptions.forget()  # so that who wants what is read each time
     await b.store.writable()
 
 
@@ -669,7 +687,7 @@ async def bench(redis_url: str, admin: "Redis") -> AsyncIterator[Bench]:
     admin.flushall()
     allow(admin)
     url = redis_url.replace("unix://", f"unix://{USER}:{SECRET}@")
-    store = Store(url, keep=Keep(waiting=2))
+    store = Store(url, keep=Retention(waiting=2))
     await store.connection.synchronise()
     yield Bench(store, admin)
     await store.close()

@@ -13,9 +13,9 @@ from processor.store import Store, reserve
 from processor.store.jobs import Bounds, Change
 from processor.store.keys import Keys
 from processor.store.memory import MemoryUse, Waiting
-from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 
-WIDE = Pace(1000)
+WIDE = LaneLimits(1000)
 MIB = 1024 * 1024
 
 
@@ -71,9 +71,11 @@ async def test_an_update_that_is_put_off_waits_and_one_that_has_ended_does_not(
 ):
     await accept(store, *(update_of(str(n)) for n in range(5)))
     one, two, three, *_ = await claim(store)
-    await store.backlogs.settle([Settled(one, AT_ONCE, one.payload), Settled(two), Settled(two)])
+    await store.backlogs.settle(
+        [Settlement(one, NOW, one.payload), Settlement(two), Settlement(two)]
+    )
     assert await waiting(store) == await in_redis(store)
-    await store.backlogs.settle([Settled(two), Settled(three, AT_ONCE, b"other")])
+    await store.backlogs.settle([Settlement(two), Settlement(three, NOW, b"other")])
     assert await waiting(store) == await in_redis(store)
     assert (await waiting(store))["s"][0] == 4
 
@@ -93,7 +95,7 @@ async def test_a_commit_takes_what_it_ends_off_the_count(store: Store, update_of
 
 async def test_deadlines_are_timers_and_no_updates(store: Store, job_of: Any, update_of: Any):
     names = ("deadline:s/1", "deadline:s/a:b/c", "deadline:deadline/1")
-    puts = [Put("ingest", "s", name, 9e9, b"x" * 100) for name in names]
+    puts = [WorkItem("ingest", "s", name, 9e9, b"x" * 100) for name in names]
     change = Change(job=job_of("1"), version="", save=True, renew=True, puts=puts)
     await store.jobs.commit(store.shards[0], "0", [change])
     await accept(store, update_of("1", source="deadline"), update_of("a/b"))
@@ -120,10 +122,10 @@ async def test_each_update_is_priced_with_the_record_that_it_is_about(
     assert store.memory.use.waiting["s"].records > 60_000
     assert store.memory.reserved > 2 * 60_000
     first, _ = await claim(store)
-    await store.backlogs.settle([Settled(first)])
+    await store.backlogs.settle([Settlement(first)])
     await store.memory.look()
     assert 30_000 < store.memory.use.waiting["s"].records < 31_000  # its part
-    await store.backlogs.settle([Settled(c) for c in await claim(store)] or [Settled(first)])
+    await store.backlogs.settle([Settlement(c) for c in await claim(store)] or [Settlement(first)])
 
 
 async def test_pushes_beyond_the_ceiling_are_refused_whole(
@@ -168,7 +170,7 @@ async def limited(store: Store) -> AsyncIterator[Callable[[float], Any]]:
     redis = store.connection.redis
 
     async def limit(fullness: float) -> None:
-        await store.targets.router(store.shards[0])
+        await store.subscriptions.router(store.shards[0])
         used = (await redis.info("memory"))["used_memory"]
         await redis.config_set("maxmemory", int(used / fullness))
         await store.memory.look()

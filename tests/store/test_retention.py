@@ -8,18 +8,18 @@ import pytest
 
 from processor.config import load
 from processor.errors import ConfigError
-from processor.model import Keep
+from processor.model import Retention
 from processor.service.runtime.process import context
 from processor.store import Store
-from processor.store.jobs import Change, Telling, name_of
-from processor.store.work_items import Pace, Put, Settled
+from processor.store.jobs import Change, NewEvent, name_of
+from processor.store.work_items import LaneLimits, Settlement, WorkItem
 
 DAY = 86_400.0
-BRIEF = Keep(jobs=6 * DAY, events=DAY, events_count=2, deliveries=2 * DAY, seen=3 * DAY)
+BRIEF = Retention(jobs=6 * DAY, events=DAY, events_count=2, deliveries=2 * DAY, seen=3 * DAY)
 
 
 def test_nothing_set_keeps_what_was_always_kept():
-    assert load(None, {}).keep == Keep()
+    assert load(None, {}).keep == Retention()
 
 
 async def test_what_is_set_reaches_the_store():
@@ -27,10 +27,10 @@ async def test_what_is_set_reaches_the_store():
     values = ("6d", "24h", "5000", "2d", "72h", "2000")
     environ = {f"RINGBACK_KEEP_{n}": v for n, v in zip(names, values, strict=True)}
     settings = load(None, environ)
-    assert settings.keep == Keep(6 * DAY, DAY, 5000, 2 * DAY, 3 * DAY, 2000)
+    assert settings.keep == Retention(6 * DAY, DAY, 5000, 2 * DAY, 3 * DAY, 2000)
     async with context(settings) as ours:
         assert ours.store.jobs._keep == ours.store.events._keep == settings.keep
-        assert ours.store.backlogs._keep == ours.store.targets._keep == settings.keep
+        assert ours.store.backlogs._keep == ours.store.subscriptions._keep == settings.keep
         assert ours.store.keep == settings.keep
 
 
@@ -99,7 +99,7 @@ async def test_pushes_are_remembered_so_long(brief: Store, update_of: Any):
 async def test_the_log_keeps_so_many_events_and_so_long(brief: Store, job_of: Any):
     keys, now = brief.shards[0], await brief.now()
     for name in ("a", "b", "c"):
-        event = Telling(name, "job.started", b"{}", ())
+        event = NewEvent(name, "job.started", b"{}", ())
         await brief.jobs.commit(keys, "0", [Change(job_of(), "", save=False, events=[event])])
     await brief.events.trim(now)
     assert [e.id for e in await brief.events.page(brief.events.start(), 9)] == ["b", "c"]
@@ -109,11 +109,11 @@ async def test_the_log_keeps_so_many_events_and_so_long(brief: Store, job_of: An
 
 async def test_ended_deliveries_are_listed_so_long(brief: Store, job_of: Any):
     keys = brief.shards[0]
-    put = Put("deliver", "sub_1", "e.sub_1", 0.0, b"{}")
-    change = Change(job_of(), "", save=False, events=[Telling("e", "job.started", b"{}", (put,))])
+    put = WorkItem("deliver", "sub_1", "e.sub_1", 0.0, b"{}")
+    change = Change(job_of(), "", save=False, events=[NewEvent("e", "job.started", b"{}", (put,))])
     await brief.jobs.commit(keys, "0", [change])
-    (claim,) = await brief.backlogs.claim(keys, "deliver", 9, lambda _: Pace(9))
+    (claim,) = await brief.backlogs.claim(keys, "deliver", 9, lambda _: LaneLimits(9))
     await brief.backlogs.settle(
-        [Settled(claim, event="e", target="sub_1", record=b"{}", arrived=True)]
+        [Settlement(claim, event="e", target="sub_1", record=b"{}", arrived=True)]
     )
     assert await lives(brief, keys.delivered("sub_1")) == pytest.approx(2 * DAY, abs=5)

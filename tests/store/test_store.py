@@ -14,7 +14,7 @@ from processor.store import Store
 from processor.store.jobs import Bounds
 from processor.store.keys import WORKERS
 from processor.store.store import BEAT, BEAT_LASTS
-from processor.store.work_items import Pace, Settled
+from processor.store.work_items import LaneLimits, Settlement
 
 
 async def test_a_new_redis_becomes_ours(store: Store, store_of: Any):
@@ -107,7 +107,7 @@ async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
     subscription = Subscription("sub_1", "https://one.example", ("whsec_a",))
     calls = (
         lambda: store.jobs.accept(store.shards[0], [("p1", update_of())]),
-        lambda: store.targets.save(subscription),
+        lambda: store.subscriptions.save(subscription),
         lambda: store.stall("s", "HTTP 401"),
         store.writable,
     )
@@ -139,8 +139,8 @@ async def test_a_redis_that_is_out_of_memory_is_no_outage_and_takes_what_is_in_h
             with pytest.raises(Overloaded, match="memory"):
                 await call()
         assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
-        (claim,) = await store.backlogs.claim(keys, "ingest", 1, lambda _: Pace(1))
-        assert await store.backlogs.settle([Settled(claim)]) == [True]
+        (claim,) = await store.backlogs.claim(keys, "ingest", 1, lambda _: LaneLimits(1))
+        assert await store.backlogs.settle([Settlement(claim)]) == [True]
         await store.beat("worker-1", "{}")
         assert list(await store.workers()) == ["worker-1"]
         await store.check()

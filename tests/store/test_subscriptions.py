@@ -25,7 +25,7 @@ K1, K2 = (MasterKey(name, bytes([n]) * 32) for n, name in enumerate(("k1", "k2")
 
 async def disabled(store: Store, target: str) -> None:
     """Change a subscription as it is in Redis."""
-    await store.targets.change(target, lambda s: replace(s, disabled="answered 410"))
+    await store.subscriptions.change(target, lambda s: replace(s, disabled="answered 410"))
 
 
 def wanting(router: Any) -> list[str]:
@@ -33,10 +33,10 @@ def wanting(router: Any) -> list[str]:
 
 
 async def test_a_subscription_is_read_as_it_was_saved(store: Store, keys: Keys):
-    await store.targets.save(ONE)
-    assert await store.targets.get("sub_1") == ONE
-    assert await store.targets.get("sub_2") is None
-    assert await store.targets.read(keys, ["sub_1", "sub_2"], []) == (
+    await store.subscriptions.save(ONE)
+    assert await store.subscriptions.get("sub_1") == ONE
+    assert await store.subscriptions.get("sub_2") is None
+    assert await store.subscriptions.read(keys, ["sub_1", "sub_2"], []) == (
         {"sub_1": ONE, "sub_2": None},
         [],
     )
@@ -44,32 +44,39 @@ async def test_a_subscription_is_read_as_it_was_saved(store: Store, keys: Keys):
 
 async def test_subscriptions_are_listed_the_oldest_first(store: Store):
     for one in (ONE, TWO):
-        await store.targets.save(one)
-    assert await store.targets.listed() == [TWO, ONE]
+        await store.subscriptions.save(one)
+    assert await store.subscriptions.listed() == [TWO, ONE]
 
 
 async def test_every_change_is_a_new_version(store: Store, keys: Keys):
-    versions = [(await store.targets.router(keys)).version]
-    for change in (store.targets.save(ONE), store.targets.save(TWO), store.targets.remove("sub_1")):
+    versions = [(await store.subscriptions.router(keys)).version]
+    for change in (
+        store.subscriptions.save(ONE),
+        store.subscriptions.save(TWO),
+        store.subscriptions.remove("sub_1"),
+    ):
         await change
-        versions.append((await store.targets.router(keys, fresh=True)).version)
+        versions.append((await store.subscriptions.router(keys, fresh=True)).version)
     assert len(set(versions)) == len(versions)
 
 
 async def test_a_router_is_kept_until_a_fresh_one_is_asked_for(store: Store, keys: Keys):
-    assert wanting(await store.targets.router(keys)) == []
-    await store.targets.save(ONE)
-    assert wanting(await store.targets.router(keys)) == []
-    assert wanting(await store.targets.router(keys, fresh=True)) == ["sub_1"]
+    assert wanting(await store.subscriptions.router(keys)) == []
+    await store.subscriptions.save(ONE)
+    assert wanting(await store.subscriptions.router(keys)) == []
+    assert wanting(await store.subscriptions.router(keys, fresh=True)) == ["sub_1"]
 
 
 async def test_removing_says_whether_there_was_one(store: Store, keys: Keys):
-    await store.targets.save(ONE)
-    assert [await store.targets.remove("sub_1"), await store.targets.remove("sub_1")] == [
+    await store.subscriptions.save(ONE)
+    assert [
+        await store.subscriptions.remove("sub_1"),
+        await store.subscriptions.remove("sub_1"),
+    ] == [
         True,
         False,
     ]
-    assert wanting(await store.targets.router(keys, fresh=True)) == []
+    assert wanting(await store.subscriptions.router(keys, fresh=True)) == []
 
 
 # --- the configuration file's -------------------------------------------------------------
@@ -77,38 +84,40 @@ async def test_removing_says_whether_there_was_one(store: Store, keys: Keys):
 
 async def test_the_files_subscriptions_are_there_without_being_saved(store_of: Any):
     store = store_of(static={FILE.id: FILE})
-    assert await store.targets.listed() == [FILE]
-    assert await store.targets.get(FILE.id) == FILE
-    assert wanting(await store.targets.router(store.shards[0])) == [FILE.id]
+    assert await store.subscriptions.listed() == [FILE]
+    assert await store.subscriptions.get(FILE.id) == FILE
+    assert wanting(await store.subscriptions.router(store.shards[0])) == [FILE.id]
 
 
 async def test_one_of_the_file_stays_disabled_and_otherwise_as_the_file_says(store_of: Any):
     store = store_of(static={FILE.id: FILE})
-    await store.targets.save(replace(FILE, secrets=("whsec_old",), disabled="answered 410"))
-    found = await store.targets.get(FILE.id)
+    await store.subscriptions.save(replace(FILE, secrets=("whsec_old",), disabled="answered 410"))
+    found = await store.subscriptions.get(FILE.id)
     assert found == replace(FILE, disabled="answered 410")
-    assert await store.targets.listed() == [found]
-    assert wanting(await store.targets.router(store.shards[0], fresh=True)) == []
+    assert await store.subscriptions.listed() == [found]
+    assert wanting(await store.subscriptions.router(store.shards[0], fresh=True)) == []
 
 
 async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of: Any, keys: Keys):
     """It was the old URL that wanted no more."""
     store = store_of(static={FILE.id: FILE})
-    await store.targets.save(replace(FILE, url="https://old.example", disabled="answered 410"))
-    assert await store.targets.get(FILE.id) == FILE
-    assert await store.targets.listed() == [FILE]
-    assert (await store.targets.read(keys, [FILE.id], []))[0] == {FILE.id: FILE}
-    assert wanting(await store.targets.router(keys, fresh=True)) == [FILE.id]
+    await store.subscriptions.save(
+        replace(FILE, url="https://old.example", disabled="answered 410")
+    )
+    assert await store.subscriptions.get(FILE.id) == FILE
+    assert await store.subscriptions.listed() == [FILE]
+    assert (await store.subscriptions.read(keys, [FILE.id], []))[0] == {FILE.id: FILE}
+    assert wanting(await store.subscriptions.router(keys, fresh=True)) == [FILE.id]
 
 
 async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):
     for disabled in ("answered 410", None):  # disabled, and enabled again
-        await store_of(static={FILE.id: FILE}).targets.save(replace(FILE, disabled=disabled))
+        await store_of(static={FILE.id: FILE}).subscriptions.save(replace(FILE, disabled=disabled))
     store = store_of()
-    assert await store.targets.listed() == []
-    assert await store.targets.get(FILE.id) is None
-    assert (await store.targets.read(store.shards[0], [FILE.id], []))[0] == {FILE.id: None}
-    assert wanting(await store.targets.router(store.shards[0])) == []
+    assert await store.subscriptions.listed() == []
+    assert await store.subscriptions.get(FILE.id) is None
+    assert (await store.subscriptions.read(store.shards[0], [FILE.id], []))[0] == {FILE.id: None}
+    assert wanting(await store.subscriptions.router(store.shards[0])) == []
 
 
 # --- shards -------------------------------------------------------------------------------
@@ -117,18 +126,18 @@ async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):
 async def commits(store: Store, job: Any, shard: int) -> bool:
     """Whether a commit in this shard is taken, with a fresh router."""
     keys = store.shards[shard]
-    router = await store.targets.router(keys, fresh=True)
+    router = await store.subscriptions.router(keys, fresh=True)
     change = Change(job, "", save=False)
     return await store.jobs.commit(keys, router.version, [change]) is not None
 
 
 async def test_every_shard_takes_commits_after_a_change(store_of: Any, job_of: Any):
     store = store_of(shards=4)
-    await store.targets.save(ONE)
+    await store.subscriptions.save(ONE)
     for shard, keys in enumerate(store.shards):
         assert await commits(store, job_of(), shard)
-        assert wanting(await store.targets.router(keys)) == ["sub_1"]
-        assert (await store.targets.read(keys, ["sub_1"], []))[0] == {"sub_1": ONE}
+        assert wanting(await store.subscriptions.router(keys)) == ["sub_1"]
+        assert (await store.subscriptions.read(keys, ["sub_1"], []))[0] == {"sub_1": ONE}
 
 
 @pytest.mark.parametrize("shard", [0, 1, 3])
@@ -136,28 +145,31 @@ async def test_a_change_that_was_cut_short_refuses_no_commit_for_ever(
     store_of: Any, job_of: Any, shard: int
 ):
     """A process may die, or Redis go away, between two shards."""
-    await store_of(shards=1).targets.save(ONE)  # only the first shard was written
+    await store_of(shards=1).subscriptions.save(ONE)  # only the first shard was written
     store = store_of(shards=4)
     assert await commits(store, job_of(), shard)
 
 
 async def test_a_shard_that_was_not_written_knows_only_what_it_has(store_of: Any, job_of: Any):
     """Its commits match against its own subscriptions, until the change is made again."""
-    await store_of(shards=1).targets.save(ONE)
+    await store_of(shards=1).subscriptions.save(ONE)
     store = store_of(shards=2)
-    assert [wanting(await store.targets.router(keys)) for keys in store.shards] == [["sub_1"], []]
-    await store.targets.save(ONE)
+    assert [wanting(await store.subscriptions.router(keys)) for keys in store.shards] == [
+        ["sub_1"],
+        [],
+    ]
+    await store.subscriptions.save(ONE)
     for shard, keys in enumerate(store.shards):
         assert await commits(store, job_of(), shard)
-        assert wanting(await store.targets.router(keys)) == ["sub_1"]
+        assert wanting(await store.subscriptions.router(keys)) == ["sub_1"]
 
 
 async def test_a_commit_that_matched_before_a_change_is_refused_in_that_shard(
     store_of: Any, job_of: Any
 ):
     store = store_of(shards=2)
-    stale = [await store.targets.router(keys) for keys in store.shards]
-    await store.targets.save(ONE)
+    stale = [await store.subscriptions.router(keys) for keys in store.shards]
+    await store.subscriptions.save(ONE)
     change = Change(job_of(), "", save=False)
     for keys, router in zip(store.shards, stale, strict=True):
         assert await store.jobs.commit(keys, router.version, [change]) is None
@@ -167,14 +179,17 @@ async def test_a_shard_that_is_away_keeps_no_other_from_losing_a_subscription(
     store_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     store = store_of(shards=3)
-    await store.targets.save(ONE)
+    await store.subscriptions.save(ONE)
     with monkeypatch.context() as patch:
-        patch.setattr(store.targets, "_remove", away_in(store.targets, 1))
+        patch.setattr(store.subscriptions, "_remove", away_in(store.subscriptions, 1))
         with pytest.raises(StoreUnavailable):
-            await store.targets.remove("sub_1")
+            await store.subscriptions.remove("sub_1")
     there = [await store.connection.redis.hlen(keys.subs) for keys in store.shards]
     assert there == [0, 1, 0]
-    assert [await store.targets.remove("sub_1"), await store.targets.remove("sub_1")] == [
+    assert [
+        await store.subscriptions.remove("sub_1"),
+        await store.subscriptions.remove("sub_1"),
+    ] == [
         True,
         False,
     ]
@@ -199,16 +214,16 @@ def away_in(targets: Any, shard: int) -> Any:
 async def test_a_commit_that_matched_before_redis_lost_data_is_refused(store: Store, job_of: Any):
     """A subscription made afterwards does not bring an old version back."""
     keys, redis = store.shards[0], store.connection.redis
-    await store.targets.save(ONE)
+    await store.subscriptions.save(ONE)
     kept = {key: await redis.dump(key) for key in (keys.subs, keys.subs_version)}
-    await store.targets.save(TWO)
-    stale = await store.targets.router(keys, fresh=True)
+    await store.subscriptions.save(TWO)
+    stale = await store.subscriptions.router(keys, fresh=True)
     for restored, made in ((kept, 1), ({}, 2)):  # a counter would be where it was
         await redis.flushall()
         for key, value in restored.items():
             await redis.restore(key, 0, value)
         for n in range(made):
-            await store.targets.save(replace(TWO, id=f"sub_{3 + n}"))
+            await store.subscriptions.save(replace(TWO, id=f"sub_{3 + n}"))
         change = Change(job_of(), "", save=False)
         assert await store.jobs.commit(keys, stale.version, [change]) is None
 
@@ -223,7 +238,7 @@ def four(store_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """
     store = store_of(shards=4)
     left: list[int | None] = [None]
-    write = store.targets._write
+    write = store.subscriptions._write
 
     async def writes(keys: Keys, target: str, doc: bytes | None) -> None:
         if keys.shard and left[0] is not None:
@@ -232,14 +247,16 @@ def four(store_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             left[0] -= 1
         await write(keys, target, doc)
 
-    monkeypatch.setattr(store.targets, "_write", writes)
+    monkeypatch.setattr(store.subscriptions, "_write", writes)
     store.cut = lambda count: left.__setitem__(0, count)
     return store
 
 
 async def states(store: Store, target: str = "sub_1") -> list[Any]:
     """What each shard says of a subscription."""
-    found = [(await store.targets.read(keys, [target], []))[0][target] for keys in store.shards]
+    found = [
+        (await store.subscriptions.read(keys, [target], []))[0][target] for keys in store.shards
+    ]
     return [one and (one.disabled, one.events, one.secrets) for one in found]
 
 
@@ -261,31 +278,31 @@ async def test_a_change_that_was_cut_and_is_repeated_reaches_every_shard(
     four: Any, edit: Any, written: int
 ):
     begun = off(ONE) if edit is EDITS["enable"] else ONE
-    await four.targets.save(begun)
+    await four.subscriptions.save(begun)
     four.cut(written)
     with pytest.raises(StoreUnavailable):
-        await four.targets.change("sub_1", edit)
+        await four.subscriptions.change("sub_1", edit)
     assert len(set(await states(four))) == 2
     four.cut(None)
-    await four.targets.change("sub_1", edit)
+    await four.subscriptions.change("sub_1", edit)
     new = edit(begun)
     assert await states(four) == [(new.disabled, new.events, new.secrets)] * 4
-    before = [await four.targets.router(keys, fresh=True) for keys in four.shards]
-    await four.targets.change("sub_1", edit)  # once more: no commit is refused for nothing
-    after = [await four.targets.router(keys, fresh=True) for keys in four.shards]
+    before = [await four.subscriptions.router(keys, fresh=True) for keys in four.shards]
+    await four.subscriptions.change("sub_1", edit)  # once more: no commit is refused for nothing
+    after = [await four.subscriptions.router(keys, fresh=True) for keys in four.shards]
     assert [r.version for r in after] == [r.version for r in before]
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
 async def test_what_nobody_repeats_is_brought_into_agreement_by_the_clock(four: Any, written: int):
-    await four.targets.save(ONE)
+    await four.subscriptions.save(ONE)
     four.cut(written)
     with pytest.raises(StoreUnavailable):
-        await four.targets.change("sub_1", off)
+        await four.subscriptions.change("sub_1", off)
     four.cut(None)
-    assert [await four.targets.repair(), await four.targets.repair()] == [[], ["sub_1"]]
+    assert [await four.subscriptions.repair(), await four.subscriptions.repair()] == [[], ["sub_1"]]
     assert await states(four) == [("answered 410", ONE.events, ONE.secrets)] * 4
-    assert [await four.targets.repair(), await four.targets.repair()] == [[], []]
+    assert [await four.subscriptions.repair(), await four.subscriptions.repair()] == [[], []]
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
@@ -293,41 +310,41 @@ async def test_a_creation_that_was_cut_leaves_nothing_in_the_end(four: Any, writ
     """It was answered 503, so it is made once more, under another id."""
     four.cut(written)
     with pytest.raises(StoreUnavailable):
-        await four.targets.save(ONE)
+        await four.subscriptions.save(ONE)
     four.cut(None)
-    assert await four.targets.listed() == []
+    assert await four.subscriptions.listed() == []
     for _ in range(2):
-        await four.targets.repair()
+        await four.subscriptions.repair()
     assert await states(four) == [None] * 4
 
 
 async def test_a_removal_that_was_cut_is_finished_by_the_clock(store_of: Any):
     store, first = store_of(shards=4), store_of(shards=1)
-    await store.targets.save(ONE)
-    assert await first.targets.remove("sub_1")
+    await store.subscriptions.save(ONE)
+    assert await first.subscriptions.remove("sub_1")
     assert await states(store) == [None, *[(None, ONE.events, ONE.secrets)] * 3]
     for _ in range(2):
-        await store.targets.repair()
+        await store.subscriptions.repair()
     assert await states(store) == [None] * 4
 
 
 async def test_a_removal_beside_changes_leaves_it_nowhere(either: Store):
     for n in range(20):
         one = replace(ONE, id=f"sub_{n}")
-        await either.targets.save(one)
+        await either.subscriptions.save(one)
         await asyncio.gather(
-            either.targets.change(one.id, off),
-            either.targets.remove(one.id),
-            either.targets.change(one.id, EDITS["patch"]),
+            either.subscriptions.change(one.id, off),
+            either.subscriptions.remove(one.id),
+            either.subscriptions.change(one.id, EDITS["patch"]),
         )
         assert await states(either, one.id) == [None, None]
 
 
 async def test_shards_that_agree_are_not_read_again_until_something_changes(four: Any):
-    await four.targets.save(ONE)
-    await four.targets.repair()
+    await four.subscriptions.save(ONE)
+    await four.subscriptions.repair()
     calls = (await four.connection.redis.info("commandstats")).get("cmdstat_hgetall", {})
-    await four.targets.repair()
+    await four.subscriptions.repair()
     again = (await four.connection.redis.info("commandstats")).get("cmdstat_hgetall", {})
     assert calls["calls"] == again["calls"]
 
@@ -337,8 +354,8 @@ async def test_shards_that_agree_are_not_read_again_until_something_changes(four
 
 async def test_a_callback_target_lives_as_long_as_its_job(store: Store, keys: Keys):
     target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
-    await store.targets.save_callback(keys, target, await store.now() + 60)
-    found, _ = await store.targets.read(keys, ["cb_1", "sub_1", "cb_2"], [])
+    await store.subscriptions.save_callback(keys, target, await store.now() + 60)
+    found, _ = await store.subscriptions.read(keys, ["cb_1", "sub_1", "cb_2"], [])
     assert found == {"cb_1": target, "sub_1": None, "cb_2": None}
     assert await store.connection.redis.pttl(keys.callback("cb_1")) == pytest.approx(
         60_000, abs=2_000
@@ -349,7 +366,7 @@ async def test_a_repeated_callback_target_ends_no_sooner(store: Store, keys: Key
     target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
     now = await store.now()
     for seconds in (60, 30, 90):
-        await store.targets.save_callback(keys, target, now + seconds)
+        await store.subscriptions.save_callback(keys, target, now + seconds)
     assert await store.connection.redis.pttl(keys.callback("cb_1")) == pytest.approx(
         90_000, abs=2_000
     )
@@ -366,14 +383,14 @@ def either(request: pytest.FixtureRequest, store_of: Any) -> Store:
 
 
 async def test_changes_after_one_another_end_the_same_in_every_shard(either: Store):
-    await either.targets.save(ONE)
+    await either.subscriptions.save(ONE)
 
     def more(stands: Subscription) -> Subscription:
         return replace(stands, metadata={"n": stands.metadata.get("n", 0) + 1})
 
-    await asyncio.gather(*(either.targets.change("sub_1", more) for _ in range(8)))
+    await asyncio.gather(*(either.subscriptions.change("sub_1", more) for _ in range(8)))
     for keys in either.shards:
-        found = (await either.targets.read(keys, ["sub_1"], []))[0]["sub_1"]
+        found = (await either.subscriptions.read(keys, ["sub_1"], []))[0]["sub_1"]
         assert found == replace(ONE, metadata={"n": 8})
 
 
@@ -397,12 +414,12 @@ def keys_of(kept: Subscription) -> set[str]:
 async def test_no_secret_is_in_redis_and_all_are_in_what_is_read(store_of: Any, everything: Any):
     store = store_of(shards=2, vault=Vault([K1]))
     callback = Subscription("cb_1", "https://cb.example", ("whsec_callback",))
-    await store.targets.save(HIDDEN)
-    await store.targets.save_callback(store.shards[1], callback, await store.now() + 60)
-    found, _ = await store.targets.read(store.shards[1], ["sub_1", "cb_1"], [])
+    await store.subscriptions.save(HIDDEN)
+    await store.subscriptions.save_callback(store.shards[1], callback, await store.now() + 60)
+    found, _ = await store.subscriptions.read(store.shards[1], ["sub_1", "cb_1"], [])
     assert found == {"sub_1": HIDDEN, "cb_1": callback}
-    assert await store.targets.get("sub_1") == HIDDEN
-    assert await store.targets.listed() == [HIDDEN]
+    assert await store.subscriptions.get("sub_1") == HIDDEN
+    assert await store.subscriptions.listed() == [HIDDEN]
     dump = str(everything())
     for text in ("whsec_new", "whsec_old", "whsec_callback", "open-sesame"):
         assert text not in dump
@@ -410,7 +427,7 @@ async def test_no_secret_is_in_redis_and_all_are_in_what_is_read(store_of: Any, 
 
 async def test_a_secret_cannot_be_moved_to_another_target_or_place(store_of: Any):
     store = store_of(vault=Vault([K1]))
-    await store.targets.save(HIDDEN)
+    await store.subscriptions.save(HIDDEN)
     kept = await raw(store)
     for moved in (
         replace(kept, id="sub_2"),
@@ -421,26 +438,26 @@ async def test_a_secret_cannot_be_moved_to_another_target_or_place(store_of: Any
         await store.connection.redis.hset(
             store.shards[0].subs, moved.id, msgspec.json.encode(moved)
         )
-        found = await store.targets.get(moved.id)
+        found = await store.subscriptions.get(moved.id)
         assert [t for t in (*found.secrets, *found.headers.values()) if is_sealed(t)]
-        await store.targets.remove(moved.id)
+        await store.subscriptions.remove(moved.id)
 
 
 async def test_plain_secrets_of_before_are_read_and_sealed_when_next_written(store_of: Any):
-    await store_of().targets.save(HIDDEN)
+    await store_of().subscriptions.save(HIDDEN)
     store = store_of(vault=Vault([K1]))
-    assert await store.targets.get("sub_1") == HIDDEN
+    assert await store.subscriptions.get("sub_1") == HIDDEN
     assert keys_of(await raw(store)) == {"plain"}
     await disabled(store, HIDDEN.id)
     assert keys_of(await raw(store)) == {"k1"}
-    assert await store.targets.get("sub_1") == replace(HIDDEN, disabled="answered 410")
+    assert await store.subscriptions.get("sub_1") == replace(HIDDEN, disabled="answered 410")
 
 
 async def test_a_callback_target_of_before_is_sealed_when_it_is_asked_for_again(store_of: Any):
     target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
     plain, store = store_of(), store_of(vault=Vault([K1]))
     for one in (plain, store):
-        await one.targets.save_callback(one.shards[0], target, await one.now() + 60)
+        await one.subscriptions.save_callback(one.shards[0], target, await one.now() + 60)
     kept = await store.connection.redis.get(store.shards[0].callback("cb_1"))
     assert b"whsec_d" not in kept
 
@@ -449,39 +466,39 @@ async def test_no_secret_of_the_file_reaches_redis(store_of: Any, everything: An
     """Not even without a master key: Redis need only know that it was disabled."""
     store = store_of(static={FILE.id: FILE})
     await disabled(store, FILE.id)
-    assert await store.targets.get(FILE.id) == replace(FILE, disabled="answered 410")
+    assert await store.subscriptions.get(FILE.id) == replace(FILE, disabled="answered 410")
     assert "whsec_c" not in str(everything())
 
 
 async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any):
-    await store_of(vault=Vault([K1])).targets.save(HIDDEN)
+    await store_of(vault=Vault([K1])).subscriptions.save(HIDDEN)
     store = store_of(vault=Vault([K2]))
     with capture_logs() as logged:
         for _ in range(3):
-            found = await store.targets.get("sub_1")
-            assert await store.targets.listed() == [found]
+            found = await store.subscriptions.get("sub_1")
+            assert await store.subscriptions.listed() == [found]
     ((line),) = logged
     assert (line["event"], line["target"], line["key"]) == ("secret_decrypt_failed", "sub_1", "k1")
     assert "RINGBACK_MASTER_KEYS" in line["why"]
     assert (found.id, found.url) == (HIDDEN.id, HIDDEN.url)
     await disabled(store, found.id)
     back = store_of(vault=Vault([K2, K1]))
-    assert await back.targets.get("sub_1") == replace(HIDDEN, disabled="answered 410")
+    assert await back.subscriptions.get("sub_1") == replace(HIDDEN, disabled="answered 410")
 
 
 async def test_an_old_secret_that_does_not_open_does_not_keep_the_new_one_from_signing(
     store_of: Any, keys: Keys
 ):
     """To rotate is the remedy for a master key that was lost."""
-    await store_of(vault=Vault([K1])).targets.save(ONE)
+    await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     store = store_of(vault=Vault([K2]))
-    lost = await store.targets.get("sub_1")
-    await store.targets.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
-    found = (await store.targets.read(keys, ["sub_1"], []))[0]["sub_1"]
+    lost = await store.subscriptions.get("sub_1")
+    await store.subscriptions.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
+    found = (await store.subscriptions.read(keys, ["sub_1"], []))[0]["sub_1"]
     assert found.secrets == ("whsec_new",)
     await disabled(store, found.id)
     back = store_of(vault=Vault([K2, K1]))
-    assert (await back.targets.get("sub_1")).secrets == ("whsec_new", "whsec_a")
+    assert (await back.subscriptions.get("sub_1")).secrets == ("whsec_new", "whsec_a")
 
 
 # --- sealed again -------------------------------------------------------------------------
@@ -492,9 +509,9 @@ async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everythin
     now = await store_of().now()
     plain, old = store_of(shards=2), store_of(shards=2, vault=Vault([K1]))
     lasting = replace(HIDDEN, old_secret_until=now + 60)
-    await plain.targets.save(lasting)
-    await old.targets.save(TWO)
-    await old.targets.save_callback(old.shards[1], callback, now + 60)
+    await plain.subscriptions.save(lasting)
+    await old.subscriptions.save(TWO)
+    await old.subscriptions.save_callback(old.shards[1], callback, now + 60)
     store = store_of(shards=2, vault=Vault([K2, K1]))
     told = await store.sealing.run()
     assert (told.sealed, told.already, told.unopened) == ({"sub_1", "sub_2", "cb_1"}, set(), {})
@@ -504,33 +521,33 @@ async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everythin
     assert (again.sealed, again.already) == (set(), told.sealed)
     assert everything() == before
     alone = store_of(shards=2, vault=Vault([K2]))  # the old key may go
-    assert await alone.targets.listed() == [TWO, lasting]
-    assert (await alone.targets.read(alone.shards[1], ["cb_1"], []))[0] == {"cb_1": callback}
+    assert await alone.subscriptions.listed() == [TWO, lasting]
+    assert (await alone.subscriptions.read(alone.shards[1], ["cb_1"], []))[0] == {"cb_1": callback}
 
 
 async def test_sealing_refuses_no_commit(store_of: Any, job_of: Any):
     """What subscriptions want stays the same."""
-    await store_of().targets.save(ONE)
+    await store_of().subscriptions.save(ONE)
     store = store_of(vault=Vault([K1]))
-    router = await store.targets.router(store.shards[0])
+    router = await store.subscriptions.router(store.shards[0])
     await store.sealing.run()
     change = Change(job_of(), "", save=False)
     assert await store.jobs.commit(store.shards[0], router.version, [change]) is not None
 
 
 async def test_secrets_that_sign_no_more_need_no_key(store_of: Any):
-    await store_of(vault=Vault([K1])).targets.save(ONE)
+    await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     store = store_of(vault=Vault([K2]))
-    lost = await store.targets.get("sub_1")
-    await store.targets.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
+    lost = await store.subscriptions.get("sub_1")
+    await store.subscriptions.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
     told = await store.sealing.run()
     assert (told.sealed, told.unopened) == ({"sub_1"}, {})
-    assert (await store.targets.get("sub_1")).secrets == ("whsec_new",)
+    assert (await store.subscriptions.get("sub_1")).secrets == ("whsec_new",)
 
 
 async def test_what_does_not_open_is_left_and_told_and_holds_up_nothing(store_of: Any):
-    await store_of(vault=Vault([K1])).targets.save(ONE)
-    await store_of().targets.save(TWO)
+    await store_of(vault=Vault([K1])).subscriptions.save(ONE)
+    await store_of().subscriptions.save(TWO)
     before = await raw(store := store_of(vault=Vault([K2])))
     told = await store.sealing.run()
     assert (told.sealed, told.already) == ({"sub_2"}, set())
@@ -552,23 +569,23 @@ async def test_sealing_overwrites_no_change_that_is_made_meanwhile(store_of: Any
     """Whoever writes at the same moment wins, and what he wrote is sealed too."""
     names = [f"sub_{n}" for n in range(30)]
     for name in names:
-        await store_of().targets.save(replace(ONE, id=name))
+        await store_of().subscriptions.save(replace(ONE, id=name))
     store, other = store_of(vault=Vault([K2, K1])), store_of(vault=Vault([K2, K1]))
 
     async def change(name: str) -> None:
-        await other.targets.save(replace(ONE, id=name, url=f"https://{name}.example"))
+        await other.subscriptions.save(replace(ONE, id=name, url=f"https://{name}.example"))
 
     await asyncio.gather(store.sealing.run(), *map(change, names))
-    found = {s.id: s.url for s in await other.targets.listed()}
+    found = {s.id: s.url for s in await other.subscriptions.listed()}
     assert found == {name: f"https://{name}.example" for name in names}
     assert {key for name in names for key in keys_of(await raw(store, name))} == {"k2"}
 
 
 async def test_sealing_does_not_bring_back_what_was_removed(store_of: Any):
     for n in range(30):
-        await store_of().targets.save(replace(ONE, id=f"sub_{n}"))
+        await store_of().subscriptions.save(replace(ONE, id=f"sub_{n}"))
     store = store_of(vault=Vault([K1]))
     await asyncio.gather(
-        store.sealing.run(), *(store.targets.remove(f"sub_{n}") for n in range(30))
+        store.sealing.run(), *(store.subscriptions.remove(f"sub_{n}") for n in range(30))
     )
-    assert await store.targets.listed() == []
+    assert await store.subscriptions.listed() == []

@@ -13,7 +13,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import policy
 from processor.store import Store
-from processor.store.work_items import Pace
+from processor.store.work_items import LaneLimits
 from processor.web.__main__ import run
 from processor.web.app import build
 from processor.web.health import Health
@@ -21,7 +21,7 @@ from processor.web.health import Health
 from .documented import check
 from .pushing import push, signed
 
-PACE = Pace(1000)
+PACE = LaneLimits(1000)
 KEY = "a-key-that-was-made-up"
 BEARER = {"authorization": f"Bearer {KEY}"}
 

@@ -178,7 +178,7 @@ async def test_a_stream_that_begins_while_draining_ends_at_once(web: Web) -> Non
 
 
 async def test_a_stream_with_much_to_tell_ends_too(web: Web, monkeypatch: Any) -> None:
-    monkeypatch.setattr("processor.web.stream.AT_ONCE", 1)
+    monkeypatch.setattr("processor.web.stream.MAX_EVENTS_READ", 1)
     for number in range(3):
         await web.push(f"j{number}", "succeeded")
     cursor = (await web("GET", "/v1/events?limit=1")).json()["next"]

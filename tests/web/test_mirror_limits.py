@@ -13,7 +13,7 @@ from processor.provider import Trouble
 from processor.service.polling import mirror as polling_mirror, poll
 from processor.service.polling.mirror import WITHOUT_KEY, Mirror
 from processor.service.polling.shared_calls import Coalescing
-from processor.store.work_items import Busy, Claim, Pace, Settled
+from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
 from .calling import Web, refused
 
@@ -62,7 +62,7 @@ async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurren
     paths = [f"{OPEN}?jobId=x{number}" for number in range(count)]
     answers = await crowd(web, wait_until, slow, paths, count)
     good = [answer for answer in answers if answer.status_code == 200]
-    assert len(good) == slow.most == slow.asked == WITHOUT_KEY < poll.AT_ONCE
+    assert len(good) == slow.most == slow.asked == WITHOUT_KEY < poll.MAX_IN_FLIGHT
     for answer in answers:
         if answer.status_code != 200:
             refused(answer, 503)
@@ -163,10 +163,10 @@ async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
     provider.tell(json.dumps(ENCODING))
     store = web.context.store
     keys, held = store.shards[0], []
-    for number in range(poll.AT_ONCE):
-        claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), Pace(64))
+    for number in range(poll.MAX_IN_FLIGHT):
+        claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), LaneLimits(64))
         assert isinstance(claim, Claim)
-        held.append(Settled(claim, fenced=True))
+        held.append(Settlement(claim, fenced=True))
         if number == WITHOUT_KEY:
             refused(await web.without_key("GET", f"{OPEN}?jobId=abc"), 503)
             assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == 200
@@ -219,15 +219,15 @@ async def test_a_place_that_nobody_gave_back_ends_with_its_lease(
 ) -> None:
     store = store_of(lease=0.5)
     keys, place = store.shards[0], ("open", "?open/1")
-    assert isinstance(await store.backlogs.admit(keys, "poll", place, Pace(1)), Claim)
-    full = await store.backlogs.admit(keys, "poll", ("open", "?open/2"), Pace(1))
-    again = await store.backlogs.admit(keys, "poll", place, Pace(1))
+    assert isinstance(await store.backlogs.admit(keys, "poll", place, LaneLimits(1)), Claim)
+    full = await store.backlogs.admit(keys, "poll", ("open", "?open/2"), LaneLimits(1))
+    again = await store.backlogs.admit(keys, "poll", place, LaneLimits(1))
     assert isinstance(full, Busy)
     assert isinstance(again, Busy)
     assert (full.reason, again.reason) == ("full", "held")
 
     async def free() -> bool:
-        assert await store.backlogs.claim(keys, "poll", 9, lambda _: Pace(1)) == []
+        assert await store.backlogs.claim(keys, "poll", 9, lambda _: LaneLimits(1)) == []
         return not await store.connection.redis.exists(keys.held("poll", "open"))
 
     await wait_until(free)
@@ -236,7 +236,7 @@ async def test_a_place_that_nobody_gave_back_ends_with_its_lease(
 async def test_what_is_admitted_counts_for_claims(store_of: Any) -> None:
     """One budget and one concurrency for both."""
     store = store_of()
-    keys, pace = store.shards[0], Pace(64, (10, 10.0))  # one at once, then one in 1.1 s
+    keys, pace = store.shards[0], LaneLimits(64, (10, 10.0))  # one at once, then one in 1.1 s
     assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/1"), pace), Claim)
     busy = await store.backlogs.admit(keys, "poll", ("a", "?a/2"), pace)
     assert isinstance(busy, Busy)

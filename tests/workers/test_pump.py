@@ -16,10 +16,10 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import Outage
 from processor.store import Store
 from processor.store.jobs import Change
-from processor.store.work_items import AT_ONCE, Claim, Pace, Put, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from workers.pump import Piece, Pump
 
-PACE = Pace(100)
+PACE = LaneLimits(100)
 AWAY = StoreUnavailable("Redis does not answer")
 JOB = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
 
@@ -57,7 +57,7 @@ async def away(claim: Claim) -> None:
 
 
 async def put(store: Store, *items: str, shard: int = 0) -> None:
-    puts = [Put("poll", "s", item, AT_ONCE, item.encode()) for item in items]
+    puts = [WorkItem("poll", "s", item, NOW, item.encode()) for item in items]
     change = Change(JOB, "", save=False, puts=puts)
     assert await store.jobs.commit(store.shards[shard], "0", [change]) == [True]
 
@@ -104,7 +104,7 @@ async def test_what_ended_though_its_answer_was_lost_is_not_brought_back(
     later = await context.store.now() + 60
 
     async def answer_lost(claim: Claim) -> None:
-        settled = Settled(claim) if claim.item == "over" else Settled(claim, later, b"later")
+        settled = Settlement(claim) if claim.item == "over" else Settlement(claim, later, b"later")
         await context.store.backlogs.settle([settled])
         raise AWAY
 
@@ -134,7 +134,7 @@ async def test_what_another_has_claimed_meanwhile_stays_the_others(
     await wait_until(claimed)
     await pump.give_back()
     assert await due(context.store) == []
-    assert await context.store.backlogs.settle([Settled(theirs[0])]) == [True]
+    assert await context.store.backlogs.settle([Settlement(theirs[0])]) == [True]
 
 
 async def test_what_fails_for_another_reason_waits_for_its_lease(
@@ -156,7 +156,7 @@ async def test_what_fails_for_another_reason_waits_for_its_lease(
 async def test_what_cannot_be_given_back_yet_is_kept(
     context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    async def still_away(settled: Sequence[Settled]) -> list[bool]:
+    async def still_away(settled: Sequence[Settlement]) -> list[bool]:
         raise AWAY
 
     pump = pump_of(one_by_one(away))
@@ -176,7 +176,7 @@ async def test_what_is_stranded_while_something_is_given_back_is_given_back_too(
 ):
     held, hold, settle = asyncio.Event(), asyncio.Event(), context.store.backlogs.settle
 
-    async def slowly(settled: Sequence[Settled]) -> list[bool]:
+    async def slowly(settled: Sequence[Settlement]) -> list[bool]:
         held.set()
         await hold.wait()
         return await settle(settled)

@@ -17,8 +17,8 @@ from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
 from processor.service.subscriptions.update import disable
 from processor.service.subscriptions.validation import lane_of
-from processor.store.subscriber_health import How, Standing
-from processor.store.work_items import Pace
+from processor.store.subscriber_health import How, SubscriberHealth
+from processor.store.work_items import LaneLimits
 
 LOOK_EVERY = 1.0  # seconds between looks at what other workers found
 MEET_EVERY = 0.05  # seconds between looks for subscriptions that are new
@@ -29,13 +29,13 @@ SICK = frozenset({408, 429})  # … unless it was busy
 log = structlog.get_logger()
 
 
-class Standings:
+class CircuitBreakers:
     """What this process knows of all subscribers that are not simply well."""
 
     def __init__(self, context: Context) -> None:
         """Know nothing bad of anybody."""
         self._context = context
-        self._known: dict[str, Standing] = {}
+        self._known: dict[str, SubscriberHealth] = {}
         self._noted: dict[str, float] = {}  # when a lane's last failure was counted
         self._limits = Limits(context)
         self._looked = -LOOK_EVERY
@@ -58,11 +58,11 @@ class Standings:
         self._known = await store.health.all(await store.now())
         await self._limits.look()
 
-    def pace(self, lane: str) -> Pace:
+    def pace(self, lane: str) -> LaneLimits:
         """How many attempts a lane gets at once, and how fast: as set, and less while it fails."""
         known, limit = self._known.get(lane), self._limits.of(lane)
         distrust = known.distrust if known else 0
-        return Pace(schedule.capacity(limit.concurrency, distrust), limit.budget)
+        return LaneLimits(schedule.capacity(limit.concurrency, distrust), limit.budget)
 
     async def note(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
         """Count an attempt, and leave the subscriber alone if that is due.
@@ -85,7 +85,7 @@ class Standings:
                 await self._rest(target, lane, stands, attempt, wait)
         except StoreUnavailable:
             return
-        if stands == Standing():
+        if stands == SubscriberHealth():
             self._known.pop(lane, None)
             self._noted.pop(lane, None)
         else:
@@ -95,7 +95,7 @@ class Standings:
         self,
         target: Subscription,
         lane: str,
-        stands: Standing,
+        stands: SubscriberHealth,
         attempt: Attempt,
         wait: float | None,
     ) -> None:

@@ -12,22 +12,22 @@ from processor import schedule
 from processor.egress import Reach
 from processor.errors import BlockedTarget, RequestFailed, Unavailable, WrongKeyType
 from processor.formats import BATCH, FORMATS, Event
-from processor.model import ARRIVED, Attempt, Delivery, Subscription, Turn
+from processor.model import ARRIVED, Attempt, Delivery, JobOrder, Subscription
 from processor.provider import retry_after
 from processor.service.delivery.batch import Gatherer
-from processor.service.delivery.circuit_breaker import Standings
+from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.events import ordering
 from processor.service.runtime.context import Context, chance
 from processor.service.runtime.process import PATIENCE
 from processor.service.subscriptions.update import disable
 from processor.state_machine import uid_of
-from processor.store.group_commit import Batch
+from processor.store.group_commit import GroupCommit
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome
 from processor.store.reseal import unopened
-from processor.store.work_items import Claim, Settled
+from processor.store.work_items import Claim, Settlement
 
-AT_ONCE = 200  # bodies read at once, at most
+PAGE = 200  # bodies read at once, at most
 TIMEOUT = 15.0  # seconds for a subscriber's answer
 GONE = 410  # the subscriber's word for "never again"
 LATER = 60.0  # seconds until a delivery is tried again whose target or body cannot be read
@@ -62,10 +62,10 @@ class Deliverer:
     def __init__(self, context: Context) -> None:
         """Settle in batches of what ended at the same time."""
         self._context = context
-        self.standings = Standings(context)
+        self.standings = CircuitBreakers(context)
         self._gatherer: Gatherer[Made] = Gatherer(self._post_batch)
-        self._read_size = ReadSize(AT_ONCE)
-        self._settle: Batch[Settled, Outcome] = Batch(self._settle_all)
+        self._read_size = ReadSize(PAGE)
+        self._settle: GroupCommit[Settlement, Outcome] = GroupCommit(self._settle_all)
 
     async def read(self, claims: Sequence[Claim]) -> list[Post]:
         """What claimed deliveries of one shard say, and to whom: read fresh."""
@@ -74,7 +74,7 @@ class Deliverer:
         posts: list[Post] = []
         while len(posts) < len(claims):
             some = slice(len(posts), len(posts) + self._read_size.next(PIECE))
-            known, bodies = await self._context.store.targets.read(
+            known, bodies = await self._context.store.subscriptions.read(
                 keys,
                 list({d.target for d in deliveries[some]}),
                 [d.event_id for d in deliveries[some]],
@@ -122,9 +122,9 @@ class Deliverer:
         """Try a delivery again later whose target or body cannot be read."""
         log.error("delivery_error", delivery=post.delivery.id, reason=str(wrong))
         later = await self._context.store.now() + LATER
-        await self._settle.add(Settled(post.claim, later, post.claim.payload))
+        await self._settle.add(Settlement(post.claim, later, post.claim.payload))
 
-    async def _has_turn(self, post: Post, turn: Turn) -> bool:
+    async def _has_turn(self, post: Post, turn: JobOrder) -> bool:
         """Whether it is to be sent. Once one has failed, what is news no more is left out.
 
         Nor is it sent when the lease is over: by now others may be at later ones.
@@ -210,7 +210,7 @@ class Deliverer:
         )
         turn, kind = delivery.turn, delivery.type
         await self._write(
-            Settled(
+            Settlement(
                 post.claim,
                 at,
                 _encode(delivery),
@@ -227,9 +227,9 @@ class Deliverer:
         record = _encode({"state": state, "why": why or None, **msgspec.to_builtins(delivery)})
         turn = delivery.turn
         if turn is None and await self._late(post):  # put anew by now, it may have one
-            turn = Turn(uid_of(delivery.event_id), 0)
+            turn = JobOrder(uid_of(delivery.event_id), 0)
         await self._write(
-            Settled(
+            Settlement(
                 post.claim,
                 event=delivery.event_id,
                 target=delivery.target,
@@ -240,7 +240,7 @@ class Deliverer:
             )
         )
 
-    async def _write(self, settled: Settled) -> None:
+    async def _write(self, settled: Settlement) -> None:
         """Settle, however long Redis is away or a key of it is of another type: what was posted
         need not be posted again.
         """
@@ -263,7 +263,7 @@ class Deliverer:
         if target.id.startswith("sub_"):
             await disable(self._context, target, why)
 
-    async def _settle_all(self, settled: list[Settled]) -> list[Outcome]:
+    async def _settle_all(self, settled: list[Settlement]) -> list[Outcome]:
         done: list[Outcome] = [False] * len(settled)
         for shard in {s.claim.shard for s in settled}:
             places = [i for i, s in enumerate(settled) if s.claim.shard == shard]

@@ -47,7 +47,7 @@ class Limits:
     async def look(self) -> None:
         """See what changed, and who is new. What waits for one that is gone is only canceled."""
         new = frozenset(self.new)
-        router = await self._store.targets.current(self._store.shards[0])
+        router = await self._store.subscriptions.current(self._store.shards[0])
         for target in router.listed:
             if target.id in new:
                 await self._go_on(target)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from processor.event_filters import COMPLETED
-from processor.model import Delivery, Job, Subscription, Turn
+from processor.model import Delivery, Job, JobOrder, Subscription
 
 
-def turn_of(target: Subscription, job: Job) -> Turn | None:
+def turn_of(target: Subscription, job: Job) -> JobOrder | None:
     """The place of a job's newest event among those that a target gets, if it wants them in order."""
-    return Turn(job.uid, job.sequence) if target.ordered else None
+    return JobOrder(job.uid, job.sequence) if target.ordered else None
 
 
 def passable(kind: str) -> bool:

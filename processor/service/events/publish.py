@@ -8,11 +8,11 @@ from processor.event_filters import COMPLETED, Router
 from processor.model import (
     Delivery,
     Job,
-    Turn,
+    JobOrder,
 )
 from processor.service.events.ordering import turn_of
-from processor.store.jobs import Telling
-from processor.store.work_items import AT_ONCE, Put
+from processor.store.jobs import NewEvent
+from processor.store.work_items import NOW, WorkItem
 
 _encode = msgspec.json.Encoder().encode
 
@@ -27,14 +27,14 @@ class Facts(msgspec.Struct, frozen=True):
     uid: str  # for a job that is new
 
 
-def tell(job: Job, kind: str, facts: Facts) -> Telling:
+def tell(job: Job, kind: str, facts: Facts) -> NewEvent:
     """An event of a job, and a delivery of it for each that wants it."""
     event = state_machine.event_id(job)
     wanting = facts.router.wanting(kind, job.source, job.provider, job.metadata)
     places = [(s.id, s.id, turn_of(s, job)) for s in wanting]
     if kind in COMPLETED:
         places += [(callback.id, callback.lane, None) for callback in job.callbacks]
-    return Telling(
+    return NewEvent(
         id=event,
         type=kind,
         body=payload.event_body(job, kind),
@@ -53,8 +53,8 @@ def deliver(
     now: float,
     *,
     trace: str | None = None,
-    turn: Turn | None = None,
-) -> Put:
+    turn: JobOrder | None = None,
+) -> WorkItem:
     """A delivery, due at once, or when it is its turn."""
     delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, turn=turn)
-    return Put("deliver", lane, delivery.id, AT_ONCE, _encode(delivery), turn)
+    return WorkItem("deliver", lane, delivery.id, NOW, _encode(delivery), turn)

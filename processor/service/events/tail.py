@@ -13,7 +13,7 @@ from processor.store import Store
 from processor.store.events import Logged
 
 BLOCK = 2.0  # seconds of one look at the log
-AT_ONCE = 100  # events that are told together
+MAX_EVENTS_READ = 100  # events that are told together
 TOGETHER = 10  # listeners or waiters that are woken before others have their turn
 LISTENERS = 4096  # at a time
 
@@ -114,7 +114,7 @@ class Tailer:
     async def _look(self, places: list[str]) -> list[str]:
         """Look behind `places` once; the places to look behind next."""
         try:
-            found = await self._store.events.follow(places, AT_ONCE, BLOCK)
+            found = await self._store.events.follow(places, MAX_EVENTS_READ, BLOCK)
         except StoreUnavailable as error:
             self._outage.began(error)
             await asyncio.sleep(PATIENCE)

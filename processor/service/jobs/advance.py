@@ -10,7 +10,7 @@ from processor.event_filters import Router
 from processor.model import Job
 from processor.service.events.publish import Facts
 from processor.service.jobs.aliases import Group, point, resolve
-from processor.service.jobs.decide import Arrival, decide
+from processor.service.jobs.decide import IncomingUpdate, decide
 from processor.service.jobs.inbox import Queued, queue
 from processor.service.runtime.context import Context, chance
 from processor.store.jobs import Change
@@ -18,7 +18,7 @@ from processor.store.keys import Keys
 from processor.store.names import new_uid
 from processor.store.refusals import Outcome
 from processor.store.reserve import deliveries_price
-from processor.store.work_items import AT_ONCE, Settled
+from processor.store.work_items import NOW, Settlement
 
 FRAME = 1000  # bytes of a change beside result and metadata
 TRIES = 3  # of a commit whose jobs others change at the same time
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 
 
-async def advance(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> list[Job]:
+async def advance(context: Context, keys: Keys, arrivals: Sequence[IncomingUpdate]) -> list[Job]:
     """Take the jobs of one shard through all updates that arrived; the jobs as they now are.
 
     What could not be committed is due again at once; Contention if no claim brought it. Where a
@@ -48,8 +48,8 @@ async def advance(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> 
 
 
 async def _round(
-    context: Context, keys: Keys, arrivals: Sequence[Arrival], jobs: list[Job]
-) -> list[Arrival]:
+    context: Context, keys: Keys, arrivals: Sequence[IncomingUpdate], jobs: list[Job]
+) -> list[IncomingUpdate]:
     """Decide and commit once; the arrivals whose job somebody else changed meanwhile."""
     resolved = await resolve(context, keys, arrivals)
     moved, failed = await _move(context, resolved.moved)
@@ -58,7 +58,7 @@ async def _round(
     groups = list(resolved.groups.values())
     if not groups:
         return []
-    router = await context.store.targets.router(keys)
+    router = await context.store.subscriptions.router(keys)
     now = await context.store.now()
     changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
     groups, changes = await _renew_aliases(context, groups, changes)
@@ -92,7 +92,7 @@ async def _renew_aliases(
     return kept_groups, kept_changes
 
 
-async def _fail(context: Context, failed: Sequence[tuple[Arrival, WrongKeyType]]) -> None:
+async def _fail(context: Context, failed: Sequence[tuple[IncomingUpdate, WrongKeyType]]) -> None:
     """Try updates again later whose keys cannot be written; raise if no claim brought one."""
     if not failed:
         return
@@ -100,7 +100,9 @@ async def _fail(context: Context, failed: Sequence[tuple[Arrival, WrongKeyType]]
     for arrival, error in failed:
         if arrival.claim:
             log.error("update_error", item=arrival.claim.item, reason=str(error))
-    await _settle(context, [Settled(a.claim, later, a.claim.payload) for a, _ in failed if a.claim])
+    await _settle(
+        context, [Settlement(a.claim, later, a.claim.payload) for a, _ in failed if a.claim]
+    )
     for arrival, error in failed:
         if arrival.claim is None:
             raise error
@@ -124,7 +126,7 @@ async def _commit(
         )
         rows = await context.store.jobs.commit(keys, router.version, some, awake, most=most)
         if rows is None:
-            await context.store.targets.router(keys, fresh=True)
+            await context.store.subscriptions.router(keys, fresh=True)
             break
         for place, row in zip(part, rows, strict=True):
             done[place] = row
@@ -157,8 +159,8 @@ def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
 
 
 async def _move(
-    context: Context, arrivals: Sequence[Arrival]
-) -> tuple[list[Arrival], list[tuple[Arrival, WrongKeyType]]]:
+    context: Context, arrivals: Sequence[IncomingUpdate]
+) -> tuple[list[IncomingUpdate], list[tuple[IncomingUpdate, WrongKeyType]]]:
     """Hand updates that came under an alias to the shard of their job; what was, and what failed."""
     shard = context.store.shard
     moved = [
@@ -172,19 +174,19 @@ async def _move(
     )
 
 
-async def _over(context: Context, arrivals: Sequence[Arrival]) -> None:
+async def _over(context: Context, arrivals: Sequence[IncomingUpdate]) -> None:
     """Settle the claims of updates that are not for this shard, or for nobody."""
-    await _settle(context, [Settled(a.claim) for a in arrivals if a.claim])
+    await _settle(context, [Settlement(a.claim) for a in arrivals if a.claim])
 
 
-async def _put_back(context: Context, arrivals: Sequence[Arrival]) -> None:
+async def _put_back(context: Context, arrivals: Sequence[IncomingUpdate]) -> None:
     """Make updates due again at once."""
     claims = [a.claim for a in arrivals if a.claim]
-    await _settle(context, [Settled(c, AT_ONCE, c.payload) for c in claims])
+    await _settle(context, [Settlement(c, NOW, c.payload) for c in claims])
     if len(claims) < len(arrivals):
         raise Contention("The job is being changed by many at once; try again")
 
 
-async def _settle(context: Context, settled: Sequence[Settled]) -> None:
+async def _settle(context: Context, settled: Sequence[Settlement]) -> None:
     for backlog in {s.claim.backlog for s in settled}:
         await context.store.backlogs.settle([s for s in settled if s.claim.backlog == backlog])

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from processor.errors import WrongKeyType
 from processor.model import Job, Origin, StatusUpdate
-from processor.service.jobs.decide import Arrival, first_sight, renamed
+from processor.service.jobs.decide import IncomingUpdate, first_sight, renamed
 from processor.service.runtime.context import Context
-from processor.store.jobs import Known
+from processor.store.jobs import JobLookup
 from processor.store.keys import Keys
 
 
@@ -21,20 +21,20 @@ class Group(msgspec.Struct):
     """All arrivals at one job, and what stood under its name."""
 
     id: str
-    known: Known
-    arrivals: list[Arrival]
+    known: JobLookup
+    arrivals: list[IncomingUpdate]
 
 
 class Resolved(msgspec.Struct):
     """Arrivals by job; those to be moved to another shard; those for nobody; those that failed."""
 
     groups: dict[str, Group]
-    moved: list[Arrival]
-    void: list[Arrival]
-    failed: list[tuple[Arrival, WrongKeyType]]
+    moved: list[IncomingUpdate]
+    void: list[IncomingUpdate]
+    failed: list[tuple[IncomingUpdate, WrongKeyType]]
 
 
-async def resolve(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> Resolved:
+async def resolve(context: Context, keys: Keys, arrivals: Sequence[IncomingUpdate]) -> Resolved:
     """Sort arrivals of one shard by the job that they are about."""
     names = _Names(context, keys)
     await names.read({(a.update.source, a.update.id) for a in arrivals})
@@ -52,7 +52,7 @@ async def resolve(context: Context, keys: Keys, arrivals: Sequence[Arrival]) -> 
 
 
 async def _join(
-    context: Context, found: Resolved, names: "_Names", arrival: Arrival, job: str
+    context: Context, found: Resolved, names: "_Names", arrival: IncomingUpdate, job: str
 ) -> None:
     update = renamed(arrival.update, job)
     name = f"{update.source}/{job}"
@@ -67,7 +67,7 @@ async def _join(
     group.arrivals.append(arrival if update is arrival.update else replace(arrival, update=update))
 
 
-async def _with_aliases(context: Context, known: Known, update: StatusUpdate) -> StatusUpdate:
+async def _with_aliases(context: Context, known: JobLookup, update: StatusUpdate) -> StatusUpdate:
     """Write the pointers of new aliases; take out those that are something else already."""
     old = known.job.aliases if known.job else ()
     new = [a for a in update.aliases if a not in (update.id, *old)]
@@ -104,7 +104,7 @@ class _Names:
     def __init__(self, context: Context, keys: Keys) -> None:
         self._context = context
         self._keys = keys
-        self.known: dict[tuple[str, str], Known] = {}
+        self.known: dict[tuple[str, str], JobLookup] = {}
 
     async def read(self, names: Iterable[tuple[str, str]]) -> None:
         """Read names, each in its own shard."""
@@ -119,7 +119,7 @@ class _Names:
             )
             self.known.update(zip(some, rows, strict=True))
 
-    async def follow(self, arrivals: Sequence[Arrival]) -> None:
+    async def follow(self, arrivals: Sequence[IncomingUpdate]) -> None:
         """Read the other names of updates whose own name is no job, and what those point to."""
         other = set()
         for update in (a.update for a in arrivals):
@@ -133,7 +133,7 @@ class _Names:
         """The id of the job that an update is about; None when that job was deleted."""
         for name in (update.id, *update.aliases):
             job = self._end(update.source, name)
-            known = self.known.get((update.source, job), Known())
+            known = self.known.get((update.source, job), JobLookup())
             if known.gone:
                 return None
             if known.version or job != name:
@@ -145,5 +145,5 @@ class _Names:
         passed: list[str] = []
         while name not in passed:
             passed.append(name)
-            name = self.known.get((source, name), Known()).to or name
+            name = self.known.get((source, name), JobLookup()).to or name
         return min(passed[passed.index(name) :])

@@ -17,13 +17,13 @@ from processor.model import (
 )
 from processor.service.events.publish import Facts, tell
 from processor.service.jobs import confirmation
-from processor.store.jobs import Change, Known, Telling, name_of, over_at
-from processor.store.work_items import Claim, Put
+from processor.store.jobs import Change, JobLookup, NewEvent, name_of, over_at
+from processor.store.work_items import Claim, WorkItem
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class IncomingUpdate(msgspec.Struct, frozen=True):
     """An update on its way into a job, and the claim that brought it, if any did."""
 
     update: StatusUpdate
@@ -45,12 +45,12 @@ def first_sight(source: Source, job: str, now: float, uid: str) -> Job:
     )
 
 
-def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -> Change:
+def decide(known: JobLookup, name: str, arrivals: Sequence[IncomingUpdate], facts: Facts) -> Change:
     """Take a job through all updates that arrived, and work out what that means."""
     before = known.job
     job = before or first_sight(facts.source, name, facts.now, facts.uid)
     entries: list[tuple[float, Entry]] = []
-    events: list[Telling] = []
+    events: list[NewEvent] = []
     heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
     for arrival in arrivals:
         update, job = confirmation.taken(arrival.update, job, facts.source)
@@ -81,7 +81,7 @@ def decide(known: Known, name: str, arrivals: Sequence[Arrival], facts: Facts) -
     )
 
 
-def ask_first(puts: list[Put], job: Job) -> list[Put]:
+def ask_first(puts: list[WorkItem], job: Job) -> list[WorkItem]:
     """The same timers, but with the next poll as soon as the provider wants one."""
     return [put for put in puts if put.backlog != "poll"] + [poll_at(job, job.again_at)]
 
@@ -118,13 +118,13 @@ def renewed(before: Job | None, job: Job) -> bool:
     return before is None or over_at(before) != over_at(job)
 
 
-def _is_deadline(arrival: Arrival) -> bool:
+def _is_deadline(arrival: IncomingUpdate) -> bool:
     return arrival.update.origin is Origin.DEADLINE
 
 
 def timers(
     before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False
-) -> list[Put]:
+) -> list[WorkItem]:
     """When a job is to be asked about, and when its time is up.
 
     `heard`: the next poll is to be set anew; `due`: its time seemed to be up.
@@ -147,12 +147,12 @@ def _until_poll(before: Job | None, job: Job, facts: Facts) -> float:
     return poll_interval(job, facts.source, facts.now, facts.chance)
 
 
-def poll_at(job: Job, at: float) -> Put:
+def poll_at(job: Job, at: float) -> WorkItem:
     """A question about a job, to be asked then; the payload counts failures in a row."""
-    return Put("poll", job.source, name_of(job), at, b"0")
+    return WorkItem("poll", job.source, name_of(job), at, b"0")
 
 
-def _deadline(job: Job, at: float) -> Put:
+def _deadline(job: Job, at: float) -> WorkItem:
     update = StatusUpdate(
         source=job.source,
         id=job.id,
@@ -161,7 +161,7 @@ def _deadline(job: Job, at: float) -> Put:
         at=job.deadline_at,
         origin=Origin.DEADLINE,
     )
-    return Put("ingest", job.source, f"deadline:{name_of(job)}", at, _encode(update))
+    return WorkItem("ingest", job.source, f"deadline:{name_of(job)}", at, _encode(update))
 
 
 def _over(before: Job | None, job: Job, source: Source) -> list[tuple[str, str, str]]:

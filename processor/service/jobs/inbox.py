@@ -73,5 +73,5 @@ def _pieces(some: Sequence[Queued], places: Sequence[int], size: int) -> list[li
 
 
 async def _bounds(context: Context, shard: int) -> Bounds:
-    router = await context.store.targets.router(context.store.shards[0])
+    router = await context.store.subscriptions.router(context.store.shards[0])
     return Bounds(context.store.memory.ceiling(shard), router.reach)

@@ -8,12 +8,12 @@ import structlog
 from processor.errors import Unavailable
 from processor.model import StatusUpdate
 from processor.service.jobs.advance import LATER, advance
-from processor.service.jobs.decide import Arrival
+from processor.service.jobs.decide import IncomingUpdate
 from processor.service.runtime.context import Context
-from processor.store.work_items import Claim, Pace, Settled
+from processor.store.work_items import Claim, LaneLimits, Settlement
 
-AT_ONCE = 200  # updates in one commit
-PACE = Pace(capacity=10 * AT_ONCE)
+MAX_BATCH = 200  # updates in one commit
+PACE = LaneLimits(capacity=10 * MAX_BATCH)
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ async def ingest(context: Context, claims: Sequence[Claim]) -> None:
 
 async def _take(context: Context, claims: Sequence[Claim]) -> None:
     if claims:
-        arrivals = [Arrival(_decode(c.payload), c) for c in claims]
+        arrivals = [IncomingUpdate(_decode(c.payload), c) for c in claims]
         await advance(context, context.store.shards[claims[0].shard], arrivals)
 
 
@@ -56,4 +56,4 @@ async def _keep(context: Context, claims: Sequence[Claim]) -> None:
 
 async def _put_off(context: Context, claims: Sequence[Claim]) -> None:
     later = await context.store.now() + LATER
-    await context.store.backlogs.settle([Settled(c, later, c.payload) for c in claims])
+    await context.store.backlogs.settle([Settlement(c, later, c.payload) for c in claims])

@@ -9,7 +9,7 @@ from processor.errors import NotFound
 from processor.model import FINAL, Job
 from processor.service.events.tail import Tailer
 from processor.service.runtime.context import Context
-from processor.store.jobs import Known, name_of
+from processor.store.jobs import JobLookup, name_of
 from processor.store.keys import Keys
 
 
@@ -17,7 +17,7 @@ class Found(NamedTuple):
     """A job, and where it was found."""
 
     keys: Keys
-    known: Known
+    known: JobLookup
     job: Job
 
 
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
     keys: Keys
     id: str
-    known: Known
+    known: JobLookup
 
 
 async def find(context: Context, source: str, job: str) -> Found:

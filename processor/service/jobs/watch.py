@@ -6,13 +6,13 @@ from msgspec.structs import replace
 from processor import payload, provider, state_machine
 from processor.config import Source
 from processor.egress import Reach, check_url
-from processor.errors import BlockedTarget, Conflict, Contention, Invalid
+from processor.errors import BlockedTarget, Conflict, Contention, InvalidValue
 from processor.model import FINAL, Job
 from processor.service.events.publish import Facts, deliver
 from processor.service.jobs import watch_request
 from processor.service.jobs.aliases import point
 from processor.service.jobs.decide import (
-    Arrival,
+    IncomingUpdate,
     ask_first,
     decide,
     first_sight,
@@ -23,11 +23,11 @@ from processor.service.jobs.decide import (
 from processor.service.jobs.query import Found, Place, find, look, source_of
 from processor.service.jobs.watch_request import Wanted, Wish, merged
 from processor.service.runtime.context import Context, chance
-from processor.store.jobs import Change, Known, Telling, name_of
+from processor.store.jobs import Change, JobLookup, NewEvent, name_of
 from processor.store.names import naming, new_uid
 from processor.store.refusals import outcomes
 from processor.store.reserve import delivery_price, watch_price
-from processor.store.work_items import AT_ONCE, Put
+from processor.store.work_items import NOW, WorkItem
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,7 +57,7 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
     keys, name, known = await _place(context, wanted)
     if name != wanted.id:
         wanted = wanted._replace(aliases=(wanted.id, *wanted.aliases))
-    router = await context.store.targets.router(keys)
+    router = await context.store.subscriptions.router(keys)
     now, uid = await context.store.now(), known.uid or new_uid()
     facts = Facts(wanted.source, router, now, chance(), uid)
     before = known.job
@@ -70,10 +70,10 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
             return None
         if wanted.callback:
             ends = context.store.jobs.ends(job)
-            await context.store.targets.save_callback(keys, wanted.callback, ends)
+            await context.store.subscriptions.save_callback(keys, wanted.callback, ends)
         done = await context.store.jobs.commit(keys, router.version, [change], bounded=bool(price))
     if done is None:
-        await context.store.targets.router(keys, fresh=True)
+        await context.store.subscriptions.router(keys, fresh=True)
     return before is None if done and outcomes(done)[0] else None
 
 
@@ -99,7 +99,7 @@ def _price(before: Job | None, change: Change) -> int:
     return deliveries + watch_price(max(grown, 0), new=before is None)
 
 
-def _change(known: Known, job: Job, wanted: Wanted, facts: Facts) -> Change:
+def _change(known: JobLookup, job: Job, wanted: Wanted, facts: Facts) -> Change:
     before = known.job
     change = Change(
         job=job,
@@ -113,7 +113,9 @@ def _change(known: Known, job: Job, wanted: Wanted, facts: Facts) -> Change:
     update = wanted.submitted
     if update is None or (update.state in FINAL and wanted.source.poll(job.kind)):
         return change  # a final word in an answer to a submit counts once a poll says so too
-    step = decide(known._replace(job=job), job.id, [Arrival(replace(update, id=job.id))], facts)
+    step = decide(
+        known._replace(job=job), job.id, [IncomingUpdate(replace(update, id=job.id))], facts
+    )
     over = {(backlog, item) for backlog, _, item in step.dropped}
     return replace(
         change,
@@ -126,7 +128,7 @@ def _change(known: Known, job: Job, wanted: Wanted, facts: Facts) -> Change:
     )
 
 
-def _timers(before: Job | None, job: Job, wanted: Wanted, facts: Facts) -> list[Put]:
+def _timers(before: Job | None, job: Job, wanted: Wanted, facts: Facts) -> list[WorkItem]:
     """New timers, where something about them is new: a repeated PUT puts nothing off."""
     heard = before is None or before.polling != job.polling
     puts = timers(before, job, facts, heard=heard)
@@ -136,7 +138,7 @@ def _timers(before: Job | None, job: Job, wanted: Wanted, facts: Facts) -> list[
     return puts
 
 
-def _already(before: Job | None, job: Job) -> list[Telling]:
+def _already(before: Job | None, job: Job) -> list[NewEvent]:
     """For a job that had finished: its completion event, to the callbacks that came late."""
     new = [c for c in job.callbacks if before and c not in before.callbacks]
     kind = state_machine.EVENT.get(job.state)
@@ -144,7 +146,7 @@ def _already(before: Job | None, job: Job) -> list[Telling]:
         return []
     at = job.status_at
     return [
-        Telling(
+        NewEvent(
             id=job.completion,
             type=kind,
             body=payload.event_body(job, kind),
@@ -195,9 +197,9 @@ def _check_question(context: Context, wanted: Wanted, job: Job) -> None:
     try:
         request = provider.request(source.profile, job.kind, job.id, account, params)
         check_url(request.url, context.egress.policy, Reach.CONFIGURED)
-    except (Invalid, BlockedTarget) as error:
+    except (InvalidValue, BlockedTarget) as error:
         remedy = "; `poll: false` watches it all the same" if lacks else ""
-        raise Invalid(f"{error}{remedy}") from None
+        raise InvalidValue(f"{error}{remedy}") from None
 
 
 async def ask_now(context: Context, source: str, job: str) -> None:
@@ -209,9 +211,9 @@ async def ask_now(context: Context, source: str, job: str) -> None:
             job=found.job,
             version=found.known.version,
             save=False,
-            puts=[poll_at(found.job, AT_ONCE)],
+            puts=[poll_at(found.job, NOW)],
         )
-        router = await context.store.targets.router(found.keys, fresh=bool(again))
+        router = await context.store.subscriptions.router(found.keys, fresh=bool(again))
         done = await context.store.jobs.commit(found.keys, router.version, [change])
         if outcomes(done or [False])[0]:
             return

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from processor import provider
 from processor.config import Source
-from processor.errors import Invalid
+from processor.errors import InvalidValue
 from processor.model import Callback, Job, Polling, StatusUpdate, Subscription
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_job
@@ -109,7 +109,7 @@ def _aliases(job: str, wish: Wish, submitted: StatusUpdate | None) -> tuple[str,
         try:
             provider.check_id(name)
         except ValueError as error:
-            raise Invalid(f"aliases: {error}") from None
+            raise InvalidValue(f"aliases: {error}") from None
     return tuple(dict.fromkeys(n for n in names if n != canonical))
 
 
@@ -118,7 +118,7 @@ def _callback(context: Context, wish: Wish) -> Subscription | None:
         return None
     secret = wish.callback_secret or context.settings.callback_secret
     if secret is None:
-        raise Invalid("callback_url: give a callback_secret, or set RINGBACK_CALLBACK_SECRET")
+        raise InvalidValue("callback_url: give a callback_secret, or set RINGBACK_CALLBACK_SECRET")
     check_secret("callback_secret", secret)
     check_target(context, "callback_url", wish.callback_url)
     digest = hashlib.sha256(f"{wish.callback_url} {secret}".encode()).hexdigest()[:24]
@@ -134,7 +134,7 @@ def merged(job: Job, wanted: Wanted) -> Job:
     if callback and all(c.id != callback.id for c in callbacks):
         callbacks = (*callbacks, Callback(callback.id, lane_of(callback.url)))
     if len(callbacks) > CALLBACKS:
-        raise Invalid(f"callback_url: a job has at most {CALLBACKS} callbacks")
+        raise InvalidValue(f"callback_url: a job has at most {CALLBACKS} callbacks")
     new = replace(
         job,
         metadata=job.metadata | wish.metadata,
@@ -164,7 +164,7 @@ def _seconds(field: str, text: str | None, most: float) -> float | None:
     try:
         seconds = provider.duration(text)
     except ValueError as error:
-        raise Invalid(f"{field}: {error}") from None
+        raise InvalidValue(f"{field}: {error}") from None
     if not SHORTEST <= seconds <= most:
-        raise Invalid(f"{field}: must be {SHORTEST:g} s to {most:g} s")
+        raise InvalidValue(f"{field}: must be {SHORTEST:g} s to {most:g} s")
     return seconds

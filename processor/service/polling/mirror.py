@@ -10,11 +10,11 @@ import asyncio
 from typing import NamedTuple
 
 from processor.config import Source
-from processor.errors import NotFound, Overloaded, ProviderTrouble
+from processor.errors import NotFound, Overloaded, ProviderError
 from processor.model import Answer, StatusUpdate
 from processor.provider import Trouble
 from processor.service.jobs.advance import advance
-from processor.service.jobs.decide import Arrival
+from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.query import look
 from processor.service.polling import poll as polling_poll
 from processor.service.polling.last_answer import JSON, Kept
@@ -22,12 +22,12 @@ from processor.service.polling.recent_answers import Recent
 from processor.service.polling.shared_calls import Coalescing
 from processor.service.runtime.context import Context
 from processor.store.reserve import watch_price
-from processor.store.work_items import Busy, Pace, Settled, limits
+from processor.store.work_items import Busy, LaneLimits, Settlement, limits
 
 FIRST_SIGHT = 10.0  # seconds that a first caller waits for the provider
 REFUSED = 5.0  # seconds for which a provider's refusal is repeated, not asked for again
 WITHOUT_KEY = (
-    polling_poll.AT_ONCE // 4
+    polling_poll.MAX_IN_FLIGHT // 4
 )  # questions under way beyond which none is asked without a key
 
 Name = tuple[str, str]  # source, id
@@ -75,7 +75,7 @@ class Mirror:
                 return await self._first(source, job, has_key=has_key)
         except TimeoutError:
             why = f"{source.profile.name} did not answer in {FIRST_SIGHT:g} s; ask again"
-            raise ProviderTrouble(why, 504) from None
+            raise ProviderError(why, 504) from None
 
     async def _first(self, source: Source, job: str, *, has_key: bool) -> Mirrored:
         """Ask, and with a key watch the job if the provider has it."""
@@ -110,7 +110,7 @@ class Mirror:
         """Ask in the place of a poll; Overloaded where there is none."""
         backlogs, keys = self._context.store.backlogs, self._context.store.shard(source.name, job)
         whole = polling_poll.pace(self._context)(source.name)
-        pace = whole if has_key else Pace(WITHOUT_KEY, whole.budget)
+        pace = whole if has_key else LaneLimits(WITHOUT_KEY, whole.budget)
         left = 0 if has_key else limits(whole)[2] // 2
         place = (source.name, f"?{source.name}/{job}")  # no job's name: none has a `?` in front
         claim = await backlogs.admit(keys, "poll", place, pace, left)
@@ -119,18 +119,18 @@ class Mirror:
         try:
             answer, outcome = await polling_poll.ask(self._context, source, job)
         finally:
-            await backlogs.settle([Settled(claim, fenced=True)])
+            await backlogs.settle([Settlement(claim, fenced=True)])
         if answer is None:
             why = outcome.reason if isinstance(outcome, Trouble) else "no answer"
-            raise ProviderTrouble(f"{source.profile.name} cannot be reached: {why}", 504)
+            raise ProviderError(f"{source.profile.name} cannot be reached: {why}", 504)
         if isinstance(outcome, Trouble) and outcome.kind == "unauthorized":
             why = f"the provider refuses the token of the source: {outcome.reason}"
-            raise ProviderTrouble(why, 502)
+            raise ProviderError(why, 502)
         self._recent.put((source.name, job), _answered(answer), _lasts(source, job, outcome))
         return Asked(answer, outcome)
 
     async def _watch(self, source: Source, job: str, answer: Answer, update: StatusUpdate) -> None:
-        arrival = Arrival(update, answer=Kept.of(answer).packed())
+        arrival = IncomingUpdate(update, answer=Kept.of(answer).packed())
         await advance(self._context, self._context.store.shard(source.name, job), [arrival])
 
 

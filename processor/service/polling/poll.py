@@ -10,32 +10,32 @@ from processor import provider, schedule
 from processor.config import Source
 from processor.config.redaction import masked
 from processor.egress import Reach
-from processor.errors import BlockedTarget, Invalid, RequestFailed
+from processor.errors import BlockedTarget, InvalidValue, RequestFailed
 from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service.jobs.advance import advance
 from processor.service.jobs.confirmation import UNCONFIRMED
-from processor.service.jobs.decide import Arrival, poll_interval
+from processor.service.jobs.decide import IncomingUpdate, poll_interval
 from processor.service.polling.last_answer import Kept
 from processor.service.runtime.context import Context, chance
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
-from processor.store.work_items import Claim, Pace, Settled
+from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
 READ_AT_MOST = 1_048_576  # bytes of an answer
-AT_ONCE = 64  # questions that one source is asked at the same time
+MAX_IN_FLIGHT = 64  # questions that one source is asked at the same time
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 log = structlog.get_logger()
 
 
-def pace(context: Context) -> Callable[[str], Pace]:
+def pace(context: Context) -> Callable[[str], LaneLimits]:
     """How fast each source may be asked."""
 
-    def of(lane: str) -> Pace:
+    def of(lane: str) -> LaneLimits:
         source = context.settings.sources.get(lane)
-        return Pace(AT_ONCE, source.budget if source else None)
+        return LaneLimits(MAX_IN_FLIGHT, source.budget if source else None)
 
     return of
 
@@ -64,7 +64,7 @@ async def ask(
             read_limit=READ_AT_MOST,
             partial=True,
         )
-    except (BlockedTarget, RequestFailed, Invalid) as error:
+    except (BlockedTarget, RequestFailed, InvalidValue) as error:
         context.metrics.polled(source.name, "failed")
         return None, Trouble("failed", str(error), None)
     if last and answer.status == 304:  # noqa: PLR2004 - Not Modified
@@ -84,10 +84,10 @@ async def poll(context: Context, claim: Claim) -> None:
     job = known.job
     if source is None:  # not configured (any more), but perhaps again
         later = await context.store.now() + schedule.STALL
-        await context.store.backlogs.settle([Settled(claim, later, claim.payload)])
+        await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
         return
     if job is None or not _worth_asking(source, job):
-        await context.store.backlogs.settle([Settled(claim)])
+        await context.store.backlogs.settle([Settlement(claim)])
         return
     last = await _last(context, keys, source, job)
     answer, told = await ask(context, source, job.id, job.params, last)
@@ -97,7 +97,9 @@ async def poll(context: Context, claim: Claim) -> None:
         await _put_off(context, claim, source, job, told)
     else:
         await advance(
-            context, keys, [Arrival(told, claim, Kept.of(answer).packed() if answer else None)]
+            context,
+            keys,
+            [IncomingUpdate(told, claim, Kept.of(answer).packed() if answer else None)],
         )
         if source.name in await context.store.stalled():
             await context.store.stall(source.name, None)
@@ -160,6 +162,6 @@ async def _put_off(
     if rest is not None:  # nobody's fault but the account's: the job is asked first thing after
         failures, later = int(claim.payload), now + rest
     await context.store.backlogs.settle(
-        [Settled(claim, later, str(failures).encode())],
+        [Settlement(claim, later, str(failures).encode())],
         [(claim, now + rest)] if rest is not None else [],
     )

@@ -9,7 +9,7 @@ import structlog
 
 from processor import signing
 from processor.egress import Egress, Reach
-from processor.errors import BlockedTarget, ProviderTrouble, RequestFailed, UnknownKey
+from processor.errors import BlockedTarget, ProviderError, RequestFailed, UnknownKey
 from processor.model import Push
 from processor.signing import Key, Verify
 
@@ -85,7 +85,7 @@ class Keyring:
             if not lock.locked():
                 self._fetching.pop(url, None)
         if not known.document:
-            raise ProviderTrouble(
+            raise ProviderError(
                 f"The key at {url[:SHOWN]} cannot be fetched: {known.why}; send this again", 503
             )
         return known.document

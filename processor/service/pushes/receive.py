@@ -25,7 +25,7 @@ from processor.model import Push
 from processor.service.jobs.inbox import WORDS, Queued, queue
 from processor.service.pushes.public_keys import LARGE_PUSH, Keyring
 from processor.service.runtime.context import Context
-from processor.store.group_commit import Batch
+from processor.store.group_commit import GroupCommit
 from processor.store.refusals import Outcome, outcomes
 from processor.store.reserve import update_price
 
@@ -52,7 +52,7 @@ class Receiver:
         """Start with nothing in flight."""
         self._context = context
         self._keyring = Keyring(context.egress)
-        self._batch: Batch[Queued, Outcome] = Batch(
+        self._batch: GroupCommit[Queued, Outcome] = GroupCommit(
             lambda some: queue(context, some, bounded=True),
             lambda one: len(memoryview(one.update.result)),
         )
@@ -73,7 +73,7 @@ class Receiver:
         return source
 
     async def take(self, source: Source, push: Push) -> Receipt:
-        """Verify, read and accept one push; Refused, or Unavailable when it must come again."""
+        """Verify, read and accept one push; RequestError, or Unavailable when it must come again."""
         now = await self._context.store.now()
         await self._verify(source, push, now)
         reading, named = await self._read(source, push, now)

@@ -7,7 +7,7 @@ import msgspec
 from processor.config import Source
 from processor.config.redaction import masked
 from processor.egress import Egress, Reach
-from processor.errors import BlockedTarget, ConfigError, ProviderTrouble, RequestFailed, Unreadable
+from processor.errors import BlockedTarget, ConfigError, ProviderError, RequestFailed, Unreadable
 from processor.json_input import read_json
 from processor.model import Answer
 from processor.provider.poll_response import excerpt
@@ -41,7 +41,7 @@ async def ask(egress: Egress, source: Source, call: Call) -> Answer:
     except BlockedTarget as error:
         raise ConfigError(f"sources.{source.name}.base_url: {error}") from None
     except RequestFailed as error:
-        raise ProviderTrouble(f"{named(source, call)}: {error}", 504) from None
+        raise ProviderError(f"{named(source, call)}: {error}", 504) from None
     _check(source, call, answer)
     return answer
 
@@ -69,7 +69,7 @@ def _check(source: Source, call: Call, answer: Answer) -> None:
             "give one that may manage webhooks"
         )
     if answer.status >= 500:  # noqa: PLR2004 - HTTP's own line
-        raise ProviderTrouble(f"{named(source, call)} answered {why}", 502)
+        raise ProviderError(f"{named(source, call)} answered {why}", 502)
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
         raise ConfigError(
             f"{named(source, call)} answered {why}; check token, params and base_url of "

@@ -1,6 +1,6 @@
 """Brings subscriptions what was left in the event log while too much waited for them.
 
-Commits leave events there while `Keep.waiting` deliveries of a subscription wait, and from then on
+Commits leave events there while `Retention.waiting` deliveries of a subscription wait, and from then on
 all of them, so that order holds, until it has caught up. What is brought twice has one name, and
 what has ended is not brought again, so any number of processes may do this at once.
 """
@@ -45,12 +45,12 @@ async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> No
     """Go on from a place, until nothing is left or the lane is full again."""
     store = context.store
     ends = await store.events.end()  # before we look: what is told behind it may find it enabled
-    found = await store.targets.get(target)
+    found = await store.subscriptions.get(target)
     if found is None or found.disabled:  # it gets nothing; a replay brings this too
         await store.deliveries.caught(keys, target, ends[keys.shard])
         return
     most = MOST if store.memory.short else store.keep.waiting
-    if await store.replays.waiting(keys, target) > most // 2:
+    if await store.redeliveries.waiting(keys, target) > most // 2:
         return  # a walk is worth while when it brings many
     server = await store.fleet.server()
     for _ in range(ROUNDS):

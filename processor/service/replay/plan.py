@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from processor import event_filters
 from processor.event_filters import DISABLED, JOB_TYPES, Router
-from processor.model import Subscription, Turn
+from processor.model import JobOrder, Subscription
 from processor.state_machine import uid_of
 from processor.store.events import Logged
 
@@ -59,11 +59,11 @@ class _Event(msgspec.Struct, frozen=True):
 _read = msgspec.json.Decoder(_Event).decode
 
 
-def turn_in(target: Subscription, event: Logged) -> Turn | None:
+def turn_in(target: Subscription, event: Logged) -> JobOrder | None:
     """The place of an event in the log among those of its job that a target gets."""
     if not target.ordered or event.type not in JOB_TYPES:
         return None
-    return Turn(uid_of(event.id), _read(event.body).data.sequence)
+    return JobOrder(uid_of(event.id), _read(event.body).data.sequence)
 
 
 class Wanting:

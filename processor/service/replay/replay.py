@@ -7,7 +7,7 @@ import msgspec
 
 from processor import event_filters
 from processor.durations import duration
-from processor.errors import Conflict, Invalid, Unavailable
+from processor.errors import Conflict, InvalidValue, Unavailable
 from processor.model import Subscription
 from processor.service.replay.plan import Plan, Replayed
 from processor.service.replay.scan_log import walk
@@ -109,7 +109,7 @@ async def _span(context: Context, wish: Replay) -> tuple[list[str], list[str]]:
     if wish.after is not None:
         return events.places(wish.after), ends
     if wish.since is None:
-        raise Invalid("since: say from when, as 24h or 2026-11-22T10:00:00Z")
+        raise InvalidValue("since: say from when, as 24h or 2026-11-22T10:00:00Z")
     return [place_at(moment("since", wish.since, now)) for _ in ends], ends
 
 
@@ -125,5 +125,5 @@ def moment(field: str, text: str, now: float) -> float:
         time = None
     if time is None or time.tzinfo is None:
         remedy = "write a time with its zone, as 2026-11-22T10:00:00Z, or how long ago, as 24h"
-        raise Invalid(f"{field}: {text!r} is neither; {remedy}")
+        raise InvalidValue(f"{field}: {text!r} is neither; {remedy}")
     return time.timestamp()

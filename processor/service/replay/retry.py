@@ -13,7 +13,7 @@ from processor.service.subscriptions import manage
 from processor.service.subscriptions.validation import lane_of
 from processor.store.keys import Keys
 from processor.store.redeliveries import Again, Ended, Seen
-from processor.store.work_items import AT_ONCE, Put
+from processor.store.work_items import NOW, WorkItem
 
 BEFORE = 1.0  # seconds that an event may be in the log before its delivery says it was made
 _encode = msgspec.json.Encoder().encode
@@ -40,7 +40,7 @@ async def _target(context: Context, target: str) -> Subscription:
     if not target.startswith("cb_"):
         return await manage.get(context, target)
     for keys in context.store.shards:
-        found, _ = await context.store.targets.read(keys, [target], [])
+        found, _ = await context.store.subscriptions.read(keys, [target], [])
         one = found[target]
         if isinstance(one, WrongKeyType):
             raise one
@@ -50,13 +50,13 @@ async def _target(context: Context, target: str) -> Subscription:
 
 
 async def _hurried(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
-    return await context.store.replays.hurry(keys, _lane(target), delivery)
+    return await context.store.redeliveries.hurry(keys, _lane(target), delivery)
 
 
 async def _revived(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
     """Put a dead delivery anew; False if this shard does not know it."""
     store = context.store
-    ended, seen = await store.replays.ended(keys, target.id, Seen())
+    ended, seen = await store.redeliveries.ended(keys, target.id, Seen())
     records = [one for one in ended if one.id == delivery]
     if not records:
         return False
@@ -64,22 +64,22 @@ async def _revived(context: Context, keys: Keys, target: Subscription, delivery:
     if last.state in ARRIVED:
         raise _arrived(delivery, last.state)
     again = Again(_put(last, _lane(target)), last.event_id, await _body(context, keys, last))
-    (word,) = await store.replays.queue(keys, target.id, seen, [again], again=True)
+    (word,) = await store.redeliveries.queue(keys, target.id, seen, [again], again=True)
     if word == "delivered":
         raise _arrived(delivery, word)
     return True
 
 
-def _put(record: Ended, lane: str) -> Put:
+def _put(record: Ended, lane: str) -> WorkItem:
     fields = {name: getattr(record, name) for name in Delivery.__struct_fields__}
     fresh = replace(Delivery(**fields), attempts=())
-    return Put("deliver", lane, fresh.id, AT_ONCE, _encode(fresh), fresh.turn)
+    return WorkItem("deliver", lane, fresh.id, NOW, _encode(fresh), fresh.turn)
 
 
 async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
     """The body of its event: kept for other deliveries of it, or still in the log."""
     store = context.store
-    body = await store.replays.body(keys, record.event_id)
+    body = await store.redeliveries.body(keys, record.event_id)
     body = body or await store.events.find(keys, record.event_id, record.created_at - BEFORE)
     if body is None:
         raise Conflict(f"{record.id}: its event is not in the log any more (kept for 7 days)")

@@ -85,7 +85,7 @@ class _Shard:
     async def _room(self) -> int:
         """How many more may wait: as many as commits leave room for."""
         store = self._context.store
-        waiting = await store.replays.waiting(self._keys, self._plan.target.id)
+        waiting = await store.redeliveries.waiting(self._keys, self._plan.target.id)
         return store.keep.waiting - waiting
 
     async def _fitting(self, page: list[Logged]) -> list[Logged]:
@@ -94,17 +94,17 @@ class _Shard:
         if self._plan.later or not page:
             return page
         largest = max(len(event.body) for event in page)
-        router = await store.targets.router(self._keys)
+        router = await store.subscriptions.router(self._keys)
         price = len(page) * delivery_price(largest)
         most = await store.memory.may_wait(price, largest, len(router.active))
         if most is None:
             return page
-        waiting = await store.replays.waiting(self._keys, self._plan.target.id)
+        waiting = await store.redeliveries.waiting(self._keys, self._plan.target.id)
         return page[: max(0, most - waiting)]
 
     async def _look(self) -> None:
         """Read what has ended meanwhile."""
-        replays, target = self._context.store.replays, self._plan.target.id
+        replays, target = self._context.store.redeliveries, self._plan.target.id
         ended, self._seen = await replays.ended(self._keys, target, self._seen)
         self._ended.update((one.id, one) for one in ended)
         self._arrived.update(one.id for one in ended if one.state in ARRIVED)
@@ -149,7 +149,7 @@ class _Shard:
         done.delivered_before += words.count("delivered")
 
     async def _put(self, puts: Sequence[Again]) -> list[str]:
-        return await self._context.store.replays.queue(
+        return await self._context.store.redeliveries.queue(
             self._keys,
             self._plan.target.id,
             self._seen,

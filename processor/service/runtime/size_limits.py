@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from processor import state_machine
-from processor.errors import Conflict, Invalid
+from processor.errors import Conflict, InvalidValue
 from processor.model import Job
 
 METADATA = 64 * 1024  # bytes of a job's metadata as JSON
@@ -64,4 +64,4 @@ def check_count(subscriptions: int) -> None:
 
 def _check_growth(before: int, after: int, most: int, message: Callable[[int], str]) -> None:
     if after > most and after > before:
-        raise Invalid(message(after))
+        raise InvalidValue(message(after))

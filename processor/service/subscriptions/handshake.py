@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from processor.config import Settings
-from processor.errors import BlockedTarget, Invalid, RequestFailed
+from processor.errors import BlockedTarget, InvalidValue, RequestFailed
 from processor.service.runtime.context import Context
 
 TIMEOUT = 10.0  # seconds for the answer; the caller waits
@@ -27,10 +27,10 @@ async def shake(context: Context, url: str, headers: Mapping[str, str]) -> str:
             body_wanted=False,
         )
     except (BlockedTarget, RequestFailed) as error:
-        raise Invalid(f"handshake: {url} cannot be asked: {error}") from None
+        raise InvalidValue(f"handshake: {url} cannot be asked: {error}") from None
     allowed = answer.headers.get("webhook-allowed-origin", "").strip().lower()
     if allowed not in (origin, ANYBODY):
-        raise Invalid(
+        raise InvalidValue(
             f"handshake: {url} does not allow {origin}: answer OPTIONS with "
             f"`WebHook-Allowed-Origin: {origin}` or `*`, or do without the handshake"
         )

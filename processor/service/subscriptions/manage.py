@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from processor import durations, event_filters, signing
 from processor.config.secrets import MASK
-from processor.errors import Conflict, Invalid, NotFound
+from processor.errors import Conflict, InvalidValue, NotFound
 from processor.formats import Format, check_headers, secrets_now
 from processor.model import ARRIVED, CONCURRENCY, DEAD, Concurrency, Subscription
 from processor.payload import utc
@@ -21,7 +21,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_count, check_filter_size
 from processor.service.subscriptions.handshake import shake
 from processor.service.subscriptions.validation import check_target
-from processor.store.jobs import Telling
+from processor.store.jobs import NewEvent
 from processor.store.reserve import subscription_price
 
 Value = TypeVar("Value")
@@ -71,7 +71,7 @@ async def create(context: Context, wish: Wish) -> Subscription:
     headers = read_headers(wish.headers)
     check_rate(wish.rate)
     check_filter_size(wish.metadata)
-    check_count(await context.store.targets.count())
+    check_count(await context.store.subscriptions.count())
     made = Subscription(
         id=f"sub_{secrets.token_hex(8)}",
         url=wish.url,
@@ -91,13 +91,13 @@ async def create(context: Context, wish: Wish) -> Subscription:
         created_at=await context.store.now(),
     )
     async with context.store.memory.admitted(subscription_price(len(_encode(made)))):
-        await context.store.targets.save(made)
+        await context.store.subscriptions.save(made)
     return made
 
 
 async def get(context: Context, target: str) -> Subscription:
     """A subscription; NotFound if there is none."""
-    found = await context.store.targets.get(target)
+    found = await context.store.subscriptions.get(target)
     if found is None or not target.startswith("sub_"):
         raise _missing(target)
     return found
@@ -111,7 +111,7 @@ async def remove(context: Context, target: str) -> None:
     """
     with suppress(NotFound):
         await changeable(context, target)
-    if not target.startswith("sub_") or not await context.store.targets.remove(target):
+    if not target.startswith("sub_") or not await context.store.subscriptions.remove(target):
         raise _missing(target)
 
 
@@ -124,7 +124,7 @@ async def rotate(context: Context, target: str) -> Subscription:
     def edit(stands: Subscription) -> Subscription:
         return replace(stands, secrets=(secret, stands.secrets[0]), old_secret_until=until)
 
-    new = await context.store.targets.change(target, edit)
+    new = await context.store.subscriptions.change(target, edit)
     if new is None:  # removed a moment ago
         raise _missing(target)
     return new
@@ -141,7 +141,7 @@ async def test(context: Context, target: str) -> str:
         "data": {"subscription": found.id, "message": "Ringback can reach this URL"},
     }
     put = deliver(event, "subscription.test", found.id, found.id, now)
-    telling = Telling(event, "subscription.test", msgspec.json.encode(body), (put,), logged=False)
+    telling = NewEvent(event, "subscription.test", msgspec.json.encode(body), (put,), logged=False)
     await context.store.jobs.tell(context.store.shards[0], telling)
     return event
 
@@ -230,7 +230,7 @@ def read_headers(given: Mapping[str, str]) -> dict[str, str]:
     """Headers as they are kept; Invalid for those that cannot be sent, or were masked by us."""
     headers = _checked("headers", check_headers, given)
     if MASK in headers.values():
-        raise Invalid(f"headers: {MASK} stands for a value that is not shown: write the value")
+        raise InvalidValue(f"headers: {MASK} stands for a value that is not shown: write the value")
     return headers
 
 
@@ -250,7 +250,7 @@ def _checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
     try:
         return check(*given)
     except ValueError as error:
-        raise Invalid(f"{field}: {error}") from None
+        raise InvalidValue(f"{field}: {error}") from None
 
 
 def check_filter(
@@ -270,7 +270,9 @@ def check_known(field: str, given: Sequence[str] | UnsetType, good: Sequence[str
     """Invalid for a word that is not one of the good ones."""
     for one in () if given is UNSET else given:
         if one not in good:
-            raise Invalid(f"{field}: {one!r} is not known; there is {', '.join(good) or 'none'}")
+            raise InvalidValue(
+                f"{field}: {one!r} is not known; there is {', '.join(good) or 'none'}"
+            )
 
 
 def _shown(one: dict[str, Any]) -> dict[str, Any]:

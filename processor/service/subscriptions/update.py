@@ -27,7 +27,7 @@ from processor.service.subscriptions.manage import (
     without_repetitions,
 )
 from processor.service.subscriptions.validation import check_target
-from processor.store.jobs import Telling
+from processor.store.jobs import NewEvent
 from processor.store.reseal import unopened
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ async def change(context: Context, target: str, wish: Change) -> Subscription:
             raise Conflict(f"{target} was moved by somebody else meanwhile: try again")
         return replace(stands, **named)
 
-    return _there(target, await context.store.targets.change(target, edit))
+    return _there(target, await context.store.subscriptions.change(target, edit))
 
 
 def _named(wish: Change) -> dict[str, Any]:
@@ -105,7 +105,7 @@ async def enable(context: Context, target: str) -> Subscription:
     await context.store.health.forget(target)
     if found.disabled:  # what was left for it before is a replay's now
         await context.store.deliveries.forget(target)
-    done = await context.store.targets.change(target, lambda s: replace(s, disabled=None))
+    done = await context.store.subscriptions.change(target, lambda s: replace(s, disabled=None))
     return _there(target, done)
 
 
@@ -121,14 +121,14 @@ async def disable(context: Context, target: Subscription, why: str) -> None:
             stands if stands.disabled or stands.url != target.url else replace(stands, disabled=why)
         )
 
-    def tell(new: Subscription, router: Router) -> Telling:
+    def tell(new: Subscription, router: Router) -> NewEvent:
         log.warning("subscription_disabled", subscription=new.id, why=why)
         return _telling(new, router, now)
 
-    await context.store.targets.change(target.id, edit, tell)
+    await context.store.subscriptions.change(target.id, edit, tell)
 
 
-def _telling(disabled: Subscription, router: Router, now: float) -> Telling:
+def _telling(disabled: Subscription, router: Router, now: float) -> NewEvent:
     """The event that a subscription is disabled; the version tells it from another time."""
     event = f"evt_disabled_{disabled.id.removeprefix('sub_')}_{router.version}"
     body = {
@@ -138,7 +138,7 @@ def _telling(disabled: Subscription, router: Router, now: float) -> Telling:
     }
     others = [s.id for s in router.hearing(DISABLED) if s.id != disabled.id]
     puts = tuple(deliver(event, DISABLED, one, one, now) for one in others)
-    return Telling(event, DISABLED, msgspec.json.encode(body), puts)
+    return NewEvent(event, DISABLED, msgspec.json.encode(body), puts)
 
 
 def _check(context: Context, found: Subscription, wish: Change) -> None:

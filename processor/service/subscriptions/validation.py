@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from processor import signing
 from processor.egress import check_url
-from processor.errors import BlockedTarget, Invalid
+from processor.errors import BlockedTarget, InvalidValue
 from processor.service.runtime.context import Context
 
 
@@ -19,7 +19,7 @@ def check_secret(field: str, secret: str) -> None:
     try:
         signing.decode_secret(secret)
     except ValueError as error:
-        raise Invalid(f"{field}: {error}") from None
+        raise InvalidValue(f"{field}: {error}") from None
 
 
 def check_target(context: Context, field: str, url: str) -> None:
@@ -27,4 +27,4 @@ def check_target(context: Context, field: str, url: str) -> None:
     try:
         check_url(url, context.egress.policy)
     except BlockedTarget as error:
-        raise Invalid(f"{field}: {error}") from None
+        raise InvalidValue(f"{field}: {error}") from None

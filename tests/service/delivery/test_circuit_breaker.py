@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from processor import schedule
 from processor.model import Attempt, Subscription
 from processor.service.delivery import circuit_breaker
-from processor.service.delivery.circuit_breaker import CAPACITY, Standings, judged
+from processor.service.delivery.circuit_breaker import CAPACITY, CircuitBreakers, judged
 from processor.service.subscriptions import update
 from processor.store.subscriber_health import Standing
 
@@ -32,7 +32,7 @@ class Ward:
     def __init__(self, bench: Any, target: Subscription) -> None:
         """Know nothing yet."""
         self.store, self.target = bench.store, target
-        self.standings = Standings(bench.context)
+        self.standings = CircuitBreakers(bench.context)
 
     async def note(self, *statuses: int | None, wait: float | None = None) -> None:
         """Attempts one after the other, with these answers."""
@@ -56,7 +56,7 @@ class Ward:
 @pytest.fixture
 async def ward(bench: Any) -> Ward:
     target = Subscription(id="sub_a", url="https://a.example/", secrets=(SECRET,))
-    await bench.store.targets.save(target)
+    await bench.store.subscriptions.save(target)
     ward = Ward(bench, target)
     ward.standings.pace(target.id)
     await ward.standings.look()
@@ -89,7 +89,7 @@ async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
 
 async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: Any) -> None:
     await ward.note(*[500] * 12)
-    other = Standings(bench.context)
+    other = CircuitBreakers(bench.context)
     other.pace(ward.target.id)
     await other.look()
     assert other.pace(ward.target.id).capacity == 1
@@ -119,23 +119,23 @@ async def test_five_days_of_failures_disable_it_and_enabling_begins_anew(
     await ward.note(*[500] * 19)
     monkeypatch.setattr(circuit_breaker.schedule, "DISABLE_AFTER", 0.0)
     await ward.note(500)
-    found = await bench.store.targets.get(ward.target.id)
+    found = await bench.store.subscriptions.get(ward.target.id)
     assert found.disabled == "20 failures in five days or more"
     assert await ward.stands() == Standing()
     await update.enable(bench.context, ward.target.id)
     await ward.note(500)
     assert (await ward.stands()).failures == 1
-    assert (await bench.store.targets.get(ward.target.id)).disabled is None
+    assert (await bench.store.subscriptions.get(ward.target.id)).disabled is None
 
 
 async def test_one_that_is_not_to_be_given_up_rests_and_is_tried_again(
     ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ward.target = replace(ward.target, auto_disable=False)
-    await bench.store.targets.save(ward.target)
+    await bench.store.subscriptions.save(ward.target)
     monkeypatch.setattr(circuit_breaker.schedule, "DISABLE_AFTER", 0.0)
     await ward.note(*[500] * 25)
-    assert (await bench.store.targets.get(ward.target.id)).disabled is None
+    assert (await bench.store.subscriptions.get(ward.target.id)).disabled is None
     assert (await ward.stands()).failures == 25
     assert await ward.rests() == pytest.approx(32 * schedule.BREAKER_PAUSE, abs=1)
 

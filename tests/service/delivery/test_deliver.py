@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from processor.config import load
 from processor.egress import Egress
-from processor.errors import Conflict, Invalid, NotFound
+from processor.errors import Conflict, InvalidValue, NotFound
 from processor.formats import BATCH
 from processor.model import Push, Subscription
 from processor.service.delivery import batch as delivery_batch
@@ -28,9 +28,9 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import policy
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.update import Change
-from processor.store.work_items import Pace
+from processor.store.work_items import LaneLimits
 
-WIDE = Pace(1000)
+WIDE = LaneLimits(1000)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER_TRACE = "00-11111111111111111111111111111111-b7ad6b7169203331-00"
 
@@ -242,7 +242,7 @@ async def test_values_of_headers_are_masked(bench: Bench) -> None:
 async def test_a_wish_that_cannot_be_is_refused_and_says_where(
     bench: Bench, wish: dict[str, Any], word: str
 ) -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidValue) as refusal:
         await bench.subscribe(**wish)
     assert word in str(refusal.value)
 
@@ -436,9 +436,9 @@ async def test_a_url_that_does_not_allow_us_is_refused_and_nothing_is_made(
     bench: Bench, subscriber: Subscriber, allowed: str | None
 ) -> None:
     subscriber.headers = {} if allowed is None else {"WebHook-Allowed-Origin": allowed}
-    with pytest.raises(Invalid, match="WebHook-Allowed-Origin: localhost"):
+    with pytest.raises(InvalidValue, match="WebHook-Allowed-Origin: localhost"):
         await bench.subscribe(handshake=True)
-    assert [s.id for s in await bench.context.store.targets.listed()] == ["sub_filed"]
+    assert [s.id for s in await bench.context.store.subscriptions.listed()] == ["sub_filed"]
 
 
 async def moved(bench: Bench, made: Subscription, **wish: Any) -> Subscription:
@@ -475,7 +475,7 @@ async def test_what_needs_no_word_of_the_url_does_not_ask_it(
 
 async def test_a_handshake_may_be_asked_for_later(bench: Bench, subscriber: Subscriber) -> None:
     made = await bench.subscribe()
-    with pytest.raises(Invalid, match="WebHook-Allowed-Origin: localhost"):
+    with pytest.raises(InvalidValue, match="WebHook-Allowed-Origin: localhost"):
         await moved(bench, made, handshake=True)
     assert (await manage.get(bench.context, made.id)).origin is None
     subscriber.headers = {"WebHook-Allowed-Origin": "localhost"}
@@ -503,14 +503,14 @@ async def test_no_url_is_asked_with_headers_that_do_not_open(
     made = await bench.subscribe(handshake=True)
     subscriber.got.clear()
     sealed = msgspec.structs.replace(made, headers={"x-key": "sealed:k1:AAAA"})
-    await bench.context.store.targets.save(sealed)
+    await bench.context.store.subscriptions.save(sealed)
     with pytest.raises(Conflict, match="RINGBACK_MASTER_KEYS"):
         await moved(bench, made, url="/new")
     assert subscriber.got == []
 
 
 async def test_a_url_that_cannot_be_asked_is_refused(bench: Bench) -> None:
-    with pytest.raises(Invalid, match=r"handshake: .* cannot be asked"):
+    with pytest.raises(InvalidValue, match=r"handshake: .* cannot be asked"):
         await bench.subscribe(url="http://127.0.0.1:1024/in", handshake=True)
 
 
@@ -525,7 +525,7 @@ async def test_what_does_not_open_is_not_sent_and_stays_claimed(
     bench: Bench, subscriber: Subscriber, form: str, sealed: dict[str, Any]
 ) -> None:
     made = await bench.subscribe(format=form)
-    await bench.context.store.targets.save(msgspec.structs.replace(made, **sealed))
+    await bench.context.store.subscriptions.save(msgspec.structs.replace(made, **sealed))
     await bench.push()
     assert await bench.deliver() == 1
     assert subscriber.got == []

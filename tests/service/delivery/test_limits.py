@@ -10,11 +10,11 @@ from aiohttp import web
 
 from processor.durations import rate
 from processor.model import CONCURRENCY, Subscription
-from processor.service.delivery.circuit_breaker import LOOK_EVERY, MEET_EVERY, Standings
+from processor.service.delivery.circuit_breaker import LOOK_EVERY, MEET_EVERY, CircuitBreakers
 from processor.service.delivery.limits import Limit, part
 from processor.service.runtime.process import Outage
 from processor.service.subscriptions import manage, update
-from processor.store.work_items import Pace
+from processor.store.work_items import LaneLimits
 from workers import pumps
 from workers.pump import Pump
 
@@ -259,7 +259,7 @@ async def test_what_waits_for_one_that_was_removed_ends(
 # --- what a process knows -------------------------------------------------------------------
 
 
-async def seen(standings: Standings, lane: str) -> Pace:
+async def seen(standings: CircuitBreakers, lane: str) -> LaneLimits:
     """What a lane may get, once that was looked at."""
     standings.pace(lane)
     await standings.look()
@@ -271,32 +271,32 @@ async def test_a_change_is_heeded_by_a_process_that_never_commits(
 ) -> None:
     made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
     context = bench.context._replace(store=store_of())
-    standings = Standings(context)
-    assert await seen(standings, made.id) == Pace(CONCURRENCY)
+    standings = CircuitBreakers(context)
+    assert await seen(standings, made.id) == LaneLimits(CONCURRENCY)
     await update.change(bench.context, made.id, update.Change(concurrency=2, rate="10/1s"))
 
     async def heeded() -> bool:
         await standings.look()
-        return standings.pace(made.id) == Pace(2, (10, 1.0))
+        return standings.pace(made.id) == LaneLimits(2, (10, 1.0))
 
     await wait_until(heeded, seconds=2.0)
 
 
 async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
-    standings = Standings(bench.context)
-    assert standings.pace("cb:https://b.example") == Pace(CONCURRENCY)
-    assert await seen(standings, "sub_gone") == Pace(CONCURRENCY)
+    standings = CircuitBreakers(bench.context)
+    assert standings.pace("cb:https://b.example") == LaneLimits(CONCURRENCY)
+    assert await seen(standings, "sub_gone") == LaneLimits(CONCURRENCY)
 
 
 async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench: Any) -> None:
-    standings = Standings(bench.context)
+    standings = CircuitBreakers(bench.context)
     await standings.look()
     made = await manage.create(
         bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
     )
-    assert standings.pace(made.id) == Pace(1)
+    assert standings.pace(made.id) == LaneLimits(1)
     await standings.look()
-    assert standings.pace(made.id) == Pace(8)
+    assert standings.pace(made.id) == LaneLimits(8)
 
 
 async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
@@ -305,14 +305,14 @@ async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
     made = await manage.create(bench.context, wish)
     until = await bench.store.now() + 3600
     await bench.store.backlogs.park("deliver", made.id, until)
-    await seen(Standings(bench.context), made.id)
+    await seen(CircuitBreakers(bench.context), made.id)
     parked = bench.store.shards[0].parked("deliver")
     rests = int(await bench.store.connection.redis.hget(parked, made.id))
     assert rests == int(until * 1000)
 
 
 async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(bench: Any) -> None:
-    standings, began = Standings(bench.context), time.monotonic()
+    standings, began = CircuitBreakers(bench.context), time.monotonic()
     for number in range(3):
         standings.pace(f"sub_{number}")
         await standings.look()
@@ -324,7 +324,7 @@ async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(benc
         bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
     )
     await update.disable(bench.context, made, "by hand")
-    assert await seen(Standings(bench.context), made.id) == Pace(8)
+    assert await seen(CircuitBreakers(bench.context), made.id) == LaneLimits(8)
 
 
 async def test_distrust_takes_from_what_it_was_set_to(bench: Any) -> None:
@@ -333,7 +333,7 @@ async def test_distrust_takes_from_what_it_was_set_to(bench: Any) -> None:
     )
     for _ in range(2):
         await bench.store.health.noted(made.id, "sick", 10, await bench.store.now() + 1)
-    assert (await seen(Standings(bench.context), made.id)).capacity == 2
+    assert (await seen(CircuitBreakers(bench.context), made.id)).capacity == 2
 
 
 async def test_a_rotation_keeps_what_was_changed_meanwhile(bench: Any) -> None:
@@ -344,7 +344,7 @@ async def test_a_rotation_keeps_what_was_changed_meanwhile(bench: Any) -> None:
         update.change(bench.context, made.id, limited),
         manage.rotate(bench.context, made.id),
     )
-    stands = await bench.store.targets.get(made.id)
+    stands = await bench.store.subscriptions.get(made.id)
     assert stands.concurrency == 3
     assert stands.secrets[0] != made.secrets[0]
     assert stands.secrets[1] != made.secrets[0]  # the second rotation saw the first

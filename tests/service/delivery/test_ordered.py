@@ -9,18 +9,18 @@ from msgspec.structs import replace
 
 from processor import schedule, state_machine
 from processor.errors import Conflict
-from processor.model import Delivery, Subscription, Turn
+from processor.model import Delivery, JobOrder, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.events import ordering
 from processor.service.replay import retry
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.update import Change
-from processor.store.work_items import Claim, Pace
+from processor.store.work_items import Claim, LaneLimits
 
 from ..desk import Desk, Subscriber
 
 ALL = ("job.started", "job.progressed", "job.completed")
-ONE = Pace(1000)
+ONE = LaneLimits(1000)
 
 
 class Gated(Subscriber):
@@ -98,7 +98,8 @@ def test_a_later_event_overtakes_all_but_completions(
     kinds: list[str], failed: int, old: list[int]
 ) -> None:
     waiting = [
-        Delivery(str(n), "e", kind, "sub_a", 0.0, turn=Turn("u", n)) for n, kind in enumerate(kinds)
+        Delivery(str(n), "e", kind, "sub_a", 0.0, turn=JobOrder("u", n))
+        for n, kind in enumerate(kinds)
     ]
     assert [int(one.id) for one in ordering.overtaken(waiting, waiting[failed])] == old
 

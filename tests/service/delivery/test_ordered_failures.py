@@ -13,7 +13,7 @@ from processor.service.replay import replay as replay_replay
 from processor.service.replay.replay import Replay
 from processor.service.subscriptions import update
 from processor.store.keys import Keys
-from processor.store.work_items import AT_ONCE, Claim, Pace, Settled
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENTS = ("job.started", "job.progressed", "job.completed")
@@ -44,7 +44,7 @@ class Line:
     async def subscribe(self, name: str = "sub_1", *, ordered: bool = True) -> Subscription:
         """Make a subscription."""
         made = Subscription(name, "https://a.example", (SECRET,), events=EVENTS, ordered=ordered)
-        await self.store.targets.save(made)
+        await self.store.subscriptions.save(made)
         return made
 
     async def go(self, *statuses: str, job: str = "1", attempt: int = 1) -> None:
@@ -55,7 +55,7 @@ class Line:
     async def claim(self, keys: Keys | None = None) -> list[Claim]:
         """Claim all that is due."""
         shard = keys or self.store.shards[0]
-        return await self.store.backlogs.claim(shard, "deliver", 200, lambda _: Pace(1000))
+        return await self.store.backlogs.claim(shard, "deliver", 200, lambda _: LaneLimits(1000))
 
     async def post(self, claims: Sequence[Claim]) -> None:
         """Deliver what was claimed."""
@@ -84,7 +84,7 @@ class Line:
         for keys in self.store.shards:
             key = keys.again("deliver", target)
             for item in await self.store.connection.redis.zrange(key, 0, -1):
-                await self.store.replays.hurry(keys, target, item.decode())
+                await self.store.redeliveries.hurry(keys, target, item.decode())
 
     async def lapse(self, *claims: Claim) -> None:
         """The leases of these have ended."""
@@ -233,8 +233,8 @@ async def test_one_delivery_in_two_hands_of_one_worker_ends_once(line: Line, fir
     slow = [claim for claim in await line.claim() if claim.lane == "sub_1"]
     await line.lapse(*slow)
     (again,) = await line.claim()
-    arrives = Settled(*slow, event=again.item.partition(".")[0])
-    fails = Settled(again, at=AT_ONCE, payload=again.payload, tried=True)
+    arrives = Settlement(*slow, event=again.item.partition(".")[0])
+    fails = Settlement(again, at=NOW, payload=again.payload, tried=True)
     both = [fails, arrives] if first == "fails" else [arrives, fails]
     assert await line.store.backlogs.settle(both) == [True, True]
     assert await line.deliver() == []

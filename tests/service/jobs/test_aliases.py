@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from processor.errors import NotFound
-from processor.model import Keep, Origin, State, StatusUpdate
+from processor.model import Origin, Retention, State, StatusUpdate
 from processor.provider import full_id
 from processor.service.jobs import query, watch
 from processor.service.jobs.advance import advance
 from processor.service.jobs.aliases import point
-from processor.service.jobs.decide import Arrival
+from processor.service.jobs.decide import IncomingUpdate
 
 SHARDS = [1, 4]
 
@@ -85,7 +85,7 @@ async def test_an_update_without_a_claim_is_not_lost_between_shards(bench: Any):
         told = StatusUpdate(
             "lab", f"{n}", "running", State.RUNNING, 1.0, Origin.POLL, aliases=(f"k{n}",)
         )
-        await advance(bench.context, asked, [Arrival(told)])
+        await advance(bench.context, asked, [IncomingUpdate(told)])
     await bench.ingest()
     assert [(await bench.job(f"k{n}")).id for n in range(8)] == [f"{n}" for n in range(8)]
 
@@ -128,7 +128,7 @@ async def test_an_alias_lives_as_long_as_its_job(bench: Any):
     redis, week = bench.store.connection.redis, 7 * 86_400
     keys = {name: bench.store.shard("lab", name).job(f"lab/{name}") for name in ("1", "k2")}
     for key in keys.values():  # as if a week had passed
-        await redis.pexpire(key, int((72 * 3600 + Keep().jobs - week) * 1000))
+        await redis.pexpire(key, int((72 * 3600 + Retention().jobs - week) * 1000))
     await bench.push(id="1", alias="k2", status="running", attempt=2, event="b")
     ttls = {name: await redis.pttl(key) for name, key in keys.items()}
     assert ttls["k2"] >= ttls["1"] - 1000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from processor.errors import Conflict, NotFound
-from processor.model import Keep, Origin, State, StatusUpdate
+from processor.model import Origin, Retention, State, StatusUpdate
 from processor.service.jobs import ingest, watch
 from processor.service.jobs.inbox import Queued, queue
 from processor.service.jobs.query import find
@@ -218,7 +218,7 @@ async def test_once_a_deletion_is_forgotten_a_push_makes_a_job_with_new_ids(benc
         await accept(bench, names)
         await bench.ingest()
         left = [key async for key in redis.scan_iter("*}:job:*")]
-        assert {await redis.pttl(key) <= Keep().seen * 1000 for key in left} == {True}
+        assert {await redis.pttl(key) <= Retention().seen * 1000 for key in left} == {True}
         await redis.delete(*left)  # as if that time had passed
     assert told[0] == told[1]
     assert told[2] == told[3]
@@ -285,4 +285,4 @@ async def test_a_reservation_lasts_as_long_as_pushes_may_wait(bench: Any):
     assert (await redis.get(keys[0])).startswith(b"new-")
     assert await redis.get(keys[1]) == b"to a"
     for key in keys:
-        assert 0 <= Keep().jobs * 1000 - await redis.pttl(key) < 60_000
+        assert 0 <= Retention().jobs * 1000 - await redis.pttl(key) < 60_000

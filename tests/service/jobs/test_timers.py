@@ -11,8 +11,8 @@ from processor.event_filters import Router
 from processor.model import Job, Polling, State
 from processor.service.events.publish import Facts
 from processor.service.jobs.decide import ask_first, decide, first_sight, timers
-from processor.store.jobs import Known
-from processor.store.work_items import Put
+from processor.store.jobs import JobLookup
+from processor.store.work_items import WorkItem
 
 NOW = 1_000_000.0
 AFTER, FIRST, LONGEST = 7.0, 20.0, 60.0  # seconds
@@ -48,7 +48,7 @@ def fresh(source: Source, **fields: Any) -> Job:
     return replace(first_sight(source, "1", NOW, "u"), **fields)
 
 
-def when(puts: list[Put], backlog: str) -> list[float]:
+def when(puts: list[WorkItem], backlog: str) -> list[float]:
     return [put.at for put in puts if put.backlog == backlog]
 
 
@@ -113,5 +113,5 @@ def test_a_question_that_is_asked_first_takes_the_place_of_the_planned_one(sourc
 
 def test_what_nothing_arrived_for_writes_nothing(source: Source):
     job = fresh(source)
-    change = decide(Known("1-v", job), "1", [], facts(source))
+    change = decide(JobLookup("1-v", job), "1", [], facts(source))
     assert (change.save, change.renew, change.puts, change.dropped) == (False, False, [], [])

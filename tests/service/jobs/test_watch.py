@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from processor.errors import Conflict, Invalid, NotFound
+from processor.errors import Conflict, InvalidValue, NotFound
 from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.jobs import query, watch
@@ -124,7 +124,7 @@ INVALID = [
 async def test_an_invalid_wish_names_its_field_and_writes_nothing(
     bench: Any, wish: dict[str, Any], field: str
 ):
-    with pytest.raises(Invalid, match=field):
+    with pytest.raises(InvalidValue, match=field):
         await bench.watch("1", **wish)
     assert await bench.jobs() == []
 
@@ -234,7 +234,7 @@ async def test_a_put_with_what_was_submitted_may_come_after_the_first_push(bench
 async def test_callbacks_accumulate_up_to_eight(bench: Any):
     for n in range(CALLBACKS):
         await bench.watch("1", callback_url=f"https://{n}.example/")
-    with pytest.raises(Invalid, match=r"callback_url.*8"):
+    with pytest.raises(InvalidValue, match=r"callback_url.*8"):
         await bench.watch("1", callback_url="https://9.example/")
     await bench.watch("1", callback_url="https://0.example/")  # known: no ninth
     assert len((await bench.job("1")).callbacks) == CALLBACKS == 8
@@ -242,7 +242,7 @@ async def test_callbacks_accumulate_up_to_eight(bench: Any):
 
 async def test_a_callback_needs_a_secret(bench_of: Any):
     bench = await bench_of(callback_secret="")
-    with pytest.raises(Invalid, match="RINGBACK_CALLBACK_SECRET"):
+    with pytest.raises(InvalidValue, match="RINGBACK_CALLBACK_SECRET"):
         await bench.watch("1", callback_url=TARGET)
     await bench.watch("1", callback_url=TARGET, callback_secret=SECRET)
 
@@ -304,7 +304,7 @@ async def test_a_callback_that_comes_when_all_is_told_learns_what_was_wished_wit
 
 async def body_of(bench: Any, event: str) -> Any:
     """The bytes that those get who are still to be told of an event."""
-    _, (body,) = await bench.store.targets.read(bench.store.shard("lab", "1"), [], [event])
+    _, (body,) = await bench.store.subscriptions.read(bench.store.shard("lab", "1"), [], [event])
     return body
 
 
@@ -464,10 +464,10 @@ async def test_a_job_that_could_never_be_asked_about_is_refused(
     asked: Any, location: str | None, says: str
 ):
     headers = {} if location is None else {"Location": location}
-    with pytest.raises(Invalid, match=says):
+    with pytest.raises(InvalidValue, match=says):
         await asked.watch("1", "asked", submitted=Submitted("", 202, headers))
     assert await asked.jobs() == []
-    with pytest.raises(Invalid, match="`poll: false`" if not location else says):
+    with pytest.raises(InvalidValue, match="`poll: false`" if not location else says):
         await asked.watch("1", "asked", params={"status_url": location or ""})
     await asked.watch("1", "asked", poll=False)
     assert len(await asked.jobs()) == 1
@@ -487,5 +487,5 @@ async def test_a_relative_location_is_asked_at(
 
 async def test_what_a_push_may_tell_need_not_be_known_yet(bench: Any):
     await bench.watch("1", "placed")
-    with pytest.raises(Invalid, match="`repo` must be given, and not be"):
+    with pytest.raises(InvalidValue, match="`repo` must be given, and not be"):
         await bench.watch("2", "placed", params={"repo": "a/.."})

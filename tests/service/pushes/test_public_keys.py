@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from processor.config import load
 from processor.egress import Egress, Policy
-from processor.errors import BadSignature, ProviderTrouble, Unavailable
+from processor.errors import BadSignature, ProviderError, Unavailable
 from processor.model import Push
 from processor.service.pushes.public_keys import AGAIN, DOCUMENTS, KEEP, Keyring
 from processor.service.pushes.receive import Receiver
@@ -147,7 +147,7 @@ async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: A
     site, egress = await site_of("keys.example")
     key, ring = Ed25519PrivateKey.generate(), Keyring(egress)
     for _ in range(5):  # and nobody waits for a fetch of his own
-        with pytest.raises(ProviderTrouble, match="HTTP 404; send this again") as trouble:
+        with pytest.raises(ProviderError, match="HTTP 404; send this again") as trouble:
             await ring.verify(FAL, (), signed(key), 1000.0)
         assert trouble.value.status == 503
     assert len(site.asked) == 1
@@ -162,7 +162,7 @@ async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
     _, egress = await site_of("keys.example")
     ring = Keyring(egress)
     for number in range(200):
-        with pytest.raises(ProviderTrouble):
+        with pytest.raises(ProviderError):
             await ring.document(f"https://keys.example/{number}", 1000.0, KEEP)
     assert (len(ring._fetching), len(ring._kept)) == (0, DOCUMENTS)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from processor.model import Keep
+from processor.model import Retention
 from processor.service.replay.overflow import catch_up
 from processor.service.subscriptions import manage, update
 from processor.store.stream_ids import place_at
-from processor.store.work_items import AT_ONCE, Settled
+from processor.store.work_items import NOW, Settlement
 
 from ..desk import Desk
 
@@ -25,7 +25,7 @@ def full_of(desk_of: Make) -> Make:
     """A desk where few deliveries may wait."""
 
     async def make(**options: Any) -> Desk:
-        made: Desk = await desk_of(keep=Keep(waiting=MOST), **options)
+        made: Desk = await desk_of(keep=Retention(waiting=MOST), **options)
         return made
 
     return make
@@ -227,7 +227,7 @@ async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_
     args = [f"{log[2 * MOST].place.partition('-')[0]}-0", 99]
     await desk.store.connection.run("trim", [keys.log, keys.trimmed], args)
     for claim in (await desk.bench.claim(keys, "deliver"))[room:]:
-        await desk.store.backlogs.settle([Settled(claim, AT_ONCE, claim.payload)])
+        await desk.store.backlogs.settle([Settlement(claim, NOW, claim.payload)])
     await catch_up(desk.context)
     await desk.deliver()
     await catch_up(desk.context)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from processor.model import Answer, Keep, Push, Subscription
+from processor.model import Answer, Push, Retention, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import scan_log
 from processor.service.replay.overflow import catch_up
 from processor.service.subscriptions import update
-from processor.store.work_items import Pace
+from processor.store.work_items import LaneLimits
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -34,7 +34,7 @@ class Heap:
     async def subscribe(self, name: str, **fields: Any) -> Subscription:
         """Make a subscription."""
         made = Subscription(name, f"https://{name}.example", (SECRET,), **fields)
-        await self.store.targets.save(made)
+        await self.store.subscriptions.save(made)
         return made
 
     async def finish(self, shard: int, count: int) -> None:
@@ -55,7 +55,7 @@ class Heap:
 
     async def waiting(self, shard: int, target: str) -> int:
         """How many deliveries of a subscription wait in a shard."""
-        return int(await self.store.replays.waiting(self.store.shards[shard], target))
+        return int(await self.store.redeliveries.waiting(self.store.shards[shard], target))
 
     async def behind(self) -> list[dict[str, str]]:
         """Who is behind, by shard."""
@@ -65,7 +65,9 @@ class Heap:
         """Deliver what is due in some shards."""
         for shard in shards:
             keys = self.store.shards[shard]
-            claims = await self.store.backlogs.claim(keys, "deliver", 200, lambda _: Pace(1000))
+            claims = await self.store.backlogs.claim(
+                keys, "deliver", 200, lambda _: LaneLimits(1000)
+            )
             posts = await self.deliverer.read(claims) if claims else []
             await asyncio.gather(*map(self.deliverer.deliver, posts))
 
@@ -75,7 +77,7 @@ def heap_of(bench_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(scan_log, "PAGE", 2)
 
     async def make(shards: int = 1, waiting: int = 4) -> Heap:
-        return Heap(await bench_of(shards=shards, keep=Keep(waiting=waiting)))
+        return Heap(await bench_of(shards=shards, keep=Retention(waiting=waiting)))
 
     return make
 
@@ -131,16 +133,16 @@ async def test_what_is_told_while_a_clock_finds_a_subscription_disabled_comes(
     await heap.finish(0, 2)
     await heap.round(0)
     await update.disable(heap.context, made, "by hand")
-    get = heap.store.targets.get
+    get = heap.store.subscriptions.get
 
     async def meanwhile(target: str) -> Subscription | None:
         found: Subscription | None = await get(target)
-        monkeypatch.setattr(heap.store.targets, "get", get)
+        monkeypatch.setattr(heap.store.subscriptions, "get", get)
         await update.enable(heap.context, target)
         await heap.finish(0, 1)
         return found
 
-    monkeypatch.setattr(heap.store.targets, "get", meanwhile)
+    monkeypatch.setattr(heap.store.subscriptions, "get", meanwhile)
     heap.got.clear()
     for _ in range(3):
         await catch_up(heap.context)

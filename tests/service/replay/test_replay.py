@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.errors import Conflict, Invalid, NotFound, StoreUnavailable
-from processor.model import Keep, Subscription
+from processor.errors import Conflict, InvalidValue, NotFound, StoreUnavailable
+from processor.model import Retention, Subscription
 from processor.service.replay import retry, scan_log
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.update import Change
@@ -101,7 +101,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("wish", "named"), BAD)
 async def test_a_bad_wish_is_named(desk: Desk, wish: dict[str, Any], named: str):
     made = await desk.subscribe()
-    with pytest.raises(Invalid, match=named):
+    with pytest.raises(InvalidValue, match=named):
         await desk.replay(made, **wish)
 
 
@@ -121,7 +121,7 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
     monkeypatch.setattr(scan_log, "PAGE", 3)
     await desk.finish(*map(str, range(14)))
     made, pages = await desk.subscribe(), 0
-    queue = desk.store.replays.queue
+    queue = desk.store.redeliveries.queue
 
     async def breaks(*args: Any, **options: Any) -> Any:
         nonlocal pages
@@ -131,7 +131,7 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
             raise StoreUnavailable("the answer was lost")
         return done
 
-    monkeypatch.setattr(desk.store.replays, "queue", breaks)
+    monkeypatch.setattr(desk.store.redeliveries, "queue", breaks)
     with pytest.raises(StoreUnavailable):
         await desk.replay(made)
     await desk.round()  # what was put is delivered meanwhile, all or some of it
@@ -160,7 +160,7 @@ async def test_what_is_too_much_for_one_call_is_done_in_several(
 
 
 async def test_no_more_waits_than_may_wait(desk_of: Any, monkeypatch: pytest.MonkeyPatch):
-    desk: Desk = await desk_of(keep=Keep(waiting=4))
+    desk: Desk = await desk_of(keep=Retention(waiting=4))
     monkeypatch.setattr(scan_log, "PAGE", 2)
     await desk.finish(*map(str, range(6)))
     made = await desk.subscribe()
@@ -228,7 +228,7 @@ async def test_what_arrived_on_any_day_of_the_log_does_not_come_again(desk: Desk
 async def test_a_day_of_more_than_the_log_keeps_holds_what_arrived_last(
     desk_of: Any,
 ):
-    desk = await desk_of(keep=Keep(events_count=2))
+    desk = await desk_of(keep=Retention(events_count=2))
     made = await desk.subscribe()
     redis, keys = desk.store.connection.redis, desk.store.shards[0]
     for job in "abcdefg":
@@ -364,16 +364,16 @@ async def test_a_past_that_was_cut_short_says_where_to_go_on(
         raise StoreUnavailable("Redis is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.store.replays, "queue", away)
+        patch.setattr(desk.store.redeliveries, "queue", away)
         made = await desk.subscribe(since="24h")
     assert desk.past.next is not None
     assert await desk.replay(made, after=desk.past.next) == (2, 0, 0, 0)
 
 
 async def test_a_bad_since_makes_no_subscription(desk: Desk):
-    with pytest.raises(Invalid, match="since"):
+    with pytest.raises(InvalidValue, match="since"):
         await desk.subscribe(since="soon")
-    assert await desk.store.targets.listed() == []
+    assert await desk.store.subscriptions.listed() == []
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -572,7 +572,7 @@ async def test_changes_at_the_same_time_all_hold(desk_of: Any):
         metadata={"a": 1},
     )
     for keys in desk.store.shards:
-        assert (await desk.store.targets.read(keys, [made.id], []))[0] == {made.id: new}
+        assert (await desk.store.subscriptions.read(keys, [made.id], []))[0] == {made.id: new}
 
 
 async def test_one_of_the_file_is_not_changed_but_enabled(desk_of: Any, subscriber: Subscriber):
@@ -595,9 +595,11 @@ async def test_one_of_the_file_is_not_changed_but_enabled(desk_of: Any, subscrib
 
 async def test_enabling_what_is_enabled_changes_nothing(desk: Desk):
     made = await desk.subscribe()
-    version = (await desk.store.targets.router(desk.store.shards[0], fresh=True)).version
+    version = (await desk.store.subscriptions.router(desk.store.shards[0], fresh=True)).version
     assert await update.enable(desk.context, made.id) == made
-    assert (await desk.store.targets.router(desk.store.shards[0], fresh=True)).version == version
+    assert (
+        await desk.store.subscriptions.router(desk.store.shards[0], fresh=True)
+    ).version == version
     with pytest.raises(NotFound):
         await update.enable(desk.context, "sub_nobody")
 
@@ -647,7 +649,7 @@ async def test_a_url_that_was_changed_meanwhile_is_not_disabled(desk: Desk):
     assert await desk.bench.events() == []
     await manage.remove(desk.context, made.id)
     await update.disable(desk.context, made, "answered 410")
-    assert await desk.store.targets.listed() == []
+    assert await desk.store.subscriptions.listed() == []
 
 
 async def test_a_removal_that_was_cut_short_is_brought_to_its_end(desk_of: Any):

@@ -125,7 +125,7 @@ async def test_a_week_away_is_made_up_for_whole_and_in_order(desk: Desk, clock: 
     made = await desk.subscribe(events=ALL, ordered=True)
     since, known = await clock.now(), {}
     for number in range(7 * 4):
-        known[f"job{number}"] = (await desk.store.targets.get(made.id)).disabled
+        known[f"job{number}"] = (await desk.store.subscriptions.get(made.id)).disabled
         await run(desk, clock, f"job{number}")
     kinds = [kind for _, kind in await desk.bench.events()]
     assert kinds.count(DISABLED) == 1

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.errors import Conflict, Invalid
+from processor.errors import Conflict, InvalidValue
 from processor.model import Job, Subscription
 from processor.service.runtime import size_limits
 from processor.service.runtime.size_limits import FILTER, METADATA, PARAMS, check_job
@@ -78,7 +78,7 @@ async def test_metadata_is_limited_after_the_merge(bench: Any):
     for number in range(100):
         try:
             await bench.watch("1", metadata={f"key{number}": "x" * 10_000})
-        except Invalid as error:
+        except InvalidValue as error:
             refusal = str(error)
             break
     assert "metadata" in refusal
@@ -92,12 +92,12 @@ async def test_metadata_is_limited_after_the_merge(bench: Any):
 async def test_metadata_up_to_the_limit_is_taken(bench: Any):
     empty = len(msgspec.json.encode({"a": ""}))
     await bench.watch("1", metadata={"a": "x" * (METADATA - empty)})
-    with pytest.raises(Invalid, match=f"metadata.*{METADATA + 1}"):
+    with pytest.raises(InvalidValue, match=f"metadata.*{METADATA + 1}"):
         await bench.watch("2", metadata={"a": "x" * (METADATA - empty + 1)})
 
 
 async def test_characters_count_as_the_bytes_that_they_are_sent_as(bench: Any):
-    with pytest.raises(Invalid, match="metadata"):
+    with pytest.raises(InvalidValue, match="metadata"):
         await bench.watch("1", metadata={"a": "ä" * 40_000})
 
 
@@ -111,7 +111,7 @@ def test_a_record_that_is_over_a_limit_already_may_shrink_and_stay(job_of_lab: J
     large = msgspec.structs.replace(job_of_lab, metadata={"a": "x" * 1_000_000})
     check_job(large, large)
     check_job(large, msgspec.structs.replace(large, metadata={"a": "x" * 900_000}))
-    with pytest.raises(Invalid, match="metadata"):
+    with pytest.raises(InvalidValue, match="metadata"):
         check_job(large, msgspec.structs.replace(large, metadata={"a": "x" * 1_000_001}))
 
 
@@ -123,7 +123,7 @@ def job_of_lab() -> Job:
 async def test_params_are_limited_after_the_merge(bench: Any):
     for number in range(4):
         await bench.watch("1", params={f"p{number}": "x" * 4000})
-    with pytest.raises(Invalid, match=f"params.*{PARAMS}"):
+    with pytest.raises(InvalidValue, match=f"params.*{PARAMS}"):
         await bench.watch("1", params={"p4": "x" * 4000})
     assert len((await bench.job("1")).params) == 4
 
@@ -131,7 +131,7 @@ async def test_params_are_limited_after_the_merge(bench: Any):
 async def test_aliases_are_limited_in_all(bench: Any):
     await bench.watch("1", aliases=[f"a{n}" for n in range(16)])
     await bench.watch("1", aliases=[f"b{n}" for n in range(16)])
-    with pytest.raises(Invalid, match="at most 32"):
+    with pytest.raises(InvalidValue, match="at most 32"):
         await bench.watch("1", aliases=["c"])
     await bench.watch("1", aliases=["a0", "b0"])  # known ones are no more of them
     assert len((await bench.job("1")).aliases) == 32
@@ -149,10 +149,10 @@ async def test_a_subscription_keeps_each_word_of_its_filter_once(bench: Any):
 
 async def test_a_metadata_filter_is_limited(bench: Any):
     large = {"a": "x" * FILTER}
-    with pytest.raises(Invalid, match=f"metadata.*{FILTER}"):
+    with pytest.raises(InvalidValue, match=f"metadata.*{FILTER}"):
         await manage.create(bench.context, manage.Wish("https://one.example/", metadata=large))
     made = await manage.create(bench.context, manage.Wish("https://one.example/"))
-    with pytest.raises(Invalid, match=f"metadata.*{FILTER}"):
+    with pytest.raises(InvalidValue, match=f"metadata.*{FILTER}"):
         await update.change(bench.context, made.id, update.Change(metadata=large))
 
 

@@ -25,7 +25,7 @@ async def four(desk_of: Any) -> Desk:
 @pytest.fixture
 def cut(four: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Awaits a call while the second shard is away, so that it is answered 503."""
-    write = four.store.targets._write
+    write = four.store.subscriptions._write
 
     async def away(keys: Keys, target: str, doc: bytes | None) -> None:
         if keys.shard == 1:
@@ -34,7 +34,7 @@ def cut(four: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     async def made(call: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(four.store.targets, "_write", away)
+            patch.setattr(four.store.subscriptions, "_write", away)
             with pytest.raises(StoreUnavailable):
                 await call
 
@@ -84,7 +84,7 @@ async def test_one_that_is_made_once_more_gets_every_completion_once(four: Desk,
     await cut(four.subscribe())
     await four.subscribe()
     for _ in range(2):
-        await four.store.targets.repair()
+        await four.store.subscriptions.repair()
     assert await completions(four) == len(JOBS)
 
 
@@ -92,7 +92,7 @@ async def test_one_that_is_removed_by_a_repeated_call_gets_nothing(
     four: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     made = await four.subscribe()
-    remove = four.store.targets._remove
+    remove = four.store.subscriptions._remove
 
     async def away(keys: Keys, target: str) -> bool:
         if keys.shard == 1:
@@ -100,7 +100,7 @@ async def test_one_that_is_removed_by_a_repeated_call_gets_nothing(
         return await remove(keys, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(four.store.targets, "_remove", away)
+        patch.setattr(four.store.subscriptions, "_remove", away)
         with pytest.raises(StoreUnavailable):
             await manage.remove(four.context, made.id)
     await manage.remove(four.context, made.id)
@@ -112,5 +112,5 @@ async def test_what_nobody_repeats_is_finished_by_the_clock(four: Desk, cut: Any
     await update.disable(four.context, made, "answered 410")
     await cut(update.enable(four.context, made.id))
     for _ in range(2):
-        await four.store.targets.repair()
+        await four.store.subscriptions.repair()
     assert await completions(four) == len(JOBS)

@@ -165,7 +165,9 @@ async def test_what_cannot_be_opened_is_put_off_and_delivered_once_the_key_is_ba
     lost = await bench_of(vault=Vault([K2]), lease=0.1)
     with capture_logs() as logged:
         await deliverer(lost).run()
-        assert [s["id"] for s in map(manage.view, await lost.store.targets.listed())] == [target]
+        assert [s["id"] for s in map(manage.view, await lost.store.subscriptions.listed())] == [
+            target
+        ]
     told = [(line["event"], line["key"], line["log_level"]) for line in logged]
     assert told == [("secret_decrypt_failed", "k1", "error")]
     assert lost.context.metrics.attempts.labels("sealed")._value.get() == 3
@@ -260,7 +262,7 @@ def filled(redis_url: str) -> Iterator[None]:
     async def fill() -> None:
         for name, keys in (("plain", []), ("old", [K1])):
             store = Store(redis_url, vault=Vault(keys))
-            await store.targets.save(manage.Subscription(f"sub_{name}", "https://x", (OWN,)))
+            await store.subscriptions.save(manage.Subscription(f"sub_{name}", "https://x", (OWN,)))
             await store.close()
 
     with Redis.from_url(redis_url) as redis:
