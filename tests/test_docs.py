@@ -27,7 +27,7 @@ from processor.config import schema as config_tables
 from processor.config.profiles import Shelf
 from processor.egress import failures
 from processor.formats import FORMATS, Event, Format, cloudevents, custom_headers
-from processor.model import Entry, Job, Push, Retention, Subscription
+from processor.model import Entry, Job, Push, Retention, State, Subscription
 from processor.provider import Poll, PushRules, Register, parse_profile
 from processor.provider.condition import Word
 from processor.provider.profile import Fields, Told
@@ -41,6 +41,7 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import context as open_context
 from processor.service.subscriptions import manage, update as subscriptions_update
 from processor.signing import SCHEMES, Verify
+from processor.store import keys
 from processor.store.reserve import FULL
 from processor.web import request_body, stream, write_timeout
 from processor.web.app import routes
@@ -54,6 +55,8 @@ PAGES = {
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md"))
 }
 DAY = 86_400
+GLOSSARY = "docs/glossary.md"
+REDIS_TYPES = "string|list|zset|hash|set|stream"
 
 
 class Table(NamedTuple):
@@ -236,7 +239,7 @@ def test_the_call_that_is_shown_is_good():
 
 
 def test_every_field_of_the_answer_to_a_replay_is_documented():
-    told = re.search(r"202 `\{([^}]*)\}`: what was put", prose("docs/api.md"))
+    told = re.search(r"202 `\{([^}]*)\}`: how many were enqueued", prose("docs/api.md"))
     assert told
     assert set(json.loads(f"[{told[1]}]")) == names(plan.Replayed)
 
@@ -410,6 +413,42 @@ def _logs(function: ast.expr) -> bool:
     return isinstance(function, ast.Name) and function.id == "say"
 
 
+# --- the glossary -------------------------------------------------------------------------
+
+
+def glossary(head: str) -> dict[str, list[str]]:
+    return table("docs/glossary.md", head)
+
+
+def test_the_words_are_in_alphabetical_order():
+    words = [
+        word.lower() for word in re.findall(r"^- \*\*(.+?)\*\*: ", PAGES[GLOSSARY], re.MULTILINE)
+    ]
+    assert words == sorted(set(words))
+    assert len(words) == len(re.findall(r"^- ", PAGES[GLOSSARY], re.MULTILINE))
+
+
+def test_the_glossary_has_every_state():
+    assert list(glossary("state of a job")) == list(State)
+    assert list(glossary("state of a delivery")) == list(manage.STATES)
+
+
+def test_the_glossary_has_every_event_type():
+    groups = event_filters.GROUPS
+    assert set(glossary("event type")) == {*document()["webhooks"], *groups}
+
+
+def test_the_glossary_has_every_redis_key():
+    in_the_code = re.findall(rf"^    (\S+) +(?:{REDIS_TYPES}) ", keys.__doc__ or "", re.MULTILINE)
+    assert list(glossary("Redis key")) == in_the_code
+
+
+def test_the_glossary_has_every_log_event():
+    (found,) = [t for t in tables(GLOSSARY) if t.head[1] == "log events"]
+    words = [word for _, events in found.rows for word in re.findall(r"`(\w+)`", events)]
+    assert sorted(words) == sorted(set(logged()))
+
+
 QUOTED = [
     (
         "docs/events.md",
@@ -428,8 +467,8 @@ QUOTED = [
     ("docs/api.md", f"more than {request_body.AT_MOST >> 20} MiB"),
     ("docs/api.md", f"{receive.BODIES_AT_MOST >> 20} MiB of pushes"),
     ("docs/api.md", f"`: ping` comes every {stream.PING:g} s"),
-    ("docs/api.md", f"Who lags more than {listener.UNREAD:,} events behind"),
-    ("docs/api.md", f"takes nothing for {write_timeout.WITHIN:g} s"),
+    ("docs/api.md", f"A listener that is more than {listener.UNREAD:,} events behind"),
+    ("docs/api.md", f"reads nothing for {write_timeout.WITHIN:g} s"),
     ("docs/api.md", f"A receiver has {tail.LISTENERS:,} listeners at most"),
     ("docs/api.md", f"up to {watch_request.CALLBACKS} of them"),
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
@@ -437,7 +476,7 @@ QUOTED = [
     ("docs/api.md", f"until {Retention().jobs / DAY:g} days after its deadline"),
     ("docs/operations.md", f"Above {FULL:.0%} of `maxmemory`".replace("%", " %")),
     ("docs/operations.md", f"or {schedule.PARK_UNASKED:g} s"),
-    ("docs/why.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),
+    ("docs/decisions.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),
 ]
 
 
@@ -515,6 +554,27 @@ def test_the_machine_in_the_readme_is_the_machine():
     assert shown == drawn
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_that_are_named_exist(page: str):
+    known = {tuple(one.split()[1:]) for one in commands("ringback", command_line())}
+    known |= {one[:1] for one in known}
+    for words in re.findall(r"(?:`|^\$ )ringback ([a-z]+(?: [a-z]+)?)", PAGES[page], re.MULTILINE):
+        first, *rest = words.split()
+        assert (first,) in known, f"{page}: ringback {words}"
+        inner = {one[1] for one in known if one[0] == first and len(one) > 1}
+        assert not inner or not rest or rest[0] in inner, f"{page}: ringback {words}"
+
+
+def test_metrics_and_log_events_that_are_named_exist():
+    page = PAGES["docs/debugging.md"]
+    metrics = {name for name, _ in measured()}
+    assert set(re.findall(r"`(ringback_\w+)", page)) <= metrics
+    events = re.findall(r"log events? ((?:`\w+`(?:, | and )?)+)", prose("docs/debugging.md"))
+    named = {word for some in events for word in re.findall(r"\w+", some)} - {"and"}
+    assert named
+    assert named <= set(logged())
+
+
 LATER = ["group", "dashboard"]
 
 
@@ -556,11 +616,14 @@ def test_tests_that_are_named_exist(page: str):
         assert [path for path in words.split() if not (ROOT / path).exists()] == []
 
 
-def test_decisions_are_dated_and_short():
-    for decision in PAGES["docs/why.md"].split("\n## ")[1:]:
-        _, *lines = decision.strip().splitlines()
-        assert re.match(r"\d{4}-\d\d-\d\d\. ", lines[1]), decision
-        assert len([line for line in lines if line]) <= 15, decision
+def test_decisions_are_dated_reasoned_and_short():
+    for decision in re.split(r"\n#+ ", PAGES["docs/decisions.md"].partition("\n### ")[2]):
+        title, *lines = decision.strip().splitlines()
+        if lines:  # else it is the title of a subject
+            assert re.match(r"\*\*Decision\*\* \(\d{4}-\d\d-\d\d\)\. ", lines[1]), title
+            assert any(line.startswith("**Because** ") for line in lines), title
+            assert ": " in title, f"{title}: name the subject, then the choice"
+            assert len([line for line in lines if line]) <= 15, title
 
 
 def test_the_changelog_knows_this_version():
