@@ -1,15 +1,48 @@
 """The command line: starts processes by module name, and talks HTTP to a running server.
 
-app            which commands there are
-exits          how a command ends
-up             the whole of Ringback on one machine; supervisor, child, orphan, lock, redis, key_file
-processes      one process of it
-jobs, events, subscriptions, sources    a running server, seen from outside; client, credentials, sse, follow, progress
-providers      the profiles there are; describing, linting, skeleton.toml
-secrets        what Redis holds, sealed with the newest master key
-configuration, doctor, inspect    what is set up, does it work, what would a push say
-simulate/      a provider's documented life, pushed and polled
-demo/          everything at once, on this machine, with simulated providers
+__main__         `python -m processor.cli`
+app              the list of commands
+exit_codes       how a command ends
+output           what goes to the terminal: columns for people, JSON for programs
+options          options that several commands share
+
+Ringback on one machine:
+up               `ringback up`
+supervisor       keeps the child processes running
+child            one supervised process
+parent_death     child processes end when their parent is killed
+lock             one data directory, one running instance
+embedded_redis   the embedded Redis
+key_file         the API key that `up` makes for its own machine
+listen_address   is the port free, and what is its URL
+readiness        waits until the web is ready
+processes        `ringback web`, `worker`, `clock`: one process each
+
+A running server, from outside:
+client           the HTTP client of the command line
+credentials      which API key a command sends
+sse              reads Server-Sent Events
+follow           follows jobs until they are finished
+progress         progress of jobs: bars or lines
+jobs             `ringback jobs`, `watch`, `wait`, `history`
+events           `ringback events`
+sources          `ringback sources`
+subscriptions    `ringback subscriptions`
+deliveries       `ringback deliveries`
+
+Configuration and checks:
+config           `ringback config`: the settings, secrets redacted
+doctor           `ringback doctor`: is everything there, and does it work
+redis_doctor     what `doctor` finds about Redis
+inspect          `ringback inspect`: is this push genuine, and what does it say
+secrets          `ringback secrets seal`: encrypts everything with the newest master key
+providers        `ringback providers`: list, check and create profiles
+profile_summary  a profile as it was understood
+profile_lint     warnings about a profile that parses
+
+Without a provider:
+simulate         `ringback simulate`: a simulated provider
+demo             `ringback demo`: everything at once, with simulated providers
 """
 
 import os

@@ -1,18 +1,20 @@
-"""ringback.toml and the environment → Settings: the only place that reads either.
+"""ringback.toml and the environment, as Settings: the only place that reads either.
 
-What is wrong is a ConfigError: a line for each mistake, which names the file, the key and the remedy.
+What is wrong is a ConfigError: a line for each problem, with the file, the key and the remedy.
 
-tables     the file and the environment, as written
-mistakes   all that is wrong, told together
-parsing    the text of the file, and what does not fit in it
-environment  the variables, and those that look like them
-secret     secrets where they are kept
-redis_url  REDIS_URL: checked, and shown without its secrets
-checks     one value at a time: names, words, durations, URLs
-keeping    how long Redis keeps what, within bounds
+schema       the file and the environment, as written
+problems     everything that is wrong, reported together
+parsing      the text of the file, and what does not fit
+environment  the variables, and misspelt ones
+secrets      secrets in the file, in variables and in files of their own
+redis_url    REDIS_URL: checked, and shown without its secrets
+checks       one value at a time: names, words, durations, URLs
+retention    how long Redis keeps what, within bounds
+profiles     the provider profiles: ours, and those of the user's folder
+redaction    what providers sent, without our secrets
 mirror_root  each mirror path at the root has one source
-settings   what they mean, ready for use
-loading    from the one to the other
+settings     what the values mean, ready for use
+loading      from what is written to Settings
 """
 
 from processor.config.environment import cleaned

@@ -1,12 +1,12 @@
 """What goes over the wire to a subscriber, by the name of its format. In reading order:
 
-trace        the trace that a job belongs to: W3C's `traceparent`
-custom       headers of a subscription's own: which may be, which may not
-envelope     what every request carries: the subscription's headers, our id, time and signatures
-standard     Standard Webhooks: the event as it is
-cloudevents  CloudEvents 1.0: structured, binary, batch
+trace_context    the trace that a job belongs to: W3C's `traceparent`
+custom_headers   a subscription's own headers: which are allowed
+request_headers  what every request carries: the subscription's headers, our id, time and signatures
+standard         Standard Webhooks: the event as it is
+cloudevents      CloudEvents 1.0: structured, binary, batch
 
-A format takes events (id and body, as they were committed), their target and the time; it gives
+A format takes events (id and body, as committed), their subscription and the time, and returns
 headers and body of one request. The same event is the same bytes in every attempt.
 """
 

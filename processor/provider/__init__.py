@@ -1,27 +1,26 @@
-"""What a profile may say, and how a push or an answer is read through it.
+"""What a profile may say, and how a push or a response is read through it. In reading order:
 
-seconds    texts that mean seconds: Retry-After, hints, timestamps
-large_json  large documents, decoded only where somebody looks
-place      where a value lies: JSON pointers, header names, the HTTP code
-condition  what must lie where, for a status or an update to count
-template   paths with placeholders
-origin     the origin that a job's URLs must be at
-names      job ids and their kinds
-words      durations, budgets, states, tokens and decoders of a profile
-register   how a provider is told where to push
-profile    what a profile may say, as frozen values
-locating   on which line of the file a key stands
-naming     the places that a table names, and which of them could never hold
-complaining  what does not fit, in words with a remedy
-checking   what fits and yet could never work
-parsing    TOML → Profile, or one line that says what to change
-reading    one update in our words
-decode     a push's body as JSON: plain, form, SNS, CloudEvents
-push       the updates of a push
-answer     an answer to a poll: an update, or the trouble
-submit     the answer to the user's own submit call
-asking     the request of a poll
-mirror_path  at which paths the mirror answers
+large_json           large documents, decoded only where a value is read
+pointer              where a value is: JSON pointers, header names, the HTTP code
+condition            conditions that a status or an update must meet
+url_template         paths with placeholders
+origin               the origin that a job's URLs must have
+job_ids              job ids and their kinds
+field_types          durations, budgets, states, tokens and decoders of a profile
+webhook_setup        how a provider is told where to push
+profile              what a profile may say, as frozen values
+toml_lines           the line of the file at which a key is
+pointer_checks       the pointers of a table, and which of them can never match
+validation_messages  what does not fit, with a remedy
+consistency_checks   what parses and yet can never work
+parse_profile        TOML to a Profile, or one line that says what to change
+extract_update       one update in our words
+decode               a push's body as JSON: plain, form, SNS, CloudEvents
+push                 the updates of a push
+poll_request         the request of a poll
+poll_response        the response to a poll: an update, or a failure
+submit_response      the response to the user's own submit call
+mirror_path          the paths at which the mirror answers
 """
 
 from processor.durations import duration

@@ -1,14 +1,14 @@
-"""A provider's documented life, played: reading, turned round. In reading order:
+"""A provider's documented life, simulated: a profile read backwards. In reading order:
 
-drafting    values put where a profile's places will look for them
-writing     one update as a document from which its profile reads that update
-wrapping    a push's document as headers and body
-pushing     the pushes that a provider would send, and how it signs them
-answering   its answers to polls and to submit calls
-words       which of a profile's words a push can say, and which an answer
-life        a job's life as data: what is said of it, and when
-job         one simulated job
-plan        which pushes are sent when: repeated, reordered and lost as asked
+document_builder  puts values where a profile's pointers will find them
+write_update      one update as a document from which its profile reads that update
+encode_push       a push's document as headers and body
+push              the pushes that a provider would send, and how it signs them
+poll_response     its responses to polls and to submit calls
+vocabulary        which of a profile's words a push can carry, and which a response
+timeline          a job's life as data: which status, and when
+job               one simulated job
+push_plan         which pushes are sent when: repeated, reordered and lost as requested
 
 What is written is what the profile reads, at the places that it names; everything else of a
 real payload is absent. Nothing here does I/O.

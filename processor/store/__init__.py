@@ -1,31 +1,33 @@
-"""Redis, where the truth is: one method per script.
+"""Redis, where the truth is: one method per script. In reading order:
 
-clock_steps  notices that Redis' clock was set, and undoes what that did
-requirements what Redis must be: settings, rights, clock
-watchdog     whether Redis answers at all
-batch        group commit: one round trip while the last is under way
-connection   the scripts, Redis' clock, one error
-persistence  whether what Redis answered is in its file
-keys         every key, its type and lifetime
-lanes        what waits, what is claimed, and how the scripts are told of it
-backlogs     work that waits: claim, settle, renew, park
-names        names of jobs that are yet to be made, reserved
-jobs         jobs: read, commit, aliases, history
-places       places in streams
-events       the event log
-targets      subscriptions and callback targets
-deliveries   what they are to get, and what they got
-replays      deliveries made once more
-health       how well those take it
-memory       how full Redis is, and what waits in it
-reserve      what the accepted work will still take, priced
-memory_budget  admission: what may come in beside it
-read_size    how many values to read at once
-sealing      their secrets, sealed again with a newer master key
-versions     words for compare-and-set that never repeat
-fleet        the processes of a store: what it is, and whether it is still it
-replacement  what it means if it is not
-migration    a store of an older version, brought to our schema
+keys               every key, its type and lifetime
+stream_ids         ids of stream entries: milliseconds and a number
+versions           words for compare-and-set that never repeat
+refusals           what Redis refuses: a key of another type, a command without permission
+watchdog           notices that Redis does not answer
+connection         the scripts, Redis' clock, one error
+requirements       what Redis must be: settings, permissions, clock
+persistence        whether what Redis answered is in its append-only file
+clock_steps        notices that Redis' clock was set, and undoes what that did
+replacement        whether Redis or its data was replaced
+fleet              the processes that share a store, and the store's identity
+migration          brings a store of an older version to our schema
+group_commit       one write while the last is in flight
+read_size          how many values to read at once
+work_items         the nouns of a backlog: lanes, claims, settlements
+backlogs           durable work: claim, settle, renew
+names              names of jobs that are yet to be made, reserved
+jobs               jobs: read, commit, aliases, history
+events             the event log
+subscriptions      subscriptions and callbacks
+deliveries         the deliveries of a subscription: pending, ended, overflow
+redeliveries       deliveries made again
+subscriber_health  failure scores of subscribers
+reseal             encrypts stored secrets with the newest master key
+memory             how full Redis is, and what waits in it
+reserve            what the accepted work will still need, priced
+memory_budget      admission: what may come in beside it
+store              the store as one value
 """
 
 from processor.store.store import Store

@@ -1,29 +1,30 @@
-"""The receiver and the API, over Starlette.
+"""The receiver and the API, over Starlette. In reading order:
 
-__main__       one web process
-heads          connections whose request never comes
-takers         connections whose answer is never taken
-listener       connections, accepted a few at a time
-connection_limit  which idle ones give way to new ones
-body_budget    bytes of bodies in flight, and which bodies give way
-read_turns     bodies are read in turns
-large_turns    large ones are taken in turns
-address        which connections are one sender's
-guards         these bounds, shared by all connections
-protocol       one connection within them
-app            the routes
-access         who may call
-problems       errors as problem+json
-bodies         request bodies, read and checked
-queries        what a call's URL says
-hooks          POST /hooks/{source}
-jobs           /v1/jobs
-subscriptions  /v1/subscriptions, /v1/deliveries
-events         /v1/events: pages, or a stream
-stream         server-sent events
-sources        /v1/sources
-mirror         /mirror
-mirror_routes  which source and job a call of the mirror is about
-health         /healthz /readyz /metrics
-openapi        what is served, as OpenAPI 3.1
+__main__          one web process
+client_address    which connections count as one sender's
+listener          accepts connections, a few at a time
+connection_limit  which idle connections are closed for new ones
+write_timeout     closes connections of slow readers
+read_timeout      closes connections of slow senders (slowloris)
+body_budget       bytes of bodies in flight, and which bodies give way
+read_turns        bodies are read in turns
+large_turns       large bodies are processed in turns
+fairness          bounds for calls without a key and for large reads
+guards            these bounds, shared by all connections
+protocol          one connection within them
+problems          errors as problem+json
+auth              who may call
+request_body      request bodies, read and checked
+query_params      paths and queries, read and checked
+hooks             POST /hooks/{source}
+jobs              /v1/jobs
+subscriptions     /v1/subscriptions, /v1/deliveries
+stream            Server-Sent Events
+events            /v1/events: pages, or a stream
+sources           /v1/sources
+mirror_routes     which source and job a call of the mirror is about
+mirror            /mirror
+health            /healthz, /readyz, /metrics
+openapi           what is served, as OpenAPI 3.1
+app               the routes
 """

@@ -1,12 +1,12 @@
 """`ringback demo`: everything at once, on this machine, with simulated providers.
 
-payloads     what the providers say, and how far that is documented
-providers    the simulated Wistia and Bluesky that are polled
-pushes       what the simulated providers push, and how they sign it
-subscriber   the one who is called back, and who trusts nothing unverified
-stage        a Ringback of its own, in a temporary folder
-show         what is seen of it
-play         the play
+payloads           what the providers send, and how far that is documented
+provider_server    the simulated Wistia and Bluesky that are polled
+push_client        what the simulated providers push, and how they sign it
+subscriber_server  receives the callbacks, and verifies each
+sandbox            a Ringback of its own, in a temporary folder
+output             what is printed
+run                the demo from start to end
 """
 
 from importlib.util import find_spec

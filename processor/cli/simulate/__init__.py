@@ -1,16 +1,16 @@
 """`ringback simulate`: a provider's documented life, pushed and polled.
 
-role       who is played: a provider, or a source that is configured
-casting    which jobs are played: kind, ids, lives
-stage      when each job began, and what came of it: shared by all threads
-routes     at which paths a job is asked about
-provider   the simulated provider: answers polls on a loopback port
-sender     its pushes: signed, sent, tried again
-playing    the play: until every life is over
-showing    what is printed: how to set Ringback up for it, and how it went
+target           who is simulated: a provider, or a configured source
+make_jobs        which jobs are simulated: kinds, ids, timelines
+progress         when each job began and how it went, shared by all threads
+poll_routes      the paths at which a job is polled
+provider_server  the simulated provider: answers polls on a loopback port
+push_sender      its pushes: signed, sent, retried
+run              the simulation, until every job is over
+output           what is printed: how to configure Ringback for it, and how it went
 
-Pushes and answers hold the fields that a profile reads, at the places that it names; all else
-of a real payload is absent. Ed25519 and Amazon SNS signatures cannot be imitated.
+Pushes and responses hold the fields that a profile reads, at the places that it names; everything
+else of a real payload is absent. Ed25519 and Amazon SNS signatures cannot be imitated.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""What is served, as OpenAPI 3.1, built from tables.
+"""What is served, as OpenAPI 3.1, built from tables. In reading order:
 
-document    the whole
-operations  every call: the table
-parameters  what stands in paths, queries and headers
-shapes      what goes in and comes out, as structs
+schemas     what goes in and comes out, as structs
+parameters  parameters in paths, queries and headers
 webhooks    what subscribers receive
+operations  the table of calls
+document    the whole document
 """
 
 from processor.web.openapi.document import document
