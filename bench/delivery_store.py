@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from processor.errors import StoreUnavailable
 from processor.model import Job
-from processor.service.events.publish import deliver
+from processor.service.events.publish import delivery_item
 from processor.store import Store
 from processor.store.jobs import Change, NewEvent
 from processor.store.work_items import NOW
@@ -40,7 +40,7 @@ def subscription(name: str, url: str, form: str) -> str:
 def change(target: str, run: int, number: int, at: float = NOW) -> Change:
     """Return an event of a job that is not kept, with one delivery, due at `at`."""
     event, now = delivery_events.event_id(run, number), delivery_events.AT
-    put = replace(deliver(event, delivery_events.KIND, target, target, now), at=at)
+    put = replace(delivery_item(event, delivery_events.KIND, target, target, now), at=at)
     body = delivery_events.body(run, number)
     job = Job(
         source="bench",

@@ -20,7 +20,7 @@ from redis import Redis
 
 from processor.model import Attempt, Delivery, Push
 from processor.service.jobs import ingest as jobs_ingest, watch as jobs_watch
-from processor.service.jobs.watch_request import Wish
+from processor.service.jobs.watch_request import WatchRequest
 from processor.service.pushes import receive
 from processor.store.work_items import Settlement
 
@@ -89,7 +89,7 @@ def fall_due(redis: Redis) -> None:
 async def watch(ours: Context, jobs: list[str]) -> None:
     """PUT jobs."""
     for job in jobs:
-        await jobs_watch.watch(ours, "lab", job, Wish())
+        await jobs_watch.watch(ours, "lab", job, WatchRequest())
 
 
 async def measure(case: Case, count: int) -> list[str]:

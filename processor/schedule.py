@@ -12,30 +12,32 @@ POLL_JITTER = 0.1  # only ever earlier, so that a profile's `first` is a promise
 FAILURE_PAUSE = 5.0  # seconds after a poll's first failure; doubles
 FAILURE_PAUSE_AT_MOST = 300.0
 
-PARK_UNASKED = 30.0  # seconds a source rests after a 429 without Retry-After
-STALL = 60.0  # seconds a source rests after a 401 or 403
+THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
+UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
 
 
-def next_attempt(made: int, now: float, chance: float, retry_after: float | None) -> float | None:
+def next_attempt(
+    made: int, now: float, random_unit: float, retry_after: float | None
+) -> float | None:
     """When to make a delivery's next attempt, or None when the schedule is used up.
 
-    `made` attempts have been made; `chance` is a random number in [0, 1).
+    `made` attempts have been made; `random_unit` is a random number in [0, 1).
     """
     if made >= len(RETRIES):
         return None
-    pause = RETRIES[made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * chance)
+    pause = RETRIES[made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * random_unit)
     asked = min(retry_after or 0.0, RETRY_AFTER_AT_MOST)
     return now + max(pause, asked)
 
 
-def poll_interval(age: float, every: tuple[float, float], chance: float) -> float:
+def poll_interval(age: float, every: tuple[float, float], random_unit: float) -> float:
     """Seconds until a job of this age is asked about again: `every` is (first, longest).
 
     The interval grows with the age, so that a young job is found fast and an old one costs
     little: 1.5 s stays 1.5 s for 75 s, and reaches 10 s after eight minutes.
     """
     first, longest = every
-    return max(first, min(longest, age * LATENESS)) * (1 - POLL_JITTER * chance)
+    return max(first, min(longest, age * LATENESS)) * (1 - POLL_JITTER * random_unit)
 
 
 def poll_pause(failures: int, interval: float, retry_after: float | None) -> float:
@@ -47,8 +49,8 @@ def poll_pause(failures: int, interval: float, retry_after: float | None) -> flo
 def source_pause(trouble: str, retry_after: float | None) -> float | None:
     """Seconds that a whole source rests after a refused poll, or None when it goes on."""
     if trouble == "throttled":
-        return PARK_UNASKED if retry_after is None else max(retry_after, 1.0)
-    return STALL if trouble == "unauthorized" else None
+        return THROTTLED_PAUSE if retry_after is None else max(retry_after, 1.0)
+    return UNAUTHORIZED_PAUSE if trouble == "unauthorized" else None
 
 
 DISTRUST_AT_MOST = 10

@@ -218,7 +218,7 @@ JOB = Job(
 )
 DATA = names(payload.JobData)
 FIELDS = [
-    ("field of the PUT", names(watch_request.Wish)),
+    ("field of the PUT", names(watch_request.WatchRequest)),
     ("field of the POST", names(manage.Wish)),
     ("field of the replay", names(replay.Replay)),
     ("field", set(payload.view(JOB, None)) - DATA),
@@ -235,7 +235,7 @@ def test_the_call_that_is_shown_is_good():
     (call,) = blocks("docs/api.md", "console")
     body = re.search(r"-d '(.*?)'", call)
     assert body
-    assert msgspec.json.decode(body[1], type=watch_request.Wish).deadline
+    assert msgspec.json.decode(body[1], type=watch_request.WatchRequest).deadline
 
 
 def test_every_field_of_the_answer_to_a_replay_is_documented():
@@ -465,7 +465,7 @@ QUOTED = [
     ("docs/events.md", f"For {config.load(None, {}).secret_overlap / 3600:g} hours"),
     ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
     ("docs/api.md", f"more than {request_body.AT_MOST >> 20} MiB"),
-    ("docs/api.md", f"{receive.BODIES_AT_MOST >> 20} MiB of pushes"),
+    ("docs/api.md", f"{receive.MAX_IN_FLIGHT_BYTES >> 20} MiB of pushes"),
     ("docs/api.md", f"`: ping` comes every {stream.PING:g} s"),
     ("docs/api.md", f"A listener that is more than {listener.UNREAD:,} events behind"),
     ("docs/api.md", f"reads nothing for {write_timeout.WITHIN:g} s"),
@@ -475,8 +475,8 @@ QUOTED = [
     ("docs/api.md", f"For {Retention().seen / DAY:g} days pushes about it are ignored"),
     ("docs/api.md", f"until {Retention().jobs / DAY:g} days after its deadline"),
     ("docs/operations.md", f"Above {FULL:.0%} of `maxmemory`".replace("%", " %")),
-    ("docs/operations.md", f"or {schedule.PARK_UNASKED:g} s"),
     ("docs/decisions.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),
+    ("docs/operations.md", f"or {schedule.THROTTLED_PAUSE:g} s"),
 ]
 
 

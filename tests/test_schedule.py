@@ -30,17 +30,17 @@ def test_the_schedule_is_that_of_standard_webhooks():
 
 
 @pytest.mark.parametrize(("made", "pause"), list(enumerate(STANDARD)))
-@given(chance=chances)
+@given(random_unit=chances)
 def test_an_attempt_comes_when_the_schedule_says_within_a_fifth(
-    made: int, pause: float, chance: float
+    made: int, pause: float, random_unit: float
 ):
-    at = next_attempt(made, NOW, chance, None)
+    at = next_attempt(made, NOW, random_unit, None)
     assert at is not None
     assert 0.8 * pause - 1e-6 <= at - NOW <= 1.2 * pause + 1e-6
 
 
 def test_jitter_uses_the_whole_fifth():
-    early, late = (next_attempt(1, NOW, chance, None) for chance in (0.0, 1 - 1e-9))
+    early, late = (next_attempt(1, NOW, random_unit, None) for random_unit in (0.0, 1 - 1e-9))
     assert (early, late) == (NOW + 4, pytest.approx(NOW + 6, abs=1e-6))
 
 
@@ -69,8 +69,13 @@ def test_retry_after_extends_and_is_clamped(made: int, asked: float | None, paus
 
 
 @given(st.integers(0, 9), chances, st.none() | st.floats(0, 10 * DAY))
-def test_retry_after_never_brings_an_attempt_forward(made: int, chance: float, asked: float | None):
-    at, unasked = next_attempt(made, NOW, chance, asked), next_attempt(made, NOW, chance, None)
+def test_retry_after_never_brings_an_attempt_forward(
+    made: int, random_unit: float, asked: float | None
+):
+    at, unasked = (
+        next_attempt(made, NOW, random_unit, asked),
+        next_attempt(made, NOW, random_unit, None),
+    )
     assert at is not None
     assert unasked is not None
     assert unasked <= at <= NOW + max(DAY, 1.2 * STANDARD[made] + 1e-6)
@@ -81,19 +86,19 @@ def test_retry_after_never_brings_an_attempt_forward(made: int, chance: float, a
 
 @given(st.floats(0, 1e7), everies, chances)
 def test_a_poll_is_late_by_two_percent_of_the_age_or_by_the_first_interval(
-    age: float, every: tuple[float, float], chance: float
+    age: float, every: tuple[float, float], random_unit: float
 ):
-    interval = poll_interval(age, every, chance)
+    interval = poll_interval(age, every, random_unit)
     assert interval <= max(every[0], 0.02 * age)
     assert 0.9 * every[0] <= interval <= every[1]
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), everies, chances)
 def test_the_interval_never_falls_with_age(
-    one: float, two: float, every: tuple[float, float], chance: float
+    one: float, two: float, every: tuple[float, float], random_unit: float
 ):
     young, old = sorted((one, two))
-    assert poll_interval(young, every, chance) <= poll_interval(old, every, chance)
+    assert poll_interval(young, every, random_unit) <= poll_interval(old, every, random_unit)
 
 
 BLUESKY = (1.5, 10.0)  # what providers/bluesky.toml says
@@ -121,11 +126,11 @@ def test_a_failed_poll_is_never_put_off_less_than_was_asked_or_planned(
 
 
 SOURCE_PAUSES = [
-    ("throttled", None, schedule.PARK_UNASKED),
+    ("throttled", None, schedule.THROTTLED_PAUSE),
     ("throttled", 0.0, 1.0),
     ("throttled", 17.0, 17.0),
-    ("unauthorized", None, schedule.STALL),
-    ("unauthorized", 5.0, schedule.STALL),
+    ("unauthorized", None, schedule.UNAUTHORIZED_PAUSE),
+    ("unauthorized", 5.0, schedule.UNAUTHORIZED_PAUSE),
     ("failed", 5.0, None),
     ("missing", None, None),
     ("gone", None, None),

@@ -236,7 +236,8 @@ class Walker:
         )
         outage = tree.find("processor/service", "Outage")("hops")
         self._kicked = False
-        context = context._replace(kick=self._kick)
+        field = "deliver_soon" if "deliver_soon" in context._fields else "kick"  # of an older tree
+        context = context._replace(**{field: self._kick})
         self._pumps = {
             name: tree.find("workers", name)(context, outage)
             for name in ("ingest", "poll", "deliver")
@@ -304,7 +305,9 @@ class Walker:
     async def work(self, backlog: str) -> None:
         """Run one pump, and wait for every task that this starts."""
         before = asyncio.all_tasks()
-        self._pumps[backlog].kick()
+        pump = self._pumps[backlog]
+        run_soon = pump.run_soon if hasattr(pump, "run_soon") else pump.kick  # of an older tree
+        run_soon()
         async with asyncio.timeout(PATIENCE):
             while began := asyncio.all_tasks() - before:
                 await asyncio.wait(began)

@@ -10,7 +10,7 @@ import dramatiq
 import structlog
 
 from processor.errors import ConfigError
-from processor.service.runtime.process import refusal, settings_or_exit
+from processor.service.runtime.process import error_lines, settings_or_exit
 from processor.store.keys import BACKLOGS, Keys
 from workers.broker import NudgeBroker
 from workers.event_loop import Loop
@@ -45,7 +45,7 @@ def end(error: Exception) -> NoReturn:
     Dramatiq would log what its middleware raises, and go on without us.
     """
     if isinstance(error, ConfigError):
-        print(refusal(error), file=sys.stderr, flush=True)  # noqa: T201 -- as `stop` does
+        print(error_lines(error), file=sys.stderr, flush=True)  # noqa: T201 -- as `exit_with` does
         os._exit(2)
     log.critical("worker_error", exc_info=error)
     os._exit(1)

@@ -11,7 +11,7 @@ import structlog
 from processor.config import Settings
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage, context, main, patiently, ready
+from processor.service.runtime.process import Outage, context, main, ready, run_periodically
 from processor.service.runtime.redis_check import RedisCheck
 from processor.service.runtime.store_watch import watched
 
@@ -28,10 +28,16 @@ async def run(settings: Settings) -> None:
     async with context(settings) as ours:
         outage = Outage("clock")
         await ready(ours.store, outage)
-        asking = [patiently(outage, partial(step, ours)) for step in (tick, sweep, trim, catch_up)]
-        asking += [patiently(outage, partial(step, ours)) for step in (follow_clock, end_leases)]
-        asking.append(patiently(outage, RedisCheck(ours.store, "clock").look))
-        repairing = patiently(outage, partial(repair, ours), asks=False)  # one shard needs none
+        asking = [
+            run_periodically(outage, partial(step, ours)) for step in (tick, sweep, trim, catch_up)
+        ]
+        asking += [
+            run_periodically(outage, partial(step, ours)) for step in (follow_clock, end_leases)
+        ]
+        asking.append(run_periodically(outage, RedisCheck(ours.store, "clock").look))
+        repairing = run_periodically(
+            outage, partial(repair, ours), asks=False
+        )  # one shard needs none
         async with watched(ours, "clock") as watching:
             await asyncio.gather(watching, repairing, *asking)
 

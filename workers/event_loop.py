@@ -12,11 +12,11 @@ from dramatiq.middleware import AsyncIO
 from processor.config import Settings
 from processor.errors import ConfigError, Unavailable
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage, context, patiently, ready
+from processor.service.runtime.process import Outage, context, ready, run_periodically
 from processor.service.runtime.redis_check import RedisCheck
 from processor.service.runtime.store_watch import watched
 from processor.store.names import new_uid
-from processor.store.store import BEAT
+from processor.store.store import HEARTBEAT_INTERVAL
 from workers import pumps
 from workers.pump import Pump
 
@@ -58,7 +58,7 @@ class Loop(AsyncIO):
         ours = await self._stack.enter_async_context(context(self._settings))
         await ready(ours.store, self.outage)
         delivering = pumps.deliver(ours, self.outage)
-        working = ours._replace(kick=delivering.kick)
+        working = ours._replace(deliver_soon=delivering.run_soon)
         self.pumps = {
             "ingest": pumps.ingest(working, self.outage),
             "poll": pumps.poll(working, self.outage),
@@ -66,9 +66,9 @@ class Loop(AsyncIO):
         }
         name = f"worker-{new_uid()[:6]}"
         idle = [self._renew, *(pump.give_back for pump in self.pumps.values())]
-        beating = patiently(self.outage, lambda: _beat(ours, name))
-        steps = [beating, *(patiently(self.outage, step, asks=False) for step in idle)]
-        steps.append(patiently(self.outage, RedisCheck(ours.store, "worker").look))
+        beating = run_periodically(self.outage, lambda: _beat(ours, name))
+        steps = [beating, *(run_periodically(self.outage, step, asks=False) for step in idle)]
+        steps.append(run_periodically(self.outage, RedisCheck(ours.store, "worker").look))
         self._tasks = [asyncio.create_task(step) for step in steps]
         self._tasks.append(asyncio.create_task(self._watch(ours)))
         self._stack.push_async_callback(_retire, ours, name)
@@ -100,5 +100,5 @@ async def _retire(ours: Context, name: str) -> None:
 
 
 async def _beat(ours: Context, name: str) -> float:
-    await ours.store.beat(name, ours.metrics.dump())
-    return BEAT
+    await ours.store.heartbeat(name, ours.metrics.dump())
+    return HEARTBEAT_INTERVAL

@@ -61,7 +61,7 @@ class Pump:
         self._again = False
         self.stopping = False
 
-    def kick(self) -> None:
+    def run_soon(self) -> None:
         """Run, in a task of its own."""
         task = asyncio.create_task(self.run())
         self._kicked.add(task)

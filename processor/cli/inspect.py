@@ -18,7 +18,7 @@ from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ConfigError, ProviderError, RequestError
 from processor.model import Push, StatusUpdate
 from processor.provider import Reading
-from processor.service.pushes.public_keys import KEEP, Keyring
+from processor.service.pushes.public_keys import KEEP, PublicKeys
 from processor.signing import Verify
 from processor.text_input import text_of
 
@@ -118,7 +118,7 @@ def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> byt
 
 async def _fetched(url: str) -> bytes:
     async with Egress(Policy.parse(())) as egress:
-        return await Keyring(egress).document(url, time.time(), KEEP)
+        return await PublicKeys(egress).document(url, time.time(), KEEP)
 
 
 def _verdict(

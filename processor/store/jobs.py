@@ -29,15 +29,15 @@ _decode_job = msgspec.json.Decoder(Job).decode
 
 
 class JobLookup(NamedTuple):
-    """What stands under a job's name: a job, an alias of `to`, a tombstone, or nothing.
+    """What is stored under a job's name: a job, an alias, a tombstone (`deleted`), or nothing.
 
-    Or a reservation: pushes of the job wait, and its record is to have `uid`.
+    Or a reservation: updates of the job wait in ingest, and its record will have this `uid`.
     """
 
     version: str = ""
     job: Job | None = None
-    to: str | None = None
-    gone: bool = False
+    alias_of: str | None = None  # the id of the job that this name is an alias of
+    deleted: bool = False
     uid: str | None = None
     size: int = 0  # bytes of the record
 
@@ -284,9 +284,9 @@ def _known(row: bytes | None) -> JobLookup:
         case b"":
             return JobLookup()
         case b"gone":
-            return JobLookup("gone", gone=True)
+            return JobLookup("gone", deleted=True)
         case b"to":
-            return JobLookup("to", to=rest.decode())
+            return JobLookup("to", alias_of=rest.decode())
         case _ if word.startswith(RESERVED):
             return JobLookup(word.decode(), uid=word.removeprefix(RESERVED).decode())
         case _:

@@ -25,8 +25,8 @@ from processor.store.subscriber_health import FailureScores
 from processor.store.subscriptions import Subscriptions
 from processor.vault import Vault
 
-BEAT = 5.0  # seconds between heartbeats of a worker
-BEAT_LASTS = 15.0
+HEARTBEAT_INTERVAL = 5.0  # seconds between heartbeats of a worker
+HEARTBEAT_LASTS = 15.0
 
 
 class Store:
@@ -114,12 +114,14 @@ class Store:
                 "raise maxmemory"
             )
 
-    async def beat(self, name: str, fact: str) -> None:
+    async def heartbeat(self, name: str, metrics: str) -> None:
         """Say that a worker is alive, and forget those that are not; keep time with Redis."""
         await self.connection.synchronise()
         redis, now = self.connection.redis, await self.now()
-        await self.connection.run("beat", [WORKERS], [name, f"{now:.3f} {fact}"])
-        dead = [n for n, (at, _) in (await self._beats()).items() if at < now - BEAT_LASTS]
+        await self.connection.run("beat", [WORKERS], [name, f"{now:.3f} {metrics}"])
+        dead = [
+            n for n, (at, _) in (await self._heartbeats()).items() if at < now - HEARTBEAT_LASTS
+        ]
         if dead:
             await self.connection.ask(redis.hdel(WORKERS, *dead))
 
@@ -128,13 +130,15 @@ class Store:
         await self.connection.ask(self.connection.redis.hdel(WORKERS, name))
 
     async def workers(self) -> dict[str, str]:
-        """The workers whose hearts beat, by name, with the fact that each told."""
+        """Live workers: the metrics that each sent with its last heartbeat, by name."""
         now = await self.now()
         return {
-            n: fact for n, (at, fact) in (await self._beats()).items() if at >= now - BEAT_LASTS
+            n: metrics
+            for n, (at, metrics) in (await self._heartbeats()).items()
+            if at >= now - HEARTBEAT_LASTS
         }
 
-    async def _beats(self) -> dict[str, tuple[float, str]]:
+    async def _heartbeats(self) -> dict[str, tuple[float, str]]:
         found = await self.connection.ask(self.connection.redis.hgetall(WORKERS))
         rows = {name.decode(): fact.decode().partition(" ") for name, fact in found.items()}
         return {name: (float(at), fact) for name, (at, _, fact) in rows.items()}

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from processor.errors import Unavailable
 from processor.service.runtime.context import Context
-from processor.service.runtime.metrics import Heard
+from processor.service.runtime.metrics import RemoteMetrics
 from processor.service.runtime.redis_check import RedisCheck
 from processor.store.keys import BACKLOGS
 from processor.web.problems import said
@@ -88,7 +88,7 @@ class Health:
             depths={b: await store.backlogs.depth(b) for b in BACKLOGS},
         )
         registry = CollectorRegistry()
-        registry.register(Heard([("web", self._context.metrics.dump()), *workers.items()]))
+        registry.register(RemoteMetrics([("web", self._context.metrics.dump()), *workers.items()]))
         registry.register(gauges)
         return Response(generate_latest(registry), headers={"content-type": METRICS})
 
@@ -116,7 +116,9 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Each as a gauge."""
-        yield GaugeMetricFamily("ringback_workers", "Workers whose hearts beat", self._workers)
+        yield GaugeMetricFamily(
+            "ringback_workers", "Live workers (heartbeat within 15 s)", self._workers
+        )
         yield GaugeMetricFamily(
             "ringback_redis_fullness", "Used part of maxmemory (0 without)", self._fullness
         )

@@ -38,7 +38,7 @@ class Jobs:
     async def put(self, request: Request) -> Response:
         """Watch a job."""
         check_query(request)
-        wish = await read_as(request, watch_request.Wish)
+        wish = await read_as(request, watch_request.WatchRequest)
         trace = traceparent(request.headers.get("traceparent"))
         found, new = await watch.watch(self._context, *self._name(request), wish, trace)
         return Json(await jobs_query.view(self._context, found), 201 if new else 200)
@@ -68,7 +68,7 @@ class Jobs:
         """Ask the provider now."""
         check_query(request)
         await read_nothing(request)
-        await watch.ask_now(self._context, *self._name(request))
+        await watch.poll_now(self._context, *self._name(request))
         return Json({"asked": True}, 202)
 
     async def list(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from processor.config import Settings, load, require_keys
 from processor.errors import ConfigError
-from processor.service.runtime.process import advise
+from processor.service.runtime.process import warn_about_settings
 
 GOOD = """\
 [sources.video]
@@ -264,7 +264,7 @@ def test_a_variable_that_nobody_reads_is_said_at_the_start(
 ) -> None:
     settings = written(tmp_path, GOOD, **{name: value})
     with capture_logs() as lines:
-        advise(settings)
+        warn_about_settings(settings)
     (line,) = [line for line in lines if line["event"] == "variable_ignored"]
     assert line["variable"] == name
     assert line["remedy"].startswith(remedy)

@@ -14,7 +14,7 @@ from processor.egress import Egress
 from processor.model import Job, Push
 from processor.service.jobs import ingest as jobs_ingest, query, watch as jobs_watch
 from processor.service.jobs.query import Found
-from processor.service.jobs.watch_request import Wish
+from processor.service.jobs.watch_request import WatchRequest
 from processor.service.polling import poll as polling_poll
 from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.context import Context
@@ -239,7 +239,7 @@ class Bench:
 
     async def watch(self, job: str, source: str = "lab", **wish: Any) -> tuple[Found, bool]:
         """PUT a job."""
-        return await jobs_watch.watch(self.context, source, job, Wish(**wish))
+        return await jobs_watch.watch(self.context, source, job, WatchRequest(**wish))
 
     async def job(self, job: str, source: str = "lab") -> Job:
         """A job as it now is."""

@@ -114,7 +114,7 @@ class Fleet:
         """Start a worker and a clock."""
         outage = Outage("test")
         delivering = pumps.deliver(self.context, outage)
-        ours = self.context._replace(kick=delivering.kick)
+        ours = self.context._replace(deliver_soon=delivering.run_soon)
         taking = pumps.ingest(ours, outage)
 
         async def run(step: Any) -> None:

@@ -15,7 +15,7 @@ from processor.model import Origin, Push, State, StatusUpdate, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.events import publish
 from processor.service.jobs import decide
-from processor.service.runtime.process import Outage, patiently
+from processor.service.runtime.process import Outage, run_periodically
 from processor.store import Store
 from processor.store.connection import _why
 from processor.store.jobs import Change
@@ -76,10 +76,10 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
         bench.context, Outage("t"), "poll", room=10, pace=lambda _: LaneLimits(9), work=work
     )
     call = WorkItem("poll", "s", "i", NOW, b"")
-    job = decide.first_sight(bench.context.settings.sources["lab"], "x", 0.0, "u")
+    job = decide.new_job(bench.context.settings.sources["lab"], "x", 0.0, "u")
     keys = bench.store.shards[0]
     await bench.store.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=[call])])
-    pump.kick()
+    pump.run_soon()
     await began.wait()
     await pump.finish(5.0)
     was = ended.is_set()
@@ -96,7 +96,7 @@ async def test_a_repeated_step_outlives_an_error_of_any_kind() -> None:
             raise RuntimeError("the handler is closed")
         return 0.01
 
-    task = asyncio.create_task(patiently(Outage("t"), step))
+    task = asyncio.create_task(run_periodically(Outage("t"), step))
     await asyncio.sleep(1.5)
     alive = not task.done()
     task.cancel()

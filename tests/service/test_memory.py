@@ -17,7 +17,7 @@ import pytest
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import Overloaded
 from processor.service.jobs import watch
-from processor.service.jobs.watch_request import Wish
+from processor.service.jobs.watch_request import WatchRequest
 from processor.service.polling import mirror
 from processor.service.subscriptions import manage
 
@@ -147,7 +147,7 @@ async def test_small_pushes_of_jobs_with_much_metadata_are_priced_as_what_they_b
     start: Start, wait_until: Any
 ):
     async with start(10 * MIB) as running:
-        wish = Wish(metadata={"a": "x" * 60_000})
+        wish = WatchRequest(metadata={"a": "x" * 60_000})
         for number in range(30):
             await watch.watch(running.context, "lab", f"{number}-0", wish)
         await running.receiver.look()
@@ -176,19 +176,19 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
     async with start(0, 0) as running:
         context, source = running.context, running.receiver.source("lab")
         made = await manage.create(context, manage.Wish("https://one.example/"))
-        await watch.watch(context, "lab", "known", Wish(metadata={"a": 1}))
+        await watch.watch(context, "lab", "known", WatchRequest(metadata={"a": 1}))
         await running.push([f"{n}" for n in range(200)])
         running.limit_to_fullness(0.9)
         await running.receiver.look()
         for call in (
-            lambda: watch.watch(context, "lab", "new", Wish()),
-            lambda: watch.watch(context, "lab", "known", Wish(metadata={"b": "x" * 100})),
+            lambda: watch.watch(context, "lab", "new", WatchRequest()),
+            lambda: watch.watch(context, "lab", "known", WatchRequest(metadata={"b": "x" * 100})),
             lambda: manage.create(context, manage.Wish("https://two.example/")),
             lambda: mirror.Mirror(context).read(source, "unknown", has_key=True),
         ):
             with pytest.raises(Overloaded):
                 await call()
-        _, new = await watch.watch(context, "lab", "known", Wish(metadata={"a": 1}))
+        _, new = await watch.watch(context, "lab", "known", WatchRequest(metadata={"a": 1}))
         assert not new  # it says what is known
         await watch.forget(context, "lab", "known")
         await manage.remove(context, made.id)

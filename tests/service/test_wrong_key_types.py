@@ -11,7 +11,7 @@ from redis import Redis
 from processor.errors import StoreUnavailable, WrongKeyType
 from processor.model import State
 from processor.service.jobs import watch
-from processor.service.jobs.watch_request import PollWish
+from processor.service.jobs.watch_request import PollSettings
 from processor.service.replay import overflow
 from processor.store.work_items import LaneLimits, Settlement
 from workers import clock
@@ -127,7 +127,7 @@ async def test_a_poll_of_a_job_with_a_bad_key_is_put_off(
         assert await polled(bench) == ["lab/1"]
         wait = await bench.due("poll", "lab/1") - await bench.store.now()
         assert wait == pytest.approx(MINUTE, abs=5)
-    await watch.ask_now(bench.context, "lab", "1")
+    await watch.poll_now(bench.context, "lab", "1")
     assert await polled(bench) == ["lab/1"]
     assert (await bench.job("1")).state is State.RUNNING
 
@@ -190,7 +190,7 @@ async def test_overflow_of_a_bad_subscription_holds_up_no_other(desk: Any, spoil
 
 async def test_the_clock_nudges_the_other_backlogs(bench: Any, spoiled: Any):
     await bench.accept(id="1", status="succeeded")
-    await bench.watch("2", poll=PollWish("1h"))
+    await bench.watch("2", poll=PollSettings("1h"))
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
     await redis.delete(keys.nudge("ingest"), keys.busy("ingest"))
     with spoiled(keys.lanes("deliver")), pytest.raises(StoreUnavailable, match="lanes:deliver"):

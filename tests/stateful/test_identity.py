@@ -25,7 +25,7 @@ from processor.config import load
 from processor.egress import Egress, Policy
 from processor.model import Origin, State, StatusUpdate
 from processor.service.jobs import watch, watch_request
-from processor.service.jobs.inbox import Queued, queue
+from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.ingest import PACE, ingest
 from processor.service.jobs.query import look
 from processor.service.runtime.context import Context
@@ -91,7 +91,9 @@ class Losses(RuleBasedStateMachine):
             attempt=attempt,
         )
         place = self.store.shard("s", names[0])
-        assert self.do(queue(self.context, [Queued(place, f"p{self.pushes}", update)])) == [True]
+        assert self.do(enqueue(self.context, [QueuedUpdate(place, f"p{self.pushes}", update)])) == [
+            True
+        ]
         self.keep()
 
     @rule(names=st.sampled_from(NAMES))
@@ -101,7 +103,7 @@ class Losses(RuleBasedStateMachine):
             return
         self.deleted = False
         self.name(names)
-        wish = watch_request.Wish(aliases=list(names[1:]))
+        wish = watch_request.WatchRequest(aliases=list(names[1:]))
         self.do(watch.watch(self.context, "s", names[0], wish))
         self.keep()
 

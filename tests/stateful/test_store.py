@@ -28,7 +28,7 @@ from processor.config import Settings, load
 from processor.egress import Egress, Policy
 from processor.model import FINAL, Job, Origin, State, StatusUpdate, Subscription
 from processor.service.jobs import watch as jobs_watch, watch_request
-from processor.service.jobs.inbox import Queued, queue
+from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.ingest import PACE, ingest
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
@@ -60,7 +60,7 @@ class Workers(RuleBasedStateMachine):
         self.leaks = leaks
         self.accepted: dict[str, list[StatusUpdate]] = {job: [] for job in JOBS}
         self.finals: dict[tuple[str, int], State] = {}
-        self.pushes: list[Queued] = []
+        self.pushes: list[QueuedUpdate] = []
         self.lost: list[list[Claim]] = []
         self.subscriptions: dict[str, Subscription] = {}
         self.read: dict[str, dict[str, Any]] = {}  # events, as the log told them
@@ -86,7 +86,7 @@ class Workers(RuleBasedStateMachine):
     def watch(self) -> None:
         """Watch every job, under two names."""
         for job in JOBS:
-            wish = watch_request.Wish(aliases=[f"k{job}"])
+            wish = watch_request.WatchRequest(aliases=[f"k{job}"])
             self.do(jobs_watch.watch(self.workers[0], "s", job, wish))
 
     @rule(
@@ -112,23 +112,23 @@ class Workers(RuleBasedStateMachine):
         at = 1_000.0 + len(self.pushes)
         update = StatusUpdate("s", name, status=word, at=at, origin=Origin.PUSH, **told)
         self.accepted[job].append(replace(update, id=job))
-        push = Queued(self.store.shard("s", name), f"p{len(self.pushes)}", update)
+        push = QueuedUpdate(self.store.shard("s", name), f"p{len(self.pushes)}", update)
         self.pushes.append(push)
-        assert self.do(queue(self.workers[0], [push])) == [True]
+        assert self.do(enqueue(self.workers[0], [push])) == [True]
 
     @rule(which=st.integers(0, 1000))
     def push_again(self, which: int) -> None:
         """The provider sends a push a second time."""
         if self.pushes:
             push = self.pushes[which % len(self.pushes)]
-            assert self.do(queue(self.workers[0], [push])) == [False]
+            assert self.do(enqueue(self.workers[0], [push])) == [False]
 
     @rule(job=names)
     def deadline(self, job: str) -> None:
         """The time of a job is up: at once."""
         (known,) = self.do(self.known(job))
         if known.job.state not in FINAL:
-            wish = watch_request.Wish(deadline="1ms")
+            wish = watch_request.WatchRequest(deadline="1ms")
             self.do(jobs_watch.watch(self.workers[1], "s", job, wish))
 
     @rule(events=st.sampled_from(WANTED))

@@ -240,7 +240,7 @@ async def test_a_name_that_is_an_alias_is_no_job(store: Store, keys: Keys, fresh
     job, now = fresh(), await store.now()
     await store.jobs.alias(keys, name_of(job), "other", now + 60)
     assert await written(store, keys, whole(job)) == [False]
-    assert (await known(store, keys, job)).to == "other"
+    assert (await known(store, keys, job)).alias_of == "other"
 
 
 # --- history ------------------------------------------------------------------------------
@@ -444,7 +444,7 @@ async def test_an_alias_points_to_one_job_for_ever(store: Store, keys: Keys, twi
     assert await twice(lambda: store.jobs.alias(keys, "s/a", "1", end)) == (True, True)
     assert not await store.jobs.alias(keys, "s/a", "2", end)
     alias, nothing = await store.jobs.read(keys, ["s/a", "s/b"])
-    assert (alias.to, alias.job, alias.gone, nothing) == ("1", None, False, JobLookup())
+    assert (alias.alias_of, alias.job, alias.deleted, nothing) == ("1", None, False, JobLookup())
 
 
 async def test_a_job_is_never_made_an_alias(store: Store, keys: Keys, fresh: Any):
@@ -461,7 +461,7 @@ async def test_a_deleted_job_is_a_tombstone_for_as_long_as_its_pushes_are_known(
     job = fresh()
     await written(store, keys, whole(job))
     assert await twice(lambda: store.jobs.delete(keys, name_of(job))) == (True, False)
-    assert await known(store, keys, job) == JobLookup(version="gone", gone=True)
+    assert await known(store, keys, job) == JobLookup(version="gone", deleted=True)
     assert await store.jobs.history(keys, name_of(job)) == []
     assert await store.jobs.answer(keys, name_of(job)) is None
     assert await store.jobs.page(keys, "+inf", 0, 10) == []
@@ -474,14 +474,14 @@ async def test_a_deleted_job_may_be_watched_again(store: Store, keys: Keys, fres
     await store.jobs.delete(keys, name_of(job))
     assert await written(store, keys, whole(job, "gone")) == [True]
     assert (await known(store, keys, job)).job == job
-    assert not (await known(store, keys, job)).gone
+    assert not (await known(store, keys, job)).deleted
     assert await lives(store, keys.job(name_of(job))) > 30 * DAY
 
 
 async def test_there_is_nothing_to_delete_under_an_alias(store: Store, keys: Keys):
     await store.jobs.alias(keys, "s/a", "1", await store.now() + 60)
     assert not await store.jobs.delete(keys, "s/a")
-    assert [found.to for found in await store.jobs.read(keys, ["s/a"])] == ["1"]
+    assert [found.alias_of for found in await store.jobs.read(keys, ["s/a"])] == ["1"]
 
 
 # --- listing and sweeping -----------------------------------------------------------------

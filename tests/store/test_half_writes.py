@@ -27,7 +27,7 @@ from processor.model import (
     StatusUpdate,
     Subscription,
 )
-from processor.service.events.publish import deliver
+from processor.service.events.publish import delivery_item
 from processor.store import Store
 from processor.store.jobs import Change, NewEvent
 from processor.store.keys import META, WORKERS, Keys, day_of
@@ -186,7 +186,7 @@ async def subscriptions(b: Bench) -> None:
 
 
 async def change(b: Bench, _: Given, __: list[int]) -> None:
-    put = deliver("evt_d", "subscription.disabled", "sub_2", "sub_2", FUTURE)
+    put = delivery_item("evt_d", "subscription.disabled", "sub_2", "sub_2", FUTURE)
     event = NewEvent("evt_d", "subscription.disabled", b"{}", (put,))
     edited = await b.store.subscriptions.change(
         "sub_1", lambda s: replace(s, disabled="410"), lambda *_: event
@@ -475,7 +475,7 @@ async def a_dead_worker(b: Bench) -> None:
 
 
 async def beat(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.beat("w", "fact")
+    await b.store.heartbeat("w", "fact")
 
 
 async def check(b: Bench, _: Given, __: list[int]) -> None:

@@ -117,7 +117,7 @@ async def test_the_documented_rights_are_enough_and_the_least(as_user: Any) -> N
     await store.check()
     assert [p.name for p in await store.requirements.problems() if p.lossy] == []
     await store.writable()
-    await store.beat("w", "x")
+    await store.heartbeat("w", "x")
 
 
 def least_rights(in_scripts: frozenset[str]) -> list[str]:

@@ -13,7 +13,7 @@ from processor.model import Subscription
 from processor.store import Store
 from processor.store.jobs import Bounds
 from processor.store.keys import WORKERS
-from processor.store.store import BEAT, BEAT_LASTS
+from processor.store.store import HEARTBEAT_INTERVAL, HEARTBEAT_LASTS
 from processor.store.work_items import LaneLimits, Settlement
 
 
@@ -35,26 +35,26 @@ async def test_another_schema_is_a_configuration_error(store: Store):
 
 
 async def test_a_heart_that_beats_is_seen_with_what_it_says(store: Store):
-    await store.beat("worker-1", "fact")
-    await store.beat("worker-2", "fact 2")
+    await store.heartbeat("worker-1", "fact")
+    await store.heartbeat("worker-2", "fact 2")
     await store.writable()  # its probe is no worker
     assert await store.workers() == {"worker-1": "fact", "worker-2": "fact 2"}
-    assert 2 * BEAT < BEAT_LASTS
+    assert 2 * HEARTBEAT_INTERVAL < HEARTBEAT_LASTS
 
 
 async def test_a_heart_that_stopped_is_not_seen_and_then_forgotten(store: Store):
-    await store.beat("worker-1", "fact")
+    await store.heartbeat("worker-1", "fact")
     redis, now = store.connection.redis, await store.now()
-    await redis.hset(WORKERS, "dead", f"{now - BEAT_LASTS - 1:.3f} fact")
+    await redis.hset(WORKERS, "dead", f"{now - HEARTBEAT_LASTS - 1:.3f} fact")
     assert list(await store.workers()) == ["worker-1"]
-    await store.beat("worker-2", "fact")
+    await store.heartbeat("worker-2", "fact")
     assert await redis.hkeys(WORKERS) == [b"worker-1", b"worker-2"]
 
 
 async def test_a_worker_that_comes_back_is_seen_again(store: Store):
     now = await store.now()
-    await store.connection.redis.hset(WORKERS, "worker-1", f"{now - BEAT_LASTS - 1:.3f} old")
-    await store.beat("worker-1", "new fact")
+    await store.connection.redis.hset(WORKERS, "worker-1", f"{now - HEARTBEAT_LASTS - 1:.3f} old")
+    await store.heartbeat("worker-1", "new fact")
     assert await store.workers() == {"worker-1": "new fact"}
 
 
@@ -141,7 +141,7 @@ async def test_a_redis_that_is_out_of_memory_is_no_outage_and_takes_what_is_in_h
         assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
         (claim,) = await store.backlogs.claim(keys, "ingest", 1, lambda _: LaneLimits(1))
         assert await store.backlogs.settle([Settlement(claim)]) == [True]
-        await store.beat("worker-1", "{}")
+        await store.heartbeat("worker-1", "{}")
         assert list(await store.workers()) == ["worker-1"]
         await store.check()
     finally:

@@ -43,7 +43,7 @@ async def test_readiness_is_looked_up_once_for_all_who_ask_at_the_same_moment(
         looks += 1
 
     monkeypatch.setattr(web.context.store, "writable", writable)
-    await web.context.store.beat("w1", Metrics().dump())
+    await web.context.store.heartbeat("w1", Metrics().dump())
     answers = await asyncio.gather(*(web("GET", "/readyz") for _ in range(50)))
     assert len({answer.text for answer in answers}) == 1
     assert looks == 1
@@ -51,7 +51,7 @@ async def test_readiness_is_looked_up_once_for_all_who_ask_at_the_same_moment(
 
 async def test_ready_takes_a_redis_that_is_written_and_a_worker_that_beats(web: Web) -> None:
     assert "worker" in (await lacks(web))[0]
-    await web.context.store.beat("w1", Metrics().dump())
+    await web.context.store.heartbeat("w1", Metrics().dump())
     assert await lacks(web) == []
     web.health.drain()
     assert "draining" in (await lacks(web))[0]
@@ -97,7 +97,7 @@ async def test_pushes_are_counted_by_what_became_of_them(web: Web) -> None:
 async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
     theirs = Metrics()
     theirs.polled("wistia", "answered")
-    await web.context.store.beat("w1", theirs.dump())
+    await web.context.store.heartbeat("w1", theirs.dump())
     await web.context.store.stall("wistia", "401")
     await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
     found = await metrics(web)

@@ -12,7 +12,7 @@ from processor.model import Origin, State, StatusUpdate
 from processor.provider import Trouble
 from processor.service.polling import mirror as polling_mirror, poll
 from processor.service.polling.mirror import WITHOUT_KEY, Mirror
-from processor.service.polling.shared_calls import Coalescing
+from processor.service.polling.shared_calls import SharedCalls
 from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
 from .calling import Web, refused
@@ -188,13 +188,13 @@ async def test_a_key_is_not_refused_for_those_without(
     web: Web, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has a key joins a question of somebody who has none, and the job is watched."""
-    slow, sharing, run = Slow(provider), [], Coalescing.run
+    slow, sharing, run = Slow(provider), [], SharedCalls.run
 
     async def counted(self: Any, key: Any, work: Any) -> Any:
         sharing.append(key)
         return await run(self, key, work)
 
-    monkeypatch.setattr(Coalescing, "run", counted)
+    monkeypatch.setattr(SharedCalls, "run", counted)
     stranger = asyncio.create_task(web.without_key("GET", f"{OPEN}?jobId=abc"))
     await wait_until(lambda: slow.now == 1, 30)
     mine = asyncio.create_task(web("GET", f"{OPEN}?jobId=abc"))

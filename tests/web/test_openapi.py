@@ -153,7 +153,7 @@ async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> Non
         assert (await web(method, path, body)).status_code < 500 or path == "/readyz"
     token = {"x-gitlab-token": "a token that was made up"}
     assert (await web("POST", "/hooks/ci", {}, headers=token)).status_code == 200
-    await web.context.store.beat("w", Metrics().dump())
+    await web.context.store.heartbeat("w", Metrics().dump())
     assert (await web("GET", "/readyz")).status_code == 200
     web.health.drain()  # so that the stream ends
     await web("GET", "/v1/events", headers={"accept": "text/event-stream"})
@@ -194,7 +194,7 @@ def webhook(kind: str) -> Any:
 @pytest.mark.parametrize("kind", JOB_TYPES)
 async def test_what_subscribers_get_is_as_described(web: Web, kind: str) -> None:
     source = web.context.settings.sources["feed"]
-    job = decide.first_sight(source, "1", 1_795_341_600.0, "uid")
+    job = decide.new_job(source, "1", 1_795_341_600.0, "uid")
     body = json.loads(payload.event_body(job, kind))
     webhook(kind)(body)
     for wrong in ({"type": "job.exploded"}, {"timestamp": 5}, {"data": {}}):
@@ -243,7 +243,7 @@ async def test_schemathesis_finds_nothing(served_of: Any, web: Web) -> None:
 
     async def beat() -> None:  # one beat lasts 15 s, and a busy machine takes longer
         while True:
-            await web.context.store.beat("w", Metrics().dump())
+            await web.context.store.heartbeat("w", Metrics().dump())
             await asyncio.sleep(1)
 
     beating = asyncio.create_task(beat())

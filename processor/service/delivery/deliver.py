@@ -17,7 +17,7 @@ from processor.provider import retry_after
 from processor.service.delivery.batch import Gatherer
 from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.events import ordering
-from processor.service.runtime.context import Context, chance
+from processor.service.runtime.context import Context, random_unit
 from processor.service.runtime.process import PATIENCE
 from processor.service.subscriptions.update import disable
 from processor.state_machine import uid_of
@@ -135,7 +135,7 @@ class Deliverer:
             return True
         keys, target = self._context.store.shards[post.claim.shard], post.delivery.target
         waiting = await self._context.store.deliveries.in_turn(keys, target, turn.job)
-        old = ordering.overtaken(waiting, post.delivery)
+        old = ordering.superseded(waiting, post.delivery)
         await asyncio.gather(*(self._superseded(post, one) for one in old[:-1]))
         for one in old[-1:]:  # the last one hands its turn on, when there is nobody between
             await self._superseded(post, one)
@@ -195,7 +195,7 @@ class Deliverer:
 
     async def _again(self, post: Post, delivery: Delivery, now: float, wait: float | None) -> None:
         """Put a failed delivery off, or give it up when the schedule is used up."""
-        at = schedule.next_attempt(len(delivery.attempts), now, chance(), wait)
+        at = schedule.next_attempt(len(delivery.attempts), now, random_unit(), wait)
         if at is None:
             await self._end(post, delivery, "failed", "all attempts used up")
             return

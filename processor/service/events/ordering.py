@@ -6,7 +6,7 @@ from processor.event_filters import COMPLETED
 from processor.model import Delivery, Job, JobOrder, Subscription
 
 
-def turn_of(target: Subscription, job: Job) -> JobOrder | None:
+def order_of(target: Subscription, job: Job) -> JobOrder | None:
     """The place of a job's newest event among those that a target gets, if it wants them in order."""
     return JobOrder(job.uid, job.sequence) if target.ordered else None
 
@@ -19,7 +19,7 @@ def passable(kind: str) -> bool:
     return kind not in COMPLETED
 
 
-def overtaken(waiting: Sequence[Delivery], failed: Delivery) -> list[Delivery]:
+def superseded(waiting: Sequence[Delivery], failed: Delivery) -> list[Delivery]:
     """Those of a job's deliveries that are news no more, the newest first.
 
     From the one that failed to the newest: what is older than that waits because somebody asked

@@ -10,7 +10,7 @@ from processor.model import (
     Job,
     JobOrder,
 )
-from processor.service.events.ordering import turn_of
+from processor.service.events.ordering import order_of
 from processor.store.jobs import NewEvent
 from processor.store.work_items import NOW, WorkItem
 
@@ -23,15 +23,15 @@ class Facts(msgspec.Struct, frozen=True):
     source: Source
     router: Router
     now: float
-    chance: float
+    random_unit: float
     uid: str  # for a job that is new
 
 
-def tell(job: Job, kind: str, facts: Facts) -> NewEvent:
+def publish(job: Job, kind: str, facts: Facts) -> NewEvent:
     """An event of a job, and a delivery of it for each that wants it."""
     event = state_machine.event_id(job)
     wanting = facts.router.wanting(kind, job.source, job.provider, job.metadata)
-    places = [(s.id, s.id, turn_of(s, job)) for s in wanting]
+    places = [(s.id, s.id, order_of(s, job)) for s in wanting]
     if kind in COMPLETED:
         places += [(callback.id, callback.lane, None) for callback in job.callbacks]
     return NewEvent(
@@ -39,13 +39,13 @@ def tell(job: Job, kind: str, facts: Facts) -> NewEvent:
         type=kind,
         body=payload.event_body(job, kind),
         deliveries=tuple(
-            deliver(event, kind, target, lane, facts.now, trace=job.trace, turn=turn)
+            delivery_item(event, kind, target, lane, facts.now, trace=job.trace, turn=turn)
             for target, lane, turn in places
         ),
     )
 
 
-def deliver(
+def delivery_item(
     event: str,
     kind: str,
     target: str,

@@ -11,8 +11,8 @@ from processor.model import Job
 from processor.service.events.publish import Facts
 from processor.service.jobs.aliases import Group, point, resolve
 from processor.service.jobs.decide import IncomingUpdate, decide
-from processor.service.jobs.inbox import Queued, queue
-from processor.service.runtime.context import Context, chance
+from processor.service.jobs.inbox import QueuedUpdate, enqueue
+from processor.service.runtime.context import Context, random_unit
 from processor.store.jobs import Change
 from processor.store.keys import Keys
 from processor.store.names import new_uid
@@ -63,8 +63,8 @@ async def _round(
     changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
     groups, changes = await _renew_aliases(context, groups, changes)
     done = await _commit(context, keys, router, changes)
-    if context.kick and any(e.deliveries for change in changes for e in change.events):
-        context.kick()
+    if context.deliver_soon and any(e.deliveries for change in changes for e in change.events):
+        context.deliver_soon()
     good = [change for change, written in zip(changes, done, strict=True) if written is True]
     jobs += [change.job for change in good]
     context.metrics.committed(good)
@@ -115,7 +115,7 @@ async def _commit(
     memory = context.store.memory
     done: list[Outcome] = [False] * len(changes)
     await memory.refresh()
-    awake = context.store.backlogs.name if context.kick else None
+    awake = context.store.backlogs.name if context.deliver_soon else None
     for part in pieces(changes, memory.piece):
         some = [changes[i] for i in part]
         events = [e for change in some for e in change.events if e.deliveries]
@@ -155,7 +155,7 @@ def size_of(change: Change) -> int:
 
 def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
     source = context.settings.sources[group.arrivals[0].update.source]
-    return Facts(source, router, now, chance(), group.known.uid or new_uid())
+    return Facts(source, router, now, random_unit(), group.known.uid or new_uid())
 
 
 async def _move(
@@ -164,10 +164,12 @@ async def _move(
     """Hand updates that came under an alias to the shard of their job; what was, and what failed."""
     shard = context.store.shard
     moved = [
-        Queued(shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update, moved=True)
+        QueuedUpdate(
+            shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update, moved=True
+        )
         for a in arrivals
     ]
-    done = list(zip(arrivals, await queue(context, moved), strict=True))
+    done = list(zip(arrivals, await enqueue(context, moved), strict=True))
     return (
         [a for a, row in done if not isinstance(row, WrongKeyType)],
         [(a, row) for a, row in done if isinstance(row, WrongKeyType)],

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from processor.errors import WrongKeyType
 from processor.model import Job, Origin, StatusUpdate
-from processor.service.jobs.decide import IncomingUpdate, first_sight, renamed
+from processor.service.jobs.decide import IncomingUpdate, new_job, renamed
 from processor.service.runtime.context import Context
 from processor.store.jobs import JobLookup
 from processor.store.keys import Keys
@@ -73,7 +73,7 @@ async def _with_aliases(context: Context, known: JobLookup, update: StatusUpdate
     new = [a for a in update.aliases if a not in (update.id, *old)]
     if not new:
         return update
-    job = known.job or first_sight(
+    job = known.job or new_job(
         context.settings.sources[update.source], update.id, await context.store.now(), ""
     )
     refused = await point(context, job, new)
@@ -126,7 +126,9 @@ class _Names:
             if not self.known[update.source, update.id].version:
                 other |= {(update.source, alias) for alias in update.aliases}
         await self.read(other)
-        while pointed := {(s, k.to) for (s, _), k in self.known.items() if k.to} - set(self.known):
+        while pointed := {(s, k.alias_of) for (s, _), k in self.known.items() if k.alias_of} - set(
+            self.known
+        ):
             await self.read(pointed)
 
     def canonical(self, update: StatusUpdate) -> str | None:
@@ -134,7 +136,7 @@ class _Names:
         for name in (update.id, *update.aliases):
             job = self._end(update.source, name)
             known = self.known.get((update.source, job), JobLookup())
-            if known.gone:
+            if known.deleted:
                 return None
             if known.version or job != name:
                 return job
@@ -145,5 +147,5 @@ class _Names:
         passed: list[str] = []
         while name not in passed:
             passed.append(name)
-            name = self.known.get((source, name), JobLookup()).to or name
+            name = self.known.get((source, name), JobLookup()).alias_of or name
         return min(passed[passed.index(name) :])

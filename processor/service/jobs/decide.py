@@ -15,7 +15,7 @@ from processor.model import (
     State,
     StatusUpdate,
 )
-from processor.service.events.publish import Facts, tell
+from processor.service.events.publish import Facts, publish
 from processor.service.jobs import confirmation
 from processor.store.jobs import Change, JobLookup, NewEvent, name_of, over_at
 from processor.store.work_items import Claim, WorkItem
@@ -31,7 +31,7 @@ class IncomingUpdate(msgspec.Struct, frozen=True):
     answer: bytes | None = None  # the provider's whole answer, for the mirror
 
 
-def first_sight(source: Source, job: str, now: float, uid: str) -> Job:
+def new_job(source: Source, job: str, now: float, uid: str) -> Job:
     """A job that nobody told us of before."""
     return Job(
         source=source.name,
@@ -48,7 +48,7 @@ def first_sight(source: Source, job: str, now: float, uid: str) -> Job:
 def decide(known: JobLookup, name: str, arrivals: Sequence[IncomingUpdate], facts: Facts) -> Change:
     """Take a job through all updates that arrived, and work out what that means."""
     before = known.job
-    job = before or first_sight(facts.source, name, facts.now, facts.uid)
+    job = before or new_job(facts.source, name, facts.now, facts.uid)
     entries: list[tuple[float, Entry]] = []
     events: list[NewEvent] = []
     heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
@@ -61,7 +61,7 @@ def decide(known: JobLookup, name: str, arrivals: Sequence[IncomingUpdate], fact
         entries.append((facts.now, _entry(job, step, update)))
         job = confirmation.noted(step.job, update, facts.source, facts.now, seen=seen)
         if step.event:
-            events.append(tell(job, step.event, facts))
+            events.append(publish(job, step.event, facts))
     due = any(map(_is_deadline, arrivals))
     puts = timers(before, job, facts, heard=heard, due=due)
     if asks and facts.now - job.hinted_at >= confirmation.APART:
@@ -104,13 +104,13 @@ def polled(job: Job, source: Source) -> bool:
     return job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
 
 
-def poll_interval(job: Job, source: Source, now: float, chance: float) -> float:
+def poll_interval(job: Job, source: Source, now: float, random_unit: float) -> float:
     """Seconds until a job is asked about again: the older it is, the more."""
     poll = source.poll(job.kind)
     every = poll.every if poll else (0.0, 0.0)
     if job.polling.every:
         every = (job.polling.every, job.polling.every)
-    return schedule.poll_interval(now - job.created_at, every, chance)
+    return schedule.poll_interval(now - job.created_at, every, random_unit)
 
 
 def renewed(before: Job | None, job: Job) -> bool:
@@ -144,7 +144,7 @@ def _until_poll(before: Job | None, job: Job, facts: Facts) -> float:
     poll = facts.source.poll(job.kind)
     if before is None and poll and not job.polling.every:
         return poll.after
-    return poll_interval(job, facts.source, facts.now, facts.chance)
+    return poll_interval(job, facts.source, facts.now, facts.random_unit)
 
 
 def poll_at(job: Job, at: float) -> WorkItem:

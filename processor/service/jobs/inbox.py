@@ -13,7 +13,7 @@ from processor.store.refusals import Outcome
 WORDS = 250  # bytes of an update beside its result
 
 
-class Queued(NamedTuple):
+class QueuedUpdate(NamedTuple):
     """An update on its way into ingest, under the name that tells it from others.
 
     `moved`: what its names stand for has been found out.
@@ -30,8 +30,8 @@ class Queued(NamedTuple):
         return naming(self.update.source, self.update.id, *aliases)
 
 
-async def queue(
-    context: Context, some: Sequence[Queued], *, bounded: bool = False
+async def enqueue(
+    context: Context, some: Sequence[QueuedUpdate], *, bounded: bool = False
 ) -> list[Outcome]:
     """Accept updates, a script a shard and piece; False for those seen before.
 
@@ -59,7 +59,7 @@ async def queue(
     return fresh
 
 
-def _pieces(some: Sequence[Queued], places: Sequence[int], size: int) -> list[list[int]]:
+def _pieces(some: Sequence[QueuedUpdate], places: Sequence[int], size: int) -> list[list[int]]:
     """The places cut into pieces of about so many bytes: arguments of a script are memory too."""
     pieces: list[list[int]] = []
     left = 0

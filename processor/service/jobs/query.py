@@ -42,15 +42,15 @@ async def look(context: Context, source: str, job: str) -> Place:
     keys = context.store.shard(source, job)
     known = await context.store.jobs.find(keys, f"{source}/{job}")
     places = {job: Place(keys, job, known)}
-    while known.to and known.to not in places:
-        job = known.to
+    while known.alias_of and known.alias_of not in places:
+        job = known.alias_of
         keys = context.store.shard(source, job)
         known = await context.store.jobs.find(keys, f"{source}/{job}")
         places[job] = Place(keys, job, known)
-    if not known.to:
+    if not known.alias_of:
         return places[job]
     names = list(places)
-    return places[min(names[names.index(known.to) :])]  # of a circle always the same one
+    return places[min(names[names.index(known.alias_of) :])]  # of a circle always the same one
 
 
 async def view(context: Context, found: Found) -> dict[str, Any]:

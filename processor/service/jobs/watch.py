@@ -8,21 +8,21 @@ from processor.config import Source
 from processor.egress import Reach, check_url
 from processor.errors import BlockedTarget, Conflict, Contention, InvalidValue
 from processor.model import FINAL, Job
-from processor.service.events.publish import Facts, deliver
+from processor.service.events.publish import Facts, delivery_item
 from processor.service.jobs import watch_request
 from processor.service.jobs.aliases import point
 from processor.service.jobs.decide import (
     IncomingUpdate,
     ask_first,
     decide,
-    first_sight,
+    new_job,
     poll_at,
     renewed,
     timers,
 )
 from processor.service.jobs.query import Found, Place, find, look, source_of
-from processor.service.jobs.watch_request import Wanted, Wish, merged
-from processor.service.runtime.context import Context, chance
+from processor.service.jobs.watch_request import ParsedWatchRequest, WatchRequest, merged
+from processor.service.runtime.context import Context, random_unit
 from processor.store.jobs import Change, JobLookup, NewEvent, name_of
 from processor.store.names import naming, new_uid
 from processor.store.refusals import outcomes
@@ -35,7 +35,7 @@ TRIES = 5  # of a change that others get in the way of
 
 
 async def watch(
-    context: Context, name: str, job: str, wish: Wish, trace: str | None = None
+    context: Context, name: str, job: str, wish: WatchRequest, trace: str | None = None
 ) -> tuple[Found, bool]:
     """Watch a job, or add to what is wished for one that is watched; True: it is new.
 
@@ -52,16 +52,16 @@ async def watch(
     raise Contention("The job is being changed by many at once; try again")
 
 
-async def _try(context: Context, wanted: Wanted) -> bool | None:
+async def _try(context: Context, wanted: ParsedWatchRequest) -> bool | None:
     """Write a wish once: True for a new job, None when somebody else was faster."""
     keys, name, known = await _place(context, wanted)
     if name != wanted.id:
         wanted = wanted._replace(aliases=(wanted.id, *wanted.aliases))
     router = await context.store.subscriptions.router(keys)
     now, uid = await context.store.now(), known.uid or new_uid()
-    facts = Facts(wanted.source, router, now, chance(), uid)
+    facts = Facts(wanted.source, router, now, random_unit(), uid)
     before = known.job
-    job = merged(before or first_sight(wanted.source, name, facts.now, facts.uid), wanted)
+    job = merged(before or new_job(wanted.source, name, facts.now, facts.uid), wanted)
     _check_question(context, wanted, job)
     change = _change(known, job, wanted, facts)
     price = _price(before, change)
@@ -77,7 +77,7 @@ async def _try(context: Context, wanted: Wanted) -> bool | None:
     return before is None if done and outcomes(done)[0] else None
 
 
-async def _place(context: Context, wanted: Wanted) -> Place:
+async def _place(context: Context, wanted: ParsedWatchRequest) -> Place:
     """Where the job is or will be; pushes that wait may have given one of its names an id."""
     source, names = wanted.source.name, (wanted.id, *wanted.aliases)
     place = await look(context, source, wanted.id)
@@ -99,7 +99,7 @@ def _price(before: Job | None, change: Change) -> int:
     return deliveries + watch_price(max(grown, 0), new=before is None)
 
 
-def _change(known: JobLookup, job: Job, wanted: Wanted, facts: Facts) -> Change:
+def _change(known: JobLookup, job: Job, wanted: ParsedWatchRequest, facts: Facts) -> Change:
     before = known.job
     change = Change(
         job=job,
@@ -128,7 +128,9 @@ def _change(known: JobLookup, job: Job, wanted: Wanted, facts: Facts) -> Change:
     )
 
 
-def _timers(before: Job | None, job: Job, wanted: Wanted, facts: Facts) -> list[WorkItem]:
+def _timers(
+    before: Job | None, job: Job, wanted: ParsedWatchRequest, facts: Facts
+) -> list[WorkItem]:
     """New timers, where something about them is new: a repeated PUT puts nothing off."""
     heard = before is None or before.polling != job.polling
     puts = timers(before, job, facts, heard=heard)
@@ -151,7 +153,7 @@ def _already(before: Job | None, job: Job) -> list[NewEvent]:
             type=kind,
             body=payload.event_body(job, kind),
             deliveries=tuple(
-                deliver(job.completion, kind, c.id, c.lane, at, trace=job.trace) for c in new
+                delivery_item(job.completion, kind, c.id, c.lane, at, trace=job.trace) for c in new
             ),
             logged=False,
         )
@@ -167,7 +169,7 @@ async def _point(context: Context, job: Job, before: Job | None) -> bool:
     new = [alias for alias in job.aliases if alias not in old]
     for alias in new:
         place = await look(context, job.source, alias)
-        if place.id != job.id and place.known.gone:
+        if place.id != job.id and place.known.deleted:
             raise Conflict(
                 f"aliases: {alias!r} was deleted, and is kept free for late pushes of it"
             )
@@ -180,7 +182,7 @@ def _taken(alias: str) -> Conflict:
     return Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
 
 
-def _check_question(context: Context, wanted: Wanted, job: Job) -> None:
+def _check_question(context: Context, wanted: ParsedWatchRequest, job: Job) -> None:
     """Invalid for a job that would be asked about in vain: with what is known it cannot be.
 
     What is not known yet a push may tell, where there are any.
@@ -202,7 +204,7 @@ def _check_question(context: Context, wanted: Wanted, job: Job) -> None:
         raise InvalidValue(f"{error}{remedy}") from None
 
 
-async def ask_now(context: Context, source: str, job: str) -> None:
+async def poll_now(context: Context, source: str, job: str) -> None:
     """Have a job asked about at once; Conflict where that cannot be."""
     for again in range(TRIES):
         found = await find(context, source, job)

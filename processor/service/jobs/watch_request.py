@@ -22,7 +22,7 @@ LONGEST_DEADLINE = 3650 * 86_400.0
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
-class PollWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PollSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`{"every": "5s"}`."""
 
     every: str
@@ -36,7 +36,7 @@ class Submitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
 
 
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `PUT /v1/jobs/{source}/{id}`; everything is optional."""
 
     metadata: Annotated[
@@ -44,7 +44,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="At most 65,536 bytes as JSON, with what is there already"),
     ] = {}
     deadline: str | None = None
-    poll: bool | PollWish | msgspec.UnsetType = msgspec.UNSET
+    poll: bool | PollSettings | msgspec.UnsetType = msgspec.UNSET
     params: Annotated[
         dict[str, Annotated[str, msgspec.Meta(max_length=4096)]],
         msgspec.Meta(description="At most 16,384 bytes as JSON, with what is there already"),
@@ -58,12 +58,12 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     submitted: Submitted | None = None
 
 
-class Wanted(NamedTuple):
+class ParsedWatchRequest(NamedTuple):
     """A wish, read and checked."""
 
     source: Source
     id: str
-    wish: Wish
+    wish: WatchRequest
     aliases: tuple[str, ...]
     submitted: StatusUpdate | None
     callback: Subscription | None
@@ -71,11 +71,11 @@ class Wanted(NamedTuple):
 
 
 def read(
-    context: Context, source: Source, job: str, wish: Wish, *, now: float, trace: str | None
-) -> Wanted:
+    context: Context, source: Source, job: str, wish: WatchRequest, *, now: float, trace: str | None
+) -> ParsedWatchRequest:
     """A wish with all that it means; Invalid for what means nothing."""
     submitted = _submitted(source, job, wish, now)
-    return Wanted(
+    return ParsedWatchRequest(
         source=source,
         id=_canonical(job, submitted),
         wish=wish,
@@ -86,7 +86,7 @@ def read(
     )
 
 
-def _submitted(source: Source, job: str, wish: Wish, now: float) -> StatusUpdate | None:
+def _submitted(source: Source, job: str, wish: WatchRequest, now: float) -> StatusUpdate | None:
     given = wish.submitted
     if given is None:
         return None
@@ -102,7 +102,7 @@ def _canonical(job: str, submitted: StatusUpdate | None) -> str:
     return submitted.id
 
 
-def _aliases(job: str, wish: Wish, submitted: StatusUpdate | None) -> tuple[str, ...]:
+def _aliases(job: str, wish: WatchRequest, submitted: StatusUpdate | None) -> tuple[str, ...]:
     names = [*wish.aliases, *([job, submitted.id, *submitted.aliases] if submitted else [])]
     canonical = _canonical(job, submitted)
     for name in names:
@@ -113,7 +113,7 @@ def _aliases(job: str, wish: Wish, submitted: StatusUpdate | None) -> tuple[str,
     return tuple(dict.fromkeys(n for n in names if n != canonical))
 
 
-def _callback(context: Context, wish: Wish) -> Subscription | None:
+def _callback(context: Context, wish: WatchRequest) -> Subscription | None:
     if wish.callback_url is None:
         return None
     secret = wish.callback_secret or context.settings.callback_secret
@@ -125,7 +125,7 @@ def _callback(context: Context, wish: Wish) -> Subscription | None:
     return Subscription(id=f"cb_{digest}", url=wish.callback_url, secrets=(secret,))
 
 
-def merged(job: Job, wanted: Wanted) -> Job:
+def merged(job: Job, wanted: ParsedWatchRequest) -> Job:
     """The job with what is wished for it; Invalid for what it cannot have."""
     wish, callback = wanted.wish, wanted.callback
     deadline = _seconds("deadline", wish.deadline, LONGEST_DEADLINE) or job.deadline
@@ -150,10 +150,10 @@ def merged(job: Job, wanted: Wanted) -> Job:
     return new
 
 
-def _polling(old: Polling, wish: Wish) -> Polling:
+def _polling(old: Polling, wish: WatchRequest) -> Polling:
     if wish.poll is msgspec.UNSET:
         return old
-    if isinstance(wish.poll, PollWish):
+    if isinstance(wish.poll, PollSettings):
         return Polling(every=_seconds("poll.every", wish.poll.every, LONGEST_INTERVAL))
     return Polling(enabled=bool(wish.poll))
 

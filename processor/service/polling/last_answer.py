@@ -12,7 +12,7 @@ from processor.store.jobs import ANSWER_AT_MOST
 JSON = "application/json"  # of an answer that does not say what it is
 
 
-class Kept(NamedTuple):
+class LastAnswer(NamedTuple):
     """An answer as it is kept."""
 
     status: int

@@ -17,9 +17,9 @@ from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.query import look
 from processor.service.polling import poll as polling_poll
-from processor.service.polling.last_answer import JSON, Kept
-from processor.service.polling.recent_answers import Recent
-from processor.service.polling.shared_calls import Coalescing
+from processor.service.polling.last_answer import JSON, LastAnswer
+from processor.service.polling.recent_answers import RecentAnswers
+from processor.service.polling.shared_calls import SharedCalls
 from processor.service.runtime.context import Context
 from processor.store.reserve import watch_price
 from processor.store.work_items import Busy, LaneLimits, Settlement, limits
@@ -55,9 +55,9 @@ class Mirror:
     def __init__(self, context: Context) -> None:
         """Nothing was asked yet."""
         self._context = context
-        self._asking: Coalescing[Name, Asked] = Coalescing()
-        self._watching: Coalescing[Name, None] = Coalescing()
-        self._recent: Recent[Name, Mirrored] = Recent()
+        self._asking: SharedCalls[Name, Asked] = SharedCalls()
+        self._watching: SharedCalls[Name, None] = SharedCalls()
+        self._recent: RecentAnswers[Name, Mirrored] = RecentAnswers()
 
     async def read(self, source: Source, job: str, *, has_key: bool) -> Mirrored:
         """The last answer about a job; one that is not known is asked about first."""
@@ -65,7 +65,7 @@ class Mirror:
         if known.job is not None:
             stored = await self._context.store.jobs.answer(keys, f"{source.name}/{known.job.id}")
             if stored is not None:
-                kept = Kept.unpacked(stored)
+                kept = LastAnswer.unpacked(stored)
                 return Mirrored(kept.status, kept.content_type, kept.body)
         recent = self._recent.get((source.name, job))
         if recent and (not has_key or recent.status not in _reads(source, job)):
@@ -130,7 +130,7 @@ class Mirror:
         return Asked(answer, outcome)
 
     async def _watch(self, source: Source, job: str, answer: Answer, update: StatusUpdate) -> None:
-        arrival = IncomingUpdate(update, answer=Kept.of(answer).packed())
+        arrival = IncomingUpdate(update, answer=LastAnswer.of(answer).packed())
         await advance(self._context, self._context.store.shard(source.name, job), [arrival])
 
 

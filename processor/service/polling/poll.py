@@ -16,8 +16,8 @@ from processor.provider import Trouble
 from processor.service.jobs.advance import advance
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate, poll_interval
-from processor.service.polling.last_answer import Kept
-from processor.service.runtime.context import Context, chance
+from processor.service.polling.last_answer import LastAnswer
+from processor.service.runtime.context import Context, random_unit
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.work_items import Claim, LaneLimits, Settlement
@@ -45,7 +45,7 @@ async def ask(
     source: Source,
     job: str,
     params: Mapping[str, str] = NO_PARAMS,
-    last: Kept | None = None,
+    last: LastAnswer | None = None,
 ) -> tuple[Answer | None, StatusUpdate | Trouble]:
     """Ask about a job once; its answer, and what it says. Nothing is written.
 
@@ -83,7 +83,7 @@ async def poll(context: Context, claim: Claim) -> None:
     (known,) = await context.store.jobs.read(keys, [claim.item])
     job = known.job
     if source is None:  # not configured (any more), but perhaps again
-        later = await context.store.now() + schedule.STALL
+        later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
         await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
         return
     if job is None or not _worth_asking(source, job):
@@ -99,17 +99,17 @@ async def poll(context: Context, claim: Claim) -> None:
         await advance(
             context,
             keys,
-            [IncomingUpdate(told, claim, Kept.of(answer).packed() if answer else None)],
+            [IncomingUpdate(told, claim, LastAnswer.of(answer).packed() if answer else None)],
         )
         if source.name in await context.store.stalled():
             await context.store.stall(source.name, None)
 
 
-async def _last(context: Context, keys: Keys, source: Source, job: Job) -> Kept | None:
+async def _last(context: Context, keys: Keys, source: Source, job: Job) -> LastAnswer | None:
     """The last answer, where the provider can be asked for news only."""
     poll = source.poll(job.kind)
     stored = await context.store.jobs.answer(keys, name_of(job)) if poll and poll.etag else None
-    return None if stored is None else Kept.unpacked(stored)
+    return None if stored is None else LastAnswer.unpacked(stored)
 
 
 def _worth_asking(source: Source, job: Job) -> bool:
@@ -145,7 +145,7 @@ async def _put_off(
     """Ask again later; where the whole account is refused or throttled, rest its lane."""
     now = await context.store.now()
     failures = int(claim.payload) + 1
-    interval = poll_interval(job, source, now, chance())
+    interval = poll_interval(job, source, now, random_unit())
     later = now + schedule.poll_pause(failures, interval, trouble.retry_after)
     rest = schedule.source_pause(trouble.kind, trouble.retry_after)
     say = log.warning if trouble.kind == "unauthorized" else log.info

@@ -11,7 +11,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value", bound=Any)
 
 
-class Recent(Generic[Key, Value]):
+class RecentAnswers(Generic[Key, Value]):
     """Values by key, each until its time is up; the oldest goes when there is no room."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

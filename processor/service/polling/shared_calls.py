@@ -8,7 +8,7 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 
 
-class Coalescing(Generic[Key, Result]):
+class SharedCalls(Generic[Key, Result]):
     """At most one task a key; who gives up waiting does not end it for the others."""
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ class Published(NamedTuple):
 NEVER = Published(float("-inf"), b"")
 
 
-class Keyring:
+class PublicKeys:
     """Public keys by the URL that they are published at."""
 
     def __init__(self, egress: Egress) -> None:

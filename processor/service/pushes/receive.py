@@ -22,14 +22,14 @@ from processor.errors import (
 )
 from processor.formats import traceparent
 from processor.model import Push
-from processor.service.jobs.inbox import WORDS, Queued, queue
-from processor.service.pushes.public_keys import LARGE_PUSH, Keyring
+from processor.service.jobs.inbox import WORDS, QueuedUpdate, enqueue
+from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
 from processor.store.group_commit import GroupCommit
 from processor.store.refusals import Outcome, outcomes
 from processor.store.reserve import update_price
 
-BODIES_AT_MOST = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
+MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
 TIMEOUT = 10.0  # seconds for a confirmation; SNS gives us fifteen
 
 log = structlog.get_logger()
@@ -51,9 +51,9 @@ class Receiver:
     def __init__(self, context: Context) -> None:
         """Start with nothing in flight."""
         self._context = context
-        self._keyring = Keyring(context.egress)
-        self._batch: GroupCommit[Queued, Outcome] = GroupCommit(
-            lambda some: queue(context, some, bounded=True),
+        self._keyring = PublicKeys(context.egress)
+        self._batch: GroupCommit[QueuedUpdate, Outcome] = GroupCommit(
+            lambda some: enqueue(context, some, bounded=True),
             lambda one: len(memoryview(one.update.result)),
         )
         self._in_flight = 0
@@ -84,7 +84,7 @@ class Receiver:
         if not reading.updates:
             return Receipt(0, 0, reading.ignored, len(reading.faults), reading.echo)
         body, memory = push.body, self._context.store.memory
-        if self._in_flight + len(body) > BODIES_AT_MOST:
+        if self._in_flight + len(body) > MAX_IN_FLIGHT_BYTES:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
@@ -119,10 +119,10 @@ class Receiver:
 
     async def _read(
         self, source: Source, push: Push, now: float
-    ) -> tuple[provider.Reading, list[Queued]]:
+    ) -> tuple[provider.Reading, list[QueuedUpdate]]:
         """What a push says; of a large one in a thread, so that others are answered meanwhile."""
 
-        def read() -> tuple[provider.Reading, list[Queued]]:
+        def read() -> tuple[provider.Reading, list[QueuedUpdate]]:
             reading = _reading(source, push, now)
             return reading, self._named(reading, push)
 
@@ -141,12 +141,12 @@ class Receiver:
             raise Unavailable(f"The subscription cannot be confirmed: {why}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
-    def _named(self, reading: provider.Reading, push: Push) -> list[Queued]:
+    def _named(self, reading: provider.Reading, push: Push) -> list[QueuedUpdate]:
         """Each update under its event's id, else under the digest of what it was read from."""
         digest = "" if all(u.event_id for u in reading.updates) else _digest(reading.said)
         trace = traceparent(push.headers.get("traceparent"))
         return [
-            Queued(
+            QueuedUpdate(
                 self._context.store.shard(update.source, update.id),
                 _digest(update.event_id.encode()) if update.event_id else f"{digest}{place}",
                 replace(update, trace=trace) if trace else update,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from processor.model import ARRIVED, DEAD
 from processor.payload import utc
-from processor.service.events.publish import deliver
+from processor.service.events.publish import delivery_item
 from processor.service.replay.plan import Plan, Replayed, Wanting, turn_in
 from processor.service.runtime.context import Context
 from processor.store.events import Logged
@@ -129,7 +129,7 @@ class _Shard:
     def _again(self, event: Logged) -> Again:
         """The delivery as it would have been made when the event was told."""
         target, turn = self._plan.target.id, turn_in(self._plan.target, event)
-        put = deliver(event.id, event.type, target, target, told_at(event.place), turn=turn)
+        put = delivery_item(event.id, event.type, target, target, told_at(event.place), turn=turn)
         self._next_at += APART
         at = self._next_at if self._plan.later else told_at(event.place)
         return Again(replace(put, at=at), event.id, event.body)

@@ -13,7 +13,7 @@ from processor.store import Store
 class Context(NamedTuple):
     """The settings, the two ways out, and the counters; built once a process.
 
-    `kick`, where there is one, makes this process deliver what it has just committed,
+    `deliver_soon`, where there is one, makes this process deliver what it has just committed,
     without the detour of a nudge.
     """
 
@@ -21,9 +21,9 @@ class Context(NamedTuple):
     store: Store
     egress: Egress
     metrics: Metrics
-    kick: Callable[[], None] | None = None
+    deliver_soon: Callable[[], None] | None = None
 
 
-def chance() -> float:
+def random_unit() -> float:
     """A random number in [0, 1), for jitter."""
     return random.random()  # noqa: S311 -- jitter is no secret

@@ -102,7 +102,7 @@ class Metrics:
         return msgspec.json.encode(families).decode()
 
 
-class Heard(Collector):
+class RemoteMetrics(Collector):
     """The samples that other processes handed over, each with the name of its process."""
 
     def __init__(self, dumps: Sequence[tuple[str, str]]) -> None:

@@ -40,14 +40,14 @@ log = structlog.get_logger()
 def main(process: Callable[[Settings], Coroutine[object, object, None]]) -> None:
     """Run a process until SIGTERM or SIGINT; exit 2 when the configuration is wrong."""
     settings = settings_or_exit()
-    advise(settings)
+    warn_about_settings(settings)
     with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=uvloop.new_event_loop) as r:
         r.run(_until_signal(process(settings)))
 
 
 def settings_or_exit() -> Settings:
     """The settings in force; one line and exit 2 when they are wrong."""
-    speak()
+    configure_logging()
     raise_open_files()
     gc.freeze()  # what was imported stays
     gc.set_threshold(*GC)
@@ -55,11 +55,11 @@ def settings_or_exit() -> Settings:
         settings = load()
         policy(settings)
     except ConfigError as error:
-        stop(error)
+        exit_with(error)
     return settings
 
 
-def advise(settings: Settings) -> None:
+def warn_about_settings(settings: Settings) -> None:
     """Say once what is set in vain, and that secrets are kept plain where others are served."""
     for doubt in settings.doubts:
         log.warning("variable_ignored", variable=doubt.variable, remedy=doubt.remedy)
@@ -67,13 +67,13 @@ def advise(settings: Settings) -> None:
         log.warning("secrets_unencrypted", remedy=f"set {vault.NAME}; {vault.REMEDY}")
 
 
-def stop(error: ConfigError) -> NoReturn:
+def exit_with(error: ConfigError) -> NoReturn:
     """End the process over a wrong configuration."""
-    print(refusal(error), file=sys.stderr)  # noqa: T201 -- for the person who started it
+    print(error_lines(error), file=sys.stderr)  # noqa: T201 -- for the person who started it
     raise SystemExit(2) from None
 
 
-def refusal(error: ConfigError) -> str:
+def error_lines(error: ConfigError) -> str:
     """What is wrong with the configuration, a line each."""
     return "\n".join(f"ringback: {line}" for line in str(error).splitlines())
 
@@ -85,7 +85,7 @@ async def _until_signal(process: Coroutine[object, object, None]) -> None:
     try:
         await task
     except ConfigError as error:
-        stop(error)
+        exit_with(error)
 
 
 @asynccontextmanager
@@ -145,7 +145,7 @@ class Outage:
         return was is not away
 
 
-async def patiently(
+async def run_periodically(
     outage: Outage, step: Callable[[], Awaitable[float]], *, asks: bool = True
 ) -> None:
     """Repeat `step`, which says how long to wait, for ever, whether Redis is there or not.
@@ -192,7 +192,7 @@ async def ready(store: Store, outage: Outage) -> None:
             return
 
 
-def speak() -> None:
+def configure_logging() -> None:
     """Log lines of JSON to stderr, those of our libraries too."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

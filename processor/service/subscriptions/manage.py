@@ -16,7 +16,7 @@ from processor.errors import Conflict, InvalidValue, NotFound
 from processor.formats import Format, check_headers, secrets_now
 from processor.model import ARRIVED, CONCURRENCY, DEAD, Concurrency, Subscription
 from processor.payload import utc
-from processor.service.events.publish import deliver
+from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_count, check_filter_size
 from processor.service.subscriptions.handshake import shake
@@ -140,7 +140,7 @@ async def test(context: Context, target: str) -> str:
         "timestamp": utc(now),
         "data": {"subscription": found.id, "message": "Ringback can reach this URL"},
     }
-    put = deliver(event, "subscription.test", found.id, found.id, now)
+    put = delivery_item(event, "subscription.test", found.id, found.id, now)
     telling = NewEvent(event, "subscription.test", msgspec.json.encode(body), (put,), logged=False)
     await context.store.jobs.tell(context.store.shards[0], telling)
     return event

@@ -13,7 +13,7 @@ from processor.event_filters import DISABLED, Router
 from processor.formats import Format
 from processor.model import Concurrency, Subscription
 from processor.payload import utc
-from processor.service.events.publish import deliver
+from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_filter_size
 from processor.service.subscriptions.handshake import shake
@@ -137,7 +137,7 @@ def _telling(disabled: Subscription, router: Router, now: float) -> NewEvent:
         "data": {"subscription": disabled.id, "url": disabled.url, "why": disabled.disabled},
     }
     others = [s.id for s in router.hearing(DISABLED) if s.id != disabled.id]
-    puts = tuple(deliver(event, DISABLED, one, one, now) for one in others)
+    puts = tuple(delivery_item(event, DISABLED, one, one, now) for one in others)
     return NewEvent(event, DISABLED, msgspec.json.encode(body), puts)
 
 

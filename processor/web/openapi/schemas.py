@@ -21,7 +21,7 @@ from processor.web.problems import Problem
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class JobWish(watch_request.Wish, frozen=True):
+class JobWish(watch_request.WatchRequest, frozen=True):
     """What to watch a job with; everything is optional, and added to what is known.
 
     Durations are texts such as `1.5s`, `30s`, `5m`, `24h`, `7d`.

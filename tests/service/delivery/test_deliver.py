@@ -269,7 +269,7 @@ async def test_who_registered_a_job_gives_it_a_trace_which_a_push_may_replace(
 ) -> None:
     await bench.subscribe(events=["job.completed"])
     for job in ("1", "2"):
-        await watch.watch(bench.context, "lab", job, watch_request.Wish(), TRACE)
+        await watch.watch(bench.context, "lab", job, watch_request.WatchRequest(), TRACE)
     await bench.push("1")
     await bench.push("2", traceparent=OTHER_TRACE)
     await bench.deliver()

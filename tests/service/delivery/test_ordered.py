@@ -101,7 +101,7 @@ def test_a_later_event_overtakes_all_but_completions(
         Delivery(str(n), "e", kind, "sub_a", 0.0, turn=JobOrder("u", n))
         for n, kind in enumerate(kinds)
     ]
-    assert [int(one.id) for one in ordering.overtaken(waiting, waiting[failed])] == old
+    assert [int(one.id) for one in ordering.superseded(waiting, waiting[failed])] == old
 
 
 # --- one after the other ------------------------------------------------------------------

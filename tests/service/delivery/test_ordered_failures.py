@@ -268,13 +268,13 @@ async def test_a_cancellation_counts_though_a_renewal_overtook_it(line: Line) ->
     (post,) = await line.deliverer.read(claims)
     run = line.store.connection.run
 
-    async def overtaken(name: str, *args: Any) -> Any:
+    async def superseded(name: str, *args: Any) -> Any:
         if name == "settle":
             line.store.connection.run = run
             await line.store.backlogs.renew(claims)
         return await run(name, *args)
 
-    line.store.connection.run = overtaken
+    line.store.connection.run = superseded
     await line.deliverer.deliver(post)
     assert await line.left() == []
 

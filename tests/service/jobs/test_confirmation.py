@@ -14,10 +14,10 @@ import pytest
 from processor.config import load
 from processor.errors import BadSignature, ConfigError
 from processor.model import Push, State
-from processor.service.jobs.watch import ask_now
-from processor.service.jobs.watch_request import PollWish
+from processor.service.jobs.watch import poll_now
+from processor.service.jobs.watch_request import PollSettings
 
-SLOW = PollWish("1h")
+SLOW = PollSettings("1h")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # as conftest has it
 
 
@@ -167,7 +167,7 @@ async def test_pushes_cannot_have_a_job_asked_about_without_end(bench: Any, prov
 async def test_a_push_does_not_hurry_a_provider_that_asked_for_patience(bench: Any, provider: Any):
     provider.says("1", status="running", headers={"Retry-After": "600"})
     await bench.watch("1", "hints")
-    await ask_now(bench.context, "hints", "1")
+    await poll_now(bench.context, "hints", "1")
     assert await bench.poll() == ["hints/1"]
     await bench.push("hints", id="1", status="succeeded")
     wait = await bench.due("poll", "hints/1", "hints") - await bench.store.now()
@@ -273,7 +273,7 @@ async def test_what_a_push_tells_of_a_job_fills_its_polls(bench: Any, provider: 
     await bench.push("placed", id="1", status="running", repo="a/b")
     await bench.push("placed", id="1", status="running", repo="c/d", event="2")
     assert (await bench.job("1", "placed")).params == {"repo": "a/b"}
-    await ask_now(bench.context, "placed", "1")
+    await poll_now(bench.context, "placed", "1")
     provider.says("a/b/1", id="1", status="succeeded")
     assert await bench.poll() == ["placed/1"]
     assert provider.asked == ["a/b/1"]

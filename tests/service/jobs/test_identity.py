@@ -11,7 +11,7 @@ import pytest
 from processor.errors import Conflict, NotFound
 from processor.model import Origin, Retention, State, StatusUpdate
 from processor.service.jobs import ingest, watch
-from processor.service.jobs.inbox import Queued, queue
+from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.query import find
 from processor.service.polling import mirror
 
@@ -114,8 +114,8 @@ async def test_one_push_with_several_updates_of_one_job_makes_one_job(bench: Any
             ("xa", State.SUCCEEDED),
         )
     ]
-    some = [Queued(bench.store.shard("lab", u.id), f"p{n}", u) for n, u in enumerate(updates)]
-    assert await queue(bench.context, some) == [True] * 4
+    some = [QueuedUpdate(bench.store.shard("lab", u.id), f"p{n}", u) for n, u in enumerate(updates)]
+    assert await enqueue(bench.context, some) == [True] * 4
     before, told = await taken(bench), set()
     for order in itertools.permutations(range(4)):
         await lose(bench, before)

@@ -10,7 +10,7 @@ from processor.config import Source, load
 from processor.event_filters import Router
 from processor.model import Job, Polling, State
 from processor.service.events.publish import Facts
-from processor.service.jobs.decide import ask_first, decide, first_sight, timers
+from processor.service.jobs.decide import ask_first, decide, new_job, timers
 from processor.store.jobs import JobLookup
 from processor.store.work_items import WorkItem
 
@@ -45,7 +45,7 @@ def facts(source: Source, now: float = NOW) -> Facts:
 
 
 def fresh(source: Source, **fields: Any) -> Job:
-    return replace(first_sight(source, "1", NOW, "u"), **fields)
+    return replace(new_job(source, "1", NOW, "u"), **fields)
 
 
 def when(puts: list[WorkItem], backlog: str) -> list[float]:

@@ -12,7 +12,7 @@ from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.jobs import query, watch
 from processor.service.jobs.ingest import ingest
-from processor.service.jobs.watch_request import CALLBACKS, PollWish, Submitted
+from processor.service.jobs.watch_request import CALLBACKS, PollSettings, Submitted
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 HOUR = 3600.0
@@ -55,7 +55,7 @@ async def test_metadata_and_params_merge_shallowly(bench: Any):
 async def test_a_repeated_put_puts_nothing_off_and_writes_nothing(bench: Any):
     wish: dict[str, Any] = {
         "metadata": {"a": 1},
-        "poll": PollWish("1h"),
+        "poll": PollSettings("1h"),
         "deadline": "2h",
         "aliases": ["k2"],
         "callback_url": TARGET,
@@ -83,7 +83,7 @@ async def test_polls_may_be_wished_away_and_back(bench: Any):
 
 
 async def test_a_wished_interval_is_kept(bench: Any, provider: Any, polled: Any):
-    found, _ = await bench.watch("1", poll=PollWish("1h"))
+    found, _ = await bench.watch("1", poll=PollSettings("1h"))
     now = await bench.store.now()
     at = await bench.due("poll", "lab/1")
     assert 0.9 * HOUR - 1 <= at - now <= HOUR
@@ -104,13 +104,13 @@ async def test_a_deadline_counts_from_first_sight_and_moves_its_timer(bench: Any
 
 INVALID = [
     ("a bad duration", {"deadline": "soon"}, "deadline"),
-    ("a bad interval", {"poll": PollWish("often")}, "poll.every"),
+    ("a bad interval", {"poll": PollSettings("often")}, "poll.every"),
     ("no deadline at all", {"deadline": "0s"}, "deadline"),
     ("a deadline past all calendars", {"deadline": "999999999d"}, "deadline"),
-    ("an interval past all calendars", {"poll": PollWish("999999999d")}, "poll.every"),
+    ("an interval past all calendars", {"poll": PollSettings("999999999d")}, "poll.every"),
     ("a deadline over ten years", {"deadline": "3651d"}, "deadline"),
-    ("an interval over a day", {"poll": PollWish("25h")}, "poll.every"),
-    ("polls without a pause", {"poll": PollWish("0s")}, "poll.every"),
+    ("an interval over a day", {"poll": PollSettings("25h")}, "poll.every"),
+    ("polls without a pause", {"poll": PollSettings("0s")}, "poll.every"),
     ("an id that cannot be one", {"aliases": ["a\nb"]}, "aliases"),
     ("a bad secret", {"callback_url": TARGET, "callback_secret": "hunter2"}, "callback_secret"),
     ("a private target", {"callback_url": "https://10.0.0.1/"}, "callback_url"),
@@ -130,11 +130,11 @@ async def test_an_invalid_wish_names_its_field_and_writes_nothing(
 
 
 async def test_what_was_taken_can_be_shown(bench: Any):
-    found, _ = await bench.watch("1", deadline="3650d", poll=PollWish("24h"))
+    found, _ = await bench.watch("1", deadline="3650d", poll=PollSettings("24h"))
     shown = await query.view(bench.context, found)
     assert shown["deadline_at"].year > 2030
     assert shown["next_poll_at"] is not None
-    await bench.watch("2", deadline="1ms", poll=PollWish("1ms"))
+    await bench.watch("2", deadline="1ms", poll=PollSettings("1ms"))
 
 
 async def test_an_unknown_source_is_not_found(bench: Any):
@@ -197,7 +197,7 @@ async def test_a_submitted_final_state_counts_only_after_a_poll(
     bench: Any, provider: Any, polled: Any
 ):
     answer = Submitted({"id": "1", "status": "succeeded"})
-    found, _ = await bench.watch("1", submitted=answer, poll=PollWish("1h"))
+    found, _ = await bench.watch("1", submitted=answer, poll=PollSettings("1h"))
     assert found.job.state is State.QUEUED
     assert await bench.events() == []
     provider.says("1", status="succeeded")
@@ -312,9 +312,9 @@ async def body_of(bench: Any, event: str) -> Any:
 
 
 async def test_asking_now_is_now(bench: Any, provider: Any):
-    await bench.watch("1", poll=PollWish("1h"))
+    await bench.watch("1", poll=PollSettings("1h"))
     assert await bench.poll() == []
-    await watch.ask_now(bench.context, "lab", "1")
+    await watch.poll_now(bench.context, "lab", "1")
     provider.says("1", status="running")
     assert await bench.poll() == ["lab/1"]
     assert (await bench.job("1")).state is State.RUNNING
@@ -323,13 +323,13 @@ async def test_asking_now_is_now(bench: Any, provider: Any):
 async def test_what_cannot_be_asked_is_a_conflict_with_a_reason(bench: Any):
     await bench.watch("1", "mute")
     with pytest.raises(Conflict, match="status_url"):
-        await watch.ask_now(bench.context, "mute", "1")
+        await watch.poll_now(bench.context, "mute", "1")
 
 
 async def test_a_finished_job_is_not_asked_again(bench: Any):
     await bench.push(id="1", status="succeeded")
     with pytest.raises(Conflict, match="finished"):
-        await watch.ask_now(bench.context, "lab", "1")
+        await watch.poll_now(bench.context, "lab", "1")
     assert await bench.due("poll", "lab/1") is None
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from processor import schedule
 from processor.model import State
-from processor.service.jobs.watch import ask_now
-from processor.service.jobs.watch_request import PollWish
+from processor.service.jobs.watch import poll_now
+from processor.service.jobs.watch_request import PollSettings
 from processor.service.polling import poll
 
-SLOW = PollWish("1h")
+SLOW = PollSettings("1h")
 
 
 async def ask_all(bench: Any, polled: Any, *jobs: str, source: str = "lab") -> None:
@@ -117,7 +117,7 @@ async def test_trouble_with_a_job_that_ended_meanwhile_does_not_bring_it_back(
 
 
 async def polling_now(bench: Any, job: str) -> None:
-    await ask_now(bench.context, "lab", job)
+    await poll_now(bench.context, "lab", job)
 
 
 # --- trouble with the account -------------------------------------------------------------
@@ -147,7 +147,7 @@ async def test_a_429_without_retry_after_rests_the_source_for_a_while(
     await ask_all(bench, polled, "1")
     keys = bench.store.shards[0]
     until = int(await bench.store.connection.redis.hget(keys.parked("poll"), "lab")) / 1000
-    assert until - await bench.store.now() == pytest.approx(schedule.PARK_UNASKED, abs=3)
+    assert until - await bench.store.now() == pytest.approx(schedule.THROTTLED_PAUSE, abs=3)
 
 
 async def test_after_the_rest_the_source_is_asked_again(bench: Any, provider: Any, polled: Any):
@@ -277,7 +277,7 @@ async def test_a_source_that_is_not_configured_for_a_while_is_asked_again_later(
     assert await polled(without) == ["lab/1"]
     assert provider.asked == []
     wait = await bench.due("poll", "lab/1") - await bench.store.now()
-    assert wait == pytest.approx(schedule.STALL, abs=3)
+    assert wait == pytest.approx(schedule.UNAUTHORIZED_PAUSE, abs=3)
     assert (await bench.job("1")).state is State.QUEUED
 
 

@@ -19,7 +19,7 @@ from processor.config import load
 from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ProviderError, Unavailable
 from processor.model import Push
-from processor.service.pushes.public_keys import AGAIN, DOCUMENTS, KEEP, Keyring
+from processor.service.pushes.public_keys import AGAIN, DOCUMENTS, KEEP, PublicKeys
 from processor.service.pushes.receive import Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
@@ -113,7 +113,7 @@ def signed(key: Ed25519PrivateKey, body: bytes = b"{}", at: int = 1000) -> Push:
 
 async def test_a_jwks_is_fetched_once_and_kept(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
-    key, ring = Ed25519PrivateKey.generate(), Keyring(egress)
+    key, ring = Ed25519PrivateKey.generate(), PublicKeys(egress)
     site.documents["/jwks.json"] = jwks(key)
     for _ in range(3):
         await ring.verify(FAL, (), signed(key), 1000.0)
@@ -126,7 +126,7 @@ async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stran
     site_of: Any,
 ) -> None:
     site, egress = await site_of("keys.example")
-    old, new, ring = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate(), Keyring(egress)
+    old, new, ring = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate(), PublicKeys(egress)
     site.documents["/jwks.json"] = jwks(old)
     await ring.verify(FAL, (), signed(old), 1000.0)
     site.documents["/jwks.json"] = jwks(old, new)
@@ -145,7 +145,7 @@ async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stran
 
 async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
-    key, ring = Ed25519PrivateKey.generate(), Keyring(egress)
+    key, ring = Ed25519PrivateKey.generate(), PublicKeys(egress)
     for _ in range(5):  # and nobody waits for a fetch of his own
         with pytest.raises(ProviderError, match="HTTP 404; send this again") as trouble:
             await ring.verify(FAL, (), signed(key), 1000.0)
@@ -160,7 +160,7 @@ async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: A
 
 async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
     _, egress = await site_of("keys.example")
-    ring = Keyring(egress)
+    ring = PublicKeys(egress)
     for number in range(200):
         with pytest.raises(ProviderError):
             await ring.document(f"https://keys.example/{number}", 1000.0, KEEP)
@@ -171,7 +171,7 @@ async def test_a_document_of_nonsense_is_a_bad_signature(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
     site.documents["/jwks.json"] = b"<html>"
     with pytest.raises(BadSignature):
-        await Keyring(egress).verify(FAL, (), signed(Ed25519PrivateKey.generate()), 1000.0)
+        await PublicKeys(egress).verify(FAL, (), signed(Ed25519PrivateKey.generate()), 1000.0)
 
 
 # SNS ----------------------------------------------------------------------------------------

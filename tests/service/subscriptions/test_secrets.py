@@ -343,7 +343,7 @@ def test_a_redis_that_is_away_is_one_line(seal: Any, monkeypatch: Any):
 )
 def test_who_serves_others_without_a_master_key_is_told(environ: dict[str, str], said: list[str]):
     with capture_logs() as logged:
-        process.advise(load(None, environ))
+        process.warn_about_settings(load(None, environ))
     assert [line["event"] for line in logged] == said
 
 
