@@ -17,5 +17,5 @@ SLEPT = 600.0  # seconds
 if __name__ == "__main__":
     file = Path(sys.argv[2])
     slow = SimpleNamespace(monotonic=lambda: time.monotonic() - SLEPT * file.exists())
-    connection.time = slow  # that is the point
+    connection.time = slow  # type: ignore[attr-defined] # that is the point
     runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)

@@ -20,5 +20,5 @@ class Astray(Keys):
 
 
 if __name__ == "__main__":
-    store.Keys = Astray  # that is the point
+    store.Keys = Astray  # type: ignore[attr-defined] # that is the point
     runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)

@@ -38,7 +38,7 @@ class Subscriber:
 class Desk:
     """A bench with subscriptions, and somebody who delivers."""
 
-    def __init__(self, bench: Any, subscriber: Subscriber) -> None:
+    def __init__(self, bench: Any, subscriber: Any) -> None:
         """Take both."""
         self.bench, self.context, self.store = bench, bench.context, bench.store
         self.subscriber = subscriber

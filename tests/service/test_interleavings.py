@@ -11,7 +11,7 @@ import uvloop
 
 from processor import state_machine
 from processor.errors import StoreUnavailable
-from processor.model import Origin, Push, State, StatusUpdate, Subscription
+from processor.model import Job, Origin, Push, State, StatusUpdate, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.events import publish
 from processor.service.jobs import decide
@@ -119,7 +119,7 @@ async def test_an_ended_claim_leaves_what_was_put_anew(bench: Any) -> None:
 async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> None:
     full, idle, other = store_of(), store_of(), store_of()
     keys = full.shards[0]
-    job = decide.Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
+    job = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
     puts = [WorkItem("deliver", "sub", f"i{n}", NOW, b"x") for n in range(20)]
     await full.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=puts)])
     held = await other.backlogs.claim(keys, "deliver", 2, lambda _: LaneLimits(256))
@@ -146,7 +146,7 @@ async def test_names_of_names_lead_to_one_job(bench: Any) -> None:
 
 def test_a_poll_begun_before_the_final_reopens_nothing() -> None:
     """The provider stamps its answers, and its clock is ahead of ours."""
-    done = decide.Job("s", "p", "1", "u", 0.0, 100.0, 1000.0)
+    done = Job("s", "p", "1", "u", 0.0, 100.0, 1000.0)
     done = msgspec.structs.replace(done, state=State.SUCCEEDED, status_at=100.0, ended_at=100.0)
     late = StatusUpdate("s", "1", "running", State.RUNNING, 100.4, Origin.POLL, reopens=True)
     # Asked at 99; but of that nothing is left in the update once the provider tells a time.
@@ -172,7 +172,7 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
     facts = publish.Facts(
         bench.context.settings.sources["lab"], router, await bench.store.now(), 0.5, "u"
     )
-    update = msgspec.json.decode(deadline.payload, type=decide.StatusUpdate)
+    update = msgspec.json.decode(deadline.payload, type=StatusUpdate)
     change = decide.decide(known, "1", [decide.IncomingUpdate(update, deadline)], facts)
     await bench.store.jobs.commit(keys, router.version, [change])
     assert (await bench.job("1")).attempt == 2

@@ -30,7 +30,8 @@ DAY = 86_400.0
     ],
 )
 def test_a_step_is_what_no_slow_answer_explains(before: Any, now: Any, step: float) -> None:
-    assert stepped(Seen(*before, "s", 0), Seen(*now, "s", 0)) == pytest.approx(step, abs=0.02)
+    first, second = Seen(before[0], before[1], "s", 0), Seen(now[0], now[1], "s", 0)
+    assert stepped(first, second) == pytest.approx(step, abs=0.02)
 
 
 class Clocked:

@@ -7,10 +7,9 @@ from msgspec.structs import replace
 
 from processor import schedule
 from processor.model import Attempt, Subscription
-from processor.service.delivery import circuit_breaker
 from processor.service.delivery.circuit_breaker import CAPACITY, CircuitBreakers, judged
 from processor.service.subscriptions import update
-from processor.store.subscriber_health import Standing
+from processor.store.subscriber_health import SubscriberHealth
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -41,10 +40,10 @@ class Ward:
             attempt = Attempt(at=at, seconds=0.1, status=status)
             await self.standings.note(self.target, attempt, wait)
 
-    async def stands(self) -> Standing:
+    async def stands(self) -> SubscriberHealth:
         """What every worker finds."""
         found = await self.store.health.all(await self.store.now())
-        return found.get(self.target.id, Standing())
+        return found.get(self.target.id, SubscriberHealth())
 
     async def rests(self) -> float:
         """Seconds until it gets anything again; 0 if it does not rest."""
@@ -65,7 +64,7 @@ async def ward(bench: Any) -> Ward:
 
 async def test_one_that_is_well_costs_nothing(ward: Ward) -> None:
     await ward.note(200, 200)
-    assert await ward.stands() == Standing()
+    assert await ward.stands() == SubscriberHealth()
     assert ward.standings.pace(ward.target.id).capacity == CAPACITY
 
 
@@ -98,7 +97,7 @@ async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: 
         await ward.note(200)
         found.append(ward.standings.pace(ward.target.id).capacity)
     assert found == [8, 64, 128, 256, 256]
-    assert await ward.stands() == Standing()
+    assert await ward.stands() == SubscriberHealth()
 
 
 async def test_what_it_does_not_like_is_no_reason_to_rest(ward: Ward) -> None:
@@ -117,11 +116,11 @@ async def test_five_days_of_failures_disable_it_and_enabling_begins_anew(
     ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ward.note(*[500] * 19)
-    monkeypatch.setattr(circuit_breaker.schedule, "DISABLE_AFTER", 0.0)
+    monkeypatch.setattr(schedule, "DISABLE_AFTER", 0.0)
     await ward.note(500)
     found = await bench.store.subscriptions.get(ward.target.id)
     assert found.disabled == "20 failures in five days or more"
-    assert await ward.stands() == Standing()
+    assert await ward.stands() == SubscriberHealth()
     await update.enable(bench.context, ward.target.id)
     await ward.note(500)
     assert (await ward.stands()).failures == 1
@@ -133,7 +132,7 @@ async def test_one_that_is_not_to_be_given_up_rests_and_is_tried_again(
 ) -> None:
     ward.target = replace(ward.target, auto_disable=False)
     await bench.store.subscriptions.save(ward.target)
-    monkeypatch.setattr(circuit_breaker.schedule, "DISABLE_AFTER", 0.0)
+    monkeypatch.setattr(schedule, "DISABLE_AFTER", 0.0)
     await ward.note(*[500] * 25)
     assert (await bench.store.subscriptions.get(ward.target.id)).disabled is None
     assert (await ward.stands()).failures == 25

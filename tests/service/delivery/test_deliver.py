@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from processor.config import load
 from processor.egress import Egress
 from processor.errors import Conflict, InvalidValue, NotFound
-from processor.formats import BATCH
+from processor.formats import BATCH, Event
 from processor.model import Push, Subscription
 from processor.service.delivery import batch as delivery_batch
 from processor.service.delivery.batch import Gatherer
@@ -366,7 +366,7 @@ TARGET = Subscription("sub_1", "https://x.example", (), format=BATCH)
 
 
 def event(number: int, size: int = 10) -> Any:
-    return delivery_batch.Event(f"evt_{number}", b"x" * size)
+    return Event(f"evt_{number}", b"x" * size)
 
 
 async def test_a_bundle_is_closed_by_count(gatherer: Gatherer[str], sent: list[Sent]) -> None:

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from processor.cli import main
 from processor.config import load
+from processor.model import Subscription
 from processor.service.runtime import process
 from processor.service.runtime.process import Outage
 from processor.service.subscriptions import manage
@@ -262,7 +263,7 @@ def filled(redis_url: str) -> Iterator[None]:
     async def fill() -> None:
         for name, keys in (("plain", []), ("old", [K1])):
             store = Store(redis_url, vault=Vault(keys))
-            await store.subscriptions.save(manage.Subscription(f"sub_{name}", "https://x", (OWN,)))
+            await store.subscriptions.save(Subscription(f"sub_{name}", "https://x", (OWN,)))
             await store.close()
 
     with Redis.from_url(redis_url) as redis:
