@@ -11,7 +11,7 @@ from processor.signing import Verify
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
 BEGIN, END = "<!-- {}: made by `make docs` -->\n", "<!-- end of it -->"
-HEAD = ("provider", "pushed", "signed", "asked", "words", "inferred")
+HEAD = ("provider", "pushed", "signed", "polled", "words", "inferred")
 NEEDS = ("provider", "its source needs", "its webhook")
 
 
@@ -45,7 +45,7 @@ def _need(profile: Profile) -> tuple[str, str, str]:
         (bool(rule and signing.has_senders(rule)), "`senders`"),
         (bool(params), "`params`: " + ", ".join(f"`{name}`" for name in params)),
         (bool(told), "may have `params`: " + ", ".join(f"`{name}`" for name in told)),
-        (bool(setting), "`status_url`" + (", if answers tell none" if setting & given else "")),
+        (bool(setting), "`status_url`" + (", if answers contain none" if setting & given else "")),
         (bool(polls) and not profile.base_url and not setting - given, "`base_url`"),
     ]  # fmt: skip
     return (
@@ -59,7 +59,7 @@ def _hook(profile: Profile) -> str:
     if profile.register is None:
         return "none" if profile.push is None else "not known"
     if not profile.register.paste:
-        tells = ", which prints the secret that it makes" if profile.register.secret else ""
+        tells = ", which prints the generated secret" if profile.register.secret else ""
         return f"`ringback sources register`{tells}"
     return (
         profile.register.paste.replace("`{url}`", "URL")
