@@ -522,7 +522,10 @@ def test_a_service_of_ones_own_tells_as_shown(monkeypatch: pytest.MonkeyPatch):
     (code,), shown, sent = blocks("docs/providers.md", "python"), dict[str, Any](), list[Any]()
     exec(code, shown)  # noqa: S102 -- our own page
     monkeypatch.setattr("urllib.request.urlopen", lambda push: sent.append(push) or Accepted)
-    assert shown["send_update"]("https://x.example", "a-1", {"id": "job-1", "status": "running"}) == 202
+    assert (
+        shown["send_update"]("https://x.example", "a-1", {"id": "job-1", "status": "running"})
+        == 202
+    )
     headers = {name.lower(): value for name, value in sent[0].header_items()}
     profile = Shelf()["standard"]
     assert profile.push
