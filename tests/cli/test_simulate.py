@@ -1,4 +1,4 @@
-"""`ringback simulate` against a hook that verifies, and asked by whoever polls."""
+"""`ringback simulate` against a hook that verifies pushes, and polled by a client."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ import pytest
 
 from processor import provider, signing
 from processor.cli import main
-from processor.cli.simulate import push_sender, run as stage_play
+from processor.cli.simulate import push_sender, run as simulation_run
 from processor.config.profiles import Shelf
 from processor.model import Answer, Push, StatusUpdate
 from processor.provider import Trouble
@@ -34,7 +34,7 @@ FAST = ("--seconds", "0.03")
 
 @dataclass
 class Hook:
-    """A loopback hook that verifies pushes, and answers them as it is told to, then 202."""
+    """A loopback hook that verifies pushes; answers with `answers` in turn, then 202."""
 
     provider: str = "standard"
     secret: str = SECRET
@@ -42,10 +42,10 @@ class Hook:
     updates: list[StatusUpdate] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     refused: list[Exception] = field(default_factory=list)
-    said: bytes = b""
+    response: bytes = b""
     url: str = ""
 
-    def take(self, push: Push, now: float) -> int:
+    def receive(self, push: Push, now: float) -> int:
         if self.answers and (status := self.answers.pop(0)):
             return status
         profile = PROFILES[self.provider]
@@ -57,7 +57,7 @@ class Hook:
         return 202
 
     @property
-    def told(self) -> list[str]:
+    def words(self) -> list[str]:
         return [update.status for update in self.updates]
 
 
@@ -71,14 +71,14 @@ def hook() -> Iterator[Hook]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             push = Push(headers, body, urlsplit(self.path).query)
             try:
-                status = hook.take(push, time.time())
+                status = hook.receive(push, time.time())
             except Exception as error:  # noqa: BLE001 - the test sees a refusal and its reason
                 hook.refused.append(error)
                 status = 401
             self.send_response(status)
-            self.send_header("Content-Length", str(len(hook.said)))
+            self.send_header("Content-Length", str(len(hook.response)))
             self.end_headers()
-            self.wfile.write(hook.said)
+            self.wfile.write(hook.response)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -110,8 +110,8 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(push_sender, "PAUSE", 0.01)
-    monkeypatch.setattr(stage_play, "LONGEST", 0.01)
+    monkeypatch.setattr(push_sender, "RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(simulation_run, "CONFIRMATION_TIMEOUT", 0.01)
 
     def run(*args: str) -> Ended:
         with pytest.raises(SystemExit) as end:
@@ -125,10 +125,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 # --- pushes -------------------------------------------------------------------------------
 
 
-def test_a_life_is_pushed_in_order_and_verified(hook: Hook, run: Run):
+def test_pushes_are_sent_in_order_and_verified(hook: Hook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", SECRET, "--id", "job-1", *FAST)
     assert ended.code == 0
-    assert hook.told == ["queued", "running", "running", "succeeded"]
+    assert hook.words == ["queued", "running", "running", "succeeded"]
     assert {update.id for update in hook.updates} == {"job-1"}
     assert [update.progress for update in hook.updates] == [None, 0.25, 0.75, 1.0]
     assert [u.at for u in hook.updates] == sorted(u.at for u in hook.updates)
@@ -156,43 +156,43 @@ SIGNED = [
 
 
 @pytest.mark.parametrize(("name", "secret", "words"), SIGNED)
-def test_each_signs_as_its_provider_does(
+def test_pushes_are_signed_as_the_provider_signs(
     name: str, secret: str, words: list[str], hook: Hook, run: Run
 ):
     hook.provider, hook.secret = name, secret
     assert run(name, "--to", hook.url, "--secret", secret, *FAST).code == 0
-    assert hook.told == words
+    assert hook.words == words
 
 
-def test_a_query_of_the_hook_is_kept_beside_the_token(hook: Hook, run: Run):
+def test_the_query_of_the_hook_url_is_kept_beside_the_token(hook: Hook, run: Run):
     hook.provider, hook.secret = "runpod", PLAIN
     assert run("runpod", "--to", f"{hook.url}?a=1", "--secret", PLAIN, *FAST).code == 0
-    assert hook.told
+    assert hook.words
 
 
 @pytest.mark.parametrize(("end", "word"), [("failed", "failed"), ("expired", "expired")])
-def test_a_life_ends_as_asked(end: str, word: str, hook: Hook, run: Run):
+def test_a_job_ends_as_the_option_says(end: str, word: str, hook: Hook, run: Run):
     assert run("standard", "--to", hook.url, "--secret", SECRET, "--end", end, *FAST).code == 0
-    assert hook.told[-1] == word
+    assert hook.words[-1] == word
     assert (hook.updates[-1].error is not None) is (end == "failed")
 
 
-def test_several_jobs_have_ids_of_their_own(hook: Hook, run: Run):
+def test_several_jobs_have_different_ids(hook: Hook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", SECRET, "--jobs", "3", "--id", "a", *FAST)
     assert ended.out[0]["jobs"] == ["a-1", "a-2", "a-3"]
     assert sorted(update.id for update in hook.updates) == sorted(["a-1", "a-2", "a-3"] * 4)
 
 
-def test_a_named_kind_is_played(hook: Hook, run: Run):
+def test_kind_chooses_the_kind_of_jobs(hook: Hook, run: Run):
     hook.provider, hook.secret = "wistia", PLAIN
     ended = run(
         "wistia", "--to", hook.url, "--secret", PLAIN, "--kind", "media", "--id", "m", *FAST
     )
     assert ended.out[0]["jobs"] == ["media:m"]
-    assert hook.told == ["media.created", "media.processing", "media.ready"]
+    assert hook.words == ["media.created", "media.processing", "media.ready"]
 
 
-def test_without_a_kind_the_first_that_is_pushed_is_played(hook: Hook, run: Run):
+def test_without_kind_the_first_pushed_kind_is_simulated(hook: Hook, run: Run):
     hook.provider, hook.secret = "wistia", PLAIN
     ended = run("wistia", "--to", hook.url, "--secret", PLAIN, *FAST)
     assert ended.out[0]["jobs"][0].startswith("media:")
@@ -206,12 +206,12 @@ def test_a_duplicate_is_the_same_push_again(hook: Hook, run: Run):
     assert len({update.event_id for update in hook.updates}) == 4
 
 
-def test_what_is_lost_is_not_sent(hook: Hook, run: Run):
+def test_lost_pushes_are_not_sent(hook: Hook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", SECRET, "--lose", "1", *FAST)
     assert (ended.code, ended.pushes["lost"], hook.updates) == (0, 4, [])
 
 
-def test_the_same_seed_reorders_the_same(hook: Hook, run: Run):
+def test_the_same_seed_gives_the_same_order(hook: Hook, run: Run):
     orders = []
     for seed in ("3", "3", "4"):
         hook.updates.clear()
@@ -221,27 +221,27 @@ def test_the_same_seed_reorders_the_same(hook: Hook, run: Run):
     assert orders[0] == orders[1] != [None, 0.25, 0.75, 1.0]
 
 
-def test_a_refused_push_ends_with_1(hook: Hook, run: Run):
+def test_a_refused_push_gives_exit_code_1(hook: Hook, run: Run):
     hook.answers = [0, 401]
     ended = run("standard", "--to", hook.url, "--secret", SECRET, *FAST)
     assert (ended.code, ended.pushes["answers"]) == (1, {"202": 3, "401": 1})
 
 
-def test_what_the_server_says_to_a_refused_push_is_told_once(hook: Hook, run: Run):
+def test_each_reason_of_refused_pushes_is_printed_once(hook: Hook, run: Run):
     hook.answers = [401, 401, 404, 0]
-    hook.said = b'{"title": "Not signed", "detail": "the clock is wrong"}'
+    hook.response = b'{"title": "Not signed", "detail": "the clock is wrong"}'
     err = run("standard", "--to", hook.url, "--secret", SECRET, *FAST).err
     assert err.splitlines() == [
-        "2 of the pushes refused with 401: Not signed: the clock is wrong",
-        "1 of the pushes refused with 404: Not signed: the clock is wrong",
+        "refused pushes: 2 with 401: Not signed: the clock is wrong",
+        "refused pushes: 1 with 404: Not signed: the clock is wrong",
     ]
 
 
-@pytest.mark.parametrize("said", [b"", b"<html>", b"[]", b"\xff", b"1"])
-def test_a_refusal_without_a_reason_is_told_as_such(said: bytes, hook: Hook, run: Run):
-    hook.answers, hook.said = [401], said
+@pytest.mark.parametrize("response", [b"", b"<html>", b"[]", b"\xff", b"1"])
+def test_a_refusal_without_a_reason_is_printed(response: bytes, hook: Hook, run: Run):
+    hook.answers, hook.response = [401], response
     err = run("standard", "--to", hook.url, "--secret", SECRET, *FAST).err
-    assert err == "1 of the pushes refused with 401: without a reason; see the log there\n"
+    assert err == "refused pushes: 1 with 401: no reason given; see the log there\n"
 
 
 def test_a_wrong_secret_is_refused(hook: Hook, run: Run):
@@ -250,7 +250,7 @@ def test_a_wrong_secret_is_refused(hook: Hook, run: Run):
     assert (ended.code, ended.pushes["answers"]) == (1, {"401": 3})
 
 
-def test_trouble_is_tried_again_under_the_same_event_id(hook: Hook, run: Run):
+def test_a_push_answered_5xx_is_retried_with_the_same_event_id(hook: Hook, run: Run):
     hook.answers = [503, 500]
     ended = run("standard", "--to", hook.url, "--secret", SECRET, *FAST)
     assert ended.code == 0
@@ -258,19 +258,21 @@ def test_trouble_is_tried_again_under_the_same_event_id(hook: Hook, run: Run):
     assert ended.pushes["sent"] == len({update.event_id for update in hook.updates}) == 4
 
 
-def test_where_nobody_listens_it_gives_up_with_5(run: Run):
+def test_without_a_server_the_exit_code_is_5(run: Run):
     ended = run("standard", "--to", "http://127.0.0.1:9/hooks/x", "--secret", SECRET, *FAST)
     assert ended.code == 5
     assert ended.pushes["given_up"] == 4
-    assert ended.pushes["answers"] == {"none": 4 * push_sender.TRIES}
+    assert ended.pushes["answers"] == {"none": 4 * push_sender.MAX_ATTEMPTS}
 
 
-def test_a_secret_may_be_kept_elsewhere(hook: Hook, run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_a_secret_is_read_from_the_environment(
+    hook: Hook, run: Run, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HOOK_SECRET", SECRET)
     assert run("standard", "--to", hook.url, "--secret", "env:HOOK_SECRET", *FAST).code == 0
 
 
-def test_a_secret_that_is_not_set_is_said(hook: Hook, run: Run):
+def test_a_secret_that_is_not_set_is_a_usage_error(hook: Hook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", "env:NOT_SET_HERE", *FAST)
     assert (ended.code, hook.updates) == (2, [])
     assert "--secret env:NOT_SET_HERE: it is not set; set it, or" in ended.err
@@ -298,44 +300,44 @@ def configured(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_source_is_played_with_its_secret_at_its_port(hook: Hook, run: Run, configured: Path):
+def test_a_source_is_simulated_with_its_secret_at_its_port(hook: Hook, run: Run, configured: Path):
     ended = run("fw", "--config", str(configured), "--to", hook.url, *FAST)
-    assert (ended.code, hook.told[-1]) == (0, "succeeded")
+    assert (ended.code, hook.words[-1]) == (0, "succeeded")
     assert ended.out[0]["source"]["provider"] == "standard"
     assert f'"{ended.out[0]["url"]}/jobs/{{id}}"' in configured.read_text()
 
 
-def test_what_a_source_lacks_is_shown_under_its_name(
+def test_settings_that_a_source_lacks_are_printed_under_its_name(
     hook: Hook, capsys: pytest.CaptureFixture[str], configured: Path
 ):
     words = ("--config", str(configured), "--to", hook.url, *FAST)
     for more in ((), ("--port", "0", "--end", "failed")):
         with pytest.raises(SystemExit):
             main(["simulate", "fw", *words, *more])
-        assert ", where [sources.fw] asks" in capsys.readouterr().out
+        assert ", where [sources.fw] polls" in capsys.readouterr().out
     hook.provider, hook.secret = "mux", PLAIN
     with pytest.raises(SystemExit):
         main(["simulate", "other", *words, "--secret", PLAIN])
     out = capsys.readouterr().out
-    assert "what ringback.toml lacks or says otherwise:\n  [sources.other]\n  base_url = " in out
+    assert "what ringback.toml must change:\n  [sources.other]\n  base_url = " in out
     assert "token" not in out
     assert "provider = " not in out
 
 
-def test_a_source_whose_secret_is_not_set_names_it(hook: Hook, run: Run, configured: Path):
+def test_a_source_secret_that_is_not_set_is_named(hook: Hook, run: Run, configured: Path):
     configured.write_text(configured.read_text().replace(', "file:secret"', ""))
     ended = run("fw", "--config", str(configured), "--to", hook.url, *FAST)
     assert ended.code == 2
     assert "sources.fw.webhook_secret: none of env:NOT_SET_HERE is set" in ended.err
 
 
-def test_who_is_neither_provider_nor_source_is_told_of_both(run: Run, configured: Path):
+def test_an_unknown_name_lists_providers_and_sources(run: Run, configured: Path):
     err = run("fv", "--config", str(configured)).err
     assert "no provider 'fv'; there are" in err
     assert "; sources are fw, other" in err
 
 
-def test_a_profile_of_ones_own_is_played(hook: Hook, run: Run, tmp_path: Path):
+def test_a_profile_of_the_users_folder_is_simulated(hook: Hook, run: Run, tmp_path: Path):
     text = 'providers = "mine"\n[sources.a]\nprovider = "b"\nwebhook_secret = "env:UNSET"\n'
     (tmp_path / "ringback.toml").write_text(text)
     (tmp_path / "mine").mkdir()
@@ -350,7 +352,7 @@ def test_a_profile_of_ones_own_is_played(hook: Hook, run: Run, tmp_path: Path):
 
 USAGE = [
     (("nobody",), "no provider 'nobody'; there are"),
-    (("cloudinary",), "cannot be polled about such jobs; say where to push: --to URL"),
+    (("cloudinary",), "cannot be polled about such jobs; name a hook to push to: --to URL"),
     (("bluesky", "--to", "http://h/hooks/b"), "does not push about such jobs"),
     (("mux", "--to", "http://h/hooks/m"), "mux signs its pushes: give the source's --secret"),
     (("standard", "--to", "http://h/hooks/m", "--secret", "x"), "`whsec_`"),
@@ -360,41 +362,41 @@ USAGE = [
     (("mux", "--to", "http://h:x/", "--secret", "x"), "--to http://h:x/: write http://"),
     (("mux", "--to", "http://[/", "--secret", "x"), "--to http://[/: write http://"),
     (("mux", "--to", "http://h/é", "--secret", "x"), "--to http://h/é: write http://"),
-    (("coconut", "--kind", "x"), "--kind x: coconut has no such kind; there is none"),
+    (("coconut", "--kind", "x"), "--kind x: coconut has no such kind; it has none"),
     (("mux", "--end", "canceled"), "mux has no word for canceled"),
-    (("mux", "--end", "running"), "--end running: a life ends succeeded, failed"),
-    (("mux", "--end", "success"), "success: a life ends succeeded, failed, canceled, expired\n"),
+    (("mux", "--end", "running"), "--end running: a job ends succeeded, failed"),
+    (("mux", "--end", "success"), "success: a job ends succeeded, failed, canceled, expired\n"),
     (("mux", "--latency", "soon"), "--latency: `soon` is not a duration"),
     (("mux", "--id", "."), "an id is not empty"),
     (("mux", "--config", "nowhere.toml"), "nowhere.toml: cannot be read"),
 ]
 
 
-@pytest.mark.parametrize(("args", "words"), USAGE)
-def test_what_cannot_be_played_is_said_at_once(args: tuple[str, ...], words: str, run: Run):
+@pytest.mark.parametrize(("args", "message"), USAGE)
+def test_what_cannot_be_simulated_is_a_usage_error(args: tuple[str, ...], message: str, run: Run):
     ended = run(*args)
     assert (ended.code, ended.out) == (2, [])
-    assert words in ended.err
+    assert message in ended.err
 
 
 # --- polls --------------------------------------------------------------------------------
 
 
 @dataclass
-class Playing:
-    """The command in a process of its own, and what it said at first."""
+class Running:
+    """The command in a process of its own, and the first document that it printed."""
 
     process: subprocess.Popen[str]
-    said: dict[str, Any]
+    setup: dict[str, Any]
 
-    def ask(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
-        where = urlsplit(self.said["url"]).netloc
+    def call(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
+        where = urlsplit(self.setup["url"]).netloc
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         with closing(http.client.HTTPConnection(where, timeout=10)) as connection:
             connection.request(method, path, headers=named)
             answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, told, answer.read(), 0.0)
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, received, answer.read(), 0.0)
 
     def ended(self) -> tuple[int, dict[str, Any]]:
         out, _ = self.process.communicate(timeout=20)
@@ -405,119 +407,119 @@ class Playing:
 
 
 @contextmanager
-def playing(*args: str) -> Iterator[Playing]:
+def running(*args: str) -> Iterator[Running]:
     command = [sys.executable, "-m", "processor.cli", "simulate", "--json", *args]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stdout
         try:
-            yield Playing(process, json.loads(process.stdout.readline()))
+            yield Running(process, json.loads(process.stdout.readline()))
         finally:
             process.kill()
 
 
 def read(name: str, job: str, answer: Answer) -> StatusUpdate:
-    told = provider.read_answer(PROFILES[name], "s", None, job, answer, 0.0)
-    assert isinstance(told, StatusUpdate), told
-    return told
+    update = provider.read_answer(PROFILES[name], "s", None, job, answer, 0.0)
+    assert isinstance(update, StatusUpdate), update
+    return update
 
 
-def test_it_answers_polls_until_it_told_the_end():
+def test_polls_are_answered_until_the_end_was_polled():
     path = "/xrpc/app.bsky.video.getJobStatus?jobId=j%2F1"
-    with playing("bluesky", "--id", "j/1", "--seconds", "0.5") as play:
-        heard = [read("bluesky", "j/1", play.ask(path))]
-        while heard[-1].state != "succeeded":
-            heard.append(read("bluesky", "j/1", play.ask(path)))
-        code, summary = play.ended()
-    states = list(dict.fromkeys(one.state for one in heard))
+    with running("bluesky", "--id", "j/1", "--seconds", "0.5") as run:
+        updates = [read("bluesky", "j/1", run.call(path))]
+        while updates[-1].state != "succeeded":
+            updates.append(read("bluesky", "j/1", run.call(path)))
+        code, summary = run.ended()
+    states = list(dict.fromkeys(update.state for update in updates))
     assert states == ["queued", "running", "succeeded"]
-    assert (code, summary["polls"]) == (0, {"200": len(heard)})
+    assert (code, summary["polls"]) == (0, {"200": len(updates)})
 
 
-def test_a_life_begins_when_it_is_first_asked_about():
-    with playing("standard", "--id", "a", "--seconds", "0") as play:
-        assert play.said["source"]["status_url"].endswith("/jobs/{id}")
-        assert play.ask("/jobs/unknown").status == 404
-        told = read("standard", "a", play.ask("/jobs/a"))
-        assert play.ended()[0] == 0
-    assert told.state == "succeeded"
+def test_a_job_begins_when_it_is_first_polled():
+    with running("standard", "--id", "a", "--seconds", "0") as run:
+        assert run.setup["source"]["status_url"].endswith("/jobs/{id}")
+        assert run.call("/jobs/unknown").status == 404
+        update = read("standard", "a", run.call("/jobs/a"))
+        assert run.ended()[0] == 0
+    assert update.state == "succeeded"
 
 
-def test_every_job_is_awaited():
-    with playing("replicate", "--jobs", "2", "--id", "p", "--seconds", "0") as play:
-        assert play.said["source"]["base_url"] == f"{play.said['url']}/v1"
-        assert play.ask("/v1/predictions/p-1").status == 200
-        assert play.process.poll() is None
-        assert play.ask("/v1/predictions/p-2").status == 200
-        code, summary = play.ended()
+def test_the_run_waits_until_the_end_of_every_job_was_polled():
+    with running("replicate", "--jobs", "2", "--id", "p", "--seconds", "0") as run:
+        assert run.setup["source"]["base_url"] == f"{run.setup['url']}/v1"
+        assert run.call("/v1/predictions/p-1").status == 200
+        assert run.process.poll() is None
+        assert run.call("/v1/predictions/p-2").status == 200
+        code, summary = run.ended()
     assert (code, summary["polls"]) == (0, {"200": 2})
 
 
 def test_an_unknown_job_and_an_unknown_path_are_404():
-    with playing("mux", "--id", "a") as play:
-        assert play.ask("/video/v1/assets/b").status == 404
-        assert play.ask("/elsewhere/a").status == 404
-        assert play.ask("/elsewhere", method="POST").status == 404
-        assert play.process.poll() is None
+    with running("mux", "--id", "a") as run:
+        assert run.call("/video/v1/assets/b").status == 404
+        assert run.call("/elsewhere/a").status == 404
+        assert run.call("/elsewhere", method="POST").status == 404
+        assert run.process.poll() is None
 
 
-def test_throttled_polls_are_429_and_say_when_to_come_again():
-    with playing("mux", "--id", "a", "--throttle", "1", "--seconds", "0") as play:
-        answer = play.ask("/video/v1/assets/a")
-        play.interrupt()
-        code, summary = play.ended()
+def test_throttled_polls_are_429_with_retry_after():
+    with running("mux", "--id", "a", "--throttle", "1", "--seconds", "0") as run:
+        answer = run.call("/video/v1/assets/a")
+        run.interrupt()
+        code, summary = run.ended()
     trouble = provider.read_answer(PROFILES["mux"], "s", None, "a", answer, 0.0)
     assert isinstance(trouble, Trouble)
     assert (trouble.kind, trouble.retry_after) == ("throttled", 1.0)
     assert (code, summary["polls"]) == (0, {"429": 1})
 
 
-def test_what_is_known_by_its_etag_is_304():
+def test_a_poll_with_the_current_etag_is_304():
     path = "/repos/acme/site/actions/runs/7"
-    with playing("github", "--id", "7", "--seconds", "60") as play:
-        first = play.ask(path)
-        again = play.ask(path, If_None_Match=first.headers["etag"])
-        other = play.ask(path, If_None_Match='"other"')
+    with running("github", "--id", "7", "--seconds", "60") as run:
+        first = run.call(path)
+        again = run.call(path, If_None_Match=first.headers["etag"])
+        other = run.call(path, If_None_Match='"other"')
     assert (first.status, again.status, again.body, other.status) == (200, 304, b"", 200)
 
 
-def test_mirrored_paths_are_answered_too():
-    with playing("wistia", "--id", "5", "--seconds", "60") as play:
-        answers = [play.ask("/modern/background_job_status/5") for _ in range(2)]
+def test_mirrored_paths_are_answered():
+    with running("wistia", "--id", "5", "--seconds", "60") as run:
+        answers = [run.call("/modern/background_job_status/5") for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 200]
 
 
-def test_an_answer_without_a_body_is_one():
-    with playing("http-202", "--id", "a", "--seconds", "60") as play:
-        assert play.ask("/jobs/a").status in {200, 202}
-        play.interrupt()
-        assert play.ended()[0] == 0
+def test_an_answer_without_a_body_is_sent():
+    with running("http-202", "--id", "a", "--seconds", "60") as run:
+        assert run.call("/jobs/a").status in {200, 202}
+        run.interrupt()
+        assert run.ended()[0] == 0
 
 
-def test_a_submit_begins_the_next_job_and_says_where_to_ask():
-    with playing("azure-async", "--jobs", "1", "--id", "op", "--seconds", "0") as play:
-        answer = play.ask("/submit", method="POST")
+def test_submit_begins_the_next_job_and_returns_its_status_url():
+    with running("azure-async", "--jobs", "1", "--id", "op", "--seconds", "0") as run:
+        answer = run.call("/submit", method="POST")
         update = provider.read_submit(
             PROFILES["azure-async"], "s", "op", answer.status, answer.headers, answer.body, 0.0
         )
-        assert update.params == {"status_url": f"{play.said['url']}/jobs/op"}
-        assert play.ask("/submit", method="POST").status == 409
-        assert play.ask(urlsplit(update.params["status_url"]).path).status == 200
-        assert play.ended()[0] == 0
+        assert update.params == {"status_url": f"{run.setup['url']}/jobs/op"}
+        assert run.call("/submit", method="POST").status == 409
+        assert run.call(urlsplit(update.params["status_url"]).path).status == 200
+        assert run.ended()[0] == 0
 
 
-def test_who_pushes_may_be_polled_and_lingers(hook: Hook):
+def test_pushed_jobs_can_be_polled_while_it_lingers(hook: Hook):
     args = ("--to", hook.url, "--secret", SECRET, "--id", "a", *FAST, "--linger", "30")
-    with playing("standard", *args) as play:
-        told = read("standard", "a", play.ask("/jobs/a"))
-        while told.state != "succeeded":
-            told = read("standard", "a", play.ask("/jobs/a"))
-        play.interrupt()
-        code, summary = play.ended()
+    with running("standard", *args) as run:
+        update = read("standard", "a", run.call("/jobs/a"))
+        while update.state != "succeeded":
+            update = read("standard", "a", run.call("/jobs/a"))
+        run.interrupt()
+        code, summary = run.ended()
     assert code == 0
     assert set(summary["polls"]) == {"200"}
 
 
-def test_a_port_that_is_taken_is_said(hook: Hook, run: Run):
+def test_a_port_in_use_is_a_usage_error(hook: Hook, run: Run):
     port = str(urlsplit(hook.url).port)
     ended = run("mux", "--port", port)
     assert ended.code == 2
@@ -527,7 +529,7 @@ def test_a_port_that_is_taken_is_said(hook: Hook, run: Run):
 # --- what people see ----------------------------------------------------------------------
 
 
-def test_people_are_told_what_to_configure_and_how_it_went(
+def test_the_text_output_shows_what_to_configure_and_a_summary(
     hook: Hook, capsys: pytest.CaptureFixture[str]
 ):
     hook.provider, hook.secret = "api.video", PLAIN
@@ -546,12 +548,12 @@ def test_people_are_told_what_to_configure_and_how_it_went(
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (("--linger", "0"), ["counts once a poll agrees: --linger 60 answers it"]),
-        (("--linger", "0.01"), ["counts once a poll agrees: answering them, for 0.01 s"]),
-        ((), ["agrees: answering them, for 0.01 s at most", "not every end was asked for: check"]),
+        (("--linger", "0"), ["counts only after a poll confirms it: give --linger 60"]),
+        (("--linger", "0.01"), ["a poll confirms it: polls are answered for 0.01 s"]),
+        ((), ["polls are answered for 0.01 s at most", "not every end was polled: check"]),
     ],
 )
-def test_where_an_end_must_be_confirmed_it_is_said(
+def test_an_end_that_must_be_confirmed_is_announced(
     more: tuple[str, ...], says: list[str], hook: Hook, run: Run
 ):
     hook.provider, hook.secret = "revai", PLAIN
@@ -559,17 +561,17 @@ def test_where_an_end_must_be_confirmed_it_is_said(
     assert [words in line for words, line in zip(says, err, strict=True)] == [True] * len(says)
 
 
-def test_where_no_push_was_taken_no_poll_is_awaited(hook: Hook, run: Run):
+def test_if_no_push_was_accepted_no_poll_is_awaited(hook: Hook, run: Run):
     hook.provider, hook.secret = "revai", "another"
     ended = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST)
     assert ended.code == 1
-    assert "counts once a poll agrees" not in ended.err
+    assert "counts only after a poll" not in ended.err
 
 
-def test_an_end_that_must_be_confirmed_is_answered_and_then_all_is_over(hook: Hook):
+def test_the_run_ends_when_the_end_was_confirmed(hook: Hook):
     hook.provider, hook.secret = "revai", PLAIN
     args = ("revai", "--to", hook.url, "--secret", PLAIN, "--id", "a", *FAST)
-    with playing(*args) as play:
-        while play.ask("/speechtotext/v1/jobs/a").body.find(b"transcribed") < 0:
+    with running(*args) as run:
+        while run.call("/speechtotext/v1/jobs/a").body.find(b"transcribed") < 0:
             pass
-        assert play.ended()[0] == 0
+        assert run.ended()[0] == 0

@@ -1,4 +1,4 @@
-"""Which jobs are played: of which profile and kind, under which ids, with which lives."""
+"""Which jobs are simulated: their kind, their ids, how they end and how long they take."""
 
 from random import Random
 
@@ -10,56 +10,56 @@ from processor.simulation import Job, life, told_params
 ENDS = tuple(state.value for state in State if state in FINAL)
 
 
-def end_of(text: str) -> State:
-    """How a life ends; CommandError naming the ends that there are."""
+def end_state(text: str) -> State:
+    """The final state of this name; CommandError naming the final states."""
     if text not in ENDS:
-        raise CommandError(f"--end {text}: a life ends {', '.join(ENDS)}")
+        raise CommandError(f"--end {text}: a job ends {', '.join(ENDS)}")
     return State(text)
 
 
-def kind_of(profile: Profile, wanted: str | None, *, pushed: bool) -> str | None:
-    """The kind that is wanted, else the first that can be played; CommandError if none."""
+def choose_kind(profile: Profile, wanted: str | None, *, pushed: bool) -> str | None:
+    """The wanted kind, else the first that can be simulated; CommandError if none can."""
     if wanted is not None and wanted not in profile.kinds:
-        there = ", ".join(kind for kind in profile.kinds if kind) or "none"
-        raise CommandError(f"--kind {wanted}: {profile.name} has no such kind; there is {there}")
+        known = ", ".join(kind for kind in profile.kinds if kind) or "none"
+        raise CommandError(f"--kind {wanted}: {profile.name} has no such kind; it has {known}")
     kinds = [wanted] if wanted is not None else list(profile.kinds)
     for kind in kinds:
-        known = profile.kinds[kind]
-        if known.push if pushed else known.poll:
+        fields = profile.kinds[kind]
+        if fields.push if pushed else fields.poll:
             return kind
     raise CommandError(
-        f"{profile.name} does not push about such jobs; leave out --to, and have it polled"
+        f"{profile.name} does not push about such jobs; leave out --to, and poll them"
         if pushed
-        else f"{profile.name} cannot be polled about such jobs; say where to push: --to URL"
+        else f"{profile.name} cannot be polled about such jobs; name a hook to push to: --to URL"
     )
 
 
-def cast(
+def make_jobs(
     profile: Profile, kind: str | None, ids: list[str], *, end: State, seconds: float, url: str
 ) -> list[Job]:
-    """Make the jobs; `url` is where they can be asked about, for those that tell it."""
+    """Make the jobs; `url` is the simulated provider's, for providers that send a status URL."""
     try:
         moments = life(profile, kind, end, seconds)
         params = told_params(profile, kind)
-        for one in ids:
-            check_id(full_id(kind, one), kind)
+        for job_id in ids:
+            check_id(full_id(kind, job_id), kind)
     except ValueError as error:
         raise CommandError(str(error)) from None
     poll = profile.polls(kind)
-    told = poll.request.setting if poll else None
+    setting = poll.request.setting if poll else None
     return [
         Job(
             profile,
             kind,
-            one,
+            job_id,
             moments,
-            params | ({told: f"{url}/jobs/{one}"} if told in params else {}),
+            params | ({setting: f"{url}/jobs/{job_id}"} if setting in params else {}),
         )
-        for one in ids
+        for job_id in ids
     ]
 
 
-def ids_of(given: str | None, count: int, rng: Random) -> list[str]:
-    """Give every job an id of its own: new ones each time, as ended jobs do not begin again."""
+def make_ids(given: str | None, count: int, rng: Random) -> list[str]:
+    """An id for every job: new ones in each run, because ended jobs do not begin again."""
     start = given or f"sim-{rng.getrandbits(32):08x}"
     return [start] if count == 1 else [f"{start}-{number}" for number in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""What is printed of a play: how to set Ringback up for it, and how it went."""
+"""What `simulate` prints: how to configure Ringback for the simulated provider, and a summary."""
 
 import json as codec
 import re
@@ -7,20 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from processor.cli import output
-from processor.cli.simulate.poll_routes import STATUS, SUBMIT
-from processor.cli.simulate.progress import Stage
-from processor.cli.simulate.target import Role
+from processor.cli.simulate.poll_routes import STATUS_PATH, SUBMIT_PATH
+from processor.cli.simulate.progress import Run
+from processor.cli.simulate.simulated_source import SimulatedSource
 from processor.provider import Profile
 from processor.simulation import Job
 from processor.simulation.vocabulary import VALUE
 
-TOKEN = "any"  # noqa: S105 - the simulated provider looks at none
-HOLES = re.compile(r"\{\+?(\w+)\}")
-SHOWN = 5  # ids; a thousand would fill the screen
+TOKEN = "any"  # noqa: S105 - the simulated provider does not check tokens
+MAX_IDS_SHOWN = 5  # a thousand would fill the screen
 
 
-def source(profile: Profile, kind: str | None, base: str, url: str) -> dict[str, Any]:
-    """What `[sources.NAME]` must say for Ringback to poll the simulated provider."""
+def source_table(profile: Profile, kind: str | None, base: str, url: str) -> dict[str, Any]:
+    """The `[sources.NAME]` with which Ringback can poll the simulated provider."""
     table: dict[str, Any] = {"provider": profile.name}
     poll = profile.polls(kind)
     if poll is None:
@@ -31,78 +30,87 @@ def source(profile: Profile, kind: str | None, base: str, url: str) -> dict[str,
     if poll.auth and not poll.auth.optional:
         table["token"] = TOKEN
     if setting == "status_url":
-        table["status_url"] = base + STATUS
-    params = {setting: base + STATUS} if setting and setting != "status_url" else {}
+        table["status_url"] = base + STATUS_PATH
+    params = {setting: base + STATUS_PATH} if setting and setting != "status_url" else {}
     path = poll.request.path
     params |= dict.fromkeys(sorted((path.holes if path else frozenset()) - {"id"}), VALUE)
     return {**table, "params": params} if params else table
 
 
-def document(jobs: Sequence[Job], seed: int, table: Mapping[str, Any], base: str | None) -> None:
-    """Say for programs what will be played, and what Ringback needs to poll it at `base`."""
+def toml_lines(name: str, table: Mapping[str, Any]) -> list[str]:
+    """A source's table as lines of TOML."""
+    return [f"[sources.{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+
+
+def setup_document(
+    jobs: Sequence[Job], seed: int, table: Mapping[str, Any], base: str | None
+) -> None:
+    """Print as JSON what will be simulated, and what Ringback needs to poll it at `base`."""
     ids = [job.full_id for job in jobs]
     output.document({"jobs": ids, "seed": seed, "url": base, "source": table})
 
 
-def opening(
+def setup(
     jobs: Sequence[Job],
     seed: int,
     table: Mapping[str, Any],
-    role: Role,
+    source: SimulatedSource,
     base: str | None,
     *,
     pushed: bool,
 ) -> None:
-    """Say for people what will be played, and what Ringback still needs to poll it at `base`."""
+    """Print what will be simulated, and what Ringback still needs to poll it at `base`."""
     ids = [job.full_id for job in jobs]
-    shown = ", ".join(ids) if len(ids) <= SHOWN else f"{ids[0]} to {ids[-1]}"
-    output.line(f"{table['provider']}: {shown} (--seed {seed} plays the same again)")
+    shown = ", ".join(ids) if len(ids) <= MAX_IDS_SHOWN else f"{ids[0]} to {ids[-1]}"
+    output.line(f"{table['provider']}: {shown} (--seed {seed} repeats this run)")
     if base is None:
         return
-    name = role.source or re.sub(r"[^a-z0-9_-]", "-", str(table["provider"]))
-    _setting(name, base, role.lacks(table) if role.source else table, known=bool(role.source))
+    name = source.name or re.sub(r"[^a-z0-9_-]", "-", str(table["provider"]))
+    missing = source.missing_settings(table) if source.name else table
+    _settings(name, base, missing, configured=bool(source.name))
     if not pushed:
         output.line(
-            f"then `ringback watch {name} {shlex.quote(ids[0])}`; POST {base}{SUBMIT} begins one too"
+            f"then run `ringback watch {name} {shlex.quote(ids[0])}`; "
+            f"POST {base}{SUBMIT_PATH} begins a job too"
         )
 
 
-def _setting(name: str, base: str, lines: Mapping[str, Any], *, known: bool) -> None:
-    """Show what is to be written into ringback.toml, or that nothing is."""
-    if not lines:
-        output.line(f"polls are answered at {base}, where [sources.{name}] asks")
+def _settings(name: str, base: str, missing: Mapping[str, Any], *, configured: bool) -> None:
+    """Print what must be added to ringback.toml, or that nothing must."""
+    if not missing:
+        output.line(f"polls are answered at {base}, where [sources.{name}] polls")
         return
-    what = "lacks or says otherwise" if known else "needs"
+    what = "must change" if configured else "needs"
     output.line(f"polls are answered at {base}; what ringback.toml {what}:")
-    for line in (f"[sources.{name}]", *(f"{key} = {_toml(v)}" for key, v in lines.items())):
+    for line in toml_lines(name, missing):
         output.line(f"  {line}")
 
 
-def confirmation(seconds: float) -> None:
-    """Say that pushes alone will not do."""
-    answered = f"answering them, for {seconds:g} s at most" if seconds else "--linger 60 answers it"
-    output.say(f"an end that is pushed counts once a poll agrees: {answered}")
+def awaiting_confirmation(seconds: float) -> None:
+    """Say that pushes alone do not end a job."""
+    answered = f"polls are answered for {seconds:g} s at most" if seconds else "give --linger 60"
+    output.say(f"a pushed end counts only after a poll confirms it: {answered}")
 
 
-def unasked() -> None:
-    """Say that nobody came."""
-    output.say("not every end was asked for: check that the source's base_url leads here")
+def not_confirmed() -> None:
+    """Say that the end of some job was not polled."""
+    output.say("not every end was polled: check that the source's base_url leads here")
 
 
-def summary(stage: Stage, lost: int, *, json: bool) -> None:
-    """Say how it went: what was sent and lost, and how pushes and polls were answered."""
-    sent = {"sent": stage.sent, "duplicates": stage.repeated, "lost": lost}
+def summary(run: Run, lost: int, *, json: bool) -> None:
+    """Print what was sent and lost, and how pushes and polls were answered."""
+    sent = {"sent": run.sent, "duplicates": run.repeated, "lost": lost}
     if json:
-        pushes = {**sent, "given_up": stage.given_up, "answers": dict(stage.pushes)}
-        output.document({"pushes": pushes, "polls": dict(stage.polls)})
+        pushes = {**sent, "given_up": run.given_up, "answers": dict(run.pushes)}
+        output.document({"pushes": pushes, "polls": dict(run.polls)})
     else:
-        told = ", ".join(f"{number} {what}" for what, number in sent.items())
-        output.line(f"pushes: {told}; answers: {_counts(stage.pushes)}")
-        output.line(f"polls: {_counts(stage.polls)}")
-    for why, count in sorted(stage.refusals.items()):
-        output.say(f"{count} of the pushes refused with {why}")
-    if stage.given_up:
-        output.say(f"nobody took {stage.given_up} of the pushes: is Ringback running there?")
+        counts = ", ".join(f"{number} {what}" for what, number in sent.items())
+        output.line(f"pushes: {counts}; answers: {_counts(run.pushes)}")
+        output.line(f"polls: {_counts(run.polls)}")
+    for reason, count in sorted(run.refusals.items()):
+        output.say(f"refused pushes: {count} with {reason}")
+    if run.given_up:
+        output.say(f"pushes that were not accepted: {run.given_up}; is Ringback running there?")
 
 
 def _counts(counter: Mapping[str, int]) -> str:
@@ -112,4 +120,4 @@ def _counts(counter: Mapping[str, int]) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
-    return codec.dumps(value, ensure_ascii=False)  # TOML knows no pairs of surrogates
+    return codec.dumps(value, ensure_ascii=False)  # TOML has no surrogate pairs

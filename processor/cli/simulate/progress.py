@@ -1,4 +1,4 @@
-"""When each job began, and what came of it: shared by the threads that push and that answer."""
+"""When each simulated job began, and how its pushes and polls were answered, for all threads."""
 
 import threading
 from collections import Counter
@@ -7,28 +7,29 @@ from collections.abc import Sequence
 from processor.simulation import Job
 
 
-class Stage:
-    """The jobs of a play, by id. Times are seconds since 1970."""
+class Run:
+    """One run of a simulation: its jobs by id, and what has happened. Times are Unix seconds."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        """No job has begun."""
         self.jobs = {job.id: job for job in jobs}
         self.begun: dict[str, float] = {}
         self.pushes: Counter[str] = Counter()  # answers to pushes, by status
         self.polls: Counter[str] = Counter()  # our answers to polls, by status
-        self.sent = self.repeated = 0  # pushes, each counted once; how many came a second time
-        self.given_up = 0  # pushes that nobody ever took or refused
-        self.refusals: Counter[str] = Counter()  # why pushes were refused, in the server's words
-        self._told: set[str] = set()  # jobs whose end was asked for and answered
+        self.sent = self.repeated = 0  # pushes, retries not counted; how many were duplicates
+        self.given_up = 0  # pushes that got no answer, or only 5xx, at every attempt
+        self.refusals: Counter[str] = (
+            Counter()
+        )  # reasons of refused pushes, as the server gave them
+        self._ends_polled: set[str] = set()  # jobs whose end was the answer to a poll
         self._lock = threading.Lock()
 
     def begin(self, job: Job, now: float) -> float:
-        """Begin a job, unless it has; give when it began."""
+        """Begin a job unless it has begun; return when it began."""
         with self._lock:
             return self.begun.setdefault(job.id, now)
 
     def begin_next(self, now: float) -> Job | None:
-        """Begin the first that has not; None if all have."""
+        """Begin the first job that has not begun; None if all have."""
         with self._lock:
             left = (job for name, job in self.jobs.items() if name not in self.begun)
             job = next(left, None)
@@ -36,43 +37,43 @@ class Stage:
                 self.begun[job.id] = now
         return job
 
-    def tell(self, job: Job) -> None:
-        """Note that the end of a job was asked for and answered."""
+    def note_end_polled(self, job: Job) -> None:
+        """Note that a poll was answered with the end of this job."""
         with self._lock:
-            self._told.add(job.id)
+            self._ends_polled.add(job.id)
 
     def count(self, counter: Counter[str], status: int | None) -> None:
-        """Count an answer; None is none."""
+        """Count an answer by its status; None: there was no answer."""
         with self._lock:
             counter[str(status or "none")] += 1
 
-    def send(self, *, again: bool) -> None:
-        """Note that a push goes out."""
+    def note_sent(self, *, duplicate: bool) -> None:
+        """Note that a push is sent for the first time, or as a planned duplicate."""
         with self._lock:
             self.sent += 1
-            self.repeated += again
+            self.repeated += duplicate
 
-    def give_up(self) -> None:
-        """Note that a push will not be tried again."""
+    def note_given_up(self) -> None:
+        """Note that a push will not be retried."""
         with self._lock:
             self.given_up += 1
 
-    def refuse(self, why: str) -> None:
-        """Note what a server said to a push that it refused."""
+    def note_refusal(self, reason: str) -> None:
+        """Note why the server refused a push."""
         with self._lock:
-            self.refusals[why] += 1
+            self.refusals[reason] += 1
 
     @property
-    def taken(self) -> int:
-        """How many pushes were taken."""
+    def accepted(self) -> int:
+        """How many pushes were answered 2xx."""
         return sum(count for status, count in self.pushes.items() if status[0] == "2")
 
     @property
     def refused(self) -> int:
-        """How many pushes were answered with neither success nor trouble."""
+        """How many pushes were answered 3xx or 4xx."""
         return sum(count for status, count in self.pushes.items() if status[0] in "34")
 
     @property
-    def all_told(self) -> bool:
-        """Whether the end of every job was asked for and answered."""
-        return len(self._told) == len(self.jobs)
+    def all_ends_polled(self) -> bool:
+        """Whether a poll of every job was answered with its end."""
+        return len(self._ends_polled) == len(self.jobs)

@@ -1,4 +1,4 @@
-"""The simulated provider: it answers polls on a loopback port with what a job has come to."""
+"""The simulated provider's HTTP server: answers polls on a loopback port as each job proceeds."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 from processor.cli.exit_codes import CommandError
-from processor.cli.simulate.poll_routes import SUBMIT, Routes, root
-from processor.cli.simulate.progress import Stage
+from processor.cli.simulate.poll_routes import SUBMIT_PATH, Routes, base_path
+from processor.cli.simulate.progress import Run
 from processor.model import Answer
 from processor.provider import Profile
 from processor.simulation import Job
@@ -22,33 +22,33 @@ from processor.simulation.poll_response import BODILESS
 JSON = "application/json"
 OK, NOT_MODIFIED = 200, 304
 RETRY_AFTER = "1"  # seconds, as text
-MOST_WAITING = 128  # connections that are not accepted yet
+ACCEPT_QUEUE = 128  # connections that are not accepted yet
 
 
 @dataclass(frozen=True)
-class Habits:
-    """How the provider answers: after how many seconds, and which share with 429."""
+class PollFaults:
+    """How many seconds each poll waits for its answer, and which share of polls gets 429."""
 
     latency: float = 0.0
     throttle: float = 0.0
     rng: Random = field(default_factory=Random)
 
 
-class Polled(NamedTuple):
-    """An answer to a poll, and the job whose end it tells, if it does."""
+class PollAnswer(NamedTuple):
+    """An answer to a poll, and the job that it shows as ended, if it does."""
 
     answer: Answer
     ended: Job | None = None
 
 
-class Provider(ThreadingHTTPServer):
-    """Answers polls about the jobs of one kind, and POST /submit."""
+class ProviderServer(ThreadingHTTPServer):
+    """Answers polls about jobs of one kind, and POST /submit."""
 
     daemon_threads = True
-    request_queue_size = MOST_WAITING
+    request_queue_size = ACCEPT_QUEUE
 
-    def __init__(self, port: int, profile: Profile, kind: str | None, habits: Habits) -> None:
-        """Listen; answers once it is `serving`."""
+    def __init__(self, port: int, profile: Profile, kind: str | None, faults: PollFaults) -> None:
+        """Listen on the port (0: a free one); polls are answered only while `serving`."""
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
@@ -56,16 +56,16 @@ class Provider(ThreadingHTTPServer):
                 f"cannot listen on port {port} ({error.strerror}): give another --port"
             ) from None
         self.base = f"http://127.0.0.1:{self.server_port}"
-        self.url = self.base + root(profile)
+        self.url = self.base + base_path(profile)
         self._etag = bool((poll := profile.polls(kind)) and poll.etag)
         self._routes = Routes(profile, kind)
-        self._habits = habits
-        self._stage = Stage(())
+        self._faults = faults
+        self._run = Run(())
 
     @contextmanager
-    def serving(self, stage: Stage) -> Iterator[None]:
-        """Answer from a thread while the block runs."""
-        self._stage = stage
+    def serving(self, run: Run) -> Iterator[None]:
+        """Answer polls about this run's jobs from a thread while the block runs."""
+        self._run = run
         thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -74,41 +74,41 @@ class Provider(ThreadingHTTPServer):
             yield
         finally:
             self.shutdown()
-            self.server_close()
+            self.server_close()  # refuses connections from now on: nobody waits for an answer
             thread.join()
 
-    def poll(self, target: str, headers: Mapping[str, str]) -> Polled:
+    def poll(self, target: str, headers: Mapping[str, str]) -> PollAnswer:
         """Answer one poll."""
-        time.sleep(self._habits.latency)
-        answer, ended = self._polled(target, time.time())
+        time.sleep(self._faults.latency)
+        answer, ended = self._answer(target, time.time())
         if self._etag and answer.status == OK:
             answer = _tagged(answer, headers.get("if-none-match"))
-        self._stage.count(self._stage.polls, answer.status)
-        return Polled(answer, ended)
+        self._run.count(self._run.polls, answer.status)
+        return PollAnswer(answer, ended)
 
-    def told(self, ended: Job) -> None:
-        """Note that somebody has heard of a job's end; the last one ends the play."""
-        self._stage.tell(ended)
+    def note_end_sent(self, job: Job) -> None:
+        """Note that an answer showed this job as ended; the last job's ends the run."""
+        self._run.note_end_polled(job)
 
     def submit(self) -> Answer:
         """Begin the next job."""
         now = time.time()
-        job = self._stage.begin_next(now)
-        return job.submitted(now) if job else _problem(409, "every job of this play has begun")
+        job = self._run.begin_next(now)
+        return job.submitted(now) if job else _problem(409, "every job of this run has begun")
 
-    def _polled(self, target: str, now: float) -> Polled:
-        job = self._stage.jobs.get(self._routes.id_in(target) or "")
+    def _answer(self, target: str, now: float) -> PollAnswer:
+        job = self._run.jobs.get(self._routes.job_id(target) or "")
         if job is None:
-            return Polled(_problem(404, "no such job in this play"))
-        if self._habits.rng.random() < self._habits.throttle:
-            return Polled(_problem(429, "asked too often", {"retry-after": RETRY_AFTER}))
-        begun = self._stage.begin(job, now)
+            return PollAnswer(_problem(404, "no such job in this run"))
+        if self._faults.rng.random() < self._faults.throttle:
+            return PollAnswer(_problem(429, "too many polls", {"retry-after": RETRY_AFTER}))
+        begun = self._run.begin(job, now)
         answer = job.answer(now - begun, begun) or _problem(404, "not there yet")
-        return Polled(answer, job if job.is_over(now - begun) else None)
+        return PollAnswer(answer, job if job.is_over(now - begun) else None)
 
 
 def _tagged(answer: Answer, known: str | None) -> Answer:
-    """The answer with its ETag, or 304 to whoever has it already."""
+    """The answer with its ETag, or 304 if the client has it already."""
     tag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
     headers = {**answer.headers, "etag": tag}
     if known == tag:
@@ -122,7 +122,7 @@ def _problem(status: int, text: str, headers: Mapping[str, str] | None = None) -
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Provider
+    server: ProviderServer
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
     disable_nagle_algorithm = True
@@ -131,13 +131,16 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer, ended = self.server.poll(self.path, headers)
         self._send(answer)
-        if ended:  # and not before it is sent: the process may be over at once
-            self.server.told(ended)
+        if ended:  # only after the answer is sent: the process may end at once
+            self.server.note_end_sent(ended)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        known = self.path == SUBMIT
-        self._send(self.server.submit() if known else _problem(404, f"POST {SUBMIT} begins a job"))
+        known = self.path == SUBMIT_PATH
+        answer = (
+            self.server.submit() if known else _problem(404, f"POST {SUBMIT_PATH} begins a job")
+        )
+        self._send(answer)
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -150,4 +153,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Keep quiet: what came is counted."""
+        """Log nothing: polls are counted."""

@@ -1,67 +1,78 @@
-"""The play: begins the jobs, pushes and answers until every life is over."""
+"""Runs a simulation: begins the jobs, pushes and answers polls until every job has ended."""
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import NamedTuple
 
 from processor.cli.exit_codes import CommandError, Exit
 from processor.cli.simulate import output
-from processor.cli.simulate.progress import Stage
-from processor.cli.simulate.provider_server import Provider
-from processor.cli.simulate.push_sender import Sender, Target
+from processor.cli.simulate.progress import Run
+from processor.cli.simulate.provider_server import ProviderServer
+from processor.cli.simulate.push_sender import Hook, PushSender
 from processor.simulation import Job, Plan
 
-LONGEST = 60.0  # seconds in which Ringback has asked, if it can
-LOOK = 0.05  # seconds between two looks whether all is over
+CONFIRMATION_TIMEOUT = 60.0  # seconds; by then Ringback has polled, if it can
+CHECK_EVERY = 0.05  # seconds
 
 
-class Linger(NamedTuple):
-    """How long polls are answered after the end, and whether Ringback must ask to believe it."""
+class KeepAnswering(NamedTuple):
+    """How long polls are answered after the last job has ended."""
 
     seconds: float = 0.0
-    confirms: bool = False
-    until_told: bool = False  # no longer than until the end of each job was asked for
+    confirms: bool = False  # Ringback must poll before it accepts a pushed end
+    until_polled: bool = False  # stop as soon as the end of each job was polled
 
 
-def linger_of(given: float | None, *, confirms: bool) -> Linger:
-    """As long as is wished; else as long as Ringback needs, where it must ask."""
+def keep_answering(given: float | None, *, confirms: bool) -> KeepAnswering:
+    """As long as --linger says; without it, until Ringback has confirmed pushed ends by polls."""
     if given is not None or not confirms:
-        return Linger(given or 0.0, confirms)
-    return Linger(LONGEST, confirms, until_told=True)
+        return KeepAnswering(given or 0.0, confirms)
+    return KeepAnswering(CONFIRMATION_TIMEOUT, confirms, until_polled=True)
 
 
 class Pushing(NamedTuple):
-    """Where to push what, signed with which secret."""
+    """Where to push, the secret that signs, and which pushes are sent when."""
 
-    target: Target
+    hook: Hook
     secret: str
     plan: Plan
 
 
-def play(stage: Stage, server: Provider | None, pushing: Pushing | None, linger: Linger) -> None:
-    """Play until every life is over, or until Ctrl-C.
+@contextmanager
+def started(
+    run: Run, server: ProviderServer | None, pushing: Pushing | None
+) -> Iterator[PushSender | None]:
+    """Answer polls and send pushes while the block runs.
 
-    Jobs that are pushed begin at once, others when they are first asked about.
+    Jobs that are pushed begin at once, other jobs when they are first polled.
     """
-    jobs = list(stage.jobs.values())
-    sender = Sender(pushing.target, pushing.secret, jobs, stage) if pushing else None
-    serving = server.serving(stage) if server else nullcontext()
-    with suppress(KeyboardInterrupt), serving:  # what came until then is told all the same
+    sender = PushSender(pushing.hook, pushing.secret, run) if pushing else None
+    with server.serving(run) if server else nullcontext():
         try:
             if sender and pushing:
-                _begin(stage, jobs)
+                now = time.time()
+                for job in run.jobs.values():
+                    run.begin(job, now)
                 sender.start(pushing.plan.pushes)
-            while not _is_over(stage, jobs, sender):
-                time.sleep(LOOK)
-            _stay(stage, linger)
+            yield sender
         finally:
             if sender:
                 sender.stop()
 
 
-def check(jobs: Sequence[Job], pushing: Pushing | None) -> None:
-    """CommandError where pushes cannot be signed."""
+def run_to_end(
+    run: Run, server: ProviderServer | None, pushing: Pushing | None, keep: KeepAnswering
+) -> None:
+    """Run until every job has ended, or until Ctrl-C."""
+    with suppress(KeyboardInterrupt), started(run, server, pushing) as sender:
+        while not _is_over(run, sender):
+            time.sleep(CHECK_EVERY)
+        _keep_answering(run, keep)
+
+
+def check_signing(jobs: Sequence[Job], pushing: Pushing | None) -> None:
+    """CommandError if the pushes cannot be signed."""
     due = next(iter(pushing.plan.pushes), None) if pushing else None
     if pushing is None or due is None:
         return
@@ -74,33 +85,28 @@ def check(jobs: Sequence[Job], pushing: Pushing | None) -> None:
         raise CommandError(f"{profile.name} cannot push: {error}") from None
 
 
-def verdict(stage: Stage) -> Exit:
-    """How the command ends."""
-    if stage.refused:
+def exit_code(run: Run) -> Exit:
+    """The command's exit code."""
+    if run.refused:
         return Exit.FAILED
-    return Exit.UNREACHABLE if stage.given_up else Exit.GOOD
+    return Exit.UNREACHABLE if run.given_up else Exit.GOOD
 
 
-def _stay(stage: Stage, linger: Linger) -> None:
-    """Go on answering polls, where there is anything to ask."""
-    asked_about = stage.taken and not stage.all_told
-    if linger.confirms and asked_about:
-        output.confirmation(linger.seconds)
-    ends = time.monotonic() + (linger.seconds if asked_about or not linger.until_told else 0.0)
-    while time.monotonic() < ends and not (linger.until_told and stage.all_told):
-        time.sleep(LOOK)
-    if linger.until_told and asked_about and not stage.all_told:
-        output.unasked()
+def _keep_answering(run: Run, keep: KeepAnswering) -> None:
+    """Go on answering polls as long as anybody may poll."""
+    polls_expected = run.accepted and not run.all_ends_polled
+    if keep.confirms and polls_expected:
+        output.awaiting_confirmation(keep.seconds)
+    seconds = keep.seconds if polls_expected or not keep.until_polled else 0.0
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not (keep.until_polled and run.all_ends_polled):
+        time.sleep(CHECK_EVERY)
+    if keep.until_polled and polls_expected and not run.all_ends_polled:
+        output.not_confirmed()
 
 
-def _begin(stage: Stage, jobs: Sequence[Job]) -> None:
-    now = time.time()
-    for job in jobs:
-        stage.begin(job, now)
-
-
-def _is_over(stage: Stage, jobs: Sequence[Job], sender: Sender | None) -> bool:
+def _is_over(run: Run, sender: PushSender | None) -> bool:
     if sender is None:
-        return stage.all_told
-    ends = max(stage.begun[job.id] + job.moments[-1].at for job in jobs)
+        return run.all_ends_polled
+    ends = max(run.begun[job.id] + job.moments[-1].at for job in run.jobs.values())
     return not sender.running and time.time() >= ends

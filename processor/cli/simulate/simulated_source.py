@@ -1,4 +1,4 @@
-"""Who is played: a provider's profile, and the source that ringback.toml configures for it, if any."""
+"""What is simulated: a provider's profile, and the source of ringback.toml that uses it, if any."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -19,71 +19,71 @@ NO_TABLE = SourceTable(provider="")
 URLS = ("base_url", "status_url")
 
 
-class Role(NamedTuple):
-    """A profile, and a source's table as written; an empty one where none is configured."""
+class SimulatedSource(NamedTuple):
+    """A profile and a source's table as written; the table is empty if no source is configured."""
 
     profile: Profile
-    source: str | None
+    name: str | None
     table: SourceTable
     file: Path | None
 
     @property
     def port(self) -> int:
-        """The port of this machine at which the source asks; 0 if it asks elsewhere."""
+        """The port of this machine that the source polls; 0 if it polls elsewhere."""
         urls = (urlsplit(getattr(self.table, name) or "") for name in URLS)
-        return next((url.port for url in urls if _is_here(url.hostname) and url.port), 0)
+        return next((url.port for url in urls if _is_loopback(url.hostname) and url.port), 0)
 
     @property
     def confirms(self) -> bool:
-        """Whether an end that is pushed counts only once a poll agrees."""
+        """Whether Ringback accepts a pushed end only after a poll has confirmed it."""
         trust = self.table.trust or (self.profile.push and self.profile.push.trust)
         return trust == "refetch"
 
     def secret(self, given: str | None, environ: Mapping[str, str]) -> str:
-        """What signs the pushes: what is given, else the source's newest; empty if there is none."""
+        """The secret that signs pushes: --secret, else the source's newest; empty without both."""
         if given is not None:
             found = Keeper(environ, Path()).of("--secret", given)
             if found is None:
                 raise CommandError(f"--secret {given}: it is not set; set it, or give the secret")
             return found
         keeper = Keeper(environ, self.file.parent if self.file else Path())
-        at = f"{self.file}: sources.{self.source}.webhook_secret"
-        return next(iter(keeper.all(at, self.table.webhook_secret)), "")
+        key = f"{self.file}: sources.{self.name}.webhook_secret"
+        return next(iter(keeper.all(key, self.table.webhook_secret)), "")
 
-    def lacks(self, needed: Mapping[str, Any]) -> dict[str, Any]:
-        """What of a table the source's own does not say, or says otherwise."""
+    def missing_settings(self, needed: Mapping[str, Any]) -> dict[str, Any]:
+        """The needed settings that the source's table lacks, or has with another value."""
         own = msgspec.structs.asdict(self.table)
-        lacking = {
+        missing = {
             name: value
             for name, value in needed.items()
-            if name not in {"params", "provider"} and not _says(name, own.get(name), value)
+            if name not in {"params", "provider"} and not _is_set(name, own.get(name), value)
         }
         params = {
             name: value
             for name, value in needed.get("params", {}).items()
             if name not in self.table.params
         }
-        return {**lacking, "params": params} if params else lacking
+        return {**missing, "params": params} if params else missing
 
 
-def role_of(name: str, file: Path | None) -> Role:
+def find_source(name: str, file: Path | None) -> SimulatedSource:
     """The source of this name, else the provider; no secret of the configuration need be set."""
     written = read_file(file) if file else File()
     folder = file.parent / written.providers if file and written.providers else None
-    shelf, table = Shelf(folder), written.sources.get(name)
-    wanted = table.provider if table else name
-    if wanted not in shelf:
+    profiles, table = Shelf(folder), written.sources.get(name)
+    provider = table.provider if table else name
+    if provider not in profiles:
         also = f"; sources are {', '.join(written.sources)}" if written.sources else ""
-        raise CommandError(f"no provider {wanted!r}; there are {', '.join(shelf)}{also}")
-    return Role(shelf[wanted], name if table else None, table or NO_TABLE, file)
+        raise CommandError(f"no provider {provider!r}; there are {', '.join(profiles)}{also}")
+    return SimulatedSource(profiles[provider], name if table else None, table or NO_TABLE, file)
 
 
-def _says(name: str, own: Any, needed: Any) -> bool:
-    """Whether a value will do: any token, but the same URL."""
+def _is_set(name: str, own: Any, needed: Any) -> bool:
+    """Whether a source's own value will do: any token, but only the same URL."""
     return own.rstrip("/") == needed.rstrip("/") if own and name in URLS else bool(own)
 
 
-def _is_here(host: str | None) -> bool:
+def _is_loopback(host: str | None) -> bool:
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
