@@ -619,6 +619,11 @@ def test_tests_that_are_named_exist(page: str):
         assert [path for path in words.split() if not (ROOT / path).exists()] == []
 
 
+def test_the_slowest_tests_exist():
+    (found,) = [t for t in tables("CONTRIBUTING.md") if t.head[0] == "s"]
+    assert [path for _, path in found.rows if not (ROOT / path.strip("`")).exists()] == []
+
+
 def test_decisions_are_dated_reasoned_and_short():
     for decision in re.split(r"\n#+ ", PAGES["docs/decisions.md"].partition("\n### ")[2]):
         title, *lines = decision.strip().splitlines()
