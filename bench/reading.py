@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from report import table
 
 from processor import provider, signing
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.errors import Unreadable
 from processor.model import Push
 from processor.provider import Profile
@@ -91,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=2000, help="calls of a round")
     number = parser.parse_args().number
-    shelf = Shelf()
+    shelf = ProfileRegistry()
     alone = {"wistia": shelf["wistia"]}
     (name, capture, body) = next(c for c in captured() if c[0].startswith("wistia/"))
     first = measure(alone["wistia"], name, capture, body, number)

@@ -10,7 +10,7 @@ _NUMBER = re.compile(
 _DELTA = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,40})?")
 _ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 
-RETRY_AFTER_AT_MOST = 86_400.0  # a server that says more is broken, or we would never ask again
+MAX_RETRY_AFTER = 86_400.0  # a server that says more is broken, or we would never ask again
 END_OF_TIME = 253_402_300_800.0  # the year 10000: no calendar that we write goes further
 LARGEST = 2**53  # beyond it numbers are noise, and too large for some arithmetic
 UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of hints; `epoch`: the moment itself
@@ -99,4 +99,4 @@ def _zone(match: re.Match[str]) -> str:
 
 
 def _bounded(wait: float) -> float:
-    return min(max(wait, 0.0), RETRY_AFTER_AT_MOST)
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)

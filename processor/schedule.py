@@ -1,16 +1,16 @@
 """When to ask again, when to try again: pure functions over seconds."""
 
-RETRIES = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+RETRY_DELAYS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds before attempt 1, 2, … of a delivery: the Standard Webhooks 1.0.0 example,
 ten attempts over 75 hours."""
 
 RETRY_JITTER = 0.2  # either way
-RETRY_AFTER_AT_MOST = 86_400.0  # seconds that a subscriber can push an attempt away
+MAX_RETRY_AFTER = 86_400.0  # seconds that a subscriber can push an attempt away
 
 LATENESS = 0.02  # a poll finds a job at most this part of its age late
 POLL_JITTER = 0.1  # only ever earlier, so that a profile's `first` is a promise
 FAILURE_PAUSE = 5.0  # seconds after a poll's first failure; doubles
-FAILURE_PAUSE_AT_MOST = 300.0
+MAX_FAILURE_PAUSE = 300.0
 
 THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
 UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
@@ -23,10 +23,10 @@ def next_attempt(
 
     `made` attempts have been made; `random_unit` is a random number in [0, 1).
     """
-    if made >= len(RETRIES):
+    if made >= len(RETRY_DELAYS):
         return None
-    pause = RETRIES[made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * random_unit)
-    asked = min(retry_after or 0.0, RETRY_AFTER_AT_MOST)
+    pause = RETRY_DELAYS[made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * random_unit)
+    asked = min(retry_after or 0.0, MAX_RETRY_AFTER)
     return now + max(pause, asked)
 
 
@@ -42,7 +42,7 @@ def poll_interval(age: float, every: tuple[float, float], random_unit: float) ->
 
 def poll_pause(failures: int, interval: float, retry_after: float | None) -> float:
     """Seconds until the next poll of a job whose last `failures` polls brought nothing."""
-    pause = min(FAILURE_PAUSE * 2.0 ** min(failures - 1, 10), FAILURE_PAUSE_AT_MOST)
+    pause = min(FAILURE_PAUSE * 2.0 ** min(failures - 1, 10), MAX_FAILURE_PAUSE)
     return max(pause, interval, retry_after or 0.0)
 
 
@@ -53,35 +53,41 @@ def source_pause(trouble: str, retry_after: float | None) -> float | None:
     return UNAUTHORIZED_PAUSE if trouble == "unauthorized" else None
 
 
-DISTRUST_AT_MOST = 10
-DISTRUST_RESTS = 5  # from this distrust on a subscriber rests after each failure
+MAX_FAILURE_SCORE = 10
+PAUSE_FROM_SCORE = 5  # from this distrust on a subscriber rests after each failure
 BREAKER_PAUSE = 5.0  # seconds of the first rest; each further distrust doubles it
 THROTTLED = frozenset({429, 502, 503, 504})  # Standard Webhooks: slow down
-THROTTLE_AT_MOST = 3_600.0  # seconds that one answer can have the whole subscriber left alone
+MAX_THROTTLE_PAUSE = 3_600.0  # seconds that one answer can have the whole subscriber left alone
 
 DISABLE_AFTER = 5 * 86_400.0  # seconds of nothing but failures …
 DISABLE_ATTEMPTS = 20  # … and at least so many of them
 
 
-def subscriber_pause(distrust: int, status: int | None, retry_after: float | None) -> float | None:
+def subscriber_pause(
+    failure_score: int, status: int | None, retry_after: float | None
+) -> float | None:
     """Seconds that a whole subscriber rests after a failed attempt, or None when it goes on.
 
     An open breaker is this pause, and its half-open probe is the one attempt that a distrusted
     subscriber is allowed afterwards (`capacity`).
     """
-    rest = BREAKER_PAUSE * 2.0 ** (distrust - DISTRUST_RESTS) if distrust >= DISTRUST_RESTS else 0.0
-    asked = min(retry_after or 0.0, THROTTLE_AT_MOST) if status in THROTTLED else 0.0
+    rest = (
+        BREAKER_PAUSE * 2.0 ** (failure_score - PAUSE_FROM_SCORE)
+        if failure_score >= PAUSE_FROM_SCORE
+        else 0.0
+    )
+    asked = min(retry_after or 0.0, MAX_THROTTLE_PAUSE) if status in THROTTLED else 0.0
     return max(rest, asked) or None
 
 
-def capacity(most: int, distrust: int) -> int:
+def capacity(most: int, failure_score: int) -> int:
     """How many attempts a subscriber gets at once: half for each distrust, at least one.
 
     Since a success halves the distrust, trust comes back in steps: one, then some, then all.
     """
-    return max(most >> distrust, 1)
+    return max(most >> failure_score, 1)
 
 
-def hopeless(since: float, failures: int, now: float) -> bool:
+def should_disable(since: float, failures: int, now: float) -> bool:
     """Whether a subscriber has done nothing but fail for so long that it is disabled."""
     return failures >= DISABLE_ATTEMPTS and now - since >= DISABLE_AFTER

@@ -24,14 +24,14 @@ from processor import config, event_filters, payload, provider, schedule, signin
 from processor.cli.app import build as build_cli
 from processor.cli.exit_codes import Exit
 from processor.config import schema as config_tables
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.egress import failures
 from processor.formats import FORMATS, Event, Format, cloudevents, custom_headers
 from processor.model import Entry, Job, Push, Retention, State, Subscription
 from processor.provider import Poll, PushRules, Register, parse_profile
 from processor.provider.condition import Word
 from processor.provider.profile import Fields, Told
-from processor.service.delivery import batch, circuit_breaker, deliver
+from processor.service.delivery import batch, circuit_breaker, deliver, history
 from processor.service.events import listener, tail
 from processor.service.events.tail import Tailer
 from processor.service.jobs import watch_request
@@ -44,9 +44,9 @@ from processor.signing import SCHEMES, Verify
 from processor.store.reserve import FULL
 from processor.web import request_body, stream, write_timeout
 from processor.web.app import routes
-from processor.web.fairness import OpenCalls
 from processor.web.health import Gauges, Health
 from processor.web.openapi import document
+from processor.web.rate_limit import KeylessRateLimit
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -199,7 +199,7 @@ async def test_every_call_is_documented(tmp_path: Path):
     async with open_context(load("", tmp_path)) as ours:
         served = {
             f"{method} {route.path.replace(':path', '')}"
-            for route in routes(ours, Tailer(ours.store), Health(ours), OpenCalls())
+            for route in routes(ours, Tailer(ours.store), Health(ours), KeylessRateLimit())
             for method in route.methods - {"HEAD"}
         }
     assert set(table("docs/api.md", "call")) == served | {"POST /hooks/{source}"}
@@ -239,7 +239,7 @@ def test_the_call_that_is_shown_is_good():
 def test_every_field_of_the_answer_to_a_replay_is_documented():
     told = re.search(r"202 `\{([^}]*)\}`: how many were enqueued", prose("docs/api.md"))
     assert told
-    assert set(json.loads(f"[{told[1]}]")) == names(plan.Replayed)
+    assert set(json.loads(f"[{told[1]}]")) == names(plan.ReplayResult)
 
 
 def test_every_field_that_can_be_changed_is_documented():
@@ -259,7 +259,7 @@ def test_every_field_of_a_subscription_is_documented():
 def test_every_state_of_a_delivery_is_documented():
     sentence = re.search(r"A delivery is (.*?):", prose("docs/api.md"))
     assert sentence
-    assert re.findall(r"`(\w+)`", sentence[1]) == list(manage.STATES)
+    assert re.findall(r"`(\w+)`", sentence[1]) == list(history.STATES)
 
 
 def test_every_reason_to_ignore_is_one_of_the_machines():
@@ -320,8 +320,8 @@ def test_the_schedule_of_attempts_is_documented():
         cell.replace("at once", "0s").replace(" ", "").replace("min", "m")
         for (cell,) in told.values()
     ]
-    assert [int(n) for n in told] == list(range(1, len(schedule.RETRIES) + 1))
-    assert [provider.duration(pause) for pause in pauses] == list(schedule.RETRIES)
+    assert [int(n) for n in told] == list(range(1, len(schedule.RETRY_DELAYS) + 1))
+    assert [provider.duration(pause) for pause in pauses] == list(schedule.RETRY_DELAYS)
 
 
 # --- providers ----------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_the_table_of_the_providers_is_as_the_profiles_are():
 
 def test_the_readme_counts_the_providers():
     (count,) = re.findall(r"(\d+) providers", PAGES["README.md"])
-    assert int(count) == len(Shelf())
+    assert int(count) == len(ProfileRegistry())
 
 
 VOCABULARY = [
@@ -428,7 +428,7 @@ def test_the_words_are_in_alphabetical_order():
 
 def test_the_glossary_has_every_state():
     assert list(glossary("state of a job")) == list(State)
-    assert list(glossary("state of a delivery")) == list(manage.STATES)
+    assert list(glossary("state of a delivery")) == list(history.STATES)
 
 
 def test_the_glossary_has_every_event_type():
@@ -449,16 +449,16 @@ def test_the_glossary_has_every_log_event():
 QUOTED = [
     (
         "docs/events.md",
-        f"up to {batch.AT_MOST} of them, or {batch.BYTES_AT_MOST >> 10} KiB",
+        f"up to {batch.MAX_EVENTS} of them, or {batch.MAX_BYTES >> 10} KiB",
     ),
-    ("docs/events.md", f"within {batch.WITHIN * 1000:g} ms"),
+    ("docs/events.md", f"within {batch.MAX_DELAY * 1000:g} ms"),
     ("docs/events.md", f"At most {custom_headers.HEADERS_AT_MOST} of them"),
     ("docs/events.md", f"{custom_headers.BYTES_AT_MOST >> 10} KiB of names and values"),
     ("docs/events.md", f"at most {circuit_breaker.CAPACITY} deliveries at the same time"),
     ("docs/events.md", f"Connecting may take {failures.CONNECT_SECONDS:g} s"),
     ("docs/events.md", f"the whole answer {deliver.TIMEOUT:g} s"),
     ("docs/events.md", f"±{schedule.RETRY_JITTER:.0%} at random".replace("%", " %")),
-    ("docs/events.md", f"({schedule.RETRY_AFTER_AT_MOST / 3600:g} hours at most)"),
+    ("docs/events.md", f"({schedule.MAX_RETRY_AFTER / 3600:g} hours at most)"),
     ("docs/events.md", f"For {config.load(None, {}).secret_overlap / 3600:g} hours"),
     ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
     ("docs/api.md", f"more than {request_body.AT_MOST >> 20} MiB"),
@@ -502,7 +502,7 @@ def test_json_is_json(text: str):
 
 def test_the_standard_update_is_read_as_shown():
     (body,) = blocks("docs/providers.md", "json")
-    profile = Shelf()["standard"]
+    profile = ProfileRegistry()["standard"]
     push = Push({}, body.encode())
     (update,) = provider.read_push(profile, "encoder", push, 0.0).updates
     assert (update.id, update.state, update.progress, update.attempt) == (
@@ -524,7 +524,7 @@ def test_a_service_of_ones_own_tells_as_shown(monkeypatch: pytest.MonkeyPatch):
         == 202
     )
     headers = {name.lower(): value for name, value in sent[0].header_items()}
-    profile = Shelf()["standard"]
+    profile = ProfileRegistry()["standard"]
     assert profile.push
     assert profile.push.verify
     key = signing.secret_key(profile.push.verify, secret)

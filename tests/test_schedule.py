@@ -25,7 +25,7 @@ everies = st.tuples(st.floats(0.1, 100), st.floats(0, 1000)).map(lambda e: (e[0]
 
 
 def test_the_schedule_is_that_of_standard_webhooks():
-    assert list(schedule.RETRIES) == STANDARD
+    assert list(schedule.RETRY_DELAYS) == STANDARD
     assert sum(STANDARD) / 3600 == pytest.approx(75.6, abs=0.05)  # over three days
 
 
@@ -122,7 +122,7 @@ def test_a_failed_poll_is_never_put_off_less_than_was_asked_or_planned(
 ):
     pause = poll_pause(failures, interval, asked)
     assert pause >= max(interval, asked or 0.0, schedule.FAILURE_PAUSE)
-    assert pause <= max(interval, asked or 0.0, schedule.FAILURE_PAUSE_AT_MOST)
+    assert pause <= max(interval, asked or 0.0, schedule.MAX_FAILURE_PAUSE)
 
 
 SOURCE_PAUSES = [
@@ -149,14 +149,14 @@ def test_every_trouble_is_in_the_table():
 
 
 def test_the_schedule_only_grows():
-    assert all(a <= b for a, b in itertools.pairwise(schedule.RETRIES))
+    assert all(a <= b for a, b in itertools.pairwise(schedule.RETRY_DELAYS))
 
 
 # Subscribers that fail ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("distrust", "status", "retry_after", "pause"),
+    ("failure_score", "status", "retry_after", "pause"),
     [
         (0, 500, None, None),
         (4, None, None, None),
@@ -173,22 +173,26 @@ def test_the_schedule_only_grows():
     ],
 )
 def test_a_whole_subscriber_rests_when_it_breaks_or_asks(
-    distrust: int, status: int | None, retry_after: float | None, pause: float | None
+    failure_score: int, status: int | None, retry_after: float | None, pause: float | None
 ) -> None:
-    assert schedule.subscriber_pause(distrust, status, retry_after) == pause
+    assert schedule.subscriber_pause(failure_score, status, retry_after) == pause
 
 
 def test_a_breaker_tries_one_and_then_comes_back_in_steps() -> None:
-    found, distrust = [], schedule.DISTRUST_AT_MOST
-    while distrust:
-        found.append(schedule.capacity(256, distrust))
-        distrust //= 2
+    found, failure_score = [], schedule.MAX_FAILURE_SCORE
+    while failure_score:
+        found.append(schedule.capacity(256, failure_score))
+        failure_score //= 2
     assert [*found, schedule.capacity(256, 0)] == [1, 8, 64, 128, 256]
 
 
 @pytest.mark.parametrize(
     ("days", "failures", "gone"), [(5, 20, True), (5, 19, False), (4.9, 900, False), (60, 21, True)]
 )
-def test_five_days_and_twenty_failures_are_hopeless(days: float, failures: int, gone: bool) -> None:  # noqa: FBT001
+def test_a_subscriber_is_disabled_after_five_days_and_twenty_failures(
+    days: float,
+    failures: int,
+    gone: bool,  # noqa: FBT001
+) -> None:
     now = 1e9
-    assert schedule.hopeless(now - days * 86_400, failures, now) is gone
+    assert schedule.should_disable(now - days * 86_400, failures, now) is gone

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from processor import signing
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import State
 from processor.provider import Kind, Profile
 from processor.signing import Verify
@@ -17,7 +17,7 @@ NEEDS = ("provider", "its source needs", "its webhook")
 
 def page() -> str:
     """The page with its tables as the profiles have them now."""
-    shelf = Shelf()
+    shelf = ProfileRegistry()
     text = _put(PAGE.read_text(), "what they say", HEAD, [_row(shelf[name]) for name in shelf])
     return _put(text, "what they need", NEEDS, [_need(shelf[name]) for name in shelf])
 

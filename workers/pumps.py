@@ -57,12 +57,18 @@ def deliver(context: Context, outage: Outage) -> Pump:
     deliverer = Deliverer(context)
 
     async def work(claims: list[Claim]) -> list[Piece]:
-        await deliverer.standings.look()
+        await deliverer.breakers.refresh()
         return [([post.claim], deliverer.deliver(post)) for post in await deliverer.read(claims)]
 
-    standings = deliverer.standings
+    breakers = deliverer.breakers
     return RefreshedPump(
-        standings.look, context, outage, "deliver", room=1000, pace=standings.pace, work=work
+        breakers.refresh,
+        context,
+        outage,
+        "deliver",
+        room=1000,
+        pace=breakers.lane_limits,
+        work=work,
     )
 
 

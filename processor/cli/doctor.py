@@ -76,12 +76,12 @@ def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Findin
     where = settings.file or "no ringback.toml"
     sources, targets = len(settings.sources), len(settings.subscriptions)
     told = f"{where}: {sources} sources, {targets} subscriptions"
-    doubts = [
+    warnings = [
         Finding("environment", ok=True, detail=f"{doubt.variable} is set: {doubt.remedy}")
-        for doubt in settings.doubts
+        for doubt in settings.warnings
         if doubt.variable not in OF_COMMANDS  # this is a command
     ]
-    return [Finding("configuration", ok=True, detail=told), *doubts, *_secrets(settings)]
+    return [Finding("configuration", ok=True, detail=told), *warnings, *_secrets(settings)]
 
 
 def _secrets(settings: Settings) -> list[Finding]:

@@ -14,7 +14,7 @@ from processor.cli import options, output, profile_lint
 from processor.cli.exit_codes import CommandError, Exit
 from processor.cli.profile_summary import facts, polls, pushes, rows
 from processor.config.loading import load_profiles
-from processor.config.profiles import SUFFIX, Shelf
+from processor.config.profiles import SUFFIX, ProfileRegistry
 from processor.errors import ConfigError
 from processor.provider import Profile
 from processor.provider.parse_profile import text_of
@@ -28,7 +28,7 @@ def providers(
 ) -> None:
     """List every provider that a source may name: the built-in ones, and those of your folder."""
     if context.invoked_subcommand is None:
-        shelf, built_in = load_profiles(options.config_file(config)), Shelf()
+        shelf, built_in = load_profiles(options.config_file(config)), ProfileRegistry()
         items = [
             _item(shelf[name], own=shelf.files[name] != built_in.files.get(name)) for name in shelf
         ]
@@ -68,7 +68,7 @@ def new(
             f"{name!r}: a provider's name has 1 to 63 of a-z 0-9 . _ - and starts and ends with a "
             "letter or digit"
         )
-    if name in Shelf():
+    if name in ProfileRegistry():
         output.say(f"there is a built-in {name}: yours, in the folder `providers`, replaces it")
     text = skeleton(name, datetime.now(UTC).date())
     if json:

@@ -18,7 +18,7 @@ from processor.config.secrets import MASK
 from processor.egress import Egress, Policy
 from processor.errors import ConfigError, ProviderError
 from processor.service.registration import register as registration_register
-from processor.service.registration.register import Outcome
+from processor.service.registration.register import RegisterResult
 
 COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled")
 DONE = {
@@ -88,7 +88,9 @@ def _row(source: dict[str, Any]) -> tuple[object, ...]:
     return (name, provider, push, signed, source["trust"], polled, source["stalled"])
 
 
-async def _register(settings: Settings, source: Source, base: str, *, dry_run: bool) -> Outcome:
+async def _register(
+    settings: Settings, source: Source, base: str, *, dry_run: bool
+) -> RegisterResult:
     try:
         async with Egress(Policy.parse(settings.egress_allow)) as egress:
             return await registration_register.register(egress, source, base, dry=dry_run)
@@ -121,7 +123,7 @@ def _is_here(url: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def _show(outcome: Outcome) -> None:
+def _show(outcome: RegisterResult) -> None:
     """Print what was done; on standard error what is left to do."""
     if outcome.paste is not None:
         for line in outcome.paste.splitlines():

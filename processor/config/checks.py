@@ -18,7 +18,7 @@ def check_name(where: str, key: str, name: str) -> None:
         )
 
 
-def only(where: str, key: str, value: object, good: Sequence[object]) -> None:
+def one_of(where: str, key: str, value: object, good: Sequence[object]) -> None:
     """Refuse a value that is not one of the good ones."""
     if value not in good:
         known = [str(one) for one in good if one is not None]

@@ -7,7 +7,7 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from processor.config.problems import Mistakes
+from processor.config.problems import Problems
 from processor.config.schema import Environment
 from processor.text_input import from_system
 
@@ -20,7 +20,7 @@ _KUBERNETES = re.compile(r"RINGBACK(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_
 """What it sets in each container of a cluster that has a Service of such a name."""
 
 
-class Doubt(NamedTuple):
+class VariableWarning(NamedTuple):
     """A variable that is set, and probably does not do what was meant."""
 
     variable: str
@@ -38,7 +38,7 @@ def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
     return others | {name: value for name, value in ours.items() if value}
 
 
-def read_environment(environ: Mapping[str, str], mistakes: Mistakes) -> Environment:
+def read_environment(environ: Mapping[str, str], problems: Problems) -> Environment:
     """What the environment sets; what is no number of its range is noted."""
     given = cleaned(environ)
     found: dict[str, object] = {}
@@ -48,7 +48,7 @@ def read_environment(environ: Mapping[str, str], mistakes: Mistakes) -> Environm
             try:
                 found[field.name] = msgspec.convert(text, field.type, strict=False)
             except msgspec.ValidationError:
-                mistakes.add(_out_of_range(field, text))
+                problems.add(_out_of_range(field, text))
     return msgspec.convert(found, Environment)
 
 
@@ -60,17 +60,17 @@ def _out_of_range(field: msgspec.structs.FieldInfo, text: str) -> str:
     )
 
 
-def doubtful(environ: Mapping[str, str], used: Iterable[str]) -> tuple[Doubt, ...]:
+def suspicious(environ: Mapping[str, str], used: Iterable[str]) -> tuple[VariableWarning, ...]:
     """Variables that nobody reads, though their names say they are ours; `used`: by the file."""
     given = cleaned(environ)
     found = [
-        Doubt(name, f"nothing reads it{_instead(name)}")
+        VariableWarning(name, f"nothing reads it{_did_you_mean(name)}")
         for name in sorted(given.keys() - KNOWN - set(used))
         if name.upper().startswith(PREFIX) and not _of_kubernetes(name, given[name])
     ]
     if "RINGBACK_API_KEY" in given and "RINGBACK_API_KEYS" not in given:
         need = "commands call a server with it; the keys that a server takes are RINGBACK_API_KEYS"
-        found.append(Doubt("RINGBACK_API_KEY", need))
+        found.append(VariableWarning("RINGBACK_API_KEY", need))
     return tuple(found)
 
 
@@ -79,7 +79,7 @@ def _of_kubernetes(name: str, value: str) -> bool:
     return bool(_KUBERNETES.fullmatch(name)) and address
 
 
-def _instead(name: str) -> str:
+def _did_you_mean(name: str) -> str:
     """The known name that it comes nearest to, if one is near."""
     plain = name.upper().removeprefix(PREFIX)
     near = [plain] if plain in KNOWN else difflib.get_close_matches(name.upper(), KNOWN, 1, 0.75)

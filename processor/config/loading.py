@@ -9,14 +9,14 @@ import msgspec
 
 from processor import event_filters, signing, vault
 from processor.config import checks, redis_url
-from processor.config.environment import CONFIG, cleaned, doubtful, read_environment
+from processor.config.environment import CONFIG, cleaned, read_environment, suspicious
 from processor.config.mirror_root import check_mirror_root
 from processor.config.parsing import parse
-from processor.config.problems import Mistakes
-from processor.config.profiles import Shelf
+from processor.config.problems import Problems
+from processor.config.profiles import ProfileRegistry
 from processor.config.retention import keep
 from processor.config.schema import Environment, File, SourceTable, SubscriptionTable
-from processor.config.secrets import Keeper, signing_secret
+from processor.config.secrets import SecretResolver, signing_secret
 from processor.config.settings import Settings, Source
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
@@ -29,14 +29,14 @@ TRUST = (None, "event", "refetch")
 DEFAULT_FILE = Path("ringback.toml")
 
 
-class _Around(NamedTuple):
+class LoadContext(NamedTuple):
     """What a table of the file is read with."""
 
     where: str  # the file's name, for messages
     file: File
     profiles: Mapping[str, Profile]
-    secret: Keeper
-    mistakes: Mistakes
+    secret: SecretResolver
+    problems: Problems
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -44,65 +44,70 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
 
     Without a path it is `RINGBACK_CONFIG`, else `ringback.toml` if there is one.
     """
-    environ, mistakes = cleaned(environ), Mistakes()
+    environ, problems = cleaned(environ), Problems()
     chosen = _chosen(path, environ)
-    raw = parse(chosen, mistakes) if chosen else File()
-    env = read_environment(environ, mistakes)
-    mistakes.refuse()
-    secret = Keeper(environ, chosen.parent if chosen else Path())
-    shelf = mistakes.without(Shelf(), _shelf, chosen, raw)
-    around = _Around(str(chosen or "the environment"), raw, shelf, secret, mistakes)
-    settings = _settings(around, chosen, env)
-    mistakes.refuse()
-    check_mirror_root(around.where, settings.sources.values())
-    return msgspec.structs.replace(settings, doubts=doubtful(environ, secret.variables))
+    file = parse(chosen, problems) if chosen else File()
+    env = read_environment(environ, problems)
+    problems.raise_if_any()
+    secret = SecretResolver(environ, chosen.parent if chosen else Path())
+    profiles = problems.or_default(ProfileRegistry(), _profiles, chosen, file)
+    context = LoadContext(str(chosen or "the environment"), file, profiles, secret, problems)
+    settings = _settings(context, chosen, env)
+    problems.raise_if_any()
+    check_mirror_root(context.where, settings.sources.values())
+    return msgspec.structs.replace(settings, warnings=suspicious(environ, secret.variables))
 
 
-def _settings(around: _Around, chosen: Path | None, env: Environment) -> Settings:
+def _settings(context: LoadContext, chosen: Path | None, env: Environment) -> Settings:
     """What the tables and variables mean; what is wrong in one is noted, and the others looked at."""
-    take, raw = around.mistakes.without, around.file
-    sources = {n: take(None, _source, around, n, t) for n, t in raw.sources.items()}
+    or_default, file = context.problems.or_default, context.file
+    sources = {n: or_default(None, _source, context, n, t) for n, t in file.sources.items()}
     targets = {
-        f"sub_{n}": take(None, _subscription, around, n, t) for n, t in raw.subscriptions.items()
+        f"sub_{n}": or_default(None, _subscription, context, n, t)
+        for n, t in file.subscriptions.items()
     }
     overlap = "RINGBACK_SECRET_OVERLAP", env.RINGBACK_SECRET_OVERLAP
     return Settings(
         file=chosen,
         sources={name: source for name, source in sources.items() if source},
         subscriptions={name: target for name, target in targets.items() if target},
-        egress_allow=tuple(raw.egress.allow),
-        redis_url=take("", redis_url.checked, "REDIS_URL", env.REDIS_URL),
-        api_keys=take((), _api_keys, env.RINGBACK_API_KEYS, around.secret),
-        callback_secret=take(None, _callback_secret, env.RINGBACK_CALLBACK_SECRET, around.secret),
-        master_keys=take((), _master_keys, env.RINGBACK_MASTER_KEYS, around.secret),
-        secret_overlap=take(0.0, checks.duration, *overlap),
+        egress_allow=tuple(file.egress.allow),
+        redis_url=or_default("", redis_url.checked, "REDIS_URL", env.REDIS_URL),
+        api_keys=or_default((), _api_keys, env.RINGBACK_API_KEYS, context.secret),
+        callback_secret=or_default(
+            None, _callback_secret, env.RINGBACK_CALLBACK_SECRET, context.secret
+        ),
+        master_keys=or_default((), _master_keys, env.RINGBACK_MASTER_KEYS, context.secret),
+        secret_overlap=or_default(0.0, checks.duration, *overlap),
         public_url=env.RINGBACK_PUBLIC_URL,
         host=env.RINGBACK_HOST,
         port=env.PORT,
         shards=env.RINGBACK_SHARDS,
-        lease=take(0.0, checks.duration, "RINGBACK_LEASE", env.RINGBACK_LEASE),
-        keep=take(Retention(), keep, env),
+        lease=or_default(0.0, checks.duration, "RINGBACK_LEASE", env.RINGBACK_LEASE),
+        keep=or_default(Retention(), keep, env),
     )
 
 
-def load_profiles(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Shelf:
+def load_profiles(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> ProfileRegistry:
     """Give the profiles that the file's sources may name; no secret of the file need be set."""
     chosen = _chosen(path, cleaned(environ))
-    return _shelf(chosen, read_file(chosen) if chosen else File())
+    return _profiles(chosen, read_file(chosen) if chosen else File())
 
 
 def read_file(path: Path) -> File:
     """The file as written, nothing in it checked against anything."""
-    mistakes = Mistakes()
-    file = parse(path, mistakes)
-    mistakes.refuse()
+    problems = Problems()
+    file = parse(path, problems)
+    problems.raise_if_any()
     return file
 
 
 def require_keys(settings: Settings) -> None:
     """ConfigError where nobody could call, since there is no key."""
     if not settings.api_keys:
-        also = "".join(f" ({d.variable}: {d.remedy})" for d in settings.doubts)
+        also = "".join(f" ({d.variable}: {d.remedy})" for d in settings.warnings)
         raise ConfigError(
             "RINGBACK_API_KEYS is not set, and nobody can call without a key: set it to one, "
             f"for instance to the output of `openssl rand -hex 32`{also}"
@@ -115,23 +120,23 @@ def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return path or (Path(named) if named else there)
 
 
-def _shelf(path: Path | None, file: File) -> Shelf:
-    return Shelf(path.parent / file.providers if path and file.providers else None)
+def _profiles(path: Path | None, file: File) -> ProfileRegistry:
+    return ProfileRegistry(path.parent / file.providers if path and file.providers else None)
 
 
-def _api_keys(text: str, secret: Keeper) -> tuple[str, ...]:
+def _api_keys(text: str, secret: SecretResolver) -> tuple[str, ...]:
     """Those that are set, of which there must be one where any is named; () for a blank text."""
     named = [one.strip() for one in text.split(",") if one.strip()]
     found = secret.all("RINGBACK_API_KEYS", named)
     return tuple(checks.header_value("RINGBACK_API_KEYS", key) for key in found)
 
 
-def _callback_secret(text: str | None, secret: Keeper) -> str | None:
+def _callback_secret(text: str | None, secret: SecretResolver) -> str | None:
     name = "RINGBACK_CALLBACK_SECRET"
     return signing_secret(name, secret.of(name, text))
 
 
-def _master_keys(text: str, secret: Keeper) -> tuple[MasterKey, ...]:
+def _master_keys(text: str, secret: SecretResolver) -> tuple[MasterKey, ...]:
     """All of them: one that was skipped would leave secrets plain, or unopened."""
     if not text:
         return ()
@@ -145,34 +150,34 @@ def _master_keys(text: str, secret: Keeper) -> tuple[MasterKey, ...]:
         raise ConfigError(f"{vault.NAME}: {error}") from None
 
 
-def _source(around: _Around, name: str, table: SourceTable) -> Source:
-    where, secret, take = around.where, around.secret, around.mistakes.without
+def _source(context: LoadContext, name: str, table: SourceTable) -> Source:
+    where, secret, or_default = context.where, context.secret, context.problems.or_default
     key = f"sources.{name}"
     at = f"{where}: {key}"
-    take(None, checks.check_name, where, key, name)
+    or_default(None, checks.check_name, where, key, name)
     for word, good in (("track", ("all",)), ("trust", TRUST), ("mirror", (None, "open"))):
-        take(None, checks.only, where, f"{key}.{word}", getattr(table, word), good)
-    secrets = take(list[str](), secret.all, f"{at}.webhook_secret", table.webhook_secret)
-    token = next(iter(take(list[str](), secret.all, f"{at}.token", table.token)), None)
-    if table.provider not in around.profiles:
-        raise ConfigError(_no_provider(f"{at}.provider", table.provider, around.profiles))
-    profile = around.profiles[table.provider]
+        or_default(None, checks.one_of, where, f"{key}.{word}", getattr(table, word), good)
+    secrets = or_default(list[str](), secret.all, f"{at}.webhook_secret", table.webhook_secret)
+    token = next(iter(or_default(list[str](), secret.all, f"{at}.token", table.token)), None)
+    if table.provider not in context.profiles:
+        raise ConfigError(_no_provider(f"{at}.provider", table.provider, context.profiles))
+    profile = context.profiles[table.provider]
     source = Source(
         name=name,
         profile=profile,
-        keys=take((), _push_keys, where, f"{key}.webhook_secret", profile, secrets),
+        keys=or_default((), _push_keys, where, f"{key}.webhook_secret", profile, secrets),
         secrets=tuple(secrets),
-        senders=take(frozenset(), _senders, where, f"{key}.senders", profile, table.senders),
-        account=_account(around, key, profile, table)._replace(token=token),
-        token=take(None, secret.kept, f"{at}.token", table.token),
+        senders=or_default(frozenset(), _senders, where, f"{key}.senders", profile, table.senders),
+        account=_account(context, key, profile, table)._replace(token=token),
+        token=or_default(None, secret.file, f"{at}.token", table.token),
         trust=table.trust or (profile.push.trust if profile.push else "event"),
-        deadline=take(0.0, checks.duration, f"{at}.deadline", table.deadline),
+        deadline=or_default(0.0, checks.duration, f"{at}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
-        largest=take(0, _largest, f"{at}.largest", profile, table),
+        largest=or_default(0, _largest, f"{at}.largest", profile, table),
         mirror_root=table.mirror_root,
     )
     if token and any(kind.poll and kind.poll.auth for kind in profile.kinds.values()):
-        take(None, _check_token, f"{at}.token", profile, token)
+        or_default(None, _check_token, f"{at}.token", profile, token)
     if table.trust == "refetch" and not source.pollable and not (table.token and not token):
         why = source.why_not_pollable(next(iter(profile.kinds)))
         raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
@@ -198,13 +203,13 @@ def _largest(where: str, profile: Profile, table: SourceTable) -> int:
     return own or (profile.push.largest if profile.push else None) or PUSH_SIZE
 
 
-def _account(around: _Around, key: str, profile: Profile, table: SourceTable) -> Account:
-    where, take = around.where, around.mistakes.without
-    take(None, _check_values, where, key, profile, table)
-    status_url = take(None, checks.status_url, where, f"{key}.status_url", table.status_url)
+def _account(context: LoadContext, key: str, profile: Profile, table: SourceTable) -> Account:
+    where, or_default = context.where, context.problems.or_default
+    or_default(None, _check_values, where, key, profile, table)
+    status_url = or_default(None, checks.status_url, where, f"{key}.status_url", table.status_url)
     base_url = table.base_url or profile.base_url
     return Account(
-        base_url=take(None, checks.url_of, where, f"{key}.base_url", base_url) or "",
+        base_url=or_default(None, checks.url_of, where, f"{key}.base_url", base_url) or "",
         params=profile.params | table.params | ({"status_url": status_url} if status_url else {}),
     )
 
@@ -245,25 +250,25 @@ def _senders(where: str, key: str, profile: Profile, senders: Sequence[str]) -> 
     return frozenset(senders)
 
 
-def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subscription:
-    where, secret, take = around.where, around.secret, around.mistakes.without
+def _subscription(context: LoadContext, name: str, table: SubscriptionTable) -> Subscription:
+    where, secret, or_default = context.where, context.secret, context.problems.or_default
     key = f"subscriptions.{name}"
     at = f"{where}: {key}"
-    take(None, checks.check_name, where, key, name)
+    or_default(None, checks.check_name, where, key, name)
     for word, given, good in (
         ("events", table.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS)),
-        ("sources", table.sources, tuple(around.file.sources)),
-        ("providers", table.providers, tuple(sorted(around.profiles))),
+        ("sources", table.sources, tuple(context.file.sources)),
+        ("providers", table.providers, tuple(sorted(context.profiles))),
         ("format", [table.format], tuple(FORMATS)),
         ("signature", [table.signature], tuple(signing.SIGNATURES)),
     ):
         for value in given:
-            take(None, checks.only, where, f"{key}.{word}", value, good)
-    secrets = take(list[str](), secret.all, f"{at}.secret", table.secret)
+            or_default(None, checks.one_of, where, f"{key}.{word}", value, good)
+    secrets = or_default(list[str](), secret.all, f"{at}.secret", table.secret)
     return Subscription(
         id=f"sub_{name}",
-        url=take(None, checks.url_of, where, f"{key}.url", table.url) or "",
-        secrets=take((), _signers, f"{at}.secret", table.signature, secrets),
+        url=or_default(None, checks.url_of, where, f"{key}.url", table.url) or "",
+        secrets=or_default((), _signers, f"{at}.secret", table.signature, secrets),
         events=tuple(table.events),
         sources=tuple(table.sources),
         providers=tuple(table.providers),
@@ -271,9 +276,11 @@ def _subscription(around: _Around, name: str, table: SubscriptionTable) -> Subsc
         static=True,
         format=table.format,
         signature=table.signature,
-        headers=take({}, _headers, around, f"{at}.headers", table.headers),
-        concurrency=take(1, checks.between, f"{at}.concurrency", table.concurrency, 1, CONCURRENCY),
-        rate=take(None, checks.rate, f"{at}.rate", table.rate),
+        headers=or_default({}, _headers, context, f"{at}.headers", table.headers),
+        concurrency=or_default(
+            1, checks.between, f"{at}.concurrency", table.concurrency, 1, CONCURRENCY
+        ),
+        rate=or_default(None, checks.rate, f"{at}.rate", table.rate),
         ordered=table.ordered,
         auto_disable=table.auto_disable,
     )
@@ -291,10 +298,10 @@ def _signers(where: str, signature: str, secrets: Sequence[str]) -> tuple[str, .
     return tuple(secrets)
 
 
-def _headers(around: _Around, at: str, given: Mapping[str, str]) -> dict[str, str]:
+def _headers(context: LoadContext, at: str, given: Mapping[str, str]) -> dict[str, str]:
     """Headers to send; their values are secrets."""
     found = {
-        name: around.mistakes.without(list[str](), around.secret.all, f"{at}.{name}", text)
+        name: context.problems.or_default(list[str](), context.secret.all, f"{at}.{name}", text)
         for name, text in given.items()
     }
     try:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from processor import provider
-from processor.config.problems import Mistakes
+from processor.config.problems import Problems
 from processor.config.schema import EgressTable, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
 from processor.provider import Misfit
@@ -52,7 +52,7 @@ TOP_EXAMPLES = {
 NAMED = ("sources", "subscriptions")
 
 
-def parse(path: Path, mistakes: Mistakes) -> File:
+def parse(path: Path, problems: Problems) -> File:
     """Read the file. What does not fit is noted and left out; ConfigError for what is no TOML."""
     text = _text(path)
     try:
@@ -60,7 +60,7 @@ def parse(path: Path, mistakes: Mistakes) -> File:
     except ValueError as error:
         line, why = provider.line_of_error(text, error), provider.why_no_toml(text, error)
         raise ConfigError(f"{path}:{line}: {why}") from None
-    return _Reading(str(path), text, mistakes).file(written)
+    return _FileReader(str(path), text, problems).file(written)
 
 
 def _text(path: Path) -> str:
@@ -72,11 +72,11 @@ def _text(path: Path) -> str:
         ) from None
 
 
-class _Reading:
+class _FileReader:
     """One file that is read, and where its mistakes go."""
 
-    def __init__(self, where: str, text: str, mistakes: Mistakes) -> None:
-        self._where, self._text, self._mistakes = where, text, mistakes
+    def __init__(self, where: str, text: str, problems: Problems) -> None:
+        self._where, self._text, self._problems = where, text, problems
 
     def file(self, written: dict[str, Any]) -> File:
         """The whole file."""
@@ -113,12 +113,12 @@ class _Reading:
                 read = msgspec.convert(left, shape)
             except msgspec.ValidationError as error:
                 fits = False
-                misfit = provider.complaint(at, shape, left, error, examples)
-                key = re.split(r"[.[]", misfit.key)[0]
+                error_here = provider.complaint(at, shape, left, error, examples)
+                key = re.split(r"[.[]", error_here.key)[0]
                 if key not in left:  # some are missing, which msgspec looks for last
                     self._missing(at, written, shape)
                     return None
-                self._note(misfit)
+                self._note(error_here)
                 del left[key]
             else:
                 return read if fits else None
@@ -130,9 +130,9 @@ class _Reading:
                 need = f"`{name}` is missing; add it, such as {name} = {EXAMPLES[name]}"
                 self._note(Misfit(at, "", need))
 
-    def _note(self, misfit: Misfit) -> None:
-        key = misfit.key.partition("[")[0]
-        line = provider.line_of(self._text, misfit.table, key)
-        place = ".".join(filter(None, [misfit.table, key]))
+    def _note(self, error_here: Misfit) -> None:
+        key = error_here.key.partition("[")[0]
+        line = provider.line_of(self._text, error_here.table, key)
+        place = ".".join(filter(None, [error_here.table, key]))
         named = f" {place}:" if place else ""
-        self._mistakes.add(f"{self._where}:{line}:{named} {misfit.text}")
+        self._problems.add(f"{self._where}:{line}:{named} {error_here.text}")

@@ -8,7 +8,7 @@ from processor.errors import ConfigError
 _T = TypeVar("_T")
 
 
-class Mistakes:
+class Problems:
     """Collects refusals, so that who corrects one does not meet the next at each start."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Mistakes:
         if line not in self._lines:
             self._lines.append(line)
 
-    def without(self, instead: _T, make: Callable[..., _T], *args: object) -> _T:
+    def or_default(self, instead: _T, make: Callable[..., _T], *args: object) -> _T:
         """What `make` gives of these arguments; `instead`, and a note, where that is refused."""
         try:
             return make(*args)
@@ -28,7 +28,7 @@ class Mistakes:
             self.add(str(error))
             return instead
 
-    def refuse(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise ConfigError with all of them, if there is any."""
         if self._lines:
             raise ConfigError("\n".join(self._lines))

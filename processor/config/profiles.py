@@ -12,7 +12,7 @@ from processor.provider import Profile
 SUFFIX = ".toml"
 
 
-class Shelf(Mapping[str, Profile]):
+class ProfileRegistry(Mapping[str, Profile]):
     """Profiles by name; a file of the user's replaces the built-in one of its name."""
 
     def __init__(self, folder: Path | None = None) -> None:

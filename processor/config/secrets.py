@@ -13,7 +13,7 @@ from processor.text_input import from_system, text_of
 MASK = "********"
 
 
-class Kept:
+class SecretFile:
     """A secret in a file that somebody else renews: read again when the file has changed."""
 
     def __init__(self, at: str, path: Path) -> None:
@@ -39,7 +39,7 @@ class Kept:
         return self._text
 
 
-class Keeper:
+class SecretResolver:
     """Gives secrets for the texts that stand for them: `env:NAME`, `file:PATH`, or themselves.
 
     `at` is the key that a text stands at, for messages.
@@ -58,14 +58,14 @@ class Keeper:
         if text.startswith("env:"):
             self.variables.add(text[4:])
             return from_system(self._environ.get(text[4:], "")).strip() or None
-        kept = self.kept(at, text)
-        return text if kept is None else kept.now() or None
+        file = self.file(at, text)
+        return text if file is None else file.now() or None
 
-    def kept(self, at: str, text: str | None) -> Kept | None:
+    def file(self, at: str, text: str | None) -> SecretFile | None:
         """The file that a text stands for, if it does."""
         if text is None or not text.startswith("file:"):
             return None
-        return Kept(at, self._folder / text[5:])
+        return SecretFile(at, self._folder / text[5:])
 
     def all(self, at: str, texts: Secrets | None) -> list[str]:
         """All that are set; ConfigError when some are named and none is set."""

@@ -7,8 +7,8 @@ import msgspec
 
 from processor import provider, signing
 from processor.config import redis_url
-from processor.config.environment import Doubt
-from processor.config.secrets import MASK, Kept
+from processor.config.environment import VariableWarning
+from processor.config.secrets import MASK, SecretFile
 from processor.model import Retention, Subscription
 from processor.provider import Account, Poll, Profile
 from processor.sizes import PUSH_SIZE
@@ -23,7 +23,7 @@ class Source(msgspec.Struct, frozen=True):
     keys: tuple[signing.Key, ...]  # of push signatures, any of which may have signed
     senders: frozenset[str]  # who may push, where the keys are not this account's alone
     account: Account
-    token: Kept | None  # where the account's token is kept, if in a file
+    token: SecretFile | None  # where the account's token is kept, if in a file
     trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
     deadline: float  # seconds from first sight
     mirror_open: bool
@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True):
     shards: int = 1
     lease: float = 30.0  # seconds that a worker holds what it claimed
     keep: Retention = Retention()
-    doubts: tuple[Doubt, ...] = ()  # variables that probably do not do what was meant
+    warnings: tuple[VariableWarning, ...] = ()  # variables that probably do not do what was meant
 
     def masked(self) -> dict[str, Any]:
         """The settings in force, for people to see: every secret is a mask."""

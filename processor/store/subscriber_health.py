@@ -5,14 +5,14 @@ from typing import Literal, NamedTuple
 from processor.store.connection import Connection
 from processor.store.keys import Keys
 
-How = Literal["ok", "sick", "refused"]
+AttemptOutcome = Literal["ok", "unavailable", "refused"]
 REMEMBERED = 30 * 86_400.0  # seconds; callback hosts come and go
 
 
 class SubscriberHealth(NamedTuple):
     """How a lane is doing."""
 
-    distrust: int = 0  # halves with each success
+    failure_score: int = 0  # halves with each success
     since: float = 0.0  # seconds: the first failure since the last success
     failures: int = 0  # since then
 
@@ -25,7 +25,9 @@ class FailureScores:
         self._connection = connection
         self._key = keys.health
 
-    async def noted(self, lane: str, how: How, most: int, began: float) -> SubscriberHealth:
+    async def record(
+        self, lane: str, how: AttemptOutcome, most: int, began: float
+    ) -> SubscriberHealth:
         """Count an attempt that began then (seconds); how the lane now stands."""
         args: list[str | float] = [lane, how, most, int(began * 1000), int(REMEMBERED * 1000)]
         row = await self._connection.run("health", [self._key], args)
@@ -34,7 +36,7 @@ class FailureScores:
     async def all(self, now: float) -> dict[str, SubscriberHealth]:
         """Every lane that is not simply well; what was last well long ago is forgotten."""
         rows = await self._connection.ask(self._connection.redis.hgetall(self._key))
-        found = {lane.decode(): _standing(text) for lane, text in rows.items()}
+        found = {lane.decode(): _read_health(text) for lane, text in rows.items()}
         old = [lane for lane, one in found.items() if one.since and now - one.since > REMEMBERED]
         if old:
             await self._connection.ask(self._connection.redis.hdel(self._key, *old))
@@ -45,6 +47,6 @@ class FailureScores:
         await self._connection.ask(self._connection.redis.hdel(self._key, lane))
 
 
-def _standing(text: bytes) -> SubscriberHealth:
-    distrust, since, failures, _ = map(int, text.split())
-    return SubscriberHealth(distrust, since / 1000, failures)
+def _read_health(text: bytes) -> SubscriberHealth:
+    failure_score, since, failures, _ = map(int, text.split())
+    return SubscriberHealth(failure_score, since / 1000, failures)

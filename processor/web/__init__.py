@@ -7,11 +7,11 @@ connection_limit  which idle connections are closed for new ones
 write_timeout     closes connections of slow readers
 read_timeout      closes connections of slow senders (slowloris)
 body_budget       bytes of bodies in flight, and which bodies give way
-read_turns        bodies are read in turns
-large_turns       large bodies are processed in turns
-fairness          bounds for calls without a key and for large reads
-guards            these bounds, shared by all connections
-protocol          one connection within them
+read_scheduler    bodies are read in turns, addresses in rotation
+large_body_queue  large bodies are processed in turns
+rate_limit        rate limit for calls without a key, concurrency limit for large reads
+process_limits    these limits, shared by all connections
+protocol          one connection within these limits
 problems          errors as problem+json
 auth              who may call
 request_body      request bodies, read and checked

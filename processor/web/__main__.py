@@ -18,11 +18,11 @@ from processor.service.runtime.store_watch import watched
 from processor.web.app import build
 from processor.web.body_budget import BodyBudget
 from processor.web.connection_limit import ConnectionLimit, limit_of
-from processor.web.guards import Guards
 from processor.web.health import Health
 from processor.web.listener import Listener, ListeningServer
+from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import BoundedProtocol
-from processor.web.read_turns import ReadTurns
+from processor.web.read_scheduler import ReadScheduler
 
 DRAIN = 8  # seconds that calls under way may take to end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
@@ -67,9 +67,9 @@ async def run(settings: Settings) -> None:
         await _serve(server, health, checking)
 
 
-def _guards(ours: Context) -> Guards:
+def _guards(ours: Context) -> ProcessLimits:
     most = limit_of(CONNECTIONS + LISTENERS, raise_open_files())
-    return Guards(BodyBudget(), ReadTurns(), ConnectionLimit(most), ours.metrics.closed)
+    return ProcessLimits(BodyBudget(), ReadScheduler(), ConnectionLimit(most), ours.metrics.closed)
 
 
 async def _check(ours: Context, health: Health) -> None:

@@ -19,13 +19,13 @@ from processor.service.runtime.process import Outage, run_periodically
 from processor.web import openapi
 from processor.web.auth import Authentication
 from processor.web.events import Events
-from processor.web.fairness import BigReads, Handler, OpenCalls
 from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
 from processor.web.mirror import Mirror
 from processor.web.mirror_routes import MirrorRoot, MirrorRoutes
 from processor.web.problems import explain, handle
+from processor.web.rate_limit import Handler, KeylessRateLimit, LargeReadLimit
 from processor.web.request_body import Json
 from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
@@ -36,7 +36,7 @@ ALIVE = "/healthz"
 def build(context: Context, health: Health) -> ASGIApp:
     """The whole application, ready to be served."""
     outage = Outage("web")
-    receiver, tailer, calls = Receiver(context), Tailer(context.store), OpenCalls()
+    receiver, tailer, calls = Receiver(context), Tailer(context.store), KeylessRateLimit()
     health.at_drain.append(tailer.release)
 
     @asynccontextmanager
@@ -62,12 +62,14 @@ def build(context: Context, health: Health) -> ASGIApp:
     app.router.redirect_slashes = False  # what is not served is not served under another name
     hooks = Hooks(receiver, context.metrics, calls)
     guarded = Authentication(app, context.settings, calls, mirrors)
-    return Front(health, hooks, MirrorRoot(guarded, mirrors))
+    return PathRouter(health, hooks, MirrorRoot(guarded, mirrors))
 
 
-def routes(context: Context, tailer: Tailer, health: Health, calls: OpenCalls) -> list[Route]:
+def routes(
+    context: Context, tailer: Tailer, health: Health, calls: KeylessRateLimit
+) -> list[Route]:
     """Every call but the receiver's."""
-    big = BigReads().limit
+    big = LargeReadLimit().limit
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context)
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
@@ -119,7 +121,7 @@ def route(path: str, **handlers: Handler) -> Route:
     return Route(path, answer, methods=list(handlers))
 
 
-def spaced(calls: OpenCalls, handler: Handler) -> Handler:
+def spaced(calls: KeylessRateLimit, handler: Handler) -> Handler:
     """A handler that needs no key, answered no faster than one address may ask."""
 
     async def answer(request: Request) -> Response:
@@ -133,7 +135,7 @@ async def _openapi(_: Request) -> Response:
     return Json(openapi.document())
 
 
-class Front:
+class PathRouter:
     """Sends pushes to the receiver, and all else to the router, by the path as it was sent:
     so `a%2Fb` stays one segment.
     """

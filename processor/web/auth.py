@@ -8,12 +8,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.config import Settings, Source
 from processor.errors import Unauthorized
-from processor.web.fairness import OpenCalls
 from processor.web.mirror_routes import MirrorRoutes
 from processor.web.problems import explain
+from processor.web.rate_limit import KeylessRateLimit
 
 OPEN = ("/healthz", "/readyz")
-"""Paths that have nothing to guard. /hooks/ does not come here: `Front` sends it to the receiver."""
+"""Paths that have nothing to guard. /hooks/ does not come here: `PathRouter` sends it to the receiver."""
 
 READING = ("GET", "HEAD")
 HAS_KEY = "ringback.has_key"  # in the scope of a call that was let through
@@ -29,7 +29,7 @@ class Authentication:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, calls: OpenCalls, mirrors: MirrorRoutes
+        self, app: ASGIApp, settings: Settings, calls: KeylessRateLimit, mirrors: MirrorRoutes
     ) -> None:
         """Take the keys in force, and what spaces out refusals."""
         self._calls = calls

@@ -9,7 +9,7 @@ from processor.service.events.tail import LISTENERS, Tailer
 from processor.service.runtime.context import Context
 from processor.web.query_params import check_query, limit
 from processor.web.request_body import Json
-from processor.web.stream import MEDIA_TYPE, Frames, Stream, item
+from processor.web.stream import MEDIA_TYPE, FrameCache, Stream, item
 
 
 class Events:
@@ -19,7 +19,7 @@ class Events:
         """Share what all handlers share."""
         self._events = context.store.events
         self._tailer = tailer
-        self._frames = Frames()
+        self._frames = FrameCache()
 
     async def get(self, request: Request) -> Response:
         """A page, or, for who accepts it, a stream."""

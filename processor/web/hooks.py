@@ -18,9 +18,9 @@ from processor.model import Push
 from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.metrics import Metrics
 from processor.web.client_address import sender_of
-from processor.web.fairness import OpenCalls
-from processor.web.large_turns import LargeTurn, LargeTurns
+from processor.web.large_body_queue import LargeBodyQueue, LargeBodySlot
 from processor.web.problems import explain, problem
+from processor.web.rate_limit import KeylessRateLimit
 from processor.web.request_body import whole
 
 PATH = "/hooks/"
@@ -34,12 +34,12 @@ _HEADERS = [(b"content-type", b"application/json")]
 class Hooks:
     """The receiver as an ASGI application."""
 
-    def __init__(self, receiver: Receiver, metrics: Metrics, calls: OpenCalls) -> None:
+    def __init__(self, receiver: Receiver, metrics: Metrics, calls: KeylessRateLimit) -> None:
         """Take pushes for `receiver`; count what is refused, and space it out."""
         self._calls = calls
         self._receiver = receiver
         self._metrics = metrics
-        self._large = LargeTurns()
+        self._large = LargeBodyQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one push."""
@@ -69,7 +69,7 @@ class Hooks:
 
     async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
-        turn = LargeTurn(self._large, sender_of(scope.get("client")))
+        turn = LargeBodySlot(self._large, sender_of(scope.get("client")))
         try:
             body = await whole(headers.get("content-length", "0"), receive, source.largest, turn)
             return await self._take_body(scope, headers, body, source)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from processor.web.guards import Guards
+from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import OVERLOADED
 
 ACCEPTED_TOGETHER = 64  # in one turn of the loop, within RESERVED_FILES of connection_limit
@@ -29,7 +29,7 @@ Factory = Callable[[], asyncio.Protocol]
 class Listener:
     """The listening sockets of one process."""
 
-    def __init__(self, guards: Guards) -> None:
+    def __init__(self, guards: ProcessLimits) -> None:
         """Accept within the bounds of `guards`."""
         self._guards = guards
         self._sockets: list[socket.socket] = []

@@ -8,9 +8,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 
 from processor.web.body_budget import Body
 from processor.web.client_address import sender_of
-from processor.web.guards import Guards
-from processor.web.read_timeout import Heads
-from processor.web.read_turns import FREE_BYTES
+from processor.web.process_limits import ProcessLimits
+from processor.web.read_scheduler import FREE_BYTES
+from processor.web.read_timeout import SlowRequestProtocol
 
 OVERLOADED = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n"
@@ -18,7 +18,7 @@ OVERLOADED = (
 )
 
 
-class HeldFlow(FlowControl):
+class PausableFlow(FlowControl):
     """Whether bytes are read; the application cannot go on before our turn has come."""
 
     held = False
@@ -43,12 +43,12 @@ class HeldFlow(FlowControl):
                 self.body.resumed(self._loop.time())
 
 
-class BoundedProtocol(Heads):
+class BoundedProtocol(SlowRequestProtocol):
     """uvicorn's protocol, whose bodies and idle times count against bounds of the process."""
 
-    flow: HeldFlow
+    flow: PausableFlow
 
-    def __init__(self, *args: Any, guards: Guards, **more: Any) -> None:
+    def __init__(self, *args: Any, guards: ProcessLimits, **more: Any) -> None:
         """Share `guards` with all other connections."""
         super().__init__(*args, **more)
         self._guards = guards
@@ -61,7 +61,7 @@ class BoundedProtocol(Heads):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as theirs
         """Be idle until a request comes."""
         super().connection_made(transport)
-        self.flow = HeldFlow(transport, self.loop)
+        self.flow = PausableFlow(transport, self.loop)
         self._sender = sender_of(self.client)
         self._guards.connections.idle(self, self._sender)
 

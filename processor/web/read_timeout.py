@@ -4,7 +4,7 @@ import asyncio
 
 import httptools
 
-from processor.web.write_timeout import Takers
+from processor.web.write_timeout import SlowReaderProtocol
 
 WITHIN = 10.0  # seconds for a whole request head, and for an early end of what was refused
 AT_MOST = 64 * 1024  # bytes of a request head
@@ -13,7 +13,7 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class Heads(Takers):
+class SlowRequestProtocol(SlowReaderProtocol):
     """uvicorn's protocol, with a clock that runs while no request is under way.
 
     Between requests uvicorn's own `timeout_keep_alive` does, until the next byte stops it.

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 from processor.errors import InvalidValue, TooLarge, Unreadable, WrongType
 from processor.json_input import read_exactly
-from processor.web.large_turns import LargeTurn
+from processor.web.large_body_queue import LargeBodySlot
 
 AT_MOST = 1024 * 1024  # bytes of any body, but of pushes whose profile or source takes larger ones
 WITHIN = 10.0  # seconds from a request's head to the end of its body
@@ -44,7 +44,7 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def whole(
-    length: str, receive: Receive, largest: int = AT_MOST, turn: LargeTurn | None = None
+    length: str, receive: Receive, largest: int = AT_MOST, turn: LargeBodySlot | None = None
 ) -> bytes:
     """A whole body, whatever its Content-Length says; TooLarge beyond the limit, 408 if it
     does not come: nothing else ends a connection whose sender stopped in the middle.
@@ -73,7 +73,7 @@ async def whole(
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _piece(receive: Receive, turn: LargeTurn | None) -> Message:
+async def _piece(receive: Receive, turn: LargeBodySlot | None) -> Message:
     """The next piece; a large body's turn is not waited out by one that stops."""
     async with asyncio.timeout(STALL_TIMEOUT if turn and turn.taken else None):
         message = await receive()
@@ -82,7 +82,7 @@ async def _piece(receive: Receive, turn: LargeTurn | None) -> Message:
     return message
 
 
-async def _large(turn: LargeTurn, size: int, limit: asyncio.Timeout, count: int) -> None:
+async def _large(turn: LargeBodySlot, size: int, limit: asyncio.Timeout, count: int) -> None:
     """Wait for the turn of a large body; its clock runs slower, and not while it waits for us."""
     loop = asyncio.get_running_loop()
     began = limit.when() or loop.time()

@@ -19,7 +19,7 @@ MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-class Frames:
+class FrameCache:
     """Events as SSE, written once for all who are told of them one after the other."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Stream(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, events: Events, tailer: Tailer, shared: Frames, places: Sequence[str]
+        self, events: Events, tailer: Tailer, shared: FrameCache, places: Sequence[str]
     ) -> None:
         """Take where events come from, and the places to begin behind."""
         super().__init__(headers=_HEADERS)

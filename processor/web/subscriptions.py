@@ -4,13 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import InvalidValue
+from processor.service.delivery import history
 from processor.service.replay import replay as replay_replay, retry as replay_retry
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage, update
 from processor.web.query_params import by_time, check_query, choice, page, segment
 from processor.web.request_body import Json, read_as, read_nothing
 
-ALL = 2 * manage.MOST_LISTED  # deliveries: those that wait, and those that ended
+ALL = 2 * history.MAX_LISTED  # deliveries: those that wait, and those that ended
 
 
 class Subscriptions:
@@ -100,6 +101,6 @@ class Subscriptions:
         if not target:
             raise InvalidValue("subscription: say whose deliveries")
         await manage.get(self._context, target)
-        state = choice(request, "state", manage.STATES)
-        found = await manage.deliveries(self._context, target, state, ALL)
+        state = choice(request, "state", history.STATES)
+        found = await history.list_deliveries(self._context, target, state, ALL)
         return Json(page(request, sorted(found, key=by_time), by_time))

@@ -7,7 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 WITHIN = 30.0  # seconds in which somebody takes something of what is written for him
 
 
-class Takers(HttpToolsProtocol):
+class SlowReaderProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with a clock that runs while more is written than the peer takes.
 
     uvicorn waits for ever for a peer that is there and does not read.

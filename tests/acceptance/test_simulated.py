@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 
 from .feed import Caller
 from .processes import Child, free_port
@@ -54,7 +54,7 @@ PROVIDERS = [
 def source(simulated: Simulated, port: int) -> str:
     """The source's table in ringback.toml."""
     url = f"http://127.0.0.1:{port}"
-    base = url + urlsplit(Shelf()[simulated.provider].base_url or "").path
+    base = url + urlsplit(ProfileRegistry()[simulated.provider].base_url or "").path
     secret = f'webhook_secret = "{SECRET}"\n' if simulated.pushes else ""
     more = simulated.more.replace("URL", url)
     return (

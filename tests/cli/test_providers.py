@@ -13,7 +13,7 @@ from processor import provider
 from processor.cli import main, profile_lint
 from processor.cli.profile_summary import facts, span
 from processor.cli.providers import skeleton
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.provider import duration
 
 Run = Callable[..., tuple[int, str, str]]
@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
 def test_every_built_in_provider_is_listed(ringback: Run):
     code, out, err = ringback("providers")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()[1:]] == list(Shelf())
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(ProfileRegistry())
     assert all(line.endswith("  no") for line in out.splitlines()[1:])
 
 
@@ -360,15 +360,15 @@ def test_refetching_without_anybody_to_ask_is_odd():
     assert (line, "add a [poll]" in warning) == (6, True)
 
 
-@pytest.mark.parametrize("name", Shelf())
+@pytest.mark.parametrize("name", ProfileRegistry())
 def test_nothing_is_odd_in_a_built_in_profile(name: str):
-    text = Shelf().files[name].read_text()
+    text = ProfileRegistry().files[name].read_text()
     assert odd(text) == []
 
 
-@pytest.mark.parametrize("name", Shelf())
+@pytest.mark.parametrize("name", ProfileRegistry())
 def test_every_built_in_profile_can_be_described(name: str):
-    told: dict[str, Any] = json.loads(json.dumps(facts(Shelf()[name])))
+    told: dict[str, Any] = json.loads(json.dumps(facts(ProfileRegistry()[name])))
     assert all(kind["states"] for kind in told["kinds"].values())
 
 

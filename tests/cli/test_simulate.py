@@ -22,11 +22,11 @@ import pytest
 from processor import provider, signing
 from processor.cli import main
 from processor.cli.simulate import push_sender, run as simulation_run
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import Answer, Push, StatusUpdate
 from processor.provider import Trouble
 
-PROFILES = Shelf()
+PROFILES = ProfileRegistry()
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 PLAIN = "s3cret"
 FAST = ("--seconds", "0.03")

@@ -288,7 +288,7 @@ def test_what_is_read_or_is_kubernetes_own_is_not_said(
 ) -> None:
     text = GOOD.replace('"t"', '["env:RINGBACK_WISTIA_TOKEN", "t"]').replace("token =", "#")
     text = text.replace('"s"', '["env:RINGBACK_WISTIA_TOKEN", "s"]')
-    assert written(tmp_path, text, **environ).doubts == ()
+    assert written(tmp_path, text, **environ).warnings == ()
 
 
 def run(*words: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:

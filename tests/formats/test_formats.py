@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from processor import provider
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.event_filters import EVENT_TYPES
 from processor.formats import BATCH, FORMATS, Event, Format, Wire, traceparent
 from processor.formats.cloudevents import batch_id
@@ -220,7 +220,7 @@ def test_a_mode_is_told_by_its_content_type_and_its_headers(form: str, mime: str
 @pytest.mark.parametrize("form", CLOUDY)
 def test_a_cloudevents_source_of_ringbacks_own_takes_what_ringback_sends(form: str) -> None:
     wire = write(form)
-    profile = Shelf()["cloudevents"]
+    profile = ProfileRegistry()["cloudevents"]
     reading = provider.read_push(profile, "s", Push(wire.headers, wire.body), NOW)
     (update,) = reading.updates
     assert (update.id, update.state) == ("197424", State.SUCCEEDED)

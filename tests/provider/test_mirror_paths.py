@@ -7,12 +7,12 @@ import pytest
 
 from processor.config import Settings, load
 from processor.config.mirror_root import OURS
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.errors import ConfigError
 from processor.provider import mirror_paths, overlap
 from processor.provider.field_types import Auth
 
-SHIPPED = Shelf(None)
+SHIPPED = ProfileRegistry(None)
 PARAMS = {"library": "7", "account": "acc", "repo": "o/n", "project": "p", "endpoint": "e"}
 
 

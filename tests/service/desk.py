@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from processor.model import Subscription
+from processor.service.delivery import history
 from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import replay as replay_replay
 from processor.service.replay.replay import Replay, Wish
-from processor.service.subscriptions import manage
 from processor.store.work_items import LaneLimits
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -82,7 +82,7 @@ class Desk:
 
     async def states(self, target: Subscription) -> Counter[str]:
         """How the deliveries of a subscription stand."""
-        rows = await manage.deliveries(self.context, target.id, None, 1000)
+        rows = await history.list_deliveries(self.context, target.id, None, 1000)
         return Counter(row["state"] for row in rows)
 
     async def kept(self) -> list[bytes]:

@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from processor import provider, signing
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import Answer, Failure, Origin, StatusUpdate
 from processor.provider import Profile, full_id
 from processor.provider.pointer import Place
@@ -69,7 +69,7 @@ done = "succeeded"
 otherwise = "queued"
 """
 
-PROFILES = {**Shelf(), "odd": provider.parse("odd", ODD)}
+PROFILES = {**ProfileRegistry(), "odd": provider.parse("odd", ODD)}
 KINDS = [(name, kind) for name, profile in PROFILES.items() for kind in profile.kinds]
 PUSHED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].push]
 POLLED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].poll]

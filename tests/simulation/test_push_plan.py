@@ -4,11 +4,11 @@ from random import Random
 
 import pytest
 
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import State
 from processor.simulation import Job, Mishaps, Plan, life, plan, told_params
 
-PROFILE = Shelf()["standard"]
+PROFILE = ProfileRegistry()["standard"]
 MOMENTS = life(PROFILE, None, State.SUCCEEDED, 9.0)
 JOBS = [Job(PROFILE, None, f"j-{n}", MOMENTS, told_params(PROFILE, None)) for n in range(50)]
 ALL = len(JOBS) * len(MOMENTS)

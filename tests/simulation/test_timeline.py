@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from processor import provider, state_machine
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import FINAL, Job as Record, State, StatusUpdate
 from processor.provider import Trouble
 from processor.simulation import Job, life, told_params, vocabulary
 
-PROFILES = dict(Shelf())
+PROFILES = dict(ProfileRegistry())
 BEGUN = 1795346400.0
 ORDER = [State.QUEUED, State.RUNNING]
 LIVES = [

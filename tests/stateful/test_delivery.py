@@ -477,7 +477,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., None]:
     """What runs a machine, where every retry may be due at once and every step is told."""
-    monkeypatch.setattr(schedule, "RETRIES", (0.0,) * 1000)
+    monkeypatch.setattr(schedule, "RETRY_DELAYS", (0.0,) * 1000)
     monkeypatch.setattr(state_machine, "PROGRESS_EVENTS_APART", 0.0)
     monkeypatch.setattr(scan_log, "PAGE", PAGE)
     monkeypatch.setattr(delivery_deliver, "PATIENCE", 0.0)

@@ -303,15 +303,15 @@ async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome]
 
 
 async def health(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.health.noted("sub_1", "sick", 10, 1.0)
+    await b.store.health.record("sub_1", "unavailable", 10, 1.0)
 
 
 async def ill_health(b: Bench) -> None:
-    await b.store.health.noted("sub_1", "refused", 10, 1.0)
+    await b.store.health.record("sub_1", "refused", 10, 1.0)
 
 
 async def recovery(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.health.noted("sub_1", "ok", 10, 1.0)
+    await b.store.health.record("sub_1", "ok", 10, 1.0)
 
 
 async def a_delivery_for_later(b: Bench) -> None:

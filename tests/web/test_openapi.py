@@ -20,8 +20,8 @@ from processor.service.jobs import decide
 from processor.service.runtime.metrics import Metrics
 from processor.web import openapi
 from processor.web.app import routes
-from processor.web.fairness import OpenCalls
 from processor.web.hooks import METHODS, PATH
+from processor.web.rate_limit import KeylessRateLimit
 
 from .calling import BEARER, Web
 from .documented import check, resolve, validator
@@ -70,7 +70,7 @@ def test_every_component_is_there_and_of_use() -> None:
 
 
 async def test_every_route_is_described_and_everything_described_is_a_route(web: Web) -> None:
-    found = routes(web.context, Tailer(web.context.store), web.health, OpenCalls())
+    found = routes(web.context, Tailer(web.context.store), web.health, KeylessRateLimit())
     assert all(isinstance(route, Route) for route in found)
     served = {
         (route.path.replace("{path:path}", "{path}"), method)

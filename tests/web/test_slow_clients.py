@@ -155,13 +155,13 @@ async def test_what_is_not_taken_is_dropped(
 ) -> None:
     """TCP keeps a line for ever whose other end is there and does not read."""
     reader, length = large
-    lost, heard = asyncio.Event(), write_timeout.Takers.connection_lost
+    lost, heard = asyncio.Event(), write_timeout.SlowReaderProtocol.connection_lost
 
-    def connection_lost(self: write_timeout.Takers, exc: Exception | None) -> None:
+    def connection_lost(self: write_timeout.SlowReaderProtocol, exc: Exception | None) -> None:
         heard(self, exc)
         lost.set()
 
-    monkeypatch.setattr(write_timeout.Takers, "connection_lost", connection_lost)
+    monkeypatch.setattr(write_timeout.SlowReaderProtocol, "connection_lost", connection_lost)
     await asyncio.wait_for(lost.wait(), 5)
     assert len(await asyncio.wait_for(reader.read(), 5)) < length
 

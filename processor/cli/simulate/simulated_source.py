@@ -10,9 +10,9 @@ import msgspec
 
 from processor.cli.exit_codes import CommandError
 from processor.config.loading import read_file
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.config.schema import File, SourceTable
-from processor.config.secrets import Keeper
+from processor.config.secrets import SecretResolver
 from processor.provider import Profile
 
 NO_TABLE = SourceTable(provider="")
@@ -42,13 +42,13 @@ class SimulatedSource(NamedTuple):
     def secret(self, given: str | None, environ: Mapping[str, str]) -> str:
         """The secret that signs pushes: --secret, else the source's newest; empty without both."""
         if given is not None:
-            found = Keeper(environ, Path()).of("--secret", given)
+            found = SecretResolver(environ, Path()).of("--secret", given)
             if found is None:
                 raise CommandError(f"--secret {given}: it is not set; set it, or give the secret")
             return found
-        keeper = Keeper(environ, self.file.parent if self.file else Path())
+        secrets = SecretResolver(environ, self.file.parent if self.file else Path())
         key = f"{self.file}: sources.{self.name}.webhook_secret"
-        return next(iter(keeper.all(key, self.table.webhook_secret)), "")
+        return next(iter(secrets.all(key, self.table.webhook_secret)), "")
 
     def missing_settings(self, needed: Mapping[str, Any]) -> dict[str, Any]:
         """The needed settings that the source's table lacks, or has with another value."""
@@ -70,7 +70,7 @@ def find_source(name: str, file: Path | None) -> SimulatedSource:
     """The source of this name, else the provider; no secret of the configuration need be set."""
     written = read_file(file) if file else File()
     folder = file.parent / written.providers if file and written.providers else None
-    profiles, table = Shelf(folder), written.sources.get(name)
+    profiles, table = ProfileRegistry(folder), written.sources.get(name)
     provider = table.provider if table else name
     if provider not in profiles:
         also = f"; sources are {', '.join(written.sources)}" if written.sources else ""

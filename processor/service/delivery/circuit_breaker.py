@@ -1,8 +1,8 @@
-"""How subscribers stand: who is left alone for a while, how much each gets at once, who is given up.
+"""The circuit breaker of each subscriber: when to pause it, how much it gets at once, when to disable it.
 
-One that fails costs the others nothing: the more often it fails in a row, the less it gets at
-once, and soon it rests altogether, longer each time (a circuit breaker). Then one attempt
-shows whether it is back, and each success doubles what it gets.
+A subscriber that fails does not delay the others: each failure raises its failure score, which halves
+what it gets at once, and from a score of five on also pauses it, longer each time. After a
+pause one attempt shows whether it has recovered. Each success halves the score.
 """
 
 import asyncio
@@ -17,108 +17,109 @@ from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
 from processor.service.subscriptions.update import disable
 from processor.service.subscriptions.validation import lane_of
-from processor.store.subscriber_health import How, SubscriberHealth
+from processor.store.subscriber_health import AttemptOutcome, SubscriberHealth
 from processor.store.work_items import LaneLimits
 
-LOOK_EVERY = 1.0  # seconds between looks at what other workers found
-MEET_EVERY = 0.05  # seconds between looks for subscriptions that are new
-CAPACITY = CONCURRENCY  # of one that is well, and was not set to less
-REFUSED = range(400, 500)  # the subscriber is there, but did not like this one …
-SICK = frozenset({408, 429})  # … unless it was busy
+REFRESH_EVERY = 1.0  # seconds between reads of what all workers have counted
+NEW_LANES_EVERY = 0.05  # seconds between reads while there are lanes with unknown limits
+CAPACITY = CONCURRENCY  # of a subscriber that does not fail and has no lower limit
+REFUSED = range(400, 500)  # the subscriber works, but refuses this request …
+BUSY = frozenset({408, 429})  # … unless it has too much to do
 
 log = structlog.get_logger()
 
 
 class CircuitBreakers:
-    """What this process knows of all subscribers that are not simply well."""
+    """The circuit breakers of all subscribers that failed lately, as this process knows them."""
 
     def __init__(self, context: Context) -> None:
-        """Know nothing bad of anybody."""
         self._context = context
         self._known: dict[str, SubscriberHealth] = {}
-        self._noted: dict[str, float] = {}  # when a lane's last failure was counted
+        self._failed_at: dict[str, float] = {}  # when a lane's last failure was counted
         self._limits = Limits(context)
-        self._looked = -LOOK_EVERY
+        self._refreshed_at = -REFRESH_EVERY
         context.store.at_replacement.append(self.forget)
 
     def forget(self) -> None:
-        """Know nothing bad of anybody; the next look comes at once."""
+        """Forget all failures; the next refresh comes at once."""
         self._known.clear()
-        self._noted.clear()
+        self._failed_at.clear()
         self._limits.forget()
-        self._looked = -LOOK_EVERY
+        self._refreshed_at = -REFRESH_EVERY
 
-    async def look(self) -> None:
-        """See, once in a while, what other workers found and what was changed; soon, who is new."""
-        ago = time.monotonic() - self._looked
-        if ago < LOOK_EVERY and not self._limits.new:
+    async def refresh(self) -> None:
+        """Read what all workers have counted and which limits changed: once a second, or earlier
+        for lanes whose limits are unknown.
+        """
+        ago = time.monotonic() - self._refreshed_at
+        if ago < REFRESH_EVERY and not self._limits.unknown_lanes:
             return
-        await asyncio.sleep(MEET_EVERY - ago)
-        store, self._looked = self._context.store, time.monotonic()
+        await asyncio.sleep(NEW_LANES_EVERY - ago)
+        store, self._refreshed_at = self._context.store, time.monotonic()
         self._known = await store.health.all(await store.now())
-        await self._limits.look()
+        await self._limits.refresh()
 
-    def pace(self, lane: str) -> LaneLimits:
-        """How many attempts a lane gets at once, and how fast: as set, and less while it fails."""
-        known, limit = self._known.get(lane), self._limits.of(lane)
-        distrust = known.distrust if known else 0
-        return LaneLimits(schedule.capacity(limit.concurrency, distrust), limit.budget)
+    def lane_limits(self, lane: str) -> LaneLimits:
+        """A lane's concurrency and rate: as configured, with less concurrency while it fails."""
+        health, limit = self._known.get(lane), self._limits.for_lane(lane)
+        failure_score = health.failure_score if health else 0
+        return LaneLimits(schedule.capacity(limit.concurrency, failure_score), limit.budget)
 
-    async def note(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
-        """Count an attempt, and leave the subscriber alone if that is due.
+    async def record(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
+        """Count an attempt, and pause or disable its subscriber if that is due.
 
-        Redis being away loses a count and nothing else.
+        While Redis is unavailable attempts are not counted; nothing else is lost.
         """
         lane = target.id if target.id.startswith("sub_") else lane_of(target.url)
-        how = judged(attempt)
-        if how == "ok" and lane not in self._known:
+        outcome = outcome_of(attempt)
+        if outcome == "ok" and lane not in self._known:
             return
-        if how != "ok":
-            if attempt.at < self._noted.get(lane, 0.0):
-                return  # under way when the last one failed: the same reason once more
-            self._noted[lane] = await self._context.store.now()
+        if outcome != "ok":
+            if attempt.at < self._failed_at.get(lane, 0.0):
+                return  # it ran beside the one that was counted last: the same failure
+            self._failed_at[lane] = await self._context.store.now()
         try:
-            stands = await self._context.store.health.noted(
-                lane, how, schedule.DISTRUST_AT_MOST, attempt.at
+            health = await self._context.store.health.record(
+                lane, outcome, schedule.MAX_FAILURE_SCORE, attempt.at
             )
-            if how != "ok":
-                await self._rest(target, lane, stands, attempt, wait)
+            if outcome != "ok":
+                await self._open(target, lane, health, attempt, wait)
         except StoreUnavailable:
             return
-        if stands == SubscriberHealth():
+        if health == SubscriberHealth():
             self._known.pop(lane, None)
-            self._noted.pop(lane, None)
+            self._failed_at.pop(lane, None)
         else:
-            self._known[lane] = stands
+            self._known[lane] = health
 
-    async def _rest(
+    async def _open(
         self,
         target: Subscription,
         lane: str,
-        stands: SubscriberHealth,
+        health: SubscriberHealth,
         attempt: Attempt,
         wait: float | None,
     ) -> None:
+        """Disable a subscriber that has failed for too long, or pause it if that is due."""
         now = await self._context.store.now()
-        if _may_end(target) and schedule.hopeless(stands.since, stands.failures, now):
-            await disable(self._context, target, f"{stands.failures} failures in five days or more")
+        if _may_disable(target) and schedule.should_disable(health.since, health.failures, now):
+            await disable(self._context, target, f"{health.failures} failures in five days or more")
             await self._context.store.health.forget(lane)
             return
-        pause = schedule.subscriber_pause(stands.distrust, attempt.status, wait)
+        pause = schedule.subscriber_pause(health.failure_score, attempt.status, wait)
         if pause:
             log.info("subscriber_paused", lane=lane, seconds=round(pause, 1), status=attempt.status)
             await self._context.store.backlogs.park("deliver", lane, now + pause)
 
 
-def _may_end(target: Subscription) -> bool:
-    """Whether failing for long may disable it."""
+def _may_disable(target: Subscription) -> bool:
     return target.id.startswith("sub_") and target.auto_disable
 
 
-def judged(attempt: Attempt) -> How:
-    """Whether an attempt went well, met a sick subscriber, or one that did not want this."""
-    if attempt.status is None or attempt.status in SICK:
-        return "sick"
+def outcome_of(attempt: Attempt) -> AttemptOutcome:
+    """Whether an attempt succeeded, or the subscriber refused it or was unavailable."""
+    if attempt.status is None or attempt.status in BUSY:
+        return "unavailable"
     if attempt.status // 100 == 2:  # noqa: PLR2004 - HTTP's success
         return "ok"
-    return "refused" if attempt.status in REFUSED else "sick"
+    return "refused" if attempt.status in REFUSED else "unavailable"

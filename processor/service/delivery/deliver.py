@@ -14,7 +14,7 @@ from processor.errors import BlockedTarget, RequestFailed, Unavailable, WrongKey
 from processor.formats import BATCH, FORMATS, Event
 from processor.model import ARRIVED, Attempt, Delivery, JobOrder, Subscription
 from processor.provider import retry_after
-from processor.service.delivery.batch import Gatherer
+from processor.service.delivery.batch import Batcher
 from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.events import ordering
 from processor.service.runtime.context import Context, random_unit
@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Delivery).decode
 
 
-class Post(msgspec.Struct, frozen=True):
+class PreparedDelivery(msgspec.Struct, frozen=True):
     """A claimed delivery with all that it takes to make it."""
 
     claim: Claim
@@ -48,7 +48,7 @@ class Post(msgspec.Struct, frozen=True):
     wrong: WrongKeyType | None = None
 
 
-class Made(NamedTuple):
+class AttemptResult(NamedTuple):
     """An attempt, and for how many seconds the subscriber asked us to wait before the next."""
 
     attempt: Attempt
@@ -62,16 +62,16 @@ class Deliverer:
     def __init__(self, context: Context) -> None:
         """Settle in batches of what ended at the same time."""
         self._context = context
-        self.standings = CircuitBreakers(context)
-        self._gatherer: Gatherer[Made] = Gatherer(self._post_batch)
+        self.breakers = CircuitBreakers(context)
+        self._batcher: Batcher[AttemptResult] = Batcher(self._post_batch)
         self._read_size = ReadSize(PAGE)
         self._settle: GroupCommit[Settlement, Outcome] = GroupCommit(self._settle_all)
 
-    async def read(self, claims: Sequence[Claim]) -> list[Post]:
+    async def read(self, claims: Sequence[Claim]) -> list[PreparedDelivery]:
         """What claimed deliveries of one shard say, and to whom: read fresh."""
         keys = self._context.store.shards[claims[0].shard]
         deliveries = [_decode(c.payload) for c in claims]
-        posts: list[Post] = []
+        posts: list[PreparedDelivery] = []
         while len(posts) < len(claims):
             some = slice(len(posts), len(posts) + self._read_size.next(PIECE))
             known, bodies = await self._context.store.subscriptions.read(
@@ -88,7 +88,7 @@ class Deliverer:
             ]
         return posts
 
-    async def deliver(self, post: Post) -> None:
+    async def deliver(self, post: PreparedDelivery) -> None:
         """Make one attempt, and settle it."""
         if post.wrong:
             await self._put_off(post, post.wrong)
@@ -118,13 +118,13 @@ class Deliverer:
         else:
             await self._again(post, delivery, attempt.at + attempt.seconds, made.wait)
 
-    async def _put_off(self, post: Post, wrong: WrongKeyType) -> None:
+    async def _put_off(self, post: PreparedDelivery, wrong: WrongKeyType) -> None:
         """Try a delivery again later whose target or body cannot be read."""
         log.error("delivery_error", delivery=post.delivery.id, reason=str(wrong))
         later = await self._context.store.now() + LATER
         await self._settle.add(Settlement(post.claim, later, post.claim.payload))
 
-    async def _has_turn(self, post: Post, turn: JobOrder) -> bool:
+    async def _has_turn(self, post: PreparedDelivery, turn: JobOrder) -> bool:
         """Whether it is to be sent. Once one has failed, what is news no more is left out.
 
         Nor is it sent when the lease is over: by now others may be at later ones.
@@ -141,22 +141,26 @@ class Deliverer:
             await self._superseded(post, one)
         return all(one.id != post.delivery.id for one in old) and not await self._late(post)
 
-    async def _superseded(self, post: Post, one: Delivery) -> None:
+    async def _superseded(self, post: PreparedDelivery, one: Delivery) -> None:
         its = replace(post, claim=replace(post.claim, item=one.id))
         await self._end(its, one, "superseded", "a later event of its job took its place")
 
-    async def _late(self, post: Post) -> bool:
+    async def _late(self, post: PreparedDelivery) -> bool:
         """Whether its lease is over, as far as we know."""
         return post.claim.token <= await self._context.store.now() * 1000
 
-    async def _attempt(self, target: Subscription, delivery: Delivery, body: bytes) -> Made:
+    async def _attempt(
+        self, target: Subscription, delivery: Delivery, body: bytes
+    ) -> AttemptResult:
         """Post once, alone or with what else this subscriber is to get now."""
         event = Event(delivery.event_id, body, delivery.trace)
         if target.format == BATCH:
-            return await self._gatherer.add(target, event)
+            return await self._batcher.add(target, event)
         return await self._post(target, [event])
 
-    async def _post_batch(self, target: Subscription, events: Sequence[Event]) -> list[Made]:
+    async def _post_batch(
+        self, target: Subscription, events: Sequence[Event]
+    ) -> list[AttemptResult]:
         """Post events together; in halves where that is too much at once."""
         made = await self._post(target, events)
         if made.attempt.status != TOO_LARGE or len(events) == 1:
@@ -165,15 +169,15 @@ class Deliverer:
         parts = await asyncio.gather(
             self._post_batch(target, events[:half]), self._post_batch(target, events[half:])
         )
-        return [one for part in parts for one in part]
+        return [one for per_shard in parts for one in per_shard]
 
-    async def _post(self, target: Subscription, events: Sequence[Event]) -> Made:
+    async def _post(self, target: Subscription, events: Sequence[Event]) -> AttemptResult:
         """Post one request, and note how its subscriber took it."""
         made = await self._posted(target, events)
-        await self.standings.note(target, made.attempt, made.wait)
+        await self.breakers.record(target, made.attempt, made.wait)
         return made
 
-    async def _posted(self, target: Subscription, events: Sequence[Event]) -> Made:
+    async def _posted(self, target: Subscription, events: Sequence[Event]) -> AttemptResult:
         at = await self._context.store.now()
         headers, body = FORMATS[target.format](events, target, at)
         try:
@@ -188,12 +192,16 @@ class Deliverer:
             )
         except (BlockedTarget, RequestFailed) as error:
             took = await self._context.store.now() - at
-            return Made(Attempt(at=at, seconds=took, error=str(error)))
+            return AttemptResult(Attempt(at=at, seconds=took, error=str(error)))
         wait = retry_after(answer.headers.get("retry-after"), at + answer.seconds)
         control = answer.headers.get("webhook-delivery", "").strip().lower()
-        return Made(Attempt(at=at, seconds=answer.seconds, status=answer.status), wait, control)
+        return AttemptResult(
+            Attempt(at=at, seconds=answer.seconds, status=answer.status), wait, control
+        )
 
-    async def _again(self, post: Post, delivery: Delivery, now: float, wait: float | None) -> None:
+    async def _again(
+        self, post: PreparedDelivery, delivery: Delivery, now: float, wait: float | None
+    ) -> None:
         """Put a failed delivery off, or give it up when the schedule is used up."""
         at = schedule.next_attempt(len(delivery.attempts), now, random_unit(), wait)
         if at is None:
@@ -220,7 +228,9 @@ class Deliverer:
             )
         )
 
-    async def _end(self, post: Post, delivery: Delivery, state: str, why: str = "") -> None:
+    async def _end(
+        self, post: PreparedDelivery, delivery: Delivery, state: str, why: str = ""
+    ) -> None:
         """Record the end of a delivery; the body goes with its last one."""
         if state not in ARRIVED:
             log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
@@ -278,12 +288,12 @@ def _post(
     delivery: Delivery,
     body: bytes | WrongKeyType | None,
     target: Subscription | WrongKeyType | None,
-) -> Post:
+) -> PreparedDelivery:
     if isinstance(body, WrongKeyType):
-        return Post(claim, delivery, None, None, body)
+        return PreparedDelivery(claim, delivery, None, None, body)
     if isinstance(target, WrongKeyType):
-        return Post(claim, delivery, None, None, target)
-    return Post(claim, delivery, body, target)
+        return PreparedDelivery(claim, delivery, None, None, target)
+    return PreparedDelivery(claim, delivery, body, target)
 
 
 def _undeliverable(target: Subscription | None) -> str:

@@ -1,4 +1,4 @@
-"""What each subscription may get at once, and how fast: what it was set to, as of a moment ago."""
+"""The concurrency limit and the rate limit of each subscription, as of its last refresh."""
 
 from typing import NamedTuple
 
@@ -8,77 +8,79 @@ from processor.service.runtime.context import Context
 
 
 class Limit(NamedTuple):
-    """How many deliveries may be under way, and how many may start in how many seconds."""
+    """How many deliveries may run at the same time, and how many may start in how many seconds."""
 
     concurrency: int = CONCURRENCY
     budget: tuple[int, float] | None = None
 
 
-NEW = Limit(1)  # nothing is exceeded with that, whatever the lane was set to
+UNKNOWN_LANE = Limit(1)  # exceeds no limit that the lane may have
 
 
 class Limits:
-    """The limits of all subscriptions, known without asking.
+    """The limits of all subscriptions, known without asking Redis.
 
-    One that was made since the last look gets a single delivery, and has the next look come soon.
+    A subscription that was made since the last refresh gets a single delivery, and causes an early refresh.
     """
 
     def __init__(self, context: Context) -> None:
-        """Know nobody."""
         self._store = context.store
         self._known: dict[str, Limit] = {}
         self._version = ""
-        self._most = part(Limit(), len(self._store.shards))
-        self.new: set[str] = set()  # lanes that were seen before they were known
+        self._default = per_shard(Limit(), len(self._store.shards))
+        self.unknown_lanes: set[str] = set()  # claimed from before their limits were known
 
-    def of(self, lane: str) -> Limit:
-        """What a lane may get; callbacks have no settings of their own."""
+    def for_lane(self, lane: str) -> Limit:
+        """The limit of a lane; callbacks have no settings of their own."""
         if lane.startswith("sub_") and lane not in self._known:
-            self.new.add(lane)
-            return NEW
-        return self._known.get(lane, self._most)
+            self.unknown_lanes.add(lane)
+            return UNKNOWN_LANE
+        return self._known.get(lane, self._default)
 
     def forget(self) -> None:
-        """Know nobody: what was known is of data that was replaced."""
+        """Forget all limits, since the data of Redis was replaced."""
         self._known.clear()
         self._version = ""
-        self.new.clear()
+        self.unknown_lanes.clear()
 
-    async def look(self) -> None:
-        """See what changed, and who is new. What waits for one that is gone is only canceled."""
-        new = frozenset(self.new)
+    async def refresh(self) -> None:
+        """Read the limits that changed, and those of unknown lanes.
+
+        The deliveries of a removed subscription are only canceled, so it gets the default.
+        """
+        unknown = frozenset(self.unknown_lanes)
         router = await self._store.subscriptions.current(self._store.shards[0])
         for target in router.listed:
-            if target.id in new:
-                await self._go_on(target)
+            if target.id in unknown:
+                await self._start_second(target)
         if router.version != self._version:
             self._version, shards = router.version, len(self._store.shards)
-            self._known = {s.id: part(limit_of(s), shards) for s in router.listed}
-        self._known |= dict.fromkeys(new - self._known.keys(), self._most)
-        self.new -= new
+            self._known = {s.id: per_shard(limit_of(s), shards) for s in router.listed}
+        self._known |= dict.fromkeys(unknown - self._known.keys(), self._default)
+        self.unknown_lanes -= unknown
 
-    async def _go_on(self, target: Subscription) -> None:
-        """Have the second delivery start now, or when the rate allows it: the first took none of that.
+    async def _start_second(self, target: Subscription) -> None:
+        """Let the second delivery start now, or when the rate allows it.
 
-        Else it would start when the first has ended.
+        The first was claimed without the rate, and the second would otherwise wait until it ends.
         """
         if await self._store.backlogs.parked("deliver", target.id):
-            return  # it rests for its own reasons, or another process has met it
+            return  # its circuit breaker is open, or another process has done this
         count, seconds = rate(target.rate) if target.rate else (1, 0.0)
         at = await self._store.now() + seconds / count
         await self._store.backlogs.park("deliver", target.id, at)
 
 
 def limit_of(target: Subscription) -> Limit:
-    """What a subscription was set to."""
+    """The limit that a subscription is configured with."""
     return Limit(target.concurrency, rate(target.rate) if target.rate else None)
 
 
-def part(whole: Limit, shards: int) -> Limit:
+def per_shard(whole: Limit, shards: int) -> Limit:
     """One shard's part of a limit: at least one at a time, and less often where that is more."""
     concurrency = max(whole.concurrency // shards, 1)
     if whole.budget is None:
         return Limit(concurrency)
     count, seconds = whole.budget
-    some = max(count // shards, 1)
-    return Limit(concurrency, (some, seconds * shards * some / count))
+    part = max(count // shards, 1)
+    return Limit(concurrency, (part, seconds * shards * part / count))

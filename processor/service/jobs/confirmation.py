@@ -10,7 +10,7 @@ from processor import state_machine
 from processor.config import Source
 from processor.model import FINAL, NULL, Job, Origin, StatusUpdate
 
-APART = 1.0  # seconds between polls that pushes ask for, of one job
+MIN_INTERVAL = 1.0  # seconds between polls that pushes ask for, of one job
 
 UNCONFIRMED = "unconfirmed"
 """The flag of a final word that waits for a poll, or that no poll could agree with any more."""

@@ -64,7 +64,7 @@ def decide(known: JobLookup, name: str, arrivals: Sequence[IncomingUpdate], fact
             events.append(publish(job, step.event, facts))
     due = any(map(_is_deadline, arrivals))
     puts = timers(before, job, facts, heard=heard, due=due)
-    if asks and facts.now - job.hinted_at >= confirmation.APART:
+    if asks and facts.now - job.hinted_at >= confirmation.MIN_INTERVAL:
         job = replace(job, hinted_at=facts.now)
         puts = ask_first(puts, job)
     return Change(

@@ -16,7 +16,7 @@ TIMEOUT = 15.0  # seconds for an answer
 READ_AT_MOST = 4_194_304  # bytes of an answer: a list holds whole hooks
 
 
-class Call(NamedTuple):
+class ApiRequest(NamedTuple):
     """A request, but for what proves who we are."""
 
     method: str
@@ -24,7 +24,7 @@ class Call(NamedTuple):
     body: Any = None
 
 
-async def ask(egress: Egress, source: Source, call: Call) -> Answer:
+async def ask(egress: Egress, source: Source, call: ApiRequest) -> Answer:
     """Send a request; ConfigError where it is refused, ProviderTrouble where nobody serves it."""
     body = None if call.body is None else msgspec.json.encode(call.body)
     headers = {"Accept": "application/json", **_proof(source)}
@@ -60,7 +60,7 @@ def _proof(source: Source) -> dict[str, str]:
     return headers
 
 
-def _check(source: Source, call: Call, answer: Answer) -> None:
+def _check(source: Source, call: ApiRequest, answer: Answer) -> None:
     """Raise unless the provider said yes."""
     why = f"HTTP {answer.status}: {said(source, answer)}"
     if answer.status in (401, 403):
@@ -77,7 +77,7 @@ def _check(source: Source, call: Call, answer: Answer) -> None:
         )
 
 
-def named(source: Source, call: Call) -> str:
+def named(source: Source, call: ApiRequest) -> str:
     """Name provider and request, for messages."""
     return f"{source.profile.name}: {call.method} {call.url}"
 

@@ -17,7 +17,7 @@ from processor.errors import ConfigError
 from processor.model import Answer
 from processor.provider import Order, Register
 from processor.provider.webhook_setup import Hook, filled, holes, without
-from processor.service.registration.provider_api import Call, ask, document, named, said
+from processor.service.registration.provider_api import ApiRequest, ask, document, named, said
 from processor.signing.verify_rule import STANDARD
 
 SECRETS = frozenset({"secret", "signing_secret"})  # words of a body, one for each way to sign
@@ -26,7 +26,7 @@ LONGEST_PAGE = 100  # hooks; a list of as many may be the first of several
 Did = Literal["created", "updated", "already", "by hand", "would create", "would update"]
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class RegisterResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was done, or is left to do; masked but for `paste` and `secret`, which are needed."""
 
     source: str
@@ -40,45 +40,47 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None  # what else the source needs
 
 
-class Wish(NamedTuple):
+class HookSettings(NamedTuple):
     """The words that fill a hook's texts, and the same with every secret masked."""
 
     words: Mapping[str, str]
     shown: Mapping[str, str]
 
 
-class Hooks(NamedTuple):
+class HookList(NamedTuple):
     """The hooks that are there, and whether there may be more of them."""
 
     found: tuple[Hook, ...]
     more: bool
 
 
-class Step(NamedTuple):
+class Decision(NamedTuple):
     """What comes next: one of the profile's orders, or None where all is as it should be."""
 
     order: Order | None
     hook: str | None = None  # the one that is there
 
 
-async def register(egress: Egress, source: Source, base: str, *, dry: bool = False) -> Outcome:
+async def register(
+    egress: Egress, source: Source, base: str, *, dry: bool = False
+) -> RegisterResult:
     """Make the provider push to `base`/hooks/NAME, or say how; a dry run reads its list at most.
 
     ConfigError for what the operator must change, ProviderTrouble for a provider that is away.
     """
-    rules, wish = source.profile.register, wished(source, base)
+    rules, wish = source.profile.register, hook_settings(source, base)
     if rules is None or rules.paste:
-        return by_hand(source, wish)
+        return manual_setup(source, wish)
     hooks = None
     if rules.list:
-        call = call_of(source, rules, rules.list, None, {})
-        hooks = listed(source, rules, call, await ask(egress, source, call))
-    order, there = plan(source, rules, wish, hooks)
+        call = request_for(source, rules, rules.list, None, {})
+        hooks = read_hooks(source, rules, call, await ask(egress, source, call))
+    order, there = decide(source, rules, wish, hooks)
     if order is None:
         return _outcome(source, wish, "already", hook=there)
-    made, call = order is rules.create, call_of(source, rules, order, there, wish.words)
+    made, call = order is rules.create, request_for(source, rules, order, there, wish.words)
     if dry:
-        shown = call_of(source, rules, order, there, wish.shown)._asdict()
+        shown = request_for(source, rules, order, there, wish.shown)._asdict()
         would: Did = "would create" if made else "would update"
         return _outcome(source, wish, would, hook=there, request=shown)
     answer = await ask(egress, source, call)
@@ -88,7 +90,7 @@ async def register(egress: Egress, source: Source, base: str, *, dry: bool = Fal
     return _outcome(source, wish, did, hook=there or told.id, secret=new)
 
 
-def wished(source: Source, base: str) -> Wish:
+def hook_settings(source: Source, base: str) -> HookSettings:
     """What the hook is to be like; ConfigError for a source that cannot be pushed to."""
     name, profile = source.name, source.profile
     if profile.push is None:
@@ -98,10 +100,10 @@ def wished(source: Source, base: str) -> Wish:
     if not source.secrets:
         if query:
             raise ConfigError(f"sources.{name}: set its webhook_secret: the push URL holds it")
-        return Wish({"name": name, "url": url}, {"name": name, "url": url})
+        return HookSettings({"name": name, "url": url}, {"name": name, "url": url})
     secrets = _secrets(source)
     whole = f"{url}?{query}={quote(source.secrets[0], safe='')}" if query else url
-    return Wish(
+    return HookSettings(
         {"name": name, "url": whole, **secrets},
         {
             "name": name,
@@ -120,7 +122,7 @@ def _secrets(source: Source) -> dict[str, str]:
     return {words[rule.way_of(secret)]: secret for secret in reversed(source.secrets)}
 
 
-def by_hand(source: Source, wish: Wish) -> Outcome:
+def manual_setup(source: Source, wish: HookSettings) -> RegisterResult:
     """What to paste where; it holds the push URL as it is."""
     profile = source.profile
     see = f"; see {profile.docs}" if profile.docs else ""
@@ -130,7 +132,7 @@ def by_hand(source: Source, wish: Wish) -> Outcome:
     return _outcome(source, wish, "by hand", paste=filled(text, words))
 
 
-def listed(source: Source, rules: Register, call: Call, answer: Answer) -> Hooks:
+def read_hooks(source: Source, rules: Register, call: ApiRequest, answer: Answer) -> HookList:
     """Read the list of hooks; ConfigError if it is none."""
     items = rules.items.find(document(answer), answer.headers)
     if not isinstance(items, list):
@@ -139,13 +141,13 @@ def listed(source: Source, rules: Register, call: Call, answer: Answer) -> Hooks
             f"[register]: {said(source, answer)}"
         )
     more = 'rel="next"' in answer.headers.get("link", "") or len(items) >= LONGEST_PAGE
-    return Hooks(tuple(rules.hook(item, {}) for item in items), more)
+    return HookList(tuple(rules.hook(item, {}) for item in items), more)
 
 
-def plan(source: Source, rules: Register, wish: Wish, hooks: Hooks | None) -> Step:
+def decide(source: Source, rules: Register, wish: HookSettings, hooks: HookList | None) -> Decision:
     """Decide what to call, given the hooks that are there; None where they cannot be listed."""
     if hooks is None:
-        return Step(rules.update)
+        return Decision(rules.update)
     url, provider = wish.words["url"], source.profile.name
     ours = next((hook for hook in hooks.found if hook.url and _bare(hook.url) == _bare(url)), None)
     if ours is None and hooks.more:
@@ -154,19 +156,19 @@ def plan(source: Source, rules: Register, wish: Wish, hooks: Hooks | None) -> St
             f"{wish.shown['url']}: remove some there, or make it by hand"
         )
     if ours is None:
-        return Step(rules.create)
+        return Decision(rules.create)
     query = url.partition("?")[2]
     if rules.update is None and query and (ours.url or "").partition("?")[2] != query:
         raise ConfigError(
             f"{provider} has a hook for {wish.shown['url']}, with other words behind the `?`, and "
             "no way to change it: remove it there, then run this again"
         )
-    return Step(rules.update, ours.id)
+    return Decision(rules.update, ours.id)
 
 
-def call_of(
+def request_for(
     source: Source, rules: Register, order: Order, hook: str | None, words: Mapping[str, str]
-) -> Call:
+) -> ApiRequest:
     """Fill the request of an order; ConfigError naming what is missing."""
     account = source.account
     if not account.base_url:
@@ -182,7 +184,7 @@ def call_of(
         path = order.path.fill({**account.params, "hook": hook or ""})
     except ValueError as error:
         raise ConfigError(f"sources.{source.name}.params: {order.path.text}: {error}") from None
-    return Call(order.method, account.base_url.rstrip("/") + path, filled(body, words))
+    return ApiRequest(order.method, account.base_url.rstrip("/") + path, filled(body, words))
 
 
 def _bare(url: str) -> str:
@@ -192,8 +194,8 @@ def _bare(url: str) -> str:
     return f"{scheme}://{host}".lower() + "/" + path.rstrip("/")
 
 
-def _outcome(source: Source, wish: Wish, did: Did, **more: Any) -> Outcome:
-    return Outcome(
+def _outcome(source: Source, wish: HookSettings, did: Did, **more: Any) -> RegisterResult:
+    return RegisterResult(
         source=source.name,
         provider=source.profile.name,
         did=did,

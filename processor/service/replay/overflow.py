@@ -11,7 +11,7 @@ from processor.errors import WrongKeyType
 from processor.model import Subscription
 from processor.payload import utc
 from processor.service.replay.plan import Plan
-from processor.service.replay.scan_log import walk
+from processor.service.replay.scan_log import scan
 from processor.service.runtime.context import Context
 from processor.store.keys import Keys
 from processor.store.memory_budget import MOST
@@ -71,7 +71,7 @@ async def _bring(
     trimmed, _ = await events.oldest(keys)
     if trimmed is not None and trimmed > told_at(place):
         log.error("events_lost", subscription=target.id, before=str(utc(trimmed)))
-    done = await walk(context, Plan(target, starts, ends, later=False))
+    done = await scan(context, Plan(target, starts, ends, later=False))
     log.info(
         "overflow_delivered", subscription=target.id, queued=done.queued, whole=done.next is None
     )

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     later: bool = True  # from now on, so that new events come between; else when they were told
 
 
-class Replayed(msgspec.Struct):
+class ReplayResult(msgspec.Struct):
     """What became of it.
 
     `oldest` is the time of the oldest event there is, where older ones were asked for; `gone`
@@ -59,14 +59,14 @@ class _Event(msgspec.Struct, frozen=True):
 _read = msgspec.json.Decoder(_Event).decode
 
 
-def turn_in(target: Subscription, event: Logged) -> JobOrder | None:
+def order_in(target: Subscription, event: Logged) -> JobOrder | None:
     """The place of an event in the log among those of its job that a target gets."""
     if not target.ordered or event.type not in JOB_TYPES:
         return None
     return JobOrder(uid_of(event.id), _read(event.body).data.sequence)
 
 
-class Wanting:
+class EventMatcher:
     """Whether the subscription of a plan wants an event, by its filter and the plan's."""
 
     def __init__(self, plan: Plan) -> None:

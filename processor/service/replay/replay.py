@@ -9,10 +9,11 @@ from processor import event_filters
 from processor.durations import duration
 from processor.errors import Conflict, InvalidValue, Unavailable
 from processor.model import Subscription
-from processor.service.replay.plan import Plan, Replayed
-from processor.service.replay.scan_log import walk
+from processor.service.replay.plan import Plan, ReplayResult
+from processor.service.replay.scan_log import scan
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
+from processor.service.subscriptions.validation import EventType, check_known
 from processor.store.stream_ids import order_of, place_at
 
 Moment = Annotated[
@@ -35,7 +36,7 @@ class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Moment | None = None
     after: Cursor | None = None
     until: Moment | None = None
-    events: tuple[manage.EventType, ...] = ()
+    events: tuple[EventType, ...] = ()
     source: str | None = None
     state: Literal["all", "failed"] = "all"
     again: bool = False
@@ -47,7 +48,7 @@ class Wish(manage.Wish, frozen=True, forbid_unknown_fields=True):
     since: Moment | None = None
 
 
-async def create(context: Context, wish: Wish) -> tuple[Subscription, Replayed | None]:
+async def create(context: Context, wish: Wish) -> tuple[Subscription, ReplayResult | None]:
     """Make a subscription, and deliver what it would have got since then.
 
     First it is made, so that every later commit matches it; then the log is read up to here.
@@ -60,21 +61,21 @@ async def create(context: Context, wish: Wish) -> tuple[Subscription, Replayed |
     return made, None if since is None else await _past(context, made, since)
 
 
-async def _past(context: Context, made: Subscription, since: float) -> Replayed:
+async def _past(context: Context, made: Subscription, since: float) -> ReplayResult:
     """The past of what was made a moment ago; that it was made must be told whatever happens."""
     events, starts = context.store.events, [place_at(since) for _ in context.store.shards]
     try:
-        return await walk(context, Plan(made, starts, await events.end()))
+        return await scan(context, Plan(made, starts, await events.end()))
     except Unavailable:
-        return Replayed(next=events.cursor(starts))
+        return ReplayResult(next=events.cursor(starts))
 
 
-async def replay(context: Context, target: str, wish: Replay) -> Replayed:
+async def replay(context: Context, target: str, wish: Replay) -> ReplayResult:
     """Deliver what a subscription wants and did not get; Conflict while it is disabled."""
     found = await manage.get(context, target)
-    manage.check_known("events", wish.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS))
+    check_known("events", wish.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS))
     sources = [wish.source] if wish.source else []
-    manage.check_known("source", sources, tuple(context.settings.sources))
+    check_known("source", sources, tuple(context.settings.sources))
     starts, ends = await _span(context, wish)
     check_enabled(found)
     plan = Plan(
@@ -86,7 +87,7 @@ async def replay(context: Context, target: str, wish: Replay) -> Replayed:
         failed=wish.state == "failed",
         again=wish.again,
     )
-    done = await walk(context, plan)
+    done = await scan(context, plan)
     if done.next and context.store.events.places(done.next) == starts:
         most = context.store.keep.waiting
         raise Conflict(f"{found.id}: {most} deliveries wait; go on when some are made")

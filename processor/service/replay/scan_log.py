@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from processor.model import ARRIVED, DEAD
 from processor.payload import utc
 from processor.service.events.publish import delivery_item
-from processor.service.replay.plan import Plan, Replayed, Wanting, turn_in
+from processor.service.replay.plan import EventMatcher, Plan, ReplayResult, order_in
 from processor.service.runtime.context import Context
 from processor.store.events import Logged
 from processor.store.keys import Keys
@@ -20,19 +20,21 @@ from processor.store.reserve import delivery_price
 from processor.store.stream_ids import told_at
 
 PAGE = 500  # events looked at, and put, at once
-LOOKED_AT = 200_000  # events at most for one call
-APART = 0.001  # seconds between two deliveries: in the log's order, and new ones come between
+MAX_EVENTS_SCANNED = 200_000  # events at most for one call
+MIN_INTERVAL = (
+    0.001  # seconds between two deliveries: in the log's order, and new ones come between
+)
 
 
-async def walk(context: Context, plan: Plan) -> Replayed:
+async def scan(context: Context, plan: Plan) -> ReplayResult:
     """Put what is wanted and did not arrive, as far as one call goes.
 
     It ends where too much was looked at, or too much waits in a shard.
     """
-    places, done, looked_at = list(plan.starts), Replayed(), 0
+    places, done, looked_at = list(plan.starts), ReplayResult(), 0
     for keys in context.store.shards:
-        shard = _Shard(context, keys, plan, done, LOOKED_AT - looked_at)
-        over = await shard.walk(places)
+        shard = _ShardScan(context, keys, plan, done, MAX_EVENTS_SCANNED - looked_at)
+        over = await shard.scan(places)
         looked_at += shard.looked_at
         if not over:
             done.next = context.store.events.cursor(places)
@@ -40,10 +42,12 @@ async def walk(context: Context, plan: Plan) -> Replayed:
     return done
 
 
-class _Shard:
+class _ShardScan:
     """The walk through one shard's log."""
 
-    def __init__(self, context: Context, keys: Keys, plan: Plan, done: Replayed, most: int) -> None:
+    def __init__(
+        self, context: Context, keys: Keys, plan: Plan, done: ReplayResult, most: int
+    ) -> None:
         """Know of no delivery yet; take how many events may be looked at."""
         self._context = context
         self._keys = keys
@@ -51,14 +55,14 @@ class _Shard:
         self._done = done
         self._most = most
         self.looked_at = 0
-        self._wanting = Wanting(plan)
+        self._wanting = EventMatcher(plan)
         self._ended: dict[str, Ended] = {}  # the newest record of each
         self._arrived: set[str] = set()
         self._met: set[str] = set()
         self._seen = Seen()
         self._next_at = 0.0
 
-    async def walk(self, places: list[str]) -> bool:
+    async def scan(self, places: list[str]) -> bool:
         """Go on from a place to the end, moving the place along; False if that was too far."""
         self._next_at = await self._context.store.now()
         over = await self._go_on(places)
@@ -128,9 +132,9 @@ class _Shard:
 
     def _again(self, event: Logged) -> Again:
         """The delivery as it would have been made when the event was told."""
-        target, turn = self._plan.target.id, turn_in(self._plan.target, event)
+        target, turn = self._plan.target.id, order_in(self._plan.target, event)
         put = delivery_item(event.id, event.type, target, target, told_at(event.place), turn=turn)
-        self._next_at += APART
+        self._next_at += MIN_INTERVAL
         at = self._next_at if self._plan.later else told_at(event.place)
         return Again(replace(put, at=at), event.id, event.body)
 

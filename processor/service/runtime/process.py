@@ -61,7 +61,7 @@ def settings_or_exit() -> Settings:
 
 def warn_about_settings(settings: Settings) -> None:
     """Say once what is set in vain, and that secrets are kept plain where others are served."""
-    for doubt in settings.doubts:
+    for doubt in settings.warnings:
         log.warning("variable_ignored", variable=doubt.variable, remedy=doubt.remedy)
     if settings.api_keys and not settings.master_keys:
         log.warning("secrets_unencrypted", remedy=f"set {vault.NAME}; {vault.REMEDY}")

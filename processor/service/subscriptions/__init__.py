@@ -1,6 +1,6 @@
 """Who is called back. In reading order:
 
-validation  which URLs and secrets are allowed
+validation  which URLs, secrets, filters, headers and rates are allowed
 handshake   CloudEvents' webhook handshake (OPTIONS), the sender's half
 manage      create, list, rotate, test, remove
 update      PATCH, enable, disable

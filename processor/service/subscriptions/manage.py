@@ -1,44 +1,39 @@
-"""Subscriptions as callers see them: make, list, rotate, test, remove; and their deliveries."""
+"""Subscriptions as callers see them: make, list, rotate, test, remove; and their list_deliveries."""
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from processor import durations, event_filters, signing
+from processor import signing
 from processor.config.secrets import MASK
-from processor.errors import Conflict, InvalidValue, NotFound
-from processor.formats import Format, check_headers, secrets_now
-from processor.model import ARRIVED, CONCURRENCY, DEAD, Concurrency, Subscription
+from processor.errors import Conflict, NotFound
+from processor.formats import Format, secrets_now
+from processor.model import CONCURRENCY, Concurrency, Subscription
 from processor.payload import utc
 from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_count, check_filter_size
 from processor.service.subscriptions.handshake import shake
-from processor.service.subscriptions.validation import check_target
+from processor.service.subscriptions.validation import (
+    EventType,
+    check_filter,
+    check_rate,
+    check_target,
+    checked,
+    read_headers,
+    unique,
+)
 from processor.store.jobs import NewEvent
 from processor.store.reserve import subscription_price
-
-Value = TypeVar("Value")
 
 _encode = msgspec.json.Encoder().encode
 
 SECRET_BYTES = 32
-MOST_LISTED = 1000  # deliveries that wait, or arrived, looked at for one answer
-
-STATES = ("pending", *ARRIVED, *DEAD)
-"""Where a delivery can be."""
-
-
-EventType = Annotated[
-    str,  # checked by hand, for a better message
-    msgspec.Meta(extra_json_schema={"enum": [*event_filters.EVENT_TYPES, *event_filters.GROUPS]}),
-]
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +62,7 @@ async def create(context: Context, wish: Wish) -> Subscription:
     check_target(context, "url", wish.url)
     check_filter(context, wish.events, wish.sources, wish.providers)
     secret = wish.secret or new_secret(wish.signature)
-    _checked("secret", signing.signer, wish.signature, secret)
+    checked("secret", signing.signer, wish.signature, secret)
     headers = read_headers(wish.headers)
     check_rate(wish.rate)
     check_filter_size(wish.metadata)
@@ -76,9 +71,9 @@ async def create(context: Context, wish: Wish) -> Subscription:
         id=f"sub_{secrets.token_hex(8)}",
         url=wish.url,
         secrets=(secret,),
-        events=without_repetitions(wish.events),
-        sources=without_repetitions(wish.sources),
-        providers=without_repetitions(wish.providers),
+        events=unique(wish.events),
+        sources=unique(wish.sources),
+        providers=unique(wish.providers),
         metadata=wish.metadata,
         format=wish.format,
         signature=wish.signature,
@@ -146,25 +141,6 @@ async def test(context: Context, target: str) -> str:
     return event
 
 
-async def deliveries(
-    context: Context, target: str, state: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """Deliveries of a subscription with their attempts, the newest first.
-
-    One that was made again is listed once, as it stands now.
-    """
-    check_known("state", [state] if state else [], STATES)
-    deliveries_of = context.store.deliveries
-    waiting = map(msgspec.json.decode, await deliveries_of.pending(target, MOST_LISTED))
-    rows = [{"state": "pending", "why": None, **one} for one in waiting]
-    if state != "pending":
-        rows += map(msgspec.json.decode, await deliveries_of.ended(target, MOST_LISTED))
-    newest = {one["id"]: one for one in reversed(rows)}.values()  # the first of its id stays
-    found = [one for one in newest if state in (None, one["state"])]
-    found.sort(key=lambda one: -one["created_at"])
-    return [_shown(one) for one in found[:limit]]
-
-
 def view(subscription: Subscription) -> dict[str, Any]:
     """A subscription as the API shows it: without its secrets."""
     return {
@@ -224,74 +200,3 @@ async def changeable(context: Context, target: str) -> Subscription:
     if found.static:
         raise Conflict(f"{target} is in the configuration file: change it there")
     return found
-
-
-def read_headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Headers as they are kept; Invalid for those that cannot be sent, or were masked by us."""
-    headers = _checked("headers", check_headers, given)
-    if MASK in headers.values():
-        raise InvalidValue(f"headers: {MASK} stands for a value that is not shown: write the value")
-    return headers
-
-
-def without_repetitions(words: Sequence[str]) -> tuple[str, ...]:
-    """Each word of a filter once: so there are no more of them than there are good ones."""
-    return tuple(dict.fromkeys(words))
-
-
-def check_rate(rate: str | None) -> None:
-    """Invalid for what is no rate."""
-    if rate is not None:
-        _checked("rate", durations.rate, rate)
-
-
-def _checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
-    """What a check makes of a value; Invalid, naming the field, for what it refuses."""
-    try:
-        return check(*given)
-    except ValueError as error:
-        raise InvalidValue(f"{field}: {error}") from None
-
-
-def check_filter(
-    context: Context,
-    events: Sequence[str] | UnsetType,
-    sources: Sequence[str] | UnsetType,
-    providers: Sequence[str] | UnsetType,
-) -> None:
-    """Invalid for event types, sources and providers that there are not."""
-    known = context.settings.sources
-    check_known("events", events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS))
-    check_known("sources", sources, tuple(known))
-    check_known("providers", providers, tuple({s.profile.name for s in known.values()}))
-
-
-def check_known(field: str, given: Sequence[str] | UnsetType, good: Sequence[str]) -> None:
-    """Invalid for a word that is not one of the good ones."""
-    for one in () if given is UNSET else given:
-        if one not in good:
-            raise InvalidValue(
-                f"{field}: {one!r} is not known; there is {', '.join(good) or 'none'}"
-            )
-
-
-def _shown(one: dict[str, Any]) -> dict[str, Any]:
-    shown = {
-        "id": one["id"],
-        "event_id": one["event_id"],
-        "type": one["type"],
-        "subscription": one["target"],
-        "state": one["state"],
-        "why": one["why"],
-        "created_at": utc(one["created_at"]),
-    }
-    attempts = [
-        {
-            "at": utc(a["at"]),
-            "seconds": a["seconds"],
-            "status": a.get("status"),
-            "error": a.get("error"),
-        }
-        for a in one.get("attempts") or []
-    ]
-    return shown | {"attempts": attempts}

@@ -17,16 +17,15 @@ from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_filter_size
 from processor.service.subscriptions.handshake import shake
-from processor.service.subscriptions.manage import (
+from processor.service.subscriptions.manage import changeable, get
+from processor.service.subscriptions.validation import (
     EventType,
-    changeable,
     check_filter,
     check_rate,
-    get,
+    check_target,
     read_headers,
-    without_repetitions,
+    unique,
 )
-from processor.service.subscriptions.validation import check_target
 from processor.store.jobs import NewEvent
 from processor.store.reseal import unopened
 
@@ -81,7 +80,7 @@ def _named(wish: Change) -> dict[str, Any]:
     if wish.headers is not UNSET:
         named["headers"] = read_headers(wish.headers)
     for field in {"events", "sources", "providers"} & named.keys():
-        named[field] = without_repetitions(named[field])
+        named[field] = unique(named[field])
     return named
 
 

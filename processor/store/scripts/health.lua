@@ -1,9 +1,9 @@
 -- Counts how a lane's last attempt went, and says how much the lane is distrusted.
 -- KEYS  1 health
--- ARGV  1 lane, 2 "ok" | "sick" | "refused", 3 the most distrust, 4 ms when the attempt began,
+-- ARGV  1 lane, 2 "ok" | "unavailable" | "refused", 3 the most distrust, 4 ms when the attempt began,
 --       5 ms to live
 -- Returns  {distrust, ms of the first failure since the last success or 0, failures since then}
--- A sick attempt adds one, unless it began before the last that did: many that hang together
+-- An unavailable attempt adds one, unless it began before the last that did: many that hang together
 -- are one reason to distrust. A good one halves. A refused one only counts as a failure.
 -- Safe twice: the same attempt may count as two failures, and nothing rests longer for it.
 prove('TIME HGET HDEL HSET PEXPIRE')
@@ -17,7 +17,7 @@ end
 if how == 'ok' then
   distrust, since, failures = math.floor(distrust / 2), 0, 0
 else
-  if how == 'sick' and began >= last then
+  if how == 'unavailable' and began >= last then
     distrust, last = math.min(distrust + 1, most), now_ms()
   end
   if failures == 0 then since = now_ms() end

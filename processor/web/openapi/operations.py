@@ -169,7 +169,7 @@ OPERATIONS = (
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/replay", "replay", "Deliver what a subscription missed"),
-        {202: Answer("What became of it; repeating it is safe", schemas.Replayed)},
+        {202: Answer("What became of it; repeating it is safe", schemas.ReplayResult)},
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
         schemas.ReplayWish,

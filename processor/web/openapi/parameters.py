@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from processor.config.checks import NAME
 from processor.model import State
 from processor.provider.job_ids import LONGEST_ID
+from processor.service.delivery.history import STATES
 from processor.service.jobs.listing import CURSOR
-from processor.service.subscriptions.manage import STATES
 from processor.web.jobs import LONGEST_WAIT
 from processor.web.query_params import LIMIT, LIMIT_AT_MOST
 

@@ -57,7 +57,7 @@ class ReplayWish(replay_replay.Replay, frozen=True):
     """
 
 
-class Replayed(plan.Replayed):
+class ReplayResult(plan.ReplayResult):
     """Deliveries put, found waiting, found delivered, and lost with the log's oldest events.
 
     `oldest` says how far back the log goes, where that is not far enough; `next`, if it was too
@@ -151,7 +151,7 @@ class SubscriptionSecret(Subscription, kw_only=True):
 class SubscriptionMade(SubscriptionSecret, kw_only=True):
     """A new subscription; with `since`, also what became of the past."""
 
-    replay: Replayed | msgspec.UnsetType = msgspec.UNSET
+    replay: ReplayResult | msgspec.UnsetType = msgspec.UNSET
 
 
 class PublicKeys(msgspec.Struct):
@@ -262,7 +262,7 @@ class DisabledItem(DisabledEvent, kw_only=True):
 
 
 SHAPES: tuple[Any, ...] = (
-    *(SubscriptionChange, ReplayWish, Replayed, Retried, SubscriptionMade, DisabledEvent),
+    *(SubscriptionChange, ReplayWish, ReplayResult, Retried, SubscriptionMade, DisabledEvent),
     DisabledItem,
     *(JobWish, SubscriptionWish, Receipt, Job, HistoryEntry, Asked, Subscription),
     *(SubscriptionSecret, PublicKeys, Sent, Delivery, Event, Source, Alive, Ready, Problem),

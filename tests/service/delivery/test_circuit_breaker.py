@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from processor import schedule
 from processor.model import Attempt, Subscription
-from processor.service.delivery.circuit_breaker import CAPACITY, CircuitBreakers, judged
+from processor.service.delivery.circuit_breaker import CAPACITY, CircuitBreakers, outcome_of
 from processor.service.subscriptions import update
 from processor.store.subscriber_health import SubscriberHealth
 
@@ -15,14 +15,14 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.mark.parametrize(
-    ("status", "how"),
+    ("status", "outcome"),
     [
-        (None, "sick"), (500, "sick"), (503, "sick"), (429, "sick"), (408, "sick"), (302, "sick"),
+        (None, "unavailable"), (500, "unavailable"), (503, "unavailable"), (429, "unavailable"), (408, "unavailable"), (302, "unavailable"),
         (200, "ok"), (204, "ok"), (299, "ok"), (400, "refused"), (404, "refused"), (413, "refused"),
     ],
 )  # fmt: skip
-def test_an_attempt_is_judged_by_its_answer(status: int | None, how: str) -> None:
-    assert judged(Attempt(at=0, seconds=1, status=status)) == how
+def test_an_attempt_is_judged_by_its_answer(status: int | None, outcome: str) -> None:
+    assert outcome_of(Attempt(at=0, seconds=1, status=status)) == outcome
 
 
 class Ward:
@@ -31,14 +31,14 @@ class Ward:
     def __init__(self, bench: Any, target: Subscription) -> None:
         """Know nothing yet."""
         self.store, self.target = bench.store, target
-        self.standings = CircuitBreakers(bench.context)
+        self.breakers = CircuitBreakers(bench.context)
 
     async def note(self, *statuses: int | None, wait: float | None = None) -> None:
         """Attempts one after the other, with these answers."""
         for status in statuses:
             at = await self.store.now() + 0.05  # clocks differ by a millisecond or two
             attempt = Attempt(at=at, seconds=0.1, status=status)
-            await self.standings.note(self.target, attempt, wait)
+            await self.breakers.record(self.target, attempt, wait)
 
     async def stands(self) -> SubscriberHealth:
         """What every worker finds."""
@@ -57,20 +57,20 @@ async def ward(bench: Any) -> Ward:
     target = Subscription(id="sub_a", url="https://a.example/", secrets=(SECRET,))
     await bench.store.subscriptions.save(target)
     ward = Ward(bench, target)
-    ward.standings.pace(target.id)
-    await ward.standings.look()
+    ward.breakers.lane_limits(target.id)
+    await ward.breakers.refresh()
     return ward
 
 
 async def test_one_that_is_well_costs_nothing(ward: Ward) -> None:
     await ward.note(200, 200)
     assert await ward.stands() == SubscriberHealth()
-    assert ward.standings.pace(ward.target.id).capacity == CAPACITY
+    assert ward.breakers.lane_limits(ward.target.id).capacity == CAPACITY
 
 
 async def test_failures_in_a_row_halve_what_it_gets_and_then_it_rests(ward: Ward) -> None:
     await ward.note(500, None, 500, 500)
-    assert ward.standings.pace(ward.target.id).capacity == CAPACITY // 16
+    assert ward.breakers.lane_limits(ward.target.id).capacity == CAPACITY // 16
     assert await ward.rests() == 0
     await ward.note(None)
     assert await ward.rests() == pytest.approx(schedule.BREAKER_PAUSE, abs=1)
@@ -81,28 +81,28 @@ async def test_failures_in_a_row_halve_what_it_gets_and_then_it_rests(ward: Ward
 async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
     began = await ward.store.now() - 1.0
     for _ in range(50):
-        await ward.standings.note(ward.target, Attempt(at=began, seconds=15.0), None)
+        await ward.breakers.record(ward.target, Attempt(at=began, seconds=15.0), None)
     stands = await ward.stands()
-    assert (stands.distrust, stands.failures) == (1, 1)
+    assert (stands.failure_score, stands.failures) == (1, 1)
 
 
 async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: Any) -> None:
     await ward.note(*[500] * 12)
     other = CircuitBreakers(bench.context)
-    other.pace(ward.target.id)
-    await other.look()
-    assert other.pace(ward.target.id).capacity == 1
+    other.lane_limits(ward.target.id)
+    await other.refresh()
+    assert other.lane_limits(ward.target.id).capacity == 1
     found = []
     for _ in range(5):
         await ward.note(200)
-        found.append(ward.standings.pace(ward.target.id).capacity)
+        found.append(ward.breakers.lane_limits(ward.target.id).capacity)
     assert found == [8, 64, 128, 256, 256]
     assert await ward.stands() == SubscriberHealth()
 
 
 async def test_what_it_does_not_like_is_no_reason_to_rest(ward: Ward) -> None:
     await ward.note(*[400] * 30)
-    assert (await ward.stands()).distrust == 0
+    assert (await ward.stands()).failure_score == 0
     assert (await ward.stands()).failures == 30
     assert await ward.rests() == 0
 
@@ -144,4 +144,4 @@ async def test_a_callback_host_rests_too_and_is_never_disabled(bench: Any) -> No
     ward = Ward(bench, target)
     await ward.note(*[None] * 25)
     found = await bench.store.health.all(await bench.store.now())
-    assert found["cb:https://b.example"].distrust == schedule.DISTRUST_AT_MOST
+    assert found["cb:https://b.example"].failure_score == schedule.MAX_FAILURE_SCORE

@@ -18,8 +18,8 @@ from processor.egress import Egress
 from processor.errors import Conflict, InvalidValue, NotFound
 from processor.formats import BATCH, Event
 from processor.model import Push, Subscription
-from processor.service.delivery import batch as delivery_batch
-from processor.service.delivery.batch import Gatherer
+from processor.service.delivery import batch as delivery_batch, history
+from processor.service.delivery.batch import Batcher
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs import ingest, watch, watch_request
 from processor.service.pushes.receive import Receiver
@@ -146,7 +146,7 @@ class Bench:
 
     async def deliveries(self, target: Subscription) -> list[dict[str, Any]]:
         """What became of all."""
-        return await manage.deliveries(self.context, target.id, None, 1000)
+        return await history.list_deliveries(self.context, target.id, None, 1000)
 
 
 @pytest.fixture
@@ -352,14 +352,14 @@ def sent() -> list[Sent]:
 
 
 @pytest.fixture
-def gatherer(sent: list[Sent]) -> Gatherer[str]:
+def batcher(sent: list[Sent]) -> Batcher[str]:
     async def send(target: Subscription, events: Any) -> list[str]:
         sent.append(Sent(target, [event.id for event in events]))
         if target.url == "broken":
             raise ConnectionError(target.id)
         return [f"{event.id} sent" for event in events]
 
-    return Gatherer(send)
+    return Batcher(send)
 
 
 TARGET = Subscription("sub_1", "https://x.example", (), format=BATCH)
@@ -369,45 +369,49 @@ def event(number: int, size: int = 10) -> Any:
     return Event(f"evt_{number}", b"x" * size)
 
 
-async def test_a_bundle_is_closed_by_count(gatherer: Gatherer[str], sent: list[Sent]) -> None:
-    futures = [gatherer.add(TARGET, event(n)) for n in range(2 * delivery_batch.AT_MOST + 5)]
+async def test_a_bundle_is_closed_by_count(batcher: Batcher[str], sent: list[Sent]) -> None:
+    futures = [batcher.add(TARGET, event(n)) for n in range(2 * delivery_batch.MAX_EVENTS + 5)]
     results = await asyncio.gather(*futures)
     assert results == [f"evt_{n} sent" for n in range(len(futures))]
-    assert [len(one.ids) for one in sent] == [delivery_batch.AT_MOST, delivery_batch.AT_MOST, 5]
+    assert [len(one.ids) for one in sent] == [
+        delivery_batch.MAX_EVENTS,
+        delivery_batch.MAX_EVENTS,
+        5,
+    ]
 
 
-async def test_a_bundle_is_closed_by_bytes(gatherer: Gatherer[str], sent: list[Sent]) -> None:
-    third = delivery_batch.BYTES_AT_MOST // 3
-    await asyncio.gather(*[gatherer.add(TARGET, event(n, third)) for n in range(5)])
+async def test_a_bundle_is_closed_by_bytes(batcher: Batcher[str], sent: list[Sent]) -> None:
+    third = delivery_batch.MAX_BYTES // 3
+    await asyncio.gather(*[batcher.add(TARGET, event(n, third)) for n in range(5)])
     assert [len(one.ids) for one in sent] == [2, 2, 1]
 
 
-async def test_an_event_of_any_size_goes_alone(gatherer: Gatherer[str], sent: list[Sent]) -> None:
-    huge = 2 * delivery_batch.BYTES_AT_MOST
-    await asyncio.gather(*[gatherer.add(TARGET, event(n, huge)) for n in range(2)])
+async def test_an_event_of_any_size_goes_alone(batcher: Batcher[str], sent: list[Sent]) -> None:
+    huge = 2 * delivery_batch.MAX_BYTES
+    await asyncio.gather(*[batcher.add(TARGET, event(n, huge)) for n in range(2)])
     assert [len(one.ids) for one in sent] == [1, 1]
 
 
 async def test_targets_are_not_mixed_nor_two_versions_of_one(
-    gatherer: Gatherer[str], sent: list[Sent]
+    batcher: Batcher[str], sent: list[Sent]
 ) -> None:
     moved = msgspec.structs.replace(TARGET, url="https://y.example")
     other = msgspec.structs.replace(TARGET, id="sub_2")
     targets = [TARGET, other, moved, other]
-    await asyncio.gather(*[gatherer.add(t, event(n)) for n, t in enumerate(targets)])
+    await asyncio.gather(*[batcher.add(t, event(n)) for n, t in enumerate(targets)])
     assert sorted(one.ids for one in sent) == [["evt_0"], ["evt_1", "evt_3"], ["evt_2"]]
     assert {one.target.url for one in sent if one.ids == ["evt_2"]} == {"https://y.example"}
 
 
-async def test_what_goes_wrong_is_every_callers_own(gatherer: Gatherer[str]) -> None:
+async def test_what_goes_wrong_is_every_callers_own(batcher: Batcher[str]) -> None:
     broken = msgspec.structs.replace(TARGET, url="broken")
-    futures = [gatherer.add(broken, event(n)) for n in range(3)]
+    futures = [batcher.add(broken, event(n)) for n in range(3)]
     results = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(one) for one in results] == [ConnectionError] * 3
 
 
-async def test_a_caller_that_goes_away_takes_nothing_with_it(gatherer: Gatherer[str]) -> None:
-    gone, stays = gatherer.add(TARGET, event(1)), gatherer.add(TARGET, event(2))
+async def test_a_caller_that_goes_away_takes_nothing_with_it(batcher: Batcher[str]) -> None:
+    gone, stays = batcher.add(TARGET, event(1)), batcher.add(TARGET, event(2))
     gone.cancel()
     assert await stays == "evt_2 sent"
 

@@ -10,8 +10,13 @@ from aiohttp import web
 
 from processor.durations import rate
 from processor.model import CONCURRENCY, Subscription
-from processor.service.delivery.circuit_breaker import LOOK_EVERY, MEET_EVERY, CircuitBreakers
-from processor.service.delivery.limits import Limit, part
+from processor.service.delivery import history
+from processor.service.delivery.circuit_breaker import (
+    NEW_LANES_EVERY,
+    REFRESH_EVERY,
+    CircuitBreakers,
+)
+from processor.service.delivery.limits import Limit, per_shard
 from processor.service.runtime.process import Outage
 from processor.service.subscriptions import manage, update
 from processor.store.work_items import LaneLimits
@@ -51,7 +56,7 @@ def test_a_bad_rate_is_refused_with_the_remedy(text: str) -> None:
     ],
 )
 def test_shards_share_a_limit(whole: Limit, shards: int, share: Limit) -> None:
-    assert part(whole, shards) == share
+    assert per_shard(whole, shards) == share
 
 
 class Gate:
@@ -114,7 +119,7 @@ class Office:
     async def delivered(self, target: Subscription, number: int) -> bool:
         """Pump, and see whether so many have arrived."""
         await self.pump()
-        found = await manage.deliveries(self.context, target.id, "delivered", EVENTS)
+        found = await history.list_deliveries(self.context, target.id, "delivered", EVENTS)
         return len(found) == number
 
 
@@ -209,7 +214,7 @@ async def test_one_that_is_made_meanwhile_never_gets_more_than_its_concurrency(
         await office.pump()
         return gate.under_way == 2
 
-    await wait_until(two_are_under_way, seconds=LOOK_EVERY / 2)
+    await wait_until(two_are_under_way, seconds=REFRESH_EVERY / 2)
     await office.pump()
     gate.open.set()
     await wait_until(lambda: office.delivered(made, EVENTS))
@@ -249,7 +254,7 @@ async def test_what_waits_for_one_that_was_removed_ends(
 
     async def ended() -> bool:
         await office.pump()
-        found = await manage.deliveries(office.context, made.id, "canceled", EVENTS)
+        found = await history.list_deliveries(office.context, made.id, "canceled", EVENTS)
         return len(found) == EVENTS
 
     await wait_until(ended)
@@ -259,11 +264,11 @@ async def test_what_waits_for_one_that_was_removed_ends(
 # --- what a process knows -------------------------------------------------------------------
 
 
-async def seen(standings: CircuitBreakers, lane: str) -> LaneLimits:
+async def seen(breakers: CircuitBreakers, lane: str) -> LaneLimits:
     """What a lane may get, once that was looked at."""
-    standings.pace(lane)
-    await standings.look()
-    return standings.pace(lane)
+    breakers.lane_limits(lane)
+    await breakers.refresh()
+    return breakers.lane_limits(lane)
 
 
 async def test_a_change_is_heeded_by_a_process_that_never_commits(
@@ -271,32 +276,32 @@ async def test_a_change_is_heeded_by_a_process_that_never_commits(
 ) -> None:
     made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
     context = bench.context._replace(store=store_of())
-    standings = CircuitBreakers(context)
-    assert await seen(standings, made.id) == LaneLimits(CONCURRENCY)
+    breakers = CircuitBreakers(context)
+    assert await seen(breakers, made.id) == LaneLimits(CONCURRENCY)
     await update.change(bench.context, made.id, update.Change(concurrency=2, rate="10/1s"))
 
     async def heeded() -> bool:
-        await standings.look()
-        return standings.pace(made.id) == LaneLimits(2, (10, 1.0))
+        await breakers.refresh()
+        return breakers.lane_limits(made.id) == LaneLimits(2, (10, 1.0))
 
     await wait_until(heeded, seconds=2.0)
 
 
 async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
-    standings = CircuitBreakers(bench.context)
-    assert standings.pace("cb:https://b.example") == LaneLimits(CONCURRENCY)
-    assert await seen(standings, "sub_gone") == LaneLimits(CONCURRENCY)
+    breakers = CircuitBreakers(bench.context)
+    assert breakers.lane_limits("cb:https://b.example") == LaneLimits(CONCURRENCY)
+    assert await seen(breakers, "sub_gone") == LaneLimits(CONCURRENCY)
 
 
 async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench: Any) -> None:
-    standings = CircuitBreakers(bench.context)
-    await standings.look()
+    breakers = CircuitBreakers(bench.context)
+    await breakers.refresh()
     made = await manage.create(
         bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
     )
-    assert standings.pace(made.id) == LaneLimits(1)
-    await standings.look()
-    assert standings.pace(made.id) == LaneLimits(8)
+    assert breakers.lane_limits(made.id) == LaneLimits(1)
+    await breakers.refresh()
+    assert breakers.lane_limits(made.id) == LaneLimits(8)
 
 
 async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
@@ -312,11 +317,11 @@ async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
 
 
 async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(bench: Any) -> None:
-    standings, began = CircuitBreakers(bench.context), time.monotonic()
+    breakers, began = CircuitBreakers(bench.context), time.monotonic()
     for number in range(3):
-        standings.pace(f"sub_{number}")
-        await standings.look()
-    assert time.monotonic() - began >= 2 * MEET_EVERY
+        breakers.lane_limits(f"sub_{number}")
+        await breakers.refresh()
+    assert time.monotonic() - began >= 2 * NEW_LANES_EVERY
 
 
 async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(bench: Any) -> None:
@@ -327,12 +332,12 @@ async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(benc
     assert await seen(CircuitBreakers(bench.context), made.id) == LaneLimits(8)
 
 
-async def test_distrust_takes_from_what_it_was_set_to(bench: Any) -> None:
+async def test_a_failure_score_lowers_the_configured_concurrency(bench: Any) -> None:
     made = await manage.create(
         bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
     )
     for _ in range(2):
-        await bench.store.health.noted(made.id, "sick", 10, await bench.store.now() + 1)
+        await bench.store.health.record(made.id, "unavailable", 10, await bench.store.now() + 1)
     assert (await seen(CircuitBreakers(bench.context), made.id)).capacity == 2
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from processor import schedule, state_machine
 from processor.errors import Conflict
 from processor.model import Delivery, JobOrder, Subscription
+from processor.service.delivery import history
 from processor.service.delivery.deliver import Deliverer
 from processor.service.events import ordering
 from processor.service.replay import retry
@@ -52,7 +53,7 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again at once, and only once."""
-    monkeypatch.setattr(schedule, "RETRIES", (0, 0.001))
+    monkeypatch.setattr(schedule, "RETRY_DELAYS", (0, 0.001))
 
 
 async def told(desk: Desk, job: str, *words: str, **more: Any) -> None:
@@ -75,7 +76,7 @@ async def claim(desk: Desk) -> list[Claim]:
 
 async def ended(desk: Desk, target: Subscription) -> dict[str, str]:
     """How each delivery stands, by its event's type and the job's attempt."""
-    rows = await manage.deliveries(desk.context, target.id, None, 1000)
+    rows = await history.list_deliveries(desk.context, target.id, None, 1000)
     return {row["event_id"].split("_", 2)[2]: row["state"] for row in rows}
 
 
@@ -115,7 +116,7 @@ async def test_the_next_event_of_a_job_waits_for_the_one_before(desk: Desk, wait
     await wait_until(lambda: len(desk.subscriber.got) == 2)
     assert await claim(desk) == []
     assert (came(desk, "a"), came(desk, "b")) == ([(1, "job.started")], [(1, "job.started")])
-    rows = await manage.deliveries(desk.context, made.id, "pending", 10)
+    rows = await history.list_deliveries(desk.context, made.id, "pending", 10)
     assert len(rows) == 3
     desk.subscriber.open.set()
     await under_way
@@ -261,7 +262,7 @@ async def test_what_is_left_out_is_not_replayed_but_when_asked_for(desk: Desk):
 
 
 async def rows(desk: Desk, made: Subscription) -> list[dict[str, Any]]:
-    return await manage.deliveries(desk.context, made.id, None, 1000)
+    return await history.list_deliveries(desk.context, made.id, None, 1000)
 
 
 async def test_what_waits_for_its_turn_cannot_be_hurried(desk: Desk):

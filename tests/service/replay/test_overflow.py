@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from processor.model import Retention
+from processor.service.delivery import history
 from processor.service.replay.overflow import catch_up
 from processor.service.subscriptions import manage, update
 from processor.store.stream_ids import place_at
@@ -127,7 +128,7 @@ async def test_the_others_notice_nothing(full_of: Make):
     await finish(desk, MOST + 1)
     await desk.bench.push("other", id="elsewhere", status="succeeded")
     assert await behind(desk) == {full.id}
-    assert len(await manage.deliveries(desk.context, other.id, "pending", 10)) == 1
+    assert len(await history.list_deliveries(desk.context, other.id, "pending", 10)) == 1
 
 
 @pytest.mark.parametrize("shards", [1, 3])

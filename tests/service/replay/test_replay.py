@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from processor.errors import Conflict, InvalidValue, NotFound, StoreUnavailable
 from processor.model import Retention, Subscription
+from processor.service.delivery import history
 from processor.service.replay import retry, scan_log
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.update import Change
@@ -147,7 +148,7 @@ async def test_what_is_too_much_for_one_call_is_done_in_several(
 ):
     desk = await desk_of(shards=3)
     monkeypatch.setattr(scan_log, "PAGE", 4)
-    monkeypatch.setattr(scan_log, "LOOKED_AT", 8)
+    monkeypatch.setattr(scan_log, "MAX_EVENTS_SCANNED", 8)
     await desk.finish(*map(str, range(30)))
     made, calls = await desk.subscribe(), 1
     total = (await desk.replay(made))[0]
@@ -288,7 +289,7 @@ async def test_what_the_log_has_no_more_is_gone_and_it_says_how_far_it_goes_back
     assert await desk.replay(made, state="failed") == (0, 0, 0, 1)
     assert await desk.replay(made, since="0s") == (0, 0, 0, 0)
     assert desk.past.oldest is None
-    (dead,) = await manage.deliveries(desk.context, made.id, "failed", 9)
+    (dead,) = await history.list_deliveries(desk.context, made.id, "failed", 9)
     with pytest.raises(Conflict, match="not in the log"):
         await retry.retry(desk.context, dead["id"])
 
@@ -301,11 +302,11 @@ async def test_a_delivery_made_again_is_listed_once_as_it_stands_now(desk: Desk)
     await update.enable(desk.context, made.id)
     assert await desk.replay(made, state="failed") == (1, 0, 0, 0)
     assert await desk.states(made) == {"pending": 1}
-    assert await manage.deliveries(desk.context, made.id, "failed", 9) == []
+    assert await history.list_deliveries(desk.context, made.id, "failed", 9) == []
     desk.subscriber.status = 200
     await desk.deliver()
     assert await desk.states(made) == {"delivered": 1}
-    assert await manage.deliveries(desk.context, made.id, "failed", 9) == []
+    assert await history.list_deliveries(desk.context, made.id, "failed", 9) == []
 
 
 async def test_a_delivery_whose_event_is_no_longer_kept_says_so(desk: Desk):
@@ -314,7 +315,7 @@ async def test_a_delivery_whose_event_is_no_longer_kept_says_so(desk: Desk):
     (body,) = await desk.kept()
     await desk.store.connection.redis.delete(body)
     await desk.deliver()
-    (one,) = await manage.deliveries(desk.context, made.id, None, 9)
+    (one,) = await history.list_deliveries(desk.context, made.id, None, 9)
     assert (one["state"], one["why"]) == ("canceled", "its event is no longer kept")
 
 
@@ -430,7 +431,7 @@ async def arrived(desk: Desk, target: str) -> list[str]:
 
 
 async def only(desk: Desk, made: Subscription, state: str | None = None) -> str:
-    (row,) = await manage.deliveries(desk.context, made.id, state, 9)
+    (row,) = await history.list_deliveries(desk.context, made.id, state, 9)
     return str(row["id"])
 
 

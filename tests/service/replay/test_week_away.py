@@ -101,8 +101,8 @@ async def test_every_attempt_is_made_on_time(desk: Desk, clock: Clock):
     await work(desk, clock, 4 * DAY)
     (times,) = desk.subscriber.times.values()
     pauses = [after - before for before, after in pairwise(times)]
-    assert len(times) == len(schedule.RETRIES)
-    for pause, planned in zip(pauses, schedule.RETRIES[1:], strict=True):
+    assert len(times) == len(schedule.RETRY_DELAYS)
+    for pause, planned in zip(pauses, schedule.RETRY_DELAYS[1:], strict=True):
         assert 0.8 * planned <= pause <= 1.2 * planned + 1.0
     assert await desk.states(made) == {"failed": 1}
 

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from processor.cli import main
 from processor.config import load
 from processor.model import Subscription
+from processor.service.delivery import history
 from processor.service.runtime import process
 from processor.service.runtime.process import Outage
 from processor.service.subscriptions import manage
@@ -182,7 +183,7 @@ async def test_what_cannot_be_opened_is_put_off_and_delivered_once_the_key_is_ba
     await wait_until(delivered)
 
     async def attempts() -> bool:
-        found = await manage.deliveries(back.context, target, "delivered", 10)
+        found = await history.list_deliveries(back.context, target, "delivered", 10)
         return [len(d["attempts"]) for d in found] == [1, 1]  # what was put off was no attempt
 
     await wait_until(attempts)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import Push
 from processor.signing import Verify
 
 LISTED = json.loads(Path(__file__).with_suffix(".json").read_text())
-RULES = {name: Shelf()[name].verify for name in sorted({one["provider"] for one in LISTED})}
+RULES = {
+    name: ProfileRegistry()[name].verify for name in sorted({one["provider"] for one in LISTED})
+}
 
 
 class Vector(NamedTuple):

@@ -20,7 +20,7 @@ class Reader(Protocol):
         """Read again until the next piece has come."""
 
 
-class ReadTurns:
+class ReadScheduler:
     """Hands out turns to read."""
 
     def __init__(self) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from processor.errors import Overloaded
-from processor.web import large_turns, read_turns
-from processor.web.large_turns import LargeTurn, LargeTurns
-from processor.web.read_turns import ReadTurns
+from processor.web import large_body_queue, read_scheduler
+from processor.web.large_body_queue import LargeBodyQueue, LargeBodySlot
+from processor.web.read_scheduler import ReadScheduler
 
 
 class Reader:
@@ -24,7 +24,7 @@ class Reader:
 
 
 async def test_addresses_read_in_rotation(wait_until: Any) -> None:
-    turns, log = ReadTurns(), list[str]()
+    turns, log = ReadScheduler(), list[str]()
     for number in range(3):
         turns.wait(Reader(f"a{number}", log), "a", 1)
     turns.wait(Reader("b0", log), "b", 1)
@@ -33,8 +33,8 @@ async def test_addresses_read_in_rotation(wait_until: Any) -> None:
 
 
 async def test_reading_has_a_rate(wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_turns, "READ_RATE", 1024 * 1024)
-    turns, log = ReadTurns(), list[str]()
+    monkeypatch.setattr(read_scheduler, "READ_RATE", 1024 * 1024)
+    turns, log = ReadScheduler(), list[str]()
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(4):
@@ -44,8 +44,8 @@ async def test_reading_has_a_rate(wait_until: Any, monkeypatch: pytest.MonkeyPat
 
 
 async def test_large_bodies_wait_for_each_other() -> None:
-    turns = LargeTurns(together=10)
-    first, second, third = (LargeTurn(turns, "a") for _ in range(3))
+    turns = LargeBodyQueue(together=10)
+    first, second, third = (LargeBodySlot(turns, "a") for _ in range(3))
     await first.take(8)
     waiting = [asyncio.create_task(second.take(8)), asyncio.create_task(third.take(2))]
     await asyncio.sleep(0)
@@ -55,19 +55,19 @@ async def test_large_bodies_wait_for_each_other() -> None:
     second.give_back()
     second.give_back()
     third.give_back()
-    await LargeTurn(turns, "a").take(10)
+    await LargeBodySlot(turns, "a").take(10)
 
 
 async def test_large_bodies_of_addresses_go_in_rotation() -> None:
-    turns, order = LargeTurns(together=1), list[str]()
+    turns, order = LargeBodyQueue(together=1), list[str]()
 
     async def one(name: str) -> None:
-        turn = LargeTurn(turns, name[0])
+        turn = LargeBodySlot(turns, name[0])
         await turn.take(1)
         order.append(name)
         turn.give_back()
 
-    holder = LargeTurn(turns, "x")
+    holder = LargeBodySlot(turns, "x")
     await holder.take(1)
     tasks = [asyncio.create_task(one(name)) for name in ("a0", "a1", "a2", "b0")]
     await asyncio.sleep(0)
@@ -77,9 +77,9 @@ async def test_large_bodies_of_addresses_go_in_rotation() -> None:
 
 
 async def test_a_turn_that_does_not_come_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_turns, "TURN_TIMEOUT", 0.05)
-    turns = LargeTurns(together=1)
-    holder, other = LargeTurn(turns, "a"), LargeTurn(turns, "a")
+    monkeypatch.setattr(large_body_queue, "TURN_TIMEOUT", 0.05)
+    turns = LargeBodyQueue(together=1)
+    holder, other = LargeBodySlot(turns, "a"), LargeBodySlot(turns, "a")
     await holder.take(1)
     with pytest.raises(Overloaded):
         await other.take(1)
@@ -88,8 +88,8 @@ async def test_a_turn_that_does_not_come_is_503(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_who_leaves_takes_no_turn() -> None:
-    turns = LargeTurns(together=1)
-    holder, gone, other = (LargeTurn(turns, "a") for _ in range(3))
+    turns = LargeBodyQueue(together=1)
+    holder, gone, other = (LargeBodySlot(turns, "a") for _ in range(3))
     await holder.take(1)
     leaving = asyncio.create_task(gone.take(1))
     staying = asyncio.create_task(other.take(1))

@@ -13,7 +13,7 @@ LARGE_TOGETHER = 32 * 1024 * 1024  # bytes of large bodies under way at the same
 TURN_TIMEOUT = 30.0  # seconds that a body waits for its turn
 
 
-class LargeTurns:
+class LargeBodyQueue:
     """Hands out turns, addresses in rotation."""
 
     def __init__(self, together: int | None = None) -> None:
@@ -63,10 +63,10 @@ class LargeTurns:
                     self._waiting[address] = waiting
 
 
-class LargeTurn:
+class LargeBodySlot:
     """The turn of one body, if it ever needs one."""
 
-    def __init__(self, turns: LargeTurns, address: str) -> None:
+    def __init__(self, turns: LargeBodyQueue, address: str) -> None:
         """Wait among those of an address."""
         self._turns = turns
         self._address = address

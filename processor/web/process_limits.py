@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from processor.web.body_budget import BodyBudget
 from processor.web.connection_limit import ConnectionLimit
-from processor.web.read_turns import ReadTurns
+from processor.web.read_scheduler import ReadScheduler
 
 
-class Guards(NamedTuple):
+class ProcessLimits(NamedTuple):
     """The bounds of one process; `closed` counts a connection that was closed, by reason."""
 
     bodies: BodyBudget
-    turns: ReadTurns
+    turns: ReadScheduler
     connections: ConnectionLimit
     closed: Callable[[str], None]

@@ -7,14 +7,21 @@ import pytest
 
 from processor.errors import Overloaded
 from processor.service.jobs import listing
-from processor.web import fairness
-from processor.web.fairness import ADDRESSES, BURST, LONGEST_DELAY, RATE, BigReads, OpenCalls
+from processor.web import rate_limit
+from processor.web.rate_limit import (
+    ADDRESSES,
+    BURST,
+    LONGEST_DELAY,
+    RATE,
+    KeylessRateLimit,
+    LargeReadLimit,
+)
 
 from .calling import Web
 
 
 def test_an_address_gets_a_burst_at_once_and_then_its_rate() -> None:
-    calls = OpenCalls()
+    calls = KeylessRateLimit()
     delays = [calls.delay("a", 0.0) for _ in range(BURST + 10)]
     assert delays[:BURST] == pytest.approx([0.0] * BURST)
     assert delays[BURST:] == pytest.approx([(n + 1) / RATE for n in range(10)])
@@ -23,13 +30,13 @@ def test_an_address_gets_a_burst_at_once_and_then_its_rate() -> None:
 
 
 def test_no_answer_is_held_back_longer_than_the_longest_delay() -> None:
-    calls = OpenCalls()
+    calls = KeylessRateLimit()
     delays = [calls.delay("a", 0.0) for _ in range(5000)]
     assert max(delays) == pytest.approx(LONGEST_DELAY)
 
 
 def test_only_so_many_addresses_are_remembered() -> None:
-    calls = OpenCalls()
+    calls = KeylessRateLimit()
     for n in range(3 * ADDRESSES):
         calls.delay(str(n), 0.0)
     assert len(calls._next) == ADDRESSES
@@ -38,7 +45,7 @@ def test_only_so_many_addresses_are_remembered() -> None:
 async def test_big_reads_run_two_at_a_time_and_one_that_gets_no_turn_is_told_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fairness, "WAIT", 0.05)
+    monkeypatch.setattr(rate_limit, "WAIT", 0.05)
     running = most = 0
     gate = asyncio.Event()
 
@@ -49,14 +56,14 @@ async def test_big_reads_run_two_at_a_time_and_one_that_gets_no_turn_is_told_so(
         await gate.wait()
         running -= 1
 
-    limited = BigReads().limit(read)
+    limited = LargeReadLimit().limit(read)
     tasks = [asyncio.create_task(limited(None)) for _ in range(5)]  # type: ignore[arg-type]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     assert all(isinstance(task.exception(), Overloaded) for task in done)
     gate.set()
     await asyncio.wait(tasks)
-    assert most == fairness.BIG_READS
-    assert sum(task.exception() is None for task in tasks) == fairness.BIG_READS
+    assert most == rate_limit.BIG_READS
+    assert sum(task.exception() is None for task in tasks) == rate_limit.BIG_READS
 
 
 async def test_a_page_of_jobs_is_cut_where_it_becomes_too_big(
@@ -76,10 +83,10 @@ async def test_refused_calls_of_one_address_are_spaced_out(
 ) -> None:
     turns = []
 
-    async def turn(_: OpenCalls, scope: Any) -> None:
+    async def turn(_: KeylessRateLimit, scope: Any) -> None:
         turns.append(scope["path"])
 
-    monkeypatch.setattr(OpenCalls, "turn", turn)
+    monkeypatch.setattr(KeylessRateLimit, "turn", turn)
     await web.without_key("GET", "/v1/jobs")
     await web("GET", "/readyz")
     await web("GET", "/healthz")

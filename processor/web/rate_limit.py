@@ -26,7 +26,7 @@ ADDRESSES = 1000  # remembered; the one that called longest ago is forgotten
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class BigReads:
+class LargeReadLimit:
     """Lets few calls read at once; the others wait for their turn."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class BigReads:
         return answer
 
 
-class OpenCalls:
+class KeylessRateLimit:
     """Spaces out answers that need no key, address by address."""
 
     def __init__(self) -> None:
