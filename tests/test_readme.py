@@ -1,6 +1,6 @@
-"""The README's minute, as it is written: its file, its commands, its subscriber.
+"""The README's 60-second example works as written: its file, its commands, its subscriber.
 
-Only what a test must choose is put in their place: ports, and simulated providers.
+Only ports and the provider's address are replaced.
 """
 
 import os
@@ -12,20 +12,23 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import standardwebhooks
 
-from processor.cli.demo.payloads import SCENES
-from processor.cli.demo.provider_server import TOKEN, Providers
 from processor.cli.listen_address import free_port
+from processor.cli.loopback_server import Handler, LoopbackServer
+from processor.cli.simulate.make_jobs import make_jobs
+from processor.cli.simulate.progress import Run
+from processor.cli.simulate.provider_server import PollAnswer, ProviderServer
+from processor.config.profiles import Shelf
+from processor.model import State
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 NOT_RUN = {
-    "make demo": "sets up an environment; `ringback demo` is run by test_cli_demo.py",
+    "make demo": "sets up an environment; `ringback demo` is run by cli/test_demo.py",
     "make test": "is what runs this",
     ". .venv/bin/activate": "the tests run in that environment already",
 }
@@ -78,53 +81,42 @@ def test_the_subscriber_takes_what_is_signed_and_nothing_else(monkeypatch: pytes
         subscriber()(headers, body.replace(b"succeeded", b"failed"))
 
 
-class Believing(Providers):
-    """The demo's simulated Wistia and Bluesky, for whom every token is good."""
-
-    def answer(self, target: str, authorization: str | None, now: float) -> tuple[int, Any]:
-        assert authorization == "Bearer your-token"
-        return super().answer(target, f"Bearer {TOKEN}", now)
-
-
-class Subscriber(ThreadingHTTPServer):
-    """Hands what comes to the README's function."""
-
-    daemon_threads = True
+class Wistia(ProviderServer):
+    """A simulated Wistia: its job 197424 takes 3 seconds, and polls must have the README's token."""
 
     def __init__(self) -> None:
-        """Listen on a free port."""
-        super().__init__(("127.0.0.1", 0), Handler)
+        profile = Shelf()["wistia"]
+        super().__init__(0, profile, None)
+        self.run = Run(
+            make_jobs(profile, None, ["197424"], end=State.SUCCEEDED, seconds=3.0, url=self.base)
+        )
+
+    def poll(self, target: str, headers: Mapping[str, str]) -> PollAnswer:
+        assert headers["authorization"] == "Bearer your-token"
+        return super().poll(target, headers)
+
+
+class Subscriber(LoopbackServer):
+    """Calls the README's function with each callback."""
+
+    def __init__(self) -> None:
+        super().__init__(0, CallbackHandler)
         self.callback = subscriber()
         self.answers: list[int] = []
-        self.heard = threading.Event()
+        self.answered = threading.Event()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Takes one callback."""
+class CallbackHandler(Handler):
+    """Answers one callback."""
 
     server: Subscriber
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 -- the base's name
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.answers.append(self.server.callback(self.headers, body))
         self.send_response(self.server.answers[-1])
         self.end_headers()
-        self.server.heard.set()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base's name
-        pass
-
-
-@contextmanager
-def serving(server: HTTPServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        self.server.answered.set()
 
 
 @contextmanager
@@ -160,28 +152,30 @@ def started(folder: Path, environ: Mapping[str, str], port: int) -> Iterator[Non
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
-def test_the_minute_is_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_60_second_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     port = free_port("127.0.0.1", 0)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
     ours.pop("PORT", None)  # no variable is set but those of the README
     environ = ours | {"PATH": f"{BINARIES}:{os.environ['PATH']}"}
-    with serving(Believing(SCENES)) as providers, serving(listening := Subscriber()) as callbacks:
+    wistia, callbacks = Wistia(), Subscriber()
+    with wistia.serving(), callbacks.serving():
         (text,) = blocks("toml")
-        simulated = f'provider = "wistia"\nbase_url = "http://127.0.0.1:{providers}/modern"'
+        simulated = f'provider = "wistia"\nbase_url = "{wistia.url}"'
         (tmp_path / "ringback.toml").write_text(text.replace('provider = "wistia"', simulated))
         with started(tmp_path, environ, port):
-            subscribe, watch, ask = (there(command, port) for command in USE)
-            told = run(subscribe.replace(":9000", f":{callbacks}"), tmp_path, environ)
-            (secret,) = re.findall(r"^secret +(whsec_\S+)$", told, re.MULTILINE)
+            subscribe, watch, get = (at_port(command, port) for command in USE)
+            subscribe = subscribe.replace(":9000", f":{callbacks.server_port}")
+            printed = run(subscribe, tmp_path, environ)
+            (secret,) = re.findall(r"^secret +(whsec_\S+)$", printed, re.MULTILINE)
             monkeypatch.setenv("CALLBACK_SECRET", secret)
             assert "succeeded (finished)" in run(watch, tmp_path, environ)
             if shutil.which("curl"):
-                assert '"state":"succeeded"' in run(ask, tmp_path, environ)
-            assert listening.heard.wait(10)
-    assert listening.answers == [204]
+                assert '"state":"succeeded"' in run(get, tmp_path, environ)
+            assert callbacks.answered.wait(10)
+    assert callbacks.answers == [204]
 
 
-def there(command: str, port: int) -> str:
+def at_port(command: str, port: int) -> str:
     """The same command for a server on another port."""
     command = command.replace("ringback ", f"ringback --url http://127.0.0.1:{port} ", 1)
     return command.replace("127.0.0.1:8080", f"127.0.0.1:{port}")

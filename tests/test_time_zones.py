@@ -18,7 +18,6 @@ AWARE = {  # calls of `.timestamp()`, each on a time that has a zone
     "http_time.py": 1,  # made UTC there
     "web/query_params.py": 1,  # what `payload.utc` made
     "web/jobs.py": 1,  # the same
-    "cli/demo/push_client.py": 1,  # datetime.now(UTC)
     "service/replay/replay.py": 1,  # refused there without a zone
 }
 

@@ -41,6 +41,7 @@ profile_summary  a profile as it was understood
 profile_lint     warnings about a profile that parses
 
 Without a provider:
+loopback_server  an HTTP server on a loopback port, for simulated providers and the subscriber
 simulate         `ringback simulate`: a simulated provider
 demo             `ringback demo`: everything at once, with simulated providers
 """

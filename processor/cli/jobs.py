@@ -11,8 +11,8 @@ from processor.cli.follow import Name, follow
 from processor.cli.progress import board
 
 COLUMNS = ("source", "id", "state", "status", "progress")
-MOST = 200  # entries: as many as are kept
-MOVES = ("at", "origin", "status", "state", "event", "times", "flags")
+MAX_HISTORY = 200  # entries; no more are kept
+HISTORY_COLUMNS = ("at", "origin", "status", "state", "event", "times", "flags")
 
 
 def jobs(
@@ -95,20 +95,24 @@ def history(
 ) -> None:
     """Show what happened to a job, oldest first: its moves, and what changed nothing, and why."""
     page = options.client(url, key, data).get(
-        path("v1", "jobs", source, job_id, "history"), limit=MOST
+        path("v1", "jobs", source, job_id, "history"), limit=MAX_HISTORY
     )
-    output.page(page, MOVES, _move, json=json)
+    show_history(page, json=json)
 
 
-def _move(entry: dict[str, Any]) -> tuple[object, ...]:
-    """One entry; a progress and an ignored update stay where they were."""
-    moved = (
-        entry["state"] if entry["state"] == entry["was"] else f"{entry['was']} > {entry['state']}"
-    )
+def show_history(page: dict[str, Any], *, json: bool) -> None:
+    """Print a page of a job's history."""
+    output.page(page, HISTORY_COLUMNS, _history_row, json=json)
+
+
+def _history_row(entry: dict[str, Any]) -> tuple[object, ...]:
+    """One entry; the state of progress and of an ignored update does not change."""
+    unchanged = entry["state"] == entry["was"]
+    state = entry["state"] if unchanged else f"{entry['was']} > {entry['state']}"
     ignored, flags = entry.get("ignored"), entry.get("flags", ())
-    told = f"ignored: {ignored}" if ignored else entry.get("event")
+    event = f"ignored: {ignored}" if ignored else entry.get("event")
     times = entry["count"] if entry["count"] > 1 else None
-    return (entry["at"], entry["origin"], entry["status"], moved, told, times, flags)
+    return (entry["at"], entry["origin"], entry["status"], state, event, times, flags)
 
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:

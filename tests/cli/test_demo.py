@@ -1,11 +1,12 @@
-"""The demo: its actors one by one, and once as a whole."""
+"""`ringback demo`: its subscriber and its verdict, and the whole demo in a process."""
 
-import hmac
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import tomllib
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,80 +14,41 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from processor.cli import main
-from processor.cli.demo import push_client, run
-from processor.cli.demo.payloads import SCENES, Scene
-from processor.cli.demo.provider_server import TOKEN, Providers, said
-from processor.cli.demo.subscriber_server import Callback, Subscriber
+from processor.cli.demo.scenarios import EXPECTED, SCENARIOS, Simulation, configuration, judge
+from processor.cli.demo.subscriber_server import Callback, SubscriberServer
+from processor.config import load
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SECRETS = {"wistia": "typed in at Wistia", "encoder": SECRET}
-WISTIA, BLUESKY, FAILURE, MEDIA, STANDARD = SCENES
 
 
 @pytest.fixture
 def subscriber():
-    with Subscriber(SECRET) as subscriber:
+    with SubscriberServer(SECRET) as subscriber:
         yield subscriber
 
 
-@pytest.fixture
-def providers():
-    with Providers(SCENES) as providers:
-        yield providers
+def callback(job: tuple[str, str], event_id: str = "evt_1", event_type: str = "") -> Callback:
+    return Callback(event_id, event_type or EXPECTED[job], job)
 
 
-def completion(scene: Scene, name: str = "evt_1", told: str | None = None) -> Callback:
-    return Callback(name, told or scene.ends, (scene.source, scene.id))
+def test_the_configuration_of_the_demo_is_valid(tmp_path: Path):
+    file = tmp_path / "ringback.toml"
+    with ExitStack() as stack:
+        simulations = [Simulation(scenario, stack) for scenario in SCENARIOS]
+        file.write_text(configuration(simulations, "http://127.0.0.1:1/callbacks", SECRET))
+    assert tomllib.loads(file.read_text())["sources"]["wistia"].keys() == {
+        "provider",
+        "base_url",
+        "token",
+        "webhook_secret",
+    }
+    settings = load(file, {})
+    assert set(settings.sources) == {"wistia", "bluesky", "encoder"}
+    assert set(settings.subscriptions) == {"sub_demo"}
 
 
-def test_a_job_says_what_it_has_come_to():
-    assert said(WISTIA, 0.0)["background_job_status"]["status"] == "queued"
-    assert said(WISTIA, 1.5)["background_job_status"]["status"] == "started"
-    assert said(WISTIA, 99.0)["background_job_status"]["status"] == "finished"
-
-
-def test_blueskys_progress_restarts():
-    told = [payload["jobStatus"].get("progress", 0) for _, payload in BLUESKY.says]
-    assert told != sorted(told)
-
-
-def test_a_job_begins_when_it_is_first_asked_about(providers: Providers):
-    _, first = providers.answer(BLUESKY.asked_at, None, 1000.0)
-    _, later = providers.answer(BLUESKY.asked_at, None, 1099.0)
-    assert first["jobStatus"]["state"] == "JOB_STATE_CREATED"
-    assert later["jobStatus"]["state"] == "JOB_STATE_COMPLETED"
-
-
-def test_wistia_wants_its_token_and_bluesky_none(providers: Providers):
-    assert providers.answer(WISTIA.asked_at, None, 0.0)[0] == 401
-    assert providers.answer(WISTIA.asked_at, f"Bearer {TOKEN}", 0.0)[0] == 200
-    assert providers.answer(FAILURE.asked_at, None, 0.0)[0] == 200
-    assert providers.answer("/elsewhere", None, 0.0)[0] == 404
-
-
-def test_wistias_pushes_are_signed_over_the_raw_body():
-    first = push_client.pushes(MEDIA, SECRETS)[0]
-    expected = hmac.new(SECRETS["wistia"].encode(), first.body, "sha256").hexdigest()
-    assert first.headers["X-Wistia-Signature"] == expected
-    [event] = json.loads(first.body)["events"]
-    age = datetime.now(UTC) - datetime.fromisoformat(event["generated_at"])
-    assert abs(age.total_seconds()) < 5
-
-
-def test_our_own_pushes_hold_as_standard_webhooks():
-    for push in push_client.pushes(STANDARD, SECRETS)[:3]:
-        Webhook(SECRET).verify(push.body, push.headers)
-
-
-def test_the_last_push_comes_forged_and_repeated():
-    *_, last, forged, again = push_client.pushes(STANDARD, SECRETS)
-    assert forged.label == "forged"
-    assert forged.body != last.body
-    assert (again.body, again.headers) == (last.body, last.headers)
-
-
-def test_the_subscriber_takes_what_is_verified(subscriber: Subscriber):
+def test_the_subscriber_accepts_verified_callbacks(subscriber: SubscriberServer):
     body = json.dumps({"type": "job.failed", "data": {"source": "s", "id": "1"}})
     now = datetime.now(UTC)
     headers = {
@@ -94,33 +56,33 @@ def test_the_subscriber_takes_what_is_verified(subscriber: Subscriber):
         "Webhook-Timestamp": str(int(now.timestamp())),
         "Webhook-Signature": Webhook(SECRET).sign("evt_1", now, body),
     }
-    assert subscriber.take(headers, body.encode()) == 204
+    assert subscriber.receive(headers, body.encode()) == 204
     assert subscriber.verified == [Callback("evt_1", "job.failed", ("s", "1"))]
-    assert subscriber.take(headers, body.encode() + b" ") == 401
+    assert subscriber.receive(headers, body.encode() + b" ") == 401
     assert len(subscriber.refused) == 1
 
 
 @pytest.mark.parametrize("signature", ["", "garbage", "v1,!!!", "v1,a,b"])
-def test_the_subscriber_refuses_garbage(subscriber: Subscriber, signature: str):
+def test_the_subscriber_refuses_invalid_signatures(subscriber: SubscriberServer, signature: str):
     stamp = str(int(datetime.now(UTC).timestamp()))
     headers = {"webhook-id": "1", "webhook-timestamp": stamp, "webhook-signature": signature}
-    assert subscriber.take(headers, b"{}") == 401
+    assert subscriber.receive(headers, b"{}") == 401
 
 
-def test_all_callbacks_once_is_right_even_if_one_was_delivered_twice():
-    callbacks = [completion(scene) for scene in SCENES]
-    assert run.judge([*callbacks, callbacks[0]], []) == []
+def test_a_second_delivery_of_the_same_event_is_not_a_problem():
+    callbacks = [callback(job) for job in EXPECTED]
+    assert judge([*callbacks, callbacks[0]], []) == []
 
 
-def test_what_is_missing_wrong_doubled_or_unverified_is_named():
+def test_missing_wrong_repeated_and_unverified_events_are_problems():
     callbacks = [
-        completion(WISTIA, told="job.failed"),
-        completion(BLUESKY, "evt_1"),
-        completion(BLUESKY, "evt_2"),
-        completion(FAILURE),
-        completion(MEDIA),
+        callback(("wistia", "197424"), event_type="job.failed"),
+        callback(("bluesky", "d9it0jc5ep2c73frhd4g"), "evt_1"),
+        callback(("bluesky", "d9it0jc5ep2c73frhd4g"), "evt_2"),
+        callback(("bluesky", "d004n3qbh3us72spkh2g")),
+        callback(("wistia", "media:l9dqljgtfy")),
     ]
-    assert run.judge(callbacks, ["bad signature"]) == [
+    assert judge(callbacks, ["bad signature"]) == [
         "a callback was not verified: bad signature",
         "wistia/197424: expected job.succeeded, got job.failed",
         "bluesky/d9it0jc5ep2c73frhd4g: job.succeeded came as several events",
@@ -128,7 +90,7 @@ def test_what_is_missing_wrong_doubled_or_unverified_is_named():
     ]
 
 
-def test_without_the_library_the_extra_is_named(capsys, monkeypatch):
+def test_without_the_library_the_error_names_the_extra(capsys, monkeypatch):
     monkeypatch.setattr("processor.cli.demo.find_spec", lambda _: None)
     with pytest.raises(SystemExit) as ended:
         main(["demo"])
@@ -138,7 +100,7 @@ def test_without_the_library_the_extra_is_named(capsys, monkeypatch):
 
 
 @pytest.mark.acceptance
-def test_the_whole_demo_is_right(tmp_path: Path):
+def test_the_demo_succeeds(tmp_path: Path):
     environ = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -156,12 +118,12 @@ def test_the_whole_demo_is_right(tmp_path: Path):
 
 
 @pytest.mark.acceptance
-def test_the_demo_as_json_is_one_document(tmp_path: Path):
+def test_the_demo_prints_one_json_document(tmp_path: Path):
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "processor.cli", "demo", "--json"]
     done = subprocess.run(
         command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=90
     )
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["ok"], told["complaints"]) == (0, True, [])
-    assert {callback["type"] for callback in told["callbacks"]} >= {"job.succeeded", "job.failed"}
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["ok"], result["complaints"]) == (0, True, [])
+    assert {callback["type"] for callback in result["callbacks"]} >= {"job.succeeded", "job.failed"}

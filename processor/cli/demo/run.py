@@ -1,133 +1,112 @@
-"""The play: jobs are watched, providers speak, callbacks come, and all of it is checked."""
+"""Runs the demo: simulates the providers of watched jobs, and checks every callback."""
 
-import base64
-import secrets as random
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from processor.cli import output
 from processor.cli.client import Client, path
-from processor.cli.demo import output as demo_output
-from processor.cli.demo.payloads import SCENES, Scene
-from processor.cli.demo.provider_server import Providers
-from processor.cli.demo.push_client import Push, pushes, send
 from processor.cli.demo.sandbox import ringback
-from processor.cli.demo.subscriber_server import Callback, Subscriber
+from processor.cli.demo.scenarios import (
+    EXPECTED,
+    SCENARIOS,
+    Simulation,
+    configuration,
+    final_events,
+    judge,
+    make_secret,
+)
+from processor.cli.demo.subscriber_server import SubscriberServer
 from processor.cli.exit_codes import Exit
+from processor.cli.jobs import show_history
 from processor.cli.progress import Board, board
 
-PATIENCE = 20.0  # seconds until all callbacks must have come
-LINGER = 1.0  # seconds in which none may come a second time
-FRAME = 0.2
-FORGED = 401
-COMPLETIONS = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
+TIMEOUT = 20.0  # seconds until all callbacks must have come
+SETTLE = 1.0  # seconds in which none may come a second time
+REFRESH = 0.2  # seconds
 
 
-def play(*, json: bool) -> Exit:
-    """Play it all; gives how it ended."""
-    secrets = {"wistia": random.token_hex(16), "encoder": _secret(), "demo": _secret()}
-    providers, subscriber = Providers(SCENES), Subscriber(secrets["demo"])
+def run(*, json: bool) -> Exit:
+    """Run the demo; returns the exit code."""
     if not json:
-        demo_output.cast()
-    # Ringback first: our servers' threads, once they run, would be in the way of a safe fork.
-    with (
-        providers,
-        subscriber,
-        ringback(providers.url, subscriber.url, secrets) as (url, key),
-        _serving(providers),
-        _serving(subscriber),
-    ):
-        return _perform(Client(url, key), subscriber, secrets, json=json)
+        _show_scenarios()
+    with ExitStack() as stack:
+        subscriber = stack.enter_context(SubscriberServer(secret := make_secret()))
+        simulations = [Simulation(scenario, stack) for scenario in SCENARIOS]
+        toml = configuration(simulations, subscriber.url, secret)
+        # Ringback starts before our threads do: a fork of a process with threads is not safe.
+        client = Client(*stack.enter_context(ringback(toml)))
+        stack.enter_context(subscriber.serving())
+        begun = time.monotonic()
+        problems = _simulate(client, subscriber, simulations, json=json)
+        problems += judge(subscriber.verified, subscriber.refused)
+        seconds = time.monotonic() - begun
+        if json:
+            callbacks = [vars(callback) for callback in subscriber.verified]
+            output.document({"ok": not problems, "complaints": problems, "callbacks": callbacks})
+        else:
+            _show_results(client, problems, len(subscriber.verified), seconds)
+    return Exit.FAILED if problems else Exit.GOOD
 
 
-def judge(callbacks: Sequence[Callback], refused: Sequence[str]) -> list[str]:
-    """Say what is wrong: every job must have come to its end, under one webhook-id."""
-    complaints = [f"a callback was not verified: {reason}" for reason in refused]
-    for scene in SCENES:
-        ends = _completions(callbacks, scene)
-        if {callback.type for callback in ends} != {scene.ends}:
-            got = ", ".join(sorted({callback.type for callback in ends})) or "nothing"
-            complaints.append(f"{scene.source}/{scene.id}: expected {scene.ends}, got {got}")
-        elif len({callback.id for callback in ends}) > 1:
-            complaints.append(f"{scene.source}/{scene.id}: {scene.ends} came as several events")
-    return complaints
-
-
-def _perform(
-    client: Client, subscriber: Subscriber, secrets: dict[str, str], *, json: bool
-) -> Exit:
-    begun = time.monotonic()
-    for scene in SCENES:
-        wish = {"every": "0.5s"} if scene.asked_at else False
-        client.call("PUT", _path(scene), {"poll": wish, "metadata": {"demo": True}})
-    with board(silent=json) as shown:
-        complaints = _until_told(client, subscriber, secrets, shown)
-    complaints += judge(subscriber.verified, subscriber.refused)
-    seconds = time.monotonic() - begun
-    if json:
-        told = [vars(callback) for callback in subscriber.verified]
-        output.document({"ok": not complaints, "complaints": complaints, "callbacks": told})
-    else:
-        for scene in SCENES:
-            demo_output.timeline(scene, client.get(_path(scene) + "/history")["items"])
-        demo_output.verdict(complaints, len(subscriber.verified), seconds)
-    return Exit.FAILED if complaints else Exit.GOOD
-
-
-def _until_told(
-    client: Client, subscriber: Subscriber, secrets: dict[str, str], shown: Board
+def _simulate(
+    client: Client, subscriber: SubscriberServer, simulations: Sequence[Simulation], *, json: bool
 ) -> list[str]:
-    """Push what is due and show the jobs, until every end was told and none a second time."""
-    begun = time.monotonic()
-    waiting = [push for scene in SCENES if not scene.asked_at for push in pushes(scene, secrets)]
-    complaints: list[str] = []
-    ends = begun + PATIENCE
-    told = False
-    while time.monotonic() < ends:
-        due = [push for push in waiting if begun + push.at <= time.monotonic()]
-        waiting = [push for push in waiting if push not in due]
-        complaints += [wrong for push in due if (wrong := _push(client.url, push))]
-        for scene in SCENES:
-            shown.show(f"{scene.source}/{scene.id}", client.get(_path(scene)))
-        if not (told or waiting) and all(_completions(subscriber.verified, s) for s in SCENES):
-            told, ends = True, time.monotonic() + LINGER
-        time.sleep(FRAME)
-    return complaints
+    """Watch the jobs, push and answer polls until all ended; returns problems with pushes."""
+    for scenario in SCENARIOS:
+        poll = False if scenario.pushed else {"every": "0.5s"}
+        for job in scenario.jobs:
+            body = {"poll": poll, "metadata": {"demo": True}}
+            client.call("PUT", _path(scenario.source, job.full_id), body)
+
+    def all_ended() -> bool:
+        sending = any(simulation.sending for simulation in simulations)
+        return not sending and all(final_events(subscriber.verified, job) for job in EXPECTED)
+
+    with board(silent=json) as shown, ExitStack() as stack:
+        for simulation in simulations:
+            stack.enter_context(simulation.started(client.url))
+        _refresh(client, shown, TIMEOUT, all_ended)
+        problems = [problem for each in simulations for problem in each.problems()]
+        _refresh(client, shown, SETTLE, lambda: False)
+    return problems
 
 
-def _push(url: str, push: Push) -> str | None:
-    status = send(url, push)
-    right = status == FORGED if push.label == "forged" else status // 100 == 2  # noqa: PLR2004 - 2xx
-    return None if right else f"{push.source}: a {push.label} push was answered {status}"
+def _refresh(client: Client, shown: Board, seconds: float, done: Callable[[], bool]) -> None:
+    """Show the jobs' progress until done, or until the time is up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not done():
+        for source, job_id in EXPECTED:
+            shown.show(f"{source}/{job_id}", client.get(_path(source, job_id)))
+        time.sleep(REFRESH)
 
 
-def _completions(callbacks: Sequence[Callback], scene: Scene) -> list[Callback]:
-    job = (scene.source, scene.id)
-    return [one for one in callbacks if one.job == job and one.type in COMPLETIONS]
+def _show_scenarios() -> None:
+    output.line("Simulated jobs; payloads hold the fields that the provider's profile reads:")
+    updates = ["pushed" if s.pushed else "polled" for s in SCENARIOS for _ in s.ends]
+    rows = [
+        ("/".join(job), update, EXPECTED[job])
+        for job, update in zip(EXPECTED, updates, strict=True)
+    ]
+    output.table(("job", "updates", "must end with"), rows)
+    output.line("")
 
 
-def _path(scene: Scene) -> str:
-    return path("v1", "jobs", scene.source, scene.id)
+def _show_results(client: Client, problems: Sequence[str], callbacks: int, seconds: float) -> None:
+    for source, job_id in EXPECTED:
+        output.line("")
+        output.line(f"{source}/{job_id}")
+        show_history(client.get(_path(source, job_id) + "/history"), json=False)
+    output.line("")
+    for problem in problems:
+        output.line(f"WRONG  {problem}")
+    if not problems:
+        output.line(
+            "Forged pushes were refused; repeated pushes were accepted, and changed nothing."
+        )
+    verdict = "not everything is right" if problems else "all came, each once, all verified"
+    output.line(f"{callbacks} callbacks in {seconds:.1f} s: {verdict}")
 
 
-def _secret() -> str:
-    return "whsec_" + base64.b64encode(random.token_bytes(32)).decode()
-
-
-@contextmanager
-def _serving(server: ThreadingHTTPServer) -> Iterator[Any]:
-    """Answer from a thread while the block runs."""
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()  # refuses from now on: nobody waits for an answer at the end
-        thread.join()
+def _path(source: str, job_id: str) -> str:
+    return path("v1", "jobs", source, job_id)

@@ -1,60 +1,54 @@
-"""The one who is called back; it trusts only what other people's code has verified."""
+"""The demo's subscriber: receives callbacks, and verifies them with the standardwebhooks library."""
 
 import json
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from processor.cli.loopback_server import Handler, LoopbackServer
 
 
 @dataclass(frozen=True)
 class Callback:
-    """One verified call: its webhook-id, and what it says."""
+    """One verified callback: its webhook-id, its event type, and the job's source and id."""
 
     id: str
     type: str
     job: tuple[str, str]
 
 
-class Subscriber(ThreadingHTTPServer):
-    """Takes callbacks on a loopback port, and keeps what holds and what does not."""
-
-    daemon_threads = True
+class SubscriberServer(LoopbackServer):
+    """Keeps the callbacks that verify, and the reasons why others do not."""
 
     def __init__(self, secret: str) -> None:
-        """Listen; answer once `serve_forever` runs."""
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(0, _Handler)
         self.verifier = Webhook(secret)
         self.verified: list[Callback] = []
         self.refused: list[str] = []
 
     @property
     def url(self) -> str:
-        """Where it wants to be called."""
-        return f"http://127.0.0.1:{self.server_port}/callbacks"
+        """The URL to subscribe."""
+        return f"{self.base}/callbacks"
 
-    def take(self, headers: dict[str, str], body: bytes) -> int:
-        """Verify, then read; gives the status to answer with."""
+    def receive(self, headers: dict[str, str], body: bytes) -> int:
+        """Verify a callback, then read it; returns the status of the answer."""
         try:
             self.verifier.verify(body, headers)
-        except (WebhookVerificationError, ValueError) as error:  # garbage escapes as ValueError
+        except (WebhookVerificationError, ValueError) as error:  # garbage raises ValueError
             self.refused.append(str(error))
             return 401
-        told = json.loads(body)
-        names = {name.lower(): value for name, value in headers.items()}
-        job = (told["data"]["source"], told["data"]["id"])
-        self.verified.append(Callback(names["webhook-id"], told["type"], job))
+        event = json.loads(body)
+        lower_case = {name.lower(): value for name, value in headers.items()}
+        job = (event["data"]["source"], event["data"]["id"])
+        self.verified.append(Callback(lower_case["webhook-id"], event["type"], job))
         return 204
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Subscriber
+class _Handler(Handler):
+    server: SubscriberServer
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the base's name
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.server.take(dict(self.headers.items()), body))
+        self.send_response(self.server.receive(dict(self.headers.items()), body))
         self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Keep quiet: the demo has its own words."""

@@ -38,8 +38,8 @@ def source_table(profile: Profile, kind: str | None, base: str, url: str) -> dic
 
 
 def toml_lines(name: str, table: Mapping[str, Any]) -> list[str]:
-    """A source's table as lines of TOML."""
-    return [f"[sources.{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    """A table as lines of TOML."""
+    return [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
 
 
 def setup_document(
@@ -82,7 +82,7 @@ def _settings(name: str, base: str, missing: Mapping[str, Any], *, configured: b
         return
     what = "must change" if configured else "needs"
     output.line(f"polls are answered at {base}; what ringback.toml {what}:")
-    for line in toml_lines(name, missing):
+    for line in toml_lines(f"sources.{name}", missing):
         output.line(f"  {line}")
 
 

@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from processor.cli.exit_codes import CommandError
+from processor.cli.loopback_server import Handler, LoopbackServer
 from processor.cli.simulate.poll_routes import SUBMIT_PATH, Routes, base_path
 from processor.cli.simulate.progress import Run
 from processor.model import Answer
@@ -22,7 +20,6 @@ from processor.simulation.poll_response import BODILESS
 JSON = "application/json"
 OK, NOT_MODIFIED = 200, 304
 RETRY_AFTER = "1"  # seconds, as text
-ACCEPT_QUEUE = 128  # connections that are not accepted yet
 
 
 @dataclass(frozen=True)
@@ -41,41 +38,24 @@ class PollAnswer(NamedTuple):
     ended: Job | None = None
 
 
-class ProviderServer(ThreadingHTTPServer):
-    """Answers polls about jobs of one kind, and POST /submit."""
+class ProviderServer(LoopbackServer):
+    """Answers polls about the jobs of a run, which are of one kind, and POST /submit."""
 
-    daemon_threads = True
-    request_queue_size = ACCEPT_QUEUE
-
-    def __init__(self, port: int, profile: Profile, kind: str | None, faults: PollFaults) -> None:
-        """Listen on the port (0: a free one); polls are answered only while `serving`."""
+    def __init__(
+        self, port: int, profile: Profile, kind: str | None, faults: PollFaults | None = None
+    ) -> None:
+        """`run` may be set later, before it is `serving`."""
         try:
-            super().__init__(("127.0.0.1", port), _Handler)
+            super().__init__(port, _Handler)
         except OSError as error:
             raise CommandError(
                 f"cannot listen on port {port} ({error.strerror}): give another --port"
             ) from None
-        self.base = f"http://127.0.0.1:{self.server_port}"
         self.url = self.base + base_path(profile)
         self._etag = bool((poll := profile.polls(kind)) and poll.etag)
         self._routes = Routes(profile, kind)
-        self._faults = faults
-        self._run = Run(())
-
-    @contextmanager
-    def serving(self, run: Run) -> Iterator[None]:
-        """Answer polls about this run's jobs from a thread while the block runs."""
-        self._run = run
-        thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
-        thread.start()
-        try:
-            yield
-        finally:
-            self.shutdown()
-            self.server_close()  # refuses connections from now on: nobody waits for an answer
-            thread.join()
+        self._faults = faults or PollFaults()
+        self.run = Run(())
 
     def poll(self, target: str, headers: Mapping[str, str]) -> PollAnswer:
         """Answer one poll."""
@@ -83,26 +63,26 @@ class ProviderServer(ThreadingHTTPServer):
         answer, ended = self._answer(target, time.time())
         if self._etag and answer.status == OK:
             answer = _tagged(answer, headers.get("if-none-match"))
-        self._run.count(self._run.polls, answer.status)
+        self.run.count(self.run.polls, answer.status)
         return PollAnswer(answer, ended)
 
     def note_end_sent(self, job: Job) -> None:
         """Note that an answer showed this job as ended; the last job's ends the run."""
-        self._run.note_end_polled(job)
+        self.run.note_end_polled(job)
 
     def submit(self) -> Answer:
         """Begin the next job."""
         now = time.time()
-        job = self._run.begin_next(now)
+        job = self.run.begin_next(now)
         return job.submitted(now) if job else _problem(409, "every job of this run has begun")
 
     def _answer(self, target: str, now: float) -> PollAnswer:
-        job = self._run.jobs.get(self._routes.job_id(target) or "")
+        job = self.run.jobs.get(self._routes.job_id(target) or "")
         if job is None:
             return PollAnswer(_problem(404, "no such job in this run"))
         if self._faults.rng.random() < self._faults.throttle:
             return PollAnswer(_problem(429, "too many polls", {"retry-after": RETRY_AFTER}))
-        begun = self._run.begin(job, now)
+        begun = self.run.begin(job, now)
         answer = job.answer(now - begun, begun) or _problem(404, "not there yet")
         return PollAnswer(answer, job if job.is_over(now - begun) else None)
 
@@ -121,20 +101,20 @@ def _problem(status: int, text: str, headers: Mapping[str, str] | None = None) -
     return Answer(status, {"content-type": JSON, **(headers or {})}, body, 0.0)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: ProviderServer
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the base's name
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer, ended = self.server.poll(self.path, headers)
         self._send(answer)
         if ended:  # only after the answer is sent: the process may end at once
             self.server.note_end_sent(ended)
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the base's name
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         known = self.path == SUBMIT_PATH
         answer = (
@@ -151,6 +131,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
         self.wfile.flush()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Log nothing: polls are counted."""

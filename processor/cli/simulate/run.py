@@ -48,7 +48,9 @@ def started(
     Jobs that are pushed begin at once, other jobs when they are first polled.
     """
     sender = PushSender(pushing.hook, pushing.secret, run) if pushing else None
-    with server.serving(run) if server else nullcontext():
+    if server:
+        server.run = run
+    with server.serving() if server else nullcontext():
         try:
             if sender and pushing:
                 now = time.time()
