@@ -23,7 +23,7 @@ from processor.cli.loopback_server import Handler, LoopbackServer
 from processor.cli.simulate.make_jobs import make_jobs
 from processor.cli.simulate.progress import Run
 from processor.cli.simulate.provider_server import PollAnswer, ProviderServer
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import State
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -85,7 +85,7 @@ class Wistia(ProviderServer):
     """A simulated Wistia: its job 197424 takes 3 seconds, and polls must have the README's token."""
 
     def __init__(self) -> None:
-        profile = Shelf()["wistia"]
+        profile = ProfileRegistry()["wistia"]
         super().__init__(0, profile, None)
         self.run = Run(
             make_jobs(profile, None, ["197424"], end=State.SUCCEEDED, seconds=3.0, url=self.base)

@@ -15,7 +15,7 @@ from processor.cli.simulate.progress import Run
 from processor.cli.simulate.provider_server import ProviderServer
 from processor.cli.simulate.push_sender import Hook, PushSender
 from processor.cli.simulate.run import Pushing, started
-from processor.config.profiles import Shelf
+from processor.config.profiles import ProfileRegistry
 from processor.model import FINAL, Push, State
 from processor.provider import Profile, full_id
 from processor.simulation import Job, Mishaps, plan
@@ -39,7 +39,7 @@ class Scenario(NamedTuple):
     @property
     def profile(self) -> Profile:
         """The provider's profile."""
-        return Shelf()[self.provider]
+        return ProfileRegistry()[self.provider]
 
     @property
     def jobs(self) -> list[Job]:
