@@ -467,7 +467,7 @@ QUOTED = [
     ("docs/api.md", f"A listener that is more than {listener.UNREAD:,} events behind"),
     ("docs/api.md", f"reads nothing for {write_timeout.WITHIN:g} s"),
     ("docs/api.md", f"A receiver has {tail.LISTENERS:,} listeners at most"),
-    ("docs/api.md", f"up to {watch_request.CALLBACKS} of them"),
+    ("docs/api.md", f"up to {watch_request.MAX_CALLBACKS} of them"),
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
     ("docs/api.md", f"For {Retention().seen / DAY:g} days pushes about it are ignored"),
     ("docs/api.md", f"until {Retention().jobs / DAY:g} days after its deadline"),

@@ -31,7 +31,7 @@ def ingest(context: Context, outage: Outage) -> Pump:
         *(context, outage, "ingest"),
         at_once=most,
         room=2 * most,
-        pace=lambda _: ingesting.PACE,
+        pace=lambda _: ingesting.LANE_LIMITS,
         work=work,
     )
 

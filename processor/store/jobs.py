@@ -68,7 +68,7 @@ class Change(msgspec.Struct, frozen=True):
     renew: bool = False  # its keys' end is another than before
     entries: Sequence[tuple[float, Entry]] = ()
     events: Sequence[NewEvent] = ()
-    puts: Sequence[WorkItem] = ()
+    items: Sequence[WorkItem] = ()
     done: Sequence[Claim] = ()  # claims that end with this
     dropped: Sequence[tuple[str, str, str]] = ()  # (backlog, lane, item) not to be done any more
     answer: bytes | None = None
@@ -328,7 +328,7 @@ def _told(
         "answer": call.blob(change.answer) if change.answer else None,
         "answer_key": call.key(keys.answer(name)) if change.answer else None,
         "events": [event_told(keys, call, lanes, event) for event in change.events],
-        "puts": [lanes.put(put) for put in change.puts],
+        "puts": [lanes.put(put) for put in change.items],
         "drops": [(lanes.place(backlog, lane), item) for backlog, lane, item in dropped],
     }
 

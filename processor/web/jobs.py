@@ -54,7 +54,7 @@ class Jobs:
         """Stop watching a job."""
         check_query(request)
         await read_nothing(request)
-        await watch.forget(self._context, *self._name(request))
+        await watch.unwatch(self._context, *self._name(request))
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:

@@ -78,7 +78,9 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
     call = WorkItem("poll", "s", "i", NOW, b"")
     job = decide.new_job(bench.context.settings.sources["lab"], "x", 0.0, "u")
     keys = bench.store.shards[0]
-    await bench.store.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=[call])])
+    await bench.store.jobs.commit(
+        keys, "0", [Change(job=job, version="", save=False, items=[call])]
+    )
     pump.run_soon()
     await began.wait()
     await pump.finish(5.0)
@@ -121,7 +123,7 @@ async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> No
     keys = full.shards[0]
     job = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
     puts = [WorkItem("deliver", "sub", f"i{n}", NOW, b"x") for n in range(20)]
-    await full.jobs.commit(keys, "0", [Change(job=job, version="", save=False, puts=puts)])
+    await full.jobs.commit(keys, "0", [Change(job=job, version="", save=False, items=puts)])
     held = await other.backlogs.claim(keys, "deliver", 2, lambda _: LaneLimits(256))
     assert held
     await full.backlogs.claim(keys, "deliver", 1, lambda _: LaneLimits(256, fair=1))  # nearly full
@@ -169,11 +171,11 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
     (known,) = await bench.store.jobs.read(keys, ["lab/1"])  # W1 reads
     await bench.push(id="1", status="running", attempt=2)
     router = await bench.store.subscriptions.router(keys)
-    facts = publish.Facts(
+    inputs = publish.DecisionInputs(
         bench.context.settings.sources["lab"], router, await bench.store.now(), 0.5, "u"
     )
     update = msgspec.json.decode(deadline.payload, type=StatusUpdate)
-    change = decide.decide(known, "1", [decide.IncomingUpdate(update, deadline)], facts)
+    change = decide.decide(known, "1", [decide.IncomingUpdate(update, deadline)], inputs)
     await bench.store.jobs.commit(keys, router.version, [change])
     assert (await bench.job("1")).attempt == 2
     assert await bench.due("ingest", "deadline:lab/1", job="1") is not None

@@ -190,5 +190,5 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
                 await call()
         _, new = await watch.watch(context, "lab", "known", WatchRequest(metadata={"a": 1}))
         assert not new  # it says what is known
-        await watch.forget(context, "lab", "known")
+        await watch.unwatch(context, "lab", "known")
         await manage.remove(context, made.id)

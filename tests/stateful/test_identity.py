@@ -26,8 +26,8 @@ from processor.egress import Egress, Policy
 from processor.model import Origin, State, StatusUpdate
 from processor.service.jobs import watch, watch_request
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
-from processor.service.jobs.ingest import PACE, ingest
-from processor.service.jobs.query import look
+from processor.service.jobs.ingest import LANE_LIMITS, ingest
+from processor.service.jobs.query import locate
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.store import Store
@@ -112,9 +112,9 @@ class Losses(RuleBasedStateMachine):
     def delete(self) -> None:
         """A DELETE is answered, if the job is there."""
         name = min(self.known)
-        if self.do(look(self.context, "s", name)).known.job is None:
+        if self.do(locate(self.context, "s", name)).lookup.job is None:
             return
-        self.do(watch.forget(self.context, "s", name))
+        self.do(watch.unwatch(self.context, "s", name))
         self.life, self.deleted = self.life + 1, True
         self.keep()
 
@@ -128,7 +128,9 @@ class Losses(RuleBasedStateMachine):
     def work(self, limit: int, order: Any) -> None:
         """A worker takes the job through some of its updates."""
         for keys in order.sample(self.store.shards, len(self.store.shards)):
-            claims = self.do(self.store.backlogs.claim(keys, "ingest", limit, lambda _: PACE))
+            claims = self.do(
+                self.store.backlogs.claim(keys, "ingest", limit, lambda _: LANE_LIMITS)
+            )
             order.shuffle(claims)
             half = order.randint(0, len(claims))
             for some in filter(None, (claims[:half], claims[half:])):
@@ -193,7 +195,7 @@ class Losses(RuleBasedStateMachine):
             for _ in range(8):
                 for keys in self.store.shards:
                     claim = self.store.backlogs.claim
-                    if claims := self.do(claim(keys, "ingest", 200, lambda _: PACE)):
+                    if claims := self.do(claim(keys, "ingest", 200, lambda _: LANE_LIMITS)):
                         self.do(ingest(self.context, claims))
             self.hear()
             self.an_attempt_in_a_life_of_the_job_has_one_completion()

@@ -29,7 +29,7 @@ from processor.egress import Egress, Policy
 from processor.model import FINAL, Job, Origin, State, StatusUpdate, Subscription
 from processor.service.jobs import watch as jobs_watch, watch_request
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
-from processor.service.jobs.ingest import PACE, ingest
+from processor.service.jobs.ingest import LANE_LIMITS, ingest
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.store import Store
@@ -177,7 +177,9 @@ class Workers(RuleBasedStateMachine):
     def claims(self, limit: int) -> list[list[Claim]]:
         """Some of what is due, by shard."""
         claim = self.store.backlogs.claim
-        found = [self.do(claim(k, "ingest", limit, lambda _: PACE)) for k in self.store.shards]
+        found = [
+            self.do(claim(k, "ingest", limit, lambda _: LANE_LIMITS)) for k in self.store.shards
+        ]
         return [claims for claims in found if claims]
 
     # --- what always holds ------------------------------------------------------------
@@ -253,7 +255,7 @@ class Workers(RuleBasedStateMachine):
             assert asyncio.get_running_loop().time() < ends, "ingest does not come to an end"
             for keys in self.store.shards:
                 claim = self.store.backlogs.claim
-                if claims := await claim(keys, "ingest", 200, lambda _: PACE):
+                if claims := await claim(keys, "ingest", 200, lambda _: LANE_LIMITS):
                     await ingest(self.workers[0], claims)
 
     def compare(self, job: Job, updates: list[StatusUpdate]) -> None:

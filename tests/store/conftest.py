@@ -25,7 +25,7 @@ class Work:
     async def put(self, lane: str, *items: str, at: float = NOW, payload: bytes = b"0") -> None:
         """Let items wait in a lane, as a commit does."""
         puts = [WorkItem(self.backlog, lane, item, at, payload) for item in items]
-        change = Change(job=job("none"), version="", save=False, puts=puts)
+        change = Change(job=job("none"), version="", save=False, items=puts)
         assert await self.store.jobs.commit(self.keys, "0", [change]) == [True]
 
     async def claim(

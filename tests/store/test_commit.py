@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor.model import Entry, Job, Origin, Retention, State
-from processor.service.jobs.decide import renewed
+from processor.service.jobs.decide import expiry_changed
 from processor.store import Store
 from processor.store.jobs import Change, JobLookup, NewEvent, name_of
 from processor.store.keys import Keys
@@ -36,7 +36,7 @@ def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> C
     given = {
         "entries": [(1.0, entry())],
         "events": [telling(f"evt_{name}_1", "sub_1", "sub_2")],
-        "puts": [WorkItem("poll", "s", f"s/{name}", job.deadline_at, b"0")],
+        "items": [WorkItem("poll", "s", f"s/{name}", job.deadline_at, b"0")],
         "answer": f"answer {name}".encode(),
     }
     return Change(job, version, save=True, renew=renew, **given | parts)
@@ -144,7 +144,9 @@ async def test_claims_end_with_the_commit_that_they_brought(store: Store, keys: 
     job = fresh()
     await written(store, keys, whole(job))
     put = WorkItem("ingest", "s", "s:push", NOW, b"{}")
-    await written(store, keys, Change(job, await version(store, keys, job), save=False, puts=[put]))
+    await written(
+        store, keys, Change(job, await version(store, keys, job), save=False, items=[put])
+    )
     (claim,) = await claims_of(store, keys, "ingest")
     assert await written(
         store, keys, whole(job, await version(store, keys, job), done=[claim])
@@ -156,7 +158,7 @@ async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Ke
     job = fresh()
     await written(store, keys, whole(job))
     over = whole(
-        job, await version(store, keys, job), puts=[], dropped=[("poll", "s", name_of(job))]
+        job, await version(store, keys, job), items=[], dropped=[("poll", "s", name_of(job))]
     )
     assert await written(store, keys, over) == [True]
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [None]
@@ -180,7 +182,7 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
     await written(store, keys, whole(moved))
     put = WorkItem("ingest", "s", "s:push", NOW, b"{}")
     await written(
-        store, keys, Change(moved, await version(store, keys, moved), save=False, puts=[put])
+        store, keys, Change(moved, await version(store, keys, moved), save=False, items=[put])
     )
     (claim,) = await claims_of(store, keys, "ingest")
 
@@ -189,7 +191,7 @@ async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_
 
     before = of_moved()
     stale = whole(moved, "", events=[telling("evt_stale", "sub_stale")], done=[claim])
-    stale = replace(stale, puts=[WorkItem("poll", "stale", "x", NOW, b"0")], answer=b"stale")
+    stale = replace(stale, items=[WorkItem("poll", "stale", "x", NOW, b"0")], answer=b"stale")
     assert await written(store, keys, whole(first), stale, whole(last)) == [True, False, True]
     assert of_moved() == before
     assert not [key for key, value in everything().items() if "stale" in f"{key} {value}"]
@@ -331,7 +333,7 @@ async def test_a_finished_job_is_known_as_long_as_its_pushes(
     done = replace(
         expired, finished_at=deadline_at + after, ended_at=now, completion="evt_u_1_final"
     )
-    final = whole(done, await version(store, keys, done), renew=renewed(expired, done))
+    final = whole(done, await version(store, keys, done), renew=expiry_changed(expired, done))
     assert await written(store, keys, final) == [True]
     assert (await known(store, keys, done)).job == done
     name = name_of(done)

@@ -84,7 +84,7 @@ class Bench:
     async def put(self, backlog: str, lane: str, *items: str, at: float = NOW) -> None:
         puts = [WorkItem(backlog, lane, item, at, b"0") for item in items]
         version = (await self.store.subscriptions.router(self.keys, fresh=True)).version
-        change = Change(job=job("none"), version="", save=False, puts=puts)
+        change = Change(job=job("none"), version="", save=False, items=puts)
         assert await self.store.jobs.commit(self.keys, version, [change]) == [True]
 
     async def claim(self, backlog: str = "poll", pace: LaneLimits = LaneLimits(100)) -> list[Claim]:  # noqa: B008 -- frozen
@@ -245,7 +245,7 @@ async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             renew=True,
             entries=[(2.0, entry("late")), (3.0, entry())],
             events=[told("evt_1", "sub_1", "sub_2", ordered="uold", n=2)],
-            puts=[WorkItem("poll", "s", "s/old", FUTURE, b"0")],
+            items=[WorkItem("poll", "s", "s/old", FUTURE, b"0")],
             done=done["old"],
             answer=b"answer",
         ),
@@ -256,7 +256,7 @@ async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             renew=True,
             entries=[(1.0, entry())],
             events=[told("evt_2", "sub_2"), replace(told("evt_3", "cb_1"), logged=False)],
-            puts=[WorkItem("ingest", "s", "deadline:new", FUTURE, b"0")],
+            items=[WorkItem("ingest", "s", "deadline:new", FUTURE, b"0")],
             done=done["new"],
             dropped=[("poll", "s", "s/new")],
         ),

@@ -96,7 +96,7 @@ async def test_a_commit_takes_what_it_ends_off_the_count(store: Store, update_of
 async def test_deadlines_are_timers_and_no_updates(store: Store, job_of: Any, update_of: Any):
     names = ("deadline:s/1", "deadline:s/a:b/c", "deadline:deadline/1")
     puts = [WorkItem("ingest", "s", name, 9e9, b"x" * 100) for name in names]
-    change = Change(job=job_of("1"), version="", save=True, renew=True, puts=puts)
+    change = Change(job=job_of("1"), version="", save=True, renew=True, items=puts)
     await store.jobs.commit(store.shards[0], "0", [change])
     await accept(store, update_of("1", source="deadline"), update_of("a/b"))
     counted = await waiting(store)

@@ -58,7 +58,7 @@ async def away(claim: Claim) -> None:
 
 async def put(store: Store, *items: str, shard: int = 0) -> None:
     puts = [WorkItem("poll", "s", item, NOW, item.encode()) for item in items]
-    change = Change(JOB, "", save=False, puts=puts)
+    change = Change(JOB, "", save=False, items=puts)
     assert await store.jobs.commit(store.shards[shard], "0", [change]) == [True]
 
 

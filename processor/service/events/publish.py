@@ -17,7 +17,7 @@ from processor.store.work_items import NOW, WorkItem
 _encode = msgspec.json.Encoder().encode
 
 
-class Facts(msgspec.Struct, frozen=True):
+class DecisionInputs(msgspec.Struct, frozen=True):
     """All that a decision needs beside the job and its updates."""
 
     source: Source
@@ -27,10 +27,10 @@ class Facts(msgspec.Struct, frozen=True):
     uid: str  # for a job that is new
 
 
-def publish(job: Job, kind: str, facts: Facts) -> NewEvent:
+def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
     """An event of a job, and a delivery of it for each that wants it."""
     event = state_machine.event_id(job)
-    wanting = facts.router.wanting(kind, job.source, job.provider, job.metadata)
+    wanting = inputs.router.wanting(kind, job.source, job.provider, job.metadata)
     places = [(s.id, s.id, order_of(s, job)) for s in wanting]
     if kind in COMPLETED:
         places += [(callback.id, callback.lane, None) for callback in job.callbacks]
@@ -39,7 +39,7 @@ def publish(job: Job, kind: str, facts: Facts) -> NewEvent:
         type=kind,
         body=payload.event_body(job, kind),
         deliveries=tuple(
-            delivery_item(event, kind, target, lane, facts.now, trace=job.trace, turn=turn)
+            delivery_item(event, kind, target, lane, inputs.now, trace=job.trace, turn=turn)
             for target, lane, turn in places
         ),
     )

@@ -1,6 +1,6 @@
 """The record of a job. In reading order:
 
-watch_request  the body of PUT /v1/jobs, read and checked
+watch_request  the body of PUT /v1/jobs, parsed and checked
 watch          PUT and DELETE of a job, poll now
 query          find, wait, history
 listing        the list of jobs, a page at a time
@@ -8,6 +8,6 @@ aliases        which job an update is about
 confirmation   pushes that a poll must confirm (`trust = "refetch"`)
 decide         updates to one change, without I/O
 advance        read, decide, commit, again after a conflict
-inbox          accepts updates for ingest, once each
+inbox          accepts updates for ingest, each of them once
 ingest         the `ingest` backlog
 """

@@ -1,4 +1,4 @@
-"""Updates into jobs: read the jobs, decide, commit; again where somebody was faster."""
+"""Takes jobs through updates: read, decide, commit; again after a conflict."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ import structlog
 from processor.errors import Contention, WrongKeyType
 from processor.event_filters import Router
 from processor.model import Job
-from processor.service.events.publish import Facts
-from processor.service.jobs.aliases import Group, point, resolve
+from processor.service.events.publish import DecisionInputs
+from processor.service.jobs.aliases import Failure, Group, resolve, write_aliases
 from processor.service.jobs.decide import IncomingUpdate, decide
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.runtime.context import Context, random_unit
@@ -20,175 +20,176 @@ from processor.store.refusals import Outcome
 from processor.store.reserve import deliveries_price
 from processor.store.work_items import NOW, Settlement
 
-FRAME = 1000  # bytes of a change beside result and metadata
-TRIES = 3  # of a commit whose jobs others change at the same time
-LATER = 60.0  # seconds until an update that cannot be taken is tried again
+CHANGE_OVERHEAD = 1000  # bytes of a change beside result and metadata
+MAX_TRIES = 3  # commits of a job that others change at the same time
+RETRY_AFTER = 60.0  # seconds until an update that cannot be written is tried again
 
 log = structlog.get_logger()
-
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def advance(context: Context, keys: Keys, arrivals: Sequence[IncomingUpdate]) -> list[Job]:
-    """Take the jobs of one shard through all updates that arrived; the jobs as they now are.
+async def advance(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> list[Job]:
+    """Take the jobs of one shard through these updates; the jobs that were written.
 
-    What could not be committed is due again at once; Contention if no claim brought it. Where a
-    key is of another type, only the updates that need it fail: they are due again later, or
-    WrongKeyType is raised if no claim brought them.
+    Updates that still conflict after `MAX_TRIES` become due again at once, or raise Contention if
+    they came without a claim. Where a key has the wrong type, only the updates that need it fail:
+    they become due again later, or raise WrongKeyType if they came without a claim.
     """
     jobs: list[Job] = []
-    pending = list(arrivals)
-    for _ in range(TRIES):
+    pending = list(updates)
+    for _ in range(MAX_TRIES):
         if not pending:
             return jobs
-        pending = await _round(context, keys, pending, jobs)
-    await _put_back(context, pending)
+        pending = await _commit_once(context, keys, pending, jobs)
+    if pending:
+        await _make_due_again(context, pending)
     return jobs
 
 
-async def _round(
-    context: Context, keys: Keys, arrivals: Sequence[IncomingUpdate], jobs: list[Job]
+async def _commit_once(
+    context: Context, keys: Keys, updates: Sequence[IncomingUpdate], jobs: list[Job]
 ) -> list[IncomingUpdate]:
-    """Decide and commit once; the arrivals whose job somebody else changed meanwhile."""
-    resolved = await resolve(context, keys, arrivals)
-    moved, failed = await _move(context, resolved.moved)
-    await _over(context, [*moved, *resolved.void])
-    await _fail(context, [*resolved.failed, *failed])
-    groups = list(resolved.groups.values())
+    """Decide and commit; the updates whose job was changed by somebody else since it was read."""
+    groups = await _resolve(context, keys, updates)
     if not groups:
         return []
     router = await context.store.subscriptions.router(keys)
     now = await context.store.now()
-    changes = [decide(g.known, g.id, g.arrivals, _facts(context, g, router, now)) for g in groups]
+    changes = [decide(g.lookup, g.id, g.updates, _inputs(context, g, router, now)) for g in groups]
     groups, changes = await _renew_aliases(context, groups, changes)
-    done = await _commit(context, keys, router, changes)
+    outcomes = await _commit(context, keys, router, changes)
     if context.deliver_soon and any(e.deliveries for change in changes for e in change.events):
         context.deliver_soon()
-    good = [change for change, written in zip(changes, done, strict=True) if written is True]
-    jobs += [change.job for change in good]
-    context.metrics.committed(good)
-    ended = list(zip(groups, done, strict=True))
-    await _fail(
-        context, [(a, e) for g, e in ended if isinstance(e, WrongKeyType) for a in g.arrivals]
-    )
-    return [a for g, written in ended if written is False for a in g.arrivals]
+    written = [c for c, outcome in zip(changes, outcomes, strict=True) if outcome is True]
+    jobs += [change.job for change in written]
+    context.metrics.committed(written)
+    results = list(zip(groups, outcomes, strict=True))
+    failures = [(u, o) for g, o in results if isinstance(o, WrongKeyType) for u in g.updates]
+    if failures:
+        await _fail(context, failures)
+    return [u for group, outcome in results if outcome is False for u in group.updates]
+
+
+async def _resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> list[Group]:
+    """The updates of this shard by job; all others are moved, dropped or failed."""
+    resolved = await resolve(context, keys, updates)
+    dropped, failures = resolved.dropped, resolved.failures
+    if resolved.to_move:
+        moved, failed = await _move(context, resolved.to_move)
+        dropped, failures = [*dropped, *moved], [*failures, *failed]
+    if dropped:
+        await _settle(context, [Settlement(u.claim) for u in dropped if u.claim])
+    if failures:
+        await _fail(context, failures)
+    return list(resolved.groups.values())
 
 
 async def _renew_aliases(
     context: Context, groups: Sequence[Group], changes: Sequence[Change]
 ) -> tuple[list[Group], list[Change]]:
-    """Let the aliases of jobs live as long as these; the groups and changes that are left."""
+    """Keep the aliases of jobs as long as their jobs; the groups and changes that did not fail."""
     kept_groups, kept_changes = [], []
     for group, change in zip(groups, changes, strict=True):
         try:
             if change.renew and change.job.aliases:
-                await point(context, change.job, change.job.aliases)
+                await write_aliases(context, change.job, change.job.aliases)
         except WrongKeyType as error:
-            await _fail(context, [(a, error) for a in group.arrivals])
+            await _fail(context, [(u, error) for u in group.updates])
         else:
             kept_groups.append(group)
             kept_changes.append(change)
     return kept_groups, kept_changes
 
 
-async def _fail(context: Context, failed: Sequence[tuple[IncomingUpdate, WrongKeyType]]) -> None:
-    """Try updates again later whose keys cannot be written; raise if no claim brought one."""
-    if not failed:
-        return
-    later = await context.store.now() + LATER
-    for arrival, error in failed:
-        if arrival.claim:
-            log.error("update_error", item=arrival.claim.item, reason=str(error))
-    await _settle(
-        context, [Settlement(a.claim, later, a.claim.payload) for a, _ in failed if a.claim]
-    )
-    for arrival, error in failed:
-        if arrival.claim is None:
+async def _fail(context: Context, failures: Sequence[Failure]) -> None:
+    """Make updates due again later; raise the error of the first one without a claim."""
+    later = await context.store.now() + RETRY_AFTER
+    for incoming, error in failures:
+        if incoming.claim:
+            log.error("update_error", item=incoming.claim.item, reason=str(error))
+    claims = [u.claim for u, _ in failures if u.claim]
+    await _settle(context, [Settlement(c, later, c.payload) for c in claims])
+    for incoming, error in failures:
+        if incoming.claim is None:
             raise error
 
 
 async def _commit(
     context: Context, keys: Keys, router: Router, changes: Sequence[Change]
 ) -> list[Outcome]:
-    """Write changes in pieces; which were written. Where memory is short few deliveries wait."""
+    """Write changes in pieces; the outcome of each. Where memory is short, few deliveries wait."""
     memory = context.store.memory
-    done: list[Outcome] = [False] * len(changes)
+    outcomes: list[Outcome] = [False] * len(changes)
     await memory.refresh()
     awake = context.store.backlogs.name if context.deliver_soon else None
-    for part in pieces(changes, memory.piece):
-        some = [changes[i] for i in part]
-        events = [e for change in some for e in change.events if e.deliveries]
+    for piece in pieces(changes, memory.piece):
+        batch = [changes[i] for i in piece]
+        events = [e for change in batch for e in change.events if e.deliveries]
         most = await memory.may_wait(
             sum(deliveries_price(len(e.deliveries), len(e.body)) for e in events),
             max((len(e.body) for e in events), default=0),
             len(router.active),
         )
-        rows = await context.store.jobs.commit(keys, router.version, some, awake, most=most)
+        rows = await context.store.jobs.commit(keys, router.version, batch, awake, most=most)
         if rows is None:
             await context.store.subscriptions.router(keys, fresh=True)
             break
-        for place, row in zip(part, rows, strict=True):
-            done[place] = row
-    return done
+        for index, row in zip(piece, rows, strict=True):
+            outcomes[index] = row
+    return outcomes
 
 
 def pieces(changes: Sequence[Change], size: int) -> list[list[int]]:
-    """The places of changes, in pieces of about so many bytes: a script's arguments are memory."""
+    """The indexes of changes, in pieces of about `size` bytes: a script's arguments use memory."""
     found: list[list[int]] = []
     left = 0
-    for place, change in enumerate(changes):
+    for index, change in enumerate(changes):
         if left <= 0:
             found.append([])
             left = size
-        found[-1].append(place)
+        found[-1].append(index)
         left -= size_of(change)
     return found
 
 
 def size_of(change: Change) -> int:
-    """About how many bytes of arguments a change makes."""
+    """About how many bytes of script arguments a change needs."""
     job, bodies = change.job, sum(len(event.body) for event in change.events)
     record = len(bytes(job.result)) + (len(_encode(job.metadata)) if job.metadata else 0)
-    return bodies + record + FRAME
+    return bodies + record + CHANGE_OVERHEAD
 
 
-def _facts(context: Context, group: Group, router: Router, now: float) -> Facts:
-    source = context.settings.sources[group.arrivals[0].update.source]
-    return Facts(source, router, now, random_unit(), group.known.uid or new_uid())
+def _inputs(context: Context, group: Group, router: Router, now: float) -> DecisionInputs:
+    source = context.settings.sources[group.updates[0].update.source]
+    return DecisionInputs(source, router, now, random_unit(), group.lookup.uid or new_uid())
 
 
 async def _move(
-    context: Context, arrivals: Sequence[IncomingUpdate]
-) -> tuple[list[IncomingUpdate], list[tuple[IncomingUpdate, WrongKeyType]]]:
-    """Hand updates that came under an alias to the shard of their job; what was, and what failed."""
+    context: Context, updates: Sequence[IncomingUpdate]
+) -> tuple[list[IncomingUpdate], list[Failure]]:
+    """Enqueue updates that came with an alias in the shard of their job; those moved and failed."""
     shard = context.store.shard
-    moved = [
+    queued = [
         QueuedUpdate(
-            shard(a.update.source, a.update.id), f"moved:{new_uid()}", a.update, moved=True
+            shard(u.update.source, u.update.id), f"moved:{new_uid()}", u.update, moved=True
         )
-        for a in arrivals
+        for u in updates
     ]
-    done = list(zip(arrivals, await enqueue(context, moved), strict=True))
+    results = list(zip(updates, await enqueue(context, queued), strict=True))
     return (
-        [a for a, row in done if not isinstance(row, WrongKeyType)],
-        [(a, row) for a, row in done if isinstance(row, WrongKeyType)],
+        [u for u, outcome in results if not isinstance(outcome, WrongKeyType)],
+        [(u, outcome) for u, outcome in results if isinstance(outcome, WrongKeyType)],
     )
 
 
-async def _over(context: Context, arrivals: Sequence[IncomingUpdate]) -> None:
-    """Settle the claims of updates that are not for this shard, or for nobody."""
-    await _settle(context, [Settlement(a.claim) for a in arrivals if a.claim])
-
-
-async def _put_back(context: Context, arrivals: Sequence[IncomingUpdate]) -> None:
-    """Make updates due again at once."""
-    claims = [a.claim for a in arrivals if a.claim]
+async def _make_due_again(context: Context, updates: Sequence[IncomingUpdate]) -> None:
+    claims = [u.claim for u in updates if u.claim]
     await _settle(context, [Settlement(c, NOW, c.payload) for c in claims])
-    if len(claims) < len(arrivals):
-        raise Contention("The job is being changed by many at once; try again")
+    if len(claims) < len(updates):
+        raise Contention("Many calls are changing this job at the same time; try again")
 
 
-async def _settle(context: Context, settled: Sequence[Settlement]) -> None:
-    for backlog in {s.claim.backlog for s in settled}:
-        await context.store.backlogs.settle([s for s in settled if s.claim.backlog == backlog])
+async def _settle(context: Context, settlements: Sequence[Settlement]) -> None:
+    for backlog in {s.claim.backlog for s in settlements}:
+        await context.store.backlogs.settle([s for s in settlements if s.claim.backlog == backlog])

@@ -1,4 +1,4 @@
-"""Which job an update is about: its own id's, or the one whose alias it came under.
+"""Which job an update is about: the one with its id, or the one that it names by an alias.
 
 The canonical id of a job is the first one seen, and never changes. A name that already is a
 job is never merged into another: the update says so in its flags (`alias_conflict`).
@@ -11,80 +11,86 @@ from msgspec.structs import replace
 
 from processor.errors import WrongKeyType
 from processor.model import Job, Origin, StatusUpdate
-from processor.service.jobs.decide import IncomingUpdate, new_job, renamed
+from processor.service.jobs.decide import IncomingUpdate, new_job, with_id
 from processor.service.runtime.context import Context
 from processor.store.jobs import JobLookup
 from processor.store.keys import Keys
 
+Failure = tuple[IncomingUpdate, WrongKeyType]
+Name = tuple[str, str]  # source, and id or alias
+
 
 class Group(msgspec.Struct):
-    """All arrivals at one job, and what stood under its name."""
+    """All incoming updates of one job, and what was stored under its id."""
 
     id: str
-    known: JobLookup
-    arrivals: list[IncomingUpdate]
+    lookup: JobLookup
+    updates: list[IncomingUpdate]
 
 
 class Resolved(msgspec.Struct):
-    """Arrivals by job; those to be moved to another shard; those for nobody; those that failed."""
+    """Updates by job; those for another shard; those without a job; those that failed."""
 
     groups: dict[str, Group]
-    moved: list[IncomingUpdate]
-    void: list[IncomingUpdate]
-    failed: list[tuple[IncomingUpdate, WrongKeyType]]
+    to_move: list[IncomingUpdate]
+    dropped: list[IncomingUpdate]
+    failures: list[Failure]
 
 
-async def resolve(context: Context, keys: Keys, arrivals: Sequence[IncomingUpdate]) -> Resolved:
-    """Sort arrivals of one shard by the job that they are about."""
-    names = _Names(context, keys)
-    await names.read({(a.update.source, a.update.id) for a in arrivals})
-    await names.follow(arrivals)
-    found = Resolved({}, [], [], [])
-    for arrival in arrivals:
-        job = names.canonical(arrival.update)
-        if job is None or _nothing_expires(names, arrival.update, job):
-            found.void.append(arrival)
-        elif context.store.shard(arrival.update.source, job) is not keys:
-            found.moved.append(replace(arrival, update=renamed(arrival.update, job)))
+async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> Resolved:
+    """Sort the updates of one shard by the job that they are about."""
+    lookups = _Lookups(context, keys)
+    await lookups.read({(u.update.source, u.update.id) for u in updates})
+    await lookups.follow(updates)
+    resolved = Resolved({}, [], [], [])
+    for incoming in updates:
+        update = incoming.update
+        job = lookups.canonical(update)
+        if job is None or _is_deadline_without_job(lookups, update, job):
+            resolved.dropped.append(incoming)
+        elif context.store.shard(update.source, job) is not keys:
+            resolved.to_move.append(replace(incoming, update=with_id(update, job)))
         else:
-            await _join(context, found, names, arrival, job)
-    return found
+            await _add_to_group(context, resolved, lookups, incoming, job)
+    return resolved
 
 
-async def _join(
-    context: Context, found: Resolved, names: "_Names", arrival: IncomingUpdate, job: str
+async def _add_to_group(
+    context: Context, resolved: Resolved, lookups: "_Lookups", incoming: IncomingUpdate, job: str
 ) -> None:
-    update = renamed(arrival.update, job)
+    update = with_id(incoming.update, job)
     name = f"{update.source}/{job}"
-    known = names.known[update.source, job]
+    lookup = lookups.by_name[update.source, job]
     if update.aliases:
         try:
-            update = await _with_aliases(context, known, update)
+            update = await _with_aliases(context, lookup, update)
         except WrongKeyType as error:
-            found.failed.append((arrival, error))
+            resolved.failures.append((incoming, error))
             return
-    group = found.groups.setdefault(name, Group(job, known, []))
-    group.arrivals.append(arrival if update is arrival.update else replace(arrival, update=update))
+    group = resolved.groups.setdefault(name, Group(job, lookup, []))
+    group.updates.append(
+        incoming if update is incoming.update else replace(incoming, update=update)
+    )
 
 
-async def _with_aliases(context: Context, known: JobLookup, update: StatusUpdate) -> StatusUpdate:
-    """Write the pointers of new aliases; take out those that are something else already."""
-    old = known.job.aliases if known.job else ()
+async def _with_aliases(context: Context, lookup: JobLookup, update: StatusUpdate) -> StatusUpdate:
+    """Write new aliases; the update without those that are another job's already."""
+    old = lookup.job.aliases if lookup.job else ()
     new = [a for a in update.aliases if a not in (update.id, *old)]
     if not new:
         return update
-    job = known.job or new_job(
+    job = lookup.job or new_job(
         context.settings.sources[update.source], update.id, await context.store.now(), ""
     )
-    refused = await point(context, job, new)
+    refused = await write_aliases(context, job, new)
     if not refused:
         return update
     kept = tuple(a for a in update.aliases if a not in refused)
     return replace(update, aliases=kept, flags=(*update.flags, "alias_conflict"))
 
 
-async def point(context: Context, job: Job, aliases: Iterable[str]) -> list[str]:
-    """Make names point to a job, as long as it is kept; those that are something else."""
+async def write_aliases(context: Context, job: Job, aliases: Iterable[str]) -> list[str]:
+    """Make aliases of a job, for as long as it is kept; those that are something else already."""
     jobs, refused = context.store.jobs, []
     for alias in aliases:
         keys = context.store.shard(job.source, alias)
@@ -93,59 +99,59 @@ async def point(context: Context, job: Job, aliases: Iterable[str]) -> list[str]
     return refused
 
 
-def _nothing_expires(names: "_Names", update: StatusUpdate, job: str) -> bool:
-    """Whether this is the deadline of a job that is no more."""
-    return update.origin is Origin.DEADLINE and names.known[update.source, job].job is None
+def _is_deadline_without_job(lookups: "_Lookups", update: StatusUpdate, job: str) -> bool:
+    return update.origin is Origin.DEADLINE and lookups.by_name[update.source, job].job is None
 
 
-class _Names:
-    """What stands under the names that some updates use."""
+class _Lookups:
+    """What is stored under the names in some updates."""
 
     def __init__(self, context: Context, keys: Keys) -> None:
         self._context = context
         self._keys = keys
-        self.known: dict[tuple[str, str], JobLookup] = {}
+        self.by_name: dict[Name, JobLookup] = {}
 
-    async def read(self, names: Iterable[tuple[str, str]]) -> None:
+    async def read(self, names: Iterable[Name]) -> None:
         """Read names, each in its own shard."""
-        by_shard: dict[int, list[tuple[str, str]]] = {}
+        by_shard: dict[int, list[Name]] = {}
         for source, job in names:
-            if (source, job) not in self.known:
+            if (source, job) not in self.by_name:
                 shard = self._context.store.shard(source, job).shard
                 by_shard.setdefault(shard, []).append((source, job))
-        for shard, some in by_shard.items():
+        for shard, unread in by_shard.items():
             rows = await self._context.store.jobs.read(
-                self._context.store.shards[shard], [f"{s}/{j}" for s, j in some]
+                self._context.store.shards[shard], [f"{s}/{j}" for s, j in unread]
             )
-            self.known.update(zip(some, rows, strict=True))
+            self.by_name.update(zip(unread, rows, strict=True))
 
-    async def follow(self, arrivals: Sequence[IncomingUpdate]) -> None:
-        """Read the other names of updates whose own name is no job, and what those point to."""
-        other = set()
-        for update in (a.update for a in arrivals):
-            if not self.known[update.source, update.id].version:
-                other |= {(update.source, alias) for alias in update.aliases}
-        await self.read(other)
-        while pointed := {(s, k.alias_of) for (s, _), k in self.known.items() if k.alias_of} - set(
-            self.known
-        ):
-            await self.read(pointed)
+    async def follow(self, updates: Sequence[IncomingUpdate]) -> None:
+        """Read the aliases of updates whose id is not stored, then the jobs of all aliases."""
+        aliases = set()
+        for update in (u.update for u in updates):
+            if not self.by_name[update.source, update.id].version:
+                aliases |= {(update.source, alias) for alias in update.aliases}
+        await self.read(aliases)
+        while unread := self._jobs_of_aliases() - set(self.by_name):
+            await self.read(unread)
+
+    def _jobs_of_aliases(self) -> set[Name]:
+        return {(source, k.alias_of) for (source, _), k in self.by_name.items() if k.alias_of}
 
     def canonical(self, update: StatusUpdate) -> str | None:
-        """The id of the job that an update is about; None when that job was deleted."""
+        """The id of the job that an update is about; None if that job was deleted."""
         for name in (update.id, *update.aliases):
-            job = self._end(update.source, name)
-            known = self.known.get((update.source, job), JobLookup())
-            if known.deleted:
+            job = self._follow_aliases(update.source, name)
+            lookup = self.by_name.get((update.source, job), JobLookup())
+            if lookup.deleted:
                 return None
-            if known.version or job != name:
+            if lookup.version or job != name:
                 return job
         return update.id
 
-    def _end(self, source: str, name: str) -> str:
-        """What a name points to in the end; of names in a circle always the same one."""
+    def _follow_aliases(self, source: str, name: str) -> str:
+        """The id at the end of a chain of aliases; in a circle always the same one of its names."""
         passed: list[str] = []
         while name not in passed:
             passed.append(name)
-            name = self.known.get((source, name), JobLookup()).alias_of or name
+            name = self.by_name.get((source, name), JobLookup()).alias_of or name
         return min(passed[passed.index(name) :])

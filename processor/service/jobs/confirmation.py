@@ -1,7 +1,7 @@
-"""Pushes as hints: what one may say where a poll must agree, and what the poll makes of it.
+"""Pushes that a poll must confirm (`trust = "refetch"`): what such a push may change by itself.
 
-Pure. A hint neither ends a job nor runs it again; it has the job asked about, soon but not
-sooner than the provider wants.
+Pure. An unconfirmed push neither ends a job nor runs it again. It makes the next poll due now, but
+not sooner than the provider allows.
 """
 
 from msgspec.structs import replace
@@ -10,48 +10,44 @@ from processor import state_machine
 from processor.config import Source
 from processor.model import FINAL, NULL, Job, Origin, StatusUpdate
 
-MIN_INTERVAL = 1.0  # seconds between polls that pushes ask for, of one job
+MIN_INTERVAL = 1.0  # seconds between two polls of one job that pushes ask for
 
 UNCONFIRMED = "unconfirmed"
-"""The flag of a final word that waits for a poll, or that no poll could agree with any more."""
+"""The flag of a final state that waits for a poll, or that no poll could confirm."""
 
 
-def taken(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
-    """What counts of an update now, and the job with what counts later.
+def apply_trust(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
+    """The part of an update that counts now, and the job with the part that may count later.
 
-    Where a poll must agree, a push neither ends a job nor runs it again. What a signed one
-    told beside the end comes with the poll that agrees.
+    Where a poll must confirm, a push neither ends a job nor runs it again. If the push is signed,
+    its result, error and counts are kept, and added to the poll that confirms it.
     """
     if update.origin is Origin.PUSH and source.confirms(job.kind):
-        return _hint(update, job, source)
+        return _without_claim(update, job, source)
     if update.origin is Origin.POLL and job.claimed and update.state in FINAL:
         return _completed(update, job.claimed), replace(job, claimed=None)
     return update, job
 
 
-def _hint(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
-    """A push as a hint: what it says of an end or of a re-run is for a poll to say."""
+def _without_claim(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
+    """A push without its final state or its re-run, which a poll must confirm."""
     reruns = (update.attempt or job.attempt) > job.attempt
-    over = job.state in FINAL and not job.provisional
-    proven = source.profile.verify is not None  # by a token at least
-    plain = update if proven else replace(update, params={}, aliases=())
-    plain = replace(plain, attempt=None, ended=None)
-    if not reruns and (over or update.state not in FINAL):
-        return plain, job
+    finished = job.state in FINAL and not job.provisional
+    verified = source.profile.verify is not None  # by a token at least
+    rest = update if verified else replace(update, params={}, aliases=())
+    rest = replace(rest, attempt=None, ended=None)
+    if not reruns and (finished or update.state not in FINAL):
+        return rest, job
     flags = (*update.flags, UNCONFIRMED)
-    weak = replace(
-        plain, state=None, result=NULL, error=None, counts=None, progress=None, flags=flags
+    hint = replace(
+        rest, state=None, result=NULL, error=None, counts=None, progress=None, flags=flags
     )
     claims = source.profile.signs and update.state in FINAL
-    return weak, replace(job, claimed=update) if claims else job
-
-
-def _claims(update: StatusUpdate) -> bool:
-    return update.origin is Origin.PUSH and UNCONFIRMED in update.flags
+    return hint, replace(job, claimed=update) if claims else job
 
 
 def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
-    """A poll's final, with what only the push that it agrees with told."""
+    """A final poll, with what only the push says, if both say the same state and attempt."""
     if poll.state is not claim.state or (poll.attempt or 1) != (claim.attempt or 1):
         return poll
     return replace(
@@ -62,23 +58,33 @@ def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
     )
 
 
-def asks(step: state_machine.Step, update: StatusUpdate, job: Job, source: Source) -> bool:
-    """Whether a push is a reason to ask about the job now."""
-    return _claims(update) or _runs_again(step, update, job, source)
+def should_poll_now(
+    step: state_machine.Step, update: StatusUpdate, job: Job, source: Source
+) -> bool:
+    """Whether a push is a reason to poll the job now."""
+    unconfirmed = update.origin is Origin.PUSH and UNCONFIRMED in update.flags
+    return unconfirmed or _may_run_again(step, update, job, source)
 
 
-def _runs_again(step: state_machine.Step, update: StatusUpdate, job: Job, source: Source) -> bool:
-    """Whether a push hints that a finished job is run again, which only a poll can tell."""
+def _may_run_again(
+    step: state_machine.Step, update: StatusUpdate, job: Job, source: Source
+) -> bool:
+    """Whether a push hints that a finished job runs again, where only a poll can confirm it."""
     poll = source.poll(job.kind)
     finished = step.ignored == "finished" and update.origin is Origin.PUSH
     return finished and poll is not None and poll.reopens
 
 
-def noted(job: Job, update: StatusUpdate, source: Source, now: float, *, seen: bool) -> Job:
-    """The job with when to ask again; a hint that anybody could send proves no job."""
+def remember_poll_after(
+    job: Job, update: StatusUpdate, source: Source, now: float, *, seen: bool
+) -> Job:
+    """The job with the time before which the provider wants no poll.
+
+    A push that anybody could have sent does not prove that the provider has the job (`seen`).
+    """
     if update.origin is Origin.PUSH and not seen and job.seen:
-        known = source.profile.signs or not source.confirms(job.kind)
-        return job if known else replace(job, seen=False)
+        proven = source.profile.signs or not source.confirms(job.kind)
+        return job if proven else replace(job, seen=False)
     if update.origin is Origin.PUSH or not (update.again or job.again_at):
         return job
     return replace(job, again_at=now + update.again if update.again else 0.0)

@@ -1,4 +1,4 @@
-"""What is to be written when updates arrive at a job: decided without I/O."""
+"""What to write when updates of a job arrive: decided without I/O."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from processor.model import (
     State,
     StatusUpdate,
 )
-from processor.service.events.publish import Facts, publish
+from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation
 from processor.store.jobs import Change, JobLookup, NewEvent, name_of, over_at
 from processor.store.work_items import Claim, WorkItem
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class IncomingUpdate(msgspec.Struct, frozen=True):
-    """An update on its way into a job, and the claim that brought it, if any did."""
+    """An update on its way into a job, and the claim that it came with, if any."""
 
     update: StatusUpdate
     claim: Claim | None = None
@@ -32,7 +32,7 @@ class IncomingUpdate(msgspec.Struct, frozen=True):
 
 
 def new_job(source: Source, job: str, now: float, uid: str) -> Job:
-    """A job that nobody told us of before."""
+    """The record of a job that is seen for the first time."""
     return Job(
         source=source.name,
         provider=source.profile.name,
@@ -45,45 +45,49 @@ def new_job(source: Source, job: str, now: float, uid: str) -> Job:
     )
 
 
-def decide(known: JobLookup, name: str, arrivals: Sequence[IncomingUpdate], facts: Facts) -> Change:
-    """Take a job through all updates that arrived, and work out what that means."""
-    before = known.job
-    job = before or new_job(facts.source, name, facts.now, facts.uid)
+def decide(
+    lookup: JobLookup, name: str, updates: Sequence[IncomingUpdate], inputs: DecisionInputs
+) -> Change:
+    """Take a job through all its updates; the change to commit."""
+    before = lookup.job
+    job = before or new_job(inputs.source, name, inputs.now, inputs.uid)
     entries: list[tuple[float, Entry]] = []
     events: list[NewEvent] = []
-    heard = asks = False  # puts the next poll off, or used the last one up; wants one at once
-    for arrival in arrivals:
-        update, job = confirmation.taken(arrival.update, job, facts.source)
+    reschedule = poll_now = False  # the next poll: later, or used up; at once
+    for incoming in updates:
+        update, job = confirmation.apply_trust(incoming.update, job, inputs.source)
         seen = job.seen
-        step = state_machine.advance(job, update, facts.now)
-        heard |= step.ignored is None or update.origin is Origin.POLL
-        asks |= confirmation.asks(step, update, job, facts.source)
-        entries.append((facts.now, _entry(job, step, update)))
-        job = confirmation.noted(step.job, update, facts.source, facts.now, seen=seen)
+        step = state_machine.advance(job, update, inputs.now)
+        reschedule |= step.ignored is None or update.origin is Origin.POLL
+        poll_now |= confirmation.should_poll_now(step, update, job, inputs.source)
+        entries.append((inputs.now, _entry(job, step, update)))
+        job = confirmation.remember_poll_after(
+            step.job, update, inputs.source, inputs.now, seen=seen
+        )
         if step.event:
-            events.append(publish(job, step.event, facts))
-    due = any(map(_is_deadline, arrivals))
-    puts = timers(before, job, facts, heard=heard, due=due)
-    if asks and facts.now - job.hinted_at >= confirmation.MIN_INTERVAL:
-        job = replace(job, hinted_at=facts.now)
-        puts = ask_first(puts, job)
+            events.append(publish(job, step.event, inputs))
+    due = any(incoming.update.origin is Origin.DEADLINE for incoming in updates)
+    items = timers(before, job, inputs, reschedule=reschedule, due=due)
+    if poll_now and inputs.now - job.hinted_at >= confirmation.MIN_INTERVAL:
+        job = replace(job, hinted_at=inputs.now)
+        items = with_poll_now(items, job)
     return Change(
         job=job,
-        version=known.version,
+        version=lookup.version,
         save=job is not before,
-        renew=renewed(before, job),
+        renew=expiry_changed(before, job),
         entries=entries,
         events=events,
-        done=[a.claim for a in arrivals if a.claim],
-        answer=next((a.answer for a in reversed(arrivals) if a.answer), None),
-        puts=puts,
-        dropped=_over(before, job, facts.source),
+        done=[u.claim for u in updates if u.claim],
+        answer=next((u.answer for u in reversed(updates) if u.answer), None),
+        items=items,
+        dropped=timers_to_drop(before, job, inputs.source),
     )
 
 
-def ask_first(puts: list[WorkItem], job: Job) -> list[WorkItem]:
-    """The same timers, but with the next poll as soon as the provider wants one."""
-    return [put for put in puts if put.backlog != "poll"] + [poll_at(job, job.again_at)]
+def with_poll_now(items: list[WorkItem], job: Job) -> list[WorkItem]:
+    """The same timers, with the next poll as soon as the provider allows."""
+    return [i for i in items if i.backlog != "poll"] + [poll_item(job, job.again_at)]
 
 
 def _entry(was: Job, step: state_machine.Step, update: StatusUpdate) -> Entry:
@@ -99,13 +103,8 @@ def _entry(was: Job, step: state_machine.Step, update: StatusUpdate) -> Entry:
     )
 
 
-def polled(job: Job, source: Source) -> bool:
-    """Whether a job is to be asked about."""
-    return job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
-
-
 def poll_interval(job: Job, source: Source, now: float, random_unit: float) -> float:
-    """Seconds until a job is asked about again: the older it is, the more."""
+    """Seconds until the next poll of a job: the older the job, the longer."""
     poll = source.poll(job.kind)
     every = poll.every if poll else (0.0, 0.0)
     if job.polling.every:
@@ -113,42 +112,42 @@ def poll_interval(job: Job, source: Source, now: float, random_unit: float) -> f
     return schedule.poll_interval(now - job.created_at, every, random_unit)
 
 
-def renewed(before: Job | None, job: Job) -> bool:
-    """Whether a job's keys are to end at another time than they were."""
+def expiry_changed(before: Job | None, job: Job) -> bool:
+    """Whether a job's keys must get another expiry."""
     return before is None or over_at(before) != over_at(job)
 
 
-def _is_deadline(arrival: IncomingUpdate) -> bool:
-    return arrival.update.origin is Origin.DEADLINE
-
-
 def timers(
-    before: Job | None, job: Job, facts: Facts, *, heard: bool, due: bool = False
+    before: Job | None, job: Job, inputs: DecisionInputs, *, reschedule: bool, due: bool = False
 ) -> list[WorkItem]:
-    """When a job is to be asked about, and when its time is up.
+    """The next poll and the deadline of a job, where they must be written.
 
-    `heard`: the next poll is to be set anew; `due`: its time seemed to be up.
+    `reschedule`: the next poll gets a new time; `due`: the deadline item was claimed.
     """
     if job.state in FINAL:
         return []
-    puts = []
+    items = []
     if before is None or before.deadline_at != job.deadline_at or due:
-        puts.append(_deadline(job, max(job.deadline_at, facts.now + 1.0 if due else 0.0)))
-    if heard and polled(job, facts.source):
-        at = facts.now + _until_poll(before, job, facts)
-        puts.append(poll_at(job, max(at, job.again_at)))
-    return puts
+        items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
+    if reschedule and _should_poll(job, inputs.source):
+        at = inputs.now + _until_poll(before, job, inputs)
+        items.append(poll_item(job, max(at, job.again_at)))
+    return items
 
 
-def _until_poll(before: Job | None, job: Job, facts: Facts) -> float:
-    poll = facts.source.poll(job.kind)
+def _should_poll(job: Job, source: Source) -> bool:
+    return job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
+
+
+def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs) -> float:
+    poll = inputs.source.poll(job.kind)
     if before is None and poll and not job.polling.every:
         return poll.after
-    return poll_interval(job, facts.source, facts.now, facts.random_unit)
+    return poll_interval(job, inputs.source, inputs.now, inputs.random_unit)
 
 
-def poll_at(job: Job, at: float) -> WorkItem:
-    """A question about a job, to be asked then; the payload counts failures in a row."""
+def poll_item(job: Job, at: float) -> WorkItem:
+    """A poll of a job at a time; its payload counts the failures in a row."""
     return WorkItem("poll", job.source, name_of(job), at, b"0")
 
 
@@ -164,17 +163,17 @@ def _deadline(job: Job, at: float) -> WorkItem:
     return WorkItem("ingest", job.source, f"deadline:{name_of(job)}", at, _encode(update))
 
 
-def _over(before: Job | None, job: Job, source: Source) -> list[tuple[str, str, str]]:
-    """The timers of a job that has just finished."""
+def timers_to_drop(before: Job | None, job: Job, source: Source) -> list[tuple[str, str, str]]:
+    """The timers of a job that has just finished, as (backlog, lane, item)."""
     if before is None or job.state not in FINAL or before.state is job.state:
         return []
     name = name_of(job)
-    over = [("ingest", job.source, f"deadline:{name}")]
-    return over + ([("poll", job.source, name)] if source.poll(job.kind) else [])
+    deadline = [("ingest", job.source, f"deadline:{name}")]
+    return deadline + ([("poll", job.source, name)] if source.poll(job.kind) else [])
 
 
-def renamed(update: StatusUpdate, to: str) -> StatusUpdate:
-    """An update that came under an alias, under the job's own id."""
-    if update.id == to:
+def with_id(update: StatusUpdate, job: str) -> StatusUpdate:
+    """An update with the canonical id of its job; the id that it came with becomes an alias."""
+    if update.id == job:
         return update
-    return replace(update, id=to, aliases=(*update.aliases, update.id))
+    return replace(update, id=job, aliases=(*update.aliases, update.id))

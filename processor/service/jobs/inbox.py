@@ -1,4 +1,4 @@
-"""The inbox of ingest: accepts updates durably, once each, whichever way they came."""
+"""The inbox of ingest: accepts updates durably, each of them once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,17 +10,17 @@ from processor.store.keys import Keys
 from processor.store.names import Naming, naming
 from processor.store.refusals import Outcome
 
-WORDS = 250  # bytes of an update beside its result
+UPDATE_OVERHEAD = 250  # bytes of an update beside its result
 
 
 class QueuedUpdate(NamedTuple):
-    """An update on its way into ingest, under the name that tells it from others.
+    """An update for ingest, and its dedupe id.
 
-    `moved`: what its names stand for has been found out.
+    `moved`: the job that its names belong to is known already.
     """
 
     keys: Keys
-    push: str
+    dedupe_id: str
     update: StatusUpdate
     moved: bool = False
 
@@ -31,44 +31,45 @@ class QueuedUpdate(NamedTuple):
 
 
 async def enqueue(
-    context: Context, some: Sequence[QueuedUpdate], *, bounded: bool = False
+    context: Context, updates: Sequence[QueuedUpdate], *, bounded: bool = False
 ) -> list[Outcome]:
-    """Accept updates, a script a shard and piece; False for those seen before.
+    """Accept updates, with one script call a shard and piece; False for those seen before.
 
-    Names in several shards are reserved first: a push that is accepted has its job's names.
-    Overloaded where they are `bounded`, as pushes are, and all receivers together take too much.
+    Names in several shards are reserved first: an accepted push has the names of its job.
+    `bounded`, as pushes are: Overloaded if the pushes of all receivers would need too much memory.
     """
     store = context.store
-    fresh: list[Outcome] = [False] * len(some)
-    names = [q.naming() for q in some]
+    outcomes: list[Outcome] = [False] * len(updates)
+    names = [u.naming() for u in updates]
     spread = {n for n in names if len(n.names) > 1 and len(n.shards(len(store.shards))) > 1}
-    await store.names.reserve(list(spread))
-    for shard in {q.keys.shard for q in some}:
-        places = [i for i, q in enumerate(some) if q.keys.shard == shard]
-        for part in _pieces(some, places, store.memory.piece):
+    if spread:
+        await store.names.reserve(list(spread))
+    for shard in {u.keys.shard for u in updates}:
+        indexes = [i for i, u in enumerate(updates) if u.keys.shard == shard]
+        for piece in _pieces(updates, indexes, store.memory.piece):
             rows = await store.jobs.accept(
                 store.shards[shard],
-                [(some[i].push, some[i].update) for i in part],
-                [names[i] for i in part if names[i] not in spread],
+                [(updates[i].dedupe_id, updates[i].update) for i in piece],
+                [names[i] for i in piece if names[i] not in spread],
                 await _bounds(context, shard) if bounded else None,
             )
             if rows is None:
                 raise store.memory.refused(0)
-            for place, new in zip(part, rows, strict=True):
-                fresh[place] = new
-    return fresh
+            for index, row in zip(piece, rows, strict=True):
+                outcomes[index] = row
+    return outcomes
 
 
-def _pieces(some: Sequence[QueuedUpdate], places: Sequence[int], size: int) -> list[list[int]]:
-    """The places cut into pieces of about so many bytes: arguments of a script are memory too."""
+def _pieces(updates: Sequence[QueuedUpdate], indexes: Sequence[int], size: int) -> list[list[int]]:
+    """The indexes in pieces of about `size` bytes: a script's arguments use memory."""
     pieces: list[list[int]] = []
     left = 0
-    for place in places:
+    for index in indexes:
         if left <= 0:
             pieces.append([])
             left = size
-        pieces[-1].append(place)
-        left -= len(memoryview(some[place].update.result)) + WORDS
+        pieces[-1].append(index)
+        left -= len(memoryview(updates[index].update.result)) + UPDATE_OVERHEAD
     return pieces
 
 

@@ -7,13 +7,13 @@ import structlog
 
 from processor.errors import Unavailable
 from processor.model import StatusUpdate
-from processor.service.jobs.advance import LATER, advance
+from processor.service.jobs.advance import RETRY_AFTER, advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 MAX_BATCH = 200  # updates in one commit
-PACE = LaneLimits(capacity=10 * MAX_BATCH)
+LANE_LIMITS = LaneLimits(capacity=10 * MAX_BATCH)
 
 log = structlog.get_logger()
 
@@ -21,39 +21,39 @@ _decode = msgspec.json.Decoder(StatusUpdate).decode
 
 
 async def ingest(context: Context, claims: Sequence[Claim]) -> None:
-    """Take jobs through claimed updates of one shard.
+    """Take jobs through the claimed updates of one shard.
 
-    Where a batch fails for a reason of its own, each of its updates is tried alone, so that
-    one that cannot be taken holds up no other.
+    If a batch fails, each of its updates is tried alone, so that a broken one does not hold up
+    the others.
     """
-    ours = [c for c in claims if c.lane in context.settings.sources]
-    await _keep(context, [c for c in claims if c.lane not in context.settings.sources])
+    sources = context.settings.sources
+    orphans = [c for c in claims if c.lane not in sources]
+    if orphans:
+        await _postpone_orphans(context, orphans)
+    known = [c for c in claims if c.lane in sources]
+    if not known:
+        return
     try:
-        await _take(context, ours)
+        updates = [IncomingUpdate(_decode(c.payload), c) for c in known]
+        await advance(context, context.store.shards[known[0].shard], updates)
     except Unavailable:
         raise
     except Exception:
-        if len(ours) > 1:
-            for claim in ours:
+        if len(known) > 1:
+            for claim in known:
                 await ingest(context, [claim])
             return
-        log.exception("update_error", item=ours[0].item)
-        await _put_off(context, ours)
+        log.exception("update_error", item=known[0].item)
+        await _postpone(context, known)
 
 
-async def _take(context: Context, claims: Sequence[Claim]) -> None:
-    if claims:
-        arrivals = [IncomingUpdate(_decode(c.payload), c) for c in claims]
-        await advance(context, context.store.shards[claims[0].shard], arrivals)
-
-
-async def _keep(context: Context, claims: Sequence[Claim]) -> None:
-    """Put off updates of sources that the configuration does not name (any more)."""
+async def _postpone_orphans(context: Context, claims: Sequence[Claim]) -> None:
+    """Postpone updates whose source is not in the configuration (any more)."""
     for claim in claims:
         context.metrics.orphan(claim.lane)
-    await _put_off(context, claims)
+    await _postpone(context, claims)
 
 
-async def _put_off(context: Context, claims: Sequence[Claim]) -> None:
-    later = await context.store.now() + LATER
+async def _postpone(context: Context, claims: Sequence[Claim]) -> None:
+    later = await context.store.now() + RETRY_AFTER
     await context.store.backlogs.settle([Settlement(c, later, c.payload) for c in claims])

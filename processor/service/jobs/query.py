@@ -1,4 +1,4 @@
-"""Jobs as callers see them: find, look, wait, read what happened."""
+"""Reads jobs for the API: find, wait, history."""
 
 import asyncio
 from typing import Any, NamedTuple
@@ -14,50 +14,51 @@ from processor.store.keys import Keys
 
 
 class Found(NamedTuple):
-    """A job, and where it was found."""
+    """A job, and where it is kept."""
 
     keys: Keys
-    known: JobLookup
+    lookup: JobLookup
     job: Job
 
 
-class Place(NamedTuple):
-    """Where a job is kept or would be: its canonical id, and what stands there."""
+class JobLocation(NamedTuple):
+    """Where a job is or would be kept: its shard, its canonical id, and what is stored there."""
 
     keys: Keys
     id: str
-    known: JobLookup
+    lookup: JobLookup
 
 
 async def find(context: Context, source: str, job: str) -> Found:
     """A job by its id or an alias; NotFound if there is none."""
-    place = await look(context, source, job)
-    if place.known.job is None:
+    location = await locate(context, source, job)
+    if location.lookup.job is None:
         raise NotFound(f"No job {job!r} at source {source!r} is watched: PUT it first")
-    return Found(place.keys, place.known, place.known.job)
+    return Found(location.keys, location.lookup, location.lookup.job)
 
 
-async def look(context: Context, source: str, job: str) -> Place:
-    """What stands under a name, behind its alias if it is one."""
+async def locate(context: Context, source: str, job: str) -> JobLocation:
+    """What is stored under a name; of an alias, under the id that it leads to."""
     keys = context.store.shard(source, job)
-    known = await context.store.jobs.find(keys, f"{source}/{job}")
-    places = {job: Place(keys, job, known)}
-    while known.alias_of and known.alias_of not in places:
-        job = known.alias_of
+    lookup = await context.store.jobs.find(keys, f"{source}/{job}")
+    passed = {job: JobLocation(keys, job, lookup)}
+    while lookup.alias_of and lookup.alias_of not in passed:
+        job = lookup.alias_of
         keys = context.store.shard(source, job)
-        known = await context.store.jobs.find(keys, f"{source}/{job}")
-        places[job] = Place(keys, job, known)
-    if not known.alias_of:
-        return places[job]
-    names = list(places)
-    return places[min(names[names.index(known.alias_of) :])]  # of a circle always the same one
+        lookup = await context.store.jobs.find(keys, f"{source}/{job}")
+        passed[job] = JobLocation(keys, job, lookup)
+    if not lookup.alias_of:
+        return passed[job]
+    names = list(passed)
+    circle = names[names.index(lookup.alias_of) :]
+    return passed[min(circle)]  # always the same one of its names
 
 
 async def view(context: Context, found: Found) -> dict[str, Any]:
     """A job as the API shows it."""
     job = found.job
     if job.state in FINAL:
-        return payload.view(job, None)  # a finished job is not asked about
+        return payload.view(job, None)  # a finished job is not polled
     at = await context.store.backlogs.next_poll(found.keys, job.source, name_of(job))
     return payload.view(job, at)
 
@@ -71,17 +72,17 @@ def source_of(context: Context, name: str) -> Source:
 
 
 async def wait(context: Context, tailer: Tailer, source: str, job: str, seconds: float) -> Found:
-    """A job once it is finished, or as it is when the time is up."""
+    """A job once it has finished, or as it is after so many seconds."""
     found = await find(context, source, job)
     if found.job.state in FINAL or not seconds:
         return found
-    async with tailer.finishing(found.job.uid) as done:  # listen first, then look again
-        found = await find(context, source, job)
+    async with tailer.finishing(found.job.uid) as finished:
+        found = await find(context, source, job)  # it may have finished before we listened
         if found.job.state in FINAL:
             return found
         try:
             async with asyncio.timeout(seconds):
-                await done.wait()
+                await finished.wait()
         except TimeoutError:
             pass
     return await find(context, source, job)

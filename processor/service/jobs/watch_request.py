@@ -1,4 +1,4 @@
-"""What a caller wishes for a job: read, checked, and added to what is known of it."""
+"""The body of `PUT /v1/jobs/{source}/{id}`: parsed, checked, and added to the job's record."""
 
 import hashlib
 from typing import Annotated, Any, NamedTuple
@@ -14,10 +14,10 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_job
 from processor.service.subscriptions.validation import check_secret, check_target, lane_of
 
-CALLBACKS = 8  # a job may have so many
-SHORTEST = 0.001  # seconds of any wish
-LONGEST_INTERVAL = 86_400.0
-LONGEST_DEADLINE = 3650 * 86_400.0
+MAX_CALLBACKS = 8  # of a job
+MIN_DURATION = 0.001  # seconds
+MAX_POLL_INTERVAL = 86_400.0  # seconds
+MAX_DEADLINE = 3650 * 86_400.0  # seconds
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
@@ -59,51 +59,51 @@ class WatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ParsedWatchRequest(NamedTuple):
-    """A wish, read and checked."""
+    """A body that was checked, and what it means for the job."""
 
     source: Source
     id: str
-    wish: WatchRequest
+    body: WatchRequest
     aliases: tuple[str, ...]
     submitted: StatusUpdate | None
     callback: Subscription | None
     trace: str | None
 
 
-def read(
-    context: Context, source: Source, job: str, wish: WatchRequest, *, now: float, trace: str | None
+def parse(
+    context: Context, source: Source, job: str, body: WatchRequest, *, now: float, trace: str | None
 ) -> ParsedWatchRequest:
-    """A wish with all that it means; Invalid for what means nothing."""
-    submitted = _submitted(source, job, wish, now)
+    """Check a body; InvalidValue if a value in it cannot be used."""
+    submitted = _submitted(source, job, body, now)
     return ParsedWatchRequest(
         source=source,
         id=_canonical(job, submitted),
-        wish=wish,
-        aliases=_aliases(job, wish, submitted),
+        body=body,
+        aliases=_aliases(job, body, submitted),
         submitted=submitted,
-        callback=_callback(context, wish),
+        callback=_callback(context, body),
         trace=trace,
     )
 
 
-def _submitted(source: Source, job: str, wish: WatchRequest, now: float) -> StatusUpdate | None:
-    given = wish.submitted
-    if given is None:
+def _submitted(source: Source, job: str, body: WatchRequest, now: float) -> StatusUpdate | None:
+    answer = body.submitted
+    if answer is None:
         return None
     return provider.read_submit(
-        source.profile, source.name, job, given.status, given.headers, given.body, now
+        source.profile, source.name, job, answer.status, answer.headers, answer.body, now
     )
 
 
 def _canonical(job: str, submitted: StatusUpdate | None) -> str:
-    """The id to watch: the provider's own, unless the caller's is one of its names too."""
+    """The id to watch: the provider's own, unless the caller's id is one of the job's names too."""
     if submitted is None or job in submitted.aliases:
         return job
     return submitted.id
 
 
-def _aliases(job: str, wish: WatchRequest, submitted: StatusUpdate | None) -> tuple[str, ...]:
-    names = [*wish.aliases, *([job, submitted.id, *submitted.aliases] if submitted else [])]
+def _aliases(job: str, body: WatchRequest, submitted: StatusUpdate | None) -> tuple[str, ...]:
+    names = [*body.aliases, *([job, submitted.id, *submitted.aliases] if submitted else [])]
     canonical = _canonical(job, submitted)
     for name in names:
         try:
@@ -113,49 +113,49 @@ def _aliases(job: str, wish: WatchRequest, submitted: StatusUpdate | None) -> tu
     return tuple(dict.fromkeys(n for n in names if n != canonical))
 
 
-def _callback(context: Context, wish: WatchRequest) -> Subscription | None:
-    if wish.callback_url is None:
+def _callback(context: Context, body: WatchRequest) -> Subscription | None:
+    if body.callback_url is None:
         return None
-    secret = wish.callback_secret or context.settings.callback_secret
+    secret = body.callback_secret or context.settings.callback_secret
     if secret is None:
-        raise InvalidValue("callback_url: give a callback_secret, or set RINGBACK_CALLBACK_SECRET")
+        raise InvalidValue("callback_url: send a callback_secret, or set RINGBACK_CALLBACK_SECRET")
     check_secret("callback_secret", secret)
-    check_target(context, "callback_url", wish.callback_url)
-    digest = hashlib.sha256(f"{wish.callback_url} {secret}".encode()).hexdigest()[:24]
-    return Subscription(id=f"cb_{digest}", url=wish.callback_url, secrets=(secret,))
+    check_target(context, "callback_url", body.callback_url)
+    digest = hashlib.sha256(f"{body.callback_url} {secret}".encode()).hexdigest()[:24]
+    return Subscription(id=f"cb_{digest}", url=body.callback_url, secrets=(secret,))
 
 
-def merged(job: Job, wanted: ParsedWatchRequest) -> Job:
-    """The job with what is wished for it; Invalid for what it cannot have."""
-    wish, callback = wanted.wish, wanted.callback
-    deadline = _seconds("deadline", wish.deadline, LONGEST_DEADLINE) or job.deadline
+def with_request(job: Job, request: ParsedWatchRequest) -> Job:
+    """The job with what a request adds; InvalidValue if that goes beyond a limit."""
+    body, callback = request.body, request.callback
+    deadline = _seconds("deadline", body.deadline, MAX_DEADLINE) or job.deadline
     callbacks = job.callbacks
-    known = {job.id, *job.aliases}
+    names = {job.id, *job.aliases}
     if callback and all(c.id != callback.id for c in callbacks):
         callbacks = (*callbacks, Callback(callback.id, lane_of(callback.url)))
-    if len(callbacks) > CALLBACKS:
-        raise InvalidValue(f"callback_url: a job has at most {CALLBACKS} callbacks")
+    if len(callbacks) > MAX_CALLBACKS:
+        raise InvalidValue(f"callback_url: a job has at most {MAX_CALLBACKS} callbacks")
     new = replace(
         job,
-        metadata=job.metadata | wish.metadata,
-        params=job.params | wish.params,
+        metadata=job.metadata | body.metadata,
+        params=job.params | body.params,
         deadline=deadline,
-        deadline_at=job.deadline_at if wish.deadline is None else job.created_at + deadline,
-        polling=_polling(job.polling, wish),
-        aliases=(*job.aliases, *(a for a in wanted.aliases if a not in known)),
+        deadline_at=job.deadline_at if body.deadline is None else job.created_at + deadline,
+        polling=_polling(job.polling, body),
+        aliases=(*job.aliases, *(a for a in request.aliases if a not in names)),
         callbacks=callbacks,
-        trace=wanted.trace or job.trace,
+        trace=request.trace or job.trace,
     )
     check_job(job, new)
     return new
 
 
-def _polling(old: Polling, wish: WatchRequest) -> Polling:
-    if wish.poll is msgspec.UNSET:
+def _polling(old: Polling, body: WatchRequest) -> Polling:
+    if body.poll is msgspec.UNSET:
         return old
-    if isinstance(wish.poll, PollSettings):
-        return Polling(every=_seconds("poll.every", wish.poll.every, LONGEST_INTERVAL))
-    return Polling(enabled=bool(wish.poll))
+    if isinstance(body.poll, PollSettings):
+        return Polling(every=_seconds("poll.every", body.poll.every, MAX_POLL_INTERVAL))
+    return Polling(enabled=bool(body.poll))
 
 
 def _seconds(field: str, text: str | None, most: float) -> float | None:
@@ -165,6 +165,6 @@ def _seconds(field: str, text: str | None, most: float) -> float | None:
         seconds = provider.duration(text)
     except ValueError as error:
         raise InvalidValue(f"{field}: {error}") from None
-    if not SHORTEST <= seconds <= most:
-        raise InvalidValue(f"{field}: must be {SHORTEST:g} s to {most:g} s")
+    if not MIN_DURATION <= seconds <= most:
+        raise InvalidValue(f"{field}: must be {MIN_DURATION:g} s to {most:g} s")
     return seconds

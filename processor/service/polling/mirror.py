@@ -15,7 +15,7 @@ from processor.model import Answer, StatusUpdate
 from processor.provider import Trouble
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
-from processor.service.jobs.query import look
+from processor.service.jobs.query import locate
 from processor.service.polling import poll as polling_poll
 from processor.service.polling.last_answer import JSON, LastAnswer
 from processor.service.polling.recent_answers import RecentAnswers
@@ -61,7 +61,7 @@ class Mirror:
 
     async def read(self, source: Source, job: str, *, has_key: bool) -> Mirrored:
         """The last answer about a job; one that is not known is asked about first."""
-        keys, _, known = await look(self._context, source.name, job)
+        keys, _, known = await locate(self._context, source.name, job)
         if known.job is not None:
             stored = await self._context.store.jobs.answer(keys, f"{source.name}/{known.job.id}")
             if stored is not None:
@@ -130,8 +130,8 @@ class Mirror:
         return Asked(answer, outcome)
 
     async def _watch(self, source: Source, job: str, answer: Answer, update: StatusUpdate) -> None:
-        arrival = IncomingUpdate(update, answer=LastAnswer.of(answer).packed())
-        await advance(self._context, self._context.store.shard(source.name, job), [arrival])
+        incoming = IncomingUpdate(update, answer=LastAnswer.of(answer).packed())
+        await advance(self._context, self._context.store.shard(source.name, job), [incoming])
 
 
 def _reads(source: Source, job: str) -> frozenset[int]:

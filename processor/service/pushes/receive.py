@@ -22,7 +22,7 @@ from processor.errors import (
 )
 from processor.formats import traceparent
 from processor.model import Push
-from processor.service.jobs.inbox import WORDS, QueuedUpdate, enqueue
+from processor.service.jobs.inbox import UPDATE_OVERHEAD, QueuedUpdate, enqueue
 from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
 from processor.store.group_commit import GroupCommit
@@ -98,7 +98,7 @@ class Receiver:
     async def _price(self, source: Source, reading: provider.Reading) -> int:
         """What a push takes of Redis' memory until it is worked off, about."""
         updates = reading.updates
-        size = sum(len(memoryview(u.result)) + WORDS for u in updates)
+        size = sum(len(memoryview(u.result)) + UPDATE_OVERHEAD for u in updates)
         reach = await self._context.store.memory.reach(source.name)
         return update_price(len(updates), size, reach)
 

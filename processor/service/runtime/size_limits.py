@@ -9,10 +9,10 @@ from processor import state_machine
 from processor.errors import Conflict, InvalidValue
 from processor.model import Job
 
-METADATA = 64 * 1024  # bytes of a job's metadata as JSON
-PARAMS = 16 * 1024  # bytes of a job's params as JSON: Azure's status URLs have up to 4,096
-FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, as JSON
-SUBSCRIPTIONS = 10_000  # in all; each is looked at for every event
+MAX_METADATA = 64 * 1024  # bytes of a job's metadata as JSON
+MAX_PARAMS = 16 * 1024  # bytes of a job's params as JSON: Azure's status URLs have up to 4,096
+MAX_FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, as JSON
+MAX_SUBSCRIPTIONS = 10_000  # in all; each is looked at for every event
 
 _encode = msgspec.json.Encoder().encode
 
@@ -20,8 +20,12 @@ _encode = msgspec.json.Encoder().encode
 def check_job(before: Job, after: Job) -> None:
     """Invalid for a job that would grow over a limit; one that is over it already may shrink."""
     for field, most, remedy in (
-        ("metadata", METADATA, "overwrite what you no longer need with null, or keep it elsewhere"),
-        ("params", PARAMS, "send only what the profile's requests name"),
+        (
+            "metadata",
+            MAX_METADATA,
+            "overwrite what you no longer need with null, or keep it elsewhere",
+        ),
+        ("params", MAX_PARAMS, "send only what the profile's requests name"),
     ):
         check_size(field, getattr(before, field), getattr(after, field), most, remedy)
     _check_growth(
@@ -37,7 +41,7 @@ def check_job(before: Job, after: Job) -> None:
 
 def check_filter_size(metadata: Mapping[str, Any]) -> None:
     """Invalid for a metadata filter that is too large."""
-    check_size("metadata", {}, metadata, FILTER, "filter by fewer or shorter values")
+    check_size("metadata", {}, metadata, MAX_FILTER, "filter by fewer or shorter values")
 
 
 def check_size(
@@ -58,8 +62,8 @@ def check_size(
 
 def check_count(subscriptions: int) -> None:
     """Conflict where there are as many subscriptions as there may be."""
-    if subscriptions >= SUBSCRIPTIONS:
-        raise Conflict(f"There are {SUBSCRIPTIONS} subscriptions, the most: remove some first")
+    if subscriptions >= MAX_SUBSCRIPTIONS:
+        raise Conflict(f"There are {MAX_SUBSCRIPTIONS} subscriptions, the most: remove some first")
 
 
 def _check_growth(before: int, after: int, most: int, message: Callable[[int], str]) -> None:

@@ -9,7 +9,7 @@ from processor.model import Origin, Retention, State, StatusUpdate
 from processor.provider import full_id
 from processor.service.jobs import query, watch
 from processor.service.jobs.advance import advance
-from processor.service.jobs.aliases import point
+from processor.service.jobs.aliases import write_aliases
 from processor.service.jobs.decide import IncomingUpdate
 
 SHARDS = [1, 4]
@@ -92,7 +92,7 @@ async def test_an_update_without_a_claim_is_not_lost_between_shards(bench: Any):
 
 async def test_late_pushes_of_a_deleted_job_are_for_nobody(bench: Any):
     await bench.push(id="1", alias="k2", status="running", event="a")
-    await watch.forget(bench.context, "lab", "1")
+    await watch.unwatch(bench.context, "lab", "1")
     await bench.push(id="1", status="succeeded", event="b")
     assert await bench.jobs() == []
     assert [kind for _, kind in await bench.events()] == ["job.started"]
@@ -103,7 +103,7 @@ async def test_late_pushes_of_a_deleted_job_are_for_nobody(bench: Any):
 )
 async def test_nor_is_one_under_the_deleted_jobs_alias(bench: Any, late: dict[str, str]):
     await bench.push(id="1", alias="k2", status="running", event="a")
-    await watch.forget(bench.context, "lab", "1")
+    await watch.unwatch(bench.context, "lab", "1")
     await bench.push(**late, status="succeeded", event="b")
     assert await bench.jobs() == []
     assert [kind for _, kind in await bench.events()] == ["job.started"]
@@ -112,7 +112,7 @@ async def test_nor_is_one_under_the_deleted_jobs_alias(bench: Any, late: dict[st
 @pytest.mark.parametrize("name", ["1", "k2"])
 async def test_a_deleted_job_can_be_watched_again_under_each_of_its_names(bench: Any, name: str):
     await bench.push(id="1", alias="k2", status="running")
-    await watch.forget(bench.context, "lab", "1")
+    await watch.unwatch(bench.context, "lab", "1")
     with pytest.raises(NotFound):
         await bench.job("1")
     found, new = await bench.watch(name)
@@ -138,7 +138,7 @@ async def test_names_are_pointed_to_a_job_and_those_that_are_taken_are_told(benc
     for name, alias in (("1", "k1"), ("2", "k2")):
         await bench.push(id=name, alias=alias, status="running", event=name)
     job = await bench.job("1")
-    assert await point(bench.context, job, ["k1", "k2", "k3", "2"]) == ["k2", "2"]
+    assert await write_aliases(bench.context, job, ["k1", "k2", "k3", "2"]) == ["k2", "2"]
     assert {n: (await bench.job(n)).id for n in ("k1", "k2", "k3", "2")} == {
         "k1": "1",
         "k2": "2",

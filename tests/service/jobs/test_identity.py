@@ -164,7 +164,7 @@ async def test_a_put_that_takes_the_name_of_another_waiting_job_is_refused(bench
 
 async def test_a_put_that_takes_the_name_of_a_deleted_job_is_refused(bench: Any):
     await bench.watch("x")
-    await watch.forget(bench.context, "lab", "x")
+    await watch.unwatch(bench.context, "lab", "x")
     with pytest.raises(Conflict, match="'x' was deleted"):
         await bench.watch("a", aliases=["x"])
     assert await bench.jobs() == []
@@ -176,7 +176,7 @@ async def test_a_job_of_which_only_pushes_wait_is_not_there_yet(bench: Any):
         with pytest.raises(NotFound):
             await find(bench.context, "lab", name)
         with pytest.raises(NotFound):
-            await watch.forget(bench.context, "lab", name)
+            await watch.unwatch(bench.context, "lab", name)
 
 
 @pytest.mark.parametrize("between", [[], ["a"], ["x"], ["ax"], ["xa"], ["cx", "c"]], ids=str)
@@ -188,7 +188,7 @@ async def test_a_job_that_is_made_after_a_deletion_has_new_ids(
     await accept(bench, "ax")
     await bench.ingest()
     old = await bench.events()
-    await watch.forget(bench.context, "lab", "a")
+    await watch.unwatch(bench.context, "lab", "a")
     for names in between:
         await accept(bench, names)
     assert await bench.jobs() == []
@@ -214,7 +214,7 @@ async def test_once_a_deletion_is_forgotten_a_push_makes_a_job_with_new_ids(benc
             await lose(bench, before)
             await bench.ingest()
             told.append({e for e, kind in await bench.events() if kind == "job.succeeded"})
-        await watch.forget(bench.context, "lab", names[-1])
+        await watch.unwatch(bench.context, "lab", names[-1])
         await accept(bench, names)
         await bench.ingest()
         left = [key async for key in redis.scan_iter("*}:job:*")]

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from processor.config import Source, load
 from processor.event_filters import Router
 from processor.model import Job, Polling, State
-from processor.service.events.publish import Facts
-from processor.service.jobs.decide import ask_first, decide, new_job, timers
+from processor.service.events.publish import DecisionInputs
+from processor.service.jobs.decide import decide, new_job, timers, with_poll_now
 from processor.store.jobs import JobLookup
 from processor.store.work_items import WorkItem
 
@@ -40,8 +40,8 @@ def source(tmp_path: Path) -> Source:
     return load(tmp_path / "ringback.toml", {}).sources["lab"]
 
 
-def facts(source: Source, now: float = NOW) -> Facts:
-    return Facts(source, Router("0", []), now, 0.0, "u")
+def inputs(source: Source, now: float = NOW) -> DecisionInputs:
+    return DecisionInputs(source, Router("0", []), now, 0.0, "u")
 
 
 def fresh(source: Source, **fields: Any) -> Job:
@@ -54,7 +54,7 @@ def when(puts: list[WorkItem], backlog: str) -> list[float]:
 
 def test_the_first_question_comes_as_long_after_first_sight_as_the_profile_says(source: Source):
     job = fresh(source)
-    puts = timers(None, job, facts(source), heard=True)
+    puts = timers(None, job, inputs(source), reschedule=True)
     assert when(puts, "poll") == [NOW + AFTER]
     assert when(puts, "ingest") == [NOW + 3600.0]
 
@@ -62,7 +62,7 @@ def test_the_first_question_comes_as_long_after_first_sight_as_the_profile_says(
 def test_later_questions_come_at_the_interval_of_the_jobs_age(source: Source):
     job = fresh(source)
     for age, interval in ((1.0, FIRST), (2000.0, 40.0), (3599.0, LONGEST)):
-        puts = timers(job, job, facts(source, NOW + age), heard=True)
+        puts = timers(job, job, inputs(source, NOW + age), reschedule=True)
         assert when(puts, "poll") == [NOW + age + interval]
         assert when(puts, "ingest") == []
 
@@ -70,48 +70,50 @@ def test_later_questions_come_at_the_interval_of_the_jobs_age(source: Source):
 def test_a_wished_interval_counts_from_first_sight_on(source: Source):
     job = fresh(source, polling=Polling(every=3.0))
     for before in (None, job):
-        assert when(timers(before, job, facts(source), heard=True), "poll") == [NOW + 3.0]
+        assert when(timers(before, job, inputs(source), reschedule=True), "poll") == [NOW + 3.0]
 
 
 def test_nobody_is_asked_before_the_provider_wants_it(source: Source):
     job = fresh(source, again_at=NOW + 500.0)
-    assert when(timers(None, job, facts(source), heard=True), "poll") == [NOW + 500.0]
+    assert when(timers(None, job, inputs(source), reschedule=True), "poll") == [NOW + 500.0]
     early = replace(job, again_at=NOW + 1.0)
-    assert when(timers(None, early, facts(source), heard=True), "poll") == [NOW + AFTER]
+    assert when(timers(None, early, inputs(source), reschedule=True), "poll") == [NOW + AFTER]
 
 
 def test_what_is_no_news_puts_no_question_off(source: Source):
     job = fresh(source)
-    assert timers(job, job, facts(source), heard=False) == []
+    assert timers(job, job, inputs(source), reschedule=False) == []
 
 
 def test_polls_that_are_not_wished_are_not_planned(source: Source):
     job = fresh(source, polling=Polling(enabled=False))
-    assert when(timers(None, job, facts(source), heard=True), "poll") == []
+    assert when(timers(None, job, inputs(source), reschedule=True), "poll") == []
 
 
 def test_a_deadline_that_moved_or_came_early_is_set_again(source: Source):
     job = fresh(source)
     moved = replace(job, deadline_at=NOW + 60.0)
-    assert when(timers(job, moved, facts(source), heard=False), "ingest") == [NOW + 60.0]
-    assert when(timers(job, job, facts(source), heard=False, due=True), "ingest") == [NOW + 3600.0]
-    late = facts(source, NOW + 9000.0)  # by this clock it is over, by Redis' it was not
-    assert when(timers(job, job, late, heard=False, due=True), "ingest") == [NOW + 9001.0]
+    assert when(timers(job, moved, inputs(source), reschedule=False), "ingest") == [NOW + 60.0]
+    assert when(timers(job, job, inputs(source), reschedule=False, due=True), "ingest") == [
+        NOW + 3600.0
+    ]
+    late = inputs(source, NOW + 9000.0)  # by this clock it is over, by Redis' it was not
+    assert when(timers(job, job, late, reschedule=False, due=True), "ingest") == [NOW + 9001.0]
 
 
 def test_a_finished_job_has_no_timers(source: Source):
     job = fresh(source, state=State.SUCCEEDED)
-    assert timers(None, job, facts(source), heard=True, due=True) == []
+    assert timers(None, job, inputs(source), reschedule=True, due=True) == []
 
 
 def test_a_question_that_is_asked_first_takes_the_place_of_the_planned_one(source: Source):
     job = fresh(source, again_at=NOW + 2.0)
-    puts = ask_first(timers(None, job, facts(source), heard=True), job)
+    puts = with_poll_now(timers(None, job, inputs(source), reschedule=True), job)
     assert when(puts, "poll") == [NOW + 2.0]
     assert when(puts, "ingest") == [NOW + 3600.0]
 
 
 def test_what_nothing_arrived_for_writes_nothing(source: Source):
     job = fresh(source)
-    change = decide(JobLookup("1-v", job), "1", [], facts(source))
-    assert (change.save, change.renew, change.puts, change.dropped) == (False, False, [], [])
+    change = decide(JobLookup("1-v", job), "1", [], inputs(source))
+    assert (change.save, change.renew, change.items, change.dropped) == (False, False, [], [])

@@ -12,7 +12,7 @@ from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.jobs import query, watch
 from processor.service.jobs.ingest import ingest
-from processor.service.jobs.watch_request import CALLBACKS, PollSettings, Submitted
+from processor.service.jobs.watch_request import MAX_CALLBACKS, PollSettings, Submitted
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 HOUR = 3600.0
@@ -64,7 +64,7 @@ async def test_a_repeated_put_puts_nothing_off_and_writes_nothing(bench: Any):
     timers = [await bench.due("poll", "lab/1"), await bench.due("ingest", "deadline:lab/1")]
     for _ in range(3):
         again, new = await bench.watch("1", **wish)
-        assert (new, again.job, again.known.version) == (False, first.job, first.known.version)
+        assert (new, again.job, again.lookup.version) == (False, first.job, first.lookup.version)
         assert [
             await bench.due("poll", "lab/1"),
             await bench.due("ingest", "deadline:lab/1"),
@@ -232,12 +232,12 @@ async def test_a_put_with_what_was_submitted_may_come_after_the_first_push(bench
 
 
 async def test_callbacks_accumulate_up_to_eight(bench: Any):
-    for n in range(CALLBACKS):
+    for n in range(MAX_CALLBACKS):
         await bench.watch("1", callback_url=f"https://{n}.example/")
     with pytest.raises(InvalidValue, match=r"callback_url.*8"):
         await bench.watch("1", callback_url="https://9.example/")
     await bench.watch("1", callback_url="https://0.example/")  # known: no ninth
-    assert len((await bench.job("1")).callbacks) == CALLBACKS == 8
+    assert len((await bench.job("1")).callbacks) == MAX_CALLBACKS == 8
 
 
 async def test_a_callback_needs_a_secret(bench_of: Any):
@@ -355,15 +355,15 @@ async def test_waiting_ends_with_the_time(bench: Any):
 
 async def test_a_forgotten_job_has_no_history_and_no_more_work(bench: Any, provider: Any):
     await bench.push(id="1", status="running")
-    await watch.forget(bench.context, "lab", "1")
-    for look in (query.history, query.find, watch.forget):
+    await watch.unwatch(bench.context, "lab", "1")
+    for look in (query.history, query.find, watch.unwatch):
         with pytest.raises(NotFound):
             await look(bench.context, "lab", "1")  # type: ignore[operator]
 
 
 async def test_timers_of_a_forgotten_job_end_quietly(bench: Any, provider: Any, polled: Any):
     await bench.watch("1", deadline="1ms")
-    await watch.forget(bench.context, "lab", "1")
+    await watch.unwatch(bench.context, "lab", "1")
     assert await polled(bench) == ["lab/1"]
     await bench.ingest()
     assert provider.asked == []

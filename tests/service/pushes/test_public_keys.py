@@ -48,8 +48,8 @@ class Here(AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # type: ignore[override] # noqa: ARG002
         self.asked.append(host)
-        facts = {"hostname": host, "host": "127.0.0.1", "port": self.port}
-        return [ResolveResult(**facts, family=socket.AF_INET, proto=0, flags=0)]  # type: ignore[typeddict-item]
+        inputs = {"hostname": host, "host": "127.0.0.1", "port": self.port}
+        return [ResolveResult(**inputs, family=socket.AF_INET, proto=0, flags=0)]  # type: ignore[typeddict-item]
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -8,7 +8,7 @@ import pytest
 from processor.errors import Conflict, InvalidValue
 from processor.model import Job, Subscription
 from processor.service.runtime import size_limits
-from processor.service.runtime.size_limits import FILTER, METADATA, PARAMS, check_job
+from processor.service.runtime.size_limits import MAX_FILTER, MAX_METADATA, MAX_PARAMS, check_job
 from processor.service.subscriptions import manage, update
 
 SIZED: dict[type, dict[str, str]] = {
@@ -82,18 +82,18 @@ async def test_metadata_is_limited_after_the_merge(bench: Any):
             refusal = str(error)
             break
     assert "metadata" in refusal
-    assert str(METADATA) in refusal
+    assert str(MAX_METADATA) in refusal
     assert "null" in refusal
     job = await bench.job("1")
-    assert len(msgspec.json.encode(job.metadata)) <= METADATA
+    assert len(msgspec.json.encode(job.metadata)) <= MAX_METADATA
     assert len(job.metadata) == 6
 
 
 async def test_metadata_up_to_the_limit_is_taken(bench: Any):
     empty = len(msgspec.json.encode({"a": ""}))
-    await bench.watch("1", metadata={"a": "x" * (METADATA - empty)})
-    with pytest.raises(InvalidValue, match=f"metadata.*{METADATA + 1}"):
-        await bench.watch("2", metadata={"a": "x" * (METADATA - empty + 1)})
+    await bench.watch("1", metadata={"a": "x" * (MAX_METADATA - empty)})
+    with pytest.raises(InvalidValue, match=f"metadata.*{MAX_METADATA + 1}"):
+        await bench.watch("2", metadata={"a": "x" * (MAX_METADATA - empty + 1)})
 
 
 async def test_characters_count_as_the_bytes_that_they_are_sent_as(bench: Any):
@@ -123,7 +123,7 @@ def job_of_lab() -> Job:
 async def test_params_are_limited_after_the_merge(bench: Any):
     for number in range(4):
         await bench.watch("1", params={f"p{number}": "x" * 4000})
-    with pytest.raises(InvalidValue, match=f"params.*{PARAMS}"):
+    with pytest.raises(InvalidValue, match=f"params.*{MAX_PARAMS}"):
         await bench.watch("1", params={"p4": "x" * 4000})
     assert len((await bench.job("1")).params) == 4
 
@@ -148,11 +148,11 @@ async def test_a_subscription_keeps_each_word_of_its_filter_once(bench: Any):
 
 
 async def test_a_metadata_filter_is_limited(bench: Any):
-    large = {"a": "x" * FILTER}
-    with pytest.raises(InvalidValue, match=f"metadata.*{FILTER}"):
+    large = {"a": "x" * MAX_FILTER}
+    with pytest.raises(InvalidValue, match=f"metadata.*{MAX_FILTER}"):
         await manage.create(bench.context, manage.Wish("https://one.example/", metadata=large))
     made = await manage.create(bench.context, manage.Wish("https://one.example/"))
-    with pytest.raises(InvalidValue, match=f"metadata.*{FILTER}"):
+    with pytest.raises(InvalidValue, match=f"metadata.*{MAX_FILTER}"):
         await update.change(bench.context, made.id, update.Change(metadata=large))
 
 
