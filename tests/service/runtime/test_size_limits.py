@@ -22,10 +22,10 @@ SIZED: dict[type, dict[str, str]] = {
         "result": "64 KiB, provider/extract_update.py",
         "error": "2,000 characters each, provider/extract_update.py",
         "flags": "ours",
-        "metadata": "size_limits.METADATA",
-        "params": "size_limits.PARAMS, and what a profile names",
+        "metadata": "size_limits.MAX_METADATA",
+        "params": "size_limits.MAX_PARAMS, and what a profile names",
         "aliases": "machine.ALIASES",
-        "callbacks": "wishing.CALLBACKS",
+        "callbacks": "watch_request.MAX_CALLBACKS",
         "completion": "ours",
         "trace": "55 characters, formats/trace_context.py",
         "claimed": "one update, provider/extract_update.py",
@@ -37,7 +37,7 @@ SIZED: dict[type, dict[str, str]] = {
         "events": "each word once",
         "sources": "each word once",
         "providers": "each word once",
-        "metadata": "size_limits.FILTER",
+        "metadata": "size_limits.MAX_FILTER",
         "disabled": "ours",
         "format": "a word of ours",
         "signature": "a word of ours",
@@ -157,7 +157,7 @@ async def test_a_metadata_filter_is_limited(bench: Any):
 
 
 async def test_there_are_only_so_many_subscriptions(bench: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(size_limits, "SUBSCRIPTIONS", 2)
+    monkeypatch.setattr(size_limits, "MAX_SUBSCRIPTIONS", 2)
     for _ in range(2):
         await manage.create(bench.context, manage.Wish("https://one.example/"))
     with pytest.raises(Conflict, match="remove some"):
