@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from report import table
 
-from processor import provider, signing
+from processor import json_input, provider, signing
 from processor.config.profiles import ProfileRegistry
 from processor.errors import Unreadable
 from processor.model import Push
@@ -54,7 +54,7 @@ def best(call: Callable[[], object], number: int) -> float:
 def measure(profile: Profile, name: str, capture: dict[str, Any], body: bytes, number: int) -> Row:
     """Time one push."""
     push = Push(capture["headers"], body)
-    json: Callable[[], object] = lambda: provider.read_json(body)  # noqa: E731
+    json: Callable[[], object] = lambda: json_input.read_json(body)  # noqa: E731
     try:
         json()
     except Unreadable:  # a form
@@ -74,7 +74,7 @@ def signature(profile: Profile, push: Push, number: int) -> float | None:
     rule = profile.verify
     if rule is None or rule.field or not signing.needs_secret(rule):
         return None
-    made = signing.imitate(rule, SECRET, push.body, NOW, "msg_1")
+    made = signing.sign_as_provider(rule, SECRET, push.body, NOW, "msg_1")
     headers = {name.lower(): value for name, value in made["headers"].items()}
     signed = Push({**push.headers, **headers}, push.body, made["query"])
     keys = [signing.secret_key(rule, SECRET)]

@@ -8,7 +8,7 @@ _RATE_OVER = 86_400.0  # seconds, at most: an event is not kept for ever
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Return the seconds of `250ms 1.5s 30s 5m 24h 7d`, or raise ValueError with the remedy."""
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -16,10 +16,10 @@ def duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def rate(text: str) -> tuple[int, float]:
+def parse_rate(text: str) -> tuple[int, float]:
     """Return how many in how many seconds `100/1m` is, or raise ValueError with the remedy."""
     match = _RATE.fullmatch(text)
-    count, seconds = (int(match[1]), duration(match[2])) if match else (0, 0.0)
+    count, seconds = (int(match[1]), parse_duration(match[2])) if match else (0, 0.0)
     if not count or not 0 < seconds <= _RATE_OVER:
         raise ValueError(
             f"`{text}` is no rate; write deliveries per time, such as 100/1m, and 24h at most"

@@ -15,7 +15,7 @@ GROUPS = {"job.completed": COMPLETED}
 """Names that stand for several event types in a filter."""
 
 
-def types_of(names: Iterable[str]) -> frozenset[str]:
+def event_types(names: Iterable[str]) -> frozenset[str]:
     """The event types that a filter's names mean."""
     return frozenset(kind for name in names for kind in GROUPS.get(name, (name,)))
 
@@ -33,9 +33,9 @@ class Router:
         self.listed = list(subscriptions)
         self.active = [s for s in self.listed if not s.disabled]
         self._known: dict[tuple[str, str], list[Subscription]] = {}
-        self._reach: dict[str, int] = {}
+        self._fan_out: dict[str, int] = {}
 
-    def wanting(
+    def matching(
         self, kind: str, source: str, provider: str, metadata: dict[str, Any]
     ) -> list[Subscription]:
         """The subscriptions that want this event."""
@@ -45,25 +45,27 @@ class Router:
             self._known[kind, source] = found
         return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
 
-    def reach(self, source: str) -> int:
+    def fan_out(self, source: str) -> int:
         """How many subscriptions may want events of a source's jobs, at most."""
-        found = self._reach.get(source)
+        found = self._fan_out.get(source)
         if found is None:
-            found = self._reach[source] = sum(_may_want(s, source) for s in self.active)
+            found = self._fan_out[source] = sum(_may_want(s, source) for s in self.active)
         return found
 
-    def hearing(self, kind: str) -> list[Subscription]:
+    def matching_type(self, kind: str) -> list[Subscription]:
         """The subscriptions that want an event of no job: only their types decide."""
-        return [s for s in self.active if kind in types_of(s.events)]
+        return [s for s in self.active if kind in event_types(s.events)]
 
 
 def _may_want(s: Subscription, source: str) -> bool:
-    return (not s.sources or source in s.sources) and not types_of(s.events).isdisjoint(JOB_TYPES)
+    return (not s.sources or source in s.sources) and not event_types(s.events).isdisjoint(
+        JOB_TYPES
+    )
 
 
 def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
     return (
-        kind in types_of(s.events)
+        kind in event_types(s.events)
         and (not s.sources or source in s.sources)
         and (not s.providers or provider in s.providers)
     )

@@ -16,7 +16,7 @@ LARGEST = 2**53  # beyond it numbers are noise, and too large for some arithmeti
 UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of hints; `epoch`: the moment itself
 
 
-def retry_after(value: str | None, now: float) -> float | None:
+def parse_retry_after(value: str | None, now: float) -> float | None:
     """Return how many seconds a Retry-After header asks for: 0 to a day, None for nonsense.
 
     The header holds seconds, of which some write fractions, or an HTTP date (RFC 9110, 10.2.3).
@@ -41,15 +41,15 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def hinted(value: object, unit: str, now: float) -> float | None:
+def parse_poll_hint(value: object, unit: str, now: float) -> float | None:
     """Return how many seconds a hint asks for: 0 to a day, None for nonsense."""
-    number = number_of(value)
+    number = parse_number(value)
     if number is None or number < 0:
         return None
     return _bounded(number * UNITS[unit] - (now if unit == "epoch" else 0.0))
 
 
-def number_of(value: object) -> float | None:
+def parse_number(value: object) -> float | None:
     """Return a number that may be written as text, `39.0` or `40 %`; else None."""
     if isinstance(value, str):
         text = value.strip().removesuffix("%").rstrip()
@@ -59,14 +59,14 @@ def number_of(value: object) -> float | None:
     return None
 
 
-def timestamp(value: object) -> float | None:
+def parse_timestamp(value: object) -> float | None:
     """Return a provider's time as seconds since 1970.
 
     That is ISO 8601, or a number, also as text: seconds, or milliseconds where seconds
     would be after the year 9999. A time without a zone is UTC. None for what is neither,
     and for times before 1970, which are another unit or a mistake.
     """
-    seconds = number_of(value)
+    seconds = parse_number(value)
     if seconds is None:
         seconds = _iso(value) if isinstance(value, str) else -1.0
     elif seconds >= END_OF_TIME:

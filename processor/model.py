@@ -12,8 +12,8 @@ import msgspec
 
 NULL = msgspec.Raw(b"null")
 
-CONCURRENCY = 256  # requests that one subscriber gets at the same time, at most
-Concurrency = Annotated[int, msgspec.Meta(ge=1, le=CONCURRENCY)]
+MAX_CONCURRENCY = 256  # requests that one subscriber gets at the same time, at most
+Concurrency = Annotated[int, msgspec.Meta(ge=1, le=MAX_CONCURRENCY)]
 
 
 class State(StrEnum):
@@ -150,7 +150,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     again_at: float = 0.0  # before then the provider does not want to be asked
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a job's history: a transition, a progress, or an ignored update."""
 
     origin: Origin
@@ -185,7 +185,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     signature: str = "v1"  # `v1` (HMAC) or `v1a` (Ed25519)
     headers: dict[str, str] = {}  # further ones to send, names in lower case; values are secret
     origin: str | None = None  # who we said that we are, where a handshake was asked for
-    concurrency: Concurrency = CONCURRENCY  # deliveries under way at the same time
+    concurrency: Concurrency = MAX_CONCURRENCY  # deliveries under way at the same time
     rate: str | None = None  # and how many may start in how long, `100/1m`
     ordered: bool = False  # events of one job only one after the other
     auto_disable: bool = True  # after five days of nothing but failures
@@ -227,7 +227,7 @@ DEAD = ("failed", "canceled")
 """How a delivery ends that did not arrive."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpResponse(msgspec.Struct, frozen=True):
     """An HTTP answer that we got: header names in lower case, body capped."""
 
     status: int

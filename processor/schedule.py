@@ -17,15 +17,15 @@ UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
 
 
 def next_attempt(
-    made: int, now: float, random_unit: float, retry_after: float | None
+    attempts_made: int, now: float, random_unit: float, retry_after: float | None
 ) -> float | None:
     """When to make a delivery's next attempt, or None when the schedule is used up.
 
-    `made` attempts have been made; `random_unit` is a random number in [0, 1).
+    `attempts_made` attempts have been made; `random_unit` is a random number in [0, 1).
     """
-    if made >= len(RETRY_DELAYS):
+    if attempts_made >= len(RETRY_DELAYS):
         return None
-    pause = RETRY_DELAYS[made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * random_unit)
+    pause = RETRY_DELAYS[attempts_made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * random_unit)
     asked = min(retry_after or 0.0, MAX_RETRY_AFTER)
     return now + max(pause, asked)
 

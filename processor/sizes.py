@@ -10,7 +10,7 @@ _SIZE = re.compile(r"([0-9]{1,9})(KB|MB|KiB|MiB)")
 _UNITS = {"KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
 
 
-def size(text: str) -> int:
+def parse_size(text: str) -> int:
     """Return the bytes of `64KiB 1MiB 20MB`, or raise ValueError with the remedy."""
     match = _SIZE.fullmatch(text)
     if match is None:
@@ -18,9 +18,9 @@ def size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def push_size(text: str) -> int:
+def parse_push_size(text: str) -> int:
     """Return the bytes that a push may have, or raise ValueError with the remedy."""
-    count = size(text)
+    count = parse_size(text)
     if not SMALLEST_LIMIT <= count <= LARGEST_PUSH:
         raise ValueError(f"`{text}` is out of range; a push may have 1KiB to 32MiB")
     return count

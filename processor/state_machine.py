@@ -23,21 +23,21 @@ RANK = {
     State.CANCELED: 3,
     State.EXPIRED: 3,
 }
-OUR_EXPIRY = 2  # above running, below every word of the provider's
+DEADLINE_RANK = 2  # above running, below every word of the provider's
 
-EVENT = {  # entering a state is told as …; becoming queued again is not told
+EVENT_OF_STATE = {  # entering a state is told as …; becoming queued again is not told
     State.RUNNING: "job.started",
     State.SUCCEEDED: "job.succeeded",
     State.FAILED: "job.failed",
     State.CANCELED: "job.canceled",
     State.EXPIRED: "job.expired",
 }
-ALIASES = 32  # of one job; who sends more is not naming it
+MAX_ALIASES = 32  # of one job; who sends more is not naming it
 FUTURE_TOLERANCE = 300.0  # seconds; a time further ahead of ours is nobody's, and outranks none
 PROGRESS_EVENTS_APART = 1.0  # seconds; progress in between is kept, not told
 
 
-class Step(msgspec.Struct, frozen=True):
+class Transition(msgspec.Struct, frozen=True):
     """The machine's answer: the job as it now is, and what there is to tell.
 
     `event` is the type of the event to emit, if any; its id is `event_id(job)`.
@@ -51,10 +51,10 @@ class Step(msgspec.Struct, frozen=True):
     ignored: str | None = None
 
 
-def advance(job: Job, update: StatusUpdate, now: float) -> Step:
+def advance(job: Job, update: StatusUpdate, now: float) -> Transition:
     """Apply one update to a job; `now` is Redis time, in seconds."""
     if update.origin is Origin.DEADLINE and now < job.deadline_at:
-        return Step(job, ignored="early")
+        return Transition(job, ignored="early")
     attempt = _attempt(job, update)
     if attempt > job.attempt:
         again = _reopened(job, attempt, now)
@@ -64,12 +64,12 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Step:
         return _enter(job, update, update.state or job.state, now, was=job.state)
     if new == was and job.state not in FINAL:
         return _progress(job, update, now)
-    return Step(_met(job, update), ignored=_why_ignored(job, update, attempt))
+    return Transition(_add_names(job, update), ignored=_why_ignored(job, update, attempt))
 
 
 def rank(job: Job) -> int:
     """How far a job is: queued < running < expired by us < final."""
-    return OUR_EXPIRY if job.provisional else RANK[job.state]
+    return DEADLINE_RANK if job.provisional else RANK[job.state]
 
 
 def event_id(job: Job) -> str:
@@ -90,7 +90,7 @@ def uid_of(event: str) -> str:
 def _rank_of(update: StatusUpdate, job: Job) -> int:
     if update.state is None:  # an unknown word keeps the state
         return min(rank(job), RANK[State.RUNNING])
-    return OUR_EXPIRY if update.origin is Origin.DEADLINE else RANK[update.state]
+    return DEADLINE_RANK if update.origin is Origin.DEADLINE else RANK[update.state]
 
 
 def _attempt(job: Job, update: StatusUpdate) -> int:
@@ -150,13 +150,13 @@ _NOTHING_KNOWN = {
 }
 
 
-def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: State) -> Step:
+def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: State) -> Transition:
     """Move to another state (or to a final from our expiry) and tell it."""
-    event = EVENT.get(state)
+    event = EVENT_OF_STATE.get(state)
     done = state in FINAL
     sequence = job.sequence + (event is not None)
     moved = replace(
-        _met(job, update),
+        _add_names(job, update),
         state=state,
         previous_state=was,
         provisional=update.origin is Origin.DEADLINE,
@@ -177,15 +177,15 @@ def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: Sta
     )
     if done:
         moved = replace(moved, completion=event_id(moved))
-    return Step(moved, event=event)
+    return Transition(moved, event=event)
 
 
-def _progress(job: Job, update: StatusUpdate, now: float) -> Step:
+def _progress(job: Job, update: StatusUpdate, now: float) -> Transition:
     """Take the newer word on a job that stays in its state."""
     if update.at < job.status_at <= now + FUTURE_TOLERANCE:
-        return Step(_met(job, update), ignored="older")
+        return Transition(_add_names(job, update), ignored="older")
     news = replace(
-        _met(job, update),
+        _add_names(job, update),
         status=update.status,
         status_at=update.at,
         progress=job.progress if update.progress is None else update.progress,
@@ -194,12 +194,12 @@ def _progress(job: Job, update: StatusUpdate, now: float) -> Step:
         flags=update.flags,
     )
     if _shown(news) == _shown(job):
-        return Step(news, ignored="duplicate")
+        return Transition(news, ignored="duplicate")
     news = replace(news, origin=update.origin, trace=update.trace or job.trace)
     if job.state is not State.RUNNING or now - job.progressed_at < PROGRESS_EVENTS_APART:
-        return Step(news)
+        return Transition(news)
     told = replace(news, sequence=job.sequence + 1, progressed_at=now)
-    return Step(told, event="job.progressed")
+    return Transition(told, event="job.progressed")
 
 
 def _shown(job: Job) -> tuple[object, ...]:
@@ -207,14 +207,14 @@ def _shown(job: Job) -> tuple[object, ...]:
     return job.status, job.progress, bytes(job.result), job.counts, job.flags
 
 
-def _met(job: Job, update: StatusUpdate) -> Job:
+def _add_names(job: Job, update: StatusUpdate) -> Job:
     """The job with the other names and the params that an update tells; its state is untouched.
 
     A param that was told before stays: what a job is asked with does not wander.
     """
     seen = job.seen or update.origin is not Origin.DEADLINE
     aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)
-    aliases = aliases[: max(0, ALIASES - len(job.aliases))]
+    aliases = aliases[: max(0, MAX_ALIASES - len(job.aliases))]
     params = update.params | job.params if update.params else job.params
     if seen is job.seen and not aliases and params == job.params:
         return job

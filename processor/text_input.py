@@ -11,13 +11,13 @@ _BY_MARK = (  # UTF-32's begins with UTF-16's
 )
 
 
-def text_of(raw: bytes) -> str:
+def decode_text(raw: bytes) -> str:
     """Decode a file as UTF-8, or as its byte order mark says; UnicodeDecodeError if it is neither."""
     encoding = next((name for mark, name in _BY_MARK if raw.startswith(mark)), "utf-8")
     return raw.decode(encoding).removeprefix(MARK)
 
 
-def from_system(text: str) -> str:
+def decode_system_text(text: str) -> str:
     """Read an argument or variable as UTF-8, which Python does not where the locale is another.
 
     What is no UTF-8 stays as it is: Python keeps such bytes as lone surrogates.

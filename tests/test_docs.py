@@ -20,17 +20,26 @@ import msgspec
 import pytest
 import typer
 
-from processor import config, event_filters, payload, provider, schedule, signing, state_machine
+from processor import (
+    config,
+    durations,
+    event_filters,
+    payload,
+    provider,
+    schedule,
+    signing,
+    state_machine,
+)
 from processor.cli.app import build as build_cli
 from processor.cli.exit_codes import Exit
 from processor.config import schema as config_tables
 from processor.config.profiles import ProfileRegistry
 from processor.egress import failures
 from processor.formats import FORMATS, Event, Format, cloudevents, custom_headers
-from processor.model import Entry, Job, Push, Retention, State, Subscription
-from processor.provider import Poll, PushRules, Register, parse_profile
-from processor.provider.condition import Word
-from processor.provider.profile import Fields, Told
+from processor.model import HistoryEntry, Job, Push, Retention, State, Subscription
+from processor.provider import PollRules, PushRules, WebhookSetup, parse_profile
+from processor.provider.condition import StatusField
+from processor.provider.profile import PushFields, UpdateFields
 from processor.service.delivery import batch, circuit_breaker, deliver, history
 from processor.service.events import listener, tail
 from processor.service.events.tail import Tailer
@@ -220,7 +229,7 @@ FIELDS = [
     ("field of the POST", names(manage.Wish)),
     ("field of the replay", names(replay.Replay)),
     ("field", set(payload.view(JOB, None)) - DATA),
-    ("field of an entry", names(Entry) | {"at", "count"}),
+    ("field of an entry", names(HistoryEntry) | {"at", "count"}),
 ]
 
 
@@ -321,7 +330,7 @@ def test_the_schedule_of_attempts_is_documented():
         for (cell,) in told.values()
     ]
     assert [int(n) for n in told] == list(range(1, len(schedule.RETRY_DELAYS) + 1))
-    assert [provider.duration(pause) for pause in pauses] == list(schedule.RETRY_DELAYS)
+    assert [durations.parse_duration(pause) for pause in pauses] == list(schedule.RETRY_DELAYS)
 
 
 # --- providers ----------------------------------------------------------------------------
@@ -341,11 +350,11 @@ def test_the_readme_counts_the_providers():
 
 VOCABULARY = [
     ("at the top", names(parse_profile._File)),
-    ("in `[push]`, `[poll]` and `[submit]`", names(Fields)),
-    ("only in `[push]`", (names(Told) | names(PushRules)) - names(Fields)),
+    ("in `[push]`, `[poll]` and `[submit]`", names(UpdateFields)),
+    ("only in `[push]`", (names(PushFields) | names(PushRules)) - names(UpdateFields)),
     ("in `[push.verify]`", names(Verify)),
-    ("only in `[poll]`", names(Poll) - names(Fields)),
-    ("in `[register]`", names(Register)),
+    ("only in `[poll]`", names(PollRules) - names(UpdateFields)),
+    ("in `[register]`", names(WebhookSetup)),
 ]
 
 
@@ -490,7 +499,7 @@ def test_toml_is_a_configuration_or_a_profile(text: str, tmp_path: Path):
     if "states" in tomllib.loads(text):
         assert provider.parse("acme", text).needs_secret
     elif "status" in tomllib.loads(text):
-        Word(tomllib.loads(text)["status"])  # a part of a profile
+        StatusField(tomllib.loads(text)["status"])  # a part of a profile
     else:
         assert load(text, tmp_path).sources
 

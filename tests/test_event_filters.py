@@ -12,10 +12,10 @@ from processor.event_filters import (
     GROUPS,
     JOB_TYPES,
     Router,
-    types_of,
+    event_types,
 )
 from processor.model import Subscription
-from processor.state_machine import EVENT
+from processor.state_machine import EVENT_OF_STATE
 
 
 def subscription(**wish: Any) -> Subscription:
@@ -24,7 +24,7 @@ def subscription(**wish: Any) -> Subscription:
 
 def wants(wish: dict[str, Any], kind: str = "job.succeeded", **event: Any) -> bool:
     facts = {"source": "wistia-prod", "provider": "wistia", "metadata": {}} | event
-    return bool(Router("v1", [subscription(**wish)]).wanting(kind, **facts))
+    return bool(Router("v1", [subscription(**wish)]).matching(kind, **facts))
 
 
 def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
@@ -32,9 +32,9 @@ def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
 
 
 def test_the_machine_tells_what_filters_know():
-    assert {*EVENT.values(), "job.progressed"} == set(JOB_TYPES)
+    assert {*EVENT_OF_STATE.values(), "job.progressed"} == set(JOB_TYPES)
     assert {*JOB_TYPES, DISABLED} == set(EVENT_TYPES)
-    assert set(COMPLETED) == {kind for state, kind in EVENT.items() if state != "running"}
+    assert set(COMPLETED) == {kind for state, kind in EVENT_OF_STATE.items() if state != "running"}
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
@@ -51,13 +51,13 @@ def test_of_an_event_of_no_job_only_the_type_decides():
             subscription(id="sub_3", events=(DISABLED,), disabled="answered 410"),
         ],
     )
-    assert [s.id for s in router.hearing(DISABLED)] == ["sub_2"]
+    assert [s.id for s in router.matching_type(DISABLED)] == ["sub_2"]
 
 
 @pytest.mark.parametrize(("group", "kinds"), GROUPS.items())
 def test_a_group_stands_for_its_types(group: str, kinds: tuple[str, ...]):
-    assert types_of([group]) == frozenset(kinds)
-    assert types_of([group, kinds[0], "job.started"]) == {*kinds, "job.started"}
+    assert event_types([group]) == frozenset(kinds)
+    assert event_types([group, kinds[0], "job.started"]) == {*kinds, "job.started"}
 
 
 EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
@@ -123,8 +123,8 @@ def test_many_subscriptions_are_asked_like_one_each(
     provider_of = {source: provider for _, source, provider, _ in told}  # one provider a source
     for kind, source, _, metadata in told:
         event = (kind, source, provider_of[source], metadata)
-        alone = [s for s in subscriptions if Router("v1", [s]).wanting(*event)]
-        assert router.wanting(*event) == alone
+        alone = [s for s in subscriptions if Router("v1", [s]).matching(*event)]
+        assert router.matching(*event) == alone
 
 
 def test_the_reach_of_a_source_is_who_may_want_one_of_its_events():
@@ -140,4 +140,4 @@ def test_the_reach_of_a_source_is_who_may_want_one_of_its_events():
         ],
     )
     for _ in range(2):  # worked out once, and kept
-        assert [router.reach(source) for source in ("s", "t", "u")] == [3, 3, 1]
+        assert [router.fan_out(source) for source in ("s", "t", "u")] == [3, 3, 1]

@@ -13,7 +13,7 @@ from processor.model import Push
 from processor.provider import large_json, parse, read_push
 from processor.provider.condition import Condition
 from processor.provider.large_json import LARGE, read_document
-from processor.provider.pointer import Place, walk
+from processor.provider.pointer import Pointer, walk
 
 keys = st.sampled_from(["a", "b", "0", "1", "~", "/", ""])
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -64,7 +64,7 @@ def test_only_what_is_looked_at_is_decoded() -> None:
     assert [one.flags for one in reading.updates] == [("result_truncated",)] * 3 + [()]
     assert plain(reading.updates[3].result) == {"url": "https://x.example/"}
     document = read_document(body)
-    Place("/jobs/0/id").find(document, {})
+    Pointer("/jobs/0/id").find(document, {})
     assert isinstance(document["jobs"][0]["result"], msgspec.Raw)
     assert isinstance(document["jobs"][1], msgspec.Raw)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from processor import schedule
-from processor.provider import TroubleKind
+from processor.provider import PollFailureKind
 from processor.schedule import next_attempt, poll_interval, poll_pause, source_pause
 
 # Standard Webhooks 1.0.0, "Retry schedule": immediately, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h,
@@ -29,12 +29,12 @@ def test_the_schedule_is_that_of_standard_webhooks():
     assert sum(STANDARD) / 3600 == pytest.approx(75.6, abs=0.05)  # over three days
 
 
-@pytest.mark.parametrize(("made", "pause"), list(enumerate(STANDARD)))
+@pytest.mark.parametrize(("attempts_made", "pause"), list(enumerate(STANDARD)))
 @given(random_unit=chances)
 def test_an_attempt_comes_when_the_schedule_says_within_a_fifth(
-    made: int, pause: float, random_unit: float
+    attempts_made: int, pause: float, random_unit: float
 ):
-    at = next_attempt(made, NOW, random_unit, None)
+    at = next_attempt(attempts_made, NOW, random_unit, None)
     assert at is not None
     assert 0.8 * pause - 1e-6 <= at - NOW <= 1.2 * pause + 1e-6
 
@@ -44,10 +44,10 @@ def test_jitter_uses_the_whole_fifth():
     assert (early, late) == (NOW + 4, pytest.approx(NOW + 6, abs=1e-6))
 
 
-@pytest.mark.parametrize("made", [10, 11, 1000])
-def test_after_ten_attempts_there_is_no_other(made: int):
-    assert next_attempt(made, NOW, 0.5, None) is None
-    assert next_attempt(made, NOW, 0.5, 10.0) is None
+@pytest.mark.parametrize("attempts_made", [10, 11, 1000])
+def test_after_ten_attempts_there_is_no_other(attempts_made: int):
+    assert next_attempt(attempts_made, NOW, 0.5, None) is None
+    assert next_attempt(attempts_made, NOW, 0.5, 10.0) is None
 
 
 RETRY_AFTER = [
@@ -62,23 +62,25 @@ RETRY_AFTER = [
 
 
 @pytest.mark.parametrize(
-    ("made", "asked", "pause"), [r[1:] for r in RETRY_AFTER], ids=[r[0] for r in RETRY_AFTER]
+    ("attempts_made", "asked", "pause"),
+    [r[1:] for r in RETRY_AFTER],
+    ids=[r[0] for r in RETRY_AFTER],
 )
-def test_retry_after_extends_and_is_clamped(made: int, asked: float | None, pause: float):
-    assert next_attempt(made, NOW, 0.5, asked) == NOW + pause
+def test_retry_after_extends_and_is_clamped(attempts_made: int, asked: float | None, pause: float):
+    assert next_attempt(attempts_made, NOW, 0.5, asked) == NOW + pause
 
 
 @given(st.integers(0, 9), chances, st.none() | st.floats(0, 10 * DAY))
 def test_retry_after_never_brings_an_attempt_forward(
-    made: int, random_unit: float, asked: float | None
+    attempts_made: int, random_unit: float, asked: float | None
 ):
     at, unasked = (
-        next_attempt(made, NOW, random_unit, asked),
-        next_attempt(made, NOW, random_unit, None),
+        next_attempt(attempts_made, NOW, random_unit, asked),
+        next_attempt(attempts_made, NOW, random_unit, None),
     )
     assert at is not None
     assert unasked is not None
-    assert unasked <= at <= NOW + max(DAY, 1.2 * STANDARD[made] + 1e-6)
+    assert unasked <= at <= NOW + max(DAY, 1.2 * STANDARD[attempts_made] + 1e-6)
 
 
 # --- polls --------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ def test_only_what_is_about_the_whole_account_rests_the_source(
 
 
 def test_every_trouble_is_in_the_table():
-    assert {row[0] for row in SOURCE_PAUSES} == set(get_args(TroubleKind))
+    assert {row[0] for row in SOURCE_PAUSES} == set(get_args(PollFailureKind))
 
 
 def test_the_schedule_only_grows():

@@ -12,14 +12,21 @@ from msgspec.structs import replace
 
 from processor import state_machine
 from processor.model import FINAL, Counts, Failure, Job, Origin, State, StatusUpdate
-from processor.state_machine import EVENT, OUR_EXPIRY, PROGRESS_EVENTS_APART, RANK, Step, advance
+from processor.state_machine import (
+    DEADLINE_RANK,
+    EVENT_OF_STATE,
+    PROGRESS_EVENTS_APART,
+    RANK,
+    Transition,
+    advance,
+)
 
 CREATED = 1_000.0
 DEADLINE = 100.0  # seconds after first sight
 LATE = CREATED + DEADLINE
 
 FINALS = sorted(FINAL)
-COMPLETIONS = {EVENT[state] for state in FINALS}
+COMPLETIONS = {EVENT_OF_STATE[state] for state in FINALS}
 
 
 def job(**changes: Any) -> Job:
@@ -45,7 +52,7 @@ def run(updates: Sequence[StatusUpdate], now: float = CREATED, start: Job | None
     return at, steps
 
 
-def told(steps: Sequence[Step]) -> list[tuple[str, str, bool]]:
+def told(steps: Sequence[Transition]) -> list[tuple[str, str, bool]]:
     """Every completion event: its id, its type, and whether it is provisional."""
     return [
         (step.job.completion or "", step.event, step.job.provisional)
@@ -143,7 +150,7 @@ def test_a_step_that_tells_nothing_and_ignores_nothing_is_only_progress(
             assert now.completion == was.completion
             assert step.event is None
         elif now.state is not was.state:
-            assert step.event == EVENT.get(now.state)
+            assert step.event == EVENT_OF_STATE.get(now.state)
         jobs.append(now)
 
 
@@ -191,12 +198,14 @@ def test_an_ignored_update_says_why(was: Job, new: StatusUpdate, why: str):
 
 
 def test_our_deadline_is_ignored_while_it_is_early():
-    assert advance(RUNNING, deadline(), LATE - 0.001) == Step(RUNNING, ignored="early")
+    assert advance(RUNNING, deadline(), LATE - 0.001) == Transition(RUNNING, ignored="early")
     assert advance(RUNNING, deadline(), LATE).event == "job.expired"
 
 
 def test_every_reason_is_in_the_docstring_and_in_this_table():
-    documented = set(re.findall(r"`(\w+)`", (Step.__doc__ or "").partition("ignored` says")[2]))
+    documented = set(
+        re.findall(r"`(\w+)`", (Transition.__doc__ or "").partition("ignored` says")[2])
+    )
     assert {row[-1] for row in IGNORED} | {"early"} == documented
 
 
@@ -290,7 +299,7 @@ def test_the_provider_may_speak_after_our_deadline(state: State):
     late, steps = run([deadline(), update(state, LATE + 5)], LATE, RUNNING)
     provisional, final = told(steps)
     assert provisional[1:] == ("job.expired", True)
-    assert final[1:] == (EVENT[state], False)
+    assert final[1:] == (EVENT_OF_STATE[state], False)
     assert provisional[0] != final[0]
     assert (late.state, late.provisional, late.completion) == (state, False, final[0])
     assert late.previous_state is State.EXPIRED
@@ -470,12 +479,12 @@ def test_even_an_ignored_update_tells_other_names():
 
 
 def test_a_job_gets_no_more_names_than_the_bound_however_they_come():
-    names = [f"k{n}" for n in range(state_machine.ALIASES + 5)]
+    names = [f"k{n}" for n in range(state_machine.MAX_ALIASES + 5)]
     at_once = advance(job(), update(State.RUNNING, aliases=tuple(names)), CREATED).job
-    assert at_once.aliases == tuple(names[: state_machine.ALIASES])
-    most = job(aliases=tuple(names[: state_machine.ALIASES - 1]))
+    assert at_once.aliases == tuple(names[: state_machine.MAX_ALIASES])
+    most = job(aliases=tuple(names[: state_machine.MAX_ALIASES - 1]))
     assert advance(most, update(State.RUNNING, aliases=tuple(names)), CREATED).job == replace(
-        at_once, aliases=tuple(names[: state_machine.ALIASES])
+        at_once, aliases=tuple(names[: state_machine.MAX_ALIASES])
     )
     full = job(aliases=tuple(names))  # an older version may have kept more
     assert (
@@ -544,7 +553,7 @@ def test_the_drawing_agrees_with_the_machine():
 
 def test_the_ranks_are_those_of_the_design():
     assert RANK.keys() == set(State)
-    assert RANK[State.QUEUED] < RANK[State.RUNNING] < OUR_EXPIRY < RANK[State.SUCCEEDED]
+    assert RANK[State.QUEUED] < RANK[State.RUNNING] < DEADLINE_RANK < RANK[State.SUCCEEDED]
     assert {RANK[state] for state in FINAL} == {RANK[State.SUCCEEDED]}
 
 

@@ -15,7 +15,7 @@ import workers
 from processor import config, provider
 from processor.errors import ConfigError
 from processor.signing.schemes import ed25519
-from processor.text_input import from_system, text_of
+from processor.text_input import decode_system_text, decode_text
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBzZXJ2aWNlLCBtYWRlIHVwIHRvbw=="
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]
@@ -26,12 +26,12 @@ POSIX = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_text_is_decoded_as_its_mark_says(encoding: str) -> None:
-    assert text_of("é\n".encode(encoding)) == "é\n"
+    assert decode_text("é\n".encode(encoding)) == "é\n"
 
 
 @pytest.mark.parametrize(("encoding", "mark"), BE.items())
 def test_big_endian_text_is_decoded_too(encoding: str, mark: bytes) -> None:
-    assert text_of(mark + "é".encode(encoding)) == "é"
+    assert decode_text(mark + "é".encode(encoding)) == "é"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -66,16 +66,16 @@ def test_a_configuration_in_another_encoding_says_so(tmp_path: Path, raw: bytes)
 
 def test_a_secret_of_the_environment_is_utf8_in_every_locale(tmp_path: Path) -> None:
     as_ascii = "schlüssel".encode().decode("ascii", "surrogateescape")  # as Python then has it
-    assert from_system(as_ascii) == "schlüssel"
-    assert from_system("schlüssel") == "schlüssel"
-    assert from_system("\ufeffa") == "a"
-    assert from_system("\udcff") == "\udcff"
+    assert decode_system_text(as_ascii) == "schlüssel"
+    assert decode_system_text("schlüssel") == "schlüssel"
+    assert decode_system_text("\ufeffa") == "a"
+    assert decode_system_text("\udcff") == "\udcff"
 
 
 def test_keys_that_are_published_may_begin_with_a_mark() -> None:
     jwks = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}]}
     text = json.dumps(jwks).encode()
-    assert ed25519.published(b"\xef\xbb\xbf" + text) == ed25519.published(text) != ()
+    assert ed25519.public_keys_of(b"\xef\xbb\xbf" + text) == ed25519.public_keys_of(text) != ()
 
 
 def opens_text_blindly(call: ast.Call) -> bool:

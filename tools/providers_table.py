@@ -6,7 +6,7 @@ from pathlib import Path
 from processor import signing
 from processor.config.profiles import ProfileRegistry
 from processor.model import State
-from processor.provider import Kind, Profile
+from processor.provider import JobKind, Profile
 from processor.signing import Verify
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
@@ -32,7 +32,9 @@ def _put(text: str, name: str, head: Sequence[str], rows: Sequence[Sequence[str]
 def _need(profile: Profile) -> tuple[str, str, str]:
     polls = [kind.poll for kind in profile.kinds.values() if kind.poll]
     rule, auth = profile.verify, next((poll.auth for poll in polls if poll.auth), None)
-    given = {name for kind in profile.kinds.values() for name in kind.gives} | {*profile.params}
+    given = {name for kind in profile.kinds.values() for name in kind.params_from_provider} | {
+        *profile.params
+    }
     setting = {poll.request.setting for poll in polls} - {None}
     params = sorted(profile.placeholders - given - setting)
     told = sorted(profile.placeholders & given - setting)
@@ -41,7 +43,7 @@ def _need(profile: Profile) -> tuple[str, str, str]:
          + (": `user:password`" if auth and auth.text == "basic" else "")),
         (profile.needs_secret, "`webhook_secret`"
          + (": `whsec_…` or `whpk_…`" if rule and rule.scheme == "standard-webhooks" else "")
-         + (", or `whsec_…` for the signed way" if rule and rule.tells_apart else "")),
+         + (", or `whsec_…` for the signed way" if rule and rule.secret_selects_scheme else "")),
         (bool(rule and signing.has_senders(rule)), "`senders`"),
         (bool(params), "`params`: " + ", ".join(f"`{name}`" for name in params)),
         (bool(told), "may have `params`: " + ", ".join(f"`{name}`" for name in told)),
@@ -84,7 +86,7 @@ def _link(docs: str) -> str:
     return f"[docs]({docs})" if docs.startswith("http") else docs
 
 
-def _each(profile: Profile, told: Callable[[Kind], str]) -> str:
+def _each(profile: Profile, told: Callable[[JobKind], str]) -> str:
     """One line a kind, named but for the default one."""
     lines = [(kind, told(profile.kinds[kind])) for kind in profile.kinds]
     if len({text for _, text in lines}) == 1:
@@ -92,7 +94,7 @@ def _each(profile: Profile, told: Callable[[Kind], str]) -> str:
     return "<br>".join(f"`{kind}:` {text}" if kind else text for kind, text in lines)
 
 
-def _pushed(kind: Kind) -> str:
+def _pushed(kind: JobKind) -> str:
     if kind.push is None:
         return "no"
     return ", ".join(f"`{word}`" for word in kind.push.about.words) or "yes"
@@ -105,7 +107,7 @@ def _signed(profile: Profile) -> str:
     trust = ", refetched" if profile.push.trust == "refetch" else ""
     if rule is None:
         return f"no{trust}"
-    return " or ".join(map(_way, rule.ways)) + trust
+    return " or ".join(map(_way, rule.alternatives)) + trust
 
 
 def _way(rule: Verify) -> str:
@@ -113,14 +115,14 @@ def _way(rule: Verify) -> str:
     return f"`{rule.scheme}` {where}".strip()
 
 
-def _asked(kind: Kind) -> str:
+def _asked(kind: JobKind) -> str:
     if kind.poll is None:
         return "no"
     first, longest = (f"{seconds:g} s" for seconds in kind.poll.every)
     return f"`{kind.poll.request.text}`, {first} to {longest}"
 
 
-def _words(kind: Kind) -> str:
+def _words(kind: JobKind) -> str:
     states = kind.states
     listed = [
         f"{state}: "

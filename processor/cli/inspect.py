@@ -17,12 +17,12 @@ from processor.config import Source, load
 from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ConfigError, ProviderError, RequestError
 from processor.model import Push, StatusUpdate
-from processor.provider import Reading
+from processor.provider import ParsedPush
 from processor.service.pushes.public_keys import KEEP, PublicKeys
 from processor.signing import Verify
-from processor.text_input import text_of
+from processor.text_input import decode_text
 
-NOTHING = Reading((), 0)
+NOTHING = ParsedPush((), 0)
 OF_SOME = frozenset({"again", "reopens", "begun", "ended"})
 
 
@@ -105,7 +105,7 @@ def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> byt
     """The public key: as given, else fetched as the receiver would."""
     if key is not None and signing.needs_secret(rule):
         raise ConfigError(f"--key {key}: {source.profile.name} fetches no key; leave it out")
-    url = signing.document_url(rule, push)
+    url = signing.keys_url(rule, push)
     if key is not None:
         return _bytes("--key", key)
     if url is None:
@@ -126,7 +126,7 @@ def _verdict(
     *,
     verified: bool,
     reason: str | None,
-    reading: Reading = NOTHING,
+    reading: ParsedPush = NOTHING,
 ) -> dict[str, Any]:
     """What was found; `ignored` are parts that are not about a job."""
     asked = {"echo": reading.echo, "confirm": reading.confirm, "unreadable": list(reading.faults)}
@@ -158,7 +158,7 @@ def _source(name: str, file: Path | None) -> Source:
 
 def _headers(file: Path) -> dict[str, str]:
     try:
-        found = codec.loads(text_of(_bytes("--headers", file)))
+        found = codec.loads(decode_text(_bytes("--headers", file)))
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):

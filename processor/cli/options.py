@@ -8,7 +8,7 @@ import typer
 from processor.cli.client import Client
 from processor.cli.credentials import key_for
 from processor.cli.exit_codes import CommandError
-from processor.provider import duration
+from processor.durations import parse_duration
 
 LOCAL = "http://127.0.0.1:8080"
 DEFAULT_DATA = Path(".ringback")
@@ -64,7 +64,7 @@ def seconds(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return duration(f"{text}s" if text.isdecimal() else text)
+        return parse_duration(f"{text}s" if text.isdecimal() else text)
     except ValueError as error:
         raise CommandError(f"--timeout: {error}") from None
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from processor.model import FINAL, State
-from processor.provider import Kind, Profile
+from processor.provider import JobKind, Profile
 from processor.provider.toml_lines import line_of
 from processor.signing import Verify
 
@@ -24,7 +24,7 @@ class Family(NamedTuple):
     """One kind's tables: the path before their names, as read and as written."""
 
     at: str  # `kinds.media.`, or nothing
-    kind: Kind
+    kind: JobKind
     written: Mapping[str, Any]
 
 
@@ -96,7 +96,7 @@ def unmarked(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Odd]:
 
 def replayable(profile: Profile, families: tuple[Family, ...]) -> Iterator[Odd]:
     """Whoever saw one push could send it again under another id."""
-    ways = profile.verify.ways if profile.verify else ()
+    ways = profile.verify.alternatives if profile.verify else ()
     signed = [_signed(way) for way in ways if way.scheme != "token"]  # whose holder may say all
     for family in families:
         for name in _headers(family.written.get("push", {}).get("event_id")):
@@ -116,8 +116,12 @@ def _signed(rule: Verify) -> frozenset[str]:
     if rule.scheme == "standard-webhooks":
         family = (rule.header or "webhook-signature").lower().removesuffix("signature")
         return frozenset({f"{family}id", f"{family}timestamp"})
-    named = {hole.removeprefix(HEADER) for hole in rule.holes if hole.startswith(HEADER)}
-    stamp = {rule.timestamp} if "timestamp" in rule.holes else set()
+    named = {
+        placeholder.removeprefix(HEADER)
+        for placeholder in rule.placeholders
+        if placeholder.startswith(HEADER)
+    }
+    stamp = {rule.timestamp} if "timestamp" in rule.placeholders else set()
     return frozenset(name.lower() for name in named | stamp)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from processor.model import State
-from processor.provider import Kind, Poll, Profile, mirror_template
-from processor.provider.pointer import Place
-from processor.provider.profile import WHOLE, Fields
+from processor.provider import JobKind, PollRules, Profile, mirror_template
+from processor.provider.pointer import Pointer
+from processor.provider.profile import WHOLE, UpdateFields
 from processor.signing import Verify
 
 UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"))
@@ -66,10 +66,13 @@ def polls(profile: Profile) -> str | None:
 def params(profile: Profile) -> list[str]:
     """What a source's params must fill (or a job's, where only polls want it)."""
     asked = {
-        hole for kind in profile.kinds.values() if kind.poll for hole in _holes(kind, kind.poll)
+        placeholder
+        for kind in profile.kinds.values()
+        if kind.poll
+        for placeholder in _placeholders(kind, kind.poll)
     }
     orders = profile.register.orders if profile.register else ()
-    told = {hole for order in orders for hole in order.path.holes - {"hook"}}
+    told = {placeholder for order in orders for placeholder in order.path.placeholders - {"hook"}}
     return sorted(asked | told)
 
 
@@ -81,10 +84,14 @@ def span(seconds: float) -> str:
     return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
 
 
-def _holes(kind: Kind, poll: Poll) -> frozenset[str]:
+def _placeholders(kind: JobKind, poll: PollRules) -> frozenset[str]:
     """What fills a poll's request, besides the id and what the provider itself tells of a job."""
     path, setting = poll.request.path, poll.request.setting
-    return (path.holes if path else frozenset({setting or ""})) - {"id"} - kind.gives
+    return (
+        (path.placeholders if path else frozenset({setting or ""}))
+        - {"id"}
+        - kind.params_from_provider
+    )
 
 
 def _signed(rule: Verify | None) -> dict[str, Any]:
@@ -101,7 +108,7 @@ def _signed(rule: Verify | None) -> dict[str, Any]:
     }
 
 
-def _places(fields: Fields | None) -> dict[str, str] | None:
+def _places(fields: UpdateFields | None) -> dict[str, str] | None:
     """Where the most important things lie."""
     if fields is None:
         return None
@@ -122,14 +129,14 @@ def _places(fields: Fields | None) -> dict[str, str] | None:
 
 
 def _of(whole: object) -> str:
-    return whole.text if isinstance(whole, Place) else f"{whole:g}"
+    return whole.text if isinstance(whole, Pointer) else f"{whole:g}"
 
 
 def _listed(places: dict[str, str]) -> str:
     return ", ".join(f"{name} {place}" for name, place in places.items())
 
 
-def _kind(profile: Profile, kind: Kind) -> dict[str, Any]:
+def _kind(profile: Profile, kind: JobKind) -> dict[str, Any]:
     told, poll, states = kind.push, kind.poll, kind.states
     words = {
         state.value: [word for word, ours in states.words.items() if ours is state]

@@ -6,12 +6,12 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, path
-from processor.model import CONCURRENCY
+from processor.model import MAX_CONCURRENCY
 
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
 COUNTS = ("queued", "pending", "delivered_before", "gone")
 Concurrency = Annotated[
-    int | None, typer.Option(min=1, max=CONCURRENCY, help="Deliveries at the same time.")
+    int | None, typer.Option(min=1, max=MAX_CONCURRENCY, help="Deliveries at the same time.")
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The subscription, as `list` shows it.")]
 

@@ -46,7 +46,7 @@ def header_value(where: str, text: str) -> str:
 def duration(where: str, text: str) -> float:
     """Seconds of a text such as `30s`."""
     try:
-        return provider.duration(text)
+        return durations.parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
 
@@ -54,7 +54,7 @@ def duration(where: str, text: str) -> float:
 def push_size(where: str, text: str | None) -> int | None:
     """The bytes that a push may have, if that is said."""
     try:
-        return None if text is None else sizes.push_size(text)
+        return None if text is None else sizes.parse_push_size(text)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
 
@@ -70,7 +70,7 @@ def rate(where: str, text: str | None) -> str | None:
     """A rate such as `100/1m`, as it is."""
     try:
         if text is not None:
-            durations.rate(text)
+            durations.parse_rate(text)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
     return text
@@ -88,6 +88,6 @@ def url_of(where: str, key: str, url: str | None) -> str | None:
 def status_url(where: str, key: str, url: str | None) -> str | None:
     """A URL with `{id}` in it, as it is."""
     try:
-        return url and provider.Template(url).text
+        return url and provider.UrlTemplate(url).text
     except ValueError as error:
         raise ConfigError(f"{where}: {key}: {error}") from error

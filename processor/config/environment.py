@@ -9,7 +9,7 @@ import msgspec
 
 from processor.config.problems import Problems
 from processor.config.schema import Environment
-from processor.text_input import from_system
+from processor.text_input import decode_system_text
 
 PREFIX = "RINGBACK_"
 CONFIG = "RINGBACK_CONFIG"
@@ -33,7 +33,7 @@ def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
     They lose what no editor shows: a byte order mark, blanks and line ends around them, as files of
     secrets do. One that is blank then counts as unset.
     """
-    ours = {name: from_system(environ[name]).strip() for name in KNOWN if name in environ}
+    ours = {name: decode_system_text(environ[name]).strip() for name in KNOWN if name in environ}
     others = {name: value for name, value in environ.items() if name not in ours}
     return others | {name: value for name, value in ours.items() if value}
 

@@ -20,7 +20,7 @@ from processor.config.secrets import SecretResolver, signing_secret
 from processor.config.settings import Settings, Source
 from processor.errors import ConfigError
 from processor.formats import FORMATS, check_headers
-from processor.model import CONCURRENCY, Retention, Subscription
+from processor.model import MAX_CONCURRENCY, Retention, Subscription
 from processor.provider import Account, Profile, did_you_mean
 from processor.sizes import PUSH_SIZE
 from processor.vault import MasterKey
@@ -278,7 +278,7 @@ def _subscription(context: LoadContext, name: str, table: SubscriptionTable) -> 
         signature=table.signature,
         headers=or_default({}, _headers, context, f"{at}.headers", table.headers),
         concurrency=or_default(
-            1, checks.between, f"{at}.concurrency", table.concurrency, 1, CONCURRENCY
+            1, checks.between, f"{at}.concurrency", table.concurrency, 1, MAX_CONCURRENCY
         ),
         rate=or_default(None, checks.rate, f"{at}.rate", table.rate),
         ordered=table.ordered,

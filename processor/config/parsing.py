@@ -11,7 +11,7 @@ from processor import provider
 from processor.config.problems import Problems
 from processor.config.schema import EgressTable, File, SourceTable, SubscriptionTable
 from processor.errors import ConfigError
-from processor.provider import Misfit
+from processor.provider import ProfileError
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -58,14 +58,14 @@ def parse(path: Path, problems: Problems) -> File:
     try:
         written = tomllib.loads(text)
     except ValueError as error:
-        line, why = provider.line_of_error(text, error), provider.why_no_toml(text, error)
+        line, why = provider.line_of_error(text, error), provider.explain_toml_error(text, error)
         raise ConfigError(f"{path}:{line}: {why}") from None
     return _FileReader(str(path), text, problems).file(written)
 
 
 def _text(path: Path) -> str:
     try:
-        return provider.text_of(path.read_bytes(), str(path))
+        return provider.decode_text(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}; correct --config or RINGBACK_CONFIG"
@@ -100,7 +100,7 @@ class _FileReader:
                 need = (
                     f"this is not a table; put the keys of each under its own head, [{group}.NAME]"
                 )
-                self._note(Misfit(group, name, need))
+                self._note(ProfileError(group, name, need))
             elif (read := self._table(f"{group}.{name}", table, shape)) is not None:
                 found[name] = read
         return found
@@ -113,7 +113,7 @@ class _FileReader:
                 read = msgspec.convert(left, shape)
             except msgspec.ValidationError as error:
                 fits = False
-                error_here = provider.complaint(at, shape, left, error, examples)
+                error_here = provider.describe_error(at, shape, left, error, examples)
                 key = re.split(r"[.[]", error_here.key)[0]
                 if key not in left:  # some are missing, which msgspec looks for last
                     self._missing(at, written, shape)
@@ -128,9 +128,9 @@ class _FileReader:
             if field.required and field.name not in written:
                 name = field.name
                 need = f"`{name}` is missing; add it, such as {name} = {EXAMPLES[name]}"
-                self._note(Misfit(at, "", need))
+                self._note(ProfileError(at, "", need))
 
-    def _note(self, error_here: Misfit) -> None:
+    def _note(self, error_here: ProfileError) -> None:
         key = error_here.key.partition("[")[0]
         line = provider.line_of(self._text, error_here.table, key)
         place = ".".join(filter(None, [error_here.table, key]))

@@ -2,7 +2,7 @@
 
 from processor.config import checks
 from processor.config.schema import Environment
-from processor.durations import duration
+from processor.durations import parse_duration
 from processor.errors import ConfigError
 from processor.model import Retention
 
@@ -34,6 +34,6 @@ def keep(env: Environment) -> Retention:
 
 def _within(name: str, text: str) -> float:
     seconds, (least, most) = checks.duration(name, text), BOUNDS[name]
-    if not duration(least) <= seconds <= duration(most):
+    if not parse_duration(least) <= seconds <= parse_duration(most):
         raise ConfigError(f"{name}: {text} is out of bounds; write {least} to {most}")
     return seconds

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from processor.model import CONCURRENCY
+from processor.model import MAX_CONCURRENCY
 
 Secrets = str | list[str]
 
@@ -39,7 +39,7 @@ class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     format: str = "standard"
     signature: str = "v1"
     headers: dict[str, str] = {}
-    concurrency: int = CONCURRENCY
+    concurrency: int = MAX_CONCURRENCY
     rate: str | None = None
     ordered: bool = False
     auto_disable: bool = True

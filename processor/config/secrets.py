@@ -8,7 +8,7 @@ from processor import signing
 from processor.config.checks import CONTROL
 from processor.config.schema import Secrets
 from processor.errors import ConfigError
-from processor.text_input import from_system, text_of
+from processor.text_input import decode_system_text, decode_text
 
 MASK = "********"
 
@@ -57,7 +57,7 @@ class SecretResolver:
             return None
         if text.startswith("env:"):
             self.variables.add(text[4:])
-            return from_system(self._environ.get(text[4:], "")).strip() or None
+            return decode_system_text(self._environ.get(text[4:], "")).strip() or None
         file = self.file(at, text)
         return text if file is None else file.now() or None
 
@@ -79,7 +79,7 @@ class SecretResolver:
 
 
 def _text_of(path: Path) -> str:
-    return text_of(path.read_bytes()).strip()
+    return decode_text(path.read_bytes()).strip()
 
 
 def _shown(text: str) -> str:

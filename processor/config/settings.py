@@ -10,7 +10,7 @@ from processor.config import redis_url
 from processor.config.environment import VariableWarning
 from processor.config.secrets import MASK, SecretFile
 from processor.model import Retention, Subscription
-from processor.provider import Account, Poll, Profile
+from processor.provider import Account, PollRules, Profile
 from processor.sizes import PUSH_SIZE
 from processor.vault import MasterKey
 
@@ -39,7 +39,7 @@ class Source(msgspec.Struct, frozen=True):
         """The kind that a job's id names."""
         return self.profile.kind_of(job)
 
-    def poll(self, kind: str | None) -> Poll | None:
+    def poll(self, kind: str | None) -> PollRules | None:
         """How a job of this kind is asked about; None where it cannot be."""
         return None if self.why_not_pollable(kind) else self.profile.polls(kind)
 

@@ -22,7 +22,12 @@ client           the client
 """
 
 from processor.egress.client import Egress
-from processor.egress.guard import Reach, check_url
+from processor.egress.guard import NetworkScope, check_url
 from processor.egress.policy import Policy
 
-__all__ = ["Egress", "Policy", "Reach", "check_url"]
+__all__ = [
+    "Egress",
+    "NetworkScope",
+    "Policy",
+    "check_url",
+]

@@ -93,7 +93,7 @@ def parse(text: str) -> Address | None:
     return address if isinstance(address, IPv4Address) else address.ipv4_mapped or address
 
 
-def never(address: Address) -> bool:
+def is_metadata(address: Address) -> bool:
     """Tell whether it is link-local or a cloud's metadata service, in any spelling."""
     return any(face in network for face in (address, *_hidden(address)) for network in NEVER)
 

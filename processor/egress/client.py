@@ -12,15 +12,15 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from processor.egress import responses
-from processor.egress.compression import opened
-from processor.egress.connection_pool import pool
-from processor.egress.failures import CONNECT_SECONDS, FAMILIES, explain
-from processor.egress.guard import Reach, aim
+from processor.egress.compression import decompress
+from processor.egress.connection_pool import make_pool
+from processor.egress.failures import CONNECT_SECONDS, REQUEST_ERRORS, describe_failure
+from processor.egress.guard import NetworkScope, authorize_url
 from processor.egress.policy import Policy
-from processor.egress.recording import HEAD_AT_MOST, BrokenAnswerError, Response
+from processor.egress.recording import HEAD_AT_MOST, BrokenResponseError, RecordedResponse
 from processor.egress.resolver import SystemResolver
 from processor.egress.salvage import salvage
-from processor.model import Answer
+from processor.model import HttpResponse
 
 _HEADERS = 1000  # of an answer
 _URLS = 2048  # judged URLs that are remembered; subscribers' URLs repeat
@@ -46,12 +46,12 @@ class Egress:
         self.policy, self._user_agent = policy, user_agent or _ourselves()
         self._limit, self._tls = limit, tls
         self._resolver = resolver or SystemResolver()
-        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._sessions: dict[NetworkScope, aiohttp.ClientSession] = {}
         self._route = lru_cache(_URLS)(self._find_route)
 
     async def open(self) -> None:
         """Make the pools, in the running loop."""
-        self._sessions = {reach: self._session(reach) for reach in Reach}
+        self._sessions = {scope: self._session(scope) for scope in NetworkScope}
 
     async def close(self) -> None:
         """Drop all connections; requests under way fail."""
@@ -80,12 +80,12 @@ class Egress:
         *,
         headers: dict[str, str],
         body: bytes | None = None,
-        reach: Reach = Reach.PUBLIC,
+        scope: NetworkScope = NetworkScope.PUBLIC,
         timeout: float = 15.0,  # noqa: ASYNC109 - aiohttp's own timer is cheaper than asyncio's
         read_limit: int = 65536,
         body_wanted: bool = True,
         partial: bool = False,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Ask once; any status is an answer, a redirect too.
 
         The body is cut at `read_limit` bytes, and empty unless wanted. `partial`: a body that
@@ -95,7 +95,7 @@ class Egress:
         """
         began = perf_counter()
         try:
-            session, target = self._route(url, reach)
+            session, target = self._route(url, scope)
             asked = await session.request(
                 method,
                 target,
@@ -104,39 +104,43 @@ class Egress:
                 allow_redirects=False,
                 timeout=_limits(timeout),
             )
-            answer = cast("Response", asked)  # as the session's `response_class` says
+            answer = cast("RecordedResponse", asked)  # as the session's `response_class` says
             try:
                 content = await (
                     responses.read(answer, read_limit) if body_wanted else responses.drain(answer)
                 )
                 status, fields = answer.status, responses.headers(answer)
-            except FAMILIES as error:
-                raise BrokenAnswerError(error, answer.received) from error
+            except REQUEST_ERRORS as error:
+                raise BrokenResponseError(error, answer.received) from error
             finally:
                 answer.handler.forget()
-        except BrokenAnswerError as broken:
+        except BrokenResponseError as broken:
             found = salvage(broken.received) if partial or not body_wanted else None
             if found is None:
-                raise explain(broken.error, timeout) from None  # aiohttp's texts quote secrets
+                raise describe_failure(
+                    broken.error, timeout
+                ) from None  # aiohttp's texts quote secrets
             status, fields, content = found
-        except FAMILIES as error:
-            raise explain(error, timeout) from None  # see above
+        except REQUEST_ERRORS as error:
+            raise describe_failure(error, timeout) from None  # see above
         if body_wanted and (encoding := fields.pop("content-encoding", "")):
-            content = opened(content, encoding, read_limit)
-        return Answer(
+            content = decompress(content, encoding, read_limit)
+        return HttpResponse(
             status=status,
             headers=fields,
             body=content[:read_limit] if body_wanted else b"",
             seconds=perf_counter() - began,
         )
 
-    def _find_route(self, url: str, reach: Reach) -> tuple[aiohttp.ClientSession, URL]:
-        written, reach = aim(url, self.policy, reach)
-        return self._sessions[reach], URL(written, encoded=True)
+    def _find_route(self, url: str, scope: NetworkScope) -> tuple[aiohttp.ClientSession, URL]:
+        written, scope = authorize_url(url, self.policy, scope)
+        return self._sessions[scope], URL(written, encoded=True)
 
-    def _session(self, reach: Reach) -> aiohttp.ClientSession:
+    def _session(self, scope: NetworkScope) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=pool(self.policy, reach, self._resolver, limit=self._limit, tls=self._tls),
+            connector=make_pool(
+                self.policy, scope, self._resolver, limit=self._limit, tls=self._tls
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
                 "accept": "*/*",
@@ -144,7 +148,7 @@ class Egress:
                 "user-agent": self._user_agent,
             },
             auto_decompress=False,
-            response_class=Response,
+            response_class=RecordedResponse,
             max_line_size=HEAD_AT_MOST,
             max_field_size=HEAD_AT_MOST,
             max_headers=_HEADERS,

@@ -12,7 +12,7 @@ _ENCODINGS = {  # zlib's window bits: 47 takes gzip and zlib, -15 bare deflate
 _AT_MOST = 2  # encodings one around the other; more is an attack
 
 
-def opened(body: bytes, encoding: str, limit: int) -> bytes:
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Give at most `limit` bytes of what is inside; RequestFailed for an encoding we do not know.
 
     What only claims to be compressed is given as it is; what breaks off, as far as it goes.

@@ -12,18 +12,18 @@ from functools import partial
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from processor.egress.guard import Reach, judge
+from processor.egress.guard import NetworkScope, check_address
 from processor.egress.policy import Policy
-from processor.egress.recording import Handler
+from processor.egress.recording import RecordingHandler
 from processor.egress.resolver import GuardedResolver
 
 _KEEPALIVE_SECONDS = 4.0  # many servers close at 5; a POST into a closing socket fails
 _DNS_SECONDS = 10  # how long an answer is reused
 
 
-def pool(
+def make_pool(
     policy: Policy,
-    reach: Reach,
+    scope: NetworkScope,
     resolver: AbstractResolver,
     *,
     limit: int,
@@ -31,19 +31,19 @@ def pool(
 ) -> aiohttp.TCPConnector:
     """Make a pool of at most `limit` connections that lead only where this reach may go."""
     connector = aiohttp.TCPConnector(
-        resolver=GuardedResolver(resolver, policy, reach),
-        socket_factory=partial(_socket, policy, reach),
+        resolver=GuardedResolver(resolver, policy, scope),
+        socket_factory=partial(_socket, policy, scope),
         ttl_dns_cache=_DNS_SECONDS,
         keepalive_timeout=_KEEPALIVE_SECONDS,
         limit=limit,
         ssl=tls or True,
     )
     # No public way makes connections of a class of ours; the odd servers of the tests need it.
-    connector._factory = partial(Handler, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
+    connector._factory = partial(RecordingHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
     return connector
 
 
-def _socket(policy: Policy, reach: Reach, info: aiohttp.AddrInfoType) -> socket.socket:
+def _socket(policy: Policy, scope: NetworkScope, info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, address = info
-    judge(address[0], policy, reach)
+    check_address(address[0], policy, scope)
     return socket.socket(family, kind, protocol)

@@ -15,7 +15,7 @@ CONNECT_SECONDS = 5.0
 
 # All that a request can raise: aiohttp's own, sockets and TLS (OSError), text that is no URL or
 # header (ValueError), a closed session or loop (RuntimeError).
-FAMILIES = (aiohttp.ClientError, OSError, ValueError, RuntimeError, EOFError)
+REQUEST_ERRORS = (aiohttp.ClientError, OSError, ValueError, RuntimeError, EOFError)
 
 _ERRNO: dict[int | None, str] = {
     errno.ECONNREFUSED: "connection refused",
@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def explain(error: Exception, timeout: float) -> RingbackError:
+def describe_failure(error: Exception, timeout: float) -> RingbackError:
     """Turn what a request of `timeout` seconds raised into BlockedTarget or RequestFailed."""
     cause = getattr(error, "os_error", error)
     if isinstance(cause, BlockedTarget):

@@ -9,7 +9,7 @@ from processor.egress.policy import METADATA, Policy
 from processor.errors import BlockedTarget
 
 
-class Reach(StrEnum):
+class NetworkScope(StrEnum):
     """Whose URL it is, and so how far it may lead."""
 
     PUBLIC = "public"  # from the API or a provider: public addresses and the allow list
@@ -30,49 +30,49 @@ _NEVER = ", which is never reached"
 
 # Without the address: a tenant must not learn what a name means inside the operator's network.
 _RESOLVED = {
-    Reach.PUBLIC: f"the host has an address that is not public{_ALLOW}",
-    Reach.CONFIGURED: f"the host has a {METADATA} address{_NEVER}",
+    NetworkScope.PUBLIC: f"the host has an address that is not public{_ALLOW}",
+    NetworkScope.CONFIGURED: f"the host has a {METADATA} address{_NEVER}",
 }
 
 
-def check_url(url: str, policy: Policy, reach: Reach = Reach.PUBLIC) -> None:
+def check_url(url: str, policy: Policy, scope: NetworkScope = NetworkScope.PUBLIC) -> None:
     """Raise BlockedTarget, its message fit for the caller, if the text alone forbids the URL.
 
     No name is looked up: a URL that passes can still be refused when it is connected to.
     """
-    aim(url, policy, reach)
+    authorize_url(url, policy, scope)
 
 
-def aim(url: str, policy: Policy, reach: Reach) -> tuple[str, Reach]:
+def authorize_url(url: str, policy: Policy, scope: NetworkScope) -> tuple[str, NetworkScope]:
     """Judge a URL; give it in one spelling, with the reach that its addresses are judged by.
 
     A host that the policy names is connected to as freely as a configured one.
     """
     parts = urls.split(url)
     named = parts.host in policy.names
-    if not isinstance(parts.host, str) and (kind := refusal(parts.host, policy, reach)):
+    if not isinstance(parts.host, str) and (kind := denied_kind(parts.host, policy, scope)):
         remedy = _NEVER if kind == METADATA else _ALLOW
         raise BlockedTarget(f"{parts.host} is a {kind} address{remedy}")
-    if reach is Reach.PUBLIC:
+    if scope is NetworkScope.PUBLIC:
         _demand_public(parts, policy)
-    return parts.written(), Reach.CONFIGURED if named else reach
+    return parts.written(), NetworkScope.CONFIGURED if named else scope
 
 
-def refusal(address: Address, policy: Policy, reach: Reach) -> str | None:
+def denied_kind(address: Address, policy: Policy, scope: NetworkScope) -> str | None:
     """Name the kind of address that this reach does not extend to, or None."""
-    if reach is Reach.PUBLIC:
+    if scope is NetworkScope.PUBLIC:
         return policy.refuses(address)
-    return METADATA if addresses.never(address) else None
+    return METADATA if addresses.is_metadata(address) else None
 
 
-def judge(text: str, policy: Policy, reach: Reach) -> None:
+def check_address(text: str, policy: Policy, scope: NetworkScope) -> None:
     """Raise DeniedAddressError unless the text is an address that this reach extends to."""
     address = addresses.parse(text)
-    if address is None or refusal(address, policy, reach):
-        raise DeniedAddressError(_RESOLVED[reach])
+    if address is None or denied_kind(address, policy, scope):
+        raise DeniedAddressError(_RESOLVED[scope])
 
 
-def _demand_public(parts: urls.Parts, policy: Policy) -> None:
+def _demand_public(parts: urls.ParsedUrl, policy: Policy) -> None:
     """Refuse ports, plain http and local names that a URL from the API may not have."""
     host = parts.host
     if belongs := ports.denied(parts.port):

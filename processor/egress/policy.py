@@ -46,7 +46,7 @@ class Policy(msgspec.Struct, frozen=True):
 
         Behind an allowed NAT64 prefix the IPv4 address inside is judged as well.
         """
-        if addresses.never(address):
+        if addresses.is_metadata(address):
             return METADATA
         kind = None if self.covers(address) else addresses.denied(address)
         inside = addresses.behind_nat64(address)

@@ -7,13 +7,13 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
-from processor.egress.failures import FAMILIES
+from processor.egress.failures import REQUEST_ERRORS
 
 HEAD_AT_MOST = 65_536  # bytes of status and headers; aiohttp bounds each header only
 KEPT_AT_MOST = 1_310_720  # bytes of one answer: the longest body that is read, and its head
 
 
-class Handler(ResponseHandler):
+class RecordingHandler(ResponseHandler):
     """A connection, and what came on it since the last question."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -47,7 +47,7 @@ class Handler(ResponseHandler):
         self._begun = False
 
 
-class BrokenAnswerError(Exception):
+class BrokenResponseError(Exception):
     """An answer went wrong on the way: what was raised, and the bytes that had come."""
 
     def __init__(self, error: Exception, received: bytes) -> None:
@@ -56,7 +56,7 @@ class BrokenAnswerError(Exception):
         self.error, self.received = error, received
 
 
-class Response(aiohttp.ClientResponse):
+class RecordedResponse(aiohttp.ClientResponse):
     """An answer that knows the connection that it came on."""
 
     handler: Any = None
@@ -66,10 +66,10 @@ class Response(aiohttp.ClientResponse):
         self.handler = connection.protocol
         try:
             await super().start(connection)
-        except FAMILIES as error:
+        except REQUEST_ERRORS as error:
             if not self.handler.received:  # aiohttp may ask once more, on another connection
                 raise
-            raise BrokenAnswerError(error, self.received) from error
+            raise BrokenResponseError(error, self.received) from error
         return self
 
     @property

@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from processor.egress.guard import Reach, judge
+from processor.egress.guard import NetworkScope, check_address
 from processor.egress.policy import Policy
 
 # A name whose servers never answer holds its thread for many seconds. The loop's own pool (four
@@ -58,9 +58,9 @@ class GuardedResolver(AbstractResolver):
     One bad address among good ones means a name that somebody is playing with.
     """
 
-    def __init__(self, inner: AbstractResolver, policy: Policy, reach: Reach) -> None:
+    def __init__(self, inner: AbstractResolver, policy: Policy, scope: NetworkScope) -> None:
         """Ask `inner`, then judge."""
-        self._inner, self._policy, self._reach = inner, policy, reach
+        self._inner, self._policy, self._scope = inner, policy, scope
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -70,7 +70,7 @@ class GuardedResolver(AbstractResolver):
         if not answers:
             raise OSError("the resolver gave no address")
         for answer in answers:
-            judge(answer["host"], self._policy, self._reach)
+            check_address(answer["host"], self._policy, self._scope)
         return answers
 
     async def close(self) -> None:

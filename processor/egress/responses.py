@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import aiohttp
 
-from processor.egress.failures import FAMILIES
+from processor.egress.failures import REQUEST_ERRORS
 
 _DRAINED = 4096  # bytes; a longer unwanted body costs its connection
 _DRAINED_WITHIN = 1.0  # seconds; so does a slower one, and holds nobody's place
@@ -31,7 +31,7 @@ async def drain(answer: aiohttp.ClientResponse) -> bytes:
 
     A body that breaks off or hangs changes nothing: the status has been said.
     """
-    with suppress(*FAMILIES):
+    with suppress(*REQUEST_ERRORS):
         if answer.content.is_eof():  # all of it is here: no timer is needed
             await read(answer, _DRAINED)
         else:

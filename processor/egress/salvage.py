@@ -18,7 +18,7 @@ _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
 _SWITCHING = 101
 
 
-class Salvaged(NamedTuple):
+class SalvagedResponse(NamedTuple):
     """Status, headers by lower-case name, and what came of the body."""
 
     status: int
@@ -26,7 +26,7 @@ class Salvaged(NamedTuple):
     body: bytes
 
 
-def salvage(received: bytes) -> Salvaged | None:
+def salvage(received: bytes) -> SalvagedResponse | None:
     """Read an answer's bytes, past 1xx ones; None where not even a whole status line is there."""
     left = received.lstrip(b"\r\n")
     while line := _STATUS.match(left):
@@ -40,7 +40,7 @@ def salvage(received: bytes) -> Salvaged | None:
         headers = _headers(left[line.end() : end.start() if end else None])
         body = left[end.end() :] if end else b""
         chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        return Salvaged(status, headers, _dechunked(body) if chunked else body)
+        return SalvagedResponse(status, headers, _dechunked(body) if chunked else body)
     return None
 
 

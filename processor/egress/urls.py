@@ -11,7 +11,7 @@ from processor.egress.addresses import Address
 from processor.errors import BlockedTarget
 
 
-class Parts(NamedTuple):
+class ParsedUrl(NamedTuple):
     """A URL in one spelling: lower-case scheme and host, a port, the rest byte for byte."""
 
     scheme: str
@@ -43,7 +43,7 @@ _AS_WRITTEN = string.ascii_letters + string.digits + string.punctuation
 _SHOWN = 80  # characters of a bad host in a message
 
 
-def split(url: str) -> Parts:
+def split(url: str) -> ParsedUrl:
     """Take a URL apart; BlockedTarget says what is wrong with it, and the remedy."""
     for pattern, fault in _FAULTS:
         if pattern.search(url):
@@ -55,7 +55,7 @@ def split(url: str) -> Parts:
     port = int(found["port"] or ports.DEFAULT[scheme])
     if not ports.exists(port):
         raise BlockedTarget(f"port {port} does not exist; leave it out or write 1 to 65535")
-    return Parts(scheme, _host(found["host"]), port, tail if tail[:1] == "/" else f"/{tail}")
+    return ParsedUrl(scheme, _host(found["host"]), port, tail if tail[:1] == "/" else f"/{tail}")
 
 
 def _host(text: str) -> str | Address:

@@ -15,16 +15,16 @@ from typing import Literal
 
 from processor.formats import cloudevents, standard
 from processor.formats.custom_headers import check_headers
-from processor.formats.request_headers import Event, Wire, secrets_now
+from processor.formats.request_headers import Event, SignedRequest, signing_secrets
 from processor.formats.trace_context import traceparent
 from processor.model import Subscription
 
 Format = Literal["standard", "cloudevents", "cloudevents-binary", "cloudevents-batch"]
-Write = Callable[[Sequence[Event], Subscription, float], Wire]
+Formatter = Callable[[Sequence[Event], Subscription, float], SignedRequest]
 
 BATCH: Format = "cloudevents-batch"  # the one that takes more than one event
 
-FORMATS: Mapping[str, Write] = {
+FORMATS: Mapping[str, Formatter] = {
     "standard": standard.write,
     "cloudevents": cloudevents.structured,
     "cloudevents-binary": cloudevents.binary,
@@ -36,9 +36,9 @@ __all__ = [
     "FORMATS",
     "Event",
     "Format",
-    "Wire",
-    "Write",
+    "Formatter",
+    "SignedRequest",
     "check_headers",
-    "secrets_now",
+    "signing_secrets",
     "traceparent",
 ]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from processor.formats.request_headers import Event, Wire, sealed
+from processor.formats.request_headers import Event, SignedRequest, signed_request
 from processor.model import Subscription
 
 SOURCE = "/ringback"  # of events that are of no source; else with the source's name behind it
@@ -61,28 +61,30 @@ _about = msgspec.json.Decoder(_About).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def structured(events: Sequence[Event], target: Subscription, now: float) -> Wire:
+def structured(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
     """One event, with its attributes in the body."""
     (event,) = events
-    return sealed(target, event._replace(body=_encode(translated(event))), now, STRUCTURED)
+    return signed_request(
+        target, event._replace(body=_encode(to_cloudevent(event))), now, STRUCTURED
+    )
 
 
-def binary(events: Sequence[Event], target: Subscription, now: float) -> Wire:
+def binary(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
     """One event: its attributes in `ce-` headers, the body is its data. Only the body is signed."""
     (event,) = events
-    told = translated(event)
+    told = to_cloudevent(event)
     headers = {"content-type": told.datacontenttype}
     for name in IN_HEADERS:
         value = getattr(told, name)
         if value is not msgspec.UNSET:
             headers[f"ce-{name}"] = quote(value, safe=_PLAIN)
-    return sealed(target, event._replace(body=bytes(told.data)), now, headers)
+    return signed_request(target, event._replace(body=bytes(told.data)), now, headers)
 
 
-def batch(events: Sequence[Event], target: Subscription, now: float) -> Wire:
+def batch(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
     """Any number of events in an array, in their order, under an id that they make together."""
-    body = b"[%b]" % b",".join([_encode(translated(event)) for event in events])
-    return sealed(target, Event(batch_id(events), body), now, BATCH)
+    body = b"[%b]" % b",".join([_encode(to_cloudevent(event)) for event in events])
+    return signed_request(target, Event(batch_id(events), body), now, BATCH)
 
 
 def batch_id(events: Sequence[Event]) -> str:
@@ -91,7 +93,7 @@ def batch_id(events: Sequence[Event]) -> str:
     return f"evt_batch_{hashlib.blake2b(names, digest_size=16).hexdigest()}"
 
 
-def translated(event: Event) -> CloudEvent:
+def to_cloudevent(event: Event) -> CloudEvent:
     """An event in CloudEvents' words: always the same for the same event."""
     payload = _payload(event.body)
     about = _about(payload.data)

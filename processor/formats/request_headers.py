@@ -15,23 +15,23 @@ class Event(NamedTuple):
     trace: str | None = None
 
 
-class Wire(NamedTuple):
+class SignedRequest(NamedTuple):
     """One request: headers with names in lower case, and the bytes that were signed."""
 
     headers: dict[str, str]
     body: bytes
 
 
-def sealed(
+def signed_request(
     target: Subscription,
     event: Event,
     now: float,
     headers: Mapping[str, str],
-) -> Wire:
+) -> SignedRequest:
     """Sign what is sent as an event, as Standard Webhooks says. What is ours wins."""
     message, body, trace = event
     stamp = int(now)
-    keys = [signing.signing_key(secret) for secret in secrets_now(target, now)]
+    keys = [signing.signing_key(secret) for secret in signing_secrets(target, now)]
     ours = {
         **headers,
         "webhook-id": message,
@@ -42,10 +42,10 @@ def sealed(
         ours["traceparent"] = trace
     if target.origin:
         ours["webhook-request-origin"] = target.origin
-    return Wire({**target.headers, **ours} if target.headers else ours, body)
+    return SignedRequest({**target.headers, **ours} if target.headers else ours, body)
 
 
-def secrets_now(target: Subscription, now: float) -> tuple[str, ...]:
+def signing_secrets(target: Subscription, now: float) -> tuple[str, ...]:
     """Which secrets sign: after a rotation the old one too, for a while; all of the file's."""
     if target.static or now < target.old_secret_until:
         return target.secrets

@@ -23,42 +23,45 @@ submit_response      the response to the user's own submit call
 mirror_path          the paths at which the mirror answers
 """
 
-from processor.durations import duration
-from processor.http_time import retry_after, timestamp
-from processor.json_input import read_json
 from processor.provider.job_ids import bare_id, check_id, full_id
 from processor.provider.mirror_path import mirror_paths, mirror_template, overlap
-from processor.provider.parse_profile import parse, text_of
-from processor.provider.poll_request import Account, Request, missing, request, why_not_pollable
-from processor.provider.poll_response import Trouble, TroubleKind, read_answer
-from processor.provider.profile import Kind, Poll, Profile, PushRules
-from processor.provider.push import Reading, check_content_type, read_push
-from processor.provider.submit_response import read_submit
-from processor.provider.toml_lines import line_of, line_of_error, why_no_toml
-from processor.provider.url_template import Template
-from processor.provider.validation_messages import Misfit, complaint, did_you_mean, unknown_key
-from processor.provider.webhook_setup import Order, Register
+from processor.provider.parse_profile import decode_text, parse
+from processor.provider.poll_request import Account, PollRequest, missing, request, why_not_pollable
+from processor.provider.poll_response import PollFailure, PollFailureKind, read_poll_response
+from processor.provider.profile import JobKind, PollRules, Profile, PushRules
+from processor.provider.push import ParsedPush, check_content_type, read_push
+from processor.provider.submit_response import read_submit_response
+from processor.provider.toml_lines import explain_toml_error, line_of, line_of_error
+from processor.provider.url_template import UrlTemplate
+from processor.provider.validation_messages import (
+    ProfileError,
+    describe_error,
+    did_you_mean,
+    unknown_key,
+)
+from processor.provider.webhook_setup import SetupRequest, WebhookSetup
 
 __all__ = [
     "Account",
-    "Kind",
-    "Misfit",
-    "Order",
-    "Poll",
+    "JobKind",
+    "ParsedPush",
+    "PollFailure",
+    "PollFailureKind",
+    "PollRequest",
+    "PollRules",
     "Profile",
+    "ProfileError",
     "PushRules",
-    "Reading",
-    "Register",
-    "Request",
-    "Template",
-    "Trouble",
-    "TroubleKind",
+    "SetupRequest",
+    "UrlTemplate",
+    "WebhookSetup",
     "bare_id",
     "check_content_type",
     "check_id",
-    "complaint",
+    "decode_text",
+    "describe_error",
     "did_you_mean",
-    "duration",
+    "explain_toml_error",
     "full_id",
     "line_of",
     "line_of_error",
@@ -67,15 +70,10 @@ __all__ = [
     "missing",
     "overlap",
     "parse",
-    "read_answer",
-    "read_json",
+    "read_poll_response",
     "read_push",
-    "read_submit",
+    "read_submit_response",
     "request",
-    "retry_after",
-    "text_of",
-    "timestamp",
     "unknown_key",
-    "why_no_toml",
     "why_not_pollable",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from processor.provider.large_json import opened
-from processor.provider.pointer import Place, Spot, listed, spot, walk
+from processor.provider.pointer import Location, Pointer, listed, location, walk
 
 ANY = "*"  # the step of a pointer that means every element
 
@@ -25,7 +25,7 @@ class Condition:
         rules = {} if table is None else table
         if not isinstance(rules, dict):
             raise ValueError(_SHAPE)  # noqa: TRY004 - one error for all that a profile may get wrong
-        self._rules = tuple((spot(place), _wanted(value)) for place, value in rules.items())
+        self._rules = tuple((location(place), _wanted(value)) for place, value in rules.items())
 
     def holds(self, document: Any, headers: Mapping[str, str]) -> bool:
         """Whether every place holds what it must."""
@@ -44,12 +44,12 @@ class Condition:
         return tuple(w for _, wanted in self._rules if not isinstance(wanted, bool) for w in wanted)
 
     @property
-    def rules(self) -> tuple[tuple[Spot, bool | tuple[str, ...]], ...]:
+    def rules(self) -> tuple[tuple[Location, bool | tuple[str, ...]], ...]:
         """Where what must lie."""
         return self._rules
 
 
-class Word:
+class StatusField:
     """Where the provider's word for a job's status lies, or on what conditions it is which."""
 
     __slots__ = ("rules", "spots", "text", "uses_code")
@@ -57,7 +57,7 @@ class Word:
     def __init__(self, spots: object) -> None:
         """Take places and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
         texts = listed(spots)
-        self.spots = tuple(_rule(one) if isinstance(one, dict) else Place(one) for one in texts)
+        self.spots = tuple(_rule(one) if isinstance(one, dict) else Pointer(one) for one in texts)
         self.rules = tuple(one for one in self.spots if isinstance(one, tuple))
         self.text = " or ".join(
             f"`{one['is']}` by its conditions" if isinstance(one, dict) else f"`{one}`"
@@ -99,7 +99,7 @@ def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 
     return isinstance(value, str | int) and not isinstance(value, bool) and str(value) in wanted
 
 
-def _at(place: Spot, document: Any, headers: Mapping[str, str]) -> Any:
+def _at(place: Location, document: Any, headers: Mapping[str, str]) -> Any:
     return headers.get(place) if isinstance(place, str) else walk(place, document)
 
 

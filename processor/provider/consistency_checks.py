@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from processor.provider.field_types import Seconds
-from processor.provider.pointer_checks import Named, fault
-from processor.provider.profile import Kind
-from processor.provider.validation_messages import Misfit
+from processor.provider.pointer_checks import NamedPointer, fault
+from processor.provider.profile import JobKind
+from processor.provider.validation_messages import ProfileError
 
 _BASE = re.compile(r"https?://[!\"$->@-~]+")
 
@@ -23,25 +23,25 @@ def check_base(url: str | None) -> None:
         good = None
     if not good or not _BASE.fullmatch(url):
         need = "is no URL that requests go below; write https://HOST, and a path if it has one"
-        raise Misfit("", "base_url", f"base_url: `{url}` {need}")
+        raise ProfileError("", "base_url", f"base_url: `{url}` {need}")
 
 
-def check_rules(at: str, kind: Kind) -> None:
+def check_rules(at: str, kind: JobKind) -> None:
     """Refuse a rule whose word no state is given for: it could decide nothing."""
     for table, fields in (("push", kind.push), ("poll", kind.poll), ("submit", kind.submit)):
         for word, _ in fields.status.rules if fields and fields.status else ():
             if kind.states.of(word) is None:
                 need = f"status: `{word}` is not in [{at}states]; add it there"
-                raise Misfit(f"{at}{table}", "status", need)
+                raise ProfileError(f"{at}{table}", "status", need)
 
 
-def check_request(at: str, kind: Kind) -> None:
+def check_request(at: str, kind: JobKind) -> None:
     """Refuse a request that would ask about all jobs alike: it holds their id, or what they told."""
     path = kind.poll.request.path if kind.poll else None
     told = {name for fields in (kind.push, kind.submit) if fields for name in fields.params}
-    if path and not path.holes & {"id", *told}:
+    if path and not path.placeholders & {"id", *told}:
         need = f"request: `{path.text}` must hold `{{id}}`, or a name from `params` of [{at}submit]"
-        raise Misfit(f"{at}poll", "request", need)
+        raise ProfileError(f"{at}poll", "request", need)
 
 
 def check_every(at: str, every: object) -> None:
@@ -52,11 +52,11 @@ def check_every(at: str, every: object) -> None:
         return
     if first > longest and isinstance(every, list):
         need = f'`every` is reversed: [first, longest]; write ["{every[1]}", "{every[0]}"]'
-        raise Misfit(at, "every", need)
+        raise ProfileError(at, "every", need)
 
 
-def check_places(at: str, named: Iterable[Named], *, answered: bool) -> None:
+def check_places(at: str, named: Iterable[NamedPointer], *, answered: bool) -> None:
     """Refuse places at which nothing could ever lie."""
     for one in named:
         if why := fault(one, answered=answered):
-            raise Misfit(at, one.key, why)
+            raise ProfileError(at, one.key, why)

@@ -17,7 +17,7 @@ from processor.provider.large_json import read_document
 _BATCH = "application/cloudevents-batch+json"
 
 
-class Opened(NamedTuple):
+class DecodedPush(NamedTuple):
     """What was inside: a document, or an SNS topic's question whether we want its messages."""
 
     document: Any
@@ -36,7 +36,7 @@ def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) ->
     raise WrongType(f"{name} pushes {takes}, not {mime or 'without a type'}")
 
 
-def opened(decode: Decode, push: Push, *, signed: bool = False) -> Opened:
+def opened(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:
     """Decode a push; raise Unreadable if that cannot be.
 
     `signed`: by what covers the body, so that nothing beside it may be believed.
@@ -46,11 +46,11 @@ def opened(decode: Decode, push: Push, *, signed: bool = False) -> Opened:
     return _DECODERS[decode.name](decode, push)
 
 
-def _json(_decode: Decode, push: Push) -> Opened:
-    return Opened(read_document(push.body), push.body)
+def _json(_decode: Decode, push: Push) -> DecodedPush:
+    return DecodedPush(read_document(push.body), push.body)
 
 
-def _form(decode: Decode, push: Push) -> Opened:
+def _form(decode: Decode, push: Push) -> DecodedPush:
     """The type is not signed, so it does not decide: what begins as JSON is no form."""
     if push.body.removeprefix(BOM)[:1] in (b"{", b"[") or not form_data.is_form(push.headers):
         return _json(decode, push)
@@ -58,34 +58,34 @@ def _form(decode: Decode, push: Push) -> Opened:
     if text is None:
         raise Unreadable(f"there is no field `{decode.field}` in the form")
     said = raw_bytes(text)
-    return Opened(read_document(said), said)
+    return DecodedPush(read_document(said), said)
 
 
-def _sns(_decode: Decode, push: Push) -> Opened:
+def _sns(_decode: Decode, push: Push) -> DecodedPush:
     """What kind of message it is says the body, which is signed; the header is not."""
     envelope = as_object(read_json(push.body))
     match envelope.get("Type"), envelope.get("Message"), envelope.get("SubscribeURL"):
         case "Notification", str(message), _:
             said = raw_bytes(message)
-            return Opened(read_json(said), raw_bytes(f"{envelope.get('MessageId')}\n") + said)
+            return DecodedPush(read_json(said), raw_bytes(f"{envelope.get('MessageId')}\n") + said)
         case "SubscriptionConfirmation", _, str(url):
-            return Opened([], b"", confirm=url)
+            return DecodedPush([], b"", confirm=url)
         case "UnsubscribeConfirmation", _, _:
-            return Opened([], b"")
+            return DecodedPush([], b"")
         case _:
             raise Unreadable("the body is no SNS message: it lacks Type, Message or SubscribeURL")
 
 
-def _cloudevents(_decode: Decode, push: Push) -> Opened:
+def _cloudevents(_decode: Decode, push: Push) -> DecodedPush:
     mime = push.headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime == _BATCH:
         events = read_json(push.body)
         if not isinstance(events, list):
             raise Unreadable("a batch of CloudEvents is a JSON array")
-        return Opened(list(map(_event_or_fault, events)), push.body)
+        return DecodedPush(list(map(_event_or_fault, events)), push.body)
     if mime.startswith("application/cloudevents"):
-        return Opened(_event(as_object(read_json(push.body))), push.body)
-    return Opened(_event(_binary(push)), push.body)
+        return DecodedPush(_event(as_object(read_json(push.body))), push.body)
+    return DecodedPush(_event(_binary(push)), push.body)
 
 
 def _binary(push: Push) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
 
 
 _ALSO = {"form": (form_data.PLAIN, form_data.PARTS), "sns": ("text/plain",)}
-_DECODERS: dict[str, Callable[[Decode, Push], Opened]] = {
+_DECODERS: dict[str, Callable[[Decode, Push], DecodedPush]] = {
     "json": _json,
     "form": _form,
     "sns": _sns,

@@ -8,14 +8,21 @@ from typing import Any, TypeGuard
 import msgspec
 
 from processor.errors import Unreadable
-from processor.http_time import number_of, timestamp
+from processor.http_time import parse_number, parse_timestamp
 from processor.json_input import is_whole, mended, write_json
 from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusUpdate
-from processor.provider.condition import Word
+from processor.provider.condition import StatusField
 from processor.provider.job_ids import LONGEST_ID, check_id, full_id
 from processor.provider.large_json import opened
-from processor.provider.pointer import Place, Sum
-from processor.provider.profile import CountsAt, FailureAt, Fields, Kind, ProgressAt, Told
+from processor.provider.pointer import Pointer, PointerSum
+from processor.provider.profile import (
+    CountFields,
+    ErrorFields,
+    JobKind,
+    ProgressField,
+    PushFields,
+    UpdateFields,
+)
 from processor.state_machine import FUTURE_TOLERANCE
 
 LONGEST_WORD = 200  # characters of a status, which labels metrics and fills tables
@@ -42,10 +49,10 @@ _FLAGS = {  # for each combination of them
 SUBMITTED = "submitted"  # the word of a submit whose answer has none
 
 Headers = Mapping[str, str]
-Look = Callable[[Place | Sum | Word | None], Any]
+Find = Callable[[Pointer | PointerSum | StatusField | None], Any]
 
 
-class Context(msgspec.Struct, frozen=True):
+class UpdateContext(msgspec.Struct, frozen=True):
     """What is known of an update before it is read."""
 
     source: str
@@ -66,21 +73,21 @@ def as_object(value: object) -> dict[str, Any]:
 
 
 def read_update(
-    kind: Kind,
-    fields: Fields,
+    kind: JobKind,
+    fields: UpdateFields,
     document: Any,
-    known: Context,
+    known: UpdateContext,
 ) -> StatusUpdate:
     """Read one update; raise Unreadable where id, status or attempt make no sense."""
 
-    def look(place: Place | Sum | Word | None) -> Any:
+    def look(place: Pointer | PointerSum | StatusField | None) -> Any:
         return None if place is None else place.find(document, known.headers)
 
     status, state = _status(kind, fields.status, look)
     job, *aliases = _names(fields, look, known)
-    told = fields if isinstance(fields, Told) else None
-    ended = timestamp(look(told.reopens)) if told else None
-    time = ended if state in FINAL and ended is not None else timestamp(look(fields.time))
+    told = fields if isinstance(fields, PushFields) else None
+    ended = parse_timestamp(look(told.reopens)) if told else None
+    time = ended if state in FINAL and ended is not None else parse_timestamp(look(fields.time))
     at, in_future = _time(time, known)
     if ended is not None and _time(ended, known)[1]:  # it would be later than every other end
         ended, in_future = None, True
@@ -108,7 +115,7 @@ def read_update(
     )
 
 
-def _time(told: float | None, known: Context) -> tuple[float, bool]:
+def _time(told: float | None, known: UpdateContext) -> tuple[float, bool]:
     """The update's time, and whether it was dropped: one from the future would win for ever."""
     if told is None:
         return known.at, False
@@ -116,7 +123,7 @@ def _time(told: float | None, known: Context) -> tuple[float, bool]:
     return known.at if in_future else told, in_future
 
 
-def _status(kind: Kind, word: Word | None, look: Look) -> tuple[str, State | None]:
+def _status(kind: JobKind, word: StatusField | None, look: Find) -> tuple[str, State | None]:
     """Their word, and ours for it; an answer to a submit may hold none."""
     if word is None:
         return SUBMITTED, State.QUEUED
@@ -124,7 +131,7 @@ def _status(kind: Kind, word: Word | None, look: Look) -> tuple[str, State | Non
     return status, kind.states.of(status)
 
 
-def _word(value: object, place: Word) -> str:
+def _word(value: object, place: StatusField) -> str:
     """The provider's status; empty ones fail here, before `otherwise` could take them."""
     if not _is_scalar(value):
         raise Unreadable(f"there is no status at {place.text}")
@@ -134,7 +141,7 @@ def _word(value: object, place: Word) -> str:
     return word
 
 
-def _names(fields: Fields, look: Look, known: Context) -> list[str]:
+def _names(fields: UpdateFields, look: Find, known: UpdateContext) -> list[str]:
     """All names of the job, its own first: the one asked about, else the one found.
 
     A further name that cannot be one is left out: it says nothing about the job's state.
@@ -148,7 +155,7 @@ def _names(fields: Fields, look: Look, known: Context) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _id(value: object, place: Place, kind: str | None) -> str:
+def _id(value: object, place: Pointer, kind: str | None) -> str:
     if not _is_scalar(value):
         raise Unreadable(f"there is no id at {place.text}")
     try:
@@ -157,22 +164,22 @@ def _id(value: object, place: Place, kind: str | None) -> str:
         raise Unreadable(f"at {place.text}: {error}") from None
 
 
-def _attempt(value: object, place: Place | Sum | None) -> int | None:
+def _attempt(value: object, place: Pointer | PointerSum | None) -> int | None:
     if value is None:
         return None
     if not _is_whole(value) or not 1 <= value <= HIGHEST_ATTEMPT:
-        where = f" (at {place.text})" if isinstance(place, Place) else ""
+        where = f" (at {place.text})" if isinstance(place, Pointer) else ""
         raise Unreadable(f"the attempt is not a whole number from 1{where}")
     return value
 
 
-def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]:
+def _progress(where: ProgressField | None, look: Find) -> tuple[float | None, bool]:
     """The fraction done, and whether a number was dropped because it is none."""
     if where is None:
         return None, False
     found = look(where.at)
-    value = number_of(found)
-    whole = number_of(look(where.of)) if isinstance(where.of, Place) else where.of
+    value = parse_number(found)
+    whole = parse_number(look(where.of)) if isinstance(where.of, Pointer) else where.of
     if isinstance(found, str) and found.rstrip().endswith("%"):
         whole = 100.0
     if value is None or not whole:
@@ -182,7 +189,7 @@ def _progress(where: ProgressAt | None, look: Look) -> tuple[float | None, bool]
     return value / whole, False
 
 
-def _params(where: Mapping[str, Place], look: Look) -> dict[str, str]:
+def _params(where: Mapping[str, Pointer], look: Find) -> dict[str, str]:
     """What fills placeholders; a value that cannot is left out."""
     found = {name: look(place) for name, place in where.items()} if where else {}
     return {
@@ -219,14 +226,14 @@ def _is_deep(value: Any, raw: bytes) -> bool:
     return bool(level)
 
 
-def _failure(where: FailureAt | None, look: Look) -> Failure | None:
+def _failure(where: ErrorFields | None, look: Find) -> Failure | None:
     if where is None:
         return None
     code, message = _text(look(where.code)), _text(look(where.message))
     return None if code is None and message is None else Failure(code, message)
 
 
-def _counts(where: CountsAt | None, look: Look) -> Counts | None:
+def _counts(where: CountFields | None, look: Find) -> Counts | None:
     if where is None:
         return None
     numbers = [_count(look(place)) for place in (where.total, where.succeeded, where.failed)]

@@ -3,9 +3,9 @@
 import base64
 from typing import Self
 
-from processor.durations import duration
+from processor.durations import parse_duration
 from processor.model import State
-from processor.sizes import push_size
+from processor.sizes import parse_push_size
 
 
 class Seconds(float):
@@ -13,7 +13,7 @@ class Seconds(float):
 
     def __new__(cls, text: object) -> Self:
         """Read the text; raise ValueError with the remedy."""
-        return super().__new__(cls, duration(str(text)))
+        return super().__new__(cls, parse_duration(str(text)))
 
 
 class Size(int):
@@ -21,7 +21,7 @@ class Size(int):
 
     def __new__(cls, text: object) -> Self:
         """Read the text; raise ValueError with the remedy."""
-        return super().__new__(cls, push_size(str(text)))
+        return super().__new__(cls, parse_push_size(str(text)))
 
 
 class Budget(tuple[int, float]):
@@ -32,9 +32,9 @@ class Budget(tuple[int, float]):
     def __new__(cls, text: object) -> Self:
         """Read the text; raise ValueError with the remedy."""
         polls, slash, span = str(text).partition("/")
-        if not slash or not polls.isdecimal() or not int(polls) or not duration(span):
+        if not slash or not polls.isdecimal() or not int(polls) or not parse_duration(span):
             raise ValueError(f"`{text}` is no budget; write polls per time, such as 600/1m")
-        return super().__new__(cls, (int(polls), duration(span)))
+        return super().__new__(cls, (int(polls), parse_duration(span)))
 
 
 class States:

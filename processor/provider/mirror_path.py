@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from processor.provider.profile import Kind, Profile
-from processor.provider.url_template import Template
+from processor.provider.profile import JobKind, Profile
+from processor.provider.url_template import UrlTemplate
 
 
 def mirror_paths(profile: Profile, params: Mapping[str, str]) -> dict[str | None, str]:
@@ -21,14 +21,14 @@ def mirror_paths(profile: Profile, params: Mapping[str, str]) -> dict[str | None
     return found
 
 
-def mirror_template(profile: Profile, kind: Kind) -> Template | None:
+def mirror_template(profile: Profile, kind: JobKind) -> UrlTemplate | None:
     """What the profile says, else the path of the poll's request behind that of the base URL."""
     if kind.mirror or kind.poll is None or kind.poll.request.path is None:
         return kind.mirror
     path = kind.poll.request.path
     if "{id}" not in path.text:  # `{+id}` holds slashes, so that every path would be one
         return None
-    return Template(urlsplit(profile.base_url or "").path.rstrip("/") + path.text)
+    return UrlTemplate(urlsplit(profile.base_url or "").path.rstrip("/") + path.text)
 
 
 def overlap(one: str, other: str) -> bool:

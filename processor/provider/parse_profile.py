@@ -11,11 +11,18 @@ from processor import text_input
 from processor.errors import ConfigError
 from processor.provider import consistency_checks, pointer_checks
 from processor.provider.field_types import States
-from processor.provider.profile import Fields, Kind, Poll, Profile, PushRules, Told
-from processor.provider.toml_lines import line_of, line_of_error, why_no_toml
-from processor.provider.url_template import Template
-from processor.provider.validation_messages import Misfit, complaint, takes, unknown_key
-from processor.provider.webhook_setup import Register
+from processor.provider.profile import (
+    JobKind,
+    PollRules,
+    Profile,
+    PushFields,
+    PushRules,
+    UpdateFields,
+)
+from processor.provider.toml_lines import explain_toml_error, line_of, line_of_error
+from processor.provider.url_template import UrlTemplate
+from processor.provider.validation_messages import ProfileError, describe_error, takes, unknown_key
+from processor.provider.webhook_setup import WebhookSetup
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -25,7 +32,7 @@ _SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRu
 class _Family(msgspec.Struct, kw_only=True):
     """The tables of one kind, unread."""
 
-    mirror: Template | None = None
+    mirror: UrlTemplate | None = None
     push: dict[str, Any] = {}
     poll: dict[str, Any] = {}
     submit: dict[str, Any] = {}
@@ -49,18 +56,18 @@ def parse(name: str, text: str, where: str = "") -> Profile:
     where, text = where or f"providers/{name}.toml", text.removeprefix(text_input.MARK)
     try:
         return _profile(name, _table("", tomllib.loads(text), _File))
-    except Misfit as error:
+    except ProfileError as error:
         line = line_of(text, error.table, error.key)
         raise ConfigError(f"{where}:{line}: {error}") from None
     except ValueError as error:  # tomllib's
-        line, why = line_of_error(text, error), why_no_toml(text, error)
+        line, why = line_of_error(text, error), explain_toml_error(text, error)
         raise ConfigError(f"{where}:{line}: {why}") from None
 
 
-def text_of(raw: bytes, where: str) -> str:
+def decode_text(raw: bytes, where: str) -> str:
     """The text of a profile's file; ConfigError for what is no UTF-8."""
     try:
-        return text_input.text_of(raw)
+        return text_input.decode_text(raw)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{where}:{line}: is not UTF-8; save the file as UTF-8") from None
@@ -79,10 +86,10 @@ def _profile(name: str, file: _File) -> Profile:
     pushes = any(kind.push for kind in kinds.values())
     if not kinds or (shared and not pushes):
         need = "nothing says how to read a job; add the `id` and `status` of [push]"
-        raise Misfit("push" if shared else "", "", need)
+        raise ProfileError("push" if shared else "", "", need)
     rules = _table("push", shared, PushRules) if pushes else None
     consistency_checks.check_places("push", pointer_checks.places(shared), answered=False)
-    register = _table("register", file.register, Register) if file.register else None
+    register = _table("register", file.register, WebhookSetup) if file.register else None
     consistency_checks.check_places(
         "register", pointer_checks.of_register(file.register), answered=False
     )
@@ -102,26 +109,26 @@ def _profile(name: str, file: _File) -> Profile:
 def _kind_name(name: str) -> str:
     if not _KIND.fullmatch(name):
         need = f"kinds.{name}: a kind's name is lower-case letters, digits and _"
-        raise Misfit("", f"kinds.{name}", need)
+        raise ProfileError("", f"kinds.{name}", need)
     return name
 
 
-def _kind(name: str | None, family: _Family) -> Kind:
+def _kind(name: str | None, family: _Family) -> JobKind:
     at = "" if name is None else f"kinds.{name}."
     if not (family.push or family.poll):
         need = f"[{at}push] or [{at}poll] is needed: how else is a job's status known"
-        raise Misfit("", f"kinds.{name}" if name else "", need)
+        raise ProfileError("", f"kinds.{name}" if name else "", need)
     consistency_checks.check_every(f"{at}poll", family.poll.get("every"))
-    kind = Kind(
-        push=_table(f"{at}push", family.push, Told) if family.push else None,
-        poll=_table(f"{at}poll", family.poll, Poll) if family.poll else None,
-        submit=_table(f"{at}submit", family.submit, Fields) if family.submit else None,
+    kind = JobKind(
+        push=_table(f"{at}push", family.push, PushFields) if family.push else None,
+        poll=_table(f"{at}poll", family.poll, PollRules) if family.poll else None,
+        submit=_table(f"{at}submit", family.submit, UpdateFields) if family.submit else None,
         states=_states(f"{at}states", family.states),
         mirror=family.mirror,
     )
     if kind.mirror and not (kind.poll and kind.mirror.text.startswith("/")):
         need = f"{at}mirror is a path that starts with `/`, and needs [{at}poll]"
-        raise Misfit("", f"{at}mirror", need)
+        raise ProfileError("", f"{at}mirror", need)
     consistency_checks.check_rules(at, kind)
     consistency_checks.check_request(at, kind)
     for to, table in (("push", family.push), ("poll", family.poll), ("submit", family.submit)):
@@ -135,7 +142,7 @@ def _states(at: str, table: dict[str, Any]) -> States:
     try:
         return States(table)
     except ValueError as error:
-        raise Misfit(at, str(error).partition(" = ")[0], str(error)) from None
+        raise ProfileError(at, str(error).partition(" = ")[0], str(error)) from None
 
 
 def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
@@ -143,15 +150,15 @@ def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
     known = {field.encode_name for field in msgspec.structs.fields(shape)}
     for key in table:
         if key not in known:
-            raise Misfit(at, key, _unknown(at, key, shape))
+            raise ProfileError(at, key, _unknown(at, key, shape))
     try:
         return msgspec.convert(table, shape, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as error:
-        raise complaint(at, shape, table, error) from None
+        raise describe_error(at, shape, table, error) from None
 
 
 def _unknown(at: str, key: str, shape: type[msgspec.Struct]) -> str:
     """What a table takes instead; [push] takes what all kinds share, too."""
-    if shape is Told and key in _SHARED:
+    if shape is PushFields and key in _SHARED:
         return f"`{key}` is shared by all kinds; move it to [push]"
     return unknown_key(key, shape, takes(PushRules) if at == "push" else "")

@@ -14,10 +14,10 @@ _ESCAPE = re.compile(r"~([01])")
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _HEADER = re.compile(r"header:([A-Za-z0-9-]+)")
 
-Spot = str | tuple[str, ...]  # a header's name in lower case, or a pointer's steps
+Location = str | tuple[str, ...]  # a header's name in lower case, or a pointer's steps
 
 
-class Place:
+class Pointer:
     """One or more spots, compiled once; the first that holds something wins.
 
     A spot is a JSON pointer (RFC 6901: `/data/id`, `/errors/0`, or `` for the whole),
@@ -29,9 +29,9 @@ class Place:
     def __init__(self, spots: object) -> None:
         """Compile one spot or a list of them; raise ValueError with the remedy."""
         texts = listed(spots)
-        self._spots = tuple(spot(text) for text in texts)
+        self._spots = tuple(location(text) for text in texts)
         self.text = " or ".join(f"`{text}`" for text in texts)
-        self.in_header = all(isinstance(spot, str) for spot in self._spots)
+        self.in_header = all(isinstance(location, str) for location in self._spots)
 
     def find(self, document: Any, headers: Mapping[str, str]) -> Any:
         """Return what lies there, or None. Header names are in lower case."""
@@ -42,14 +42,14 @@ class Place:
         return None
 
 
-class Sum:
+class PointerSum:
     """One or more spots that hold numbers, which are added up; None where there is none."""
 
     __slots__ = ("_places",)
 
     def __init__(self, spots: object) -> None:
         """Compile one spot or a list of them; raise ValueError with the remedy."""
-        self._places = tuple(Place(one) for one in listed(spots))
+        self._places = tuple(Pointer(one) for one in listed(spots))
 
     def find(self, document: Any, headers: Mapping[str, str]) -> Any:
         """Return the number that lies there, or the sum of those that do; else None."""
@@ -66,7 +66,7 @@ def listed(spots: object) -> list[object]:
     return texts
 
 
-def spot(text: object) -> Spot:
+def location(text: object) -> Location:
     """Compile one spot; raise ValueError with the remedy."""
     if not isinstance(text, str):
         raise ValueError(f'{text!r} is no place; write a JSON pointer such as "/data/id"')  # noqa: TRY004 - one error for all that a profile may get wrong

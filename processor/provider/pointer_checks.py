@@ -33,7 +33,7 @@ _WORDS = frozenset(
 )  # each is one value, never a whole document
 
 
-class Named(NamedTuple):
+class NamedPointer(NamedTuple):
     """A place, the key that names it, and whether it stands in a condition."""
 
     key: str  # `id`, `error.code`
@@ -41,24 +41,24 @@ class Named(NamedTuple):
     in_condition: bool = False
 
 
-def places(table: Mapping[str, Any]) -> Iterator[Named]:
+def places(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
     """Every place of a [push], [poll] or [submit] that parses."""
     for key, value in table.items():
         if key in PLACES:
             yield from _listed(key, value)
         elif key in CONDITIONS:
-            yield from (Named(key, place, in_condition=True) for place in value)
+            yield from (NamedPointer(key, place, in_condition=True) for place in value)
         elif key == "params" or key in INSIDE:
             inside = INSIDE.get(key, value)
             yield from (one for name in inside for one in _listed(f"{key}.{name}", value.get(name)))
 
 
-def of_register(table: Mapping[str, Any]) -> Iterator[Named]:
+def of_register(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
     """Every place of a [register] that parses."""
     return (one for key in table if key in REGISTER for one in _listed(key, table[key]))
 
 
-def fault(named: Named, *, answered: bool) -> str | None:
+def fault(named: NamedPointer, *, answered: bool) -> str | None:
     """What is wrong with a place, and the remedy; `answered`: whether an HTTP answer is read."""
     key, place, in_condition = named
     if place == "code" and not answered:
@@ -73,10 +73,10 @@ def fault(named: Named, *, answered: bool) -> str | None:
     return None
 
 
-def _listed(key: str, value: object) -> Iterator[Named]:
+def _listed(key: str, value: object) -> Iterator[NamedPointer]:
     """A place, several of them, or rules of a status, whose conditions name some."""
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, dict):
-            yield from (Named(key, place, in_condition=True) for place in one["if"])
+            yield from (NamedPointer(key, place, in_condition=True) for place in one["if"])
         elif isinstance(one, str):
-            yield Named(key, one)
+            yield NamedPointer(key, one)

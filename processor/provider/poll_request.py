@@ -8,8 +8,8 @@ import msgspec
 from processor.errors import InvalidValue
 from processor.provider.job_ids import bare_id
 from processor.provider.origin import within
-from processor.provider.profile import Poll, Profile
-from processor.provider.url_template import Template
+from processor.provider.profile import PollRules, Profile
+from processor.provider.url_template import UrlTemplate
 
 
 class Account(NamedTuple):
@@ -20,7 +20,7 @@ class Account(NamedTuple):
     params: Mapping[str, str] = {}
 
 
-class Request(msgspec.Struct, frozen=True):
+class PollRequest(msgspec.Struct, frozen=True):
     """An HTTP request without a body."""
 
     method: str
@@ -37,7 +37,7 @@ def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> st
         return f"{profile.name} is asked with a token; set `token` on the source"
     setting = poll.request.setting
     if setting is not None:
-        if account.params.get(setting) or setting in known.gives:
+        if account.params.get(setting) or setting in known.params_from_provider:
             return None
         return f"set `{setting}` on the source, with `{{id}}` where the job's id belongs"
     if not account.base_url:
@@ -47,7 +47,7 @@ def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> st
 
 def request(
     profile: Profile, kind: str | None, job: str, account: Account, params: Mapping[str, str]
-) -> Request:
+) -> PollRequest:
     """Build the request that asks about one job; raise Invalid naming what is missing.
 
     Placeholders are filled, percent-encoded, from the source's params, then from the
@@ -67,7 +67,7 @@ def request(
         url = _url(poll, account, {**params, **account.params, "id": bare_id(kind, job)})
     except ValueError as error:
         raise InvalidValue(f"this job cannot be polled: {error}") from None
-    return Request("GET", url, headers)
+    return PollRequest("GET", url, headers)
 
 
 def missing(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:
@@ -75,16 +75,16 @@ def missing(profile: Profile, kind: str | None, params: Mapping[str, str]) -> fr
     poll = profile.polls(kind)
     if poll is None:
         return frozenset()
-    needs = poll.request.path.holes if poll.request.path else {poll.request.setting or ""}
+    needs = poll.request.path.placeholders if poll.request.path else {poll.request.setting or ""}
     return frozenset(needs - {"id"} - {name for name, value in params.items() if value})
 
 
-def _url(poll: Poll, account: Account, values: Mapping[str, str]) -> str:
+def _url(poll: PollRules, account: Account, values: Mapping[str, str]) -> str:
     if poll.request.path:
         return account.base_url.rstrip("/") + poll.request.path.fill(values)
     setting = poll.request.setting or ""
     if setting in account.params:
-        return Template(account.params[setting]).fill(values)
+        return UrlTemplate(account.params[setting]).fill(values)
     if not values.get(setting):
         raise ValueError(
             f"nothing told its `{setting}`: hand over the provider's `submitted` answer"

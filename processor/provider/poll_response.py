@@ -6,20 +6,20 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.errors import Unreadable
-from processor.http_time import hinted, retry_after
+from processor.http_time import parse_poll_hint, parse_retry_after
 from processor.json_input import read_json
-from processor.model import Answer, Origin, StatusUpdate
-from processor.provider.extract_update import Context, as_object, read_update
+from processor.model import HttpResponse, Origin, StatusUpdate
+from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.job_ids import bare_id, full_id
 from processor.provider.pointer import CODE
-from processor.provider.profile import Poll, Profile
+from processor.provider.profile import PollRules, Profile
 
-TroubleKind = Literal["gone", "missing", "throttled", "unauthorized", "failed"]
+PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "failed"]
 
 LONGEST_EXCERPT = 200  # characters of a body that explain a failure
 
 
-class Trouble(msgspec.Struct, frozen=True):
+class PollFailure(msgspec.Struct, frozen=True):
     """A poll that brought no status.
 
     `gone`: the provider dropped the job. `missing`: it does not know the job (yet).
@@ -27,12 +27,12 @@ class Trouble(msgspec.Struct, frozen=True):
     the source's jobs. `failed`: anything else. `retry_after` is in seconds, where given.
     """
 
-    kind: TroubleKind
+    kind: PollFailureKind
     reason: str
     retry_after: float | None = None
 
 
-TROUBLES: dict[int, TroubleKind] = {
+FAILURES: dict[int, PollFailureKind] = {
     401: "unauthorized",
     403: "unauthorized",
     404: "missing",
@@ -41,24 +41,24 @@ TROUBLES: dict[int, TroubleKind] = {
 }
 
 
-def read_answer(  # noqa: PLR0917 - one fact of the question each
-    profile: Profile, source: str, kind: str | None, job: str, answer: Answer, asked_at: float
-) -> StatusUpdate | Trouble:
+def read_poll_response(  # noqa: PLR0917 - one fact of the question each
+    profile: Profile, source: str, kind: str | None, job: str, answer: HttpResponse, asked_at: float
+) -> StatusUpdate | PollFailure:
     """Read what a provider answered about one job; nothing in it can raise.
 
     The update keeps the id that was asked about; other ids in it are aliases.
     """
     known, poll = profile.kinds.get(kind), profile.polls(kind)
     if known is None or poll is None:
-        return Trouble("failed", f"{profile.name} has no [poll] for this kind of job")
+        return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
     headers = {**answer.headers, CODE: str(answer.status)}
     document, why_not = _document(answer.body)
     wait = _wait(poll, document, answer, asked_at + answer.seconds)
     if poll.throttled and poll.throttled.holds(document, headers):
-        return Trouble("throttled", _said(answer), wait)
+        return PollFailure("throttled", _said(answer), wait)
     if answer.status not in poll.reads:
         return _trouble(poll, answer, wait)
-    context = Context(
+    context = UpdateContext(
         source=source,
         kind=kind,
         at=asked_at,
@@ -70,11 +70,11 @@ def read_answer(  # noqa: PLR0917 - one fact of the question each
     try:
         update = read_update(known, poll, the_update(poll, document, headers, why_not), context)
     except Unreadable as error:
-        return Trouble("failed", f"HTTP {answer.status}, but {error}: {excerpt(answer.body)}")
+        return PollFailure("failed", f"HTTP {answer.status}, but {error}: {excerpt(answer.body)}")
     return update if wait is None else replace(update, again=wait)
 
 
-def the_update(poll: Poll, document: Any, headers: dict[str, str], why_not: str) -> Any:
+def the_update(poll: PollRules, document: Any, headers: dict[str, str], why_not: str) -> Any:
     """The object that holds the update; where the HTTP code speaks, any body will do."""
     found = poll.root.find(document, headers)
     if poll.status.uses_code:
@@ -92,24 +92,24 @@ def _document(body: bytes) -> tuple[Any, str]:
         return None, str(error)
 
 
-def _wait(poll: Poll, document: Any, answer: Answer, now: float) -> float | None:
+def _wait(poll: PollRules, document: Any, answer: HttpResponse, now: float) -> float | None:
     """How many seconds the provider wants us to wait, by its header or its hint."""
-    wait = retry_after(answer.headers.get("retry-after"), now)
+    wait = parse_retry_after(answer.headers.get("retry-after"), now)
     if wait is None and poll.hint:
-        wait = hinted(poll.hint.at.find(document, answer.headers), poll.hint.unit, now)
+        wait = parse_poll_hint(poll.hint.at.find(document, answer.headers), poll.hint.unit, now)
     return wait
 
 
-def _trouble(poll: Poll, answer: Answer, wait: float | None) -> Trouble:
-    kind = TROUBLES.get(answer.status, "failed")
+def _trouble(poll: PollRules, answer: HttpResponse, wait: float | None) -> PollFailure:
+    kind = FAILURES.get(answer.status, "failed")
     if kind == "missing" and poll.gone:
         kind = "gone"
     if answer.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4
         kind = "throttled"
-    return Trouble(kind, _said(answer), wait)
+    return PollFailure(kind, _said(answer), wait)
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: HttpResponse) -> str:
     return f"HTTP {answer.status}: {excerpt(answer.body)}"
 
 

@@ -12,74 +12,76 @@ import msgspec
 
 from processor import signing
 from processor.http_time import UNITS
-from processor.provider.condition import Condition, Word
+from processor.provider.condition import Condition, StatusField
 from processor.provider.field_types import Auth, Budget, Decode, Seconds, Size, States
-from processor.provider.pointer import Place, Sum
-from processor.provider.url_template import Call, Template
-from processor.provider.webhook_setup import Register
+from processor.provider.pointer import Pointer, PointerSum
+from processor.provider.url_template import PollTarget, UrlTemplate
+from processor.provider.webhook_setup import WebhookSetup
 from processor.signing import Verify
 
-WHOLE = Place("")
+WHOLE = Pointer("")
 
 
-class ProgressAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ProgressField(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where progress lies, and what number means done, or where that lies."""
 
-    at: Place
+    at: Pointer
     of: Any = 1.0  # a number, or a place
 
     def __post_init__(self) -> None:
         """Read the place; refuse a division by zero."""
         if isinstance(self.of, bool) or not isinstance(self.of, int | float):
-            msgspec.structs.force_setattr(self, "of", Place(self.of))
+            msgspec.structs.force_setattr(self, "of", Pointer(self.of))
         elif self.of <= 0:
             raise ValueError("`of` is the number that means done; it must be more than 0")
 
 
-class FailureAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ErrorFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the provider says what went wrong."""
 
-    code: Place | None = None
-    message: Place | None = None
+    code: Pointer | None = None
+    message: Pointer | None = None
 
 
-class CountsAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CountFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where a bulk job counts its parts."""
 
-    total: Sum | None = None
-    succeeded: Sum | None = None
-    failed: Sum | None = None
+    total: PointerSum | None = None
+    succeeded: PointerSum | None = None
+    failed: PointerSum | None = None
 
 
-class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class UpdateFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where things lie in one update."""
 
-    id: Place | None = None  # None: it is the job that was asked about
-    status: Word | None = None  # None: it says only that the job is there
-    aliases: tuple[Place, ...] = ()
-    attempt: Place | None = None
-    progress: ProgressAt | None = None
-    result: Place | None = None
-    error: FailureAt | None = None
-    counts: CountsAt | None = None
-    time: Place | None = None
-    params: dict[str, Place] = msgspec.field(default_factory=dict)
+    id: Pointer | None = None  # None: it is the job that was asked about
+    status: StatusField | None = None  # None: it says only that the job is there
+    aliases: tuple[Pointer, ...] = ()
+    attempt: Pointer | None = None
+    progress: ProgressField | None = None
+    result: Pointer | None = None
+    error: ErrorFields | None = None
+    counts: CountFields | None = None
+    time: Pointer | None = None
+    params: dict[str, Pointer] = msgspec.field(default_factory=dict)
 
 
-class Told(Fields, frozen=True, kw_only=True):
+class PushFields(UpdateFields, frozen=True, kw_only=True):
     """How one kind's updates are read from a push."""
 
-    id: Place
-    status: Word
+    id: Pointer
+    status: StatusField
     about: Condition = Condition()
-    event_id: Place | None = None
-    reopens: Place | None = None  # when the last run ended, of jobs that run again without a number
+    event_id: Pointer | None = None
+    reopens: Pointer | None = (
+        None  # when the last run ended, of jobs that run again without a number
+    )
 
 
-class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PollHint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where a provider says when to ask again, beside Retry-After."""
 
-    at: Place
+    at: Pointer
     unit: str = "s"
 
     def __post_init__(self) -> None:
@@ -88,14 +90,14 @@ class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(f"unit `{self.unit}` is not known; write {', '.join(UNITS)}")
 
 
-class Poll(Fields, frozen=True, kw_only=True):
+class PollRules(UpdateFields, frozen=True, kw_only=True):
     """How to ask for one job, and how the answer is read."""
 
-    status: Word
-    request: Call
+    status: StatusField
+    request: PollTarget
     every: tuple[Seconds, Seconds]  # first interval, longest interval
     pause: Seconds | None = msgspec.field(default=None, name="after")
-    root: Place = WHOLE  # where the update lies in the answer
+    root: Pointer = WHOLE  # where the update lies in the answer
     reads: frozenset[int] = frozenset({200})  # HTTP codes whose body carries a status
     budget: Budget | None = None
     gone: bool = False  # 404 or 410: the provider dropped a job that it had
@@ -103,7 +105,7 @@ class Poll(Fields, frozen=True, kw_only=True):
     auth: Auth | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     throttled: Condition | None = None
-    hint: Hint | None = None
+    hint: PollHint | None = None
     etag: bool = False
 
     def __post_init__(self) -> None:
@@ -117,17 +119,17 @@ class Poll(Fields, frozen=True, kw_only=True):
         return self.every[0] if self.pause is None else self.pause
 
 
-class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class JobKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One family of a provider's jobs."""
 
-    push: Told | None
-    poll: Poll | None
+    push: PushFields | None
+    poll: PollRules | None
     states: States
-    submit: Fields | None = None
-    mirror: Template | None = None
+    submit: UpdateFields | None = None
+    mirror: UrlTemplate | None = None
 
     @property
-    def gives(self) -> frozenset[str]:
+    def params_from_provider(self) -> frozenset[str]:
         """The params that the provider itself tells of a job."""
         return frozenset(
             name
@@ -137,10 +139,10 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         )
 
 
-class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EchoRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A challenge that some providers send first, and want to see again."""
 
-    at: Place
+    at: Pointer
     key: str = msgspec.field(name="as")
 
 
@@ -149,11 +151,11 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     verify: Verify | None = None  # None: this provider does not sign
     decode: Decode = Decode("json")
-    each: Place = WHOLE  # one update or an array of them
+    each: Pointer = WHOLE  # one update or an array of them
     trust: Literal["event", "refetch"] = "event"
     answer: int = 202
     lenient: bool = False  # one refusal ends the hook, so what is genuine is never refused
-    echo: Echo | None = None
+    echo: EchoRule | None = None
     largest: Size | None = None  # bytes of a push, where the provider documents more than 1 MiB
 
     def __post_init__(self) -> None:
@@ -168,12 +170,12 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     name: str
     base_url: str | None  # a source may override it
     push: PushRules | None
-    kinds: dict[str | None, Kind]
+    kinds: dict[str | None, JobKind]
     params: dict[str, str] = {}  # of placeholders that neither source nor job fills
     docs: str = ""
     checked: date | None = None
     inferred: str = ""
-    register: Register | None = None
+    register: WebhookSetup | None = None
 
     @property
     def verify(self) -> Verify | None:
@@ -183,12 +185,14 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def scheme(self) -> str | None:
         """How its pushes are signed, in words; of two ways both."""
-        return " or ".join(way.scheme for way in self.verify.ways) if self.verify else None
+        return " or ".join(way.scheme for way in self.verify.alternatives) if self.verify else None
 
     @property
     def signs(self) -> bool:
         """Whether its pushes are signed; a token in a header or the URL signs nothing."""
-        return self.verify is not None and all(w.scheme != "token" for w in self.verify.ways)
+        return self.verify is not None and all(
+            w.scheme != "token" for w in self.verify.alternatives
+        )
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -199,8 +203,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         orders = (register.list, register.create, register.update) if register else ()
         paths += [order.path for order in orders if order]
         settings = {call.setting for call in polls if call.setting}
-        holes = {hole for path in paths for hole in path.holes}
-        return frozenset(holes | settings) - {"id", "hook"}
+        placeholders = {placeholder for path in paths for placeholder in path.placeholders}
+        return frozenset(placeholders | settings) - {"id", "hook"}
 
     @property
     def needs_secret(self) -> bool:
@@ -214,7 +218,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         found = {poll.auth.text: poll.auth for poll in polls if poll and poll.auth}
         return tuple(found.values())
 
-    def polls(self, kind: str | None) -> Poll | None:
+    def polls(self, kind: str | None) -> PollRules | None:
         """How to ask for a job of this kind, or None where there is nobody to ask."""
         known = self.kinds.get(kind)
         return known.poll if known else None

@@ -9,12 +9,12 @@ from processor.errors import Unreadable
 from processor.json_input import mended
 from processor.model import Origin, Push, StatusUpdate
 from processor.provider import decode
-from processor.provider.extract_update import Context, as_object, read_update
+from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.large_json import opened
-from processor.provider.profile import Echo, Profile
+from processor.provider.profile import EchoRule, Profile
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ParsedPush(msgspec.Struct, frozen=True):
     """What a push said: its updates, and how many of its parts are not about a job.
 
     `faults` are the parts of a batch that cannot be read, each with its place.
@@ -36,7 +36,7 @@ def check_content_type(profile: Profile, push: Push) -> None:
         decode.check_content_type(profile.name, profile.push.decode, push.headers)
 
 
-def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
+def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPush:
     """Read the updates of a push; raise Unreadable if none can be read for a fault in it.
 
     `now` is the time of updates that carry none.
@@ -46,12 +46,14 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
         raise Unreadable(f"{profile.name} does not push")
     inside = decode.opened(rules.decode, push, signed=profile.signs)
     if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
-        return Reading((), 1, echo=echo)
+        return ParsedPush((), 1, echo=echo)
     if inside.confirm:
-        return Reading((), 1, confirm=inside.confirm)
+        return ParsedPush((), 1, confirm=inside.confirm)
     parts = opened(rules.each.find(inside.document, push.headers))
     parts = parts if isinstance(parts, list) else [parts]
-    known = Context(source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers)
+    known = UpdateContext(
+        source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers
+    )
     updates, faults = [], []
     for index, part in enumerate(parts):
         try:
@@ -64,7 +66,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> Reading:
     if faults and not updates:
         raise Unreadable(faults[0])
     ignored = len(parts) - len(updates) - len(faults)
-    return Reading(tuple(updates), ignored, said=inside.said, faults=tuple(faults))
+    return ParsedPush(tuple(updates), ignored, said=inside.said, faults=tuple(faults))
 
 
 def _object(part: object) -> dict[str, Any]:
@@ -74,13 +76,13 @@ def _object(part: object) -> dict[str, Any]:
     return as_object(part)
 
 
-def _echo(rule: Echo, document: Any, push: Push) -> dict[str, Any] | None:
+def _echo(rule: EchoRule, document: Any, push: Push) -> dict[str, Any] | None:
     challenge = rule.at.find(document, push.headers)
     return {rule.key: mended(challenge)} if isinstance(challenge, str) else None
 
 
 def _read_part(
-    profile: Profile, part: dict[str, Any], index: int, known: Context
+    profile: Profile, part: dict[str, Any], index: int, known: UpdateContext
 ) -> StatusUpdate | None:
     """The update for the first kind that a part is about, or None."""
     for name, kind in profile.kinds.items():

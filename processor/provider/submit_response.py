@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 
 from processor.errors import InvalidValue, Unreadable
-from processor.http_time import retry_after
+from processor.http_time import parse_retry_after
 from processor.json_input import raw_bytes, read_json, write_json
 from processor.model import Origin, StatusUpdate
-from processor.provider.extract_update import Context, as_object, read_update
+from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.pointer import CODE
 from processor.provider.poll_response import excerpt, the_update
-from processor.provider.profile import Kind, Poll, Profile
+from processor.provider.profile import JobKind, PollRules, Profile
 
 
-def read_submit(  # noqa: PLR0917 - one fact of the call each
+def read_submit_response(  # noqa: PLR0917 - one fact of the call each
     profile: Profile,
     source: str,
     job: str,
@@ -38,22 +38,22 @@ def read_submit(  # noqa: PLR0917 - one fact of the call each
     if not (200 <= status < 300 or status in reads):  # noqa: PLR2004 - HTTP's success
         raise InvalidValue(f"`submitted` is HTTP {status}, so it started no job: {excerpt(raw)}")
     lower = {name.lower(): value for name, value in headers.items()} | {CODE: str(status)}
-    again = retry_after(lower.get("retry-after"), now)
+    again = parse_retry_after(lower.get("retry-after"), now)
     try:
-        update = _read(known, raw, job, Context(source, kind, now, Origin.SUBMIT, lower))
+        update = _read(known, raw, job, UpdateContext(source, kind, now, Origin.SUBMIT, lower))
         return update if again is None else msgspec.structs.replace(update, again=again)
     except Unreadable as error:
         raise InvalidValue(f"`submitted` names no job, {error}: {excerpt(raw)}") from None
 
 
-def _read(known: Kind, raw: bytes, job: str, context: Context) -> StatusUpdate:
+def _read(known: JobKind, raw: bytes, job: str, context: UpdateContext) -> StatusUpdate:
     fields = known.submit or known.poll
     if fields is None:
         raise Unreadable("nothing says how")
     if fields.id is None:
         context = msgspec.structs.replace(context, job=job)
     document: Any = None  # where all that it tells is in its headers
-    if isinstance(fields, Poll):
+    if isinstance(fields, PollRules):
         document = the_update(fields, read_json(raw), dict(context.headers), "")
     elif fields.id or fields.status:
         document = as_object(read_json(raw))

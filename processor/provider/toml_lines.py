@@ -61,7 +61,7 @@ def line_of_error(text: str, error: ValueError) -> int:
     return int(named[1]) if named else text.rstrip("\n").count("\n") + 1
 
 
-def why_no_toml(text: str, error: ValueError) -> str:
+def explain_toml_error(text: str, error: ValueError) -> str:
     """What tomllib complains of, with the remedy; `checked` is the one date that there is."""
     line = text.split("\n")[line_of_error(text, error) - 1]
     if _CHECKED.match(line):

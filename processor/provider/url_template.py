@@ -4,18 +4,18 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-_HOLE = re.compile(r"\{(\+?)([a-z][a-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"\{(\+?)([a-z][a-z0-9_]*)\}")
 _STRAY = re.compile(r"[{}\s]")
 _ORIGIN = re.compile(r"https?://[^/?#{}\s]+")
 
 
-class Template:
+class UrlTemplate:
     """A path such as `/jobs/{id}`, or a whole URL whose scheme and host are fixed.
 
     `{id}` is one segment; `{+id}` may hold slashes.
     """
 
-    __slots__ = ("holes", "text")
+    __slots__ = ("placeholders", "text")
 
     def __init__(self, text: object, needs: str | None = "id") -> None:
         """Take a path (`/…`) or a URL; raise ValueError with the remedy."""
@@ -25,8 +25,8 @@ class Template:
                 "`https://host/jobs/{id}`, with placeholders only after the host"
             )
         self.text = text
-        self.holes = frozenset(name for _, name in _HOLE.findall(text))
-        if (needs and needs not in self.holes) or _STRAY.search(_HOLE.sub("", text)):
+        self.placeholders = frozenset(name for _, name in _PLACEHOLDER.findall(text))
+        if (needs and needs not in self.placeholders) or _STRAY.search(_PLACEHOLDER.sub("", text)):
             raise ValueError(
                 f"`{text}` must hold `{{{needs or 'id'}}}`, no spaces, and no braces but those of "
                 "placeholders in lower-case letters, digits and _"
@@ -34,10 +34,12 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """Put every value in, percent-encoded; raise ValueError for one that cannot be."""
-        return _HOLE.sub(lambda hole: _filled(hole[2], values, whole=not hole[1]), self.text)
+        return _PLACEHOLDER.sub(
+            lambda placeholder: _filled(placeholder[2], values, whole=not placeholder[1]), self.text
+        )
 
 
-class Call:
+class PollTarget:
     """A poll's request: `GET /jobs/{id}` below the base URL, or `GET {setting}`.
 
     With `{setting}` the whole URL is what the source's setting of that name says, or the
@@ -50,11 +52,11 @@ class Call:
         """Take the request as written; raise ValueError with the remedy."""
         self.text = str(text)
         method, _, target = self.text.partition(" ")
-        setting = _HOLE.fullmatch(target)
+        setting = _PLACEHOLDER.fullmatch(target)
         if method != "GET" or not (setting or target.startswith("/")):
             raise ValueError(f"`{text}` is no request; write `GET /jobs/{{id}}`")
         self.setting = setting[2] if setting else None
-        self.path = None if setting else Template(target, needs=None)
+        self.path = None if setting else UrlTemplate(target, needs=None)
 
 
 def _whole(text: str) -> bool:

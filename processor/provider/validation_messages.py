@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from processor.provider.profile import CountsAt, Echo, FailureAt, Hint, ProgressAt
+from processor.provider.profile import CountFields, EchoRule, ErrorFields, PollHint, ProgressField
 from processor.signing import Verify
 
 # The tables inside tables, and the keys whose form is not plain, as each is written.
-SHAPES: dict[str, type[msgspec.Struct]] = {
+NESTED_TABLES: dict[str, type[msgspec.Struct]] = {
     "verify": Verify,
     "or": Verify,
-    "progress": ProgressAt,
-    "error": FailureAt,
-    "counts": CountsAt,
-    "hint": Hint,
-    "echo": Echo,
+    "progress": ProgressField,
+    "error": ErrorFields,
+    "counts": CountFields,
+    "hint": PollHint,
+    "echo": EchoRule,
 }
-WRITTEN = {
+EXAMPLES = {
     "verify": '{ scheme = "hmac-sha256", header = "X-Signature" }',
     "or": '{ scheme = "hmac-sha1", header = "X-Signature" }',
     "progress": '{ at = "/percent", of = 100 }',
@@ -69,7 +69,7 @@ _INDEX = re.compile(r"\[.*")
 _NAMED = re.compile(r"`(\w+)`")
 
 
-class Misfit(ValueError):
+class ProfileError(ValueError):
     """What does not fit into a file, and in which table, at which key."""
 
     def __init__(self, table: str, key: str, text: str) -> None:
@@ -78,7 +78,7 @@ class Misfit(ValueError):
         self.table, self.key, self.text = table, key, text
 
 
-class _Fact(NamedTuple):
+class _ErrorParts(NamedTuple):
     """A complaint, taken apart: the words of msgspec's own, the key, and what shape its table has."""
 
     words: tuple[str, ...]
@@ -87,27 +87,27 @@ class _Fact(NamedTuple):
     examples: Mapping[str, str]
 
 
-def complaint(
+def describe_error(
     at: str,
     shape: type[msgspec.Struct],
     written: Mapping[str, Any],
     error: Exception,
-    examples: Mapping[str, str] = WRITTEN,
-) -> Misfit:
+    examples: Mapping[str, str] = EXAMPLES,
+) -> ProfileError:
     """Say what is wrong with a table that msgspec refused; `examples` show how keys are written."""
     what, _, path = str(error).rpartition(" - at `$")
     what, key = (what, path.strip("`.")) if what else (path, "")
     first, _, rest = key.partition(".")
-    while first in SHAPES and (rest or not what.startswith("Expected")):
-        at, shape, key = f"{at}.{first}", SHAPES[first], rest
+    while first in NESTED_TABLES and (rest or not what.startswith("Expected")):
+        at, shape, key = f"{at}.{first}", NESTED_TABLES[first], rest
         written = written.get(first, {})
         first, _, rest = key.partition(".")
-    for pattern, say in COMPLAINTS:
+    for pattern, say in MESSAGES:
         if match := re.fullmatch(pattern, what):
-            named, text = say(_Fact(match.groups(), key, shape, examples))
-            return Misfit(at, named, text)
+            named, text = say(_ErrorParts(match.groups(), key, shape, examples))
+            return ProfileError(at, named, text)
     own = next((name for name in _NAMED.findall(what) if name in written), "")
-    return Misfit(at, key or own, f"{key}: {what}" if key else what)
+    return ProfileError(at, key or own, f"{key}: {what}" if key else what)
 
 
 def takes(shape: type[msgspec.Struct]) -> str:
@@ -127,42 +127,42 @@ def unknown_key(name: str, shape: type[msgspec.Struct], also: str = "") -> str:
     return f"unknown key `{name}`; it takes {keys}{did_you_mean(name, keys.split(', '))}"
 
 
-def _unknown(fact: _Fact) -> tuple[str, str]:
+def _unknown(fact: _ErrorParts) -> tuple[str, str]:
     (name,) = fact.words
     return name, unknown_key(name, fact.shape)
 
 
-def _missing(fact: _Fact) -> tuple[str, str]:
+def _missing(fact: _ErrorParts) -> tuple[str, str]:
     (name,) = fact.words
     return "", f"`{name}` is missing; add it, such as {name} = {fact.examples.get(name, '…')}"
 
 
-def _unlike(fact: _Fact) -> tuple[str, str]:
+def _unlike(fact: _ErrorParts) -> tuple[str, str]:
     wanted, got = fact.words
     name = _INDEX.sub("", fact.key)
     plain = PLAIN.get(wanted.partition(" ")[0], "a text")
     return fact.key, f"`{name}` holds {GOT.get(got, got)}; write {fact.examples.get(name, plain)}"
 
 
-def _short(fact: _Fact) -> tuple[str, str]:
+def _short(fact: _ErrorParts) -> tuple[str, str]:
     wanted, got = fact.words
     written = fact.examples.get(fact.key, "a list")
     return fact.key, f"`{fact.key}` takes {wanted} values, not {got}; write {written}"
 
 
-def _strange(fact: _Fact) -> tuple[str, str]:
+def _strange(fact: _ErrorParts) -> tuple[str, str]:
     (got,) = fact.words
     types = {field.encode_name: field.type for field in msgspec.structs.fields(fact.shape)}
     good = " or ".join(f'"{value}"' for value in get_args(types.get(fact.key)))
     return fact.key, f"`{fact.key}` cannot be {got}; write {good}"
 
 
-def _undated(fact: _Fact) -> tuple[str, str]:
-    return fact.key, f"`{fact.key}` is no date; write {WRITTEN['checked']}"
+def _undated(fact: _ErrorParts) -> tuple[str, str]:
+    return fact.key, f"`{fact.key}` is no date; write {EXAMPLES['checked']}"
 
 
 # How msgspec words it, and how we do.
-COMPLAINTS: tuple[tuple[str, Callable[[_Fact], tuple[str, str]]], ...] = (
+MESSAGES: tuple[tuple[str, Callable[[_ErrorParts], tuple[str, str]]], ...] = (
     (r"Object contains unknown field `(.*)`", _unknown),
     (r"Object missing required field `(.*)`", _missing),
     (r"Expected `array` of length (\d+), got (\d+)", _short),

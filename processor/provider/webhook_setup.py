@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from processor.provider.field_types import Auth
-from processor.provider.pointer import Place
-from processor.provider.url_template import Template
+from processor.provider.pointer import Pointer
+from processor.provider.url_template import UrlTemplate
 
 FILLED = ("url", "name", "secret", "signing_secret")  # what texts of `body` may hold, in braces
-_HOLE = re.compile(r"\{([a-z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
-class Order:
+class SetupRequest:
     """A request of `[register]`, such as `POST /hooks`."""
 
     __slots__ = ("method", "path")
@@ -24,10 +24,10 @@ class Order:
         self.method, _, target = str(text).partition(" ")
         if self.method not in {"GET", "POST", "PUT", "PATCH"} or not target.startswith("/"):
             raise ValueError(f"`{text}` is no request; write `POST /hooks`")
-        self.path = Template(target, needs=None)
+        self.path = UrlTemplate(target, needs=None)
 
 
-class Hook(NamedTuple):
+class ProviderHook(NamedTuple):
     """What an answer tells of a hook."""
 
     id: str | None
@@ -35,18 +35,18 @@ class Hook(NamedTuple):
     secret: str | None
 
 
-class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WebhookSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the provider is told where to push: by its API, or by hand."""
 
     paste: str = ""
-    list: Order | None = None
-    items: Place = Place("")
-    url: Place | None = None
-    id: Place | None = None
-    create: Order | None = None
-    update: Order | None = None
+    list: SetupRequest | None = None
+    items: Pointer = Pointer("")
+    url: Pointer | None = None
+    id: Pointer | None = None
+    create: SetupRequest | None = None
+    update: SetupRequest | None = None
     body: dict[str, Any] = msgspec.field(default_factory=dict)
-    secret: Place | None = None
+    secret: Pointer | None = None
     auth: Auth | None = None
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if wrong(self):
                 raise ValueError(remedy)
 
-    def hook(self, document: Any, headers: Mapping[str, str]) -> Hook:
+    def hook(self, document: Any, headers: Mapping[str, str]) -> ProviderHook:
         """Read a hook from a list's element or from the answer to `create` or `update`.
 
         Where an answer is wrapped as lists are, its id is found inside too.
@@ -68,10 +68,10 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             (self.secret, document),
         )
         first, second, url, secret = (_text(p and p.find(d, headers)) for p, d in places)
-        return Hook(first or second, url, secret)
+        return ProviderHook(first or second, url, secret)
 
     @property
-    def orders(self) -> tuple[Order, ...]:
+    def orders(self) -> tuple[SetupRequest, ...]:
         """All its requests."""
         return tuple(order for order in (self.list, self.create, self.update) if order)
 
@@ -79,7 +79,9 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def filled(value: Any, words: Mapping[str, str]) -> Any:
     """Put the words into every text of a body; braces around anything else stay."""
     if isinstance(value, str):
-        return _HOLE.sub(lambda hole: words.get(hole[1], hole[0]), value)
+        return _PLACEHOLDER.sub(
+            lambda placeholder: words.get(placeholder[1], placeholder[0]), value
+        )
     if isinstance(value, dict):
         return {key: filled(inner, words) for key, inner in value.items()}
     return [filled(inner, words) for inner in value] if isinstance(value, list) else value
@@ -93,16 +95,16 @@ def without(value: Any, words: AbstractSet[str]) -> Any:
     return {
         key: inner
         for key, inner in kept.items()
-        if isinstance(inner, dict) or not words & holes(inner)
+        if isinstance(inner, dict) or not words & placeholders(inner)
     }
 
 
-def holes(value: Any) -> frozenset[str]:
+def placeholders(value: Any) -> frozenset[str]:
     """Give the words that a body's texts ask for."""
     if isinstance(value, str):
-        return frozenset(_HOLE.findall(value))
+        return frozenset(_PLACEHOLDER.findall(value))
     insides = value.values() if isinstance(value, dict) else value
-    found = map(holes, insides if isinstance(value, dict | list) else ())
+    found = map(placeholders, insides if isinstance(value, dict | list) else ())
     return frozenset[str]().union(*found)
 
 
@@ -111,18 +113,18 @@ def _text(value: object) -> str | None:
     return str(value) if whole else None
 
 
-def _misses_hook(rules: Register) -> bool:
+def _misses_hook(rules: WebhookSetup) -> bool:
     """Whether `{hook}` stands where no hook is known yet."""
     orders = (rules.list, rules.create, None if rules.list else rules.update)
-    return any(order and "hook" in order.path.holes for order in orders)
+    return any(order and "hook" in order.path.placeholders for order in orders)
 
 
-def _confuses_methods(rules: Register) -> bool:
+def _confuses_methods(rules: WebhookSetup) -> bool:
     return any((order.method == "GET") is not (order is rules.list) for order in rules.orders)
 
 
 # In order: what is wrong, and the remedy.
-_FAULTS: tuple[tuple[Callable[[Register], object], str], ...] = (
+_FAULTS: tuple[tuple[Callable[[WebhookSetup], object], str], ...] = (
     (
         lambda it: bool(it.paste) is bool(it.create or it.update),
         "say `paste`, or `create` or `update` with their `body`, not both",
@@ -142,7 +144,7 @@ _FAULTS: tuple[tuple[Callable[[Register], object], str], ...] = (
     (_misses_hook, "`{hook}` is known only to an `update` that follows a `list`; remove it"),
     (_confuses_methods, "`list` is a GET, `create` and `update` are not"),
     (
-        lambda it: holes(it.body).difference(FILLED),
+        lambda it: placeholders(it.body).difference(FILLED),
         "`body` holds other braces than `{url}`, `{name}`, `{secret}`, `{signing_secret}`: remove them",
     ),
 )

@@ -7,13 +7,13 @@ verify_rule       the `[push.verify]` table of a profile, and what is refused in
 parsed_signature  what a push carries: signatures, a time, and what they were made over
 schemes           the signature schemes
 verify            is a push genuine
-looking           the fields of a push that a rule reads
-masking           showing a secret without revealing it
+signature_fields        the fields of a push that a rule reads
+redaction         showing a secret without revealing it
 explain           why a push is genuine or not, for people
 sign_as_provider  what a provider would send
 """
 
-from processor.signing.explain import Step, explain
+from processor.signing.explain import ExplainStep, explain
 from processor.signing.keys import (
     Key,
     decode_secret,
@@ -25,10 +25,10 @@ from processor.signing.parse.timestamp import TOLERANCE
 from processor.signing.schemes.registry import SCHEMES, Scheme
 from processor.signing.schemes.sns import amazon_url
 from processor.signing.schemes.standard_webhooks import SIGNATURES, sign, signer
-from processor.signing.sign_as_provider import Imitation, imitate
+from processor.signing.sign_as_provider import ProviderSignature, sign_as_provider
 from processor.signing.verify import (
-    document_url,
     has_senders,
+    keys_url,
     needs_secret,
     secret_key,
     sender,
@@ -40,23 +40,23 @@ __all__ = [
     "SCHEMES",
     "SIGNATURES",
     "TOLERANCE",
-    "Imitation",
+    "ExplainStep",
     "Key",
+    "ProviderSignature",
     "Scheme",
-    "Step",
     "Verify",
     "amazon_url",
     "decode_secret",
-    "document_url",
     "explain",
     "has_senders",
-    "imitate",
+    "keys_url",
     "needs_secret",
     "private_text",
     "public_text",
     "secret_key",
     "sender",
     "sign",
+    "sign_as_provider",
     "signer",
     "signing_key",
     "verify",

@@ -9,7 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from processor.signing.parse.encoding import base64
-from processor.signing.weak_keys import is_of_small_order
+from processor.signing.weak_keys import is_weak
 
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks text
 PUBLIC_KEY = 32  # bytes of an Ed25519 public key
@@ -61,7 +61,7 @@ def standard_key(secret: str, *, raw: bool | str = False) -> Key:
                 "a Standard Webhooks public key is `whpk_` and the base64 of 32 bytes; "
                 "copy it again from the provider"
             )
-        if is_of_small_order(key):
+        if is_weak(key):
             raise ValueError(
                 "this public key is a point of small order, for which anybody can sign; "
                 "copy the key again from the provider"
@@ -133,15 +133,15 @@ def token_key(secret: str) -> Key:
     return text_key(secret)
 
 
-def mac(algorithm: str, key: bytes, content: bytes) -> hmac.HMAC:
+def hmac_of(algorithm: str, key: bytes, content: bytes) -> hmac.HMAC:
     """HMAC of the content, from a copy of one that already holds the key."""
-    code = prepared(algorithm, key).copy()
+    code = keyed_hmac(algorithm, key).copy()
     code.update(content)
     return code
 
 
 @lru_cache(_KEYS)
-def prepared(algorithm: str, key: bytes) -> hmac.HMAC:
+def keyed_hmac(algorithm: str, key: bytes) -> hmac.HMAC:
     """Prepare an HMAC that holds the key, to be copied."""
     return hmac.new(key, digestmod=algorithm)
 

@@ -6,26 +6,26 @@ import msgspec
 
 from processor.model import Push
 from processor.signing.parse import fields, timestamp
-from processor.signing.parse.encoding import Writing
-from processor.signing.parse.signed_content import Template
+from processor.signing.parse.encoding import Encoding
+from processor.signing.parse.signed_content import SignedContent
 from processor.signing.verify_rule import Verify
 
 
-class Claim(msgspec.Struct, frozen=True, gc=False):
+class ParsedSignature(msgspec.Struct, frozen=True, gc=False):
     """What a push claims about itself."""
 
-    given: tuple[str, ...]  # signatures, ASCII, as we would write them; any of them may hold
-    signed: tuple[bytes, ...]  # what they were made over, cut where the secret stands
+    signatures: tuple[str, ...]  # signatures, ASCII, as we would write them; any of them may hold
+    content: tuple[bytes, ...]  # what they were made over, cut where the secret stands
     time: float | None = None  # when, in seconds since 1970; None where nothing says so
     version: str = ""  # of the scheme, where it has several
 
 
-Read = Callable[[Push], Claim]  # BadSignature for a push that lacks something
+Reader = Callable[[Push], ParsedSignature]  # BadSignature for a push that lacks something
 
 
-def reader(rule: Verify) -> Read:
+def reader(rule: Verify) -> Reader:
     """Compile a rule that describes its signatures itself."""
-    signs = Template(rule.signs)
+    signs = SignedContent(rule.signs)
     if rule.field or signs.needs_form:
         return _FormReader(rule, signs).read
     plain = rule.format or rule.timestamp or not signs.whole
@@ -39,36 +39,36 @@ class _PlainReader:
 
     def __init__(self, rule: Verify) -> None:
         self._header, self._key = rule.header, rule.header.lower()
-        self._normal = Writing("", rule.encoding).normal
+        self._normal = Encoding("", rule.encoding).normal
 
-    def read(self, push: Push) -> Claim:
+    def read(self, push: Push) -> ParsedSignature:
         value = push.headers.get(self._key)
         if not value or not value.isascii():
             value = fields.header(push, self._header)  # says what is wrong
-        return Claim((self._normal(value),), (push.body,))
+        return ParsedSignature((self._normal(value),), (push.body,))
 
 
 class _Reader:
     """One header, and what it signs."""
 
-    __slots__ = ("_clock", "_signs", "_timed", "_where", "_writing")
+    __slots__ = ("_clock", "_encoding", "_signs", "_timed", "_where")
 
-    def __init__(self, rule: Verify, signs: Template) -> None:
+    def __init__(self, rule: Verify, signs: SignedContent) -> None:
         self._clock, self._where = rule.timestamp, rule.header
         self._signs = signs
-        self._writing = Writing(rule.format, rule.encoding)
-        self._timed = bool(rule.timestamp) or self._writing.timed
+        self._encoding = Encoding(rule.format, rule.encoding)
+        self._timed = bool(rule.timestamp) or self._encoding.timed
 
-    def read(self, push: Push) -> Claim:
+    def read(self, push: Push) -> ParsedSignature:
         return self._claim(push, fields.header(push, self._where), {})
 
-    def _claim(self, push: Push, value: str, form: fields.Form) -> Claim:
-        time, given = self._writing.read(value)
+    def _claim(self, push: Push, value: str, form: fields.Form) -> ParsedSignature:
+        time, given = self._encoding.read(value)
         if self._clock:
             time = fields.header(push, self._clock)
         where = self._clock or self._where
         at = timestamp.seconds(time, f"the time in {where}") if self._timed else None
-        return Claim(given, self._signs.fill(push, form, time), at)
+        return ParsedSignature(given, self._signs.fill(push, form, time), at)
 
 
 class _FormReader(_Reader):
@@ -76,12 +76,12 @@ class _FormReader(_Reader):
 
     __slots__ = ("_in_field",)
 
-    def __init__(self, rule: Verify, signs: Template) -> None:
+    def __init__(self, rule: Verify, signs: SignedContent) -> None:
         super().__init__(rule, signs)
         self._in_field = bool(rule.field)
         self._where = rule.field or rule.header
 
-    def read(self, push: Push) -> Claim:
+    def read(self, push: Push) -> ParsedSignature:
         form = fields.form(push)
         if self._in_field:
             return self._claim(push, fields.field(form, self._where), form)

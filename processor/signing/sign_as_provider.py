@@ -5,9 +5,9 @@ from typing import TypedDict
 from urllib.parse import quote
 
 from processor.model import Push
-from processor.signing.parse.encoding import Writing
-from processor.signing.parse.signed_content import Template
-from processor.signing.parsed_signature import Claim
+from processor.signing.parse.encoding import Encoding
+from processor.signing.parse.signed_content import SignedContent
+from processor.signing.parsed_signature import ParsedSignature
 from processor.signing.schemes import standard_webhooks
 from processor.signing.schemes.registry import SCHEMES
 from processor.signing.verify import secret_key
@@ -16,7 +16,7 @@ from processor.signing.verify_rule import Verify
 ALGORITHM = "sha384"  # of `hmac-named`: what Transloadit signs with
 
 
-class Imitation(TypedDict):
+class ProviderSignature(TypedDict):
     """What goes beside a body, or for `form` instead of it: fields, the body among them."""
 
     headers: dict[str, str]
@@ -24,12 +24,14 @@ class Imitation(TypedDict):
     form: dict[str, str] | None
 
 
-def imitate(rule: Verify, secret: str, body: bytes, now: float, push_id: str) -> Imitation:
+def sign_as_provider(
+    rule: Verify, secret: str, body: bytes, now: float, push_id: str
+) -> ProviderSignature:
     """Sign a body as the provider would; ValueError where only the provider can.
 
     `push_id` fills every header of which the rule says only that it is signed.
     """
-    rule = rule.way_of(secret)
+    rule = rule.alternative_for(secret)
     maker = SCHEMES[rule.scheme].maker
     if maker is None or (rule.scheme == "standard-webhooks" and secret.startswith("whpk_")):
         raise ValueError(
@@ -44,13 +46,15 @@ def imitate(rule: Verify, secret: str, body: bytes, now: float, push_id: str) ->
     return _signed(rule, lambda claim: maker(rule)(key, claim)[0], body, now, push_id)
 
 
-def _standard(rule: Verify, secret: str, body: bytes, now: float, push_id: str) -> Imitation:
+def _standard(
+    rule: Verify, secret: str, body: bytes, now: float, push_id: str
+) -> ProviderSignature:
     names, key = standard_webhooks.names(rule.header), secret_key(rule, secret)
     values = (push_id, str(int(now)), standard_webhooks.sign([key.data], push_id, int(now), body))
     return {"headers": dict(zip(names, values, strict=True)), "query": "", "form": None}
 
 
-def _token(rule: Verify, secret: str) -> Imitation:
+def _token(rule: Verify, secret: str) -> ProviderSignature:
     secret_key(rule, secret)  # refuses what could not be sent
     value = rule.format + secret
     if rule.header:
@@ -62,18 +66,18 @@ def _token(rule: Verify, secret: str) -> Imitation:
 
 
 def _signed(
-    rule: Verify, sign: Callable[[Claim], str], body: bytes, now: float, push_id: str
-) -> Imitation:
+    rule: Verify, sign: Callable[[ParsedSignature], str], body: bytes, now: float, push_id: str
+) -> ProviderSignature:
     time = str(int(now))
-    names = [hole.partition(":") for hole in rule.holes]
+    names = [placeholder.partition(":") for placeholder in rule.placeholders]
     form = {name: body.decode() for kind, _, name in names if kind == "field"}
     headers = {name: push_id for kind, _, name in names if kind == "header"}
     if rule.timestamp:
         headers = {n: v for n, v in headers.items() if n.lower() != rule.timestamp.lower()}
         headers[rule.timestamp] = time
     push = Push({name.lower(): value for name, value in headers.items()}, body)
-    claim = Claim((f"{ALGORITHM}:",), Template(rule.signs).fill(push, form, time))
-    value = Writing(rule.format).write(time, sign(claim))
+    claim = ParsedSignature((f"{ALGORITHM}:",), SignedContent(rule.signs).fill(push, form, time))
+    value = Encoding(rule.format).write(time, sign(claim))
     if rule.field:
         form[rule.field] = value
     else:

@@ -13,22 +13,22 @@ import msgspec
 from processor.errors import BadSignature
 from processor.model import Push
 from processor.signing.keys import Key
-from processor.signing.looking import found, looked_for
 from processor.signing.parse import timestamp
-from processor.signing.parsed_signature import Read
+from processor.signing.parsed_signature import Reader
 from processor.signing.schemes.registry import SCHEMES
-from processor.signing.schemes.shared_secret import Check
+from processor.signing.schemes.shared_secret import Checker
+from processor.signing.signature_fields import fields_of, value_of
 from processor.signing.verify_rule import Verify
 
 
 def secret_key(rule: Verify, secret: str) -> Key:
     """Turn a configured secret into the scheme's key, or raise ValueError with the remedy."""
-    way = rule.way_of(secret)
+    way = rule.alternative_for(secret)
     make = SCHEMES[way.scheme].key
     if make is None:
         raise ValueError(f"{rule.scheme} checks with keys that are published; remove the secret")
     key = make(way, secret)
-    return msgspec.structs.replace(key, scheme=way.scheme) if rule.tells_apart else key
+    return msgspec.structs.replace(key, scheme=way.scheme) if rule.secret_selects_scheme else key
 
 
 def needs_secret(rule: Verify) -> bool:
@@ -49,7 +49,7 @@ def sender(rule: Verify, push: Push) -> str | None:
     return push.headers.get(rule.sender.partition(":")[2].lower()) if rule.sender else None
 
 
-def document_url(rule: Verify, push: Push) -> str | None:
+def keys_url(rule: Verify, push: Push) -> str | None:
     """Where the keys are published that check this push; None for schemes with secrets.
 
     BadSignature if the push names a place that is not the provider's.
@@ -68,44 +68,46 @@ def verify(  # noqa: PLR0917 -- a push, and what it is checked against
 ) -> None:
     """Raise BadSignature, with the reason, unless one of the keys signed this push.
 
-    `document` is what `document_url` gave: a JWKS, or a certificate in PEM. UnknownKey if
+    `document` is what `keys_url` gave: a JWKS, or a certificate in PEM. UnknownKey if
     a newer one of it might do. `now` in seconds since 1970; `here` by another clock, by which a
     push may be fresh as well.
     """
     if rule.other is None:
-        _check(rule, keys, push, Times(now, here), document)
+        _check(rule, keys, push, Clocks(now, here), document)
         return
     refusals = []
-    for way, own in ways(rule, keys):
+    for way, own in usable_alternatives(rule, keys):
         try:
-            _check(way, own, push, Times(now, here), document)
+            _check(way, own, push, Clocks(now, here), document)
         except BadSignature as refusal:
             refusals.append((way, refusal))
         else:
             return
-    raise next((why for way, why in refusals if is_signed(way, push)), refusals[0][1])
+    raise next((why for way, why in refusals if has_signature(way, push)), refusals[0][1])
 
 
-def ways(rule: Verify, keys: Sequence[Key]) -> list[tuple[Verify, list[Key]]]:
+def usable_alternatives(rule: Verify, keys: Sequence[Key]) -> list[tuple[Verify, list[Key]]]:
     """The ways to sign for which there are keys, with those keys; the first way if there are none."""
-    own = [(way, [key for key in keys if key.scheme in {"", way.scheme}]) for way in rule.ways]
+    own = [
+        (way, [key for key in keys if key.scheme in {"", way.scheme}]) for way in rule.alternatives
+    ]
     return [one for one in own if one[1]] or own[:1]
 
 
-def is_signed(way: Verify, push: Push) -> bool:
+def has_signature(way: Verify, push: Push) -> bool:
     """Whether something stands where this way has its signature."""
-    return any(spot.signs and found(spot, push) for spot in looked_for(way))
+    return any(spot.signs and value_of(spot, push) for spot in fields_of(way))
 
 
-class Times(NamedTuple):
+class Clocks(NamedTuple):
     """The time by two clocks, of which the second may be unknown."""
 
     now: float
     here: float | None
 
 
-def _check(rule: Verify, keys: Sequence[Key], push: Push, times: Times, document: bytes) -> None:
-    read, check, tolerance, shared = compiled(rule.at(push) if rule.older else rule)
+def _check(rule: Verify, keys: Sequence[Key], push: Push, times: Clocks, document: bytes) -> None:
+    read, check, tolerance, shared = compiled_rule(rule.at(push) if rule.older else rule)
     if shared and not keys:
         raise BadSignature("this source has no secret to check the signature with")
     claim = read(push)
@@ -114,19 +116,19 @@ def _check(rule: Verify, keys: Sequence[Key], push: Push, times: Times, document
     check(keys, claim, times.now, document)
 
 
-class Compiled(NamedTuple):
+class CompiledRule(NamedTuple):
     """A rule, ready for the next push."""
 
-    read: Read
-    check: Check
+    read: Reader
+    check: Checker
     tolerance: float
     shared: bool  # whether it takes a secret
 
 
 @lru_cache(1024)  # there is one rule to a profile
-def compiled(rule: Verify) -> Compiled:
+def compiled_rule(rule: Verify) -> CompiledRule:
     """Compile a rule, once."""
     scheme = SCHEMES[rule.scheme]
-    return Compiled(
+    return CompiledRule(
         scheme.reader(rule), scheme.checker(rule), float(rule.tolerance), scheme.key is not None
     )

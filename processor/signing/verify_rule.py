@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from processor.durations import duration
+from processor.durations import parse_duration
 from processor.model import Push
 from processor.signing.parse import signed_content
 from processor.signing.parse.encoding import ENCODE, PAIRS, PREFIX
@@ -20,7 +20,7 @@ STANDARD = "standard-webhooks"
 STANDARD_SECRETS = ("whsec_", "whpk_")  # how its secrets and public keys begin
 
 # Which keys of the table each scheme takes; the others would mean nothing.
-TAKES: dict[str, frozenset[str]] = {
+ALLOWED_KEYS: dict[str, frozenset[str]] = {
     "hmac-sha1": _SIGNED,
     "hmac-sha256": _SIGNED,
     "hmac-sha384": _SIGNED,
@@ -61,13 +61,13 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
 
     def __post_init__(self) -> None:
         """Refuse what could never hold, and what anybody could make hold."""
-        if self.scheme not in TAKES:
-            raise ValueError(f"unknown scheme `{self.scheme}`; known are {', '.join(TAKES)}")
+        if self.scheme not in ALLOWED_KEYS:
+            raise ValueError(f"unknown scheme `{self.scheme}`; known are {', '.join(ALLOWED_KEYS)}")
         if isinstance(self.tolerance, str):
-            msgspec.structs.force_setattr(self, "tolerance", duration(self.tolerance))
+            msgspec.structs.force_setattr(self, "tolerance", parse_duration(self.tolerance))
         for field in msgspec.structs.fields(self):
             given = getattr(self, field.name) != field.default
-            if given and field.name not in {"scheme", "other", *TAKES[self.scheme]}:
+            if given and field.name not in {"scheme", "other", *ALLOWED_KEYS[self.scheme]}:
                 raise ValueError(f"`{field.name}` means nothing to {self.scheme}; remove it")
         for wrong, why in _REFUSED:
             if wrong(self):
@@ -81,25 +81,25 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
         return _renamed(self, found)
 
     @property
-    def ways(self) -> tuple["Verify", ...]:
+    def alternatives(self) -> tuple["Verify", ...]:
         """All the ways to sign, of which the hook's owner chose one."""
-        return _ways(self) if self.other else (self,)
+        return _alternatives(self) if self.other else (self,)
 
     @property
-    def tells_apart(self) -> bool:
+    def secret_selects_scheme(self) -> bool:
         """Whether a secret says which way it is for: those of Standard Webhooks are marked."""
-        return len({way.scheme == STANDARD for way in self.ways}) > 1
+        return len({way.scheme == STANDARD for way in self.alternatives}) > 1
 
-    def way_of(self, secret: str) -> "Verify":
+    def alternative_for(self, secret: str) -> "Verify":
         """The way that a secret is for; the first where it may be for any."""
         marked = secret.startswith(STANDARD_SECRETS)
-        fit = [way for way in self.ways if (way.scheme == STANDARD) is marked]
-        return fit[0] if self.tells_apart else self.ways[0]
+        fit = [way for way in self.alternatives if (way.scheme == STANDARD) is marked]
+        return fit[0] if self.secret_selects_scheme else self.alternatives[0]
 
     @property
-    def holes(self) -> tuple[str, ...]:
+    def placeholders(self) -> tuple[str, ...]:
         """The placeholders in `signs`."""
-        return signed_content.holes(self.signs)
+        return signed_content.placeholders(self.signs)
 
     @property
     def pairs(self) -> re.Match[str] | None:
@@ -109,11 +109,11 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
     @property
     def describes(self) -> bool:
         """Whether it is this table that says what is signed."""
-        return TAKES[self.scheme] >= _SIGNED
+        return ALLOWED_KEYS[self.scheme] >= _SIGNED
 
 
 @lru_cache(1024)  # making a rule checks all of it
-def _ways(rule: Verify) -> tuple[Verify, ...]:
+def _alternatives(rule: Verify) -> tuple[Verify, ...]:
     first = msgspec.structs.replace(rule, other=None)
     return (first, rule.other) if rule.other else (first,)
 
@@ -125,7 +125,7 @@ def _renamed(rule: Verify, header: str) -> Verify:
 
 def _lower(rule: Verify) -> set[str]:
     """What `signs` covers; the case of a header's name does not matter."""
-    return {hole.lower() for hole in rule.holes}
+    return {placeholder.lower() for placeholder in rule.placeholders}
 
 
 def _takes_no_secret(rule: Verify) -> bool:
@@ -191,7 +191,7 @@ _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
         "the time is in the pairs of `format`; remove `timestamp`",
     ),
     (
-        lambda r: "timestamp" in r.holes and not (r.pairs or r.timestamp),
+        lambda r: "timestamp" in r.placeholders and not (r.pairs or r.timestamp),
         "`signs` holds {{timestamp}}; say where it is: `timestamp`, or `format` with pairs",
     ),
     (
@@ -207,7 +207,7 @@ _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
     ),
     (lambda r: not 0 < float(r.tolerance) < float("inf"), "`tolerance` must be more than nothing"),
     (
-        lambda r: r.scheme.startswith("hash-") and signed_content.SECRET not in r.holes,
+        lambda r: r.scheme.startswith("hash-") and signed_content.SECRET not in r.placeholders,
         "{scheme} proves nothing without a secret; put {{secret}} into `signs`",
     ),
     (
@@ -215,15 +215,19 @@ _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
         "`signs` must end with {{secret}}: before anything else, what follows could be lengthened",
     ),
     (
-        lambda r: not r.scheme.startswith("hash-") and signed_content.SECRET in r.holes,
+        lambda r: not r.scheme.startswith("hash-") and signed_content.SECRET in r.placeholders,
         "{scheme} does not sign its secret; take {{secret}} out of `signs`",
     ),
     (
-        lambda r: not any(h in {"body", "sha256"} or h.startswith("field:") for h in r.holes),
+        lambda r: (
+            not any(h in {"body", "sha256"} or h.startswith("field:") for h in r.placeholders)
+        ),
         "`signs` must hold {{body}}, {{sha256}} or {{field:NAME}}: else any body would do",
     ),
     (
-        lambda r: r.field and {"body", "sha256", f"field:{r.field}"} & {*r.holes} and r.describes,
+        lambda r: (
+            r.field and {"body", "sha256", f"field:{r.field}"} & {*r.placeholders} and r.describes
+        ),
         "a signature in `field` cannot sign the body, which it is in; `signs` another {{field:NAME}}",
     ),
     (

@@ -21,6 +21,6 @@ _Y = tuple(
 _SIGN = 0x80  # of x, in the last byte
 
 
-def is_of_small_order(key: bytes) -> bool:
+def is_weak(key: bytes) -> bool:
     """Whether signatures for these 32 bytes can be made without a private key."""
     return key[:-1] + bytes([key[-1] & ~_SIGN]) in _Y

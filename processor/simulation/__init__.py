@@ -14,25 +14,25 @@ What is written is what the profile reads, at the places that it names; everythi
 real payload is absent. Nothing here does I/O.
 """
 
-from processor.simulation.job import Job
-from processor.simulation.poll_response import write_answer, write_submit
-from processor.simulation.push import Unsigned, write_push
-from processor.simulation.push_plan import Due, Mishaps, Plan, plan
-from processor.simulation.timeline import Moment, life
-from processor.simulation.vocabulary import told_params, vocabulary
+from processor.simulation.job import SimulatedJob
+from processor.simulation.poll_response import write_poll_response, write_submit_response
+from processor.simulation.push import UnsignedPush, write_push
+from processor.simulation.push_plan import Faults, PlannedPush, PushPlan, plan_pushes
+from processor.simulation.timeline import Moment, timeline
+from processor.simulation.vocabulary import params_from_provider, vocabulary
 
 __all__ = [
-    "Due",
-    "Job",
-    "Mishaps",
+    "Faults",
     "Moment",
-    "Plan",
-    "Unsigned",
-    "life",
-    "plan",
-    "told_params",
+    "PlannedPush",
+    "PushPlan",
+    "SimulatedJob",
+    "UnsignedPush",
+    "params_from_provider",
+    "plan_pushes",
+    "timeline",
     "vocabulary",
-    "write_answer",
+    "write_poll_response",
     "write_push",
-    "write_submit",
+    "write_submit_response",
 ]

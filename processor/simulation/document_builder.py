@@ -5,14 +5,14 @@ from itertools import cycle
 from typing import Any
 
 from processor.provider.condition import ANY, Condition
-from processor.provider.pointer import CODE, Place, Spot
+from processor.provider.pointer import CODE, Location, Pointer
 
 
-class _Taken(Exception):
+class _Occupied(Exception):
     """Something else lies there already."""
 
 
-class Draft:
+class DocumentBuilder:
     """A JSON object, and the headers beside it. What was put first stays.
 
     Under `:code` the headers hold the HTTP code, as they do for whoever reads them.
@@ -23,11 +23,11 @@ class Draft:
         self.document: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
 
-    def put(self, place: Place | None, value: object) -> bool:
+    def put(self, place: Pointer | None, value: object) -> bool:
         """Put a value at the first spot that can hold it; say whether one could."""
         if place is None or value is None:
             return False
-        return any(self._put(spot, (value,)) for spot in spots(place))
+        return any(self._put(location, (value,)) for location in spots(place))
 
     def require(self, condition: Condition, pick: int = 0, near: Iterable[str] = ()) -> None:
         """Put the words that a condition asks for: where there is a choice, one like `near`.
@@ -35,26 +35,26 @@ class Draft:
         `pick` is how many to pass over. With `*` there is an element for each word, which
         only such a condition holds for.
         """
-        for spot, wanted in condition.rules:
+        for location, wanted in condition.rules:
             if isinstance(wanted, tuple):
-                every = isinstance(spot, tuple) and ANY in spot
+                every = isinstance(location, tuple) and ANY in location
                 words = wanted if every else (_choice(wanted[pick:] or wanted, near),)
-                self._put(spot, tuple(map(scalar, words)))
+                self._put(location, tuple(map(scalar, words)))
 
     def fill(self, condition: Condition) -> None:
         """Put something wherever a condition asks for anything and nothing is yet."""
-        for spot, wanted in condition.rules:
+        for location, wanted in condition.rules:
             if wanted is True:
-                self._put(spot, (True,))
+                self._put(location, (True,))
 
-    def _put(self, spot: Spot, values: tuple[object, ...]) -> bool:
-        if isinstance(spot, str):
-            return self._put_header(spot, values[0])
-        if not spot:
+    def _put(self, location: Location, values: tuple[object, ...]) -> bool:
+        if isinstance(location, str):
+            return self._put_header(location, values[0])
+        if not location:
             return False  # the whole document is more than one value
         try:
-            _lay(self.document, spot, values)
-        except _Taken:
+            _lay(self.document, location, values)
+        except _Occupied:
             return False
         return True
 
@@ -70,16 +70,16 @@ def scalar(word: str) -> str | int:
     return int(word) if word.isdecimal() and str(int(word)) == word else word
 
 
-def spots(place: Place) -> tuple[Spot, ...]:
+def spots(place: Pointer) -> tuple[Location, ...]:
     """Where a place looks, in order."""
     return place._spots  # noqa: SLF001 - a place is made for reading; we turn it round
 
 
-def inside(place: Place, value: Any, *, listed: bool = False) -> Any:
+def inside(place: Pointer, value: Any, *, listed: bool = False) -> Any:
     """Put a value into an object, where a place first looks; `listed`: into an array there."""
     if not spots(place)[0]:
         return value
-    outer = Draft()
+    outer = DocumentBuilder()
     outer.put(place, [value] if listed else value)
     return outer.document
 
@@ -94,7 +94,7 @@ def _lay(node: Any, steps: tuple[str, ...], values: tuple[object, ...]) -> Any:
     """Put the value under those steps, and give what the node has become."""
     if not steps:
         if node is not None and node != values[0]:
-            raise _Taken
+            raise _Occupied
         return values[0]
     step, rest = steps[0], steps[1:]
     if step == ANY:
@@ -109,14 +109,14 @@ def _lay(node: Any, steps: tuple[str, ...], values: tuple[object, ...]) -> Any:
     elif isinstance(node, dict):
         node[step] = _lay(node.get(step), rest, values)
     else:
-        raise _Taken
+        raise _Occupied
     return node
 
 
 def _lay_each(node: Any, rest: tuple[str, ...], values: tuple[object, ...]) -> list[Any]:
     """The same for every element there is, else for one element to each value."""
     if node is not None and not isinstance(node, list):
-        raise _Taken
+        raise _Occupied
     elements = node or [None] * len(values)
     return [_lay(old, rest, (new,)) for old, new in zip(elements, cycle(values), strict=False)]
 

@@ -24,7 +24,7 @@ MODES = {
 Document = dict[str, Any]
 
 
-class Wrapped(NamedTuple):
+class EncodedPush(NamedTuple):
     """Headers and body of a push; `text` is the JSON in them, before a form went around it."""
 
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class Wrapped(NamedTuple):
     text: bytes
 
 
-def wrap(decode: Decode, document: Any, mode: str = "") -> Wrapped:
+def encode_push(decode: Decode, document: Any, mode: str = "") -> EncodedPush:
     """Give headers and body; `mode` is one of the decoder's MODES, the first if left out."""
     modes = MODES[decode.name]
     if mode and mode not in modes:
@@ -57,43 +57,43 @@ def form(fields: Mapping[str, str], *, multipart: bool = False) -> tuple[dict[st
     return {"content-type": f"{MULTIPART}; boundary={BOUNDARY}"}, body.encode()
 
 
-def _json(_decode: Decode, document: Any) -> Wrapped:
+def _json(_decode: Decode, document: Any) -> EncodedPush:
     body = encoded(document)
-    return Wrapped({"content-type": JSON}, body, body)
+    return EncodedPush({"content-type": JSON}, body, body)
 
 
-def _urlencoded(decode: Decode, document: Any) -> Wrapped:
+def _urlencoded(decode: Decode, document: Any) -> EncodedPush:
     text = encoded(document)
-    return Wrapped(*form({decode.field: text.decode()}), text)
+    return EncodedPush(*form({decode.field: text.decode()}), text)
 
 
-def _multipart(decode: Decode, document: Any) -> Wrapped:
+def _multipart(decode: Decode, document: Any) -> EncodedPush:
     text = encoded(document)
-    return Wrapped(*form({decode.field: text.decode()}, multipart=True), text)
+    return EncodedPush(*form({decode.field: text.decode()}, multipart=True), text)
 
 
-def _envelope(_decode: Decode, document: Any) -> Wrapped:
+def _envelope(_decode: Decode, document: Any) -> EncodedPush:
     """As Amazon SNS sends it, but unsigned: nobody else has the key."""
     message = encoded(document)
     body = encoded({"Type": "Notification", "TopicArn": SENDER, "Message": message.decode()})
-    return Wrapped({"content-type": "text/plain; charset=UTF-8"}, body, message)
+    return EncodedPush({"content-type": "text/plain; charset=UTF-8"}, body, message)
 
 
-def _structured(_decode: Decode, document: Any) -> Wrapped:
+def _structured(_decode: Decode, document: Any) -> EncodedPush:
     body = encoded(_event(document))
-    return Wrapped({"content-type": "application/cloudevents+json"}, body, body)
+    return EncodedPush({"content-type": "application/cloudevents+json"}, body, body)
 
 
-def _batch(_decode: Decode, document: Any) -> Wrapped:
+def _batch(_decode: Decode, document: Any) -> EncodedPush:
     body = encoded([_event(document)])
-    return Wrapped({"content-type": "application/cloudevents-batch+json"}, body, body)
+    return EncodedPush({"content-type": "application/cloudevents-batch+json"}, body, body)
 
 
-def _binary(_decode: Decode, document: Any) -> Wrapped:
+def _binary(_decode: Decode, document: Any) -> EncodedPush:
     event = _event(document)
     body = encoded(event.pop("data", None))
     named = {f"ce-{name}": quote(str(value), safe="/:") for name, value in event.items()}
-    return Wrapped({"content-type": JSON, **named}, body, body)
+    return EncodedPush({"content-type": JSON, **named}, body, body)
 
 
 def _event(document: Document) -> Document:
@@ -105,7 +105,7 @@ def _event(document: Document) -> Document:
     return {**ATTRIBUTES, **named, **told}
 
 
-_WRAPPERS: dict[str, Callable[[Decode, Any], Wrapped]] = {
+_WRAPPERS: dict[str, Callable[[Decode, Any], EncodedPush]] = {
     "json": _json,
     "urlencoded": _urlencoded,
     "multipart": _multipart,

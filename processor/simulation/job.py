@@ -2,18 +2,18 @@
 
 import msgspec
 
-from processor.model import Answer, Failure, Origin, State, StatusUpdate
+from processor.model import Failure, HttpResponse, Origin, State, StatusUpdate
 from processor.provider import full_id
 from processor.provider.profile import Profile
-from processor.simulation.poll_response import write_answer, write_submit
-from processor.simulation.push import Unsigned, write_push
+from processor.simulation.poll_response import write_poll_response, write_submit_response
+from processor.simulation.push import UnsignedPush, write_push
 from processor.simulation.timeline import Moment
 
 RESULT = {"simulated": True}
 ERROR = Failure("simulated", "simulated failure")
 
 
-class Job(msgspec.Struct, frozen=True):
+class SimulatedJob(msgspec.Struct, frozen=True):
     """A job and its life; `id` is the one that the provider gives it."""
 
     profile: Profile
@@ -31,24 +31,24 @@ class Job(msgspec.Struct, frozen=True):
         """The provider's id of the push about that moment."""
         return f"{self.id}-{number}"
 
-    def push(self, number: int, begun: float) -> Unsigned:
+    def push(self, number: int, begun: float) -> UnsignedPush:
         """The push about that moment of a life that began then."""
         update = self._update(number, begun, self.moments[number].pushed)
         return write_push(self.profile, self.kind, update)
 
-    def answer(self, elapsed: float, begun: float) -> Answer | None:
+    def answer(self, elapsed: float, begun: float) -> HttpResponse | None:
         """The answer to a poll so many seconds after the beginning; None: not there yet."""
         spoken = [n for n, one in enumerate(self.moments) if one.polled and one.at <= elapsed]
         if not spoken:
             return None
         update = self._update(spoken[-1], begun, self.moments[spoken[-1]].polled)
-        return write_answer(self.profile, self.kind, update)
+        return write_poll_response(self.profile, self.kind, update)
 
-    def submitted(self, begun: float) -> Answer:
+    def submitted(self, begun: float) -> HttpResponse:
         """The answer to the call that began it."""
         first = self.moments[0]
         update = self._update(0, begun, first.polled or first.pushed)
-        return write_submit(self.profile, self.kind, update)
+        return write_submit_response(self.profile, self.kind, update)
 
     def is_over(self, elapsed: float) -> bool:
         """Whether an answer so many seconds after the beginning tells its end."""

@@ -8,15 +8,15 @@ from processor.provider import bare_id
 from processor.provider.profile import Profile
 from processor.signing import Verify
 from processor.simulation.document_builder import inside
-from processor.simulation.encode_push import MULTIPART, Wrapped, form, wrap
-from processor.simulation.write_update import drafts
+from processor.simulation.encode_push import MULTIPART, EncodedPush, encode_push, form
+from processor.simulation.write_update import candidate_documents
 
 
-class Unsigned(NamedTuple):
+class UnsignedPush(NamedTuple):
     """What a push holds, the provider's id of it, and who pushes."""
 
     profile: Profile
-    wrapped: Wrapped
+    wrapped: EncodedPush
     push_id: str
 
     @property
@@ -30,7 +30,7 @@ class Unsigned(NamedTuple):
         if rule is None:
             return self.push
         text = wrapped.text if _signs_fields(rule) else wrapped.body
-        made = signing.imitate(rule, secret, text, now, self.push_id)
+        made = signing.sign_as_provider(rule, secret, text, now, self.push_id)
         headers = {name.lower(): value for name, value in made["headers"].items()}
         body = wrapped.body
         if made["form"] is not None and self.profile.push:
@@ -43,7 +43,7 @@ class Unsigned(NamedTuple):
 
 def write_push(
     profile: Profile, kind: str | None, update: StatusUpdate, mode: str = ""
-) -> Unsigned:
+) -> UnsignedPush:
     """Give the push from which the profile reads this update; ValueError if there is none.
 
     `mode` is how it comes where it may come in several ways: one of wrapping.MODES.
@@ -51,11 +51,11 @@ def write_push(
     known = profile.kinds.get(kind)
     if profile.push is None or known is None or known.push is None:
         raise ValueError(f"{profile.name} does not push about this kind of job")
-    for draft in drafts(known.push, update, bare_id(kind, update.id)):
+    for draft in candidate_documents(known.push, update, bare_id(kind, update.id)):
         document = inside(profile.push.each, draft.document, listed=True)
-        wrapped = wrap(profile.push.decode, document, mode)
+        wrapped = encode_push(profile.push.decode, document, mode)
         wrapped = wrapped._replace(headers={**wrapped.headers, **draft.headers})
-        return Unsigned(profile, wrapped, update.event_id or "")
+        return UnsignedPush(profile, wrapped, update.event_id or "")
     raise ValueError(f"{profile.name}: no push says `{update.status}`")
 
 

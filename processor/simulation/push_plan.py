@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from processor.simulation.job import Job
+from processor.simulation.job import SimulatedJob
 
 LATENESS = 0.1  # of a life: how much later a push at most comes again
 
 
-class Mishaps(NamedTuple):
+class Faults(NamedTuple):
     """How pushes go wrong: the share that comes twice, the share that never comes, the order."""
 
     duplicates: float = 0.0
@@ -17,7 +17,7 @@ class Mishaps(NamedTuple):
     reorder: bool = False
 
 
-class Due(NamedTuple):
+class PlannedPush(NamedTuple):
     """A push that is due so many seconds after the beginning; compares by time."""
 
     at: float
@@ -26,10 +26,10 @@ class Due(NamedTuple):
     again: bool = False
 
 
-class Plan(NamedTuple):
+class PushPlan(NamedTuple):
     """What will be sent, in order, and how many pushes will be lost."""
 
-    pushes: tuple[Due, ...]
+    pushes: tuple[PlannedPush, ...]
     lost: int
 
     @property
@@ -38,22 +38,22 @@ class Plan(NamedTuple):
         return sum(push.again for push in self.pushes)
 
 
-def plan(jobs: Sequence[Job], mishaps: Mishaps, rng: Random) -> Plan:
+def plan_pushes(jobs: Sequence[SimulatedJob], faults: Faults, rng: Random) -> PushPlan:
     """Plan the pushes of all jobs; the same random numbers give the same plan."""
-    due = [push for index, job in enumerate(jobs) for push in _of(index, job, mishaps, rng)]
-    kept = [push for push in due if rng.random() >= mishaps.lose]
-    twice = [_again(push, jobs, rng) for push in kept if rng.random() < mishaps.duplicates]
-    return Plan(tuple(sorted((*kept, *twice))), len(due) - len(kept))
+    due = [push for index, job in enumerate(jobs) for push in _of(index, job, faults, rng)]
+    kept = [push for push in due if rng.random() >= faults.lose]
+    twice = [_again(push, jobs, rng) for push in kept if rng.random() < faults.duplicates]
+    return PushPlan(tuple(sorted((*kept, *twice))), len(due) - len(kept))
 
 
-def _of(index: int, job: Job, mishaps: Mishaps, rng: Random) -> list[Due]:
+def _of(index: int, job: SimulatedJob, faults: Faults, rng: Random) -> list[PlannedPush]:
     numbers = [number for number, moment in enumerate(job.moments) if moment.pushed]
     times = [job.moments[number].at for number in numbers]
-    if mishaps.reorder:
+    if faults.reorder:
         rng.shuffle(numbers)
-    return [Due(at, index, number) for at, number in zip(times, numbers, strict=True)]
+    return [PlannedPush(at, index, number) for at, number in zip(times, numbers, strict=True)]
 
 
-def _again(push: Due, jobs: Sequence[Job], rng: Random) -> Due:
+def _again(push: PlannedPush, jobs: Sequence[SimulatedJob], rng: Random) -> PlannedPush:
     later = rng.random() * LATENESS * jobs[push.job].moments[-1].at
     return push._replace(at=push.at + later, again=True)

@@ -23,7 +23,7 @@ class Moment(NamedTuple):
     polled: str | None
 
 
-def life(profile: Profile, kind: str | None, end: State, seconds: float) -> tuple[Moment, ...]:
+def timeline(profile: Profile, kind: str | None, end: State, seconds: float) -> tuple[Moment, ...]:
     """Give the moments of a life that lasts so long; ValueError if it cannot end so."""
     pushed, polled = vocabulary(profile, kind)
     if end not in pushed and end not in polled:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from processor.errors import RequestError
 from processor.model import Origin, State, StatusUpdate
-from processor.provider import Trouble, full_id, read_answer, read_push
+from processor.provider import PollFailure, full_id, read_poll_response, read_push
 from processor.provider.profile import Profile
 from processor.simulation.document_builder import spots
-from processor.simulation.poll_response import write_answer
+from processor.simulation.poll_response import write_poll_response
 from processor.simulation.push import write_push
 
 UNLISTED = "simulated"  # a word that no profile lists, for those that say what any other means
@@ -36,9 +36,12 @@ def vocabulary(profile: Profile, kind: str | None) -> Vocabulary:
     return Vocabulary(_by_state(pushed, polled), _by_state(polled, pushed))
 
 
-def told_params(profile: Profile, kind: str | None) -> dict[str, str]:
+def params_from_provider(profile: Profile, kind: str | None) -> dict[str, str]:
     """Give a value to each param that the provider tells of such a job."""
-    return {name: _param(profile, kind, name) for name in sorted(profile.kinds[kind].gives)}
+    return {
+        name: _param(profile, kind, name)
+        for name in sorted(profile.kinds[kind].params_from_provider)
+    }
 
 
 def _param(profile: Profile, kind: str | None, name: str) -> str:
@@ -49,8 +52,8 @@ def _param(profile: Profile, kind: str | None, name: str) -> str:
         return VALUE
     words = (
         wanted[0]
-        for spot, wanted in told.about.rules
-        if isinstance(wanted, tuple) and spot in spots(place)
+        for location, wanted in told.about.rules
+        if isinstance(wanted, tuple) and location in spots(place)
     )
     return next(words, VALUE)
 
@@ -61,7 +64,7 @@ def _samples(profile: Profile, kind: str | None) -> Iterator[StatusUpdate]:
     words = dict(states.words)
     if states.otherwise:
         words.setdefault(UNLISTED, states.otherwise)
-    params = told_params(profile, kind)
+    params = params_from_provider(profile, kind)
     for word, state in words.items():
         yield StatusUpdate(
             source=profile.name,
@@ -91,9 +94,9 @@ def _pushed(profile: Profile, kind: str | None, update: StatusUpdate) -> tuple[S
 
 
 def _polled(profile: Profile, kind: str | None, update: StatusUpdate) -> tuple[StatusUpdate, ...]:
-    answer = write_answer(profile, kind, update)
-    told = read_answer(profile, update.source, kind, update.id, answer, update.at)
-    return () if isinstance(told, Trouble) else (told,)
+    answer = write_poll_response(profile, kind, update)
+    told = read_poll_response(profile, update.source, kind, update.id, answer, update.at)
+    return () if isinstance(told, PollFailure) else (told,)
 
 
 def _by_state(mine: list[StatusUpdate], theirs: list[StatusUpdate]) -> Words:

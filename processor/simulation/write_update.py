@@ -11,10 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.model import NULL, Failure, StatusUpdate
-from processor.provider.condition import Condition, Word
-from processor.provider.pointer import CODE, Place
-from processor.provider.profile import Fields, ProgressAt, Told
-from processor.simulation.document_builder import Draft, scalar, spots
+from processor.provider.condition import Condition, StatusField
+from processor.provider.pointer import CODE, Pointer
+from processor.provider.profile import ProgressField, PushFields, UpdateFields
+from processor.simulation.document_builder import DocumentBuilder, scalar, spots
 
 HUNDRED = 100  # what means done, where a document tells that itself
 DIGITS = 6  # of a progress: no provider tells more
@@ -22,9 +22,9 @@ DIGITS = 6  # of a progress: no provider tells more
 _ALWAYS = Condition()
 
 
-def drafts(
-    fields: Fields, update: StatusUpdate, job: str, code: int | None = None
-) -> Iterator[Draft]:
+def candidate_documents(
+    fields: UpdateFields, update: StatusUpdate, job: str, code: int | None = None
+) -> Iterator[DocumentBuilder]:
     """Give every document that says this update; `job` is the id as the provider knows it.
 
     `code` is the HTTP code of an answer, unless that says the status. Error and result are
@@ -45,17 +45,17 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _about(fields: Fields) -> Condition:
-    return fields.about if isinstance(fields, Told) else _ALWAYS
+def _about(fields: UpdateFields) -> Condition:
+    return fields.about if isinstance(fields, PushFields) else _ALWAYS
 
 
-def _ways(word: Word | None, text: str) -> Iterator[Condition | Place | None]:
+def _ways(word: StatusField | None, text: str) -> Iterator[Condition | Pointer | None]:
     """How a word can be said: by a rule's conditions, by the HTTP code, at a place."""
     if word is None:
         yield None
         return
     rules = [condition for said, condition in word.rules if said == text]
-    places = [spot for spot in word.spots if isinstance(spot, Place)]
+    places = [location for location in word.spots if isinstance(location, Pointer)]
     yield from rules
     yield from sorted(places, key=lambda place: CODE not in spots(place))
 
@@ -67,10 +67,10 @@ def _picks(*conditions: object) -> int:
 
 
 def _draft(
-    fields: Fields, update: StatusUpdate, job: str, way: Condition | Place | None, pick: int
-) -> Draft:
+    fields: UpdateFields, update: StatusUpdate, job: str, way: Condition | Pointer | None, pick: int
+) -> DocumentBuilder:
     """Lay what decides first, then what is told, then whatever is merely asked for."""
-    draft = Draft()
+    draft = DocumentBuilder()
     about = _about(fields)
     near = (update.status, *([update.state.value] if update.state else []))
     if isinstance(way, Condition):
@@ -85,7 +85,7 @@ def _draft(
     return draft
 
 
-def _tell(draft: Draft, fields: Fields, update: StatusUpdate, job: str) -> None:
+def _tell(draft: DocumentBuilder, fields: UpdateFields, update: StatusUpdate, job: str) -> None:
     draft.put(fields.id, job)
     for name, place in fields.params.items():
         draft.put(place, update.params.get(name))
@@ -93,22 +93,22 @@ def _tell(draft: Draft, fields: Fields, update: StatusUpdate, job: str) -> None:
         draft.put(place, alias)
     draft.put(fields.time, iso(update.at))
     draft.put(fields.attempt, update.attempt)
-    if isinstance(fields, Told):
+    if isinstance(fields, PushFields):
         draft.put(fields.event_id, update.event_id)
     if fields.progress and update.progress is not None:
         _put_progress(draft, fields.progress, update.progress)
     _put_end(draft, fields, update)
 
 
-def _put_progress(draft: Draft, where: ProgressAt, progress: float) -> None:
-    if isinstance(where.of, Place):
+def _put_progress(draft: DocumentBuilder, where: ProgressField, progress: float) -> None:
+    if isinstance(where.of, Pointer):
         draft.put(where.of, HUNDRED)
-    whole = HUNDRED if isinstance(where.of, Place) else where.of
+    whole = HUNDRED if isinstance(where.of, Pointer) else where.of
     number = round(progress * whole, DIGITS)
     draft.put(where.at, int(number) if number == int(number) else number)
 
 
-def _put_end(draft: Draft, fields: Fields, update: StatusUpdate) -> None:
+def _put_end(draft: DocumentBuilder, fields: UpdateFields, update: StatusUpdate) -> None:
     """Put what is known of a job at its end."""
     error = update.error or Failure()
     if fields.error:
@@ -117,10 +117,10 @@ def _put_end(draft: Draft, fields: Fields, update: StatusUpdate) -> None:
     draft.put(fields.result, msgspec.json.decode(update.result))
 
 
-def _says(draft: Draft, fields: Fields, update: StatusUpdate, job: str) -> bool:
+def _says(draft: DocumentBuilder, fields: UpdateFields, update: StatusUpdate, job: str) -> bool:
     """Whether the draft is read as meant: as other rules may come first."""
 
-    def reads(place: Place | Word | None, text: str) -> bool:
+    def reads(place: Pointer | StatusField | None, text: str) -> bool:
         found: Any = place and place.find(draft.document, draft.headers)
         return place is None or str(found) == text
 
@@ -131,6 +131,6 @@ def _says(draft: Draft, fields: Fields, update: StatusUpdate, job: str) -> bool:
     )
 
 
-def code_of(draft: Draft) -> int:
+def code_of(draft: DocumentBuilder) -> int:
     """Take the HTTP code out of the headers of an answer's draft."""
     return int(draft.headers.pop(CODE))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from processor.model import Entry, Job, Retention, StatusUpdate
+from processor.model import HistoryEntry, Job, Retention, StatusUpdate
 from processor.payload import utc
 from processor.store import reserve
 from processor.store.backlogs import BUSY
@@ -46,7 +46,7 @@ class Bounds(NamedTuple):
     """What pushes may take: `ceiling` is for the sum of their prices, of all receivers and ever."""
 
     ceiling: int | None
-    reach: Callable[[str], int]  # how many subscriptions may hear of a source
+    fan_out: Callable[[str], int]  # how many subscriptions may hear of a source
 
 
 class NewEvent(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class Change(msgspec.Struct, frozen=True):
     version: str
     save: bool
     renew: bool = False  # its keys' end is another than before
-    entries: Sequence[tuple[float, Entry]] = ()
+    entries: Sequence[tuple[float, HistoryEntry]] = ()
     events: Sequence[NewEvent] = ()
     items: Sequence[WorkItem] = ()
     done: Sequence[Claim] = ()  # claims that end with this
@@ -128,7 +128,7 @@ class Jobs:
                     f"{update.source}:{push}",
                     call.blob(payload),
                     [call.key(keys.job(name)) for name in self._names(keys, update)],
-                    reserve.update_price(1, len(payload), bounds.reach(update.source))
+                    reserve.update_price(1, len(payload), bounds.fan_out(update.source))
                     if bounds
                     else 0,
                 )

@@ -88,7 +88,7 @@ class MemoryBudget:
         use = await self._memory.look()
         router = await self._targets.current(self._shards[0])
         self.use, self._looked_at = use, time.monotonic()
-        self.reserved = reserve.reserve(use, router.reach)
+        self.reserved = reserve.reserve(use, router.fan_out)
         self._room_seen = reserve.room(use, self.reserved)
         self._on_the_way = max(promised, self._promised, 0)
         self._room = self._room_seen - self._on_the_way
@@ -104,9 +104,9 @@ class MemoryBudget:
             if time.monotonic() - self._looked_at > most:
                 await self.look()
 
-    async def reach(self, source: str) -> int:
+    async def fan_out(self, source: str) -> int:
         """How many subscriptions may hear of a source."""
-        return (await self._targets.router(self._shards[0])).reach(source)
+        return (await self._targets.router(self._shards[0])).fan_out(source)
 
     def ceiling(self, shard: int) -> int | None:
         """How far the sum of the prices of a shard's pushes may go; None without a limit."""

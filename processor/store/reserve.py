@@ -50,9 +50,9 @@ def subscription_price(size: int) -> int:
     return int(ACCEPTED + PAYLOAD * size)
 
 
-def reserve(use: MemoryUse, reach: Callable[[str], int]) -> int:
-    """What all that waits will still take; `reach` says how many subscriptions hear a source."""
-    updates = sum(_reserved(w, reach(source)) for source, w in use.waiting.items())
+def reserve(use: MemoryUse, fan_out: Callable[[str], int]) -> int:
+    """What all that waits will still take; `fan_out` says how many subscriptions hear a source."""
+    updates = sum(_reserved(w, fan_out(source)) for source, w in use.waiting.items())
     return updates + use.deliveries * WAITING + use.timers * TIMER
 
 

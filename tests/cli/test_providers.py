@@ -14,7 +14,7 @@ from processor.cli import main, profile_lint
 from processor.cli.profile_summary import facts, span
 from processor.cli.providers import skeleton
 from processor.config.profiles import ProfileRegistry
-from processor.provider import duration
+from processor.durations import parse_duration
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -412,4 +412,4 @@ def test_a_bad_name_is_refused(ringback: Run, name: str):
 
 @pytest.mark.parametrize("text", ["250ms", "1s", "1.5s", "30s", "1m", "90s", "2h", "7d"])
 def test_a_duration_is_written_as_a_profile_writes_it(text: str):
-    assert span(duration(text)) == text
+    assert span(parse_duration(text)) == text

@@ -23,8 +23,8 @@ from processor import provider, signing
 from processor.cli import main
 from processor.cli.simulate import push_sender, run as simulation_run
 from processor.config.profiles import ProfileRegistry
-from processor.model import Answer, Push, StatusUpdate
-from processor.provider import Trouble
+from processor.model import HttpResponse, Push, StatusUpdate
+from processor.provider import PollFailure
 
 PROFILES = ProfileRegistry()
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -33,7 +33,7 @@ FAST = ("--seconds", "0.03")
 
 
 @dataclass
-class Hook:
+class ProviderHook:
     """A loopback hook that verifies pushes; answers with `answers` in turn, then 202."""
 
     provider: str = "standard"
@@ -62,8 +62,8 @@ class Hook:
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
-    hook = Hook()
+def hook() -> Iterator[ProviderHook]:
+    hook = ProviderHook()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -125,7 +125,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 # --- pushes -------------------------------------------------------------------------------
 
 
-def test_pushes_are_sent_in_order_and_verified(hook: Hook, run: Run):
+def test_pushes_are_sent_in_order_and_verified(hook: ProviderHook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", SECRET, "--id", "job-1", *FAST)
     assert ended.code == 0
     assert hook.words == ["queued", "running", "running", "succeeded"]
@@ -157,33 +157,33 @@ SIGNED = [
 
 @pytest.mark.parametrize(("name", "secret", "words"), SIGNED)
 def test_pushes_are_signed_as_the_provider_signs(
-    name: str, secret: str, words: list[str], hook: Hook, run: Run
+    name: str, secret: str, words: list[str], hook: ProviderHook, run: Run
 ):
     hook.provider, hook.secret = name, secret
     assert run(name, "--to", hook.url, "--secret", secret, *FAST).code == 0
     assert hook.words == words
 
 
-def test_the_query_of_the_hook_url_is_kept_beside_the_token(hook: Hook, run: Run):
+def test_the_query_of_the_hook_url_is_kept_beside_the_token(hook: ProviderHook, run: Run):
     hook.provider, hook.secret = "runpod", PLAIN
     assert run("runpod", "--to", f"{hook.url}?a=1", "--secret", PLAIN, *FAST).code == 0
     assert hook.words
 
 
 @pytest.mark.parametrize(("end", "word"), [("failed", "failed"), ("expired", "expired")])
-def test_a_job_ends_as_the_option_says(end: str, word: str, hook: Hook, run: Run):
+def test_a_job_ends_as_the_option_says(end: str, word: str, hook: ProviderHook, run: Run):
     assert run("standard", "--to", hook.url, "--secret", SECRET, "--end", end, *FAST).code == 0
     assert hook.words[-1] == word
     assert (hook.updates[-1].error is not None) is (end == "failed")
 
 
-def test_several_jobs_have_different_ids(hook: Hook, run: Run):
+def test_several_jobs_have_different_ids(hook: ProviderHook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", SECRET, "--jobs", "3", "--id", "a", *FAST)
     assert ended.out[0]["jobs"] == ["a-1", "a-2", "a-3"]
     assert sorted(update.id for update in hook.updates) == sorted(["a-1", "a-2", "a-3"] * 4)
 
 
-def test_kind_chooses_the_kind_of_jobs(hook: Hook, run: Run):
+def test_kind_chooses_the_kind_of_jobs(hook: ProviderHook, run: Run):
     hook.provider, hook.secret = "wistia", PLAIN
     ended = run(
         "wistia", "--to", hook.url, "--secret", PLAIN, "--kind", "media", "--id", "m", *FAST
@@ -192,13 +192,13 @@ def test_kind_chooses_the_kind_of_jobs(hook: Hook, run: Run):
     assert hook.words == ["media.created", "media.processing", "media.ready"]
 
 
-def test_without_kind_the_first_pushed_kind_is_simulated(hook: Hook, run: Run):
+def test_without_kind_the_first_pushed_kind_is_simulated(hook: ProviderHook, run: Run):
     hook.provider, hook.secret = "wistia", PLAIN
     ended = run("wistia", "--to", hook.url, "--secret", PLAIN, *FAST)
     assert ended.out[0]["jobs"][0].startswith("media:")
 
 
-def test_a_duplicate_is_the_same_push_again(hook: Hook, run: Run):
+def test_a_duplicate_is_the_same_push_again(hook: ProviderHook, run: Run):
     args = ("--to", hook.url, "--secret", SECRET, "--duplicates", "1", *FAST)
     ended = run("standard", *args)
     assert (ended.pushes["sent"], ended.pushes["duplicates"]) == (8, 4)
@@ -206,12 +206,12 @@ def test_a_duplicate_is_the_same_push_again(hook: Hook, run: Run):
     assert len({update.event_id for update in hook.updates}) == 4
 
 
-def test_lost_pushes_are_not_sent(hook: Hook, run: Run):
+def test_lost_pushes_are_not_sent(hook: ProviderHook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", SECRET, "--lose", "1", *FAST)
     assert (ended.code, ended.pushes["lost"], hook.updates) == (0, 4, [])
 
 
-def test_the_same_seed_gives_the_same_order(hook: Hook, run: Run):
+def test_the_same_seed_gives_the_same_order(hook: ProviderHook, run: Run):
     orders = []
     for seed in ("3", "3", "4"):
         hook.updates.clear()
@@ -221,13 +221,13 @@ def test_the_same_seed_gives_the_same_order(hook: Hook, run: Run):
     assert orders[0] == orders[1] != [None, 0.25, 0.75, 1.0]
 
 
-def test_a_refused_push_gives_exit_code_1(hook: Hook, run: Run):
+def test_a_refused_push_gives_exit_code_1(hook: ProviderHook, run: Run):
     hook.answers = [0, 401]
     ended = run("standard", "--to", hook.url, "--secret", SECRET, *FAST)
     assert (ended.code, ended.pushes["answers"]) == (1, {"202": 3, "401": 1})
 
 
-def test_each_reason_of_refused_pushes_is_printed_once(hook: Hook, run: Run):
+def test_each_reason_of_refused_pushes_is_printed_once(hook: ProviderHook, run: Run):
     hook.answers = [401, 401, 404, 0]
     hook.response = b'{"title": "Not signed", "detail": "the clock is wrong"}'
     err = run("standard", "--to", hook.url, "--secret", SECRET, *FAST).err
@@ -238,19 +238,19 @@ def test_each_reason_of_refused_pushes_is_printed_once(hook: Hook, run: Run):
 
 
 @pytest.mark.parametrize("response", [b"", b"<html>", b"[]", b"\xff", b"1"])
-def test_a_refusal_without_a_reason_is_printed(response: bytes, hook: Hook, run: Run):
+def test_a_refusal_without_a_reason_is_printed(response: bytes, hook: ProviderHook, run: Run):
     hook.answers, hook.response = [401], response
     err = run("standard", "--to", hook.url, "--secret", SECRET, *FAST).err
     assert err == "refused pushes: 1 with 401: no reason given; see the log there\n"
 
 
-def test_a_wrong_secret_is_refused(hook: Hook, run: Run):
+def test_a_wrong_secret_is_refused(hook: ProviderHook, run: Run):
     hook.provider, hook.secret = "mux", PLAIN
     ended = run("mux", "--to", hook.url, "--secret", "another", *FAST)
     assert (ended.code, ended.pushes["answers"]) == (1, {"401": 3})
 
 
-def test_a_push_answered_5xx_is_retried_with_the_same_event_id(hook: Hook, run: Run):
+def test_a_push_answered_5xx_is_retried_with_the_same_event_id(hook: ProviderHook, run: Run):
     hook.answers = [503, 500]
     ended = run("standard", "--to", hook.url, "--secret", SECRET, *FAST)
     assert ended.code == 0
@@ -266,13 +266,13 @@ def test_without_a_server_the_exit_code_is_5(run: Run):
 
 
 def test_a_secret_is_read_from_the_environment(
-    hook: Hook, run: Run, monkeypatch: pytest.MonkeyPatch
+    hook: ProviderHook, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HOOK_SECRET", SECRET)
     assert run("standard", "--to", hook.url, "--secret", "env:HOOK_SECRET", *FAST).code == 0
 
 
-def test_a_secret_that_is_not_set_is_a_usage_error(hook: Hook, run: Run):
+def test_a_secret_that_is_not_set_is_a_usage_error(hook: ProviderHook, run: Run):
     ended = run("standard", "--to", hook.url, "--secret", "env:NOT_SET_HERE", *FAST)
     assert (ended.code, hook.updates) == (2, [])
     assert "--secret env:NOT_SET_HERE: it is not set; set it, or" in ended.err
@@ -300,7 +300,9 @@ def configured(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_source_is_simulated_with_its_secret_at_its_port(hook: Hook, run: Run, configured: Path):
+def test_a_source_is_simulated_with_its_secret_at_its_port(
+    hook: ProviderHook, run: Run, configured: Path
+):
     ended = run("fw", "--config", str(configured), "--to", hook.url, *FAST)
     assert (ended.code, hook.words[-1]) == (0, "succeeded")
     assert ended.out[0]["source"]["provider"] == "standard"
@@ -308,7 +310,7 @@ def test_a_source_is_simulated_with_its_secret_at_its_port(hook: Hook, run: Run,
 
 
 def test_settings_that_a_source_lacks_are_printed_under_its_name(
-    hook: Hook, capsys: pytest.CaptureFixture[str], configured: Path
+    hook: ProviderHook, capsys: pytest.CaptureFixture[str], configured: Path
 ):
     words = ("--config", str(configured), "--to", hook.url, *FAST)
     for more in ((), ("--port", "0", "--end", "failed")):
@@ -324,7 +326,7 @@ def test_settings_that_a_source_lacks_are_printed_under_its_name(
     assert "provider = " not in out
 
 
-def test_a_source_secret_that_is_not_set_is_named(hook: Hook, run: Run, configured: Path):
+def test_a_source_secret_that_is_not_set_is_named(hook: ProviderHook, run: Run, configured: Path):
     configured.write_text(configured.read_text().replace(', "file:secret"', ""))
     ended = run("fw", "--config", str(configured), "--to", hook.url, *FAST)
     assert ended.code == 2
@@ -337,7 +339,7 @@ def test_an_unknown_name_lists_providers_and_sources(run: Run, configured: Path)
     assert "; sources are fw, other" in err
 
 
-def test_a_profile_of_the_users_folder_is_simulated(hook: Hook, run: Run, tmp_path: Path):
+def test_a_profile_of_the_users_folder_is_simulated(hook: ProviderHook, run: Run, tmp_path: Path):
     text = 'providers = "mine"\n[sources.a]\nprovider = "b"\nwebhook_secret = "env:UNSET"\n'
     (tmp_path / "ringback.toml").write_text(text)
     (tmp_path / "mine").mkdir()
@@ -389,14 +391,14 @@ class Running:
     process: subprocess.Popen[str]
     setup: dict[str, Any]
 
-    def call(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
+    def call(self, path: str, *, method: str = "GET", **headers: str) -> HttpResponse:
         where = urlsplit(self.setup["url"]).netloc
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         with closing(http.client.HTTPConnection(where, timeout=10)) as connection:
             connection.request(method, path, headers=named)
             answer = connection.getresponse()
             received = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, received, answer.read(), 0.0)
+            return HttpResponse(answer.status, received, answer.read(), 0.0)
 
     def ended(self) -> tuple[int, dict[str, Any]]:
         out, _ = self.process.communicate(timeout=20)
@@ -417,8 +419,8 @@ def running(*args: str) -> Iterator[Running]:
             process.kill()
 
 
-def read(name: str, job: str, answer: Answer) -> StatusUpdate:
-    update = provider.read_answer(PROFILES[name], "s", None, job, answer, 0.0)
+def read(name: str, job: str, answer: HttpResponse) -> StatusUpdate:
+    update = provider.read_poll_response(PROFILES[name], "s", None, job, answer, 0.0)
     assert isinstance(update, StatusUpdate), update
     return update
 
@@ -467,8 +469,8 @@ def test_throttled_polls_are_429_with_retry_after():
         answer = run.call("/video/v1/assets/a")
         run.interrupt()
         code, summary = run.ended()
-    trouble = provider.read_answer(PROFILES["mux"], "s", None, "a", answer, 0.0)
-    assert isinstance(trouble, Trouble)
+    trouble = provider.read_poll_response(PROFILES["mux"], "s", None, "a", answer, 0.0)
+    assert isinstance(trouble, PollFailure)
     assert (trouble.kind, trouble.retry_after) == ("throttled", 1.0)
     assert (code, summary["polls"]) == (0, {"429": 1})
 
@@ -498,7 +500,7 @@ def test_an_answer_without_a_body_is_sent():
 def test_submit_begins_the_next_job_and_returns_its_status_url():
     with running("azure-async", "--jobs", "1", "--id", "op", "--seconds", "0") as run:
         answer = run.call("/submit", method="POST")
-        update = provider.read_submit(
+        update = provider.read_submit_response(
             PROFILES["azure-async"], "s", "op", answer.status, answer.headers, answer.body, 0.0
         )
         assert update.params == {"status_url": f"{run.setup['url']}/jobs/op"}
@@ -507,7 +509,7 @@ def test_submit_begins_the_next_job_and_returns_its_status_url():
         assert run.ended()[0] == 0
 
 
-def test_pushed_jobs_can_be_polled_while_it_lingers(hook: Hook):
+def test_pushed_jobs_can_be_polled_while_it_lingers(hook: ProviderHook):
     args = ("--to", hook.url, "--secret", SECRET, "--id", "a", *FAST, "--linger", "30")
     with running("standard", *args) as run:
         update = read("standard", "a", run.call("/jobs/a"))
@@ -519,7 +521,7 @@ def test_pushed_jobs_can_be_polled_while_it_lingers(hook: Hook):
     assert set(summary["polls"]) == {"200"}
 
 
-def test_a_port_in_use_is_a_usage_error(hook: Hook, run: Run):
+def test_a_port_in_use_is_a_usage_error(hook: ProviderHook, run: Run):
     port = str(urlsplit(hook.url).port)
     ended = run("mux", "--port", port)
     assert ended.code == 2
@@ -530,7 +532,7 @@ def test_a_port_in_use_is_a_usage_error(hook: Hook, run: Run):
 
 
 def test_the_text_output_shows_what_to_configure_and_a_summary(
-    hook: Hook, capsys: pytest.CaptureFixture[str]
+    hook: ProviderHook, capsys: pytest.CaptureFixture[str]
 ):
     hook.provider, hook.secret = "api.video", PLAIN
     args = ("--to", hook.url, "--secret", PLAIN, "--id", "v", *FAST)
@@ -554,21 +556,21 @@ def test_the_text_output_shows_what_to_configure_and_a_summary(
     ],
 )
 def test_an_end_that_must_be_confirmed_is_announced(
-    more: tuple[str, ...], says: list[str], hook: Hook, run: Run
+    more: tuple[str, ...], says: list[str], hook: ProviderHook, run: Run
 ):
     hook.provider, hook.secret = "revai", PLAIN
     err = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST, *more).err.splitlines()
     assert [words in line for words, line in zip(says, err, strict=True)] == [True] * len(says)
 
 
-def test_if_no_push_was_accepted_no_poll_is_awaited(hook: Hook, run: Run):
+def test_if_no_push_was_accepted_no_poll_is_awaited(hook: ProviderHook, run: Run):
     hook.provider, hook.secret = "revai", "another"
     ended = run("revai", "--to", hook.url, "--secret", PLAIN, *FAST)
     assert ended.code == 1
     assert "counts only after a poll" not in ended.err
 
 
-def test_the_run_ends_when_the_end_was_confirmed(hook: Hook):
+def test_the_run_ends_when_the_end_was_confirmed(hook: ProviderHook):
     hook.provider, hook.secret = "revai", PLAIN
     args = ("revai", "--to", hook.url, "--secret", PLAIN, "--id", "a", *FAST)
     with running(*args) as run:

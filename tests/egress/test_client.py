@@ -13,7 +13,7 @@ import pytest
 import uvloop
 from aiohttp.abc import AbstractResolver
 
-from processor.egress import Egress, Policy, Reach
+from processor.egress import Egress, NetworkScope, Policy
 from processor.errors import BlockedTarget, RequestFailed
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -180,7 +180,7 @@ async def test_a_name_with_a_denied_address_is_not_connected_to(answer):
 @pytest.mark.parametrize("answer", [*ANSWERS[:4], *ANSWERS[7:17]], ids=" ".join)
 async def test_the_final_address_is_judged_even_if_the_resolver_was_fooled(answer):
     async with Site() as canary, Egress(NOTHING) as egress:
-        connector = egress._sessions[Reach.PUBLIC].connector
+        connector = egress._sessions[NetworkScope.PUBLIC].connector
         connector._resolver = Names({"hooks.example": answer})
         with pytest.raises(BlockedTarget):
             await post(egress, f"https://hooks.example:{canary.port}/")
@@ -198,7 +198,7 @@ async def test_a_name_that_is_rebound_is_refused_on_its_next_connection(tls):
         url = f"https://hooks.example:{site.port}/"
         assert (await post(egress, url)).status == 200
         names.table["hooks.example"] = ["127.0.0.2"]
-        egress._sessions[Reach.PUBLIC].connector.clear_dns_cache()
+        egress._sessions[NetworkScope.PUBLIC].connector.clear_dns_cache()
         with pytest.raises(BlockedTarget):
             await post(egress, url)
         assert names.asked == 2
@@ -209,14 +209,14 @@ async def test_the_operators_own_urls_reach_loopback_and_private_names():
     async with Site() as site, Egress(NOTHING, resolver=names) as egress:
         for host in ("127.0.0.1", "encoder", "[::ffff:127.0.0.1]"):
             url = f"http://{host}:{site.port}/"
-            assert (await post(egress, url, reach=Reach.CONFIGURED)).body == b"ok"
+            assert (await post(egress, url, scope=NetworkScope.CONFIGURED)).body == b"ok"
         assert len(site.requests) == 3
 
 
 async def test_a_name_is_looked_up_as_the_system_does():
     async with Site() as site, Egress(NOTHING) as egress:
         url = f"http://localhost:{site.port}/"
-        assert (await post(egress, url, reach=Reach.CONFIGURED)).status == 200
+        assert (await post(egress, url, scope=NetworkScope.CONFIGURED)).status == 200
 
 
 async def test_names_whose_servers_never_answer_hold_up_no_other_name(monkeypatch):
@@ -233,11 +233,13 @@ async def test_names_whose_servers_never_answer_hold_up_no_other_name(monkeypatc
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     async with Site() as site, Egress(NOTHING) as egress, asyncio.timeout(10):
         urls = [f"http://slow{number}.example/" for number in range(20)]
-        waiting = [asyncio.create_task(post(egress, url, reach=Reach.CONFIGURED)) for url in urls]
+        waiting = [
+            asyncio.create_task(post(egress, url, scope=NetworkScope.CONFIGURED)) for url in urls
+        ]
         for _ in waiting:
             await stuck.acquire()
         url = f"http://localhost:{site.port}/"
-        assert (await post(egress, url, reach=Reach.CONFIGURED)).status == 200
+        assert (await post(egress, url, scope=NetworkScope.CONFIGURED)).status == 200
         release.set()
         ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert {str(end) for end in ends} == {"DNS: the host name does not resolve"}
@@ -247,7 +249,7 @@ async def test_the_operators_own_urls_reach_ipv6_loopback():
     async with Site() as site, Egress(NOTHING) as egress:
         if len(site.servers) == 1:
             pytest.skip("this machine has no IPv6 loopback")
-        answer = await post(egress, f"http://[::1]:{site.port}/", reach=Reach.CONFIGURED)
+        answer = await post(egress, f"http://[::1]:{site.port}/", scope=NetworkScope.CONFIGURED)
         assert answer.status == 200
 
 
@@ -262,7 +264,7 @@ async def test_the_operators_own_names_never_reach_link_local_addresses(answer):
         Egress(NOTHING, resolver=Names({"encoder": answer})) as egress,
     ):
         with pytest.raises(BlockedTarget, match="link-local or cloud metadata"):
-            await post(egress, f"http://encoder:{canary.port}/", reach=Reach.CONFIGURED)
+            await post(egress, f"http://encoder:{canary.port}/", scope=NetworkScope.CONFIGURED)
         assert await canary.visits() == 0
 
 
@@ -282,7 +284,7 @@ async def test_a_connection_opened_for_the_operator_is_not_lent_to_others(tls):
     async with Site(tls=server) as site, Egress(NOTHING, resolver=names, tls=client) as egress:
         url = f"https://hooks.example:{site.port}/"
         for _ in range(2):
-            assert (await post(egress, url, reach=Reach.CONFIGURED)).status == 200
+            assert (await post(egress, url, scope=NetworkScope.CONFIGURED)).status == 200
         with pytest.raises(BlockedTarget):
             await post(egress, url)
         assert (site.connections, len(site.requests)) == (1, 2)
@@ -293,7 +295,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(status):
     async with Site() as canary:
         redirect = f"HTTP/1.1 {status} Away\r\nlocation: {canary.url}\r\ncontent-length: 0\r\n\r\n"
         async with Site(redirect.encode()) as site, Egress(NOTHING) as egress:
-            answer = await post(egress, site.url, reach=Reach.CONFIGURED)
+            answer = await post(egress, site.url, scope=NetworkScope.CONFIGURED)
         assert (answer.status, await canary.visits()) == (status, 0)
 
 
@@ -302,7 +304,7 @@ async def test_proxy_settings_of_the_environment_are_ignored(monkeypatch):
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, canary.url)
         async with Egress(NOTHING) as egress:
-            await post(egress, site.url, reach=Reach.CONFIGURED)
+            await post(egress, site.url, scope=NetworkScope.CONFIGURED)
         assert (canary.connections, site.connections) == (0, 1)
 
 
@@ -316,7 +318,7 @@ async def test_a_request_is_sent_as_given_with_few_headers_of_our_own():
             f"{site.url}/a%2Fb/../c?sig=a%2Bb+c%20~%7E",
             headers={"content-type": "application/json", "webhook-id": "evt_1"},
             body=b'{"a":1}',
-            reach=Reach.CONFIGURED,
+            scope=NetworkScope.CONFIGURED,
         )
     head, body = site.requests[0]
     first, *lines = head.decode().rstrip().split("\r\n")
@@ -335,14 +337,14 @@ async def test_a_request_is_sent_as_given_with_few_headers_of_our_own():
 
 async def test_the_user_agent_names_ringback():
     async with Site() as site, Egress(NOTHING) as egress:
-        await egress.request("GET", site.url, headers={}, reach=Reach.CONFIGURED)
+        await egress.request("GET", site.url, headers={}, scope=NetworkScope.CONFIGURED)
     assert b"\r\nuser-agent: Ringback" in site.requests[0][0].lower().replace(b"ring", b"Ring")
 
 
 async def test_an_answer_has_lower_case_header_names_readable_values_and_its_body():
     raw = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Odd: caf\xe9\r\nContent-Length: 3\r\n\r\nno!"
     async with Site(raw) as site, Egress(NOTHING) as egress:
-        answer = await post(egress, site.url, reach=Reach.CONFIGURED)
+        answer = await post(egress, site.url, scope=NetworkScope.CONFIGURED)
     assert (answer.status, answer.body) == (429, b"no!")
     assert answer.headers == {"retry-after": "7", "x-odd": "caf\ufffd", "content-length": "3"}
     assert 0 < answer.seconds < 15
@@ -351,14 +353,14 @@ async def test_an_answer_has_lower_case_header_names_readable_values_and_its_bod
 async def test_a_compressed_answer_is_not_unpacked():
     raw = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nbomb"
     async with Site(raw) as site, Egress(NOTHING) as egress:
-        assert (await post(egress, site.url, reach=Reach.CONFIGURED)).body == b"bomb"
+        assert (await post(egress, site.url, scope=NetworkScope.CONFIGURED)).body == b"bomb"
 
 
 async def test_cookies_are_forgotten():
     raw = b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n"
     async with Site(raw) as site, Egress(NOTHING) as egress:
         for _ in range(2):
-            await post(egress, site.url, reach=Reach.CONFIGURED)
+            await post(egress, site.url, scope=NetworkScope.CONFIGURED)
     assert b"cookie" not in site.requests[1][0].lower()
 
 
@@ -392,7 +394,7 @@ async def test_bodies_are_capped_and_short_ones_keep_the_connection(
     async with Site(raw) as site, Egress(NOTHING) as egress:
         for _ in range(2):
             answer = await post(
-                egress, site.url, reach=Reach.CONFIGURED, read_limit=1000, body_wanted=wanted
+                egress, site.url, scope=NetworkScope.CONFIGURED, read_limit=1000, body_wanted=wanted
             )
             assert len(answer.body) == length
         assert site.connections == connections
@@ -402,7 +404,7 @@ async def test_bodies_are_capped_and_short_ones_keep_the_connection(
 async def test_an_unwanted_body_that_breaks_off_does_not_unsay_the_status(hangs):
     async with Site(sized(900)[:-1], then_close=not hangs) as site, Egress(NOTHING) as egress:
         answer = await post(
-            egress, site.url, reach=Reach.CONFIGURED, body_wanted=False, timeout=0.2
+            egress, site.url, scope=NetworkScope.CONFIGURED, body_wanted=False, timeout=0.2
         )
         assert (answer.status, answer.body) == (200, b"")
         await site.left.wait()
@@ -411,7 +413,7 @@ async def test_an_unwanted_body_that_breaks_off_does_not_unsay_the_status(hangs)
 async def test_an_endless_body_is_cut_while_the_server_still_writes():
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 300_000
     async with Site(endless) as site, Egress(NOTHING) as egress:
-        answer = await post(egress, site.url, reach=Reach.CONFIGURED)
+        answer = await post(egress, site.url, scope=NetworkScope.CONFIGURED)
         assert len(answer.body) == 65536
         async with asyncio.timeout(5):
             await site.left.wait()
@@ -423,7 +425,7 @@ SECRET = "?token=hunter2"
 
 
 async def failure(url, **options):
-    options = {"reach": Reach.CONFIGURED, "resolver": None, "timeout": 5.0} | options
+    options = {"scope": NetworkScope.CONFIGURED, "resolver": None, "timeout": 5.0} | options
     async with Egress(NOTHING, resolver=options.pop("resolver")) as egress:
         with pytest.raises(RequestFailed) as failed:
             await post(egress, url + SECRET, **options)
@@ -474,7 +476,7 @@ async def test_a_certificate_for_another_name_says_so(tls):
     names = Names({"other.example": ["127.0.0.1"]})
     async with Site(tls=server) as site, Egress(NOTHING, resolver=names, tls=client) as egress:
         with pytest.raises(RequestFailed, match=r"^TLS: certificate verify failed: Hostname"):
-            await post(egress, f"https://other.example:{site.port}/", reach=Reach.CONFIGURED)
+            await post(egress, f"https://other.example:{site.port}/", scope=NetworkScope.CONFIGURED)
 
 
 async def test_a_server_that_speaks_no_tls_says_so():
@@ -520,7 +522,7 @@ async def test_any_bytes_end_in_an_answer_or_a_failure():
                 raw[random.randrange(len(raw))] = random.randrange(256)
             site.answer = bytes(raw)
             try:
-                answer = await post(egress, site.url, reach=Reach.CONFIGURED, timeout=2.0)
+                answer = await post(egress, site.url, scope=NetworkScope.CONFIGURED, timeout=2.0)
             except RequestFailed:
                 continue
             assert all(value.encode() is not None for value in answer.headers.values())
@@ -530,7 +532,7 @@ async def test_bad_headers_are_a_failure_and_nothing_is_sent():
     async with Site() as site, Egress(NOTHING) as egress:
         with pytest.raises(RequestFailed):
             await egress.request(
-                "POST", site.url, headers={"x": "a\r\nb: c"}, reach=Reach.CONFIGURED
+                "POST", site.url, headers={"x": "a\r\nb: c"}, scope=NetworkScope.CONFIGURED
             )
         assert site.requests == []
 
@@ -545,7 +547,7 @@ async def test_a_closed_client_fails_cleanly():
 async def test_a_cancelled_request_is_cancelled_and_hangs_up():
     half = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx"
     async with Site(half) as site, Egress(NOTHING) as egress, asyncio.timeout(5):
-        task = asyncio.create_task(post(egress, site.url, reach=Reach.CONFIGURED))
+        task = asyncio.create_task(post(egress, site.url, scope=NetworkScope.CONFIGURED))
         await site.asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

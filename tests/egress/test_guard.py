@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 from yarl import URL
 
-from processor.egress import Policy, Reach, check_url
+from processor.egress import NetworkScope, Policy, check_url
 from processor.egress.addresses import DENIED, NEVER
-from processor.egress.guard import aim, refusal
+from processor.egress.guard import authorize_url, denied_kind
 from processor.errors import BlockedTarget
 
 NOTHING = Policy()
@@ -132,15 +132,15 @@ def test_a_refusal_names_the_thing_and_the_remedy(url, words):
 
 @pytest.mark.parametrize(("url", "written"), WELCOME.items(), ids=ascii)
 def test_a_public_url_passes_and_keeps_its_path_byte_for_byte(url, written):
-    assert aim(url, NOTHING, Reach.PUBLIC) == (written, Reach.PUBLIC)
+    assert authorize_url(url, NOTHING, NetworkScope.PUBLIC) == (written, NetworkScope.PUBLIC)
 
 
 @pytest.mark.parametrize("host", ALWAYS)
-@pytest.mark.parametrize("reach", Reach)
-def test_link_local_and_metadata_addresses_are_refused_whoever_asks(host, reach):
+@pytest.mark.parametrize("scope", NetworkScope)
+def test_link_local_and_metadata_addresses_are_refused_whoever_asks(host, scope):
     everything = Policy.parse(["0.0.0.0/0", "::/0"])
     with pytest.raises(BlockedTarget, match="metadata address, which is never reached"):
-        check_url(f"https://{host}/latest/meta-data", everything, reach)
+        check_url(f"https://{host}/latest/meta-data", everything, scope)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_link_local_and_metadata_addresses_are_refused_whoever_asks(host, reach)
     ],
 )
 def test_the_operators_own_urls_may_be_private_and_plain(url):
-    check_url(url, NOTHING, Reach.CONFIGURED)
+    check_url(url, NOTHING, NetworkScope.CONFIGURED)
 
 
 @pytest.mark.parametrize(
@@ -177,27 +177,27 @@ def test_the_operators_own_urls_may_be_private_and_plain(url):
 )
 def test_the_operators_own_urls_must_still_be_readable_in_one_way(url):
     with pytest.raises(BlockedTarget):
-        check_url(url, NOTHING, Reach.CONFIGURED)
+        check_url(url, NOTHING, NetworkScope.CONFIGURED)
 
 
 ALLOWING = Policy.parse(["10.20.0.0/16", "fd12::/16", "192.168.7.7", "Hooks.Internal.", "billing"])
 
 
 @pytest.mark.parametrize(
-    ("url", "reach"),
+    ("url", "scope"),
     [
-        ("http://10.20.3.4/", Reach.PUBLIC),
-        ("http://[::ffff:10.20.3.4]:8080/", Reach.PUBLIC),
-        ("https://[fd12::1]/", Reach.PUBLIC),
-        ("http://192.168.7.7/", Reach.PUBLIC),
-        ("http://hooks.internal:9000/x", Reach.CONFIGURED),
-        ("https://HOOKS.internal./x", Reach.CONFIGURED),
-        ("http://billing/", Reach.CONFIGURED),
-        ("https://example.com/", Reach.PUBLIC),
+        ("http://10.20.3.4/", NetworkScope.PUBLIC),
+        ("http://[::ffff:10.20.3.4]:8080/", NetworkScope.PUBLIC),
+        ("https://[fd12::1]/", NetworkScope.PUBLIC),
+        ("http://192.168.7.7/", NetworkScope.PUBLIC),
+        ("http://hooks.internal:9000/x", NetworkScope.CONFIGURED),
+        ("https://HOOKS.internal./x", NetworkScope.CONFIGURED),
+        ("http://billing/", NetworkScope.CONFIGURED),
+        ("https://example.com/", NetworkScope.PUBLIC),
     ],
 )
-def test_what_the_operator_allows_may_be_private_and_plain(url, reach):
-    assert aim(url, ALLOWING, Reach.PUBLIC)[1] is reach
+def test_what_the_operator_allows_may_be_private_and_plain(url, scope):
+    assert authorize_url(url, ALLOWING, NetworkScope.PUBLIC)[1] is scope
 
 
 @pytest.mark.parametrize(
@@ -263,13 +263,13 @@ def test_a_policy_is_compiled_however_it_is_made():
 def test_every_denied_network_is_denied_from_end_to_end(network):
     middle = network[random.randrange(network.num_addresses)]
     for address in (network[0], network[-1], middle):
-        assert refusal(address, NOTHING, Reach.PUBLIC)
+        assert denied_kind(address, NOTHING, NetworkScope.PUBLIC)
 
 
 @given(st.ip_addresses())
 def test_nothing_that_python_calls_non_global_gets_through(address):
     if not address.is_global or address.is_multicast:
-        assert refusal(address, NOTHING, Reach.PUBLIC)
+        assert denied_kind(address, NOTHING, NetworkScope.PUBLIC)
 
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
@@ -294,17 +294,17 @@ def test_no_number_is_a_host(number):
 def test_any_text_is_refused_cleanly_or_read_alike_by_all(text):
     if not _passes(text):
         return
-    written, _ = aim(text, NOTHING, Reach.PUBLIC)
+    written, _ = authorize_url(text, NOTHING, NetworkScope.PUBLIC)
     url, parts = URL(written, encoded=True), urlsplit(written)
     assert written.isascii()
     assert url.raw_host == parts.hostname
     assert url.port == parts.port
-    assert aim(written, NOTHING, Reach.PUBLIC)[0] == written
+    assert authorize_url(written, NOTHING, NetworkScope.PUBLIC)[0] == written
 
 
 def test_only_global_unicast_ipv6_is_public():
-    assert not refusal(IPv6Address("2600::1"), NOTHING, Reach.PUBLIC)
-    assert refusal(ip_address("5000::1"), NOTHING, Reach.PUBLIC)
+    assert not denied_kind(IPv6Address("2600::1"), NOTHING, NetworkScope.PUBLIC)
+    assert denied_kind(ip_address("5000::1"), NOTHING, NetworkScope.PUBLIC)
 
 
 def _passes(url: str) -> bool:

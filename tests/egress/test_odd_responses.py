@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from processor.egress import Egress, Policy, Reach
-from processor.egress.compression import opened
+from processor.egress import Egress, NetworkScope, Policy
+from processor.egress.compression import decompress
 from processor.egress.salvage import salvage
 from processor.errors import RequestFailed
-from processor.model import Answer
+from processor.model import HttpResponse
 
 from .odd_responses import JSON, ODD, OK, Odd, coded
 
@@ -40,8 +40,8 @@ async def served(raw: bytes, *, pause: bool = False) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-async def ask(raw: bytes, how: dict[str, Any], *, pause: bool = False, **more: Any) -> Answer:
-    how = {"headers": {}, "reach": Reach.CONFIGURED, "timeout": 5.0} | how | more
+async def ask(raw: bytes, how: dict[str, Any], *, pause: bool = False, **more: Any) -> HttpResponse:
+    how = {"headers": {}, "scope": NetworkScope.CONFIGURED, "timeout": 5.0} | how | more
     async with served(raw, pause=pause) as url, Egress(PUBLIC) as egress:
         return await egress.request(how.pop("method"), url, **how)
 
@@ -114,8 +114,8 @@ async def test_a_compressed_bomb_is_cut_at_the_limit(layers: int) -> None:
 
 @given(st.binary(), st.sampled_from(["gzip", "deflate", "gzip, deflate"]))
 def test_whatever_claims_to_be_compressed_is_survived(body: bytes, name: str) -> None:
-    assert len(opened(body, name, 100)) <= 100
-    assert opened(zlib.compress(body), "deflate", 10_000) == (body or zlib.compress(b""))
+    assert len(decompress(body, name, 100)) <= 100
+    assert decompress(zlib.compress(body), "deflate", 10_000) == (body or zlib.compress(b""))
 
 
 @given(st.binary() | st.sampled_from(ODD).map(lambda odd: odd.raw), st.integers(0, 200))

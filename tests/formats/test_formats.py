@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from processor import provider
 from processor.config.profiles import ProfileRegistry
 from processor.event_filters import EVENT_TYPES
-from processor.formats import BATCH, FORMATS, Event, Format, Wire, traceparent
+from processor.formats import BATCH, FORMATS, Event, Format, SignedRequest, traceparent
 from processor.formats.cloudevents import batch_id
 from processor.model import Job, Origin, Push, State, Subscription
 from processor.payload import event_body
@@ -53,11 +53,11 @@ def target(form: str = "standard", **more: Any) -> Subscription:
     return Subscription("sub_1", "https://x.example", (SECRET,), format=form, **more)
 
 
-def write(form: str, *events: Event, **more: Any) -> Wire:
+def write(form: str, *events: Event, **more: Any) -> SignedRequest:
     return FORMATS[form](events or [DONE], target(form, **more), NOW)
 
 
-def read(form: str, wire: Wire) -> list[CloudEvent]:
+def read(form: str, wire: SignedRequest) -> list[CloudEvent]:
     """The events of a request, as the SDK reads them; of a batch it reads one after the other."""
     if form != BATCH:
         message = sdk.HTTPMessage(headers=wire.headers, body=wire.body)

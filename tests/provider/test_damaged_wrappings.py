@@ -9,8 +9,8 @@ import pytest
 
 from processor import provider
 from processor.errors import Unreadable
-from processor.model import Answer, Push, State, StatusUpdate
-from processor.provider import Profile, Trouble, parse
+from processor.model import HttpResponse, Push, State, StatusUpdate
+from processor.provider import PollFailure, Profile, parse
 
 NOW = 1_795_346_400.0
 BODY = """
@@ -55,9 +55,9 @@ def read(decode: str, body: bytes, mime: str = "application/json") -> tuple[Stat
     return provider.read_push(pushed(decode), "acme", push, NOW).updates
 
 
-def asked(body: bytes) -> StatusUpdate | Trouble:
-    answer = Answer(200, {}, body, 0.1)
-    return provider.read_answer(parse("acme", ASKED), "acme", None, "a", answer, NOW)
+def asked(body: bytes) -> StatusUpdate | PollFailure:
+    answer = HttpResponse(200, {}, body, 0.1)
+    return provider.read_poll_response(parse("acme", ASKED), "acme", None, "a", answer, NOW)
 
 
 def good(update: Any, result: Any) -> None:
@@ -140,5 +140,5 @@ def test_what_only_adds_to_a_final_word_is_left_out_when_it_is_damaged() -> None
 
 def test_an_answer_that_cannot_be_read_says_where() -> None:
     told = asked(b'{"id": "a", "status": [1 2]}')
-    assert isinstance(told, Trouble)
+    assert isinstance(told, PollFailure)
     assert "byte 25" in told.reason

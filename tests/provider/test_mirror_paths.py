@@ -52,7 +52,7 @@ def test_whatever_can_be_asked_by_a_path_can_be_mirrored(name: str):
     profile = SHIPPED[name]
     paths = {k: known.poll.request.path for k, known in profile.kinds.items() if known.poll}
     asked = {kind: path for kind, path in paths.items() if path and "{id}" in path.text}
-    params = {hole: "x" for path in asked.values() for hole in path.holes}
+    params = {placeholder: "x" for path in asked.values() for placeholder in path.placeholders}
     assert asked.keys() <= mirror_paths(profile, params).keys()
 
 

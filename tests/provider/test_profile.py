@@ -14,19 +14,17 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from processor import provider
+from processor.durations import parse_duration
 from processor.errors import ConfigError, InvalidValue, Unreadable, WrongType
-from processor.http_time import number_of
-from processor.model import NULL, Answer, Push, State, StatusUpdate
+from processor.http_time import parse_number, parse_retry_after, parse_timestamp
+from processor.model import NULL, HttpResponse, Push, State, StatusUpdate
 from processor.provider import (
     Account,
+    PollFailure,
     Profile,
-    Template,
-    Trouble,
-    duration,
+    UrlTemplate,
     extract_update,
     parse,
-    retry_after,
-    timestamp,
 )
 
 PROFILES = Path(provider.__file__).parents[1] / "providers"
@@ -62,8 +60,8 @@ def polled(more: str = "") -> Profile:
 
 def answer(profile: Profile, body: Any, status: int = 200, **headers: str) -> Any:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    told = Answer(status, {k.replace("_", "-"): v for k, v in headers.items()}, raw, 2.0)
-    return provider.read_answer(profile, "acme", None, "1", told, NOW)
+    told = HttpResponse(status, {k.replace("_", "-"): v for k, v in headers.items()}, raw, 2.0)
+    return provider.read_poll_response(profile, "acme", None, "1", told, NOW)
 
 
 # What is refused, and how -------------------------------------------------------------------
@@ -206,7 +204,7 @@ def test_a_profile_costs_nothing_to_the_others_and_says_what_it_can() -> None:
 # Asking -------------------------------------------------------------------------------------
 
 
-def ask(profile: Profile, job: str, **more: Any) -> provider.Request:
+def ask(profile: Profile, job: str, **more: Any) -> provider.PollRequest:
     facts = {"base_url": profile.base_url or "", "token": "tok", **more}
     params = facts.pop("params", {})
     account = Account(facts["base_url"], facts["token"], facts.pop("values", {}))
@@ -285,7 +283,7 @@ def test_a_value_that_would_climb_or_vanish_is_refused(value: str) -> None:
 )
 def test_a_status_url_keeps_its_host(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
-        Template(url)
+        UrlTemplate(url)
     with pytest.raises(InvalidValue, match="cannot be polled"):
         ask(shipped("standard"), "1", values={"status_url": url})
 
@@ -377,7 +375,7 @@ def test_without_otherwise_an_unknown_word_has_no_state() -> None:
 @pytest.mark.parametrize("status", ["", " ", None, True, 1.5, [], "a\nb", "x" * 201])
 def test_a_status_that_is_no_word_is_unreadable_even_with_otherwise(status: Any) -> None:
     told = answer(parse("acme", POLLED + 'otherwise = "running"'), {"id": "1", "status": status})
-    assert isinstance(told, Trouble)
+    assert isinstance(told, PollFailure)
     assert "status at `/status`" in told.reason
 
 
@@ -434,7 +432,7 @@ def test_counts_attempts_and_errors_stay_within_what_readers_hold() -> None:
     assert answer(profile, {"id": "1", "status": "done", "f": -1, "code": {}}).counts is None
     assert answer(profile, {"id": "1", "status": "done", "n": 7}).attempt == 7
     for wrong in (0, 2**31, "1", True, 1.0):
-        assert isinstance(answer(profile, {"id": "1", "status": "done", "n": wrong}), Trouble)
+        assert isinstance(answer(profile, {"id": "1", "status": "done", "n": wrong}), PollFailure)
     told = parse("acme", PUSHED.replace("[states]", 'event_id = "/e"\n[states]'))
     long = msgspec.json.encode({"id": "1", "status": "done", "e": "x" * 600})
     (update,) = provider.read_push(told, "acme", Push({}, long), NOW).updates
@@ -462,12 +460,14 @@ def test_an_answer_that_brings_no_status_is_told_by_its_code(
     status: int, headers: dict[str, str], kind: str, wait: float | None
 ) -> None:
     told = answer(polled(), b" why\n not\x1b[31m ", status, **headers)
-    assert told == Trouble(kind, f"HTTP {status}: why not[31m", wait)  # type: ignore[arg-type]
+    assert told == PollFailure(kind, f"HTTP {status}: why not[31m", wait)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_only_a_profile_can_say_that_not_found_means_gone(status: int) -> None:
-    assert answer(polled("gone = true"), b"", status) == Trouble("gone", f"HTTP {status}: no body")
+    assert answer(polled("gone = true"), b"", status) == PollFailure(
+        "gone", f"HTTP {status}: no body"
+    )
 
 
 def test_codes_that_a_profile_reads_are_no_trouble() -> None:
@@ -482,12 +482,14 @@ def test_what_has_no_poll_reads_no_answer() -> None:
     profile = parse("acme", PUSHED)
     assert answer(profile, {"id": "1", "status": "done"}).kind == "failed"
     with pytest.raises(InvalidValue, match="no \\[poll\\]"):
-        provider.read_submit(profile, "acme", "1", 200, {}, {"id": "1", "status": "done"}, NOW)
+        provider.read_submit_response(
+            profile, "acme", "1", 200, {}, {"id": "1", "status": "done"}, NOW
+        )
 
 
 def test_a_submit_reads_headers_in_any_case() -> None:
     profile = polled('aliases = ["header:x-job"]')
-    update = provider.read_submit(
+    update = provider.read_submit_response(
         profile, "a", "m", 201, {"X-Job": "j"}, '{"id":1,"status":"busy"}', NOW
     )
     assert (update.id, update.aliases) == ("1", ("j",))
@@ -501,7 +503,7 @@ def test_a_submit_reads_headers_in_any_case() -> None:
     [("250ms", 0.25), ("1.5s", 1.5), ("30s", 30), ("5m", 300), ("24h", 86_400), ("7d", 604_800)],
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == pytest.approx(seconds)
+    assert parse_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -509,28 +511,28 @@ def test_durations(text: str, seconds: float) -> None:
 )
 def test_a_bad_duration_is_refused_with_the_remedy(text: str) -> None:
     with pytest.raises(ValueError, match=r"write it as 1\.5s, 30s, 5m, 24h or 7d"):
-        duration(text)
+        parse_duration(text)
 
 
 def test_retry_after_is_seconds_or_a_date_between_now_and_a_day() -> None:
     def at(seconds: float) -> str:
         return format_datetime(datetime.fromtimestamp(NOW + seconds, UTC), usegmt=True)
 
-    assert retry_after("0", NOW) == 0
-    assert retry_after("120", NOW) == 120
-    assert retry_after(" 0.493 ", NOW) == 0.493
-    assert retry_after("1.", NOW) == 1
-    assert retry_after("999999999", NOW) == 86_400
-    assert retry_after(at(30), NOW) == 30
-    assert retry_after(at(-30), NOW) == 0
-    assert retry_after(at(1e9), NOW) == 86_400
+    assert parse_retry_after("0", NOW) == 0
+    assert parse_retry_after("120", NOW) == 120
+    assert parse_retry_after(" 0.493 ", NOW) == 0.493
+    assert parse_retry_after("1.", NOW) == 1
+    assert parse_retry_after("999999999", NOW) == 86_400
+    assert parse_retry_after(at(30), NOW) == 30
+    assert parse_retry_after(at(-30), NOW) == 0
+    assert parse_retry_after(at(1e9), NOW) == 86_400
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "soon", "-1", ".", "1.5.5", "9" * 10, "٣", "Mon, 99 Foo"]
 )
 def test_a_retry_after_of_nonsense_is_none(text: str | None) -> None:
-    assert retry_after(text, NOW) is None
+    assert parse_retry_after(text, NOW) is None
 
 
 @pytest.fixture(params=["America/Los_Angeles", "Asia/Kolkata", "Pacific/Kiritimati", "UTC"])
@@ -564,9 +566,9 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_a_date_means_the_same_moment_in_every_time_zone(zone: str, text: str) -> None:
     """RFC 9110, 5.6.7: HTTP dates are UTC. Seen with urllib3#1896: a source rested 8 h."""
     noon = 1_795_953_600.0
-    assert retry_after(text, noon) == 20
+    assert parse_retry_after(text, noon) == 20
     if text[:4] == "2026":
-        assert timestamp(text) == noon + 20
+        assert parse_timestamp(text) == noon + 20
 
 
 @pytest.mark.parametrize(
@@ -592,13 +594,13 @@ def test_a_date_means_the_same_moment_in_every_time_zone(zone: str, text: str) -
     ],
 )
 def test_numbers_written_as_text(value: str, number: float | None) -> None:
-    assert number_of(value) == number
+    assert parse_number(value) == number
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [-+A-Z0-9]*"))
 def test_no_text_breaks_retry_after_or_timestamp(text: str) -> None:
-    wait, moment = retry_after(text, NOW), timestamp(text)
+    wait, moment = parse_retry_after(text, NOW), parse_timestamp(text)
     assert wait is None or 0 <= wait <= 86_400
     assert moment is None or moment >= 0
 
@@ -625,19 +627,19 @@ def test_no_text_breaks_retry_after_or_timestamp(text: str) -> None:
     ],
 )
 def test_timestamps(value: object, seconds: float | None) -> None:
-    assert timestamp(value) == seconds
+    assert parse_timestamp(value) == seconds
 
 
 @pytest.mark.parametrize("when", ["9999-12-31T23:59:59Z", "2026-11-22T10:05:01Z", 253402300799])
 def test_a_time_from_the_future_is_ours_and_flagged(when: object) -> None:
     """It would outrank every update to come; a clock that is a little ahead is believed."""
-    now = timestamp("2026-11-22T10:00:00Z")
+    now = parse_timestamp("2026-11-22T10:00:00Z")
     assert now
     text = PUSHED.replace("[states]", 'time = "/at"\n[states]')
     for told, at, flags in (
         (when, now, ("time_in_future",)),
         ("2026-11-22T10:04:59Z", now + 299, ()),
-        ("2001-01-01T00:00:00Z", timestamp("2001-01-01T00:00:00Z"), ()),
+        ("2001-01-01T00:00:00Z", parse_timestamp("2001-01-01T00:00:00Z"), ()),
     ):
         body = msgspec.json.encode({"id": "1", "status": "done", "at": told})
         (update,) = provider.read_push(parse("own", text), "own", Push({}, body), now).updates

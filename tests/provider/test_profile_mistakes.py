@@ -6,7 +6,7 @@ import pytest
 
 from processor.errors import ConfigError
 from processor.provider import parse
-from processor.provider.parse_profile import text_of
+from processor.provider.parse_profile import decode_text
 
 GOOD = """\
 base_url = "https://api.example.com"
@@ -128,12 +128,12 @@ def test_a_mistake_is_told_at_its_own_line_with_the_remedy(
 
 def test_a_byte_order_mark_is_skipped():
     assert parse("acme", "\ufeff" + GOOD).base_url == "https://api.example.com"
-    assert text_of(b"\xef\xbb\xbfa = 1", "f") == "a = 1"
+    assert decode_text(b"\xef\xbb\xbfa = 1", "f") == "a = 1"
 
 
 def test_what_is_not_utf_8_says_so_with_its_line():
     with pytest.raises(ConfigError, match="f:2: is not UTF-8; save the file as UTF-8"):
-        text_of(b"a = 1\nb = '\xe9'\n", "f")
+        decode_text(b"a = 1\nb = '\xe9'\n", "f")
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from hypothesis import given, settings, strategies as st
 
 from processor import provider
 from processor.errors import InvalidValue, Unreadable
-from processor.model import FINAL, Answer, Push, State, StatusUpdate
-from processor.provider import Profile, Trouble, check_id
+from processor.model import FINAL, HttpResponse, Push, State, StatusUpdate
+from processor.provider import PollFailure, Profile, check_id
 
 CAPTURES = Path(__file__).parents[1] / "providers"
 PROFILES = {
@@ -70,9 +70,9 @@ def test_a_capture_reads_as_written_down(case: str) -> None:
         case "push":
             read_push(profile, capture, body)
         case "answer":
-            read_answer(profile, capture, body)
+            read_poll_response(profile, capture, body)
         case "submit":
-            read_submit(profile, capture, body)
+            read_submit_response(profile, capture, body)
         case _:
             pytest.fail(f"{case}: `what` is push, answer or submit")
 
@@ -91,8 +91,10 @@ def read_push(profile: Profile, capture: Capture, body: bytes) -> None:
     assert reading.echo == capture.echo
 
 
-def read_answer(profile: Profile, capture: Capture, body: bytes) -> None:
-    told = ask(profile, str(capture.job), Answer(capture.status, capture.headers, body, SECONDS))
+def read_poll_response(profile: Profile, capture: Capture, body: bytes) -> None:
+    told = ask(
+        profile, str(capture.job), HttpResponse(capture.status, capture.headers, body, SECONDS)
+    )
     if isinstance(told, StatusUpdate):
         assert [shown(told, "poll")] == expected(capture, "poll")
         return
@@ -102,7 +104,7 @@ def read_answer(profile: Profile, capture: Capture, body: bytes) -> None:
     assert told.retry_after == capture.trouble.get("retry_after")
 
 
-def read_submit(profile: Profile, capture: Capture, body: bytes) -> None:
+def read_submit_response(profile: Profile, capture: Capture, body: bytes) -> None:
     try:
         text: Any = json.loads(body)
     except ValueError:
@@ -118,11 +120,13 @@ def read_submit(profile: Profile, capture: Capture, body: bytes) -> None:
 
 def submit(profile: Profile, capture: Capture, body: Any) -> StatusUpdate:
     job = capture.job or provider.full_id(capture.kind, "mine")
-    return provider.read_submit(profile, "acme", job, capture.status, capture.headers, body, NOW)
+    return provider.read_submit_response(
+        profile, "acme", job, capture.status, capture.headers, body, NOW
+    )
 
 
-def ask(profile: Profile, job: str, answer: Answer) -> StatusUpdate | Trouble:
-    return provider.read_answer(profile, "acme", profile.kind_of(job), job, answer, NOW)
+def ask(profile: Profile, job: str, answer: HttpResponse) -> StatusUpdate | PollFailure:
+    return provider.read_poll_response(profile, "acme", profile.kind_of(job), job, answer, NOW)
 
 
 def shown(update: StatusUpdate, origin: str) -> dict[str, Any]:
@@ -271,13 +275,15 @@ def survives(body: bytes, status: int = 200, headers: Mapping[str, str] | None =
                 is_sound(update)
         for kind in profile.kinds:
             job = provider.full_id(kind, "job-1")
-            told = ask(profile, job, Answer(status, lower, body, SECONDS))
+            told = ask(profile, job, HttpResponse(status, lower, body, SECONDS))
             if isinstance(told, StatusUpdate):
                 is_sound(told)
             else:
                 assert told.reason.isprintable()
             try:
-                is_sound(provider.read_submit(profile, "acme", job, status, lower, body, NOW))
+                is_sound(
+                    provider.read_submit_response(profile, "acme", job, status, lower, body, NOW)
+                )
             except InvalidValue as refusal:
                 assert str(refusal)  # noqa: PT017 - either outcome is good
 

@@ -11,9 +11,9 @@ from hypothesis import given, strategies as st
 
 from processor import form_data, provider
 from processor.errors import ConfigError, InvalidValue, Unreadable, WrongType
-from processor.model import Answer, Push, State, StatusUpdate
-from processor.provider import Account, Profile, Trouble, parse
-from processor.provider.condition import Condition, Word
+from processor.model import HttpResponse, Push, State, StatusUpdate
+from processor.provider import Account, PollFailure, Profile, parse
+from processor.provider.condition import Condition, StatusField
 from processor.provider.field_types import Auth
 from processor.provider.origin import within
 
@@ -52,17 +52,21 @@ def polled(more: str = "", **replaced: str) -> Profile:
     return parse("acme", text)
 
 
-def read(profile: Profile, body: Any, **headers: str) -> provider.Reading:
+def read(profile: Profile, body: Any, **headers: str) -> provider.ParsedPush:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": "application/json"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     return provider.read_push(profile, "acme", Push(named, raw), NOW)
 
 
-def told(profile: Profile, body: Any, status: int = 200, **headers: str) -> StatusUpdate | Trouble:
+def told(
+    profile: Profile, body: Any, status: int = 200, **headers: str
+) -> StatusUpdate | PollFailure:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return provider.read_answer(profile, "acme", None, "1", Answer(status, named, raw, 2.0), NOW)
+    return provider.read_poll_response(
+        profile, "acme", None, "1", HttpResponse(status, named, raw, 2.0), NOW
+    )
 
 
 # Conditions ---------------------------------------------------------------------------------
@@ -121,7 +125,7 @@ def test_a_condition_survives_any_document(document: Any) -> None:
 
 
 def test_a_status_is_the_first_rule_or_place_that_says_one() -> None:
-    word = Word(
+    word = StatusField(
         [
             {"is": "good", "if": {"/end": True, "/ok": True}},
             {"is": "bad", "if": {"/end": True}},
@@ -309,7 +313,7 @@ def test_retry_after_and_hints_of_a_running_job_say_when_to_ask_again() -> None:
     millis = polled('hint = { at = "header:poll-after-ms", unit = "ms" }')
     assert told(millis, body, poll_after_ms="1500").again == 1.5  # type: ignore[union-attr]
     epoch = polled('hint = { at = "header:reset", unit = "epoch" }')
-    assert told(epoch, body, 429, reset=str(int(NOW) + 62)) == Trouble(
+    assert told(epoch, body, 429, reset=str(int(NOW) + 62)) == PollFailure(
         "throttled", 'HTTP 429: {"status": "busy", "wait": 7}', 60.0
     )
 
@@ -317,10 +321,10 @@ def test_retry_after_and_hints_of_a_running_job_say_when_to_ask_again() -> None:
 def test_a_profile_can_say_what_too_many_polls_look_like() -> None:
     profile = polled('throttled = { "header:x-remaining" = "0" }\nhint = { at = "/in" }')
     throttled = told(profile, {"in": 5}, 403, x_remaining="0")
-    assert isinstance(throttled, Trouble)
+    assert isinstance(throttled, PollFailure)
     assert (throttled.kind, throttled.retry_after) == ("throttled", 5.0)
     refused = told(profile, {"in": 5}, 403, x_remaining="9")
-    assert isinstance(refused, Trouble)
+    assert isinstance(refused, PollFailure)
     assert refused.kind == "unauthorized"
 
 
@@ -375,7 +379,9 @@ done = "succeeded"
 
 
 def submitted(headers: dict[str, str], body: Any = "") -> StatusUpdate:
-    return provider.read_submit(parse("acme", STATUS_URL), "acme", "mine", 202, headers, body, NOW)
+    return provider.read_submit_response(
+        parse("acme", STATUS_URL), "acme", "mine", 202, headers, body, NOW
+    )
 
 
 def test_the_answer_to_a_submit_may_say_where_to_ask() -> None:

@@ -14,7 +14,7 @@ from redis import Redis
 from processor.config import load
 from processor.egress import Policy
 from processor.errors import Overloaded, Unavailable
-from processor.model import Answer, Push, Subscription
+from processor.model import HttpResponse, Push, Subscription
 from processor.service.pushes.receive import Receiver
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
@@ -60,12 +60,12 @@ class Subscribers:
         self.status = 200
         self.got: dict[tuple[str, str], set[str]] = defaultdict(set)  # ids, by URL and job
 
-    async def request(self, method: str, url: str, **more: Any) -> Answer:  # noqa: ARG002 -- egress' signature
+    async def request(self, method: str, url: str, **more: Any) -> HttpResponse:  # noqa: ARG002 -- egress' signature
         """Answer one event."""
         if self.status == HTTPStatus.OK:
             job = json.loads(more["body"])["data"]["id"]
             self.got[url, job].add(more["headers"]["webhook-id"])
-        return Answer(self.status, {}, b"", 0.001)
+        return HttpResponse(self.status, {}, b"", 0.001)
 
     @property
     def came(self) -> int:

@@ -15,8 +15,8 @@ from processor.model import Push
 from processor.signing import (
     SCHEMES,
     Verify,
-    document_url,
     explain,
+    keys_url,
     needs_secret,
     secret_key,
     sender,
@@ -50,8 +50,10 @@ def names(rule: Verify) -> Iterator[str]:
     """The headers that a rule looks at."""
     if rule.scheme == "standard-webhooks":
         yield from standard_webhooks.names(rule.header)
-    holes = (hole[7:] for hole in rule.holes if hole.startswith("header:"))
-    for name in (rule.header, rule.timestamp, *holes):
+    placeholders = (
+        placeholder[7:] for placeholder in rule.placeholders if placeholder.startswith("header:")
+    )
+    for name in (rule.header, rule.timestamp, *placeholders):
         if name:
             yield name.lower()
 
@@ -129,7 +131,7 @@ def pushes(draw: st.DrawFn, rule: Verify) -> Push:
 def judge(rule: Verify, push: Push, now: float, document: bytes) -> bool:
     """Ask all that can be asked; whether the push is genuine. Only BadSignature may come."""
     keys = [secret_key(rule, SECRET)] * 2 if needs_secret(rule) else []
-    for ask in (document_url, sender):
+    for ask in (keys_url, sender):
         with suppress(BadSignature):
             ask(rule, push)
     genuine = False

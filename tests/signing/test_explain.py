@@ -12,7 +12,15 @@ from hypothesis import given, strategies as st
 
 from processor.errors import BadSignature
 from processor.model import Push
-from processor.signing import SCHEMES, Step, Verify, explain, imitate, secret_key, verify
+from processor.signing import (
+    SCHEMES,
+    ExplainStep,
+    Verify,
+    explain,
+    secret_key,
+    sign_as_provider,
+    verify,
+)
 
 VECTORS = runpy.run_path(str(Path(__file__).parent / "vectors" / "signatures.py"))
 KNOWN: list[Any] = VECTORS["vectors"]()
@@ -56,7 +64,7 @@ def secret_of(rule: Verify, text: str) -> str:
 
 def pushed(rule: Verify, secret: str, body: bytes, now: float = NOW) -> Push:
     """What arrives when the provider sends this body."""
-    sent = imitate(rule, secret, body, now, "push-1")
+    sent = sign_as_provider(rule, secret, body, now, "push-1")
     headers = {name.lower(): value for name, value in sent["headers"].items()}
     if sent["form"] is None:
         return Push(headers, body, sent["query"])
@@ -79,24 +87,24 @@ def test_every_scheme_with_a_secret_is_imitated_and_no_other() -> None:
     secret = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
     for rule in (*PUBLISHED, Verify("standard-webhooks")):
         with pytest.raises(ValueError, match="private key that only the provider has"):
-            imitate(rule, secret, BODY, NOW, "push-1")
+            sign_as_provider(rule, secret, BODY, NOW, "push-1")
     assert {rule.scheme for rule in (*RULES, *PUBLISHED)} >= set(SCHEMES) - {"hash-sha1"}
 
 
 def test_an_imitation_says_what_goes_where() -> None:
     timed = VECTORS["RULES"]["cloudinary"]
-    sent = imitate(timed, "shh", BODY, NOW, "push-1")
+    sent = sign_as_provider(timed, "shh", BODY, NOW, "push-1")
     assert set(sent["headers"]) == {"X-Cld-Timestamp", "X-Cld-Signature"}
     assert sent["headers"]["X-Cld-Timestamp"] == "1700000000"
-    form = imitate(VECTORS["RULES"]["transloadit"], "shh", BODY, NOW, "push-1")["form"]
+    form = sign_as_provider(VECTORS["RULES"]["transloadit"], "shh", BODY, NOW, "push-1")["form"]
     assert form
     assert form["transloadit"] == BODY.decode()
     assert form["signature"].startswith("sha384:")
-    in_url = imitate(Verify("token", query="token"), "s/ +%&=", BODY, NOW, "push-1")
+    in_url = sign_as_provider(Verify("token", query="token"), "s/ +%&=", BODY, NOW, "push-1")
     assert in_url == {"headers": {}, "query": "token=s%2F%20%2B%25%26%3D", "form": None}
 
 
-def shown(steps: Sequence[Step]) -> str:
+def shown(steps: Sequence[ExplainStep]) -> str:
     return "\n".join(step.value for step in steps)
 
 
@@ -110,7 +118,7 @@ def test_no_secret_and_no_signature_is_shown(
     hidden = [*secrets, *(secret.removeprefix("whsec_") for secret in secrets)]
     for content in (body, f"{body.decode()} {secrets[0]} {secrets[1]}".encode()):
         push = pushed(rule, secrets[0], content)
-        given = SCHEMES[rule.scheme].reader(rule)(push).given
+        given = SCHEMES[rule.scheme].reader(rule)(push).signatures
         for tried in (push, Push(push.headers, push.body + b"!", push.query)):
             value = shown(explain(rule, keys, tried, NOW))
             assert not [one for one in (*hidden, *given) if one in value]
@@ -128,7 +136,7 @@ def test_the_verdict_is_that_of_the_check(known: Any) -> None:
 MUX = VECTORS["RULES"]["mux"]
 
 
-def told(rule: Verify, push: Push, *secrets: str, now: float = NOW) -> dict[str, Step]:
+def told(rule: Verify, push: Push, *secrets: str, now: float = NOW) -> dict[str, ExplainStep]:
     """The last step of each name."""
     keys = [secret_key(rule, secret) for secret in secrets]
     return {step.name: step for step in explain(rule, keys, push, now)}
@@ -157,7 +165,7 @@ def test_a_wrong_secret_is_seen_by_what_was_expected() -> None:
 
 def test_an_old_push_is_seen_by_its_timestamp() -> None:
     steps = told(MUX, pushed(MUX, "shh, secret", BODY), "shh, secret", now=NOW + 400)
-    assert steps["timestamp"] == Step(
+    assert steps["timestamp"] == ExplainStep(
         "timestamp", "1700000000, 400 s before now; 300 s are tolerated", ok=False
     )
     assert (steps["given"].ok, steps["verdict"].ok) == (True, False)
@@ -165,7 +173,7 @@ def test_an_old_push_is_seen_by_its_timestamp() -> None:
 
 def test_a_missing_header_is_named() -> None:
     steps = told(MUX, Push({}, BODY), "shh, secret")
-    assert steps["header"] == Step("header", "Mux-Signature: not there", ok=False)
+    assert steps["header"] == ExplainStep("header", "Mux-Signature: not there", ok=False)
     assert steps["verdict"].value == "there is no Mux-Signature header"
 
 

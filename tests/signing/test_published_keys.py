@@ -17,8 +17,8 @@ from processor.model import Push
 from processor.signing import (
     Verify,
     amazon_url,
-    document_url,
     has_senders,
+    keys_url,
     needs_secret,
     secret_key,
     sender,
@@ -114,7 +114,7 @@ def test_who_sent_it_is_said_by_a_header_that_is_signed() -> None:
     assert (sender(RULE, push), sender(RULE, Push({}, BODY))) == ("user-1", None)
     assert has_senders(RULE)
     assert not has_senders(PLAIN)
-    assert (document_url(RULE, push), needs_secret(RULE)) == (JWKS, False)
+    assert (keys_url(RULE, push), needs_secret(RULE)) == (JWKS, False)
     with pytest.raises(ValueError, match="remove the secret"):
         secret_key(RULE, "a secret")
 
@@ -309,7 +309,7 @@ def test_a_certificate_without_an_rsa_key_is_refused() -> None:
     "body", [b"", b"[]", b'{"Message": 1}', b"[" * 100_000, b'"\xff"', b"\xff"]
 )
 def test_what_is_no_message_is_refused(body: bytes) -> None:
-    for ask in (document_url, sender, lambda _, push: receive(push)):
+    for ask in (keys_url, sender, lambda _, push: receive(push)):
         with pytest.raises(BadSignature, match="no SNS message"):
             ask(SNS, Push({}, body))
 
@@ -345,7 +345,7 @@ ELSEWHERE = [
 @pytest.mark.parametrize("spelling", ["SigningCertURL", "SigningCertUrl"])
 def test_a_certificate_is_fetched_from_sns(url: str, spelling: str) -> None:
     told = {**MESSAGE, "SigningCertURL": None, spelling: url}
-    assert document_url(SNS, Push({}, json.dumps(told).encode())) == url
+    assert keys_url(SNS, Push({}, json.dumps(told).encode())) == url
 
 
 @pytest.mark.parametrize("url", ELSEWHERE)
@@ -353,7 +353,7 @@ def test_a_certificate_is_fetched_from_sns(url: str, spelling: str) -> None:
 def test_a_certificate_is_fetched_from_nowhere_else(url: str, spelling: str) -> None:
     told = {**MESSAGE, "SigningCertURL": None, spelling: url}
     with pytest.raises(BadSignature, match=r"SigningCertURL is not https://sns\.REGION"):
-        document_url(SNS, Push({}, json.dumps(told).encode()))
+        keys_url(SNS, Push({}, json.dumps(told).encode()))
 
 
 def test_a_subscription_is_confirmed_at_sns_and_nowhere_else() -> None:

@@ -17,7 +17,7 @@ from processor.config import load
 from processor.errors import BadSignature, ConfigError
 from processor.model import Push
 from processor.provider import Profile
-from processor.signing import Key, Verify, explain, imitate, secret_key, verify
+from processor.signing import Key, Verify, explain, secret_key, sign_as_provider, verify
 
 FOLDER = Path(provider.__file__).parents[1] / "providers"
 NOW = 1_795_900_000.0
@@ -103,8 +103,8 @@ def test_a_broken_signing_token_is_no_plain_token() -> None:
 
 
 def test_each_way_is_imitated_with_its_own_secret() -> None:
-    assert imitate(GITLAB, TOKEN, BODY, NOW, "p")["headers"] == {"X-Gitlab-Token": TOKEN}
-    made = imitate(GITLAB, SIGNING, BODY, NOW, "p")["headers"]
+    assert sign_as_provider(GITLAB, TOKEN, BODY, NOW, "p")["headers"] == {"X-Gitlab-Token": TOKEN}
+    made = sign_as_provider(GITLAB, SIGNING, BODY, NOW, "p")["headers"]
     verify(GITLAB, keys(GITLAB, SIGNING), Push(made, BODY), NOW)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from processor.errors import BadSignature
 from processor.model import Push
 from processor.signing import Verify, secret_key, verify
-from processor.signing.keys import mac
+from processor.signing.keys import hmac_of
 
 NOW = 1_700_000_000.0
 BODY = b'{"id": "job-1"}'
@@ -40,7 +40,7 @@ def digest(algorithm: str = "sha256", body: bytes = BODY) -> bytes:
     st.binary(max_size=300),
 )
 def test_a_prepared_hmac_is_the_hmac(algorithm: str, key: bytes, content: bytes) -> None:
-    assert mac(algorithm, key, content).digest() == hmac.digest(key, content, algorithm)
+    assert hmac_of(algorithm, key, content).digest() == hmac.digest(key, content, algorithm)
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha384", "sha512"])

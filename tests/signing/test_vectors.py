@@ -12,7 +12,7 @@ from hypothesis import assume, given, strategies as st
 
 from processor.errors import BadSignature
 from processor.model import Push
-from processor.signing import SCHEMES, Verify, document_url, needs_secret, secret_key, verify
+from processor.signing import SCHEMES, Verify, keys_url, needs_secret, secret_key, verify
 from processor.signing.schemes import sns, standard_webhooks
 
 VECTORS = runpy.run_path(str(Path(__file__).parent / "vectors" / "signatures.py"))["vectors"]()
@@ -31,7 +31,7 @@ def each(vectors: list[Any]) -> pytest.MarkDecorator:
 def check(vector: Any, push: Push | None = None, secret: str | None = None) -> None:
     """Verify as the receiver does, which first asks where the key is published."""
     rule, push, secret = vector.rule, push or vector.push, secret or vector.secret
-    document_url(rule, push)
+    keys_url(rule, push)
     keys = [secret_key(rule, secret or "")] if needs_secret(rule) else []
     verify(rule, keys, push, vector.now, vector.document)
 
@@ -75,7 +75,11 @@ def covered(vector: Any) -> set[str]:
     rule = vector.rule.at(vector.push)
     if rule.scheme == "standard-webhooks":
         return set(standard_webhooks.names(rule.header))
-    names = {hole.removeprefix("header:") for hole in rule.holes if hole.startswith("header:")}
+    names = {
+        placeholder.removeprefix("header:")
+        for placeholder in rule.placeholders
+        if placeholder.startswith("header:")
+    }
     return {name.lower() for name in (*names, rule.header, rule.timestamp) if name}
 
 
@@ -146,11 +150,11 @@ def test_any_changed_bit_of_what_sns_signs_is_refused(vector: Any) -> None:
 def test_any_changed_bit_of_the_certificates_url_is_refused_or_leads_elsewhere_at_amazon(
     vector: Any,
 ) -> None:
-    url = document_url(vector.rule, vector.push) or ""
+    url = keys_url(vector.rule, vector.push) or ""
     place = vector.push.body.index(url.encode())
     for changed in flips(vector.push.body, range(place, place + len(url))):
         try:
-            other = document_url(vector.rule, Push({}, changed)) or ""
+            other = keys_url(vector.rule, Push({}, changed)) or ""
         except BadSignature:
             continue
         assert other != url

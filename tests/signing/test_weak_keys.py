@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from processor.config import load
 from processor.errors import ConfigError
 from processor.signing import Verify, private_text, public_text, secret_key, signing_key
-from processor.signing.schemes.ed25519 import made_by
+from processor.signing.schemes.ed25519 import is_signed_by
 
 STANDARD = Verify("standard-webhooks")
 FORGED = bytes([1]) + bytes(63)  # the neutral point and 0: it takes no private key to write that
@@ -39,7 +39,7 @@ def text(point: bytes) -> str:
 @pytest.mark.parametrize("point", POINTS, ids=bytes.hex)
 def test_anybody_can_sign_for_a_key_of_small_order(point: bytes) -> None:
     """For one message in eight at least: so the refusal is of what is dangerous."""
-    assert sum(made_by(point, FORGED, message) for message in MESSAGES) > len(MESSAGES) / 20
+    assert sum(is_signed_by(point, FORGED, message) for message in MESSAGES) > len(MESSAGES) / 20
 
 
 @pytest.mark.parametrize("point", POINTS, ids=bytes.hex)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from processor.provider.condition import Condition
-from processor.provider.pointer import CODE, Place
-from processor.simulation.document_builder import Draft, inside, scalar
+from processor.provider.pointer import CODE, Pointer
+from processor.simulation.document_builder import DocumentBuilder, inside, scalar
 
 PUT: list[tuple[object, object, Any]] = [
     ("/id", "a", {"id": "a"}),
@@ -20,16 +20,16 @@ PUT: list[tuple[object, object, Any]] = [
 
 @pytest.mark.parametrize(("place", "value", "document"), PUT)
 def test_a_value_lies_where_the_place_finds_it(place: object, value: object, document: Any):
-    draft, where = Draft(), Place(place)
+    draft, where = DocumentBuilder(), Pointer(place)
     assert draft.put(where, value)
     assert draft.document == document
     assert where.find(draft.document, draft.headers) == value
 
 
 def test_headers_and_the_code_are_places_too():
-    draft = Draft()
-    assert draft.put(Place("header:X-Status"), 7)
-    assert draft.put(Place("code"), 202)
+    draft = DocumentBuilder()
+    assert draft.put(Pointer("header:X-Status"), 7)
+    assert draft.put(Pointer("code"), 202)
     assert draft.headers == {"x-status": "7", CODE: "202"}
 
 
@@ -38,30 +38,30 @@ def test_headers_and_the_code_are_places_too():
     [("", "x"), ("header:X", {"a": 1}), ("code", "done"), ("code", 7), ("/a", None)],
 )
 def test_a_place_that_cannot_hold_the_value_is_left_alone(place: str, value: object):
-    draft = Draft()
-    assert not draft.put(Place(place), value)
+    draft = DocumentBuilder()
+    assert not draft.put(Pointer(place), value)
     assert (draft.document, draft.headers) == ({}, {})
 
 
 def test_the_next_spot_holds_what_the_first_cannot():
-    draft = Draft()
-    assert draft.put(Place(["header:Location", "/result"]), {"a": 1})
+    draft = DocumentBuilder()
+    assert draft.put(Pointer(["header:Location", "/result"]), {"a": 1})
     assert draft.document == {"result": {"a": 1}}
 
 
 @pytest.mark.parametrize("place", ["/a", "/a/b", "/a/0", "/list/x", "/list/0/b"])
 def test_what_was_put_first_stays(place: str):
-    draft = Draft()
-    draft.put(Place("/a"), "first")
-    draft.put(Place("/list/0"), "first")
-    assert not draft.put(Place(place), "second")
+    draft = DocumentBuilder()
+    draft.put(Pointer("/a"), "first")
+    draft.put(Pointer("/list/0"), "first")
+    assert not draft.put(Pointer(place), "second")
     assert draft.document == {"a": "first", "list": ["first"]}
 
 
 def test_the_same_again_is_no_conflict():
-    draft = Draft()
-    assert draft.put(Place("/a"), "x")
-    assert draft.put(Place("/a"), "x")
+    draft = DocumentBuilder()
+    assert draft.put(Pointer("/a"), "x")
+    assert draft.put(Pointer("/a"), "x")
 
 
 CONDITIONS: list[tuple[dict[str, Any], Any]] = [
@@ -77,7 +77,7 @@ CONDITIONS: list[tuple[dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize(("table", "document"), CONDITIONS)
 def test_what_a_condition_asks_for_is_put(table: dict[str, Any], document: Any):
-    draft, condition = Draft(), Condition(table)
+    draft, condition = DocumentBuilder(), Condition(table)
     draft.require(condition)
     draft.fill(condition)
     assert draft.document == document
@@ -97,14 +97,14 @@ def test_what_a_condition_asks_for_is_put(table: dict[str, Any], document: Any):
 def test_of_several_words_the_one_like_the_status_is_put(
     pick: int, near: tuple[str, ...], word: str
 ):
-    draft = Draft()
+    draft = DocumentBuilder()
     draft.require(Condition({"/type": ["asset.new", "asset.ready", "asset.failed"]}), pick, near)
     assert draft.document == {"type": word}
 
 
 def test_anything_asked_for_is_only_put_where_nothing_is():
-    draft = Draft()
-    draft.put(Place("/error/message"), "m")
+    draft = DocumentBuilder()
+    draft.put(Pointer("/error/message"), "m")
     draft.fill(Condition({"/error": True, "header:X": True}))
     assert draft.document == {"error": {"message": "m"}}
     assert draft.headers == {"x": "true"}
@@ -131,4 +131,4 @@ def test_a_document_is_wrapped_where_the_profile_looks_first(
     listed: bool,  # noqa: FBT001 - a column of the table
     document: Any,
 ):
-    assert inside(Place(place), {"id": 1}, listed=listed) == document
+    assert inside(Pointer(place), {"id": 1}, listed=listed) == document

@@ -21,11 +21,17 @@ from msgspec.structs import replace
 
 from processor import provider, signing
 from processor.config.profiles import ProfileRegistry
-from processor.model import Answer, Failure, Origin, StatusUpdate
+from processor.model import Failure, HttpResponse, Origin, StatusUpdate
 from processor.provider import Profile, full_id
-from processor.provider.pointer import Place
-from processor.provider.profile import Fields, Told
-from processor.simulation import told_params, vocabulary, write_answer, write_push, write_submit
+from processor.provider.pointer import Pointer
+from processor.provider.profile import PushFields, UpdateFields
+from processor.simulation import (
+    params_from_provider,
+    vocabulary,
+    write_poll_response,
+    write_push,
+    write_submit_response,
+)
 from processor.simulation.document_builder import spots
 from processor.simulation.encode_push import MODES
 from processor.simulation.vocabulary import UNLISTED, VALUE
@@ -114,7 +120,7 @@ SAMPLES = st.builds(
 
 
 def update(profile: Profile, kind: str | None, word: str, told: Sample) -> StatusUpdate:
-    params = told_params(profile, kind)
+    params = params_from_provider(profile, kind)
     return StatusUpdate(
         source="acme",
         id=full_id(kind, told.id),
@@ -137,7 +143,7 @@ def event_id(profile: Profile, text: str) -> str:
     return f"/acme {text}" if events else text
 
 
-def check(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
+def check(found: StatusUpdate, meant: StatusUpdate, fields: UpdateFields) -> None:
     """The found update is the one that was meant, as far as the profile reads it."""
     assert (found.id, found.status, found.state) == (meant.id, meant.status, meant.state)
     assert found.params == {n: v for n, v in meant.params.items() if n in fields.params}
@@ -149,7 +155,7 @@ def check(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
         assert math.isclose(found.progress, meant.progress, abs_tol=1e-6)
     else:
         assert found.progress is None
-    if isinstance(fields, Told) and fields.event_id:
+    if isinstance(fields, PushFields) and fields.event_id:
         shared = spots(fields.event_id) == spots(fields.id)  # an update's id is its job's
         assert found.event_id == (provider.bare_id(None, found.id) if shared else meant.event_id)
 
@@ -193,8 +199,8 @@ def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Sampl
     assert fields
     for word in sayable(name, kind)[1]:
         meant = update(profile, kind, word, told)
-        answer = write_answer(profile, kind, meant)
-        found = provider.read_answer(profile, "acme", kind, meant.id, answer, NOW)
+        answer = write_poll_response(profile, kind, meant)
+        found = provider.read_poll_response(profile, "acme", kind, meant.id, answer, NOW)
         assert isinstance(found, StatusUpdate), found
         if answer.body:
             check(found, meant, fields)
@@ -211,7 +217,7 @@ def test_what_a_submit_is_answered_is_read_again(name: str, kind: str | None, to
     assert fields
     for word in words(profile, kind):
         meant = update(profile, kind, word, told)
-        answer = write_submit(profile, kind, meant)
+        answer = write_submit_response(profile, kind, meant)
         found = submitted(profile, meant, answer)
         assert found.id == meant.id
         if fields.status:
@@ -220,9 +226,11 @@ def test_what_a_submit_is_answered_is_read_again(name: str, kind: str | None, to
             assert found.params == {n: v for n, v in meant.params.items() if n in fields.params}
 
 
-def submitted(profile: Profile, meant: StatusUpdate, answer: Answer) -> StatusUpdate:
+def submitted(profile: Profile, meant: StatusUpdate, answer: HttpResponse) -> StatusUpdate:
     body = answer.body or b"{}"
-    return provider.read_submit(profile, "acme", meant.id, answer.status, answer.headers, body, NOW)
+    return provider.read_submit_response(
+        profile, "acme", meant.id, answer.status, answer.headers, body, NOW
+    )
 
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
@@ -281,13 +289,16 @@ def test_a_word_that_is_never_pushed_is_one_that_the_profile_does_not_take_from_
     assert not unsaid or takes
 
 
-def taken(fields: Told) -> Iterator[str]:
+def taken(fields: PushFields) -> Iterator[str]:
     """What may lie where the status lies."""
     places = {
-        spot for one in fields.status.spots if not isinstance(one, tuple) for spot in spots(one)
+        location
+        for one in fields.status.spots
+        if not isinstance(one, tuple)
+        for location in spots(one)
     }
-    for spot, wanted in fields.about.rules:
-        if spot in places and isinstance(wanted, tuple):
+    for location, wanted in fields.about.rules:
+        if location in places and isinstance(wanted, tuple):
             yield from wanted
 
 
@@ -304,8 +315,8 @@ def test_an_answer_tells_result_and_error_where_nothing_that_decides_lies(
     assert fields
     for meant in ends(profile, kind):
         if meant.status in sayable(name, kind)[1]:
-            answer = write_answer(profile, kind, meant)
-            found = provider.read_answer(profile, "acme", kind, meant.id, answer, NOW)
+            answer = write_poll_response(profile, kind, meant)
+            found = provider.read_poll_response(profile, "acme", kind, meant.id, answer, NOW)
             assert isinstance(found, StatusUpdate)
             if answer.body:
                 check_end(found, meant, fields)
@@ -331,7 +342,7 @@ def ends(profile: Profile, kind: str | None) -> Iterator[StatusUpdate]:
             yield replace(update(profile, kind, word, told), error=ERROR)
 
 
-def check_end(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
+def check_end(found: StatusUpdate, meant: StatusUpdate, fields: UpdateFields) -> None:
     if meant.error and fields.error:
         codes, messages = fields.error.code, fields.error.message
         assert found.error
@@ -341,13 +352,13 @@ def check_end(found: StatusUpdate, meant: StatusUpdate, fields: Fields) -> None:
         assert bytes(found.result) == bytes(meant.result)
 
 
-def decides(fields: Fields, place: Place | None) -> bool:
+def decides(fields: UpdateFields, place: Pointer | None) -> bool:
     """Whether what lies there is the whole update, a header's text, or has a say in its status."""
     rules = fields.status.rules if fields.status else ()
-    asked = [spot for _, rule in rules for spot, _ in rule.rules]
+    asked = [location for _, rule in rules for location, _ in rule.rules]
     return any(
-        isinstance(spot, str)
-        or not spot
-        or any(spot[: len(one)] == one or one[: len(spot)] == spot for one in asked)
-        for spot in (spots(place) if place else ())
+        isinstance(location, str)
+        or not location
+        or any(location[: len(one)] == one or one[: len(location)] == location for one in asked)
+        for location in (spots(place) if place else ())
     )

@@ -6,31 +6,41 @@ import pytest
 
 from processor.config.profiles import ProfileRegistry
 from processor.model import State
-from processor.simulation import Job, Mishaps, Plan, life, plan, told_params
+from processor.simulation import (
+    Faults,
+    PushPlan,
+    SimulatedJob,
+    params_from_provider,
+    plan_pushes,
+    timeline,
+)
 
 PROFILE = ProfileRegistry()["standard"]
-MOMENTS = life(PROFILE, None, State.SUCCEEDED, 9.0)
-JOBS = [Job(PROFILE, None, f"j-{n}", MOMENTS, told_params(PROFILE, None)) for n in range(50)]
+MOMENTS = timeline(PROFILE, None, State.SUCCEEDED, 9.0)
+JOBS = [
+    SimulatedJob(PROFILE, None, f"j-{n}", MOMENTS, params_from_provider(PROFILE, None))
+    for n in range(50)
+]
 ALL = len(JOBS) * len(MOMENTS)
 
 
-def planned(mishaps: Mishaps, seed: int = 7) -> Plan:
-    return plan(JOBS, mishaps, Random(seed))
+def planned(faults: Faults, seed: int = 7) -> PushPlan:
+    return plan_pushes(JOBS, faults, Random(seed))
 
 
-def of(job: int, found: Plan) -> list[int]:
+def of(job: int, found: PushPlan) -> list[int]:
     return [push.number for push in found.pushes if push.job == job]
 
 
 def test_without_mishaps_every_push_is_sent_once_and_in_order():
-    found = planned(Mishaps())
+    found = planned(Faults())
     assert (len(found.pushes), found.lost) == (ALL, 0)
     assert list(found.pushes) == sorted(found.pushes)
     assert all(of(job, found) == [0, 1, 2, 3] for job in range(len(JOBS)))
 
 
 def test_all_may_come_twice_and_the_second_time_not_earlier():
-    found = planned(Mishaps(duplicates=1.0))
+    found = planned(Faults(duplicates=1.0))
     first = {(p.job, p.number): p.at for p in found.pushes if not p.again}
     again = {(p.job, p.number): p.at for p in found.pushes if p.again}
     assert first.keys() == again.keys()
@@ -38,24 +48,24 @@ def test_all_may_come_twice_and_the_second_time_not_earlier():
 
 
 def test_all_may_be_lost_and_what_is_lost_does_not_come_twice():
-    found = planned(Mishaps(duplicates=1.0, lose=1.0))
+    found = planned(Faults(duplicates=1.0, lose=1.0))
     assert (found.pushes, found.lost) == ((), ALL)
 
 
 def test_reordered_pushes_are_the_same_pushes_at_the_same_times():
-    found = planned(Mishaps(reorder=True))
-    assert sorted(p.at for p in found.pushes) == sorted(p.at for p in planned(Mishaps()).pushes)
+    found = planned(Faults(reorder=True))
+    assert sorted(p.at for p in found.pushes) == sorted(p.at for p in planned(Faults()).pushes)
     assert all(sorted(of(job, found)) == [0, 1, 2, 3] for job in range(len(JOBS)))
     assert any(of(job, found) != [0, 1, 2, 3] for job in range(len(JOBS)))
 
 
-@pytest.mark.parametrize("mishaps", [Mishaps(0.3, 0.0), Mishaps(0.0, 0.3)])
-def test_a_share_is_about_that_share(mishaps: Mishaps):
-    found = planned(mishaps)
+@pytest.mark.parametrize("faults", [Faults(0.3, 0.0), Faults(0.0, 0.3)])
+def test_a_share_is_about_that_share(faults: Faults):
+    found = planned(faults)
     wrong = sum(push.again for push in found.pushes) + found.lost
     assert 0.2 * ALL < wrong < 0.4 * ALL
 
 
 def test_the_same_seed_plans_the_same_and_another_does_not():
-    mishaps = Mishaps(0.3, 0.3, reorder=True)
-    assert planned(mishaps, 1) == planned(mishaps, 1) != planned(mishaps, 2)
+    faults = Faults(0.3, 0.3, reorder=True)
+    assert planned(faults, 1) == planned(faults, 1) != planned(faults, 2)

@@ -7,8 +7,8 @@ import pytest
 from processor import provider, state_machine
 from processor.config.profiles import ProfileRegistry
 from processor.model import FINAL, Job as Record, State, StatusUpdate
-from processor.provider import Trouble
-from processor.simulation import Job, life, told_params, vocabulary
+from processor.provider import PollFailure
+from processor.simulation import SimulatedJob, params_from_provider, timeline, vocabulary
 
 PROFILES = dict(ProfileRegistry())
 BEGUN = 1795346400.0
@@ -22,10 +22,10 @@ LIVES = [
 ]
 
 
-def job(name: str, kind: str | None, end: State = State.SUCCEEDED) -> Job:
+def job(name: str, kind: str | None, end: State = State.SUCCEEDED) -> SimulatedJob:
     profile = PROFILES[name]
-    moments = life(profile, kind, end, 9.0)
-    return Job(profile, kind, "j-1", moments, told_params(profile, kind))
+    moments = timeline(profile, kind, end, 9.0)
+    return SimulatedJob(profile, kind, "j-1", moments, params_from_provider(profile, kind))
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
@@ -66,13 +66,13 @@ def test_its_answers_say_its_states(name: str, kind: str | None, end: State):
             assert played.is_over(moment.at) is (moment is played.moments[-1])
 
 
-def ask(played: Job, elapsed: float) -> StatusUpdate:
+def ask(played: SimulatedJob, elapsed: float) -> StatusUpdate:
     answer = played.answer(elapsed, BEGUN)
     assert answer
-    told = provider.read_answer(
+    told = provider.read_poll_response(
         played.profile, "s", played.kind, played.full_id, answer, BEGUN + elapsed
     )
-    assert not isinstance(told, Trouble), told
+    assert not isinstance(told, PollFailure), told
     return told
 
 
@@ -131,7 +131,7 @@ def test_before_the_first_word_of_answers_there_is_no_answer():
         finished = "succeeded"
         """,
     )
-    played = Job(profile, None, "1", life(profile, None, State.SUCCEEDED, 3.0), {})
+    played = SimulatedJob(profile, None, "1", timeline(profile, None, State.SUCCEEDED, 3.0), {})
     assert [(m.pushed, m.polled) for m in played.moments] == [("new", None), ("done", "finished")]
     assert played.answer(1.0, BEGUN) is None
     assert played.answer(3.0, BEGUN)
@@ -139,7 +139,7 @@ def test_before_the_first_word_of_answers_there_is_no_answer():
 
 def test_an_end_without_a_word_is_refused_and_the_others_are_named():
     with pytest.raises(ValueError, match="mux has no word for expired; its jobs end succeeded, fa"):
-        life(PROFILES["mux"], None, State.EXPIRED, 1.0)
+        timeline(PROFILES["mux"], None, State.EXPIRED, 1.0)
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
@@ -157,7 +157,7 @@ def test_the_machine_comes_to_a_pushed_end_from_either_side(
         assert state_after(played, [*pushed(played)][::-1]) is end
 
 
-def state_after(played: Job, updates: Sequence[StatusUpdate]) -> State:
+def state_after(played: SimulatedJob, updates: Sequence[StatusUpdate]) -> State:
     name = played.profile.name
     known = Record("s", name, played.full_id, "u", BEGUN, 99.0, BEGUN + 99, kind=played.kind)
     for update in updates:
@@ -165,12 +165,12 @@ def state_after(played: Job, updates: Sequence[StatusUpdate]) -> State:
     return known.state
 
 
-def pushed(played: Job) -> Iterator[StatusUpdate]:
+def pushed(played: SimulatedJob) -> Iterator[StatusUpdate]:
     for number, moment in enumerate(played.moments):
         if moment.pushed:
             push = played.push(number, BEGUN).push
             yield from provider.read_push(played.profile, "s", push, BEGUN + moment.at).updates
 
 
-def polled(played: Job) -> Iterator[StatusUpdate]:
+def polled(played: SimulatedJob) -> Iterator[StatusUpdate]:
     return (ask(played, moment.at) for moment in played.moments if moment.polled)

@@ -29,7 +29,7 @@ from processor import schedule, state_machine
 from processor.config import Settings, load
 from processor.errors import Conflict, NotFound, StoreUnavailable
 from processor.event_filters import COMPLETED, JOB_TYPES
-from processor.model import Answer, Origin, Retention, State, StatusUpdate, Subscription
+from processor.model import HttpResponse, Origin, Retention, State, StatusUpdate, Subscription
 from processor.service.delivery import deliver as delivery_deliver
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs.advance import advance
@@ -90,7 +90,7 @@ class Subscribers:
         self.refused: set[tuple[str, str]] = set()  # those that shall not come again
         self.meanwhile: Meanwhile | None = None  # before the next answer
 
-    async def request(self, method: str, url: str, **request: Any) -> Answer:
+    async def request(self, method: str, url: str, **request: Any) -> HttpResponse:
         """Take one event."""
         target, event = url.partition("//")[2], request["headers"]["webhook-id"]
         assert (method, target in self.allowed) == ("POST", True)
@@ -103,7 +103,7 @@ class Subscribers:
         if meanwhile := self.meanwhile:
             self.meanwhile = None
             await meanwhile()
-        return Answer(status, headers, b"", 0.0)
+        return HttpResponse(status, headers, b"", 0.0)
 
 
 class Delivering(RuleBasedStateMachine):

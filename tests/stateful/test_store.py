@@ -195,7 +195,7 @@ class Workers(RuleBasedStateMachine):
                 self.expected |= {
                     f"{event.id}.{name}"
                     for name, one in self.subscriptions.items()
-                    if event.type in event_filters.types_of(one.events)
+                    if event.type in event_filters.event_types(one.events)
                 }
         assert self.do(self.deliveries()) == self.expected
 

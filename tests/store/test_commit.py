@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.model import Entry, Job, Origin, Retention, State
+from processor.model import HistoryEntry, Job, Origin, Retention, State
 from processor.service.jobs.decide import expiry_changed
 from processor.store import Store
 from processor.store.jobs import Change, JobLookup, NewEvent, name_of
@@ -19,8 +19,8 @@ DAY = 86_400.0
 NAMES = itertools.count()
 
 
-def entry(ignored: str | None = None, status: str = "on") -> Entry:
-    return Entry(
+def entry(ignored: str | None = None, status: str = "on") -> HistoryEntry:
+    return HistoryEntry(
         Origin.PUSH, status, state=State.RUNNING, was=State.QUEUED, attempt=1, ignored=ignored
     )
 
@@ -248,7 +248,7 @@ async def test_a_name_that_is_an_alias_is_no_job(store: Store, keys: Keys, fresh
 # --- history ------------------------------------------------------------------------------
 
 
-async def add(store: Store, keys: Keys, job: Job, *entries: Entry) -> list[dict[str, Any]]:
+async def add(store: Store, keys: Keys, job: Job, *entries: HistoryEntry) -> list[dict[str, Any]]:
     """Add entries a second apart; the history then."""
     change = Change(job, "", save=False, entries=list(enumerate(entries)))
     assert await written(store, keys, change) == [True]

@@ -18,7 +18,7 @@ from redis import Redis
 
 from processor.errors import MissingPermission, StoreUnavailable, Unavailable, WrongKeyType
 from processor.model import (
-    Entry,
+    HistoryEntry,
     Job,
     JobOrder,
     Origin,
@@ -66,8 +66,8 @@ def told(event: str, *targets: str, at: float = NOW, ordered: str = "", n: int =
     return NewEvent(event, "job.started", b'{"body":"%s"}' % event.encode(), puts)
 
 
-def entry(ignored: str | None = None) -> Entry:
-    return Entry(
+def entry(ignored: str | None = None) -> HistoryEntry:
+    return HistoryEntry(
         Origin.PUSH, "on", state=State.RUNNING, was=State.QUEUED, attempt=1, ignored=ignored
     )
 

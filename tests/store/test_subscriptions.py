@@ -28,8 +28,8 @@ async def disabled(store: Store, target: str) -> None:
     await store.subscriptions.change(target, lambda s: replace(s, disabled="answered 410"))
 
 
-def wanting(router: Any) -> list[str]:
-    return [s.id for s in router.wanting("job.succeeded", "s", "p", {})]
+def matching(router: Any) -> list[str]:
+    return [s.id for s in router.matching("job.succeeded", "s", "p", {})]
 
 
 async def test_a_subscription_is_read_as_it_was_saved(store: Store, keys: Keys):
@@ -61,10 +61,10 @@ async def test_every_change_is_a_new_version(store: Store, keys: Keys):
 
 
 async def test_a_router_is_kept_until_a_fresh_one_is_asked_for(store: Store, keys: Keys):
-    assert wanting(await store.subscriptions.router(keys)) == []
+    assert matching(await store.subscriptions.router(keys)) == []
     await store.subscriptions.save(ONE)
-    assert wanting(await store.subscriptions.router(keys)) == []
-    assert wanting(await store.subscriptions.router(keys, fresh=True)) == ["sub_1"]
+    assert matching(await store.subscriptions.router(keys)) == []
+    assert matching(await store.subscriptions.router(keys, fresh=True)) == ["sub_1"]
 
 
 async def test_removing_says_whether_there_was_one(store: Store, keys: Keys):
@@ -76,7 +76,7 @@ async def test_removing_says_whether_there_was_one(store: Store, keys: Keys):
         True,
         False,
     ]
-    assert wanting(await store.subscriptions.router(keys, fresh=True)) == []
+    assert matching(await store.subscriptions.router(keys, fresh=True)) == []
 
 
 # --- the configuration file's -------------------------------------------------------------
@@ -86,7 +86,7 @@ async def test_the_files_subscriptions_are_there_without_being_saved(store_of: A
     store = store_of(static={FILE.id: FILE})
     assert await store.subscriptions.listed() == [FILE]
     assert await store.subscriptions.get(FILE.id) == FILE
-    assert wanting(await store.subscriptions.router(store.shards[0])) == [FILE.id]
+    assert matching(await store.subscriptions.router(store.shards[0])) == [FILE.id]
 
 
 async def test_one_of_the_file_stays_disabled_and_otherwise_as_the_file_says(store_of: Any):
@@ -95,7 +95,7 @@ async def test_one_of_the_file_stays_disabled_and_otherwise_as_the_file_says(sto
     found = await store.subscriptions.get(FILE.id)
     assert found == replace(FILE, disabled="answered 410")
     assert await store.subscriptions.listed() == [found]
-    assert wanting(await store.subscriptions.router(store.shards[0], fresh=True)) == []
+    assert matching(await store.subscriptions.router(store.shards[0], fresh=True)) == []
 
 
 async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of: Any, keys: Keys):
@@ -107,7 +107,7 @@ async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of:
     assert await store.subscriptions.get(FILE.id) == FILE
     assert await store.subscriptions.listed() == [FILE]
     assert (await store.subscriptions.read(keys, [FILE.id], []))[0] == {FILE.id: FILE}
-    assert wanting(await store.subscriptions.router(keys, fresh=True)) == [FILE.id]
+    assert matching(await store.subscriptions.router(keys, fresh=True)) == [FILE.id]
 
 
 async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):
@@ -117,7 +117,7 @@ async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):
     assert await store.subscriptions.listed() == []
     assert await store.subscriptions.get(FILE.id) is None
     assert (await store.subscriptions.read(store.shards[0], [FILE.id], []))[0] == {FILE.id: None}
-    assert wanting(await store.subscriptions.router(store.shards[0])) == []
+    assert matching(await store.subscriptions.router(store.shards[0])) == []
 
 
 # --- shards -------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ async def test_every_shard_takes_commits_after_a_change(store_of: Any, job_of: A
     await store.subscriptions.save(ONE)
     for shard, keys in enumerate(store.shards):
         assert await commits(store, job_of(), shard)
-        assert wanting(await store.subscriptions.router(keys)) == ["sub_1"]
+        assert matching(await store.subscriptions.router(keys)) == ["sub_1"]
         assert (await store.subscriptions.read(keys, ["sub_1"], []))[0] == {"sub_1": ONE}
 
 
@@ -154,14 +154,14 @@ async def test_a_shard_that_was_not_written_knows_only_what_it_has(store_of: Any
     """Its commits match against its own subscriptions, until the change is made again."""
     await store_of(shards=1).subscriptions.save(ONE)
     store = store_of(shards=2)
-    assert [wanting(await store.subscriptions.router(keys)) for keys in store.shards] == [
+    assert [matching(await store.subscriptions.router(keys)) for keys in store.shards] == [
         ["sub_1"],
         [],
     ]
     await store.subscriptions.save(ONE)
     for shard, keys in enumerate(store.shards):
         assert await commits(store, job_of(), shard)
-        assert wanting(await store.subscriptions.router(keys)) == ["sub_1"]
+        assert matching(await store.subscriptions.router(keys)) == ["sub_1"]
 
 
 async def test_a_commit_that_matched_before_a_change_is_refused_in_that_shard(

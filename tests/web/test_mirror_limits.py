@@ -9,7 +9,7 @@ from aiohttp import web as aio
 
 from processor.errors import Overloaded
 from processor.model import Origin, State, StatusUpdate
-from processor.provider import Trouble
+from processor.provider import PollFailure
 from processor.service.polling import mirror as polling_mirror, poll
 from processor.service.polling.mirror import WITHOUT_KEY, Mirror
 from processor.service.polling.shared_calls import SharedCalls
@@ -246,7 +246,7 @@ async def test_what_is_admitted_counts_for_claims(store_of: Any) -> None:
 
 def test_an_answer_lasts_until_a_first_poll_would_be_due(web: Web) -> None:
     source = web.context.settings.sources["bluesky"]
-    trouble, running = Trouble("failed", "no", None), State.RUNNING
+    trouble, running = PollFailure("failed", "no", None), State.RUNNING
     update = StatusUpdate("bluesky", "1", "x", running, 0.0, Origin.POLL)
     assert LASTS(source, "1", trouble) == polling_mirror.REFUSED == 5
     assert LASTS(source, "1", update) == 1.5

@@ -18,11 +18,11 @@ from processor.cli.simulate.run import Pushing, started
 from processor.config.profiles import ProfileRegistry
 from processor.model import FINAL, Push, State
 from processor.provider import Profile, full_id
-from processor.simulation import Job, Mishaps, plan
+from processor.simulation import Faults, SimulatedJob, plan_pushes
 
 UNAUTHORIZED = 401
 EVENTS = ["job.started", "job.progressed", "job.completed"]
-DUPLICATES, RNG = Mishaps(duplicates=1.0), Random(0)  # noqa: S311 - every push is sent twice
+DUPLICATES, RNG = Faults(duplicates=1.0), Random(0)  # noqa: S311 - every push is sent twice
 SECONDS = 3.0  # that each job takes
 FINAL_EVENTS = frozenset(f"job.{state}" for state in FINAL)
 
@@ -42,7 +42,7 @@ class Scenario(NamedTuple):
         return ProfileRegistry()[self.provider]
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[SimulatedJob]:
         """The jobs; none of them has begun."""
         ends, profile = self.ends.items(), self.profile
         made = (
@@ -97,7 +97,7 @@ class Simulation:
     def started(self, url: str) -> Iterator[None]:
         """Answer polls, or push to Ringback at this URL, while the block runs."""
         if self.scenario.pushed:
-            pushes = plan(list(self.run.jobs.values()), DUPLICATES, RNG)
+            pushes = plan_pushes(list(self.run.jobs.values()), DUPLICATES, RNG)
             hook = Hook(f"{url}/hooks/{self.scenario.source}")
             self._pushing = Pushing(hook, self._secret, pushes)
         with started(self.run, self._server, self._pushing) as self._sender:
@@ -120,7 +120,7 @@ class Simulation:
 
     def _send_forged(self, pushing: Pushing) -> int | None:
         """Send the last push with a body that was changed after it was signed."""
-        due, now = pushing.plan.pushes[-1], time.time()
+        due, now = pushing.plan_pushes.pushes[-1], time.time()
         push = list(self.run.jobs.values())[due.job].push(due.number, now)
         signed = push.signed(pushing.secret, now)
         return pushing.hook.send(Push(signed.headers, signed.body + b" ", signed.query)).status

@@ -35,8 +35,8 @@ from processor.cli.simulate.run import (
     run_to_end,
 )
 from processor.cli.simulate.simulated_source import find_source
-from processor.durations import duration
-from processor.simulation import Mishaps, plan
+from processor.durations import parse_duration
+from processor.simulation import Faults, plan_pushes
 
 ENDS = "|".join(make_jobs.ENDS)
 
@@ -130,7 +130,7 @@ def simulate(
         made = make_jobs.make_jobs(
             profile, chosen, ids, end=ending, seconds=seconds, url=base or ""
         )
-        pushes = plan(made, Mishaps(duplicates, lose, reorder), _rng(seed))
+        pushes = plan_pushes(made, Faults(duplicates, lose, reorder), _rng(seed))
         pushing = Pushing(hook, source.secret(secret, os.environ), pushes) if hook else None
         check_signing(made, pushing)
         run = Run(made)
@@ -151,6 +151,6 @@ def _rng(seed: int) -> Random:
 
 def _seconds(latency: str) -> float:
     try:
-        return duration(latency)
+        return parse_duration(latency)
     except ValueError as error:
         raise CommandError(f"--latency: {error}") from None

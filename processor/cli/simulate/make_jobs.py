@@ -5,7 +5,7 @@ from random import Random
 from processor.cli.exit_codes import CommandError
 from processor.model import FINAL, State
 from processor.provider import Profile, check_id, full_id
-from processor.simulation import Job, life, told_params
+from processor.simulation import SimulatedJob, params_from_provider, timeline
 
 ENDS = tuple(state.value for state in State if state in FINAL)
 
@@ -36,11 +36,11 @@ def choose_kind(profile: Profile, wanted: str | None, *, pushed: bool) -> str | 
 
 def make_jobs(
     profile: Profile, kind: str | None, ids: list[str], *, end: State, seconds: float, url: str
-) -> list[Job]:
+) -> list[SimulatedJob]:
     """Make the jobs; `url` is the simulated provider's, for providers that send a status URL."""
     try:
-        moments = life(profile, kind, end, seconds)
-        params = told_params(profile, kind)
+        moments = timeline(profile, kind, end, seconds)
+        params = params_from_provider(profile, kind)
         for job_id in ids:
             check_id(full_id(kind, job_id), kind)
     except ValueError as error:
@@ -48,7 +48,7 @@ def make_jobs(
     poll = profile.polls(kind)
     setting = poll.request.setting if poll else None
     return [
-        Job(
+        SimulatedJob(
             profile,
             kind,
             job_id,

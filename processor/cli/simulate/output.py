@@ -11,7 +11,7 @@ from processor.cli.simulate.poll_routes import STATUS_PATH, SUBMIT_PATH
 from processor.cli.simulate.progress import Run
 from processor.cli.simulate.simulated_source import SimulatedSource
 from processor.provider import Profile
-from processor.simulation import Job
+from processor.simulation import SimulatedJob
 from processor.simulation.vocabulary import VALUE
 
 TOKEN = "any"  # noqa: S105 - the simulated provider does not check tokens
@@ -25,7 +25,7 @@ def source_table(profile: Profile, kind: str | None, base: str, url: str) -> dic
     if poll is None:
         return table
     setting = poll.request.setting
-    if poll.request.path or setting in profile.kinds[kind].gives:
+    if poll.request.path or setting in profile.kinds[kind].params_from_provider:
         table["base_url"] = url
     if poll.auth and not poll.auth.optional:
         table["token"] = TOKEN
@@ -33,7 +33,7 @@ def source_table(profile: Profile, kind: str | None, base: str, url: str) -> dic
         table["status_url"] = base + STATUS_PATH
     params = {setting: base + STATUS_PATH} if setting and setting != "status_url" else {}
     path = poll.request.path
-    params |= dict.fromkeys(sorted((path.holes if path else frozenset()) - {"id"}), VALUE)
+    params |= dict.fromkeys(sorted((path.placeholders if path else frozenset()) - {"id"}), VALUE)
     return {**table, "params": params} if params else table
 
 
@@ -43,7 +43,7 @@ def toml_lines(name: str, table: Mapping[str, Any]) -> list[str]:
 
 
 def setup_document(
-    jobs: Sequence[Job], seed: int, table: Mapping[str, Any], base: str | None
+    jobs: Sequence[SimulatedJob], seed: int, table: Mapping[str, Any], base: str | None
 ) -> None:
     """Print as JSON what will be simulated, and what Ringback needs to poll it at `base`."""
     ids = [job.full_id for job in jobs]
@@ -51,7 +51,7 @@ def setup_document(
 
 
 def setup(
-    jobs: Sequence[Job],
+    jobs: Sequence[SimulatedJob],
     seed: int,
     table: Mapping[str, Any],
     source: SimulatedSource,

@@ -4,13 +4,13 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from processor.simulation import Job
+from processor.simulation import SimulatedJob
 
 
 class Run:
     """One run of a simulation: its jobs by id, and what has happened. Times are Unix seconds."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[SimulatedJob]) -> None:
         self.jobs = {job.id: job for job in jobs}
         self.begun: dict[str, float] = {}
         self.pushes: Counter[str] = Counter()  # answers to pushes, by status
@@ -23,12 +23,12 @@ class Run:
         self._ends_polled: set[str] = set()  # jobs whose end was the answer to a poll
         self._lock = threading.Lock()
 
-    def begin(self, job: Job, now: float) -> float:
+    def begin(self, job: SimulatedJob, now: float) -> float:
         """Begin a job unless it has begun; return when it began."""
         with self._lock:
             return self.begun.setdefault(job.id, now)
 
-    def begin_next(self, now: float) -> Job | None:
+    def begin_next(self, now: float) -> SimulatedJob | None:
         """Begin the first job that has not begun; None if all have."""
         with self._lock:
             left = (job for name, job in self.jobs.items() if name not in self.begun)
@@ -37,7 +37,7 @@ class Run:
                 self.begun[job.id] = now
         return job
 
-    def note_end_polled(self, job: Job) -> None:
+    def note_end_polled(self, job: SimulatedJob) -> None:
         """Note that a poll was answered with the end of this job."""
         with self._lock:
             self._ends_polled.add(job.id)

@@ -12,9 +12,9 @@ from processor.cli.exit_codes import CommandError
 from processor.cli.loopback_server import Handler, LoopbackServer
 from processor.cli.simulate.poll_routes import SUBMIT_PATH, Routes, base_path
 from processor.cli.simulate.progress import Run
-from processor.model import Answer
+from processor.model import HttpResponse
 from processor.provider import Profile
-from processor.simulation import Job
+from processor.simulation import SimulatedJob
 from processor.simulation.poll_response import BODILESS
 
 JSON = "application/json"
@@ -34,8 +34,8 @@ class PollFaults:
 class PollAnswer(NamedTuple):
     """An answer to a poll, and the job that it shows as ended, if it does."""
 
-    answer: Answer
-    ended: Job | None = None
+    answer: HttpResponse
+    ended: SimulatedJob | None = None
 
 
 class ProviderServer(LoopbackServer):
@@ -66,11 +66,11 @@ class ProviderServer(LoopbackServer):
         self.run.count(self.run.polls, answer.status)
         return PollAnswer(answer, ended)
 
-    def note_end_sent(self, job: Job) -> None:
+    def note_end_sent(self, job: SimulatedJob) -> None:
         """Note that an answer showed this job as ended; the last job's ends the run."""
         self.run.note_end_polled(job)
 
-    def submit(self) -> Answer:
+    def submit(self) -> HttpResponse:
         """Begin the next job."""
         now = time.time()
         job = self.run.begin_next(now)
@@ -87,18 +87,18 @@ class ProviderServer(LoopbackServer):
         return PollAnswer(answer, job if job.is_over(now - begun) else None)
 
 
-def _tagged(answer: Answer, known: str | None) -> Answer:
+def _tagged(answer: HttpResponse, known: str | None) -> HttpResponse:
     """The answer with its ETag, or 304 if the client has it already."""
     tag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
     headers = {**answer.headers, "etag": tag}
     if known == tag:
-        return Answer(NOT_MODIFIED, headers, b"", 0.0)
-    return Answer(answer.status, headers, answer.body, 0.0)
+        return HttpResponse(NOT_MODIFIED, headers, b"", 0.0)
+    return HttpResponse(answer.status, headers, answer.body, 0.0)
 
 
-def _problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+def _problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
     body = json.dumps({"message": text}).encode()
-    return Answer(status, {"content-type": JSON, **(headers or {})}, body, 0.0)
+    return HttpResponse(status, {"content-type": JSON, **(headers or {})}, body, 0.0)
 
 
 class _Handler(Handler):
@@ -122,7 +122,7 @@ class _Handler(Handler):
         )
         self._send(answer)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: HttpResponse) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

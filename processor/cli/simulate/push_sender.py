@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from processor.cli.exit_codes import CommandError
 from processor.cli.simulate.progress import Run
 from processor.model import Push
-from processor.simulation import Due
+from processor.simulation import PlannedPush
 
 MAX_ATTEMPTS = 5
 RETRY_PAUSE = 1.0  # seconds before the next attempt
@@ -78,7 +78,7 @@ class _Attempt(NamedTuple):
     """A push that is due at this time, and how many attempts were made; compares by time."""
 
     at: float
-    due: Due
+    due: PlannedPush
     made: int = 0
 
 
@@ -91,7 +91,7 @@ class PushSender:
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, pushes: Sequence[Due]) -> None:
+    def start(self, pushes: Sequence[PlannedPush]) -> None:
         """Start the threads that send these pushes."""
         groups = [[due for due in pushes if due.job % MAX_THREADS == n] for n in range(MAX_THREADS)]
         self._threads = [
@@ -113,7 +113,7 @@ class PushSender:
         for thread in self._threads:
             thread.join(RETRY_PAUSE)
 
-    def _send_all(self, pushes: Sequence[Due]) -> None:
+    def _send_all(self, pushes: Sequence[PlannedPush]) -> None:
         waiting = [_Attempt(self._begun(due) + due.at, due) for due in pushes]
         heapq.heapify(waiting)
         while waiting:
@@ -129,7 +129,7 @@ class PushSender:
             else:
                 self._run.note_given_up()
 
-    def _send(self, due: Due) -> bool:
+    def _send(self, due: PlannedPush) -> bool:
         """Send a push; False if it must be retried."""
         push = self._jobs[due.job].push(due.number, self._begun(due))
         status, reason = self._hook.send(push.signed(self._secret, time.time()))
@@ -138,5 +138,5 @@ class PushSender:
             self._run.note_refusal(f"{status}: {reason or 'no reason given; see the log there'}")
         return status is not None and status < 500  # noqa: PLR2004 - HTTP's own limit
 
-    def _begun(self, due: Due) -> float:
+    def _begun(self, due: PlannedPush) -> float:
         return self._run.begun[self._jobs[due.job].id]

@@ -10,7 +10,7 @@ from processor.cli.simulate import output
 from processor.cli.simulate.progress import Run
 from processor.cli.simulate.provider_server import ProviderServer
 from processor.cli.simulate.push_sender import Hook, PushSender
-from processor.simulation import Job, Plan
+from processor.simulation import PushPlan, SimulatedJob
 
 CONFIRMATION_TIMEOUT = 60.0  # seconds; by then Ringback has polled, if it can
 CHECK_EVERY = 0.05  # seconds
@@ -36,7 +36,7 @@ class Pushing(NamedTuple):
 
     hook: Hook
     secret: str
-    plan: Plan
+    plan: PushPlan
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def run_to_end(
         _keep_answering(run, keep)
 
 
-def check_signing(jobs: Sequence[Job], pushing: Pushing | None) -> None:
+def check_signing(jobs: Sequence[SimulatedJob], pushing: Pushing | None) -> None:
     """CommandError if the pushes cannot be signed."""
     due = next(iter(pushing.plan.pushes), None) if pushing else None
     if pushing is None or due is None:

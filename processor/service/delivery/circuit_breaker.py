@@ -12,7 +12,7 @@ import structlog
 
 from processor import schedule
 from processor.errors import StoreUnavailable
-from processor.model import CONCURRENCY, Attempt, Subscription
+from processor.model import MAX_CONCURRENCY, Attempt, Subscription
 from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
 from processor.service.subscriptions.update import disable
@@ -22,7 +22,7 @@ from processor.store.work_items import LaneLimits
 
 REFRESH_EVERY = 1.0  # seconds between reads of what all workers have counted
 NEW_LANES_EVERY = 0.05  # seconds between reads while there are lanes with unknown limits
-CAPACITY = CONCURRENCY  # of a subscriber that does not fail and has no lower limit
+CAPACITY = MAX_CONCURRENCY  # of a subscriber that does not fail and has no lower limit
 REFUSED = range(400, 500)  # the subscriber works, but refuses this request …
 BUSY = frozenset({408, 429})  # … unless it has too much to do
 

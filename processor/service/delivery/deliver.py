@@ -9,11 +9,11 @@ import structlog
 from msgspec.structs import replace
 
 from processor import schedule
-from processor.egress import Reach
+from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, RequestFailed, Unavailable, WrongKeyType
 from processor.formats import BATCH, FORMATS, Event
+from processor.http_time import parse_retry_after
 from processor.model import ARRIVED, Attempt, Delivery, JobOrder, Subscription
-from processor.provider import retry_after
 from processor.service.delivery.batch import Batcher
 from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.events import ordering
@@ -186,14 +186,14 @@ class Deliverer:
                 target.url,
                 headers=headers,
                 body=body,
-                reach=Reach.CONFIGURED if target.static else Reach.PUBLIC,
+                scope=NetworkScope.CONFIGURED if target.static else NetworkScope.PUBLIC,
                 timeout=TIMEOUT,
                 body_wanted=False,
             )
         except (BlockedTarget, RequestFailed) as error:
             took = await self._context.store.now() - at
             return AttemptResult(Attempt(at=at, seconds=took, error=str(error)))
-        wait = retry_after(answer.headers.get("retry-after"), at + answer.seconds)
+        wait = parse_retry_after(answer.headers.get("retry-after"), at + answer.seconds)
         control = answer.headers.get("webhook-delivery", "").strip().lower()
         return AttemptResult(
             Attempt(at=at, seconds=answer.seconds, status=answer.status), wait, control

@@ -2,15 +2,15 @@
 
 from typing import NamedTuple
 
-from processor.durations import rate
-from processor.model import CONCURRENCY, Subscription
+from processor.durations import parse_rate
+from processor.model import MAX_CONCURRENCY, Subscription
 from processor.service.runtime.context import Context
 
 
 class Limit(NamedTuple):
     """How many deliveries may run at the same time, and how many may start in how many seconds."""
 
-    concurrency: int = CONCURRENCY
+    concurrency: int = MAX_CONCURRENCY
     budget: tuple[int, float] | None = None
 
 
@@ -66,14 +66,14 @@ class Limits:
         """
         if await self._store.backlogs.parked("deliver", target.id):
             return  # its circuit breaker is open, or another process has done this
-        count, seconds = rate(target.rate) if target.rate else (1, 0.0)
+        count, seconds = parse_rate(target.rate) if target.rate else (1, 0.0)
         at = await self._store.now() + seconds / count
         await self._store.backlogs.park("deliver", target.id, at)
 
 
 def limit_of(target: Subscription) -> Limit:
     """The limit that a subscription is configured with."""
-    return Limit(target.concurrency, rate(target.rate) if target.rate else None)
+    return Limit(target.concurrency, parse_rate(target.rate) if target.rate else None)
 
 
 def per_shard(whole: Limit, shards: int) -> Limit:

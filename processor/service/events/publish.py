@@ -30,8 +30,8 @@ class DecisionInputs(msgspec.Struct, frozen=True):
 def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
     """An event of a job, and a delivery of it for each that wants it."""
     event = state_machine.event_id(job)
-    wanting = inputs.router.wanting(kind, job.source, job.provider, job.metadata)
-    places = [(s.id, s.id, order_of(s, job)) for s in wanting]
+    matching = inputs.router.matching(kind, job.source, job.provider, job.metadata)
+    places = [(s.id, s.id, order_of(s, job)) for s in matching]
     if kind in COMPLETED:
         places += [(callback.id, callback.lane, None) for callback in job.callbacks]
     return NewEvent(

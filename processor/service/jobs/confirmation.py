@@ -59,7 +59,7 @@ def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
 
 
 def should_poll_now(
-    step: state_machine.Step, update: StatusUpdate, job: Job, source: Source
+    step: state_machine.Transition, update: StatusUpdate, job: Job, source: Source
 ) -> bool:
     """Whether a push is a reason to poll the job now."""
     unconfirmed = update.origin is Origin.PUSH and UNCONFIRMED in update.flags
@@ -67,7 +67,7 @@ def should_poll_now(
 
 
 def _may_run_again(
-    step: state_machine.Step, update: StatusUpdate, job: Job, source: Source
+    step: state_machine.Transition, update: StatusUpdate, job: Job, source: Source
 ) -> bool:
     """Whether a push hints that a finished job runs again, where only a poll can confirm it."""
     poll = source.poll(job.kind)

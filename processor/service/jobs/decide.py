@@ -9,7 +9,7 @@ from processor import schedule, state_machine
 from processor.config import Source
 from processor.model import (
     FINAL,
-    Entry,
+    HistoryEntry,
     Job,
     Origin,
     State,
@@ -51,7 +51,7 @@ def decide(
     """Take a job through all its updates; the change to commit."""
     before = lookup.job
     job = before or new_job(inputs.source, name, inputs.now, inputs.uid)
-    entries: list[tuple[float, Entry]] = []
+    entries: list[tuple[float, HistoryEntry]] = []
     events: list[NewEvent] = []
     reschedule = poll_now = False  # the next poll: later, or used up; at once
     for incoming in updates:
@@ -90,8 +90,8 @@ def with_poll_now(items: list[WorkItem], job: Job) -> list[WorkItem]:
     return [i for i in items if i.backlog != "poll"] + [poll_item(job, job.again_at)]
 
 
-def _entry(was: Job, step: state_machine.Step, update: StatusUpdate) -> Entry:
-    return Entry(
+def _entry(was: Job, step: state_machine.Transition, update: StatusUpdate) -> HistoryEntry:
+    return HistoryEntry(
         origin=update.origin,
         status=update.status,
         was=was.state,

@@ -75,4 +75,4 @@ def _pieces(updates: Sequence[QueuedUpdate], indexes: Sequence[int], size: int) 
 
 async def _bounds(context: Context, shard: int) -> Bounds:
     router = await context.store.subscriptions.router(context.store.shards[0])
-    return Bounds(context.store.memory.ceiling(shard), router.reach)
+    return Bounds(context.store.memory.ceiling(shard), router.fan_out)

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from processor import payload, provider, state_machine
 from processor.config import Source
-from processor.egress import Reach, check_url
+from processor.egress import NetworkScope, check_url
 from processor.errors import BlockedTarget, Conflict, Contention, InvalidValue
 from processor.model import FINAL, Job
 from processor.service.events.publish import DecisionInputs, delivery_item
@@ -143,7 +143,7 @@ def _timers(
 def _events_for_late_callbacks(before: Job | None, job: Job) -> list[NewEvent]:
     """The completion event of a job that had finished, for callbacks added after that."""
     new = [c for c in job.callbacks if before and c not in before.callbacks]
-    kind = state_machine.EVENT.get(job.state)
+    kind = state_machine.EVENT_OF_STATE.get(job.state)
     if not new or job.completion is None or kind is None:
         return []
     at = job.status_at
@@ -201,7 +201,7 @@ def _check_can_be_polled(context: Context, request: ParsedWatchRequest, job: Job
         return
     try:
         poll = provider.request(source.profile, job.kind, job.id, account, params)
-        check_url(poll.url, context.egress.policy, Reach.CONFIGURED)
+        check_url(poll.url, context.egress.policy, NetworkScope.CONFIGURED)
     except (InvalidValue, BlockedTarget) as error:
         remedy = "; or send `poll: false` to watch it without polls" if missing else ""
         raise InvalidValue(f"{error}{remedy}") from None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from processor import provider
+from processor import durations, provider
 from processor.config import Source
 from processor.errors import InvalidValue
 from processor.model import Callback, Job, Polling, StatusUpdate, Subscription
@@ -90,7 +90,7 @@ def _submitted(source: Source, job: str, body: WatchRequest, now: float) -> Stat
     answer = body.submitted
     if answer is None:
         return None
-    return provider.read_submit(
+    return provider.read_submit_response(
         source.profile, source.name, job, answer.status, answer.headers, answer.body, now
     )
 
@@ -162,7 +162,7 @@ def _seconds(field: str, text: str | None, most: float) -> float | None:
     if text is None:
         return None
     try:
-        seconds = provider.duration(text)
+        seconds = durations.parse_duration(text)
     except ValueError as error:
         raise InvalidValue(f"{field}: {error}") from None
     if not MIN_DURATION <= seconds <= most:

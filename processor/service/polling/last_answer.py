@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import msgspec
 from msgspec.structs import replace
 
-from processor.model import Answer
+from processor.model import HttpResponse
 from processor.store.jobs import ANSWER_AT_MOST
 
 JSON = "application/json"  # of an answer that does not say what it is
@@ -21,7 +21,7 @@ class LastAnswer(NamedTuple):
     etag: str = ""
 
     @classmethod
-    def of(cls, answer: Answer) -> Self:
+    def of(cls, answer: HttpResponse) -> Self:
         """Take what is worth keeping."""
         headers = answer.headers
         mime, etag = headers.get("content-type", JSON), headers.get("etag", "")
@@ -36,7 +36,7 @@ class LastAnswer(NamedTuple):
         """As bytes, or None when it is too long to keep."""
         return None if len(self.body) > ANSWER_AT_MOST else msgspec.msgpack.encode(tuple(self))
 
-    def again(self, answer: Answer) -> Answer:
+    def again(self, answer: HttpResponse) -> HttpResponse:
         """What a 304 says: this once more, with the new answer's headers."""
         headers = {**answer.headers, "content-type": self.content_type, "etag": self.etag}
         return replace(answer, status=self.status, body=self.body, headers=headers)

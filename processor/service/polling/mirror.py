@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from processor.config import Source
 from processor.errors import NotFound, Overloaded, ProviderError
-from processor.model import Answer, StatusUpdate
-from processor.provider import Trouble
+from processor.model import HttpResponse, StatusUpdate
+from processor.provider import PollFailure
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.query import locate
@@ -45,8 +45,8 @@ class Mirrored(NamedTuple):
 class Asked(NamedTuple):
     """An answer of the provider, and what it says."""
 
-    answer: Answer
-    outcome: StatusUpdate | Trouble
+    answer: HttpResponse
+    outcome: StatusUpdate | PollFailure
 
 
 class Mirror:
@@ -121,15 +121,17 @@ class Mirror:
         finally:
             await backlogs.settle([Settlement(claim, fenced=True)])
         if answer is None:
-            why = outcome.reason if isinstance(outcome, Trouble) else "no answer"
+            why = outcome.reason if isinstance(outcome, PollFailure) else "no answer"
             raise ProviderError(f"{source.profile.name} cannot be reached: {why}", 504)
-        if isinstance(outcome, Trouble) and outcome.kind == "unauthorized":
+        if isinstance(outcome, PollFailure) and outcome.kind == "unauthorized":
             why = f"the provider refuses the token of the source: {outcome.reason}"
             raise ProviderError(why, 502)
         self._recent.put((source.name, job), _answered(answer), _lasts(source, job, outcome))
         return Asked(answer, outcome)
 
-    async def _watch(self, source: Source, job: str, answer: Answer, update: StatusUpdate) -> None:
+    async def _watch(
+        self, source: Source, job: str, answer: HttpResponse, update: StatusUpdate
+    ) -> None:
         incoming = IncomingUpdate(update, answer=LastAnswer.of(answer).packed())
         await advance(self._context, self._context.store.shard(source.name, job), [incoming])
 
@@ -139,13 +141,13 @@ def _reads(source: Source, job: str) -> frozenset[int]:
     return poll.reads if poll else frozenset()
 
 
-def _lasts(source: Source, job: str, outcome: StatusUpdate | Trouble) -> float:
+def _lasts(source: Source, job: str, outcome: StatusUpdate | PollFailure) -> float:
     """For how many seconds an answer is repeated: as long as a poll of a young job would wait."""
     poll = source.poll(source.kind_of(job))
     return poll.every[0] if poll and isinstance(outcome, StatusUpdate) else REFUSED
 
 
-def _answered(answer: Answer) -> Mirrored:
+def _answered(answer: HttpResponse) -> Mirrored:
     return Mirrored(
         answer.status,
         answer.headers.get("content-type", JSON),

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from processor import provider, schedule
 from processor.config import Source
 from processor.config.redaction import masked
-from processor.egress import Reach
+from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, InvalidValue, RequestFailed
-from processor.model import FINAL, Answer, Job, Origin, State, StatusUpdate
-from processor.provider import Trouble
+from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
+from processor.provider import PollFailure
 from processor.service.jobs.advance import advance
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate, poll_interval
@@ -46,7 +46,7 @@ async def ask(
     job: str,
     params: Mapping[str, str] = NO_PARAMS,
     last: LastAnswer | None = None,
-) -> tuple[Answer | None, StatusUpdate | Trouble]:
+) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
     """Ask about a job once; its answer, and what it says. Nothing is written.
 
     With the last answer only news is asked for; 304 is that answer once more.
@@ -59,20 +59,20 @@ async def ask(
             request.method,
             request.url,
             headers={**request.headers, **(last.condition() if last else {})},
-            reach=Reach.CONFIGURED,
+            scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
             partial=True,
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
         context.metrics.polled(source.name, "failed")
-        return None, Trouble("failed", str(error), None)
+        return None, PollFailure("failed", str(error), None)
     if last and answer.status == 304:  # noqa: PLR2004 - Not Modified
         answer = last.again(answer)
-    told = provider.read_answer(source.profile, source.name, kind, job, answer, asked_at)
-    if isinstance(told, Trouble):
+    told = provider.read_poll_response(source.profile, source.name, kind, job, answer, asked_at)
+    if isinstance(told, PollFailure):
         told = replace(told, reason=masked(source, told.reason))
-    context.metrics.polled(source.name, told.kind if isinstance(told, Trouble) else "answered")
+    context.metrics.polled(source.name, told.kind if isinstance(told, PollFailure) else "answered")
     return answer, told
 
 
@@ -91,9 +91,9 @@ async def poll(context: Context, claim: Claim) -> None:
         return
     last = await _last(context, keys, source, job)
     answer, told = await ask(context, source, job.id, job.params, last)
-    if isinstance(told, Trouble) and told.kind == "gone":
+    if isinstance(told, PollFailure) and told.kind == "gone":
         told = _gone(job, told, await context.store.now())
-    if isinstance(told, Trouble):
+    if isinstance(told, PollFailure):
         await _put_off(context, claim, source, job, told)
     else:
         await advance(
@@ -119,7 +119,7 @@ def _worth_asking(source: Source, job: Job) -> bool:
     return poll is not None and (job.state not in FINAL or job.provisional or again)
 
 
-def _gone(job: Job, trouble: Trouble, now: float) -> StatusUpdate | Trouble:
+def _gone(job: Job, trouble: PollFailure, now: float) -> StatusUpdate | PollFailure:
     """The provider has the job no more: that is its word, if it ever had it.
 
     A signed push that said how the job ended is a better word.
@@ -140,7 +140,7 @@ def _gone(job: Job, trouble: Trouble, now: float) -> StatusUpdate | Trouble:
 
 
 async def _put_off(
-    context: Context, claim: Claim, source: Source, job: Job, trouble: Trouble
+    context: Context, claim: Claim, source: Source, job: Job, trouble: PollFailure
 ) -> None:
     """Ask again later; where the whole account is refused or throttled, rest its lane."""
     now = await context.store.now()

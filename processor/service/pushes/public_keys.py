@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from processor import signing
-from processor.egress import Egress, Reach
+from processor.egress import Egress, NetworkScope
 from processor.errors import BlockedTarget, ProviderError, RequestFailed, UnknownKey
 from processor.model import Push
 from processor.signing import Key, Verify
@@ -58,7 +58,7 @@ class PublicKeys:
         A key that is unknown may be new: the document is fetched again, at most once a minute.
         `here`: the time by another clock, by which the push may be fresh as well.
         """
-        url = signing.document_url(rule, push)
+        url = signing.keys_url(rule, push)
         if url is None:
             await _check(rule, keys, push, now, here=here)
             return
@@ -97,7 +97,7 @@ class PublicKeys:
                 "GET",
                 url,
                 headers={"Accept": "application/json, application/x-pem-file, */*"},
-                reach=Reach.PUBLIC,
+                scope=NetworkScope.PUBLIC,
                 timeout=TIMEOUT,
                 read_limit=LARGEST,
             )

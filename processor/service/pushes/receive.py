@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from processor import provider, signing
 from processor.config import Source
-from processor.egress import Reach
+from processor.egress import NetworkScope
 from processor.errors import (
     BadSignature,
     BlockedTarget,
@@ -95,12 +95,12 @@ class Receiver:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))
 
-    async def _price(self, source: Source, reading: provider.Reading) -> int:
+    async def _price(self, source: Source, reading: provider.ParsedPush) -> int:
         """What a push takes of Redis' memory until it is worked off, about."""
         updates = reading.updates
         size = sum(len(memoryview(u.result)) + UPDATE_OVERHEAD for u in updates)
-        reach = await self._context.store.memory.reach(source.name)
-        return update_price(len(updates), size, reach)
+        fan_out = await self._context.store.memory.fan_out(source.name)
+        return update_price(len(updates), size, fan_out)
 
     async def _verify(self, source: Source, push: Push, now: float) -> None:
         """BadSignature unless a sender of the source's signed this push, or none is needed.
@@ -119,10 +119,10 @@ class Receiver:
 
     async def _read(
         self, source: Source, push: Push, now: float
-    ) -> tuple[provider.Reading, list[QueuedUpdate]]:
+    ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
         """What a push says; of a large one in a thread, so that others are answered meanwhile."""
 
-        def read() -> tuple[provider.Reading, list[QueuedUpdate]]:
+        def read() -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
             reading = _reading(source, push, now)
             return reading, self._named(reading, push)
 
@@ -132,7 +132,11 @@ class Receiver:
         """Tell a topic that we take its messages; Unavailable when it must ask again."""
         try:
             answer = await self._context.egress.request(
-                "GET", signing.amazon_url(url), headers={}, reach=Reach.PUBLIC, timeout=TIMEOUT
+                "GET",
+                signing.amazon_url(url),
+                headers={},
+                scope=NetworkScope.PUBLIC,
+                timeout=TIMEOUT,
             )
             why = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
         except (BlockedTarget, RequestFailed) as error:
@@ -141,7 +145,7 @@ class Receiver:
             raise Unavailable(f"The subscription cannot be confirmed: {why}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
-    def _named(self, reading: provider.Reading, push: Push) -> list[QueuedUpdate]:
+    def _named(self, reading: provider.ParsedPush, push: Push) -> list[QueuedUpdate]:
         """Each update under its event's id, else under the digest of what it was read from."""
         digest = "" if all(u.event_id for u in reading.updates) else _digest(reading.said)
         trace = traceparent(push.headers.get("traceparent"))
@@ -155,14 +159,14 @@ class Receiver:
         ]
 
 
-def _reading(source: Source, push: Push, now: float) -> provider.Reading:
+def _reading(source: Source, push: Push, now: float) -> provider.ParsedPush:
     """Read a genuine push; where the provider forgives no refusal, one unreadable is a fault of it."""
     try:
         return provider.read_push(source.profile, source.name, push, now)
     except Unreadable as error:
         if source.profile.push is None or not source.profile.push.lenient:
             raise
-        return provider.Reading((), 0, faults=(str(error),))
+        return provider.ParsedPush((), 0, faults=(str(error),))
 
 
 def _digest(data: bytes) -> str:

@@ -6,10 +6,10 @@ import msgspec
 
 from processor.config import Source
 from processor.config.redaction import masked
-from processor.egress import Egress, Reach
+from processor.egress import Egress, NetworkScope
 from processor.errors import BlockedTarget, ConfigError, ProviderError, RequestFailed, Unreadable
 from processor.json_input import read_json
-from processor.model import Answer
+from processor.model import HttpResponse
 from processor.provider.poll_response import excerpt
 
 TIMEOUT = 15.0  # seconds for an answer
@@ -24,7 +24,7 @@ class ApiRequest(NamedTuple):
     body: Any = None
 
 
-async def ask(egress: Egress, source: Source, call: ApiRequest) -> Answer:
+async def ask(egress: Egress, source: Source, call: ApiRequest) -> HttpResponse:
     """Send a request; ConfigError where it is refused, ProviderTrouble where nobody serves it."""
     body = None if call.body is None else msgspec.json.encode(call.body)
     headers = {"Accept": "application/json", **_proof(source)}
@@ -34,7 +34,7 @@ async def ask(egress: Egress, source: Source, call: ApiRequest) -> Answer:
             call.url,
             headers=headers | ({} if body is None else {"Content-Type": "application/json"}),
             body=body,
-            reach=Reach.CONFIGURED,
+            scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
         )
@@ -60,7 +60,7 @@ def _proof(source: Source) -> dict[str, str]:
     return headers
 
 
-def _check(source: Source, call: ApiRequest, answer: Answer) -> None:
+def _check(source: Source, call: ApiRequest, answer: HttpResponse) -> None:
     """Raise unless the provider said yes."""
     why = f"HTTP {answer.status}: {said(source, answer)}"
     if answer.status in (401, 403):
@@ -82,7 +82,7 @@ def named(source: Source, call: ApiRequest) -> str:
     return f"{source.profile.name}: {call.method} {call.url}"
 
 
-def document(answer: Answer) -> Any:
+def document(answer: HttpResponse) -> Any:
     """Read a body as JSON; None where it is none, such as an empty 204."""
     try:
         return read_json(answer.body)
@@ -90,6 +90,6 @@ def document(answer: Answer) -> Any:
         return None
 
 
-def said(source: Source, answer: Answer) -> str:
+def said(source: Source, answer: HttpResponse) -> str:
     """What they said, without the secrets that they may have repeated."""
     return excerpt(masked(source, answer.body.decode("utf-8", "replace")).encode())

@@ -14,9 +14,9 @@ from processor.config import Source
 from processor.config.secrets import MASK
 from processor.egress import Egress
 from processor.errors import ConfigError
-from processor.model import Answer
-from processor.provider import Order, Register
-from processor.provider.webhook_setup import Hook, filled, holes, without
+from processor.model import HttpResponse
+from processor.provider import SetupRequest, WebhookSetup
+from processor.provider.webhook_setup import ProviderHook, filled, placeholders, without
 from processor.service.registration.provider_api import ApiRequest, ask, document, named, said
 from processor.signing.verify_rule import STANDARD
 
@@ -50,14 +50,14 @@ class HookSettings(NamedTuple):
 class HookList(NamedTuple):
     """The hooks that are there, and whether there may be more of them."""
 
-    found: tuple[Hook, ...]
+    found: tuple[ProviderHook, ...]
     more: bool
 
 
 class Decision(NamedTuple):
     """What comes next: one of the profile's orders, or None where all is as it should be."""
 
-    order: Order | None
+    order: SetupRequest | None
     hook: str | None = None  # the one that is there
 
 
@@ -116,10 +116,12 @@ def hook_settings(source: Source, base: str) -> HookSettings:
 def _secrets(source: Source) -> dict[str, str]:
     """The first secret of each way to sign, by the word that it fills."""
     rule = source.profile.verify
-    if rule is None or not rule.tells_apart:
+    if rule is None or not rule.secret_selects_scheme:
         return {"secret": source.secrets[0]}
-    words = {way: "signing_secret" if way.scheme == STANDARD else "secret" for way in rule.ways}
-    return {words[rule.way_of(secret)]: secret for secret in reversed(source.secrets)}
+    words = {
+        way: "signing_secret" if way.scheme == STANDARD else "secret" for way in rule.alternatives
+    }
+    return {words[rule.alternative_for(secret)]: secret for secret in reversed(source.secrets)}
 
 
 def manual_setup(source: Source, wish: HookSettings) -> RegisterResult:
@@ -132,7 +134,9 @@ def manual_setup(source: Source, wish: HookSettings) -> RegisterResult:
     return _outcome(source, wish, "by hand", paste=filled(text, words))
 
 
-def read_hooks(source: Source, rules: Register, call: ApiRequest, answer: Answer) -> HookList:
+def read_hooks(
+    source: Source, rules: WebhookSetup, call: ApiRequest, answer: HttpResponse
+) -> HookList:
     """Read the list of hooks; ConfigError if it is none."""
     items = rules.items.find(document(answer), answer.headers)
     if not isinstance(items, list):
@@ -144,7 +148,9 @@ def read_hooks(source: Source, rules: Register, call: ApiRequest, answer: Answer
     return HookList(tuple(rules.hook(item, {}) for item in items), more)
 
 
-def decide(source: Source, rules: Register, wish: HookSettings, hooks: HookList | None) -> Decision:
+def decide(
+    source: Source, rules: WebhookSetup, wish: HookSettings, hooks: HookList | None
+) -> Decision:
     """Decide what to call, given the hooks that are there; None where they cannot be listed."""
     if hooks is None:
         return Decision(rules.update)
@@ -167,7 +173,11 @@ def decide(source: Source, rules: Register, wish: HookSettings, hooks: HookList 
 
 
 def request_for(
-    source: Source, rules: Register, order: Order, hook: str | None, words: Mapping[str, str]
+    source: Source,
+    rules: WebhookSetup,
+    order: SetupRequest,
+    hook: str | None,
+    words: Mapping[str, str],
 ) -> ApiRequest:
     """Fill the request of an order; ConfigError naming what is missing."""
     account = source.account
@@ -176,7 +186,7 @@ def request_for(
     body = None if order is rules.list else rules.body
     if SECRETS & words.keys():  # of two ways to sign the source may know one
         body = without(body, SECRETS - words.keys())
-    if holes(body) - words.keys():
+    if placeholders(body) - words.keys():
         raise ConfigError(
             f"sources.{source.name}: set its webhook_secret: the hook is made with it"
         )

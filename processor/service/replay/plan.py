@@ -73,9 +73,9 @@ class EventMatcher:
         """Work out the types."""
         self._plan = plan
         self._router = Router("", [replace(plan.target, disabled=None)])
-        self.kinds = event_filters.types_of(plan.target.events)
+        self.kinds = event_filters.event_types(plan.target.events)
         if plan.events:
-            self.kinds &= event_filters.types_of(plan.events)
+            self.kinds &= event_filters.event_types(plan.events)
 
     def __call__(self, event: Logged) -> bool:
         """Nobody is told of its own end."""
@@ -84,5 +84,5 @@ class EventMatcher:
         data, source = _read(event.body).data, self._plan.source
         if event.type == DISABLED:
             return source is None and data.subscription != self._plan.target.id
-        found = self._router.wanting(event.type, data.source, data.provider, data.metadata)
+        found = self._router.matching(event.type, data.source, data.provider, data.metadata)
         return bool(found) and source in (None, data.source)

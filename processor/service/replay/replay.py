@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from processor import event_filters
-from processor.durations import duration
+from processor.durations import parse_duration
 from processor.errors import Conflict, InvalidValue, Unavailable
 from processor.model import Subscription
 from processor.service.replay.plan import Plan, ReplayResult
@@ -117,7 +117,7 @@ async def _span(context: Context, wish: Replay) -> tuple[list[str], list[str]]:
 def moment(field: str, text: str, now: float) -> float:
     """What `24h` (ago) or a time with its zone means, in seconds; Invalid for anything else."""
     try:
-        return now - duration(text)
+        return now - parse_duration(text)
     except ValueError:
         pass
     try:

@@ -31,9 +31,9 @@ def check_job(before: Job, after: Job) -> None:
     _check_growth(
         len(before.aliases),
         len(after.aliases),
-        state_machine.ALIASES,
+        state_machine.MAX_ALIASES,
         lambda count: (
-            f"aliases: a job has at most {state_machine.ALIASES} other names, these make "
+            f"aliases: a job has at most {state_machine.MAX_ALIASES} other names, these make "
             f"{count}; send only names that the provider uses"
         ),
     )

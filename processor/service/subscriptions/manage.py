@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from processor import signing
 from processor.config.secrets import MASK
 from processor.errors import Conflict, NotFound
-from processor.formats import Format, secrets_now
-from processor.model import CONCURRENCY, Concurrency, Subscription
+from processor.formats import Format, signing_secrets
+from processor.model import MAX_CONCURRENCY, Concurrency, Subscription
 from processor.payload import utc
 from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
@@ -51,7 +51,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: Literal["v1", "v1a"] = "v1"
     headers: dict[str, str] = {}
     handshake: bool = False
-    concurrency: Concurrency = CONCURRENCY
+    concurrency: Concurrency = MAX_CONCURRENCY
     rate: str | None = None
     ordered: bool = False
     auto_disable: bool = True
@@ -176,7 +176,7 @@ async def public_keys(context: Context, target: str) -> list[str]:
     found = await get(context, target)
     if found.signature != "v1a":
         raise NotFound(f'{target} has no public key: it was not made with "signature": "v1a"')
-    return _public(secrets_now(found, await context.store.now()))
+    return _public(signing_secrets(found, await context.store.now()))
 
 
 def _public(texts: Sequence[str]) -> list[str]:

@@ -135,7 +135,7 @@ def _telling(disabled: Subscription, router: Router, now: float) -> NewEvent:
         "timestamp": utc(now),
         "data": {"subscription": disabled.id, "url": disabled.url, "why": disabled.disabled},
     }
-    others = [s.id for s in router.hearing(DISABLED) if s.id != disabled.id]
+    others = [s.id for s in router.matching_type(DISABLED) if s.id != disabled.id]
     puts = tuple(delivery_item(event, DISABLED, one, one, now) for one in others)
     return NewEvent(event, DISABLED, msgspec.json.encode(body), puts)
 

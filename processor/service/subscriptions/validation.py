@@ -62,7 +62,7 @@ def unique(words: Sequence[str]) -> tuple[str, ...]:
 def check_rate(rate: str | None) -> None:
     """Invalid for what is no rate."""
     if rate is not None:
-        checked("rate", durations.rate, rate)
+        checked("rate", durations.parse_rate, rate)
 
 
 def checked(field: str, check: Callable[..., Value], *given: Any) -> Value:

@@ -51,7 +51,7 @@ def decoded(encoding: str, text: str) -> bytes:
     return data if ENCODE[encoding](data) == text else b""
 
 
-class Writing:
+class Encoding:
     """`format` and `encoding`, compiled: takes the value of a header apart."""
 
     __slots__ = ("_fold", "_pairs", "_prefix", "normal", "prefix", "timed")

@@ -11,15 +11,17 @@ from processor.signing.parse import fields
 WHOLE = "{body}"
 SECRET = "secret"  # noqa: S105 - the name of a placeholder
 
-_HOLE = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _KNOWN = re.compile(r"body|timestamp|secret|sha256|header:[A-Za-z0-9_-]+|field:.+")
 
 
-def holes(signs: str) -> tuple[str, ...]:
+def placeholders(signs: str) -> tuple[str, ...]:
     """Give the names in braces; ValueError, with the remedy, for one that means nothing."""
-    names: tuple[str, ...] = tuple(_HOLE.findall(signs))
+    names: tuple[str, ...] = tuple(_PLACEHOLDER.findall(signs))
     strange = next((f"{{{name}}}" for name in names if not _KNOWN.fullmatch(name)), None)
-    strange = strange or next((brace for brace in "{}" if brace in _HOLE.sub("", signs)), None)
+    strange = strange or next(
+        (brace for brace in "{}" if brace in _PLACEHOLDER.sub("", signs)), None
+    )
     if strange:
         raise ValueError(
             f"`signs` holds `{strange}`; write {{body}}, {{timestamp}}, {{secret}}, {{sha256}}, "
@@ -28,7 +30,7 @@ def holes(signs: str) -> tuple[str, ...]:
     return names
 
 
-class Template:
+class SignedContent:
     """`signs`, ready to be filled from a push.
 
     What comes out is cut where the secret stands: `secret.join(parts)` was signed. So
@@ -38,9 +40,9 @@ class Template:
     __slots__ = ("_pieces", "needs_form", "whole")
 
     def __init__(self, signs: str) -> None:
-        """Take a text that `holes` has let pass."""
+        """Take a text that `placeholders` has let pass."""
         self.whole = signs == WHOLE
-        self._pieces = _HOLE.split(signs)  # text, name, text, name, … text
+        self._pieces = _PLACEHOLDER.split(signs)  # text, name, text, name, … text
         self.needs_form = any(name.startswith("field:") for name in self._pieces[1::2])
 
     def fill(self, push: Push, form: fields.Form, time: str) -> tuple[bytes, ...]:

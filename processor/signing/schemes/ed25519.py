@@ -13,8 +13,8 @@ from processor.errors import UnknownKey, Unreadable
 from processor.json_input import BOM, read_json
 from processor.signing.keys import PUBLIC_KEY, Key
 from processor.signing.parse.encoding import decoded
-from processor.signing.parsed_signature import Claim
-from processor.signing.schemes.shared_secret import Check
+from processor.signing.parsed_signature import ParsedSignature
+from processor.signing.schemes.shared_secret import Checker
 from processor.signing.verify_rule import Verify
 
 KEYS = 32  # of one document that are tried
@@ -27,7 +27,7 @@ class _KeySet(msgspec.Struct):
     keys: list[Any]
 
 
-def made_by(key: bytes, signature: bytes, content: bytes) -> bool:
+def is_signed_by(key: bytes, signature: bytes, content: bytes) -> bool:
     """Whether the owner of this public key made the signature."""
     try:
         _public(key).verify(signature, content)
@@ -36,20 +36,22 @@ def made_by(key: bytes, signature: bytes, content: bytes) -> bool:
     return True
 
 
-def checker(rule: Verify) -> Check:
+def checker(rule: Verify) -> Checker:
     """Compile the check: UnknownKey unless a key in the document made one of the signatures."""
 
-    def check(_keys: Sequence[Key], claim: Claim, _now: float, document: bytes) -> None:
-        given = [decoded(rule.encoding, text) for text in claim.given]
-        tries = [(key, one) for key in published(document) for one in given if len(one) == LENGTH]
-        if not any(made_by(key, signature, claim.signed[0]) for key, signature in tries):
+    def check(_keys: Sequence[Key], claim: ParsedSignature, _now: float, document: bytes) -> None:
+        given = [decoded(rule.encoding, text) for text in claim.signatures]
+        tries = [
+            (key, one) for key in public_keys_of(document) for one in given if len(one) == LENGTH
+        ]
+        if not any(is_signed_by(key, signature, claim.content[0]) for key, signature in tries):
             raise UnknownKey(f"the signature was made with none of the keys at {rule.keys}")
 
     return check
 
 
 @lru_cache(64)
-def published(document: bytes) -> tuple[bytes, ...]:
+def public_keys_of(document: bytes) -> tuple[bytes, ...]:
     """Give the keys of a JWKS, or the one of a PEM; none for what is neither."""
     if document.removeprefix(BOM).lstrip().startswith(b"-----BEGIN"):
         return _from_pem(document)

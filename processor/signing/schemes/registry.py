@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from processor.model import Push
-from processor.signing import parsed_signature as claims
+from processor.signing import parsed_signature
 from processor.signing.keys import Key, standard_key, text_key, token_key
-from processor.signing.parsed_signature import Read
+from processor.signing.parsed_signature import Reader
 from processor.signing.schemes import (
     ed25519,
     hmac,
@@ -18,31 +18,31 @@ from processor.signing.schemes import (
     standard_webhooks,
     token,
 )
-from processor.signing.schemes.shared_secret import Check, Make
+from processor.signing.schemes.shared_secret import Checker, Maker
 from processor.signing.verify_rule import Verify
 
 
 class Scheme(NamedTuple):
     """One way to sign; what takes a rule compiles it."""
 
-    reader: Callable[[Verify], Read]
-    checker: Callable[[Verify], Check]
+    reader: Callable[[Verify], Reader]
+    checker: Callable[[Verify], Checker]
     key: Callable[[Verify, str], Key] | None  # from a secret; None: the keys are published
-    maker: Callable[[Verify], Make] | None  # None: only the signer can make a signature
+    maker: Callable[[Verify], Maker] | None  # None: only the signer can make a signature
     document: Callable[[Verify, Push], str] | None = None  # the URL of the published keys
     sender: Callable[[Push], str | None] | None = None  # None: `sender` of the rule says it
 
 
-def _shared(reader: Callable[[Verify], Read], maker: Callable[[Verify], Make]) -> Scheme:
-    def checker(rule: Verify) -> Check:
+def _shared(reader: Callable[[Verify], Reader], maker: Callable[[Verify], Maker]) -> Scheme:
+    def checker(rule: Verify) -> Checker:
         where = rule.header or f"the field `{rule.field}`"
-        return shared_secret.checker(maker(rule), shared_secret.NONE.format(where))
+        return shared_secret.checker(maker(rule), shared_secret.NO_MATCH.format(where))
 
     return Scheme(reader, checker, lambda _rule, text: text_key(text), maker)
 
 
-_HMAC = _shared(claims.reader, hmac.hmac_maker)
-_HASH = _shared(claims.reader, hmac.hash_maker)
+_HMAC = _shared(parsed_signature.reader, hmac.hmac_maker)
+_HASH = _shared(parsed_signature.reader, hmac.hash_maker)
 
 SCHEMES: dict[str, Scheme] = {
     "hmac-sha1": _HMAC,
@@ -59,14 +59,14 @@ SCHEMES: dict[str, Scheme] = {
         lambda _rule: standard_webhooks.make,
     ),
     "ed25519": Scheme(
-        claims.reader, ed25519.checker, None, None, document=lambda rule, _push: rule.keys
+        parsed_signature.reader, ed25519.checker, None, None, document=lambda rule, _push: rule.keys
     ),
     "sns": Scheme(
         lambda _rule: sns.read,
         lambda _rule: sns.check,
         None,
         None,
-        document=lambda _rule, push: sns.document_url(push),
+        document=lambda _rule, push: sns.keys_url(push),
         sender=sns.sender,
     ),
     "token": Scheme(

@@ -14,7 +14,7 @@ from processor.model import Push
 from processor.signing.keys import Key
 from processor.signing.parse import timestamp as parse_timestamp
 from processor.signing.parse.encoding import decoded
-from processor.signing.parsed_signature import Claim
+from processor.signing.parsed_signature import ParsedSignature
 from processor.signing.schemes.sns_certificate import public_key
 
 # What lies between must be a region, such as us-gov-west-1: `sns.s3-us-west-2.amazonaws.com`
@@ -76,7 +76,7 @@ def _salvaged(body: bytes) -> Message:
         raise BadSignature("the body is no SNS message: JSON whose members are texts") from None
 
 
-def read(push: Push) -> Claim:
+def read(push: Push) -> ParsedSignature:
     """Take a push apart; BadSignature if the message lacks something."""
     told = message(push)
     if told.signature_version not in VERSIONS:
@@ -85,20 +85,20 @@ def read(push: Push) -> Claim:
         raise BadSignature("the message has no Signature")
     _certificate_url(told)  # whoever has the document: it must be from there
     time = parse_timestamp.iso(told.timestamp or "", "Timestamp")
-    return Claim((told.signature,), (_signed(told),), time, told.signature_version or "")
+    return ParsedSignature((told.signature,), (_signed(told),), time, told.signature_version or "")
 
 
-def check(_keys: Sequence[Key], claim: Claim, now: float, document: bytes) -> None:
+def check(_keys: Sequence[Key], claim: ParsedSignature, now: float, document: bytes) -> None:
     """UnknownKey unless the certificate is SNS', valid now, and its key made the signature."""
     key = public_key(document, now)
     try:
-        signature = decoded("base64", claim.given[0])
-        key.verify(signature, claim.signed[0], PKCS1v15(), VERSIONS[claim.version])
+        signature = decoded("base64", claim.signatures[0])
+        key.verify(signature, claim.content[0], PKCS1v15(), VERSIONS[claim.version])
     except (InvalidSignature, ValueError):
         raise UnknownKey("Signature was not made with the certificate's key") from None
 
 
-def document_url(push: Push) -> str:
+def keys_url(push: Push) -> str:
     """Give the certificate's URL; BadSignature unless it is Amazon's."""
     return _certificate_url(message(push))
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from processor.errors import BadSignature
 from processor.model import Push
-from processor.signing.keys import Key, mac, pair, signing_key
+from processor.signing.keys import Key, hmac_of, pair, signing_key
 from processor.signing.parse import fields, timestamp as parse_timestamp
 from processor.signing.parse.encoding import ENTRIES, base64, decoded
-from processor.signing.parsed_signature import Claim, Read
-from processor.signing.schemes.ed25519 import made_by
-from processor.signing.schemes.shared_secret import NONE, Check
+from processor.signing.parsed_signature import ParsedSignature, Reader
+from processor.signing.schemes.ed25519 import is_signed_by
+from processor.signing.schemes.shared_secret import NO_MATCH, Checker
 from processor.signing.verify_rule import Verify
 
 V1, V1A = "v1,", "v1a,"
@@ -24,7 +24,7 @@ SIGNATURES = {"v1": "whsec_", "v1a": "whsk_"}
 PUBLIC = 4  # `v1a` entries that are looked at: each costs a millisecond and more for a large body
 
 
-class Names(NamedTuple):
+class HeaderNames(NamedTuple):
     """The three headers."""
 
     id: str
@@ -33,10 +33,10 @@ class Names(NamedTuple):
 
 
 @lru_cache
-def names(header: str) -> Names:
+def names(header: str) -> HeaderNames:
     """Give the headers beside this one: `svix-signature` stands beside `svix-id`."""
     start = header.lower().removesuffix("signature") or "webhook-"
-    return Names(f"{start}id", f"{start}timestamp", f"{start}signature")
+    return HeaderNames(f"{start}id", f"{start}timestamp", f"{start}signature")
 
 
 def sign(keys: Sequence[bytes | Key], message_id: str, timestamp: int, body: bytes) -> str:
@@ -60,14 +60,14 @@ def signer(signature: str, secret: str) -> Key:
     return key
 
 
-def reader(rule: Verify) -> Read:
+def reader(rule: Verify) -> Reader:
     """Compile the headers. Entries of other versions than ours are no signatures.
 
     Who takes raw secrets (OpenAI) takes signatures without their version, too.
     """
     message_id, timestamp, signature = names(rule.header)
 
-    def read(push: Push) -> Claim:
+    def read(push: Push) -> ParsedSignature:
         identity = fields.header(push, message_id)
         time = fields.header(push, timestamp)
         entries = fields.header(push, signature).split()
@@ -76,23 +76,23 @@ def reader(rule: Verify) -> Read:
         if len(entries) > ENTRIES:
             entries = [entry for entry in entries if entry.startswith((V1, V1A))][:ENTRIES]
         content = _content(identity, time, push.body)
-        return Claim(tuple(entries), (content,), parse_timestamp.seconds(time, timestamp))
+        return ParsedSignature(tuple(entries), (content,), parse_timestamp.seconds(time, timestamp))
 
     return read
 
 
-def checker(rule: Verify) -> Check:
+def checker(rule: Verify) -> Checker:
     """Compile the check: BadSignature unless one of the keys made one of the entries."""
-    complaint = NONE.format(names(rule.header).signature)
+    complaint = NO_MATCH.format(names(rule.header).signature)
 
-    def check(keys: Sequence[Key], claim: Claim, _now: float, _document: bytes) -> None:
+    def check(keys: Sequence[Key], claim: ParsedSignature, _now: float, _document: bytes) -> None:
         same = False
         for key in keys:
             if key.public:
                 same |= _signed(key.data, claim)
                 continue
-            ours = _v1(key.data, claim.signed[0])
-            for theirs in claim.given:
+            ours = _v1(key.data, claim.content[0])
+            for theirs in claim.signatures:
                 same |= hmac.compare_digest(ours, theirs)
         if not same:
             raise BadSignature(complaint)
@@ -100,14 +100,16 @@ def checker(rule: Verify) -> Check:
     return check
 
 
-def make(key: Key, claim: Claim) -> Sequence[str]:
+def make(key: Key, claim: ParsedSignature) -> Sequence[str]:
     """Make the entry that this secret makes; a public key makes none."""
-    return () if key.public else (_v1(key.data, claim.signed[0]),)
+    return () if key.public else (_v1(key.data, claim.content[0]),)
 
 
-def _signed(key: bytes, claim: Claim) -> bool:
-    entries = [entry.removeprefix(V1A) for entry in claim.given if entry.startswith(V1A)][:PUBLIC]
-    return any(made_by(key, decoded("base64", one), claim.signed[0]) for one in entries)
+def _signed(key: bytes, claim: ParsedSignature) -> bool:
+    entries = [entry.removeprefix(V1A) for entry in claim.signatures if entry.startswith(V1A)][
+        :PUBLIC
+    ]
+    return any(is_signed_by(key, decoded("base64", one), claim.content[0]) for one in entries)
 
 
 def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
@@ -123,4 +125,4 @@ def _entry(key: bytes | Key, content: bytes) -> str:
 
 
 def _v1(key: bytes, content: bytes) -> str:
-    return V1 + base64(mac("sha256", key, content).digest())
+    return V1 + base64(hmac_of("sha256", key, content).digest())

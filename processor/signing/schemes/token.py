@@ -5,26 +5,28 @@ from collections.abc import Sequence
 from processor.model import Push
 from processor.signing.keys import Key
 from processor.signing.parse import fields
-from processor.signing.parse.encoding import Writing
-from processor.signing.parsed_signature import Claim, Read
+from processor.signing.parse.encoding import Encoding
+from processor.signing.parsed_signature import ParsedSignature, Reader
 from processor.signing.verify_rule import Verify
 
 
-def reader(rule: Verify) -> Read:
+def reader(rule: Verify) -> Reader:
     """Compile where the token is. Of two places the URL is looked at first, if it holds one."""
-    writing = Writing(rule.format, fold=True)
+    encoding = Encoding(rule.format, fold=True)
     only = not (rule.header or rule.field)
 
-    def read(push: Push) -> Claim:
+    def read(push: Push) -> ParsedSignature:
         if rule.query and (only or fields.has_parameter(push, rule.query)):
-            return Claim((fields.parameter(push, rule.query),), ())
+            return ParsedSignature((fields.parameter(push, rule.query),), ())
         if rule.field:
-            return Claim(writing.read(fields.field(fields.form(push), rule.field))[1], ())
-        return Claim(writing.read(fields.header(push, rule.header))[1], ())
+            return ParsedSignature(
+                encoding.read(fields.field(fields.form(push), rule.field))[1], ()
+            )
+        return ParsedSignature(encoding.read(fields.header(push, rule.header))[1], ())
 
     return read
 
 
-def make(key: Key, _claim: Claim) -> Sequence[str]:
+def make(key: Key, _claim: ParsedSignature) -> Sequence[str]:
     """Give the secret itself."""
     return (key.data.decode("ascii", "replace"),)

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from processor import model
 from processor.formats import Format
 from processor.formats.cloudevents import CloudEvent
-from processor.model import Concurrency, Counts, Entry
+from processor.model import Concurrency, Counts
 from processor.payload import JobData, JobEvent
 from processor.service.jobs import watch_request
 from processor.service.replay import plan, replay as replay_replay
@@ -106,7 +107,7 @@ Job: Any = msgspec.defstruct(
 )
 
 
-class HistoryEntry(Entry, frozen=True, omit_defaults=True, kw_only=True):
+class HistoryEntry(model.HistoryEntry, frozen=True, omit_defaults=True, kw_only=True):
     """A transition, a progress, or an ignored update; `count` of the same came in a row."""
 
     at: Time

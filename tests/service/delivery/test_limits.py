@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from processor.durations import rate
-from processor.model import CONCURRENCY, Subscription
+from processor.durations import parse_rate
+from processor.model import MAX_CONCURRENCY, Subscription
 from processor.service.delivery import history
 from processor.service.delivery.circuit_breaker import (
     NEW_LANES_EVERY,
@@ -32,7 +32,7 @@ EVENTS = 6
     [("100/1m", (100, 60.0)), ("1/24h", (1, 86_400.0)), ("5/250ms", (5, 0.25))],
 )
 def test_a_rate_is_so_many_in_such_a_time(text: str, means: tuple[int, float]) -> None:
-    assert rate(text) == means
+    assert parse_rate(text) == means
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_rate_is_so_many_in_such_a_time(text: str, means: tuple[int, float]) -
 )
 def test_a_bad_rate_is_refused_with_the_remedy(text: str) -> None:
     with pytest.raises(ValueError, match="write"):
-        rate(text)
+        parse_rate(text)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ async def test_a_change_is_heeded_by_a_process_that_never_commits(
     made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
     context = bench.context._replace(store=store_of())
     breakers = CircuitBreakers(context)
-    assert await seen(breakers, made.id) == LaneLimits(CONCURRENCY)
+    assert await seen(breakers, made.id) == LaneLimits(MAX_CONCURRENCY)
     await update.change(bench.context, made.id, update.Change(concurrency=2, rate="10/1s"))
 
     async def heeded() -> bool:
@@ -289,8 +289,8 @@ async def test_a_change_is_heeded_by_a_process_that_never_commits(
 
 async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
     breakers = CircuitBreakers(bench.context)
-    assert breakers.lane_limits("cb:https://b.example") == LaneLimits(CONCURRENCY)
-    assert await seen(breakers, "sub_gone") == LaneLimits(CONCURRENCY)
+    assert breakers.lane_limits("cb:https://b.example") == LaneLimits(MAX_CONCURRENCY)
+    assert await seen(breakers, "sub_gone") == LaneLimits(MAX_CONCURRENCY)
 
 
 async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from processor import state_machine
-from processor.model import Answer, Subscription
+from processor.model import HttpResponse, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import replay as replay_replay
 from processor.service.replay.replay import Replay
@@ -32,14 +32,14 @@ class Line:
         self.got: list[str] = []  # ids of events, without the part that says whose they are
         self.deliverer = Deliverer(self.context)
 
-    async def request(self, *_: str, **request: Any) -> Answer:
+    async def request(self, *_: str, **request: Any) -> HttpResponse:
         """Answer as the subscriber."""
         self.got.append(request["headers"]["webhook-id"].partition("_")[2].partition("_")[2])
         status = self.status
         if meanwhile := self.meanwhile:
             self.meanwhile = None
             await meanwhile()
-        return Answer(status, {}, b"", 0.0)
+        return HttpResponse(status, {}, b"", 0.0)
 
     async def subscribe(self, name: str = "sub_1", *, ordered: bool = True) -> Subscription:
         """Make a subscription."""

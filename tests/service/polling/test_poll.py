@@ -199,7 +199,7 @@ async def failures(bench: Any, job: str, source: str = "lab") -> int:
 
 # --- trouble with one job -----------------------------------------------------------------
 
-TROUBLES = [
+FAILURES = [
     ("missing", lambda p: p.says("1", 404)),
     ("an error of theirs", lambda p: p.says("1", 500)),
     ("no JSON", lambda p: p.raw("1", "<html>")),
@@ -208,7 +208,7 @@ TROUBLES = [
 ]
 
 
-@pytest.mark.parametrize("happens", [t[1] for t in TROUBLES], ids=[t[0] for t in TROUBLES])
+@pytest.mark.parametrize("happens", [t[1] for t in FAILURES], ids=[t[0] for t in FAILURES])
 async def test_a_poll_that_brings_nothing_is_put_off_and_changes_nothing(
     bench: Any, provider: Any, polled: Any, happens: Any
 ):

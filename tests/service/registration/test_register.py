@@ -19,7 +19,7 @@ from processor import provider as registry
 from processor.cli import main
 from processor.errors import ConfigError
 from processor.provider import parse
-from processor.provider.webhook_setup import filled, holes, without
+from processor.provider.webhook_setup import filled, placeholders, without
 
 PROFILES = Path(__file__).parent / "profiles"
 PUBLIC = "https://hooks.example.com/ringback/"
@@ -587,4 +587,4 @@ def test_a_body_is_filled_once_and_only_where_it_asks():
         "{url}": ["{secret} {secret}", 1, None, True, {"a": "{ url } {other} {}"}],
         "b": "{url}",
     }
-    assert holes(body) == {"url", "other", "secret"}
+    assert placeholders(body) == {"url", "other", "secret"}

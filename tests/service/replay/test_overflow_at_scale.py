@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from processor.model import Answer, Push, Retention, Subscription
+from processor.model import HttpResponse, Push, Retention, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import scan_log
 from processor.service.replay.overflow import catch_up
@@ -22,11 +22,11 @@ class Heap:
         """Answer well."""
         self.context = bench.context._replace(egress=self)
         self.bench, self.store = bench, bench.store
-        self.answer = Answer(200, {}, b"", 0.0)
+        self.answer = HttpResponse(200, {}, b"", 0.0)
         self.got: list[str] = []  # URLs, one for each event
         self.deliverer = Deliverer(self.context)
 
-    async def request(self, _method: str, url: str, **_: Any) -> Answer:
+    async def request(self, _method: str, url: str, **_: Any) -> HttpResponse:
         """Answer as the subscriber."""
         self.got.append(url)
         return self.answer
@@ -101,7 +101,7 @@ async def test_what_was_put_and_refused_right_before_is_not_brought(heap_of: Any
     heap: Heap = await heap_of(waiting=2)
     await heap.subscribe("sub_1")
     await heap.finish_together(3)
-    heap.answer = Answer(400, {"webhook-delivery": "abort-message"}, b"", 0.0)
+    heap.answer = HttpResponse(400, {"webhook-delivery": "abort-message"}, b"", 0.0)
     await heap.round(0)
     assert len(heap.got) == 2
     await catch_up(heap.context)

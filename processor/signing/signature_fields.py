@@ -12,7 +12,7 @@ from processor.signing.verify_rule import Verify
 MEMBERS = ("Type", "MessageId", "TopicArn", "Timestamp", "SignatureVersion")
 
 
-class Spot(NamedTuple):
+class SignatureField(NamedTuple):
     """One place: a header, a field of a form, a parameter of the URL, a member of the message."""
 
     kind: str
@@ -20,24 +20,24 @@ class Spot(NamedTuple):
     signs: bool = False  # whether it holds the signature, or the token
 
 
-def looked_for(rule: Verify) -> Iterator[Spot]:
+def fields_of(rule: Verify) -> Iterator[SignatureField]:
     """Every place that a rule looks at."""
     if rule.scheme == "standard-webhooks":
         names = standard_webhooks.names(rule.header)
-        yield from (Spot("header", name, name == names.signature) for name in names)
+        yield from (SignatureField("header", name, name == names.signature) for name in names)
         return
     if rule.scheme == "sns":
-        yield from (Spot("member", name) for name in MEMBERS)
-        yield Spot("member", "Signature", signs=True)
+        yield from (SignatureField("member", name) for name in MEMBERS)
+        yield SignatureField("member", "Signature", signs=True)
     named = (("header", rule.header), ("field", rule.field), ("parameter", rule.query))
-    yield from (Spot(kind, name, signs=True) for kind, name in named if name)
+    yield from (SignatureField(kind, name, signs=True) for kind, name in named if name)
     if rule.timestamp:
-        yield Spot("header", rule.timestamp)
-    holes = (hole.partition(":") for hole in rule.holes)
-    yield from (Spot(kind, name) for kind, _, name in holes if name)
+        yield SignatureField("header", rule.timestamp)
+    placeholders = (placeholder.partition(":") for placeholder in rule.placeholders)
+    yield from (SignatureField(kind, name) for kind, _, name in placeholders if name)
 
 
-def found(spot: Spot, push: Push) -> str:
+def value_of(spot: SignatureField, push: Push) -> str:
     """What is there; empty where nothing is, or nothing that can be read."""
     try:
         match spot.kind:

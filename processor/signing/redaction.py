@@ -3,24 +3,26 @@
 import re
 from collections.abc import Iterable
 
-SHOWN_FROM = 28  # characters: the base64 of the shortest digest; of what is shorter, ten are a lot
+PARTLY_SHOWN_FROM = (
+    28  # characters: the base64 of the shortest digest; of what is shorter, ten are a lot
+)
 TOO_SHORT = 4  # what is shorter stands in any text, and tells nothing there
 
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}=*")
 
 
-def mask(text: str) -> str:
+def redact(text: str) -> str:
     """Show the first six and last four characters of what is long enough, and its length."""
-    ends = (text[:6], text[-4:]) if len(text) >= SHOWN_FROM else ("", "")
+    ends = (text[:6], text[-4:]) if len(text) >= PARTLY_SHOWN_FROM else ("", "")
     return f"{ends[0]}…{ends[1]} ({len(text)} characters)"
 
 
-def mask_runs(text: str) -> str:
+def redact_runs(text: str) -> str:
     """Mask what could be a signature, and leave what stands around it."""
-    return _RUN.sub(lambda run: mask(run[0]), text)
+    return _RUN.sub(lambda run: redact(run[0]), text)
 
 
-class Veil:
+class Redactor:
     """Hides what must not be seen, wherever it turns up."""
 
     __slots__ = ("_hidden",)
@@ -33,5 +35,5 @@ class Veil:
     def over(self, text: str) -> str:
         """Give the text with every hidden one masked."""
         for hidden in self._hidden:
-            text = text.replace(hidden, mask(hidden))
+            text = text.replace(hidden, redact(hidden))
         return text
