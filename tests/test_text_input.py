@@ -180,9 +180,9 @@ def test_what_a_terminal_cannot_show_is_not_the_end(tmp_path: Path) -> None:
 def test_profiles_are_read_where_the_locale_is_ascii() -> None:
     """And all that comes with the package: scripts of the store, the skeleton of a profile."""
     script = (
-        "from processor.config.profiles import Shelf; from processor.store import connection\n"
+        "from processor.config.profiles import ProfileRegistry; from processor.store import connection\n"
         "import processor.cli.providers as p, datetime, importlib.resources as r\n"
-        "[shelf[name] for shelf in [Shelf()] for name in shelf]\n"
+        "[shelf[name] for shelf in [ProfileRegistry()] for name in shelf]\n"
         "assert connection._lua(r.files('processor.store') / 'scripts')\n"
         "p.skeleton('x', datetime.date(2026, 1, 1))\n"
     )
