@@ -120,7 +120,7 @@ class Simulation:
 
     def _send_forged(self, pushing: Pushing) -> int | None:
         """Send the last push with a body that was changed after it was signed."""
-        due, now = pushing.plan_pushes.pushes[-1], time.time()
+        due, now = pushing.plan.pushes[-1], time.time()
         push = list(self.run.jobs.values())[due.job].push(due.number, now)
         signed = push.signed(pushing.secret, now)
         return pushing.hook.send(Push(signed.headers, signed.body + b" ", signed.query)).status
