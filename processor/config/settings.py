@@ -1,5 +1,7 @@
 """Everything that can be set, checked and ready for use."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from processor.sizes import PUSH_SIZE
 from processor.vault import MasterKey
 
 
-class Source(msgspec.Struct, frozen=True):
-    """One configured account at a provider."""
+class Source(msgspec.Struct, frozen=True, dict=True):
+    """One configured account at a provider. What follows from it is computed once."""
 
     name: str
     profile: Profile
@@ -40,45 +42,50 @@ class Source(msgspec.Struct, frozen=True):
         return self.profile.kind_of(job)
 
     def poll(self, kind: str | None) -> PollRules | None:
-        """How a job of this kind is asked about; None where it cannot be."""
-        return None if self.why_not_pollable(kind) else self.profile.polls(kind)
+        """How a job of this kind is polled; None if it cannot be."""
+        return self._polls.get(kind)
+
+    @cached_property
+    def _polls(self) -> Mapping[str | None, PollRules]:
+        polls = {kind: self.profile.polls(kind) for kind in self.profile.kinds}
+        return {k: poll for k, poll in polls.items() if poll and not self.why_not_pollable(k)}
 
     def why_not_pollable(self, kind: str | None) -> str | None:
-        """What is missing to ask about jobs of this kind, with the remedy; None if nothing."""
+        """What is missing to poll jobs of this kind, with the remedy; None if nothing."""
         return provider.why_not_pollable(self.profile, kind, self.account)
 
     def confirms(self, kind: str | None) -> bool:
-        """Whether a pushed final of this kind waits for a poll that says so too."""
+        """Whether a final state in a push must be confirmed by a poll."""
         return self.trust == "refetch" and self.poll(kind) is not None
 
     @property
     def pollable(self) -> bool:
-        """Whether jobs of some kind can be asked about."""
-        return any(self.poll(kind) is not None for kind in self.profile.kinds)
+        """Whether jobs of some kind can be polled."""
+        return bool(self._polls)
 
-    @property
-    def lacks(self) -> str | None:
-        """What keeps it from being heard and from being asked, where both is so."""
+    @cached_property
+    def why_unusable(self) -> str | None:
+        """What is missing for pushes and for polls; None if one of them works."""
         if self.takes_pushes or self.pollable:
             return None
-        asked = self.why_not_pollable(next(iter(self.profile.kinds)))
-        return f"it can neither be heard ({self.why_no_pushes}) nor asked ({asked})"
+        no_polls = self.why_not_pollable(next(iter(self.profile.kinds)))
+        return f"it cannot receive pushes ({self.why_no_pushes}) and cannot be polled ({no_polls})"
 
-    @property
-    def why_blind(self) -> str | None:
-        """What keeps it from seeing that a job runs again, where only a poll could tell."""
+    @cached_property
+    def why_reruns_unseen(self) -> str | None:
+        """What is missing to see that a job runs again, where only a poll shows it."""
         for name, kind in self.profile.kinds.items():
             reopens = kind.poll and kind.poll.reopens and kind.push and not kind.push.reopens
             if reopens and self.takes_pushes and (lack := self.why_not_pollable(name)):
-                return f"a job that runs again keeps its id, which only asking tells: {lack}"
+                return f"a job that runs again keeps its id, which only a poll can show: {lack}"
         return None
 
-    @property
+    @cached_property
     def mirror_paths(self) -> dict[str | None, str]:
         """The provider's own status path with `{id}`, by kind, where this source can serve it."""
         return provider.mirror_paths(self.profile, self.account.params)
 
-    @property
+    @cached_property
     def budget(self) -> tuple[int, float] | None:
         """How many polls in how many seconds the account allows, whatever their kind."""
         polls = (kind.poll for kind in self.profile.kinds.values())
@@ -86,19 +93,24 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def takes_pushes(self) -> bool:
-        """Whether `/hooks/{name}` is there for it."""
+        """Whether it has a `/hooks/{name}`."""
         return self.why_no_pushes is None
 
-    @property
+    @cached_property
     def why_no_pushes(self) -> str | None:
         """What is missing to take pushes, with the remedy; None if nothing."""
         if self.profile.push is None:
             return f"{self.profile.name} does not push; it is polled"
         if self.profile.needs_secret and not self.keys:
             return "set its webhook_secret"
-        if self.profile.verify and signing.has_senders(self.profile.verify) and not self.senders:
-            return "set its senders: whose pushes to take, of all that the same keys sign"
+        if self.requires_sender and not self.senders:
+            return "set its senders: whose pushes to accept, of all that the same keys sign"
         return None
+
+    @cached_property
+    def requires_sender(self) -> bool:
+        """Whether the keys sign others' pushes too, so that a push must be from a known sender."""
+        return self.profile.verify is not None and signing.has_senders(self.profile.verify)
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """The store as one value: its parts, its shards, and whether Redis is fit for use."""
 
+import time
 from collections.abc import Callable, Mapping
 
 from processor.errors import Overloaded
@@ -27,6 +28,7 @@ from processor.vault import Vault
 
 HEARTBEAT_INTERVAL = 5.0  # seconds between heartbeats of a worker
 HEARTBEAT_LASTS = 15.0
+STALLED_MAX_AGE = 5.0  # seconds; less than a refused source rests, whose polls come after that
 
 
 class Store:
@@ -52,6 +54,8 @@ class Store:
         self.requirements = Requirements(self.connection, self.shards[0])
         self._migration = Migration(self.connection, self.shards)
         self.at_replacement: list[Callable[[], None]] = []  # of the data: forgets what was read
+        self._stalled: frozenset[str] = frozenset()
+        self._stalled_read_at = float("-inf")  # on the monotonic clock
         self.persistence = Persistence(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
@@ -96,6 +100,7 @@ class Store:
         """Forget what was read from data that was replaced."""
         self.subscriptions.forget()
         self.backlogs.forget()
+        self._stalled_read_at = float("-inf")
         for forget in self.at_replacement:
             forget()
 
@@ -143,16 +148,29 @@ class Store:
         rows = {name.decode(): fact.decode().partition(" ") for name, fact in found.items()}
         return {name: (float(at), fact) for name, (at, _, fact) in rows.items()}
 
-    async def stall(self, source: str, why: str | None) -> None:
-        """Note why a source's polls are refused, or (None) that they are not."""
+    async def stall(self, source: str, reason: str | None) -> None:
+        """Note why the provider refuses a source's token, or (None) that it accepts it."""
         redis = self.connection.redis
-        call = redis.hset(STALLED, source, why) if why else redis.hdel(STALLED, source)
+        call = redis.hset(STALLED, source, reason) if reason else redis.hdel(STALLED, source)
         await self.connection.ask(call)
+        self._stalled = self._stalled | {source} if reason else self._stalled - {source}
+
+    async def clear_stall(self, source: str) -> None:
+        """Note that the provider accepts a source's token.
+
+        Most sources are not stalled, so the list of those that are may be `STALLED_MAX_AGE` old.
+        """
+        if time.monotonic() - self._stalled_read_at > STALLED_MAX_AGE:
+            await self.stalled()
+        if source in self._stalled:
+            await self.stall(source, None)
 
     async def stalled(self) -> dict[str, str]:
-        """The sources whose polls are refused, and why."""
+        """The sources whose token the provider refuses, and why."""
         found = await self.connection.ask(self.connection.redis.hgetall(STALLED))
-        return {source.decode(): why.decode() for source, why in found.items()}
+        reasons = {source.decode(): reason.decode() for source, reason in found.items()}
+        self._stalled, self._stalled_read_at = frozenset(reasons), time.monotonic()
+        return reasons
 
     async def close(self) -> None:
         """Close all connections."""

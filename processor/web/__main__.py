@@ -37,10 +37,10 @@ async def run(settings: Settings) -> None:
     """Serve until the task is canceled."""
     require_keys(settings)
     for source in settings.sources.values():
-        if source.lacks:
-            log.warning("source_unusable", source=source.name, why=source.lacks)
-        if source.why_blind:
-            log.warning("reruns_unseen", source=source.name, why=source.why_blind)
+        if source.why_unusable:
+            log.warning("source_unusable", source=source.name, why=source.why_unusable)
+        if source.why_reruns_unseen:
+            log.warning("reruns_unseen", source=source.name, why=source.why_reruns_unseen)
     sys.setswitchinterval(SWITCH)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # refusals are counted, not logged
     async with context(settings) as ours:

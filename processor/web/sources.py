@@ -28,7 +28,7 @@ class Sources:
                 "trust": source.trust,
                 "poll": source.pollable,
                 "mirror": [f"/mirror/{source.name}{p}" for p in source.mirror_paths.values()],
-                "lacks": source.lacks,
+                "lacks": source.why_unusable,
                 "stalled": stalled.get(source.name),
             }
             for source in self._context.settings.sources.values()

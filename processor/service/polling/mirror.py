@@ -79,9 +79,9 @@ class Mirror:
 
     async def _first(self, source: Source, job: str, *, has_key: bool) -> Mirrored:
         """Ask, and with a key watch the job if the provider has it."""
-        why = source.why_not_pollable(source.kind_of(job))
-        if why:
-            raise NotFound(f"Nothing to mirror: {why}")
+        kind = source.kind_of(job)
+        if source.poll(kind) is None:
+            raise NotFound(f"Nothing to mirror: {source.why_not_pollable(kind)}")
         price = watch_price(0, new=True) if has_key else 0
         async with self._context.store.memory.admitted(price):
             return await self._ask_first(source, job, has_key=has_key)

@@ -101,8 +101,7 @@ async def poll(context: Context, claim: Claim) -> None:
             keys,
             [IncomingUpdate(told, claim, LastAnswer.of(answer).packed() if answer else None)],
         )
-        if source.name in await context.store.stalled():
-            await context.store.stall(source.name, None)
+        await context.store.clear_stall(source.name)
 
 
 async def _last(context: Context, keys: Keys, source: Source, job: Job) -> LastAnswer | None:

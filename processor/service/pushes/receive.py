@@ -110,8 +110,7 @@ class Receiver:
         rule = source.profile.verify
         if rule is None:
             return
-        sender = signing.sender(rule, push)
-        if signing.has_senders(rule) and sender not in source.senders:
+        if source.requires_sender and (sender := signing.sender(rule, push)) not in source.senders:
             raise BadSignature(
                 f"it comes from {sender!r}, which is not among the `senders` of the source"
             )

@@ -323,6 +323,6 @@ def test_a_source_that_cannot_see_reruns_says_so_at_the_start(
     lines = [f'[sources.a]\nprovider = "{provider}"\nwebhook_secret = "s"']
     lines += [f'token = "{token}"'] if token else []
     (tmp_path / "ringback.toml").write_text("\n".join(lines) + "\n")
-    why = load(tmp_path / "ringback.toml", {}).sources["a"].why_blind
+    why = load(tmp_path / "ringback.toml", {}).sources["a"].why_reruns_unseen
     assert bool(why) is blind
     assert not blind or "set `token`" in str(why)

@@ -10,6 +10,7 @@ from processor.model import State
 from processor.service.jobs.watch import poll_now
 from processor.service.jobs.watch_request import PollSettings
 from processor.service.polling import poll
+from processor.store.keys import STALLED
 
 SLOW = PollSettings("1h")
 
@@ -177,6 +178,34 @@ async def test_a_good_answer_ends_the_stall(bench: Any, provider: Any, polled: A
     provider.says("1", status="running")
     await ask_all(bench, polled, "1")
     assert list(await bench.store.stalled()) == ["other"]
+
+
+async def test_most_good_answers_do_not_read_which_sources_are_stalled(
+    bench: Any, provider: Any, polled: Any, monkeypatch: pytest.MonkeyPatch
+):
+    reads, read = [], bench.store.stalled
+
+    async def counted() -> dict[str, str]:
+        reads.append(1)
+        found: dict[str, str] = await read()
+        return found
+
+    monkeypatch.setattr(bench.store, "stalled", counted)
+    for job in ("1", "2", "3"):
+        provider.says(job, status="running")
+    await ask_all(bench, polled, "1", "2", "3")
+    assert len(reads) == 1
+
+
+async def test_a_stall_that_another_worker_noted_ends_once_the_list_is_old(
+    bench: Any, provider: Any, polled: Any, monkeypatch: pytest.MonkeyPatch
+):
+    assert await bench.store.stalled() == {}
+    await bench.store.connection.redis.hset(STALLED, "lab", "HTTP 401")
+    monkeypatch.setattr("processor.store.store.STALLED_MAX_AGE", -1.0)
+    provider.says("1", status="running")
+    await ask_all(bench, polled, "1")
+    assert await bench.store.stalled() == {}
 
 
 async def test_trouble_with_the_account_is_no_failure_of_the_job(
