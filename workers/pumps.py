@@ -46,7 +46,7 @@ def poll(context: Context, outage: Outage) -> Pump:
     return Pump(
         *(context, outage, "poll"),
         room=1000,
-        pace=polling.pace(context),
+        pace=polling.lane_limits(context),
         work=work,
         may_start=lambda: memory.may_poll,
     )

@@ -85,7 +85,7 @@ async def test_a_provider_that_hangs_is_504(
         await told.wait()
         return aio.Response()
 
-    monkeypatch.setattr(mirror, "FIRST_SIGHT", 0.1)
+    monkeypatch.setattr(mirror, "FIRST_POLL_TIMEOUT", 0.1)
     provider.says = hang
     answer = await web("GET", f"{BLUESKY}?jobId=abc")
     told.set()

@@ -11,7 +11,7 @@ from processor.errors import Overloaded
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.polling import mirror as polling_mirror, poll
-from processor.service.polling.mirror import WITHOUT_KEY, Mirror
+from processor.service.polling.mirror import MAX_IN_FLIGHT_WITHOUT_KEY, Mirror
 from processor.service.polling.shared_calls import SharedCalls
 from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
@@ -26,7 +26,7 @@ ENCODING = {"jobId": "abc", "state": "JOB_STATE_ENCODING"}
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is, no question and no answer is too old."""
-    monkeypatch.setattr(polling_mirror, "FIRST_SIGHT", 60.0)
+    monkeypatch.setattr(polling_mirror, "FIRST_POLL_TIMEOUT", 60.0)
     monkeypatch.setattr(poll, "TIMEOUT", 60.0)
     monkeypatch.setattr(polling_mirror, "_lasts", lambda *_: 60.0)
 
@@ -62,7 +62,7 @@ async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurren
     paths = [f"{OPEN}?jobId=x{number}" for number in range(count)]
     answers = await crowd(web, wait_until, slow, paths, count)
     good = [answer for answer in answers if answer.status_code == 200]
-    assert len(good) == slow.most == slow.asked == WITHOUT_KEY < poll.MAX_IN_FLIGHT
+    assert len(good) == slow.most == slow.asked == MAX_IN_FLIGHT_WITHOUT_KEY < poll.MAX_IN_FLIGHT
     for answer in answers:
         if answer.status_code != 200:
             refused(answer, 503)
@@ -167,7 +167,7 @@ async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
         claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), LaneLimits(64))
         assert isinstance(claim, Claim)
         held.append(Settlement(claim, fenced=True))
-        if number == WITHOUT_KEY:
+        if number == MAX_IN_FLIGHT_WITHOUT_KEY:
             refused(await web.without_key("GET", f"{OPEN}?jobId=abc"), 503)
             assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == 200
     refused(await web("GET", f"{OPEN}?jobId=other"), 503)
@@ -248,5 +248,5 @@ def test_an_answer_lasts_until_a_first_poll_would_be_due(web: Web) -> None:
     source = web.context.settings.sources["bluesky"]
     trouble, running = PollFailure("failed", "no", None), State.RUNNING
     update = StatusUpdate("bluesky", "1", "x", running, 0.0, Origin.POLL)
-    assert LASTS(source, "1", trouble) == polling_mirror.REFUSED == 5
+    assert LASTS(source, "1", trouble) == polling_mirror.FAILURE_LASTS == 5
     assert LASTS(source, "1", update) == 1.5

@@ -1,4 +1,4 @@
-"""A provider's last answer about a job: what the mirror shows, and what a 304 stands for."""
+"""A provider's last answer about a job: for the mirror, and as the body that a 304 leaves out."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Self
@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from processor.model import HttpResponse
 from processor.store.jobs import ANSWER_AT_MOST
 
-JSON = "application/json"  # of an answer that does not say what it is
+JSON = "application/json"  # of an answer without a content type
 
 
 class LastAnswer(NamedTuple):
-    """An answer as it is kept."""
+    """The part of an answer that is stored."""
 
     status: int
     content_type: str
@@ -21,26 +21,26 @@ class LastAnswer(NamedTuple):
     etag: str = ""
 
     @classmethod
-    def of(cls, answer: HttpResponse) -> Self:
-        """Take what is worth keeping."""
-        headers = answer.headers
-        mime, etag = headers.get("content-type", JSON), headers.get("etag", "")
-        return cls(answer.status, mime, answer.body, etag)
+    def from_response(cls, response: HttpResponse) -> Self:
+        """Keep status, content type, body and ETag."""
+        headers = response.headers
+        content_type, etag = headers.get("content-type", JSON), headers.get("etag", "")
+        return cls(response.status, content_type, response.body, etag)
 
     @classmethod
-    def unpacked(cls, stored: bytes) -> Self:
-        """Read it back."""
+    def decode(cls, stored: bytes) -> Self:
+        """Read what `encode` made."""
         return cls(*msgspec.msgpack.decode(stored))
 
-    def packed(self) -> bytes | None:
-        """As bytes, or None when it is too long to keep."""
+    def encode(self) -> bytes | None:
+        """As bytes, or None if it is too long to store."""
         return None if len(self.body) > ANSWER_AT_MOST else msgspec.msgpack.encode(tuple(self))
 
-    def again(self, answer: HttpResponse) -> HttpResponse:
-        """What a 304 says: this once more, with the new answer's headers."""
-        headers = {**answer.headers, "content-type": self.content_type, "etag": self.etag}
-        return replace(answer, status=self.status, body=self.body, headers=headers)
+    def repeated(self, not_modified: HttpResponse) -> HttpResponse:
+        """What a 304 stands for: this answer, with the headers of the 304."""
+        headers = {**not_modified.headers, "content-type": self.content_type, "etag": self.etag}
+        return replace(not_modified, status=self.status, body=self.body, headers=headers)
 
-    def condition(self) -> Mapping[str, str]:
-        """The header that asks for news only."""
+    def conditional_headers(self) -> Mapping[str, str]:
+        """The header that asks for a body only if it has changed."""
         return {"If-None-Match": self.etag} if self.etag else {}

@@ -1,4 +1,4 @@
-"""The `poll` backlog: ask the provider about a job, and take the job through the answer."""
+"""The `poll` backlog: polls the provider about a job, and takes the job through the answer."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -24,41 +24,41 @@ from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
 READ_AT_MOST = 1_048_576  # bytes of an answer
-MAX_IN_FLIGHT = 64  # questions that one source is asked at the same time
+MAX_IN_FLIGHT = 64  # polls of one source at the same time
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 log = structlog.get_logger()
 
 
-def pace(context: Context) -> Callable[[str], LaneLimits]:
-    """How fast each source may be asked."""
+def lane_limits(context: Context) -> Callable[[str], LaneLimits]:
+    """How many polls of each source may run, and how fast."""
 
-    def of(lane: str) -> LaneLimits:
+    def limits_of(lane: str) -> LaneLimits:
         source = context.settings.sources.get(lane)
         return LaneLimits(MAX_IN_FLIGHT, source.budget if source else None)
 
-    return of
+    return limits_of
 
 
-async def ask(
+async def poll_once(
     context: Context,
     source: Source,
     job: str,
     params: Mapping[str, str] = NO_PARAMS,
     last: LastAnswer | None = None,
 ) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
-    """Ask about a job once; its answer, and what it says. Nothing is written.
+    """Poll a job; the response, and what it says. Nothing is written.
 
-    With the last answer only news is asked for; 304 is that answer once more.
+    With the last answer the request is conditional, and a 304 stands for that answer.
     """
     kind = source.kind_of(job)
     asked_at = await context.store.now()
     try:
         request = provider.request(source.profile, kind, job, source.account_now(), params)
-        answer = await context.egress.request(
+        response = await context.egress.request(
             request.method,
             request.url,
-            headers={**request.headers, **(last.condition() if last else {})},
+            headers={**request.headers, **(last.conditional_headers() if last else {})},
             scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
@@ -67,67 +67,69 @@ async def ask(
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
         context.metrics.polled(source.name, "failed")
         return None, PollFailure("failed", str(error), None)
-    if last and answer.status == 304:  # noqa: PLR2004 - Not Modified
-        answer = last.again(answer)
-    told = provider.read_poll_response(source.profile, source.name, kind, job, answer, asked_at)
-    if isinstance(told, PollFailure):
-        told = replace(told, reason=masked(source, told.reason))
-    context.metrics.polled(source.name, told.kind if isinstance(told, PollFailure) else "answered")
-    return answer, told
+    if last and response.status == 304:  # noqa: PLR2004 - Not Modified
+        response = last.repeated(response)
+    outcome = provider.read_poll_response(
+        source.profile, source.name, kind, job, response, asked_at
+    )
+    if isinstance(outcome, PollFailure):
+        outcome = replace(outcome, reason=masked(source, outcome.reason))
+    word = outcome.kind if isinstance(outcome, PollFailure) else "answered"
+    context.metrics.polled(source.name, word)
+    return response, outcome
 
 
 async def poll(context: Context, claim: Claim) -> None:
-    """Ask about one claimed job, and write what comes of it."""
+    """Poll one claimed job, and commit the outcome."""
     keys = context.store.shards[claim.shard]
     source = context.settings.sources.get(claim.lane)
-    (known,) = await context.store.jobs.read(keys, [claim.item])
-    job = known.job
-    if source is None:  # not configured (any more), but perhaps again
+    (lookup,) = await context.store.jobs.read(keys, [claim.item])
+    job = lookup.job
+    if source is None:  # not in the configuration now, but perhaps later
         later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
         await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
         return
-    if job is None or not _worth_asking(source, job):
+    if job is None or not _should_poll(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return
-    last = await _last(context, keys, source, job)
-    answer, told = await ask(context, source, job.id, job.params, last)
-    if isinstance(told, PollFailure) and told.kind == "gone":
-        told = _gone(job, told, await context.store.now())
-    if isinstance(told, PollFailure):
-        await _put_off(context, claim, source, job, told)
+    last = await _read_last_answer(context, keys, source, job)
+    response, outcome = await poll_once(context, source, job.id, job.params, last)
+    if isinstance(outcome, PollFailure) and outcome.kind == "gone":
+        outcome = _without_job(job, outcome, await context.store.now())
+    if isinstance(outcome, PollFailure):
+        await _postpone(context, claim, source, job, outcome)
     else:
-        await advance(
-            context,
-            keys,
-            [IncomingUpdate(told, claim, LastAnswer.of(answer).packed() if answer else None)],
-        )
+        answer = LastAnswer.from_response(response).encode() if response else None
+        await advance(context, keys, [IncomingUpdate(outcome, claim, answer)])
         await context.store.clear_stall(source.name)
 
 
-async def _last(context: Context, keys: Keys, source: Source, job: Job) -> LastAnswer | None:
-    """The last answer, where the provider can be asked for news only."""
+async def _read_last_answer(
+    context: Context, keys: Keys, source: Source, job: Job
+) -> LastAnswer | None:
+    """The last answer, if the provider answers conditional requests."""
     poll = source.poll(job.kind)
     stored = await context.store.jobs.answer(keys, name_of(job)) if poll and poll.etag else None
-    return None if stored is None else LastAnswer.unpacked(stored)
+    return None if stored is None else LastAnswer.decode(stored)
 
 
-def _worth_asking(source: Source, job: Job) -> bool:
-    """A finished job is asked about only where the provider may run it again."""
+def _should_poll(source: Source, job: Job) -> bool:
+    """A finished job is polled only if the provider may run it again."""
     poll = source.poll(job.kind)
-    again = poll is not None and (poll.reopens or poll.attempt is not None)
-    return poll is not None and (job.state not in FINAL or job.provisional or again)
+    may_run_again = poll is not None and (poll.reopens or poll.attempt is not None)
+    return poll is not None and (job.state not in FINAL or job.provisional or may_run_again)
 
 
-def _gone(job: Job, trouble: PollFailure, now: float) -> StatusUpdate | PollFailure:
-    """The provider has the job no more: that is its word, if it ever had it.
+def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | PollFailure:
+    """The update for a job that the provider no longer has: expired, if it ever had it.
 
-    A signed push that said how the job ended is a better word.
+    If a signed push said how the job ended, that counts instead.
     """
     if job.claimed:
         flags = (*job.claimed.flags, UNCONFIRMED)
         return replace(job.claimed, origin=Origin.POLL, flags=flags)
     if not job.seen:
-        return trouble
+        return failure
     return StatusUpdate(
         source=job.source,
         id=job.id,
@@ -138,29 +140,29 @@ def _gone(job: Job, trouble: PollFailure, now: float) -> StatusUpdate | PollFail
     )
 
 
-async def _put_off(
-    context: Context, claim: Claim, source: Source, job: Job, trouble: PollFailure
+async def _postpone(
+    context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
 ) -> None:
-    """Ask again later; where the whole account is refused or throttled, rest its lane."""
+    """Poll again later; if the provider refuses or throttles the account, park its lane."""
     now = await context.store.now()
     failures = int(claim.payload) + 1
     interval = poll_interval(job, source, now, random_unit())
-    later = now + schedule.poll_pause(failures, interval, trouble.retry_after)
-    rest = schedule.source_pause(trouble.kind, trouble.retry_after)
-    say = log.warning if trouble.kind == "unauthorized" else log.info
+    later = now + schedule.poll_pause(failures, interval, failure.retry_after)
+    source_pause = schedule.source_pause(failure.kind, failure.retry_after)
+    say = log.warning if failure.kind == "unauthorized" else log.info
     say(
         "poll_failed",
         source=source.name,
         job=job.id,
-        kind=trouble.kind,
-        reason=trouble.reason,
-        again_in=round(max(later - now, rest or 0), 1),
+        kind=failure.kind,
+        reason=failure.reason,
+        again_in=round(max(later - now, source_pause or 0), 1),
     )
-    if trouble.kind == "unauthorized":
-        await context.store.stall(source.name, trouble.reason)
-    if rest is not None:  # nobody's fault but the account's: the job is asked first thing after
-        failures, later = int(claim.payload), now + rest
+    if failure.kind == "unauthorized":
+        await context.store.stall(source.name, failure.reason)
+    if source_pause is not None:  # the account's failure, not the job's: poll right after the pause
+        failures, later = int(claim.payload), now + source_pause
     await context.store.backlogs.settle(
         [Settlement(claim, later, str(failures).encode())],
-        [(claim, now + rest)] if rest is not None else [],
+        [(claim, now + source_pause)] if source_pause is not None else [],
     )

@@ -1,4 +1,4 @@
-"""Whoever wants the same at the same time shares one piece of work."""
+"""Concurrent callers of the same call share one."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,21 +9,20 @@ Result = TypeVar("Result")
 
 
 class SharedCalls(Generic[Key, Result]):
-    """At most one task a key; who gives up waiting does not end it for the others."""
+    """At most one running call a key; a caller that gives up does not cancel it for the others."""
 
     def __init__(self) -> None:
-        """Nothing runs yet."""
         self._tasks: dict[Key, asyncio.Task[Result]] = {}
 
-    async def run(self, key: Key, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """The result of the work under way for this key, which is begun if there is none."""
+    async def run(self, key: Key, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """The result of the call that runs for this key, or of a new one."""
         task = self._tasks.get(key)
         if task is None:
-            task = self._tasks[key] = asyncio.create_task(work())
-            task.add_done_callback(lambda done: self._over(key, done))
+            task = self._tasks[key] = asyncio.create_task(call())
+            task.add_done_callback(lambda done: self._remove(key, done))
         return await asyncio.shield(task)
 
-    def _over(self, key: Key, task: asyncio.Task[Result]) -> None:
+    def _remove(self, key: Key, task: asyncio.Task[Result]) -> None:
         self._tasks.pop(key, None)
         if not task.cancelled():
-            task.exception()  # seen, though everybody may have given up waiting
+            task.exception()  # retrieved, even if all callers gave up

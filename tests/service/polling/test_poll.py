@@ -313,6 +313,6 @@ async def test_a_source_that_is_not_configured_for_a_while_is_asked_again_later(
 async def test_asking_writes_nothing(bench: Any, provider: Any):
     provider.says("1", status="succeeded")
     source = bench.context.settings.sources["lab"]
-    answer, told = await poll.ask(bench.context, source, "1", {})
+    answer, told = await poll.poll_once(bench.context, source, "1", {})
     assert (answer.status, told.state) == (200, State.SUCCEEDED)
     assert await bench.jobs() == []
