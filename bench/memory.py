@@ -95,8 +95,8 @@ def ended(claim: Claim) -> Settlement:
     one = msgspec.json.decode(claim.payload, type=Delivery)
     attempt = Attempt(at=time.time(), seconds=0.012, status=200)
     fields = msgspec.to_builtins(msgspec.structs.replace(one, attempts=(attempt,)))
-    record = msgspec.json.encode({"state": "delivered", "why": None, **fields})
-    return Settlement(claim, event=one.event_id, target=one.target, record=record, arrived=True)
+    record = msgspec.json.encode({"state": "delivered", "reason": None, **fields})
+    return Settlement(claim, event=one.event_id, target=one.target, record=record, delivered=True)
 
 
 def by_key(redis: Redis, jobs: int) -> list[str]:

@@ -75,7 +75,7 @@ async def fail(ours: Context) -> None:
         for claim in claims:
             one = msgspec.json.decode(claim.payload, type=Delivery)
             tried = msgspec.structs.replace(one, attempts=(attempt,) * ATTEMPTS)
-            settled.append(Settlement(claim, later, msgspec.json.encode(tried), tried=True))
+            settled.append(Settlement(claim, later, msgspec.json.encode(tried), failed=True))
         await ours.store.backlogs.settle(settled)
 
 

@@ -217,7 +217,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: float
     attempts: tuple[Attempt, ...] = ()
     trace: str | None = None  # `traceparent` to send with it
-    turn: JobOrder | None = None  # where its subscription wants the events of a job in order
+    order: JobOrder | None = None  # where its subscription wants the events of a job in order
 
 
 ARRIVED = ("delivered", "superseded")

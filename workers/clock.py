@@ -44,7 +44,7 @@ async def run(settings: Settings) -> None:
 
 async def tick(ours: Context) -> float:
     """Nudge what is due; how long to wait."""
-    wait = await ours.store.backlogs.tick()
+    wait = await ours.store.backlogs.nudge_due()
     return TICK if wait is None else min(wait, TICK)
 
 

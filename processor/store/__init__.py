@@ -11,6 +11,8 @@ persistence        whether what Redis answered is in its append-only file
 clock_steps        notices that Redis' clock was set, and undoes what that did
 replacement        whether Redis or its data was replaced
 fleet              the processes that share a store, and the store's identity
+key_scan           finds and renames keys, a page at a time
+schema_3           the step of the migration from schema 2 to 3
 migration          brings a store of an older version to our schema
 group_commit       one write while the last is in flight
 read_size          how many values to read at once

@@ -127,9 +127,9 @@ class Backlogs:
         ring = [keys.lanes(backlog), keys.parked(backlog), keys.paced(backlog)]
         ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
         args: list[Any] = [lane, item, self._lease, capacity, gap, burst, left]
-        token, why, wait = await self._connection.run("admit", ring, args)
+        token, reason, wait = await self._connection.run("admit", ring, args)
         if not token:
-            return Busy(why.decode(), wait / 1000)
+            return Busy(reason.decode(), wait / 1000)
         return Claim(keys.shard, backlog, lane, item, b"", token)
 
     async def settle(
@@ -150,7 +150,9 @@ class Backlogs:
             late = [
                 i
                 for i, s in enumerate(settled)
-                if not done[i] and s.claim.token != tokens[i] and (s.fenced or s.at is not None)
+                if not done[i]
+                and s.claim.token != tokens[i]
+                and (s.requires_token or s.at is not None)
             ]
         if late:
             again = await self.settle([settled[i] for i in late])
@@ -201,12 +203,12 @@ class Backlogs:
         for c, token in zip(claims, await self._connection.run("renew", ring, args), strict=True):
             c.token = token or c.token
 
-    async def tick(self) -> float | None:
+    async def nudge_due(self) -> float | None:
         """Nudge what is due; say in how many seconds the next work is, None if there is none."""
         soonest: list[float] = []
         for keys in self._shards:
             ring = [k for b in BACKLOGS for k in (keys.lanes(b), keys.nudge(b), keys.busy(b))]
-            wait = await self._connection.run("tick", ring, [HELP])
+            wait = await self._connection.run("nudge_due", ring, [HELP])
             soonest += [wait / 1000] if wait >= 0 else []
         return min(soonest, default=None)
 

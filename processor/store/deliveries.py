@@ -45,9 +45,9 @@ class Deliveries:
             found += await self._payloads(keys, items)
         return found[:limit]
 
-    async def in_turn(self, keys: Keys, target: str, job: str) -> list[Delivery]:
+    async def in_order(self, keys: Keys, target: str, job: str) -> list[Delivery]:
         """Deliveries of a job to an ordered subscription that have not ended, in their order."""
-        call = self._connection.redis.zrange(keys.turns(target, job), 0, -1)
+        call = self._connection.redis.zrange(keys.order(target, job), 0, -1)
         items = await self._connection.ask(call)
         return [_decode(doc) for doc in await self._payloads(keys, items)]
 
@@ -57,16 +57,18 @@ class Deliveries:
         call = self._connection.redis.hmget(keys.items("deliver"), list(items))
         return [doc for doc in await self._connection.ask(call) if doc]
 
-    async def behind(self, keys: Keys) -> dict[str, str]:
-        """The subscriptions for which events were left in the log, and the place before them."""
-        rows = await self._connection.ask(self._connection.redis.hgetall(keys.behind))
+    async def overflow(self, keys: Keys) -> dict[str, str]:
+        """The subscriptions with overflow, and the place in the log right before it."""
+        rows = await self._connection.ask(self._connection.redis.hgetall(keys.overflow))
         return {name.decode(): span.decode().partition(" ")[0] for name, span in rows.items()}
 
-    async def forget(self, target: str) -> None:
-        """Leave what was left in the log to a replay."""
+    async def forget_overflow(self, target: str) -> None:
+        """Forget the overflow of a subscription: only a replay delivers it from here on."""
         for keys in self._shards:
-            await self._connection.ask(self._connection.redis.hdel(keys.behind, target))
+            await self._connection.ask(self._connection.redis.hdel(keys.overflow, target))
 
-    async def caught(self, keys: Keys, target: str, place: str) -> bool:
-        """Note that a subscription has all up to a place; whether nothing is left behind it."""
-        return bool(await self._connection.run("caught", [keys.behind], [target, place]))
+    async def advance_overflow(self, keys: Keys, target: str, place: str) -> bool:
+        """Note that the overflow up to a place is enqueued; True if nothing is left."""
+        return bool(
+            await self._connection.run("overflow_advance", [keys.overflow], [target, place])
+        )

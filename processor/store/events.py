@@ -133,7 +133,7 @@ class Events:
         oldest = f"{int((now - self._keep.events) * 1000)}-0"
         for keys in self._shards:
             args: list[str | bytes | float] = [oldest, self._keep.events_count]
-            await self._connection.run("trim", [keys.log, keys.trimmed], args)
+            await self._connection.run("trim_event_log", [keys.log, keys.trimmed], args)
 
     def start(self) -> list[str]:
         """The places before the oldest events."""

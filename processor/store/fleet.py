@@ -12,7 +12,7 @@ from processor.store.keys import META, PROCESSES
 from processor.store.replacement import REMEMBERED, Replacement, Seen, lost_seconds, replaced
 
 PROMPT = 0.2  # seconds that an answer may take if it is to tell the time
-SCHEMA = 2  # of what we write
+SCHEMA = 3  # of what we write
 
 
 class Found(NamedTuple):

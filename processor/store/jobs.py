@@ -194,7 +194,7 @@ class Jobs:
         deliveries of a subscription wait; more are left in the log. Overloaded where this is
         `bounded` and Redis is out of memory.
         """
-        ring = [keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"), keys.behind]
+        ring = [keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"), keys.overflow]
         call = ScriptArgs(*ring)
         lanes = Lanes(keys, call)
         told = {
@@ -208,7 +208,7 @@ class Jobs:
         done = await self._connection.run("commit", call.keys, call.args(told), bounded=bounded)
         return None if done is None else [outcome(row) for row in done]
 
-    async def tell(self, keys: Keys, event: NewEvent) -> None:
+    async def enqueue_deliveries(self, keys: Keys, event: NewEvent) -> None:
         """Make the deliveries of an event that is of no job."""
         call = ScriptArgs(keys.event(event.id))
         lanes = Lanes(keys, call)
@@ -217,7 +217,7 @@ class Jobs:
             "puts": [lanes.put(put) for put in event.deliveries],
             "lanes": lanes.told,
         }
-        await self._connection.run("tell", call.keys, call.args(told), bounded=True)
+        await self._connection.run("enqueue_deliveries", call.keys, call.args(told), bounded=True)
 
     async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
         """Make `source/alias` point to a job's id; False if the name already is something else."""
@@ -226,7 +226,9 @@ class Jobs:
     async def delete(self, keys: Keys, name: str) -> bool:
         """Delete a job; its name is a tombstone for a while."""
         ring = [keys.job(name), keys.history(name), keys.answer(name), keys.jobs]
-        return bool(await self._connection.run("delete", ring, [name, int(self._keep.seen * 1000)]))
+        return bool(
+            await self._connection.run("delete_job", ring, [name, int(self._keep.seen * 1000)])
+        )
 
     async def unalias(self, keys: Keys, name: str, to: str) -> bool:
         """Have `source/alias` of a deleted job be forgotten when its tombstone is."""

@@ -18,19 +18,21 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     callback:ID     string  a job's own callback target                      as the job
     delivered:ID    stream  deliveries of one target that arrived, ≤ 1,000           30 d
     dead:ID         stream  those that ended undelivered, ≤ 5,000                    30 d
-    told:ID:DAY     set     ids of events that reached a subscription that day        8 d
-    health          hash    lane of deliver → how it stands, if not well             30 d
+    delivered_ids:ID:DAY
+                    set     ids of events that a subscription got that day            8 d
+    failure_scores  hash    lane of deliver → its failure score, if not 0            30 d
     lanes:B         zset    lane by when it is worth a look                while work waits
     due:B:L         zset    item by due time                               while work waits
     again:B:L       zset    item that failed, by the time to try again     while work waits
     held:B:L        zset    claimed item (or `?S/ID`, which the mirror asks about) by the
                             end of its lease, which is its token                      same
     items:B         hash    item → payload                                 while work waits
-    turns:ID:UID    zset    a job's deliveries to an ordered subscription  while work waits
+    order:ID:UID    zset    a job's deliveries to an ordered subscription  while work waits
     waiting         hash    updates:S, size:S, records:S: accepted updates of a source and their
                             bytes, and those of their jobs' records · taken: what all pushes
                             were ever priced at, in bytes                           for good
-    behind          hash    subscription → what of the log it is to get yet  until it caught up
+    overflow        hash    subscription → the part of the log that it has yet to get
+                            (`FROM TO`)                            until all is delivered
     parked:B        hash    lane → not before                          removed when over
     paced:B         hash    lane → when its budget is next whole     a source's, a subscription's
     nudge:B         list    at most one: "there is work"              until a worker wakes
@@ -69,8 +71,8 @@ SHARED = frozenset(
         "jobs",
         "log",
         "subs",
-        "health",
-        "behind",
+        "failure_scores",
+        "overflow",
         "lanes",
         "items",
         "parked",
@@ -87,7 +89,7 @@ job, event, target or lane."""
 
 def is_shared(key: str) -> bool:
     """Whether no work can be done without this key."""
-    word = re.match(r"\{rb:\d+\}:([a-z]+)", key)
+    word = re.match(r"\{rb:\d+\}:([a-z_]+)", key)
     return word is None or word[1] in SHARED
 
 
@@ -116,8 +118,8 @@ class Keys:
         self.trimmed = self.tag + "log:trimmed"
         self.subs = self.tag + "subs"
         self.subs_version = self.tag + "subs:version"
-        self.health = self.tag + "health"
-        self.behind = self.tag + "behind"
+        self.failure_scores = self.tag + "failure_scores"
+        self.overflow = self.tag + "overflow"
         self.stepped = self.tag + "stepped"
         self.waiting = self.tag + "waiting"
 
@@ -153,9 +155,9 @@ class Keys:
         """Deliveries of one subscription or callback target that ended undelivered."""
         return f"{self.tag}dead:{target}"
 
-    def told(self, target: str, day: int) -> str:
-        """The events that reached a subscription on a day."""
-        return f"{self.tag}told:{target}:{day}"
+    def delivered_ids(self, target: str, day: int) -> str:
+        """The ids of the events that a subscription got on a day."""
+        return f"{self.tag}delivered_ids:{target}:{day}"
 
     def lanes(self, backlog: str) -> str:
         """The index of a backlog's lanes."""
@@ -173,9 +175,9 @@ class Keys:
         """What is claimed from a lane."""
         return f"{self.tag}held:{backlog}:{lane}"
 
-    def turns(self, target: str, job: str) -> str:
+    def order(self, target: str, job: str) -> str:
         """The deliveries of a job, by its record's uid, to a subscription that wants them in order."""
-        return f"{self.tag}turns:{target}:{job}"
+        return f"{self.tag}order:{target}:{job}"
 
     def items(self, backlog: str) -> str:
         """The payloads of a backlog."""

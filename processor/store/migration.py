@@ -8,20 +8,18 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import structlog
-from redis.exceptions import ResponseError
 
 from processor.errors import ConfigError
 from processor.store.connection import Connection
 from processor.store.keys import META, PROCESSES, WORKERS, Keys
 from processor.store.replacement import REMEMBERED
+from processor.store.schema_3 import use_new_names
 from processor.store.versions import new_version
 
 LEASE = 10.0  # seconds that a migrator may be silent
 LOOK_EVERY = 0.5  # seconds between looks at what another process does
-PAGE = 1000  # keys that one step of a search looks at
 
 Step = Callable[[Connection, Sequence[Keys]], Awaitable[None]]
 
@@ -40,42 +38,8 @@ async def draw_versions(connection: Connection, shards: Sequence[Keys]) -> None:
             await connection.ask(redis.set(keys.subs_version, new_version()))
 
 
-STEPS: Mapping[int, Step] = {1: draw_versions}
+STEPS: Mapping[int, Step] = {1: draw_versions, 2: use_new_names}
 """What brings a store from each schema to the next one."""
-
-
-class Renamed(NamedTuple):
-    """How many keys were renamed, and which were not, since something has their new name."""
-
-    renamed: int
-    taken: list[str]
-
-
-async def rename(
-    connection: Connection, match: str, new_name: Callable[[str], str | None]
-) -> Renamed:
-    """Rename all keys that match; `new_name` gives None for those that are to stay.
-
-    In pieces, so that Redis serves others meanwhile; what a killed run left is found by the next.
-    """
-    redis, cursor, count, taken = connection.redis, -1, 0, set[str]()
-    while cursor:
-        step = redis.scan(max(cursor, 0), match=match, count=PAGE)
-        cursor, found = await connection.ask(step)
-        names = [(old, new) for old in map(bytes.decode, found) if (new := new_name(old))]
-        pipe = redis.pipeline(transaction=False)
-        for old, new in names:
-            pipe.renamenx(old, new)
-        done = await connection.ask_each(pipe, ResponseError) if names else []
-        for (old, _), result in zip(names, done, strict=True):
-            if isinstance(result, Exception):  # a search may find a key twice, and renames it once
-                if "no such key" not in str(result):
-                    raise result
-            elif result:
-                count += 1
-            else:
-                taken.add(old)
-    return Renamed(count, sorted(taken))
 
 
 class Migration:

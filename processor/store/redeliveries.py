@@ -79,7 +79,9 @@ class Redeliveries:
         lanes = Lanes(keys, call)
         told: dict[str, Any] = {
             "seen": seen.arrived,
-            "told": [call.key(keys.told(target, today + day)) for day in DAYS if not again],
+            "delivered_ids": [
+                call.key(keys.delivered_ids(target, today + day)) for day in DAYS if not again
+            ],
             "ids": [one.event for one in puts],
             "puts": [
                 {
@@ -94,13 +96,13 @@ class Redeliveries:
         done = await self._connection.run("replay", call.keys, call.args(told), bounded=bounded)
         return [word.decode() for word in done]
 
-    async def hurry(self, keys: Keys, lane: str, delivery: str) -> bool:
+    async def run_now(self, keys: Keys, lane: str, delivery: str) -> bool:
         """Make a delivery that waits due now; False if it neither waits nor is under way."""
         call = ScriptArgs()
         lanes = Lanes(keys, call)
         lanes.place("deliver", lane)
         told = {"item": delivery, "lanes": lanes.told}
-        return bool(await self._connection.run("hurry", call.keys, call.args(told)))
+        return bool(await self._connection.run("run_now", call.keys, call.args(told)))
 
     async def waiting(self, keys: Keys, lane: str) -> int:
         """How many deliveries of a lane wait, or are under way."""

@@ -25,7 +25,7 @@ DIRECT_COMMANDS = frozenset(
 )
 """Commands that are sent without a script."""
 
-_IN_SCRIPTS = re.compile(r"(?:redis\.call|gather)\('([A-Z]+)'")
+_IN_SCRIPTS = re.compile(r"(?:redis\.call|buffer)\('([A-Z]+)'")
 
 
 class Facts(NamedTuple):

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from processor.errors import ConfigError
 from processor.model import Subscription
 from processor.store.connection import Connection
+from processor.store.key_scan import pages
 from processor.store.keys import Keys
 from processor.vault import Vault, is_sealed
 
 CALLBACKS = "{rb:*}:callback:*"
-PAGE = 1000  # keys that one step of the search looks at
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Subscription).decode
@@ -48,12 +48,9 @@ class Sealing:
         for keys in self._shards:
             for name in await self._connection.ask(redis.hkeys(keys.subs)):
                 await self._subscription(told, now, keys, name.decode())
-        cursor = -1
-        while cursor:
-            step = redis.scan(max(cursor, 0), match=CALLBACKS, count=PAGE)
-            cursor, found = await self._connection.ask(step)
+        async for found in pages(self._connection, CALLBACKS):
             for key in found:
-                await self._callback(told, now, key.decode())
+                await self._callback(told, now, key)
         told.already -= {*told.sealed, *told.unopened}  # it may be in several shards
         return told
 
@@ -62,7 +59,9 @@ class Sealing:
             return await self._ask(self._connection.redis.hget(keys.subs, target))
 
         async def swap(was: bytes, new: bytes) -> bool:
-            return bool(await self._connection.run("swap", [keys.subs], [target, was, new]))
+            return bool(
+                await self._connection.run("swap_subscription", [keys.subs], [target, was, new])
+            )
 
         await self._renew(told, now, target, read, swap)
 
@@ -71,7 +70,7 @@ class Sealing:
             return await self._ask(self._connection.redis.get(key))
 
         async def swap(was: bytes, new: bytes) -> bool:
-            return bool(await self._connection.run("reseal", [key], [was, new]))
+            return bool(await self._connection.run("swap_callback", [key], [was, new]))
 
         await self._renew(told, now, key.rpartition(":")[2], read, swap)
 

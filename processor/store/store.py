@@ -64,7 +64,7 @@ class Store:
         self.names = Names(self.jobs.intake, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)
         self.redeliveries = Redeliveries(self.connection)
-        self.health = FailureScores(self.connection, self.shards[0])
+        self.failure_scores = FailureScores(self.connection, self.shards[0])
         safe = vault or Vault()
         self.subscriptions = Subscriptions(self.connection, self.shards, static or {}, safe, keep)
         self.deliveries = Deliveries(self.connection, self.shards)

@@ -23,14 +23,14 @@ class FailureScores:
     def __init__(self, connection: Connection, keys: Keys) -> None:
         """Know nothing bad of anybody."""
         self._connection = connection
-        self._key = keys.health
+        self._key = keys.failure_scores
 
     async def record(
         self, lane: str, how: AttemptOutcome, most: int, began: float
     ) -> SubscriberHealth:
         """Count an attempt that began then (seconds); how the lane now stands."""
         args: list[str | float] = [lane, how, most, int(began * 1000), int(REMEMBERED * 1000)]
-        row = await self._connection.run("health", [self._key], args)
+        row = await self._connection.run("record_attempt", [self._key], args)
         return SubscriberHealth(row[0], row[1] / 1000, row[2])
 
     async def all(self, now: float) -> dict[str, SubscriberHealth]:

@@ -111,7 +111,7 @@ class Subscriptions:
         subscriptions = [i for i in ids if not i.startswith("cb_")]
         ring = [keys.subs, *map(keys.callback, callbacks), *map(keys.event, events)]
         docs, bodies = await self._connection.run(
-            "deliveries", ring, [len(callbacks), *subscriptions]
+            "read_deliveries", ring, [len(callbacks), *subscriptions]
         )
         targets = [*callbacks, *subscriptions]
         found = {t: self._read(t, doc) for t, doc in zip(targets, docs, strict=True)}
@@ -143,10 +143,10 @@ class Subscriptions:
             self._tell(target, vault.key_of(kept), str(error))
             return kept
 
-    def _tell(self, target: str, key: str, why: str) -> None:
+    def _tell(self, target: str, key: str, reason: str) -> None:
         if key not in self._unopened:
             self._unopened.add(key)
-            log.error("secret_decrypt_failed", target=target, key=key, why=why)
+            log.error("secret_decrypt_failed", target=target, key=key, reason=reason)
 
     def _kept(self, target: Subscription) -> bytes:
         """A target as Redis has it: no secret is plain, and none of the file's is there."""
@@ -179,7 +179,7 @@ class Subscriptions:
         return there
 
     async def _remove(self, keys: Keys, target: str) -> bool:
-        names = [keys.parked("deliver"), keys.paced("deliver"), keys.behind]
+        names = [keys.parked("deliver"), keys.paced("deliver"), keys.overflow]
         names = [keys.subs, keys.subs_version, *names]
         return bool(await self._connection.run("unsubscribe", names, [target, new_version()]))
 
@@ -224,7 +224,7 @@ class Subscriptions:
     async def _change(
         self, keys: Keys, version: str, new: Subscription, told: NewEvent | None
     ) -> bool:
-        call = ScriptArgs(keys.subs, keys.subs_version, keys.log, keys.behind)
+        call = ScriptArgs(keys.subs, keys.subs_version, keys.log, keys.overflow)
         lanes = Lanes(keys, call)
         table = {
             "version": version,
@@ -235,7 +235,7 @@ class Subscriptions:
             "event": told and event_told(keys, call, lanes, told),
             "lanes": lanes.told,
         }
-        return bool(await self._connection.run("change", call.keys, call.args(table)))
+        return bool(await self._connection.run("update_subscription", call.keys, call.args(table)))
 
     async def _spread(self, target: str) -> None:
         """Make the other shards say what the first one says: who writes there last looks last."""

@@ -51,7 +51,7 @@ class WorkItem(msgspec.Struct, frozen=True):
     item: str
     at: float
     payload: bytes
-    turn: JobOrder | None = None
+    order: JobOrder | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -60,14 +60,14 @@ class Settlement(msgspec.Struct, frozen=True):
     claim: Claim
     at: float | None = None
     payload: bytes = b""
-    tried: bool = False  # put off because it failed: what was never tried goes first
-    turn: JobOrder | None = None
-    passable: bool = False  # one put off that others of its job may overtake now
-    fenced: bool = False  # one that has ended, but only if it is still ours, as one put off must be
+    failed: bool = False  # postponed because it failed: what was never tried goes first
+    order: JobOrder | None = None
+    may_be_skipped: bool = False  # postponed, and later deliveries of its job may overtake it
+    requires_token: bool = False  # settle only if our token still matches, as if postponed
     event: str | None = None  # a delivery's event, which has one delivery less to make
     target: str | None = None  # whose list of ended deliveries takes `record`
     record: bytes | None = None
-    arrived: bool = False  # the event needs no replay: it, or a later one, reached the target
+    delivered: bool = False  # no replay needed: the target got the event, or a later one
 
 
 class Lanes:
@@ -107,7 +107,7 @@ class Lanes:
         """A Put as the scripts take it."""
         lane, payload = self.place(put.backlog, put.lane), self._call.blob(put.payload)
         told = lane, put.item, int(put.at * 1000), payload
-        return (*told, *_turn(self._keys, self._call, put.lane, put.turn)) if put.turn else told
+        return (*told, *_order(self._keys, self._call, put.lane, put.order)) if put.order else told
 
 
 def settled_told(
@@ -118,27 +118,27 @@ def settled_told(
         "lane": lanes.place(s.claim.backlog, s.claim.lane),
         "item": s.claim.item,
     }
-    if s.fenced or s.at is not None:
+    if s.requires_token or s.at is not None:
         told["token"] = s.claim.token
-    if s.turn:
-        turns, sequence = _turn(keys, call, s.claim.lane, s.turn)
-        told |= {"turns": turns, "sequence": sequence, "passable": s.passable}
+    if s.order:
+        order, sequence = _order(keys, call, s.claim.lane, s.order)
+        told |= {"order": order, "sequence": sequence, "may_be_skipped": s.may_be_skipped}
     if s.at is not None:
         payload = call.blob(s.payload)
-        return told | {"at": int(s.at * 1000), "payload": payload, "tried": s.tried}
+        return told | {"at": int(s.at * 1000), "payload": payload, "failed": s.failed}
     if s.event is not None:
         told["event"] = call.key(keys.event(s.event))
     if s.record is not None and s.target is not None:
-        log, length = (keys.delivered, RECORDS) if s.arrived else (keys.dead, DEAD_RECORDS)
+        log, length = (keys.delivered, RECORDS) if s.delivered else (keys.dead, DEAD_RECORDS)
         told |= {"log": call.key(log(s.target)), "length": length, "record": call.blob(s.record)}
-    if s.arrived and s.event and s.target and s.target.startswith("sub_"):
-        day, before = (call.key(keys.told(s.target, d)) for d in (today, today - 1))
-        told |= {"told": day, "before": before, "id": s.event}
+    if s.delivered and s.event and s.target and s.target.startswith("sub_"):
+        day, before = (call.key(keys.delivered_ids(s.target, d)) for d in (today, today - 1))
+        told |= {"today": day, "yesterday": before, "id": s.event}
     return told
 
 
-def _turn(keys: Keys, call: ScriptArgs, target: str, turn: JobOrder) -> tuple[int, int]:
-    return call.key(keys.turns(target, turn.job)), turn.sequence
+def _order(keys: Keys, call: ScriptArgs, target: str, order: JobOrder) -> tuple[int, int]:
+    return call.key(keys.order(target, order.job)), order.sequence
 
 
 def limits(pace: LaneLimits) -> tuple[int, float, int, int]:

@@ -38,9 +38,9 @@ async def run(settings: Settings) -> None:
     require_keys(settings)
     for source in settings.sources.values():
         if source.why_unusable:
-            log.warning("source_unusable", source=source.name, why=source.why_unusable)
+            log.warning("source_unusable", source=source.name, reason=source.why_unusable)
         if source.why_reruns_unseen:
-            log.warning("reruns_unseen", source=source.name, why=source.why_reruns_unseen)
+            log.warning("reruns_unseen", source=source.name, reason=source.why_reruns_unseen)
     sys.setswitchinterval(SWITCH)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # refusals are counted, not logged
     async with context(settings) as ours:

@@ -125,7 +125,7 @@ def _completions(sink: Sink) -> Counter[str]:
 async def _settled(redis: Redis) -> bool:
     keys = [f"{{rb:{n}}}:items:deliver" for n in (0, 1)]
     await until(lambda: not redis.exists(*keys), WITHIN, "the end of all deliveries")
-    return redis.exists("{rb:0}:behind", "{rb:1}:behind") == 0
+    return redis.exists("{rb:0}:overflow", "{rb:1}:overflow") == 0
 
 
 async def _stands_as_before(caller: Caller, old: Any) -> None:

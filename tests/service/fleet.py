@@ -153,7 +153,7 @@ class Fleet:
                 self.redis.zadd(key, {item: 0})
             name = key.decode().partition("again:deliver:")[2]
             self.redis.zadd("{rb:0}:lanes:deliver", {name: 0})
-        for key in ("{rb:0}:parked:deliver", "{rb:0}:health"):
+        for key in ("{rb:0}:parked:deliver", "{rb:0}:failure_scores"):
             self.redis.delete(key)
 
     def limit(self, maxmemory: int) -> None:

@@ -200,7 +200,7 @@ def test_a_connection_that_breaks_is_store_away_and_nothing_else(redis_url: str)
         async def use() -> None:
             while time.monotonic() < ends and not strange:
                 try:
-                    await ours.backlogs.tick()
+                    await ours.backlogs.nudge_due()
                     await ours.events.follow(["0-0"], 9, 0.01)
                 except StoreUnavailable:
                     pass

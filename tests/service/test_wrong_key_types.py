@@ -180,10 +180,10 @@ async def test_overflow_of_a_bad_subscription_holds_up_no_other(desk: Any, spoil
         for claim in await desk.store.backlogs.claim(keys, "deliver", 9, lambda _: LaneLimits(9)):
             await desk.store.backlogs.settle([Settlement(claim, event=claim.item.split(".")[0])])
         (end,) = await desk.store.events.end()
-        await desk.store.connection.redis.hset(keys.behind, target.id, f"0-0 {end}")
+        await desk.store.connection.redis.hset(keys.overflow, target.id, f"0-0 {end}")
     with spoiled(keys.dead(bad.id)), pytest.raises(WrongKeyType, match=bad.id):
         await overflow.catch_up(desk.context)
-    left = await desk.store.connection.redis.hkeys(keys.behind)
+    left = await desk.store.connection.redis.hkeys(keys.overflow)
     assert left == [bad.id.encode()]
     assert await desk.waiting() == 1
 

@@ -145,7 +145,7 @@ class Delivering(RuleBasedStateMachine):
 
     def break_into(self, store: Store) -> None:
         """Have the first worker lose replies, and sleep, when it is to."""
-        run, look = store.connection.run, store.deliveries.in_turn
+        run, look = store.connection.run, store.deliveries.in_order
 
         async def loses(name: str, *args: Any, **options: Any) -> Any:
             done = await run(name, *args, **options)
@@ -162,7 +162,7 @@ class Delivering(RuleBasedStateMachine):
             return found
 
         store.connection.run = loses  # type: ignore[method-assign]
-        store.deliveries.in_turn = sleeps  # type: ignore[method-assign]
+        store.deliveries.in_order = sleeps  # type: ignore[method-assign]
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end."""
@@ -331,7 +331,7 @@ class Delivering(RuleBasedStateMachine):
             for key in (key for key in sets if key.startswith(prefix)):
                 for item in sets[key]:
                     lane = key.removeprefix(prefix)
-                    assert await self.store.redeliveries.hurry(keys, lane, item)
+                    assert await self.store.redeliveries.run_now(keys, lane, item)
 
     async def caught(self, clocks: int) -> None:
         """Have clocks catch up."""
@@ -353,7 +353,7 @@ class Delivering(RuleBasedStateMachine):
     def every_delivery_waits_once_and_of_a_chain_one_has_its_turn(self) -> None:
         """Where one waits for its turn there is one that has it."""
         sets = self.do(self.sets())
-        chains = {key: set(items) for key, items in sets.items() if "}:turns:" in key}
+        chains = {key: set(items) for key, items in sets.items() if "}:order:" in key}
         lanes = {key: items for key, items in sets.items() if key not in chains}
         places = [item for items in lanes.values() for item in items]
         assert len(places) == len(set(places))
@@ -433,7 +433,7 @@ class Delivering(RuleBasedStateMachine):
             await self.hurry()
             await self._lapse()
             await self.post(await self.claims(), 0)
-            behind = [await self.store.deliveries.behind(keys) for keys in self.store.shards]
+            behind = [await self.store.deliveries.overflow(keys) for keys in self.store.shards]
             if not any(behind) and not (await self.store.backlogs.depth("deliver"))[0]:
                 return
         raise AssertionError("deliver does not come to an end")

@@ -105,18 +105,15 @@ def everything(redis_url: str) -> Callable[[], dict[str, Any]]:
 
 
 def _content(redis: Redis, name: bytes) -> Any:
-    match redis.type(name):
-        case b"string":
-            return redis.get(name)
-        case b"hash":
-            return redis.hgetall(name)
-        case b"list":
-            return redis.lrange(name, 0, -1)
-        case b"zset":
-            return redis.zrange(name, 0, -1, withscores=True)
-        case b"stream":
-            return redis.xrange(name)
-    return None
+    read: dict[bytes, Callable[[], Any]] = {
+        b"string": lambda: redis.get(name),
+        b"hash": lambda: redis.hgetall(name),
+        b"list": lambda: redis.lrange(name, 0, -1),
+        b"zset": lambda: redis.zrange(name, 0, -1, withscores=True),
+        b"set": lambda: redis.smembers(name),
+        b"stream": lambda: redis.xrange(name),
+    }
+    return read[redis.type(name)]()
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ async def test_what_was_never_tried_goes_first_but_for_a_tenth(
 ):
     work, new = work_on(store, "deliver"), [f"new {n}" for n in range(100)]
     await work.put("sub_1", *(f"old {n}" for n in range(100)))
-    failed = [Settlement(claim, NOW, b"0", tried=True) for claim in await work.claim()]
+    failed = [Settlement(claim, NOW, b"0", failed=True) for claim in await work.claim()]
     assert await store.backlogs.settle(failed) == [True] * 100
     await work.put("sub_1", *new)
     claims = await work.claim(limit=places)
@@ -384,7 +384,7 @@ async def test_a_parked_lane_is_looked_at_again_only_when_its_time_has_come(
     await work.put("parked", "p1")
     await park(work, await work.one(), 5)
     assert await work.claim() == []
-    wait = await store.backlogs.tick()
+    wait = await store.backlogs.nudge_due()
     assert wait == pytest.approx(5, abs=0.5)
 
 
@@ -479,7 +479,7 @@ async def nudges(store: Store, keys: Keys) -> list[str]:
 async def test_work_that_is_due_nudges_its_backlog_once(work: Any, store: Store, keys: Keys):
     await work.put("a", "a1", "a2")
     await work.put("b", "b1")
-    await store.backlogs.tick()
+    await store.backlogs.nudge_due()
     assert await nudges(store, keys) == ["poll"]
 
 
@@ -492,17 +492,17 @@ async def test_the_clock_nudges_what_falls_due_and_knows_when_the_next_does(
     work: Any, store: Store, keys: Keys, wait_until: Any
 ):
     await work.put("a", "a1", at=await store.now() + 0.1)
-    assert await store.backlogs.tick() == pytest.approx(0.1, abs=0.05)
+    assert await store.backlogs.nudge_due() == pytest.approx(0.1, abs=0.05)
 
     async def nudged() -> bool:
-        await store.backlogs.tick()
+        await store.backlogs.nudge_due()
         return await nudges(store, keys) == ["poll"]
 
     await wait_until(nudged)
 
 
 async def test_the_clock_has_nothing_to_do_without_work(store: Store, keys: Keys):
-    assert await store.backlogs.tick() is None
+    assert await store.backlogs.nudge_due() is None
     assert await nudges(store, keys) == []
 
 
@@ -512,7 +512,7 @@ async def test_a_lost_claim_is_nudged_when_its_lease_ends(brief: Any, wait_until
     await brief.store.connection.redis.delete(brief.keys.nudge("poll"))
 
     async def nudged() -> bool:
-        await brief.store.backlogs.tick()
+        await brief.store.backlogs.nudge_due()
         return await nudges(brief.store, brief.keys) == ["poll"]
 
     await wait_until(nudged)
@@ -553,7 +553,7 @@ async def test_a_worker_that_does_not_come_back_is_not_waited_for(
     await work.put("a", "a2")
 
     async def helped() -> bool:
-        await store.backlogs.tick()
+        await store.backlogs.nudge_due()
         return await nudges(store, keys) == ["poll"]
 
     await wait_until(helped, 0.2)
@@ -608,7 +608,7 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
 ):
     await work.put("a", "a1", "a2", "a3", "a4")
     ended, off, parked, renewed = await work.claim()
-    event = {"event": "e1", "target": "sub_1", "record": b"{}", "arrived": True}
+    event = {"event": "e1", "target": "sub_1", "record": b"{}", "delivered": True}
     await store.connection.redis.hset(keys.event("e1"), mapping={"n": 2, "body": b"{}"})
     await store.connection.redis.expire(keys.event("e1"), 60)
     later = await store.now() + 60
@@ -623,7 +623,7 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
     assert await store.connection.redis.hget(keys.event("e1"), "n") == b"1"
     assert await store.connection.redis.xlen(keys.delivered("sub_1")) == 1
     today = day_of(await store.now())
-    assert await store.connection.redis.smembers(keys.told("sub_1", today)) == {b"e1"}
+    assert await store.connection.redis.smembers(keys.delivered_ids("sub_1", today)) == {b"e1"}
 
     old = renewed.token
     await store.backlogs.renew([renewed])
@@ -632,7 +632,7 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
     await store.backlogs.renew([again])
     assert again.token in (old, held)
 
-    assert (await twice(store.backlogs.tick))[1] is not None
+    assert (await twice(store.backlogs.nudge_due))[1] is not None
     assert await twice(work.claim) == ([], [])
 
 
@@ -644,7 +644,7 @@ async def failed(work: Any, *names: str) -> None:
     await work.put("a", *names)
     claims = await work.claim(len(names), capacity=1000)
     at = await work.store.now()
-    tried = [Settlement(c, at, b"tried", tried=True) for c in claims]
+    tried = [Settlement(c, at, b"tried", failed=True) for c in claims]
     assert all(await work.store.backlogs.settle(tried))
 
 
@@ -679,7 +679,7 @@ async def test_what_failed_is_not_starved_where_one_place_is_free(work: Any):
 async def test_what_failed_is_not_due_before_its_time(work: Any, wait_until: Any):
     await work.put("a", "old")
     claim, later = await work.one(), await work.store.now() + 0.1
-    await work.store.backlogs.settle([Settlement(claim, later, b"tried", tried=True)])
+    await work.store.backlogs.settle([Settlement(claim, later, b"tried", failed=True)])
     assert await work.claim() == []
     (due,) = await work.store.backlogs.due_at(work.keys, "poll", [("a", "old")])
     assert due == pytest.approx(later, abs=0.002)
@@ -698,7 +698,7 @@ async def test_an_end_reported_late_counts_where_another_has_put_it_off(
 ):
     late, holder = await lapsed(brief, wait_until)
     at = await brief.store.now() + 60
-    put_off = Settlement(holder, at, b"tried", tried=True)
+    put_off = Settlement(holder, at, b"tried", failed=True)
     assert await brief.store.backlogs.settle([put_off]) == [True]
     over = Settlement(late, event="e", target="sub_1", record=b"{}")
     assert await brief.store.backlogs.settle([over]) == [True]

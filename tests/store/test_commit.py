@@ -360,7 +360,7 @@ async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Ke
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
     assert await store.deliveries.pending("sub_1", 10) == [b"{}"]
-    over = Settlement(claim, event="e", target="sub_1", record=b'{"n":1}', arrived=True)
+    over = Settlement(claim, event="e", target="sub_1", record=b'{"n":1}', delivered=True)
     await store.backlogs.settle([over])
     assert await store.deliveries.ended("sub_1", 10) == [b'{"n":1}']
     assert await store.deliveries.pending("sub_1", 10) == []
@@ -378,7 +378,7 @@ async def test_what_did_not_arrive_is_remembered_however_much_else_does(
     records = [f'{{"of":"{claim.item}"}}'.encode() for claim in claims]
     for claim, record in zip(claims, records, strict=True):
         event, dead = claim.item.partition(".")[0], claim.item.startswith("evt_0_")
-        over = Settlement(claim, event=event, target="sub_1", record=record, arrived=not dead)
+        over = Settlement(claim, event=event, target="sub_1", record=record, delivered=not dead)
         await store.backlogs.settle([over])
     kept = await store.deliveries.ended("sub_1", 2000)
     assert b'{"of":"evt_0_1.sub_1"}' in kept
@@ -391,14 +391,14 @@ async def test_what_reached_a_callback_is_not_remembered_by_day(
     """Nobody replays a callback."""
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "cb_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
-    ended = Settlement(claim, event="evt_x_1", target="cb_1", record=b"{}", arrived=True)
+    ended = Settlement(claim, event="evt_x_1", target="cb_1", record=b"{}", delivered=True)
     assert await store.backlogs.settle([ended]) == [True]
-    assert [key async for key in store.connection.redis.scan_iter("*}:told:*")] == []
+    assert [key async for key in store.connection.redis.scan_iter("*}:delivered_ids:*")] == []
 
 
 async def test_a_test_event_is_delivered_once_and_not_logged(store: Store, keys: Keys):
     for _ in range(2):
-        await store.jobs.tell(keys, telling("evt_test_1", "sub_1"))
+        await store.jobs.enqueue_deliveries(keys, telling("evt_test_1", "sub_1"))
     (claim,) = await claims_of(store, keys, "deliver")
     assert claim.item == "evt_test_1.sub_1"
     assert await store.events.page(store.events.start(), 10) == []

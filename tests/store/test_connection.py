@@ -29,7 +29,7 @@ async def test_scripts_that_are_flushed_are_sent_again(store: Store, redis_url: 
     flushing = asyncio.create_task(asyncio.to_thread(flush))
     try:
         for _ in range(CALLS):
-            await asyncio.gather(*(store.backlogs.tick() for _ in range(5)))
+            await asyncio.gather(*(store.backlogs.nudge_due() for _ in range(5)))
     finally:
         stop.set()
         await flushing
@@ -47,7 +47,7 @@ async def test_scripts_are_read_before_they_are_needed(
 
     monkeypatch.setattr(Path, "open", fail)
     monkeypatch.setattr(Path, "read_text", fail)
-    assert await store.backlogs.tick() is None
+    assert await store.backlogs.nudge_due() is None
     assert "accept" in scripts()
 
 
@@ -71,7 +71,7 @@ async def test_a_redis_that_is_demoted_under_calls_is_unavailable_and_nothing_el
 
     async def calls() -> list[Any]:
         some = [store.stall(f"s{n}", "why") for n in range(60)]
-        some += [store.backlogs.tick() for _ in range(60)]
+        some += [store.backlogs.nudge_due() for _ in range(60)]
         return await asyncio.gather(*some, return_exceptions=True)
 
     try:

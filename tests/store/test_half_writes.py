@@ -169,15 +169,15 @@ async def callback_that_is_there(b: Bench) -> None:
 
 
 async def left_in_the_log(b: Bench) -> None:
-    await b.store.connection.redis.hset(b.keys.behind, "sub_1", "5-1 9-1")
+    await b.store.connection.redis.hset(b.keys.overflow, "sub_1", "5-1 9-1")
 
 
 async def caught_in_part(b: Bench, _: Given, __: list[int]) -> None:
-    assert not await b.store.deliveries.caught(b.keys, "sub_1", "7-1")
+    assert not await b.store.deliveries.advance_overflow(b.keys, "sub_1", "7-1")
 
 
 async def caught(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.deliveries.caught(b.keys, "sub_1", "9-1")
+    assert await b.store.deliveries.advance_overflow(b.keys, "sub_1", "9-1")
 
 
 async def subscriptions(b: Bench) -> None:
@@ -290,7 +290,7 @@ async def deliveries_to_make(b: Bench) -> None:
     await subscriptions(b)
     await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
     for event in ("evt_1", "evt_2"):
-        await b.store.jobs.tell(b.keys, told(event, "sub_1"))
+        await b.store.jobs.enqueue_deliveries(b.keys, told(event, "sub_1"))
 
 
 async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
@@ -303,15 +303,15 @@ async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome]
 
 
 async def health(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.health.record("sub_1", "unavailable", 10, 1.0)
+    await b.store.failure_scores.record("sub_1", "unavailable", 10, 1.0)
 
 
 async def ill_health(b: Bench) -> None:
-    await b.store.health.record("sub_1", "refused", 10, 1.0)
+    await b.store.failure_scores.record("sub_1", "refused", 10, 1.0)
 
 
 async def recovery(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.health.record("sub_1", "ok", 10, 1.0)
+    await b.store.failure_scores.record("sub_1", "ok", 10, 1.0)
 
 
 async def a_delivery_for_later(b: Bench) -> None:
@@ -319,7 +319,7 @@ async def a_delivery_for_later(b: Bench) -> None:
 
 
 async def hurry(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.redeliveries.hurry(b.keys, "sub_1", "evt_a.sub_1")
+    assert await b.store.redeliveries.run_now(b.keys, "sub_1", "evt_a.sub_1")
 
 
 async def claimed(b: Bench) -> list[Claim]:
@@ -351,7 +351,7 @@ async def told_before(b: Bench) -> None:
     await subscriptions(b)
     redis = b.store.connection.redis
     today = day_of(await b.store.now())
-    await redis.sadd(b.keys.told("sub_1", today), "evt_0")
+    await redis.sadd(b.keys.delivered_ids("sub_1", today), "evt_0")
     await redis.xadd(b.keys.delivered("sub_1"), {"delivery": b'{"id":"x","state":"delivered"}'})
     await b.put("deliver", "sub_1", "evt_9.sub_1", at=FUTURE)
 
@@ -369,7 +369,10 @@ async def a_sealed_callback(b: Bench) -> None:
 
 async def reseal(b: Bench, _: Given, __: list[int]) -> None:
     key = b.keys.callback("cb_1")
-    assert await b.store.connection.run("reseal", [key], [await text_of(b, key), b"{}"]) in (0, 1)
+    assert await b.store.connection.run("swap_callback", [key], [await text_of(b, key), b"{}"]) in (
+        0,
+        1,
+    )
 
 
 async def text_of(b: Bench, key: str) -> bytes:
@@ -378,17 +381,17 @@ async def text_of(b: Bench, key: str) -> bytes:
 
 async def swap(b: Bench, _: Given, __: list[int]) -> None:
     was = await b.store.connection.ask(b.store.connection.redis.hget(b.keys.subs, "sub_1"))
-    await b.store.connection.run("swap", [b.keys.subs], ["sub_1", was, b"{}"])
+    await b.store.connection.run("swap_subscription", [b.keys.subs], ["sub_1", was, b"{}"])
 
 
 async def claimed_deliveries(b: Bench) -> list[Claim]:
     await subscriptions(b)
     for n, target in enumerate(("sub_1", "sub_1", "sub_2", "sub_2"), 1):
         event = told(f"evt_{n}", target, ordered=f"u{target}", n=n)
-        await b.store.jobs.tell(b.keys, event)
+        await b.store.jobs.enqueue_deliveries(b.keys, event)
     redis, today = b.store.connection.redis, day_of(await b.store.now())
-    await redis.sadd(b.keys.told("sub_1", today - 1), "evt_x")
-    await redis.sadd(b.keys.told("sub_1", today), "evt_y")
+    await redis.sadd(b.keys.delivered_ids("sub_1", today - 1), "evt_x")
+    await redis.sadd(b.keys.delivered_ids("sub_1", today), "evt_y")
     return await b.claims("deliver")
 
 
@@ -402,17 +405,18 @@ async def settle(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             event="evt_1",
             target="sub_1",
             record=b"{}",
-            arrived=True,
-            turn=JobOrder("usub_1", 1),
+            delivered=True,
+            order=JobOrder("usub_1", 1),
         ),
-        Settlement(two, later, b"x", tried=True, turn=JobOrder("usub_2", 3), passable=True),
+        Settlement(two, later, b"x", failed=True, order=JobOrder("usub_2", 3), may_be_skipped=True),
     ]
     return await b.store.backlogs.settle([settled[n] for n in parts])
 
 
 async def give_up(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     dead = [
-        Settlement(c, event=c.item[:5], target=c.lane, record=b"{}", fenced=True) for c in given
+        Settlement(c, event=c.item[:5], target=c.lane, record=b"{}", requires_token=True)
+        for c in given
     ]
     return await b.store.backlogs.settle([dead[n] for n in parts])
 
@@ -444,7 +448,7 @@ async def unsubscribe(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def tell(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.jobs.tell(b.keys, told("evt_t", "sub_1", ordered="u1"))
+    await b.store.jobs.enqueue_deliveries(b.keys, told("evt_t", "sub_1", ordered="u1"))
 
 
 async def due_work(b: Bench) -> None:
@@ -454,7 +458,7 @@ async def due_work(b: Bench) -> None:
 
 
 async def tick(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.backlogs.tick()
+    await b.store.backlogs.nudge_due()
 
 
 async def a_long_log(b: Bench) -> None:
@@ -502,6 +506,28 @@ async def lease_migration(b: Bench, _: Given, __: list[int]) -> None:
 
 async def end_migration(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.connection.run("end_migration", [META], [1, 2, "a" * 16])
+
+
+async def deliveries_of_schema_2(b: Bench) -> None:
+    order = '"turn":{"job":"u","sequence":1}'
+    redis = b.store.connection.redis
+    await redis.hset(b.keys.items("deliver"), "evt_a.sub_1", f'{{"id":"evt_a.sub_1",{order}}}')
+    for key in (b.keys.delivered("sub_1"), b.keys.dead("sub_1")):
+        await redis.xadd(key, {"delivery": f'{{"state":"failed","why":null,{order}}}'})
+        await redis.expire(key, 1000)
+
+
+async def migrate_items(b: Bench, _: Given, __: list[int]) -> None:
+    items = b.keys.items("deliver")
+    assert await b.store.connection.run("migrate_items", [items], ["0", 10]) == b"0"
+
+
+async def migrate_records(b: Bench, _: Given, parts: list[int]) -> list[Outcome]:
+    streams = [b.keys.delivered("sub_1"), b.keys.dead("sub_1")]
+    keys = [key for n in parts for key in (streams[n], f"{streams[n]}:new")]
+    await b.store.connection.run("migrate_records", keys, [])
+    types = [await b.store.connection.redis.type(streams[n]) for n in parts]
+    return [t == b"stream" or WrongKeyType(streams[n]) for n, t in zip(parts, types, strict=True)]
 
 
 async def step(b: Bench, _: Given, __: list[int]) -> None:
@@ -554,8 +580,8 @@ async def writable(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def forget(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.deliveries.forget("sub_1")
-    await b.store.health.forget("sub_1")
+    await b.store.deliveries.forget_overflow("sub_1")
+    await b.store.failure_scores.forget("sub_1")
 
 
 async def reseal_all(b: Bench, _: Given, __: list[int]) -> None:
@@ -569,40 +595,42 @@ SCRIPTS = {
     "beat": Operation(heartbeat, nothing, "beat"),
     "callback": Operation(callback, nothing, "callback"),
     "callback again": Operation(callback, callback_that_is_there, "callback"),
-    "caught in part": Operation(caught_in_part, left_in_the_log, "caught"),
-    "caught": Operation(caught, left_in_the_log, "caught"),
-    "change": Operation(change, subscriptions, "change"),
+    "caught in part": Operation(caught_in_part, left_in_the_log, "overflow_advance"),
+    "caught": Operation(caught, left_in_the_log, "overflow_advance"),
+    "change": Operation(change, subscriptions, "update_subscription"),
     "claim": Operation(claim, work_in_lanes, "claim", 2, atomic=False),
     "commit": Operation(commit, jobs_and_timers, "commit", 3),
     "end migration": Operation(end_migration, an_older_store, "end_migration"),
     "join": Operation(join, nothing, "join"),
     "join again": Operation(join, a_new_store_of_two_shards, "join"),
     "lease migration": Operation(lease_migration, an_older_store, "lease_migration"),
+    "migrate items": Operation(migrate_items, deliveries_of_schema_2, "migrate_items"),
+    "migrate records": Operation(migrate_records, deliveries_of_schema_2, "migrate_records", 2),
     "overflow": Operation(overflow, a_full_subscription, "commit", 2),
-    "delete": Operation(delete, a_job, "delete"),
-    "deliveries": Operation(read_deliveries, deliveries_to_make, "deliveries", 4),
-    "health": Operation(health, nothing, "health"),
-    "health that fell": Operation(health, ill_health, "health"),
-    "health that recovered": Operation(recovery, ill_health, "health"),
+    "delete": Operation(delete, a_job, "delete_job"),
+    "deliveries": Operation(read_deliveries, deliveries_to_make, "read_deliveries", 4),
+    "health": Operation(health, nothing, "record_attempt"),
+    "health that fell": Operation(health, ill_health, "record_attempt"),
+    "health that recovered": Operation(recovery, ill_health, "record_attempt"),
     "admit": Operation(admit, a_poll_for_later, "admit"),
-    "hurry": Operation(hurry, a_delivery_for_later, "hurry"),
+    "hurry": Operation(hurry, a_delivery_for_later, "run_now"),
     "step": Operation(step, nothing, "step"),
     "unstep": Operation(unstep, polls_for_later, "unstep"),
     "end leases": Operation(end_leases, a_lease_for_too_long, "end_leases"),
     "renew": Operation(renew, claimed, "renew", 2),
     "replay": Operation(replay, told_before, "replay"),
     "memory": Operation(memory, deliveries_to_make, "memory"),
-    "reseal": Operation(reseal, a_sealed_callback, "reseal"),
+    "reseal": Operation(reseal, a_sealed_callback, "swap_callback"),
     "reserve": Operation(reserve, nothing, "reserve", 2, atomic=False),
     "settle": Operation(settle, claimed_deliveries, "settle", 2),
     "settle dead": Operation(give_up, claimed_deliveries, "settle", 2),
     "settle later": Operation(put_off, claimed, "settle", 2),
     "park": Operation(park, a_delivery_for_later, "settle"),
     "subscribe": Operation(subscribe, nothing, "subscribe"),
-    "swap": Operation(swap, subscriptions, "swap"),
-    "tell": Operation(tell, nothing, "tell"),
-    "tick": Operation(tick, due_work, "tick", atomic=False),
-    "trim": Operation(trim, a_long_log, "trim"),
+    "swap": Operation(swap, subscriptions, "swap_subscription"),
+    "tell": Operation(tell, nothing, "enqueue_deliveries"),
+    "tick": Operation(tick, due_work, "nudge_due", atomic=False),
+    "trim": Operation(trim, a_long_log, "trim_event_log"),
     "unalias": Operation(unalias, an_alias, "unalias"),
     "unsubscribe": Operation(unsubscribe, a_busy_subscription, "unsubscribe"),
 }
@@ -748,8 +776,18 @@ def configured(admin: "Redis", name: str, value: str) -> Iterator[None]:
 
 FAMILIES = (
     *("job:", "history:", "answer:", "jobs", "seen:", "event:", "log", "subs", "callback:"),
-    *("delivered:", "dead:", "told:", "health", "lanes:", "due:", "again:", "held:", "items:"),
-    *("turns:", "behind", "parked:", "paced:", "nudge:", "busy:"),
+    *(
+        "delivered:",
+        "dead:",
+        "delivered_ids:",
+        "failure_scores",
+        "lanes:",
+        "due:",
+        "again:",
+        "held:",
+        "items:",
+    ),
+    *("order:", "overflow", "parked:", "paced:", "nudge:", "busy:"),
 )
 
 
@@ -862,7 +900,7 @@ async def test_a_key_of_another_type_leaves_nothing_half_written(
 
 def always(keys: Keys) -> set[str]:
     """Keys that need not be there before or after, and are used all the same."""
-    found = {keys.jobs, keys.log, keys.trimmed, keys.subs, keys.subs_version, keys.behind}
+    found = {keys.jobs, keys.log, keys.trimmed, keys.subs, keys.subs_version, keys.overflow}
     for backlog in ("ingest", "poll", "deliver"):
         found |= {keys.busy(backlog), keys.nudge(backlog), keys.lanes(backlog), keys.items(backlog)}
         found |= {keys.parked(backlog), keys.paced(backlog)}

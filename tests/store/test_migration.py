@@ -1,7 +1,10 @@
 """Older stores are brought to our schema: once, whole, and never under a process that wrote them."""
 
 import asyncio
-from collections.abc import Sequence
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,36 +15,146 @@ from processor.store import Store, migration
 from processor.store.connection import Connection
 from processor.store.fleet import SCHEMA
 from processor.store.jobs import Change
+from processor.store.key_scan import rename
 from processor.store.keys import PROCESSES, WORKERS, Keys
-from processor.store.migration import STEPS, Migration, rename
+from processor.store.migration import STEPS, Migration
 from processor.store.replacement import REMEMBERED
+
+FILES = ["schema_1.json", "schema_2.json"]
 
 
 @pytest.fixture
-def old(store_of: Any, redis_url: str, old_store: Any) -> Store:
+def old(redis_url: str, store_of: Any, old_store: Any) -> Iterator[Store]:
     """What f329b63 wrote, two shards of it, when its processes have ended for a while."""
+    yield from _restored("schema_1.json", redis_url, store_of, old_store)
+
+
+@pytest.fixture
+def old_2(redis_url: str, store_of: Any, old_store: Any) -> Iterator[Store]:
+    """The same of the tag part4-end."""
+    yield from _restored("schema_2.json", redis_url, store_of, old_store)
+
+
+def _restored(file: str, redis_url: str, store_of: Any, old_store: Any) -> Iterator[Store]:
     store: Store = store_of(shards=2)
     with Redis.from_url(redis_url) as redis:
-        old_store("schema_1.json", REMEMBERED + 1).restore(redis)
-    return store
+        old_store(file, REMEMBERED + 1).restore(redis)
+        yield store
+        if redis.hget("rb:meta", "schema") != str(SCHEMA).encode():
+            redis.flushall()  # keys of an older schema are not in the table
 
 
 def test_there_is_a_step_from_every_schema_to_ours():
     assert sorted(STEPS) == list(range(1, SCHEMA))
 
 
-async def test_only_versions_and_the_number_change(old: Store, everything: Any):
-    before = everything()
-    await old.check()
-    meta = await old.fleet.meta()
+@pytest.mark.parametrize("file", FILES)
+async def test_names_change_and_nothing_else(
+    file: str, store_of: Any, redis_url: str, old_store: Any, everything: Any
+):
+    store: Store = store_of(shards=2)
+    with Redis.from_url(redis_url) as redis:
+        old_store(file, REMEMBERED + 1).restore(redis)
+        lasting = {renamed(k.decode()) for k in redis.keys("*") if redis.pttl(k) > 1000}
+        before = of_schema_3(everything())
+        await store.check()
+        assert {k.decode() for k in redis.keys("*") if redis.pttl(k) > 1000} == lasting
+    meta = await store.fleet.meta()
     assert (meta["schema"], meta["shards"], len(meta["id"])) == (str(SCHEMA), "2", 16)
-    after = everything()
+    after = parsed(everything())
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    assert changed - {f"{{rb:{n}}}:busy:{b}" for n in (0, 1) for b in ("ingest", "deliver")} == {
-        "rb:meta",
-        "{rb:0}:subs:version",
-        "{rb:1}:subs:version",
-    }
+    versions = {"{rb:0}:subs:version", "{rb:1}:subs:version"} if file == "schema_1.json" else set()
+    assert changed - {key for key in changed if ":busy:" in key} == {"rb:meta", *versions}
+
+
+OLD_WORDS = {"told": "delivered_ids", "turns": "order", "behind": "overflow"}
+OLD_WORDS |= {"health": "failure_scores"}
+OLD_FIELDS = {"why": "reason", "turn": "order"}
+
+
+def of_schema_3(found: dict[str, Any]) -> dict[str, Any]:
+    """Keys and what they hold, as schema 3 names them."""
+    return parsed({renamed(key): value for key, value in found.items()}, OLD_FIELDS)
+
+
+def renamed(key: str) -> str:
+    """The name of a key from schema 3 on."""
+    return re.sub(r"(?<=}:)\w+", lambda word: OLD_WORDS.get(word[0], word[0]), key)
+
+
+def parsed(found: dict[str, Any], names: dict[str, str] | None = None) -> dict[str, Any]:
+    """Keys and what they hold, deliveries and their records as objects whose fields are renamed."""
+    return {key: _parsed(key, value, names or {}) for key, value in found.items()}
+
+
+def _parsed(key: str, value: Any, names: dict[str, str]) -> Any:
+    def read(text: bytes) -> dict[str, Any]:
+        return {names.get(field, field): what for field, what in json.loads(text).items()}
+
+    match value:
+        case dict() if ":items:deliver" in key:
+            return {item: read(text) for item, text in value.items()}
+        case list() if ":delivered:" in key or ":dead:" in key:
+            return [(place, read(fields[b"delivery"])) for place, fields in value]
+        case _:
+            return value
+
+
+async def test_what_schema_2_held_is_read_again(old_2: Store, old_store: Any):
+    await old_2.check()
+    subs = old_store("schema_2.json", 0).subs
+    ended = [json.loads(doc) for doc in await old_2.deliveries.ended(subs["ordered"], 100)]
+    states = Counter((one["state"], one["reason"]) for one in ended)
+    refused = "the subscriber wants no more of it: it answered webhook-delivery: abort-message"
+    assert states == {("delivered", None): 3, ("failed", refused): 2}
+    assert all(one["order"]["sequence"] == 1 for one in ended)
+    orders = {}
+    for keys in old_2.shards:
+        for key in await old_2.connection.redis.keys(f"{keys.tag}order:*"):
+            uid = key.decode().rpartition(":")[2]
+            waiting = await old_2.deliveries.in_order(keys, subs["ordered"], uid)
+            orders[uid] = [d.order and d.order.sequence for d in waiting]
+            assert all(d.order and d.order.job == uid for d in waiting)
+        assert (await old_2.deliveries.overflow(keys)).keys() >= {subs["plain"], subs["ordered"]}
+    assert sorted(orders.values()).count([1, 2]) == 2
+    scores = await old_2.failure_scores.all(await old_2.now())
+    assert scores.keys() == {subs["plain"], subs["sealed"], subs["ordered"]}
+    disabled = await old_2.subscriptions.get(subs["disabled"])
+    assert disabled
+    assert disabled.disabled == "answered 410"
+
+
+async def test_a_published_event_keeps_its_bytes(old_2: Store, everything: Any):
+    logs = [keys.log for keys in old_2.shards]
+    before = [everything()[log] for log in logs]
+    assert '"why":"answered 410"' in str(before)
+    await old_2.check()
+    assert [everything()[log] for log in logs] == before
+
+
+@pytest.mark.parametrize("script", ["migrate_items", "migrate_records"])
+async def test_a_step_to_schema_3_that_was_cut_short_is_finished_by_the_next(
+    script: str, old_2: Store, everything: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(migration, "LEASE", 0.4)
+    expected = of_schema_3(everything())
+    run = old_2.connection.run
+
+    async def cut(name: str, keys: Any, args: Any) -> Any:
+        answer = await run(name, keys, args)
+        if name == script:
+            raise asyncio.CancelledError
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(old_2.connection, "run", cut)
+        with pytest.raises(asyncio.CancelledError):
+            await old_2.check()
+    assert (await old_2.fleet.meta())["schema"] == "2"
+    await old_2.check()
+    after = parsed(everything())
+    changed = {key for key in expected.keys() | after.keys() if expected.get(key) != after.get(key)}
+    assert {key for key in changed if ":busy:" not in key} == {"rb:meta"}
 
 
 async def test_a_process_of_before_can_commit_nothing_and_cannot_read_the_version(

@@ -114,6 +114,6 @@ async def test_ended_deliveries_are_listed_so_long(brief: Store, job_of: Any):
     await brief.jobs.commit(keys, "0", [change])
     (claim,) = await brief.backlogs.claim(keys, "deliver", 9, lambda _: LaneLimits(9))
     await brief.backlogs.settle(
-        [Settlement(claim, event="e", target="sub_1", record=b"{}", arrived=True)]
+        [Settlement(claim, event="e", target="sub_1", record=b"{}", delivered=True)]
     )
     assert await lives(brief, keys.delivered("sub_1")) == pytest.approx(2 * DAY, abs=5)

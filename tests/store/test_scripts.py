@@ -15,7 +15,7 @@ SHARED = sorted(f"shared/{file.name}" for file in (FOLDER / "shared").iterdir())
 FILES = {name: (FOLDER / name).read_text() for name in SCRIPTS + SHARED}
 LONGEST = 64  # lines
 WRITES = re.compile(
-    r"\b(?:put|enqueue|hurry|hand_on|drop|gather|index|finish|nudge|keep|remember|tell)\("
+    r"\b(?:put|enqueue|run_now|start_next|drop|buffer|index|finish|nudge|keep_body|add_history|publish)\("
     r"|redis\.call\('(?:SET|DEL|H(?:SET|DEL|INCRBY)|Z(?:ADD|REM)|RPUSH|X(?:ADD|TRIM)|P?EXPIRE)"
 )
 
@@ -40,7 +40,7 @@ def runs(text: str) -> set[str]:
     commands: set[str] = set()
     while todo:
         body = todo.pop()
-        commands |= set(re.findall(r"(?:redis\.call|gather)\('(\w+)'", body))
+        commands |= set(re.findall(r"(?:redis\.call|buffer)\('(\w+)'", body))
         for name in bodies.keys() & set(re.findall(r"(\w+)\(", body)) - met:
             met.add(name)
             todo.append(bodies[name])
@@ -114,7 +114,7 @@ def test_a_script_proves_each_command_that_it_runs_and_no_other(name: str):
 
 def test_scripts_know_the_type_of_each_key(documented_keys: Any):
     text = FILES["shared/0-key-types.lua"]
-    known = dict(re.findall(r"([a-z]+|\['[a-z:]+'\]) = '(\w+)'", text))
+    known = dict(re.findall(r"([a-z_]+|\['[a-z:]+'\]) = '(\w+)'", text))
     names = {row.name.removeprefix("rb:"): row.type for row in documented_keys}
     for of_no_script in ("probe", "stalled"):
         del names[of_no_script]
@@ -124,7 +124,7 @@ def test_scripts_know_the_type_of_each_key(documented_keys: Any):
 
 
 def test_scripts_and_store_agree_on_which_keys_are_shared():
-    shared = re.search(r"local SHARED = '(.*?)'", FILES["shared/0-key-types.lua"])
+    shared = re.search(r"local SHARED = \[\[(.*?)\]\]", FILES["shared/0-key-types.lua"], re.DOTALL)
     assert shared
     assert set(shared[1].split()) == keys.SHARED
 

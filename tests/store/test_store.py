@@ -81,7 +81,7 @@ async def test_fullness_is_the_part_of_the_limit_in_use(store: Store):
 
 async def test_a_redis_that_is_not_there_is_one_error_without_its_password(tmp_path: Path):
     store = Store("redis://:hunter2@127.0.0.1:1/0")
-    for call in (store.now, store.check, store.stalled, store.backlogs.tick):
+    for call in (store.now, store.check, store.stalled, store.backlogs.nudge_due):
         with pytest.raises(StoreUnavailable) as caught:
             await call()
         assert "127.0.0.1:1" in str(caught.value)

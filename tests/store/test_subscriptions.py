@@ -479,7 +479,7 @@ async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any
             assert await store.subscriptions.listed() == [found]
     ((line),) = logged
     assert (line["event"], line["target"], line["key"]) == ("secret_decrypt_failed", "sub_1", "k1")
-    assert "RINGBACK_MASTER_KEYS" in line["why"]
+    assert "RINGBACK_MASTER_KEYS" in line["reason"]
     assert (found.id, found.url) == (HIDDEN.id, HIDDEN.url)
     await disabled(store, found.id)
     back = store_of(vault=Vault([K2, K1]))

@@ -200,7 +200,7 @@ async def test_the_others_hear_of_a_410(web: Web, provider: Any) -> None:
     assert item["data"] == {
         "subscription": made["id"],
         "url": made["url"],
-        "why": "answered 410",
+        "reason": "answered 410",
     }
     (delivery,) = await web.items("/v1/deliveries", subscription=told["id"])
     assert (delivery["event_id"], delivery["type"]) == (item["id"], item["type"])

@@ -233,7 +233,7 @@ async def test_a_delivery_shows_its_attempts(web: Web, provider: Any) -> None:
         "created_at": 0,
         "subscription": made["id"],
         "state": "delivered",
-        "why": None,
+        "reason": None,
     }
     assert attempt.keys() == {"at", "seconds", "status", "error"}
     assert (attempt["status"], attempt["error"]) == (200, None)
@@ -270,7 +270,7 @@ async def test_the_subscribers_own_word_ends_one_that_failures_may_not_end(
     await web.deliver()
     assert (await web("GET", f"{ALL}/{made['id']}")).json()["disabled"]
     (delivery,) = await web.items("/v1/deliveries", subscription=made["id"])
-    assert (delivery["state"], "wants no more" in delivery["why"]) == ("failed", True)
+    assert (delivery["state"], "wants no more" in delivery["reason"]) == ("failed", True)
 
 
 async def test_a_message_that_is_not_wanted_ends_and_the_next_one_is_sent(
@@ -281,7 +281,7 @@ async def test_a_message_that_is_not_wanted_ends_and_the_next_one_is_sent(
     await web.push("1", "succeeded")
     await web.deliver()
     (delivery,) = await web.items("/v1/deliveries", subscription=made["id"])
-    assert (delivery["state"], "abort-message" in delivery["why"]) == ("failed", True)
+    assert (delivery["state"], "abort-message" in delivery["reason"]) == ("failed", True)
     assert (await web("GET", f"{ALL}/{made['id']}")).json()["disabled"] is None
     provider.tell("")
     await web.push("2", "succeeded")

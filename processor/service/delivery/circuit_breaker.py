@@ -56,7 +56,7 @@ class CircuitBreakers:
             return
         await asyncio.sleep(NEW_LANES_EVERY - ago)
         store, self._refreshed_at = self._context.store, time.monotonic()
-        self._known = await store.health.all(await store.now())
+        self._known = await store.failure_scores.all(await store.now())
         await self._limits.refresh()
 
     def lane_limits(self, lane: str) -> LaneLimits:
@@ -79,7 +79,7 @@ class CircuitBreakers:
                 return  # it ran beside the one that was counted last: the same failure
             self._failed_at[lane] = await self._context.store.now()
         try:
-            health = await self._context.store.health.record(
+            health = await self._context.store.failure_scores.record(
                 lane, outcome, schedule.MAX_FAILURE_SCORE, attempt.at
             )
             if outcome != "ok":
@@ -104,7 +104,7 @@ class CircuitBreakers:
         now = await self._context.store.now()
         if _may_disable(target) and schedule.should_disable(health.since, health.failures, now):
             await disable(self._context, target, f"{health.failures} failures in five days or more")
-            await self._context.store.health.forget(lane)
+            await self._context.store.failure_scores.forget(lane)
             return
         pause = schedule.subscriber_pause(health.failure_score, attempt.status, wait)
         if pause:

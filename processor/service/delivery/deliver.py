@@ -99,7 +99,7 @@ class Deliverer:
         if unopened(post.target):  # with nothing settled it is due again when the lease ends
             self._context.metrics.attempts.labels("sealed").inc()
             return
-        if post.delivery.turn and not await self._has_turn(post, post.delivery.turn):
+        if post.delivery.order and not await self._is_next(post, post.delivery.order):
             return
         made = await self._attempt(post.target, post.delivery, post.body)
         attempt = made.attempt
@@ -109,12 +109,14 @@ class Deliverer:
         if ok:
             await self._end(post, delivery, "delivered")
         elif attempt.status == GONE or made.control == "disable":
-            why = "answered 410" if attempt.status == GONE else "asked for it: webhook-delivery"
-            await self._disable(post.target, why)
-            await self._end(post, delivery, "failed", f"the subscriber wants no more: it {why}")
+            reason = "answered 410" if attempt.status == GONE else "asked for it: webhook-delivery"
+            await self._disable(post.target, reason)
+            await self._end(post, delivery, "failed", f"the subscriber wants no more: it {reason}")
         elif made.control == "abort-message":
-            why = "the subscriber wants no more of it: it answered webhook-delivery: abort-message"
-            await self._end(post, delivery, "failed", why)
+            reason = (
+                "the subscriber wants no more of it: it answered webhook-delivery: abort-message"
+            )
+            await self._end(post, delivery, "failed", reason)
         else:
             await self._again(post, delivery, attempt.at + attempt.seconds, made.wait)
 
@@ -124,7 +126,7 @@ class Deliverer:
         later = await self._context.store.now() + LATER
         await self._settle.add(Settlement(post.claim, later, post.claim.payload))
 
-    async def _has_turn(self, post: PreparedDelivery, turn: JobOrder) -> bool:
+    async def _is_next(self, post: PreparedDelivery, order: JobOrder) -> bool:
         """Whether it is to be sent. Once one has failed, what is news no more is left out.
 
         Nor is it sent when the lease is over: by now others may be at later ones.
@@ -134,7 +136,7 @@ class Deliverer:
         if not post.delivery.attempts:
             return True
         keys, target = self._context.store.shards[post.claim.shard], post.delivery.target
-        waiting = await self._context.store.deliveries.in_turn(keys, target, turn.job)
+        waiting = await self._context.store.deliveries.in_order(keys, target, order.job)
         old = ordering.superseded(waiting, post.delivery)
         await asyncio.gather(*(self._superseded(post, one) for one in old[:-1]))
         for one in old[-1:]:  # the last one hands its turn on, when there is nobody between
@@ -216,37 +218,39 @@ class Deliverer:
             attempt=len(delivery.attempts),
             again_in=round(at - now, 1),
         )
-        turn, kind = delivery.turn, delivery.type
+        order, kind = delivery.order, delivery.type
         await self._write(
             Settlement(
                 post.claim,
                 at,
                 _encode(delivery),
-                tried=True,
-                turn=turn,
-                passable=turn is not None and ordering.passable(kind),
+                failed=True,
+                order=order,
+                may_be_skipped=order is not None and ordering.passable(kind),
             )
         )
 
     async def _end(
-        self, post: PreparedDelivery, delivery: Delivery, state: str, why: str = ""
+        self, post: PreparedDelivery, delivery: Delivery, state: str, reason: str = ""
     ) -> None:
         """Record the end of a delivery; the body goes with its last one."""
         if state not in ARRIVED:
-            log.warning("delivery_ended", delivery=delivery.id, state=state, why=why)
-        record = _encode({"state": state, "why": why or None, **msgspec.to_builtins(delivery)})
-        turn = delivery.turn
-        if turn is None and await self._late(post):  # put anew by now, it may have one
-            turn = JobOrder(uid_of(delivery.event_id), 0)
+            log.warning("delivery_ended", delivery=delivery.id, state=state, reason=reason)
+        record = _encode(
+            {"state": state, "reason": reason or None, **msgspec.to_builtins(delivery)}
+        )
+        order = delivery.order
+        if order is None and await self._late(post):  # put anew by now, it may have one
+            order = JobOrder(uid_of(delivery.event_id), 0)
         await self._write(
             Settlement(
                 post.claim,
                 event=delivery.event_id,
                 target=delivery.target,
                 record=record,
-                turn=turn,
-                arrived=state in ARRIVED,
-                fenced=state == "canceled",  # the subscriber did not say that
+                order=order,
+                delivered=state in ARRIVED,
+                requires_token=state == "canceled",  # the subscriber did not say that
             )
         )
 
@@ -268,10 +272,10 @@ class Deliverer:
                 said = True
             await asyncio.sleep(PATIENCE)
 
-    async def _disable(self, target: Subscription, why: str) -> None:
+    async def _disable(self, target: Subscription, reason: str) -> None:
         """Stop sending to a subscriber that wants no more."""
         if target.id.startswith("sub_"):
-            await disable(self._context, target, why)
+            await disable(self._context, target, reason)
 
     async def _settle_all(self, settled: list[Settlement]) -> list[Outcome]:
         done: list[Outcome] = [False] * len(settled)

@@ -26,7 +26,7 @@ async def list_deliveries(
     check_known("state", [state] if state else [], STATES)
     stored = context.store.deliveries
     waiting = map(msgspec.json.decode, await stored.pending(target, MAX_LISTED))
-    rows = [{"state": "pending", "why": None, **one} for one in waiting]
+    rows = [{"state": "pending", "reason": None, **one} for one in waiting]
     if state != "pending":
         rows += map(msgspec.json.decode, await stored.ended(target, MAX_LISTED))
     newest = {one["id"]: one for one in reversed(rows)}.values()  # the first of its id stays
@@ -42,7 +42,7 @@ def _shown(one: dict[str, Any]) -> dict[str, Any]:
         "type": one["type"],
         "subscription": one["target"],
         "state": one["state"],
-        "why": one["why"],
+        "reason": one["reason"],
         "created_at": utc(one["created_at"]),
     }
     attempts = [

@@ -30,4 +30,4 @@ def superseded(waiting: Sequence[Delivery], failed: Delivery) -> list[Delivery]:
 
 
 def _sequence(one: Delivery) -> int:
-    return one.turn.sequence if one.turn else 0
+    return one.order.sequence if one.order else 0

@@ -39,8 +39,8 @@ def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
         type=kind,
         body=payload.event_body(job, kind),
         deliveries=tuple(
-            delivery_item(event, kind, target, lane, inputs.now, trace=job.trace, turn=turn)
-            for target, lane, turn in places
+            delivery_item(event, kind, target, lane, inputs.now, trace=job.trace, order=order)
+            for target, lane, order in places
         ),
     )
 
@@ -53,8 +53,8 @@ def delivery_item(
     now: float,
     *,
     trace: str | None = None,
-    turn: JobOrder | None = None,
+    order: JobOrder | None = None,
 ) -> WorkItem:
     """A delivery, due at once, or when it is its turn."""
-    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, turn=turn)
-    return WorkItem("deliver", lane, delivery.id, NOW, _encode(delivery), turn)
+    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, order=order)
+    return WorkItem("deliver", lane, delivery.id, NOW, _encode(delivery), order)

@@ -115,7 +115,7 @@ class Mirror:
         try:
             response, outcome = await polling.poll_once(self._context, source, job)
         finally:
-            await backlogs.settle([Settlement(claim, fenced=True)])
+            await backlogs.settle([Settlement(claim, requires_token=True)])
         if response is None:
             reason = outcome.reason if isinstance(outcome, PollFailure) else "no answer"
             raise ProviderError(f"{source.profile.name} cannot be reached: {reason}", 504)

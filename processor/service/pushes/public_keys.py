@@ -30,7 +30,7 @@ class Published(NamedTuple):
 
     at: float
     document: bytes
-    why: str = ""
+    reason: str = ""
 
 
 NEVER = Published(float("-inf"), b"")
@@ -77,7 +77,7 @@ class PublicKeys:
         try:
             async with lock:
                 known = self._kept.get(url, NEVER)
-                good = RETRY if known.why else age
+                good = RETRY if known.reason else age
                 if now - known.at > good:
                     known = await self._fetched(url, now, known.document)
                     self._keep(url, known)
@@ -86,7 +86,7 @@ class PublicKeys:
                 self._fetching.pop(url, None)
         if not known.document:
             raise ProviderError(
-                f"The key at {url[:SHOWN]} cannot be fetched: {known.why}; send this again", 503
+                f"The key at {url[:SHOWN]} cannot be fetched: {known.reason}; send this again", 503
             )
         return known.document
 
@@ -101,14 +101,14 @@ class PublicKeys:
                 timeout=TIMEOUT,
                 read_limit=LARGEST,
             )
-            why = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
+            reason = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
             document = answer.body
         except (BlockedTarget, RequestFailed) as error:
-            document, why = b"", str(error)
-        if not why:
+            document, reason = b"", str(error)
+        if not reason:
             return Published(now, document)
-        log.warning("public_key_unreachable", url=url[:SHOWN], why=why, kept=bool(old))
-        return Published(now, old, why)
+        log.warning("public_key_unreachable", url=url[:SHOWN], reason=reason, kept=bool(old))
+        return Published(now, old, reason)
 
     def _keep(self, url: str, found: Published) -> None:
         self._kept[url] = found

@@ -30,7 +30,7 @@ async def catch_up(context: Context) -> float:
     behind = False
     await context.store.memory.refresh()
     for keys in context.store.shards:
-        for target, place in (await context.store.deliveries.behind(keys)).items():
+        for target, place in (await context.store.deliveries.overflow(keys)).items():
             behind = True
             try:
                 await _catch_up(context, keys, target, place)
@@ -47,7 +47,7 @@ async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> No
     ends = await store.events.end()  # before we look: what is told behind it may find it enabled
     found = await store.subscriptions.get(target)
     if found is None or found.disabled:  # it gets nothing; a replay brings this too
-        await store.deliveries.caught(keys, target, ends[keys.shard])
+        await store.deliveries.advance_overflow(keys, target, ends[keys.shard])
         return
     most = MOST if store.memory.short else store.keep.waiting
     if await store.redeliveries.waiting(keys, target) > most // 2:
@@ -57,7 +57,7 @@ async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> No
         place, over = await _bring(context, keys, found, place)
         if await store.fleet.server() != server:
             return  # what was put may be lost with the one before: it is brought again
-        if await store.deliveries.caught(keys, target, place) or not over:
+        if await store.deliveries.advance_overflow(keys, target, place) or not over:
             return
 
 

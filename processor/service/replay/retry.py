@@ -50,7 +50,7 @@ async def _target(context: Context, target: str) -> Subscription:
 
 
 async def _hurried(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
-    return await context.store.redeliveries.hurry(keys, _lane(target), delivery)
+    return await context.store.redeliveries.run_now(keys, _lane(target), delivery)
 
 
 async def _revived(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
@@ -73,7 +73,7 @@ async def _revived(context: Context, keys: Keys, target: Subscription, delivery:
 def _put(record: Ended, lane: str) -> WorkItem:
     fields = {name: getattr(record, name) for name in Delivery.__struct_fields__}
     fresh = replace(Delivery(**fields), attempts=())
-    return WorkItem("deliver", lane, fresh.id, NOW, _encode(fresh), fresh.turn)
+    return WorkItem("deliver", lane, fresh.id, NOW, _encode(fresh), fresh.order)
 
 
 async def _body(context: Context, keys: Keys, record: Ended) -> bytes:

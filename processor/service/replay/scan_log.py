@@ -132,8 +132,8 @@ class _ShardScan:
 
     def _again(self, event: Logged) -> Again:
         """The delivery as it would have been made when the event was told."""
-        target, turn = self._plan.target.id, order_in(self._plan.target, event)
-        put = delivery_item(event.id, event.type, target, target, told_at(event.place), turn=turn)
+        target, order = self._plan.target.id, order_in(self._plan.target, event)
+        put = delivery_item(event.id, event.type, target, target, told_at(event.place), order=order)
         self._next_at += MIN_INTERVAL
         at = self._next_at if self._plan.later else told_at(event.place)
         return Again(replace(put, at=at), event.id, event.body)

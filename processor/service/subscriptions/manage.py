@@ -137,7 +137,7 @@ async def test(context: Context, target: str) -> str:
     }
     put = delivery_item(event, "subscription.test", found.id, found.id, now)
     telling = NewEvent(event, "subscription.test", msgspec.json.encode(body), (put,), logged=False)
-    await context.store.jobs.tell(context.store.shards[0], telling)
+    await context.store.jobs.enqueue_deliveries(context.store.shards[0], telling)
     return event
 
 

@@ -101,14 +101,14 @@ async def _origin(
 async def enable(context: Context, target: str) -> Subscription:
     """Let a subscription get events again, from now on; one of the file too."""
     found = await get(context, target)
-    await context.store.health.forget(target)
+    await context.store.failure_scores.forget(target)
     if found.disabled:  # what was left for it before is a replay's now
-        await context.store.deliveries.forget(target)
+        await context.store.deliveries.forget_overflow(target)
     done = await context.store.subscriptions.change(target, lambda s: replace(s, disabled=None))
     return _there(target, done)
 
 
-async def disable(context: Context, target: Subscription, why: str) -> None:
+async def disable(context: Context, target: Subscription, reason: str) -> None:
     """Disable a subscription, and tell the others that want to know: both, or neither.
 
     Nothing is done, or told, where it is disabled already, or its URL is another by now.
@@ -117,11 +117,13 @@ async def disable(context: Context, target: Subscription, why: str) -> None:
 
     def edit(stands: Subscription) -> Subscription:
         return (
-            stands if stands.disabled or stands.url != target.url else replace(stands, disabled=why)
+            stands
+            if stands.disabled or stands.url != target.url
+            else replace(stands, disabled=reason)
         )
 
     def tell(new: Subscription, router: Router) -> NewEvent:
-        log.warning("subscription_disabled", subscription=new.id, why=why)
+        log.warning("subscription_disabled", subscription=new.id, reason=reason)
         return _telling(new, router, now)
 
     await context.store.subscriptions.change(target.id, edit, tell)
@@ -133,7 +135,7 @@ def _telling(disabled: Subscription, router: Router, now: float) -> NewEvent:
     body = {
         "type": DISABLED,
         "timestamp": utc(now),
-        "data": {"subscription": disabled.id, "url": disabled.url, "why": disabled.disabled},
+        "data": {"subscription": disabled.id, "url": disabled.url, "reason": disabled.disabled},
     }
     others = [s.id for s in router.matching_type(DISABLED) if s.id != disabled.id]
     puts = tuple(delivery_item(event, DISABLED, one, one, now) for one in others)

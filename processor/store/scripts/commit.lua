@@ -1,11 +1,11 @@
 -- Commits steps of jobs: the job, its history, its events, their deliveries, its timers and
 -- the end of the claims that brought them, all or nothing of one job.
--- KEYS  subs:version, log, jobs, busy:deliver, behind; then all that ARGV[1] names by place
+-- KEYS  subs:version, log, jobs, busy:deliver, overflow; then all that ARGV[1] names by place
 -- ARGV  msgpack {version, awake? (who delivers), busy (ms), most (deliveries that may wait),
 --       lanes: [LANE],
 --       jobs: [{key, name, v (what stands there), doc?, ends, renew, callbacks, history,
 --       entries: [[at, text, ignored]], answer?, answer_key, events: [{key, id, type, body,
---       logged, puts}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload, turns?,
+--       logged, puts}], drops: [[lane, item]], puts: [[lane, item, at (0: now), payload, order?,
 --       sequence?]]}]}; then what doc, text, answer, body and payload name; times in ms
 -- Returns  per job 1 (written), 0 (its version is another: nothing of it was written), or what is
 --          wrong with the type of a key of it (nothing of it was written);
@@ -21,7 +21,7 @@ local lanes, now, results = keys_of(told.lanes), now_ms(), {}
 local function save(job)
   redis.call('SET', KEYS[job.key], ARGV[job.doc], 'PXAT', job.ends)
   if not job.renew then return end
-  gather('ZADD', KEYS[3], job.ends, job.name)
+  buffer('ZADD', KEYS[3], job.ends, job.name)
   for _, callback in ipairs(job.callbacks) do
     redis.call('PEXPIREAT', KEYS[callback], job.ends, 'GT')
   end
@@ -46,10 +46,10 @@ for i, job in ipairs(told.jobs) do
       redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends)
     end
     for _, e in ipairs(job.entries) do
-      remember(KEYS[job.history], job.ends, e[1], ARGV[e[2]], e[3])
+      add_history(KEYS[job.history], job.ends, e[1], ARGV[e[2]], e[3])
     end
     if job.renew and job.v ~= '' then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
-    for _, e in ipairs(job.events) do tell(KEYS[2], KEYS[5], told.most, lanes, e, now) end
+    for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[5], told.most, lanes, e, now) end
     for _, d in ipairs(job.drops) do drop(lanes[d[1]], d[2]) end
     for _, p in ipairs(job.puts) do enqueue(lanes, p, now) end
   end

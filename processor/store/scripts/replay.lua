@@ -2,9 +2,10 @@
 -- what arrived have, and none that was delivered while the caller made up its mind.
 -- KEYS  delivered:TARGET; then all that ARGV[1] names by place
 -- ARGV  msgpack {seen (place in delivered:TARGET up to which the caller has read),
---       told: [places of told:SUB:DAY] (none: what arrived is put too), ids (events of the puts),
+--       delivered_ids: [places of delivered_ids:SUB:DAY] (none: what arrived is put too),
+--       ids (events of the puts),
 --       lanes: [LANE],
---       puts: [{put: [place in lanes, item, at (ms), payload, turns?, sequence?], event, body}]}
+--       puts: [{put: [place in lanes, item, at (ms), payload, order?, sequence?], event, body}]}
 --       (at most some thousands);
 --       then payloads and bodies
 -- Returns  per put `queued`, `pending` (it waits, or is under way) or `delivered`
@@ -18,7 +19,7 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. told.seen, '+')) do
   local record = cjson.decode(entry[2][2])
   state[record.id] = record.state
 end
-for _, set in ipairs(told.told) do
+for _, set in ipairs(told.delivered_ids) do
   for i, is in ipairs(redis.call('SMISMEMBER', KEYS[set], unpack(told.ids))) do
     arrived[i] = arrived[i] or is == 1
   end
@@ -32,7 +33,7 @@ for i, p in ipairs(told.puts) do
   else
     results[i] = 'queued'
     enqueue(lanes, p.put, now)
-    keep(KEYS[p.event], ARGV[p.body], 1)
+    keep_body(KEYS[p.event], ARGV[p.body], 1)
     redis.call('EXPIRE', KEYS[p.event], 1209600)
   end
 end

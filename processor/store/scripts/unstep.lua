@@ -25,17 +25,17 @@ for place = 6, 7 do
     'ZRANGE', key, after, '(' .. NOT_YET, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
   local last = got[#got]
   for n = 1, #got, 2 do
-    if got[n + 1] ~= last then gather('ZADD', key, moved(got[n + 1]), got[n]) end
+    if got[n + 1] ~= last then buffer('ZADD', key, moved(got[n + 1]), got[n]) end
   end
   if last then -- and all others of the same moment, for the next piece begins behind it
     for _, item in ipairs(redis.call('ZRANGE', key, last, last, 'BYSCORE')) do
-      gather('ZADD', key, moved(last), item)
+      buffer('ZADD', key, moved(last), item)
     end
     redis.call('HSET', KEYS[1], key, last)
     more = 1
   end
 end
-send()
+flush()
 if redis.call('HGET', KEYS[1], KEYS[2] .. name) ~= '1' then
   redis.call('HSET', KEYS[1], KEYS[2] .. name, '1')
   for place = 3, 4 do

@@ -1,6 +1,6 @@
 -- Removes a subscription from a shard, with what is known about it; commits that matched it are
 -- refused.
--- KEYS  subs, subs:version, parked:deliver, paced:deliver, behind
+-- KEYS  subs, subs:version, parked:deliver, paced:deliver, overflow
 -- ARGV  id, the next version of the subscriptions, a word that was never used
 -- Returns  1, or 0 when there was none
 -- Safe twice: the second time there is none.

@@ -184,7 +184,7 @@ class Delivery(msgspec.Struct):
     type: str
     subscription: str
     state: str
-    why: str | None
+    reason: str | None
     created_at: Time
     attempts: list[Attempt]
 
@@ -245,7 +245,7 @@ class DisabledData(msgspec.Struct):
 
     subscription: str
     url: str
-    why: str
+    reason: str
 
 
 class DisabledEvent(msgspec.Struct):

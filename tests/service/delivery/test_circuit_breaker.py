@@ -42,7 +42,7 @@ class Ward:
 
     async def stands(self) -> SubscriberHealth:
         """What every worker finds."""
-        found = await self.store.health.all(await self.store.now())
+        found = await self.store.failure_scores.all(await self.store.now())
         return found.get(self.target.id, SubscriberHealth())
 
     async def rests(self) -> float:
@@ -143,5 +143,5 @@ async def test_a_callback_host_rests_too_and_is_never_disabled(bench: Any) -> No
     target = Subscription(id="cb_1", url="https://b.example/x", secrets=(SECRET,))
     ward = Ward(bench, target)
     await ward.note(*[None] * 25)
-    found = await bench.store.health.all(await bench.store.now())
+    found = await bench.store.failure_scores.all(await bench.store.now())
     assert found["cb:https://b.example"].failure_score == schedule.MAX_FAILURE_SCORE

@@ -337,7 +337,9 @@ async def test_a_failure_score_lowers_the_configured_concurrency(bench: Any) -> 
         bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
     )
     for _ in range(2):
-        await bench.store.health.record(made.id, "unavailable", 10, await bench.store.now() + 1)
+        await bench.store.failure_scores.record(
+            made.id, "unavailable", 10, await bench.store.now() + 1
+        )
     assert (await seen(CircuitBreakers(bench.context), made.id)).capacity == 2
 
 

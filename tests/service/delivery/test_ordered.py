@@ -99,7 +99,7 @@ def test_a_later_event_overtakes_all_but_completions(
     kinds: list[str], failed: int, old: list[int]
 ) -> None:
     waiting = [
-        Delivery(str(n), "e", kind, "sub_a", 0.0, turn=JobOrder("u", n))
+        Delivery(str(n), "e", kind, "sub_a", 0.0, order=JobOrder("u", n))
         for n, kind in enumerate(kinds)
     ]
     assert [int(one.id) for one in ordering.superseded(waiting, waiting[failed])] == old
@@ -304,4 +304,4 @@ async def test_what_waits_for_one_that_was_removed_ends(desk: Desk):
     await manage.remove(desk.context, made.id)
     await desk.deliver()
     assert desk.subscriber.got == []
-    assert [k async for k in desk.store.connection.redis.scan_iter("*}:turns:*")] == []
+    assert [k async for k in desk.store.connection.redis.scan_iter("*}:order:*")] == []

@@ -84,7 +84,7 @@ class Line:
         for keys in self.store.shards:
             key = keys.again("deliver", target)
             for item in await self.store.connection.redis.zrange(key, 0, -1):
-                await self.store.redeliveries.hurry(keys, target, item.decode())
+                await self.store.redeliveries.run_now(keys, target, item.decode())
 
     async def lapse(self, *claims: Claim) -> None:
         """The leases of these have ended."""
@@ -234,7 +234,7 @@ async def test_one_delivery_in_two_hands_of_one_worker_ends_once(line: Line, fir
     await line.lapse(*slow)
     (again,) = await line.claim()
     arrives = Settlement(*slow, event=again.item.partition(".")[0])
-    fails = Settlement(again, at=NOW, payload=again.payload, tried=True)
+    fails = Settlement(again, at=NOW, payload=again.payload, failed=True)
     both = [fails, arrives] if first == "fails" else [arrives, fails]
     assert await line.store.backlogs.settle(both) == [True, True]
     assert await line.deliver() == []
@@ -289,7 +289,7 @@ async def test_a_name_that_is_left_over_in_the_turns_stops_nobody(line: Line) ->
     await line.lapse(claim)
     await line.go("succeeded")
     assert await line.deliver() == ["1_final"]
-    assert [key async for key in redis.scan_iter("*}:turns:*")] == []
+    assert [key async for key in redis.scan_iter("*}:order:*")] == []
 
 
 async def test_the_end_of_one_without_a_turn_hands_none_on(line: Line) -> None:

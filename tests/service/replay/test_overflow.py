@@ -34,7 +34,9 @@ def full_of(desk_of: Make) -> Make:
 
 async def behind(desk: Desk) -> set[str]:
     """The subscriptions that have more to get from the log."""
-    return {name for keys in desk.store.shards for name in await desk.store.deliveries.behind(keys)}
+    return {
+        name for keys in desk.store.shards for name in await desk.store.deliveries.overflow(keys)
+    }
 
 
 async def caught_up(desk: Desk) -> None:
@@ -178,7 +180,7 @@ async def test_what_was_trimmed_meanwhile_is_said_to_be_missed(
     redis, keys = desk.store.connection.redis, desk.store.shards[0]
     places = [place for place, _ in await redis.xrange(keys.log)]
     kept = int(places[-1].partition(b"-")[0])
-    await desk.store.connection.run("trim", [keys.log, keys.trimmed], [f"{kept}-0", 1])
+    await desk.store.connection.run("trim_event_log", [keys.log, keys.trimmed], [f"{kept}-0", 1])
     await desk.deliver()
     await catch_up(desk.context)
     assert "events_lost" in capsys.readouterr().out
@@ -204,15 +206,15 @@ async def test_how_far_it_came_is_kept_where_more_was_left(full_of: Make):
     keys, deliveries = desk.store.shards[0], desk.store.deliveries
     log = await desk.store.events.page(desk.store.events.start(), 99)
     first, *_, before, last = [event.place for event in log]
-    noted = (await deliveries.behind(keys))[made.id]
-    assert not await deliveries.caught(keys, made.id, first)
-    assert await deliveries.behind(keys) == {made.id: noted}
-    assert not await deliveries.caught(keys, made.id, before)
-    assert await deliveries.behind(keys) == {made.id: before}
-    assert not await deliveries.caught(keys, made.id, first)
-    assert await deliveries.behind(keys) == {made.id: before}
-    assert await deliveries.caught(keys, made.id, last)
-    assert await deliveries.caught(keys, made.id, place_at(await desk.store.now()))
+    noted = (await deliveries.overflow(keys))[made.id]
+    assert not await deliveries.advance_overflow(keys, made.id, first)
+    assert await deliveries.overflow(keys) == {made.id: noted}
+    assert not await deliveries.advance_overflow(keys, made.id, before)
+    assert await deliveries.overflow(keys) == {made.id: before}
+    assert not await deliveries.advance_overflow(keys, made.id, first)
+    assert await deliveries.overflow(keys) == {made.id: before}
+    assert await deliveries.advance_overflow(keys, made.id, last)
+    assert await deliveries.advance_overflow(keys, made.id, place_at(await desk.store.now()))
     assert await behind(desk) == set()
 
 
@@ -226,7 +228,7 @@ async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_
     keys = desk.store.shards[0]
     log = await desk.store.events.page(desk.store.events.start(), 99)
     args = [f"{log[2 * MOST].place.partition('-')[0]}-0", 99]
-    await desk.store.connection.run("trim", [keys.log, keys.trimmed], args)
+    await desk.store.connection.run("trim_event_log", [keys.log, keys.trimmed], args)
     for claim in (await desk.bench.claim(keys, "deliver"))[room:]:
         await desk.store.backlogs.settle([Settlement(claim, NOW, claim.payload)])
     await catch_up(desk.context)
@@ -241,13 +243,13 @@ async def test_what_ended_is_not_brought_again_by_a_clock_that_begins_anew(full_
     made = await desk.subscribe()
     await finish(desk, MOST + 2)
     keys = desk.store.shards[0]
-    (noted,) = (await desk.store.connection.redis.hgetall(keys.behind)).values()
+    (noted,) = (await desk.store.connection.redis.hgetall(keys.overflow)).values()
     await desk.deliver()
     desk.subscriber.headers["webhook-delivery"] = "abort-message"
     desk.subscriber.status = 400
     await caught_up(desk)
     assert await desk.states(made) == {"delivered": MOST, "failed": 2}
-    await desk.store.connection.redis.hset(keys.behind, made.id, noted)
+    await desk.store.connection.redis.hset(keys.overflow, made.id, noted)
     await catch_up(desk.context)
     assert (await desk.waiting(), await behind(desk)) == (0, set())
 

@@ -59,7 +59,7 @@ class Heap:
 
     async def behind(self) -> list[dict[str, str]]:
         """Who is behind, by shard."""
-        return [await self.store.deliveries.behind(keys) for keys in self.store.shards]
+        return [await self.store.deliveries.overflow(keys) for keys in self.store.shards]
 
     async def round(self, *shards: int) -> None:
         """Deliver what is due in some shards."""

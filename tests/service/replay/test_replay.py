@@ -218,9 +218,9 @@ async def test_what_arrived_on_any_day_of_the_log_does_not_come_again(desk: Desk
     redis, keys = desk.store.connection.redis, desk.store.shards[0]
     await redis.delete(keys.delivered(made.id))
     today = day_of(await desk.store.now())
-    (now,) = [key async for key in redis.scan_iter("*}:told:*")]
+    (now,) = [key async for key in redis.scan_iter("*}:delivered_ids:*")]
     for ago in range(9):
-        await redis.rename(now, now := keys.told(made.id, today - ago))
+        await redis.rename(now, now := keys.delivered_ids(made.id, today - ago))
         assert await desk.replay(made) == (0, 0, 1, 0), ago
     await redis.delete(now)
     assert await desk.replay(made) == (1, 0, 0, 0)
@@ -235,7 +235,9 @@ async def test_a_day_of_more_than_the_log_keeps_holds_what_arrived_last(
     for job in "abcdefg":
         await desk.finish(job)
         await desk.deliver()
-    assert sorted([await redis.scard(key) async for key in redis.scan_iter("*}:told:*")]) == [1, 2]
+    assert sorted(
+        [await redis.scard(key) async for key in redis.scan_iter("*}:delivered_ids:*")]
+    ) == [1, 2]
     await redis.delete(keys.delivered(made.id))
     assert await desk.replay(made) == (4, 0, 3, 0)
     await desk.deliver()
@@ -249,12 +251,12 @@ async def test_only_what_arrived_is_remembered_by_day(desk: Desk):
     await desk.finish("a")
     await desk.deliver()
     redis = desk.store.connection.redis
-    assert [key async for key in redis.scan_iter("*}:told:*")] == []
+    assert [key async for key in redis.scan_iter("*}:delivered_ids:*")] == []
     await update.enable(desk.context, made.id)
     desk.subscriber.status = 200
     assert await desk.replay(made) == (1, 0, 0, 0)
     await desk.deliver()
-    (key,) = [key async for key in redis.scan_iter("*}:told:*")]
+    (key,) = [key async for key in redis.scan_iter("*}:delivered_ids:*")]
     assert await redis.smembers(key) == {event.encode() for event in await desk.ids()}
     assert await redis.ttl(key) == pytest.approx(8 * 86_400, abs=5)
 
@@ -282,7 +284,7 @@ async def test_what_the_log_has_no_more_is_gone_and_it_says_how_far_it_goes_back
     await desk.deliver()
     redis, keys = desk.store.connection.redis, desk.store.shards[0]
     *_, (second, _) = await redis.xrange(keys.log)
-    await desk.store.connection.run("trim", [keys.log, keys.trimmed], [second, 100])
+    await desk.store.connection.run("trim_event_log", [keys.log, keys.trimmed], [second, 100])
     assert await desk.replay(made) == (0, 0, 1, 1)
     assert desk.past.oldest is not None
     assert desk.past.oldest.timestamp() == int(second.partition(b"-")[0]) / 1000
@@ -316,7 +318,7 @@ async def test_a_delivery_whose_event_is_no_longer_kept_says_so(desk: Desk):
     await desk.store.connection.redis.delete(body)
     await desk.deliver()
     (one,) = await history.list_deliveries(desk.context, made.id, None, 9)
-    assert (one["state"], one["why"]) == ("canceled", "its event is no longer kept")
+    assert (one["state"], one["reason"]) == ("canceled", "its event is no longer kept")
 
 
 async def test_dead_letters_are_made_again_by_the_range(desk: Desk):
@@ -616,7 +618,7 @@ async def test_the_others_are_told_once_that_one_is_disabled(desk_of: Any):
     await desk.deliver()
     assert desk.subscriber.got == [event]
     (body,) = desk.subscriber.bodies
-    assert body["data"] == {"subscription": gone.id, "url": gone.url, "why": "answered 410"}
+    assert body["data"] == {"subscription": gone.id, "url": gone.url, "reason": "answered 410"}
     assert await desk.states(told) == {"delivered": 1}
     assert await desk.states(quiet) == await desk.states(gone) == {}
     await update.enable(desk.context, gone.id)

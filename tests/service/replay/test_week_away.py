@@ -48,7 +48,10 @@ class Clock:
                 for item, at in await self._redis.zrange(name, 0, -1, withscores=True):
                     if at < NEVER:
                         await self._redis.zadd(name, {item: at - ms})
-        for name, moving in ((self._keys.parked("deliver"), (0,)), (self._keys.health, (1, 3))):
+        for name, moving in (
+            (self._keys.parked("deliver"), (0,)),
+            (self._keys.failure_scores, (1, 3)),
+        ):
             for field, text in (await self._redis.hgetall(name)).items():
                 numbers = [int(n) - ms * (i in moving) for i, n in enumerate(text.split())]
                 await self._redis.hset(name, field, " ".join(map(str, numbers)))

@@ -20,17 +20,17 @@ end
 
 local function put(lane, item, at, payload, where)
   weigh(lane, item, #payload)
-  gather('ZADD', where or lane.due, at, item)
-  gather('HSET', lane.items, item, payload)
+  buffer('ZADD', where or lane.due, at, item)
+  buffer('HSET', lane.items, item, payload)
   touched[lane] = true
 end
 
 -- Drops a timer: what was tried is never dropped, so it is not looked for in again:B:L.
 local function drop(lane, item)
   weigh(lane, item, 0)
-  gather('ZREM', lane.due, item)
-  gather('ZREM', lane.held, item)
-  gather('HDEL', lane.items, item)
+  buffer('ZREM', lane.due, item)
+  buffer('ZREM', lane.held, item)
+  buffer('HDEL', lane.items, item)
   touched[lane] = true
 end
 
@@ -50,9 +50,9 @@ local function index(lane, at)
   return at
 end
 
--- Writes what was gathered, and nudges the backlogs in which something is due.
+-- Writes what was buffered, and nudges the backlogs in which something is due.
 local function finish(now)
-  send()
+  flush()
   note_weights()
   for lane in pairs(touched) do
     local at = index(lane, soonest(lane))

@@ -11,6 +11,6 @@ for _, p in ipairs(told.puts) do
   new = new - redis.call('HEXISTS', lanes[p[1]].items, p[2])
   enqueue(lanes, p, now)
 end
-keep(KEYS[1], ARGV[told.body], new)
+keep_body(KEYS[1], ARGV[told.body], new)
 finish(now)
 return 1

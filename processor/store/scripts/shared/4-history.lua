@@ -1,7 +1,7 @@
 -- What is recorded: histories of jobs, bodies of events, what arrived.
 
 -- Adds a line to a history; of the same ignored update only the time and the count move on.
-local function remember(key, ends, at, text, ignored)
+local function add_history(key, ends, at, text, ignored)
   local count, last
   if ignored then
     count, last = (redis.call('LINDEX', key, -1) or ''):match('^%d+ (%d+) (.*)$')
@@ -17,7 +17,7 @@ end
 
 -- Keeps the body of an event while it has deliveries to make: one key, however many they are.
 -- Its bytes stay the same while some delivery of it waits, whoever tells it again.
-local function keep(key, body, deliveries)
+local function keep_body(key, body, deliveries)
   local n = tonumber(redis.call('HGET', key, 'n')) or 0
   if n > 0 then
     redis.call('HSET', key, 'n', n + deliveries)
@@ -28,14 +28,14 @@ local function keep(key, body, deliveries)
 end
 
 -- Notes that a delivery of an event has ended; the body goes with the last one.
-local function release(key)
+local function release_body(key)
   local n = tonumber(redis.call('HGET', key, 'n')) or 0
   if n > 1 then redis.call('HSET', key, 'n', n - 1) else redis.call('DEL', key) end
 end
 
 -- Notes events that reached a subscription on a day. A day's set with `most` of them takes the
 -- place of the one before: the log has none of those any more.
-local function note_arrived(day, before, ids, most)
+local function note_delivered(day, before, ids, most)
   if redis.call('SCARD', day) >= most then
     redis.call('UNLINK', before)
     redis.call('RENAME', day, before)

@@ -1,4 +1,4 @@
--- Redis' time in ms, sorted sets by time, and commands that are gathered before they are sent.
+-- Redis' time in ms, sorted sets by time, and commands that are buffered before they are sent.
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -13,26 +13,26 @@ local function until_now(key, now, most)
   return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
 end
 
--- Arguments to the same command on the same key are gathered and sent as one: a call costs
+-- Arguments to the same command on the same key are buffered and sent as one: a call costs
 -- more than what it carries. Removals go first, so that what is dropped can be put anew.
-local gathered = { ZREM = {}, HDEL = {}, ZADD = {}, HSET = {} }
+local buffered = { ZREM = {}, HDEL = {}, ZADD = {}, HSET = {} }
 local ORDER = { 'ZREM', 'HDEL', 'ZADD', 'HSET' }
 
-local function gather(command, key, a, b)
-  local args = gathered[command][key]
-  if not args then args = {}; gathered[command][key] = args end
+local function buffer(command, key, a, b)
+  local args = buffered[command][key]
+  if not args then args = {}; buffered[command][key] = args end
   args[#args + 1] = a
   if b then args[#args + 1] = b end
 end
 
-local function send()
+local function flush()
   for _, command in ipairs(ORDER) do
-    for key, args in pairs(gathered[command]) do
+    for key, args in pairs(buffered[command]) do
       for from = 1, #args, 1000 do
         redis.call(command, key, unpack(args, from, math.min(from + 999, #args)))
       end
     end
-    gathered[command] = {}
+    buffered[command] = {}
   end
 end
 

@@ -1,5 +1,5 @@
 -- Notes how far what was left in the log for a subscription has been brought.
--- KEYS  behind
+-- KEYS  overflow
 -- ARGV  the subscription, the place up to which all is brought
 -- Returns  1 when nothing is left, 0 when more was left meanwhile
 -- Invariant: what a commit left behind that place stays noted, and what another has brought since

@@ -7,6 +7,6 @@ prove('TIME HEXISTS ZSCORE ZREM ZADD ZRANGE EXISTS RPUSH HDEL HMGET HSET')
 local told = cmsgpack.unpack(ARGV[1])
 local lane, now = keys_of(told.lanes)[1], now_ms()
 if redis.call('HEXISTS', lane.items, told.item) == 0 then return 0 end
-hurry(lane, told.item, now)
+run_now(lane, told.item, now)
 finish(now)
 return 1

@@ -1,10 +1,10 @@
 -- Counts how a lane's last attempt went, and says how much the lane is distrusted.
--- KEYS  1 health
--- ARGV  1 lane, 2 "ok" | "unavailable" | "refused", 3 the most distrust, 4 ms when the attempt began,
+-- KEYS  1 failure_scores
+-- ARGV  1 lane, 2 "ok" | "unavailable" | "refused", 3 the most distrust, 4 when it began (ms),
 --       5 ms to live
 -- Returns  {distrust, ms of the first failure since the last success or 0, failures since then}
--- An unavailable attempt adds one, unless it began before the last that did: many that hang together
--- are one reason to distrust. A good one halves. A refused one only counts as a failure.
+-- An unavailable attempt adds one, unless it began before the last that did: many that hang at the
+-- same time are one reason to distrust. A good one halves. A refused one only counts as a failure.
 -- Safe twice: the same attempt may count as two failures, and nothing rests longer for it.
 prove('TIME HGET HDEL HSET PEXPIRE')
 local lane, how, most, began = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])

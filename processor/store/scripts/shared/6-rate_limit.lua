@@ -33,18 +33,18 @@ local function hand_out(lane, got, items, lease, bytes, claimed)
   for n, item in ipairs(got) do
     if size >= bytes then break end
     count = n
-    if lane.from[item] then gather('ZREM', lane.from[item], item) end
+    if lane.from[item] then buffer('ZREM', lane.from[item], item) end
     if payloads[n] then
       size = size + #payloads[n]
-      gather('ZADD', lane.held, lease, item)
+      buffer('ZADD', lane.held, lease, item)
       for _, part in ipairs({ lane.name, item, payloads[n], lease }) do
         claimed[#claimed + 1] = part
       end
     else
-      gather('ZREM', lane.held, item)
+      buffer('ZREM', lane.held, item)
     end
   end
-  send()
+  flush()
   return count, size
 end
 
