@@ -18,8 +18,7 @@ backlog (ingest, poll, deliver), `L` a lane of it.
     callback:ID     string  a job's own callback target                      as the job
     delivered:ID    stream  deliveries of one target that arrived, ≤ 1,000           30 d
     dead:ID         stream  those that ended undelivered, ≤ 5,000                    30 d
-    delivered_ids:ID:DAY
-                    set     ids of events that a subscription got that day            8 d
+    delivered_ids:ID:DAY  set  ids of events that a subscription got that day         8 d
     failure_scores  hash    lane of deliver → its failure score, if not 0            30 d
     lanes:B         zset    lane by when it is worth a look                while work waits
     due:B:L         zset    item by due time                               while work waits

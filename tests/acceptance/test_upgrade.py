@@ -1,4 +1,4 @@
-"""A store that f329b63 wrote goes on under this version: nothing is lost, nothing comes twice."""
+"""A store that an older version wrote continues: nothing is lost, nothing is delivered twice."""
 
 import asyncio
 import base64
@@ -74,7 +74,10 @@ def _lead(store: Any, sinks: dict[str, Sink]) -> None:
             store.keys[name][2] = value.replace(NOBODY, sinks["callback"].url)
 
 
-async def test_a_store_of_schema_1_goes_on(plan: Callable[..., System], old_store: Any) -> None:
+@pytest.mark.parametrize("schema", [1, 2])
+async def test_a_store_of_an_older_schema_continues(
+    schema: int, plan: Callable[..., System], old_store: Any
+) -> None:
     port = free_port()
 
     async def succeeded(path: str) -> web.Response:
@@ -87,7 +90,7 @@ async def test_a_store_of_schema_1_goes_on(plan: Callable[..., System], old_stor
     file.write_text('providers = "profiles"\n' + file.read_text())
     (system.folder / "profiles").mkdir()
     (system.folder / "profiles/lab.toml").write_text(PROFILE)
-    old = old_store("schema_1.json", AGO)
+    old = old_store(f"schema_{schema}.json", AGO)
     async with AsyncExitStack() as stack:
         sinks = {n: await stack.enter_async_context(Sink()) for n in (*HEARD, "callback")}
         await stack.enter_async_context(Provider(port, succeeded))
@@ -113,8 +116,10 @@ async def test_a_store_of_schema_1_goes_on(plan: Callable[..., System], old_stor
         assert not any(sink.forged for sink in sinks.values())
         await _stands_as_before(caller, old)
         await _heard_once_more(caller, sinks["plain"])
-    assert _events(system, "migration_finished") == [{"schema": 2}]
-    assert redis_versions(system) == (b"2", True)
+        if schema == 2:
+            await _refused_before(caller, old.subs["plain"])
+    assert _events(system, "migration_finished") == [{"schema": n} for n in range(schema + 1, 4)]
+    assert redis_versions(system) == (b"3", True)
     assert "Traceback" not in system.logs()
 
 
@@ -139,6 +144,14 @@ async def _stands_as_before(caller: Caller, old: Any) -> None:
     assert listed == {
         target: "answered 410" if kind == "disabled" else None for kind, target in old.subs.items()
     }
+
+
+async def _refused_before(caller: Caller, target: str) -> None:
+    """What ended before is listed, with the reason."""
+    path = f"/v1/deliveries?subscription={target}&state=failed"
+    reasons = [one["reason"] for one in await caller.items(path)]
+    assert len(reasons) == 2
+    assert all("abort-message" in reason for reason in reasons)
 
 
 async def _heard_once_more(caller: Caller, sink: Sink) -> None:

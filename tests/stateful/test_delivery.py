@@ -338,9 +338,9 @@ class Delivering(RuleBasedStateMachine):
         await asyncio.gather(*map(catch_up, self.workers[:clocks]))
 
     async def sets(self, part: str = "") -> dict[str, dict[str, float]]:
-        """What is `due`, tried `again`, or `held`, or has `turns`, by key."""
+        """What is `due`, tried `again`, or `held`, or in an `order`, by key."""
         found = [key.decode() for key in await self.redis.keys(f"*}}:{part}*")]
-        keys = sorted(key for key in found if re.search("}:((due|again|held):deliver|turns):", key))
+        keys = sorted(key for key in found if re.search("}:((due|again|held):deliver|order):", key))
         pipe = self.redis.pipeline(transaction=False)
         for key in keys:
             pipe.zrange(key, 0, -1, withscores=True)
@@ -419,7 +419,7 @@ class Delivering(RuleBasedStateMachine):
         must = self.wanted - self.unsure - self.subscribers.refused
         assert must <= self.subscribers.took | left
         assert self.leaks() == []
-        parts = ("turns", "behind", "due:deliver", "again", "held", "items:deliver", "event")
+        parts = ("order:", "overflow", "due:deliver", "again", "held", "items:deliver", "event")
         keys = [key.decode() for key in self.do(self.redis.keys("*"))]
         assert not [
             key for key in keys if key.partition(":")[2].partition(":")[2].startswith(parts)

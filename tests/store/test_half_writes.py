@@ -29,6 +29,7 @@ from processor.model import (
 )
 from processor.service.events.publish import delivery_item
 from processor.store import Store
+from processor.store.fleet import SCHEMA
 from processor.store.jobs import Change, NewEvent
 from processor.store.keys import META, WORKERS, Keys, day_of
 from processor.store.names import naming
@@ -492,7 +493,7 @@ async def join(b: Bench, _: Given, __: list[int]) -> None:
 
 async def a_new_store_of_two_shards(b: Bench) -> None:
     now = int(await b.store.now() * 1000)
-    made = {"schema": 2, "shards": 2, "id": "a", "made": now, "since": now * 2}
+    made = {"schema": SCHEMA, "shards": 2, "id": "a", "made": now, "since": now * 2}
     await b.store.connection.redis.hset(META, mapping=made)
 
 
