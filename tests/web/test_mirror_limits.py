@@ -166,7 +166,7 @@ async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
     for number in range(poll.MAX_IN_FLIGHT):
         claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), LaneLimits(64))
         assert isinstance(claim, Claim)
-        held.append(Settlement(claim, fenced=True))
+        held.append(Settlement(claim, requires_token=True))
         if number == MAX_IN_FLIGHT_WITHOUT_KEY:
             refused(await web.without_key("GET", f"{OPEN}?jobId=abc"), 503)
             assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == 200
