@@ -3,19 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from processor.event_types import GROUPS, JOB_TYPES
 from processor.model import Subscription
 
-COMPLETED = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
-JOB_TYPES = ("job.started", "job.progressed", *COMPLETED)
-DISABLED = "subscription.disabled"
-EVENT_TYPES = (*JOB_TYPES, DISABLED)
-"""What a filter may name. A `subscription.test` goes to whom it is sent, and is never named."""
 
-GROUPS = {"job.completed": COMPLETED}
-"""Names that stand for several event types in a filter."""
-
-
-def event_types(names: Iterable[str]) -> frozenset[str]:
+def expand_groups(names: Iterable[str]) -> frozenset[str]:
     """The event types that a filter's names mean."""
     return frozenset(kind for name in names for kind in GROUPS.get(name, (name,)))
 
@@ -54,18 +46,18 @@ class Router:
 
     def matching_type(self, kind: str) -> list[Subscription]:
         """The subscriptions that want an event of no job: only their types decide."""
-        return [s for s in self.active if kind in event_types(s.events)]
+        return [s for s in self.active if kind in expand_groups(s.events)]
 
 
 def _may_want(s: Subscription, source: str) -> bool:
-    return (not s.sources or source in s.sources) and not event_types(s.events).isdisjoint(
+    return (not s.sources or source in s.sources) and not expand_groups(s.events).isdisjoint(
         JOB_TYPES
     )
 
 
 def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
     return (
-        kind in event_types(s.events)
+        kind in expand_groups(s.events)
         and (not s.sources or source in s.sources)
         and (not s.providers or provider in s.providers)
     )

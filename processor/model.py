@@ -6,14 +6,13 @@ pass through stay `msgspec.Raw` and are never decoded.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-NULL = msgspec.Raw(b"null")
+from processor.subscription_settings import SubscriptionSettings
 
-MAX_CONCURRENCY = 256  # requests that one subscriber gets at the same time, at most
-Concurrency = Annotated[int, msgspec.Meta(ge=1, le=MAX_CONCURRENCY)]
+NULL = msgspec.Raw(b"null")
 
 
 class State(StrEnum):
@@ -163,32 +162,20 @@ class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: tuple[str, ...] = ()
 
 
-class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A URL, its secrets, and which events it wants.
+class Subscription(SubscriptionSettings, frozen=True, omit_defaults=True, kw_only=True):
+    """A subscription as Redis has it: its settings, secrets and state.
 
     `secrets` are `whsec_` (`v1`) or `whsk_` (`v1a`) strings, newest first; all of them sign.
     `static` ones come from the configuration file and cannot be changed through the API.
     """
 
     id: str
-    url: str
     secrets: tuple[str, ...]
-    events: tuple[str, ...] = ("job.completed",)
-    sources: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    metadata: dict[str, Any] = {}
     created_at: float = 0.0
     static: bool = False
-    disabled: str | None = None  # why it gets nothing, or None
-    old_secret_until: float = 0.0  # a rotated secret signs until then
-    format: str = "standard"  # how an event is written: a name in `processor.formats`
-    signature: str = "v1"  # `v1` (HMAC) or `v1a` (Ed25519)
-    headers: dict[str, str] = {}  # further ones to send, names in lower case; values are secret
-    origin: str | None = None  # who we said that we are, where a handshake was asked for
-    concurrency: Concurrency = MAX_CONCURRENCY  # deliveries under way at the same time
-    rate: str | None = None  # and how many may start in how long, `100/1m`
-    ordered: bool = False  # events of one job only one after the other
-    auto_disable: bool = True  # after five days of nothing but failures
+    disabled: str | None = None  # the reason, or None while it is enabled
+    old_secret_until: float = 0.0  # until when a rotated secret signs too
+    origin: str | None = None  # the `WebHook-Request-Origin` that a handshake confirmed
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,7 +13,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -23,7 +23,7 @@ import typer
 from processor import (
     config,
     durations,
-    event_filters,
+    event_types,
     payload,
     provider,
     schedule,
@@ -35,7 +35,7 @@ from processor.cli.exit_codes import Exit
 from processor.config import schema as config_tables
 from processor.config.profiles import ProfileRegistry
 from processor.egress import failures
-from processor.formats import FORMATS, Event, Format, cloudevents, custom_headers
+from processor.formats import FORMATS, Event, cloudevents, custom_headers
 from processor.model import HistoryEntry, Job, Push, Retention, State, Subscription
 from processor.provider import PollRules, PushRules, WebhookSetup, parse_profile
 from processor.provider.condition import StatusField
@@ -51,6 +51,7 @@ from processor.service.runtime.process import context as open_context
 from processor.service.subscriptions import manage, update as subscriptions_update
 from processor.signing import SCHEMES, Verify
 from processor.store.reserve import FULL
+from processor.subscription_settings import FORMAT_NAMES
 from processor.web import request_body, stream, write_timeout
 from processor.web.app import routes
 from processor.web.health import Gauges, Health
@@ -226,8 +227,8 @@ JOB = Job(
 DATA = names(payload.JobData)
 FIELDS = [
     ("field of the PUT", names(watch_request.WatchRequest)),
-    ("field of the POST", names(manage.Wish)),
-    ("field of the replay", names(replay.Replay)),
+    ("field of the POST", names(manage.CreateSubscription)),
+    ("field of the replay", names(replay.ReplayRequest)),
     ("field", set(payload.view(JOB, None)) - DATA),
     ("field of an entry", names(HistoryEntry) | {"at", "count"}),
 ]
@@ -254,12 +255,15 @@ def test_every_field_of_the_answer_to_a_replay_is_documented():
 def test_every_field_that_can_be_changed_is_documented():
     (sentence,) = re.findall(r"A PATCH takes (.*?);", prose("docs/api.md"))
     refused = {"signature"}  # unless it is the same
-    assert set(re.findall(r"`(\w+)`", sentence)) == names(subscriptions_update.Change) - refused
+    assert (
+        set(re.findall(r"`(\w+)`", sentence))
+        == names(subscriptions_update.UpdateSubscription) - refused
+    )
     assert "A `signature` other than its own is a 409" in prose("docs/api.md")
 
 
 def test_every_field_of_a_subscription_is_documented():
-    shown = {*manage.view(Subscription("sub_1", "https://x.example", ())), "secret"}
+    shown = {*manage.view(Subscription(id="sub_1", url="https://x.example", secrets=())), "secret"}
     told = re.search(r'201 `\{("id", "secret".*?)\}`', prose("docs/api.md"))
     assert told
     assert set(json.loads(f"[{told[1]}]")) == shown
@@ -283,11 +287,9 @@ def test_every_reason_to_ignore_is_one_of_the_machines():
 def test_every_event_type_is_documented():
     told = table("docs/events.md", "type")
     assert (
-        set(told)
-        == {*event_filters.EVENT_TYPES, "subscription.test"}
-        == set(document()["webhooks"])
+        set(told) == {*event_types.EVENT_TYPES, "subscription.test"} == set(document()["webhooks"])
     )
-    assert list(event_filters.GROUPS) == ["job.completed"]
+    assert list(event_types.GROUPS) == ["job.completed"]
     assert "`job.completed`, which means any of the four that end a job" in prose("docs/events.md")
 
 
@@ -300,18 +302,18 @@ def test_every_field_of_an_event_is_documented_and_shown():
     for sample in samples:
         assert list(sample) == list(payload.JobEvent.__struct_fields__)
         assert set(sample["data"]) == DATA
-        assert sample["type"] in event_filters.EVENT_TYPES
+        assert sample["type"] in event_types.EVENT_TYPES
 
 
 def test_every_header_is_documented():
-    target = Subscription("sub_1", "https://x.example", ())
+    target = Subscription(id="sub_1", url="https://x.example", secrets=())
     sent, _ = FORMATS["standard"]([Event("evt_1", b"")], target, 0.0)
     assert set(table("docs/events.md", "header")) == set(sent)
 
 
 def test_every_format_is_documented():
     told = table("docs/events.md", "format")
-    assert list(told) == list(FORMATS) == list(get_args(Format))
+    assert list(told) == list(FORMATS) == list(FORMAT_NAMES)
 
 
 def test_every_header_that_is_refused_is_documented():
@@ -441,7 +443,7 @@ def test_the_glossary_has_every_state():
 
 
 def test_the_glossary_has_every_event_type():
-    groups = event_filters.GROUPS
+    groups = event_types.GROUPS
     assert set(glossary("event type")) == {*document()["webhooks"], *groups}
 
 

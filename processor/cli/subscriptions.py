@@ -6,7 +6,7 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, path
-from processor.model import MAX_CONCURRENCY
+from processor.subscription_settings import MAX_CONCURRENCY
 
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
 COUNTS = ("queued", "pending", "delivered_before", "gone")

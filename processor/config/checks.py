@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from processor import durations, provider, sizes
 from processor.errors import ConfigError
+from processor.subscription_settings import check_concurrency
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -59,11 +60,12 @@ def push_size(where: str, text: str | None) -> int | None:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def between(where: str, number: int, least: int, most: int) -> int:
-    """A number as it is."""
-    if not least <= number <= most:
-        raise ConfigError(f"{where}: {number} is out of range; it goes from {least} to {most}")
-    return number
+def concurrency(where: str, number: int) -> int:
+    """How many deliveries a subscription may get at once, as it is."""
+    try:
+        return check_concurrency(number)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def rate(where: str, text: str | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from processor import event_filters, signing, vault
+from processor import signing, vault
 from processor.config import checks, redis_url
 from processor.config.environment import CONFIG, cleaned, read_environment, suspicious
 from processor.config.mirror_root import check_mirror_root
@@ -19,10 +19,12 @@ from processor.config.schema import Environment, File, SourceTable, Subscription
 from processor.config.secrets import SecretResolver, signing_secret
 from processor.config.settings import Settings, Source
 from processor.errors import ConfigError
-from processor.formats import FORMATS, check_headers
-from processor.model import MAX_CONCURRENCY, Retention, Subscription
+from processor.event_types import FILTER_NAMES
+from processor.formats import check_headers
+from processor.model import Retention, Subscription
 from processor.provider import Account, Profile, did_you_mean
 from processor.sizes import PUSH_SIZE
+from processor.subscription_settings import FORMAT_NAMES, SIGNATURE_NAMES, settings_of
 from processor.vault import MasterKey
 
 TRUST = (None, "event", "refetch")
@@ -256,39 +258,32 @@ def _subscription(context: LoadContext, name: str, table: SubscriptionTable) -> 
     at = f"{where}: {key}"
     or_default(None, checks.check_name, where, key, name)
     for word, given, good in (
-        ("events", table.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS)),
+        ("events", table.events, FILTER_NAMES),
         ("sources", table.sources, tuple(context.file.sources)),
         ("providers", table.providers, tuple(sorted(context.profiles))),
-        ("format", [table.format], tuple(FORMATS)),
-        ("signature", [table.signature], tuple(signing.SIGNATURES)),
+        ("format", [table.format], FORMAT_NAMES),
+        ("signature", [table.signature], SIGNATURE_NAMES),
     ):
         for value in given:
             or_default(None, checks.one_of, where, f"{key}.{word}", value, good)
     secrets = or_default(list[str](), secret.all, f"{at}.secret", table.secret)
+    checked = {
+        "url": or_default(None, checks.url_of, where, f"{key}.url", table.url) or "",
+        "headers": or_default(dict[str, str](), _headers, context, f"{at}.headers", table.headers),
+        "concurrency": or_default(1, checks.concurrency, f"{at}.concurrency", table.concurrency),
+        "rate": or_default(None, checks.rate, f"{at}.rate", table.rate),
+    }
     return Subscription(
         id=f"sub_{name}",
-        url=or_default(None, checks.url_of, where, f"{key}.url", table.url) or "",
         secrets=or_default((), _signers, f"{at}.secret", table.signature, secrets),
-        events=tuple(table.events),
-        sources=tuple(table.sources),
-        providers=tuple(table.providers),
-        metadata=table.metadata,
         static=True,
-        format=table.format,
-        signature=table.signature,
-        headers=or_default({}, _headers, context, f"{at}.headers", table.headers),
-        concurrency=or_default(
-            1, checks.between, f"{at}.concurrency", table.concurrency, 1, MAX_CONCURRENCY
-        ),
-        rate=or_default(None, checks.rate, f"{at}.rate", table.rate),
-        ordered=table.ordered,
-        auto_disable=table.auto_disable,
+        **settings_of(table) | checked,
     )
 
 
 def _signers(where: str, signature: str, secrets: Sequence[str]) -> tuple[str, ...]:
     """Secrets that make this kind of signature; one of an unknown kind is a mistake already."""
-    if signature not in signing.SIGNATURES:
+    if signature not in SIGNATURE_NAMES:
         return ()
     try:
         for secret in secrets:

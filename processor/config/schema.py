@@ -1,10 +1,10 @@
 """The file and the environment, as written: names and shapes, nothing checked against anything."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
-from processor.model import MAX_CONCURRENCY
+from processor.subscription_settings import SubscriptionSettings
 
 Secrets = str | list[str]
 
@@ -27,22 +27,12 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mirror_root: bool = False
 
 
-class SubscriptionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SubscriptionTable(
+    SubscriptionSettings, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
     """One `[subscriptions.NAME]` table, as written."""
 
-    url: str
     secret: Secrets
-    events: tuple[str, ...] = ("job.completed",)
-    sources: list[str] = []
-    providers: list[str] = []
-    metadata: dict[str, Any] = {}
-    format: str = "standard"
-    signature: str = "v1"
-    headers: dict[str, str] = {}
-    concurrency: int = MAX_CONCURRENCY
-    rate: str | None = None
-    ordered: bool = False
-    auto_disable: bool = True
 
 
 class EgressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from processor.config.secrets import MASK, SecretFile
 from processor.model import Retention, Subscription
 from processor.provider import Account, PollRules, Profile
 from processor.sizes import PUSH_SIZE
+from processor.subscription_settings import settings_of
 from processor.vault import MasterKey
 
 
@@ -150,7 +151,7 @@ class Settings(msgspec.Struct, frozen=True):
             "secret_overlap": self.secret_overlap,
             "egress": {"allow": list(self.egress_allow)},
             "sources": {name: _masked_source(s) for name, s in self.sources.items()},
-            "subscriptions": {s.id: _masked_target(s) for s in self.subscriptions.values()},
+            "subscriptions": {s.id: _masked_subscription(s) for s in self.subscriptions.values()},
         }
 
 
@@ -170,19 +171,8 @@ def _masked_source(source: Source) -> dict[str, Any]:
     }
 
 
-def _masked_target(target: Subscription) -> dict[str, Any]:
-    return {
-        "url": target.url,
-        "events": list(target.events),
-        "sources": list(target.sources),
-        "providers": list(target.providers),
-        "metadata": target.metadata,
-        "format": target.format,
-        "signature": target.signature,
-        "headers": dict.fromkeys(target.headers, MASK),
-        "concurrency": target.concurrency,
-        "rate": target.rate,
-        "ordered": target.ordered,
-        "auto_disable": target.auto_disable,
-        "secrets": [MASK for _ in target.secrets],
+def _masked_subscription(subscription: Subscription) -> dict[str, Any]:
+    return settings_of(subscription) | {
+        "headers": dict.fromkeys(subscription.headers, MASK),
+        "secrets": [MASK for _ in subscription.secrets],
     }

@@ -11,7 +11,6 @@ headers and body of one request. The same event is the same bytes in every attem
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 from processor.formats import cloudevents, standard
 from processor.formats.custom_headers import check_headers
@@ -19,10 +18,9 @@ from processor.formats.request_headers import Event, SignedRequest, signing_secr
 from processor.formats.trace_context import traceparent
 from processor.model import Subscription
 
-Format = Literal["standard", "cloudevents", "cloudevents-binary", "cloudevents-batch"]
 Formatter = Callable[[Sequence[Event], Subscription, float], SignedRequest]
 
-BATCH: Format = "cloudevents-batch"  # the one that takes more than one event
+BATCH = "cloudevents-batch"  # the one that takes more than one event
 
 FORMATS: Mapping[str, Formatter] = {
     "standard": standard.write,
@@ -35,7 +33,6 @@ __all__ = [
     "BATCH",
     "FORMATS",
     "Event",
-    "Format",
     "Formatter",
     "SignedRequest",
     "check_headers",

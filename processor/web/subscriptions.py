@@ -24,9 +24,9 @@ class Subscriptions:
     async def post(self, request: Request) -> Response:
         """Make one; its secret is shown this once."""
         check_query(request)
-        wish = await read_as(request, replay_replay.Wish)
+        wish = await read_as(request, replay_replay.CreateWithReplay)
         made, replayed = await replay_replay.create(self._context, wish)
-        return Json(manage.once(made) | ({"replay": replayed} if replayed else {}), 201)
+        return Json(manage.view_with_secret(made) | ({"replay": replayed} if replayed else {}), 201)
 
     async def list(self, request: Request) -> Response:
         """All of them, the oldest first."""
@@ -52,7 +52,7 @@ class Subscriptions:
         check_query(request)
         await read_nothing(request)
         new = await manage.rotate(self._context, segment(request, "id"))
-        return Json(manage.once(new))
+        return Json(manage.view_with_secret(new))
 
     async def public_key(self, request: Request) -> Response:
         """What verifies it, while it is signed with a private key."""
@@ -70,7 +70,7 @@ class Subscriptions:
     async def patch(self, request: Request) -> Response:
         """Change what one wants."""
         check_query(request)
-        wish = await read_as(request, update.Change)
+        wish = await read_as(request, update.UpdateSubscription)
         new = await update.change(self._context, segment(request, "id"), wish)
         return Json(manage.view(new))
 
@@ -84,7 +84,7 @@ class Subscriptions:
     async def replay(self, request: Request) -> Response:
         """Deliver what one missed."""
         check_query(request)
-        wish = await read_as(request, replay_replay.Replay)
+        wish = await read_as(request, replay_replay.ReplayRequest)
         done = await replay_replay.replay(self._context, segment(request, "id"), wish)
         return Json(done, 202)
 

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from processor import provider
 from processor.config.profiles import ProfileRegistry
-from processor.event_filters import EVENT_TYPES
-from processor.formats import BATCH, FORMATS, Event, Format, SignedRequest, traceparent
+from processor.event_types import EVENT_TYPES
+from processor.formats import BATCH, FORMATS, Event, SignedRequest, traceparent
 from processor.formats.cloudevents import batch_id
 from processor.model import Job, Origin, Push, State, Subscription
 from processor.payload import event_body
+from processor.subscription_settings import FORMAT_NAMES
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD = "whsec_" + "b2xk" * 8
@@ -50,7 +51,7 @@ IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=
 
 
 def target(form: str = "standard", **more: Any) -> Subscription:
-    return Subscription("sub_1", "https://x.example", (SECRET,), format=form, **more)
+    return Subscription(id="sub_1", url="https://x.example", secrets=(SECRET,), format=form, **more)
 
 
 def write(form: str, *events: Event, **more: Any) -> SignedRequest:
@@ -76,7 +77,7 @@ CLOUDY = [name for name in FORMATS if name != "standard"]
 
 
 def test_every_format_has_a_name_that_can_be_asked_for() -> None:
-    assert list(FORMATS) == list(get_args(Format))
+    assert list(FORMATS) == list(FORMAT_NAMES)
 
 
 @pytest.mark.parametrize("form", FORMATS)

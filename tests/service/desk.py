@@ -11,7 +11,7 @@ from processor.model import Subscription
 from processor.service.delivery import history
 from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import replay as replay_replay
-from processor.service.replay.replay import Replay, Wish
+from processor.service.replay.replay import CreateWithReplay, ReplayRequest
 from processor.store.work_items import LaneLimits
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -47,7 +47,7 @@ class Desk:
     async def subscribe(self, **wish: Any) -> Subscription:
         """Make a subscription."""
         wish = {"url": self.subscriber.url, "secret": SECRET} | wish
-        made, self.past = await replay_replay.create(self.context, Wish(**wish))
+        made, self.past = await replay_replay.create(self.context, CreateWithReplay(**wish))
         return made
 
     async def finish(self, *jobs: str, status: str = "succeeded") -> None:
@@ -58,7 +58,9 @@ class Desk:
     async def replay(self, target: Subscription, **wish: Any) -> tuple[int, int, int, int]:
         """Replay: queued, pending, delivered before, gone."""
         wish = {"since": "24h"} | wish if "after" not in wish else wish
-        done = self.past = await replay_replay.replay(self.context, target.id, Replay(**wish))
+        done = self.past = await replay_replay.replay(
+            self.context, target.id, ReplayRequest(**wish)
+        )
         return done.queued, done.pending, done.delivered_before, done.gone
 
     async def waiting(self) -> int:

@@ -107,7 +107,9 @@ class Fleet:
     async def subscribe(self, count: int) -> None:
         """Make subscriptions, each with a URL of its own."""
         for number in range(count):
-            one = Subscription(f"sub_{number:02}", f"https://{number}.example", (SECRET,))
+            one = Subscription(
+                id=f"sub_{number:02}", url=f"https://{number}.example", secrets=(SECRET,)
+            )
             await self.context.store.subscriptions.save(one)
 
     def work(self) -> None:

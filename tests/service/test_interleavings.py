@@ -182,7 +182,7 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
 
 
 async def test_a_removed_subscription_stays_removed(bench: Any) -> None:
-    sub = Subscription("sub_1", URL, ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
+    sub = Subscription(id="sub_1", url=URL, secrets=("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
     await bench.store.subscriptions.save(sub)
     await bench.store.subscriptions.remove("sub_1")  # while a post to it is under way
     await Deliverer(bench.context)._disable(sub, "answered 410")

@@ -175,7 +175,7 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
 ):
     async with start(0, 0) as running:
         context, source = running.context, running.receiver.source("lab")
-        made = await manage.create(context, manage.Wish("https://one.example/"))
+        made = await manage.create(context, manage.CreateSubscription(url="https://one.example/"))
         await watch.watch(context, "lab", "known", WatchRequest(metadata={"a": 1}))
         await running.push([f"{n}" for n in range(200)])
         running.limit_to_fullness(0.9)
@@ -183,7 +183,7 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
         for call in (
             lambda: watch.watch(context, "lab", "new", WatchRequest()),
             lambda: watch.watch(context, "lab", "known", WatchRequest(metadata={"b": "x" * 100})),
-            lambda: manage.create(context, manage.Wish("https://two.example/")),
+            lambda: manage.create(context, manage.CreateSubscription(url="https://two.example/")),
             lambda: mirror.Mirror(context).read(source, "unknown", has_key=True),
         ):
             with pytest.raises(Overloaded):

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 from hypothesis import given, strategies as st
 
+from processor import signing
 from processor.errors import BadSignature
 from processor.model import Push
 from processor.signing import (
@@ -34,6 +35,7 @@ from processor.signing import (
     signing_key,
     verify,
 )
+from processor.subscription_settings import SIGNATURE_NAMES
 
 STANDARD = Verify("standard-webhooks")
 OPENAI = Verify("standard-webhooks", raw_secret=True)
@@ -54,6 +56,10 @@ def check(*keys: Key, rule: Verify = STANDARD, now: float = NOW, **headers: str)
     """Verify the push, with other headers where some are given: `signature="v1,…"`."""
     changed = {f"webhook-{name}": value for name, value in headers.items()}
     verify(rule, keys or [KEY], Push({**HEADERS, **changed}, BODY), now)
+
+
+def test_a_subscription_can_name_every_signature_that_we_make() -> None:
+    assert tuple(signing.SIGNATURES) == SIGNATURE_NAMES
 
 
 def test_what_we_sign_the_other_libraries_accept() -> None:

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 from processor import schedule, state_machine
 from processor.config import Settings, load
 from processor.errors import Conflict, NotFound, StoreUnavailable
-from processor.event_filters import COMPLETED, JOB_TYPES
+from processor.event_types import COMPLETED, JOB_TYPES
 from processor.model import HttpResponse, Origin, Retention, State, StatusUpdate, Subscription
 from processor.service.delivery import deliver as delivery_deliver
 from processor.service.delivery.deliver import Deliverer
@@ -39,7 +39,7 @@ from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.subscriptions import update
-from processor.service.subscriptions.update import Change
+from processor.service.subscriptions.update import UpdateSubscription
 from processor.store import Store
 from processor.store.work_items import Claim, LaneLimits
 
@@ -266,7 +266,7 @@ class Delivering(RuleBasedStateMachine):
         """Make a subscription, the only one of its kind."""
         name = self.there[kind] = f"sub_{kind}{self.made}"
         self.made += 1
-        made = Subscription(name, f"https://{name}", (SECRET,), events=EVENTS)
+        made = Subscription(id=name, url=f"https://{name}", secrets=(SECRET,), events=EVENTS)
         self.do(self.store.subscriptions.save(replace(made, ordered=kind == "ordered")))
         self.look()
 
@@ -460,13 +460,13 @@ class ByHand(Delivering):
         context, target = self.workers[1], self.there[kind]
         with suppress(Conflict, NotFound):
             if wish in ("what was missed", "all"):
-                replay = replay_replay.Replay(since="24h", again=wish == "all")
+                replay = replay_replay.ReplayRequest(since="24h", again=wish == "all")
                 self.do(replay_replay.replay(context, target, replay))
             elif wish == "one" and self.told:
                 event = sorted(self.told)[which % len(self.told)]
                 self.do(retry.retry(context, f"{event}.{target}"))
             elif wish != "one":
-                self.do(update.change(context, target, Change(ordered=wish == "order")))
+                self.do(update.change(context, target, UpdateSubscription(ordered=wish == "order")))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from msgspec.structs import replace
 
-from processor import event_filters, state_machine
+from processor import event_filters, event_types, state_machine
 from processor.config import Settings, load
 from processor.egress import Egress, Policy
 from processor.model import FINAL, Job, Origin, State, StatusUpdate, Subscription
@@ -135,7 +135,7 @@ class Workers(RuleBasedStateMachine):
     def subscribe(self, events: tuple[str, ...]) -> None:
         """Somebody subscribes; the first worker does not know yet."""
         name = f"sub_{len(self.subscriptions)}"
-        made = Subscription(name, "https://a.example", ("whsec_a",), events=events)
+        made = Subscription(id=name, url="https://a.example", secrets=("whsec_a",), events=events)
         self.subscriptions[name] = made
         self.do(self.workers[1].store.subscriptions.save(made))
 
@@ -195,7 +195,7 @@ class Workers(RuleBasedStateMachine):
                 self.expected |= {
                     f"{event.id}.{name}"
                     for name, one in self.subscriptions.items()
-                    if event.type in event_filters.event_types(one.events)
+                    if event.type in event_filters.expand_groups(one.events)
                 }
         assert self.do(self.deliveries()) == self.expected
 
@@ -205,7 +205,7 @@ class Workers(RuleBasedStateMachine):
         ends = [
             (body["data"]["id"], body["data"]["attempt"], body["data"]["origin"] == "deadline")
             for body in self.read.values()
-            if body["type"] in event_filters.COMPLETED
+            if body["type"] in event_types.COMPLETED
         ]
         assert len(ends) == len(set(ends))
 

@@ -40,8 +40,8 @@ from processor.vault import MasterKey, Vault
 
 FUTURE = 4_000_000_000.0
 USER, SECRET = "limited", "s3cret"
-SUB = Subscription("sub_1", "https://one.example", ("whsec_a",), created_at=1.0)
-CALLBACK = Subscription("cb_1", "https://back.example", ("whsec_b",))
+SUB = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",), created_at=1.0)
+CALLBACK = Subscription(id="cb_1", url="https://back.example", secrets=("whsec_b",))
 HARNESS = {"config|resetstat", "client|setinfo", "hello", "auth", "ping", "script|load"}
 NEED_NOT = {"info"}  # have the right: what it says beside an accepted push may be missing
 TYPELESS = {"writable", "rights"}  # overwrite a mark, or look at no value

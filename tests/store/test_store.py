@@ -104,7 +104,7 @@ async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
     store: Store, update_of: Any, begin: tuple[str, ...], end: tuple[str, ...]
 ):
     """Whether by script, in a transaction or by one command: so that it is tried again."""
-    subscription = Subscription("sub_1", "https://one.example", ("whsec_a",))
+    subscription = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",))
     calls = (
         lambda: store.jobs.accept(store.shards[0], [("p1", update_of())]),
         lambda: store.subscriptions.save(subscription),

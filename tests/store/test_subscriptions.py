@@ -15,9 +15,9 @@ from processor.store.jobs import Change
 from processor.store.keys import Keys
 from processor.vault import MasterKey, Vault, is_sealed, key_of
 
-ONE = Subscription("sub_1", "https://one.example", ("whsec_a",), created_at=2.0)
-TWO = Subscription("sub_2", "https://two.example", ("whsec_b",), created_at=1.0)
-FILE = Subscription("sub_file", "https://file.example", ("whsec_c",), static=True)
+ONE = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",), created_at=2.0)
+TWO = Subscription(id="sub_2", url="https://two.example", secrets=("whsec_b",), created_at=1.0)
+FILE = Subscription(id="sub_file", url="https://file.example", secrets=("whsec_c",), static=True)
 
 
 K1, K2 = (MasterKey(name, bytes([n]) * 32) for n, name in enumerate(("k1", "k2"), 1))
@@ -353,7 +353,7 @@ async def test_shards_that_agree_are_not_read_again_until_something_changes(four
 
 
 async def test_a_callback_target_lives_as_long_as_its_job(store: Store, keys: Keys):
-    target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    target = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     await store.subscriptions.save_callback(keys, target, await store.now() + 60)
     found, _ = await store.subscriptions.read(keys, ["cb_1", "sub_1", "cb_2"], [])
     assert found == {"cb_1": target, "sub_1": None, "cb_2": None}
@@ -363,7 +363,7 @@ async def test_a_callback_target_lives_as_long_as_its_job(store: Store, keys: Ke
 
 
 async def test_a_repeated_callback_target_ends_no_sooner(store: Store, keys: Keys):
-    target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    target = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     now = await store.now()
     for seconds in (60, 30, 90):
         await store.subscriptions.save_callback(keys, target, now + seconds)
@@ -413,7 +413,7 @@ def keys_of(kept: Subscription) -> set[str]:
 
 async def test_no_secret_is_in_redis_and_all_are_in_what_is_read(store_of: Any, everything: Any):
     store = store_of(shards=2, vault=Vault([K1]))
-    callback = Subscription("cb_1", "https://cb.example", ("whsec_callback",))
+    callback = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_callback",))
     await store.subscriptions.save(HIDDEN)
     await store.subscriptions.save_callback(store.shards[1], callback, await store.now() + 60)
     found, _ = await store.subscriptions.read(store.shards[1], ["sub_1", "cb_1"], [])
@@ -454,7 +454,7 @@ async def test_plain_secrets_of_before_are_read_and_sealed_when_next_written(sto
 
 
 async def test_a_callback_target_of_before_is_sealed_when_it_is_asked_for_again(store_of: Any):
-    target = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    target = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     plain, store = store_of(), store_of(vault=Vault([K1]))
     for one in (plain, store):
         await one.subscriptions.save_callback(one.shards[0], target, await one.now() + 60)
@@ -505,7 +505,7 @@ async def test_an_old_secret_that_does_not_open_does_not_keep_the_new_one_from_s
 
 
 async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everything: Any):
-    callback = Subscription("cb_1", "https://cb.example", ("whsec_d",))
+    callback = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     now = await store_of().now()
     plain, old = store_of(shards=2), store_of(shards=2, vault=Vault([K1]))
     lasting = replace(HIDDEN, old_secret_until=now + 60)

@@ -12,13 +12,14 @@ import structlog
 
 from processor import schedule
 from processor.errors import StoreUnavailable
-from processor.model import MAX_CONCURRENCY, Attempt, Subscription
+from processor.model import Attempt, Subscription
 from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
 from processor.service.subscriptions.update import disable
 from processor.service.subscriptions.validation import lane_of
 from processor.store.subscriber_health import AttemptOutcome, SubscriberHealth
 from processor.store.work_items import LaneLimits
+from processor.subscription_settings import MAX_CONCURRENCY
 
 REFRESH_EVERY = 1.0  # seconds between reads of what all workers have counted
 NEW_LANES_EVERY = 0.05  # seconds between reads while there are lanes with unknown limits

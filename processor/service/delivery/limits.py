@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from processor.durations import parse_rate
-from processor.model import MAX_CONCURRENCY, Subscription
+from processor.model import Subscription
 from processor.service.runtime.context import Context
+from processor.subscription_settings import MAX_CONCURRENCY
 
 
 class Limit(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from processor.event_filters import COMPLETED
+from processor.event_types import COMPLETED
 from processor.model import Delivery, Job, JobOrder, Subscription
 
 

@@ -4,7 +4,8 @@ import msgspec
 
 from processor import payload, state_machine
 from processor.config import Source
-from processor.event_filters import COMPLETED, Router
+from processor.event_filters import Router
+from processor.event_types import COMPLETED
 from processor.model import (
     Delivery,
     Job,

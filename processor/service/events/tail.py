@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from processor.errors import StoreUnavailable
-from processor.event_filters import COMPLETED
+from processor.event_types import COMPLETED
 from processor.service.events.listener import Listener
 from processor.service.runtime.process import PATIENCE, Outage
 from processor.state_machine import uid_of

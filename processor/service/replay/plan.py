@@ -8,7 +8,8 @@ import msgspec
 from msgspec.structs import replace
 
 from processor import event_filters
-from processor.event_filters import DISABLED, JOB_TYPES, Router
+from processor.event_filters import Router
+from processor.event_types import DISABLED, JOB_TYPES
 from processor.model import JobOrder, Subscription
 from processor.state_machine import uid_of
 from processor.store.events import Logged
@@ -73,9 +74,9 @@ class EventMatcher:
         """Work out the types."""
         self._plan = plan
         self._router = Router("", [replace(plan.target, disabled=None)])
-        self.kinds = event_filters.event_types(plan.target.events)
+        self.kinds = event_filters.expand_groups(plan.target.events)
         if plan.events:
-            self.kinds &= event_filters.event_types(plan.events)
+            self.kinds &= event_filters.expand_groups(plan.events)
 
     def __call__(self, event: Logged) -> bool:
         """Nobody is told of its own end."""

@@ -5,16 +5,17 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processor import event_filters
 from processor.durations import parse_duration
 from processor.errors import Conflict, InvalidValue, Unavailable
+from processor.event_types import FILTER_NAMES
 from processor.model import Subscription
 from processor.service.replay.plan import Plan, ReplayResult
 from processor.service.replay.scan_log import scan
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
-from processor.service.subscriptions.validation import EventType, check_known
+from processor.service.subscriptions.validation import check_known
 from processor.store.stream_ids import order_of, place_at
+from processor.subscription_settings import EventName
 
 Moment = Annotated[
     str,  # checked by hand, for a better message
@@ -30,39 +31,42 @@ Moment = Annotated[
 Cursor = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]+={0,2}$"})]
 
 
-class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/subscriptions/{id}/replay`."""
 
     since: Moment | None = None
     after: Cursor | None = None
     until: Moment | None = None
-    events: tuple[EventType, ...] = ()
+    events: tuple[EventName, ...] = ()
     source: str | None = None
     state: Literal["all", "failed"] = "all"
     again: bool = False
 
 
-class Wish(manage.Wish, frozen=True, forbid_unknown_fields=True):
+class CreateWithReplay(
+    manage.CreateSubscription, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
     """The body of `POST /v1/subscriptions`."""
 
     since: Moment | None = None
 
 
-async def create(context: Context, wish: Wish) -> tuple[Subscription, ReplayResult | None]:
-    """Make a subscription, and deliver what it would have got since then.
+async def create(
+    context: Context, request: CreateWithReplay
+) -> tuple[Subscription, ReplayResult | None]:
+    """Create a subscription, and deliver the events since a time that it would have received.
 
-    First it is made, so that every later commit matches it; then the log is read up to here.
-    What is on both sides of that line has one name, and waits or was delivered already.
+    It is created first, so that every later commit considers it; then the log is read up to here.
+    An event on both sides of that line has the same delivery id, so it is delivered once.
     """
     now = await context.store.now()
-    since = None if wish.since is None else moment("since", wish.since, now)
-    given = {name: getattr(wish, name) for name in manage.Wish.__struct_fields__}
-    made = await manage.create(context, manage.Wish(**given))
-    return made, None if since is None else await _past(context, made, since)
+    since = None if request.since is None else moment("since", request.since, now)
+    made = await manage.create(context, request)
+    return made, None if since is None else await _replay_past(context, made, since)
 
 
-async def _past(context: Context, made: Subscription, since: float) -> ReplayResult:
-    """The past of what was made a moment ago; that it was made must be told whatever happens."""
+async def _replay_past(context: Context, made: Subscription, since: float) -> ReplayResult:
+    """Replay for a new subscription. The caller must get its secret, even if Redis is unavailable now."""
     events, starts = context.store.events, [place_at(since) for _ in context.store.shards]
     try:
         return await scan(context, Plan(made, starts, await events.end()))
@@ -70,10 +74,10 @@ async def _past(context: Context, made: Subscription, since: float) -> ReplayRes
         return ReplayResult(next=events.cursor(starts))
 
 
-async def replay(context: Context, target: str, wish: Replay) -> ReplayResult:
+async def replay(context: Context, target: str, wish: ReplayRequest) -> ReplayResult:
     """Deliver what a subscription wants and did not get; Conflict while it is disabled."""
     found = await manage.get(context, target)
-    check_known("events", wish.events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS))
+    check_known("events", wish.events, FILTER_NAMES)
     sources = [wish.source] if wish.source else []
     check_known("source", sources, tuple(context.settings.sources))
     starts, ends = await _span(context, wish)
@@ -100,7 +104,7 @@ def check_enabled(target: Subscription) -> None:
         raise Conflict(f"{target.id} is disabled ({target.disabled}): enable it first")
 
 
-async def _span(context: Context, wish: Replay) -> tuple[list[str], list[str]]:
+async def _span(context: Context, wish: ReplayRequest) -> tuple[list[str], list[str]]:
     """The places between which to look, a pair for each shard."""
     events, now = context.store.events, await context.store.now()
     ends = await events.end()

@@ -1,96 +1,86 @@
-"""Subscriptions that change: what they want, and whether they are disabled."""
+"""Changes, enables and disables subscriptions."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 import structlog
 from msgspec import UNSET, UnsetType
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from processor import vault
-from processor.errors import Conflict, NotFound
-from processor.event_filters import DISABLED, Router
-from processor.formats import Format
-from processor.model import Concurrency, Subscription
+from processor.errors import Conflict
+from processor.event_filters import Router
+from processor.event_types import DISABLED
+from processor.model import Subscription
 from processor.payload import utc
 from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
-from processor.service.runtime.size_limits import check_filter_size
 from processor.service.subscriptions.handshake import shake
-from processor.service.subscriptions.manage import changeable, get
-from processor.service.subscriptions.validation import (
-    EventType,
-    check_filter,
-    check_rate,
-    check_target,
-    read_headers,
-    unique,
-)
+from processor.service.subscriptions.manage import changeable, get, missing
+from processor.service.subscriptions.validation import checked_settings
 from processor.store.jobs import NewEvent
 from processor.store.reseal import unopened
+from processor.subscription_settings import SubscriptionSettings
 
 log = structlog.get_logger()
 
-
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `PATCH /v1/subscriptions/{id}`: what is named is replaced, as a whole."""
-
-    url: str | UnsetType = UNSET
-    events: Annotated[tuple[EventType, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
-    sources: tuple[str, ...] | UnsetType = UNSET
-    providers: tuple[str, ...] | UnsetType = UNSET
-    metadata: (
-        Annotated[dict[str, Any], msgspec.Meta(description="At most 8,192 bytes as JSON")]
-        | UnsetType
-    ) = UNSET
-    format: Format | UnsetType = UNSET
-    signature: Literal["v1", "v1a"] | UnsetType = UNSET  # only as it is
-    headers: dict[str, str] | UnsetType = UNSET
-    handshake: bool | UnsetType = UNSET
-    concurrency: Concurrency | UnsetType = UNSET
-    rate: str | UnsetType | None = UNSET  # None: no limit
-    ordered: bool | UnsetType = UNSET
-    auto_disable: bool | UnsetType = UNSET
+UpdateSubscription = msgspec.defstruct(
+    "UpdateSubscription",
+    [
+        *((f.name, f.type | UnsetType, UNSET) for f in fields(SubscriptionSettings)),
+        ("handshake", bool | UnsetType, UNSET),
+    ],
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    namespace={
+        "__doc__": "What is named is replaced, as a whole; a `rate` of null removes the limit.\n\n"
+        "With a handshake another `url` is asked first, and must allow us. `signature` cannot change."
+    },
+)
+"""The body of `PATCH /v1/subscriptions/{id}`: every setting, all optional."""
 
 
-async def change(context: Context, target: str, wish: Change) -> Subscription:
-    """Change what a subscription wants; commits that matched the old wish are refused.
+async def change(context: Context, target: str, request: msgspec.Struct) -> Subscription:
+    """Change settings by an UpdateSubscription; commits that were decided on the old ones are refused.
 
-    One that was made with a handshake moves to another URL only if that allows us.
+    A subscription that was created with a handshake moves to another URL only if that allows us.
     """
+    given = {k: v for k, v in msgspec.structs.asdict(request).items() if v is not UNSET}
+    handshake: bool | None = given.pop("handshake", None)
     found = await changeable(context, target)
-    _check(context, found, wish)
-    named = _named(wish)
-    moves = wish.url is not UNSET or wish.handshake is not UNSET
+    changes = checked_settings(context, given)
+    _check_signature(found, changes)
+    moves = "url" in changes or handshake is not None
     if moves:
-        named["origin"] = await _origin(context, found, replace(found, **named), wish)
+        changes["origin"] = await _origin(
+            context, found, replace(found, **changes), handshake=handshake
+        )
 
-    def edit(stands: Subscription) -> Subscription:
-        if moves and (stands.url, stands.origin) != (found.url, found.origin):
-            raise Conflict(f"{target} was moved by somebody else meanwhile: try again")
-        return replace(stands, **named)
+    def edit(current: Subscription) -> Subscription:
+        if moves and (current.url, current.origin) != (found.url, found.origin):
+            raise Conflict(f"{target}: its URL was changed by somebody else meanwhile; try again")
+        return replace(current, **changes)
 
-    return _there(target, await context.store.subscriptions.change(target, edit))
+    return _found(target, await context.store.subscriptions.change(target, edit))
 
 
-def _named(wish: Change) -> dict[str, Any]:
-    """What is to be replaced, by its name in a subscription."""
-    named = {k: v for k, v in msgspec.structs.asdict(wish).items() if v is not UNSET}
-    named.pop("handshake", None)
-    if wish.headers is not UNSET:
-        named["headers"] = read_headers(wish.headers)
-    for field in {"events", "sources", "providers"} & named.keys():
-        named[field] = unique(named[field])
-    return named
+def _check_signature(found: Subscription, changes: dict[str, Any]) -> None:
+    wanted = changes.get("signature", found.signature)
+    if wanted != found.signature:
+        raise Conflict(
+            f"{found.id} is signed with {found.signature}, and so are its secrets: "
+            f'make a new subscription with "signature": "{wanted}", and remove this one'
+        )
 
 
 async def _origin(
-    context: Context, found: Subscription, new: Subscription, wish: Change
+    context: Context, found: Subscription, new: Subscription, *, handshake: bool | None
 ) -> str | None:
-    """Who we said that we are to the new URL; it is asked unless it was, or need not be."""
-    if not (found.origin if wish.handshake is UNSET else wish.handshake):
+    """The `WebHook-Request-Origin` that the new URL confirmed, by a handshake if one is due."""
+    if not (found.origin if handshake is None else handshake):
         return None
-    if wish.handshake is UNSET and new.url == found.url:
+    if handshake is None and new.url == found.url:
         return found.origin
     if unopened(new):
         remedy = f"put their key back into {vault.NAME}"
@@ -99,38 +89,35 @@ async def _origin(
 
 
 async def enable(context: Context, target: str) -> Subscription:
-    """Let a subscription get events again, from now on; one of the file too."""
+    """Enable a subscription, also one of the configuration file: it receives events from now on."""
     found = await get(context, target)
     await context.store.failure_scores.forget(target)
-    if found.disabled:  # what was left for it before is a replay's now
+    if found.disabled:  # its overflow from before is left to a replay
         await context.store.deliveries.forget_overflow(target)
     done = await context.store.subscriptions.change(target, lambda s: replace(s, disabled=None))
-    return _there(target, done)
+    return _found(target, done)
 
 
 async def disable(context: Context, target: Subscription, reason: str) -> None:
-    """Disable a subscription, and tell the others that want to know: both, or neither.
+    """Disable a subscription, and publish `subscription.disabled` to the others: both, or neither.
 
-    Nothing is done, or told, where it is disabled already, or its URL is another by now.
+    Does nothing if it is disabled already, or has another URL by now.
     """
     now = await context.store.now()
 
-    def edit(stands: Subscription) -> Subscription:
-        return (
-            stands
-            if stands.disabled or stands.url != target.url
-            else replace(stands, disabled=reason)
-        )
+    def edit(current: Subscription) -> Subscription:
+        unchanged = current.disabled or current.url != target.url
+        return current if unchanged else replace(current, disabled=reason)
 
-    def tell(new: Subscription, router: Router) -> NewEvent:
+    def publish(new: Subscription, router: Router) -> NewEvent:
         log.warning("subscription_disabled", subscription=new.id, reason=reason)
-        return _telling(new, router, now)
+        return _disabled_event(new, router, now)
 
-    await context.store.subscriptions.change(target.id, edit, tell)
+    await context.store.subscriptions.change(target.id, edit, publish)
 
 
-def _telling(disabled: Subscription, router: Router, now: float) -> NewEvent:
-    """The event that a subscription is disabled; the version tells it from another time."""
+def _disabled_event(disabled: Subscription, router: Router, now: float) -> NewEvent:
+    """The `subscription.disabled` event; the version makes its id unique each time."""
     event = f"evt_disabled_{disabled.id.removeprefix('sub_')}_{router.version}"
     body = {
         "type": DISABLED,
@@ -138,27 +125,11 @@ def _telling(disabled: Subscription, router: Router, now: float) -> NewEvent:
         "data": {"subscription": disabled.id, "url": disabled.url, "reason": disabled.disabled},
     }
     others = [s.id for s in router.matching_type(DISABLED) if s.id != disabled.id]
-    puts = tuple(delivery_item(event, DISABLED, one, one, now) for one in others)
-    return NewEvent(event, DISABLED, msgspec.json.encode(body), puts)
+    items = tuple(delivery_item(event, DISABLED, other, other, now) for other in others)
+    return NewEvent(event, DISABLED, msgspec.json.encode(body), items)
 
 
-def _check(context: Context, found: Subscription, wish: Change) -> None:
-    """Conflict for another signature; Invalid for what creation refuses too."""
-    if wish.signature not in (UNSET, found.signature):
-        raise Conflict(
-            f"{found.id} is signed with {found.signature}, and so are its secrets: "
-            f'make a new subscription with "signature": "{wish.signature}", and remove this one'
-        )
-    if wish.url is not UNSET:
-        check_target(context, "url", wish.url)
-    if wish.rate is not UNSET:
-        check_rate(wish.rate)
-    if wish.metadata is not UNSET:
-        check_filter_size(wish.metadata)
-    check_filter(context, wish.events, wish.sources, wish.providers)
-
-
-def _there(target: str, found: Subscription | None) -> Subscription:
-    if found is None:  # removed a moment ago
-        raise NotFound(f"No subscription {target!r}")
-    return found
+def _found(target: str, subscription: Subscription | None) -> Subscription:
+    if subscription is None:  # removed a moment ago
+        raise missing(target)
+    return subscription

@@ -1,95 +1,98 @@
-"""Where callers want to be called back: which URLs and secrets may be, and the lane of a callback."""
+"""Validates what callers ask of a subscription: URLs, secrets, filters, headers, rates.
+
+Each check raises InvalidValue, which names the field and the remedy.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-from msgspec import UNSET, UnsetType
-
-from processor import durations, event_filters, signing
+from processor import durations, signing
 from processor.config.secrets import MASK
 from processor.egress import check_url
 from processor.errors import BlockedTarget, InvalidValue
+from processor.event_types import FILTER_NAMES
 from processor.formats import check_headers
 from processor.service.runtime.context import Context
-
-
-def lane_of(url: str) -> str:
-    """The lane of a callback target: one a host, however many URLs it has."""
-    parts = urlsplit(url)
-    return f"cb:{parts.scheme}://{parts.netloc}".lower()
-
-
-def check_secret(field: str, secret: str) -> None:
-    """Invalid unless we can sign with this."""
-    try:
-        signing.decode_secret(secret)
-    except ValueError as error:
-        raise InvalidValue(f"{field}: {error}") from None
-
-
-def check_target(context: Context, field: str, url: str) -> None:
-    """Invalid for a URL that the egress guard refuses."""
-    try:
-        check_url(url, context.egress.policy)
-    except BlockedTarget as error:
-        raise InvalidValue(f"{field}: {error}") from None
-
+from processor.service.runtime.size_limits import check_filter_size
+from processor.subscription_settings import FORMAT_NAMES, SIGNATURE_NAMES, check_concurrency
 
 Value = TypeVar("Value")
 
 
-EventType = Annotated[
-    str,  # checked by hand, for a better message
-    msgspec.Meta(extra_json_schema={"enum": [*event_filters.EVENT_TYPES, *event_filters.GROUPS]}),
-]
+def checked_settings(context: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a subscription, all or some, in the form in which Redis keeps them."""
+    settings, sources = dict(given), context.settings.sources
+    if "url" in given:
+        check_target(context, "url", given["url"])
+    if not given.get("events", FILTER_NAMES):
+        raise InvalidValue("events: the list is empty; name at least one event type")
+    for field, known in (
+        ("events", FILTER_NAMES),
+        ("sources", tuple(sources)),
+        ("providers", tuple({s.profile.name for s in sources.values()})),
+    ):
+        check_known(field, given.get(field, ()), known)
+    for field, known in (("format", FORMAT_NAMES), ("signature", SIGNATURE_NAMES)):
+        check_known(field, [given[field]] if field in given else [], known)
+    check_filter_size(given.get("metadata", {}))
+    for field in {"events", "sources", "providers"} & given.keys():
+        settings[field] = tuple(dict.fromkeys(given[field]))  # each name once
+    for field, check in _CHECKS.items():
+        if given.get(field) is not None:
+            settings[field] = checked(field, check, given[field])
+    return settings
 
 
-def read_headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Headers as they are kept; Invalid for those that cannot be sent, or were masked by us."""
-    headers = checked("headers", check_headers, given)
-    if MASK in headers.values():
-        raise InvalidValue(f"headers: {MASK} stands for a value that is not shown: write the value")
-    return headers
-
-
-def unique(words: Sequence[str]) -> tuple[str, ...]:
-    """Each word of a filter once: so there are no more of them than there are good ones."""
-    return tuple(dict.fromkeys(words))
-
-
-def check_rate(rate: str | None) -> None:
-    """Invalid for what is no rate."""
-    if rate is not None:
-        checked("rate", durations.parse_rate, rate)
+def check_known(field: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Check that each of the given names is known."""
+    for name in given:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise InvalidValue(f"{field}: {name!r} is not known; there is {there}")
 
 
 def checked(field: str, check: Callable[..., Value], *given: Any) -> Value:
-    """What a check makes of a value; Invalid, naming the field, for what it refuses."""
+    """What a check returns; its ValueError becomes an InvalidValue that names the field."""
     try:
         return check(*given)
     except ValueError as error:
         raise InvalidValue(f"{field}: {error}") from None
 
 
-def check_filter(
-    context: Context,
-    events: Sequence[str] | UnsetType,
-    sources: Sequence[str] | UnsetType,
-    providers: Sequence[str] | UnsetType,
-) -> None:
-    """Invalid for event types, sources and providers that there are not."""
-    known = context.settings.sources
-    check_known("events", events, (*event_filters.EVENT_TYPES, *event_filters.GROUPS))
-    check_known("sources", sources, tuple(known))
-    check_known("providers", providers, tuple({s.profile.name for s in known.values()}))
+def check_target(context: Context, field: str, url: str) -> None:
+    """Check that the egress guard allows a URL."""
+    try:
+        check_url(url, context.egress.policy)
+    except BlockedTarget as error:
+        raise InvalidValue(f"{field}: {error}") from None
 
 
-def check_known(field: str, given: Sequence[str] | UnsetType, good: Sequence[str]) -> None:
-    """Invalid for a word that is not one of the good ones."""
-    for one in () if given is UNSET else given:
-        if one not in good:
-            raise InvalidValue(
-                f"{field}: {one!r} is not known; there is {', '.join(good) or 'none'}"
-            )
+def check_secret(field: str, secret: str) -> None:
+    """Check that a secret can sign."""
+    checked(field, signing.decode_secret, secret)
+
+
+def lane_of(url: str) -> str:
+    """The lane of a callback URL: one for each host, however many URLs it has."""
+    parts = urlsplit(url)
+    return f"cb:{parts.scheme}://{parts.netloc}".lower()
+
+
+def _headers(given: Mapping[str, str]) -> dict[str, str]:
+    headers = check_headers(given)
+    if MASK in headers.values():
+        raise ValueError(f"{MASK} stands for a value that is not shown: write the value")
+    return headers
+
+
+def _rate(text: str) -> str:
+    durations.parse_rate(text)
+    return text
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "headers": _headers,
+    "concurrency": check_concurrency,
+    "rate": _rate,
+}

@@ -8,7 +8,7 @@ import msgspec
 
 from processor.web.openapi.operations import OPERATIONS, Answer, Operation
 from processor.web.openapi.parameters import parameters
-from processor.web.openapi.schemas import SHAPES
+from processor.web.openapi.schemas import SCHEMAS
 from processor.web.openapi.webhooks import webhooks
 from processor.web.problems import MEDIA_TYPE
 
@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
         "paths": _paths(),
         "webhooks": webhooks(),
         "components": {
-            "schemas": msgspec.json.schema_components(SHAPES, ref_template=SCHEMA)[1],
+            "schemas": msgspec.json.schema_components(SCHEMAS, ref_template=SCHEMA)[1],
             "parameters": parameters(),
             "responses": {f"refused{status}": _refusal(status) for status in REFUSALS},
             "securitySchemes": {KEY: _BEARER},

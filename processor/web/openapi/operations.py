@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from processor.service.subscriptions.update import UpdateSubscription
 from processor.web.openapi import schemas
 from processor.web.problems import MEDIA_TYPE
 
@@ -86,7 +87,7 @@ OPERATIONS = (
         {200: Answer(_ADDED, schemas.Job), 201: Answer("The job is new", schemas.Job)},
         (404, 409, 422, *WITH_BODY),
         ("source", "job", "trace"),
-        schemas.JobWish,
+        schemas.WatchRequest,
     ),
     Operation(
         *("get", _JOB, "getJob", "One job, perhaps once it is finished"),
@@ -108,7 +109,7 @@ OPERATIONS = (
     ),
     Operation(
         *("post", f"{_JOB}/poll", "pollJob", "Ask the provider now"),
-        {202: Answer("It will be asked", schemas.Asked)},
+        {202: Answer("It will be asked", schemas.PollQueued)},
         (404, 409, 422, *WITH_BODY),
         ("source", "job"),
     ),
@@ -120,9 +121,9 @@ OPERATIONS = (
     ),
     Operation(
         *("post", "/v1/subscriptions", "subscribe", "Have a URL called back"),
-        {201: Answer("It hears of all that is committed from now on", schemas.SubscriptionMade)},
+        {201: Answer("It hears of all that is committed from now on", schemas.CreatedSubscription)},
         (409, 422, *WITH_BODY),
-        body=schemas.SubscriptionWish,
+        body=schemas.CreateSubscription,
     ),
     Operation(
         *("get", _SUBSCRIPTION, "getSubscription", "One subscription"),
@@ -135,7 +136,7 @@ OPERATIONS = (
         {200: Answer("As it is from now on, for what waits too", schemas.Subscription)},
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
-        schemas.SubscriptionChange,
+        UpdateSubscription,
     ),
     Operation(
         *("delete", _SUBSCRIPTION, "unsubscribe", "Remove a subscription"),
@@ -145,7 +146,11 @@ OPERATIONS = (
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/rotate", "rotateSecret", "Give a subscription a new secret"),
-        {200: Answer("The new secret; the old one signs too for 24 h", schemas.SubscriptionSecret)},
+        {
+            200: Answer(
+                "The new secret; the old one signs too for 24 h", schemas.SubscriptionWithSecret
+            )
+        },
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
     ),
@@ -157,7 +162,7 @@ OPERATIONS = (
     ),
     Operation(
         *("post", f"{_SUBSCRIPTION}/test", "testSubscription", "Send it a `subscription.test`"),
-        {202: Answer("It is on its way", schemas.Sent)},
+        {202: Answer("It is on its way", schemas.TestSent)},
         (404, 422, *WITH_BODY),
         ("subscription",),
     ),
@@ -172,7 +177,7 @@ OPERATIONS = (
         {202: Answer("What became of it; repeating it is safe", schemas.ReplayResult)},
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
-        schemas.ReplayWish,
+        schemas.ReplayRequest,
     ),
     Operation(
         *("post", "/v1/deliveries/{id}/retry", "retryDelivery", "Make one delivery again"),

@@ -10,51 +10,38 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from processor import model
-from processor.formats import Format
 from processor.formats.cloudevents import CloudEvent
-from processor.model import Concurrency, Counts
+from processor.model import Counts
 from processor.payload import JobData, JobEvent
 from processor.service.jobs import watch_request
 from processor.service.replay import plan, replay as replay_replay
-from processor.service.subscriptions import update
+from processor.service.subscriptions.update import UpdateSubscription
+from processor.subscription_settings import SubscriptionSettings
 from processor.web.problems import Problem
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class JobWish(watch_request.WatchRequest, frozen=True):
-    """What to watch a job with; everything is optional, and added to what is known.
+class WatchRequest(watch_request.WatchRequest, frozen=True):
+    """How to watch a job; everything is optional, and added to what is known.
 
     Durations are texts such as `1.5s`, `30s`, `5m`, `24h`, `7d`.
     """
 
 
-class SubscriptionWish(replay_replay.Wish, frozen=True):
-    """A URL, and which events it wants; what is left out means all.
+class CreateSubscription(replay_replay.CreateWithReplay, frozen=True):
+    """A URL, and which events it receives.
 
-    `events` are event types, or `job.completed` for the four that end a job. `metadata` are
-    values that a job's own must hold. `secret` is made up if left out. `headers` are sent with
-    every event; at most `concurrency` at the same time, and `rate` per time (`100/1m`);
-    with `ordered` the events of a job one after the other. Without `auto_disable` five days of
-    nothing but failures do not disable it. With `handshake` the URL is asked
-    with OPTIONS, and must allow us. `since` (a time, or `24h` ago) has it get what it would have
-    got since then.
+    `secret` is generated if left out. With `handshake` the URL is asked with OPTIONS, and must
+    allow us. `since` (a time, or `24h` ago) also delivers the events since then.
     """
 
 
-class SubscriptionChange(update.Change, frozen=True):
-    """What is named is replaced, as a whole; a `rate` of null is none.
-
-    With a handshake another `url` is asked first, and must allow us. `signature` cannot be
-    another than it is.
-    """
-
-
-class ReplayWish(replay_replay.Replay, frozen=True):
+class ReplayRequest(replay_replay.ReplayRequest, frozen=True):
     """`since` and `until` are times with a zone, or how long ago: `24h`.
 
-    `events` and `source` narrow the subscription's own filter; `failed` is what ended without
-    arriving. `again`: what was delivered too. `after` goes on where `next` says.
+    `events` and `source` narrow the subscription's own filter; state `failed` means only dead
+    letters. `again` repeats delivered events too. `after` continues from a `next`.
     """
 
 
@@ -87,6 +74,25 @@ class Receipt(msgspec.Struct):
     unreadable: int | msgspec.UnsetType = msgspec.UNSET
 
 
+def _joined(
+    name: str, doc: str, *parts: type[msgspec.Struct], without: str = "", optional: str = ""
+) -> Any:
+    """One schema of the fields of several structs, all of them required but an optional one."""
+    fields = [field for part in parts for field in msgspec.structs.fields(part)]
+    return msgspec.defstruct(
+        name,
+        [
+            (f.name, f.type)
+            if f.name != optional
+            else (f.name, f.type | msgspec.UnsetType, msgspec.UNSET)
+            for f in fields
+            if f.name != without
+        ],
+        kw_only=True,
+        namespace={"__doc__": doc},
+    )
+
+
 class _More(msgspec.Struct):
     """What a job has beyond what its events tell."""
 
@@ -96,14 +102,11 @@ class _More(msgspec.Struct):
     next_poll_at: Time | None
 
 
-Job: Any = msgspec.defstruct(
+Job: Any = _joined(
     "Job",
-    [
-        (field.name, field.type)
-        for field in (*msgspec.structs.fields(JobData), *msgspec.structs.fields(_More))
-        if field.name != "origin"
-    ],
-    namespace={"__doc__": "A job: the `data` of its events without `origin`, and more."},
+    "A job: the `data` of its events without `origin`, and more.",
+    *(JobData, _More),
+    without="origin",
 )
 
 
@@ -114,45 +117,45 @@ class HistoryEntry(model.HistoryEntry, frozen=True, omit_defaults=True, kw_only=
     count: int
 
 
-class Asked(msgspec.Struct):
+class PollQueued(msgspec.Struct):
     """The job is asked about as soon as a worker is free."""
 
     asked: bool
 
 
-class Subscription(msgspec.Struct, kw_only=True):
-    """A URL, and which events it wants; `disabled` says why it gets nothing."""
+class _State(msgspec.Struct):
+    """What a subscription has besides its settings."""
 
     id: str
-    url: str
-    events: list[str]
-    sources: list[str]
-    providers: list[str]
-    metadata: dict[str, Any]
-    format: Format
-    signature: Literal["v1", "v1a"]
     public_key: Annotated[str | None, msgspec.Meta(description="Verifies `v1a`; null for `v1`")]
-    headers: Annotated[dict[str, str], msgspec.Meta(description="Their values are masked")]
     handshake: bool
-    concurrency: Concurrency
-    rate: Annotated[str | None, msgspec.Meta(description="Deliveries per time: `100/1m`")]
-    ordered: Annotated[bool, msgspec.Meta(description="Events of a job one after the other")]
-    auto_disable: Annotated[bool, msgspec.Meta(description="After five days of failures only")]
     created_at: Time | None
-    disabled: str | None
+    disabled: Annotated[str | None, msgspec.Meta(description="Why it receives nothing, or null")]
     read_only: Annotated[bool, msgspec.Meta(description="It is in the configuration file")]
 
 
-class SubscriptionSecret(Subscription, kw_only=True):
-    """A subscription with its new secret, which is shown this once; `v1a` has none to show."""
-
-    secret: str | None
+class _Secret(msgspec.Struct):
+    secret: Annotated[str | None, msgspec.Meta(description="Shown only now; null for `v1a`")]
 
 
-class SubscriptionMade(SubscriptionSecret, kw_only=True):
-    """A new subscription; with `since`, also what became of the past."""
+class _Replay(msgspec.Struct):
+    replay: Annotated[ReplayResult, msgspec.Meta(description="Only with `since`")]
 
-    replay: ReplayResult | msgspec.UnsetType = msgspec.UNSET
+
+Subscription: Any = _joined(
+    "Subscription", "A URL, and which events it receives.", SubscriptionSettings, _State
+)
+SubscriptionWithSecret: Any = _joined(
+    "SubscriptionWithSecret",
+    "A subscription with its new secret.",
+    *(SubscriptionSettings, _State, _Secret),
+)
+CreatedSubscription: Any = _joined(
+    "CreatedSubscription",
+    "A new subscription; with `since`, also the result of the replay.",
+    *(SubscriptionSettings, _State, _Secret, _Replay),
+    optional="replay",
+)
 
 
 class PublicKeys(msgspec.Struct):
@@ -161,7 +164,7 @@ class PublicKeys(msgspec.Struct):
     keys: list[str]
 
 
-class Sent(msgspec.Struct):
+class TestSent(msgspec.Struct):
     """A `subscription.test` event, under its webhook-id, is on its way."""
 
     event_id: str
@@ -262,10 +265,10 @@ class DisabledItem(DisabledEvent, kw_only=True):
     id: str
 
 
-SHAPES: tuple[Any, ...] = (
-    *(SubscriptionChange, ReplayWish, ReplayResult, Retried, SubscriptionMade, DisabledEvent),
-    DisabledItem,
-    *(JobWish, SubscriptionWish, Receipt, Job, HistoryEntry, Asked, Subscription),
-    *(SubscriptionSecret, PublicKeys, Sent, Delivery, Event, Source, Alive, Ready, Problem),
-    *(JobEvent, TestEvent, CloudEvent),
+SCHEMAS: tuple[Any, ...] = (
+    *(WatchRequest, Job, HistoryEntry, PollQueued, Receipt, Source),
+    *(CreateSubscription, UpdateSubscription, Subscription, SubscriptionWithSecret),
+    *(CreatedSubscription, PublicKeys, TestSent, ReplayRequest, ReplayResult),
+    *(Delivery, Retried, Event, JobEvent, TestEvent, DisabledEvent, DisabledItem, CloudEvent),
+    *(Alive, Ready, Problem),
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from processor.event_filters import DISABLED, JOB_TYPES
+from processor.event_types import DISABLED, JOB_TYPES
 
 HEADERS = ("webhook_id", "webhook_timestamp", "webhook_signature")
 

@@ -27,7 +27,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import policy
 from processor.service.subscriptions import manage, update
-from processor.service.subscriptions.update import Change
+from processor.service.subscriptions.update import UpdateSubscription
 from processor.store.work_items import LaneLimits
 
 WIDE = LaneLimits(1000)
@@ -125,7 +125,7 @@ class Bench:
         """Subscribe to all that ends, and all that starts."""
         events = ("job.started", "job.completed")
         given = {"url": f"{self.url}/in", "events": events} | wish
-        return await manage.create(self.context, msgspec.convert(given, manage.Wish))
+        return await manage.create(self.context, msgspec.convert(given, manage.CreateSubscription))
 
     async def push(self, job: str = "1", status: str = "succeeded", **headers: str) -> None:
         """Take one push, and ingest it."""
@@ -201,8 +201,8 @@ async def test_a_v1a_subscription_is_verified_with_its_public_keys_through_a_rot
 async def test_a_private_key_is_never_shown(bench: Bench) -> None:
     made = await bench.subscribe(signature="v1a")
     assert made.secrets[0].startswith("whsk_")
-    assert manage.once(made)["secret"] is None
-    shown = msgspec.json.encode([manage.once(made), manage.view(made)])
+    assert manage.view_with_secret(made)["secret"] is None
+    shown = msgspec.json.encode([manage.view_with_secret(made), manage.view(made)])
     assert b"whsk_" not in shown
     assert b"whpk_" in shown
 
@@ -226,7 +226,7 @@ async def test_a_subscription_of_the_file_has_format_key_and_headers_too(
 
 async def test_values_of_headers_are_masked(bench: Bench) -> None:
     made = await bench.subscribe(headers={"X-Key": "k-456"})
-    assert b"k-456" not in msgspec.json.encode([manage.once(made), manage.view(made)])
+    assert b"k-456" not in msgspec.json.encode([manage.view_with_secret(made), manage.view(made)])
     assert list(manage.view(made)["headers"]) == ["x-key"]
 
 
@@ -362,7 +362,7 @@ def batcher(sent: list[Sent]) -> Batcher[str]:
     return Batcher(send)
 
 
-TARGET = Subscription("sub_1", "https://x.example", (), format=BATCH)
+TARGET = Subscription(id="sub_1", url="https://x.example", secrets=(), format=BATCH)
 
 
 def event(number: int, size: int = 10) -> Any:
@@ -449,7 +449,7 @@ async def moved(bench: Bench, made: Subscription, **wish: Any) -> Subscription:
     """Change it; a `url` is a path of the same subscriber."""
     if "url" in wish:
         wish["url"] = f"{bench.url}{wish['url']}"
-    return await update.change(bench.context, made.id, Change(**wish))
+    return await update.change(bench.context, made.id, UpdateSubscription(**wish))
 
 
 async def test_a_url_that_is_moved_to_is_asked_with_the_headers_that_it_will_get(
@@ -494,7 +494,9 @@ async def test_what_was_moved_while_another_url_was_asked_stays_there(
     subscriber.headers = {"WebHook-Allowed-Origin": "*"}
     made = await bench.subscribe()
     subscriber.meanwhile = lambda: moved(bench, made, url="/never-asked")
-    with pytest.raises(Conflict, match=f"{made.id} was moved by somebody else meanwhile: try"):
+    with pytest.raises(
+        Conflict, match=f"{made.id}: its URL was changed by somebody else meanwhile; try"
+    ):
         await moved(bench, made, handshake=True)
     stands = await manage.get(bench.context, made.id)
     assert (stands.url, stands.origin) == (f"{bench.url}/never-asked", None)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from processor.durations import parse_rate
-from processor.model import MAX_CONCURRENCY, Subscription
+from processor.model import Subscription
 from processor.service.delivery import history
 from processor.service.delivery.circuit_breaker import (
     NEW_LANES_EVERY,
@@ -20,6 +20,7 @@ from processor.service.delivery.limits import Limit, per_shard
 from processor.service.runtime.process import Outage
 from processor.service.subscriptions import manage, update
 from processor.store.work_items import LaneLimits
+from processor.subscription_settings import MAX_CONCURRENCY
 from workers import pumps
 from workers.pump import Pump
 
@@ -103,7 +104,7 @@ class Office:
 
     async def subscribe(self, url: str, **wish: Any) -> Subscription:
         """Subscribe, and have events wait."""
-        made = await manage.create(self.context, manage.Wish(url=url, **wish))
+        made = await manage.create(self.context, manage.CreateSubscription(url=url, **wish))
         await self.tell(made)
         return made
 
@@ -274,11 +275,15 @@ async def seen(breakers: CircuitBreakers, lane: str) -> LaneLimits:
 async def test_a_change_is_heeded_by_a_process_that_never_commits(
     bench: Any, store_of: Any, wait_until: Any
 ) -> None:
-    made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
+    made = await manage.create(
+        bench.context, manage.CreateSubscription(url="https://93.184.215.14/")
+    )
     context = bench.context._replace(store=store_of())
     breakers = CircuitBreakers(context)
     assert await seen(breakers, made.id) == LaneLimits(MAX_CONCURRENCY)
-    await update.change(bench.context, made.id, update.Change(concurrency=2, rate="10/1s"))
+    await update.change(
+        bench.context, made.id, update.UpdateSubscription(concurrency=2, rate="10/1s")
+    )
 
     async def heeded() -> bool:
         await breakers.refresh()
@@ -297,7 +302,7 @@ async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench:
     breakers = CircuitBreakers(bench.context)
     await breakers.refresh()
     made = await manage.create(
-        bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
+        bench.context, manage.CreateSubscription(url="https://93.184.215.14/", concurrency=8)
     )
     assert breakers.lane_limits(made.id) == LaneLimits(1)
     await breakers.refresh()
@@ -306,7 +311,7 @@ async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench:
 
 async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
     """It answered another process with `Retry-After`."""
-    wish = manage.Wish(url="https://93.184.215.14/", rate="10/1s")
+    wish = manage.CreateSubscription(url="https://93.184.215.14/", rate="10/1s")
     made = await manage.create(bench.context, wish)
     until = await bench.store.now() + 3600
     await bench.store.backlogs.park("deliver", made.id, until)
@@ -326,7 +331,7 @@ async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(benc
 
 async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(bench: Any) -> None:
     made = await manage.create(
-        bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
+        bench.context, manage.CreateSubscription(url="https://93.184.215.14/", concurrency=8)
     )
     await update.disable(bench.context, made, "by hand")
     assert await seen(CircuitBreakers(bench.context), made.id) == LaneLimits(8)
@@ -334,7 +339,7 @@ async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(benc
 
 async def test_a_failure_score_lowers_the_configured_concurrency(bench: Any) -> None:
     made = await manage.create(
-        bench.context, manage.Wish(url="https://93.184.215.14/", concurrency=8)
+        bench.context, manage.CreateSubscription(url="https://93.184.215.14/", concurrency=8)
     )
     for _ in range(2):
         await bench.store.failure_scores.record(
@@ -344,8 +349,10 @@ async def test_a_failure_score_lowers_the_configured_concurrency(bench: Any) -> 
 
 
 async def test_a_rotation_keeps_what_was_changed_meanwhile(bench: Any) -> None:
-    made = await manage.create(bench.context, manage.Wish(url="https://93.184.215.14/"))
-    limited = update.Change(concurrency=3)
+    made = await manage.create(
+        bench.context, manage.CreateSubscription(url="https://93.184.215.14/")
+    )
+    limited = update.UpdateSubscription(concurrency=3)
     await asyncio.gather(
         manage.rotate(bench.context, made.id),
         update.change(bench.context, made.id, limited),

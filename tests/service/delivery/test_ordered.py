@@ -15,7 +15,7 @@ from processor.service.delivery.deliver import Deliverer
 from processor.service.events import ordering
 from processor.service.replay import retry
 from processor.service.subscriptions import manage, update
-from processor.service.subscriptions.update import Change
+from processor.service.subscriptions.update import UpdateSubscription
 from processor.store.work_items import Claim, LaneLimits
 
 from ..desk import Desk, Subscriber
@@ -293,7 +293,7 @@ async def test_a_replay_brings_each_job_in_order(desk_of: Any):
 async def test_switched_on_later_it_holds_for_what_is_told_then(desk: Desk):
     made = await desk.subscribe(events=ALL)
     await told(desk, "a", "running", "succeeded")
-    await update.change(desk.context, made.id, Change(ordered=True))
+    await update.change(desk.context, made.id, UpdateSubscription(ordered=True))
     await told(desk, "b", "running", "succeeded")
     assert len(await claim(desk)) == 3
 

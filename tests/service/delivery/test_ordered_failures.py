@@ -10,7 +10,7 @@ from processor import state_machine
 from processor.model import HttpResponse, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.replay import replay as replay_replay
-from processor.service.replay.replay import Replay
+from processor.service.replay.replay import ReplayRequest
 from processor.service.subscriptions import update
 from processor.store.keys import Keys
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
@@ -43,7 +43,9 @@ class Line:
 
     async def subscribe(self, name: str = "sub_1", *, ordered: bool = True) -> Subscription:
         """Make a subscription."""
-        made = Subscription(name, "https://a.example", (SECRET,), events=EVENTS, ordered=ordered)
+        made = Subscription(
+            id=name, url="https://a.example", secrets=(SECRET,), events=EVENTS, ordered=ordered
+        )
         await self.store.subscriptions.save(made)
         return made
 
@@ -76,7 +78,9 @@ class Line:
 
     async def replay(self, target: Subscription, *, again: bool = True) -> int:
         """Replay all; how many were put."""
-        done = await replay_replay.replay(self.context, target.id, Replay(since="1h", again=again))
+        done = await replay_replay.replay(
+            self.context, target.id, ReplayRequest(since="1h", again=again)
+        )
         return done.queued
 
     async def time_passes(self, target: str = "sub_1") -> None:
@@ -213,7 +217,7 @@ async def test_a_late_end_takes_what_was_put_anew_out_of_its_turns(
     async def meanwhile() -> None:
         await line.lapse(*slow)
         assert await line.deliver() == ["1"]
-        wish = update.Change(ordered=ordered)
+        wish = update.UpdateSubscription(ordered=ordered)
         assert (await update.change(line.context, made.id, wish)).ordered is ordered
         assert await line.replay(made) == 1
 

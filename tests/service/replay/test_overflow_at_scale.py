@@ -33,7 +33,7 @@ class Heap:
 
     async def subscribe(self, name: str, **fields: Any) -> Subscription:
         """Make a subscription."""
-        made = Subscription(name, f"https://{name}.example", (SECRET,), **fields)
+        made = Subscription(id=name, url=f"https://{name}.example", secrets=(SECRET,), **fields)
         await self.store.subscriptions.save(made)
         return made
 

@@ -13,7 +13,7 @@ from processor.model import Retention, Subscription
 from processor.service.delivery import history
 from processor.service.replay import retry, scan_log
 from processor.service.subscriptions import manage, update
-from processor.service.subscriptions.update import Change
+from processor.service.subscriptions.update import UpdateSubscription
 from processor.store.keys import day_of
 
 from ..desk import SECRET, Desk, Subscriber
@@ -542,12 +542,14 @@ async def test_a_test_event_cannot_be_retried_once_it_is_dead(desk: Desk):
 async def test_a_change_holds_for_the_next_commit(desk: Desk):
     made = await desk.subscribe(metadata={"a": 1})
     await desk.finish("a")
-    new = await update.change(desk.context, made.id, Change(metadata={}))
+    new = await update.change(desk.context, made.id, UpdateSubscription(metadata={}))
     assert new == replace(made, metadata={}) == await manage.get(desk.context, made.id)
     await desk.finish("b")
     await desk.deliver()
     assert desk.subscriber.got == (await desk.ids())[1:]
-    await update.change(desk.context, made.id, Change(events=("job.failed",), sources=("lab",)))
+    await update.change(
+        desk.context, made.id, UpdateSubscription(events=("job.failed",), sources=("lab",))
+    )
     await desk.finish("c")
     await desk.finish("d", status="failed")
     await desk.deliver()
@@ -558,11 +560,11 @@ async def test_changes_at_the_same_time_all_hold(desk_of: Any):
     desk = await desk_of(shards=2)
     made = await desk.subscribe()
     wishes = [
-        Change(url=f"{desk.subscriber.url}/new"),
-        Change(events=("job.failed",)),
-        Change(sources=("lab",)),
-        Change(providers=("lab",)),
-        Change(metadata={"a": 1}),
+        UpdateSubscription(url=f"{desk.subscriber.url}/new"),
+        UpdateSubscription(events=("job.failed",)),
+        UpdateSubscription(sources=("lab",)),
+        UpdateSubscription(providers=("lab",)),
+        UpdateSubscription(metadata={"a": 1}),
     ]
     await asyncio.gather(*(update.change(desk.context, made.id, wish) for wish in wishes))
     new = await manage.get(desk.context, made.id)
@@ -579,10 +581,10 @@ async def test_changes_at_the_same_time_all_hold(desk_of: Any):
 
 
 async def test_one_of_the_file_is_not_changed_but_enabled(desk_of: Any, subscriber: Subscriber):
-    filed = Subscription("sub_filed", subscriber.url, (SECRET,), static=True)
+    filed = Subscription(id="sub_filed", url=subscriber.url, secrets=(SECRET,), static=True)
     desk = await desk_of(static={filed.id: filed})
     with pytest.raises(Conflict, match="configuration"):
-        await update.change(desk.context, filed.id, Change(events=("job.failed",)))
+        await update.change(desk.context, filed.id, UpdateSubscription(events=("job.failed",)))
     for turn in "12":
         subscriber.status = 410
         await desk.finish(f"a{turn}", f"b{turn}")
@@ -646,7 +648,7 @@ async def test_many_410s_at_once_tell_once(desk: Desk):
 async def test_a_url_that_was_changed_meanwhile_is_not_disabled(desk: Desk):
     """It was the old URL that wanted no more."""
     made = await desk.subscribe()
-    await update.change(desk.context, made.id, Change(url=f"{desk.subscriber.url}/new"))
+    await update.change(desk.context, made.id, UpdateSubscription(url=f"{desk.subscriber.url}/new"))
     await update.disable(desk.context, made, "answered 410")
     assert (await manage.get(desk.context, made.id)).disabled is None
     assert await desk.bench.events() == []

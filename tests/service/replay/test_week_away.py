@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from processor import schedule
-from processor.event_filters import DISABLED
+from processor.event_types import DISABLED
 from processor.service.subscriptions import update
 from processor.store import Store
 

@@ -7,7 +7,7 @@ import pytest
 from processor.errors import StoreUnavailable
 from processor.model import Subscription
 from processor.service.subscriptions import manage, update
-from processor.service.subscriptions.update import Change
+from processor.service.subscriptions.update import UpdateSubscription
 from processor.store.keys import Keys
 
 from ..desk import Desk, Subscriber
@@ -73,7 +73,7 @@ async def test_a_filter_that_is_changed_by_a_repeated_call_holds_in_every_shard(
     four: Desk, cut: Any
 ):
     made = await four.subscribe(events=("job.failed",))
-    wish = Change(events=("job.succeeded",))
+    wish = UpdateSubscription(events=("job.succeeded",))
     await cut(update.change(four.context, made.id, wish))
     await update.change(four.context, made.id, wish)
     assert await completions(four) == len(JOBS)

@@ -103,7 +103,7 @@ def forms(secret: str) -> list[bytes]:
 async def everything(bench: Any, url: str) -> tuple[list[str], str]:
     """Create, rotate, a callback, a delivery pending: the secrets, and the subscription's id."""
     context = bench.context
-    made = await manage.create(context, manage.Wish(url=url))
+    made = await manage.create(context, manage.CreateSubscription(url=url))
     rotated = await manage.rotate(context, made.id)
     own = manage.new_secret()
     await bench.watch("1", callback_url=url, callback_secret=own)
@@ -152,7 +152,7 @@ async def test_without_a_master_key_the_look_finds_them(
 
 async def test_the_old_secret_signs_as_long_as_the_setting_says(bench: Any):
     context = bench.context._replace(settings=replace(bench.context.settings, secret_overlap=90))
-    made = await manage.create(context, manage.Wish(url="https://x.example"))
+    made = await manage.create(context, manage.CreateSubscription(url="https://x.example"))
     until = (await manage.rotate(context, made.id)).old_secret_until
     assert until == pytest.approx(await context.store.now() + 90, abs=5)
 
@@ -193,9 +193,9 @@ async def test_others_are_delivered_meanwhile(
     bench_of: Any, subscriber: Subscriber, wait_until: Any
 ):
     old = await bench_of(vault=Vault([K1]))
-    lost = await manage.create(old.context, manage.Wish(url=subscriber.url))
+    lost = await manage.create(old.context, manage.CreateSubscription(url=subscriber.url))
     new = await bench_of(vault=Vault([K2]))
-    good = await manage.create(new.context, manage.Wish(url=subscriber.url))
+    good = await manage.create(new.context, manage.CreateSubscription(url=subscriber.url))
     for one in (lost, good):
         await manage.test(new.context, one.id)
     await deliverer(new).run()
@@ -207,7 +207,7 @@ async def test_to_rotate_is_a_remedy_for_a_lost_master_key(
     bench_of: Any, subscriber: Subscriber, wait_until: Any
 ):
     old = await bench_of(vault=Vault([K1]))
-    made = await manage.create(old.context, manage.Wish(url=subscriber.url))
+    made = await manage.create(old.context, manage.CreateSubscription(url=subscriber.url))
     new = await bench_of(vault=Vault([K2]))
     rotated = await manage.rotate(new.context, made.id)
     await manage.test(new.context, made.id)
@@ -264,7 +264,9 @@ def filled(redis_url: str) -> Iterator[None]:
     async def fill() -> None:
         for name, keys in (("plain", []), ("old", [K1])):
             store = Store(redis_url, vault=Vault(keys))
-            await store.subscriptions.save(Subscription(f"sub_{name}", "https://x", (OWN,)))
+            await store.subscriptions.save(
+                Subscription(id=f"sub_{name}", url="https://x", secrets=(OWN,))
+            )
             await store.close()
 
     with Redis.from_url(redis_url) as redis:

@@ -1,0 +1,12 @@
+"""The event types, and the names in a filter that stand for several of them."""
+
+COMPLETED = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
+JOB_TYPES = ("job.started", "job.progressed", *COMPLETED)
+DISABLED = "subscription.disabled"
+EVENT_TYPES = (*JOB_TYPES, DISABLED)
+"""What a filter may name; `subscription.test` is sent to one subscription only, and never named."""
+
+GROUPS = {"job.completed": COMPLETED}
+"""Names that stand for several event types in a filter."""
+
+FILTER_NAMES = (*EVENT_TYPES, *GROUPS)
