@@ -72,7 +72,7 @@ def test_a_secret_of_the_environment_is_utf8_in_every_locale(tmp_path: Path) -> 
     assert decode_system_text("\udcff") == "\udcff"
 
 
-def test_keys_that_are_published_may_begin_with_a_mark() -> None:
+def test_published_keys_may_begin_with_a_byte_order_mark() -> None:
     jwks = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}]}
     text = json.dumps(jwks).encode()
     assert ed25519.public_keys_of(b"\xef\xbb\xbf" + text) == ed25519.public_keys_of(text) != ()

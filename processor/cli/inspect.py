@@ -98,7 +98,7 @@ def _stranger(source: Source, push: Push) -> str | None:
     sender = signing.sender(rule, push)
     if sender in source.senders:
         return None
-    return f"the signature holds, but {sender!r} is not among the `senders` of the source"
+    return f"the signature is valid, but {sender!r} is not among the `senders` of the source"
 
 
 def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> bytes:

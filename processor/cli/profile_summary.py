@@ -99,10 +99,10 @@ def _signed(rule: Verify | None) -> dict[str, Any]:
     names = ("format", "signs", "timestamp", "tolerance")
     if rule is None or rule.scheme == "token":
         return dict.fromkeys(names)
-    timed = rule.pairs or rule.timestamp or not rule.describes
+    timed = rule.pairs or rule.timestamp or not rule.is_custom
     return {
         "format": rule.format or None,
-        "signs": rule.signs if rule.describes else None,
+        "signs": rule.signs if rule.is_custom else None,
         "timestamp": rule.timestamp or None,
         "tolerance": span(float(rule.tolerance)) if timed else None,
     }

@@ -1,16 +1,18 @@
-"""Signature verification of providers' pushes, and the signatures that we send. In reading order:
+"""Signature verification of providers' pushes, and the signatures of our deliveries.
 
-weak_keys         Ed25519 public keys of small order, for which anybody can sign
-keys              secrets, and the keys that they stand for
-parse             the parts of a push that signatures are made of
-verify_rule       the `[push.verify]` table of a profile, and what is refused in it
-parsed_signature  what a push carries: signatures, a time, and what they were made over
-schemes           the signature schemes
-verify            is a push genuine
-signature_fields        the fields of a push that a rule reads
-redaction         showing a secret without revealing it
-explain           why a push is genuine or not, for people
-sign_as_provider  what a provider would send
+In reading order:
+
+weak_keys         Ed25519 public keys for which anybody can make a signature
+keys              parses configured secrets into keys
+parse             the parts of a push that a signature consists of
+verify_rule       the `[push.verify]` table of a profile, and the rules that it refuses
+parsed_signature  the signature of a push, parsed but not yet checked
+schemes           the signature schemes, one file each
+signature_fields  the fields of a push that a rule reads
+verify            signature verification, whatever the scheme
+redaction         redacts signatures and secrets in text that people see
+explain           explains step by step why a signature is valid or not
+sign_as_provider  signs a push as its provider would, for simulation and tests
 """
 
 from processor.signing.explain import ExplainStep, explain

@@ -1,4 +1,4 @@
-"""Why a push is genuine or not, step by step, for people; nothing secret is shown."""
+"""Explains to people, step by step, why a signature is valid or not; secrets are redacted."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from processor.signing import verify
 from processor.signing.keys import Key
 from processor.signing.parse.encoding import base64
 from processor.signing.parsed_signature import ParsedSignature
-from processor.signing.redaction import Redactor, redact, redact_runs
+from processor.signing.redaction import Redactor, redact, redact_signatures
 from processor.signing.schemes.registry import SCHEMES
 from processor.signing.signature_fields import fields_of, value_of
 from processor.signing.verify_rule import Verify
@@ -19,7 +19,7 @@ LONGEST = 200  # characters of a value that are shown
 
 
 class ExplainStep(msgspec.Struct, frozen=True):
-    """One thing that was looked at; `ok` is None where it decides nothing by itself."""
+    """One fact of the verification; `ok` is None if it decides nothing by itself."""
 
     name: str
     value: str
@@ -29,34 +29,35 @@ class ExplainStep(msgspec.Struct, frozen=True):
 def explain(
     rule: Verify, keys: Sequence[Key], push: Push, now: float, document: bytes = b""
 ) -> list[ExplainStep]:
-    """Say what was looked for, what was there, what was signed, and what should have been given.
+    """List what the rule reads, what the push holds, what was signed, and what was expected.
 
-    Never raises, and never shows a whole secret, token or signature that holds.
+    Never raises, and never shows a whole secret, token or valid signature.
     """
     rule, keys = _chosen_alternative(rule, keys, push, now)
-    rule = rule.at(push)
+    rule = rule.for_push(push)
     try:
-        claim = verify.compiled_rule(rule).read(push)
+        parsed = verify.compiled_rule(rule).read(push)
     except BadSignature:
-        claim = None
-    made = _made(rule, keys, claim) if claim else []
-    given = claim.signatures if claim else ()
-    redactor = Redactor([*_texts(keys), *(text for texts in made for text in texts), *given])
-    steps = [*_places(rule, push, redactor), *_source(rule, push)]
-    if claim:
-        sure = bool(made) and not any(key.public for key in keys)  # those make no signatures
-        steps += [*_time(rule, claim, now), *_signed(claim, redactor)]
-        steps += _compared(claim, made, sure=sure)
+        parsed = None
+    expected = _signatures_by_key(rule, keys, parsed) if parsed else []
+    sent = parsed.signatures if parsed else ()
+    redactor = Redactor([*_key_texts(keys), *(text for texts in expected for text in texts), *sent])
+    steps = [*_field_steps(rule, push, redactor), *_key_steps(rule, push)]
+    if parsed:
+        sure = bool(expected) and not any(key.public for key in keys)  # those make no signatures
+        steps += [*_time_steps(rule, parsed, now), *_content_steps(parsed, redactor)]
+        steps += _comparison_steps(parsed, expected, sure=sure)
     steps.append(_verdict(rule, keys, push, now, document))
     return [
-        ExplainStep(step.name, redactor.over(step.value)[: LONGEST * 2], step.ok) for step in steps
+        ExplainStep(step.name, redactor.redact(step.value)[: LONGEST * 2], step.ok)
+        for step in steps
     ]
 
 
 def _chosen_alternative(
     rule: Verify, keys: Sequence[Key], push: Push, now: float
 ) -> tuple[Verify, Sequence[Key]]:
-    """Of two ways to sign the one that holds, else one that the push claims."""
+    """The alternative whose signature is valid, else one of which the push has a signature."""
     if rule.other is None:
         return rule, keys
     known = verify.usable_alternatives(rule, keys)
@@ -66,37 +67,41 @@ def _chosen_alternative(
     return next((one for one in known if verify.has_signature(one[0], push)), known[0])
 
 
-def _made(rule: Verify, keys: Sequence[Key], claim: ParsedSignature) -> list[Sequence[str]]:
-    """The signatures that each key makes; nothing where only the signer can make one."""
+def _signatures_by_key(
+    rule: Verify, keys: Sequence[Key], parsed: ParsedSignature
+) -> list[Sequence[str]]:
+    """The signatures that each key makes; empty if only the provider can make one."""
     maker = SCHEMES[rule.scheme].maker
-    return [maker(rule)(key, claim) for key in keys] if maker else []
+    return [maker(rule)(key, parsed) for key in keys] if maker else []
 
 
-def _texts(keys: Sequence[Key]) -> Iterator[str]:
-    """Every way in which the keys may be written."""
+def _key_texts(keys: Sequence[Key]) -> Iterator[str]:
+    """Every spelling of the keys, for redaction."""
     for key in keys:
         yield key.data.decode("utf-8", "replace")
         yield base64(key.data)
 
 
-def _places(rule: Verify, push: Push, redactor: Redactor) -> Iterator[ExplainStep]:
-    """What was looked for, and what was there."""
+def _field_steps(rule: Verify, push: Push, redactor: Redactor) -> Iterator[ExplainStep]:
+    """Each field that the rule reads, with its value."""
     token = rule.scheme == "token"
 
-    def hide(value: str) -> str:
-        """A token is masked whole; of a signature a secret in it first, then the rest."""
-        return redactor.over(redact(value)) if token else redact_runs(redactor.over(value))
+    def shown_value(value: str) -> str:
+        """A token is redacted whole; of other values first the secrets, then what looks signed."""
+        return (
+            redactor.redact(redact(value)) if token else redact_signatures(redactor.redact(value))
+        )
 
     missing = None if rule.query and (rule.header or rule.field) else False  # one is enough
-    for place in fields_of(rule):
-        value = value_of(place, push)
-        shown = hide(value) if place.signs else redactor.over(value)
+    for field in fields_of(rule):
+        value = value_of(field, push)
+        shown = shown_value(value) if field.signs else redactor.redact(value)
         shown = shown[:LONGEST] or "not there"
-        yield ExplainStep(place.kind, f"{place.name}: {shown}", bool(value) or missing)
+        yield ExplainStep(field.kind, f"{field.name}: {shown}", bool(value) or missing)
 
 
-def _source(rule: Verify, push: Push) -> Iterator[ExplainStep]:
-    """Where the keys are published, if they are."""
+def _key_steps(rule: Verify, push: Push) -> Iterator[ExplainStep]:
+    """The URL of the published keys, if the scheme has one."""
     try:
         url = verify.keys_url(rule, push)
         if url:
@@ -105,39 +110,39 @@ def _source(rule: Verify, push: Push) -> Iterator[ExplainStep]:
         yield ExplainStep("keys", str(error), ok=False)
 
 
-def _time(rule: Verify, claim: ParsedSignature, now: float) -> Iterator[ExplainStep]:
-    if claim.time is not None:
-        age, tolerance = now - claim.time, float(rule.tolerance)
+def _time_steps(rule: Verify, parsed: ParsedSignature, now: float) -> Iterator[ExplainStep]:
+    if parsed.time is not None:
+        age, tolerance = now - parsed.time, float(rule.tolerance)
         side = "before" if age >= 0 else "after"
-        text = f"{claim.time:.0f}, {abs(age):.0f} s {side} now; {tolerance:.0f} s are tolerated"
+        text = f"{parsed.time:.0f}, {abs(age):.0f} s {side} now; {tolerance:.0f} s are allowed"
         yield ExplainStep("timestamp", text, -tolerance <= age <= tolerance)
 
 
-def _signed(claim: ParsedSignature, redactor: Redactor) -> Iterator[ExplainStep]:
-    """What was signed; where the secret is a part of it, there stands a dot for it."""
-    if claim.content:
-        text = redactor.over("•".join(part.decode("utf-8", "replace") for part in claim.content))
-        size = sum(map(len, claim.content))
-        beside = " and the secret •" if len(claim.content) > 1 else ""
+def _content_steps(parsed: ParsedSignature, redactor: Redactor) -> Iterator[ExplainStep]:
+    """The signed content; a dot replaces the secret if that is a part of it."""
+    if parsed.content:
+        text = redactor.redact("•".join(part.decode("utf-8", "replace") for part in parsed.content))
+        size = sum(map(len, parsed.content))
+        beside = " and the secret •" if len(parsed.content) > 1 else ""
         yield ExplainStep("signed", f"{size} bytes{beside}: {text[:LONGEST]}")
 
 
-def _compared(
-    claim: ParsedSignature, made: Sequence[Sequence[str]], *, sure: bool
+def _comparison_steps(
+    parsed: ParsedSignature, expected: Sequence[Sequence[str]], *, sure: bool
 ) -> Iterator[ExplainStep]:
-    """What each key makes, against what was given; without being `sure` only a match is one."""
-    for number, texts in enumerate(made, 1):
+    """What each key makes, and what the push holds; a mismatch is certain only if `sure`."""
+    for number, texts in enumerate(expected, 1):
         for text in texts:
             yield ExplainStep(
-                "expected", f"by key {number}: {_redacted(text)}", text in claim.signatures
+                "expected", f"by key {number}: {_redacted(text)}", text in parsed.signatures
             )
-    known = {text for texts in made for text in texts}
-    for text in claim.signatures:
+    known = {text for texts in expected for text in texts}
+    for text in parsed.signatures:
         yield ExplainStep("given", _redacted(text), text in known or (False if sure else None))
 
 
 def _redacted(text: str) -> str:
-    """Mask a signature; a version or an algorithm before it is shown."""
+    """Redact a signature, but show the version or algorithm in front of it."""
     for mark in (",", ":"):
         name, found, rest = text.partition(mark)
         if found and name.isalnum() and len(name) <= len("sha256"):
@@ -152,4 +157,4 @@ def _verdict(
         verify.verify(rule, keys, push, now, document)
     except BadSignature as error:
         return ExplainStep("verdict", str(error), ok=False)
-    return ExplainStep("verdict", "the signature holds", ok=True)
+    return ExplainStep("verdict", "the signature is valid", ok=True)

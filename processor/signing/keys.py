@@ -1,4 +1,4 @@
-"""Secrets as configured, and the keys that they stand for."""
+"""Parses configured secrets (`whsec_…`, `whsk_…`, `whpk_…`, plain text) into keys."""
 
 import binascii
 import hmac
@@ -11,19 +11,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from processor.signing.parse.encoding import base64
 from processor.signing.weak_keys import is_weak
 
-SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks text
+SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, from the Standard Webhooks specification
 PUBLIC_KEY = 32  # bytes of an Ed25519 public key
 SEED = 32  # bytes of an Ed25519 private key
-_KEYS = 4096  # keys that are kept ready: preparing one costs four times what using it does
+_KEYS = 4096  # prepared keys in the cache: preparing a key takes four times as long as using it
 
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What checks or makes a signature: a secret, or one half of an Ed25519 key pair.
+    """A key that checks or makes signatures: a secret, or one half of an Ed25519 key pair.
 
-    With `public` it verifies, with `private` (the data is the seed) it signs. Where a rule
-    knows two ways to sign, `scheme` is the one that the key is for; empty: any.
+    With `public` it verifies, with `private` (the data is the seed) it signs. If a rule allows two
+    schemes, `scheme` is the one that the key is for; "" is any.
     """
 
     data: bytes
@@ -32,7 +32,7 @@ class Key(msgspec.Struct, frozen=True):
     scheme: str = ""
 
     def __repr__(self) -> str:
-        """Say nothing: keys end up in logs and failed assertions."""
+        """Redacted: keys end up in logs and failed assertions."""
         return "Key(…)"
 
 
@@ -49,10 +49,10 @@ def decode_secret(secret: str) -> bytes:
 
 
 def standard_key(secret: str, *, raw: bool | str = False) -> Key:
-    """Take a `whsec_` secret or a `whpk_` public key.
+    """Parse a `whsec_` secret or a `whpk_` public key; ValueError with the remedy.
 
-    With `raw`, any other is the key itself, or with "base64" what stands behind a `whsec_`, as
-    the libraries of Standard Webhooks take it.
+    With `raw`, any other text is the key itself; with `raw = "base64"` it is a `whsec_` secret
+    without its prefix, which the libraries of Standard Webhooks accept too.
     """
     if secret.startswith("whpk_"):
         key = _decoded(secret, "whpk_")
@@ -63,7 +63,7 @@ def standard_key(secret: str, *, raw: bool | str = False) -> Key:
             )
         if is_weak(key):
             raise ValueError(
-                "this public key is a point of small order, for which anybody can sign; "
+                "this public key is weak (a point of small order): anybody can sign for it; "
                 "copy the key again from the provider"
             )
         return Key(key, public=True)
@@ -74,10 +74,10 @@ def standard_key(secret: str, *, raw: bool | str = False) -> Key:
 
 @lru_cache(_KEYS)
 def signing_key(secret: str) -> Key:
-    """Take what we sign with, a `whsec_` secret or a `whsk_` private key; ValueError for others.
+    """Parse a key that we sign with: a `whsec_` secret or a `whsk_` private key; else ValueError.
 
-    The text of Standard Webhooks says only "base64": we write the seed and the public key behind
-    it, as Svix' server reads it (inferred from its source), and take the seed alone as well.
+    The specification of Standard Webhooks says only "base64". We write the seed followed by the
+    public key, as Svix' server reads it (inferred from its source), and accept the seed alone too.
     """
     if not secret.startswith("whsk_"):
         return Key(decode_secret(secret))
@@ -86,37 +86,37 @@ def signing_key(secret: str) -> Key:
     if len(seed) != SEED or public not in (b"", public_half(seed)):
         raise ValueError(
             "a Standard Webhooks private key is `whsk_` and the base64 of an Ed25519 seed "
-            "(32 bytes), with the public key that belongs to it behind it or not; make one with: "
+            "(32 bytes), optionally followed by its public key; make one with: "
             'echo "whsk_$(openssl rand -base64 32)"'
         )
     return Key(seed, private=True)
 
 
 def private_text(seed: bytes) -> str:
-    """Write a private key as `whsk_…`."""
+    """Format a private key as `whsk_…`."""
     return f"whsk_{base64(seed + public_half(seed))}"
 
 
 def public_text(key: Key) -> str:
-    """Write the public half of a private key as `whpk_…`."""
+    """Format the public half of a private key as `whpk_…`."""
     return f"whpk_{base64(public_half(key.data))}"
 
 
 def public_half(seed: bytes) -> bytes:
-    """Work out the public key."""
+    """Derive the public key."""
     return pair(seed).public_key().public_bytes_raw()
 
 
 @lru_cache(_KEYS)
 def pair(seed: bytes) -> Ed25519PrivateKey:
-    """Prepare a private key for use."""
+    """The private key of a seed, ready for use."""
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def text_key(secret: str) -> Key:
-    """Take the text itself as the key."""
+    """Use the text itself as the key; ValueError if it is empty or not UTF-8."""
     if not secret.strip():
-        raise ValueError("an empty secret lets anybody sign; set the one that the provider has")
+        raise ValueError("with an empty secret anybody can sign; set the provider's secret")
     try:
         return Key(secret.encode())
     except UnicodeEncodeError:
@@ -124,17 +124,17 @@ def text_key(secret: str) -> Key:
 
 
 def token_key(secret: str) -> Key:
-    """Take a secret that is sent as it is, and so must fit into a header."""
+    """Use a secret that is sent as it is, and so must fit into a header or a URL."""
     if secret.strip() and not _PRINTABLE.fullmatch(secret):
         raise ValueError(
-            "this secret is sent in a header or a URL, and can hold only printable ASCII, "
-            "without blanks around it; choose another one"
+            "this secret is sent in a header or a URL, so it must be printable ASCII without "
+            "leading or trailing spaces; choose another secret"
         )
     return text_key(secret)
 
 
 def hmac_of(algorithm: str, key: bytes, content: bytes) -> hmac.HMAC:
-    """HMAC of the content, from a copy of one that already holds the key."""
+    """HMAC of the content, made from a cached HMAC that already holds the key."""
     code = keyed_hmac(algorithm, key).copy()
     code.update(content)
     return code
@@ -142,15 +142,15 @@ def hmac_of(algorithm: str, key: bytes, content: bytes) -> hmac.HMAC:
 
 @lru_cache(_KEYS)
 def keyed_hmac(algorithm: str, key: bytes) -> hmac.HMAC:
-    """Prepare an HMAC that holds the key, to be copied."""
+    """An HMAC that holds the key and no content yet; copy it before use."""
     return hmac.new(key, digestmod=algorithm)
 
 
 def _decoded(text: str, prefix: str) -> bytes:
-    """Decode base64 behind a prefix; nothing at all for what is not strictly that."""
+    """Decode prefix and strict base64; b"" for anything else."""
     encoded = text.removeprefix(prefix)
     try:
         data = binascii.a2b_base64(encoded, strict_mode=True)
-    except ValueError:  # neither ASCII nor base64
+    except ValueError:  # not ASCII, or not base64
         return b""
     return data if text.startswith(prefix) and base64(data) == encoded else b""

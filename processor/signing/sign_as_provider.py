@@ -1,4 +1,4 @@
-"""What a provider would send: for trying out a source, and for tests."""
+"""Signs a push as its provider would: for `ringback simulate`, and for tests."""
 
 from collections.abc import Callable
 from typing import TypedDict
@@ -17,7 +17,7 @@ ALGORITHM = "sha384"  # of `hmac-named`: what Transloadit signs with
 
 
 class ProviderSignature(TypedDict):
-    """What goes beside a body, or for `form` instead of it: fields, the body among them."""
+    """Headers and query to send with a body; `form`, if any, replaces the body and contains it."""
 
     headers: dict[str, str]
     query: str
@@ -27,35 +27,35 @@ class ProviderSignature(TypedDict):
 def sign_as_provider(
     rule: Verify, secret: str, body: bytes, now: float, push_id: str
 ) -> ProviderSignature:
-    """Sign a body as the provider would; ValueError where only the provider can.
+    """Sign a body as the provider would; ValueError if only the provider can.
 
-    `push_id` fills every header of which the rule says only that it is signed.
+    `push_id` becomes the value of each signed header that has no other meaning.
     """
     rule = rule.alternative_for(secret)
     maker = SCHEMES[rule.scheme].maker
     if maker is None or (rule.scheme == "standard-webhooks" and secret.startswith("whpk_")):
         raise ValueError(
             f"{rule.scheme} signs with a private key that only the provider has; "
-            "send a push that you captured"
+            "send a captured push instead"
         )
     if rule.scheme == "standard-webhooks":
         return _standard(rule, secret, body, now, push_id)
     if rule.scheme == "token":
         return _token(rule, secret)
     key = secret_key(rule, secret)
-    return _signed(rule, lambda claim: maker(rule)(key, claim)[0], body, now, push_id)
+    return _signed(rule, lambda parsed: maker(rule)(key, parsed)[0], body, now, push_id)
 
 
 def _standard(
     rule: Verify, secret: str, body: bytes, now: float, push_id: str
 ) -> ProviderSignature:
-    names, key = standard_webhooks.names(rule.header), secret_key(rule, secret)
+    names, key = standard_webhooks.header_names(rule.header), secret_key(rule, secret)
     values = (push_id, str(int(now)), standard_webhooks.sign([key.data], push_id, int(now), body))
     return {"headers": dict(zip(names, values, strict=True)), "query": "", "form": None}
 
 
 def _token(rule: Verify, secret: str) -> ProviderSignature:
-    secret_key(rule, secret)  # refuses what could not be sent
+    secret_key(rule, secret)  # raises ValueError for a secret that cannot be sent
     value = rule.format + secret
     if rule.header:
         return {"headers": {rule.header: value}, "query": "", "form": None}
@@ -76,8 +76,8 @@ def _signed(
         headers = {n: v for n, v in headers.items() if n.lower() != rule.timestamp.lower()}
         headers[rule.timestamp] = time
     push = Push({name.lower(): value for name, value in headers.items()}, body)
-    claim = ParsedSignature((f"{ALGORITHM}:",), SignedContent(rule.signs).fill(push, form, time))
-    value = Encoding(rule.format).write(time, sign(claim))
+    parsed = ParsedSignature((f"{ALGORITHM}:",), SignedContent(rule.signs).fill(push, form, time))
+    value = Encoding(rule.format).write(time, sign(parsed))
     if rule.field:
         form[rule.field] = value
     else:

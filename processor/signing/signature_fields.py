@@ -1,4 +1,4 @@
-"""Which places of a push a rule looks at, for people to see."""
+"""The fields of a push that a rule reads: where the signature, the time and signed values are."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ MEMBERS = ("Type", "MessageId", "TopicArn", "Timestamp", "SignatureVersion")
 
 
 class SignatureField(NamedTuple):
-    """One place: a header, a field of a form, a parameter of the URL, a member of the message."""
+    """A header, a form field, a parameter of the URL, or a member of an SNS message."""
 
     kind: str
     name: str
@@ -21,9 +21,9 @@ class SignatureField(NamedTuple):
 
 
 def fields_of(rule: Verify) -> Iterator[SignatureField]:
-    """Every place that a rule looks at."""
+    """Every field that a rule reads."""
     if rule.scheme == "standard-webhooks":
-        names = standard_webhooks.names(rule.header)
+        names = standard_webhooks.header_names(rule.header)
         yield from (SignatureField("header", name, name == names.signature) for name in names)
         return
     if rule.scheme == "sns":
@@ -37,17 +37,17 @@ def fields_of(rule: Verify) -> Iterator[SignatureField]:
     yield from (SignatureField(kind, name) for kind, _, name in placeholders if name)
 
 
-def value_of(spot: SignatureField, push: Push) -> str:
-    """What is there; empty where nothing is, or nothing that can be read."""
+def value_of(field: SignatureField, push: Push) -> str:
+    """The value of a field; "" if it is missing or unreadable."""
     try:
-        match spot.kind:
+        match field.kind:
             case "header":
-                return push.headers.get(spot.name.lower(), "")
+                return push.headers.get(field.name.lower(), "")
             case "field":
-                return fields.form(push).get(spot.name, "")
+                return fields.form(push).get(field.name, "")
             case "parameter":
-                return fields.parameter(push, spot.name)
+                return fields.parameter(push, field.name)
             case _:
-                return sns.member(push, spot.name)
+                return sns.member(push, field.name)
     except BadSignature:
         return ""

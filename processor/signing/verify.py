@@ -1,7 +1,7 @@
-"""Is a push genuine: what is asked of every scheme.
+"""Signature verification of a push, whatever its scheme.
 
-Everything works on the raw bytes as received, and whatever a stranger may put into a push
-ends as BadSignature, never as another exception.
+It works on the raw bytes as received. Any hostile push ends as BadSignature, never as another
+exception.
 """
 
 from collections.abc import Sequence
@@ -26,39 +26,39 @@ def secret_key(rule: Verify, secret: str) -> Key:
     way = rule.alternative_for(secret)
     make = SCHEMES[way.scheme].key
     if make is None:
-        raise ValueError(f"{rule.scheme} checks with keys that are published; remove the secret")
+        raise ValueError(f"{rule.scheme} verifies with published keys; remove the secret")
     key = make(way, secret)
     return msgspec.structs.replace(key, scheme=way.scheme) if rule.secret_selects_scheme else key
 
 
 def needs_secret(rule: Verify) -> bool:
-    """Whether a source must hold a secret; else the keys are public."""
+    """Whether a source needs a secret; otherwise the provider publishes its keys."""
     return SCHEMES[rule.scheme].key is not None
 
 
 def has_senders(rule: Verify) -> bool:
-    """Whether others' pushes are signed with the same keys, so that senders must be told apart."""
+    """Whether the same keys sign the pushes of several senders, so that the sender must be checked."""
     return SCHEMES[rule.scheme].sender is not None or bool(rule.sender)
 
 
 def sender(rule: Verify, push: Push) -> str | None:
-    """Who a push says it comes from, which counts once it is verified; None if it does not say."""
-    told = SCHEMES[rule.scheme].sender
-    if told is not None:
-        return told(push)
+    """The sender that a push names, to be trusted only after `verify`; None if it names none."""
+    read = SCHEMES[rule.scheme].sender
+    if read is not None:
+        return read(push)
     return push.headers.get(rule.sender.partition(":")[2].lower()) if rule.sender else None
 
 
 def keys_url(rule: Verify, push: Push) -> str | None:
-    """Where the keys are published that check this push; None for schemes with secrets.
+    """The URL of the published keys for this push; None for schemes with secrets.
 
-    BadSignature if the push names a place that is not the provider's.
+    BadSignature if the push names a URL that does not belong to the provider.
     """
-    url = SCHEMES[rule.scheme].document
+    url = SCHEMES[rule.scheme].keys_url
     return url(rule, push) if url else None
 
 
-def verify(  # noqa: PLR0917 -- a push, and what it is checked against
+def verify(  # noqa: PLR0917 -- a push, and all that it is checked against
     rule: Verify,
     keys: Sequence[Key],
     push: Push,
@@ -68,9 +68,9 @@ def verify(  # noqa: PLR0917 -- a push, and what it is checked against
 ) -> None:
     """Raise BadSignature, with the reason, unless one of the keys signed this push.
 
-    `document` is what `keys_url` gave: a JWKS, or a certificate in PEM. UnknownKey if
-    a newer one of it might do. `now` in seconds since 1970; `here` by another clock, by which a
-    push may be fresh as well.
+    `document` is the content of `keys_url`: a JWKS, or a certificate in PEM. UnknownKey if a newer
+    document might hold the key. `now` is in seconds since 1970; `here` is the time by a second
+    clock, and a push that is recent by either clock is accepted.
     """
     if rule.other is None:
         _check(rule, keys, push, Clocks(now, here), document)
@@ -87,7 +87,7 @@ def verify(  # noqa: PLR0917 -- a push, and what it is checked against
 
 
 def usable_alternatives(rule: Verify, keys: Sequence[Key]) -> list[tuple[Verify, list[Key]]]:
-    """The ways to sign for which there are keys, with those keys; the first way if there are none."""
+    """The alternatives of a rule that have keys, with those keys; without any key, the first."""
     own = [
         (way, [key for key in keys if key.scheme in {"", way.scheme}]) for way in rule.alternatives
     ]
@@ -95,37 +95,37 @@ def usable_alternatives(rule: Verify, keys: Sequence[Key]) -> list[tuple[Verify,
 
 
 def has_signature(way: Verify, push: Push) -> bool:
-    """Whether something stands where this way has its signature."""
-    return any(spot.signs and value_of(spot, push) for spot in fields_of(way))
+    """Whether the push has a value where this rule expects the signature."""
+    return any(field.signs and value_of(field, push) for field in fields_of(way))
 
 
 class Clocks(NamedTuple):
-    """The time by two clocks, of which the second may be unknown."""
+    """The time by Redis' clock and by this machine's; the second may be unknown."""
 
     now: float
     here: float | None
 
 
 def _check(rule: Verify, keys: Sequence[Key], push: Push, times: Clocks, document: bytes) -> None:
-    read, check, tolerance, shared = compiled_rule(rule.at(push) if rule.older else rule)
+    read, check, tolerance, shared = compiled_rule(rule.for_push(push) if rule.older else rule)
     if shared and not keys:
-        raise BadSignature("this source has no secret to check the signature with")
-    claim = read(push)
-    if claim.time is not None:
-        timestamp.check(claim.time, times.now, tolerance, times.here)
-    check(keys, claim, times.now, document)
+        raise BadSignature("this source has no secret to verify the signature with")
+    parsed = read(push)
+    if parsed.time is not None:
+        timestamp.check(parsed.time, times.now, tolerance, times.here)
+    check(keys, parsed, times.now, document)
 
 
 class CompiledRule(NamedTuple):
-    """A rule, ready for the next push."""
+    """A rule, compiled once for all pushes."""
 
     read: Reader
     check: Checker
     tolerance: float
-    shared: bool  # whether it takes a secret
+    shared: bool  # whether it needs a secret
 
 
-@lru_cache(1024)  # there is one rule to a profile
+@lru_cache(1024)  # a profile has one rule
 def compiled_rule(rule: Verify) -> CompiledRule:
     """Compile a rule, once."""
     scheme = SCHEMES[rule.scheme]

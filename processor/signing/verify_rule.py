@@ -1,4 +1,4 @@
-"""The `[push.verify]` table of a profile: which scheme, and where the signature is."""
+"""The `[push.verify]` table of a profile: the signature scheme, and where the signature is."""
 
 import re
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from processor.signing.parse.timestamp import TOLERANCE
 
 _SIGNED = frozenset(
     {"header", "older", "field", "format", "encoding", "signs", "timestamp", "tolerance"}
-)  # what describes a signature that no standard describes
+)  # the keys that describe a provider's own signature format
 
 STANDARD = "standard-webhooks"
-STANDARD_SECRETS = ("whsec_", "whpk_")  # how its secrets and public keys begin
+STANDARD_SECRETS = ("whsec_", "whpk_")  # prefixes of its secrets and public keys
 
-# Which keys of the table each scheme takes; the others would mean nothing.
+# The keys that each scheme allows; any other key of the table is refused.
 ALLOWED_KEYS: dict[str, frozenset[str]] = {
     "hmac-sha1": _SIGNED,
     "hmac-sha256": _SIGNED,
@@ -35,32 +35,32 @@ ALLOWED_KEYS: dict[str, frozenset[str]] = {
 }
 
 
-_TIMED = frozenset({"standard-webhooks", "sns"})  # their standards say where the time is
+_TIMED = frozenset({"standard-webhooks", "sns"})  # these schemes always carry a timestamp
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _SENDER = re.compile(r"header:[A-Za-z0-9_-]+")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?/[!\"$-~]*")
 
 
 class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
-    """How a provider's pushes are verified; docs/profiles.md says what each key means."""
+    """How a provider's pushes are verified; docs/profiles.md explains each key."""
 
     scheme: str
     header: str = ""
-    older: tuple[str, ...] = ()  # names that the header had before
+    older: tuple[str, ...] = ()  # former names of the header
     field: str = ""
     query: str = ""
     format: str = ""
     encoding: str = "hex"
     signs: str = signed_content.WHOLE
     timestamp: str = ""
-    tolerance: float | str = float(TOLERANCE)  # as text a duration; kept as seconds
+    tolerance: float | str = float(TOLERANCE)  # written as a duration; stored in seconds
     keys: str = ""
     sender: str = ""
     raw_secret: bool | str = False  # or "base64"
     other: "Verify | None" = msgspec.field(name="or", default=None)
 
     def __post_init__(self) -> None:
-        """Refuse what could never hold, and what anybody could make hold."""
+        """Refuse rules that can never match, and rules that anybody could satisfy."""
         if self.scheme not in ALLOWED_KEYS:
             raise ValueError(f"unknown scheme `{self.scheme}`; known are {', '.join(ALLOWED_KEYS)}")
         if isinstance(self.tolerance, str):
@@ -68,13 +68,13 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
         for field in msgspec.structs.fields(self):
             given = getattr(self, field.name) != field.default
             if given and field.name not in {"scheme", "other", *ALLOWED_KEYS[self.scheme]}:
-                raise ValueError(f"`{field.name}` means nothing to {self.scheme}; remove it")
+                raise ValueError(f"{self.scheme} does not use `{field.name}`; remove it")
         for wrong, why in _REFUSED:
             if wrong(self):
                 raise ValueError(why.format(**msgspec.structs.asdict(self)))
 
-    def at(self, push: Push) -> "Verify":
-        """The rule for a push: its header's older name where only that is there."""
+    def for_push(self, push: Push) -> "Verify":
+        """The rule for this push: with a former name of the header if only that is there."""
         if not self.older or self.header.lower() in push.headers:
             return self
         found = next((name for name in self.older if name.lower() in push.headers), self.header)
@@ -82,16 +82,16 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
 
     @property
     def alternatives(self) -> tuple["Verify", ...]:
-        """All the ways to sign, of which the hook's owner chose one."""
+        """The rule and its `or`, of which the owner of the webhook chose one."""
         return _alternatives(self) if self.other else (self,)
 
     @property
     def secret_selects_scheme(self) -> bool:
-        """Whether a secret says which way it is for: those of Standard Webhooks are marked."""
+        """Whether a secret shows which alternative it is for: Standard Webhooks has a prefix."""
         return len({way.scheme == STANDARD for way in self.alternatives}) > 1
 
     def alternative_for(self, secret: str) -> "Verify":
-        """The way that a secret is for; the first where it may be for any."""
+        """The alternative that a secret is for; the first if it may be for any."""
         marked = secret.startswith(STANDARD_SECRETS)
         fit = [way for way in self.alternatives if (way.scheme == STANDARD) is marked]
         return fit[0] if self.secret_selects_scheme else self.alternatives[0]
@@ -103,16 +103,16 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
 
     @property
     def pairs(self) -> re.Match[str] | None:
-        """The names and what parts them, where `format` is of pairs."""
+        """The names and the separator, if `format` describes pairs."""
         return PAIRS.fullmatch(self.format)
 
     @property
-    def describes(self) -> bool:
-        """Whether it is this table that says what is signed."""
+    def is_custom(self) -> bool:
+        """Whether the table describes the signature itself, instead of naming a standard."""
         return ALLOWED_KEYS[self.scheme] >= _SIGNED
 
 
-@lru_cache(1024)  # making a rule checks all of it
+@lru_cache(1024)  # creating a rule validates it, which takes time
 def _alternatives(rule: Verify) -> tuple[Verify, ...]:
     first = msgspec.structs.replace(rule, other=None)
     return (first, rule.other) if rule.other else (first,)
@@ -124,37 +124,37 @@ def _renamed(rule: Verify, header: str) -> Verify:
 
 
 def _lower(rule: Verify) -> set[str]:
-    """What `signs` covers; the case of a header's name does not matter."""
+    """The placeholders of `signs` in lower case, since header names ignore case."""
     return {placeholder.lower() for placeholder in rule.placeholders}
 
 
-def _takes_no_secret(rule: Verify) -> bool:
+def _has_published_keys(rule: Verify) -> bool:
     return rule.scheme in {"ed25519", "sns"}
 
 
 _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
     (
         lambda r: r.raw_secret not in {True, False, "base64"},
-        '`raw_secret` is true where a secret is the key itself, or "base64"',
+        '`raw_secret` is true (the secret itself is the key) or "base64"',
     ),
     (
         lambda r: r.other and r.other.other,
-        "`or` is one other way to sign; a third is not known",
+        "`or` is one other way to sign; remove the `or` inside it",
     ),
     (
-        lambda r: r.other and any(map(_takes_no_secret, (r, r.other))),
-        "`or` is for two ways that take a secret; ed25519 and sns take none",
+        lambda r: r.other and any(map(_has_published_keys, (r, r.other))),
+        "`or` joins two schemes that use a secret; ed25519 and sns use none",
     ),
     (
         lambda r: not all(_NAME.fullmatch(n) for n in (r.header, r.timestamp, *r.older)),
-        "`header`, `older` and `timestamp` are names of headers: letters, digits and -",
+        "`header`, `older` and `timestamp` are header names: letters, digits and -",
     ),
     (
         lambda r: r.older and not (r.header and all(r.older)),
-        "`older` are names that `header` had before; say its name of today, too",
+        "`older` lists former names of `header`; set `header` to its present name too",
     ),
     (
-        lambda r: r.describes and not (r.header or r.field),
+        lambda r: r.is_custom and not (r.header or r.field),
         "{scheme} needs `header` or `field`, where the signature is",
     ),
     (
@@ -168,19 +168,19 @@ _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
             and r.header
             and not r.header.lower().endswith("-signature")
         ),
-        "`header` is where the signatures are, such as svix-signature: `{header}` lacks -signature",
+        "`header` names the signature header, such as svix-signature; `{header}` lacks -signature",
     ),
     (
         lambda r: r.scheme == "token" and r.format and not (r.header or r.field),
-        "`format` is of the token in `header` or `field`; remove it",
+        "`format` describes a token in `header` or `field`; remove it",
     ),
     (
         lambda r: not (PREFIX.fullmatch(r.format) or r.pairs),
-        '`{format}` is no format; write what stands before, "sha256=", or pairs, "t=,v1="',
+        '`{format}` is not a format; write a prefix, "sha256=", or pairs, "t=,v1="',
     ),
     (
         lambda r: r.pairs and (r.scheme == "token" or r.pairs[1] == r.pairs[3]),
-        "the pairs of `format` are a time and its signature, by two names; a token has none",
+        "the pairs of `format` are a time and a signature with two names; a token has no pairs",
     ),
     (
         lambda r: r.encoding not in ENCODE,
@@ -192,47 +192,47 @@ _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
     ),
     (
         lambda r: "timestamp" in r.placeholders and not (r.pairs or r.timestamp),
-        "`signs` holds {{timestamp}}; say where it is: `timestamp`, or `format` with pairs",
+        "`signs` holds {{timestamp}}; name its header in `timestamp`, or use pairs in `format`",
     ),
     (
         lambda r: (
             (r.pairs or r.timestamp)
             and not {"timestamp", f"header:{r.timestamp}".lower()} & _lower(r)
         ),
-        "the time is not signed: anybody could change it; put {{timestamp}} into `signs`, or drop it",
+        "the time is not signed, so anybody could change it; put {{timestamp}} into `signs`, or remove it",
     ),
     (
         lambda r: r.tolerance != TOLERANCE and not (r.pairs or r.timestamp or r.scheme in _TIMED),
-        "`tolerance` needs a time: `timestamp`, or `format` with pairs; else remove it",
+        "`tolerance` needs a time: set `timestamp`, use pairs in `format`, or remove it",
     ),
-    (lambda r: not 0 < float(r.tolerance) < float("inf"), "`tolerance` must be more than nothing"),
+    (lambda r: not 0 < float(r.tolerance) < float("inf"), "`tolerance` must be more than 0"),
     (
         lambda r: r.scheme.startswith("hash-") and signed_content.SECRET not in r.placeholders,
         "{scheme} proves nothing without a secret; put {{secret}} into `signs`",
     ),
     (
         lambda r: r.scheme.startswith("hash-") and not r.signs.endswith("{secret}"),
-        "`signs` must end with {{secret}}: before anything else, what follows could be lengthened",
+        "`signs` must end with {{secret}}: elsewhere a length extension attack could forge it",
     ),
     (
         lambda r: not r.scheme.startswith("hash-") and signed_content.SECRET in r.placeholders,
-        "{scheme} does not sign its secret; take {{secret}} out of `signs`",
+        "{scheme} does not sign its secret; remove {{secret}} from `signs`",
     ),
     (
         lambda r: (
             not any(h in {"body", "sha256"} or h.startswith("field:") for h in r.placeholders)
         ),
-        "`signs` must hold {{body}}, {{sha256}} or {{field:NAME}}: else any body would do",
+        "`signs` must hold {{body}}, {{sha256}} or {{field:NAME}}: else any body would be accepted",
     ),
     (
         lambda r: (
-            r.field and {"body", "sha256", f"field:{r.field}"} & {*r.placeholders} and r.describes
+            r.field and {"body", "sha256", f"field:{r.field}"} & {*r.placeholders} and r.is_custom
         ),
-        "a signature in `field` cannot sign the body, which it is in; `signs` another {{field:NAME}}",
+        "a signature in `field` cannot sign the body that contains it; sign another {{field:NAME}}",
     ),
     (
         lambda r: f"header:{r.header}".lower() in _lower(r),
-        "a signature cannot sign itself; take {{header:{header}}} out of `signs`",
+        "a signature cannot sign itself; remove {{header:{header}}} from `signs`",
     ),
     (
         lambda r: r.scheme == "ed25519" and not _HTTPS.fullmatch(r.keys),
@@ -240,12 +240,12 @@ _REFUSED: tuple[tuple[Callable[[Verify], object], str], ...] = (
     ),
     (
         lambda r: r.sender and not _SENDER.fullmatch(r.sender),
-        '`sender` is "header:NAME": the header that says who sent it',
+        '`sender` is "header:NAME": the header that names the sender',
     ),
     (
         lambda r: r.sender and r.sender.lower() not in _lower(r),
-        "`sender` is not signed, so anybody could write it; put {{{sender}}} into `signs`",
+        "`sender` is not signed, so anybody could change it; put {{{sender}}} into `signs`",
     ),
 )
-"""What a table must not say, each with the remedy: what could never hold, and what anybody could
-make hold, which is worse."""
+"""Rules that are refused, each with its remedy: those that can never match, and those that anybody
+could satisfy, which is worse."""

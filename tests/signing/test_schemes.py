@@ -83,7 +83,7 @@ def test_a_gitlab_hook_is_verified_by_whichever_token_the_source_has(
     [
         ([SIGNING], WITH_TOKEN, "no webhook-id header"),
         ([TOKEN], WITH_SIGNATURE, "no X-Gitlab-Token header"),
-        ([TOKEN], Push({"x-gitlab-token": SIGNING}, BODY), "the token is none"),
+        ([TOKEN], Push({"x-gitlab-token": SIGNING}, BODY), "the token is not one"),
         ([SIGNING], Push({"x-gitlab-token": SIGNING}, BODY), "no webhook-id header"),
         ([SIGNING, TOKEN], Push({}, BODY), "no X-Gitlab-Token header"),
         ([SIGNING], Push(signed(SIGNING), BODY + b" "), "none of this source's secrets"),
@@ -92,23 +92,25 @@ def test_a_gitlab_hook_is_verified_by_whichever_token_the_source_has(
         ([], WITH_BOTH, "no secret"),
     ],
 )
-def test_a_secret_of_one_way_opens_no_other_way(secrets: list[str], push: Push, why: str) -> None:
+def test_a_secret_of_one_alternative_does_not_verify_another(
+    secrets: list[str], push: Push, why: str
+) -> None:
     with pytest.raises(BadSignature, match=why):
         verify(GITLAB, keys(GITLAB, *secrets), push, NOW)
 
 
-def test_a_broken_signing_token_is_no_plain_token() -> None:
+def test_a_broken_signing_token_is_not_used_as_a_plain_token() -> None:
     with pytest.raises(ValueError, match="base64 of 24 to 64"):
         secret_key(GITLAB, "whsec_not-base64")
 
 
-def test_each_way_is_imitated_with_its_own_secret() -> None:
+def test_each_alternative_is_signed_with_its_own_secret() -> None:
     assert sign_as_provider(GITLAB, TOKEN, BODY, NOW, "p")["headers"] == {"X-Gitlab-Token": TOKEN}
     made = sign_as_provider(GITLAB, SIGNING, BODY, NOW, "p")["headers"]
     verify(GITLAB, keys(GITLAB, SIGNING), Push(made, BODY), NOW)
 
 
-def test_a_profile_of_which_one_way_is_a_token_does_not_sign() -> None:
+def test_a_profile_with_a_token_alternative_counts_as_unsigned() -> None:
     assert not shipped("gitlab").signs
     assert shipped("cloudinary").signs
 
@@ -134,7 +136,7 @@ def test_cloudinary_accounts_of_either_digest_are_verified(algorithm: str) -> No
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha512"])
-def test_no_other_digest_will_do(algorithm: str) -> None:
+def test_other_digests_are_refused(algorithm: str) -> None:
     with pytest.raises(BadSignature, match="none of this source's secrets"):
         verify(CLOUDINARY, keys(CLOUDINARY, "abcd"), notified(algorithm), NOW)
 
@@ -148,9 +150,9 @@ def test_no_other_digest_will_do(algorithm: str) -> None:
         (GITLAB, SIGNING, WITH_BOTH),
     ],
 )
-def test_the_way_that_holds_is_the_one_explained(rule: Verify, secret: str, push: Push) -> None:
+def test_explain_shows_the_alternative_that_is_valid(rule: Verify, secret: str, push: Push) -> None:
     steps = explain(rule, keys(rule, secret), push, NOW)
-    assert steps[-1].value == "the signature holds"
+    assert steps[-1].value == "the signature is valid"
     assert [step.ok for step in steps if step.name == "expected"] == [True]
     assert all(secret not in step.value for step in steps)
 
@@ -165,17 +167,17 @@ PLAIN = {"scheme": "hmac-sha256", "header": "X-Sig"}
     [
         ({"scheme": "hmac-md5", "header": "X-Sig"}, "unknown scheme"),
         ({"scheme": "hmac-sha1"}, "needs `header`"),
-        ({"scheme": "sns"}, "two ways that take a secret"),
-        ({"scheme": "token", "header": "X-T", "or": PLAIN}, "a third is not known"),
+        ({"scheme": "sns"}, "two schemes that use a secret"),
+        ({"scheme": "token", "header": "X-T", "or": PLAIN}, "remove the `or` inside it"),
         ({"scheme": "token", "header": "X-T", "colour": 1}, "unknown field `colour`"),
     ],
 )
-def test_a_second_way_that_could_never_hold_is_refused(other: dict[str, Any], why: str) -> None:
+def test_a_bad_second_alternative_is_refused(other: dict[str, Any], why: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=why):
         msgspec.convert({**PLAIN, "or": other}, Verify)
 
 
-def test_a_mistake_in_the_second_way_is_named_where_it_stands() -> None:
+def test_an_error_in_the_second_alternative_names_its_line() -> None:
     text = (
         '[push]\nid = "/id"\nstatus = "/status"\n[push.verify]\nscheme = "token"\nheader = "X-T"\n'
     )
@@ -214,18 +216,18 @@ def test_a_secret_without_its_prefix_can_be_configured(tmp_path: Path) -> None:
     "secret",
     [BARE[:-1], BARE + "\n", BARE[:28], "plain text", "Whsec_" + BARE, BARE.replace("8", "_")],
 )
-def test_what_is_not_strictly_base64_of_a_key_is_refused(name: str, secret: str) -> None:
+def test_a_key_that_is_not_strict_base64_is_refused(name: str, secret: str) -> None:
     with pytest.raises(ValueError, match="base64 of 24 to 64"):
         secret_key(rule_of(name), secret)
 
 
-def test_services_of_our_own_and_signing_tokens_keep_their_prefix() -> None:
+def test_other_standard_webhooks_secrets_keep_their_prefix() -> None:
     with pytest.raises(ValueError, match="whsec_"):
         secret_key(rule_of("standard"), BARE)
     assert secret_key(GITLAB, BARE).scheme == "token"
 
 
-def test_openai_takes_a_secret_without_its_prefix_as_text() -> None:
+def test_openai_uses_a_secret_without_prefix_as_text() -> None:
     assert secret_key(rule_of("openai"), BARE).data == BARE.encode()
 
 

@@ -1,7 +1,7 @@
-"""Parts of a push that signatures are made of. In reading order:
+"""The parts of a push that a signature consists of. In reading order:
 
-signed_content  what a signature is made over: the text `signs`, compiled
 encoding        hex, base64, prefixes and pairs of a signature
-fields          header, form field and query parameter lookups
-timestamp       when a push was signed, and whether that is near enough to now
+fields          lookups of headers, form fields and query parameters
+timestamp       when a push was signed, and whether that is recent enough
+signed_content  the bytes that a signature covers: the template `signs`, compiled
 """

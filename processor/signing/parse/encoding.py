@@ -1,4 +1,4 @@
-"""How signatures are written: what stands before them, in which pairs, in which encoding."""
+"""How signatures are encoded: hex or base64, behind a prefix, or in pairs such as `t=…,v1=…`."""
 
 import binascii
 import re
@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 from processor.errors import BadSignature
 
-ENTRIES = 16  # signatures of one push that are looked at: a rotation needs two, an attack many
+ENTRIES = 16  # signatures of one push that are checked: a rotation needs two, an attack many
 
 PAIRS = re.compile(r"([A-Za-z0-9_.-]+)=([,;])([A-Za-z0-9_.-]+)=")
-PREFIX = re.compile(r"[ -+\--:<-~]*")  # printable, without `,` and `;`: those are of pairs
+PREFIX = re.compile(r"[ -+\--:<-~]*")  # printable, without `,` and `;`, which separate pairs
 
 
 def base64(data: bytes) -> str:
-    """Give base64 with its padding."""
+    """Encode as base64 with padding."""
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def base64url(data: bytes) -> str:
-    """Give base64url without its padding."""
+    """Encode as base64url without padding."""
     return base64(data).rstrip("=").replace("+", "-").replace("/", "_")
 
 
@@ -27,7 +27,7 @@ ENCODE: dict[str, Callable[[bytes], str]] = {
     "base64": base64,
     "base64url": base64url,
 }
-# What may be written in several ways, in the way that we write it: so texts can be compared.
+# Turns every accepted spelling into ours, so that signatures can be compared as text.
 _NORMAL: dict[str, Callable[[str], str]] = {
     "hex": str.lower,
     "base64": str,
@@ -43,7 +43,7 @@ _DECODE: dict[str, Callable[[str], bytes]] = {
 
 
 def decoded(encoding: str, text: str) -> bytes:
-    """Give the bytes, or none at all for what is not written as we would write it."""
+    """Decode strictly: b"" for text that is not exactly what our encoder would write."""
     try:
         data = _DECODE[encoding](text)
     except ValueError:
@@ -52,12 +52,12 @@ def decoded(encoding: str, text: str) -> bytes:
 
 
 class Encoding:
-    """`format` and `encoding`, compiled: takes the value of a header apart."""
+    """`format` and `encoding` of a rule, compiled: parses and writes the value of a header."""
 
     __slots__ = ("_fold", "_pairs", "_prefix", "normal", "prefix", "timed")
 
     def __init__(self, form: str, encoding: str = "base64", *, fold: bool = False) -> None:
-        """`fold`: the case of what stands before does not matter, as in `Bearer `."""
+        """`fold`: the prefix matches in any case, as `Bearer ` does."""
         pairs = PAIRS.fullmatch(form)
         self._pairs = (pairs[1], pairs[2], pairs[3]) if pairs else None
         self.timed = bool(pairs)
@@ -67,13 +67,13 @@ class Encoding:
         self.normal = _NORMAL[encoding]
 
     def read(self, value: str) -> tuple[str, tuple[str, ...]]:
-        """Give the time as written, empty if there is none, and the signatures."""
+        """Return the time as written ("" if there is none) and the signatures."""
         if self._pairs is not None:
             return self._read_pairs(value, *self._pairs)
         if self._prefix:
             start = value[: len(self._prefix)]
             if (start.lower() if self._fold else start) != self._prefix:
-                raise BadSignature(f"the signature is not written after `{self.prefix}`")
+                raise BadSignature(f"the signature does not begin with `{self.prefix}`")
             value = value[len(self._prefix) :]
         return "", (self.normal(value),)
 
@@ -91,7 +91,7 @@ class Encoding:
         times = [text for key, equals, text in pairs if equals and key == clock]
         given = [self.normal(text) for key, equals, text in pairs if equals and key == name]
         if len(times) != 1:
-            raise BadSignature(f"`{clock}=` must be there once, not {len(times)} times")
+            raise BadSignature(f"`{clock}=` must occur once, not {len(times)} times")
         if not given:
-            raise BadSignature(f"there is no `{name}=`")
+            raise BadSignature(f"`{name}=` is missing")
         return times[0], tuple(given[:ENTRIES])

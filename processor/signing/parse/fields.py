@@ -1,4 +1,4 @@
-"""Where in a push a value lies: a header, a field of a form, a parameter of the URL."""
+"""Lookups of the headers, form fields and query parameters of a push."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from processor.model import Push
 
 Form = Mapping[str, str]
 
-_ENCODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # printable; a lone % is neither
+_ENCODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # printable ASCII; no lone %
 
 
 def header(push: Push, name: str) -> str:
-    """Give a header that is there and ASCII, as a signature and what it covers must be."""
+    """Return a header; BadSignature unless it is there and ASCII, as signed text must be."""
     value = push.headers.get(name) or push.headers.get(name.lower(), "")
     if not value:
         raise BadSignature(f"there is no {name} header")
@@ -24,7 +24,7 @@ def header(push: Push, name: str) -> str:
 
 
 def form(push: Push) -> Form:
-    """Give the fields of a push that must be a form."""
+    """Return the form fields of a push; BadSignature if the body is not a form."""
     try:
         return form_data.fields(push.headers, push.body)
     except Unreadable as error:
@@ -32,7 +32,7 @@ def form(push: Push) -> Form:
 
 
 def field(fields: Form, name: str) -> str:
-    """Give a field that is there and ASCII."""
+    """Return a form field; BadSignature unless it is there and ASCII."""
     value = fields.get(name, "")
     if not value:
         raise BadSignature(f"there is no field `{name}` in the form")
@@ -42,27 +42,27 @@ def field(fields: Form, name: str) -> str:
 
 
 def has_parameter(push: Push, name: str) -> bool:
-    """Whether the URL has such a parameter, be it empty."""
+    """Whether the URL has this parameter, even with an empty value."""
     return bool(_parameters(push, name))
 
 
 def parameter(push: Push, name: str) -> str:
-    """Give a parameter of the URL that is there once, percent-decoded; `+` is no blank here.
+    """Return a parameter of the URL, percent-decoded; BadSignature unless it occurs once.
 
-    Of two of a name, servers on the way might have read another one than we.
+    `+` is not decoded to a space. With two of the same name, a proxy might have read the other.
     """
     found = _parameters(push, name)
     if not any(found):
         raise BadSignature(f"there is no parameter `{name}` in the URL")
     value = unquote(found[0])
     if len(found) > 1:
-        raise BadSignature(f"the parameter `{name}` is there {len(found)} times; once is right")
+        raise BadSignature(f"the parameter `{name}` must occur once, not {len(found)} times")
     if not (_ENCODED.fullmatch(found[0]) and value.isascii()):
         raise BadSignature(f"the parameter `{name}` is not percent-encoded ASCII")
     return value
 
 
 def _parameters(push: Push, name: str) -> list[str]:
-    """Give the values of a name, still encoded."""
+    """The values of a parameter, still encoded."""
     pairs = (pair.partition("=") for pair in push.query.split("&"))
     return [value for key, _, value in pairs if unquote(key) == name]

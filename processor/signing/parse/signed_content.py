@@ -1,4 +1,4 @@
-"""What a signature is made over: the text `signs`, compiled."""
+"""The bytes that a signature covers: the template `signs` of a profile, compiled."""
 
 import hashlib
 import re
@@ -16,15 +16,15 @@ _KNOWN = re.compile(r"body|timestamp|secret|sha256|header:[A-Za-z0-9_-]+|field:.
 
 
 def placeholders(signs: str) -> tuple[str, ...]:
-    """Give the names in braces; ValueError, with the remedy, for one that means nothing."""
+    """Return the placeholders of a template; ValueError with the remedy for an unknown one."""
     names: tuple[str, ...] = tuple(_PLACEHOLDER.findall(signs))
-    strange = next((f"{{{name}}}" for name in names if not _KNOWN.fullmatch(name)), None)
-    strange = strange or next(
+    unknown = next((f"{{{name}}}" for name in names if not _KNOWN.fullmatch(name)), None)
+    unknown = unknown or next(
         (brace for brace in "{}" if brace in _PLACEHOLDER.sub("", signs)), None
     )
-    if strange:
+    if unknown:
         raise ValueError(
-            f"`signs` holds `{strange}`; write {{body}}, {{timestamp}}, {{secret}}, {{sha256}}, "
+            f"`signs` holds `{unknown}`; write {{body}}, {{timestamp}}, {{secret}}, {{sha256}}, "
             "{header:NAME} or {field:NAME}"
         )
     return names
@@ -33,20 +33,20 @@ def placeholders(signs: str) -> tuple[str, ...]:
 class SignedContent:
     """`signs`, ready to be filled from a push.
 
-    What comes out is cut where the secret stands: `secret.join(parts)` was signed. So
-    it is made once for all secrets, and can be shown without any.
+    The result is split at the secret: `secret.join(parts)` was signed. So it is built once for
+    all secrets, and can be shown to people without any of them.
     """
 
     __slots__ = ("_pieces", "needs_form", "whole")
 
     def __init__(self, signs: str) -> None:
-        """Take a text that `placeholders` has let pass."""
+        """Compile a template that `placeholders` has accepted."""
         self.whole = signs == WHOLE
         self._pieces = _PLACEHOLDER.split(signs)  # text, name, text, name, … text
         self.needs_form = any(name.startswith("field:") for name in self._pieces[1::2])
 
     def fill(self, push: Push, form: fields.Form, time: str) -> tuple[bytes, ...]:
-        """Give what was signed, in parts; BadSignature if the push lacks something."""
+        """Return the signed content, split at the secret; BadSignature if the push lacks a part."""
         if self.whole:
             return (push.body,)
         parts = [self._pieces[0].encode()]

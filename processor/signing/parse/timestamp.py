@@ -1,4 +1,4 @@
-"""When a push was signed, and whether that is near enough to now."""
+"""When a push was signed, and whether that is recent enough (replay protection)."""
 
 import re
 from datetime import datetime
@@ -6,24 +6,26 @@ from datetime import datetime
 from processor.errors import BadSignature
 
 TOLERANCE = 300  # seconds, both ways: what the Standard Webhooks libraries allow
-FORGIVEN = 3600.0  # seconds that Redis' clock and this machine's may differ, so that either will do
-NOTABLE = 5.0  # seconds between them that are named in a refusal
-OLD = "{:.0f} s old", "an old message sent again, or a wrong clock"
-AHEAD = "{:.0f} s in the future", "set the clock of this machine, or of the sender, right"
-LONGEST = 12  # digits: some 30,000 years; longer is noise
+FORGIVEN = (
+    3600.0  # seconds: up to this difference either clock, Redis' or ours, may be the right one
+)
+NOTABLE = 5.0  # seconds: a larger difference of the clocks is named in the error message
+OLD = "{:.0f} s old", "it is a replay, or a clock is wrong"
+AHEAD = "{:.0f} s in the future", "correct the clock of this machine or of the sender"
+LONGEST = 12  # digits: about 30,000 years; longer is not a time
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
 
 
 def seconds(text: str, where: str) -> float:
-    """Read whole seconds since 1970, in ASCII; `where` names their place for the refusal."""
+    """Parse whole seconds since 1970, in ASCII; `where` names the field for the error message."""
     if len(text) > LONGEST or not (text.isascii() and text.isdigit()):
         raise BadSignature(f"{where} is not whole seconds since 1970")
     return float(text)
 
 
 def iso(text: str, where: str) -> float:
-    """Read `2026-11-22T10:00:00.000Z` as seconds since 1970."""
+    """Parse `2026-11-22T10:00:00.000Z` to seconds since 1970."""
     try:
         if _ISO.fullmatch(text):
             return datetime.fromisoformat(text).timestamp()
@@ -33,10 +35,10 @@ def iso(text: str, where: str) -> float:
 
 
 def check(time: float, now: float, tolerance: float, here: float | None = None) -> None:
-    """BadSignature for a push that is too old, or that comes from the future.
+    """Raise BadSignature for a push that is too old, or whose time is in the future.
 
-    `now` is Redis' clock, `here` this machine's, where that may differ: either of them may be the
-    wrong one, so the one by which the push is fresher counts, as long as they are not far apart.
+    `now` is Redis' clock, `here` this machine's, if it may differ. Either clock may be wrong: the
+    one by which the push is fresher counts, unless they differ by more than FORGIVEN.
     """
     apart = 0.0 if here is None else now - here
     ages = [now - time, *([now - time - apart] if abs(apart) <= FORGIVEN else [])]

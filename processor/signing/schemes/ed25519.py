@@ -1,4 +1,4 @@
-"""Ed25519 signatures, made with one of the keys that a provider publishes as a JWKS."""
+"""Ed25519 signatures by a key that the provider publishes as a JWKS."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,18 +17,18 @@ from processor.signing.parsed_signature import ParsedSignature
 from processor.signing.schemes.shared_secret import Checker
 from processor.signing.verify_rule import Verify
 
-KEYS = 32  # of one document that are tried
+KEYS = 32  # keys of one document that are tried
 LENGTH = 64  # bytes of a signature
 
 
 class _KeySet(msgspec.Struct):
-    """A JWKS (RFC 7517), whatever its keys are."""
+    """A JWKS (RFC 7517) with keys of any type."""
 
     keys: list[Any]
 
 
 def is_signed_by(key: bytes, signature: bytes, content: bytes) -> bool:
-    """Whether the owner of this public key made the signature."""
+    """Whether the signature verifies with this public key."""
     try:
         _public(key).verify(signature, content)
     except (InvalidSignature, ValueError):
@@ -37,33 +37,33 @@ def is_signed_by(key: bytes, signature: bytes, content: bytes) -> bool:
 
 
 def checker(rule: Verify) -> Checker:
-    """Compile the check: UnknownKey unless a key in the document made one of the signatures."""
+    """Compile the check: UnknownKey unless a key of the document made one of the signatures."""
 
-    def check(_keys: Sequence[Key], claim: ParsedSignature, _now: float, document: bytes) -> None:
-        given = [decoded(rule.encoding, text) for text in claim.signatures]
+    def check(_keys: Sequence[Key], parsed: ParsedSignature, _now: float, document: bytes) -> None:
+        given = [decoded(rule.encoding, text) for text in parsed.signatures]
         tries = [
             (key, one) for key in public_keys_of(document) for one in given if len(one) == LENGTH
         ]
-        if not any(is_signed_by(key, signature, claim.content[0]) for key, signature in tries):
-            raise UnknownKey(f"the signature was made with none of the keys at {rule.keys}")
+        if not any(is_signed_by(key, signature, parsed.content[0]) for key, signature in tries):
+            raise UnknownKey(f"none of the keys at {rule.keys} made the signature")
 
     return check
 
 
 @lru_cache(64)
 def public_keys_of(document: bytes) -> tuple[bytes, ...]:
-    """Give the keys of a JWKS, or the one of a PEM; none for what is neither."""
+    """Return the Ed25519 keys of a JWKS or a PEM; an empty tuple for anything else."""
     if document.removeprefix(BOM).lstrip().startswith(b"-----BEGIN"):
         return _from_pem(document)
     try:
         entries = msgspec.convert(read_json(document), _KeySet).keys
-    except (Unreadable, ValueError):  # msgspec's, or of a text that is not Unicode
+    except (Unreadable, ValueError):  # ValueError: msgspec's, or text that is not Unicode
         return ()
     return tuple(key for entry in entries for key in _from_jwk(entry))[:KEYS]
 
 
 def _from_jwk(entry: object) -> Iterator[bytes]:
-    """Give the key if it is one of ours: a set may hold any others."""
+    """Yield the key if it is Ed25519; a JWKS may hold keys of other types."""
     match entry:
         case {"kty": "OKP", "crv": "Ed25519", "x": str(text)}:
             key = decoded("base64url", text.rstrip("="))

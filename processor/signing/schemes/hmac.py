@@ -1,4 +1,4 @@
-"""Signatures that a shared secret makes: HMACs, and plain digests over text with the secret."""
+"""HMAC signatures, and plain digests over text that contains the shared secret."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,38 +12,38 @@ from processor.signing.parsed_signature import ParsedSignature, Reader
 from processor.signing.schemes.shared_secret import Maker
 from processor.signing.verify_rule import Verify
 
-NAMED = ("sha1", "sha256", "sha384", "sha512")  # what a signature may name
-UNNAMED = "sha1"  # what it is where it names none
+NAMED = ("sha1", "sha256", "sha384", "sha512")  # algorithms that a signature may name
+UNNAMED = "sha1"  # the algorithm of a signature that names none
 
 
 def hmac_maker(rule: Verify) -> Maker:
-    """Compile the HMAC of `hmac-sha256`, which names its digest."""
+    """Compile the HMAC of a scheme that names its digest, such as `hmac-sha256`."""
     algorithm, write = rule.scheme.removeprefix("hmac-"), ENCODE[rule.encoding]
 
-    def make(key: Key, claim: ParsedSignature) -> Sequence[str]:
-        return (write(hmac_of(algorithm, key.data, claim.content[0]).digest()),)
+    def make(key: Key, parsed: ParsedSignature) -> Sequence[str]:
+        return (write(hmac_of(algorithm, key.data, parsed.content[0]).digest()),)
 
-    def make_hex(key: Key, claim: ParsedSignature) -> Sequence[str]:
-        """The same for most providers, in fewer steps."""
+    def make_hex(key: Key, parsed: ParsedSignature) -> Sequence[str]:
+        """The same in fewer steps, for the most common encoding."""
         code = keyed_hmac(algorithm, key.data).copy()
-        code.update(claim.content[0])
+        code.update(parsed.content[0])
         return (code.hexdigest(),)
 
     return make_hex if rule.encoding == "hex" else make
 
 
 def hash_maker(rule: Verify) -> Maker:
-    """Compile the digest of what was signed, with the secret where it belongs."""
+    """Compile the digest of the signed content, with the secret in its place."""
     algorithm, write = rule.scheme.removeprefix("hash-"), ENCODE[rule.encoding]
 
-    def make(key: Key, claim: ParsedSignature) -> Sequence[str]:
-        return (write(hashlib.new(algorithm, key.data.join(claim.content)).digest()),)
+    def make(key: Key, parsed: ParsedSignature) -> Sequence[str]:
+        return (write(hashlib.new(algorithm, key.data.join(parsed.content)).digest()),)
 
     return make
 
 
 def named_reader(rule: Verify) -> Reader:
-    """Compile a rule whose signatures name their algorithm: one that is not taken is refused."""
+    """Compile a rule whose signatures name their algorithm; unknown algorithms are refused."""
     read = parsed_signature.reader(rule)
 
     def read_named(push: Push) -> ParsedSignature:
@@ -54,12 +54,12 @@ def named_reader(rule: Verify) -> Reader:
 
 
 def named_maker(rule: Verify) -> Maker:
-    """Compile signatures by each of the algorithms that those given name, after the name."""
+    """Compile `ALGORITHM:SIGNATURE` for each algorithm that the received signatures name."""
     write = ENCODE[rule.encoding]
 
-    def make(key: Key, claim: ParsedSignature) -> Sequence[str]:
-        names = dict.fromkeys(text.partition(":")[0] for text in claim.signatures)
-        return [f"{n}:{write(hmac_of(n, key.data, claim.content[0]).digest())}" for n in names]
+    def make(key: Key, parsed: ParsedSignature) -> Sequence[str]:
+        names = dict.fromkeys(text.partition(":")[0] for text in parsed.signatures)
+        return [f"{n}:{write(hmac_of(n, key.data, parsed.content[0]).digest())}" for n in names]
 
     return make
 
@@ -68,5 +68,5 @@ def _named(text: str) -> str:
     if ":" not in text:
         return f"{UNNAMED}:{text}"
     if text.partition(":")[0] not in NAMED:
-        raise BadSignature(f"the signature names no algorithm of {', '.join(NAMED)}")
+        raise BadSignature(f"the signature does not name one of {', '.join(NAMED)}")
     return text

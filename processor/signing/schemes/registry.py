@@ -1,6 +1,7 @@
-"""The schemes by their names in a profile. None is guessed from a header: look-alikes exist.
+"""The signature schemes by name, as profiles name them.
 
-Cloudflare Stream also sends `Webhook-Signature`, with other contents than Standard Webhooks.
+A scheme is never guessed from a header: Cloudflare Stream also sends `Webhook-Signature`, but not
+in the format of Standard Webhooks.
 """
 
 from collections.abc import Callable
@@ -23,14 +24,14 @@ from processor.signing.verify_rule import Verify
 
 
 class Scheme(NamedTuple):
-    """One way to sign; what takes a rule compiles it."""
+    """One signature scheme; its functions compile a rule."""
 
     reader: Callable[[Verify], Reader]
     checker: Callable[[Verify], Checker]
     key: Callable[[Verify, str], Key] | None  # from a secret; None: the keys are published
-    maker: Callable[[Verify], Maker] | None  # None: only the signer can make a signature
-    document: Callable[[Verify, Push], str] | None = None  # the URL of the published keys
-    sender: Callable[[Push], str | None] | None = None  # None: `sender` of the rule says it
+    maker: Callable[[Verify], Maker] | None  # None: only the provider can make a signature
+    keys_url: Callable[[Verify, Push], str] | None = None  # where the keys are published
+    sender: Callable[[Push], str | None] | None = None  # None: the rule's `sender` names it
 
 
 def _shared(reader: Callable[[Verify], Reader], maker: Callable[[Verify], Maker]) -> Scheme:
@@ -59,20 +60,20 @@ SCHEMES: dict[str, Scheme] = {
         lambda _rule: standard_webhooks.make,
     ),
     "ed25519": Scheme(
-        parsed_signature.reader, ed25519.checker, None, None, document=lambda rule, _push: rule.keys
+        parsed_signature.reader, ed25519.checker, None, None, keys_url=lambda rule, _push: rule.keys
     ),
     "sns": Scheme(
         lambda _rule: sns.read,
         lambda _rule: sns.check,
         None,
         None,
-        document=lambda _rule, push: sns.keys_url(push),
+        keys_url=lambda _rule, push: sns.keys_url(push),
         sender=sns.sender,
     ),
     "token": Scheme(
         token.reader,
         lambda _rule: shared_secret.checker(
-            token.make, "the token is none of this source's secrets"
+            token.make, "the token is not one of this source's secrets"
         ),
         lambda _rule, text: token_key(text),
         lambda _rule: token.make,

@@ -1,4 +1,4 @@
-"""Comparing what a shared secret makes with what was given."""
+"""Compares received signatures with those that a shared secret makes, in constant time."""
 
 import hmac
 from collections.abc import Callable, Sequence
@@ -7,29 +7,31 @@ from processor.errors import BadSignature
 from processor.signing.keys import Key
 from processor.signing.parsed_signature import ParsedSignature
 
-Maker = Callable[
-    [Key, ParsedSignature], Sequence[str]
-]  # signatures that this key makes, any may match
-Checker = Callable[
-    [Sequence[Key], ParsedSignature, float, bytes], None
-]  # keys, claim, now, document
+Maker = Callable[[Key, ParsedSignature], Sequence[str]]
+"""Makes the signatures of a key; a push is genuine if any of them matches."""
 
-NO_MATCH = "{} was made with none of this source's secrets, or its body or time is not as it was sent"  # {}: where it is
+Checker = Callable[[Sequence[Key], ParsedSignature, float, bytes], None]
+"""Takes keys, signature, now and document; raises BadSignature if none of the keys made it."""
+
+# {}: where the signature is
+NO_MATCH = (
+    "{} was made with none of this source's secrets, or its body or time is not as it was sent"
+)
 
 
-def checker(make: Maker, complaint: str) -> Checker:
-    """Check with every key, so that the time taken does not tell which one was right.
+def checker(make: Maker, message: str) -> Checker:
+    """Compile a check that tries every key, so that its duration does not reveal which one matched.
 
-    Texts are compared, both ASCII: what is badly encoded is never decoded, it is no match.
+    It compares the signatures as ASCII text: a badly encoded one is not decoded, it just differs.
     """
 
-    def check(keys: Sequence[Key], claim: ParsedSignature, _now: float, _document: bytes) -> None:
+    def check(keys: Sequence[Key], parsed: ParsedSignature, _now: float, _document: bytes) -> None:
         same = False
         for key in keys:
-            for ours in make(key, claim):
-                for theirs in claim.signatures:
+            for ours in make(key, parsed):
+                for theirs in parsed.signatures:
                     same |= hmac.compare_digest(ours, theirs)
         if not same:
-            raise BadSignature(complaint)
+            raise BadSignature(message)
 
     return check

@@ -1,4 +1,4 @@
-"""Amazon SNS: RSA over a list of the message's members, with a certificate that it names."""
+"""Amazon SNS signatures: RSA over some members of the message, with a certificate that it names."""
 
 import re
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from processor.signing.parse.encoding import decoded
 from processor.signing.parsed_signature import ParsedSignature
 from processor.signing.schemes.sns_certificate import public_key
 
-# What lies between must be a region, such as us-gov-west-1: `sns.s3-us-west-2.amazonaws.com`
-# would be somebody's bucket. Whole, as text, so that no two readers of the URL can see
-# different hosts in it.
+# The middle must be a region, such as us-gov-west-1: `sns.s3-us-west-2.amazonaws.com` would be
+# somebody's bucket. The whole URL is matched as text, so that two parsers cannot read different
+# hosts from it.
 _HOST = r"https://sns\.[a-z]{2}(?:-[a-z]+){1,3}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?"
 _URL = re.compile(_HOST + r"/[!\"$-\[\]-~]{0,2000}")
 _CERTIFICATE = re.compile(_HOST + r"/SimpleNotificationService-[0-9a-f]{1,64}\.pem")
 
 VERSIONS: dict[str, hashes.HashAlgorithm] = {
-    "1": hashes.SHA1(),  # noqa: S303 - what SNS signs with unless a topic says otherwise
+    "1": hashes.SHA1(),  # noqa: S303 - SNS's default, unless the topic is set to version 2
     "2": hashes.SHA256(),
 }
 
@@ -33,7 +33,7 @@ _Text = str | None
 
 
 class Message(msgspec.Struct, frozen=True, rename="pascal"):
-    """An SNS message, of any of its types. What is null is not there."""
+    """An SNS message of any type. A null member counts as absent."""
 
     signature: _Text = None
     signature_version: _Text = None
@@ -46,7 +46,7 @@ class Message(msgspec.Struct, frozen=True, rename="pascal"):
     topic_arn: _Text = None
     type: _Text = None
     signing_cert_url: _Text = msgspec.field(default=None, name="SigningCertURL")
-    lambda_cert_url: _Text = msgspec.field(default=None, name="SigningCertUrl")  # as Lambda has it
+    lambda_cert_url: _Text = msgspec.field(default=None, name="SigningCertUrl")  # in Lambda events
 
 
 SIGNED = (
@@ -61,75 +61,79 @@ _SIGNED = tuple(
 _DECODER = msgspec.json.Decoder(Message)
 
 
-def message(push: Push) -> Message:
-    """Read the body; BadSignature unless it is a message whose members are texts."""
+def parse_message(push: Push) -> Message:
+    """Decode the body; BadSignature unless it is a JSON object whose members are strings."""
     try:
         return _DECODER.decode(push.body)
-    except (ValueError, RecursionError):  # once more, as it will be read
-        return _salvaged(push.body)
+    except (ValueError, RecursionError):  # again with the tolerant reader that the decoder uses
+        return _parse_tolerantly(push.body)
 
 
-def _salvaged(body: bytes) -> Message:
+def _parse_tolerantly(body: bytes) -> Message:
     try:
         return msgspec.convert(read_json(body), Message)
-    except (Unreadable, ValueError):  # msgspec's, or of a text that is not Unicode
-        raise BadSignature("the body is no SNS message: JSON whose members are texts") from None
+    except (Unreadable, ValueError):  # ValueError: msgspec's, or text that is not Unicode
+        raise BadSignature(
+            "the body is not an SNS message: JSON whose members are strings"
+        ) from None
 
 
 def read(push: Push) -> ParsedSignature:
-    """Take a push apart; BadSignature if the message lacks something."""
-    told = message(push)
-    if told.signature_version not in VERSIONS:
-        raise BadSignature(f"SignatureVersion is none of {', '.join(VERSIONS)}")
-    if not told.signature or not told.signature.isascii():
+    """Parse the signature of a message; BadSignature if something is missing."""
+    message = parse_message(push)
+    if message.signature_version not in VERSIONS:
+        raise BadSignature(f"SignatureVersion is not one of {', '.join(VERSIONS)}")
+    if not message.signature or not message.signature.isascii():
         raise BadSignature("the message has no Signature")
-    _certificate_url(told)  # whoever has the document: it must be from there
-    time = parse_timestamp.iso(told.timestamp or "", "Timestamp")
-    return ParsedSignature((told.signature,), (_signed(told),), time, told.signature_version or "")
+    _certificate_url(message)  # checked even if the certificate is known already
+    time = parse_timestamp.iso(message.timestamp or "", "Timestamp")
+    return ParsedSignature(
+        (message.signature,), (_signed(message),), time, message.signature_version or ""
+    )
 
 
-def check(_keys: Sequence[Key], claim: ParsedSignature, now: float, document: bytes) -> None:
-    """UnknownKey unless the certificate is SNS', valid now, and its key made the signature."""
+def check(_keys: Sequence[Key], parsed: ParsedSignature, now: float, document: bytes) -> None:
+    """Raise UnknownKey unless the certificate is Amazon's, valid now, and made the signature."""
     key = public_key(document, now)
     try:
-        signature = decoded("base64", claim.signatures[0])
-        key.verify(signature, claim.content[0], PKCS1v15(), VERSIONS[claim.version])
+        signature = decoded("base64", parsed.signatures[0])
+        key.verify(signature, parsed.content[0], PKCS1v15(), VERSIONS[parsed.version])
     except (InvalidSignature, ValueError):
         raise UnknownKey("Signature was not made with the certificate's key") from None
 
 
 def keys_url(push: Push) -> str:
-    """Give the certificate's URL; BadSignature unless it is Amazon's."""
-    return _certificate_url(message(push))
+    """Return the certificate's URL; BadSignature unless it is Amazon's."""
+    return _certificate_url(parse_message(push))
 
 
 def amazon_url(url: str) -> str:
-    """Give back a URL at which SNS answers, such as a SubscribeURL; BadSignature for any other."""
+    """Return a URL of SNS, such as a SubscribeURL, unchanged; BadSignature for any other URL."""
     if not _URL.fullmatch(url):
         raise BadSignature("the URL is not one of https://sns.REGION.amazonaws.com")
     return url
 
 
 def sender(push: Push) -> str | None:
-    """Give the topic that a message says it comes from."""
-    return message(push).topic_arn
+    """Return the topic that the message names as its sender."""
+    return parse_message(push).topic_arn
 
 
 def member(push: Push, name: str) -> str:
-    """Give a member of the message by its name there; empty if it holds none."""
+    """Return a member of the message by its JSON name; "" if it is absent."""
     field = next(field for field in msgspec.structs.fields(Message) if field.encode_name == name)
-    return getattr(message(push), field.name) or ""
+    return getattr(parse_message(push), field.name) or ""
 
 
-def _certificate_url(told: Message) -> str:
-    url = told.signing_cert_url or told.lambda_cert_url or ""
+def _certificate_url(message: Message) -> str:
+    url = message.signing_cert_url or message.lambda_cert_url or ""
     if not _CERTIFICATE.fullmatch(url):
         raise BadSignature("SigningCertURL is not https://sns.REGION.amazonaws.com/….pem")
     return url
 
 
-def _signed(told: Message) -> bytes:
-    """Names and values, a line each, of those that are there, in the order of their names."""
-    lines = ((name, getattr(told, member)) for member, name in _SIGNED)
+def _signed(message: Message) -> bytes:
+    """The members that are present, sorted by name: one line for the name, one for the value."""
+    lines = ((name, getattr(message, member)) for member, name in _SIGNED)
     text = "".join(f"{name}\n{value}\n" for name, value in lines if value)
     return raw_bytes(text)

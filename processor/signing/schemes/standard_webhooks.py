@@ -1,4 +1,4 @@
-"""Standard Webhooks 1.0.0: what we send and what some providers do.
+"""Standard Webhooks 1.0.0 signatures: those that we send and those that some providers send.
 
 github.com/standard-webhooks/standard-webhooks, `v1` (HMAC-SHA256) and `v1a` (Ed25519).
 """
@@ -20,8 +20,8 @@ from processor.signing.verify_rule import Verify
 
 V1, V1A = "v1,", "v1a,"
 SIGNATURES = {"v1": "whsec_", "v1a": "whsk_"}
-"""Signatures that we make, and how the secrets begin that make them."""
-PUBLIC = 4  # `v1a` entries that are looked at: each costs a millisecond and more for a large body
+"""The signature versions that we send, each with the prefix of its secrets."""
+PUBLIC = 4  # `v1a` entries that are checked: each takes 1 ms or more for a large body
 
 
 class HeaderNames(NamedTuple):
@@ -33,39 +33,39 @@ class HeaderNames(NamedTuple):
 
 
 @lru_cache
-def names(header: str) -> HeaderNames:
-    """Give the headers beside this one: `svix-signature` stands beside `svix-id`."""
+def header_names(header: str) -> HeaderNames:
+    """Derive all three names from the signature header: `svix-signature` belongs to `svix-id`."""
     start = header.lower().removesuffix("signature") or "webhook-"
     return HeaderNames(f"{start}id", f"{start}timestamp", f"{start}signature")
 
 
 def sign(keys: Sequence[bytes | Key], message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the `webhook-signature` header: an entry for each key, in order.
+    """Return the value of `webhook-signature`: one entry for each key, in order.
 
-    A private key makes a `v1a,…`, a secret (or its plain bytes) a `v1,…`.
+    A private key makes `v1a,…`; a secret (or its bytes) makes `v1,…`.
     """
-    content = _content(message_id, str(timestamp), body)
+    content = _signed_content(message_id, str(timestamp), body)
     return " ".join([_entry(key, content) for key in keys])
 
 
 def signer(signature: str, secret: str) -> Key:
-    """Take a secret that is to make `v1` or `v1a`; ValueError with the remedy if it cannot."""
+    """Return the key for `v1` or `v1a` signatures; ValueError with the remedy for a wrong secret."""
     key = signing_key(secret)
     if not secret.startswith(SIGNATURES[signature]):
         other = next(name for name in SIGNATURES if name != signature)
         raise ValueError(
-            f"`{SIGNATURES[other]}` keys make {other} signatures, and these are {signature}; "
-            f'give one that begins with `{SIGNATURES[signature]}`, or set signature to "{other}"'
+            f"`{SIGNATURES[other]}` keys make {other} signatures, but signature is {signature}; "
+            f'give a key that begins with `{SIGNATURES[signature]}`, or set signature to "{other}"'
         )
     return key
 
 
 def reader(rule: Verify) -> Reader:
-    """Compile the headers. Entries of other versions than ours are no signatures.
+    """Compile the reader of the three headers; entries of unknown versions are ignored.
 
-    Who takes raw secrets (OpenAI) takes signatures without their version, too.
+    With `raw_secret = true` (OpenAI) signatures without a version are accepted too.
     """
-    message_id, timestamp, signature = names(rule.header)
+    message_id, timestamp, signature = header_names(rule.header)
 
     def read(push: Push) -> ParsedSignature:
         identity = fields.header(push, message_id)
@@ -75,7 +75,7 @@ def reader(rule: Verify) -> Reader:
             entries = [entry if "," in entry else V1 + entry for entry in entries]
         if len(entries) > ENTRIES:
             entries = [entry for entry in entries if entry.startswith((V1, V1A))][:ENTRIES]
-        content = _content(identity, time, push.body)
+        content = _signed_content(identity, time, push.body)
         return ParsedSignature(tuple(entries), (content,), parse_timestamp.seconds(time, timestamp))
 
     return read
@@ -83,44 +83,44 @@ def reader(rule: Verify) -> Reader:
 
 def checker(rule: Verify) -> Checker:
     """Compile the check: BadSignature unless one of the keys made one of the entries."""
-    complaint = NO_MATCH.format(names(rule.header).signature)
+    message = NO_MATCH.format(header_names(rule.header).signature)
 
-    def check(keys: Sequence[Key], claim: ParsedSignature, _now: float, _document: bytes) -> None:
+    def check(keys: Sequence[Key], parsed: ParsedSignature, _now: float, _document: bytes) -> None:
         same = False
         for key in keys:
             if key.public:
-                same |= _signed(key.data, claim)
+                same |= _signed(key.data, parsed)
                 continue
-            ours = _v1(key.data, claim.content[0])
-            for theirs in claim.signatures:
+            ours = _v1(key.data, parsed.content[0])
+            for theirs in parsed.signatures:
                 same |= hmac.compare_digest(ours, theirs)
         if not same:
-            raise BadSignature(complaint)
+            raise BadSignature(message)
 
     return check
 
 
-def make(key: Key, claim: ParsedSignature) -> Sequence[str]:
-    """Make the entry that this secret makes; a public key makes none."""
-    return () if key.public else (_v1(key.data, claim.content[0]),)
+def make(key: Key, parsed: ParsedSignature) -> Sequence[str]:
+    """Make the `v1` entry of this secret; a public key makes none."""
+    return () if key.public else (_v1(key.data, parsed.content[0]),)
 
 
-def _signed(key: bytes, claim: ParsedSignature) -> bool:
-    entries = [entry.removeprefix(V1A) for entry in claim.signatures if entry.startswith(V1A)][
+def _signed(key: bytes, parsed: ParsedSignature) -> bool:
+    entries = [entry.removeprefix(V1A) for entry in parsed.signatures if entry.startswith(V1A)][
         :PUBLIC
     ]
-    return any(is_signed_by(key, decoded("base64", one), claim.content[0]) for one in entries)
+    return any(is_signed_by(key, decoded("base64", one), parsed.content[0]) for one in entries)
 
 
-def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
+def _signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
     return f"{message_id}.{timestamp}.".encode() + body
 
 
 def _entry(key: bytes | Key, content: bytes) -> str:
     if isinstance(key, bytes):
         return _v1(key, content)
-    if key.public:  # anybody has it: what it made would prove nothing
-        raise ValueError("a public key signs nothing; sign with the private one")
+    if key.public:  # everybody has it, so a signature by it would prove nothing
+        raise ValueError("a public key cannot sign; sign with the private key")
     return V1A + base64(pair(key.data).sign(content)) if key.private else _v1(key.data, content)
 
 

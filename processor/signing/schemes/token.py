@@ -1,4 +1,4 @@
-"""No signature at all: the secret itself, in a header, a field or the URL."""
+"""The `token` scheme: no signature, but the secret itself in a header, a form field or the URL."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from processor.signing.verify_rule import Verify
 
 
 def reader(rule: Verify) -> Reader:
-    """Compile where the token is. Of two places the URL is looked at first, if it holds one."""
+    """Compile the reader of the token; if two places are allowed, the URL is read first."""
     encoding = Encoding(rule.format, fold=True)
     only = not (rule.header or rule.field)
 
@@ -28,5 +28,5 @@ def reader(rule: Verify) -> Reader:
 
 
 def make(key: Key, _claim: ParsedSignature) -> Sequence[str]:
-    """Give the secret itself."""
+    """Return the secret itself."""
     return (key.data.decode("ascii", "replace"),)
