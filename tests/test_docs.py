@@ -351,7 +351,7 @@ def test_the_readme_counts_the_providers():
 
 
 VOCABULARY = [
-    ("at the top", names(parse_profile._File)),
+    ("at the top", names(parse_profile._ProfileFile)),
     ("in `[push]`, `[poll]` and `[submit]`", names(UpdateFields)),
     ("only in `[push]`", (names(PushFields) | names(PushRules)) - names(UpdateFields)),
     ("in `[push.verify]`", names(Verify)),

@@ -97,7 +97,7 @@ def _each(profile: Profile, told: Callable[[JobKind], str]) -> str:
 def _pushed(kind: JobKind) -> str:
     if kind.push is None:
         return "no"
-    return ", ".join(f"`{word}`" for word in kind.push.about.words) or "yes"
+    return ", ".join(f"`{word}`" for word in kind.push.matches.words) or "yes"
 
 
 def _signed(profile: Profile) -> str:

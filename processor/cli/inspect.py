@@ -129,7 +129,7 @@ def _verdict(
     reading: ParsedPush = NOTHING,
 ) -> dict[str, Any]:
     """What was found; `ignored` are parts that are not about a job."""
-    asked = {"echo": reading.echo, "confirm": reading.confirm, "unreadable": list(reading.faults)}
+    asked = {"echo": reading.echo, "confirm": reading.confirm, "unreadable": list(reading.errors)}
     return {
         "verified": verified,
         "reason": reason,

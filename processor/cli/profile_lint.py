@@ -147,7 +147,7 @@ def _words(wanted: object) -> list[str]:
 def unreachable(profile: Profile, _families: tuple[Family, ...]) -> Iterator[Odd]:
     """The first kind that an update is about takes it."""
     pushed = [(name, kind.push) for name, kind in profile.kinds.items() if kind.push]
-    greedy = next((n for n, (_, told) in enumerate(pushed) if not told.about.rules), len(pushed))
+    greedy = next((n for n, (_, told) in enumerate(pushed) if not told.matches.rules), len(pushed))
     for name, _ in pushed[greedy + 1 :]:
         before = f"kinds.{pushed[greedy][0]}." if pushed[greedy][0] else ""
         text = f"nothing comes here: [{before}push] takes every push; give that an `about`"

@@ -71,7 +71,7 @@ def params(profile: Profile) -> list[str]:
         if kind.poll
         for placeholder in _placeholders(kind, kind.poll)
     }
-    orders = profile.register.orders if profile.register else ()
+    orders = profile.register.requests if profile.register else ()
     told = {placeholder for order in orders for placeholder in order.path.placeholders - {"hook"}}
     return sorted(asked | told)
 
@@ -146,7 +146,7 @@ def _kind(profile: Profile, kind: JobKind) -> dict[str, Any]:
         words[states.otherwise.value].append("(all others)")
     template = mirror_template(profile, kind)
     return {
-        "pushed": (list(told.about.words) or ["all"]) if told else None,
+        "pushed": (list(told.matches.words) or ["all"]) if told else None,
         "deduped": (f"by {told.event_id.text}" if told.event_id else "by the body")
         if told
         else None,

@@ -5,7 +5,7 @@ from itertools import combinations
 
 from processor.config.settings import Source
 from processor.errors import ConfigError
-from processor.provider import overlap
+from processor.provider import paths_overlap
 
 OURS = frozenset(
     [
@@ -30,7 +30,7 @@ def check_mirror_root(where: str, sources: Iterable[Source]) -> None:
         (source, path) for source in sources if source.mirror_root for path in _paths(where, source)
     ]
     for (one, path), (other, second) in combinations(claims, 2):
-        if one is not other and overlap(path, second):
+        if one is not other and paths_overlap(path, second):
             raise ConfigError(
                 f"{where}: sources.{other.name}.mirror_root: {second} is served at the root for "
                 f"sources.{one.name} already; leave it to one of them, and give the SDK of the "

@@ -24,9 +24,15 @@ mirror_path          the paths at which the mirror answers
 """
 
 from processor.provider.job_ids import bare_id, check_id, full_id
-from processor.provider.mirror_path import mirror_paths, mirror_template, overlap
+from processor.provider.mirror_path import mirror_paths, mirror_template, paths_overlap
 from processor.provider.parse_profile import decode_text, parse
-from processor.provider.poll_request import Account, PollRequest, missing, request, why_not_pollable
+from processor.provider.poll_request import (
+    Account,
+    PollRequest,
+    build_poll_request,
+    missing_params,
+    why_not_pollable,
+)
 from processor.provider.poll_response import PollFailure, PollFailureKind, read_poll_response
 from processor.provider.profile import JobKind, PollRules, Profile, PushRules
 from processor.provider.push import ParsedPush, check_content_type, read_push
@@ -56,6 +62,7 @@ __all__ = [
     "UrlTemplate",
     "WebhookSetup",
     "bare_id",
+    "build_poll_request",
     "check_content_type",
     "check_id",
     "decode_text",
@@ -67,13 +74,12 @@ __all__ = [
     "line_of_error",
     "mirror_paths",
     "mirror_template",
-    "missing",
-    "overlap",
+    "missing_params",
     "parse",
+    "paths_overlap",
     "read_poll_response",
     "read_push",
     "read_submit_response",
-    "request",
     "unknown_key",
     "why_not_pollable",
 ]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from processor.provider.large_json import opened
-from processor.provider.pointer import Location, Pointer, listed, location, walk
+from processor.provider.large_json import open_level
+from processor.provider.pointer import Location, Pointer, as_list, parse_location, resolve
 
 ANY = "*"  # the step of a pointer that means every element
 
@@ -25,7 +25,9 @@ class Condition:
         rules = {} if table is None else table
         if not isinstance(rules, dict):
             raise ValueError(_SHAPE)  # noqa: TRY004 - one error for all that a profile may get wrong
-        self._rules = tuple((location(place), _wanted(value)) for place, value in rules.items())
+        self._rules = tuple(
+            (parse_location(place), _wanted(value)) for place, value in rules.items()
+        )
 
     def holds(self, document: Any, headers: Mapping[str, str]) -> bool:
         """Whether every place holds what it must."""
@@ -52,27 +54,29 @@ class Condition:
 class StatusField:
     """Where the provider's word for a job's status lies, or on what conditions it is which."""
 
-    __slots__ = ("rules", "spots", "text", "uses_code")
+    __slots__ = ("options", "rules", "text", "uses_http_code")
 
-    def __init__(self, spots: object) -> None:
+    def __init__(self, options: object) -> None:
         """Take places and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
-        texts = listed(spots)
-        self.spots = tuple(_rule(one) if isinstance(one, dict) else Pointer(one) for one in texts)
-        self.rules = tuple(one for one in self.spots if isinstance(one, tuple))
-        self.text = " or ".join(
-            f"`{one['is']}` by its conditions" if isinstance(one, dict) else f"`{one}`"
-            for one in texts
+        texts = as_list(options)
+        self.options = tuple(
+            _rule(option) if isinstance(option, dict) else Pointer(option) for option in texts
         )
-        self.uses_code = "code" in texts
+        self.rules = tuple(option for option in self.options if isinstance(option, tuple))
+        self.text = " or ".join(
+            f"`{option['is']}` by its conditions" if isinstance(option, dict) else f"`{option}`"
+            for option in texts
+        )
+        self.uses_http_code = "code" in texts
 
     def find(self, document: Any, headers: Mapping[str, str]) -> Any:
         """Return the word, or None."""
-        for one in self.spots:
-            if isinstance(one, tuple):
-                word, condition = one
+        for option in self.options:
+            if isinstance(option, tuple):
+                word, condition = option
                 if condition.holds(document, headers):
                     return word
-            elif (found := one.find(document, headers)) is not None:
+            elif (found := option.find(document, headers)) is not None:
                 return found
         return None
 
@@ -87,7 +91,7 @@ def _rule(table: dict[str, object]) -> tuple[str, Condition]:
 def _wanted(value: object) -> bool | tuple[str, ...]:
     if isinstance(value, bool):
         return value
-    words = listed(value)
+    words = as_list(value)
     if not all(isinstance(word, str | int) and not isinstance(word, bool) for word in words):
         raise ValueError(_SHAPE)
     return tuple(map(str, words))
@@ -100,16 +104,16 @@ def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 
 
 
 def _at(place: Location, document: Any, headers: Mapping[str, str]) -> Any:
-    return headers.get(place) if isinstance(place, str) else walk(place, document)
+    return headers.get(place) if isinstance(place, str) else resolve(place, document)
 
 
 def _each(steps: tuple[str, ...], value: Any) -> Iterator[Any]:
     """Everything that a pointer with `*` in it leads to."""
     if ANY not in steps:
-        yield walk(steps, value)
+        yield resolve(steps, value)
         return
     star = steps.index(ANY)
-    inside = opened(walk(steps[:star], value))
+    inside = open_level(resolve(steps[:star], value))
     if isinstance(inside, dict):
         inside = list(inside.values())
     for child in inside if isinstance(inside, list) else ():

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from processor.provider.field_types import Seconds
-from processor.provider.pointer_checks import NamedPointer, fault
+from processor.provider.pointer_checks import NamedPointer, problem
 from processor.provider.profile import JobKind
 from processor.provider.validation_messages import ProfileError
 
@@ -26,7 +26,7 @@ def check_base(url: str | None) -> None:
         raise ProfileError("", "base_url", f"base_url: `{url}` {need}")
 
 
-def check_rules(at: str, kind: JobKind) -> None:
+def check_status_rules(at: str, kind: JobKind) -> None:
     """Refuse a rule whose word no state is given for: it could decide nothing."""
     for table, fields in (("push", kind.push), ("poll", kind.poll), ("submit", kind.submit)):
         for word, _ in fields.status.rules if fields and fields.status else ():
@@ -44,7 +44,7 @@ def check_request(at: str, kind: JobKind) -> None:
         raise ProfileError(f"{at}poll", "request", need)
 
 
-def check_every(at: str, every: object) -> None:
+def check_interval(at: str, every: object) -> None:
     """Refuse intervals in the wrong order; whatever else is wrong with them is told elsewhere."""
     try:
         first, longest = map(Seconds, every)  # type: ignore[call-overload] # whatever it is
@@ -55,8 +55,8 @@ def check_every(at: str, every: object) -> None:
         raise ProfileError(at, "every", need)
 
 
-def check_places(at: str, named: Iterable[NamedPointer], *, answered: bool) -> None:
+def check_pointers(at: str, named: Iterable[NamedPointer], *, answered: bool) -> None:
     """Refuse places at which nothing could ever lie."""
     for one in named:
-        if why := fault(one, answered=answered):
+        if why := problem(one, answered=answered):
             raise ProfileError(at, one.key, why)

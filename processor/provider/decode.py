@@ -21,7 +21,7 @@ class DecodedPush(NamedTuple):
     """What was inside: a document, or an SNS topic's question whether we want its messages."""
 
     document: Any
-    said: bytes  # what it was made from: the same when the push is repeated in other wrappings
+    content: bytes  # what it was made from: the same when the push is repeated in other wrappings
     confirm: str | None = None  # the URL that says yes
 
 
@@ -30,13 +30,13 @@ def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) ->
     mime = headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
         return
-    if mime in _ALSO.get(decode.name, ()):
+    if mime in _OTHER_TYPES.get(decode.name, ()):
         return
-    takes = " or ".join(("application/json", *_ALSO.get(decode.name, ())))
-    raise WrongType(f"{name} pushes {takes}, not {mime or 'without a type'}")
+    list_keys = " or ".join(("application/json", *_OTHER_TYPES.get(decode.name, ())))
+    raise WrongType(f"{name} pushes {list_keys}, not {mime or 'without_placeholders a type'}")
 
 
-def opened(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:
+def decode_push(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:
     """Decode a push; raise Unreadable if that cannot be.
 
     `signed`: by what covers the body, so that nothing beside it may be believed.
@@ -104,8 +104,8 @@ def _event_or_fault(event: object) -> dict[str, Any] | Unreadable:
     """One of a batch: what is wrong with it does not keep the others from being read."""
     try:
         return _event(as_object(event))
-    except Unreadable as fault:
-        return fault
+    except Unreadable as problem:
+        return problem
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
     return {**event, "key": f"{event.get('source')} {event.get('id')}"}
 
 
-_ALSO = {"form": (form_data.PLAIN, form_data.PARTS), "sns": ("text/plain",)}
+_OTHER_TYPES = {"form": (form_data.PLAIN, form_data.PARTS), "sns": ("text/plain",)}
 _DECODERS: dict[str, Callable[[Decode, Push], DecodedPush]] = {
     "json": _json,
     "form": _form,

@@ -13,7 +13,7 @@ from processor.json_input import is_whole, mended, write_json
 from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusUpdate
 from processor.provider.condition import StatusField
 from processor.provider.job_ids import LONGEST_ID, check_id, full_id
-from processor.provider.large_json import opened
+from processor.provider.large_json import open_level
 from processor.provider.pointer import Pointer, PointerSum
 from processor.provider.profile import (
     CountFields,
@@ -66,7 +66,7 @@ class UpdateContext(msgspec.Struct, frozen=True):
 
 def as_object(value: object) -> dict[str, Any]:
     """Return what an update must be; raise Unreadable for anything else."""
-    value = opened(value)
+    value = open_level(value)
     if not isinstance(value, dict):
         raise Unreadable("there is no JSON object where the profile looks for an update")
     return value
@@ -80,19 +80,19 @@ def read_update(
 ) -> StatusUpdate:
     """Read one update; raise Unreadable where id, status or attempt make no sense."""
 
-    def look(place: Pointer | PointerSum | StatusField | None) -> Any:
+    def find(place: Pointer | PointerSum | StatusField | None) -> Any:
         return None if place is None else place.find(document, known.headers)
 
-    status, state = _status(kind, fields.status, look)
-    job, *aliases = _names(fields, look, known)
-    told = fields if isinstance(fields, PushFields) else None
-    ended = parse_timestamp(look(told.reopens)) if told else None
-    time = ended if state in FINAL and ended is not None else parse_timestamp(look(fields.time))
+    status, state = _status(kind, fields.status, find)
+    job, *aliases = _job_ids(fields, find, known)
+    push_fields = fields if isinstance(fields, PushFields) else None
+    ended = parse_timestamp(find(push_fields.reopens)) if push_fields else None
+    time = ended if state in FINAL and ended is not None else parse_timestamp(find(fields.time))
     at, in_future = _time(time, known)
     if ended is not None and _time(ended, known)[1]:  # it would be later than every other end
         ended, in_future = None, True
-    progress, out_of_range = _progress(fields.progress, look)
-    result, too_much, unreadable = _result(look(fields.result))
+    progress, out_of_range = _progress(fields.progress, find)
+    result, too_much, unreadable = _result(find(fields.result))
     return StatusUpdate(
         source=known.source,
         id=job,
@@ -101,33 +101,33 @@ def read_update(
         at=at,
         origin=known.origin,
         aliases=tuple(aliases),
-        attempt=_attempt(look(fields.attempt), fields.attempt),
+        attempt=_attempt(find(fields.attempt), fields.attempt),
         progress=progress,
         result=result,
-        error=_failure(fields.error, look),
-        counts=_counts(fields.counts, look),
-        event_id=_event_id(look(told.event_id)) if told else None,
+        error=_failure(fields.error, find),
+        counts=_counts(fields.counts, find),
+        event_id=_event_id(find(push_fields.event_id)) if push_fields else None,
         flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
-        params=_params(fields.params, look),
+        params=_params(fields.params, find),
         reopens=known.reopens,
         begun=known.at if known.origin is Origin.POLL else None,
         ended=ended,
     )
 
 
-def _time(told: float | None, known: UpdateContext) -> tuple[float, bool]:
+def _time(given: float | None, known: UpdateContext) -> tuple[float, bool]:
     """The update's time, and whether it was dropped: one from the future would win for ever."""
-    if told is None:
+    if given is None:
         return known.at, False
-    in_future = told > known.at + FUTURE_TOLERANCE
-    return known.at if in_future else told, in_future
+    in_future = given > known.at + FUTURE_TOLERANCE
+    return known.at if in_future else given, in_future
 
 
-def _status(kind: JobKind, word: StatusField | None, look: Find) -> tuple[str, State | None]:
+def _status(kind: JobKind, word: StatusField | None, find: Find) -> tuple[str, State | None]:
     """Their word, and ours for it; an answer to a submit may hold none."""
     if word is None:
         return SUBMITTED, State.QUEUED
-    status = _word(look(word), word)
+    status = _word(find(word), word)
     return status, kind.states.of(status)
 
 
@@ -141,17 +141,17 @@ def _word(value: object, place: StatusField) -> str:
     return word
 
 
-def _names(fields: UpdateFields, look: Find, known: UpdateContext) -> list[str]:
+def _job_ids(fields: UpdateFields, find: Find, known: UpdateContext) -> list[str]:
     """All names of the job, its own first: the one asked about, else the one found.
 
     A further name that cannot be one is left out: it says nothing about the job's state.
     """
     names = [] if known.job is None else [known.job]
     if fields.id is not None:
-        names.append(_id(look(fields.id), fields.id, known.kind))
+        names.append(_id(find(fields.id), fields.id, known.kind))
     for place in fields.aliases:
         with suppress(Unreadable):
-            names.append(_id(look(place), place, known.kind))
+            names.append(_id(find(place), place, known.kind))
     return list(dict.fromkeys(names))
 
 
@@ -173,13 +173,13 @@ def _attempt(value: object, place: Pointer | PointerSum | None) -> int | None:
     return value
 
 
-def _progress(where: ProgressField | None, look: Find) -> tuple[float | None, bool]:
+def _progress(where: ProgressField | None, find: Find) -> tuple[float | None, bool]:
     """The fraction done, and whether a number was dropped because it is none."""
     if where is None:
         return None, False
-    found = look(where.at)
+    found = find(where.at)
     value = parse_number(found)
-    whole = parse_number(look(where.of)) if isinstance(where.of, Pointer) else where.of
+    whole = parse_number(find(where.of)) if isinstance(where.of, Pointer) else where.of
     if isinstance(found, str) and found.rstrip().endswith("%"):
         whole = 100.0
     if value is None or not whole:
@@ -189,9 +189,9 @@ def _progress(where: ProgressField | None, look: Find) -> tuple[float | None, bo
     return value / whole, False
 
 
-def _params(where: Mapping[str, Pointer], look: Find) -> dict[str, str]:
+def _params(where: Mapping[str, Pointer], find: Find) -> dict[str, str]:
     """What fills placeholders; a value that cannot is left out."""
-    found = {name: look(place) for name, place in where.items()} if where else {}
+    found = {name: find(place) for name, place in where.items()} if where else {}
     return {
         name: str(value)
         for name, value in found.items()
@@ -226,17 +226,17 @@ def _is_deep(value: Any, raw: bytes) -> bool:
     return bool(level)
 
 
-def _failure(where: ErrorFields | None, look: Find) -> Failure | None:
+def _failure(where: ErrorFields | None, find: Find) -> Failure | None:
     if where is None:
         return None
-    code, message = _text(look(where.code)), _text(look(where.message))
+    code, message = _text(find(where.code)), _text(find(where.message))
     return None if code is None and message is None else Failure(code, message)
 
 
-def _counts(where: CountFields | None, look: Find) -> Counts | None:
+def _counts(where: CountFields | None, find: Find) -> Counts | None:
     if where is None:
         return None
-    numbers = [_count(look(place)) for place in (where.total, where.succeeded, where.failed)]
+    numbers = [_count(find(place)) for place in (where.total, where.succeeded, where.failed)]
     return None if numbers == [None, None, None] else Counts(*numbers)
 
 

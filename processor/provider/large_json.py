@@ -22,7 +22,7 @@ def read_document(body: bytes) -> Any:
     return _level(body) if len(body) > LARGE else read_json(body)
 
 
-def opened(value: Any) -> Any:
+def open_level(value: Any) -> Any:
     """A part of a document as far as its own level: what is raw in it can be opened in turn."""
     if not isinstance(value, msgspec.Raw):
         return value
@@ -30,12 +30,12 @@ def opened(value: Any) -> Any:
     return _level(raw) if len(raw) > LARGE_PART else read_json(raw)
 
 
-def part_of(value: Any) -> Any:
+def open_part(value: Any) -> Any:
     """A part of a document; a large object or array stays raw."""
     if not isinstance(value, msgspec.Raw):
         return value
     raw = memoryview(value)
-    return value if len(raw) > LARGE_PART and bytes(raw[:1]) in (b"{", b"[") else opened(value)
+    return value if len(raw) > LARGE_PART and bytes(raw[:1]) in (b"{", b"[") else open_level(value)
 
 
 def _level(raw: bytes) -> Any:

@@ -31,7 +31,7 @@ def mirror_template(profile: Profile, kind: JobKind) -> UrlTemplate | None:
     return UrlTemplate(urlsplit(profile.base_url or "").path.rstrip("/") + path.text)
 
 
-def overlap(one: str, other: str) -> bool:
+def paths_overlap(one: str, other: str) -> bool:
     """Whether a call could be meant for both paths: segment by segment, `{id}` is any."""
     mine, yours = one.partition("?"), other.partition("?")
     if mine[2] != yours[2]:

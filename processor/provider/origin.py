@@ -29,7 +29,7 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.host}{port}"
 
 
-def within(base_url: str, url: str) -> str:
+def absolute_url(base_url: str, url: str) -> str:
     """Return a URL that a job names, absolute; raise ValueError unless `base_url` has its origin.
 
     A relative one lies below `base_url`. The host that is asked is written by us, so that no

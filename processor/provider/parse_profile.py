@@ -21,7 +21,12 @@ from processor.provider.profile import (
 )
 from processor.provider.toml_lines import explain_toml_error, line_of, line_of_error
 from processor.provider.url_template import UrlTemplate
-from processor.provider.validation_messages import ProfileError, describe_error, takes, unknown_key
+from processor.provider.validation_messages import (
+    ProfileError,
+    describe_error,
+    list_keys,
+    unknown_key,
+)
 from processor.provider.webhook_setup import WebhookSetup
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -29,7 +34,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRules))
 
 
-class _Family(msgspec.Struct, kw_only=True):
+class _KindTables(msgspec.Struct, kw_only=True):
     """The tables of one kind, unread."""
 
     mirror: UrlTemplate | None = None
@@ -39,7 +44,7 @@ class _Family(msgspec.Struct, kw_only=True):
     states: dict[str, Any] = {}
 
 
-class _File(_Family, kw_only=True):
+class _ProfileFile(_KindTables, kw_only=True):
     """The whole file, unread: the default kind's tables, and what the kinds share."""
 
     docs: str = ""
@@ -55,7 +60,7 @@ def parse(name: str, text: str, where: str = "") -> Profile:
     """Read a profile; raise ConfigError naming file, line, key and remedy."""
     where, text = where or f"providers/{name}.toml", text.removeprefix(text_input.MARK)
     try:
-        return _profile(name, _table("", tomllib.loads(text), _File))
+        return _profile(name, _table("", tomllib.loads(text), _ProfileFile))
     except ProfileError as error:
         line = line_of(text, error.table, error.key)
         raise ConfigError(f"{where}:{line}: {error}") from None
@@ -73,25 +78,25 @@ def decode_text(raw: bytes, where: str) -> str:
         raise ConfigError(f"{where}:{line}: is not UTF-8; save the file as UTF-8") from None
 
 
-def _profile(name: str, file: _File) -> Profile:
+def _profile(name: str, file: _ProfileFile) -> Profile:
     consistency_checks.check_base(file.base_url)
     shared = {key: file.push.pop(key) for key in _SHARED if key in file.push}
-    families: dict[str | None, _Family] = {
-        kind: _table(f"kinds.{_kind_name(kind)}", table, _Family)
+    tables: dict[str | None, _KindTables] = {
+        kind: _table(f"kinds.{_kind_name(kind)}", table, _KindTables)
         for kind, table in file.kinds.items()
     }
     if file.push or file.poll or file.states or file.mirror:
-        families = {None: file, **families}
-    kinds = {kind: _kind(kind, family) for kind, family in families.items()}
+        tables = {None: file, **tables}
+    kinds = {kind: _kind(kind, kind_tables) for kind, kind_tables in tables.items()}
     pushes = any(kind.push for kind in kinds.values())
     if not kinds or (shared and not pushes):
         need = "nothing says how to read a job; add the `id` and `status` of [push]"
         raise ProfileError("push" if shared else "", "", need)
     rules = _table("push", shared, PushRules) if pushes else None
-    consistency_checks.check_places("push", pointer_checks.places(shared), answered=False)
+    consistency_checks.check_pointers("push", pointer_checks.pointers_of(shared), answered=False)
     register = _table("register", file.register, WebhookSetup) if file.register else None
-    consistency_checks.check_places(
-        "register", pointer_checks.of_register(file.register), answered=False
+    consistency_checks.check_pointers(
+        "register", pointer_checks.pointers_of_register(file.register), answered=False
     )
     return Profile(
         name=name,
@@ -113,27 +118,33 @@ def _kind_name(name: str) -> str:
     return name
 
 
-def _kind(name: str | None, family: _Family) -> JobKind:
+def _kind(name: str | None, kind_tables: _KindTables) -> JobKind:
     at = "" if name is None else f"kinds.{name}."
-    if not (family.push or family.poll):
+    if not (kind_tables.push or kind_tables.poll):
         need = f"[{at}push] or [{at}poll] is needed: how else is a job's status known"
         raise ProfileError("", f"kinds.{name}" if name else "", need)
-    consistency_checks.check_every(f"{at}poll", family.poll.get("every"))
+    consistency_checks.check_interval(f"{at}poll", kind_tables.poll.get("every"))
     kind = JobKind(
-        push=_table(f"{at}push", family.push, PushFields) if family.push else None,
-        poll=_table(f"{at}poll", family.poll, PollRules) if family.poll else None,
-        submit=_table(f"{at}submit", family.submit, UpdateFields) if family.submit else None,
-        states=_states(f"{at}states", family.states),
-        mirror=family.mirror,
+        push=_table(f"{at}push", kind_tables.push, PushFields) if kind_tables.push else None,
+        poll=_table(f"{at}poll", kind_tables.poll, PollRules) if kind_tables.poll else None,
+        submit=_table(f"{at}submit", kind_tables.submit, UpdateFields)
+        if kind_tables.submit
+        else None,
+        states=_states(f"{at}states", kind_tables.states),
+        mirror=kind_tables.mirror,
     )
     if kind.mirror and not (kind.poll and kind.mirror.text.startswith("/")):
         need = f"{at}mirror is a path that starts with `/`, and needs [{at}poll]"
         raise ProfileError("", f"{at}mirror", need)
-    consistency_checks.check_rules(at, kind)
+    consistency_checks.check_status_rules(at, kind)
     consistency_checks.check_request(at, kind)
-    for to, table in (("push", family.push), ("poll", family.poll), ("submit", family.submit)):
-        consistency_checks.check_places(
-            f"{at}{to}", pointer_checks.places(table), answered=to != "push"
+    for to, table in (
+        ("push", kind_tables.push),
+        ("poll", kind_tables.poll),
+        ("submit", kind_tables.submit),
+    ):
+        consistency_checks.check_pointers(
+            f"{at}{to}", pointer_checks.pointers_of(table), answered=to != "push"
         )
     return kind
 
@@ -161,4 +172,4 @@ def _unknown(at: str, key: str, shape: type[msgspec.Struct]) -> str:
     """What a table takes instead; [push] takes what all kinds share, too."""
     if shape is PushFields and key in _SHARED:
         return f"`{key}` is shared by all kinds; move it to [push]"
-    return unknown_key(key, shape, takes(PushRules) if at == "push" else "")
+    return unknown_key(key, shape, list_keys(PushRules) if at == "push" else "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from processor.provider.large_json import opened, part_of
+from processor.provider.large_json import open_level, open_part
 
 CODE = ":code"  # under this name the headers of an answer hold its HTTP code; none has a colon
 
@@ -24,19 +24,19 @@ class Pointer:
     `header:NAME`, or `code`. Null and the empty text count as nothing.
     """
 
-    __slots__ = ("_spots", "in_header", "text")
+    __slots__ = ("in_header", "locations", "text")
 
-    def __init__(self, spots: object) -> None:
+    def __init__(self, written: object) -> None:
         """Compile one spot or a list of them; raise ValueError with the remedy."""
-        texts = listed(spots)
-        self._spots = tuple(location(text) for text in texts)
+        texts = as_list(written)
+        self.locations = tuple(parse_location(text) for text in texts)
         self.text = " or ".join(f"`{text}`" for text in texts)
-        self.in_header = all(isinstance(location, str) for location in self._spots)
+        self.in_header = all(isinstance(location, str) for location in self.locations)
 
     def find(self, document: Any, headers: Mapping[str, str]) -> Any:
         """Return what lies there, or None. Header names are in lower case."""
-        for where in self._spots:
-            found = headers.get(where) if isinstance(where, str) else walk(where, document)
+        for where in self.locations:
+            found = headers.get(where) if isinstance(where, str) else resolve(where, document)
             if found is not None and found != "":
                 return found
         return None
@@ -47,9 +47,9 @@ class PointerSum:
 
     __slots__ = ("_places",)
 
-    def __init__(self, spots: object) -> None:
+    def __init__(self, written: object) -> None:
         """Compile one spot or a list of them; raise ValueError with the remedy."""
-        self._places = tuple(Pointer(one) for one in listed(spots))
+        self._places = tuple(Pointer(one) for one in as_list(written))
 
     def find(self, document: Any, headers: Mapping[str, str]) -> Any:
         """Return the number that lies there, or the sum of those that do; else None."""
@@ -58,15 +58,15 @@ class PointerSum:
         return sum(numbers) if numbers else None
 
 
-def listed(spots: object) -> list[object]:
+def as_list(written: object) -> list[object]:
     """Give the list that is written, or the one thing as a list."""
-    texts = spots if isinstance(spots, list) else [spots]
+    texts = written if isinstance(written, list) else [written]
     if not texts:
         raise ValueError('an empty list; name at least one place, such as "/id"')
     return texts
 
 
-def location(text: object) -> Location:
+def parse_location(text: object) -> Location:
     """Compile one spot; raise ValueError with the remedy."""
     if not isinstance(text, str):
         raise ValueError(f'{text!r} is no place; write a JSON pointer such as "/data/id"')  # noqa: TRY004 - one error for all that a profile may get wrong
@@ -82,12 +82,12 @@ def location(text: object) -> Location:
     return tuple(_ESCAPE.sub(lambda m: "~/"[int(m[1])], step) for step in text.split("/")[1:])
 
 
-def walk(steps: tuple[str, ...], value: Any) -> Any:
+def resolve(steps: tuple[str, ...], value: Any) -> Any:
     """Follow a pointer; None where it leads nowhere.
 
     Parts of a large document are opened on the way, and stay so; a large end of it stays raw.
     """
-    value = opened(value) if steps else part_of(value)
+    value = open_level(value) if steps else open_part(value)
     for place, step in enumerate(steps, 1):
         key: Any = step
         if isinstance(value, dict):
@@ -98,6 +98,6 @@ def walk(steps: tuple[str, ...], value: Any) -> Any:
         else:
             return None
         if isinstance(inner, msgspec.Raw):
-            inner = value[key] = part_of(inner) if place == len(steps) else opened(inner)
+            inner = value[key] = open_part(inner) if place == len(steps) else open_level(inner)
         value = inner
     return value

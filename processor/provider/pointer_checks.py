@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 # Keys that hold a place or a list of them, keys with places inside, keys that hold a condition.
-PLACES = frozenset(
+POINTER_KEYS = frozenset(
     {
         "id",
         "status",
@@ -18,15 +18,15 @@ PLACES = frozenset(
         "reopens",
     }
 )
-INSIDE = {
+NESTED_POINTERS = {
     "progress": ("at", "of"),
     "error": ("code", "message"),
     "counts": ("total", "succeeded", "failed"),
     "hint": ("at",),
     "echo": ("at",),
 }
-CONDITIONS = frozenset({"about", "throttled"})
-REGISTER = frozenset({"items", "url", "id", "secret"})  # the places of [register]
+CONDITION_KEYS = frozenset({"about", "throttled"})
+REGISTER_KEYS = frozenset({"items", "url", "id", "secret"})  # the places of [register]
 
 _WORDS = frozenset(
     {"id", "status", "event_id", "reopens"}
@@ -41,24 +41,24 @@ class NamedPointer(NamedTuple):
     in_condition: bool = False
 
 
-def places(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
+def pointers_of(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
     """Every place of a [push], [poll] or [submit] that parses."""
     for key, value in table.items():
-        if key in PLACES:
+        if key in POINTER_KEYS:
             yield from _listed(key, value)
-        elif key in CONDITIONS:
+        elif key in CONDITION_KEYS:
             yield from (NamedPointer(key, place, in_condition=True) for place in value)
-        elif key == "params" or key in INSIDE:
-            inside = INSIDE.get(key, value)
+        elif key == "params" or key in NESTED_POINTERS:
+            inside = NESTED_POINTERS.get(key, value)
             yield from (one for name in inside for one in _listed(f"{key}.{name}", value.get(name)))
 
 
-def of_register(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
+def pointers_of_register(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
     """Every place of a [register] that parses."""
-    return (one for key in table if key in REGISTER for one in _listed(key, table[key]))
+    return (one for key in table if key in REGISTER_KEYS for one in _listed(key, table[key]))
 
 
-def fault(named: NamedPointer, *, answered: bool) -> str | None:
+def problem(named: NamedPointer, *, answered: bool) -> str | None:
     """What is wrong with a place, and the remedy; `answered`: whether an HTTP answer is read."""
     key, place, in_condition = named
     if place == "code" and not answered:

@@ -7,7 +7,7 @@ import msgspec
 
 from processor.errors import InvalidValue
 from processor.provider.job_ids import bare_id
-from processor.provider.origin import within
+from processor.provider.origin import absolute_url
 from processor.provider.profile import PollRules, Profile
 from processor.provider.url_template import UrlTemplate
 
@@ -45,7 +45,7 @@ def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> st
     return None
 
 
-def request(
+def build_poll_request(
     profile: Profile, kind: str | None, job: str, account: Account, params: Mapping[str, str]
 ) -> PollRequest:
     """Build the request that asks about one job; raise Invalid naming what is missing.
@@ -70,7 +70,7 @@ def request(
     return PollRequest("GET", url, headers)
 
 
-def missing(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:
+def missing_params(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:
     """Name what a job's question needs and nobody has told."""
     poll = profile.polls(kind)
     if poll is None:
@@ -89,4 +89,4 @@ def _url(poll: PollRules, account: Account, values: Mapping[str, str]) -> str:
         raise ValueError(
             f"nothing told its `{setting}`: hand over the provider's `submitted` answer"
         )
-    return within(account.base_url, values[setting])
+    return absolute_url(account.base_url, values[setting])

@@ -52,12 +52,12 @@ def read_poll_response(  # noqa: PLR0917 - one fact of the question each
     if known is None or poll is None:
         return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
     headers = {**answer.headers, CODE: str(answer.status)}
-    document, why_not = _document(answer.body)
-    wait = _wait(poll, document, answer, asked_at + answer.seconds)
+    document, why_unreadable = _document(answer.body)
+    wait = _requested_wait(poll, document, answer, asked_at + answer.seconds)
     if poll.throttled and poll.throttled.holds(document, headers):
-        return PollFailure("throttled", _said(answer), wait)
+        return PollFailure("throttled", _http_error(answer), wait)
     if answer.status not in poll.reads:
-        return _trouble(poll, answer, wait)
+        return _failure(poll, answer, wait)
     context = UpdateContext(
         source=source,
         kind=kind,
@@ -68,19 +68,23 @@ def read_poll_response(  # noqa: PLR0917 - one fact of the question each
         reopens=poll.reopens,
     )
     try:
-        update = read_update(known, poll, the_update(poll, document, headers, why_not), context)
+        update = read_update(
+            known, poll, update_document(poll, document, headers, why_unreadable), context
+        )
     except Unreadable as error:
         return PollFailure("failed", f"HTTP {answer.status}, but {error}: {excerpt(answer.body)}")
     return update if wait is None else replace(update, again=wait)
 
 
-def the_update(poll: PollRules, document: Any, headers: dict[str, str], why_not: str) -> Any:
+def update_document(
+    poll: PollRules, document: Any, headers: dict[str, str], why_unreadable: str
+) -> Any:
     """The object that holds the update; where the HTTP code speaks, any body will do."""
     found = poll.root.find(document, headers)
-    if poll.status.uses_code:
+    if poll.status.uses_http_code:
         return found
-    if why_not:
-        raise Unreadable(why_not)
+    if why_unreadable:
+        raise Unreadable(why_unreadable)
     return as_object(found)
 
 
@@ -92,7 +96,9 @@ def _document(body: bytes) -> tuple[Any, str]:
         return None, str(error)
 
 
-def _wait(poll: PollRules, document: Any, answer: HttpResponse, now: float) -> float | None:
+def _requested_wait(
+    poll: PollRules, document: Any, answer: HttpResponse, now: float
+) -> float | None:
     """How many seconds the provider wants us to wait, by its header or its hint."""
     wait = parse_retry_after(answer.headers.get("retry-after"), now)
     if wait is None and poll.hint:
@@ -100,16 +106,16 @@ def _wait(poll: PollRules, document: Any, answer: HttpResponse, now: float) -> f
     return wait
 
 
-def _trouble(poll: PollRules, answer: HttpResponse, wait: float | None) -> PollFailure:
+def _failure(poll: PollRules, answer: HttpResponse, wait: float | None) -> PollFailure:
     kind = FAILURES.get(answer.status, "failed")
     if kind == "missing" and poll.gone:
         kind = "gone"
     if answer.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4
         kind = "throttled"
-    return PollFailure(kind, _said(answer), wait)
+    return PollFailure(kind, _http_error(answer), wait)
 
 
-def _said(answer: HttpResponse) -> str:
+def _http_error(answer: HttpResponse) -> str:
     return f"HTTP {answer.status}: {excerpt(answer.body)}"
 
 

@@ -71,7 +71,7 @@ class PushFields(UpdateFields, frozen=True, kw_only=True):
 
     id: Pointer
     status: StatusField
-    about: Condition = Condition()
+    matches: Condition = msgspec.field(default=Condition(), name="about")
     event_id: Pointer | None = None
     reopens: Pointer | None = (
         None  # when the last run ended, of jobs that run again without a number
@@ -200,8 +200,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         polls = [kind.poll.request for kind in self.kinds.values() if kind.poll]
         paths = [call.path for call in polls if call.path]
         register = self.register
-        orders = (register.list, register.create, register.update) if register else ()
-        paths += [order.path for order in orders if order]
+        requests = (register.list, register.create, register.update) if register else ()
+        paths += [request.path for request in requests if request]
         settings = {call.setting for call in polls if call.setting}
         placeholders = {placeholder for path in paths for placeholder in path.placeholders}
         return frozenset(placeholders | settings) - {"id", "hook"}

@@ -10,14 +10,14 @@ from processor.json_input import mended
 from processor.model import Origin, Push, StatusUpdate
 from processor.provider import decode
 from processor.provider.extract_update import UpdateContext, as_object, read_update
-from processor.provider.large_json import opened
+from processor.provider.large_json import open_level
 from processor.provider.profile import EchoRule, Profile
 
 
 class ParsedPush(msgspec.Struct, frozen=True):
     """What a push said: its updates, and how many of its parts are not about a job.
 
-    `faults` are the parts of a batch that cannot be read, each with its place.
+    `errors` are the parts of a batch that cannot be read, each with its place.
     `echo` is what a challenge is answered with; `confirm` the URL at which a topic wants
     to hear that we take its messages.
     """
@@ -26,8 +26,8 @@ class ParsedPush(msgspec.Struct, frozen=True):
     ignored: int
     echo: dict[str, Any] | None = None
     confirm: str | None = None
-    said: bytes = b""  # what an update without an id of its own is deduped by
-    faults: tuple[str, ...] = ()
+    content: bytes = b""  # what an update without an id of its own is deduped by
+    errors: tuple[str, ...] = ()
 
 
 def check_content_type(profile: Profile, push: Push) -> None:
@@ -44,29 +44,29 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
     rules = profile.push
     if rules is None:
         raise Unreadable(f"{profile.name} does not push")
-    inside = decode.opened(rules.decode, push, signed=profile.signs)
+    inside = decode.decode_push(rules.decode, push, signed=profile.signs)
     if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
         return ParsedPush((), 1, echo=echo)
     if inside.confirm:
         return ParsedPush((), 1, confirm=inside.confirm)
-    parts = opened(rules.each.find(inside.document, push.headers))
+    parts = open_level(rules.each.find(inside.document, push.headers))
     parts = parts if isinstance(parts, list) else [parts]
     known = UpdateContext(
         source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers
     )
-    updates, faults = [], []
+    updates, errors = [], []
     for index, part in enumerate(parts):
         try:
             update = _read_part(profile, _object(part), index, known)
-        except Unreadable as fault:
-            faults.append(f"update {index}: {fault}" if len(parts) > 1 else str(fault))
+        except Unreadable as problem:
+            errors.append(f"update {index}: {problem}" if len(parts) > 1 else str(problem))
             continue
         if update is not None:
             updates.append(update)
-    if faults and not updates:
-        raise Unreadable(faults[0])
-    ignored = len(parts) - len(updates) - len(faults)
-    return ParsedPush(tuple(updates), ignored, said=inside.said, faults=tuple(faults))
+    if errors and not updates:
+        raise Unreadable(errors[0])
+    ignored = len(parts) - len(updates) - len(errors)
+    return ParsedPush(tuple(updates), ignored, content=inside.content, errors=tuple(errors))
 
 
 def _object(part: object) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _read_part(
     """The update for the first kind that a part is about, or None."""
     for name, kind in profile.kinds.items():
         told = kind.push
-        if told is None or not told.about.holds(part, known.headers):
+        if told is None or not told.matches.holds(part, known.headers):
             continue
         known = known if name is None else replace(known, kind=name)
         update = read_update(kind, told, part, known)

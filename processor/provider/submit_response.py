@@ -11,7 +11,7 @@ from processor.json_input import raw_bytes, read_json, write_json
 from processor.model import Origin, StatusUpdate
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.pointer import CODE
-from processor.provider.poll_response import excerpt, the_update
+from processor.provider.poll_response import excerpt, update_document
 from processor.provider.profile import JobKind, PollRules, Profile
 
 
@@ -54,7 +54,7 @@ def _read(known: JobKind, raw: bytes, job: str, context: UpdateContext) -> Statu
         context = msgspec.structs.replace(context, job=job)
     document: Any = None  # where all that it tells is in its headers
     if isinstance(fields, PollRules):
-        document = the_update(fields, read_json(raw), dict(context.headers), "")
+        document = update_document(fields, read_json(raw), dict(context.headers), "")
     elif fields.id or fields.status:
         document = as_object(read_json(raw))
     return read_update(known, fields, document, context)

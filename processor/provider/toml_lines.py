@@ -10,7 +10,7 @@ _INDEX = re.compile(r"\[(?:\d+|\.{3})\]")
 _CHECKED = re.compile(r"\s*checked\s*=")
 _QUOTED = re.compile(r"'([^']*)'")
 # Names that stand twice: as tomllib words it, and as we do.
-_TWICE = (
+_DUPLICATES = (
     (
         re.compile(r"Cannot declare \((.*)\) twice"),
         "[{0}] stands here a second time; put its keys under the first one",
@@ -66,7 +66,7 @@ def explain_toml_error(text: str, error: ValueError) -> str:
     line = text.split("\n")[line_of_error(text, error) - 1]
     if _CHECKED.match(line):
         return "`checked` is no date; write it without quotes, as 2026-11-22"
-    for pattern, remedy in _TWICE:
+    for pattern, remedy in _DUPLICATES:
         if found := pattern.match(str(error)):
             return remedy.format(*map(_dotted, found.groups()))
     return f"is not TOML: {error}"

@@ -56,7 +56,7 @@ EXAMPLES = {
     "kinds": "tables, [kinds.NAME.push]",
 }
 PLAIN = {"bool": "true", "int": "a number", "array": "a list", "object": "a table"}
-GOT = {
+FOUND = {
     "str": "a text",
     "int": "a number",
     "float": "a number",
@@ -110,7 +110,7 @@ def describe_error(
     return ProfileError(at, key or own, f"{key}: {what}" if key else what)
 
 
-def takes(shape: type[msgspec.Struct]) -> str:
+def list_keys(shape: type[msgspec.Struct]) -> str:
     """The keys of a table, for people to choose from."""
     return ", ".join(sorted(field.encode_name for field in msgspec.structs.fields(shape)))
 
@@ -122,51 +122,54 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_key(name: str, shape: type[msgspec.Struct], also: str = "") -> str:
-    """What a table takes instead of this key; `also`: from elsewhere, as `takes` writes it."""
-    keys = ", ".join(filter(None, [takes(shape), also]))
+    """What a table takes instead of this key; `also`: from elsewhere, as `list_keys` writes it."""
+    keys = ", ".join(filter(None, [list_keys(shape), also]))
     return f"unknown key `{name}`; it takes {keys}{did_you_mean(name, keys.split(', '))}"
 
 
-def _unknown(fact: _ErrorParts) -> tuple[str, str]:
-    (name,) = fact.words
-    return name, unknown_key(name, fact.shape)
+def _unknown(parts: _ErrorParts) -> tuple[str, str]:
+    (name,) = parts.words
+    return name, unknown_key(name, parts.shape)
 
 
-def _missing(fact: _ErrorParts) -> tuple[str, str]:
-    (name,) = fact.words
-    return "", f"`{name}` is missing; add it, such as {name} = {fact.examples.get(name, '…')}"
+def _missing(parts: _ErrorParts) -> tuple[str, str]:
+    (name,) = parts.words
+    return "", f"`{name}` is missing; add it, such as {name} = {parts.examples.get(name, '…')}"
 
 
-def _unlike(fact: _ErrorParts) -> tuple[str, str]:
-    wanted, got = fact.words
-    name = _INDEX.sub("", fact.key)
+def _wrong_type(parts: _ErrorParts) -> tuple[str, str]:
+    wanted, got = parts.words
+    name = _INDEX.sub("", parts.key)
     plain = PLAIN.get(wanted.partition(" ")[0], "a text")
-    return fact.key, f"`{name}` holds {GOT.get(got, got)}; write {fact.examples.get(name, plain)}"
+    return (
+        parts.key,
+        f"`{name}` holds {FOUND.get(got, got)}; write {parts.examples.get(name, plain)}",
+    )
 
 
-def _short(fact: _ErrorParts) -> tuple[str, str]:
-    wanted, got = fact.words
-    written = fact.examples.get(fact.key, "a list")
-    return fact.key, f"`{fact.key}` takes {wanted} values, not {got}; write {written}"
+def _wrong_length(parts: _ErrorParts) -> tuple[str, str]:
+    wanted, got = parts.words
+    written = parts.examples.get(parts.key, "a list")
+    return parts.key, f"`{parts.key}` takes {wanted} values, not {got}; write {written}"
 
 
-def _strange(fact: _ErrorParts) -> tuple[str, str]:
-    (got,) = fact.words
-    types = {field.encode_name: field.type for field in msgspec.structs.fields(fact.shape)}
-    good = " or ".join(f'"{value}"' for value in get_args(types.get(fact.key)))
-    return fact.key, f"`{fact.key}` cannot be {got}; write {good}"
+def _wrong_choice(parts: _ErrorParts) -> tuple[str, str]:
+    (got,) = parts.words
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(parts.shape)}
+    good = " or ".join(f'"{value}"' for value in get_args(types.get(parts.key)))
+    return parts.key, f"`{parts.key}` cannot be {got}; write {good}"
 
 
-def _undated(fact: _ErrorParts) -> tuple[str, str]:
-    return fact.key, f"`{fact.key}` is no date; write {EXAMPLES['checked']}"
+def _not_a_date(parts: _ErrorParts) -> tuple[str, str]:
+    return parts.key, f"`{parts.key}` is no date; write {EXAMPLES['checked']}"
 
 
 # How msgspec words it, and how we do.
 MESSAGES: tuple[tuple[str, Callable[[_ErrorParts], tuple[str, str]]], ...] = (
     (r"Object contains unknown field `(.*)`", _unknown),
     (r"Object missing required field `(.*)`", _missing),
-    (r"Expected `array` of length (\d+), got (\d+)", _short),
-    (r"Expected `(.+)`, got `(\w+)`", _unlike),
-    (r"Invalid enum value ('.*')", _strange),
-    (r"Invalid RFC3339 encoded date", _undated),
+    (r"Expected `array` of length (\d+), got (\d+)", _wrong_length),
+    (r"Expected `(.+)`, got `(\w+)`", _wrong_type),
+    (r"Invalid enum value ('.*')", _wrong_choice),
+    (r"Invalid RFC3339 encoded date", _not_a_date),
 )

@@ -10,7 +10,12 @@ from processor.provider.field_types import Auth
 from processor.provider.pointer import Pointer
 from processor.provider.url_template import UrlTemplate
 
-FILLED = ("url", "name", "secret", "signing_secret")  # what texts of `body` may hold, in braces
+BODY_PLACEHOLDERS = (
+    "url",
+    "name",
+    "secret",
+    "signing_secret",
+)  # what texts of `body` may hold, in braces
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -51,7 +56,7 @@ class WebhookSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def __post_init__(self) -> None:
         """Refuse what could register nothing, or one more hook at each run."""
-        for wrong, remedy in _FAULTS:
+        for wrong, remedy in _REFUSED:
             if wrong(self):
                 raise ValueError(remedy)
 
@@ -61,37 +66,37 @@ class WebhookSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         Where an answer is wrapped as lists are, its id is found inside too.
         """
         inside = self.items.find(document, headers)
-        places = (
+        pointers_of = (
             (self.id, document),
             (self.id, inside),
             (self.url, document),
             (self.secret, document),
         )
-        first, second, url, secret = (_text(p and p.find(d, headers)) for p, d in places)
+        first, second, url, secret = (_text(p and p.find(d, headers)) for p, d in pointers_of)
         return ProviderHook(first or second, url, secret)
 
     @property
-    def orders(self) -> tuple[SetupRequest, ...]:
+    def requests(self) -> tuple[SetupRequest, ...]:
         """All its requests."""
-        return tuple(order for order in (self.list, self.create, self.update) if order)
+        return tuple(request for request in (self.list, self.create, self.update) if request)
 
 
-def filled(value: Any, words: Mapping[str, str]) -> Any:
+def fill_body(value: Any, words: Mapping[str, str]) -> Any:
     """Put the words into every text of a body; braces around anything else stay."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(
             lambda placeholder: words.get(placeholder[1], placeholder[0]), value
         )
     if isinstance(value, dict):
-        return {key: filled(inner, words) for key, inner in value.items()}
-    return [filled(inner, words) for inner in value] if isinstance(value, list) else value
+        return {key: fill_body(inner, words) for key, inner in value.items()}
+    return [fill_body(inner, words) for inner in value] if isinstance(value, list) else value
 
 
-def without(value: Any, words: AbstractSet[str]) -> Any:
+def without_placeholders(value: Any, words: AbstractSet[str]) -> Any:
     """Leave out of a body's tables what asks for one of the words."""
     if not isinstance(value, dict):
         return value
-    kept = {key: without(inner, words) for key, inner in value.items()}
+    kept = {key: without_placeholders(inner, words) for key, inner in value.items()}
     return {
         key: inner
         for key, inner in kept.items()
@@ -115,16 +120,18 @@ def _text(value: object) -> str | None:
 
 def _misses_hook(rules: WebhookSetup) -> bool:
     """Whether `{hook}` stands where no hook is known yet."""
-    orders = (rules.list, rules.create, None if rules.list else rules.update)
-    return any(order and "hook" in order.path.placeholders for order in orders)
+    requests = (rules.list, rules.create, None if rules.list else rules.update)
+    return any(request and "hook" in request.path.placeholders for request in requests)
 
 
 def _confuses_methods(rules: WebhookSetup) -> bool:
-    return any((order.method == "GET") is not (order is rules.list) for order in rules.orders)
+    return any(
+        (request.method == "GET") is not (request is rules.list) for request in rules.requests
+    )
 
 
 # In order: what is wrong, and the remedy.
-_FAULTS: tuple[tuple[Callable[[WebhookSetup], object], str], ...] = (
+_REFUSED: tuple[tuple[Callable[[WebhookSetup], object], str], ...] = (
     (
         lambda it: bool(it.paste) is bool(it.create or it.update),
         "say `paste`, or `create` or `update` with their `body`, not both",
@@ -144,7 +151,7 @@ _FAULTS: tuple[tuple[Callable[[WebhookSetup], object], str], ...] = (
     (_misses_hook, "`{hook}` is known only to an `update` that follows a `list`; remove it"),
     (_confuses_methods, "`list` is a GET, `create` and `update` are not"),
     (
-        lambda it: placeholders(it.body).difference(FILLED),
+        lambda it: placeholders(it.body).difference(BODY_PLACEHOLDERS),
         "`body` holds other braces than `{url}`, `{name}`, `{secret}`, `{signing_secret}`: remove them",
     ),
 )

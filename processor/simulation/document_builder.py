@@ -27,7 +27,7 @@ class DocumentBuilder:
         """Put a value at the first spot that can hold it; say whether one could."""
         if place is None or value is None:
             return False
-        return any(self._put(location, (value,)) for location in spots(place))
+        return any(self._put(location, (value,)) for location in place.locations)
 
     def require(self, condition: Condition, pick: int = 0, near: Iterable[str] = ()) -> None:
         """Put the words that a condition asks for: where there is a choice, one like `near`.
@@ -72,15 +72,15 @@ def scalar(word: str) -> str | int:
 
 def spots(place: Pointer) -> tuple[Location, ...]:
     """Where a place looks, in order."""
-    return place._spots  # noqa: SLF001 - a place is made for reading; we turn it round
+    return place.locations
 
 
-def inside(place: Pointer, value: Any, *, listed: bool = False) -> Any:
-    """Put a value into an object, where a place first looks; `listed`: into an array there."""
-    if not spots(place)[0]:
+def inside(place: Pointer, value: Any, *, in_list: bool = False) -> Any:
+    """Put a value into an object, where a place first looks; `in_list`: into an array there."""
+    if not place.locations[0]:
         return value
     outer = DocumentBuilder()
-    outer.put(place, [value] if listed else value)
+    outer.put(place, [value] if in_list else value)
     return outer.document
 
 

@@ -52,7 +52,7 @@ def write_push(
     if profile.push is None or known is None or known.push is None:
         raise ValueError(f"{profile.name} does not push about this kind of job")
     for draft in candidate_documents(known.push, update, bare_id(kind, update.id)):
-        document = inside(profile.push.each, draft.document, listed=True)
+        document = inside(profile.push.each, draft.document, in_list=True)
         wrapped = encode_push(profile.push.decode, document, mode)
         wrapped = wrapped._replace(headers={**wrapped.headers, **draft.headers})
         return UnsignedPush(profile, wrapped, update.event_id or "")

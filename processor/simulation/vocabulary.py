@@ -7,7 +7,6 @@ from processor.errors import RequestError
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import PollFailure, full_id, read_poll_response, read_push
 from processor.provider.profile import Profile
-from processor.simulation.document_builder import spots
 from processor.simulation.poll_response import write_poll_response
 from processor.simulation.push import write_push
 
@@ -52,8 +51,8 @@ def _param(profile: Profile, kind: str | None, name: str) -> str:
         return VALUE
     words = (
         wanted[0]
-        for location, wanted in told.about.rules
-        if isinstance(wanted, tuple) and location in spots(place)
+        for location, wanted in told.matches.rules
+        if isinstance(wanted, tuple) and location in place.locations
     )
     return next(words, VALUE)
 

@@ -14,7 +14,7 @@ from processor.model import NULL, Failure, StatusUpdate
 from processor.provider.condition import Condition, StatusField
 from processor.provider.pointer import CODE, Pointer
 from processor.provider.profile import ProgressField, PushFields, UpdateFields
-from processor.simulation.document_builder import DocumentBuilder, scalar, spots
+from processor.simulation.document_builder import DocumentBuilder, scalar
 
 HUNDRED = 100  # what means done, where a document tells that itself
 DIGITS = 6  # of a progress: no provider tells more
@@ -46,7 +46,7 @@ def iso(at: float) -> str:
 
 
 def _about(fields: UpdateFields) -> Condition:
-    return fields.about if isinstance(fields, PushFields) else _ALWAYS
+    return fields.matches if isinstance(fields, PushFields) else _ALWAYS
 
 
 def _ways(word: StatusField | None, text: str) -> Iterator[Condition | Pointer | None]:
@@ -55,9 +55,9 @@ def _ways(word: StatusField | None, text: str) -> Iterator[Condition | Pointer |
         yield None
         return
     rules = [condition for said, condition in word.rules if said == text]
-    places = [location for location in word.spots if isinstance(location, Pointer)]
+    places = [location for location in word.options if isinstance(location, Pointer)]
     yield from rules
-    yield from sorted(places, key=lambda place: CODE not in spots(place))
+    yield from sorted(places, key=lambda place: CODE not in place.locations)
 
 
 def _picks(*conditions: object) -> int:

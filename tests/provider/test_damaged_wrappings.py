@@ -119,8 +119,8 @@ def test_one_event_of_a_batch_of_cloudevents_may_be_damaged() -> None:
     reading = provider.read_push(profile, "acme", push, NOW)
     (update,) = reading.updates
     good(update, None)
-    assert (len(reading.faults), reading.ignored) == (3, 0)
-    assert reading.faults[0] == "update 0: data_base64 is not base64"
+    assert (len(reading.errors), reading.ignored) == (3, 0)
+    assert reading.errors[0] == "update 0: data_base64 is not base64"
 
 
 def test_what_only_adds_to_a_final_word_is_left_out_when_it_is_damaged() -> None:

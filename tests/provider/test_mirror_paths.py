@@ -9,7 +9,7 @@ from processor.config import Settings, load
 from processor.config.mirror_root import OURS
 from processor.config.profiles import ProfileRegistry
 from processor.errors import ConfigError
-from processor.provider import mirror_paths, overlap
+from processor.provider import mirror_paths, paths_overlap
 from processor.provider.field_types import Auth
 
 SHIPPED = ProfileRegistry(None)
@@ -137,7 +137,7 @@ def test_a_source_with_nothing_to_mirror_is_an_error(tmp_path: Path):
     ],
 )
 def test_paths_overlap_where_one_call_could_be_meant_for_both(one: str, other: str, *, same: bool):
-    assert overlap(one, other) is overlap(other, one) is same
+    assert paths_overlap(one, other) is paths_overlap(other, one) is same
 
 
 # --- where the key stands ---------------------------------------------------------------------

@@ -208,7 +208,7 @@ def ask(profile: Profile, job: str, **more: Any) -> provider.PollRequest:
     facts = {"base_url": profile.base_url or "", "token": "tok", **more}
     params = facts.pop("params", {})
     account = Account(facts["base_url"], facts["token"], facts.pop("values", {}))
-    return provider.request(profile, profile.kind_of(job), job, account, params)
+    return provider.build_poll_request(profile, profile.kind_of(job), job, account, params)
 
 
 def test_the_shipped_providers_are_asked_as_documented() -> None:

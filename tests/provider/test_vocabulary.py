@@ -15,7 +15,7 @@ from processor.model import HttpResponse, Push, State, StatusUpdate
 from processor.provider import Account, PollFailure, Profile, parse
 from processor.provider.condition import Condition, StatusField
 from processor.provider.field_types import Auth
-from processor.provider.origin import within
+from processor.provider.origin import absolute_url
 
 NOW = 1_000_000.0
 
@@ -388,10 +388,12 @@ def test_the_answer_to_a_submit_may_say_where_to_ask() -> None:
     update = submitted({"Operation-Location": "/jobs/7?api-version=1"})
     assert (update.id, update.state) == ("mine", State.QUEUED)
     account = Account("https://api.example.com", "tok")
-    asked = provider.request(parse("acme", STATUS_URL), None, "mine", account, update.params)
+    asked = provider.build_poll_request(
+        parse("acme", STATUS_URL), None, "mine", account, update.params
+    )
     assert asked.url == "https://api.example.com/jobs/7?api-version=1"
     with pytest.raises(InvalidValue, match="nothing told its `status_url`"):
-        provider.request(parse("acme", STATUS_URL), None, "mine", account, {})
+        provider.build_poll_request(parse("acme", STATUS_URL), None, "mine", account, {})
 
 
 HOSTILE = [
@@ -406,7 +408,7 @@ HOSTILE = [
 def test_a_job_cannot_have_the_token_sent_elsewhere(url: str) -> None:
     base = "https://api.example.com/v1"
     try:
-        whole = within(base, url)
+        whole = absolute_url(base, url)
     except ValueError as refusal:
         assert "not at https://api.example.com" in str(refusal)  # noqa: PT017
     else:
@@ -414,10 +416,10 @@ def test_a_job_cannot_have_the_token_sent_elsewhere(url: str) -> None:
 
 
 def test_a_jobs_url_is_good_at_its_origin_and_nowhere_without_one() -> None:
-    assert within("https://A.example:8443/x", "/y") == "https://A.example:8443/y"
-    assert within("https://A.example/x", "https://a.example/y?z") == "https://a.example/y?z"
+    assert absolute_url("https://A.example:8443/x", "/y") == "https://A.example:8443/y"
+    assert absolute_url("https://A.example/x", "https://a.example/y?z") == "https://a.example/y?z"
     with pytest.raises(ValueError, match="set `base_url`"):
-        within("", "https://a.example/y")
+        absolute_url("", "https://a.example/y")
 
 
 @pytest.mark.parametrize(
@@ -445,7 +447,7 @@ def test_a_jobs_url_is_good_at_its_origin_and_nowhere_without_one() -> None:
     ],
 )  # fmt: skip
 def test_two_spellings_of_one_origin_are_one(base: str, url: str, whole: str) -> None:
-    assert within(base, url) == whole
+    assert absolute_url(base, url) == whole
 
 
 @pytest.mark.parametrize(
@@ -461,14 +463,14 @@ def test_two_spellings_of_one_origin_are_one(base: str, url: str, whole: str) ->
 )  # fmt: skip
 def test_another_origin_is_refused_in_every_spelling(url: str) -> None:
     with pytest.raises(ValueError, match=r"not at https://m\.example"):
-        within("https://m.example", url)
+        absolute_url("https://m.example", url)
 
 
 @given(st.text(st.sampled_from("htps:/\\.@#?[]m.exal%1 \t443é"), max_size=40))
 def test_no_text_leads_to_another_host(url: str) -> None:
     for text in (url, f"https://m.example{url}", f"https://{url}", f"//{url}"):
         try:
-            whole = within("https://m.example", text)
+            whole = absolute_url("https://m.example", text)
         except ValueError:
             continue
         assert whole.startswith("https://m.example/")
@@ -481,7 +483,7 @@ def test_a_placeholder_with_plus_keeps_its_slashes_and_nothing_else() -> None:
 
     def url(name: str) -> str:
         account = Account("https://h")
-        return provider.request(profile, None, "1", account, {"name": name}).url
+        return provider.build_poll_request(profile, None, "1", account, {"name": name}).url
 
     assert url("projects/p 1/ops") == "https://h/projects/p%201/ops/jobs/1"
     assert url("a?b#c%2e") == "https://h/a%3Fb%23c%252e/jobs/1"
@@ -533,10 +535,10 @@ def test_the_same_message_in_another_wrapping_is_the_same() -> None:
     one = read(form, PARTS, content_type=parts + "x")
     other = read(form, PARTS.replace(b"--x", b"--other"), content_type=parts + "other")
     plain = read(form, b"job=" + quote('{"id": 1, "status": "done"}').encode(), content_type=FORM)
-    assert one.said == other.said == plain.said
+    assert one.content == other.content == plain.content
     topic = pushed('decode = "sns"')
     spaced = json.dumps(json.loads(sns()), indent=2).encode()
-    assert read(topic, sns()).said == read(topic, spaced).said
+    assert read(topic, sns()).content == read(topic, spaced).content
 
 
 def test_an_id_may_not_pass_for_one_of_another_kind() -> None:

@@ -118,7 +118,7 @@ def test_a_word_that_is_a_number_is_written_as_one(word: str, written: object):
 
 
 @pytest.mark.parametrize(
-    ("place", "listed", "document"),
+    ("place", "in_list", "document"),
     [
         ("", False, {"id": 1}),
         ("", True, {"id": 1}),
@@ -128,7 +128,7 @@ def test_a_word_that_is_a_number_is_written_as_one(word: str, written: object):
 )
 def test_a_document_is_wrapped_where_the_profile_looks_first(
     place: object,
-    listed: bool,  # noqa: FBT001 - a column of the table
+    in_list: bool,  # noqa: FBT001 - a column of the table
     document: Any,
 ):
-    assert inside(Pointer(place), {"id": 1}, listed=listed) == document
+    assert inside(Pointer(place), {"id": 1}, in_list=in_list) == document

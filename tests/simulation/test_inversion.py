@@ -32,7 +32,6 @@ from processor.simulation import (
     write_push,
     write_submit_response,
 )
-from processor.simulation.document_builder import spots
 from processor.simulation.encode_push import MODES
 from processor.simulation.vocabulary import UNLISTED, VALUE
 
@@ -156,7 +155,7 @@ def check(found: StatusUpdate, meant: StatusUpdate, fields: UpdateFields) -> Non
     else:
         assert found.progress is None
     if isinstance(fields, PushFields) and fields.event_id:
-        shared = spots(fields.event_id) == spots(fields.id)  # an update's id is its job's
+        shared = fields.event_id.locations == fields.id.locations  # an update's id is its job's
         assert found.event_id == (provider.bare_id(None, found.id) if shared else meant.event_id)
 
 
@@ -293,11 +292,11 @@ def taken(fields: PushFields) -> Iterator[str]:
     """What may lie where the status lies."""
     places = {
         location
-        for one in fields.status.spots
+        for one in fields.status.options
         if not isinstance(one, tuple)
-        for location in spots(one)
+        for location in one.locations
     }
-    for location, wanted in fields.about.rules:
+    for location, wanted in fields.matches.rules:
         if location in places and isinstance(wanted, tuple):
             yield from wanted
 
@@ -360,5 +359,5 @@ def decides(fields: UpdateFields, place: Pointer | None) -> bool:
         isinstance(location, str)
         or not location
         or any(location[: len(one)] == one or one[: len(location)] == location for one in asked)
-        for location in (spots(place) if place else ())
+        for location in (place.locations if place else ())
     )

@@ -196,11 +196,11 @@ def _check_can_be_polled(context: Context, request: ParsedWatchRequest, job: Job
         return
     params = {**job.params, **(request.submitted.params if request.submitted else {})}
     account = source.account_now()
-    missing = provider.missing(source.profile, job.kind, {**params, **account.params})
+    missing = provider.missing_params(source.profile, job.kind, {**params, **account.params})
     if missing and source.takes_pushes:
         return
     try:
-        poll = provider.request(source.profile, job.kind, job.id, account, params)
+        poll = provider.build_poll_request(source.profile, job.kind, job.id, account, params)
         check_url(poll.url, context.egress.policy, NetworkScope.CONFIGURED)
     except (InvalidValue, BlockedTarget) as error:
         remedy = "; or send `poll: false` to watch it without polls" if missing else ""

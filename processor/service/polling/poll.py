@@ -54,7 +54,9 @@ async def poll_once(
     kind = source.kind_of(job)
     asked_at = await context.store.now()
     try:
-        request = provider.request(source.profile, kind, job, source.account_now(), params)
+        request = provider.build_poll_request(
+            source.profile, kind, job, source.account_now(), params
+        )
         response = await context.egress.request(
             request.method,
             request.url,

@@ -79,10 +79,10 @@ class Receiver:
         reading, named = await self._read(source, push, now)
         if reading.confirm:
             await self._confirm(source, reading.confirm)
-        if reading.faults:
-            log.warning("updates_unreadable", source=source.name, reasons=reading.faults[:3])
+        if reading.errors:
+            log.warning("updates_unreadable", source=source.name, reasons=reading.errors[:3])
         if not reading.updates:
-            return Receipt(0, 0, reading.ignored, len(reading.faults), reading.echo)
+            return Receipt(0, 0, reading.ignored, len(reading.errors), reading.echo)
         body, memory = push.body, self._context.store.memory
         if self._in_flight + len(body) > MAX_IN_FLIGHT_BYTES:
             raise Overloaded("Too many pushes are being written; send this one again")
@@ -93,7 +93,7 @@ class Receiver:
                 await self._context.store.persistence.noted()
         finally:
             self._in_flight -= len(body)
-        return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.faults))
+        return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.errors))
 
     async def _price(self, source: Source, reading: provider.ParsedPush) -> int:
         """What a push takes of Redis' memory until it is worked off, about."""
@@ -146,7 +146,7 @@ class Receiver:
 
     def _named(self, reading: provider.ParsedPush, push: Push) -> list[QueuedUpdate]:
         """Each update under its event's id, else under the digest of what it was read from."""
-        digest = "" if all(u.event_id for u in reading.updates) else _digest(reading.said)
+        digest = "" if all(u.event_id for u in reading.updates) else _digest(reading.content)
         trace = traceparent(push.headers.get("traceparent"))
         return [
             QueuedUpdate(
@@ -165,7 +165,7 @@ def _reading(source: Source, push: Push, now: float) -> provider.ParsedPush:
     except Unreadable as error:
         if source.profile.push is None or not source.profile.push.lenient:
             raise
-        return provider.ParsedPush((), 0, faults=(str(error),))
+        return provider.ParsedPush((), 0, errors=(str(error),))
 
 
 def _digest(data: bytes) -> str:

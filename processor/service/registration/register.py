@@ -16,7 +16,12 @@ from processor.egress import Egress
 from processor.errors import ConfigError
 from processor.model import HttpResponse
 from processor.provider import SetupRequest, WebhookSetup
-from processor.provider.webhook_setup import ProviderHook, filled, placeholders, without
+from processor.provider.webhook_setup import (
+    ProviderHook,
+    fill_body,
+    placeholders,
+    without_placeholders,
+)
 from processor.service.registration.provider_api import ApiRequest, ask, document, named, said
 from processor.signing.verify_rule import STANDARD
 
@@ -131,7 +136,7 @@ def manual_setup(source: Source, wish: HookSettings) -> RegisterResult:
     unknown = f"Have {profile.name} push to {{url}}{see}."
     text = profile.register.paste if profile.register else unknown
     words = {name: wish.words[name] for name in ("name", "url")}
-    return _outcome(source, wish, "by hand", paste=filled(text, words))
+    return _outcome(source, wish, "by hand", paste=fill_body(text, words))
 
 
 def read_hooks(
@@ -185,7 +190,7 @@ def request_for(
         raise ConfigError(f"sources.{source.name}: set its base_url: where the hooks' API is")
     body = None if order is rules.list else rules.body
     if SECRETS & words.keys():  # of two ways to sign the source may know one
-        body = without(body, SECRETS - words.keys())
+        body = without_placeholders(body, SECRETS - words.keys())
     if placeholders(body) - words.keys():
         raise ConfigError(
             f"sources.{source.name}: set its webhook_secret: the hook is made with it"
@@ -194,7 +199,7 @@ def request_for(
         path = order.path.fill({**account.params, "hook": hook or ""})
     except ValueError as error:
         raise ConfigError(f"sources.{source.name}.params: {order.path.text}: {error}") from None
-    return ApiRequest(order.method, account.base_url.rstrip("/") + path, filled(body, words))
+    return ApiRequest(order.method, account.base_url.rstrip("/") + path, fill_body(body, words))
 
 
 def _bare(url: str) -> str:

@@ -19,7 +19,7 @@ from processor import provider as registry
 from processor.cli import main
 from processor.errors import ConfigError
 from processor.provider import parse
-from processor.provider.webhook_setup import filled, placeholders, without
+from processor.provider.webhook_setup import fill_body, placeholders, without_placeholders
 
 PROFILES = Path(__file__).parent / "profiles"
 PUBLIC = "https://hooks.example.com/ringback/"
@@ -337,7 +337,7 @@ def test_gitlab_is_told_a_signing_token_only_as_such():
     )
     assert rules.register
     words = {"url": HOOK, "signing_secret": SIGNING}
-    body = filled(without(rules.register.body, {"secret"}), words)
+    body = fill_body(without_placeholders(rules.register.body, {"secret"}), words)
     assert body["signing_token"] == SIGNING
     assert "token" not in body
 
@@ -583,7 +583,7 @@ def test_what_could_not_be_registered_twice_is_refused(wrong: str, remedy: str):
 def test_a_body_is_filled_once_and_only_where_it_asks():
     body = {"{url}": ["{url} {url}", 1, None, True, {"a": "{ url } {other} {}"}], "b": "{secret}"}
     words = {"url": "{secret}", "secret": "{url}"}
-    assert filled(body, words) == {
+    assert fill_body(body, words) == {
         "{url}": ["{secret} {secret}", 1, None, True, {"a": "{ url } {other} {}"}],
         "b": "{url}",
     }
