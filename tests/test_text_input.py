@@ -163,7 +163,7 @@ def test_what_a_terminal_cannot_show_is_not_the_end(tmp_path: Path) -> None:
         "import sys; from processor.cli import output, progress\n"
         "sys.stdout.reconfigure(errors='replace')\n"
         "output.line('é → ü'); output.tree({'é': '→'}); output.document({'é': 1})\n"
-        "with progress.Bars() as bars: bars.show('é', {'state': 'running', 'progress': 0.5})\n"
+        "with progress.ProgressBars() as bars: bars.show('é', {'state': 'running', 'progress': 0.5})\n"
     )
     (tmp_path / "shown.py").write_text(script, encoding="utf-8")
     ended = subprocess.run(
@@ -182,7 +182,7 @@ def test_profiles_are_read_where_the_locale_is_ascii() -> None:
     script = (
         "from processor.config.profiles import ProfileRegistry; from processor.store import connection\n"
         "import processor.cli.providers as p, datetime, importlib.resources as r\n"
-        "[shelf[name] for shelf in [ProfileRegistry()] for name in shelf]\n"
+        "[profiles[name] for profiles in [ProfileRegistry()] for name in profiles]\n"
         "assert connection._lua(r.files('processor.store') / 'scripts')\n"
         "p.skeleton('x', datetime.date(2026, 1, 1))\n"
     )

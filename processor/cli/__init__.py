@@ -55,12 +55,12 @@ import structlog
 
 
 def _to_standard_error(*_: object) -> structlog.PrintLogger:
-    """Keep what our libraries log apart from the result, which programs read."""
+    """Log to standard error, apart from the result, which programs read."""
     return structlog.PrintLogger(sys.stderr)
 
 
 def _clean_variables() -> None:
-    """Take the variables of ours as they are meant, before the options read them."""
+    """Clean Ringback's environment variables before the options read them."""
     from processor.config.environment import KNOWN, cleaned  # noqa: PLC0415 - see main
 
     meant = cleaned(os.environ)
@@ -72,7 +72,7 @@ def _clean_variables() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; what is wrong becomes a line each and an exit code."""
+    """Run the command line; an error becomes a line on standard error and an exit code."""
     from processor.cli.app import build  # noqa: PLC0415 - tests use parts of the CLI without it
     from processor.cli.exit_codes import CommandError, Exit  # noqa: PLC0415 - see above
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
@@ -81,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     structlog.configure(logger_factory=_to_standard_error)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show it all gets the rest
+            stream.reconfigure(
+                errors="replace"
+            )  # characters that a terminal cannot show are replaced
     try:
         build()(args=argv, prog_name="ringback")
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""Which commands there are."""
+"""The list of commands."""
 
 from importlib import metadata
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from processor.cli import (
     up,
 )
 
-SHARED = {
+SHARED_OPTIONS = {
     "--json": False,
     "--url": True,
     "--key": True,
@@ -32,27 +32,27 @@ SHARED = {
 }  # option → does it take a value?
 
 
-class Group(TyperGroup):
-    """A group whose commands' shared options may also stand before the command."""
+class CommandGroup(TyperGroup):
+    """A group that accepts its commands' shared options also before the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move them behind it."""
-        return super().parse_args(ctx, behind(args))
+        """Move shared options after the command."""
+        return super().parse_args(ctx, move_shared_options(args))
 
 
-def behind(args: list[str]) -> list[str]:
-    """Move leading shared options, with their values, behind the name of the command."""
+def move_shared_options(args: list[str]) -> list[str]:
+    """Move leading shared options, with their values, after the name of the command."""
     rest, moved = list(args), list[str]()
-    while rest and (name := rest[0].partition("=")[0]) in SHARED:
-        takes = 2 if SHARED[name] and "=" not in rest[0] else 1
+    while rest and (name := rest[0].partition("=")[0]) in SHARED_OPTIONS:
+        takes = 2 if SHARED_OPTIONS[name] and "=" not in rest[0] else 1
         moved, rest = moved + rest[:takes], rest[takes:]
     return [*rest[:1], *moved, *rest[1:]]
 
 
 def build() -> typer.Typer:
-    """Put the command line together, in the order of its help."""
+    """The command line, in the order of its help."""
     app = typer.Typer(
-        cls=Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+        cls=CommandGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     app.callback()(ringback)
     app.command()(up.up)
@@ -66,11 +66,11 @@ def build() -> typer.Typer:
     app.command()(jobs.jobs)
     app.command()(jobs.history)
     app.command()(events.events)
-    app.add_typer(subscriptions.group(), name="subscriptions", cls=Group)
-    app.add_typer(deliveries.group(), name="deliveries", cls=Group)
-    app.add_typer(sources.group(), name="sources", cls=Group)
-    app.add_typer(providers.group(), name="providers", cls=Group)
-    app.add_typer(secrets.group(), name="secrets", cls=Group)
+    app.add_typer(subscriptions.group(), name="subscriptions", cls=CommandGroup)
+    app.add_typer(deliveries.group(), name="deliveries", cls=CommandGroup)
+    app.add_typer(sources.group(), name="sources", cls=CommandGroup)
+    app.add_typer(providers.group(), name="providers", cls=CommandGroup)
+    app.add_typer(secrets.group(), name="secrets", cls=CommandGroup)
     app.command()(config.config)
     app.command()(doctor.doctor)
     app.command()(inspect.inspect)

@@ -1,4 +1,4 @@
-"""One supervised process: started when due, and started again when it ends."""
+"""A supervised process: started when due, and restarted when it ends."""
 
 import os
 import signal
@@ -10,37 +10,37 @@ from enum import IntEnum
 from processor.cli.exit_codes import Exit
 from processor.cli.parent_death import ends_with_parent
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds before a restart
-STEADY = 10.0  # seconds of life after which a death is the first in a row again
+MIN_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds before a restart
+STABLE_AFTER = 10.0  # seconds of running after which the pauses start at the minimum again
 
 
-class Stage(IntEnum):
-    """When it is stopped: one stage after the other, lowest first."""
+class StopOrder(IntEnum):
+    """The order in which processes are stopped, lowest first."""
 
-    WEB = 0  # so that nothing more is taken in
-    WORK = 1  # settles what it holds
+    WEB = 0  # first, so that nothing more is accepted
+    WORK = 1  # settles the work that it holds
     STORE = 2
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to run."""
+    """A command to run and supervise."""
 
     name: str
     argv: tuple[str, ...]
     environ: Mapping[str, str]
-    stage: Stage = Stage.WORK
+    stop_order: StopOrder = StopOrder.WORK
     when_orphaned: signal.Signals = signal.SIGKILL
     keeps: tuple[int, ...] = ()  # file descriptors that it inherits
 
 
-def pause(deaths: int) -> float:
-    """Give the seconds to wait after so many deaths in a row: 0.2, 0.4, 0.8 … 5."""
-    return min(FIRST_PAUSE * 2.0 ** min(deaths - 1, 10), LONGEST_PAUSE)
+def pause(exits: int) -> float:
+    """The seconds to wait after this many exits in a row: 0.2, 0.4, 0.8 … 5."""
+    return min(MIN_PAUSE * 2.0 ** min(exits - 1, 10), MAX_PAUSE)
 
 
-def last_words(code: int) -> str:
-    """Say how a process ended."""
+def describe_exit(code: int) -> str:
+    """How a process ended: `exit 1` or the signal's name."""
     if code >= 0:
         return f"exit {code}"
     try:
@@ -50,16 +50,16 @@ def last_words(code: int) -> str:
 
 
 class Child:
-    """Keeps one command running. A refused configuration (exit 2) is not tried again."""
+    """Keeps a command running. After exit 2, a refused configuration, it is not restarted."""
 
-    def __init__(self, command: Command, say: Callable[[str], None]) -> None:
-        """Nothing runs until the first step."""
+    def __init__(self, command: Command, log: Callable[[str], None]) -> None:
+        """The process is started at the first `step`."""
         self.command = command
         self.refused = False
         self.due: float | None = 0.0
-        self._say = say
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._deaths = 0
+        self._exits = 0
         self._since = 0.0
 
     @property
@@ -69,11 +69,11 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process, while there is one."""
+        """The process id; None if it does not run."""
         return self._process.pid if self._process is not None else None
 
     def step(self, now: float) -> None:
-        """Notice an end; start what is due."""
+        """Check whether the process has ended; start it if it is due."""
         if self._process is not None and (code := self._process.poll()) is not None:
             self._process = None
             self._ended(code, now)
@@ -81,44 +81,44 @@ class Child:
             self._start(now)
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM, and never start it again."""
+        """Send SIGTERM, and do not restart it."""
         self.due = None
         if self._process is not None:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it, and whatever it has started, at once."""
+        """Kill the process and the processes that it started."""
         if self._process is None or self._process.poll() is not None:
             return
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._say(f"{self.command.name} did not stop in time: killed")
+        self._log(f"{self.command.name} did not stop in time: killed")
 
     def _start(self, now: float) -> None:
-        """Start it in a process group of its own: Ctrl-C is for us, we stop it in order."""
+        """Start it in its own process group, so that Ctrl-C does not reach it: we stop it in order."""
         self.due, self._since = None, now
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules and Redis, no shell
                 self.command.argv,
                 env=dict(self.command.environ),
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # standard output is for what `up` itself says
+                stdout=2,  # only `up` itself prints to standard output
                 pass_fds=self.command.keeps,
                 process_group=0,
                 preexec_fn=ends_with_parent(self.command.when_orphaned),  # noqa: PLW1509 - only if no threads
             )
-        except OSError as error:  # out of memory or processes: as good as a death
-            self._again(f"does not start ({error.strerror})", now)
+        except OSError as error:  # out of memory or processes: handled like an exit
+            self._schedule_restart(f"does not start ({error.strerror})", now)
 
     def _ended(self, code: int, now: float) -> None:
         if code == Exit.USAGE:
             self.refused = True
-            self._say(f"{self.command.name} refuses its configuration: see its line above")
+            self._log(f"{self.command.name} refuses its configuration: see its message above")
         else:
-            self._again(f"ended ({last_words(code)})", now)
+            self._schedule_restart(f"ended ({describe_exit(code)})", now)
 
-    def _again(self, what: str, now: float) -> None:
-        self._deaths = 1 if now - self._since >= STEADY else self._deaths + 1
-        wait = pause(self._deaths)
+    def _schedule_restart(self, what: str, now: float) -> None:
+        self._exits = 1 if now - self._since >= STABLE_AFTER else self._exits + 1
+        wait = pause(self._exits)
         self.due = now + wait
-        self._say(f"{self.command.name} {what}; starts again in {wait:.1f} s")
+        self._log(f"{self.command.name} {what}; restarts in {wait:.1f} s")

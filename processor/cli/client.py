@@ -1,7 +1,7 @@
-"""The one HTTP client of the command line; every answer is JSON or one line that says what is wrong.
+"""The HTTP client of the command line; an answer is JSON, or an error of one line.
 
-Standard library on purpose: no proxy from the environment and no redirect comes between
-the key and the server that it is for.
+It uses the standard library because that ignores proxy variables and follows no redirects, which
+could send the key to another server.
 """
 
 import http.client
@@ -13,31 +13,29 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from processor.cli import sse
 from processor.cli.credentials import REMEDY
-from processor.cli.exit_codes import CommandError, Exit, of_status
+from processor.cli.exit_codes import CommandError, Exit, code_of_status
 
-ANSWER = 75.0  # seconds; the longest wait of the API is 60
-SILENCE = 45.0  # seconds without even a ping: the stream is dead
-MULTIPLE, UNAUTHORIZED = 300, 401
+RESPONSE_TIMEOUT = 75.0  # seconds; the longest wait of the API is 60
+STREAM_TIMEOUT = 45.0  # seconds without even a ping: the stream is dead
+MULTIPLE_CHOICES, UNAUTHORIZED = 300, 401
 SCHEMES: dict[str, type[http.client.HTTPConnection]] = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
 }
 
 
-class RefusedError(CommandError):
-    """The server refused the call; the line is its own `title: detail`."""
+class ResponseError(CommandError):
+    """The server answered with an error; the message is its `title: detail`."""
 
     def __init__(self, status: int, message: str) -> None:
-        """Keep the status for those who expect it."""
-        super().__init__(message, of_status(status))
+        super().__init__(message, code_of_status(status))
         self.status = status
 
 
 class UnreachableError(CommandError):
-    """Nobody answers there."""
+    """The server cannot be reached."""
 
     def __init__(self, url: str, reason: object) -> None:
-        """Name the URL and the remedy."""
         super().__init__(
             f"cannot reach {url} ({reason}): start it with `ringback up`, or name the server with --url",
             Exit.UNREACHABLE,
@@ -45,24 +43,24 @@ class UnreachableError(CommandError):
 
 
 def path(*segments: str) -> str:
-    """Build a path; each segment is percent-encoded whole, so that an id may hold a slash."""
+    """Build a path; each segment is percent-encoded completely, so that an id may hold a slash."""
     return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
 
 
 class Stream:
-    """An open stream: its messages until it ends."""
+    """An open event stream."""
 
     def __init__(self, url: str, opened: ExitStack, reader: sse.Reader) -> None:
-        """Take what was opened: the reader, and what to close after it."""
+        """`opened` is closed when the stream ends."""
         self._url, self._opened, self._reader = url, opened, reader
 
     @property
     def last_id(self) -> str | None:
-        """Where to go on from, when this one has ended: an id may come without a message."""
+        """The id after which to resume; an id may come without a message."""
         return self._reader.last_id
 
     def __iter__(self) -> Iterator[sse.Message]:
-        """Give the messages; raises UnreachableError when the stream breaks."""
+        """The messages until the stream ends; UnreachableError if it breaks."""
         with self._opened:
             try:
                 yield from self._reader
@@ -73,21 +71,21 @@ class Stream:
 class Client:
     """Calls one server with one key."""
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = ANSWER) -> None:
-        """Refuse a URL that names no server."""
+    def __init__(self, url: str, key: str | None = None, timeout: float = RESPONSE_TIMEOUT) -> None:
+        """CommandError if the URL is not valid."""
         self.url, self._timeout = url, timeout
         self._scheme, self._host, self._port, self._prefix = _address(url)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def call(self, method: str, path: str, body: object = None, **params: object) -> Any:
-        """Call and give the decoded answer, None for an empty one. Parameters of None are left out."""
+        """Call the API; returns the decoded answer, None if it is empty. Drops params that are None."""
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         content = None if body is None else _encoded(body)
         with (
             closing(self._connect(self._timeout)) as connection,
-            self._ask(connection, method, _target(path, params), content, headers) as answer,
+            self._request(connection, method, _target(path, params), content, headers) as answer,
         ):
             return self._read(answer)
 
@@ -96,19 +94,19 @@ class Client:
         return self.call("GET", path, **params)
 
     def stream(self, path: str, after: str | None = None) -> Stream:
-        """Open a stream behind an id."""
+        """Open an event stream, after an event id if given."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         with ExitStack() as opened:
-            connection = opened.enter_context(closing(self._connect(SILENCE)))
-            answer = opened.enter_context(self._ask(connection, "GET", path, None, headers))
-            if answer.status >= MULTIPLE:
+            connection = opened.enter_context(closing(self._connect(STREAM_TIMEOUT)))
+            answer = opened.enter_context(self._request(connection, "GET", path, None, headers))
+            if answer.status >= MULTIPLE_CHOICES:
                 self._read(answer)
             return Stream(self.url, opened.pop_all(), sse.Reader(answer, after))
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         return SCHEMES[self._scheme](self._host, self._port, timeout=timeout)
 
-    def _ask(
+    def _request(
         self,
         connection: http.client.HTTPConnection,
         method: str,
@@ -129,27 +127,27 @@ class Client:
             raw = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(self.url, _reason(error)) from error
-        if answer.status >= MULTIPLE:
-            told = _complaint(self.url, answer.status, raw)
+        if answer.status >= MULTIPLE_CHOICES:
+            message = _error_message(self.url, answer.status, raw)
             remedy = f": {REMEDY}" if answer.status == UNAUTHORIZED else ""
-            raise RefusedError(answer.status, told + remedy)
+            raise ResponseError(answer.status, message + remedy)
         try:
             return json.loads(raw) if raw else None
         except ValueError:
             raise CommandError(
-                f"{self.url} answers, but not in JSON: is it Ringback?", Exit.UNREACHABLE
+                f"{self.url} answered without JSON: is it Ringback?", Exit.UNREACHABLE
             ) from None
 
 
 def _address(url: str) -> tuple[str, str, int | None, str]:
-    """Take a server's URL apart: scheme, host, port, path before ours."""
+    """Split a server's URL into scheme, host, port and path prefix."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme in SCHEMES and parts.hostname and url.isprintable() and " " not in url:
             return parts.scheme, parts.hostname, parts.port, parts.path.rstrip("/")
     except ValueError:
-        pass  # a port that is no port, an unclosed bracket: told below
-    raise CommandError(f"--url {url}: names no server; write it like http://127.0.0.1:8080")
+        pass  # an invalid port or an unclosed bracket: the error is below
+    raise CommandError(f"--url {url}: not a server's URL; write it like http://127.0.0.1:8080")
 
 
 def _target(path: str, params: Mapping[str, object]) -> str:
@@ -159,7 +157,7 @@ def _target(path: str, params: Mapping[str, object]) -> str:
 
 
 def _encoded(body: object) -> bytes:
-    """JSON with the bytes of the command line as they are, whatever the locale took them for."""
+    """JSON with the command line's bytes unchanged, whatever the locale decoded them to."""
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
@@ -167,12 +165,12 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _complaint(url: str, status: int, raw: bytes) -> str:
-    """Give `title: detail` of a problem document, or what /readyz lacks, or just the status."""
+def _error_message(url: str, status: int, raw: bytes) -> str:
+    """`title: detail` of a problem document, or what /readyz lacks, or just the status."""
     try:
-        told = json.loads(raw)
-        if "lacks" in told:
-            return "Not ready: " + "; ".join(told["lacks"])
-        return f"{told['title']}: {told['detail']}"
+        answer = json.loads(raw)
+        if "lacks" in answer:
+            return "Not ready: " + "; ".join(answer["lacks"])
+        return f"{answer['title']}: {answer['detail']}"
     except (ValueError, TypeError, KeyError):
-        return f"{url} answered {status} without saying why: is it Ringback?"
+        return f"{url} answered {status} without a reason: is it Ringback?"

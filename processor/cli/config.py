@@ -1,4 +1,4 @@
-"""`ringback config`: what file, environment and defaults come to, secrets masked."""
+"""`ringback config`: the effective settings from file, environment and defaults, without secrets."""
 
 import json as codec
 import os
@@ -12,7 +12,7 @@ from processor.errors import ConfigError
 
 
 def config(*, config: options.Config = None, json: options.Json = False) -> None:
-    """Print the effective configuration: file, environment and defaults, with secrets masked."""
+    """Print the effective configuration: file, environment and defaults, with secrets redacted."""
     masked = read(options.config_file(config), os.environ).masked()
     if json:
         return output.document(masked)
@@ -22,7 +22,7 @@ def config(*, config: options.Config = None, json: options.Json = False) -> None
 
 
 def read(file: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings, refused for all that the server would refuse them for at its start."""
+    """The settings, with the checks that the server makes at its start."""
     from processor.service.runtime.process import policy  # noqa: PLC0415 -- slow to import
 
     settings = load(file, environ)
@@ -31,11 +31,11 @@ def read(file: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def source_of(settings: Settings, name: str) -> Source:
-    """One of the configured sources; ConfigError naming those that there are."""
+    """A configured source; ConfigError naming the sources if it is unknown."""
     if name not in settings.sources:
         known = ", ".join(settings.sources) or "none"
         raise ConfigError(
-            f"{settings.file or 'no ringback.toml'}: no source {name!r}; there is {known}"
+            f"{settings.file or 'no ringback.toml'}: no source {name!r}; sources are: {known}"
         )
     return settings.sources[name]
 

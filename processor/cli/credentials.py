@@ -1,4 +1,4 @@
-"""Which key a command calls a server with."""
+"""Which API key a command sends to a server."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -8,13 +8,13 @@ from processor.cli import key_file
 from processor.cli.exit_codes import CommandError
 
 REMEDY = (
-    "give the server's key with --key or RINGBACK_API_KEY; on its own machine the file `key` of "
-    "--data (RINGBACK_DATA, else .ringback) is read"
+    "give the server's key with --key or RINGBACK_API_KEY; on the server's own machine it is read "
+    "from the file `key` in --data (RINGBACK_DATA, else .ringback)"
 )
 
 
 def key_for(url: str, given: str | None, data: Path) -> str | None:
-    """The key that was given, else, for a server on this machine, the one in its data folder."""
+    """The given key, else, for a server on this machine, the key in its data folder."""
     key = (given or "").strip()
     if not key:
         return key_file.read(data / key_file.NAME) if is_loopback(url) else None
@@ -24,7 +24,7 @@ def key_for(url: str, given: str | None, data: Path) -> str | None:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine for certain: no other name is looked up for it."""
+    """Whether a URL certainly leads to this machine; names other than localhost do not count."""
     try:
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
         return host == "localhost" or ip_address(host).is_loopback

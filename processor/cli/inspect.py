@@ -1,4 +1,4 @@
-"""`ringback inspect`: is this push genuine, what was signed, and what does it say?"""
+"""`ringback inspect`: verifies a captured push and reads it, step by step."""
 
 import asyncio
 import json as codec
@@ -23,28 +23,30 @@ from processor.signing import Verify
 from processor.text_input import decode_text
 
 NOTHING = ParsedPush((), 0)
-OF_SOME = frozenset({"again", "reopens", "begun", "ended"})
+OPTIONAL_FIELDS = frozenset({"again", "reopens", "begun", "ended"})
 
 
 def inspect(
     source: options.SourceName,
     *,
-    headers: Annotated[Path, typer.Option(help="A file: the push's headers, as a JSON object.")],
-    body: Annotated[Path, typer.Option(help="A file: the push's body, byte for byte.")],
-    query: Annotated[str, typer.Option(help="What stood behind `?` in the URL.")] = "",
+    headers: Annotated[Path, typer.Option(help="A file with the push's headers as a JSON object.")],
+    body: Annotated[Path, typer.Option(help="A file with the push's body, byte for byte.")],
+    query: Annotated[str, typer.Option(help="The query of the URL, after `?`.")] = "",
     now: Annotated[
-        float | None, typer.Option(metavar="UNIX", help="Judge its age at this time.")
+        float | None, typer.Option(metavar="UNIX", help="Check its age against this time.")
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(help="A PEM or JWKS, where the scheme would fetch one (and does, without)."),
+        typer.Option(
+            help="A PEM or JWKS file, for schemes that fetch one. Default: it is fetched."
+        ),
     ] = None,
     config: options.Config = None,
     json: Annotated[bool, typer.Option("--json", help="Print the JSON on one line.")] = False,
 ) -> None:
     """Verify a captured push step by step and read it, as the receiver would; prints JSON.
 
-    Ends with 0 when it is verified, 1 when it is not.
+    Ends with 0 if it is verified, 1 if not.
     """
     configured = _source(source, options.config_file(config))
     push = Push(_headers(headers), _bytes("--body", body), query)
@@ -58,9 +60,9 @@ def inspect(
 
 
 def judge(source: Source, push: Push, now: float, key: Path | None = None) -> dict[str, Any]:
-    """Say whether the push is verified, why not, how that was found, and what it says."""
+    """Whether the push is verified, why not, the steps of the check, and its updates."""
     rule = source.profile.verify
-    steps = _length(push)
+    steps = _length_step(push)
     try:
         if rule:
             document = _document(source, rule, push, key)
@@ -75,23 +77,23 @@ def judge(source: Source, push: Push, now: float, key: Path | None = None) -> di
     except RequestError as error:
         return _verdict(steps, verified=bool(rule), reason=str(error))
     unsigned = None if rule else f"{source.profile.name} does not sign its pushes"
-    reason = unsigned or _stranger(source, push)
+    reason = unsigned or _unknown_sender(source, push)
     return _verdict(steps, verified=bool(rule), reason=reason, reading=reading)
 
 
-def _length(push: Push) -> list[dict[str, Any]]:
-    """Whether the body is as long as it was when it came: a file gains or loses a newline easily."""
-    told, size = push.headers.get("content-length"), len(push.body)
-    if told is None:
+def _length_step(push: Push) -> list[dict[str, Any]]:
+    """Whether the body has its original length: files easily gain or lose a newline."""
+    length, size = push.headers.get("content-length"), len(push.body)
+    if length is None:
         return []
-    same = told == str(size)
-    value = f"Content-Length: {told}; the body has {size} bytes"
-    why = "" if same else ", so it is not as it was sent: capture it byte for byte"
-    return [{"name": "length", "value": value + why, "ok": same}]
+    same = length == str(size)
+    value = f"Content-Length: {length}; the body has {size} bytes"
+    remedy = "" if same else ", so the body was changed: capture it byte for byte"
+    return [{"name": "length", "value": value + remedy, "ok": same}]
 
 
-def _stranger(source: Source, push: Push) -> str | None:
-    """Who signed is not said by a signature that many can make."""
+def _unknown_sender(source: Source, push: Push) -> str | None:
+    """The problem if many senders can make such signatures, and this sender is not expected."""
     rule = source.profile.verify
     if rule is None or not signing.has_senders(rule):
         return None
@@ -102,7 +104,7 @@ def _stranger(source: Source, push: Push) -> str | None:
 
 
 def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> bytes:
-    """The public key: as given, else fetched as the receiver would."""
+    """The public key: --key, else fetched as the receiver would."""
     if key is not None and signing.needs_secret(rule):
         raise ConfigError(f"--key {key}: {source.profile.name} fetches no key; leave it out")
     url = signing.keys_url(rule, push)
@@ -128,7 +130,7 @@ def _verdict(
     reason: str | None,
     reading: ParsedPush = NOTHING,
 ) -> dict[str, Any]:
-    """What was found; `ignored` are parts that are not about a job."""
+    """The result; `ignored` counts parts that are not about a job."""
     asked = {"echo": reading.echo, "confirm": reading.confirm, "unreadable": list(reading.errors)}
     return {
         "verified": verified,
@@ -141,12 +143,12 @@ def _verdict(
 
 
 def _shown(update: StatusUpdate) -> dict[str, Any]:
-    """Give every field, those with a default too: who reads this wants to see what is missing.
+    """All fields, also those with a default, so that missing values are seen.
 
-    What only a poll or a few providers tell is left out where nothing told it.
+    Fields that only polls or a few providers set are left out if they are empty.
     """
     fields: dict[str, Any] = codec.loads(msgspec.json.encode(msgspec.structs.asdict(update)))
-    return {name: value for name, value in fields.items() if value or name not in OF_SOME}
+    return {name: value for name, value in fields.items() if value or name not in OPTIONAL_FIELDS}
 
 
 def _source(name: str, file: Path | None) -> Source:
@@ -162,7 +164,7 @@ def _headers(file: Path) -> dict[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise CommandError(f'--headers {file}: write a JSON object of texts, {{"Name": "value"}}')
+        raise CommandError(f'--headers {file}: write a JSON object of strings, {{"Name": "value"}}')
     return {name.lower(): value for name, value in found.items()}
 
 

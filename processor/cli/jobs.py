@@ -1,4 +1,4 @@
-"""`ringback jobs`, `watch`, `wait` and `history`: what runs, is it done, and what happened?"""
+"""`ringback jobs`, `watch`, `wait` and `history`: lists jobs, waits for jobs, shows a history."""
 
 from typing import Annotated, Any
 
@@ -6,9 +6,9 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, path
-from processor.cli.exit_codes import OF_STATE, Exit, of_jobs
-from processor.cli.follow import Name, follow
-from processor.cli.progress import board
+from processor.cli.exit_codes import CODE_OF_STATE, Exit, code_of_jobs
+from processor.cli.follow import JobName, follow
+from processor.cli.progress import progress_display
 
 COLUMNS = ("source", "id", "state", "status", "progress")
 MAX_HISTORY = 200  # entries; no more are kept
@@ -17,16 +17,18 @@ HISTORY_COLUMNS = ("at", "origin", "status", "state", "event", "times", "flags")
 
 def jobs(
     *,
-    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only jobs of this source.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
-    url: options.Url = options.LOCAL,
+    cursor: Annotated[
+        str | None, typer.Option(help="Continue after the page that ended here.")
+    ] = None,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List the jobs that the server knows."""
+    """List jobs."""
     server = options.client(url, key, data)
     page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
     output.page(page, COLUMNS, _row, json=json)
@@ -39,25 +41,27 @@ def watch(
     metadata: options.Pairs = None,
     param: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Fills a {placeholder} of the poll request."),
+        typer.Option(
+            metavar="NAME=VALUE", help="The value of a {placeholder} in the poll request."
+        ),
     ] = None,
     deadline: Annotated[
-        str | None, typer.Option(help="Expire it after this long: 5m, 24h.")
+        str | None, typer.Option(help="Expire the job after this long: 5m, 24h.")
     ] = None,
     timeout: options.Timeout = None,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Watch a job from now on, and show its progress until it is finished."""
+    """Watch a job, and show its progress until it is finished."""
     server = options.client(url, key, data)
-    wishes = {
+    settings = {
         "metadata": options.pairs("--metadata", metadata),
         "params": options.pairs("--param", param),
         "deadline": deadline,
     }
-    body = {name: wish for name, wish in wishes.items() if wish is not None}
+    body = {name: value for name, value in settings.items() if value is not None}
     limit = options.seconds(timeout)
     server.call("PUT", path("v1", "jobs", source, job_id), body)
     _until_done(server, [(source, job_id)], limit, json=json)
@@ -68,15 +72,15 @@ def wait(
     job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.")],
     *,
     timeout: options.Timeout = None,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Wait until all of these jobs are finished.
 
-    Ends with 0 when all succeeded, 1 when one failed or was canceled, 3 when one expired, 4 when
-    the time was up, 5 when the server cannot be reached; of several the worst: failed, expired,
+    Ends with 0 if all succeeded, 1 if one failed or was canceled, 3 if one expired, 4 if the time
+    was up, 5 if the server cannot be reached; with several of these, the worst: failed, expired,
     timeout.
     """
     server = options.client(url, key, data)
@@ -88,12 +92,12 @@ def history(
     source: options.SourceName,
     job_id: options.JobId,
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Show what happened to a job, oldest first: its moves, and what changed nothing, and why."""
+    """Show a job's transitions and ignored updates with the reason, oldest first."""
     page = options.client(url, key, data).get(
         path("v1", "jobs", source, job_id, "history"), limit=MAX_HISTORY
     )
@@ -120,14 +124,14 @@ def _row(job: dict[str, Any]) -> tuple[object, ...]:
     return (job["source"], job["id"], job["state"], job["status"], progress)
 
 
-def _until_done(server: Client, names: list[Name], timeout: float | None, *, json: bool) -> None:
-    with board(silent=json) as shown:
-        found = follow(server, names, shown, timeout)
+def _until_done(server: Client, names: list[JobName], timeout: float | None, *, json: bool) -> None:
+    with progress_display(silent=json) as display:
+        found = follow(server, names, display, timeout)
     states = [job["state"] for job in found]
     if json:
-        done = all(state in OF_STATE for state in states)
+        done = all(state in CODE_OF_STATE for state in states)
         output.document({"done": done, "jobs": found})
-    code = of_jobs(states)
+    code = code_of_jobs(states)
     if code is Exit.TIMEOUT:
-        output.say("time is up; the jobs are still being watched")
+        output.notice("the time is up; the jobs are still watched")
     raise typer.Exit(code)

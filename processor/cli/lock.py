@@ -1,4 +1,4 @@
-"""One data directory, one running instance."""
+"""The lock of a data directory: only one `ringback up` may use it."""
 
 import fcntl
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from processor.errors import ConfigError
 
-PATIENCE = 3.0  # seconds that the Redis of a killed instance may take to end
-PAUSE = 0.05
+WAIT = 3.0  # seconds that the Redis of a killed instance may take to end
+RETRY_PAUSE = 0.05  # seconds
 
 
 @contextmanager
 def lock(data: Path) -> Iterator[int]:
-    """Hold the data directory; gives the lock's file descriptor.
+    """Lock the data directory while the block runs; gives the lock's file descriptor.
 
-    Redis inherits the descriptor and so holds the lock as long as it lives: a second Redis can
-    never write the same append-only file, whatever became of the `up` that started the first.
+    Redis inherits the descriptor and holds the lock as long as it runs: a second Redis can never
+    write the same append-only file, even if the `up` that started the first was killed.
     """
     path = data / "lock"
     try:
@@ -26,7 +26,7 @@ def lock(data: Path) -> Iterator[int]:
     except OSError as error:
         raise ConfigError(f"--data {data}: {error.strerror}: give a folder of your own") from None
     try:
-        _take(descriptor, data)
+        _acquire(descriptor, data)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield descriptor
@@ -34,8 +34,8 @@ def lock(data: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, data: Path) -> None:
-    ends = time.monotonic() + PATIENCE
+def _acquire(descriptor: int, data: Path) -> None:
+    deadline = time.monotonic() + WAIT
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,11 +45,11 @@ def _take(descriptor: int, data: Path) -> None:
                 raise ConfigError(
                     f"{data} is in use by another `ringback up` (pid {holder}): stop it, or give --data another folder"
                 ) from None
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 raise ConfigError(
                     f"{data} is in use by the Redis of a `ringback up` that was killed (pid {holder}): end that Redis"
                 ) from None
-        time.sleep(PAUSE)
+        time.sleep(RETRY_PAUSE)
 
 
 def _alive(holder: str) -> bool:

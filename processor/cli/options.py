@@ -1,4 +1,4 @@
-"""The options that several commands share, each defined once."""
+"""The options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,17 +10,17 @@ from processor.cli.credentials import key_for
 from processor.cli.exit_codes import CommandError
 from processor.durations import parse_duration
 
-LOCAL = "http://127.0.0.1:8080"
+DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_DATA = Path(".ringback")
 DEFAULT_CONFIG = Path("ringback.toml")
 
-Url = Annotated[str, typer.Option("--url", envvar="RINGBACK_URL", help="The server.")]
+Url = Annotated[str, typer.Option("--url", envvar="RINGBACK_URL", help="The server's URL.")]
 Key = Annotated[
     str | None,
     typer.Option(
         "--key",
         envvar="RINGBACK_API_KEY",
-        help="An API key of the server; else the file in --data.",
+        help="An API key of the server. Default: the file `key` in --data.",
     ),
 ]
 Data = Annotated[
@@ -28,21 +28,23 @@ Data = Annotated[
     typer.Option(
         "--data",
         envvar="RINGBACK_DATA",
-        help="The folder of `up`: its file `key` opens a server on this machine.",
+        help="The data folder of `up`, with the API key of a server on this machine.",
     ),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")
+    bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", envvar="RINGBACK_CONFIG", help="The configuration; ringback.toml if there."
+        "--config",
+        envvar="RINGBACK_CONFIG",
+        help="The configuration file. Default: ringback.toml, if it exists.",
     ),
 ]
 Timeout = Annotated[
     str | None,
-    typer.Option("--timeout", help="Give up after this long: 90, 1.5s, 30s, 5m, 24h, 7d."),
+    typer.Option("--timeout", help="Stop waiting after this long: 90, 1.5s, 30s, 5m, 24h, 7d."),
 ]
 Pairs = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")]
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the configuration.")]
@@ -50,17 +52,17 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The provider's id of t
 
 
 def client(url: str, key: str | None, data: Path) -> Client:
-    """Make the client that the options describe."""
+    """The client for these options."""
     return Client(url, key_for(url, key, data))
 
 
 def config_file(given: Path | None) -> Path | None:
-    """Give the file to load: the one given, else ringback.toml if it is here."""
+    """The file to load: the given file, else ringback.toml if it exists."""
     return given or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
 
 
 def seconds(text: str | None) -> float | None:
-    """Read a duration; a bare number is seconds."""
+    """Parse a duration; a bare number is seconds."""
     if text is None:
         return None
     try:
@@ -70,7 +72,7 @@ def seconds(text: str | None) -> float | None:
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
-    """Read NAME=VALUE options; None when there are none."""
+    """Parse NAME=VALUE options; None without any."""
     for pair in given or []:
         if "=" not in pair:
             raise CommandError(f"{option} {pair}: write it as NAME=VALUE")

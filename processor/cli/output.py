@@ -1,4 +1,4 @@
-"""What goes to the terminal: people get lines and columns, programs get JSON and nothing else."""
+"""Prints to the terminal: lines and columns of text, or with --json only JSON."""
 
 import json as codec
 import sys
@@ -7,38 +7,38 @@ from typing import Any
 
 
 def document(value: Any) -> None:
-    """Print one JSON value on one line; ASCII, so that no byte of it can steer a terminal."""
+    """Print one JSON value on one line, in ASCII, so that it cannot control the terminal."""
     print(codec.dumps(value), flush=True)  # noqa: T201 - this is where the CLI prints
 
 
 def tree(value: Any) -> None:
-    """Print one JSON value for people: indented, in their letters, and yet nothing that steers."""
+    """Print one JSON value indented, with letters as they are and control characters escaped."""
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     text = codec.dumps(value, indent=2, ensure_ascii=plain)
-    print("".join(map(_inert, text)), flush=True)  # noqa: T201 - this is where the CLI prints
+    print("".join(map(_escaped, text)), flush=True)  # noqa: T201 - this is where the CLI prints
 
 
-def _inert(char: str) -> str:
+def _escaped(char: str) -> str:
     return char if char.isprintable() or char == "\n" else codec.dumps(char)[1:-1]
 
 
 def line(text: str) -> None:
-    """Print one line for people."""
+    """Print one line of text."""
     print(clean(text), flush=True)  # noqa: T201 - this is where the CLI prints
 
 
-def say(text: str) -> None:
-    """Print one line beside the result: on standard error."""
+def notice(text: str) -> None:
+    """Print one line on standard error, apart from the result."""
     print(clean(text), file=sys.stderr, flush=True)  # noqa: T201 - this is where the CLI prints
 
 
 def clean(text: str) -> str:
-    """Replace what is not printable: ids and status words come from strangers."""
+    """Replace unprintable characters: ids and status words come from outside."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print columns, never cut short: ids are there to be copied."""
+    """Print columns at their full width, so that ids can be copied."""
     cells = [list(headings), *([_cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -53,12 +53,12 @@ def page(
     *,
     json: bool,
 ) -> None:
-    """Print one page of a list, and on standard error how to get the next."""
+    """Print one page of a list, and on standard error how to get the next page."""
     if json:
         return document(found)
     table(headings, [row(item) for item in found["items"]])
     if found["next"]:
-        say(f"more: --cursor {found['next']}")
+        notice(f"more: --cursor {found['next']}")
     return None
 
 
@@ -71,5 +71,5 @@ def _cell(value: object) -> str:
 
 
 def percent(progress: float | None) -> str:
-    """Show a fraction as a percentage, or nothing."""
+    """A fraction as a percentage, `-` for None."""
     return "-" if progress is None else f"{progress:.0%}"

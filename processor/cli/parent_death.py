@@ -1,4 +1,4 @@
-"""Children that end when their parent does, even if the parent was killed with SIGKILL."""
+"""Child processes that end with their parent, even if the parent was killed with SIGKILL."""
 
 import ctypes
 import os
@@ -11,20 +11,22 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def ends_with_parent(sig: signal.Signals) -> Callable[[], None] | None:
-    """Give what a new child runs before its exec, or None where it cannot be had.
+    """What a new child runs before exec; None if the system does not have it.
 
-    Only Linux has it. It counts the death of the thread that made the child, and code between
-    fork and exec is safe only without threads: so it is for the main thread of a process that
-    has no other.
+    Only Linux has it. The signal comes when the thread that made the child ends, and code between
+    fork and exec is safe only without threads: so it works only in a process without other
+    threads.
     """
-    alone = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
-    if sys.platform != "linux" or not alone:
+    single_threaded = (
+        threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
+    )
+    if sys.platform != "linux" or not single_threaded:
         return None
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def before_exec() -> None:
         libc.prctl(PR_SET_PDEATHSIG, int(sig))
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # the parent died before prctl
             os.kill(os.getpid(), sig)
 
     return before_exec

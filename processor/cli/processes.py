@@ -1,4 +1,4 @@
-"""`ringback web`, `worker` and `clock`: one process each, and the names that they go by.
+"""`ringback web`, `worker` and `clock`: run one process; also the commands of all processes.
 
 The command becomes the process (exec), so that signals reach it and its exit code is its own.
 """
@@ -15,49 +15,54 @@ import typer
 import processor
 from processor.cli import options
 
-HOME = str(Path(processor.__file__).parents[1])
+CODE_FOLDER = str(Path(processor.__file__).parents[1])
 
 
 def argv(module: str, *arguments: str) -> tuple[str, ...]:
-    """Build the command of one process.
+    """The command of one process.
 
-    -P keeps the current folder off the import path: a user's own `workers` package there must
-    not be started in place of ours.
+    -P keeps the current folder off the import path, so that a user's own `workers` package there
+    is not started instead.
     """
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
 def environment(environ: Mapping[str, str], **settings: str | None) -> dict[str, str]:
-    """Give a process its settings, and the import path to a checkout that is not installed."""
+    """The environment of a process: its settings, and the path of a checkout if not installed."""
     given = {name: value for name, value in settings.items() if value is not None}
-    if HOME in (*site.getsitepackages(), site.getusersitepackages()):
+    if CODE_FOLDER in (*site.getsitepackages(), site.getusersitepackages()):
         return {**environ, **given}
-    known = [HOME, *filter(None, [environ.get("PYTHONPATH")])]
+    known = [CODE_FOLDER, *filter(None, [environ.get("PYTHONPATH")])]
     return {**environ, **given, "PYTHONPATH": os.pathsep.join(known)}
 
 
 def web(
     *,
-    host: Annotated[str | None, typer.Option(envvar="RINGBACK_HOST", help="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(envvar="PORT", help="8080")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(envvar="RINGBACK_HOST", help="The address to listen on. Default: 127.0.0.1."),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(envvar="PORT", help="The port to listen on. Default: 8080.")
+    ] = None,
     config: options.Config = None,
 ) -> None:
     """Run one receiver, against REDIS_URL."""
     settings = {"RINGBACK_HOST": host, "PORT": None if port is None else str(port)}
-    _become("processor.web", config, **settings)
+    _exec("processor.web", config, **settings)
 
 
 def worker(*, config: options.Config = None) -> None:
     """Run one worker, against REDIS_URL."""
-    _become("workers", config)
+    _exec("workers", config)
 
 
 def clock(*, config: options.Config = None) -> None:
     """Run the clock, against REDIS_URL."""
-    _become("workers.clock", config)
+    _exec("workers.clock", config)
 
 
-def _become(module: str, config: Path | None, **settings: str | None) -> None:
+def _exec(module: str, config: Path | None, **settings: str | None) -> None:
     file = options.config_file(config)
     environ = environment(os.environ, RINGBACK_CONFIG=str(file) if file else None, **settings)
     os.execve(sys.executable, argv(module), environ)  # noqa: S606 - our own modules, no shell

@@ -1,4 +1,4 @@
-"""A profile as people and programs read it: what was understood, not what was written."""
+"""A summary of a parsed profile, as text or JSON: what was understood, not what was written."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"))
 
 
 def facts(profile: Profile) -> dict[str, Any]:
-    """Everything that decides, by its name; what a profile does not have is None."""
+    """All settings by name; None if the profile does not have a setting."""
     rule, push, register = profile.verify, profile.push, profile.register
     return {
         "profile": profile.name,
@@ -32,31 +32,31 @@ def facts(profile: Profile) -> dict[str, Any]:
 
 
 def rows(profile: Profile) -> Iterator[tuple[str, object]]:
-    """The same in lines, without what is not there; those of a named kind begin with its name."""
-    told = facts(profile)
-    if told["params"]:
-        told["params"] = f"{', '.join(told['params'])}: to be set on the source, or on each job"
+    """The same as rows, without None; rows of a named kind begin with its name."""
+    found = facts(profile)
+    if found["params"]:
+        found["params"] = f"{', '.join(found['params'])}: to be set on the source, or on each job"
     if profile.base_url is None and any(
         k.poll and k.poll.request.path for k in profile.kinds.values()
     ):
-        told["base_url"] = "to be set on the source"
-    for name, kind in told.pop("kinds").items():
+        found["base_url"] = "to be set on the source"
+    for name, kind in found.pop("kinds").items():
         states = kind.pop("states")
         for word, value in {**kind, **states}.items():
             shown = _listed(value) if isinstance(value, dict) else value
-            told[f"{name}: {word}" if name else word] = shown
-    yield from ((name, value) for name, value in told.items() if value)
+            found[f"{name}: {word}" if name else word] = shown
+    yield from ((name, value) for name, value in found.items() if value)
 
 
 def pushes(profile: Profile) -> str | None:
-    """How its pushes are signed, `unsigned`, or None where there are none."""
+    """How pushes are signed, or `unsigned`; None if the provider does not push."""
     if profile.push is None:
         return None
     return profile.scheme or "unsigned"
 
 
 def polls(profile: Profile) -> str | None:
-    """How often it is asked, over all kinds; None where it cannot be."""
+    """How often jobs of all kinds are polled; None if they cannot be polled."""
     every = [kind.poll.every for kind in profile.kinds.values() if kind.poll]
     if not every:
         return None
@@ -64,20 +64,15 @@ def polls(profile: Profile) -> str | None:
 
 
 def params(profile: Profile) -> list[str]:
-    """What a source's params must fill (or a job's, where only polls want it)."""
-    asked = {
-        placeholder
-        for kind in profile.kinds.values()
-        if kind.poll
-        for placeholder in _placeholders(kind, kind.poll)
-    }
-    orders = profile.register.requests if profile.register else ()
-    told = {placeholder for order in orders for placeholder in order.path.placeholders - {"hook"}}
-    return sorted(asked | told)
+    """The params that a source must set, or a job if only polls use them."""
+    polled = (_placeholders(kind, kind.poll) for kind in profile.kinds.values() if kind.poll)
+    requests = profile.register.requests if profile.register else ()
+    registration = (request.path.placeholders - {"hook"} for request in requests)
+    return sorted(frozenset().union(*polled, *registration))
 
 
 def span(seconds: float) -> str:
-    """Write a duration as a profile does: 500ms, 1.5s, 30s, 5m."""
+    """A duration as profiles write it: 500ms, 1.5s, 30s, 5m."""
     for size, unit in UNITS:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
@@ -85,7 +80,7 @@ def span(seconds: float) -> str:
 
 
 def _placeholders(kind: JobKind, poll: PollRules) -> frozenset[str]:
-    """What fills a poll's request, besides the id and what the provider itself tells of a job."""
+    """The placeholders of a poll's request that neither the id nor the provider fills."""
     path, setting = poll.request.path, poll.request.setting
     return (
         (path.placeholders if path else frozenset({setting or ""}))
@@ -95,7 +90,7 @@ def _placeholders(kind: JobKind, poll: PollRules) -> frozenset[str]:
 
 
 def _signed(rule: Verify | None) -> dict[str, Any]:
-    """How the signature is written and what it covers, where the profile says that."""
+    """The form of the signature and what it covers, if the profile says so."""
     names = ("format", "signs", "timestamp", "tolerance")
     if rule is None or rule.scheme == "token":
         return dict.fromkeys(names)
@@ -108,14 +103,14 @@ def _signed(rule: Verify | None) -> dict[str, Any]:
     }
 
 
-def _places(fields: UpdateFields | None) -> dict[str, str] | None:
-    """Where the most important things lie."""
+def _pointers(fields: UpdateFields | None) -> dict[str, str] | None:
+    """The JSON pointers of the most important fields."""
     if fields is None:
         return None
     progress, error = fields.progress, fields.error
     return {
-        name: place
-        for name, place in (
+        name: pointer
+        for name, pointer in (
             ("id", fields.id and fields.id.text),
             ("status", fields.status and fields.status.text),
             ("progress", progress and f"{progress.at.text} of {_of(progress.of)}"),
@@ -124,7 +119,7 @@ def _places(fields: UpdateFields | None) -> dict[str, str] | None:
             ("error", error and error.message and error.message.text),
             ("time", fields.time and fields.time.text),
         )
-        if place
+        if pointer
     }
 
 
@@ -132,31 +127,31 @@ def _of(whole: object) -> str:
     return whole.text if isinstance(whole, Pointer) else f"{whole:g}"
 
 
-def _listed(places: dict[str, str]) -> str:
-    return ", ".join(f"{name} {place}" for name, place in places.items())
+def _listed(pointers: dict[str, str]) -> str:
+    return ", ".join(f"{name} {pointer}" for name, pointer in pointers.items())
 
 
 def _kind(profile: Profile, kind: JobKind) -> dict[str, Any]:
-    told, poll, states = kind.push, kind.poll, kind.states
+    push, poll, states = kind.push, kind.poll, kind.states
     words = {
-        state.value: [word for word, ours in states.words.items() if ours is state]
+        state.value: [word for word, meaning in states.words.items() if meaning is state]
         for state in State
     }
     if states.otherwise:
         words[states.otherwise.value].append("(all others)")
     template = mirror_template(profile, kind)
     return {
-        "pushed": (list(told.matches.words) or ["all"]) if told else None,
-        "deduped": (f"by {told.event_id.text}" if told.event_id else "by the body")
-        if told
+        "pushed": (list(push.matches.words) or ["all"]) if push else None,
+        "deduped": (f"by {push.event_id.text}" if push.event_id else "by the body")
+        if push
         else None,
-        "push-places": _places(told),
-        "asked": poll and poll.request.text,
+        "push-fields": _pointers(push),
+        "polled": poll and poll.request.text,
         "auth": poll.auth.text if poll and poll.auth else None,
         "every": poll and " to ".join(map(span, poll.every)),
         "root": poll.root.text if poll and poll.root is not WHOLE else None,
-        "poll-places": _places(poll),
-        "submit-places": _places(kind.submit),
+        "poll-fields": _pointers(poll),
+        "submit-fields": _pointers(kind.submit),
         "mirror": template.text if template else None,
         "states": {state: found for state, found in words.items() if found},
     }

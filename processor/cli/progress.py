@@ -1,4 +1,4 @@
-"""Jobs as they move: bars on a terminal, a line for each change anywhere else."""
+"""Shows the progress of jobs: bars on a terminal, elsewhere a line for each change."""
 
 import sys
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from typing import Any, Self
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from processor.cli import output
-from processor.cli.exit_codes import OF_STATE
+from processor.cli.exit_codes import CODE_OF_STATE
 
 Job = Mapping[str, Any]
 
 
-class Board:
-    """Where jobs are shown while they move; this one shows nothing."""
+class ProgressDisplay:
+    """Shows the progress of jobs while a `with` block runs; this class shows nothing."""
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the display."""
         return self
 
     def __exit__(
@@ -26,43 +26,42 @@ class Board:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave what is shown as it is."""
+        """Stop the display; what was printed stays."""
 
     def show(self, name: str, job: Job) -> None:
-        """Show what is now known of the job."""
+        """Show the job's current state."""
 
 
-class Lines(Board):
-    """Prints a line whenever what it would say has changed."""
+class ProgressLines(ProgressDisplay):
+    """Prints a job's line whenever it changes."""
 
     def __init__(self) -> None:
-        """Remember nothing yet."""
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
     def show(self, name: str, job: Job) -> None:
-        """Print the job's line if it is news."""
+        """Print the job's line if it has changed."""
         progress = job.get("progress")
-        said = words(job) if progress is None else f"{words(job)} {output.percent(progress)}"
-        if self._said.get(name) != said:
-            self._said[name] = said
-            output.line(f"{name}  {said}")
+        text = describe(job) + ("" if progress is None else f" {output.percent(progress)}")
+        if self._printed.get(name) != text:
+            self._printed[name] = text
+            output.line(f"{name}  {text}")
 
 
-class Bars(Board):
-    """Draws a bar for each job; one whose provider tells no progress pulses until it is done."""
+class ProgressBars(ProgressDisplay):
+    """Draws a bar for each job; without a known progress the bar pulses until the job ends."""
 
     def __init__(self) -> None:
-        """Lay out the columns; markup off, because ids and words come from strangers."""
+        """Markup is off, because ids and status words come from outside."""
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[words]}", markup=False),
+            TextColumn("{task.fields[state]}", markup=False),
         )
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        """Take over the terminal's last lines."""
+        """Start drawing on the terminal's last lines."""
         self._progress.start()
         return self
 
@@ -72,34 +71,36 @@ class Bars(Board):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the bars as they are."""
+        """Stop drawing; the bars stay."""
         self._progress.stop()
 
     def show(self, name: str, job: Job) -> None:
-        """Move the job's bar; it may move backwards, as the provider's progress does."""
+        """Move the job's bar, also backwards if the provider's progress decreases."""
         if name not in self._tasks:
             label = output.clean(name)
-            self._tasks[name] = self._progress.add_task(label, total=None, words="")
-        told = job.get("progress")
-        if told is None and job["state"] in OF_STATE:
-            told = float(job["state"] == "succeeded")
-        total = None if told is None else 1.0
+            self._tasks[name] = self._progress.add_task(label, total=None, state="")
+        progress = job.get("progress")
+        if progress is None and job["state"] in CODE_OF_STATE:
+            progress = float(job["state"] == "succeeded")
+        total = None if progress is None else 1.0
         task = self._tasks[name]
-        self._progress.update(task, completed=told or 0.0, total=total, words=words(job))
+        self._progress.update(
+            task, completed=progress or 0.0, total=total, description=describe(job)
+        )
 
 
-def board(*, silent: bool) -> Board:
-    """Choose: nothing for programs, bars for a terminal, lines for the rest."""
+def progress_display(*, silent: bool) -> ProgressDisplay:
+    """Nothing if silent, bars on a terminal, else lines."""
     if silent:
-        return Board()
-    return Bars() if sys.stdout.isatty() else Lines()
+        return ProgressDisplay()
+    return ProgressBars() if sys.stdout.isatty() else ProgressLines()
 
 
-def words(job: Job) -> str:
-    """Say where a job is: our state, and the provider's own word where it says more."""
+def describe(job: Job) -> str:
+    """A job's state, the provider's own status if it differs, and the error."""
     state, status = job["state"], job.get("status")
-    told = state if status in (None, state) else f"{state} ({status})"
+    text = state if status in (None, state) else f"{state} ({status})"
     error = job.get("error") or {}
     reason = error.get("message") or error.get("code")
-    parts = (told, "some parts failed" if job.get("partial") else None, reason)
+    parts = (text, "some parts failed" if job.get("partial") else None, reason)
     return output.clean(" · ".join(part for part in parts if part))

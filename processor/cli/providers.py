@@ -1,4 +1,4 @@
-"""`ringback providers …`: which profiles there are, what is wrong with one, how to begin one."""
+"""`ringback providers …`: lists profiles, checks a profile, and prints a skeleton of one."""
 
 import importlib.resources
 import re
@@ -26,11 +26,12 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 def providers(
     context: typer.Context, *, config: options.Config = None, json: options.Json = False
 ) -> None:
-    """List every provider that a source may name: the built-in ones, and those of your folder."""
+    """List the providers that a source may name: built-in ones and those of your folder."""
     if context.invoked_subcommand is None:
-        shelf, built_in = load_profiles(options.config_file(config)), ProfileRegistry()
+        profiles, built_in = load_profiles(options.config_file(config)), ProfileRegistry()
         items = [
-            _item(shelf[name], own=shelf.files[name] != built_in.files.get(name)) for name in shelf
+            _item(profiles[name], own=profiles.files[name] != built_in.files.get(name))
+            for name in profiles
         ]
         output.page({"items": items, "next": None}, COLUMNS, _row, json=json)
 
@@ -38,38 +39,40 @@ def providers(
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Profiles, as TOML.")],
     *,
-    strict: Annotated[bool, typer.Option("--strict", help="Let a warning fail, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Say what is wrong with a profile, line by line, and show what was understood.
+    """Print what is wrong with profiles, line by line, and what was understood.
 
     Ends with 2 when a profile cannot be used; warnings alone end with 0, unless --strict is given.
     """
-    found = [checked(file) for file in files]
-    for one in found:
-        for line in one.complaints():
-            output.say(line)
+    results = [check_file(file) for file in files]
+    for result in results:
+        for message in result.messages():
+            output.notice(message)
     if json:
-        output.document({"items": [one.told() for one in found]})
+        output.document({"items": [result.as_json() for result in results]})
     else:
-        _show([one.profile for one in found if one.profile])
-    bad = any(one.error or (strict and one.warnings) for one in found)
+        _show([result.profile for result in results if result.profile])
+    bad = any(result.error or (strict and result.warnings) for result in results)
     raise typer.Exit(Exit.USAGE if bad else Exit.GOOD)
 
 
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What sources will call it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The provider's name, as sources will name it.")
+    ],
     *,
     json: options.Json = False,
 ) -> None:
-    """Print a profile to begin with: `ringback providers new acme > providers/acme.toml`."""
+    """Print a skeleton of a profile: `ringback providers new acme > providers/acme.toml`."""
     if not _NAME.fullmatch(name):
         raise CommandError(
             f"{name!r}: a provider's name has 1 to 63 of a-z 0-9 . _ - and starts and ends with a "
             "letter or digit"
         )
     if name in ProfileRegistry():
-        output.say(f"there is a built-in {name}: yours, in the folder `providers`, replaces it")
+        output.notice(f"{name} is a built-in provider: a profile in your folder replaces it")
     text = skeleton(name, datetime.now(UTC).date())
     if json:
         return output.document({"name": name, "text": text})
@@ -79,7 +82,7 @@ def new(
 
 
 def group() -> typer.Typer:
-    """Put the three together: the list is what is shown without a command."""
+    """The group; without a command it lists the providers."""
     app = typer.Typer(invoke_without_command=True)
     app.callback()(providers)
     app.command("check")(check)
@@ -87,21 +90,21 @@ def group() -> typer.Typer:
     return app
 
 
-class Checked(NamedTuple):
-    """A file, and what came of it: an error, or a profile and what is odd in it."""
+class CheckResult(NamedTuple):
+    """A file's profile with its warnings, or the error that makes it unusable."""
 
     file: str
     profile: Profile | None
     error: str | None  # the whole line
     warnings: list[tuple[int, str]]
 
-    def complaints(self) -> list[str]:
-        """The lines for people: FILE:LINE: what, and the remedy."""
-        odd = [f"{self.file}:{line}: warning: {text}" for line, text in self.warnings]
-        return [self.error, *odd] if self.error else odd
+    def messages(self) -> list[str]:
+        """Lines of text: FILE:LINE: what is wrong, and the remedy."""
+        warnings = [f"{self.file}:{line}: warning: {text}" for line, text in self.warnings]
+        return [self.error, *warnings] if self.error else warnings
 
-    def told(self) -> dict[str, Any]:
-        """The same for programs."""
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON, with the profile."""
         return {
             "file": self.file,
             "error": self.error,
@@ -110,24 +113,24 @@ class Checked(NamedTuple):
         }
 
 
-def checked(file: Path) -> Checked:
-    """Parse one profile, and look for what is odd in it."""
+def check_file(file: Path) -> CheckResult:
+    """Parse one profile, and lint it."""
     try:
         raw = file.read_bytes()
     except OSError as error:
-        return Checked(str(file), None, f"{file}: cannot be read: {error.strerror}", [])
+        return CheckResult(str(file), None, f"{file}: cannot be read: {error.strerror}", [])
     try:
         text = decode_text(raw, str(file))
         profile = provider.parse(file.name.removesuffix(SUFFIX), text, where=str(file))
     except ConfigError as error:
-        return Checked(str(file), None, str(error), [])
+        return CheckResult(str(file), None, str(error), [])
     today = datetime.now(UTC).date()
-    odd = profile_lint.warnings(profile, text, tomllib.loads(text), today)
-    return Checked(str(file), profile, None, odd)
+    warnings = profile_lint.warnings(profile, text, tomllib.loads(text), today)
+    return CheckResult(str(file), profile, None, warnings)
 
 
 def skeleton(name: str, today: date) -> str:
-    """The text of a profile to begin with."""
+    """The text of a profile to start from."""
     text = (importlib.resources.files("processor.cli") / "skeleton.toml").read_text("utf-8")
     return text.replace("NAME", name).replace("TODAY", today.isoformat())
 

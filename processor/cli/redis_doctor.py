@@ -1,4 +1,4 @@
-"""What `ringback doctor` finds about Redis: it does what a worker does at its start."""
+"""The checks of Redis by `ringback doctor`: the same that a worker makes at its start."""
 
 import asyncio
 import os
@@ -12,22 +12,22 @@ from processor.errors import ConfigError, MissingPermission, Unavailable, WrongR
 if TYPE_CHECKING:
     from processor.store.requirements import Problem
 
-PATIENCE = 5.0  # seconds for all of it
+TIMEOUT = 5.0  # seconds for all checks
 
 Row = tuple[str, bool, str]
-"""What was looked at, whether it is good, and what was found."""
+"""What was checked, whether it is ok, and what was found."""
 
 
 def url_of(settings: Settings, data: Path) -> str:
-    """The Redis of the environment, else the one that `ringback up` runs in this folder."""
+    """REDIS_URL, else the Redis that `ringback up` runs in this folder."""
     embedded = data / "run" / "redis.sock"
     if not os.environ.get("REDIS_URL") and embedded.exists():
         return embedded_redis.socket_url(embedded)
     return settings.redis_url
 
 
-def look(settings: Settings, data: Path) -> list[Row]:
-    """All that is good or wrong about the Redis of these settings."""
+def check(settings: Settings, data: Path) -> list[Row]:
+    """Check the Redis of these settings."""
     embedded = not os.environ.get("REDIS_URL")
     if embedded and not (data / "run" / "redis.sock").exists():
         try:
@@ -38,7 +38,7 @@ def look(settings: Settings, data: Path) -> list[Row]:
     name = "embedded" if embedded else "REDIS_URL"
     try:
         redis_url.checked("REDIS_URL", url)
-        problems, refused = asyncio.run(_look(settings, url))
+        problems, refused = asyncio.run(_check(settings, url))
     except ConfigError as error:
         return [("redis", False, f"{name}: {str(error).removeprefix('REDIS_URL: ')}")]
     except (Unavailable, TimeoutError) as error:
@@ -47,21 +47,21 @@ def look(settings: Settings, data: Path) -> list[Row]:
         )
         reason = f"{str(error) or redis_url.address(url) + ' does not answer'}{remedy}"
         return [("redis", False, f"{name}: {reason}")]
-    first = refused or f"{redis_url.address(url)} takes reads and writes"
-    rows = [(f"redis {one.name}", not one.lossy, one.detail) for one in problems]
+    first = refused or f"{redis_url.address(url)} can be read and written"
+    rows = [(f"redis {p.name}", not p.lossy, p.detail) for p in problems]
     return [("redis", not refused, f"{name}: {first}"), *rows]
 
 
-async def _look(settings: Settings, url: str) -> "tuple[list[Problem], str]":
-    """What is wrong with it, and why it cannot be read and written, if that is so."""
+async def _check(settings: Settings, url: str) -> "tuple[list[Problem], str]":
+    """The problems found, and the reason why it cannot be read or written, empty if it can."""
     from processor.store import Store  # noqa: PLC0415 -- slow to import
 
     store = Store(url, shards=settings.shards)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             problems = await store.requirements.problems()
-            if any(one.name == "rights" for one in problems):
-                return problems, f"{redis_url.address(url)} answers, but denies what is needed"
+            if any(problem.name == "rights" for problem in problems):
+                return problems, f"{redis_url.address(url)} answers, but denies needed commands"
             try:
                 await store.check_only()
                 await store.writable()

@@ -1,4 +1,4 @@
-"""`ringback secrets seal`: all that Redis holds, under the newest master key."""
+"""`ringback secrets seal`: encrypts all secrets in Redis with the newest master key."""
 
 import asyncio
 import os
@@ -24,27 +24,30 @@ def seal(
     *,
     config: options.Config = None,
     data: Annotated[
-        Path, typer.Option(envvar="RINGBACK_DATA", help="Where `up` keeps its embedded Redis.")
+        Path,
+        typer.Option(
+            envvar="RINGBACK_DATA", help="The data folder of `up`, with its embedded Redis."
+        ),
     ] = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Seal all secrets in Redis with the first of RINGBACK_MASTER_KEYS.
+    """Encrypt all secrets in Redis with the first of RINGBACK_MASTER_KEYS.
 
-    Talks to Redis itself, while Ringback runs or not; a second run finds nothing to do. Ends
-    with 2 when a secret does not open, with what to do about it.
+    Connects to Redis itself, whether Ringback runs or not; a second run finds nothing to do. Ends
+    with 2 if a secret cannot be decrypted, and prints the remedy.
     """
     settings = read(options.config_file(config), os.environ)
     if not settings.master_keys:
         raise ConfigError(f"{vault.NAME} is not set; {vault.REMEDY}")
-    told = _run(settings, url_of(settings, data.absolute()))
-    _show(settings.master_keys[0].id, told, json=json)
-    if told.unopened:
+    report = _run(settings, url_of(settings, data.absolute()))
+    _show(settings.master_keys[0].id, report, json=json)
+    if report.unopened:
         raise typer.Exit(Exit.USAGE)
 
 
 def group() -> typer.Typer:
-    """Make the group, of one command."""
-    app = typer.Typer(help="The secrets of subscriptions, as Redis has them.", no_args_is_help=True)
+    """The group of this command."""
+    app = typer.Typer(help="Encrypt the secrets of subscriptions in Redis.", no_args_is_help=True)
     app.callback()(lambda: None)
     app.command("seal")(seal)
     return app
@@ -70,17 +73,19 @@ async def _seal(settings: Settings, url: str) -> "Sealed":
         await store.close()
 
 
-def _show(key: str, told: "Sealed", *, json: bool) -> None:
+def _show(key: str, report: "Sealed", *, json: bool) -> None:
     if json:
         return output.document(
             {
                 "key": key,
-                "sealed": sorted(told.sealed),
-                "already": len(told.already),
-                "unopened": told.unopened,
+                "sealed": sorted(report.sealed),
+                "already": len(report.already),
+                "unopened": report.unopened,
             }
         )
-    output.line(f"sealed {len(told.sealed)} with key {key}; {len(told.already)} already were")
-    for why in told.unopened.values():
-        output.say(why)
+    output.line(
+        f"encrypted {len(report.sealed)} with key {key}; {len(report.already)} already were"
+    )
+    for reason in report.unopened.values():
+        output.notice(reason)
     return None

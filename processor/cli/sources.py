@@ -1,4 +1,4 @@
-"""`ringback sources`: how each source is heard and asked, and how its provider is told where."""
+"""`ringback sources`: lists sources, and registers the webhook of a source at its provider."""
 
 import asyncio
 import os
@@ -21,10 +21,10 @@ from processor.service.registration import register as registration_register
 from processor.service.registration.register import RegisterResult
 
 COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled")
-DONE = {
+RESULTS = {
     "created": "created {hook} for {url}",
     "updated": "updated {hook} for {url}",
-    "already": "already so: {hook} for {url}",
+    "already": "nothing to do: {hook} for {url}",
     "would create": "would create a hook for {url}",
     "would update": "would update {hook} for {url}",
 }
@@ -34,12 +34,12 @@ _BASE = re.compile(r"https?://[^/?#\s]+(?:/[^?#\s]*)?")
 def sources(
     context: typer.Context,
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List the server's sources, and where their providers should send their pushes."""
+    """List the server's sources, and where their providers must push to."""
     if context.invoked_subcommand is None:
         page = options.client(url, key, data).get("/v1/sources")
         output.page(page, COLUMNS, _row, json=json)
@@ -52,18 +52,18 @@ def register(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where the provider reaches this server, https://…; else RINGBACK_PUBLIC_URL.",
+            help="This server's URL for the provider, https://…. Default: RINGBACK_PUBLIC_URL.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read what hooks there are; change nothing.")
+        bool, typer.Option("--dry-run", help="Only read the existing hooks; change nothing.")
     ] = False,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
-    """Tell a source's provider where to push: makes or updates its hook, or says what to paste.
+    """Register the webhook of a source: create or update its hook, or print what to paste.
 
-    A second run finds the hook of the first. The server need not be running.
+    A second run finds the hook of the first. The server need not run.
     """
     settings = read(options.config_file(config), os.environ)
     chosen, base = cli_config.source_of(settings, source), _base(url or settings.public_url)
@@ -74,7 +74,7 @@ def register(
 
 
 def group() -> typer.Typer:
-    """Put the two together: the list is what is shown without a command."""
+    """The group; without a command it lists the sources."""
     app = typer.Typer(invoke_without_command=True)
     app.callback()(sources)
     app.command("register")(register)
@@ -101,22 +101,20 @@ async def _register(
 def _base(url: str | None) -> str:
     if not url:
         raise ConfigError(
-            "where do providers reach this server? Give --url https://…, or RINGBACK_PUBLIC_URL"
+            "the URL at which providers reach this server is not set: give --url https://…, or RINGBACK_PUBLIC_URL"
         )
     if not _BASE.fullmatch(url):
-        raise ConfigError(
-            f"--url {url}: is no base of URLs; write it like https://hooks.example.com"
-        )
-    if url.startswith("http://") and not _is_here(url):
-        output.say(
-            f"{url}: over plain http anybody on the way reads pushes, and a token in the URL; "
-            "most providers refuse it: give an https:// URL"
+        raise ConfigError(f"--url {url}: not a base URL; write it like https://hooks.example.com")
+    if url.startswith("http://") and not _is_loopback(url):
+        output.notice(
+            f"{url}: plain http shows pushes, and a token in the URL, to everybody on the way, and most "
+            "providers refuse it: give an https:// URL"
         )
     return url
 
 
-def _is_here(url: str) -> bool:
-    """Whether it stays on this machine."""
+def _is_loopback(url: str) -> bool:
+    """Whether the URL is on this machine."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     with suppress(ValueError):
         return ip_address(host).is_loopback
@@ -124,21 +122,23 @@ def _is_here(url: str) -> bool:
 
 
 def _show(outcome: RegisterResult) -> None:
-    """Print what was done; on standard error what is left to do."""
+    """Print what was done, and on standard error what is left to do."""
     if outcome.paste is not None:
         for line in outcome.paste.splitlines():
             output.line(line)
         if MASK in outcome.url:
-            output.say("the URL holds the source's secret, as it must: show it to nobody else")
+            output.notice("the URL holds the source's secret: show it only to the provider")
     else:
         hook = f"hook {outcome.hook}" if outcome.hook else "the hook"
-        output.line(DONE[outcome.did].format(hook=hook, url=outcome.url))
+        output.line(RESULTS[outcome.did].format(hook=hook, url=outcome.url))
     if outcome.request:
         output.line(f"{outcome.request['method']} {outcome.request['url']}")
         output.document(outcome.request["body"])
     if outcome.secret:
         output.line(f"secret  {outcome.secret}")
-        where = f"set it as webhook_secret of [sources.{outcome.source}], then start Ringback again"
-        output.say(f"keep the secret now, it may not be shown again: {where}")
+        where = f"set it as webhook_secret of [sources.{outcome.source}], then restart Ringback"
+        output.notice(f"save the secret now, it may not be shown again: {where}")
     if outcome.note:
-        output.say(f"until then pushes get 404: sources.{outcome.source}: {outcome.note}")
+        output.notice(
+            f"until then pushes are answered 404: sources.{outcome.source}: {outcome.note}"
+        )

@@ -1,4 +1,4 @@
-"""Server-Sent Events, read: lines in, messages out. Pure."""
+"""Parses Server-Sent Events: lines in, messages out; no I/O."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the stream; `id` is the newest that the stream has named."""
+    """One message of the stream; `id` is the latest id in the stream."""
 
     id: str | None
     event: str
@@ -18,19 +18,19 @@ class Message:
 
 
 class Reader:
-    """Reads a stream as the HTML standard says; comments, `retry` and unknown fields are skipped.
+    """Parses a stream as the HTML standard says; skips comments, `retry` and unknown fields.
 
-    A block without data is no message, but its `id` counts: `last_id` is where to go on from.
-    A block that no blank line ends is incomplete, and is dropped with its `id`.
+    A block without data is not a message, but its `id` counts: resume after `last_id`.
+    A block without a blank line at its end is incomplete, and is dropped with its `id`.
     """
 
     def __init__(self, lines: Iterable[bytes], last_id: str | None = None) -> None:
-        """Take the lines, and the id that the stream was asked to go on from."""
+        """`last_id` is the id after which the stream was opened."""
         self._lines = lines
         self.last_id = last_id
 
     def __iter__(self) -> Iterator[Message]:
-        """Give the messages as they come."""
+        """The messages as they come."""
         named, event, data = self.last_id, "", list[str]()
         for text in self._texts():
             name, _, value = text.partition(":")
@@ -48,7 +48,7 @@ class Reader:
                 data.append(value)
 
     def _texts(self) -> Iterator[str]:
-        """The lines, whichever of the three ends they have, behind a byte order mark."""
+        """The lines without their ends, which may be any of three, and without a byte order mark."""
         mark = _BOM
         for raw in self._lines:
             text = raw.decode("utf-8", "replace").removeprefix(mark)
@@ -58,5 +58,5 @@ class Reader:
 
 
 def messages(lines: Iterable[bytes]) -> Iterator[Message]:
-    """Give the messages of a stream that begins here."""
+    """The messages of a new stream."""
     return iter(Reader(lines))

@@ -1,4 +1,4 @@
-"""`ringback subscriptions …`: who is called back, and for what."""
+"""`ringback subscriptions …`: list, add, change, replay and remove subscriptions."""
 
 from typing import Annotated, Any
 
@@ -11,21 +11,26 @@ from processor.subscription_settings import MAX_CONCURRENCY
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
 COUNTS = ("queued", "pending", "delivered_before", "gone")
 Concurrency = Annotated[
-    int | None, typer.Option(min=1, max=MAX_CONCURRENCY, help="Deliveries at the same time.")
+    int | None,
+    typer.Option(min=1, max=MAX_CONCURRENCY, help="How many deliveries run at the same time."),
 ]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The subscription, as `list` shows it.")]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of the subscription, as `list` shows it.")
+]
 
 
 def list_all(
     *,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
-    url: options.Url = options.LOCAL,
+    cursor: Annotated[
+        str | None, typer.Option(help="Continue after the page that ended here.")
+    ] = None,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List the subscriptions."""
+    """List subscriptions."""
     page = options.client(url, key, data).get("/v1/subscriptions", limit=limit, cursor=cursor)
     output.page(page, COLUMNS, _row, json=json)
 
@@ -33,40 +38,58 @@ def list_all(
 def add(
     target: Annotated[str, typer.Argument(metavar="URL", help="Where to send the events.")],
     *,
-    event: Annotated[list[str] | None, typer.Option(help="May be repeated; job.completed.")] = None,
-    source: Annotated[list[str] | None, typer.Option(help="May be repeated; all of them.")] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(help="An event type; may be repeated. Default: job.completed."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Only events of this source; may be repeated. Default: all sources."),
+    ] = None,
     metadata: options.Pairs = None,
-    secret: Annotated[str | None, typer.Option(help="whsec_…; made up if not given.")] = None,
+    secret: Annotated[str | None, typer.Option(help="whsec_…. Default: a new one.")] = None,
     how: Annotated[
-        str | None, typer.Option("--format", help="standard, or one of the cloudevents ones.")
+        str | None, typer.Option("--format", help="standard, or one of the cloudevents formats.")
     ] = None,
     signature: Annotated[
         str | None, typer.Option(help="v1 (a shared secret), or v1a (a public key).")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Sent too; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A header to send; may be repeated."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Deliver the past too: 24h, or a time with its zone.")
+        str | None,
+        typer.Option(
+            help="Also deliver past events: of the last 24h, or since a time with its zone."
+        ),
     ] = None,
     concurrency: Concurrency = None,
-    rate: Annotated[str | None, typer.Option(help="At most: 100/1m; no limit.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="The most deliveries: 100/1m. Default: no limit.")
+    ] = None,
     ordered: Annotated[
-        bool, typer.Option("--ordered", help="Events of a job one after the other.")
+        bool,
+        typer.Option(
+            "--ordered", help="Deliver the events of a job in order, one after the other."
+        ),
     ] = False,
     auto_disable: Annotated[
-        bool, typer.Option(help="Give it up after five days of nothing but failures.")
+        bool, typer.Option(help="Disable the subscription after five days of consecutive failures.")
     ] = True,
     handshake: Annotated[
-        bool, typer.Option("--handshake", help="Ask the URL first (CloudEvents' OPTIONS).")
+        bool,
+        typer.Option(
+            "--handshake", help="Ask the URL for permission first (CloudEvents' OPTIONS)."
+        ),
     ] = False,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Subscribe a URL; its secret is shown this once, a public key whenever it is asked for."""
-    wishes = {
+    """Subscribe a URL. Its secret is shown only now, a public key at any time."""
+    settings = {
         "events": event,
         "sources": source,
         "metadata": options.pairs("--metadata", metadata),
@@ -80,21 +103,21 @@ def add(
         "handshake": handshake,
         "since": since,
     }
-    body = {"url": target} | {name: wish for name, wish in wishes.items() if wish}
+    body = {"url": target} | {name: value for name, value in settings.items() if value}
     if not auto_disable:
         body["auto_disable"] = False
     server = options.client(url, key, data)
     made = server.call("POST", "/v1/subscriptions", body)
     if since and made["replay"]["next"]:
         where = path("v1", "subscriptions", made["id"], "replay")
-        _whole(server, where, {"after": made["replay"]["next"]})
+        _replay_all(server, where, {"after": made["replay"]["next"]})
     _show_secret(made, json=json)
 
 
 def remove(
     subscription: Id,
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
@@ -109,12 +132,12 @@ def remove(
 def rotate(
     subscription: Id,
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Give a subscription a new secret; the old one goes on signing for a while."""
+    """Give a subscription a new secret; the old secret also signs for a while."""
     where = path("v1", "subscriptions", subscription, "rotate")
     _show_secret(options.client(url, key, data).call("POST", where, {}), json=json)
 
@@ -122,68 +145,76 @@ def rotate(
 def send_test(
     subscription: Id,
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Send a subscription.test event to a subscription."""
     where = path("v1", "subscriptions", subscription, "test")
-    told = options.client(url, key, data).call("POST", where, {})
+    event = options.client(url, key, data).call("POST", where, {})
     if json:
-        return output.document(told)
+        return output.document(event)
     return output.line(f"sent a subscription.test event to {subscription}")
 
 
 def change(
     subscription: Id,
     *,
-    to: Annotated[str | None, typer.Option(help="Another URL.")] = None,
-    event: Annotated[list[str] | None, typer.Option(help="Instead of those that it has.")] = None,
-    source: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
-    provider: Annotated[list[str] | None, typer.Option(help='Instead; "" for all.')] = None,
+    to: Annotated[str | None, typer.Option(help="The new URL.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="The new event types; may be repeated.")
+    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help='The new sources; "" for all.')] = None,
+    provider: Annotated[
+        list[str] | None, typer.Option(help='The new providers; "" for all.')
+    ] = None,
     metadata: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help='Instead; "" for none.')
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help='The new metadata; "" for none.')
     ] = None,
     how: Annotated[
-        str | None, typer.Option("--format", help="standard, or one of the cloudevents ones.")
+        str | None, typer.Option("--format", help="standard, or one of the cloudevents formats.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help='Instead; "" for none.')
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help='The new headers; "" for none.')
     ] = None,
     handshake: Annotated[
-        bool | None, typer.Option(help="Ask the URL first (CloudEvents' OPTIONS).")
+        bool | None, typer.Option(help="Ask the URL for permission first (CloudEvents' OPTIONS).")
     ] = None,
     concurrency: Concurrency = None,
-    rate: Annotated[str | None, typer.Option(help='At most: 100/1m; "" for no limit.')] = None,
+    rate: Annotated[
+        str | None, typer.Option(help='The most deliveries: 100/1m; "" for no limit.')
+    ] = None,
     ordered: Annotated[
-        bool | None, typer.Option(help="Events of a job one after the other.")
+        bool | None,
+        typer.Option(help="Deliver the events of a job in order, one after the other."),
     ] = None,
     auto_disable: Annotated[
-        bool | None, typer.Option(help="Give it up after five days of nothing but failures.")
+        bool | None,
+        typer.Option(help="Disable the subscription after five days of consecutive failures."),
     ] = None,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Change what a subscription wants: what is named is replaced."""
-    wishes = {
+    """Change the given settings of a subscription."""
+    settings = {
         "url": to,
         "events": event,
-        "sources": _instead(source),
-        "providers": _instead(provider),
-        "metadata": _instead_pairs("--metadata", metadata),
+        "sources": _replacement(source),
+        "providers": _replacement(provider),
+        "metadata": _replacement_pairs("--metadata", metadata),
         "format": how,
-        "headers": _instead_pairs("--header", header),
+        "headers": _replacement_pairs("--header", header),
         "handshake": handshake,
         "concurrency": concurrency,
         "rate": rate,
         "ordered": ordered,
         "auto_disable": auto_disable,
     }
-    body: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
-    if rate == "":  # in the API, where no limit is null
+    body: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    if rate == "":  # the API wants null for no limit
         body["rate"] = None
     where = path("v1", "subscriptions", subscription)
     _show(options.client(url, key, data).call("PATCH", where, body), json=json)
@@ -192,12 +223,12 @@ def change(
 def enable(
     subscription: Id,
     *,
-    url: options.Url = options.LOCAL,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Let a disabled subscription get events again; `replay` brings what it missed."""
+    """Enable a disabled subscription; `replay` delivers the events that it missed."""
     where = path("v1", "subscriptions", subscription, "enable")
     _show(options.client(url, key, data).call("POST", where, {}), json=json)
 
@@ -206,20 +237,22 @@ def replay(
     subscription: Id,
     *,
     since: Annotated[str, typer.Option(help="24h (ago), or a time with its zone.")],
-    until: Annotated[str | None, typer.Option(help="The same; now.")] = None,
-    event: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
+    until: Annotated[str | None, typer.Option(help="The same form. Default: now.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="Only events of this type; may be repeated.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only what failed or was canceled.")
+        bool, typer.Option("--failed", help="Only deliveries that failed or were canceled.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="What was delivered, too.")] = False,
-    url: options.Url = options.LOCAL,
+    again: Annotated[bool, typer.Option("--again", help="Also what was delivered.")] = False,
+    url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Deliver what a subscription missed; repeating it is safe."""
-    wishes = {
+    """Deliver the events that a subscription missed; it is safe to repeat."""
+    settings = {
         "since": since,
         "until": until,
         "events": event,
@@ -227,16 +260,16 @@ def replay(
         "state": "failed" if failed else None,
         "again": again,
     }
-    body = {name: wish for name, wish in wishes.items() if wish}
+    body = {name: value for name, value in settings.items() if value}
     server, where = (
         options.client(url, key, data),
         path("v1", "subscriptions", subscription, "replay"),
     )
-    _show_replay(_whole(server, where, body), json=json)
+    _show_replay(_replay_all(server, where, body), json=json)
 
 
-def _whole(server: Client, where: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Replay to the end, call by call."""
+def _replay_all(server: Client, where: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Replay to the end, in several calls."""
     total: dict[str, Any] = server.call("POST", where, body)
     while total["next"]:
         more = server.call("POST", where, body | {"after": total["next"]})
@@ -245,19 +278,21 @@ def _whole(server: Client, where: str, body: dict[str, Any]) -> dict[str, Any]:
     return total
 
 
-def _instead(given: list[str] | None) -> list[str] | None:
-    """What is to stand there; `""` stands for nothing, and None leaves what is there."""
-    return None if given is None else [one for one in given if one]
+def _replacement(given: list[str] | None) -> list[str] | None:
+    """The new values; `""` alone gives an empty list, and None changes nothing."""
+    return None if given is None else [value for value in given if value]
 
 
-def _instead_pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
-    """The same of NAME=VALUE options."""
-    return None if given is None else options.pairs(option, _instead(given)) or {}
+def _replacement_pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """The same for NAME=VALUE options."""
+    return None if given is None else options.pairs(option, _replacement(given)) or {}
 
 
 def group() -> typer.Typer:
-    """Put them together."""
-    app = typer.Typer(help="Who is called back, and for what.", no_args_is_help=True)
+    """The group of these commands."""
+    app = typer.Typer(
+        help="Manage subscriptions: the URLs that receive events.", no_args_is_help=True
+    )
     app.command("list")(list_all)
     app.command("add")(add)
     app.command("set")(change)
@@ -281,21 +316,21 @@ def _row(item: dict[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _show(one: dict[str, Any], *, json: bool) -> None:
+def _show(subscription: dict[str, Any], *, json: bool) -> None:
     if json:
-        return output.document(one)
-    return output.table(COLUMNS, [_row(one)])
+        return output.document(subscription)
+    return output.table(COLUMNS, [_row(subscription)])
 
 
 def _show_replay(done: dict[str, Any], *, json: bool) -> None:
     if json:
         return output.document(done)
     output.line(
-        f"{done['queued']} queued, {done['pending']} waiting already, "
+        f"{done['queued']} queued, {done['pending']} pending already, "
         f"{done['delivered_before']} delivered before, {done['gone']} gone"
     )
     if done["oldest"]:
-        output.say(f"the event log goes back to {done['oldest']}")
+        output.notice(f"the event log begins at {done['oldest']}")
     return None
 
 
@@ -306,4 +341,4 @@ def _show_secret(made: dict[str, Any], *, json: bool) -> None:
     if made["secret"] is None:
         return output.line(f"public key  {made['public_key']}")
     output.line(f"secret  {made['secret']}")
-    return output.say("keep the secret now: it is not shown again")
+    return output.notice("save the secret now: it is not shown again")

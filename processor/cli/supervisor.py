@@ -1,4 +1,4 @@
-"""Keeps the children running, and stops them in order. One thread; signals wake it."""
+"""Keeps the child processes running and stops them in order; one thread, woken by signals."""
 
 import select
 import signal
@@ -8,51 +8,50 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
-from processor.cli.child import Child, Command, Stage
+from processor.cli.child import Child, Command, StopOrder
 
-# Seconds from the beginning of the stop until a stage is killed. 25 are promised for all, and
-# the kills need a moment.
-LIMITS = {Stage.WEB: 10.0, Stage.WORK: 21.0, Stage.STORE: 24.0}
+# Seconds from the beginning of the stop until processes are killed. 25 are promised for all of
+# them, and the kills need a moment.
+STOP_TIMEOUTS = {StopOrder.WEB: 10.0, StopOrder.WORK: 21.0, StopOrder.STORE: 24.0}
 
 
 class Supervisor:
-    """Steps over its children: who ended is started again."""
+    """Steps over its children, and restarts those that ended."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        """Begin with no children."""
-        self._say = say
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
         self.children: list[Child] = []
 
     def add(self, commands: Sequence[Command]) -> None:
-        """Take charge of more commands, and start them."""
-        self.children += [Child(command, self._say) for command in commands]
+        """Start more commands and supervise them."""
+        self.children += [Child(command, self._log) for command in commands]
         self.step()
 
     @property
     def refused(self) -> bool:
-        """Whether a child refused its configuration, so that going on makes no sense."""
+        """Whether a child refused its configuration, so that all must stop."""
         return any(child.refused for child in self.children)
 
     def step(self) -> None:
-        """Look after every child once."""
+        """Check every child once."""
         for child in self.children:
             child.step(time.monotonic())
 
-    def rest(self) -> float | None:
-        """Give the seconds until a restart is due; None when only a signal can bring news."""
+    def seconds_to_restart(self) -> float | None:
+        """The seconds until a restart is due; None if no restart is due."""
         dues = [child.due for child in self.children if child.due is not None]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
-    def stop(self, signals: "Signals", limits: Mapping[Stage, float] = LIMITS) -> None:
-        """Stop the stages one after the other; a second signal shortens all but the store's."""
-        begun, asked = time.monotonic(), signals.stops
-        for stage, limit in limits.items():
-            children = [child for child in self.children if child.command.stage is stage]
+    def stop(self, signals: "Signals", timeouts: Mapping[StopOrder, float] = STOP_TIMEOUTS) -> None:
+        """Stop the children in order; a second signal kills at once, except Redis."""
+        begun, signals_before = time.monotonic(), signals.stops
+        for order, timeout in timeouts.items():
+            children = [child for child in self.children if child.command.stop_order is order]
             for child in children:
                 child.ask_to_stop()
             while any(child.running for child in children):
-                left = begun + limit - time.monotonic()
-                if left <= 0 or (signals.stops > asked and stage is not Stage.STORE):
+                left = begun + timeout - time.monotonic()
+                if left <= 0 or (signals.stops > signals_before and order is not StopOrder.STORE):
                     break
                 signals.wait(left)
             for child in children:
@@ -60,25 +59,24 @@ class Supervisor:
 
 
 class Signals:
-    """Ctrl-C, SIGTERM and the end of a child, as something to wait for."""
+    """Waits for Ctrl-C, SIGTERM and the end of a child."""
 
-    ASK_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
-        """Count no signal yet."""
         self.stops = 0
-        self._woken, self._wakes = socket.socketpair()
-        self._before: dict[int, object] = {}
+        self._reader, self._writer = socket.socketpair()
+        self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        """Take the signals over; only the main thread may."""
-        for end in (self._woken, self._wakes):
+        """Install the handlers; only the main thread may."""
+        for end in (self._reader, self._writer):
             end.settimeout(0.0)  # as a wake-up descriptor must be
-        self._fd = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
-        for sig in (*self.ASK_TO_STOP, signal.SIGCHLD):
+        self._wakeup_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for sig in (*self.STOP_SIGNALS, signal.SIGCHLD):
             if sig is signal.SIGHUP and signal.getsignal(sig) is signal.SIG_IGN:
                 continue  # nohup
-            self._before[sig] = signal.signal(sig, self._heard)
+            self._handlers[sig] = signal.signal(sig, self._on_signal)
         return self
 
     def __exit__(
@@ -87,18 +85,18 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
-        for sig, handler in self._before.items():
+        """Restore the handlers."""
+        for sig, handler in self._handlers.items():
             signal.signal(sig, handler)  # type: ignore[arg-type]
-        signal.set_wakeup_fd(self._fd)
-        self._woken.close()
-        self._wakes.close()
+        signal.set_wakeup_fd(self._wakeup_fd)
+        self._reader.close()
+        self._writer.close()
 
     def wait(self, seconds: float | None) -> None:
-        """Return at the next signal, or when the time is up."""
-        ready, _, _ = select.select([self._woken], [], [], seconds)
+        """Return at the next signal, or after this many seconds."""
+        ready, _, _ = select.select([self._reader], [], [], seconds)
         if ready:
-            self._woken.recv(4096)
+            self._reader.recv(4096)
 
-    def _heard(self, number: int, _frame: FrameType | None) -> None:
-        self.stops += number in self.ASK_TO_STOP
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.stops += number in self.STOP_SIGNALS

@@ -1,4 +1,4 @@
-"""`ringback up`: the whole of Ringback on one machine, supervised."""
+"""`ringback up`: runs all processes of Ringback on one machine, and restarts them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from processor.cli import embedded_redis, key_file, listen_address, options, output
-from processor.cli.child import Command, Stage
+from processor.cli.child import Command, StopOrder
 from processor.cli.config import read
 from processor.cli.exit_codes import Exit
 from processor.cli.lock import lock
@@ -19,7 +19,7 @@ from processor.config import Settings
 from processor.errors import ConfigError
 from processor.service.runtime.open_files import raise_open_files
 
-LOOK = 0.1  # seconds between two looks at /readyz
+CHECK_EVERY = 0.1  # seconds between two checks of /readyz
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -29,33 +29,36 @@ def up(
     data: Annotated[
         Path,
         typer.Option(
-            envvar="RINGBACK_DATA", help="Where the embedded Redis and the API key are kept."
+            envvar="RINGBACK_DATA", help="The folder of the embedded Redis and the API key."
         ),
     ] = options.DEFAULT_DATA,
-    host: Annotated[str, typer.Option(envvar="RINGBACK_HOST")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="RINGBACK_HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar="PORT", min=0, max=65535, help="0: any free one.")
+        int,
+        typer.Option(envvar="PORT", min=0, max=65535, help="The port to listen on; 0: a free one."),
     ] = 8080,
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="The number of workers.")] = 2,
     json: options.Json = False,
 ) -> None:
     """Run everything: web, workers, clock and, without REDIS_URL, an embedded Redis.
 
-    Without RINGBACK_API_KEYS it makes an API key, once, and keeps it as the file `key` in --data,
-    where this machine's commands find it. Whatever ends is started again. Ctrl-C or SIGTERM
-    drains within 25 seconds.
+    Without RINGBACK_API_KEYS, the first start makes an API key, and keeps it as the file `key` in
+    --data, where commands on this machine find it. A process that ends is restarted. Ctrl-C or
+    SIGTERM stops everything within 25 seconds, after the work that has begun.
     """
     file, data = options.config_file(config), data.absolute()
     if file is None:
-        output.say("no ringback.toml here: running without sources")
-    _make(data)
+        output.notice("no ringback.toml here: running without sources")
+    _make_folder(data)
     raise_open_files()  # Redis inherits it
     with lock(data) as held, Signals() as signals:
         port = listen_address.free_port(host, port)
         store = (
             None
             if os.environ.get("REDIS_URL")
-            else embedded_redis.plan(data, embedded_redis.find_server())
+            else embedded_redis.prepare(data, embedded_redis.find_server())
         )
         environ = environment(
             os.environ,
@@ -65,72 +68,76 @@ def up(
             PORT=str(port),
             REDIS_URL=store.url if store else None,
         )
-        settings = read(file, environ)  # refused here once, rather than by every process
+        settings = read(
+            file, environ
+        )  # wrong settings are an error here once, instead of in every process
         key = None if settings.api_keys else local_key(settings, data)
         commands = processes(environ, host, port, workers, key)
-        readiness = Readiness(listen_address.url(host, port), _tell(json=json), output.say)
+        readiness = Readiness(
+            listen_address.url(host, port), _print_ready(json=json), output.notice
+        )
         code = _run(commands, store, held, signals, readiness)
     raise typer.Exit(code)
 
 
 def local_key(settings: Settings, data: Path) -> str:
-    """The key for callers on this machine: made by the first start, and then kept.
+    """The API key for callers on this machine, made by the first start.
 
-    ConfigError where others are to call: their key is theirs to choose.
+    ConfigError if other machines may call: their keys must be set.
     """
     if settings.host not in LOOPBACK:
         raise ConfigError(
-            f"host {settings.host} is not loopback and no key is set: set RINGBACK_API_KEYS"
+            f"host {settings.host} is not loopback and no API key is set: set RINGBACK_API_KEYS"
         )
     if settings.public_url:
-        raise ConfigError("RINGBACK_PUBLIC_URL is set and no key is: set RINGBACK_API_KEYS")
+        raise ConfigError("RINGBACK_PUBLIC_URL is set without an API key: set RINGBACK_API_KEYS")
     path = data / key_file.NAME
     if made := key_file.make(path):
-        output.say(f"made an API key, which is kept in {path}: {made}")
+        output.notice(f"made an API key, which is kept in {path}: {made}")
         return made
     key = key_file.read(path)
     if key is None:
-        raise ConfigError(f"{path}: went away just now: start again")
+        raise ConfigError(f"{path}: was deleted just now: start again")
     return key
 
 
 def processes(
     environ: Mapping[str, str], host: str, port: int, workers: int, key: str | None = None
 ) -> list[Command]:
-    """Say which processes Ringback is made of, Redis apart; only the web gets the key."""
+    """The commands of Ringback's processes except Redis; only the web gets the API key."""
     web = argv("processor.web", "--host", host, "--port", str(port))
-    guarded = environ if key is None else {**environ, "RINGBACK_API_KEYS": key}
+    with_key = environ if key is None else {**environ, "RINGBACK_API_KEYS": key}
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     return [
-        Command("web", web, guarded, Stage.WEB),
-        *(Command(name, argv("workers"), environ, Stage.WORK) for name in names),
-        Command("clock", argv("workers.clock"), environ, Stage.WORK),
+        Command("web", web, with_key, StopOrder.WEB),
+        *(Command(name, argv("workers"), environ, StopOrder.WORK) for name in names),
+        Command("clock", argv("workers.clock"), environ, StopOrder.WORK),
     ]
 
 
 def _run(
     commands: list[Command],
-    store: embedded_redis.Plan | None,
+    store: embedded_redis.RedisSetup | None,
     held: int,
     signals: Signals,
     readiness: Readiness,
 ) -> Exit:
-    supervisor = Supervisor(output.say)
+    supervisor = Supervisor(output.notice)
     try:
         if store is not None:
             _start_store(supervisor, store, held, signals)
         if not signals.stops:
             supervisor.add(commands)
-            _attend(supervisor, signals, readiness)
+            _supervise(supervisor, signals, readiness)
     finally:
         supervisor.stop(signals)
     return Exit.USAGE if supervisor.refused else Exit.GOOD
 
 
 def _start_store(
-    supervisor: Supervisor, store: embedded_redis.Plan, held: int, signals: Signals
+    supervisor: Supervisor, store: embedded_redis.RedisSetup, held: int, signals: Signals
 ) -> None:
-    """Start Redis; it keeps the lock of the data directory, and ends in order even if orphaned."""
+    """Start Redis; it holds the lock of the data directory, and stops in order even if orphaned."""
     supervisor.add([store.command(held)])
     child = supervisor.children[0]
     try:
@@ -140,26 +147,24 @@ def _start_store(
             raise
 
 
-def _attend(supervisor: Supervisor, signals: Signals, readiness: Readiness) -> None:
-    """Look after the children until a signal, or a refused configuration, ends it."""
+def _supervise(supervisor: Supervisor, signals: Signals, readiness: Readiness) -> None:
+    """Restart children until a signal or a refused configuration."""
     while not signals.stops:
         supervisor.step()
         if supervisor.refused:
             return
-        pauses = [supervisor.rest(), None if readiness.look() else LOOK]
+        pauses = [supervisor.seconds_to_restart(), None if readiness.check() else CHECK_EVERY]
         signals.wait(min((pause for pause in pauses if pause is not None), default=None))
 
 
-def _tell(*, json: bool) -> Callable[[str], None]:
+def _print_ready(*, json: bool) -> Callable[[str], None]:
     if json:
         return lambda url: output.document({"ready": url})
     return lambda url: output.line(f"Ringback is ready at {url}")
 
 
-def _make(data: Path) -> None:
+def _make_folder(data: Path) -> None:
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"--data {data}: {error.strerror}: give a folder that can be written"
-        ) from None
+        raise ConfigError(f"--data {data}: {error.strerror}: give a writable folder") from None

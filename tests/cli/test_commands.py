@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from processor.cli import events, follow, key_file, main, progress
-from processor.cli.app import behind
+from processor.cli.app import move_shared_options
 
 JSON = {"Content-Type": "application/json"}
 STREAM = {"Content-Type": "text/event-stream"}
@@ -197,7 +197,7 @@ def test_a_server_that_restarts_is_waited_for(stub: Stub, ringback: Run):
 
 
 def test_a_server_that_stays_away_is_not(stub: Stub, ringback: Run, monkeypatch):
-    monkeypatch.setattr(follow, "PATIENCE", 0.0)
+    monkeypatch.setattr(follow, "RECONNECT_TIMEOUT", 0.0)
     stub.says("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM)
     stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
     assert ringback("wait", "wistia", "1").code == 5
@@ -299,7 +299,7 @@ def test_somebody_elses_page_is_no_answer(stub: Stub, ringback: Run):
 def test_a_url_that_names_no_server_is_usage(ringback: Run, url: str):
     ended = ringback("jobs", f"--url={url}")
     assert ended.code == 2
-    assert "names no server" in ended.err
+    assert "not a server's URL" in ended.err
 
 
 def test_the_key_is_sent_as_bearer(stub: Stub, ringback: Run, monkeypatch):
@@ -392,8 +392,8 @@ def test_events_are_printed_by_the_page(stub: Stub, ringback: Run):
 
 
 def test_followed_events_of_one_source_are_chosen_here(stub: Stub, ringback: Run, monkeypatch):
-    monkeypatch.setattr(events, "PAUSE", 0.0)
-    monkeypatch.setattr(events, "PATIENCE", 0.0)
+    monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
+    monkeypatch.setattr(events, "RECONNECT_TIMEOUT", 0.0)
     told = [f'id: {name}\ndata: {{"data": {{"source": "{name}"}}}}\n\n' for name in ("a", "b")]
     stub.streams("".join(told))
     stub.answers["GET /v1/events"].append((503, JSON, b"{}"))
@@ -402,7 +402,7 @@ def test_followed_events_of_one_source_are_chosen_here(stub: Stub, ringback: Run
 
 
 def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run, monkeypatch):
-    monkeypatch.setattr(events, "PAUSE", 0.0)
+    monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     first = 'retry: 3000\n\n: ping\n\nid: c1\nevent: job.started\ndata: {"id": "msg_1"}\n\nid: c2\nevent: half'
     stub.streams(first, ": ping\n\n")
     stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
@@ -416,7 +416,7 @@ def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run
 
 def test_followed_events_go_on_from_where_the_stream_began(stub: Stub, ringback: Run, monkeypatch):
     """What came while the server restarted is shown, though no event was seen before."""
-    monkeypatch.setattr(events, "PAUSE", 0.0)
+    monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     opening = "retry: 3000\nid: c5\n\n: ping\n\n"
     stub.streams(opening, opening + "id: c6")
     stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
@@ -425,7 +425,7 @@ def test_followed_events_go_on_from_where_the_stream_began(stub: Stub, ringback:
 
 
 def test_a_gap_is_told_both_ways(stub: Stub, ringback: Run, monkeypatch):
-    monkeypatch.setattr(events, "PAUSE", 0.0)
+    monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     stub.streams("event: gap\ndata: {}\n\n")
     stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
     ended = ringback("events", "--follow", "--json")
@@ -535,7 +535,7 @@ def test_a_replay_goes_on_to_its_end(stub: Stub, ringback: Run):
     where = "POST /v1/subscriptions/sub_1/replay"
     stub.says(where, done | {"next": "c1"}, done | {"oldest": None, "next": None})
     ended = ringback("subscriptions", "replay", "sub_1", "--since", "24h", "--failed")
-    assert ended.out == "4 queued, 2 waiting already, 0 delivered before, 6 gone\n"
+    assert ended.out == "4 queued, 2 pending already, 0 delivered before, 6 gone\n"
     assert "2026" in ended.err
     wish = {"since": "24h", "state": "failed"}
     assert stub.asked == [(where, wish), (where, wish | {"after": "c1"})]
@@ -634,7 +634,7 @@ def test_wrong_usage_ends_with_2_and_asks_nothing(
     ],
 )
 def test_shared_options_may_stand_before_the_command(given: list[str], meant: list[str]):
-    assert behind(given) == meant
+    assert move_shared_options(given) == meant
 
 
 def test_they_reach_a_command_of_a_group(stub: Stub, ringback: Run):
@@ -644,8 +644,8 @@ def test_they_reach_a_command_of_a_group(stub: Stub, ringback: Run):
 
 def test_a_terminal_gets_bars(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    with progress.board(silent=False) as shown:
-        assert isinstance(shown, progress.Bars)
+    with progress.progress_display(silent=False) as shown:
+        assert isinstance(shown, progress.ProgressBars)
         shown.show("s/[bold]1", job("1", "queued"))
         shown.show("s/[bold]1", job("1", "running", progress=0.4))
         shown.show("s/[bold]1", job("1", "succeeded", partial=True))

@@ -79,8 +79,8 @@ def test_what_it_was_told_survives_a_kill_under_the_same_url(server: EmbeddedRed
 
 
 def test_a_long_data_path_gets_a_short_socket_in_a_private_folder(tmp_path: Path):
-    planned = embedded_redis.plan(tmp_path / ("long" * 30), Path("/bin/redis-server"))
-    assert len(os.fsencode(planned.socket)) <= embedded_redis.LONGEST_SOCKET
+    planned = embedded_redis.prepare(tmp_path / ("long" * 30), Path("/bin/redis-server"))
+    assert len(os.fsencode(planned.socket)) <= embedded_redis.MAX_SOCKET_PATH
     assert stat.S_IMODE(planned.socket.parent.stat().st_mode) == 0o700
 
 
@@ -88,7 +88,7 @@ def test_only_folders_of_ours_are_closed_to_others(tmp_path: Path):
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o755)
-    embedded_redis.plan(data, Path("/bin/redis-server"))
+    embedded_redis.prepare(data, Path("/bin/redis-server"))
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (data, *data.iterdir())}
     assert modes == {"data": 0o755, "redis": 0o700, "run": 0o700}
 
@@ -144,7 +144,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_a_folder_is_called_its_socket_is_found_by_its_url(tmp_path: Path, name: str):
-    planned = embedded_redis.plan(tmp_path / name, Path("redis-server"))
+    planned = embedded_redis.prepare(tmp_path / name, Path("redis-server"))
     assert parse_url(planned.url)["path"] == str(planned.socket)
     assert planned.socket.is_relative_to(tmp_path / name)
     assert redis_url.checked("REDIS_URL", planned.url) == planned.url

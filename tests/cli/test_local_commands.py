@@ -206,7 +206,7 @@ def test_a_body_of_another_length_than_it_came_with_is_told(
     found = json.loads(ringback("inspect", "clips", *captured)[1])
     step = found["steps"][0]
     assert (step["name"], step["ok"], found["verified"]) == ("length", ok, ok)
-    assert ok or f"the body has {len(PUSH) + 1} bytes, so it is not as it was sent" in step["value"]
+    assert ok or f"the body has {len(PUSH) + 1} bytes, so the body was changed" in step["value"]
     assert ok or "or its body or time is not as it was sent" in found["reason"]
 
 

@@ -29,7 +29,7 @@ def test_the_directory_is_free_again_afterwards(tmp_path: Path):
 
 
 def test_a_redis_that_outlives_its_up_still_holds_the_directory(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "WAIT", 0.2)
     with lock(tmp_path) as held:
         left = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[held]

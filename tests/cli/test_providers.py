@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-# What there is ------------------------------------------------------------------------------
+# The list ----------------------------------------------------------------------------------
 
 
 def test_every_built_in_provider_is_listed(ringback: Run):
@@ -75,7 +75,7 @@ def test_every_built_in_provider_is_listed(ringback: Run):
     assert all(line.endswith("  no") for line in out.splitlines()[1:])
 
 
-def test_profiles_of_ones_own_are_listed_though_no_secret_is_set(ringback: Run, folder: Path):
+def test_profiles_of_the_users_folder_are_listed_without_secrets(ringback: Run, folder: Path):
     (folder / "bluesky.toml").write_text(GOOD)
     items = {item["name"]: item for item in json.loads(ringback("providers", "--json")[1])["items"]}
     assert [name for name in items if items[name]["own"]] == ["acme", "bluesky"]
@@ -89,7 +89,7 @@ def test_profiles_of_ones_own_are_listed_though_no_secret_is_set(ringback: Run, 
     }
 
 
-def test_a_list_tells_push_poll_and_kinds(ringback: Run, folder: Path):
+def test_the_list_shows_push_poll_and_kinds(ringback: Run, folder: Path):
     (folder / "mute.toml").write_text(GOOD.partition("[push]")[0] + POLLED)
     (folder / "open.toml").write_text(
         '[push]\nid = "/id"\nstatus = "/s"\n[states]\na = "failed"\n'
@@ -106,21 +106,21 @@ POLLED = (
 )
 
 
-def test_a_broken_profile_of_ones_own_is_named_with_its_line(ringback: Run, folder: Path):
+def test_a_broken_profile_is_named_with_its_line(ringback: Run, folder: Path):
     (folder / "acme.toml").write_text(GOOD.replace('id = "/id"', 'di = "/id"'))
     code, out, err = ringback("providers")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "acme.toml:7: " in err
 
 
-def test_the_listed_providers_need_a_folder_that_is_there(ringback: Run, tmp_path: Path):
+def test_a_missing_folder_of_profiles_is_an_error(ringback: Run, tmp_path: Path):
     (tmp_path / "ringback.toml").write_text('providers = "gone"\n')
     code, _, err = ringback("providers", "--config", "ringback.toml")
     assert code == 2
     assert "gone" in err
 
 
-# What is wrong ------------------------------------------------------------------------------
+# Errors -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_listed_providers_need_a_folder_that_is_there(ringback: Run, tmp_pat
         ("checked = 2026-11-22", "checked = soon", 2, "`checked` is no date; write it without"),
     ],
 )
-def test_a_mistake_is_one_line_with_file_and_line(
+def test_an_error_is_one_line_with_file_and_line(
     ringback: Run, right: str, wrong: str, line: int, named: str
 ):
     Path("acme.toml").write_text(GOOD.replace(right, wrong, 1))
@@ -143,7 +143,7 @@ def test_a_mistake_is_one_line_with_file_and_line(
     assert named in err
 
 
-def test_every_file_is_checked_whatever_the_others_are(ringback: Run, tmp_path: Path):
+def test_every_file_is_checked_even_if_others_are_wrong(ringback: Run, tmp_path: Path):
     (tmp_path / "bad.toml").write_text("colour = 1\n")
     (tmp_path / "good.toml").write_text(GOOD)
     (tmp_path / "binary.toml").write_bytes(b"\xff")
@@ -155,7 +155,7 @@ def test_every_file_is_checked_whatever_the_others_are(ringback: Run, tmp_path: 
     assert out.splitlines()[0].split() == ["profile", "good"]
 
 
-def test_what_was_understood_is_shown(ringback: Run, tmp_path: Path):
+def test_the_summary_of_a_profile_is_shown(ringback: Run, tmp_path: Path):
     (tmp_path / "acme.toml").write_text(GOOD)
     code, out, err = ringback("providers", "check", "acme.toml")
     assert (code, err) == (0, "")
@@ -168,7 +168,7 @@ def test_what_was_understood_is_shown(ringback: Run, tmp_path: Path):
     assert rows["params"].startswith("account: to be set")
 
 
-def test_places_signature_and_token_are_shown(ringback: Run, tmp_path: Path):
+def test_pointers_signature_and_auth_are_shown(ringback: Run, tmp_path: Path):
     signed = 'header = "X-Signature"\nformat = "t=,v1="\nsigns = "{timestamp}.{body}"\n'
     text = GOOD.replace('header = "X-Signature"\n', signed).replace(
         "[poll]\n",
@@ -182,39 +182,39 @@ def test_places_signature_and_token_are_shown(ringback: Run, tmp_path: Path):
     assert rows["format"] == "t=,v1="
     assert rows["signs"] == "{timestamp}.{body}"
     assert rows["tolerance"] == "5m"
-    assert rows["push-places"] == "id `/id`, status `/type`"
+    assert rows["push-fields"] == "id `/id`, status `/type`"
     assert (rows["auth"], rows["root"]) == ("bearer", "`/job`")
-    assert rows["poll-places"] == (
+    assert rows["poll-fields"] == (
         "status `/status`, progress `/p` of 100, result `/out`, error `/why`, time `/at`"
     )
-    told = json.loads(ringback("providers", "check", "acme.toml", "--json")[1])["items"][0]
-    assert told["profile"]["kinds"][""]["push-places"] == {"id": "`/id`", "status": "`/type`"}
+    item = json.loads(ringback("providers", "check", "acme.toml", "--json")[1])["items"][0]
+    assert item["profile"]["kinds"][""]["push-fields"] == {"id": "`/id`", "status": "`/type`"}
 
 
-def test_a_byte_order_mark_is_no_mistake(ringback: Run, tmp_path: Path):
+def test_a_byte_order_mark_is_accepted(ringback: Run, tmp_path: Path):
     (tmp_path / "acme.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert ringback("providers", "check", "--strict", "acme.toml")[0] == 0
 
 
-def test_json_holds_errors_warnings_and_what_was_understood(ringback: Run, tmp_path: Path):
+def test_json_has_errors_warnings_and_the_summary(ringback: Run, tmp_path: Path):
     (tmp_path / "bad.toml").write_text("colour = 1\n")
-    (tmp_path / "odd.toml").write_text(GOOD.partition("\n")[2])
-    code, out, _ = ringback("providers", "check", "bad.toml", "odd.toml", "--json")
-    bad, odd = json.loads(out)["items"]
+    (tmp_path / "warned.toml").write_text(GOOD.partition("\n")[2])
+    code, out, _ = ringback("providers", "check", "bad.toml", "warned.toml", "--json")
+    bad, warned = json.loads(out)["items"]
     assert code == 2
     assert (bad["profile"], bad["warnings"]) == (None, [])
     assert bad["error"].startswith("bad.toml:1: unknown key `colour`")
-    assert odd["error"] is None
-    assert [warning["line"] for warning in odd["warnings"]] == [1]
-    assert odd["profile"]["kinds"][""]["states"] == {
+    assert warned["error"] is None
+    assert [warning["line"] for warning in warned["warnings"]] == [1]
+    assert warned["profile"]["kinds"][""]["states"] == {
         "succeeded": ["job.done"],
         "failed": ["job.failed"],
     }
 
 
-# What is odd --------------------------------------------------------------------------------
+# Warnings ----------------------------------------------------------------------------------
 
-ODD: list[tuple[str, str, str, int, str]] = [
+WARNINGS: list[tuple[str, str, str, int, str]] = [
     ("docs", 'docs = "https://docs.example.com"\n', "", 1, "`docs` is missing"),
     ("checked", "checked = 2026-11-22\n", "", 1, "`checked` is missing"),
     (
@@ -225,58 +225,58 @@ ODD: list[tuple[str, str, str, int, str]] = [
         'set `trust = "refetch"`',
     ),
     (
-        "event id that anybody could change",
+        "event id that is not signed",
         'status = "/type"\n',
         'status = "/type"\nevent_id = ["/event", "header:X-Delivery"]\n',
         9,
         "x-delivery, which the signature does not cover",
     ),
     (
-        "a word that is taken and not understood",
+        "accepted word without a state",
         '["job.done", "job.failed"]',
         '["job.done", "job.gone"]',
         6,
-        "`job.gone` is taken, but is not in [states]",
+        "`job.gone` is accepted, but is not in [states]",
     ),
     (
-        "a word alone, first of several places",
+        "accepted word, first of several pointers",
         'about = { "/type" = ["job.done", "job.failed"] }\nid = "/id"\nstatus = "/type"',
         'about = { "/type" = "job.gone" }\nid = "/id"\nstatus = ["/type", "/status"]',
         6,
-        "`job.gone` is taken",
+        "`job.gone` is accepted",
     ),
-    ("a base that others overhear", "https://api", "http://api", 3, "write https://, and let"),
-    ("checked to-morrow", "2026-11-22", "2999-01-01", 2, "`checked` is after today, 20"),
+    ("base_url without https", "https://api", "http://api", 3, "write https://, and set"),
+    ("checked in the future", "2026-11-22", "2999-01-01", 2, "`checked` is after today, 20"),
     (
-        "unsigned, though asked about",
+        "unsigned, confirmed by polls",
         'status = "/type"\n\n[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Signature"\n',
         'status = "/type"\ntrust = "refetch"\n',
         5,
         '[push.verify] with `scheme = "token"` and `query = "token"`',
     ),
     (
-        "a format without its sign",
+        "format without a separator",
         'header = "X-Signature"\n',
         'header = "X-Signature"\nformat = "v1"\n',
         13,
-        'write "v1=" if that is there, else no push would verify',
+        'if the header has "v1=", write that, else no push verifies',
     ),
     (
-        "no success",
+        "no word for success",
         '"job.done" = "succeeded"',
         '"job.done" = "canceled"',
         19,
         "no word means that a job succeeded",
     ),
     (
-        "nothing to paste",
+        "paste without URL",
         "[states]\n",
         '[register]\npaste = "Make a hook."\n[states]\n',
         20,
         "`paste` lacks `{url}`",
     ),
     (
-        "no end",
+        "no final state",
         '"job.done" = "succeeded"\n"job.failed" = "failed"\n',
         '"job.done" = "running"\n"job.failed" = "queued"\n',
         19,
@@ -287,9 +287,9 @@ ODD: list[tuple[str, str, str, int, str]] = [
 
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "named"),
-    [pytest.param(*case[1:], id=case[0]) for case in ODD],
+    [pytest.param(*case[1:], id=case[0]) for case in WARNINGS],
 )
-def test_what_is_odd_is_a_warning_that_fails_only_when_strict(
+def test_a_warning_fails_only_with_strict(
     ringback: Run, right: str, wrong: str, line: int, named: str
 ):
     assert right in GOOD
@@ -302,7 +302,7 @@ def test_what_is_odd_is_a_warning_that_fails_only_when_strict(
     assert ringback("providers", "check", "--strict", "acme.toml")[0] == 2
 
 
-def odd(text: str) -> list[tuple[int, str]]:
+def warnings(text: str) -> list[tuple[int, str]]:
     return profile_lint.warnings(
         provider.parse("acme", text), text, tomllib.loads(text), date(2026, 11, 29)
     )
@@ -333,56 +333,58 @@ NO_POLL = GOOD.partition("[poll]")[0] + "[states]" + GOOD.partition("[states]")[
         ),
     ],
 )
-def test_nothing_is_odd_without_a_reason(right: str):
-    assert odd(right) == []
+def test_valid_profiles_have_no_warnings(right: str):
+    assert warnings(right) == []
 
 
-def test_another_familys_header_is_not_covered():
+def test_a_header_of_another_signature_scheme_is_not_covered():
     text = GOOD.replace(
         '"hmac-sha256"\nheader = "X-Signature"', '"standard-webhooks"\nheader = "svix-signature"'
     )
-    assert odd(text.replace('id = "/id"', 'id = "/id"\nevent_id = "header:svix-id"')) == []
-    [(_, warning)] = odd(text.replace('id = "/id"', 'id = "/id"\nevent_id = "header:webhook-id"'))
+    assert warnings(text.replace('id = "/id"', 'id = "/id"\nevent_id = "header:svix-id"')) == []
+    [(_, warning)] = warnings(
+        text.replace('id = "/id"', 'id = "/id"\nevent_id = "header:webhook-id"')
+    )
     assert "webhook-id" in warning
 
 
-def test_a_kind_that_nothing_reaches_is_odd():
+def test_a_kind_that_no_push_reaches_is_a_warning():
     text = GOOD.replace('about = { "/type" = ["job.done", "job.failed"] }\n', "")
     more = '[kinds.part.push]\nid = "/part"\nstatus = "/s"\n[kinds.part.states]\na = "succeeded"\n'
-    assert odd(text + more) == [
-        (21, "nothing comes here: [push] takes every push; give that an `about`")
+    assert warnings(text + more) == [
+        (21, "no push gets here: [push] matches every push; give that an `about`")
     ]
 
 
-def test_refetching_without_anybody_to_ask_is_odd():
+def test_refetch_without_a_poll_is_a_warning():
     text = NO_POLL.replace("[push]\n", '[push]\ntrust = "refetch"\n')
-    [(line, warning)] = odd(text)
+    [(line, warning)] = warnings(text)
     assert (line, "add a [poll]" in warning) == (6, True)
 
 
 @pytest.mark.parametrize("name", ProfileRegistry())
-def test_nothing_is_odd_in_a_built_in_profile(name: str):
+def test_built_in_profiles_have_no_warnings(name: str):
     text = ProfileRegistry().files[name].read_text()
-    assert odd(text) == []
+    assert warnings(text) == []
 
 
 @pytest.mark.parametrize("name", ProfileRegistry())
-def test_every_built_in_profile_can_be_described(name: str):
-    told: dict[str, Any] = json.loads(json.dumps(facts(ProfileRegistry()[name])))
-    assert all(kind["states"] for kind in told["kinds"].values())
+def test_every_built_in_profile_can_be_summarized(name: str):
+    found: dict[str, Any] = json.loads(json.dumps(facts(ProfileRegistry()[name])))
+    assert all(kind["states"] for kind in found["kinds"].values())
 
 
-# A first one --------------------------------------------------------------------------------
+# The skeleton -------------------------------------------------------------------------------
 
 
-def test_a_skeleton_is_short_good_and_shows_a_push_and_a_poll(ringback: Run, tmp_path: Path):
+def test_a_skeleton_is_short_valid_and_shows_a_push_and_a_poll(ringback: Run, tmp_path: Path):
     code, out, err = ringback("providers", "new", "acme")
     assert (code, err) == (0, "")
     assert len(out.splitlines()) < 45
     (tmp_path / "acme.toml").write_text(out)
     code, shown, err = ringback("providers", "check", "--strict", "acme.toml")
     assert (code, err) == (0, "")
-    assert "asked" in shown
+    assert "polled" in shown
     assert "pushed" in shown
     assert provider.parse("acme", skeleton("acme", date(2026, 11, 22))).checked == date(
         2026, 11, 22
@@ -390,17 +392,17 @@ def test_a_skeleton_is_short_good_and_shows_a_push_and_a_poll(ringback: Run, tmp
     assert json.loads(ringback("providers", "new", "acme", "--json")[1])["text"] == out
 
 
-def test_what_is_commented_out_in_a_skeleton_is_good_too():
+def test_the_commented_lines_of_a_skeleton_are_valid():
     text = skeleton("acme", date(2026, 11, 22))
     shown = text.replace("# format", "format").replace("# signs", "signs").replace("# gone", "gone")
     assert shown != text
-    assert odd(shown) == []
+    assert warnings(shown) == []
 
 
-def test_a_skeleton_that_would_replace_a_built_in_profile_says_so(ringback: Run):
+def test_a_skeleton_with_a_built_in_name_prints_a_notice(ringback: Run):
     code, out, err = ringback("providers", "new", "mux")
     assert (code, bool(out)) == (0, True)
-    assert "built-in mux" in err
+    assert "mux is a built-in provider" in err
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "-a", "a.", "../a", "a" * 64, "é"])
@@ -411,5 +413,5 @@ def test_a_bad_name_is_refused(ringback: Run, name: str):
 
 
 @pytest.mark.parametrize("text", ["250ms", "1s", "1.5s", "30s", "1m", "90s", "2h", "7d"])
-def test_a_duration_is_written_as_a_profile_writes_it(text: str):
+def test_a_duration_is_printed_as_profiles_write_it(text: str):
     assert span(parse_duration(text)) == text

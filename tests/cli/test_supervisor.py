@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from processor.cli.child import Child, Command, Stage, last_words, pause
-from processor.cli.supervisor import LIMITS, Signals, Supervisor
+from processor.cli.child import Child, Command, StopOrder, describe_exit, pause
+from processor.cli.supervisor import STOP_TIMEOUTS, Signals, Supervisor
 
 ROOT = Path(__file__).parents[2]
 IGNORES_TERM = (
@@ -19,7 +19,7 @@ IGNORES_TERM = (
 )
 
 
-def python(name: str, code: str, stage: Stage = Stage.WORK) -> Command:
+def python(name: str, code: str, stage: StopOrder = StopOrder.WORK) -> Command:
     return Command(name, (sys.executable, "-c", code), os.environ, stage)
 
 
@@ -63,7 +63,7 @@ def test_a_killed_child_is_started_again_and_one_line_says_so(
     first = child.pid
     os.kill(first, signal.SIGKILL)
     until(lambda: child.running and child.pid != first, supervisor.step)
-    assert said == ["worker-1 ended (SIGKILL); starts again in 0.2 s"]
+    assert said == ["worker-1 ended (SIGKILL); restarts in 0.2 s"]
 
 
 def test_a_child_that_keeps_ending_is_started_ever_later(supervisor: Supervisor, said: list[str]):
@@ -87,19 +87,19 @@ def test_a_long_life_forgives_earlier_deaths(said: list[str]):
 def test_a_refused_configuration_is_not_tried_again(supervisor: Supervisor, said: list[str]):
     supervisor.add([python("web", "raise SystemExit(2)")])
     until(lambda: supervisor.refused, supervisor.step)
-    assert supervisor.rest() is None
-    assert said == ["web refuses its configuration: see its line above"]
+    assert supervisor.seconds_to_restart() is None
+    assert said == ["web refuses its configuration: see its message above"]
 
 
 def test_what_cannot_be_started_is_tried_again(supervisor: Supervisor, said: list[str]):
     supervisor.add([Command("redis", ("/nowhere/redis-server",), {})])
     until(lambda: len(said) == 2, supervisor.step)
-    assert said[0] == "redis does not start (No such file or directory); starts again in 0.2 s"
+    assert said[0] == "redis does not start (No such file or directory); restarts in 0.2 s"
 
 
 def test_nothing_is_due_while_all_is_well(supervisor: Supervisor):
     supervisor.add([python("web", "import time; time.sleep(60)")])
-    assert supervisor.rest() is None
+    assert supervisor.seconds_to_restart() is None
 
 
 def test_stages_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path: Path):
@@ -111,7 +111,7 @@ def test_stages_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path
         "open({story!r} + {name!r}, 'w').close()\n"
         "time.sleep(60)"
     )
-    stages = {"redis": Stage.STORE, "worker": Stage.WORK, "web": Stage.WEB}
+    stages = {"redis": StopOrder.STORE, "worker": StopOrder.WORK, "web": StopOrder.WEB}
     supervisor.add(
         [
             python(name, code.format(story=str(story), name=name), stage)
@@ -129,7 +129,7 @@ def test_who_does_not_stop_in_time_is_killed(
 ):
     supervisor.add([python("worker", IGNORES_TERM)])
     until(lambda: capfd.readouterr().err)
-    supervisor.stop(signals, dict.fromkeys(Stage, 0.3))
+    supervisor.stop(signals, dict.fromkeys(StopOrder, 0.3))
     assert said == ["worker did not stop in time: killed"]
     assert not supervisor.children[0].running
 
@@ -146,12 +146,12 @@ def test_a_second_signal_does_not_wait(supervisor: Supervisor, signals: Signals,
     signals.wait = interrupted
     begun = time.monotonic()
     supervisor.stop(signals)
-    assert time.monotonic() - begun < LIMITS[Stage.WORK] / 2
+    assert time.monotonic() - begun < STOP_TIMEOUTS[StopOrder.WORK] / 2
 
 
 def test_the_stop_is_promised_within_25_seconds():
-    assert max(LIMITS.values()) < 25
-    assert list(LIMITS) == sorted(LIMITS)
+    assert max(STOP_TIMEOUTS.values()) < 25
+    assert list(STOP_TIMEOUTS) == sorted(STOP_TIMEOUTS)
 
 
 def test_the_end_of_a_child_wakes_the_waiting(supervisor: Supervisor, signals: Signals):
@@ -163,7 +163,7 @@ def test_the_end_of_a_child_wakes_the_waiting(supervisor: Supervisor, signals: S
 
 @pytest.mark.parametrize(("code", "words"), [(3, "exit 3"), (-9, "SIGKILL"), (-250, "signal 250")])
 def test_an_end_has_words(code: int, words: str):
-    assert last_words(code) == words
+    assert describe_exit(code) == words
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a child to its parent")

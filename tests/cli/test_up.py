@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from processor.cli import embedded_redis, listen_address, up
-from processor.cli.child import Stage
+from processor.cli.child import StopOrder
 from processor.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ from processor.cli.child import Command
 def dummies(*arguments):
     real = processes(*arguments)
     return [
-        Command(c.name, (sys.executable, "-c", f"NAME = {c.name!r}" + open(DUMMY).read()), c.environ, c.stage)
+        Command(c.name, (sys.executable, "-c", f"NAME = {c.name!r}" + open(DUMMY).read()), c.environ, c.stop_order)
         for c in real
     ]
 processes, up.processes = up.processes, dummies
@@ -184,12 +184,12 @@ def test_what_dies_is_started_again_redis_too(start: Start, tmp_path: Path):
     os.kill(first, signal.SIGKILL)
     until(lambda: one.told("began")["worker-2"] != first)
     where = tmp_path / ".ringback" / "run" / "redis.sock"
-    assert embedded_redis.answers(where) == "+PONG"
+    assert embedded_redis.ping(where) == "+PONG"
     [pid] = [int(line.split()[1]) for line in children(one.process.pid) if "redis" in line]
     os.kill(pid, signal.SIGKILL)
     until(lambda: "redis ended (SIGKILL)" in one.errors.read_text())
-    until(lambda: embedded_redis.answers(where) == "+PONG")
-    assert "worker-2 ended (SIGKILL); starts again in 0.2 s\n" in one.errors.read_text()
+    until(lambda: embedded_redis.ping(where) == "+PONG")
+    assert "worker-2 ended (SIGKILL); restarts in 0.2 s\n" in one.errors.read_text()
     assert one.end() == 0
 
 
@@ -199,7 +199,7 @@ def test_nothing_outlives_a_killed_up_and_the_next_one_starts(start: Start, tmp_
     one.ready()
     until(lambda: len(one.told("began")) == 4)
     one.process.kill()
-    until(lambda: embedded_redis.answers(tmp_path / ".ringback" / "run" / "redis.sock") == "")
+    until(lambda: embedded_redis.ping(tmp_path / ".ringback" / "run" / "redis.sock") == "")
     other = start()
     assert other.ready().startswith("Ringback is ready")
     assert other.end() == 0
@@ -247,17 +247,17 @@ def test_a_missing_config_that_was_asked_for_is_an_error(start: Start):
 def test_a_process_that_refuses_its_configuration_ends_it_all(start: Start):
     one = start(REFUSES="clock")
     assert one.process.wait(30) == 2
-    assert "clock refuses its configuration: see its line above" in one.errors.read_text()
+    assert "clock refuses its configuration: see its message above" in one.errors.read_text()
 
 
 def test_the_processes_are_named_by_module():
     commands = up.processes({}, "127.0.0.1", 8080, 3)
-    assert [(c.name, c.argv[3], c.stage) for c in commands] == [
-        ("web", "processor.web", Stage.WEB),
-        ("worker-1", "workers", Stage.WORK),
-        ("worker-2", "workers", Stage.WORK),
-        ("worker-3", "workers", Stage.WORK),
-        ("clock", "workers.clock", Stage.WORK),
+    assert [(c.name, c.argv[3], c.stop_order) for c in commands] == [
+        ("web", "processor.web", StopOrder.WEB),
+        ("worker-1", "workers", StopOrder.WORK),
+        ("worker-2", "workers", StopOrder.WORK),
+        ("worker-3", "workers", StopOrder.WORK),
+        ("clock", "workers.clock", StopOrder.WORK),
     ]
     assert commands[0].argv[4:] == ("--host", "127.0.0.1", "--port", "8080")
 

@@ -191,7 +191,7 @@ def doctor(monkeypatch: Any, tmp_path: Path) -> Any:
 
     async def rows(url: str) -> list[redis_doctor.Row]:
         monkeypatch.setenv("REDIS_URL", url)
-        return await asyncio.to_thread(redis_doctor.look, load(None), tmp_path)
+        return await asyncio.to_thread(redis_doctor.check, load(None), tmp_path)
 
     return rows
 

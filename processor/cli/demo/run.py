@@ -19,7 +19,7 @@ from processor.cli.demo.scenarios import (
 from processor.cli.demo.subscriber_server import SubscriberServer
 from processor.cli.exit_codes import Exit
 from processor.cli.jobs import show_history
-from processor.cli.progress import Board, board
+from processor.cli.progress import ProgressDisplay, progress_display
 
 TIMEOUT = 20.0  # seconds until all callbacks must have come
 SETTLE = 1.0  # seconds in which none may come a second time
@@ -63,7 +63,7 @@ def _simulate(
         sending = any(simulation.sending for simulation in simulations)
         return not sending and all(final_events(subscriber.verified, job) for job in EXPECTED)
 
-    with board(silent=json) as shown, ExitStack() as stack:
+    with progress_display(silent=json) as shown, ExitStack() as stack:
         for simulation in simulations:
             stack.enter_context(simulation.started(client.url))
         _refresh(client, shown, TIMEOUT, all_ended)
@@ -72,7 +72,9 @@ def _simulate(
     return problems
 
 
-def _refresh(client: Client, shown: Board, seconds: float, done: Callable[[], bool]) -> None:
+def _refresh(
+    client: Client, shown: ProgressDisplay, seconds: float, done: Callable[[], bool]
+) -> None:
     """Show the jobs' progress until done, or until the time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not done():

@@ -89,12 +89,12 @@ def _settings(name: str, base: str, missing: Mapping[str, Any], *, configured: b
 def awaiting_confirmation(seconds: float) -> None:
     """Say that pushes alone do not end a job."""
     answered = f"polls are answered for {seconds:g} s at most" if seconds else "give --linger 60"
-    output.say(f"a pushed end counts only after a poll confirms it: {answered}")
+    output.notice(f"a pushed end counts only after a poll confirms it: {answered}")
 
 
 def not_confirmed() -> None:
     """Say that the end of some job was not polled."""
-    output.say("not every end was polled: check that the source's base_url leads here")
+    output.notice("not every end was polled: check that the source's base_url leads here")
 
 
 def summary(run: Run, lost: int, *, json: bool) -> None:
@@ -108,9 +108,9 @@ def summary(run: Run, lost: int, *, json: bool) -> None:
         output.line(f"pushes: {counts}; answers: {_counts(run.pushes)}")
         output.line(f"polls: {_counts(run.polls)}")
     for reason, count in sorted(run.refusals.items()):
-        output.say(f"refused pushes: {count} with {reason}")
+        output.notice(f"refused pushes: {count} with {reason}")
     if run.given_up:
-        output.say(f"pushes that were not accepted: {run.given_up}; is Ringback running there?")
+        output.notice(f"pushes that were not accepted: {run.given_up}; is Ringback running there?")
 
 
 def _counts(counter: Mapping[str, int]) -> str:

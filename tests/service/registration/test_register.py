@@ -203,7 +203,7 @@ def test_what_cannot_be_changed_is_left_as_it_is(register: Run, provider: Provid
     assert register("mux-like")[0] == 0
     assert register("mux-like", webhook_secret="told by mux") == (
         0,
-        f"already so: hook w1 for {HOOK}\n",
+        f"nothing to do: hook w1 for {HOOK}\n",
         "",
     )
     assert provider.calls == ["GET /webhooks", "POST /webhooks", "GET /webhooks"]
@@ -237,7 +237,7 @@ def test_a_spelling_of_its_own_is_no_reason_to_refuse(register: Run, provider: P
     provider.hooks = [
         {"id": "w1", "address": HOOK.replace("hooks.example", "Hooks.Example") + "/?a"}
     ]
-    assert register("mux-like")[1] == f"already so: hook w1 for {HOOK}\n"
+    assert register("mux-like")[1] == f"nothing to do: hook w1 for {HOOK}\n"
 
 
 def test_a_hook_whose_path_differs_in_case_is_anothers(register: Run, provider: Provider):
@@ -288,7 +288,7 @@ def test_a_secret_that_the_provider_makes_is_shown_with_where_to_put_it(register
 def test_a_secret_that_was_missed_is_named_as_such(register: Run):
     register("mux-like", webhook_secret=None)
     code, out, err = register("mux-like", webhook_secret=None)
-    assert (code, out) == (0, f"already so: hook w1 for {HOOK}\n")
+    assert (code, out) == (0, f"nothing to do: hook w1 for {HOOK}\n")
     assert "remove the hook there and run this again" in err
 
 
@@ -346,7 +346,7 @@ def test_a_token_in_the_url_is_masked_but_sent(register: Run, provider: Provider
     code, out, _ = register("tokens")
     assert (code, out) == (0, f"created the hook for {HOOK}?token=********\n")
     assert provider.hooks == [{"url": f"{HOOK}?token=s3cret%20of%20%2Bours"}]
-    assert register("tokens")[1] == f"already so: the hook for {HOOK}?token=********\n"
+    assert register("tokens")[1] == f"nothing to do: the hook for {HOOK}?token=********\n"
 
 
 def test_an_old_token_in_a_url_that_cannot_be_changed_is_said(register: Run, provider: Provider):
@@ -404,7 +404,7 @@ def test_what_is_to_be_pasted_is_shown_whole(register: Run, provider: Provider):
         0,
         f"Send `webhook: {url}` with each run of mine. Keep {{ this }} as it is.\n",
     )
-    assert "show it to nobody else" in err
+    assert "show it only to the provider" in err
     assert provider.calls == []
 
 
@@ -423,7 +423,7 @@ def test_where_nothing_is_known_the_documentation_is_named(register: Run):
 def test_what_a_source_still_lacks_is_said(register: Run):
     code, out, err = register("standard", webhook_secret=None)
     assert (code, HOOK in out) == (0, True)
-    assert "until then pushes get 404: sources.mine: set its webhook_secret" in err
+    assert "until then pushes are answered 404: sources.mine: set its webhook_secret" in err
 
 
 # For programs ---------------------------------------------------------------------------------
@@ -548,7 +548,7 @@ def test_the_public_url_may_stand_in_the_environment(
 def test_an_unknown_source_is_named_with_those_there_are(ringback: Run, register: Run):
     register("mute", webhook_secret=None)
     code, _, err = ringback("sources", "register", "other", "--url", PUBLIC)
-    assert (code, "no source 'other'; there is mine" in err) == (2, True)
+    assert (code, "no source 'other'; sources are: mine" in err) == (2, True)
 
 
 # What a profile may not say -------------------------------------------------------------------

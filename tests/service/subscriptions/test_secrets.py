@@ -295,8 +295,8 @@ def seal(
 
 @pytest.mark.usefixtures("filled")
 def test_one_command_seals_everything_and_a_second_run_finds_nothing_to_do(seal: Any):
-    assert seal(K2, K1)[:2] == (0, "sealed 2 with key k2; 0 already were\n")
-    assert seal(K2, K1)[:2] == (0, "sealed 0 with key k2; 2 already were\n")
+    assert seal(K2, K1)[:2] == (0, "encrypted 2 with key k2; 0 already were\n")
+    assert seal(K2, K1)[:2] == (0, "encrypted 0 with key k2; 2 already were\n")
     code, out, _ = seal(K2, arguments=("--json",))  # the old key may go
     assert (code, json.loads(out)) == (
         0,
@@ -307,7 +307,7 @@ def test_one_command_seals_everything_and_a_second_run_finds_nothing_to_do(seal:
 @pytest.mark.usefixtures("filled")
 def test_what_does_not_open_is_named_with_the_remedy(seal: Any):
     code, out, err = seal(K2)
-    assert (code, out) == (2, "sealed 1 with key k2; 0 already were\n")
+    assert (code, out) == (2, "encrypted 1 with key k2; 0 already were\n")
     assert err.startswith("sub_old: ")
     assert "'k1'" in err
 
@@ -323,7 +323,7 @@ def test_the_redis_of_up_is_found_in_its_folder(seal: Any, monkeypatch: Any, red
     monkeypatch.delenv("REDIS_URL")
     data = Path(urlsplit(redis_url).path).parents[1]
     code, out, _ = seal(K2, K1, arguments=("--data", str(data)))
-    assert (code, out) == (0, "sealed 2 with key k2; 0 already were\n")
+    assert (code, out) == (0, "encrypted 2 with key k2; 0 already were\n")
 
 
 def test_a_redis_that_is_away_is_one_line(seal: Any, monkeypatch: Any):
@@ -367,4 +367,4 @@ def test_doctor_says_how_secrets_are_kept(capsys: Any, monkeypatch: Any, tmp_pat
     assert "plain text" in plain
     assert "openssl rand -base64 32" in plain
     sealed = doctor(capsys, monkeypatch, RINGBACK_MASTER_KEYS=setting(K2, K1))["secrets"]
-    assert sealed == "sealed in Redis; keys: k2, k1"
+    assert sealed == "encrypted in Redis; keys: k2, k1"
