@@ -26,7 +26,7 @@ from processor.model import Attempt, Delivery, Push
 from processor.service.jobs import ingest
 from processor.service.pushes import receive
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import context
+from processor.service.runtime.process import open_context
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 WIDE = LaneLimits(1_000)
@@ -72,7 +72,7 @@ async def push(ours: Context, jobs: Sequence[str], update: dict[str, object]) ->
             for job in jobs[start : start + AT_ONCE]
         ]
         pushes = [Push({}, msgspec.json.encode(body)) for body in bodies]
-        await asyncio.gather(*(receiver.take(source, one) for one in pushes))
+        await asyncio.gather(*(receiver.receive(source, one) for one in pushes))
         async for claims in claimed(ours, "ingest"):
             await ingest.ingest(ours, claims)
 
@@ -117,7 +117,7 @@ async def running(folder: Path, config: str = CONFIG) -> AsyncIterator[tuple[Con
     server = EmbeddedRedis(folder)
     settings = load(folder / "ringback.toml", {"REDIS_URL": server.start()})
     try:
-        async with context(settings) as ours:
+        async with open_context(settings) as ours:
             yield ours, Redis.from_url(server.url)
     finally:
         server.stop()

@@ -57,7 +57,7 @@ async def accept(ours: Context, jobs: list[str], status: str, result: int) -> No
             for job in jobs[start : start + AT_ONCE]
         ]
         pushes = [Push({}, msgspec.json.encode(body)) for body in bodies]
-        await asyncio.gather(*(receiver.take(source, one) for one in pushes))
+        await asyncio.gather(*(receiver.receive(source, one) for one in pushes))
 
 
 async def ingest(ours: Context) -> None:

@@ -47,7 +47,7 @@ from processor.service.jobs import watch_request
 from processor.service.pushes import receive
 from processor.service.replay import plan, replay
 from processor.service.runtime.metrics import Metrics
-from processor.service.runtime.process import context as open_context
+from processor.service.runtime.process import open_context
 from processor.service.subscriptions import manage, update as subscriptions_update
 from processor.signing import SCHEMES, Verify
 from processor.store.reserve import FULL
@@ -475,9 +475,9 @@ QUOTED = [
     ("docs/api.md", f"more than {request_body.AT_MOST >> 20} MiB"),
     ("docs/api.md", f"{receive.MAX_IN_FLIGHT_BYTES >> 20} MiB of pushes"),
     ("docs/api.md", f"`: ping` comes every {stream.PING:g} s"),
-    ("docs/api.md", f"A listener that is more than {listener.UNREAD:,} events behind"),
+    ("docs/api.md", f"A listener that is more than {listener.MAX_UNREAD:,} events behind"),
     ("docs/api.md", f"reads nothing for {write_timeout.WITHIN:g} s"),
-    ("docs/api.md", f"A receiver has {tail.LISTENERS:,} listeners at most"),
+    ("docs/api.md", f"A receiver has {tail.MAX_LISTENERS:,} listeners at most"),
     ("docs/api.md", f"up to {watch_request.MAX_CALLBACKS} of them"),
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
     ("docs/api.md", f"For {Retention().seen / DAY:g} days pushes about it are ignored"),

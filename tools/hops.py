@@ -166,16 +166,20 @@ class Tree:
         self._root = root
         sys.path.insert(0, str(root))
 
-    def find(self, folder: str, name: str) -> Any:
-        """The class or function of this name that exactly one file below a folder defines."""
-        modules = [
-            ".".join(path.relative_to(self._root).with_suffix("").parts)
+    def find(self, folder: str, name: str, *older: str) -> Any:
+        """The class or function of this name that exactly one file below a folder defines.
+
+        `older` are its names in older trees.
+        """
+        found = [
+            (".".join(path.relative_to(self._root).with_suffix("").parts), each)
             for path in (self._root / folder).rglob("*.py")
-            if name in _defined(path)
+            for each in {name, *older} & _defined(path)
         ]
-        if len(modules) != 1:
-            raise SystemExit(f"{folder} must define {name} once; found in {modules or 'no file'}")
-        return getattr(importlib.import_module(modules[0]), name)
+        if len(found) != 1:
+            raise SystemExit(f"{folder} must define {name} once; found {found or 'nothing'}")
+        module, each = found[0]
+        return getattr(importlib.import_module(module), each)
 
 
 def _defined(path: Path) -> set[str]:
@@ -360,8 +364,8 @@ async def walk(
     tree: Tree, recorder: Recorder, settings: Any, url: str, rounds: int
 ) -> list[Stretch]:
     """Walk all ways, each several times."""
-    async with tree.find("processor/service", "context")(settings) as context:
-        await tree.find("processor/service", "ready")(
+    async with tree.find("processor/service", "open_context", "context")(settings) as context:
+        await tree.find("processor/service", "wait_until_ready", "ready")(
             context.store, tree.find("processor/service", "Outage")("hops")
         )
         walker = Walker(tree, context, url, recorder)

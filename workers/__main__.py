@@ -13,36 +13,36 @@ from processor.errors import ConfigError
 from processor.service.runtime.process import error_lines, settings_or_exit
 from processor.store.keys import BACKLOGS, Keys
 from workers.broker import NudgeBroker
-from workers.event_loop import Loop
+from workers.event_loop import WorkerLoop
 
 log = structlog.get_logger()
 
-ACTORS_STOP = 3_000  # ms for the actors' threads, once their pumps have drained
+ACTORS_STOP_TIMEOUT = 3_000  # ms for the actors' threads, once their pumps have drained
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = settings_or_exit()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # until it starts there is no work to end
-    loop = Loop(settings, end)
+        signal.signal(number, lambda *_: os._exit(0))  # there is no work to drain yet
+    loop = WorkerLoop(settings, exit_now)
     shards = [Keys(n) for n in range(settings.shards)]
     broker = NudgeBroker(settings.redis_url, shards, loop.outage, [loop])
     for backlog in BACKLOGS:
         declare(broker, loop, backlog)
     worker = dramatiq.Worker(broker, worker_threads=len(BACKLOGS))
     worker.start()
-    over = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
-    over.wait()
-    worker.stop(timeout=ACTORS_STOP)
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+    worker.stop(timeout=ACTORS_STOP_TIMEOUT)
 
 
-def end(error: Exception) -> NoReturn:
-    """End at once, from whatever thread: what is held is due again when its lease is over.
+def exit_now(error: Exception) -> NoReturn:
+    """Exit at once, from any thread: claimed work becomes due again when its lease expires.
 
-    Dramatiq would log what its middleware raises, and go on without us.
+    If a middleware raises, Dramatiq only logs it and goes on.
     """
     if isinstance(error, ConfigError):
         print(error_lines(error), file=sys.stderr, flush=True)  # noqa: T201 -- as `exit_with` does
@@ -51,8 +51,8 @@ def end(error: Exception) -> NoReturn:
     os._exit(1)
 
 
-def declare(broker: NudgeBroker, loop: Loop, backlog: str) -> None:
-    """An actor that runs the pump of one backlog; the three have one name."""
+def declare(broker: NudgeBroker, loop: WorkerLoop, backlog: str) -> None:
+    """Declare the actor that runs the pump of a backlog; queue and actor have its name."""
 
     async def drain() -> None:
         await loop.pumps[backlog].run()

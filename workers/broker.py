@@ -1,10 +1,10 @@
-"""How a nudge gets from Redis to an actor: a Dramatiq broker that blocks until there is one.
+"""A Dramatiq broker for nudges: it blocks until Redis has a nudge, and hands it to an actor.
 
-A nudge is one element in the list `nudge:BACKLOG`, pushed by the scripts that make work and
-by the clock; popping it is all there is to consuming it. Nothing that matters is in it, so
-it needs no acknowledgement, no retry and no dead letters: a nudge that is lost is made again
-by the clock. The backlog's name is the queue's and the actor's, so that whoever nudges needs
-to know neither Dramatiq nor the actors.
+A nudge is one element of the list `nudge:BACKLOG`, pushed by the scripts that make work and
+by the clock; popping it is all that a consumer does. It carries no data, so it needs no
+acknowledgement, no retry and no dead letters: the clock replaces a nudge that is lost. Queue and
+actor have the name of the backlog, so that a script that nudges needs to know neither Dramatiq nor
+the actors.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,17 +17,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.store.keys import Keys
 
 
 class NudgeBroker(Broker):
-    """Brings the nudges of all shards; the actors do the rest."""
+    """Consumes the nudges of all shards."""
 
     def __init__(
         self, url: str, shards: Sequence[Keys], outage: Outage, middleware: list[Middleware]
     ) -> None:
-        """Connect lazily, without retries: whoever waits for nudges simply waits again."""
+        """Connect lazily, without retries: a consumer simply waits for the next nudge."""
         super().__init__(middleware=middleware)
         self._outage = outage
         self._redis = Redis.from_url(
@@ -36,19 +36,19 @@ class NudgeBroker(Broker):
         self._shards = shards
 
     def declare_queue(self, queue_name: str) -> None:
-        """Know a backlog by name."""
+        """Register a backlog by name."""
         self.queues[queue_name] = None
         self.emit_after("declare_queue", queue_name)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> "NudgeConsumer":  # noqa: ARG002 -- Dramatiq's signature; one nudge at a time is enough
-        """Wait for nudges of a backlog; `timeout` is in ms."""
+        """A consumer of a backlog's nudges; `timeout` is in ms."""
         keys = [keys.nudge(queue_name) for keys in self._shards]
         return NudgeConsumer(self._redis, keys, queue_name, timeout / 1000, self._outage)
 
     def enqueue(self, message: Message[object], *, delay: int | None = None) -> Message[object]:
         """Nudge a backlog by hand; the scripts do it without Dramatiq."""
         if delay is not None:
-            raise ValueError("a nudge is for now; what is for later waits in a backlog")
+            raise ValueError("a nudge cannot be delayed; work for later waits in a backlog")
         self._redis.rpush(self._shards[0].nudge(message.queue_name), "1")
         return message
 
@@ -63,7 +63,7 @@ class NudgeConsumer(Consumer):
     def __init__(
         self, redis: "Redis", keys: list[str], backlog: str, timeout: float, outage: Outage
     ) -> None:
-        """Take the lists to wait on, and for how many seconds at a time."""
+        """`keys` are the lists to wait on, `timeout` seconds at a time."""
         self._redis = redis
         self._outage = outage
         self._closed = Event()
@@ -74,7 +74,7 @@ class NudgeConsumer(Consumer):
         self._idle.set()
 
     def __next__(self) -> MessageProxy | None:
-        """The next nudge, or None after a while without."""
+        """The next nudge, or None if there is none within the timeout."""
         if not self._idle.wait(self._timeout):
             return None
         try:
@@ -93,12 +93,12 @@ class NudgeConsumer(Consumer):
         self._idle.set()
 
     def nack(self, message: MessageProxy) -> None:  # noqa: ARG002 -- Dramatiq's signature
-        """The actor failed, and is free again; the clock nudges anew."""
+        """The actor failed, and is free again; the clock nudges it again."""
         self._idle.set()
 
     def close(self) -> None:
-        """Wait for nothing more."""
+        """Stop waiting."""
         self._closed.set()
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Nothing to put back: the clock nudges anew."""
+        """Put nothing back: the clock nudges again."""

@@ -1,6 +1,6 @@
-"""The clock: nudges what falls due, sweeps what has ended, brings what was left in the log.
+"""The clock: nudges due work, removes what has expired, delivers what is in overflow.
 
-Any number of them may run.
+Any number of clocks may run.
 """
 
 import asyncio
@@ -11,79 +11,75 @@ import structlog
 from processor.config import Settings
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage, context, main, ready, run_periodically
+from processor.service.runtime.outage import Outage, run_periodically, wait_until_ready
+from processor.service.runtime.process import main, open_context
 from processor.service.runtime.redis_check import RedisCheck
-from processor.service.runtime.store_watch import watched
+from processor.service.runtime.store_watch import watching_store
 
-LOOK_AT_CLOCK = 1.0  # seconds between looks at Redis' clock
-TICK = 0.2  # seconds at most between looks: new work may be due before what we last saw
-SWEEP = 60.0  # seconds between sweeps
-REPAIR = 4.0  # seconds between looks at whether all shards have the same subscriptions
+CLOCK_CHECK_INTERVAL = 1.0  # seconds between readings of Redis' clock
+MAX_NUDGE_INTERVAL = 0.2  # seconds: new work may be due before the work that we know of
+SWEEP_INTERVAL = 60.0  # seconds
+REPAIR_INTERVAL = 4.0  # seconds
 
 log = structlog.get_logger()
 
 
 async def run(settings: Settings) -> None:
-    """Nudge for ever."""
-    async with context(settings) as ours:
+    """Run until the process is stopped."""
+    async with open_context(settings) as context:
         outage = Outage("clock")
-        await ready(ours.store, outage)
-        asking = [
-            run_periodically(outage, partial(step, ours)) for step in (tick, sweep, trim, catch_up)
-        ]
-        asking += [
-            run_periodically(outage, partial(step, ours)) for step in (follow_clock, end_leases)
-        ]
-        asking.append(run_periodically(outage, RedisCheck(ours.store, "clock").look))
-        repairing = run_periodically(
-            outage, partial(repair, ours), asks=False
-        )  # one shard needs none
-        async with watched(ours, "clock") as watching:
-            await asyncio.gather(watching, repairing, *asking)
+        await wait_until_ready(context.store, outage)
+        calling = [nudge_due, sweep, trim, catch_up, follow_clock, end_leases]
+        tasks = [run_periodically(outage, partial(step, context)) for step in calling]
+        tasks.append(run_periodically(outage, RedisCheck(context.store, "clock").check))
+        # With one shard there is nothing to repair, so this does not show that Redis is there.
+        tasks.append(run_periodically(outage, partial(repair, context), calls_redis=False))
+        async with watching_store(context, "clock") as watching:
+            await asyncio.gather(watching, *tasks)
 
 
-async def tick(ours: Context) -> float:
-    """Nudge what is due; how long to wait."""
-    wait = await ours.store.backlogs.nudge_due()
-    return TICK if wait is None else min(wait, TICK)
+async def nudge_due(context: Context) -> float:
+    """Nudge due work; the seconds to wait."""
+    wait = await context.store.backlogs.nudge_due()
+    return MAX_NUDGE_INTERVAL if wait is None else min(wait, MAX_NUDGE_INTERVAL)
 
 
-async def sweep(ours: Context) -> float:
-    """Forget what has ended; how long to wait."""
-    await ours.store.connection.synchronise()
-    await ours.store.jobs.sweep(await ours.store.now())
-    return SWEEP
+async def sweep(context: Context) -> float:
+    """Remove jobs whose keys have expired from the list of jobs; the seconds to wait."""
+    await context.store.connection.synchronise()
+    await context.store.jobs.sweep(await context.store.now())
+    return SWEEP_INTERVAL
 
 
-async def trim(ours: Context) -> float:
-    """Forget events that are too old or too many; how long to wait."""
-    await ours.store.events.trim(await ours.store.now())
-    return SWEEP
+async def trim(context: Context) -> float:
+    """Remove events that are too old or too many; the seconds to wait."""
+    await context.store.events.trim(await context.store.now())
+    return SWEEP_INTERVAL
 
 
-async def follow_clock(ours: Context) -> float:
-    """Notice that Redis' clock was set, and take a step back out of what waits; how long to wait."""
-    steps = ours.store.clock_steps
+async def follow_clock(context: Context) -> float:
+    """Log that Redis' clock was set; undo a step back in the due times. The seconds to wait."""
+    steps = context.store.clock_steps
     seconds = await steps.look()
     if seconds:
         log.warning("redis_clock_stepped", seconds=round(seconds, 1))
     if await steps.undo():
         log.info("redis_clock_step_undone")
-    return LOOK_AT_CLOCK
+    return CLOCK_CHECK_INTERVAL
 
 
-async def end_leases(ours: Context) -> float:
-    """End leases that the clock's step back made too long; how long to wait."""
-    await ours.store.clock_steps.end_leases()
-    return ours.settings.lease + LOOK_AT_CLOCK
+async def end_leases(context: Context) -> float:
+    """End leases that became too long when the clock was set back; the seconds to wait."""
+    await context.store.clock_steps.end_leases()
+    return context.settings.lease + CLOCK_CHECK_INTERVAL
 
 
-async def repair(ours: Context) -> float:
-    """Finish changes of subscriptions that were cut between two shards; how long to wait."""
-    done = await ours.store.subscriptions.repair()
+async def repair(context: Context) -> float:
+    """Finish changes of subscriptions that reached only some shards; the seconds to wait."""
+    done = await context.store.subscriptions.repair()
     if done:
         log.warning("subscriptions_repaired", subscriptions=done)
-    return REPAIR
+    return REPAIR_INTERVAL
 
 
 if __name__ == "__main__":

@@ -12,32 +12,33 @@ from dramatiq.middleware import AsyncIO
 from processor.config import Settings
 from processor.errors import ConfigError, Unavailable
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage, context, ready, run_periodically
+from processor.service.runtime.outage import Outage, run_periodically, wait_until_ready
+from processor.service.runtime.process import open_context
 from processor.service.runtime.redis_check import RedisCheck
-from processor.service.runtime.store_watch import watched
+from processor.service.runtime.store_watch import watching_store
 from processor.store.names import new_uid
 from processor.store.store import HEARTBEAT_INTERVAL
 from workers import pumps
 from workers.pump import Pump
 
-DRAIN = 20.0  # seconds that work under way may take to end
+DRAIN_TIMEOUT = 20.0  # seconds for running work to end
 
 
-class Loop(AsyncIO):
-    """Opens the context before the first nudge comes, and drains the pumps at the end."""
+class WorkerLoop(AsyncIO):
+    """Opens the context before the first nudge, and drains the pumps at the end."""
 
-    def __init__(self, settings: Settings, at_end: Callable[[Exception], None]) -> None:
-        """Nothing is opened yet; `at_end` is called with what makes going on impossible."""
+    def __init__(self, settings: Settings, exit_now: Callable[[Exception], None]) -> None:
+        """`exit_now` is called with an error that this worker cannot continue after."""
         super().__init__()
         self._settings = settings
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.outage = Outage("worker")
-        self._at_end = at_end
+        self._exit_now = exit_now
         self.pumps: dict[str, Pump] = {}
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 -- Dramatiq's signature
-        """Start the loop, and wait in it until Redis is there."""
+        """Start the loop, and wait until Redis answers."""
         thread = EventLoopThread(self.logger)
         thread.loop.close()
         thread.loop = uvloop.new_event_loop()
@@ -45,41 +46,37 @@ class Loop(AsyncIO):
         set_event_loop_thread(thread)
         try:
             thread.run_coroutine(self._open())
-        except Exception as error:  # noqa: BLE001 -- whatever it is, there is no worker without it
-            self._at_end(error)
+        except Exception as error:  # noqa: BLE001 -- after any error there is no worker
+            self._exit_now(error)
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 -- Dramatiq's signature
-        """Let what runs end; what does not falls due again elsewhere."""
+        """Let running work end; the rest becomes due again for other workers."""
         thread = get_event_loop_thread()
         if thread is not None:
             thread.run_coroutine(self._close())
 
     async def _open(self) -> None:
-        ours = await self._stack.enter_async_context(context(self._settings))
-        await ready(ours.store, self.outage)
-        delivering = pumps.deliver(ours, self.outage)
-        working = ours._replace(deliver_soon=delivering.run_soon)
-        self.pumps = {
-            "ingest": pumps.ingest(working, self.outage),
-            "poll": pumps.poll(working, self.outage),
-            "deliver": delivering,
-        }
+        context = await self._stack.enter_async_context(open_context(self._settings))
+        await wait_until_ready(context.store, self.outage)
+        self.pumps = pumps.all_pumps(context, self.outage)
         name = f"worker-{new_uid()[:6]}"
-        idle = [self._renew, *(pump.give_back for pump in self.pumps.values())]
-        beating = run_periodically(self.outage, lambda: _beat(ours, name))
-        steps = [beating, *(run_periodically(self.outage, step, asks=False) for step in idle)]
-        steps.append(run_periodically(self.outage, RedisCheck(ours.store, "worker").look))
-        self._tasks = [asyncio.create_task(step) for step in steps]
-        self._tasks.append(asyncio.create_task(self._watch(ours)))
-        self._stack.push_async_callback(_retire, ours, name)
+        repeated = [
+            run_periodically(self.outage, lambda: _heartbeat(context, name)),
+            run_periodically(self.outage, RedisCheck(context.store, "worker").check),
+        ]
+        maybe_idle = (self._renew, *(pump.give_back for pump in self.pumps.values()))
+        repeated += [run_periodically(self.outage, s, calls_redis=False) for s in maybe_idle]
+        self._tasks = [asyncio.create_task(step) for step in repeated]
+        self._tasks.append(asyncio.create_task(self._watch_store(context)))
+        self._stack.push_async_callback(_retire, context, name)
 
-    async def _watch(self, ours: Context) -> None:
-        """Notice that Redis was replaced; where its data is not for us any more, that is the end."""
+    async def _watch_store(self, context: Context) -> None:
+        """Start over when Redis was replaced; exit if its new data is not for this process."""
         try:
-            async with watched(ours, "worker") as watching:
+            async with watching_store(context, "worker") as watching:
                 await watching
         except ConfigError as error:
-            self._at_end(error)
+            self._exit_now(error)
 
     async def _renew(self) -> float:
         for pump in self.pumps.values():
@@ -87,18 +84,18 @@ class Loop(AsyncIO):
         return self._settings.lease / 3
 
     async def _close(self) -> None:
-        await asyncio.gather(*(pump.finish(DRAIN) for pump in self.pumps.values()))
+        await asyncio.gather(*(pump.finish(DRAIN_TIMEOUT) for pump in self.pumps.values()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
 
 
-async def _retire(ours: Context, name: str) -> None:
+async def _retire(context: Context, name: str) -> None:
     with suppress(Unavailable):
-        await ours.store.retire(name)
+        await context.store.retire(name)
 
 
-async def _beat(ours: Context, name: str) -> float:
-    await ours.store.heartbeat(name, ours.metrics.dump())
+async def _heartbeat(context: Context, name: str) -> float:
+    await context.store.heartbeat(name, context.metrics.dump())
     return HEARTBEAT_INTERVAL

@@ -1,4 +1,4 @@
-"""Claims work and keeps it going: a nudge starts a pump, an empty claim ends it."""
+"""Claims work and runs it: a nudge starts a pump, an empty claim stops it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -9,22 +9,26 @@ import structlog
 
 from processor.errors import StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
 
 MAX_CLAIMED = 200  # items in one claim
-SHARE = 3  # a lane may hold at most this part of the room that is left
-TOGETHER = 16  # pieces that begin before others' answers are looked at: each takes 0.1 ms
-GIVE_BACK = 1.0  # seconds between looks for work to give back
+FAIR_PART = 3  # a lane may hold at most 1/3 of the free capacity
+YIELD_EVERY = 16  # work units that are started before other tasks run: each takes 0.1 ms
+GIVE_BACK_INTERVAL = 1.0  # seconds
 
-Piece = tuple[Sequence[Claim], Coroutine[Any, Any, None]]
+WorkUnit = tuple[Sequence[Claim], Coroutine[Any, Any, None]]
 """Some claims, and the coroutine that works on them and settles them."""
 
 log = structlog.get_logger()
 
 
+async def _nothing() -> None:
+    pass
+
+
 class Pump:
-    """Works on one backlog in one process, on at most `room` items at a time."""
+    """Works on one backlog in one process, on at most `max_in_flight` items at a time."""
 
     def __init__(
         self,
@@ -32,120 +36,125 @@ class Pump:
         outage: Outage,
         backlog: str,
         *,
-        room: int,
-        at_once: int = MAX_CLAIMED,
-        pace: Callable[[str], LaneLimits],
-        work: Callable[[list[Claim]], Awaitable[list[Piece]]],
-        may_start: Callable[[], bool] = lambda: True,
+        max_in_flight: int,
+        claim_size: int = MAX_CLAIMED,
+        lane_limits: Callable[[str], LaneLimits],
+        start_batch: Callable[[list[Claim]], Awaitable[list[WorkUnit]]],
+        before_run: Callable[[], Awaitable[None]] = _nothing,
+        may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`work` does what a batch shares; the pieces that it leaves run side by side.
+        """`start_batch` does what a batch shares; the work units that it returns run side by side.
 
-        Nothing is claimed while it `may_start` nothing: the clock nudges again.
+        `before_run` refreshes what the limits depend on, however long the pump was idle. Nothing is
+        claimed unless `may_claim`: the clock nudges again.
         """
         self._context = context
         self._outage = outage
         self._backlog = backlog
-        self._room = room
-        self._at_once = at_once
-        self._pace = pace
-        self._work = work
-        self._may_start = may_start
+        self._max_in_flight = max_in_flight
+        self._claim_size = claim_size
+        self._lane_limits = lane_limits
+        self._start_batch = start_batch
+        self._before_run = before_run
+        self._may_claim = may_claim
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
-        self._batch: list[Claim] = []  # being taken apart
-        self._held = 0  # items in pieces
-        self._stranded: list[Claim] = []
-        self._freed = asyncio.Event()
-        self._kicked: set[asyncio.Task[None]] = set()
-        self._idle = asyncio.Event()  # not pumping
+        self._starting: list[Claim] = []  # the batch in `start_batch`
+        self._in_flight = 0  # items in work units
+        self._unsettled: list[Claim] = []  # of work that ended without settling them
+        self._unit_ended = asyncio.Event()
+        self._runs: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
         self._idle.set()
-        self._again = False
+        self._run_again = False
         self.stopping = False
 
     def run_soon(self) -> None:
-        """Run, in a task of its own."""
+        """Run in a task of its own."""
         task = asyncio.create_task(self.run())
-        self._kicked.add(task)
-        task.add_done_callback(self._kicked.discard)
+        self._runs.add(task)
+        task.add_done_callback(self._runs.discard)
 
     async def run(self) -> None:
-        """Claim and start until nothing more can start now; once more if asked to meanwhile."""
+        """Claim and start work until nothing more can start; again if called while running."""
+        with suppress(StoreUnavailable):  # the claim fails too, and that is logged
+            await self._before_run()
         if not self._idle.is_set():
-            self._again = True
+            self._run_again = True
             return
         self._idle.clear()
         try:
-            while await self._claim_from_all() or self._again:
-                self._again = False
+            while await self._claim_from_all_shards() or self._run_again:
+                self._run_again = False
         except StoreUnavailable as error:
             self._outage.began(error)
-        except Unavailable:  # too much at once, or somebody faster: what was claimed is given back
+        except Unavailable:  # overload or a conflict: what was claimed is given back
             pass
         except Exception:
             log.exception("worker_error", backlog=self._backlog)
         finally:
-            self._again = False
+            self._run_again = False
             self._idle.set()
 
-    async def _claim_from_all(self) -> bool:
+    async def _claim_from_all_shards(self) -> bool:
         """Claim once from every shard; whether there was anything."""
         found, memory = False, self._context.store.memory
         await memory.refresh()
         for keys in self._context.store.shards:
-            limit = min(await self._free(), self._at_once)
-            if self.stopping or not self._may_start():
+            limit = min(await self._free_capacity(), self._claim_size)
+            if self.stopping or not self._may_claim():
                 return False
             claims = await self._context.store.backlogs.claim(
-                keys, self._backlog, limit, self._fair, memory.piece
+                keys, self._backlog, limit, self._fair_share, memory.piece
             )
             if self.stopping:
-                self._stranded += claims
+                self._unsettled += claims
                 return False
             if claims:
                 found = True
-                await self._begin(claims)
+                await self._start(claims)
         return found
 
-    def _fair(self, lane: str) -> LaneLimits:
-        """A lane's pace, less what others need: the fuller we are, the less one lane may hold.
+    def _fair_share(self, lane: str) -> LaneLimits:
+        """The limits of a lane, with a share of the free capacity: the fuller we are, the smaller.
 
-        So lanes that hang cannot fill us up between them.
+        So slow lanes cannot use up all capacity between them.
         """
-        pace = self._pace(lane)
-        fair = max((self._room - self._held) // SHARE, 1)
-        return LaneLimits(pace.capacity, pace.budget, fair)
+        limits = self._lane_limits(lane)
+        fair = max((self._max_in_flight - self._in_flight) // FAIR_PART, 1)
+        return LaneLimits(limits.capacity, limits.budget, fair)
 
-    async def _free(self) -> int:
-        """Wait until there is room; how much."""
-        while self._held >= self._room and not self.stopping:
-            self._freed.clear()
-            await self._freed.wait()
-        return max(self._room - self._held, 1)
+    async def _free_capacity(self) -> int:
+        """Wait until another item may start; how many may."""
+        while self._in_flight >= self._max_in_flight and not self.stopping:
+            self._unit_ended.clear()
+            await self._unit_ended.wait()
+        return max(self._max_in_flight - self._in_flight, 1)
 
-    async def _begin(self, claims: list[Claim]) -> None:
-        """Take a batch apart before the next is claimed: meanwhile the next one grows."""
-        self._batch = claims
+    async def _start(self, claims: list[Claim]) -> None:
+        """Start a batch. Only then is the next one claimed, which grows in the meantime."""
+        self._starting = claims
         try:
-            for number, (part, piece) in enumerate(await self._work(claims), 1):
-                self._start(part, piece)
-                if number % TOGETHER == 0:
+            for number, (part, unit) in enumerate(await self._start_batch(claims), 1):
+                self._start_unit(part, unit)
+                if number % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
         except Unavailable:
-            self._stranded += claims
+            self._unsettled += claims
             raise
         finally:
-            self._batch = []
+            self._starting = []
 
-    def _start(self, claims: Sequence[Claim], piece: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(piece)
+    def _start_unit(self, claims: Sequence[Claim], unit: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(unit)
         self._running[task] = claims
-        self._held += len(claims)
-        task.add_done_callback(self._ended)
+        self._in_flight += len(claims)
+        task.add_done_callback(self._end_unit)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Make room; what failed falls due again when its lease ends."""
+    def _end_unit(self, task: asyncio.Task[None]) -> None:
+        """Free its capacity; work that failed becomes due again when its lease expires."""
         claims = self._running.pop(task)
-        self._held -= len(claims)
-        self._freed.set()
+        self._in_flight -= len(claims)
+        self._unit_ended.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, WrongKeyType):
@@ -153,37 +162,38 @@ class Pump:
         elif isinstance(error, Unavailable):
             if isinstance(error, StoreUnavailable):
                 self._outage.began(error)
-            self._stranded += claims
+            self._unsettled += claims
         else:
             log.error("worker_error", backlog=self._backlog, exc_info=error)
 
     async def give_back(self) -> float:
-        """Make due again what Redis' absence kept us from ending; how long to wait."""
-        while self._stranded:
-            shard = self._stranded[0].shard
-            some = [c for c in self._stranded if c.shard == shard]
-            await self._context.store.backlogs.settle([Settlement(c, NOW, c.payload) for c in some])
-            given = set(map(id, some))  # more may have been stranded meanwhile
-            self._stranded = [c for c in self._stranded if id(c) not in given]
-        return GIVE_BACK
+        """Make claims due again that could not be settled; the seconds to wait until next time."""
+        while self._unsettled:
+            shard = self._unsettled[0].shard
+            batch = [c for c in self._unsettled if c.shard == shard]
+            settlements = [Settlement(c, NOW, c.payload) for c in batch]
+            await self._context.store.backlogs.settle(settlements)
+            given_back = set(map(id, batch))  # others may have been added during that call
+            self._unsettled = [c for c in self._unsettled if id(c) not in given_back]
+        return GIVE_BACK_INTERVAL
 
     async def renew(self) -> None:
-        """Renew all leases, for work that takes longer than one."""
+        """Renew all leases, for work that takes longer than a lease."""
         by_shard: dict[int, list[Claim]] = {}
-        for claims in (self._batch, *self._running.values()):
+        for claims in (self._starting, *self._running.values()):
             for claim in claims:
                 by_shard.setdefault(claim.shard, []).append(claim)
-        for some in by_shard.values():
-            await self._context.store.backlogs.renew(some)
+        for batch in by_shard.values():
+            await self._context.store.backlogs.renew(batch)
 
     async def finish(self, seconds: float) -> None:
-        """Claim nothing more, give what runs some time to end, and the rest back."""
+        """Claim nothing more, wait for running work up to `seconds`, and give the rest back."""
         self.stopping = True
-        self._freed.set()
+        self._unit_ended.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
                 while self._running:
                     await asyncio.wait(list(self._running))
-        with suppress(StoreUnavailable):  # then the leases do it
+        with suppress(StoreUnavailable):  # then the leases expire
             await self.give_back()

@@ -1,87 +1,76 @@
-"""The pumps of the three actors: what each backlog's claims are worked off with.
+"""The three pumps of a worker: how claims of the `ingest`, `poll` and `deliver` backlogs are run.
 
-The actors themselves are declared in `workers.__main__`; each runs the pump of its backlog.
+The actors are declared in `workers.__main__`; each runs the pump of its backlog.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any
-
-from processor.errors import StoreUnavailable
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs import ingest as ingesting
 from processor.service.polling import poll as polling
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.store.work_items import Claim
-from workers.pump import Piece, Pump
+from workers.pump import Pump, WorkUnit
+
+
+def all_pumps(context: Context, outage: Outage) -> dict[str, Pump]:
+    """The pumps by backlog. What ingest and poll commit starts the delivery pump at once."""
+    delivery = deliver(context, outage)
+    committing = context._replace(deliver_soon=delivery.run_soon)
+    return {
+        "ingest": ingest(committing, outage),
+        "poll": poll(committing, outage),
+        "deliver": delivery,
+    }
 
 
 def ingest(context: Context, outage: Outage) -> Pump:
-    """Accepted pushes and deadlines into jobs: a batch in one commit, two while there is more."""
-    most = ingesting.MAX_BATCH
+    """Takes jobs through accepted updates: a batch a commit, two at a time under load."""
+    size = ingesting.MAX_BATCH
 
-    async def work(claims: list[Claim]) -> list[Piece]:
-        if len(claims) == most:
+    async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
+        if len(claims) == size:
             return [(claims, ingesting.ingest(context, claims))]
         await ingesting.ingest(context, claims)  # we have caught up: the next batch grows
         return []
 
     return Pump(
         *(context, outage, "ingest"),
-        at_once=most,
-        room=2 * most,
-        pace=lambda _: ingesting.LANE_LIMITS,
-        work=work,
+        claim_size=size,
+        max_in_flight=2 * size,
+        lane_limits=lambda _: ingesting.LANE_LIMITS,
+        start_batch=start_batch,
     )
 
 
 def poll(context: Context, outage: Outage) -> Pump:
-    """Polls of providers, many at a time, each source at its own pace."""
+    """Polls providers: many jobs at a time, each source within its own limits."""
 
-    async def work(claims: list[Claim]) -> list[Piece]:
+    async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
         return [([claim], polling.poll(context, claim)) for claim in claims]
 
     memory = context.store.memory
     return Pump(
         *(context, outage, "poll"),
-        room=1000,
-        pace=polling.lane_limits(context),
-        work=work,
-        may_start=lambda: memory.may_poll,
+        max_in_flight=1000,
+        lane_limits=polling.lane_limits(context),
+        start_batch=start_batch,
+        may_claim=lambda: memory.may_poll,
     )
 
 
 def deliver(context: Context, outage: Outage) -> Pump:
-    """Deliveries to subscribers, many at a time; none waits for another lane's."""
+    """Delivers events to subscribers: many at a time, no lane waits for another."""
     deliverer = Deliverer(context)
+    breakers = deliverer.breakers
 
-    async def work(claims: list[Claim]) -> list[Piece]:
-        await deliverer.breakers.refresh()
+    async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
+        await breakers.refresh()
         return [([post.claim], deliverer.deliver(post)) for post in await deliverer.read(claims)]
 
-    breakers = deliverer.breakers
-    return RefreshedPump(
-        breakers.refresh,
-        context,
-        outage,
-        "deliver",
-        room=1000,
-        pace=breakers.lane_limits,
-        work=work,
+    return Pump(
+        *(context, outage, "deliver"),
+        max_in_flight=1000,
+        lane_limits=breakers.lane_limits,
+        start_batch=start_batch,
+        before_run=breakers.refresh,
     )
-
-
-class RefreshedPump(Pump):
-    """A pump that reads the state of the circuit breakers before it claims, however long it slept."""
-
-    def __init__(self, refresh: Callable[[], Awaitable[None]], *args: Any, **options: Any) -> None:
-        """`refresh` reads that state; the rest is what a pump needs."""
-        super().__init__(*args, **options)
-        self._refresh = refresh
-
-    async def run(self) -> None:
-        """Refresh, then run; an outage of Redis is found by the run, too."""
-        with suppress(StoreUnavailable):
-            await self._refresh()
-        await super().run()

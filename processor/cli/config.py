@@ -23,10 +23,10 @@ def config(*, config: options.Config = None, json: options.Json = False) -> None
 
 def read(file: Path | None, environ: Mapping[str, str]) -> Settings:
     """The settings, with the checks that the server makes at its start."""
-    from processor.service.runtime.process import policy  # noqa: PLC0415 -- slow to import
+    from processor.service.runtime.process import egress_policy  # noqa: PLC0415 -- slow to import
 
     settings = load(file, environ)
-    policy(settings)
+    egress_policy(settings)
     return settings
 
 

@@ -10,11 +10,12 @@ import uvicorn
 
 from processor.config import Settings, require_keys
 from processor.errors import ConfigError
-from processor.service.events.tail import LISTENERS
+from processor.service.events.tail import MAX_LISTENERS
 from processor.service.runtime.context import Context
 from processor.service.runtime.open_files import raise_open_files
-from processor.service.runtime.process import Outage, context, main, ready
-from processor.service.runtime.store_watch import watched
+from processor.service.runtime.outage import Outage, wait_until_ready
+from processor.service.runtime.process import main, open_context
+from processor.service.runtime.store_watch import watching_store
 from processor.web.app import build
 from processor.web.body_budget import BodyBudget
 from processor.web.connection_limit import ConnectionLimit, limit_of
@@ -43,7 +44,7 @@ async def run(settings: Settings) -> None:
             log.warning("reruns_unseen", source=source.name, reason=source.why_reruns_unseen)
     sys.setswitchinterval(SWITCH)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # refusals are counted, not logged
-    async with context(settings) as ours:
+    async with open_context(settings) as ours:
         health = Health(ours)
         health.checked = False
         guards = _guards(ours)
@@ -68,14 +69,14 @@ async def run(settings: Settings) -> None:
 
 
 def _guards(ours: Context) -> ProcessLimits:
-    most = limit_of(CONNECTIONS + LISTENERS, raise_open_files())
+    most = limit_of(CONNECTIONS + MAX_LISTENERS, raise_open_files())
     return ProcessLimits(BodyBudget(), ReadScheduler(), ConnectionLimit(most), ours.metrics.closed)
 
 
 async def _check(ours: Context, health: Health) -> None:
     """Let calls in once Redis has answered, and as long as its data is for us; else ConfigError."""
-    await ready(ours.store, Outage("web"))
-    async with watched(ours, "web") as watching:
+    await wait_until_ready(ours.store, Outage("web"))
+    async with watching_store(ours, "web") as watching:
         health.checked = True
         try:
             await watching

@@ -15,7 +15,7 @@ from processor.errors import StoreUnavailable
 from processor.service.events.tail import Tailer
 from processor.service.pushes.receive import Receiver
 from processor.service.runtime.context import Context
-from processor.service.runtime.process import Outage, run_periodically
+from processor.service.runtime.outage import Outage, run_periodically
 from processor.web import openapi
 from processor.web.auth import Authentication
 from processor.web.events import Events
@@ -43,8 +43,8 @@ def build(context: Context, health: Health) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(context.store.connection.watchdog.run()),
-            asyncio.create_task(run_periodically(outage, receiver.look)),
-            asyncio.create_task(run_periodically(outage, health.redis_check.look)),
+            asyncio.create_task(run_periodically(outage, receiver.refresh)),
+            asyncio.create_task(run_periodically(outage, health.redis_check.check)),
         ]
         yield
         for task in tasks:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import Overloaded
-from processor.service.events.tail import LISTENERS, Tailer
+from processor.service.events.tail import MAX_LISTENERS, Tailer
 from processor.service.runtime.context import Context
 from processor.web.query_params import check_query, limit
 from processor.web.request_body import Json
@@ -26,8 +26,8 @@ class Events:
         check_query(request, "after", "limit")
         after = request.query_params.get("after")
         if MEDIA_TYPE in request.headers.get("accept", ""):
-            if self._tailer.crowded:
-                raise Overloaded(f"{LISTENERS} listeners are here; come again, or read pages")
+            if self._tailer.full:
+                raise Overloaded(f"{MAX_LISTENERS} listeners are here; come again, or read pages")
             after = request.headers.get("last-event-id") or after
             places = self._events.places(after) if after else await self._events.end()
             return Stream(self._events, self._tailer, self._frames, places)

@@ -83,7 +83,7 @@ class Hooks:
             raise WrongType("Send the body uncompressed, as it was signed")
         push = Push(headers, body, scope["query_string"].decode("latin-1"))
         provider.check_content_type(source.profile, push)
-        return await self._receiver.take(source, push)
+        return await self._receiver.receive(source, push)
 
 
 async def _answer(send: Send, source: Source, receipt: Receipt) -> None:

@@ -84,7 +84,7 @@ class Stream(Response):
             self._places = self._events.start()
             detail = msgspec.json.encode({"detail": str(error)})
             await self._write(b"event: gap\ndata: %b\n\n" % detail)
-        while not listener.over and (
+        while not listener.ended and (
             found := await self._events.page(self._places, MAX_EVENTS_READ)
         ):
             self._places = self._events.places(found[-1].cursor)

@@ -19,7 +19,7 @@ from processor.service.polling import poll as polling_poll
 from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
-from processor.service.runtime.process import policy
+from processor.service.runtime.process import egress_policy
 from processor.store.keys import Keys
 from processor.store.work_items import Claim, LaneLimits
 
@@ -210,11 +210,11 @@ class Bench:
     async def accept(self, source: str = "lab", **body: Any) -> Receipt:
         """Take one push."""
         push = Push({}, json.dumps(body).encode())
-        return await self._receiver.take(self._receiver.source(source), push)
+        return await self._receiver.receive(self._receiver.source(source), push)
 
     async def take(self, source: str, push: Push) -> Receipt:
         """Take one push as it is, and ingest everything."""
-        receipt = await self._receiver.take(self._receiver.source(source), push)
+        receipt = await self._receiver.receive(self._receiver.source(source), push)
         await self.ingest()
         return receipt
 
@@ -304,7 +304,7 @@ async def bench_of(
         }
         settings = load(tmp_path / "ringback.toml", environ)
         settings.sources.pop(without, None)
-        egress = Egress(policy(settings))
+        egress = Egress(egress_policy(settings))
         await egress.open()
         opened.append(egress)
         return Bench(Context(settings, store_of(**options), egress, Metrics()))

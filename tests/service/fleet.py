@@ -19,7 +19,7 @@ from processor.service.pushes.receive import Receiver
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.store import Store
 from workers import pumps
 
@@ -96,7 +96,7 @@ class Fleet:
         updates = [{"id": job, "status": status, "result": result} for job in jobs]
         body = json.dumps({"updates": updates}).encode()
         try:
-            receipt = await self.receiver.take(self.receiver.source("lab"), Push({}, body))
+            receipt = await self.receiver.receive(self.receiver.source("lab"), Push({}, body))
         except Overloaded:
             self.refused += 1
             return False
@@ -115,9 +115,8 @@ class Fleet:
     def work(self) -> None:
         """Start a worker and a clock."""
         outage = Outage("test")
-        delivering = pumps.deliver(self.context, outage)
-        ours = self.context._replace(deliver_soon=delivering.run_soon)
-        taking = pumps.ingest(ours, outage)
+        running = pumps.all_pumps(self.context, outage)
+        ingesting, delivering = running["ingest"], running["deliver"]
 
         async def run(step: Any) -> None:
             while not self._over:  # a cancellation may be lost within redis-py
@@ -129,10 +128,10 @@ class Fleet:
             await asyncio.sleep(min(await catch_up(self.context), 0.25))
 
         async def give_back() -> None:
-            await taking.give_back()
+            await ingesting.give_back()
             await delivering.give_back()
 
-        steps = (taking.run, delivering.run, bring, give_back)
+        steps = (ingesting.run, delivering.run, bring, give_back)
         self._tasks += [asyncio.create_task(run(step)) for step in steps]
 
     async def look(self) -> None:
@@ -190,7 +189,7 @@ async def fleet(
         context = Context(settings, store, subscribers, Metrics())  # type: ignore[arg-type]
         made = Fleet(context, redis, subscribers)
         await made.subscribe(subscriptions)
-        await made.receiver.look()
+        await made.receiver.refresh()
         looking = asyncio.create_task(made.look())
         try:
             yield made

@@ -15,7 +15,7 @@ from processor.model import Job, Origin, Push, State, StatusUpdate, Subscription
 from processor.service.delivery.deliver import Deliverer
 from processor.service.events import publish
 from processor.service.jobs import decide
-from processor.service.runtime.process import Outage, run_periodically
+from processor.service.runtime.outage import Outage, run_periodically
 from processor.store import Store
 from processor.store.connection import _why
 from processor.store.jobs import Change
@@ -73,7 +73,12 @@ async def test_a_drain_waits_for_the_batch_that_is_being_taken_apart(bench: Any,
         return [(claims, piece())]
 
     pump = Pump(
-        bench.context, Outage("t"), "poll", room=10, pace=lambda _: LaneLimits(9), work=work
+        bench.context,
+        Outage("t"),
+        "poll",
+        max_in_flight=10,
+        lane_limits=lambda _: LaneLimits(9),
+        start_batch=work,
     )
     call = WorkItem("poll", "s", "i", NOW, b"")
     job = decide.new_job(bench.context.settings.sources["lab"], "x", 0.0, "u")
@@ -132,13 +137,13 @@ async def test_a_full_worker_hides_no_lane_from_an_idle_one(store_of: Any) -> No
 
 
 async def test_names_of_names_lead_to_one_job(bench: Any) -> None:
-    taken = bench._receiver
-    source = taken.source("lab")
+    receiver = bench._receiver
+    source = receiver.source("lab")
     for body in (
         {"id": "X", "alias": "A", "status": "running"},
         {"id": "Y", "alias": "X", "status": "running"},
     ):
-        await taken.take(source, Push({}, json.dumps(body).encode()))
+        await receiver.receive(source, Push({}, json.dumps(body).encode()))
     await bench.ingest()
     await bench.push(id="A", status="succeeded")
     await bench.push(id="Y", status="succeeded")
@@ -165,7 +170,7 @@ async def test_a_deadline_of_a_job_that_runs_again_survives_a_stale_commit(bench
     await asyncio.sleep(1.05)
     (deadline,) = await bench.claim(bench.store.shards[0], "ingest")
     failed = Push({}, b'{"id":"1","status":"failed","attempt":1}')
-    await bench._receiver.take(bench._receiver.source("lab"), failed)
+    await bench._receiver.receive(bench._receiver.source("lab"), failed)
     await bench.ingest()
     keys = bench.store.shards[0]
     (known,) = await bench.store.jobs.read(keys, ["lab/1"])  # W1 reads

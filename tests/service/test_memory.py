@@ -92,7 +92,7 @@ async def test_a_store_that_is_filled_by_what_has_ended_takes_less(start: Start,
         await push_for(running, 0.0, *[100] * 5)
         await all_delivered(running, wait_until)
         running.limit_to_fullness(0.6)
-        await running.receiver.look()
+        await running.receiver.refresh()
         await push_for(running, 0.2, *[50] * 30)
         assert running.refused
         await all_delivered(running, wait_until)
@@ -150,7 +150,7 @@ async def test_small_pushes_of_jobs_with_much_metadata_are_priced_as_what_they_b
         wish = WatchRequest(metadata={"a": "x" * 60_000})
         for number in range(30):
             await watch.watch(running.context, "lab", f"{number}-0", wish)
-        await running.receiver.look()
+        await running.receiver.refresh()
         for status in ("running", "succeeded"):
             for number in range(30):
                 await running.push([f"{number}-0"], status)
@@ -164,7 +164,7 @@ async def test_a_limit_below_what_is_used_stops_only_what_comes_in(start: Start,
     async with start(0) as running:
         await push_for(running, 0.0, *[100] * 10)
         running.limit(MIB)  # less than there is
-        await running.receiver.look()
+        await running.receiver.refresh()
         assert not await running.push(["late"])
         running.work()
         await all_delivered(running, wait_until)
@@ -179,7 +179,7 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
         await watch.watch(context, "lab", "known", WatchRequest(metadata={"a": 1}))
         await running.push([f"{n}" for n in range(200)])
         running.limit_to_fullness(0.9)
-        await running.receiver.look()
+        await running.receiver.refresh()
         for call in (
             lambda: watch.watch(context, "lab", "new", WatchRequest()),
             lambda: watch.watch(context, "lab", "known", WatchRequest(metadata={"b": "x" * 100})),

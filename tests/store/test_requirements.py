@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from processor.cli import redis_doctor
 from processor.config import load
 from processor.errors import ConfigError, MissingPermission, WrongCredentials, WrongRedisUrl
-from processor.service.runtime.process import Outage, ready
+from processor.service.runtime.outage import Outage, wait_until_ready
 from processor.service.runtime.redis_check import RedisCheck
 from processor.store import Store
 from processor.store.requirements import CLOCKS_APART, DIRECT_COMMANDS, Facts, problems
@@ -135,12 +135,12 @@ async def test_a_problem_is_logged_once_and_so_is_its_end(store: Store, redis_ur
     with capture_logs() as lines, Redis.from_url(redis_url) as admin:
         admin.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            await check.look()
-            await check.look()
+            await check.check()
+            await check.check()
             assert "eviction" in [problem.name for problem in check.problems]
         finally:
             admin.config_set("maxmemory-policy", "noeviction")
-        await check.look()
+        await check.check()
     wrong = [line["name"] for line in lines if line["event"] == "redis_misconfigured"]
     assert sorted(wrong) == sorted({"eviction", *(problem.name for problem in check.problems)})
     assert [line["name"] for line in lines if line["event"] == "redis_corrected"] == ["eviction"]
@@ -181,7 +181,7 @@ async def test_what_redis_refuses_of_its_url_is_a_wrong_setting(
     with pytest.raises(WrongRedisUrl, match=r": (name a database|leave client_name)"):
         await store.check()
     with pytest.raises(ConfigError, match=r"^REDIS_URL: "):
-        await ready(store, Outage("web"))
+        await wait_until_ready(store, Outage("web"))
     await store.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from processor.config import load
 from processor.errors import ConfigError
 from processor.model import Retention
-from processor.service.runtime.process import context
+from processor.service.runtime.process import open_context
 from processor.store import Store
 from processor.store.jobs import Change, NewEvent, name_of
 from processor.store.work_items import LaneLimits, Settlement, WorkItem
@@ -28,7 +28,7 @@ async def test_what_is_set_reaches_the_store():
     environ = {f"RINGBACK_KEEP_{n}": v for n, v in zip(names, values, strict=True)}
     settings = load(None, environ)
     assert settings.keep == Retention(6 * DAY, DAY, 5000, 2 * DAY, 3 * DAY, 2000)
-    async with context(settings) as ours:
+    async with open_context(settings) as ours:
         assert ours.store.jobs._keep == ours.store.events._keep == settings.keep
         assert ours.store.backlogs._keep == ours.store.subscriptions._keep == settings.keep
         assert ours.store.keep == settings.keep

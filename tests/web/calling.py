@@ -11,7 +11,7 @@ from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs import ingest as jobs_ingest
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
-from processor.service.runtime.process import policy
+from processor.service.runtime.process import egress_policy
 from processor.store import Store
 from processor.store.work_items import LaneLimits
 from processor.web.__main__ import run
@@ -31,7 +31,7 @@ class Web:
 
     def __init__(self, settings: Settings, store: Store, peer: str) -> None:
         """Build it."""
-        self.egress = Egress(policy(settings))
+        self.egress = Egress(egress_policy(settings))
         self.context = Context(settings, store, self.egress, Metrics())
         self.health = Health(self.context)
         self._app = build(self.context, self.health)

@@ -94,7 +94,7 @@ async def test_idle_connections_give_way_to_new_ones(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 20)
-    monkeypatch.setattr("processor.web.__main__.LISTENERS", 10)
+    monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 10)
     served = await served_of()
     lines = []
     for _ in range(100):
@@ -111,7 +111,7 @@ async def test_connections_between_requests_give_way_too(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 20)
-    monkeypatch.setattr("processor.web.__main__.LISTENERS", 1)
+    monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
     lines = []
     for _ in range(60):
@@ -127,7 +127,7 @@ async def test_bodies_without_end_give_way_where_no_connection_is_idle(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 20)
-    monkeypatch.setattr("processor.web.__main__.LISTENERS", 1)
+    monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
     lines = []
     for _ in range(60):

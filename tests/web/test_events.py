@@ -11,7 +11,7 @@ import pytest
 
 from processor.cli.sse import Message, messages
 from processor.service.events import tail
-from processor.service.events.listener import UNREAD
+from processor.service.events.listener import MAX_UNREAD
 from processor.service.events.tail import Tailer
 from processor.store.events import Logged
 from processor.web import stream as streams
@@ -165,7 +165,7 @@ async def test_a_look_that_finds_nothing_wakes_nobody(
     monkeypatch.setattr(tail, "BLOCK", 0.01)
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
-        await tailer._look(await web.context.store.events.end())
+        await tailer._read_once(await web.context.store.events.end())
         await web.push("1", "running")
         assert await listener.read(5)
     await tailer.close()
@@ -189,13 +189,13 @@ async def test_a_reader_that_falls_behind_is_sent_away_to_resume(web: Web) -> No
     """It has its cursor; what it missed is in the log, and no longer here."""
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
-        for number in range(UNREAD):
-            listener.hear(told(number))
+        for number in range(MAX_UNREAD):
+            listener.receive(told(number))
         assert await listener.read(5) == told(0)
-        listener.hear(told(UNREAD))
+        listener.receive(told(MAX_UNREAD))
         assert await listener.read(5) == told(1)
         for number in range(3):
-            listener.hear(told(number))
+            listener.receive(told(number))
         assert await listener.read(5) is None
     await tailer.close()
 
@@ -204,11 +204,11 @@ async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
     tailer = Tailer(web.context.store)
     async with AsyncExitStack() as stack:
         crowd = [
-            await stack.enter_async_context(tailer.listening()) for _ in range(3 * tail.TOGETHER)
+            await stack.enter_async_context(tailer.listening()) for _ in range(3 * tail.YIELD_EVERY)
         ]
-        telling = asyncio.create_task(tailer._tell(told(1)))
+        dispatching = asyncio.create_task(tailer._dispatch(told(1)))
         turns = 0
-        while not telling.done():
+        while not dispatching.done():
             await asyncio.sleep(0)
             turns += 1
         assert turns > 3
@@ -219,7 +219,7 @@ async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
 async def test_one_listener_too_many_is_503(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "LISTENERS", 1)
+    monkeypatch.setattr(tail, "MAX_LISTENERS", 1)
     async with stream(served):
         refused(await served.client.get("/v1/events", headers=STREAM), 503)
         assert (await served.client.get("/v1/events")).status_code == 200

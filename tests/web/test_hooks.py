@@ -257,7 +257,7 @@ async def test_a_redis_that_is_nearly_full_takes_no_push(
     hooks, redis = web.client._transport.app._hooks, web.context.store.connection.redis  # type: ignore[attr-defined]
     try:
         await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] / 0.95))
-        await hooks._receiver.look()
+        await hooks._receiver.refresh()
         answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
         assert "maxmemory" in refused(answer, 503)
         assert int(answer.headers["retry-after"]) > 0

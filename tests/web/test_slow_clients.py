@@ -190,7 +190,7 @@ async def test_a_crowd_that_is_served_is_503_to_others(
 ) -> None:
     """Idle ones would give way; these wait for an answer."""
     monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 1)
-    monkeypatch.setattr("processor.web.__main__.LISTENERS", 1)
+    monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
     await served.client.put("/v1/jobs/feed/1", json={})
     key = f"authorization: {BEARER['authorization']}\r\n".encode()

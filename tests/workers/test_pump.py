@@ -13,13 +13,13 @@ from processor.errors import StoreUnavailable
 from processor.model import Job
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.store import Store
 from processor.store.jobs import Change
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
-from workers.pump import Piece, Pump
+from workers.pump import Pump, WorkUnit
 
-PACE = LaneLimits(100)
+LIMITS = LaneLimits(100)
 AWAY = StoreUnavailable("Redis does not answer")
 JOB = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
 
@@ -38,7 +38,14 @@ def context(store_of: Any, redis_url: str, tmp_path: Path) -> Context:
 @pytest.fixture
 def pump_of(context: Context) -> Callable[[Work], Pump]:
     def make(work: Work) -> Pump:
-        return Pump(context, Outage("test"), "poll", room=100, pace=lambda _: PACE, work=work)
+        return Pump(
+            context,
+            Outage("test"),
+            "poll",
+            max_in_flight=100,
+            lane_limits=lambda _: LIMITS,
+            start_batch=work,
+        )
 
     return make
 
@@ -46,7 +53,7 @@ def pump_of(context: Context) -> Callable[[Work], Pump]:
 def one_by_one(step: Callable[[Claim], Coroutine[Any, Any, None]]) -> Work:
     """Each claim in a piece of its own."""
 
-    async def work(claims: list[Claim]) -> list[Piece]:
+    async def work(claims: list[Claim]) -> list[WorkUnit]:
         return [([claim], step(claim)) for claim in claims]
 
     return work
@@ -64,7 +71,7 @@ async def put(store: Store, *items: str, shard: int = 0) -> None:
 
 async def due(store: Store) -> list[tuple[str, bytes]]:
     """What can be claimed now, with its payload."""
-    rows = [await store.backlogs.claim(k, "poll", 100, lambda _: PACE) for k in store.shards]
+    rows = [await store.backlogs.claim(k, "poll", 100, lambda _: LIMITS) for k in store.shards]
     return sorted((c.item, c.payload) for row in rows for c in row)
 
 
@@ -73,7 +80,7 @@ async def ended(pump: Pump, wait_until: Any) -> None:
     await wait_until(lambda: not pump._running)
 
 
-async def test_what_was_stranded_in_a_piece_is_due_again_at_once(
+async def test_what_was_unsettled_in_a_piece_is_due_again_at_once(
     context: Context, pump_of: Any, wait_until: Any
 ):
     pump = pump_of(one_by_one(away))
@@ -88,7 +95,7 @@ async def test_what_was_stranded_in_a_piece_is_due_again_at_once(
 
 
 async def test_so_is_a_batch_that_could_not_be_taken_apart(context: Context, pump_of: Any):
-    async def work(claims: list[Claim]) -> list[Piece]:
+    async def work(claims: list[Claim]) -> list[WorkUnit]:
         raise AWAY
 
     pump = pump_of(work)
@@ -128,7 +135,7 @@ async def test_what_another_has_claimed_meanwhile_stays_the_others(
 
     async def claimed() -> list[Claim]:
         keys = context.store.shards[0]
-        theirs.extend(await context.store.backlogs.claim(keys, "poll", 1, lambda _: PACE))
+        theirs.extend(await context.store.backlogs.claim(keys, "poll", 1, lambda _: LIMITS))
         return theirs
 
     await wait_until(claimed)
@@ -171,7 +178,7 @@ async def test_what_cannot_be_given_back_yet_is_kept(
     assert await due(context.store) == [("a", b"a"), ("b", b"b")]
 
 
-async def test_what_is_stranded_while_something_is_given_back_is_given_back_too(
+async def test_what_is_unsettled_while_something_is_given_back_is_given_back_too(
     context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
     held, hold, settle = asyncio.Event(), asyncio.Event(), context.store.backlogs.settle

@@ -18,7 +18,7 @@ from processor.service.delivery.batch import Batcher
 from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.events import ordering
 from processor.service.runtime.context import Context, random_unit
-from processor.service.runtime.process import PATIENCE
+from processor.service.runtime.outage import RETRY_INTERVAL
 from processor.service.subscriptions.update import disable
 from processor.state_machine import uid_of
 from processor.store.group_commit import GroupCommit
@@ -270,7 +270,7 @@ class Deliverer:
                 if not said:
                     log.error("delivery_error", delivery=settled.claim.item, reason=str(done))
                 said = True
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(RETRY_INTERVAL)
 
     async def _disable(self, target: Subscription, reason: str) -> None:
         """Stop sending to a subscriber that wants no more."""

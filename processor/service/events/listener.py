@@ -1,47 +1,46 @@
-"""One reader of the event log, who may be slower than it grows."""
+"""One reader of the event log, which may be slower than the log grows."""
 
 import asyncio
 from collections.abc import Sequence
 
 from processor.store.events import Logged
 
-UNREAD = 1000  # events that a listener may lag behind before it must come again
+MAX_UNREAD = 1000  # events that a listener may lag behind before it must reconnect
 
 
 class Listener:
-    """What one reader of the log has not read yet."""
+    """The events that one reader has not read yet."""
 
     def __init__(self) -> None:
-        """Start with nothing unread."""
         self._unread: list[Sequence[Logged]] = []
         self._lag = 0  # events
-        self._news = asyncio.Event()
-        self.over = False  # let it come again with its cursor
+        self._wake = asyncio.Event()
+        self.ended = False  # the client must reconnect with its cursor
 
-    def hear(self, told: Sequence[Logged]) -> None:
-        """Keep events for the reader, unless it fell too far behind."""
-        if self._lag >= UNREAD:
+    def receive(self, events: Sequence[Logged]) -> None:
+        """Keep events for the reader; end if it has fallen too far behind."""
+        if self._lag >= MAX_UNREAD:
             self.end()
         else:
-            self._unread.append(told)
-            self._lag += len(told)
-            self._news.set()
+            self._unread.append(events)
+            self._lag += len(events)
+            self._wake.set()
 
     def end(self) -> None:
-        """Send the reader away; what it has not read is in the log."""
-        self.over = True
+        """Drop what is unread, which is in the log, and have the client reconnect."""
+        self.ended = True
         self._unread.clear()
-        self._news.set()
+        self._wake.set()
 
     async def read(self, seconds: float) -> Sequence[Logged] | None:
-        """What was told next, together; () if that is nothing for so long, None if it is over."""
-        if not (self._unread or self.over):
-            self._news.clear()
-            timer = asyncio.get_running_loop().call_later(seconds, self._news.set)
-            await self._news.wait()
+        """The next events; () if there are none for so many seconds, None once this has ended."""
+        if not (self._unread or self.ended):
+            self._wake.clear()
+            timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+            await self._wake.wait()
             timer.cancel()
-        if self.over:
+        if self.ended:
             return None
-        told = self._unread.pop(0) if self._unread else ()
-        self._lag -= len(told)
-        return told
+        events = self._unread.pop(0) if self._unread else ()
+        self._lag -= len(events)
+        return events

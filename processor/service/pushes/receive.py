@@ -1,4 +1,4 @@
-"""A push, from bytes to durable: verify, read, accept in one group commit."""
+"""Receives a push: verify, read, accept durably in a group commit."""
 
 import asyncio
 import hashlib
@@ -29,14 +29,14 @@ from processor.store.group_commit import GroupCommit
 from processor.store.refusals import Outcome, outcomes
 from processor.store.reserve import update_price
 
-MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # bytes of pushes between arrival and acceptance
-TIMEOUT = 10.0  # seconds for a confirmation; SNS gives us fifteen
+MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # bytes of all pushes that are being accepted
+TIMEOUT = 10.0  # seconds for a confirmation; SNS allows fifteen
 
 log = structlog.get_logger()
 
 
 class Receipt(NamedTuple):
-    """What became of the updates in one push, and what a challenge is answered with."""
+    """How many updates of a push were accepted, and the answer to a challenge in it."""
 
     accepted: int
     duplicates: int
@@ -46,66 +46,68 @@ class Receipt(NamedTuple):
 
 
 class Receiver:
-    """Takes the pushes of one process."""
+    """Receives the pushes of one process."""
 
     def __init__(self, context: Context) -> None:
-        """Start with nothing in flight."""
         self._context = context
-        self._keyring = PublicKeys(context.egress)
+        self._public_keys = PublicKeys(context.egress)
         self._batch: GroupCommit[QueuedUpdate, Outcome] = GroupCommit(
-            lambda some: enqueue(context, some, bounded=True),
-            lambda one: len(memoryview(one.update.result)),
+            lambda updates: enqueue(context, updates, bounded=True),
+            lambda queued: len(memoryview(queued.update.result)),
         )
         self._in_flight = 0
 
-    async def look(self) -> float:
-        """Keep time with Redis, and see whether it has memory for more; how long to wait."""
+    async def refresh(self) -> float:
+        """Read the time and the free memory of Redis; the seconds to wait until the next time."""
         await self._context.store.connection.synchronise()
         await self._context.store.persistence.look()
         return await self._context.store.memory.look()
 
     def source(self, name: str) -> Source:
-        """The source that takes pushes under this name; NotFound if none does."""
+        """The source of this name, if it accepts pushes; NotFound if not."""
         source = self._context.settings.sources.get(name)
-        why = "there is no such source" if source is None else source.why_no_pushes
-        if source is None or why:
-            raise NotFound(f"No source {name!r} takes pushes: [sources.{name}]: {why}")
+        reason = "there is no such source" if source is None else source.why_no_pushes
+        if source is None or reason:
+            raise NotFound(f"Source {name!r} accepts no pushes: [sources.{name}]: {reason}")
         return source
 
-    async def take(self, source: Source, push: Push) -> Receipt:
-        """Verify, read and accept one push; RequestError, or Unavailable when it must come again."""
+    async def receive(self, source: Source, push: Push) -> Receipt:
+        """Verify, read and accept one push.
+
+        RequestError if it is refused, Unavailable if the provider must send it again.
+        """
         now = await self._context.store.now()
         await self._verify(source, push, now)
-        reading, named = await self._read(source, push, now)
-        if reading.confirm:
-            await self._confirm(source, reading.confirm)
-        if reading.errors:
-            log.warning("updates_unreadable", source=source.name, reasons=reading.errors[:3])
-        if not reading.updates:
-            return Receipt(0, 0, reading.ignored, len(reading.errors), reading.echo)
+        parsed, queued = await self._read(source, push, now)
+        if parsed.confirm:
+            await self._confirm(source, parsed.confirm)
+        if parsed.errors:
+            log.warning("updates_unreadable", source=source.name, reasons=parsed.errors[:3])
+        if not parsed.updates:
+            return Receipt(0, 0, parsed.ignored, len(parsed.errors), parsed.echo)
         body, memory = push.body, self._context.store.memory
         if self._in_flight + len(body) > MAX_IN_FLIGHT_BYTES:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            async with memory.admitted(await self._price(source, reading)):
-                new = outcomes(await self._batch.add_all(named))
+            async with memory.admitted(await self._price(source, parsed)):
+                new = outcomes(await self._batch.add_all(queued))
                 await self._context.store.persistence.noted()
         finally:
             self._in_flight -= len(body)
-        return Receipt(sum(new), len(new) - sum(new), reading.ignored, len(reading.errors))
+        return Receipt(sum(new), len(new) - sum(new), parsed.ignored, len(parsed.errors))
 
-    async def _price(self, source: Source, reading: provider.ParsedPush) -> int:
-        """What a push takes of Redis' memory until it is worked off, about."""
-        updates = reading.updates
+    async def _price(self, source: Source, parsed: provider.ParsedPush) -> int:
+        """About how many bytes of Redis' memory a push needs until its deliveries are made."""
+        updates = parsed.updates
         size = sum(len(memoryview(u.result)) + UPDATE_OVERHEAD for u in updates)
         fan_out = await self._context.store.memory.fan_out(source.name)
         return update_price(len(updates), size, fan_out)
 
     async def _verify(self, source: Source, push: Push, now: float) -> None:
-        """BadSignature unless a sender of the source's signed this push, or none is needed.
+        """BadSignature unless the push is signed as the source requires.
 
-        The sender comes first: for a stranger no key is fetched.
+        The sender is checked first, so that an unknown sender cannot make us fetch a key.
         """
         rule = source.profile.verify
         if rule is None:
@@ -114,21 +116,21 @@ class Receiver:
             raise BadSignature(
                 f"it comes from {sender!r}, which is not among the `senders` of the source"
             )
-        await self._keyring.verify(rule, source.keys, push, now, time.time())
+        await self._public_keys.verify(rule, source.keys, push, now, time.time())
 
     async def _read(
         self, source: Source, push: Push, now: float
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
-        """What a push says; of a large one in a thread, so that others are answered meanwhile."""
+        """What a push says; a large one is read in a thread, so that other calls can run."""
 
         def read() -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
-            reading = _reading(source, push, now)
-            return reading, self._named(reading, push)
+            parsed = _parse(source, push, now)
+            return parsed, self._queued(parsed, push)
 
         return read() if len(push.body) <= LARGE_PUSH else await asyncio.to_thread(read)
 
     async def _confirm(self, source: Source, url: str) -> None:
-        """Tell a topic that we take its messages; Unavailable when it must ask again."""
+        """Confirm the subscription to a topic; Unavailable if the provider must ask again."""
         try:
             answer = await self._context.egress.request(
                 "GET",
@@ -137,29 +139,29 @@ class Receiver:
                 scope=NetworkScope.PUBLIC,
                 timeout=TIMEOUT,
             )
-            why = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
+            reason = "" if answer.status == 200 else f"HTTP {answer.status}"  # noqa: PLR2004 - OK
         except (BlockedTarget, RequestFailed) as error:
-            why = str(error)
-        if why:
-            raise Unavailable(f"The subscription cannot be confirmed: {why}; ask again")
+            reason = str(error)
+        if reason:
+            raise Unavailable(f"The subscription cannot be confirmed: {reason}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
-    def _named(self, reading: provider.ParsedPush, push: Push) -> list[QueuedUpdate]:
-        """Each update under its event's id, else under the digest of what it was read from."""
-        digest = "" if all(u.event_id for u in reading.updates) else _digest(reading.content)
+    def _queued(self, parsed: provider.ParsedPush, push: Push) -> list[QueuedUpdate]:
+        """Updates with their dedupe ids: of the event's id, else of the bytes they were read from."""
+        digest = "" if all(u.event_id for u in parsed.updates) else _digest(parsed.content)
         trace = traceparent(push.headers.get("traceparent"))
         return [
             QueuedUpdate(
                 self._context.store.shard(update.source, update.id),
-                _digest(update.event_id.encode()) if update.event_id else f"{digest}{place}",
+                _digest(update.event_id.encode()) if update.event_id else f"{digest}{index}",
                 replace(update, trace=trace) if trace else update,
             )
-            for place, update in enumerate(reading.updates)
+            for index, update in enumerate(parsed.updates)
         ]
 
 
-def _reading(source: Source, push: Push, now: float) -> provider.ParsedPush:
-    """Read a genuine push; where the provider forgives no refusal, one unreadable is a fault of it."""
+def _parse(source: Source, push: Push, now: float) -> provider.ParsedPush:
+    """Read a verified push; an unreadable one is accepted if its provider tolerates no refusal."""
     try:
         return provider.read_push(source.profile, source.name, push, now)
     except Unreadable as error:

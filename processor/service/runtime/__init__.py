@@ -1,9 +1,11 @@
 """What every process and every use case works with. In reading order:
 
 context      what every use case gets
-process      lifecycle of a process: settings, logging, signals, outages, periodic tasks
+process      lifecycle of a process: settings, signals, exit codes
+logs         JSON log lines
+outage       outages of Redis: logged once, survived by periodic tasks
 metrics      counters of one process, and those of the workers
-redis_check  checks Redis' settings, rights and clock now and then
+redis_check  checks Redis' settings, rights and clock every few seconds
 store_watch  notices that Redis was replaced, and starts over
 open_files   raises the limit of open files
 size_limits  limits of the metadata and filters that callers may store

@@ -11,10 +11,10 @@ from processor.store import Store
 
 
 class Context(NamedTuple):
-    """The settings, the two ways out, and the counters; built once a process.
+    """The settings, the store, the HTTP client and the counters; built once a process.
 
-    `deliver_soon`, where there is one, makes this process deliver what it has just committed,
-    without the detour of a nudge.
+    `deliver_soon`, which only a worker has, starts its delivery pump right after a commit, so that
+    new deliveries do not wait for a nudge.
     """
 
     settings: Settings
@@ -26,4 +26,4 @@ class Context(NamedTuple):
 
 def random_unit() -> float:
     """A random number in [0, 1), for jitter."""
-    return random.random()  # noqa: S311 -- jitter is no secret
+    return random.random()  # noqa: S311 -- jitter needs no secrecy

@@ -1,4 +1,4 @@
-"""Counters of one process, in Prometheus' words; workers hand theirs to the web by heartbeat."""
+"""Prometheus counters of one process; workers send theirs to the web with their heartbeat."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,28 +14,30 @@ DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 
 
 class Metrics:
-    """What one process counts. Labels are bounded: sources, event types, outcomes."""
+    """The counters of one process. Labels are bounded: sources, event types, outcomes."""
 
     def __init__(self) -> None:
-        """Make a registry of its own, so that tests can have many."""
+        """Each has its own registry, so that a test can have several."""
         self.registry = CollectorRegistry()
-        self.pushes = self._counter("pushes", "Updates that pushes brought", "source", "outcome")
+        self.pushes = self._counter("pushes", "Updates in pushes", "source", "outcome")
         self.refused = self._counter(
-            "pushes_refused", "Pushes refused, by answer", "source", "status"
+            "pushes_refused", "Refused pushes, by answer", "source", "status"
         )
         self.connections_closed = self._counter(
-            "connections_closed", "Connections closed for the good of others", "reason"
+            "connections_closed", "Connections closed to protect the others", "reason"
         )
         self.updates = self._counter(
-            "updates", "Updates taken into jobs", "source", "origin", "outcome"
+            "updates", "Updates applied to jobs", "source", "origin", "outcome"
         )
-        self.flags = self._counter("update_flags", "Oddities in updates", "source", "flag")
-        self.events = self._counter("events", "Events told", "type")
-        self.polls = self._counter("polls", "Polls, by what they brought", "source", "outcome")
+        self.flags = self._counter("update_flags", "Unusual updates", "source", "flag")
+        self.events = self._counter("events", "Published events", "type")
+        self.polls = self._counter("polls", "Polls, by outcome", "source", "outcome")
         self.attempts = self._counter("delivery_attempts", "Attempts to deliver", "outcome")
-        self.orphans = self._counter("orphan_updates", "Updates of unknown sources", "source")
+        self.orphans = self._counter(
+            "orphan_updates", "Updates of sources that are not in the configuration", "source"
+        )
         self.replacements = self._counter(
-            "redis_replaced", "Times that Redis' data was replaced under this process", "what"
+            "redis_replaced", "How often this process found Redis' data replaced", "what"
         )
         self.seconds = Histogram(
             "ringback_delivery_seconds",
@@ -81,7 +83,7 @@ class Metrics:
         self.polls.labels(source, outcome).inc()
 
     def orphan(self, source: str) -> None:
-        """Count an update whose source the configuration does not name."""
+        """Count an update whose source is not in the configuration."""
         self.orphans.labels(source).inc()
 
     def replaced(self, what: str) -> None:
@@ -89,7 +91,7 @@ class Metrics:
         self.replacements.labels(what).inc()
 
     def attempted(self, outcome: str, seconds: float) -> None:
-        """Count one try of a delivery."""
+        """Count one attempt to deliver."""
         self.attempts.labels(outcome).inc()
         self.seconds.observe(seconds)
 
@@ -103,10 +105,10 @@ class Metrics:
 
 
 class RemoteMetrics(Collector):
-    """The samples that other processes handed over, each with the name of its process."""
+    """The samples that other processes sent, each with the name of its process."""
 
     def __init__(self, dumps: Sequence[tuple[str, str]]) -> None:
-        """Take (process, dump) pairs."""
+        """`dumps` are (process, dump) pairs."""
         self._dumps = dumps
 
     def collect(self) -> Iterable[Metric]:

@@ -1,4 +1,4 @@
-"""The limit of open files: raised at the start as far as the system lets us.
+"""The limit of open files: raised at the start as far as the system allows.
 
 A shell's default of 1,024 is for programs that use `select`; each connection is a file.
 """
@@ -10,7 +10,7 @@ UNLIMITED = 2**31
 
 
 def raise_open_files() -> int:
-    """Raise the soft limit to the hard one; the limit that holds from now on."""
+    """Raise the soft limit to the hard limit; the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (hard, FALLBACK):
         if wanted in (soft, hard) or wanted > soft:

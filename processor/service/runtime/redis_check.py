@@ -1,26 +1,25 @@
-"""Looks at Redis' settings, rights and clock now and then, and says what has changed."""
+"""Checks Redis' settings, rights and clock every few seconds, and logs what has changed."""
 
 import structlog
 
 from processor.store import Store
 from processor.store.requirements import Problem
 
-LOOK_EVERY = 5.0  # seconds
+CHECK_INTERVAL = 5.0  # seconds
 
 log = structlog.get_logger()
 
 
 class RedisCheck:
-    """What is wrong with Redis, as one process last saw it; each problem is logged once."""
+    """What is wrong with Redis, as of the last check; each problem is logged once."""
 
     def __init__(self, store: Store, process: str) -> None:
-        """Nothing is known yet."""
         self._store = store
         self._process = process
         self.problems: list[Problem] = []
 
-    async def look(self) -> float:
-        """Look once; how long to wait until the next time."""
+    async def check(self) -> float:
+        """Check once; the seconds to wait until the next check."""
         before, self.problems = self.problems, await self._store.requirements.problems()
         known = {problem.name for problem in before}
         for problem in self.problems:
@@ -29,4 +28,4 @@ class RedisCheck:
                 say("redis_misconfigured", process=self._process, **problem._asdict())
         for name in sorted(known - {problem.name for problem in self.problems}):
             log.info("redis_corrected", process=self._process, name=name)
-        return LOOK_EVERY
+        return CHECK_INTERVAL

@@ -1,4 +1,4 @@
-"""How large what callers give us to keep may become: every event of a job carries its metadata."""
+"""Limits of what callers may store: every event of a job carries its metadata."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from processor.model import Job
 MAX_METADATA = 64 * 1024  # bytes of a job's metadata as JSON
 MAX_PARAMS = 16 * 1024  # bytes of a job's params as JSON: Azure's status URLs have up to 4,096
 MAX_FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, as JSON
-MAX_SUBSCRIPTIONS = 10_000  # in all; each is looked at for every event
+MAX_SUBSCRIPTIONS = 10_000  # in all; each is compared with every event
 
 _encode = msgspec.json.Encoder().encode
 
 
 def check_job(before: Job, after: Job) -> None:
-    """Invalid for a job that would grow over a limit; one that is over it already may shrink."""
+    """InvalidValue for a job that grows beyond a limit; a job beyond it already may shrink."""
     for field, most, remedy in (
         (
             "metadata",
@@ -40,14 +40,14 @@ def check_job(before: Job, after: Job) -> None:
 
 
 def check_filter_size(metadata: Mapping[str, Any]) -> None:
-    """Invalid for a metadata filter that is too large."""
+    """InvalidValue for a metadata filter that is too large."""
     check_size("metadata", {}, metadata, MAX_FILTER, "filter by fewer or shorter values")
 
 
 def check_size(
     field: str, before: Mapping[str, Any], after: Mapping[str, Any], most: int, remedy: str
 ) -> None:
-    """Invalid for an object that would grow over `most` bytes."""
+    """InvalidValue for an object that grows beyond `most` bytes."""
     if after != before:
         _check_growth(
             len(_encode(before)),
@@ -61,7 +61,7 @@ def check_size(
 
 
 def check_count(subscriptions: int) -> None:
-    """Conflict where there are as many subscriptions as there may be."""
+    """Conflict if there are as many subscriptions as there may be."""
     if subscriptions >= MAX_SUBSCRIPTIONS:
         raise Conflict(f"There are {MAX_SUBSCRIPTIONS} subscriptions, the most: remove some first")
 

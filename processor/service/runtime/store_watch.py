@@ -1,4 +1,4 @@
-"""Notices that another Redis, or other data, is where ours was, and has this process start over."""
+"""Notices that Redis, or its data, was replaced, and makes this process start over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,15 +13,15 @@ from processor.store.fleet import Found
 from processor.store.names import new_uid
 from processor.store.replacement import Replacement
 
-LOOK_EVERY = 1.0  # seconds
+CHECK_INTERVAL = 1.0  # seconds
 LOST = (Replacement.EMPTIED, Replacement.EXCHANGED)
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def watched(context: Context, kind: str) -> AsyncIterator[asyncio.Task[NoReturn]]:
-    """A task that looks while this process runs, and ends in ConfigError or never."""
+async def watching_store(context: Context, kind: str) -> AsyncIterator[asyncio.Task[NoReturn]]:
+    """A task that checks while this process runs; it can only end with a ConfigError."""
     name = f"{kind}-{new_uid()[:6]}"
     watching = asyncio.create_task(watch_store(context, name))
     try:
@@ -34,7 +34,7 @@ async def watched(context: Context, kind: str) -> AsyncIterator[asyncio.Task[NoR
 
 
 async def watch_store(context: Context, name: str) -> NoReturn:
-    """Look for ever, as process `name`; ConfigError where the data is not for us any more."""
+    """Check without end, as process `name`; ConfigError if the new data is not for this process."""
     while True:
         try:
             found = await context.store.fleet.look(name)
@@ -42,16 +42,16 @@ async def watch_store(context: Context, name: str) -> NoReturn:
                 await _start_over(context, name, found)
                 continue
         except Unavailable:
-            pass  # the work of this process meets that too, and says so
+            pass  # the work of this process fails too, and logs it
         except ConfigError:
             raise
         except Exception:
             log.exception("background_task_error")
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_INTERVAL)
 
 
 async def _start_over(context: Context, name: str, found: Found) -> None:
-    """Forget what was read, and join what is there: in an emptied Redis that makes the store."""
+    """Forget what was read, and join the new data; in an emptied Redis this creates the store."""
     if found.what.whole:
         log.info("redis_restarted", process=name)
     else:

@@ -25,7 +25,7 @@ from processor.service.jobs import ingest, watch, watch_request
 from processor.service.pushes.receive import Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
-from processor.service.runtime.process import policy
+from processor.service.runtime.process import egress_policy
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.store.work_items import LaneLimits
@@ -130,7 +130,7 @@ class Bench:
     async def push(self, job: str = "1", status: str = "succeeded", **headers: str) -> None:
         """Take one push, and ingest it."""
         body = json.dumps({"id": job, "status": status}).encode()
-        await self._receiver.take(self._receiver.source("lab"), Push(headers, body))
+        await self._receiver.receive(self._receiver.source("lab"), Push(headers, body))
         store = self.context.store
         while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: WIDE):
             await ingest.ingest(self.context, claims)
@@ -159,7 +159,7 @@ async def bench(
     file.write_text(CONFIGURATION.format(url=subscriber.url))
     settings = load(file, {"REDIS_URL": redis_url, "THEIR_KEY": "k-123"})
     store = store_of(static=settings.subscriptions)
-    async with Egress(policy(settings)) as egress:
+    async with Egress(egress_policy(settings)) as egress:
         yield Bench(Context(settings, store, egress, Metrics()), subscriber.url)
 
 

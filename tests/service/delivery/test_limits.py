@@ -17,7 +17,7 @@ from processor.service.delivery.circuit_breaker import (
     CircuitBreakers,
 )
 from processor.service.delivery.limits import Limit, per_shard
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.service.subscriptions import manage, update
 from processor.store.work_items import LaneLimits
 from processor.subscription_settings import MAX_CONCURRENCY

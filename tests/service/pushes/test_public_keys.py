@@ -217,8 +217,8 @@ async def sns(site_of: Any, store: Any, redis_url: str, tmp_path: Any, certifica
 async def test_a_message_of_a_topic_of_ours_is_taken(sns: Any, store: Any) -> None:
     site, receiver, source, topic = sns
     push = topic.push(await store.now())
-    assert (await receiver.take(source, push)).accepted == 1
-    assert (await receiver.take(source, push)).duplicates == 1
+    assert (await receiver.receive(source, push)).accepted == 1
+    assert (await receiver.receive(source, push)).duplicates == 1
     assert site.asked == [CERT]
 
 
@@ -246,14 +246,14 @@ async def test_of_a_stranger_or_from_a_strange_place_no_certificate_is_fetched(
 ) -> None:
     site, receiver, source, topic = sns
     with pytest.raises(BadSignature):
-        await receiver.take(source, topic.push(await store.now(), **wrong))
+        await receiver.receive(source, topic.push(await store.now(), **wrong))
     assert site.asked == []
 
 
 async def test_an_old_message_is_refused(sns: Any, store: Any) -> None:
     _, receiver, source, topic = sns
     with pytest.raises(BadSignature, match="old"):
-        await receiver.take(source, topic.push(await store.now() - 4000))
+        await receiver.receive(source, topic.push(await store.now() - 4000))
 
 
 def question(url: str = f"{HOST}/?Action=ConfirmSubscription&Token=t") -> dict[str, str]:
@@ -263,7 +263,7 @@ def question(url: str = f"{HOST}/?Action=ConfirmSubscription&Token=t") -> dict[s
 async def test_a_topic_of_ours_is_told_that_we_take_its_messages(sns: Any, store: Any) -> None:
     site, receiver, source, topic = sns
     site.documents["/"] = b"<ConfirmSubscriptionResponse/>"
-    receipt = await receiver.take(source, topic.push(await store.now(), **question()))
+    receipt = await receiver.receive(source, topic.push(await store.now(), **question()))
     assert (receipt.accepted, receipt.ignored) == (0, 1)
     assert site.asked == [CERT, "/?Action=ConfirmSubscription&Token=t"]
 
@@ -271,7 +271,7 @@ async def test_a_topic_of_ours_is_told_that_we_take_its_messages(sns: Any, store
 async def test_a_confirmation_that_fails_is_asked_for_again(sns: Any, store: Any) -> None:
     _, receiver, source, topic = sns
     with pytest.raises(Unavailable, match="HTTP 404; ask again"):
-        await receiver.take(source, topic.push(await store.now(), **question()))
+        await receiver.receive(source, topic.push(await store.now(), **question()))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ async def test_nobody_else_is_told(sns: Any, store: Any, url: str) -> None:
     """Not even if the topic signs it."""
     site, receiver, source, topic = sns
     with pytest.raises(BadSignature):
-        await receiver.take(source, topic.push(await store.now(), **question(url)))
+        await receiver.receive(source, topic.push(await store.now(), **question(url)))
     assert site.asked == [CERT]
 
 
@@ -291,4 +291,4 @@ async def test_a_certificate_of_another_name_signs_nothing(
     site, receiver, source, topic = sns
     site.documents[CERT] = certificate(topic.key, "sns.evil.example")
     with pytest.raises(BadSignature):
-        await receiver.take(source, topic.push(await store.now()))
+        await receiver.receive(source, topic.push(await store.now()))

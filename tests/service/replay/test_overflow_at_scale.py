@@ -50,7 +50,7 @@ class Heap:
         source = self.bench._receiver.source("lab")
         for n in range(count):
             push = Push({}, b'{"id": "%d", "status": "succeeded"}' % n)
-            await self.bench._receiver.take(source, push)
+            await self.bench._receiver.receive(source, push)
         await self.bench.ingest()
 
     async def waiting(self, shard: int, target: str) -> int:

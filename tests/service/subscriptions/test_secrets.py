@@ -21,7 +21,7 @@ from processor.config import load
 from processor.model import Subscription
 from processor.service.delivery import history
 from processor.service.runtime import process
-from processor.service.runtime.process import Outage
+from processor.service.runtime.outage import Outage
 from processor.service.subscriptions import manage
 from processor.store import Store
 from processor.vault import MasterKey, Vault
