@@ -194,5 +194,5 @@ async def test_the_clock_nudges_the_other_backlogs(bench: Any, spoiled: Any):
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
     await redis.delete(keys.nudge("ingest"), keys.busy("ingest"))
     with spoiled(keys.lanes("deliver")), pytest.raises(StoreUnavailable, match="lanes:deliver"):
-        await clock.tick(bench.context)
+        await clock.nudge_due(bench.context)
     assert await redis.llen(keys.nudge("ingest")) == 1
