@@ -40,7 +40,7 @@ from processor.model import HistoryEntry, Job, Push, Retention, State, Subscript
 from processor.provider import PollRules, PushRules, WebhookSetup, parse_profile
 from processor.provider.condition import StatusField
 from processor.provider.profile import PushFields, UpdateFields
-from processor.service.delivery import batch, circuit_breaker, deliver, history
+from processor.service.delivery import attempt, batch, circuit_breaker, history
 from processor.service.events import listener, tail
 from processor.service.events.tail import Tailer
 from processor.service.jobs import watch_request
@@ -467,7 +467,7 @@ QUOTED = [
     ("docs/events.md", f"{custom_headers.BYTES_AT_MOST >> 10} KiB of names and values"),
     ("docs/events.md", f"at most {circuit_breaker.CAPACITY} deliveries at the same time"),
     ("docs/events.md", f"Connecting may take {failures.CONNECT_SECONDS:g} s"),
-    ("docs/events.md", f"the whole answer {deliver.TIMEOUT:g} s"),
+    ("docs/events.md", f"the whole answer {attempt.TIMEOUT:g} s"),
     ("docs/events.md", f"±{schedule.RETRY_JITTER:.0%} at random".replace("%", " %")),
     ("docs/events.md", f"({schedule.MAX_RETRY_AFTER / 3600:g} hours at most)"),
     ("docs/events.md", f"For {config.load(None, {}).secret_overlap / 3600:g} hours"),

@@ -1,4 +1,4 @@
-"""What providers said, without the secrets that they may have repeated."""
+"""Redaction: removes a source's secrets from what its provider sent, which may repeat them."""
 
 import base64
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from processor.config import Source
 from processor.config.secrets import MASK
 
 
-def masked(source: Source, text: str) -> str:
-    """The text with every way masked in which the source's secrets may stand there."""
-    for secret in _spellings(source):
+def redact(source: Source, text: str) -> str:
+    """The text with the source's secrets masked, in every encoding in which they may appear."""
+    for secret in _encodings(source):
         text = text.replace(secret, MASK)
     return text
 
 
-def _spellings(source: Source) -> Iterator[str]:
+def _encodings(source: Source) -> Iterator[str]:
     for secret in filter(None, (*source.secrets, source.account_now().token)):
         plain = secret.encode(errors="surrogateescape")
         yield from (secret, quote(secret, safe=""), base64.b64encode(plain).decode())

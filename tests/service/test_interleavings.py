@@ -12,10 +12,10 @@ import uvloop
 from processor import state_machine
 from processor.errors import StoreUnavailable
 from processor.model import Job, Origin, Push, State, StatusUpdate, Subscription
-from processor.service.delivery.deliver import Deliverer
 from processor.service.events import publish
 from processor.service.jobs import decide
 from processor.service.runtime.outage import Outage, run_periodically
+from processor.service.subscriptions.update import disable
 from processor.store import Store
 from processor.store.connection import _why
 from processor.store.jobs import Change
@@ -190,7 +190,7 @@ async def test_a_removed_subscription_stays_removed(bench: Any) -> None:
     sub = Subscription(id="sub_1", url=URL, secrets=("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
     await bench.store.subscriptions.save(sub)
     await bench.store.subscriptions.remove("sub_1")  # while a post to it is under way
-    await Deliverer(bench.context)._disable(sub, "answered 410")
+    await disable(bench.context, sub, "answered 410")
     assert await bench.store.subscriptions.get("sub_1") is None
 
 

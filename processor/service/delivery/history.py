@@ -11,47 +11,42 @@ from processor.service.subscriptions.validation import check_known
 
 MAX_LISTED = 1000  # pending deliveries, and as many ended ones, read for one answer
 
-
 STATES = ("pending", *ARRIVED, *DEAD)
-"""Where a delivery can be."""
+"""The states of a delivery."""
 
 
 async def list_deliveries(
     context: Context, target: str, state: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Deliveries of a subscription with their attempts, the newest first.
-
-    One that was made again is listed once, as it stands now.
+    """Deliveries of a subscription, newest first; one that was replayed or retried is listed once,
+    as it is now.
     """
     check_known("state", [state] if state else [], STATES)
     stored = context.store.deliveries
-    waiting = map(msgspec.json.decode, await stored.pending(target, MAX_LISTED))
-    rows = [{"state": "pending", "reason": None, **one} for one in waiting]
+    pending = map(msgspec.json.decode, await stored.pending(target, MAX_LISTED))
+    rows = [{"state": "pending", "reason": None, **row} for row in pending]
     if state != "pending":
         rows += map(msgspec.json.decode, await stored.ended(target, MAX_LISTED))
-    newest = {one["id"]: one for one in reversed(rows)}.values()  # the first of its id stays
-    found = [one for one in newest if state in (None, one["state"])]
-    found.sort(key=lambda one: -one["created_at"])
-    return [_shown(one) for one in found[:limit]]
+    newest = {row["id"]: row for row in reversed(rows)}.values()  # the first row of an id wins
+    found = [row for row in newest if state in (None, row["state"])]
+    found.sort(key=lambda row: -row["created_at"])
+    return [_view(row) for row in found[:limit]]
 
 
-def _shown(one: dict[str, Any]) -> dict[str, Any]:
-    shown = {
-        "id": one["id"],
-        "event_id": one["event_id"],
-        "type": one["type"],
-        "subscription": one["target"],
-        "state": one["state"],
-        "reason": one["reason"],
-        "created_at": utc(one["created_at"]),
-    }
+def _view(row: dict[str, Any]) -> dict[str, Any]:
+    """A delivery as the API shows it."""
+    shown = {name: row[name] for name in ("id", "event_id", "type", "state", "reason")}
     attempts = [
         {
-            "at": utc(a["at"]),
-            "seconds": a["seconds"],
-            "status": a.get("status"),
-            "error": a.get("error"),
+            "at": utc(attempt["at"]),
+            "seconds": attempt["seconds"],
+            "status": attempt.get("status"),
+            "error": attempt.get("error"),
         }
-        for a in one.get("attempts") or []
+        for attempt in row.get("attempts") or []
     ]
-    return shown | {"attempts": attempts}
+    return shown | {
+        "subscription": row["target"],
+        "created_at": utc(row["created_at"]),
+        "attempts": attempts,
+    }

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from processor import provider, schedule
 from processor.config import Source
-from processor.config.redaction import masked
+from processor.config.redaction import redact
 from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, InvalidValue, RequestFailed
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
@@ -75,7 +75,7 @@ async def poll_once(
         source.profile, source.name, kind, job, response, asked_at
     )
     if isinstance(outcome, PollFailure):
-        outcome = replace(outcome, reason=masked(source, outcome.reason))
+        outcome = replace(outcome, reason=redact(source, outcome.reason))
     word = outcome.kind if isinstance(outcome, PollFailure) else "answered"
     context.metrics.polled(source.name, word)
     return response, outcome

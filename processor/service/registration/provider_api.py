@@ -1,53 +1,53 @@
-"""One request to a provider's own API in a source's name; a refusal says what to change."""
+"""One request to a provider's own API for a source; its errors say what to change."""
 
 from typing import Any, NamedTuple
 
 import msgspec
 
 from processor.config import Source
-from processor.config.redaction import masked
+from processor.config.redaction import redact
 from processor.egress import Egress, NetworkScope
 from processor.errors import BlockedTarget, ConfigError, ProviderError, RequestFailed, Unreadable
 from processor.json_input import read_json
 from processor.model import HttpResponse
 from processor.provider.poll_response import excerpt
 
-TIMEOUT = 15.0  # seconds for an answer
-READ_AT_MOST = 4_194_304  # bytes of an answer: a list holds whole hooks
+TIMEOUT = 15.0  # seconds for a response
+MAX_RESPONSE = 4_194_304  # bytes: a list contains whole webhooks
 
 
 class ApiRequest(NamedTuple):
-    """A request, but for what proves who we are."""
+    """A request without its authentication."""
 
     method: str
     url: str
     body: Any = None
 
 
-async def ask(egress: Egress, source: Source, call: ApiRequest) -> HttpResponse:
-    """Send a request; ConfigError where it is refused, ProviderTrouble where nobody serves it."""
-    body = None if call.body is None else msgspec.json.encode(call.body)
-    headers = {"Accept": "application/json", **_proof(source)}
+async def send(egress: Egress, source: Source, request: ApiRequest) -> HttpResponse:
+    """Send a request; ConfigError if it is refused, ProviderError if the provider is unavailable."""
+    body = None if request.body is None else msgspec.json.encode(request.body)
+    headers = {"Accept": "application/json", **_auth_headers(source)}
     try:
-        answer = await egress.request(
-            call.method,
-            call.url,
+        response = await egress.request(
+            request.method,
+            request.url,
             headers=headers | ({} if body is None else {"Content-Type": "application/json"}),
             body=body,
             scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
-            read_limit=READ_AT_MOST,
+            read_limit=MAX_RESPONSE,
         )
     except BlockedTarget as error:
         raise ConfigError(f"sources.{source.name}.base_url: {error}") from None
     except RequestFailed as error:
-        raise ProviderError(f"{named(source, call)}: {error}", 504) from None
-    _check(source, call, answer)
-    return answer
+        raise ProviderError(f"{described(source, request)}: {error}", 504) from None
+    _check(source, request, response)
+    return response
 
 
-def _proof(source: Source) -> dict[str, str]:
-    """The headers that the provider's API wants: those of a poll, with the hooks' own `auth`."""
+def _auth_headers(source: Source) -> dict[str, str]:
+    """The headers of a poll, with the `auth` of [register] if it has one."""
     profile, token = source.profile, source.account.token
     poll = next((kind.poll for kind in profile.kinds.values() if kind.poll), None)
     auth = (profile.register and profile.register.auth) or (poll and poll.auth)
@@ -60,36 +60,36 @@ def _proof(source: Source) -> dict[str, str]:
     return headers
 
 
-def _check(source: Source, call: ApiRequest, answer: HttpResponse) -> None:
-    """Raise unless the provider said yes."""
-    why = f"HTTP {answer.status}: {said(source, answer)}"
-    if answer.status in (401, 403):
+def _check(source: Source, request: ApiRequest, response: HttpResponse) -> None:
+    """Raise unless the request succeeded."""
+    reason = f"HTTP {response.status}: {redacted(source, response)}"
+    if response.status in (401, 403):
         raise ConfigError(
-            f"{source.profile.name} refuses the token of sources.{source.name} ({why}): "
+            f"{source.profile.name} refuses the token of sources.{source.name} ({reason}): "
             "give one that may manage webhooks"
         )
-    if answer.status >= 500:  # noqa: PLR2004 - HTTP's own line
-        raise ProviderError(f"{named(source, call)} answered {why}", 502)
-    if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
+    if response.status >= 500:  # noqa: PLR2004 - HTTP's own line
+        raise ProviderError(f"{described(source, request)} answered {reason}", 502)
+    if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
         raise ConfigError(
-            f"{named(source, call)} answered {why}; check token, params and base_url of "
+            f"{described(source, request)} answered {reason}; check token, params and base_url of "
             f"sources.{source.name}"
         )
 
 
-def named(source: Source, call: ApiRequest) -> str:
-    """Name provider and request, for messages."""
-    return f"{source.profile.name}: {call.method} {call.url}"
+def described(source: Source, request: ApiRequest) -> str:
+    """Provider and request, for messages."""
+    return f"{source.profile.name}: {request.method} {request.url}"
 
 
-def document(answer: HttpResponse) -> Any:
-    """Read a body as JSON; None where it is none, such as an empty 204."""
+def document(response: HttpResponse) -> Any:
+    """Read a body as JSON; None if it is not JSON, such as an empty 204."""
     try:
-        return read_json(answer.body)
+        return read_json(response.body)
     except Unreadable:
         return None
 
 
-def said(source: Source, answer: HttpResponse) -> str:
-    """What they said, without the secrets that they may have repeated."""
-    return excerpt(masked(source, answer.body.decode("utf-8", "replace")).encode())
+def redacted(source: Source, response: HttpResponse) -> str:
+    """The start of a response, without the secrets that it may repeat."""
+    return excerpt(redact(source, response.body.decode("utf-8", "replace")).encode())

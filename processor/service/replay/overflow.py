@@ -1,8 +1,8 @@
-"""Brings subscriptions what was left in the event log while too much waited for them.
+"""Overflow: delivers what stayed in the event log because too many deliveries of a subscription waited.
 
-Commits leave events there while `Retention.waiting` deliveries of a subscription wait, and from then on
-all of them, so that order holds, until it has caught up. What is brought twice has one name, and
-what has ended is not brought again, so any number of processes may do this at once.
+Once `Retention.waiting` deliveries of a subscription are pending, commits leave its events in the log only,
+all of them, so that order holds, until it has caught up. A delivery that is enqueued twice has the same id,
+and one that has ended is not enqueued again, so any number of processes may do this at once.
 """
 
 import structlog
@@ -17,61 +17,61 @@ from processor.store.keys import Keys
 from processor.store.memory_budget import MOST
 from processor.store.stream_ids import told_at
 
-EVERY = 1.0  # seconds between looks
-SOON = 0.25  # where memory is short, so that little is brought by each
-ROUNDS = 20  # of one look, while commits leave more
+INTERVAL = 1.0  # seconds between two runs
+SHORT_INTERVAL = 0.25  # while memory is short, and each run may enqueue only little
+MAX_ROUNDS = 20  # of one run, while commits add to the overflow
 
 log = structlog.get_logger()
 
 
 async def catch_up(context: Context) -> float:
-    """Bring what has room now; how long to wait before the next look."""
-    wrong: WrongKeyType | None = None
-    behind = False
+    """Enqueue as much overflow as has room now; returns the seconds until the next run."""
+    failed: WrongKeyType | None = None
+    found = False
     await context.store.memory.refresh()
     for keys in context.store.shards:
-        for target, place in (await context.store.deliveries.overflow(keys)).items():
-            behind = True
+        for target, position in (await context.store.deliveries.overflow(keys)).items():
+            found = True
             try:
-                await _catch_up(context, keys, target, place)
+                await _catch_up(context, keys, target, position)
             except WrongKeyType as error:  # of one event or subscription: the others go on
-                wrong = error
-    if wrong:
-        raise wrong
-    return SOON if behind and context.store.memory.short else EVERY
+                failed = error
+    if failed:
+        raise failed
+    return SHORT_INTERVAL if found and context.store.memory.short else INTERVAL
 
 
-async def _catch_up(context: Context, keys: Keys, target: str, place: str) -> None:
-    """Go on from a place, until nothing is left or the lane is full again."""
+async def _catch_up(context: Context, keys: Keys, target: str, position: str) -> None:
+    """Enqueue overflow from a position on, until none is left or the lane is full again."""
     store = context.store
-    ends = await store.events.end()  # before we look: what is told behind it may find it enabled
+    ends = await store.events.end()  # read first: for later events it may be enabled already
     found = await store.subscriptions.get(target)
-    if found is None or found.disabled:  # it gets nothing; a replay brings this too
+    if found is None or found.disabled:  # it receives nothing now; a replay finds these events
         await store.deliveries.advance_overflow(keys, target, ends[keys.shard])
         return
-    most = MOST if store.memory.short else store.keep.waiting
-    if await store.redeliveries.waiting(keys, target) > most // 2:
-        return  # a walk is worth while when it brings many
+    limit = MOST if store.memory.short else store.keep.waiting
+    if await store.redeliveries.waiting(keys, target) > limit // 2:
+        return  # a scan should have room for many
     server = await store.fleet.server()
-    for _ in range(ROUNDS):
-        place, over = await _bring(context, keys, found, place)
+    for _ in range(MAX_ROUNDS):
+        position, complete = await _enqueue(context, keys, found, position)
         if await store.fleet.server() != server:
-            return  # what was put may be lost with the one before: it is brought again
-        if await store.deliveries.advance_overflow(keys, target, place) or not over:
+            return  # Redis was replaced and may have lost deliveries: enqueue them again
+        if await store.deliveries.advance_overflow(keys, target, position) or not complete:
             return
 
 
-async def _bring(
-    context: Context, keys: Keys, target: Subscription, place: str
+async def _enqueue(
+    context: Context, keys: Keys, target: Subscription, position: str
 ) -> tuple[str, bool]:
-    """Walk one shard's log to its end; the place that was reached, and whether it is the end."""
+    """Scan one shard's log to its end; returns the position reached, and whether that is the end."""
     events = context.store.events
     ends = await events.end()
-    starts = [place if n == keys.shard else end for n, end in enumerate(ends)]
+    starts = [position if n == keys.shard else end for n, end in enumerate(ends)]
     trimmed, _ = await events.oldest(keys)
-    if trimmed is not None and trimmed > told_at(place):
+    if trimmed is not None and trimmed > told_at(position):
         log.error("events_lost", subscription=target.id, before=str(utc(trimmed)))
-    done = await scan(context, Plan(target, starts, ends, later=False))
+    done = await scan(context, Plan(target, starts, ends, from_now=False))
     log.info(
         "overflow_delivered", subscription=target.id, queued=done.queued, whole=done.next is None
     )

@@ -1,4 +1,4 @@
-"""What a replay is to look for, and what came of it."""
+"""What a replay looks for in the event log, and its result."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,23 +16,25 @@ from processor.store.events import Logged
 
 
 class Plan(NamedTuple):
-    """Whose events to look for, between which places (a pair a shard), and which of them."""
+    """Whose events to look for, between which positions (a pair for each shard), and which of them."""
 
     target: Subscription
     starts: Sequence[str]
     ends: Sequence[str]
-    events: Sequence[str] = ()  # only these types; all that the subscription wants
-    source: str | None = None  # only of this one
-    failed: bool = False  # only what ended without arriving
-    again: bool = False  # what was delivered too
-    later: bool = True  # from now on, so that new events come between; else when they were told
+    events: Sequence[str] = ()  # only these types; empty: all that the subscription wants
+    source: str | None = None  # only events of this source
+    failed: bool = False  # only dead letters
+    again: bool = False  # also what was delivered
+    from_now: bool = (
+        True  # due from now on, in between new events; else due when they were published
+    )
 
 
 class ReplayResult(msgspec.Struct):
-    """What became of it.
+    """What became of the events.
 
-    `oldest` is the time of the oldest event there is, where older ones were asked for; `gone`
-    counts those of them that are known not to have arrived. `next` is the place where to go on.
+    `oldest` is the time of the oldest event in the log, if older ones were asked for; `gone`
+    counts dead letters whose events are no longer in the log. `next` is the cursor to continue from.
     """
 
     queued: int = 0
@@ -52,7 +54,7 @@ class _Data(msgspec.Struct, frozen=True):
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """What of an event's body decides who wants it."""
+    """The part of an event's body that decides which subscriptions want it."""
 
     data: _Data = _Data()
 
@@ -61,26 +63,25 @@ _read = msgspec.json.Decoder(_Event).decode
 
 
 def order_in(target: Subscription, event: Logged) -> JobOrder | None:
-    """The place of an event in the log among those of its job that a target gets."""
+    """The order of an event among those of its job; None if the target does not want them ordered."""
     if not target.ordered or event.type not in JOB_TYPES:
         return None
     return JobOrder(uid_of(event.id), _read(event.body).data.sequence)
 
 
 class EventMatcher:
-    """Whether the subscription of a plan wants an event, by its filter and the plan's."""
+    """Whether a replay wants an event: by the subscription's filter and the plan's."""
 
     def __init__(self, plan: Plan) -> None:
-        """Work out the types."""
         self._plan = plan
         self._router = Router("", [replace(plan.target, disabled=None)])
-        self.kinds = event_filters.expand_groups(plan.target.events)
+        self.types = event_filters.expand_groups(plan.target.events)
         if plan.events:
-            self.kinds &= event_filters.expand_groups(plan.events)
+            self.types &= event_filters.expand_groups(plan.events)
 
     def __call__(self, event: Logged) -> bool:
-        """Nobody is told of its own end."""
-        if event.type not in self.kinds:
+        """A subscription never receives its own `subscription.disabled` event."""
+        if event.type not in self.types:
             return False
         data, source = _read(event.body).data, self._plan.source
         if event.type == DISABLED:

@@ -1,4 +1,4 @@
-"""What a subscription missed, from the event log: all that it wants and did not get."""
+"""Replay: delivers the events of the log that a subscription wants and did not get."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ from processor.store.stream_ids import order_of, place_at
 from processor.subscription_settings import EventName
 
 Moment = Annotated[
-    str,  # checked by hand, for a better message
+    str,  # parsed by `moment`, for a better message
     msgspec.Meta(
         extra_json_schema={
             "anyOf": [
@@ -74,52 +74,56 @@ async def _replay_past(context: Context, made: Subscription, since: float) -> Re
         return ReplayResult(next=events.cursor(starts))
 
 
-async def replay(context: Context, target: str, wish: ReplayRequest) -> ReplayResult:
-    """Deliver what a subscription wants and did not get; Conflict while it is disabled."""
+async def replay(context: Context, target: str, request: ReplayRequest) -> ReplayResult:
+    """Replay the log for a subscription; Conflict while it is disabled."""
     found = await manage.get(context, target)
-    check_known("events", wish.events, FILTER_NAMES)
-    sources = [wish.source] if wish.source else []
+    check_known("events", request.events, FILTER_NAMES)
+    sources = [request.source] if request.source else []
     check_known("source", sources, tuple(context.settings.sources))
-    starts, ends = await _span(context, wish)
+    starts, ends = await _span(context, request)
     check_enabled(found)
     plan = Plan(
         target=found,
         starts=starts,
         ends=ends,
-        events=wish.events,
-        source=wish.source,
-        failed=wish.state == "failed",
-        again=wish.again,
+        events=request.events,
+        source=request.source,
+        failed=request.state == "failed",
+        again=request.again,
     )
     done = await scan(context, plan)
     if done.next and context.store.events.places(done.next) == starts:
-        most = context.store.keep.waiting
-        raise Conflict(f"{found.id}: {most} deliveries wait; go on when some are made")
+        limit = context.store.keep.waiting
+        raise Conflict(
+            f"{found.id}: {limit} deliveries are pending; continue when some are delivered"
+        )
     return done
 
 
 def check_enabled(target: Subscription) -> None:
-    """Conflict for who would get nothing."""
+    """Raise Conflict for a disabled subscription."""
     if target.disabled:
         raise Conflict(f"{target.id} is disabled ({target.disabled}): enable it first")
 
 
-async def _span(context: Context, wish: ReplayRequest) -> tuple[list[str], list[str]]:
-    """The places between which to look, a pair for each shard."""
+async def _span(context: Context, request: ReplayRequest) -> tuple[list[str], list[str]]:
+    """The positions of the log to scan between, a pair for each shard."""
     events, now = context.store.events, await context.store.now()
     ends = await events.end()
-    if wish.until is not None:
-        until = place_at(moment("until", wish.until, now))
+    if request.until is not None:
+        until = place_at(moment("until", request.until, now))
         ends = [min(end, until, key=order_of) for end in ends]
-    if wish.after is not None:
-        return events.places(wish.after), ends
-    if wish.since is None:
-        raise InvalidValue("since: say from when, as 24h or 2026-11-22T10:00:00Z")
-    return [place_at(moment("since", wish.since, now)) for _ in ends], ends
+    if request.after is not None:
+        return events.places(request.after), ends
+    if request.since is None:
+        raise InvalidValue(
+            "since: it is missing; write from when, such as 24h or 2026-11-22T10:00:00Z"
+        )
+    return [place_at(moment("since", request.since, now)) for _ in ends], ends
 
 
 def moment(field: str, text: str, now: float) -> float:
-    """What `24h` (ago) or a time with its zone means, in seconds; Invalid for anything else."""
+    """Parse `24h` (ago) or a time with its zone; seconds since 1970."""
     try:
         return now - parse_duration(text)
     except ValueError:
@@ -129,6 +133,8 @@ def moment(field: str, text: str, now: float) -> float:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        remedy = "write a time with its zone, as 2026-11-22T10:00:00Z, or how long ago, as 24h"
-        raise InvalidValue(f"{field}: {text!r} is neither; {remedy}")
+        remedy = (
+            "write a time with its zone, such as 2026-11-22T10:00:00Z, or how long ago, such as 24h"
+        )
+        raise InvalidValue(f"{field}: {text!r} is not a time; {remedy}")
     return time.timestamp()

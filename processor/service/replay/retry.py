@@ -1,4 +1,4 @@
-"""One delivery made again, because somebody asked for it."""
+"""Retry on request: makes one delivery again, pending or dead letter (not the retry schedule)."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ from processor.store.keys import Keys
 from processor.store.redeliveries import Again, Ended, Seen
 from processor.store.work_items import NOW, WorkItem
 
-BEFORE = 1.0  # seconds that an event may be in the log before its delivery says it was made
+CREATED_AFTER = 1.0  # seconds: an event may be in the log before its delivery's `created_at`
 _encode = msgspec.json.Encoder().encode
 
 
 async def retry(context: Context, delivery: str) -> dict[str, Any]:
-    """Make a delivery due now: one that waits, or that failed or was canceled.
+    """Make a delivery due now: a pending one, or a dead letter (failed or canceled).
 
-    A dead one begins anew, with all its attempts. NotFound, or Conflict where it arrived or
-    its event is not to be had.
+    A dead letter starts again with all its attempts. Raises NotFound, or Conflict if it was
+    delivered or its event is no longer kept.
     """
     target = await _target(context, delivery.rpartition(".")[2])
     check_enabled(target)
     for keys in context.store.shards:
-        if await _hurried(context, keys, target, delivery) or await _revived(
+        if await _run_now(context, keys, target, delivery) or await _revive(
             context, keys, target, delivery
         ):
             return {"id": delivery, "state": "pending"}
@@ -36,51 +36,51 @@ async def retry(context: Context, delivery: str) -> dict[str, Any]:
 
 
 async def _target(context: Context, target: str) -> Subscription:
-    """A subscription, or a job's own callback target."""
+    """A subscription, or a job's own callback URL."""
     if not target.startswith("cb_"):
         return await manage.get(context, target)
     for keys in context.store.shards:
         found, _ = await context.store.subscriptions.read(keys, [target], [])
-        one = found[target]
-        if isinstance(one, WrongKeyType):
-            raise one
-        if one:
-            return one
+        callback = found[target]
+        if isinstance(callback, WrongKeyType):
+            raise callback
+        if callback:
+            return callback
     raise NotFound(f"No callback target {target!r}: its jobs are gone")
 
 
-async def _hurried(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
+async def _run_now(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
     return await context.store.redeliveries.run_now(keys, _lane(target), delivery)
 
 
-async def _revived(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
-    """Put a dead delivery anew; False if this shard does not know it."""
+async def _revive(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
+    """Enqueue a dead letter again; False if this shard does not know it."""
     store = context.store
     ended, seen = await store.redeliveries.ended(keys, target.id, Seen())
-    records = [one for one in ended if one.id == delivery]
+    records = [record for record in ended if record.id == delivery]
     if not records:
         return False
     last = records[-1]
     if last.state in ARRIVED:
         raise _arrived(delivery, last.state)
-    again = Again(_put(last, _lane(target)), last.event_id, await _body(context, keys, last))
-    (word,) = await store.redeliveries.queue(keys, target.id, seen, [again], again=True)
-    if word == "delivered":
-        raise _arrived(delivery, word)
+    again = Again(_item(last, _lane(target)), last.event_id, await _body(context, keys, last))
+    (state,) = await store.redeliveries.queue(keys, target.id, seen, [again], again=True)
+    if state == "delivered":
+        raise _arrived(delivery, state)
     return True
 
 
-def _put(record: Ended, lane: str) -> WorkItem:
+def _item(record: Ended, lane: str) -> WorkItem:
     fields = {name: getattr(record, name) for name in Delivery.__struct_fields__}
     fresh = replace(Delivery(**fields), attempts=())
     return WorkItem("deliver", lane, fresh.id, NOW, _encode(fresh), fresh.order)
 
 
 async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
-    """The body of its event: kept for other deliveries of it, or still in the log."""
+    """The body of its event: kept for other deliveries, or still in the log."""
     store = context.store
     body = await store.redeliveries.body(keys, record.event_id)
-    body = body or await store.events.find(keys, record.event_id, record.created_at - BEFORE)
+    body = body or await store.events.find(keys, record.event_id, record.created_at - CREATED_AFTER)
     if body is None:
         raise Conflict(f"{record.id}: its event is not in the log any more (kept for 7 days)")
     return body

@@ -1,7 +1,7 @@
-"""One walk through the event log in a subscription's name; it may stop anywhere, and begin anew.
+"""One scan of the event log for a subscription: enqueues what it wants and did not get.
 
-What is put has the name that it would have had at once, EVENT.TARGET, so it waits at most once;
-what is known to have arrived is not put.
+It may stop anywhere and start again: a delivery has the id that it had at first, EVENT.TARGET, so
+it is pending at most once; what is known to have arrived is not enqueued.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,83 +19,82 @@ from processor.store.redeliveries import Again, Ended, Seen
 from processor.store.reserve import delivery_price
 from processor.store.stream_ids import told_at
 
-PAGE = 500  # events looked at, and put, at once
-MAX_EVENTS_SCANNED = 200_000  # events at most for one call
-MIN_INTERVAL = (
-    0.001  # seconds between two deliveries: in the log's order, and new ones come between
-)
+PAGE = 500  # events read, and enqueued, at once
+MAX_EVENTS_SCANNED = 200_000  # in one call
+MIN_INTERVAL = 0.001
+"""Seconds between the due times of two deliveries: it keeps the log's order, and lets new ones between."""
 
 
 async def scan(context: Context, plan: Plan) -> ReplayResult:
-    """Put what is wanted and did not arrive, as far as one call goes.
+    """Enqueue what is wanted and did not arrive.
 
-    It ends where too much was looked at, or too much waits in a shard.
+    Stops after too many events, or when too many deliveries are pending in a shard; `next` of the
+    result says where to continue.
     """
-    places, done, looked_at = list(plan.starts), ReplayResult(), 0
+    positions, result, scanned = list(plan.starts), ReplayResult(), 0
     for keys in context.store.shards:
-        shard = _ShardScan(context, keys, plan, done, MAX_EVENTS_SCANNED - looked_at)
-        over = await shard.scan(places)
-        looked_at += shard.looked_at
-        if not over:
-            done.next = context.store.events.cursor(places)
+        shard = _ShardScan(context, keys, plan, result, MAX_EVENTS_SCANNED - scanned)
+        complete = await shard.scan(positions)
+        scanned += shard.scanned
+        if not complete:
+            result.next = context.store.events.cursor(positions)
             break
-    return done
+    return result
 
 
 class _ShardScan:
-    """The walk through one shard's log."""
+    """The scan of one shard's log, up to `limit` events; it adds to `result`."""
 
     def __init__(
-        self, context: Context, keys: Keys, plan: Plan, done: ReplayResult, most: int
+        self, context: Context, keys: Keys, plan: Plan, result: ReplayResult, limit: int
     ) -> None:
-        """Know of no delivery yet; take how many events may be looked at."""
         self._context = context
         self._keys = keys
         self._plan = plan
-        self._done = done
-        self._most = most
-        self.looked_at = 0
-        self._wanting = EventMatcher(plan)
-        self._ended: dict[str, Ended] = {}  # the newest record of each
+        self._result = result
+        self._limit = limit
+        self.scanned = 0
+        self._wants = EventMatcher(plan)
+        self._ended: dict[str, Ended] = {}  # the newest record of each delivery
         self._arrived: set[str] = set()
-        self._met: set[str] = set()
+        self._found_in_log: set[str] = set()  # ended deliveries whose events are still in the log
         self._seen = Seen()
-        self._next_at = 0.0
+        self._due = 0.0  # of the delivery that was enqueued last
 
-    async def scan(self, places: list[str]) -> bool:
-        """Go on from a place to the end, moving the place along; False if that was too far."""
-        self._next_at = await self._context.store.now()
-        over = await self._go_on(places)
+    async def scan(self, positions: list[str]) -> bool:
+        """Scan from this shard's position to the end, and move the position; False if it stopped early."""
+        self._due = await self._context.store.now()
+        complete = await self._scan_pages(positions)
         await self._count_gone()
-        return over
+        return complete
 
-    async def _go_on(self, places: list[str]) -> bool:
+    async def _scan_pages(self, positions: list[str]) -> bool:
         shard, events = self._keys.shard, self._context.store.events
-        while self.looked_at < self._most:
-            await self._look()
+        while self.scanned < self._limit:
+            await self._read_ended()
             room = await self._room()
-            most = min(PAGE, max(room, 1))
-            page = await events.between(self._keys, places[shard], self._plan.ends[shard], most)
+            count = min(PAGE, max(room, 1))
+            page = await events.between(self._keys, positions[shard], self._plan.ends[shard], count)
             if not page:
                 return True
-            page = await self._fitting(page) if room > 0 else []
+            page = await self._affordable(page) if room > 0 else []
             if not page:
                 return False
-            await self._queue(list(self._chosen(page)))
-            places[shard] = page[-1].place
-            self.looked_at += len(page)
+            await self._enqueue(list(self._selected(page)))
+            positions[shard] = page[-1].place
+            self.scanned += len(page)
         return False
 
     async def _room(self) -> int:
-        """How many more may wait: as many as commits leave room for."""
+        """How many more deliveries may be pending before commits leave events as overflow."""
         store = self._context.store
         waiting = await store.redeliveries.waiting(self._keys, self._plan.target.id)
         return store.keep.waiting - waiting
 
-    async def _fitting(self, page: list[Logged]) -> list[Logged]:
-        """What of a page may wait now: of what is brought by itself little where memory is short."""
+    async def _affordable(self, page: list[Logged]) -> list[Logged]:
+        """The events of a page that may be enqueued now: of overflow little while memory is short."""
         store = self._context.store
-        if self._plan.later or not page:
+        if self._plan.from_now or not page:
             return page
         largest = max(len(event.body) for event in page)
         router = await store.subscriptions.router(self._keys)
@@ -106,75 +105,77 @@ class _ShardScan:
         waiting = await store.redeliveries.waiting(self._keys, self._plan.target.id)
         return page[: max(0, most - waiting)]
 
-    async def _look(self) -> None:
-        """Read what has ended meanwhile."""
-        replays, target = self._context.store.redeliveries, self._plan.target.id
-        ended, self._seen = await replays.ended(self._keys, target, self._seen)
-        self._ended.update((one.id, one) for one in ended)
-        self._arrived.update(one.id for one in ended if one.state in ARRIVED)
+    async def _read_ended(self) -> None:
+        """Read the records of deliveries that have ended since the last time."""
+        redeliveries, target = self._context.store.redeliveries, self._plan.target.id
+        ended, self._seen = await redeliveries.ended(self._keys, target, self._seen)
+        self._ended.update((record.id, record) for record in ended)
+        self._arrived.update(record.id for record in ended if record.state in ARRIVED)
 
-    def _chosen(self, page: Iterable[Logged]) -> Iterable[Again]:
-        """The events of a page that are to be put."""
+    def _selected(self, page: Iterable[Logged]) -> Iterable[Again]:
+        """The deliveries to enqueue for a page of events."""
         for event in page:
             item = f"{event.id}.{self._plan.target.id}"
             record = self._ended.get(item)
             if record:
-                self._met.add(item)
+                self._found_in_log.add(item)
             dead = record is not None and record.state in DEAD
-            if (self._plan.failed and not dead) or not self._wanting(event):
+            if (self._plan.failed and not dead) or not self._wants(event):
                 continue
-            if record and not self._plan.later:
-                continue  # brought before: only who asks gets it once more
+            if record and not self._plan.from_now:
+                continue  # delivered from the overflow before: repeated only on request
             if item in self._arrived and not self._plan.again:
-                self._done.delivered_before += 1
+                self._result.delivered_before += 1
             else:
-                yield self._again(event)
+                yield self._redelivery(event)
 
-    def _again(self, event: Logged) -> Again:
-        """The delivery as it would have been made when the event was told."""
+    def _redelivery(self, event: Logged) -> Again:
+        """The delivery as it would have been enqueued when the event was published."""
         target, order = self._plan.target.id, order_in(self._plan.target, event)
-        put = delivery_item(event.id, event.type, target, target, told_at(event.place), order=order)
-        self._next_at += MIN_INTERVAL
-        at = self._next_at if self._plan.later else told_at(event.place)
-        return Again(replace(put, at=at), event.id, event.body)
+        item = delivery_item(
+            event.id, event.type, target, target, told_at(event.place), order=order
+        )
+        self._due += MIN_INTERVAL
+        at = self._due if self._plan.from_now else told_at(event.place)
+        return Again(replace(item, at=at), event.id, event.body)
 
-    async def _queue(self, puts: Sequence[Again]) -> None:
-        if not puts:
+    async def _enqueue(self, deliveries: Sequence[Again]) -> None:
+        if not deliveries:
             return
-        done = self._done
-        if self._plan.later:  # it is asked for: it leaves room for what is accepted already
-            price = sum(delivery_price(len(one.body)) for one in puts)
+        result = self._result
+        if self._plan.from_now:  # on request: it must leave room for what is accepted already
+            price = sum(delivery_price(len(delivery.body)) for delivery in deliveries)
             async with self._context.store.memory.admitted(price):
-                words = await self._put(puts)
+                states = await self._write(deliveries)
         else:
-            words = await self._put(puts)
-        done.queued += words.count("queued")
-        done.pending += words.count("pending")
-        done.delivered_before += words.count("delivered")
+            states = await self._write(deliveries)
+        result.queued += states.count("queued")
+        result.pending += states.count("pending")
+        result.delivered_before += states.count("delivered")
 
-    async def _put(self, puts: Sequence[Again]) -> list[str]:
+    async def _write(self, deliveries: Sequence[Again]) -> list[str]:
         return await self._context.store.redeliveries.queue(
             self._keys,
             self._plan.target.id,
             self._seen,
-            puts,
+            deliveries,
             again=self._plan.again,
-            bounded=self._plan.later,
+            bounded=self._plan.from_now,
         )
 
     async def _count_gone(self) -> None:
-        """Count what is known not to have arrived, and is in the log no more."""
+        """Count the dead letters whose events are no longer in the log."""
         since = told_at(self._plan.starts[self._keys.shard])
         trimmed, oldest = await self._context.store.events.oldest(self._keys)
         if trimmed is None or trimmed < since:
             return
         if oldest is not None:
-            self._done.oldest = max(utc(oldest), self._done.oldest or utc(oldest))
+            self._result.oldest = max(utc(oldest), self._result.oldest or utc(oldest))
         until = told_at(self._plan.ends[self._keys.shard])
-        self._done.gone += sum(
-            since <= one.created_at <= min(until, oldest or until)
-            and one.state in DEAD
-            and one.type in self._wanting.kinds
-            and one.id not in self._arrived | self._met
-            for one in self._ended.values()
+        self._result.gone += sum(
+            since <= record.created_at <= min(until, oldest or until)
+            and record.state in DEAD
+            and record.type in self._wants.types
+            and record.id not in self._arrived | self._found_in_log
+            for record in self._ended.values()
         )

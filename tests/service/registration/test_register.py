@@ -266,7 +266,7 @@ def test_nothing_is_made_where_the_hook_may_be_on_another_page(
     provider.refuses["GET"] = (200, [{"id": 1, "config": {"url": PUBLIC}}] * count, headers)
     code, out, err = register("hub")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"{count} hooks, perhaps not all" in err
+    assert f"{count} webhooks, perhaps not all" in err
     assert provider.calls == ["GET /repos/me/it/hooks?per_page=100"]
 
 
@@ -289,7 +289,7 @@ def test_a_secret_that_was_missed_is_named_as_such(register: Run):
     register("mux-like", webhook_secret=None)
     code, out, err = register("mux-like", webhook_secret=None)
     assert (code, out) == (0, f"nothing to do: hook w1 for {HOOK}\n")
-    assert "remove the hook there and run this again" in err
+    assert "remove the webhook there and run this again" in err
 
 
 def test_a_secret_that_is_not_configured_is_told_again(register: Run):
