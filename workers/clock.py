@@ -60,7 +60,7 @@ async def trim(context: Context) -> float:
 async def follow_clock(context: Context) -> float:
     """Log that Redis' clock was set; undo a step back in the due times. The seconds to wait."""
     steps = context.store.clock_steps
-    seconds = await steps.look()
+    seconds = await steps.check()
     if seconds:
         log.warning("redis_clock_stepped", seconds=round(seconds, 1))
     if await steps.undo():

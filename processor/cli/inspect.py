@@ -18,7 +18,7 @@ from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ConfigError, ProviderError, RequestError
 from processor.model import Push, StatusUpdate
 from processor.provider import ParsedPush
-from processor.service.pushes.public_keys import KEEP, PublicKeys
+from processor.service.pushes.public_keys import MAX_AGE, PublicKeys
 from processor.signing import Verify
 from processor.text_input import decode_text
 
@@ -120,7 +120,7 @@ def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> byt
 
 async def _fetched(url: str) -> bytes:
     async with Egress(Policy.parse(())) as egress:
-        return await PublicKeys(egress).document(url, time.time(), KEEP)
+        return await PublicKeys(egress).document(url, time.time(), MAX_AGE)
 
 
 def _verdict(

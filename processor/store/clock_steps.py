@@ -44,7 +44,7 @@ class ClockSteps:
         self._before: Seen | None = None
         self._late: dict[tuple[Keys, str, bytes, bytes], int] = {}
 
-    async def look(self) -> float:
+    async def check(self) -> float:
         """By how much the clock was set since the last look, seconds; one back is noted, once by all."""
         before, now = self._before, await self._see()
         self._before = now

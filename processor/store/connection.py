@@ -42,7 +42,7 @@ CONNECTING = {
 }
 """What Redis says of a REDIS_URL that it cannot take, each time somebody connects, and the remedy."""
 
-LOOK = ("INFO", "persistence")
+PERSISTENCE_INFO = ("INFO", "persistence")
 ALLOW_OOM = "#!lua flags=allow-oom"
 OUT_OF_MEMORY = (
     "Redis is out of memory: what is in hand goes on, more is not taken. Raise maxmemory, or wait "
@@ -150,7 +150,7 @@ class Connection:
         (answer,) = await self._run(name, keys, args, bounded=bounded)
         return answer
 
-    async def run_and_look(
+    async def run_with_persistence_info(
         self,
         name: str,
         keys: Sequence[str],
@@ -159,12 +159,12 @@ class Connection:
         bounded: bool = False,
     ) -> tuple[Any, bytes]:
         """Run a script, and have `INFO persistence` right after it; empty if that is refused."""
-        answer, file = await self._run(name, keys, args, LOOK, bounded=bounded)
+        answer, file = await self._run(name, keys, args, PERSISTENCE_INFO, bounded=bounded)
         return answer, b"" if isinstance(file, ResponseError) else file
 
-    async def look(self) -> bytes:
+    async def persistence_info(self) -> bytes:
         """`INFO persistence`, as Redis wrote it."""
-        (answer,) = await self.ask(self._send(LOOK))
+        (answer,) = await self.ask(self._send(PERSISTENCE_INFO))
         return bytes(answer)
 
     async def _run(

@@ -86,7 +86,7 @@ class Fleet:
         run_id: str | None = _permitted(found).get("run_id")
         return run_id
 
-    async def look(self, name: str) -> Found | None:
+    async def check_replaced(self, name: str) -> Found | None:
         """Whether Redis was replaced since the last look; leaves a mark under our name.
 
         Where it was, whoever asks starts over, and the next look joins what is there. ConfigError

@@ -136,7 +136,7 @@ class Jobs:
             ],
             "lanes": lanes.told,
         }
-        done, file = await self.intake.run_and_look(
+        done, file = await self.intake.run_with_persistence_info(
             "accept", call.keys, call.args(told), bounded=bounds is not None
         )
         self._persistence.note(file)

@@ -42,7 +42,7 @@ class Memory:
         self._connection = connection
         self._shards = shards
 
-    async def look(self) -> MemoryUse:
+    async def read(self) -> MemoryUse:
         """Read all of it; what is used first, so that what comes in meanwhile counts as waiting.
 
         Where INFO is denied there is no limit, as far as we know.

@@ -82,10 +82,10 @@ class MemoryBudget:
         self._room -= price
         return None
 
-    async def look(self) -> float:
-        """Look at Redis; in how many seconds to look again."""
-        promised = self._promised  # what is written during the look may be in it, or not
-        use = await self._memory.look()
+    async def refresh_now(self) -> float:
+        """Read the memory that is used; the seconds until the next time."""
+        promised = self._promised  # what is written during the read may be in it, or not
+        use = await self._memory.read()
         router = await self._targets.current(self._shards[0])
         self.use, self._looked_at = use, time.monotonic()
         self.reserved = reserve.reserve(use, router.fan_out)
@@ -98,11 +98,11 @@ class MemoryBudget:
         return self._interval()
 
     async def refresh(self, age: float | None = None) -> None:
-        """Look, if the last look is too old to go by, or older than `age` seconds."""
+        """Read again if the last read is too old, or older than `age` seconds."""
         async with self._looking:
             most = self._interval() if age is None else age
             if time.monotonic() - self._looked_at > most:
-                await self.look()
+                await self.refresh_now()
 
     async def fan_out(self, source: str) -> int:
         """How many subscriptions may hear of a source."""

@@ -86,8 +86,8 @@ class Persistence:
             self._next = asyncio.create_task(self._after(self._running))
         await asyncio.shield(self._next)
 
-    async def look(self) -> None:
-        """Notice a slow disk, and that it is well again, though nobody waits for it."""
+    async def check_disk(self) -> None:
+        """Notice a slow disk, and its recovery, also while no caller waits for it."""
         file = await self._file()
         self._disk.note(0.0, file.forced, time.monotonic())
 
@@ -119,7 +119,7 @@ class Persistence:
             raise StoreUnavailable("Redis cannot write its append-only file: see its log")
 
     async def _file(self) -> File:
-        return File.of(await self._connection.look())
+        return File.of(await self._connection.persistence_info())
 
 
 class Disk:

@@ -106,13 +106,13 @@ class Store:
 
     async def fullness(self) -> float:
         """The part of Redis' memory limit that is used; 0.0 without a limit."""
-        await self.memory.look()
+        await self.memory.refresh_now()
         return self.memory.use.fullness
 
     async def writable(self) -> None:
         """StoreUnavailable unless Redis takes a write, Overloaded where there is room for none."""
         await self.connection.ask(self.connection.redis.set(PROBE, "1", px=1000))
-        await self.memory.look()
+        await self.memory.refresh_now()
         if self.memory.short:
             raise Overloaded(
                 f"Redis is over {FULL:.0%} of its memory, with what is reserved for accepted work: "

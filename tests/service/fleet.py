@@ -134,8 +134,8 @@ class Fleet:
         steps = (ingesting.run, delivering.run, bring, give_back)
         self._tasks += [asyncio.create_task(run(step)) for step in steps]
 
-    async def look(self) -> None:
-        """Note how full Redis gets."""
+    async def record_peak(self) -> None:
+        """Record how full Redis gets."""
         while True:
             info: dict[str, int] = self.redis.info("memory")  # type: ignore[assignment]
             used = info["used_memory"] - info["mem_not_counted_for_evict"]
@@ -190,11 +190,11 @@ async def fleet(
         made = Fleet(context, redis, subscribers)
         await made.subscribe(subscriptions)
         await made.receiver.refresh()
-        looking = asyncio.create_task(made.look())
+        recording = asyncio.create_task(made.record_peak())
         try:
             yield made
         finally:
-            looking.cancel()
+            recording.cancel()
             await made.close()
             await store.close()
             redis.config_set("maxmemory", 0)

@@ -139,7 +139,7 @@ async def test_subscribers_that_are_down_keep_no_update_from_being_taken(
 
 async def _no_update_waits(running: Fleet) -> bool:
     memory = running.context.store.memory
-    await memory.look()
+    await memory.refresh_now()
     return not memory.use.waiting
 
 

@@ -47,11 +47,11 @@ class Clocked:
     async def step(self, seconds: float = STEP) -> list[float]:
         """Let both find that their last look saw a later clock; what each found."""
         for one in self.processes:
-            await one.look()
+            await one.check()
             before = one._before
             assert before
             one._before = before._replace(low=before.low + seconds, high=before.high + seconds)
-        return [await one.look() for one in self.processes]
+        return [await one.check() for one in self.processes]
 
     async def undo(self) -> list[bool]:
         """Let both undo at the same time, once all processes know the new time."""
@@ -174,10 +174,10 @@ async def test_a_step_forward_is_said_and_moves_nothing(clocked: Clocked) -> Non
 
 async def test_other_data_is_no_step(clocked: Clocked) -> None:
     for one in clocked.processes:
-        await one.look()
+        await one.check()
         assert one._before
         one._before = one._before._replace(low=time.time(), high=time.time(), store="another")
-        assert await one.look() == 0.0
+        assert await one.check() == 0.0
 
 
 async def test_the_clock_process_says_so_in_one_line(store: Store) -> None:

@@ -12,8 +12,8 @@ from processor.store.keys import META, PROCESSES
 from processor.store.replacement import REMEMBERED, Replacement
 
 
-async def look(store: Store) -> Replacement | None:
-    found = await store.fleet.look("web-1")
+async def check(store: Store) -> Replacement | None:
+    found = await store.fleet.check_replaced("web-1")
     return found and found.what
 
 
@@ -21,7 +21,7 @@ async def look(store: Store) -> Replacement | None:
 async def running(store: Store) -> Store:
     """A store that a process runs on, and has looked at."""
     await store.check()
-    assert [await look(store), await look(store)] == [None, None]
+    assert [await check(store), await check(store)] == [None, None]
     return store
 
 
@@ -29,7 +29,7 @@ async def test_a_store_that_was_emptied_is_made_again_by_who_runs(running: Store
     redis = running.connection.redis
     old = (await running.fleet.meta())["id"]
     await redis.flushall()
-    assert [await look(running), await look(running)] == [Replacement.EMPTIED, None]
+    assert [await check(running), await check(running)] == [Replacement.EMPTIED, None]
     meta = await running.fleet.meta()
     assert (meta["shards"], meta["schema"]) == ("1", str(SCHEMA))
     assert meta["id"] != old
@@ -38,39 +38,39 @@ async def test_a_store_that_was_emptied_is_made_again_by_who_runs(running: Store
 async def test_every_process_of_a_fleet_finds_it_emptied(running: Store, store_of: Any):
     other = store_of()
     await other.check()
-    await other.fleet.look("worker-1")
+    await other.fleet.check_replaced("worker-1")
     await running.connection.redis.flushall()
-    assert [await look(running), await look(running)] == [Replacement.EMPTIED, None]
-    found = await other.fleet.look("worker-1")
+    assert [await check(running), await check(running)] == [Replacement.EMPTIED, None]
+    found = await other.fleet.check_replaced("worker-1")
     assert found.what is Replacement.EMPTIED
-    assert await other.fleet.look("worker-1") is None
-    assert await look(running) is None
+    assert await other.fleet.check_replaced("worker-1") is None
+    assert await check(running) is None
 
 
 async def test_an_earlier_state_is_noticed_by_the_mark_that_it_lacks(running: Store):
     redis = running.connection.redis
     kept = {k: await redis.dump(k) for k in await redis.keys("rb:*")}
     for _ in range(3):
-        assert await look(running) is None
+        assert await check(running) is None
     for key, value in kept.items():
         await redis.restore(key, 0, value, replace=True)
-    found = await running.fleet.look("web-1")
+    found = await running.fleet.check_replaced("web-1")
     assert found.what is Replacement.RESTORED
     assert 0 < found.lost < 5
-    assert await look(running) is None
+    assert await check(running) is None
 
 
 async def test_another_number_of_shards_is_refused_while_running(running: Store):
     await running.connection.redis.hset(META, "shards", 4)
     with pytest.raises(ConfigError, match="shards 4"):
-        await look(running)
+        await check(running)
 
 
 @pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
 async def test_another_schema_is_refused_while_running(running: Store, schema: int):
     await running.connection.redis.hset(META, "schema", schema)
     with pytest.raises(ConfigError, match=f"schema {schema}"):
-        await look(running)
+        await check(running)
 
 
 async def test_who_runs_longer_says_what_an_emptied_store_is(running: Store, store_of: Any):
@@ -79,10 +79,10 @@ async def test_who_runs_longer_says_what_an_emptied_store_is(running: Store, sto
     await asyncio.sleep(0.01)
     wrong = store_of(shards=4)
     await wrong.check()
-    await wrong.fleet.look("worker-4")
-    assert [await look(running), await look(running)] == [Replacement.EMPTIED, None]
+    await wrong.fleet.check_replaced("worker-4")
+    assert [await check(running), await check(running)] == [Replacement.EMPTIED, None]
     with pytest.raises(ConfigError, match=r"shards 1.*expects 4"):
-        await wrong.fleet.look("worker-4")
+        await wrong.fleet.check_replaced("worker-4")
 
 
 async def test_a_store_that_is_no_longer_new_is_not_overruled(running: Store, store_of: Any):
@@ -92,9 +92,9 @@ async def test_a_store_that_is_no_longer_new_is_not_overruled(running: Store, st
     await store_of(shards=4).check()
     made = int(await redis.hget(META, "made"))
     await redis.hset(META, "made", made - 60_000)
-    await look(running)
+    await check(running)
     with pytest.raises(ConfigError, match="shards 4"):
-        await look(running)
+        await check(running)
 
 
 async def test_a_user_who_may_not_ask_for_info_goes_by_the_store_alone(store: Store, store_of: Any):
@@ -106,9 +106,9 @@ async def test_a_user_who_may_not_ask_for_info_goes_by_the_store_alone(store: St
     limited = Store(f"unix://noinfo:x@{path}")
     try:
         await limited.check()
-        assert [await look(limited), await look(limited)] == [None, None]
+        assert [await check(limited), await check(limited)] == [None, None]
         await redis.flushall()
-        assert [await look(limited), await look(limited)] == [Replacement.EMPTIED, None]
+        assert [await check(limited), await check(limited)] == [Replacement.EMPTIED, None]
     finally:
         await limited.close()
         await redis.acl_deluser("noinfo")
@@ -118,7 +118,7 @@ async def test_marks_of_processes_that_ended_are_removed(running: Store):
     redis, now = running.connection.redis, await running.now()
     await redis.hset(PROCESSES, "dead", f"{now - REMEMBERED - 1:.3f} {SCHEMA} x")
     await redis.hset(PROCESSES, "other", f"{now - 1:.3f} {SCHEMA} x")
-    await look(running)
+    await check(running)
     assert sorted(await redis.hkeys(PROCESSES)) == [b"other", b"web-1"]
     await running.fleet.leave("web-1")
     assert await redis.hkeys(PROCESSES) == [b"other"]

@@ -30,7 +30,7 @@ async def claim(store: Store, limit: int = 100, **more: Any) -> list[Claim]:
 
 async def waiting(store: Store) -> dict[str, tuple[int, int]]:
     """Updates and their bytes, by source."""
-    await store.memory.look()
+    await store.memory.refresh_now()
     return {source: (w.updates, w.size) for source, w in store.memory.use.waiting.items()}
 
 
@@ -118,12 +118,12 @@ async def test_each_update_is_priced_with_the_record_that_it_is_about(
     large = Change(job=job_of("1", metadata={"a": "x" * 60_000}), version="", save=True, renew=True)
     await store.jobs.commit(store.shards[0], "0", [large])
     await accept(store, update_of("1"), update_of("2"))
-    await store.memory.look()
+    await store.memory.refresh_now()
     assert store.memory.use.waiting["s"].records > 60_000
     assert store.memory.reserved > 2 * 60_000
     first, _ = await claim(store)
     await store.backlogs.settle([Settlement(first)])
-    await store.memory.look()
+    await store.memory.refresh_now()
     assert 30_000 < store.memory.use.waiting["s"].records < 31_000  # its part
     await store.backlogs.settle([Settlement(c) for c in await claim(store)] or [Settlement(first)])
 
@@ -133,7 +133,7 @@ async def test_pushes_beyond_the_ceiling_are_refused_whole(
 ):
     """Whoever lets them in: the sum is kept where all receivers meet."""
     keys, one = store.shards[0], update_of("1")
-    await store.memory.look()
+    await store.memory.refresh_now()
     price = reserve.update_price(1, 100, 1)
     taken = Bounds(10 * price, lambda _: 1)
     done = []
@@ -173,14 +173,14 @@ async def limited(store: Store) -> AsyncIterator[Callable[[float], Any]]:
         await store.subscriptions.router(store.shards[0])
         used = (await redis.info("memory"))["used_memory"]
         await redis.config_set("maxmemory", int(used / fullness))
-        await store.memory.look()
+        await store.memory.refresh_now()
 
     yield limit
     await redis.config_set("maxmemory", 0)
 
 
 async def test_without_a_limit_everything_is_let_in(store: Store):
-    await store.memory.look()
+    await store.memory.refresh_now()
     async with store.memory.admitted(10**15):
         assert not store.memory.short
     assert store.memory.ceiling(0) is None
@@ -217,7 +217,7 @@ async def test_the_log_says_once_that_memory_is_short_and_once_that_it_is_not(
                 async with store.memory.admitted(1000):
                     pass
         await limited(0.2)
-        await store.memory.look()
+        await store.memory.refresh_now()
         async with store.memory.admitted(1000):
             pass
     assert [line["event"] for line in lines] == ["memory_short", "memory_recovered"]
@@ -226,7 +226,7 @@ async def test_the_log_says_once_that_memory_is_short_and_once_that_it_is_not(
 async def test_the_reserve_counts_against_the_room(store: Store, limited: Any, update_of: Any):
     await limited(0.6)
     await accept(store, *(update_of(str(n)) for n in range(200)))
-    await store.memory.look()
+    await store.memory.refresh_now()
     assert store.memory.reserved >= 200 * reserve.UPDATE
     use = store.memory.use
     room = int(reserve.FULL * use.limit) - use.used - store.memory.reserved

@@ -181,5 +181,5 @@ def test_a_sync_that_redis_did_not_wait_for_is_a_slow_disk_too():
 
 async def test_the_answer_of_a_real_redis_is_understood(store: Store):
     await store.persistence.written()
-    await store.persistence.look()
+    await store.persistence.check_disk()
     assert await store.persistence.delayed() == 0

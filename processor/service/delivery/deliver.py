@@ -173,7 +173,7 @@ class Deliverer:
                 _encode(delivery),
                 failed=True,
                 order=order,
-                may_be_skipped=order is not None and ordering.passable(delivery.type),
+                may_be_skipped=order is not None and ordering.may_be_skipped(delivery.type),
             )
         )
 

@@ -1,4 +1,4 @@
-"""Order within a job, for subscriptions that want it: what a later event may overtake."""
+"""Order of a job's events, for `ordered` subscriptions: which deliveries a later event supersedes."""
 
 from collections.abc import Sequence
 
@@ -6,28 +6,27 @@ from processor.event_types import COMPLETED
 from processor.model import Delivery, Job, JobOrder, Subscription
 
 
-def order_of(target: Subscription, job: Job) -> JobOrder | None:
-    """The place of a job's newest event among those that a target gets, if it wants them in order."""
-    return JobOrder(job.uid, job.sequence) if target.ordered else None
+def order_of(subscription: Subscription, job: Job) -> JobOrder | None:
+    """The order of a job's newest event among its deliveries; None unless `ordered`."""
+    return JobOrder(job.uid, job.sequence) if subscription.ordered else None
 
 
-def passable(kind: str) -> bool:
-    """Whether a later event of the job tells all that one of this type does.
+def may_be_skipped(kind: str) -> bool:
+    """Whether a later event of the job says all that an event of this type says.
 
-    A completion is told whatever comes after it.
+    A completion is always delivered, whatever comes after it.
     """
     return kind not in COMPLETED
 
 
 def superseded(waiting: Sequence[Delivery], failed: Delivery) -> list[Delivery]:
-    """Those of a job's deliveries that are news no more, the newest first.
+    """The deliveries of a job that a newer waiting one supersedes, the newest first.
 
-    From the one that failed to the newest: what is older than that waits because somebody asked
-    for it.
+    Only the failed one and newer ones: an older one waits because somebody asked for it again.
     """
-    news = sorted((w for w in waiting if _sequence(w) >= _sequence(failed)), key=_sequence)
-    return [one for one in reversed(news[:-1]) if passable(one.type)]
+    newer = sorted((w for w in waiting if _sequence(w) >= _sequence(failed)), key=_sequence)
+    return [w for w in reversed(newer[:-1]) if may_be_skipped(w.type)]
 
 
-def _sequence(one: Delivery) -> int:
-    return one.order.sequence if one.order else 0
+def _sequence(delivery: Delivery) -> int:
+    return delivery.order.sequence if delivery.order else 0

@@ -1,4 +1,4 @@
-"""Publishes an event of a job: the event, and a delivery for each subscription that wants it."""
+"""Makes an event of a job, and a delivery of it for each matching subscription."""
 
 import msgspec
 
@@ -19,17 +19,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DecisionInputs(msgspec.Struct, frozen=True):
-    """All that a decision needs beside the job and its updates."""
+    """All that a decision needs besides the job and its updates."""
 
     source: Source
     router: Router
     now: float
     random_unit: float
-    uid: str  # for a job that is new
+    uid: str  # of a new job
 
 
 def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
-    """An event of a job, and a delivery of it for each that wants it."""
+    """An event of a job, with a delivery for each matching subscription and callback."""
     event = state_machine.event_id(job)
     matching = inputs.router.matching(kind, job.source, job.provider, job.metadata)
     places = [(s.id, s.id, order_of(s, job)) for s in matching]
@@ -56,6 +56,6 @@ def delivery_item(
     trace: str | None = None,
     order: JobOrder | None = None,
 ) -> WorkItem:
-    """A delivery, due at once, or when it is its turn."""
+    """A delivery, due at once, or once the deliveries before it in its order have ended."""
     delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, order=order)
     return WorkItem("deliver", lane, delivery.id, NOW, _encode(delivery), order)

@@ -60,8 +60,8 @@ class Receiver:
     async def refresh(self) -> float:
         """Read the time and the free memory of Redis; the seconds to wait until the next time."""
         await self._context.store.connection.synchronise()
-        await self._context.store.persistence.look()
-        return await self._context.store.memory.look()
+        await self._context.store.persistence.check_disk()
+        return await self._context.store.memory.refresh_now()
 
     def source(self, name: str) -> Source:
         """The source of this name, if it accepts pushes; NotFound if not."""

@@ -37,7 +37,7 @@ async def watch_store(context: Context, name: str) -> NoReturn:
     """Check without end, as process `name`; ConfigError if the new data is not for this process."""
     while True:
         try:
-            found = await context.store.fleet.look(name)
+            found = await context.store.fleet.check_replaced(name)
             if found:
                 await _start_over(context, name, found)
                 continue

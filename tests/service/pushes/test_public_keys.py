@@ -19,7 +19,12 @@ from processor.config import load
 from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ProviderError, Unavailable
 from processor.model import Push
-from processor.service.pushes.public_keys import AGAIN, DOCUMENTS, KEEP, PublicKeys
+from processor.service.pushes.public_keys import (
+    MAX_AGE,
+    MAX_DOCUMENTS,
+    UNKNOWN_KEY_MAX_AGE,
+    PublicKeys,
+)
 from processor.service.pushes.receive import Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
@@ -113,12 +118,12 @@ def signed(key: Ed25519PrivateKey, body: bytes = b"{}", at: int = 1000) -> Push:
 
 async def test_a_jwks_is_fetched_once_and_kept(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
-    key, ring = Ed25519PrivateKey.generate(), PublicKeys(egress)
+    key, public_keys = Ed25519PrivateKey.generate(), PublicKeys(egress)
     site.documents["/jwks.json"] = jwks(key)
     for _ in range(3):
-        await ring.verify(FAL, (), signed(key), 1000.0)
+        await public_keys.verify(FAL, (), signed(key), 1000.0)
     assert site.asked == ["/jwks.json"]
-    await ring.verify(FAL, (), signed(key, at=int(1001 + KEEP)), 1001.0 + KEEP)
+    await public_keys.verify(FAL, (), signed(key, at=int(1001 + MAX_AGE)), 1001.0 + MAX_AGE)
     assert site.asked == ["/jwks.json"] * 2
 
 
@@ -126,45 +131,51 @@ async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stran
     site_of: Any,
 ) -> None:
     site, egress = await site_of("keys.example")
-    old, new, ring = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate(), PublicKeys(egress)
+    old, new, public_keys = (
+        Ed25519PrivateKey.generate(),
+        Ed25519PrivateKey.generate(),
+        PublicKeys(egress),
+    )
     site.documents["/jwks.json"] = jwks(old)
-    await ring.verify(FAL, (), signed(old), 1000.0)
+    await public_keys.verify(FAL, (), signed(old), 1000.0)
     site.documents["/jwks.json"] = jwks(old, new)
     for _ in range(5):
         with pytest.raises(BadSignature):
-            await ring.verify(FAL, (), signed(new), 1000.0)
+            await public_keys.verify(FAL, (), signed(new), 1000.0)
     assert len(site.asked) == 1
-    later = 1001.0 + AGAIN
-    await ring.verify(FAL, (), signed(new, at=int(later)), later)
+    later = 1001.0 + UNKNOWN_KEY_MAX_AGE
+    await public_keys.verify(FAL, (), signed(new, at=int(later)), later)
     assert len(site.asked) == 2
     for _ in range(5):
         with pytest.raises(BadSignature):
-            await ring.verify(FAL, (), signed(Ed25519PrivateKey.generate(), at=int(later)), later)
+            await public_keys.verify(
+                FAL, (), signed(Ed25519PrivateKey.generate(), at=int(later)), later
+            )
     assert len(site.asked) == 2
 
 
 async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
-    key, ring = Ed25519PrivateKey.generate(), PublicKeys(egress)
+    key, public_keys = Ed25519PrivateKey.generate(), PublicKeys(egress)
     for _ in range(5):  # and nobody waits for a fetch of his own
         with pytest.raises(ProviderError, match="HTTP 404; send this again") as trouble:
-            await ring.verify(FAL, (), signed(key), 1000.0)
+            await public_keys.verify(FAL, (), signed(key), 1000.0)
         assert trouble.value.status == 503
     assert len(site.asked) == 1
     site.documents["/jwks.json"] = jwks(key)
-    await ring.verify(FAL, (), signed(key, at=1011), 1011.0)
+    await public_keys.verify(FAL, (), signed(key, at=1011), 1011.0)
     del site.documents["/jwks.json"]  # an old one does while there is no newer
-    later = 1001.0 + KEEP
-    await ring.verify(FAL, (), signed(key, at=int(later)), later)
+    later = 1001.0 + MAX_AGE
+    await public_keys.verify(FAL, (), signed(key, at=int(later)), later)
 
 
 async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
     _, egress = await site_of("keys.example")
-    ring = PublicKeys(egress)
+    public_keys = PublicKeys(egress)
     for number in range(200):
         with pytest.raises(ProviderError):
-            await ring.document(f"https://keys.example/{number}", 1000.0, KEEP)
-    assert (len(ring._fetching), len(ring._kept)) == (0, DOCUMENTS)
+            await public_keys.document(f"https://keys.example/{number}", 1000.0, MAX_AGE)
+    assert (len(public_keys._fetching), len(public_keys._cache)) == (0, MAX_DOCUMENTS)
 
 
 async def test_a_document_of_nonsense_is_a_bad_signature(site_of: Any) -> None:
