@@ -130,11 +130,11 @@ class EmbeddedRedis:
 
     @property
     def pid(self) -> int | None:
-        """The process, while there is one."""
+        """The process; None before `start`."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> str:
-        """Start it and wait until it answers; gives its URL."""
+        """Start it and wait until it answers; returns its URL."""
         process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
             self._setup.argv,
             stdin=subprocess.DEVNULL,

@@ -131,14 +131,18 @@ def _verdict(
     reading: ParsedPush = NOTHING,
 ) -> dict[str, Any]:
     """The result; `ignored` counts parts that are not about a job."""
-    asked = {"echo": reading.echo, "confirm": reading.confirm, "unreadable": list(reading.errors)}
+    requests = {
+        "echo": reading.echo,
+        "confirm": reading.confirm,
+        "unreadable": list(reading.errors),
+    }
     return {
         "verified": verified,
         "reason": reason,
         "steps": steps,
         "updates": [_shown(update) for update in reading.updates],
         "ignored": reading.ignored,
-        **{name: value for name, value in asked.items() if value},
+        **{name: value for name, value in requests.items() if value},
     }
 
 

@@ -27,7 +27,7 @@ def make(path: Path) -> str | None:
     except FileExistsError:
         return None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}: give --data a folder of your own") from None
+        raise ConfigError(f"{path}: {error.strerror}: use a --data folder that you own") from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o600)  # regardless of the umask

@@ -15,7 +15,7 @@ RETRY_PAUSE = 0.05  # seconds
 
 @contextmanager
 def lock(data: Path) -> Iterator[int]:
-    """Lock the data directory while the block runs; gives the lock's file descriptor.
+    """Lock the data directory while the block runs; yields the lock's file descriptor.
 
     Redis inherits the descriptor and holds the lock as long as it runs: a second Redis can never
     write the same append-only file, even if the `up` that started the first was killed.
@@ -24,7 +24,7 @@ def lock(data: Path) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(f"--data {data}: {error.strerror}: give a folder of your own") from None
+        raise ConfigError(f"--data {data}: {error.strerror}: use a folder that you own") from None
     try:
         _acquire(descriptor, data)
         os.ftruncate(descriptor, 0)

@@ -46,11 +46,11 @@ def up(
 
     Without RINGBACK_API_KEYS, the first start makes an API key, and keeps it as the file `key` in
     --data, where commands on this machine find it. A process that ends is restarted. Ctrl-C or
-    SIGTERM stops everything within 25 seconds, after the work that has begun.
+    SIGTERM lets work that has begun finish, and stops everything within 25 seconds.
     """
     file, data = options.config_file(config), data.absolute()
     if file is None:
-        output.notice("no ringback.toml here: running without sources")
+        output.notice("no ringback.toml in this folder: running without sources")
     _make_folder(data)
     raise_open_files()  # Redis inherits it
     with lock(data) as held, Signals() as signals:

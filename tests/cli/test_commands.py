@@ -1,4 +1,4 @@
-"""The commands that talk to a server, against a stub of it: what they ask, print and end with."""
+"""The commands that call a server, with a stub server: calls, output and exit codes."""
 
 import json
 import socket
@@ -21,15 +21,15 @@ PROBLEM = {"type": "about:blank", "title": "Not found", "status": 404, "detail":
 
 @dataclass
 class Stub:
-    """A server that answers what it is told to; the last answer of a list stays."""
+    """A server with prepared answers; the last answer of a list is repeated."""
 
     answers: dict[str, list[tuple[int, dict[str, str], bytes]]] = field(default_factory=dict)
-    asked: list[tuple[str, Any]] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
     otherwise: int = 404
 
-    def says(self, call: str, *bodies: object, status: int = 200) -> None:
+    def responds(self, call: str, *bodies: object, status: int = 200) -> None:
         self.answers[call] = [(status, JSON, json.dumps(body).encode()) for body in bodies]
 
     def streams(self, *chunks: str) -> None:
@@ -44,7 +44,7 @@ def stub():
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
-            stub.asked.append((f"{self.command} {self.path}", json.loads(body) if body else None))
+            stub.calls.append((f"{self.command} {self.path}", json.loads(body) if body else None))
             stub.headers.append({name.lower(): value for name, value in self.headers.items()})
             known = stub.answers.get(f"{self.command} {self.path.partition('?')[0]}")
             away = JSON | {"Location": f"{stub.url}/v1/elsewhere"}
@@ -127,36 +127,36 @@ def job(job_id: str, state: str, **more: object) -> dict[str, object]:
         (["canceled", "expired"], 1),
     ],
 )
-def test_wait_ends_with_the_worst_of_its_jobs(
+def test_wait_ends_with_the_exit_code_of_the_worst_job(
     stub: Stub, ringback: Run, states: list[str], code: int
 ):
     for number, state in enumerate(states):
-        stub.says(f"GET /v1/jobs/wistia/{number}", job(str(number), state))
+        stub.responds(f"GET /v1/jobs/wistia/{number}", job(str(number), state))
     ids = [str(number) for number in range(len(states))]
     assert ringback("wait", "wistia", *ids, "--timeout", "0s").code == code
 
 
-def test_wait_returns_once_the_last_is_finished(stub: Stub, ringback: Run):
-    stub.says(
+def test_wait_returns_when_the_last_job_is_finished(stub: Stub, ringback: Run):
+    stub.responds(
         "GET /v1/jobs/wistia/1", job("1", "running"), job("1", "running"), job("1", "succeeded")
     )
-    stub.says("GET /v1/jobs/wistia/2", job("2", "succeeded"))
+    stub.responds("GET /v1/jobs/wistia/2", job("2", "succeeded"))
     ended = ringback("wait", "wistia", "1", "2", "--json")
     assert ended.code == 0
     assert ended.json["done"] is True
     assert [found["state"] for found in ended.json["jobs"]] == ["succeeded", "succeeded"]
-    assert ("GET /v1/jobs/wistia/1?wait=1", None) in stub.asked
+    assert ("GET /v1/jobs/wistia/1?wait=1", None) in stub.calls
 
 
-def test_wait_says_that_the_time_is_up(stub: Stub, ringback: Run):
-    stub.says("GET /v1/jobs/wistia/1", job("1", "running"))
+def test_wait_ends_with_4_after_the_timeout(stub: Stub, ringback: Run):
+    stub.responds("GET /v1/jobs/wistia/1", job("1", "running"))
     ended = ringback("wait", "wistia", "1", "--timeout", "50ms", "--json")
     assert (ended.code, ended.json["done"]) == (4, False)
     assert "time is up" in ended.err
 
 
 def test_wait_prints_a_line_for_each_change(stub: Stub, ringback: Run):
-    stub.says(
+    stub.responds(
         "GET /v1/jobs/wistia/1",
         job("1", "running", status="JOB_STATE_ENCODING", progress=0.9),
         job("1", "running", status="JOB_STATE_SCANNING", progress=0.1),
@@ -170,45 +170,45 @@ def test_wait_prints_a_line_for_each_change(stub: Stub, ringback: Run):
 
 
 def test_an_id_is_one_segment_of_the_path(stub: Stub, ringback: Run):
-    stub.says("GET /v1/jobs/wistia/a%2Fb%20c%3F", job("a/b c?", "succeeded"))
+    stub.responds("GET /v1/jobs/wistia/a%2Fb%20c%3F", job("a/b c?", "succeeded"))
     assert ringback("wait", "wistia", "a/b c?").code == 0
 
 
-def test_an_id_that_is_not_text_is_for_the_server_to_refuse(stub: Stub, ringback: Run):
+def test_an_id_that_is_not_utf8_is_sent_to_the_server(stub: Stub, ringback: Run):
     assert ringback("wait", "wistia", "\udcff", "--json").code == 2
-    assert stub.asked == [("GET /v1/jobs/wistia/%FF", None)]
+    assert stub.calls == [("GET /v1/jobs/wistia/%FF", None)]
 
 
 def test_watch_registers_then_follows(stub: Stub, ringback: Run):
-    stub.says("PUT /v1/jobs/wistia/1", job("1", "queued"), status=201)
-    stub.says("GET /v1/jobs/wistia/1", job("1", "queued"), job("1", "expired"))
+    stub.responds("PUT /v1/jobs/wistia/1", job("1", "queued"), status=201)
+    stub.responds("GET /v1/jobs/wistia/1", job("1", "queued"), job("1", "expired"))
     ended = ringback(
         "watch", "wistia", "1", "--metadata", "order=7", "--param", "a=b=c", "--deadline", "5m"
     )
     assert ended.code == 3
-    wishes = {"metadata": {"order": "7"}, "params": {"a": "b=c"}, "deadline": "5m"}
-    assert stub.asked[0] == ("PUT /v1/jobs/wistia/1", wishes)
+    body = {"metadata": {"order": "7"}, "params": {"a": "b=c"}, "deadline": "5m"}
+    assert stub.calls[0] == ("PUT /v1/jobs/wistia/1", body)
 
 
-def test_a_server_that_restarts_is_waited_for(stub: Stub, ringback: Run):
-    stub.says("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM, job("1", "succeeded"))
+def test_wait_goes_on_after_a_restart_of_the_server(stub: Stub, ringback: Run):
+    stub.responds("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM, job("1", "succeeded"))
     stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
     assert ringback("wait", "wistia", "1").code == 0
 
 
-def test_a_server_that_stays_away_is_not(stub: Stub, ringback: Run, monkeypatch):
+def test_wait_ends_if_the_server_stays_unreachable(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(follow, "RECONNECT_TIMEOUT", 0.0)
-    stub.says("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM)
+    stub.responds("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM)
     stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
     assert ringback("wait", "wistia", "1").code == 5
 
 
-def test_a_history_is_a_line_for_each_entry(stub: Stub, ringback: Run):
+def test_history_prints_a_line_for_each_entry(stub: Stub, ringback: Run):
     entry = {"at": "2026-11-22T10:00:00Z", "count": 1, "origin": "push", "status": "started"}
     moved = entry | {"state": "running", "was": "queued", "attempt": 1, "event": "evt_1"}
     again = entry | {"state": "running", "was": "running", "attempt": 1, "count": 3}
     page = {"items": [moved, again | {"ignored": "older", "flags": ["unconfirmed"]}], "next": None}
-    stub.says("GET /v1/jobs/wistia/a%2Fb/history", page)
+    stub.responds("GET /v1/jobs/wistia/a%2Fb/history", page)
     rows = [
         line.split(maxsplit=3) for line in ringback("history", "wistia", "a/b").out.splitlines()
     ]
@@ -216,16 +216,16 @@ def test_a_history_is_a_line_for_each_entry(stub: Stub, ringback: Run):
     assert rows[1][:3] == ["2026-11-22T10:00:00Z", "push", "started"]
     assert rows[1][3].split() == ["queued", ">", "running", "evt_1", "-", "-"]
     assert rows[2][3].split() == ["running", "ignored:", "older", "3", "unconfirmed"]
-    assert stub.asked == [("GET /v1/jobs/wistia/a%2Fb/history?limit=200", None)]
+    assert stub.calls == [("GET /v1/jobs/wistia/a%2Fb/history?limit=200", None)]
     assert ringback("history", "wistia", "a/b", "--json").json == page
 
 
-def test_events_of_one_source_are_chosen_here(stub: Stub, ringback: Run):
+def test_events_can_be_filtered_by_source(stub: Stub, ringback: Run):
     items = [
         {"type": "job.started", "timestamp": "t", "data": {"source": name, "id": "1"}}
         for name in ("wistia", "mux")
     ]
-    stub.says("GET /v1/events", {"items": [*items, {"type": "group.completed"}], "next": "c"})
+    stub.responds("GET /v1/events", {"items": [*items, {"type": "group.completed"}], "next": "c"})
     ended = ringback("events", "--source", "mux")
     assert ended.out.splitlines() == ["t  job.started  mux/1"]
     assert "--after c" in ended.err
@@ -254,7 +254,9 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_server_is_one_line_that_names_url_and_remedy(ringback: Run, command: tuple[str, ...]):
+def test_an_unreachable_server_is_one_line_with_url_and_remedy(
+    ringback: Run, command: tuple[str, ...]
+):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -266,7 +268,7 @@ def test_no_server_is_one_line_that_names_url_and_remedy(ringback: Run, command:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_refusal_is_the_servers_own_words_on_one_line(ringback: Run, command: tuple[str, ...]):
+def test_an_error_response_is_printed_as_one_line(ringback: Run, command: tuple[str, ...]):
     ended = ringback(*command, "--json")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "ringback: Not found: no job wistia/9\n"
@@ -275,20 +277,22 @@ def test_a_refusal_is_the_servers_own_words_on_one_line(ringback: Run, command: 
 @pytest.mark.parametrize(
     ("status", "code"), [(400, 2), (401, 2), (403, 2), (409, 2), (422, 2), (500, 5), (503, 5)]
 )
-def test_a_refusals_status_decides_the_code(stub: Stub, ringback: Run, status: int, code: int):
-    stub.says("GET /v1/jobs", {**PROBLEM, "status": status}, status=status)
+def test_the_status_of_an_error_response_decides_the_exit_code(
+    stub: Stub, ringback: Run, status: int, code: int
+):
+    stub.responds("GET /v1/jobs", {**PROBLEM, "status": status}, status=status)
     assert ringback("jobs").code == code
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff", b'{"title": "x"}'])
-def test_somebody_elses_error_page_is_told_as_such(stub: Stub, ringback: Run, body: bytes):
+def test_an_error_page_of_another_server_is_recognized(stub: Stub, ringback: Run, body: bytes):
     stub.answers["GET /v1/jobs"] = [(404, {}, body)]
     ended = ringback("jobs")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "is it Ringback?" in ended.err
 
 
-def test_somebody_elses_page_is_no_answer(stub: Stub, ringback: Run):
+def test_a_page_of_another_server_is_an_error(stub: Stub, ringback: Run):
     stub.answers["GET /v1/jobs"] = [(200, {}, b"<html>")]
     assert ringback("jobs").code == 5
 
@@ -296,14 +300,14 @@ def test_somebody_elses_page_is_no_answer(stub: Stub, ringback: Run):
 @pytest.mark.parametrize(
     "url", ["ftp://x", "http://", "http://x:99999", "http://[::1", "", "nonsense:x"]
 )
-def test_a_url_that_names_no_server_is_usage(ringback: Run, url: str):
+def test_an_invalid_server_url_is_a_usage_error(ringback: Run, url: str):
     ended = ringback("jobs", f"--url={url}")
     assert ended.code == 2
     assert "not a server's URL" in ended.err
 
 
 def test_the_key_is_sent_as_bearer(stub: Stub, ringback: Run, monkeypatch):
-    stub.says("GET /v1/jobs", {"items": [], "next": None})
+    stub.responds("GET /v1/jobs", {"items": [], "next": None})
     ringback("jobs", "--key", "one")
     monkeypatch.setenv("RINGBACK_API_KEY", "two")
     ringback("jobs")
@@ -311,12 +315,12 @@ def test_the_key_is_sent_as_bearer(stub: Stub, ringback: Run, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["--data", "RINGBACK_DATA", ".ringback"])
-def test_without_one_the_key_of_up_is_sent(
+def test_without_a_key_the_key_of_up_is_sent(
     stub: Stub, ringback: Run, monkeypatch, tmp_path: Path, place: str
 ):
-    """As in `ringback --data folder jobs`, too."""
+    """Also as `ringback --data folder jobs`."""
     monkeypatch.chdir(tmp_path)
-    stub.says("GET /v1/jobs", {"items": [], "next": None})
+    stub.responds("GET /v1/jobs", {"items": [], "next": None})
     folder = tmp_path / (place if place == ".ringback" else "elsewhere")
     folder.mkdir()
     key = key_file.make(folder / "key")
@@ -329,15 +333,15 @@ def test_without_one_the_key_of_up_is_sent(
     assert [h["authorization"] for h in stub.headers] == [f"Bearer {key}", "Bearer another"]
 
 
-def test_the_servers_own_variable_is_no_key_of_a_command(stub: Stub, ringback: Run, monkeypatch):
+def test_the_servers_variable_for_keys_is_not_sent(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setenv("RINGBACK_API_KEYS", "k1,k2")
-    stub.says("GET /v1/jobs", {"items": [], "next": None})
+    stub.responds("GET /v1/jobs", {"items": [], "next": None})
     ringback("jobs")
     assert "authorization" not in stub.headers[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_call_without_a_good_key_names_where_it_may_come_from(
+def test_a_call_without_a_valid_key_names_the_ways_to_give_it(
     stub: Stub, ringback: Run, command: tuple[str, ...]
 ):
     stub.otherwise = 401
@@ -349,59 +353,59 @@ def test_a_call_without_a_good_key_names_where_it_may_come_from(
     assert "wrong-key" not in ended.err + ended.out
 
 
-def test_the_key_follows_no_redirect(stub: Stub, ringback: Run):
+def test_the_key_is_not_sent_to_a_redirect(stub: Stub, ringback: Run):
     stub.otherwise = 307
     assert ringback("jobs", "--key", "secret-one").code == 2
     assert len(stub.headers) == 1
 
 
 @pytest.mark.parametrize("key", ["a\nb", "käse\u20ac", "b\u00e4", "a\x00b", "a\x7fb"])
-def test_a_key_that_cannot_be_sent_is_usage(ringback: Run, key: str):
+def test_a_key_that_cannot_be_sent_is_a_usage_error(ringback: Run, key: str):
     assert ringback("jobs", "--key", key).code == 2
 
 
-def test_a_path_before_the_servers_own_is_kept(stub: Stub, ringback: Run):
-    stub.says("GET /ringback/v1/jobs", {"items": [], "next": None})
+def test_a_path_in_the_server_url_is_kept(stub: Stub, ringback: Run):
+    stub.responds("GET /ringback/v1/jobs", {"items": [], "next": None})
     assert ringback("jobs", "--url", f"{stub.url}/ringback/").code == 0
 
 
-def test_jobs_are_asked_for_by_source_and_state(stub: Stub, ringback: Run):
+def test_jobs_can_be_filtered_by_source_and_state(stub: Stub, ringback: Run):
     page = {"items": [job("1", "running", progress=0.5)], "next": "c2"}
-    stub.says("GET /v1/jobs", page)
+    stub.responds("GET /v1/jobs", page)
     assert ringback("jobs", "--json", "--source", "wistia", "--state", "running").json == page
-    assert stub.asked[0][0] == "GET /v1/jobs?source=wistia&state=running&limit=50"
+    assert stub.calls[0][0] == "GET /v1/jobs?source=wistia&state=running&limit=50"
     ended = ringback("jobs")
     assert ended.out.splitlines()[1].split() == ["wistia", "1", "running", "running", "50%"]
     assert ended.err == "more: --cursor c2\n"
 
 
-def test_what_strangers_wrote_cannot_steer_the_terminal(stub: Stub, ringback: Run):
-    stub.says("GET /v1/jobs", {"items": [job("\x1b[2J\x9b[bold]", "running")], "next": None})
+def test_control_characters_are_not_printed_to_the_terminal(stub: Stub, ringback: Run):
+    stub.responds("GET /v1/jobs", {"items": [job("\x1b[2J\x9b[bold]", "running")], "next": None})
     out = ringback("jobs").out + ringback("jobs", "--json").out
     assert "\x1b" not in out
     assert "\x9b" not in out
 
 
-def test_events_are_printed_by_the_page(stub: Stub, ringback: Run):
+def test_events_are_printed_by_pages(stub: Stub, ringback: Run):
     item = {"id": "msg_1", "type": "job.failed", "timestamp": "T", "data": job("1", "failed")}
-    stub.says("GET /v1/events", {"items": [item], "next": "c1"})
+    stub.responds("GET /v1/events", {"items": [item], "next": "c1"})
     ended = ringback("events", "--after", "c0")
     assert ended.out == "T  job.failed  wistia/1  failed\n"
     assert ended.err == "more: --after c1\n"
-    assert stub.asked[0][0] == "GET /v1/events?after=c0&limit=50"
+    assert stub.calls[0][0] == "GET /v1/events?after=c0&limit=50"
 
 
-def test_followed_events_of_one_source_are_chosen_here(stub: Stub, ringback: Run, monkeypatch):
+def test_followed_events_can_be_filtered_by_source(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     monkeypatch.setattr(events, "RECONNECT_TIMEOUT", 0.0)
-    told = [f'id: {name}\ndata: {{"data": {{"source": "{name}"}}}}\n\n' for name in ("a", "b")]
-    stub.streams("".join(told))
+    chunks = [f'id: {name}\ndata: {{"data": {{"source": "{name}"}}}}\n\n' for name in ("a", "b")]
+    stub.streams("".join(chunks))
     stub.answers["GET /v1/events"].append((503, JSON, b"{}"))
     ended = ringback("events", "--follow", "--source", "b", "--json")
     assert [json.loads(line)["cursor"] for line in ended.out.splitlines()] == ["b"]
 
 
-def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run, monkeypatch):
+def test_following_goes_on_after_a_lost_connection(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     first = 'retry: 3000\n\n: ping\n\nid: c1\nevent: job.started\ndata: {"id": "msg_1"}\n\nid: c2\nevent: half'
     stub.streams(first, ": ping\n\n")
@@ -414,8 +418,8 @@ def test_followed_events_go_on_after_a_lost_connection(stub: Stub, ringback: Run
     assert ended.code == 2
 
 
-def test_followed_events_go_on_from_where_the_stream_began(stub: Stub, ringback: Run, monkeypatch):
-    """What came while the server restarted is shown, though no event was seen before."""
+def test_following_resumes_where_the_stream_began(stub: Stub, ringback: Run, monkeypatch):
+    """Events during a restart of the server are shown, even if no event came before."""
     monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     opening = "retry: 3000\nid: c5\n\n: ping\n\n"
     stub.streams(opening, opening + "id: c6")
@@ -424,7 +428,7 @@ def test_followed_events_go_on_from_where_the_stream_began(stub: Stub, ringback:
     assert [headers.get("last-event-id") for headers in stub.headers] == [None, "c5", "c5"]
 
 
-def test_a_gap_is_told_both_ways(stub: Stub, ringback: Run, monkeypatch):
+def test_a_gap_is_printed_as_text_and_as_json(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     stub.streams("event: gap\ndata: {}\n\n")
     stub.answers["GET /v1/events"].append((410, JSON, json.dumps(PROBLEM).encode()))
@@ -433,20 +437,20 @@ def test_a_gap_is_told_both_ways(stub: Stub, ringback: Run, monkeypatch):
     assert ended.err.startswith("gap: ")
 
 
-def test_a_subscription_is_added_and_its_secret_shown(stub: Stub, ringback: Run):
-    stub.says("POST /v1/subscriptions", {"id": "sub_1", "secret": "whsec_x"}, status=201)
+def test_adding_a_subscription_shows_its_secret(stub: Stub, ringback: Run):
+    stub.responds("POST /v1/subscriptions", {"id": "sub_1", "secret": "whsec_x"}, status=201)
     ended = ringback(
         "subscriptions", "add", "https://e.com", "--event", "job.failed", "--source", "wistia"
     )
     assert "whsec_x" in ended.out
     body = {"url": "https://e.com", "events": ["job.failed"], "sources": ["wistia"]}
-    assert stub.asked[0] == ("POST /v1/subscriptions", body)
+    assert stub.calls[0] == ("POST /v1/subscriptions", body)
 
 
-def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, ringback: Run):
+def test_a_subscription_with_a_public_key_shows_the_key_and_no_secret(stub: Stub, ringback: Run):
     made = {"id": "sub_1", "secret": None, "public_key": "whpk_x"}
-    stub.says("POST /v1/subscriptions", made, status=201)
-    wish = {
+    stub.responds("POST /v1/subscriptions", made, status=201)
+    body = {
         "url": "https://e.com",
         "format": "cloudevents",
         "signature": "v1a",
@@ -462,13 +466,13 @@ def test_a_subscription_with_a_public_key_shows_that_and_no_secret(stub: Stub, r
     ended = ringback("subscriptions", "add", "https://e.com", *given, "--handshake")
     assert "whpk_x" in ended.out
     assert "None" not in ended.out + ended.err
-    assert stub.asked[0] == ("POST /v1/subscriptions", wish)
+    assert stub.calls[0] == ("POST /v1/subscriptions", body)
 
 
-def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run):
+def test_a_subscription_can_be_removed_rotated_and_tested(stub: Stub, ringback: Run):
     stub.answers["DELETE /v1/subscriptions/sub_1"] = [(204, {}, b"")]
-    stub.says("POST /v1/subscriptions/sub_1/rotate", {"id": "sub_1", "secret": "whsec_y"})
-    stub.says("POST /v1/subscriptions/sub_1/test", {"id": "msg_1"}, status=202)
+    stub.responds("POST /v1/subscriptions/sub_1/rotate", {"id": "sub_1", "secret": "whsec_y"})
+    stub.responds("POST /v1/subscriptions/sub_1/test", {"id": "msg_1"}, status=202)
     assert ringback("subscriptions", "rm", "sub_1", "--json").json == {
         "id": "sub_1",
         "removed": True,
@@ -480,17 +484,17 @@ def test_a_subscription_is_removed_rotated_and_tested(stub: Stub, ringback: Run)
 SUBSCRIPTION = {"id": "sub_1", "url": "https://e.com", "events": [], "sources": []}
 
 
-@pytest.mark.parametrize(("given", "wish"), [("5/1s", "5/1s"), ("", None)])
-def test_the_rate_of_a_subscription_is_set_and_lifted(
-    stub: Stub, ringback: Run, given: str, wish: str | None
+@pytest.mark.parametrize(("given", "body"), [("5/1s", "5/1s"), ("", None)])
+def test_the_rate_of_a_subscription_can_be_set_and_cleared(
+    stub: Stub, ringback: Run, given: str, body: str | None
 ):
-    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    stub.responds("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
     ringback("subscriptions", "set", "sub_1", "--concurrency", "1", "--rate", given)
-    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", {"concurrency": 1, "rate": wish})]
+    assert stub.calls == [("PATCH /v1/subscriptions/sub_1", {"concurrency": 1, "rate": body})]
 
 
 @pytest.mark.parametrize(
-    ("given", "wish"),
+    ("given", "body"),
     [
         (("--ordered",), {"ordered": True}),
         (("--no-ordered",), {"ordered": False}),
@@ -506,39 +510,39 @@ def test_the_rate_of_a_subscription_is_set_and_lifted(
         ((), {}),
     ],
 )
-def test_what_is_named_of_a_subscription_is_replaced_and_nothing_else(
-    stub: Stub, ringback: Run, given: tuple[str, ...], wish: dict[str, object]
+def test_only_the_given_settings_of_a_subscription_are_changed(
+    stub: Stub, ringback: Run, given: tuple[str, ...], body: dict[str, object]
 ):
-    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    stub.responds("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
     ringback("subscriptions", "set", "sub_1", *given)
-    assert stub.asked == [("PATCH /v1/subscriptions/sub_1", wish)]
+    assert stub.calls == [("PATCH /v1/subscriptions/sub_1", body)]
 
 
-def test_a_header_without_a_value_is_refused_before_anything_is_called(stub: Stub, ringback: Run):
+def test_a_header_without_a_value_is_refused_before_any_call(stub: Stub, ringback: Run):
     ended = ringback("subscriptions", "set", "sub_1", "--header", "X-A")
-    assert (ended.code, stub.asked) == (2, [])
+    assert (ended.code, stub.calls) == (2, [])
     assert "--header X-A: write it as NAME=VALUE" in ended.err
 
 
-def test_a_subscription_is_changed_and_enabled(stub: Stub, ringback: Run):
-    stub.says("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
-    stub.says("POST /v1/subscriptions/sub_1/enable", SUBSCRIPTION)
+def test_a_subscription_can_be_changed_and_enabled(stub: Stub, ringback: Run):
+    stub.responds("PATCH /v1/subscriptions/sub_1", SUBSCRIPTION)
+    stub.responds("POST /v1/subscriptions/sub_1/enable", SUBSCRIPTION)
     given = "--to", "https://e.com", "--event", "job.failed", "--source", "", "--metadata", "a=1"
     assert "https://e.com" in ringback("subscriptions", "set", "sub_1", *given).out
-    wish = {"url": "https://e.com", "events": ["job.failed"], "sources": [], "metadata": {"a": "1"}}
-    assert stub.asked[0] == ("PATCH /v1/subscriptions/sub_1", wish)
+    body = {"url": "https://e.com", "events": ["job.failed"], "sources": [], "metadata": {"a": "1"}}
+    assert stub.calls[0] == ("PATCH /v1/subscriptions/sub_1", body)
     assert ringback("subscriptions", "enable", "sub_1", "--json").json == SUBSCRIPTION
 
 
-def test_a_replay_goes_on_to_its_end(stub: Stub, ringback: Run):
+def test_a_replay_continues_to_its_end(stub: Stub, ringback: Run):
     done = {"queued": 2, "pending": 1, "delivered_before": 0, "gone": 3, "oldest": "2026"}
     where = "POST /v1/subscriptions/sub_1/replay"
-    stub.says(where, done | {"next": "c1"}, done | {"oldest": None, "next": None})
+    stub.responds(where, done | {"next": "c1"}, done | {"oldest": None, "next": None})
     ended = ringback("subscriptions", "replay", "sub_1", "--since", "24h", "--failed")
     assert ended.out == "4 queued, 2 pending already, 0 delivered before, 6 gone\n"
     assert "2026" in ended.err
-    wish = {"since": "24h", "state": "failed"}
-    assert stub.asked == [(where, wish), (where, wish | {"after": "c1"})]
+    body = {"since": "24h", "state": "failed"}
+    assert stub.calls == [(where, body), (where, body | {"after": "c1"})]
 
 
 def test_deliveries_are_listed_and_retried(stub: Stub, ringback: Run):
@@ -549,10 +553,10 @@ def test_deliveries_are_listed_and_retried(stub: Stub, ringback: Run):
         "created_at": "2026",
         "attempts": [{"status": 503, "error": None}, {"status": None, "error": "refused"}],
     }
-    stub.says("GET /v1/deliveries", {"items": [item], "next": None})
+    stub.responds("GET /v1/deliveries", {"items": [item], "next": None})
     row = ringback("deliveries", "list", "sub_1", "--state", "failed").out.splitlines()[1]
     assert row.split() == ["evt_1.sub_1", "job.failed", "failed", "2", "refused", "2026"]
-    stub.says("POST /v1/deliveries/evt_1.sub_1/retry", {"id": "evt_1.sub_1"}, status=202)
+    stub.responds("POST /v1/deliveries/evt_1.sub_1/retry", {"id": "evt_1.sub_1"}, status=202)
     assert "due" in ringback("deliveries", "retry", "evt_1.sub_1").out
 
 
@@ -564,7 +568,7 @@ def test_subscriptions_are_listed(stub: Stub, ringback: Run):
         "sources": [],
         "read_only": True,
     }
-    stub.says("GET /v1/subscriptions", {"items": [item], "next": None})
+    stub.responds("GET /v1/subscriptions", {"items": [item], "next": None})
     row = ringback("subscriptions", "list").out.splitlines()[1]
     assert row.split() == ["sub_1", "https://e.com", "job.completed", "all", "file", "-"]
 
@@ -573,16 +577,16 @@ def test_sources_are_listed_with_their_hooks(stub: Stub, ringback: Run):
     source = {"name": "clips", "provider": "wistia", "push": "/hooks/clips", "poll": True}
     source |= {"scheme": "hmac-sha256", "trust": "event"}
     page = {"items": [{**source, "mirror": [], "stalled": "401"}], "next": None}
-    stub.says("GET /v1/sources", page)
+    stub.responds("GET /v1/sources", page)
     row = ringback("sources").out.splitlines()[1]
     assert row.split() == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes", "401"]
     assert ringback("sources", "--json").json == page
 
 
-def test_doctor_says_what_readiness_lacks(stub: Stub, ringback: Run):
-    stub.says("GET /healthz", {"alive": True})
-    stub.says("GET /readyz", {"ready": False, "lacks": ["no worker beats"]}, status=503)
-    stub.says("GET /v1/sources", {"items": [], "next": None})
+def test_doctor_prints_why_the_server_is_not_ready(stub: Stub, ringback: Run):
+    stub.responds("GET /healthz", {"alive": True})
+    stub.responds("GET /readyz", {"ready": False, "lacks": ["no worker beats"]}, status=503)
+    stub.responds("GET /v1/sources", {"items": [], "next": None})
     ended = ringback("doctor", "--json")
     found = {check["name"]: check for check in ended.json["checks"]}
     assert (ended.code, ended.json["ok"]) == (5, False)
@@ -590,15 +594,15 @@ def test_doctor_says_what_readiness_lacks(stub: Stub, ringback: Run):
     assert found["sources"]["ok"]
 
 
-def test_doctor_is_content_with_a_good_one(stub: Stub, ringback: Run):
+def test_doctor_succeeds_with_a_healthy_server(stub: Stub, ringback: Run):
     for path in ("/healthz", "/readyz", "/v1/sources"):
-        stub.says(f"GET {path}", {"items": [{"name": "clips", "stalled": None}]})
+        stub.responds(f"GET {path}", {"items": [{"name": "clips", "stalled": None}]})
     assert ringback("doctor").code == 0
 
 
 def test_doctor_names_a_stalled_source(stub: Stub, ringback: Run):
     for path in ("/healthz", "/readyz", "/v1/sources"):
-        stub.says(f"GET {path}", {"items": [{"name": "clips", "stalled": "401 Unauthorized"}]})
+        stub.responds(f"GET {path}", {"items": [{"name": "clips", "stalled": "401 Unauthorized"}]})
     ended = ringback("doctor")
     assert ended.code == 2
     assert "clips: 401 Unauthorized" in ended.out
@@ -616,11 +620,11 @@ def test_doctor_names_a_stalled_source(stub: Stub, ringback: Run):
         ("jobs", "--limit", "0"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_asks_nothing(
+def test_wrong_usage_ends_with_2_without_any_call(
     stub: Stub, ringback: Run, arguments: tuple[str, ...]
 ):
     assert ringback(*arguments).code == 2
-    assert stub.asked == []
+    assert stub.calls == []
 
 
 @pytest.mark.parametrize(
@@ -633,16 +637,16 @@ def test_wrong_usage_ends_with_2_and_asks_nothing(
         ([], []),
     ],
 )
-def test_shared_options_may_stand_before_the_command(given: list[str], meant: list[str]):
+def test_shared_options_may_come_before_the_command(given: list[str], meant: list[str]):
     assert move_shared_options(given) == meant
 
 
-def test_they_reach_a_command_of_a_group(stub: Stub, ringback: Run):
-    stub.says("GET /v1/subscriptions", {"items": [], "next": None})
+def test_shared_options_reach_a_command_of_a_group(stub: Stub, ringback: Run):
+    stub.responds("GET /v1/subscriptions", {"items": [], "next": None})
     assert ringback("--json", "subscriptions", "list").json == {"items": [], "next": None}
 
 
-def test_a_terminal_gets_bars(capsys, monkeypatch):
+def test_progress_bars_are_drawn_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     with progress.progress_display(silent=False) as shown:
         assert isinstance(shown, progress.ProgressBars)

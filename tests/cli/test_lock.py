@@ -1,4 +1,4 @@
-"""The data directory's lock: one running instance, and its Redis counts."""
+"""The lock of a data directory: `ringback up` or its Redis holds it."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from processor.cli.lock import lock
 from processor.errors import ConfigError
 
 
-def test_a_second_instance_is_refused_by_name_of_the_first(tmp_path: Path):
+def test_a_second_instance_is_refused_and_the_first_is_named(tmp_path: Path):
     with (
         lock(tmp_path),
         pytest.raises(ConfigError, match=rf"another `ringback up` \(pid {os.getpid()}\)"),
@@ -28,7 +28,7 @@ def test_the_directory_is_free_again_afterwards(tmp_path: Path):
         pass
 
 
-def test_a_redis_that_outlives_its_up_still_holds_the_directory(tmp_path: Path, monkeypatch):
+def test_a_redis_that_outlives_its_up_still_holds_the_lock(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(module, "WAIT", 0.2)
     with lock(tmp_path) as held:
         left = subprocess.Popen(
@@ -42,7 +42,7 @@ def test_a_redis_that_outlives_its_up_still_holds_the_directory(tmp_path: Path, 
         pass
 
 
-def test_it_waits_while_that_redis_is_ending(tmp_path: Path):
+def test_the_lock_waits_while_that_redis_ends(tmp_path: Path):
     with lock(tmp_path) as held:
         left = subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(0.3)"], pass_fds=[held]
@@ -53,7 +53,7 @@ def test_it_waits_while_that_redis_is_ending(tmp_path: Path):
 
 
 def gone() -> int:
-    """Give the pid of a process that has ended."""
+    """The pid of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     return process.pid

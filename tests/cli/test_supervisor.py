@@ -1,4 +1,4 @@
-"""The supervisor: what ends is started again, and a stop goes in order."""
+"""The supervisor restarts processes that end, and stops them in order."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def python(name: str, code: str, stage: StopOrder = StopOrder.WORK) -> Command:
 
 
 def until(condition: Callable[[], object], step: Callable[[], object] = lambda: None) -> None:
-    """Wait for a condition, stepping meanwhile."""
+    """Step until a condition holds."""
     ends = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < ends, "waited in vain"
@@ -33,13 +33,13 @@ def until(condition: Callable[[], object], step: Callable[[], object] = lambda: 
 
 
 @pytest.fixture
-def said() -> list[str]:
+def log() -> list[str]:
     return []
 
 
 @pytest.fixture
-def supervisor(said: list[str]):
-    supervisor = Supervisor(said.append)
+def supervisor(log: list[str]):
+    supervisor = Supervisor(log.append)
     yield supervisor
     for child in supervisor.children:
         child.kill()
@@ -55,54 +55,54 @@ def test_pauses_grow_from_a_fifth_of_a_second_to_five():
     assert [pause(deaths) for deaths in (1, 2, 3, 4, 5, 6, 1000)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
 
 
-def test_a_killed_child_is_started_again_and_one_line_says_so(
-    supervisor: Supervisor, said: list[str]
-):
+def test_a_killed_child_is_restarted_and_logged(supervisor: Supervisor, log: list[str]):
     supervisor.add([python("worker-1", "import time; time.sleep(60)")])
     [child] = supervisor.children
     first = child.pid
     os.kill(first, signal.SIGKILL)
     until(lambda: child.running and child.pid != first, supervisor.step)
-    assert said == ["worker-1 ended (SIGKILL); restarts in 0.2 s"]
+    assert log == ["worker-1 ended (SIGKILL); restarts in 0.2 s"]
 
 
-def test_a_child_that_keeps_ending_is_started_ever_later(supervisor: Supervisor, said: list[str]):
+def test_pauses_grow_if_a_child_keeps_ending(supervisor: Supervisor, log: list[str]):
     supervisor.add([python("web", "raise SystemExit(7)")])
-    until(lambda: len(said) == 3, supervisor.step)
-    assert [line[-5:] for line in said] == ["0.2 s", "0.4 s", "0.8 s"]
-    assert said[0].startswith("web ended (exit 7)")
+    until(lambda: len(log) == 3, supervisor.step)
+    assert [line[-5:] for line in log] == ["0.2 s", "0.4 s", "0.8 s"]
+    assert log[0].startswith("web ended (exit 7)")
 
 
-def test_a_long_life_forgives_earlier_deaths(said: list[str]):
-    child = Child(python("web", "raise SystemExit(1)"), said.append)
+def test_pauses_start_again_after_a_stable_run(log: list[str]):
+    child = Child(python("web", "raise SystemExit(1)"), log.append)
     for life in (0.0, 0.0, 60.0):
         now = 1000.0 if child.due is None else child.due
         child.step(now)
         until(lambda: not child.running)
         child.step(now + life)
     child.kill()
-    assert [line[-5:] for line in said] == ["0.2 s", "0.4 s", "0.2 s"]
+    assert [line[-5:] for line in log] == ["0.2 s", "0.4 s", "0.2 s"]
 
 
-def test_a_refused_configuration_is_not_tried_again(supervisor: Supervisor, said: list[str]):
+def test_a_child_that_refuses_its_configuration_is_not_restarted(
+    supervisor: Supervisor, log: list[str]
+):
     supervisor.add([python("web", "raise SystemExit(2)")])
     until(lambda: supervisor.refused, supervisor.step)
     assert supervisor.seconds_to_restart() is None
-    assert said == ["web refuses its configuration: see its message above"]
+    assert log == ["web refuses its configuration: see its message above"]
 
 
-def test_what_cannot_be_started_is_tried_again(supervisor: Supervisor, said: list[str]):
+def test_a_failed_start_is_retried(supervisor: Supervisor, log: list[str]):
     supervisor.add([Command("redis", ("/nowhere/redis-server",), {})])
-    until(lambda: len(said) == 2, supervisor.step)
-    assert said[0] == "redis does not start (No such file or directory); restarts in 0.2 s"
+    until(lambda: len(log) == 2, supervisor.step)
+    assert log[0] == "redis does not start (No such file or directory); restarts in 0.2 s"
 
 
-def test_nothing_is_due_while_all_is_well(supervisor: Supervisor):
+def test_no_restart_is_due_while_all_children_run(supervisor: Supervisor):
     supervisor.add([python("web", "import time; time.sleep(60)")])
     assert supervisor.seconds_to_restart() is None
 
 
-def test_stages_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path: Path):
+def test_children_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path: Path):
     story = tmp_path / "story"
     code = (
         "import signal, sys, time\n"
@@ -124,17 +124,17 @@ def test_stages_stop_in_order(supervisor: Supervisor, signals: Signals, tmp_path
     assert not any(child.running for child in supervisor.children)
 
 
-def test_who_does_not_stop_in_time_is_killed(
-    supervisor: Supervisor, signals: Signals, said: list[str], capfd
+def test_a_child_that_does_not_stop_in_time_is_killed(
+    supervisor: Supervisor, signals: Signals, log: list[str], capfd
 ):
     supervisor.add([python("worker", IGNORES_TERM)])
     until(lambda: capfd.readouterr().err)
     supervisor.stop(signals, dict.fromkeys(StopOrder, 0.3))
-    assert said == ["worker did not stop in time: killed"]
+    assert log == ["worker did not stop in time: killed"]
     assert not supervisor.children[0].running
 
 
-def test_a_second_signal_does_not_wait(supervisor: Supervisor, signals: Signals, capfd):
+def test_a_second_signal_kills_at_once(supervisor: Supervisor, signals: Signals, capfd):
     supervisor.add([python("worker", IGNORES_TERM)])
     until(lambda: capfd.readouterr().err)
     waits = signals.wait
@@ -149,12 +149,12 @@ def test_a_second_signal_does_not_wait(supervisor: Supervisor, signals: Signals,
     assert time.monotonic() - begun < STOP_TIMEOUTS[StopOrder.WORK] / 2
 
 
-def test_the_stop_is_promised_within_25_seconds():
+def test_everything_stops_within_25_seconds():
     assert max(STOP_TIMEOUTS.values()) < 25
     assert list(STOP_TIMEOUTS) == sorted(STOP_TIMEOUTS)
 
 
-def test_the_end_of_a_child_wakes_the_waiting(supervisor: Supervisor, signals: Signals):
+def test_the_end_of_a_child_wakes_the_supervisor(supervisor: Supervisor, signals: Signals):
     supervisor.add([python("web", "raise SystemExit(1)")])
     begun = time.monotonic()
     until(lambda: not supervisor.children[0].running, lambda: signals.wait(15))
@@ -162,7 +162,7 @@ def test_the_end_of_a_child_wakes_the_waiting(supervisor: Supervisor, signals: S
 
 
 @pytest.mark.parametrize(("code", "words"), [(3, "exit 3"), (-9, "SIGKILL"), (-250, "signal 250")])
-def test_an_end_has_words(code: int, words: str):
+def test_exits_and_signals_are_named(code: int, words: str):
     assert describe_exit(code) == words
 
 
@@ -187,7 +187,7 @@ def test_children_end_with_a_killed_parent(tmp_path: Path):
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process runs and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -70,10 +70,10 @@ def until(condition: Callable[[], object]) -> None:
 
 
 class Up:
-    """One `ringback up` in a process of its own."""
+    """A `ringback up` in its own process."""
 
     def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
-        """Start it in this folder; what it says on standard error lies in `errors` there."""
+        """Start `ringback up` in this folder; its standard error goes to the file `errors` there."""
         self.story = folder / "story"
         (folder / "dummy.py").write_text(DUMMY)
         clean = {
@@ -94,10 +94,10 @@ class Up:
     def ready(self) -> str:
         return self.process.stdout.readline()
 
-    def told(self, word: str) -> dict[str, int]:
+    def pids(self, word: str) -> dict[str, int]:
         """Give the processes that began or ended: name → pid, newest last."""
         lines = [line.split() for line in self.story.read_text().splitlines()]
-        return {name: int(pid) for told, name, pid in lines if told == word}
+        return {name: int(pid) for event, name, pid in lines if event == word}
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -125,20 +125,20 @@ def start(tmp_path: Path):
 Start = Callable[..., Up]
 
 
-def test_it_says_where_it_is_ready_and_ends_in_order(start: Start):
+def test_up_prints_its_url_and_stops_in_order(start: Start):
     one = start("--workers", "2")
     assert one.ready().startswith("Ringback is ready at http://127.0.0.1:")
-    until(lambda: one.told("began").keys() == {"web", "worker-1", "worker-2", "clock"})
+    until(lambda: one.pids("began").keys() == {"web", "worker-1", "worker-2", "clock"})
     assert one.end() == 0
-    ended = list(one.told("ended"))
+    ended = list(one.pids("ended"))
     assert ended[0] == "web"
     assert set(ended[1:]) == {"worker-1", "worker-2", "clock"}
     none, made = one.errors.read_text().splitlines()
-    assert none == "no ringback.toml here: running without sources"
+    assert none == "no ringback.toml in this folder: running without sources"
     assert made.startswith("made an API key, which is kept in ")
 
 
-def test_the_key_of_the_first_start_is_handed_to_the_web_of_the_next(start: Start, tmp_path: Path):
+def test_the_second_start_uses_the_key_of_the_first(start: Start, tmp_path: Path):
     first = start()
     first.ready()
     key = (tmp_path / ".ringback" / "key").read_text().strip()
@@ -147,8 +147,8 @@ def test_the_key_of_the_first_start_is_handed_to_the_web_of_the_next(start: Star
     second = start()
     second.ready()
     assert second.errors.read_text().count(key) == 0
-    until(lambda: "web" in second.told("began"))
-    web = second.told("began")["web"]
+    until(lambda: "web" in second.pids("began"))
+    web = second.pids("began")["web"]
     assert f"RINGBACK_API_KEYS={key}".encode() in Path(f"/proc/{web}/environ").read_bytes()
 
 
@@ -176,13 +176,13 @@ def test_ready_as_json_is_the_only_thing_on_standard_output(start: Start):
     assert one.process.stdout.read() == ""
 
 
-def test_what_dies_is_started_again_redis_too(start: Start, tmp_path: Path):
+def test_killed_processes_are_restarted_redis_too(start: Start, tmp_path: Path):
     one = start()
     one.ready()
-    until(lambda: len(one.told("began")) == 4)
-    first = one.told("began")["worker-2"]
+    until(lambda: len(one.pids("began")) == 4)
+    first = one.pids("began")["worker-2"]
     os.kill(first, signal.SIGKILL)
-    until(lambda: one.told("began")["worker-2"] != first)
+    until(lambda: one.pids("began")["worker-2"] != first)
     where = tmp_path / ".ringback" / "run" / "redis.sock"
     assert embedded_redis.ping(where) == "+PONG"
     [pid] = [int(line.split()[1]) for line in children(one.process.pid) if "redis" in line]
@@ -194,10 +194,10 @@ def test_what_dies_is_started_again_redis_too(start: Start, tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a child to its parent")
-def test_nothing_outlives_a_killed_up_and_the_next_one_starts(start: Start, tmp_path: Path):
+def test_no_process_outlives_a_killed_up_and_the_next_up_starts(start: Start, tmp_path: Path):
     one = start()
     one.ready()
-    until(lambda: len(one.told("began")) == 4)
+    until(lambda: len(one.pids("began")) == 4)
     one.process.kill()
     until(lambda: embedded_redis.ping(tmp_path / ".ringback" / "run" / "redis.sock") == "")
     other = start()
@@ -205,14 +205,14 @@ def test_nothing_outlives_a_killed_up_and_the_next_one_starts(start: Start, tmp_
     assert other.end() == 0
 
 
-def test_a_data_folder_has_one_instance(start: Start):
+def test_a_data_folder_has_only_one_instance(start: Start):
     start().ready()
     second = start()
     assert second.process.wait(30) == 2
     assert second.errors.read_text().splitlines()[-1].endswith("or give --data another folder")
 
 
-def test_a_busy_port_is_one_line(start: Start, tmp_path: Path):
+def test_a_port_in_use_is_an_error_of_one_line(start: Start, tmp_path: Path):
     config = tmp_path / "ringback.toml"
     config.touch()
     with socket.create_server(("127.0.0.1", 0)) as busy:
@@ -231,26 +231,26 @@ def test_a_busy_port_is_one_line(start: Start, tmp_path: Path):
     ],
     ids=str,
 )
-def test_where_others_call_a_key_is_demanded(start: Start, arguments: list[str], environ):
+def test_a_public_server_needs_api_keys(start: Start, arguments: list[str], environ):
     one = start(*arguments, **environ)
     assert one.process.wait(30) == 2
     assert "RINGBACK_API_KEYS" in one.errors.read_text()
 
 
-def test_a_missing_config_that_was_asked_for_is_an_error(start: Start):
+def test_a_missing_config_file_is_an_error(start: Start):
     one = start("--config", "not-there.toml")
     assert one.process.wait(30) == 2
     [line] = one.errors.read_text().splitlines()
     assert "not-there.toml" in line
 
 
-def test_a_process_that_refuses_its_configuration_ends_it_all(start: Start):
+def test_a_process_that_refuses_its_configuration_stops_up(start: Start):
     one = start(REFUSES="clock")
     assert one.process.wait(30) == 2
     assert "clock refuses its configuration: see its message above" in one.errors.read_text()
 
 
-def test_the_processes_are_named_by_module():
+def test_the_processes_are_started_by_module():
     commands = up.processes({}, "127.0.0.1", 8080, 3)
     assert [(c.name, c.argv[3], c.stop_order) for c in commands] == [
         ("web", "processor.web", StopOrder.WEB),
@@ -270,24 +270,24 @@ def test_the_processes_are_named_by_module():
         ("::", "http://[::1]:1"),
     ],
 )
-def test_the_url_is_one_that_this_machine_reaches(host: str, url: str):
+def test_the_url_can_be_reached_from_this_machine(host: str, url: str):
     assert listen_address.url(host, 1) == url
 
 
-def test_a_host_that_is_not_ours_cannot_be_listened_on():
+def test_an_address_of_another_machine_cannot_be_listened_on():
     with pytest.raises(ConfigError, match="cannot listen on"):
         listen_address.free_port("192.0.2.1", 8080)
 
 
 def children(pid: int) -> list[str]:
-    """Give `ppid pid command` of every child."""
+    """`ppid pid command` of every child."""
     ps = ["/bin/ps", "-eo", "ppid,pid,comm"]
     rows = subprocess.run(ps, capture_output=True, text=True, check=True)
     return [row for row in rows.stdout.splitlines() if row.split()[0] == str(pid)]
 
 
 @pytest.mark.acceptance
-def test_the_real_thing_gets_ready_and_answers(tmp_path: Path):
+def test_the_real_processes_get_ready_and_answer(tmp_path: Path):
     environ = {
         n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_", "PORT"))
     }
@@ -316,7 +316,7 @@ def test_the_real_thing_gets_ready_and_answers(tmp_path: Path):
 
 
 ODD = "c#/x y%41?&=ü;'"
-"""A folder whose name means something in a URL, in TOML or to a shell."""
+"""A folder whose name has special characters of URLs, TOML and shells."""
 
 PROFILE = '[push]\nid = "/id"\nstatus = "/s"\n[states]\ndone = "succeeded"\n'
 
