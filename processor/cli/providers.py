@@ -17,7 +17,7 @@ from processor.config.loading import load_profiles
 from processor.config.profiles import SUFFIX, ProfileRegistry
 from processor.errors import ConfigError
 from processor.provider import Profile
-from processor.provider.parse_profile import decode_text
+from processor.provider.parse_profile import decode_profile
 
 COLUMNS = ("provider", "push", "poll", "kinds", "docs", "own")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
@@ -120,7 +120,7 @@ def check_file(file: Path) -> CheckResult:
     except OSError as error:
         return CheckResult(str(file), None, f"{file}: cannot be read: {error.strerror}", [])
     try:
-        text = decode_text(raw, str(file))
+        text = decode_profile(raw, str(file))
         profile = provider.parse(file.name.removesuffix(SUFFIX), text, where=str(file))
     except ConfigError as error:
         return CheckResult(str(file), None, str(error), [])

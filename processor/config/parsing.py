@@ -65,7 +65,7 @@ def parse(path: Path, problems: Problems) -> File:
 
 def _text(path: Path) -> str:
     try:
-        return provider.decode_text(path.read_bytes(), str(path))
+        return provider.decode_profile(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}; correct --config or RINGBACK_CONFIG"

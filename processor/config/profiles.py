@@ -53,4 +53,4 @@ def read(name: str, file: Traversable) -> Profile:
         raw = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
-    return provider.parse(name, provider.decode_text(raw, where), where)
+    return provider.parse(name, provider.decode_profile(raw, where), where)

@@ -1,31 +1,33 @@
-"""What a profile may say, and how a push or a response is read through it. In reading order:
+"""Provider profiles: what a profile may say, and how pushes and poll responses are read with it.
 
-large_json           large documents, decoded only where a value is read
-pointer              where a value is: JSON pointers, header names, the HTTP code
-condition            conditions that a status or an update must meet
-url_template         paths with placeholders
+In reading order:
+
+large_json           large JSON documents, decoded lazily
+pointer              JSON pointers, header names and the HTTP code: where a value is
+condition            conditions on a document: which values select an update or its status
+url_template         paths and URLs with placeholders
 origin               the origin that a job's URLs must have
-job_ids              job ids and their kinds
-field_types          durations, budgets, states, tokens and decoders of a profile
-webhook_setup        how a provider is told where to push
-profile              what a profile may say, as frozen values
-toml_lines           the line of the file at which a key is
-pointer_checks       the pointers of a table, and which of them can never match
-validation_messages  what does not fit, with a remedy
-consistency_checks   what parses and yet can never work
-parse_profile        TOML to a Profile, or one line that says what to change
-extract_update       one update in our words
-decode               a push's body as JSON: plain, form, SNS, CloudEvents
-push                 the updates of a push
-poll_request         the request of a poll
-poll_response        the response to a poll: an update, or a failure
-submit_response      the response to the user's own submit call
-mirror_path          the paths at which the mirror answers
+job_ids              valid job ids, and the kind in an id
+field_types          the types of a profile's values: durations, budgets, states, auth, decoders
+webhook_setup        the `[register]` table: how our push URL is registered with the provider
+profile              the tables of a profile as frozen values
+toml_lines           the line of a key in a TOML file, for error messages
+pointer_checks       the JSON pointers of a profile, and those that can never match
+validation_messages  msgspec's validation errors as messages with key, table and remedy
+consistency_checks   refuses what parses but could never work
+parse_profile        TOML to a Profile, or one error with line, key and remedy
+extract_update       one status update from a document
+decode               the body of a push as JSON: plain, form, SNS, CloudEvents
+push                 the status updates of a push, or its challenge
+poll_request         builds the HTTP request that polls a job
+poll_response        the response to a poll: a status update, or the reason why there is none
+submit_response      the provider's response to the user's own submit call
+mirror_path          the paths of the mirror
 """
 
 from processor.provider.job_ids import bare_id, check_id, full_id
 from processor.provider.mirror_path import mirror_paths, mirror_template, paths_overlap
-from processor.provider.parse_profile import decode_text, parse
+from processor.provider.parse_profile import decode_profile, parse
 from processor.provider.poll_request import (
     Account,
     PollRequest,
@@ -65,7 +67,7 @@ __all__ = [
     "build_poll_request",
     "check_content_type",
     "check_id",
-    "decode_text",
+    "decode_profile",
     "describe_error",
     "did_you_mean",
     "explain_toml_error",

@@ -1,4 +1,4 @@
-"""Conditions: what must lie where, for an update to be ours or a status to hold."""
+"""Conditions on a document: which values select an update, or decide its status."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,22 +6,22 @@ from typing import Any
 from processor.provider.large_json import open_level
 from processor.provider.pointer import Location, Pointer, as_list, parse_location, resolve
 
-ANY = "*"  # the step of a pointer that means every element
+ANY = "*"  # the step of a JSON pointer that matches every element
 
 _SHAPE = 'write it as { "/type" = ["job.done", "job.failed"], "/error" = false }'
 
 
 class Condition:
-    """Places and what they must hold, all of them: words, or something (true), or nothing.
+    """Locations and their required values: some words, any value (true), or no value (false).
 
-    Nothing is null, false, 0 and what is empty. With `*` in a pointer every element must
-    match, and there must be one.
+    All must match. "No value" is null, false, 0 or empty. With `*` in a pointer there must be at
+    least one element, and every element must match.
     """
 
     __slots__ = ("_rules",)
 
     def __init__(self, table: object = None) -> None:
-        """Take the table as written; no table holds always. ValueError with the remedy."""
+        """Compile the table of a profile; without a table it always holds. ValueError with remedy."""
         rules = {} if table is None else table
         if not isinstance(rules, dict):
             raise ValueError(_SHAPE)  # noqa: TRY004 - one error for all that a profile may get wrong
@@ -30,7 +30,7 @@ class Condition:
         )
 
     def holds(self, document: Any, headers: Mapping[str, str]) -> bool:
-        """Whether every place holds what it must."""
+        """Whether every location has its required value."""
         for place, wanted in self._rules:
             if isinstance(place, tuple) and ANY in place:
                 found = list(_each(place, document))
@@ -42,22 +42,22 @@ class Condition:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Every word that some place must hold, for people to see."""
+        """All required words, for display."""
         return tuple(w for _, wanted in self._rules if not isinstance(wanted, bool) for w in wanted)
 
     @property
     def rules(self) -> tuple[tuple[Location, bool | tuple[str, ...]], ...]:
-        """Where what must lie."""
+        """Each location with its required value."""
         return self._rules
 
 
 class StatusField:
-    """Where the provider's word for a job's status lies, or on what conditions it is which."""
+    """The `status` key: pointers to the provider's status word, or conditions that imply a word."""
 
     __slots__ = ("options", "rules", "text", "uses_http_code")
 
     def __init__(self, options: object) -> None:
-        """Take places and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
+        """Compile pointers and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
         texts = as_list(options)
         self.options = tuple(
             _rule(option) if isinstance(option, dict) else Pointer(option) for option in texts
@@ -84,7 +84,7 @@ class StatusField:
 def _rule(table: dict[str, object]) -> tuple[str, Condition]:
     word, condition = table.get("is"), table.get("if")
     if set(table) != {"is", "if"} or not isinstance(word, str) or not word:
-        raise ValueError('a rule is written { is = "done", if = { "/finished" = true } }')
+        raise ValueError('write a rule as { is = "done", if = { "/finished" = true } }')
     return word, Condition(condition)
 
 
@@ -108,7 +108,7 @@ def _at(place: Location, document: Any, headers: Mapping[str, str]) -> Any:
 
 
 def _each(steps: tuple[str, ...], value: Any) -> Iterator[Any]:
-    """Everything that a pointer with `*` in it leads to."""
+    """Every value that a pointer with `*` matches."""
     if ANY not in steps:
         yield resolve(steps, value)
         return

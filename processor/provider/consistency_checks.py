@@ -1,4 +1,4 @@
-"""What parses and yet could never work, refused with its remedy."""
+"""Consistency checks of a profile: refuses what parses but could never work, with a remedy."""
 
 import re
 from collections.abc import Iterable
@@ -13,21 +13,21 @@ _BASE = re.compile(r"https?://[!\"$->@-~]+")
 
 
 def check_base(url: str | None) -> None:
-    """Refuse what no request could go to."""
+    """Refuse a base URL to which no request could be sent."""
     if url is None:
         return
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # brackets, or a port, that are none
+    except ValueError:  # bad brackets or a bad port
         good = None
     if not good or not _BASE.fullmatch(url):
-        need = "is no URL that requests go below; write https://HOST, and a path if it has one"
+        need = "is not a base URL; write https://HOST, with a path if the API has one"
         raise ProfileError("", "base_url", f"base_url: `{url}` {need}")
 
 
 def check_status_rules(at: str, kind: JobKind) -> None:
-    """Refuse a rule whose word no state is given for: it could decide nothing."""
+    """Refuse a status rule whose word has no state: it could never decide anything."""
     for table, fields in (("push", kind.push), ("poll", kind.poll), ("submit", kind.submit)):
         for word, _ in fields.status.rules if fields and fields.status else ():
             if kind.states.of(word) is None:
@@ -36,18 +36,20 @@ def check_status_rules(at: str, kind: JobKind) -> None:
 
 
 def check_request(at: str, kind: JobKind) -> None:
-    """Refuse a request that would ask about all jobs alike: it holds their id, or what they told."""
+    """Refuse a poll request that would be the same for all jobs: it needs their id or a param."""
     path = kind.poll.request.path if kind.poll else None
     told = {name for fields in (kind.push, kind.submit) if fields for name in fields.params}
     if path and not path.placeholders & {"id", *told}:
-        need = f"request: `{path.text}` must hold `{{id}}`, or a name from `params` of [{at}submit]"
+        need = (
+            f"request: `{path.text}` must contain `{{id}}`, or a name from `params` of [{at}submit]"
+        )
         raise ProfileError(f"{at}poll", "request", need)
 
 
 def check_interval(at: str, every: object) -> None:
-    """Refuse intervals in the wrong order; whatever else is wrong with them is told elsewhere."""
+    """Refuse intervals in the wrong order; other errors in `every` are reported elsewhere."""
     try:
-        first, longest = map(Seconds, every)  # type: ignore[call-overload] # whatever it is
+        first, longest = map(Seconds, every)  # type: ignore[call-overload] # of any type
     except (TypeError, ValueError):
         return
     if first > longest and isinstance(every, list):
@@ -56,7 +58,7 @@ def check_interval(at: str, every: object) -> None:
 
 
 def check_pointers(at: str, named: Iterable[NamedPointer], *, answered: bool) -> None:
-    """Refuse places at which nothing could ever lie."""
+    """Refuse pointers that could never find a value."""
     for one in named:
         if why := problem(one, answered=answered):
             raise ProfileError(at, one.key, why)

@@ -1,4 +1,4 @@
-"""A push's body as JSON, whatever it comes wrapped in."""
+"""Decodes the body of a push to JSON: plain, form, SNS envelope or CloudEvents."""
 
 import base64
 import binascii
@@ -18,15 +18,15 @@ _BATCH = "application/cloudevents-batch+json"
 
 
 class DecodedPush(NamedTuple):
-    """What was inside: a document, or an SNS topic's question whether we want its messages."""
+    """The document inside a push, or the URL that confirms a subscription to an SNS topic."""
 
     document: Any
-    content: bytes  # what it was made from: the same when the push is repeated in other wrappings
-    confirm: str | None = None  # the URL that says yes
+    content: bytes  # to dedupe by: the same when the push is repeated in another envelope
+    confirm: str | None = None  # the URL that confirms the subscription
 
 
 def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) -> None:
-    """Raise WrongType unless the body claims to be what this provider sends."""
+    """Raise WrongType unless the content type is one that this provider sends."""
     mime = headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
         return
@@ -37,12 +37,12 @@ def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) ->
 
 
 def decode_push(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:
-    """Decode a push; raise Unreadable if that cannot be.
+    """Decode a push; raise Unreadable if that fails.
 
-    `signed`: by what covers the body, so that nothing beside it may be believed.
+    `signed`: the signature covers only the body, so unsigned headers must not be trusted.
     """
     if signed and decode.name == "cloudevents" and "ce-specversion" in push.headers:
-        raise Unreadable("a signed CloudEvent is structured: headers are not signed")
+        raise Unreadable("a signed CloudEvent must be structured, because headers are not signed")
     return _DECODERS[decode.name](decode, push)
 
 
@@ -51,7 +51,7 @@ def _json(_decode: Decode, push: Push) -> DecodedPush:
 
 
 def _form(decode: Decode, push: Push) -> DecodedPush:
-    """The type is not signed, so it does not decide: what begins as JSON is no form."""
+    """A body that begins like JSON is not a form: the content type is unsigned and does not count."""
     if push.body.removeprefix(BOM)[:1] in (b"{", b"[") or not form_data.is_form(push.headers):
         return _json(decode, push)
     text = form_data.fields(push.headers, push.body).get(decode.field)
@@ -62,7 +62,7 @@ def _form(decode: Decode, push: Push) -> DecodedPush:
 
 
 def _sns(_decode: Decode, push: Push) -> DecodedPush:
-    """What kind of message it is says the body, which is signed; the header is not."""
+    """The type of a message is read from the body, which is signed; the header is not signed."""
     envelope = as_object(read_json(push.body))
     match envelope.get("Type"), envelope.get("Message"), envelope.get("SubscribeURL"):
         case "Notification", str(message), _:
@@ -73,7 +73,7 @@ def _sns(_decode: Decode, push: Push) -> DecodedPush:
         case "UnsubscribeConfirmation", _, _:
             return DecodedPush([], b"")
         case _:
-            raise Unreadable("the body is no SNS message: it lacks Type, Message or SubscribeURL")
+            raise Unreadable("the body is no SNS message: Type, Message or SubscribeURL is missing")
 
 
 def _cloudevents(_decode: Decode, push: Push) -> DecodedPush:
@@ -89,19 +89,21 @@ def _cloudevents(_decode: Decode, push: Push) -> DecodedPush:
 
 
 def _binary(push: Push) -> dict[str, Any]:
-    """Attributes from the headers, percent-decoded; the body is the data."""
+    """Binary mode: attributes are in the headers, percent-encoded; the body is the data."""
     named = {
         name[3:]: unquote(value)
         for name, value in push.headers.items()
         if name.startswith("ce-") and not name.startswith("ce-data")
     }
     if not {"id", "source", "type", "specversion"} <= named.keys():
-        raise Unreadable("the push is no CloudEvent: no ce-id, ce-source, ce-type, ce-specversion")
+        raise Unreadable(
+            "the push is no CloudEvent: ce-id, ce-source, ce-type or ce-specversion is missing"
+        )
     return {**named, "data": read_json(push.body) if push.body else None}
 
 
 def _event_or_fault(event: object) -> dict[str, Any] | Unreadable:
-    """One of a batch: what is wrong with it does not keep the others from being read."""
+    """One event of a batch; an unreadable one does not prevent reading the others."""
     try:
         return _event(as_object(event))
     except Unreadable as problem:
@@ -109,7 +111,7 @@ def _event_or_fault(event: object) -> dict[str, Any] | Unreadable:
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:
-    """An event with its `data` decoded, and with what tells it from all others as `key`."""
+    """An event with `data` decoded, and with `key`, its unique `source` and `id`."""
     if isinstance(packed := event.get("data_base64"), str):
         try:
             data = base64.b64decode(packed, validate=True)

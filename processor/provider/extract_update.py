@@ -1,4 +1,4 @@
-"""One update, as its profile says where things lie, in our words."""
+"""Extracts one status update from a document, with the pointers of a profile."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,11 +25,11 @@ from processor.provider.profile import (
 )
 from processor.state_machine import FUTURE_TOLERANCE
 
-LONGEST_WORD = 200  # characters of a status, which labels metrics and fills tables
+LONGEST_WORD = 200  # characters of a status, which becomes a metric label and a table cell
 LONGEST_MESSAGE = 2_000  # characters of an error's text; the rest is cut
 LARGEST_RESULT = 64 * 1024  # bytes; a larger one is dropped and flagged
-DEEPEST_RESULT = 100  # levels; later readers have less stack left than this one
-LARGEST_COUNT = 2**53 - 1  # what every JSON reader holds exactly
+DEEPEST_RESULT = 100  # levels of nesting; later readers have less stack left than this one
+LARGEST_COUNT = 2**53 - 1  # the largest integer that every JSON reader holds exactly
 HIGHEST_ATTEMPT = 2**31 - 1
 
 LONGEST_PARAM = 4096  # characters; Azure's status URLs are as long as that
@@ -41,34 +41,34 @@ _ODDITIES = (
     "result_unreadable",
     "time_in_future",
 )
-_FLAGS = {  # for each combination of them
+_FLAGS = {  # the flags of every combination
     raised: tuple(flag for flag, on in zip(_ODDITIES, raised, strict=True) if on)
     for raised in product((False, True), repeat=len(_ODDITIES))
 }
 
-SUBMITTED = "submitted"  # the word of a submit whose answer has none
+SUBMITTED = "submitted"  # the status of a submit response that names none
 
 Headers = Mapping[str, str]
 Find = Callable[[Pointer | PointerSum | StatusField | None], Any]
 
 
 class UpdateContext(msgspec.Struct, frozen=True):
-    """What is known of an update before it is read."""
+    """What is known about an update before it is read."""
 
     source: str
     kind: str | None
-    at: float  # the update's time where the provider gives none
+    at: float  # the update's time if the provider gives none
     origin: Origin
     headers: Headers  # names in lower case
-    job: str | None = None  # the id that was asked about; else the update says it
+    job: str | None = None  # the polled id; None if the update must contain it
     reopens: bool = False
 
 
 def as_object(value: object) -> dict[str, Any]:
-    """Return what an update must be; raise Unreadable for anything else."""
+    """Return the value as a JSON object; raise Unreadable for anything else."""
     value = open_level(value)
     if not isinstance(value, dict):
-        raise Unreadable("there is no JSON object where the profile looks for an update")
+        raise Unreadable("there is no JSON object where the profile expects an update")
     return value
 
 
@@ -78,7 +78,7 @@ def read_update(
     document: Any,
     known: UpdateContext,
 ) -> StatusUpdate:
-    """Read one update; raise Unreadable where id, status or attempt make no sense."""
+    """Read one update; raise Unreadable if id, status or attempt is missing or invalid."""
 
     def find(place: Pointer | PointerSum | StatusField | None) -> Any:
         return None if place is None else place.find(document, known.headers)
@@ -89,7 +89,7 @@ def read_update(
     ended = parse_timestamp(find(push_fields.reopens)) if push_fields else None
     time = ended if state in FINAL and ended is not None else parse_timestamp(find(fields.time))
     at, in_future = _time(time, known)
-    if ended is not None and _time(ended, known)[1]:  # it would be later than every other end
+    if ended is not None and _time(ended, known)[1]:  # in the future: it would outrank every end
         ended, in_future = None, True
     progress, out_of_range = _progress(fields.progress, find)
     result, too_much, unreadable = _result(find(fields.result))
@@ -116,7 +116,7 @@ def read_update(
 
 
 def _time(given: float | None, known: UpdateContext) -> tuple[float, bool]:
-    """The update's time, and whether it was dropped: one from the future would win for ever."""
+    """The update's time, and whether it was dropped: a future one would outrank all others."""
     if given is None:
         return known.at, False
     in_future = given > known.at + FUTURE_TOLERANCE
@@ -124,7 +124,7 @@ def _time(given: float | None, known: UpdateContext) -> tuple[float, bool]:
 
 
 def _status(kind: JobKind, word: StatusField | None, find: Find) -> tuple[str, State | None]:
-    """Their word, and ours for it; an answer to a submit may hold none."""
+    """The provider's status word and our state for it; a submit response may hold none."""
     if word is None:
         return SUBMITTED, State.QUEUED
     status = _word(find(word), word)
@@ -132,19 +132,19 @@ def _status(kind: JobKind, word: StatusField | None, find: Find) -> tuple[str, S
 
 
 def _word(value: object, place: StatusField) -> str:
-    """The provider's status; empty ones fail here, before `otherwise` could take them."""
+    """The provider's status; an empty one fails here, before `otherwise` could match it."""
     if not _is_scalar(value):
         raise Unreadable(f"there is no status at {place.text}")
     word = str(value)
     if len(word) > LONGEST_WORD or not word.strip() or not word.isprintable():
-        raise Unreadable(f"the status at {place.text} is not a word")
+        raise Unreadable(f"the status at {place.text} is empty, too long or not printable")
     return word
 
 
 def _job_ids(fields: UpdateFields, find: Find, known: UpdateContext) -> list[str]:
-    """All names of the job, its own first: the one asked about, else the one found.
+    """All ids of the job, its main id first: the polled one, else the one in the update.
 
-    A further name that cannot be one is left out: it says nothing about the job's state.
+    An invalid alias is skipped, since it says nothing about the job's state.
     """
     names = [] if known.job is None else [known.job]
     if fields.id is not None:
@@ -174,7 +174,7 @@ def _attempt(value: object, place: Pointer | PointerSum | None) -> int | None:
 
 
 def _progress(where: ProgressField | None, find: Find) -> tuple[float | None, bool]:
-    """The fraction done, and whether a number was dropped because it is none."""
+    """The progress as a fraction, and whether a number was dropped because it is out of range."""
     if where is None:
         return None, False
     found = find(where.at)
@@ -190,7 +190,7 @@ def _progress(where: ProgressField | None, find: Find) -> tuple[float | None, bo
 
 
 def _params(where: Mapping[str, Pointer], find: Find) -> dict[str, str]:
-    """What fills placeholders; a value that cannot is left out."""
+    """The values for placeholders; an unusable value is skipped."""
     found = {name: find(place) for name, place in where.items()} if where else {}
     return {
         name: str(value)
@@ -200,10 +200,10 @@ def _params(where: Mapping[str, Pointer], find: Find) -> dict[str, str]:
 
 
 def _result(value: object) -> tuple[msgspec.Raw, bool, bool]:
-    """The result as JSON; whether it was dropped for its size, or since not all could be read."""
+    """The result as JSON; whether it was dropped as too large, or as partly unreadable."""
     if value is None:
         return NULL, False, False
-    if isinstance(value, msgspec.Raw):  # left so because it is large
+    if isinstance(value, msgspec.Raw):  # not decoded because it is large
         return NULL, True, False
     try:
         raw = write_json(value)
@@ -249,16 +249,16 @@ def _text(value: object) -> str | None:
 
 
 def _event_id(value: object) -> str | None:
-    """The provider's id of the update; one that cannot be kept whole is none.
+    """The provider's id of the update, or None if it is too long or not valid Unicode.
 
-    The update is then told from others by its text.
+    Without an id the update is deduped by its content.
     """
     text = str(value) if _is_scalar(value) else ""
     return text if 0 < len(text) <= LONGEST_ID and is_whole(text) else None
 
 
 def _is_scalar(value: object) -> TypeGuard[str | int]:
-    """Ids, words and codes are texts or whole numbers; a bool or a fraction is a mistake."""
+    """Ids, words and codes are strings or whole numbers; a bool or a fraction is an error."""
     return isinstance(value, str) or _is_whole(value)
 
 

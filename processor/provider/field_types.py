@@ -1,4 +1,4 @@
-"""The words of a profile that mean more than their text: compiled once, or refused."""
+"""The types of a profile's values: durations, sizes, budgets, states, auth, decoders."""
 
 import base64
 from typing import Self
@@ -12,7 +12,7 @@ class Seconds(float):
     """A duration, written `1.5s`, `5m`, `24h`."""
 
     def __new__(cls, text: object) -> Self:
-        """Read the text; raise ValueError with the remedy."""
+        """Parse the text; raise ValueError with the remedy."""
         return super().__new__(cls, parse_duration(str(text)))
 
 
@@ -20,7 +20,7 @@ class Size(int):
     """The bytes that a push may have, written `20MB`."""
 
     def __new__(cls, text: object) -> Self:
-        """Read the text; raise ValueError with the remedy."""
+        """Parse the text; raise ValueError with the remedy."""
         return super().__new__(cls, parse_push_size(str(text)))
 
 
@@ -30,24 +30,24 @@ class Budget(tuple[int, float]):
     __slots__ = ()
 
     def __new__(cls, text: object) -> Self:
-        """Read the text; raise ValueError with the remedy."""
+        """Parse the text; raise ValueError with the remedy."""
         polls, slash, span = str(text).partition("/")
         if not slash or not polls.isdecimal() or not int(polls) or not parse_duration(span):
-            raise ValueError(f"`{text}` is no budget; write polls per time, such as 600/1m")
+            raise ValueError(f"`{text}` is not a budget; write polls per time, such as 600/1m")
         return super().__new__(cls, (int(polls), parse_duration(span)))
 
 
 class States:
-    """Which of the provider's words is which of our states.
+    """Maps the provider's status words to our states.
 
-    `otherwise` stands for every word not listed; without it an unknown word is None, and
-    keeps the job where it is.
+    `otherwise` is the state of every word that is not listed; without it an unknown word is None
+    and does not change the state of the job.
     """
 
     __slots__ = ("otherwise", "words")
 
     def __init__(self, table: object) -> None:
-        """Take the table as written; raise ValueError with the remedy."""
+        """Compile the table of a profile; raise ValueError with the remedy."""
         if not isinstance(table, dict) or not table:
             raise ValueError('no words; map each of the provider\'s, such as done = "succeeded"')
         states = {word: _state(word, state) for word, state in table.items()}
@@ -55,27 +55,27 @@ class States:
         self.words = states
 
     def of(self, word: str) -> State | None:
-        """Return our state for the provider's word, or None where it is unknown."""
+        """Return our state for the provider's word, or None if the word is unknown."""
         return self.words.get(word, self.otherwise)
 
 
 def _state(word: str, state: object) -> State:
     try:
-        return State(state)  # type: ignore[arg-type] # whatever the file holds
+        return State(state)  # type: ignore[arg-type] # of any type
     except ValueError:
-        raise ValueError(f"{word} = {state!r} is no state; use {', '.join(State)}") from None
+        raise ValueError(f"{word} = {state!r} is not a state; use {', '.join(State)}") from None
 
 
 class Auth:
-    """How a source's token is sent: `bearer`, `basic`, or the header itself.
+    """How a source's token is sent: `bearer`, `basic`, or the whole header.
 
-    `optional`: without a token it is asked without one.
+    `optional`: without a token, polls are sent without the header.
     """
 
     __slots__ = ("_name", "_value", "optional", "text")
 
     def __init__(self, text: object) -> None:
-        """Take it as written; raise ValueError with the remedy."""
+        """Parse the text; raise ValueError with the remedy."""
         self.text = str(text)
         written = AUTHS.get(self.text, self.text)
         self._name, colon, self._value = written.partition(": ")
@@ -92,9 +92,9 @@ class Auth:
         return self._name.lower()
 
     def tokens(self, value: str) -> tuple[str, ...]:
-        """What the token may be in a header with this value: the other way round.
+        """The tokens that a header with this value may contain: the reverse of `header`.
 
-        Of `user:password` either part may be it, too, and the whole.
+        Of `user:password` that is the whole, the user and the password.
         """
         before, mark, after = self._value.replace("{basic}", "{token}").partition("{token}")
         scheme, token = value[: len(before)], value[len(before) : len(value) - len(after)]
@@ -129,7 +129,7 @@ class Decode:
     __slots__ = ("field", "name")
 
     def __init__(self, text: object) -> None:
-        """Take it as written; raise ValueError with the remedy."""
+        """Parse the text; raise ValueError with the remedy."""
         self.name, colon, self.field = str(text).partition(":")
         known = self.name in {"json", "sns", "cloudevents"} and not colon
         if not known and not (self.name == "form" and self.field):

@@ -1,4 +1,4 @@
-"""Job ids: what may be one, and how an id tells its kind."""
+"""Job ids: which are valid, and how an id contains its kind."""
 
 import re
 
@@ -7,9 +7,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_id(text: str, kind: str | None = None) -> str:
-    """Return a job id as it is, or raise ValueError saying what is wrong with it.
+    """Return a job id unchanged, or raise ValueError with what is wrong.
 
-    With a kind the provider's own part, behind `kind:`, must be good by itself.
+    With a kind, the provider's own part after `kind:` must be valid by itself.
     """
     try:
         size = len(text.encode())
@@ -20,15 +20,15 @@ def check_id(text: str, kind: str | None = None) -> str:
     if _CONTROL.search(text):
         raise ValueError("an id has no control characters")
     if bare_id(kind, text) in ("", ".", ".."):
-        raise ValueError("an id is not empty, `.` or `..`, which a URL cannot hold")
+        raise ValueError("an id is not empty, `.` or `..`, which a URL cannot contain")
     return text
 
 
 def full_id(kind: str | None, bare: str) -> str:
-    """The id as users see it: `media:l9dq…` for a named kind."""
+    """The id that users see: `media:l9dq…` for a named kind."""
     return bare if kind is None else f"{kind}:{bare}"
 
 
 def bare_id(kind: str | None, full: str) -> str:
-    """The id as the provider knows it."""
+    """The id that the provider uses."""
     return full if kind is None else full.removeprefix(f"{kind}:")

@@ -1,4 +1,4 @@
-"""At which paths the mirror answers: the provider's own, below the origin that its SDK is given."""
+"""The paths of the mirror: those of the provider's API, below the base URL that its SDK is given."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,9 +9,9 @@ from processor.provider.url_template import UrlTemplate
 
 
 def mirror_paths(profile: Profile, params: Mapping[str, str]) -> dict[str | None, str]:
-    """The path of each kind with `{id}`; what else it has to name comes from the source's params.
+    """The path of each kind, with `{id}`; other placeholders are filled from the source's params.
 
-    A kind that cannot be asked by a path, or for which a param is missing, has none.
+    A kind that is not polled by a path, or that lacks a param, has no mirror path.
     """
     found: dict[str | None, str] = {}
     for name, kind in profile.kinds.items():
@@ -22,17 +22,17 @@ def mirror_paths(profile: Profile, params: Mapping[str, str]) -> dict[str | None
 
 
 def mirror_template(profile: Profile, kind: JobKind) -> UrlTemplate | None:
-    """What the profile says, else the path of the poll's request behind that of the base URL."""
+    """The profile's `mirror`, else the path of the base URL followed by the poll's path."""
     if kind.mirror or kind.poll is None or kind.poll.request.path is None:
         return kind.mirror
     path = kind.poll.request.path
-    if "{id}" not in path.text:  # `{+id}` holds slashes, so that every path would be one
+    if "{id}" not in path.text:  # `{+id}` holds slashes, so it would match every path
         return None
     return UrlTemplate(urlsplit(profile.base_url or "").path.rstrip("/") + path.text)
 
 
 def paths_overlap(one: str, other: str) -> bool:
-    """Whether a call could be meant for both paths: segment by segment, `{id}` is any."""
+    """Whether one call could match both paths, segment by segment; `{id}` matches any segment."""
     mine, yours = one.partition("?"), other.partition("?")
     if mine[2] != yours[2]:
         return False

@@ -1,4 +1,4 @@
-"""The origin that a job's URLs must be at, whichever way they are written."""
+"""The origin (scheme, host, port) that a job's URLs must have, so that tokens stay with it."""
 
 import re
 from ipaddress import IPv6Address
@@ -13,27 +13,27 @@ _ABSOLUTE = re.compile(
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
-_NOWHERE = "http://nowhere"  # takes part in joining paths, and is cut off again
+_NOWHERE = "http://nowhere"  # a placeholder origin for joining paths, removed afterwards
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port in one spelling: lower case, ASCII, no last dot."""
+    """Scheme, host and port, normalized: lower case, ASCII, without a trailing dot."""
 
     scheme: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Write it as browsers do: without the port that goes without saying."""
+        """Format it as browsers do: without the default port."""
         port = "" if self.port == _DEFAULT[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}"
 
 
 def absolute_url(base_url: str, url: str) -> str:
-    """Return a URL that a job names, absolute; raise ValueError unless `base_url` has its origin.
+    """Return a job's URL as absolute; raise ValueError unless its origin is that of `base_url`.
 
-    A relative one lies below `base_url`. The host that is asked is written by us, so that no
-    two readers of the URL can see different hosts in it.
+    A relative URL is resolved below `base_url`. We write the host ourselves, so that two parsers
+    cannot read different hosts from the URL.
     """
     base, text = _split(base_url), url.strip(" \t").partition("#")[0]
     if base is not None and text:
@@ -47,7 +47,7 @@ def absolute_url(base_url: str, url: str) -> str:
             return f"{origin}{_rooted(found[1])}"
     raise ValueError(
         f"its URL is not at {base[0] if base else 'any configured origin'}; "
-        "set `base_url` on the source to where the provider's answers lead"
+        "set `base_url` of the source to the origin of the URLs in the provider's responses"
     )
 
 
@@ -61,7 +61,7 @@ def _rooted(tail: str) -> str:
 
 
 def _split(url: str) -> tuple[Origin, str] | None:
-    """Give origin and the rest, or None for what is not a URL that can be read in one way only."""
+    """Split into origin and rest; None unless the URL can be parsed in only one way."""
     match = _ABSOLUTE.match(url)
     host = _host(match[2]) if match else None
     if match is None or host is None:

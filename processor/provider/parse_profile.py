@@ -1,4 +1,4 @@
-"""From the text of a profile to a Profile, or to one line that says what to change."""
+"""Parses the TOML of a profile into a Profile, or into one error with line, key and remedy."""
 
 import re
 import tomllib
@@ -35,7 +35,7 @@ _SHARED = frozenset(field.encode_name for field in msgspec.structs.fields(PushRu
 
 
 class _KindTables(msgspec.Struct, kw_only=True):
-    """The tables of one kind, unread."""
+    """The tables of one kind, not converted yet."""
 
     mirror: UrlTemplate | None = None
     push: dict[str, Any] = {}
@@ -45,7 +45,7 @@ class _KindTables(msgspec.Struct, kw_only=True):
 
 
 class _ProfileFile(_KindTables, kw_only=True):
-    """The whole file, unread: the default kind's tables, and what the kinds share."""
+    """The whole file, not converted yet: the default kind's tables, and what all kinds share."""
 
     docs: str = ""
     checked: date | None = None
@@ -57,7 +57,7 @@ class _ProfileFile(_KindTables, kw_only=True):
 
 
 def parse(name: str, text: str, where: str = "") -> Profile:
-    """Read a profile; raise ConfigError naming file, line, key and remedy."""
+    """Parse a profile; raise ConfigError naming file, line, key and remedy."""
     where, text = where or f"providers/{name}.toml", text.removeprefix(text_input.MARK)
     try:
         return _profile(name, _table("", tomllib.loads(text), _ProfileFile))
@@ -69,8 +69,8 @@ def parse(name: str, text: str, where: str = "") -> Profile:
         raise ConfigError(f"{where}:{line}: {why}") from None
 
 
-def decode_text(raw: bytes, where: str) -> str:
-    """The text of a profile's file; ConfigError for what is no UTF-8."""
+def decode_profile(raw: bytes, where: str) -> str:
+    """Decode a profile's file; ConfigError if it is not UTF-8."""
     try:
         return text_input.decode_text(raw)
     except UnicodeDecodeError as error:
@@ -90,7 +90,7 @@ def _profile(name: str, file: _ProfileFile) -> Profile:
     kinds = {kind: _kind(kind, kind_tables) for kind, kind_tables in tables.items()}
     pushes = any(kind.push for kind in kinds.values())
     if not kinds or (shared and not pushes):
-        need = "nothing says how to read a job; add the `id` and `status` of [push]"
+        need = "no table says how to read a job; add `id` and `status` to [push]"
         raise ProfileError("push" if shared else "", "", need)
     rules = _table("push", shared, PushRules) if pushes else None
     consistency_checks.check_pointers("push", pointer_checks.pointers_of(shared), answered=False)
@@ -113,7 +113,7 @@ def _profile(name: str, file: _ProfileFile) -> Profile:
 
 def _kind_name(name: str) -> str:
     if not _KIND.fullmatch(name):
-        need = f"kinds.{name}: a kind's name is lower-case letters, digits and _"
+        need = f"kinds.{name}: the name of a kind has only lower-case letters, digits and _"
         raise ProfileError("", f"kinds.{name}", need)
     return name
 
@@ -121,7 +121,7 @@ def _kind_name(name: str) -> str:
 def _kind(name: str | None, kind_tables: _KindTables) -> JobKind:
     at = "" if name is None else f"kinds.{name}."
     if not (kind_tables.push or kind_tables.poll):
-        need = f"[{at}push] or [{at}poll] is needed: how else is a job's status known"
+        need = f"[{at}push] or [{at}poll] is missing; add one, so that a job's status can be read"
         raise ProfileError("", f"kinds.{name}" if name else "", need)
     consistency_checks.check_interval(f"{at}poll", kind_tables.poll.get("every"))
     kind = JobKind(
@@ -157,7 +157,7 @@ def _states(at: str, table: dict[str, Any]) -> States:
 
 
 def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
-    """Convert one table of the file; raise Misfit naming table, key and remedy."""
+    """Convert one table of the file; raise ProfileError naming table, key and remedy."""
     known = {field.encode_name for field in msgspec.structs.fields(shape)}
     for key in table:
         if key not in known:
@@ -169,7 +169,7 @@ def _table(at: str, table: dict[str, Any], shape: type[_T]) -> _T:
 
 
 def _unknown(at: str, key: str, shape: type[msgspec.Struct]) -> str:
-    """What a table takes instead; [push] takes what all kinds share, too."""
+    """The message for an unknown key; [push] also allows the keys that all kinds share."""
     if shape is PushFields and key in _SHARED:
         return f"`{key}` is shared by all kinds; move it to [push]"
     return unknown_key(key, shape, list_keys(PushRules) if at == "push" else "")

@@ -1,9 +1,9 @@
-"""Every place that a table of a profile names, as written; and which of them could never hold."""
+"""Lists the JSON pointers of a profile's tables, and finds those that could never match."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-# Keys that hold a place or a list of them, keys with places inside, keys that hold a condition.
+# Keys that hold a pointer or a list of them; keys with pointers inside; keys with a condition.
 POINTER_KEYS = frozenset(
     {
         "id",
@@ -26,15 +26,15 @@ NESTED_POINTERS = {
     "echo": ("at",),
 }
 CONDITION_KEYS = frozenset({"about", "throttled"})
-REGISTER_KEYS = frozenset({"items", "url", "id", "secret"})  # the places of [register]
+REGISTER_KEYS = frozenset({"items", "url", "id", "secret"})  # the pointers of [register]
 
 _WORDS = frozenset(
     {"id", "status", "event_id", "reopens"}
-)  # each is one value, never a whole document
+)  # the value of these keys is a scalar, never a whole document
 
 
 class NamedPointer(NamedTuple):
-    """A place, the key that names it, and whether it stands in a condition."""
+    """A pointer, the key that holds it, and whether it is inside a condition."""
 
     key: str  # `id`, `error.code`
     place: str
@@ -42,7 +42,7 @@ class NamedPointer(NamedTuple):
 
 
 def pointers_of(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
-    """Every place of a [push], [poll] or [submit] that parses."""
+    """Every pointer of a valid [push], [poll] or [submit] table."""
     for key, value in table.items():
         if key in POINTER_KEYS:
             yield from _listed(key, value)
@@ -54,27 +54,27 @@ def pointers_of(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
 
 
 def pointers_of_register(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
-    """Every place of a [register] that parses."""
+    """Every pointer of a valid [register] table."""
     return (one for key in table if key in REGISTER_KEYS for one in _listed(key, table[key]))
 
 
 def problem(named: NamedPointer, *, answered: bool) -> str | None:
-    """What is wrong with a place, and the remedy; `answered`: whether an HTTP answer is read."""
+    """What is wrong with a pointer, and the remedy; `answered`: whether it reads an HTTP response."""
     key, place, in_condition = named
     if place == "code" and not answered:
-        return f"{key}: `code` is known of an answer to a poll only; name a pointer or header:NAME"
+        return f"{key}: only a poll response has a `code`; write a JSON pointer or header:NAME"
     if "*" in place.split("/") and place.startswith("/") and not in_condition:
         return (
-            f"{key}: `{place}`: `*` means something in a condition only; name one element, such as "
+            f"{key}: `{place}`: `*` is allowed in conditions only; name one element, such as "
             f"`{place.replace('*', '0')}`"
         )
     if not place and key in _WORDS and not in_condition:
-        return f'{key}: "" is the whole document; name the value in it, such as "/{key}"'
+        return f'{key}: "" is the whole document; name a value in it, such as "/{key}"'
     return None
 
 
 def _listed(key: str, value: object) -> Iterator[NamedPointer]:
-    """A place, several of them, or rules of a status, whose conditions name some."""
+    """A pointer, a list of pointers, or the pointers in the conditions of status rules."""
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, dict):
             yield from (NamedPointer(key, place, in_condition=True) for place in one["if"])

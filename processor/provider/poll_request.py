@@ -1,4 +1,4 @@
-"""The request of a poll: which URL and headers ask about one job."""
+"""Builds the HTTP request that polls one job: URL and headers."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from processor.provider.url_template import UrlTemplate
 
 
 class Account(NamedTuple):
-    """What a source says about asking: where, with which token, and what fills placeholders."""
+    """The polling settings of a source: base URL, token, and the values of placeholders."""
 
     base_url: str = ""
     token: str | None = None
@@ -29,31 +29,31 @@ class PollRequest(msgspec.Struct, frozen=True):
 
 
 def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> str | None:
-    """Say what a source lacks to poll jobs of this kind, or None if nothing."""
+    """What a source lacks to poll jobs of this kind; None if nothing is missing."""
     known, poll = profile.kinds.get(kind), profile.polls(kind)
     if known is None or poll is None:
         return f"{profile.name} has no [poll] for this kind of job"
     if poll.auth and not poll.auth.optional and not account.token:
-        return f"{profile.name} is asked with a token; set `token` on the source"
+        return f"{profile.name} is polled with a token; set `token` on the source"
     setting = poll.request.setting
     if setting is not None:
         if account.params.get(setting) or setting in known.params_from_provider:
             return None
-        return f"set `{setting}` on the source, with `{{id}}` where the job's id belongs"
+        return f"set `{setting}` on the source, with `{{id}}` in place of the job's id"
     if not account.base_url:
-        return f"{profile.name} has no host of its own; set `base_url` on the source"
+        return f"{profile.name} has no default `base_url`; set `base_url` on the source"
     return None
 
 
 def build_poll_request(
     profile: Profile, kind: str | None, job: str, account: Account, params: Mapping[str, str]
 ) -> PollRequest:
-    """Build the request that asks about one job; raise Invalid naming what is missing.
+    """Build the request that polls one job; raise InvalidValue naming what is missing.
 
-    Placeholders are filled, percent-encoded, from the source's params, then from the
-    job's. No param of a job hides one of the source's, and a whole URL from a job must be
-    at the origin of `base_url`: else whoever registers or pushes a job could have the
-    source's token sent elsewhere.
+    Placeholders are filled, percent-encoded, from the source's params, then from the job's. A
+    job's param never replaces one of the source's, and a whole URL from a job must have the
+    origin of `base_url`: otherwise anybody who registers or pushes a job could have the source's
+    token sent elsewhere.
     """
     poll = profile.polls(kind)
     lack = why_not_pollable(profile, kind, account)
@@ -71,7 +71,7 @@ def build_poll_request(
 
 
 def missing_params(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:
-    """Name what a job's question needs and nobody has told."""
+    """The names of params that the poll request needs and that have no value."""
     poll = profile.polls(kind)
     if poll is None:
         return frozenset()
@@ -87,6 +87,6 @@ def _url(poll: PollRules, account: Account, values: Mapping[str, str]) -> str:
         return UrlTemplate(account.params[setting]).fill(values)
     if not values.get(setting):
         raise ValueError(
-            f"nothing told its `{setting}`: hand over the provider's `submitted` answer"
+            f"its `{setting}` is unknown; give the provider's submit response as `submitted`"
         )
     return absolute_url(account.base_url, values[setting])

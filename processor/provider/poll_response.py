@@ -1,4 +1,4 @@
-"""An answer to a poll: what it says about the job, or why it says nothing."""
+"""Reads the response to a poll: a status update, or the reason why there is none."""
 
 from typing import Any, Literal
 
@@ -20,11 +20,11 @@ LONGEST_EXCERPT = 200  # characters of a body that explain a failure
 
 
 class PollFailure(msgspec.Struct, frozen=True):
-    """A poll that brought no status.
+    """A poll that returned no status.
 
     `gone`: the provider dropped the job. `missing`: it does not know the job (yet).
-    `throttled`: ask this account later. `unauthorized`: the token is refused, for all of
-    the source's jobs. `failed`: anything else. `retry_after` is in seconds, where given.
+    `throttled`: poll this account later. `unauthorized`: the token is refused, for all jobs of the
+    source. `failed`: anything else. `retry_after` is in seconds, if the provider gave it.
     """
 
     kind: PollFailureKind
@@ -41,12 +41,12 @@ FAILURES: dict[int, PollFailureKind] = {
 }
 
 
-def read_poll_response(  # noqa: PLR0917 - one fact of the question each
+def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
     profile: Profile, source: str, kind: str | None, job: str, answer: HttpResponse, asked_at: float
 ) -> StatusUpdate | PollFailure:
-    """Read what a provider answered about one job; nothing in it can raise.
+    """Read the response to a poll of one job; hostile responses never raise.
 
-    The update keeps the id that was asked about; other ids in it are aliases.
+    The update keeps the polled id; other ids in the response are aliases.
     """
     known, poll = profile.kinds.get(kind), profile.polls(kind)
     if known is None or poll is None:
@@ -79,7 +79,7 @@ def read_poll_response(  # noqa: PLR0917 - one fact of the question each
 def update_document(
     poll: PollRules, document: Any, headers: dict[str, str], why_unreadable: str
 ) -> Any:
-    """The object that holds the update; where the HTTP code speaks, any body will do."""
+    """The object that holds the update; if the HTTP code is the status, any body is accepted."""
     found = poll.root.find(document, headers)
     if poll.status.uses_http_code:
         return found
@@ -89,7 +89,7 @@ def update_document(
 
 
 def _document(body: bytes) -> tuple[Any, str]:
-    """The body as JSON, or why it is none."""
+    """The body as JSON, or the reason why it is not JSON."""
     try:
         return read_json(body), ""
     except Unreadable as error:
@@ -99,7 +99,7 @@ def _document(body: bytes) -> tuple[Any, str]:
 def _requested_wait(
     poll: PollRules, document: Any, answer: HttpResponse, now: float
 ) -> float | None:
-    """How many seconds the provider wants us to wait, by its header or its hint."""
+    """Seconds that the provider wants us to wait, from Retry-After or its own hint."""
     wait = parse_retry_after(answer.headers.get("retry-after"), now)
     if wait is None and poll.hint:
         wait = parse_poll_hint(poll.hint.at.find(document, answer.headers), poll.hint.unit, now)
@@ -120,7 +120,7 @@ def _http_error(answer: HttpResponse) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body as one printable line: what went wrong, in their words."""
+    """The beginning of a body as one printable line, to quote the provider's error message."""
     text = " ".join(body[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
     shown = "".join(letter for letter in text if letter.isprintable())[:LONGEST_EXCERPT]
     return shown or "no body"

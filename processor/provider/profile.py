@@ -1,8 +1,8 @@
-"""What a profile may say about a provider: frozen values, compiled once.
+"""A provider profile: the tables of its TOML file as frozen values, compiled once.
 
-A profile has kinds of jobs; the default kind is None and is written at the top of the
-file, a named one under `[kinds.NAME]`. All kinds share one push URL and so one
-`[push.verify]`, but each reads its own updates, has its own states and its own poll.
+A profile has one or more kinds of jobs. The default kind is None and is written at the top of the
+file; a named kind is written under `[kinds.NAME]`. All kinds share one push URL and so one
+`[push.verify]`, but each kind has its own pointers, states and poll.
 """
 
 from datetime import date
@@ -23,13 +23,13 @@ WHOLE = Pointer("")
 
 
 class ProgressField(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where progress lies, and what number means done, or where that lies."""
+    """The pointer to the progress, and the number that means done, or a pointer to that."""
 
     at: Pointer
-    of: Any = 1.0  # a number, or a place
+    of: Any = 1.0  # a number, or a pointer
 
     def __post_init__(self) -> None:
-        """Read the place; refuse a division by zero."""
+        """Compile the pointer; refuse 0, by which we would divide."""
         if isinstance(self.of, bool) or not isinstance(self.of, int | float):
             msgspec.structs.force_setattr(self, "of", Pointer(self.of))
         elif self.of <= 0:
@@ -37,14 +37,14 @@ class ProgressField(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class ErrorFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the provider says what went wrong."""
+    """Pointers to the provider's error code and message."""
 
     code: Pointer | None = None
     message: Pointer | None = None
 
 
 class CountFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where a bulk job counts its parts."""
+    """Pointers to the counts of a bulk job's parts."""
 
     total: PointerSum | None = None
     succeeded: PointerSum | None = None
@@ -52,10 +52,10 @@ class CountFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class UpdateFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where things lie in one update."""
+    """The pointers to the values of one update."""
 
-    id: Pointer | None = None  # None: it is the job that was asked about
-    status: StatusField | None = None  # None: it says only that the job is there
+    id: Pointer | None = None  # None: the polled job
+    status: StatusField | None = None  # None: the update says only that the job exists
     aliases: tuple[Pointer, ...] = ()
     attempt: Pointer | None = None
     progress: ProgressField | None = None
@@ -67,41 +67,39 @@ class UpdateFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class PushFields(UpdateFields, frozen=True, kw_only=True):
-    """How one kind's updates are read from a push."""
+    """How the updates of one kind are read from a push."""
 
     id: Pointer
     status: StatusField
     matches: Condition = msgspec.field(default=Condition(), name="about")
     event_id: Pointer | None = None
-    reopens: Pointer | None = (
-        None  # when the last run ended, of jobs that run again without a number
-    )
+    reopens: Pointer | None = None  # when the last run ended, if re-runs have no number
 
 
 class PollHint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where a provider says when to ask again, beside Retry-After."""
+    """Where a response says when to poll again, if it has no Retry-After."""
 
     at: Pointer
     unit: str = "s"
 
     def __post_init__(self) -> None:
-        """Refuse a unit that nobody knows."""
+        """Refuse an unknown unit."""
         if self.unit not in UNITS:
             raise ValueError(f"unit `{self.unit}` is not known; write {', '.join(UNITS)}")
 
 
 class PollRules(UpdateFields, frozen=True, kw_only=True):
-    """How to ask for one job, and how the answer is read."""
+    """How one job is polled, and how the response is read."""
 
     status: StatusField
     request: PollTarget
     every: tuple[Seconds, Seconds]  # first interval, longest interval
     pause: Seconds | None = msgspec.field(default=None, name="after")
-    root: Pointer = WHOLE  # where the update lies in the answer
-    reads: frozenset[int] = frozenset({200})  # HTTP codes whose body carries a status
+    root: Pointer = WHOLE  # where the update is in the response
+    reads: frozenset[int] = frozenset({200})  # HTTP codes whose body contains a status
     budget: Budget | None = None
-    gone: bool = False  # 404 or 410: the provider dropped a job that it had
-    reopens: bool = False  # a re-run keeps its id and carries no number
+    gone: bool = False  # whether 404 and 410 mean that the provider dropped the job
+    reopens: bool = False  # whether a re-run keeps its id and has no number
     auth: Auth | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     throttled: Condition | None = None
@@ -109,18 +107,18 @@ class PollRules(UpdateFields, frozen=True, kw_only=True):
     etag: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an interval that would never end or never start."""
+        """Refuse an interval of 0, and a first interval above the longest."""
         if not 0 < self.every[0] <= self.every[1]:
             raise ValueError('`every` is [first, longest], such as ["1.5s", "10s"]')
 
     @property
     def after(self) -> float:
-        """Seconds from a job's first sight to its first poll."""
+        """Seconds from the first time that we learn of a job to its first poll."""
         return self.every[0] if self.pause is None else self.pause
 
 
 class JobKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One family of a provider's jobs."""
+    """One kind of a provider's jobs."""
 
     push: PushFields | None
     poll: PollRules | None
@@ -130,7 +128,7 @@ class JobKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def params_from_provider(self) -> frozenset[str]:
-        """The params that the provider itself tells of a job."""
+        """The params that the provider itself sends with a job."""
         return frozenset(
             name
             for fields in (self.push, self.poll, self.submit)
@@ -140,38 +138,40 @@ class JobKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class EchoRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A challenge that some providers send first, and want to see again."""
+    """A challenge that some providers send first and expect back in the response."""
 
     at: Pointer
     key: str = msgspec.field(name="as")
 
 
 class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all kinds' pushes share: the signature, and where the updates lie."""
+    """What the pushes of all kinds share: the signature, and where the updates are."""
 
-    verify: Verify | None = None  # None: this provider does not sign
+    verify: Verify | None = None  # None: the provider does not sign
     decode: Decode = Decode("json")
     each: Pointer = WHOLE  # one update or an array of them
     trust: Literal["event", "refetch"] = "event"
     answer: int = 202
-    lenient: bool = False  # one refusal ends the hook, so what is genuine is never refused
+    lenient: bool = (
+        False  # the provider drops a webhook after one error, so accept every genuine push
+    )
     echo: EchoRule | None = None
-    largest: Size | None = None  # bytes of a push, where the provider documents more than 1 MiB
+    largest: Size | None = None  # bytes of a push, if the provider documents more than 1 MiB
 
     def __post_init__(self) -> None:
-        """Refuse an answer that would say no."""
+        """Refuse a status code that is not a success."""
         if not 200 <= self.answer < 300:  # noqa: PLR2004 - HTTP's success
-            raise ValueError("`answer` is what a push that was taken is told: 200 to 299")
+            raise ValueError("`answer` is the status code for an accepted push: 200 to 299")
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One provider, as its file describes it. `kinds[None]` is the default kind."""
+    """One provider. `kinds[None]` is the default kind."""
 
     name: str
     base_url: str | None  # a source may override it
     push: PushRules | None
     kinds: dict[str | None, JobKind]
-    params: dict[str, str] = {}  # of placeholders that neither source nor job fills
+    params: dict[str, str] = {}  # values of placeholders that neither source nor job fills
     docs: str = ""
     checked: date | None = None
     inferred: str = ""
@@ -179,24 +179,24 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def verify(self) -> Verify | None:
-        """How its pushes are verified, or None where they cannot be."""
+        """How its pushes are verified, or None if they cannot be."""
         return self.push.verify if self.push else None
 
     @property
     def scheme(self) -> str | None:
-        """How its pushes are signed, in words; of two ways both."""
+        """The names of its signature schemes, for display."""
         return " or ".join(way.scheme for way in self.verify.alternatives) if self.verify else None
 
     @property
     def signs(self) -> bool:
-        """Whether its pushes are signed; a token in a header or the URL signs nothing."""
+        """Whether its pushes are signed; a token in a header or the URL is not a signature."""
         return self.verify is not None and all(
             w.scheme != "token" for w in self.verify.alternatives
         )
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """What a source's params may fill: all placeholders of its requests but ids."""
+        """The params that a source may set: all placeholders of its requests except ids."""
         polls = [kind.poll.request for kind in self.kinds.values() if kind.poll]
         paths = [call.path for call in polls if call.path]
         register = self.register
@@ -208,22 +208,22 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def needs_secret(self) -> bool:
-        """Whether a source must share a secret with it before it can push."""
+        """Whether a source needs a shared secret before the provider can push."""
         return self.verify is not None and signing.needs_secret(self.verify)
 
     @property
     def auths(self) -> tuple[Auth, ...]:
-        """How its own API is told who asks, of all kinds."""
+        """The distinct ways in which its API expects a token, over all kinds."""
         polls = (kind.poll for kind in self.kinds.values())
         found = {poll.auth.text: poll.auth for poll in polls if poll and poll.auth}
         return tuple(found.values())
 
     def polls(self, kind: str | None) -> PollRules | None:
-        """How to ask for a job of this kind, or None where there is nobody to ask."""
+        """How a job of this kind is polled, or None if it cannot be."""
         known = self.kinds.get(kind)
         return known.poll if known else None
 
     def kind_of(self, job_id: str) -> str | None:
-        """The kind that a job's id names: `media` for `media:l9dq…`, else the default."""
+        """The kind in a job's id: `media` for `media:l9dq…`, else None, the default kind."""
         prefix, colon, _ = job_id.partition(":")
         return prefix if colon and prefix in self.kinds else None

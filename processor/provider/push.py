@@ -1,4 +1,4 @@
-"""A push, read through its profile: which updates it holds, and what it asks in return."""
+"""Reads a push with its profile: its status updates, or the challenge that it must answer."""
 
 from typing import Any
 
@@ -15,31 +15,30 @@ from processor.provider.profile import EchoRule, Profile
 
 
 class ParsedPush(msgspec.Struct, frozen=True):
-    """What a push said: its updates, and how many of its parts are not about a job.
+    """The updates of a push, and how many of its parts are not about a job.
 
-    `errors` are the parts of a batch that cannot be read, each with its place.
-    `echo` is what a challenge is answered with; `confirm` the URL at which a topic wants
-    to hear that we take its messages.
+    `errors` lists the unreadable parts of a batch, each with its index. `echo` is the response to
+    a challenge; `confirm` is the URL that confirms a subscription to an SNS topic.
     """
 
     updates: tuple[StatusUpdate, ...]
     ignored: int
     echo: dict[str, Any] | None = None
     confirm: str | None = None
-    content: bytes = b""  # what an update without an id of its own is deduped by
+    content: bytes = b""  # dedupes updates that have no id of their own
     errors: tuple[str, ...] = ()
 
 
 def check_content_type(profile: Profile, push: Push) -> None:
-    """Raise WrongType unless the body claims to be what this provider sends."""
+    """Raise WrongType unless the content type is one that this provider sends."""
     if profile.push is not None:
         decode.check_content_type(profile.name, profile.push.decode, push.headers)
 
 
 def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPush:
-    """Read the updates of a push; raise Unreadable if none can be read for a fault in it.
+    """Read the updates of a push; raise Unreadable if it has errors and no readable update.
 
-    `now` is the time of updates that carry none.
+    `now` is the time of updates that have none.
     """
     rules = profile.push
     if rules is None:
@@ -70,7 +69,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
 
 
 def _object(part: object) -> dict[str, Any]:
-    """An update of a batch, unless it was found to be none already."""
+    """An update of a batch; raises the error that decoding found in it, if any."""
     if isinstance(part, Unreadable):
         raise part
     return as_object(part)
@@ -84,7 +83,7 @@ def _echo(rule: EchoRule, document: Any, push: Push) -> dict[str, Any] | None:
 def _read_part(
     profile: Profile, part: dict[str, Any], index: int, known: UpdateContext
 ) -> StatusUpdate | None:
-    """The update for the first kind that a part is about, or None."""
+    """The update of the first kind that matches a part, or None."""
     for name, kind in profile.kinds.items():
         told = kind.push
         if told is None or not told.matches.holds(part, known.headers):
@@ -92,7 +91,7 @@ def _read_part(
         known = known if name is None else replace(known, kind=name)
         update = read_update(kind, told, part, known)
         if name is None and profile.kind_of(update.id) is not None:
-            raise Unreadable(f"the id {update.id!r} would be taken for one of another kind")
+            raise Unreadable(f"the id {update.id!r} would be read as an id of another kind")
         if index and update.event_id and told.event_id and told.event_id.in_header:
             # One header names the whole push: each update of a batch needs an id of its own.
             return replace(update, event_id=f"{update.event_id}#{index}")

@@ -1,4 +1,4 @@
-"""The provider's answer to the user's own submit call, handed to us to start from."""
+"""Reads the provider's response to the user's own submit call, which a job may start from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from processor.provider.poll_response import excerpt, update_document
 from processor.provider.profile import JobKind, PollRules, Profile
 
 
-def read_submit_response(  # noqa: PLR0917 - one fact of the call each
+def read_submit_response(  # noqa: PLR0917 - one fact about the call each
     profile: Profile,
     source: str,
     job: str,
@@ -24,10 +24,10 @@ def read_submit_response(  # noqa: PLR0917 - one fact of the call each
     body: Any,
     now: float,
 ) -> StatusUpdate:
-    """Read id, aliases and state through [submit], else as a poll's answer is read.
+    """Read id, aliases and state with [submit], else like a poll response.
 
-    `job` is the id that the caller gave; it stays where the answer tells none. `body` is
-    JSON as text or bytes, or already decoded. Raise Invalid with the reason.
+    `job` is the id that the caller gave; it is kept if the response contains none. `body` is JSON
+    as text or bytes, or already decoded. Raise InvalidValue with the reason.
     """
     kind = profile.kind_of(job)
     known = profile.kinds.get(kind)
@@ -43,16 +43,16 @@ def read_submit_response(  # noqa: PLR0917 - one fact of the call each
         update = _read(known, raw, job, UpdateContext(source, kind, now, Origin.SUBMIT, lower))
         return update if again is None else msgspec.structs.replace(update, again=again)
     except Unreadable as error:
-        raise InvalidValue(f"`submitted` names no job, {error}: {excerpt(raw)}") from None
+        raise InvalidValue(f"`submitted` does not name a job, {error}: {excerpt(raw)}") from None
 
 
 def _read(known: JobKind, raw: bytes, job: str, context: UpdateContext) -> StatusUpdate:
     fields = known.submit or known.poll
     if fields is None:
-        raise Unreadable("nothing says how")
+        raise Unreadable("the profile does not say how")
     if fields.id is None:
         context = msgspec.structs.replace(context, job=job)
-    document: Any = None  # where all that it tells is in its headers
+    document: Any = None  # if all values are in the headers
     if isinstance(fields, PollRules):
         document = update_document(fields, read_json(raw), dict(context.headers), "")
     elif fields.id or fields.status:

@@ -1,36 +1,38 @@
-"""On which line of a TOML file a key stands, for messages; tomllib does not tell."""
+"""Finds the line of a key in a TOML file, for error messages; tomllib does not give it."""
 
 import re
 
 _HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?")
 _PART = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
 _KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
-_TEXT = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''", re.DOTALL)  # may hold lines that look like keys
+_TEXT = re.compile(
+    r"\"\"\".*?\"\"\"|'''.*?'''", re.DOTALL
+)  # multi-line strings may contain lines that look like keys
 _INDEX = re.compile(r"\[(?:\d+|\.{3})\]")
 _CHECKED = re.compile(r"\s*checked\s*=")
 _QUOTED = re.compile(r"'([^']*)'")
-# Names that stand twice: as tomllib words it, and as we do.
+# Duplicate names: tomllib's message, and ours.
 _DUPLICATES = (
     (
         re.compile(r"Cannot declare \((.*)\) twice"),
-        "[{0}] stands here a second time; put its keys under the first one",
+        "[{0}] is a duplicate table; move its keys to the first one",
     ),
     (
         re.compile(r"Cannot overwrite a value"),
-        "what stands here was already said above; keep one of the two",
+        "this key is already set above; keep one of them",
     ),
     (
         re.compile(r"Duplicate inline table key '(.*)'"),
-        "`{0}` stands twice in one table; keep one of the two",
+        "`{0}` is set twice in one table; keep one of them",
     ),
 )
 _AT_LINE = re.compile(r"\(at line (\d+)")
 
 
 def line_of(text: str, table: str, key: str) -> int:
-    """Return the line, from 1, of the key or of what comes nearest: its table, the first line.
+    """Return the line, from 1, of the key; else that of its table; else 1.
 
-    A key inside an inline table is found where that begins.
+    A key inside an inline table has the line on which that table begins.
     """
     wanted = _steps(table) + _steps(key)
     best, nearest, at = 1, 0, list[str]()
@@ -48,7 +50,7 @@ def line_of(text: str, table: str, key: str) -> int:
 
 
 def _nearness(here: list[str], wanted: list[str]) -> int:
-    """How many steps lead there, doubled; a key inside what is wanted comes after it itself."""
+    """Twice the number of shared steps; one less for a key inside the wanted one."""
     shared = min(len(here), len(wanted))
     if here[:shared] != wanted[:shared]:
         return 0
@@ -56,16 +58,16 @@ def _nearness(here: list[str], wanted: list[str]) -> int:
 
 
 def line_of_error(text: str, error: ValueError) -> int:
-    """Return the line, from 1, that tomllib complains of: the one it names, else the last."""
+    """Return the line, from 1, of a tomllib error: the line that it names, else the last."""
     named = _AT_LINE.search(str(error))
     return int(named[1]) if named else text.rstrip("\n").count("\n") + 1
 
 
 def explain_toml_error(text: str, error: ValueError) -> str:
-    """What tomllib complains of, with the remedy; `checked` is the one date that there is."""
+    """Describe a tomllib error with a remedy; `checked` is the only date in our files."""
     line = text.split("\n")[line_of_error(text, error) - 1]
     if _CHECKED.match(line):
-        return "`checked` is no date; write it without quotes, as 2026-11-22"
+        return "`checked` is not a date; write it without quotes, as 2026-11-22"
     for pattern, remedy in _DUPLICATES:
         if found := pattern.match(str(error)):
             return remedy.format(*map(_dotted, found.groups()))
@@ -73,16 +75,16 @@ def explain_toml_error(text: str, error: ValueError) -> str:
 
 
 def _dotted(names: str) -> str:
-    """Write the name of a table as in its head: tomllib shows a tuple of its words."""
+    """The name of a table as written in its header: tomllib shows a tuple of words."""
     return ".".join(_QUOTED.findall(names)) or names
 
 
 def _lines(text: str) -> list[str]:
-    """The lines as TOML counts them, nothing left of texts over several of them."""
+    """The lines of the file, with multi-line strings blanked."""
     return _TEXT.sub(lambda found: "\n" * found[0].count("\n"), text).split("\n")
 
 
 def _steps(path: str) -> list[str]:
-    """The words of a dotted path, without quotes and indexes; a quoted key may hold dots too."""
+    """The steps of a dotted path, without quotes and indexes; dots in a quoted key split it too."""
     plain = _INDEX.sub("", path).translate(str.maketrans("", "", "\"' \t"))
     return [step for step in plain.split(".") if step]

@@ -1,6 +1,6 @@
-"""What msgspec complains of in a table, in our words: which key of which table, and the remedy.
+"""Turns msgspec's validation errors of a TOML table into messages with key, table and remedy.
 
-For profiles, and for the configuration, which says with other examples how its keys are written.
+Used for profiles, and for the configuration, which passes its own examples.
 """
 
 import difflib
@@ -13,7 +13,7 @@ import msgspec
 from processor.provider.profile import CountFields, EchoRule, ErrorFields, PollHint, ProgressField
 from processor.signing import Verify
 
-# The tables inside tables, and the keys whose form is not plain, as each is written.
+# The tables inside tables, and an example for each key that is not a plain string.
 NESTED_TABLES: dict[str, type[msgspec.Struct]] = {
     "verify": Verify,
     "or": Verify,
@@ -70,16 +70,16 @@ _NAMED = re.compile(r"`(\w+)`")
 
 
 class ProfileError(ValueError):
-    """What does not fit into a file, and in which table, at which key."""
+    """An error in a TOML file, with its table and key."""
 
     def __init__(self, table: str, key: str, text: str) -> None:
-        """`table` and `key` may be empty: the top of the file, the table as a whole."""
+        """An empty `table` is the top of the file; an empty `key` is the table as a whole."""
         super().__init__(f"[{table}] {text}" if table else text)
         self.table, self.key, self.text = table, key, text
 
 
 class _ErrorParts(NamedTuple):
-    """A complaint, taken apart: the words of msgspec's own, the key, and what shape its table has."""
+    """An msgspec error: the words of its message, the key, and the type of the table."""
 
     words: tuple[str, ...]
     key: str
@@ -94,7 +94,7 @@ def describe_error(
     error: Exception,
     examples: Mapping[str, str] = EXAMPLES,
 ) -> ProfileError:
-    """Say what is wrong with a table that msgspec refused; `examples` show how keys are written."""
+    """Describe what msgspec refused in a table; `examples` shows how to write each key."""
     what, _, path = str(error).rpartition(" - at `$")
     what, key = (what, path.strip("`.")) if what else (path, "")
     first, _, rest = key.partition(".")
@@ -111,18 +111,18 @@ def describe_error(
 
 
 def list_keys(shape: type[msgspec.Struct]) -> str:
-    """The keys of a table, for people to choose from."""
+    """The keys that a table allows, for messages."""
     return ", ".join(sorted(field.encode_name for field in msgspec.structs.fields(shape)))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The name that a mistyped one comes nearest to, as the end of a message; or nothing."""
+    """A suggestion for a mistyped name, as the end of a message; "" if none is similar."""
     near = difflib.get_close_matches(name.lower(), known, 1)
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def unknown_key(name: str, shape: type[msgspec.Struct], also: str = "") -> str:
-    """What a table takes instead of this key; `also`: from elsewhere, as `list_keys` writes it."""
+    """The message for an unknown key; `also` lists further allowed keys."""
     keys = ", ".join(filter(None, [list_keys(shape), also]))
     return f"unknown key `{name}`; it takes {keys}{did_you_mean(name, keys.split(', '))}"
 
@@ -161,10 +161,10 @@ def _wrong_choice(parts: _ErrorParts) -> tuple[str, str]:
 
 
 def _not_a_date(parts: _ErrorParts) -> tuple[str, str]:
-    return parts.key, f"`{parts.key}` is no date; write {EXAMPLES['checked']}"
+    return parts.key, f"`{parts.key}` is not a date; write {EXAMPLES['checked']}"
 
 
-# How msgspec words it, and how we do.
+# The patterns of msgspec's messages, and the functions that write ours.
 MESSAGES: tuple[tuple[str, Callable[[_ErrorParts], tuple[str, str]]], ...] = (
     (r"Object contains unknown field `(.*)`", _unknown),
     (r"Object missing required field `(.*)`", _missing),

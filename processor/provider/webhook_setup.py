@@ -1,4 +1,4 @@
-"""How a provider is told where to push: what its hooks' API wants, or what to paste where."""
+"""The `[register]` table of a profile: registers our push URL by the provider's API, or by hand."""
 
 import re
 from collections.abc import Callable, Mapping, Set as AbstractSet
@@ -10,12 +10,7 @@ from processor.provider.field_types import Auth
 from processor.provider.pointer import Pointer
 from processor.provider.url_template import UrlTemplate
 
-BODY_PLACEHOLDERS = (
-    "url",
-    "name",
-    "secret",
-    "signing_secret",
-)  # what texts of `body` may hold, in braces
+BODY_PLACEHOLDERS = ("url", "name", "secret", "signing_secret")  # allowed in `body`
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -25,15 +20,15 @@ class SetupRequest:
     __slots__ = ("method", "path")
 
     def __init__(self, text: object) -> None:
-        """Take the request as written; raise ValueError with the remedy."""
+        """Parse the request; raise ValueError with the remedy."""
         self.method, _, target = str(text).partition(" ")
         if self.method not in {"GET", "POST", "PUT", "PATCH"} or not target.startswith("/"):
-            raise ValueError(f"`{text}` is no request; write `POST /hooks`")
+            raise ValueError(f"`{text}` is not a request; write `POST /hooks`")
         self.path = UrlTemplate(target, needs=None)
 
 
 class ProviderHook(NamedTuple):
-    """What an answer tells of a hook."""
+    """A webhook as the provider's API describes it."""
 
     id: str | None
     url: str | None
@@ -41,7 +36,7 @@ class ProviderHook(NamedTuple):
 
 
 class WebhookSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the provider is told where to push: by its API, or by hand."""
+    """How our push URL is registered with the provider: by its API, or by hand (`paste`)."""
 
     paste: str = ""
     list: SetupRequest | None = None
@@ -55,15 +50,15 @@ class WebhookSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     auth: Auth | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what could register nothing, or one more hook at each run."""
+        """Refuse rules that register nothing, or that add another webhook on each run."""
         for wrong, remedy in _REFUSED:
             if wrong(self):
                 raise ValueError(remedy)
 
     def hook(self, document: Any, headers: Mapping[str, str]) -> ProviderHook:
-        """Read a hook from a list's element or from the answer to `create` or `update`.
+        """Read a webhook from an element of `list`, or from the response to `create` or `update`.
 
-        Where an answer is wrapped as lists are, its id is found inside too.
+        If a response is wrapped like lists are (`items`), the id is also searched inside.
         """
         inside = self.items.find(document, headers)
         pointers_of = (
@@ -77,12 +72,12 @@ class WebhookSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def requests(self) -> tuple[SetupRequest, ...]:
-        """All its requests."""
+        """The requests that the table defines."""
         return tuple(request for request in (self.list, self.create, self.update) if request)
 
 
 def fill_body(value: Any, words: Mapping[str, str]) -> Any:
-    """Put the words into every text of a body; braces around anything else stay."""
+    """Fill the placeholders in every text of a body; unknown placeholders stay."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(
             lambda placeholder: words.get(placeholder[1], placeholder[0]), value
@@ -93,7 +88,7 @@ def fill_body(value: Any, words: Mapping[str, str]) -> Any:
 
 
 def without_placeholders(value: Any, words: AbstractSet[str]) -> Any:
-    """Leave out of a body's tables what asks for one of the words."""
+    """Remove the entries of a body that contain one of the placeholders."""
     if not isinstance(value, dict):
         return value
     kept = {key: without_placeholders(inner, words) for key, inner in value.items()}
@@ -105,7 +100,7 @@ def without_placeholders(value: Any, words: AbstractSet[str]) -> Any:
 
 
 def placeholders(value: Any) -> frozenset[str]:
-    """Give the words that a body's texts ask for."""
+    """The placeholders in the texts of a body."""
     if isinstance(value, str):
         return frozenset(_PLACEHOLDER.findall(value))
     insides = value.values() if isinstance(value, dict) else value
@@ -119,7 +114,7 @@ def _text(value: object) -> str | None:
 
 
 def _misses_hook(rules: WebhookSetup) -> bool:
-    """Whether `{hook}` stands where no hook is known yet."""
+    """Whether `{hook}` is used before the webhook's id is known."""
     requests = (rules.list, rules.create, None if rules.list else rules.update)
     return any(request and "hook" in request.path.placeholders for request in requests)
 
@@ -130,28 +125,28 @@ def _confuses_methods(rules: WebhookSetup) -> bool:
     )
 
 
-# In order: what is wrong, and the remedy.
+# The rules that are refused, in order, each with its remedy.
 _REFUSED: tuple[tuple[Callable[[WebhookSetup], object], str], ...] = (
     (
         lambda it: bool(it.paste) is bool(it.create or it.update),
-        "say `paste`, or `create` or `update` with their `body`, not both",
+        "set either `paste`, or `create` or `update` with their `body`",
     ),
     (
         lambda it: it.list and not (it.url and it.create),
-        "`list` needs `url`, by which our hook is found, and `create`",
+        "`list` needs `create`, and `url`, which identifies our webhook",
     ),
     (
         lambda it: it.create and not it.list,
-        "`create` needs `list` and `url`; without them each run would make one hook more",
+        "`create` needs `list` and `url`; without them each run would add another webhook",
     ),
     (
         lambda it: it.list and it.update and not it.id,
-        "`update` needs `id`, the place of a listed hook's id",
+        "`update` needs `id`, the pointer to the id of a listed webhook",
     ),
     (_misses_hook, "`{hook}` is known only to an `update` that follows a `list`; remove it"),
-    (_confuses_methods, "`list` is a GET, `create` and `update` are not"),
+    (_confuses_methods, "`list` must be a GET; `create` and `update` must not"),
     (
         lambda it: placeholders(it.body).difference(BODY_PLACEHOLDERS),
-        "`body` holds other braces than `{url}`, `{name}`, `{secret}`, `{signing_secret}`: remove them",
+        "`body` holds braces other than `{url}`, `{name}`, `{secret}`, `{signing_secret}`: remove them",
     ),
 )

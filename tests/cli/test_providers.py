@@ -127,10 +127,10 @@ def test_a_missing_folder_of_profiles_is_an_error(ringback: Run, tmp_path: Path)
     ("right", "wrong", "line", "named"),
     [
         ('id = "/id"', 'di = "/id"', 7, "unknown key `di`"),
-        ('"failed"\n', '"broken"\n', 21, "job.failed = 'broken' is no state"),
+        ('"failed"\n', '"broken"\n', 21, "job.failed = 'broken' is not a state"),
         ('"hmac-sha256"', '"rot13"', 10, "rot13"),
         ("[states]", "[states", 19, "not TOML"),
-        ("checked = 2026-11-22", "checked = soon", 2, "`checked` is no date; write it without"),
+        ("checked = 2026-11-22", "checked = soon", 2, "`checked` is not a date; write it without"),
     ],
 )
 def test_an_error_is_one_line_with_file_and_line(

@@ -69,8 +69,8 @@ def lines_of(folder: Path, text: str, **environ: str) -> list[str]:
         ("[sources.video]", '[egress]\nallow = "*"\n[sources.video]', 2, 'egress.allow: `allow` holds a text; write ["10.20.0.0/16"]'),
         ("[sources.video]", "[egress]\nalow = []\n[sources.video]", 2, "egress.alow: unknown key `alow`; it takes allow; did you mean `allow`?"),
         (SOURCE, "provider = wistia", 2, "is not TOML"),
-        (SOURCE, f"{SOURCE}\n{SOURCE}", 3, "was already said above"),
-        ("[subscriptions.billing]", "[sources.video]", 6, "[sources.video] stands here a second time"),
+        (SOURCE, f"{SOURCE}\n{SOURCE}", 3, "is already set above"),
+        ("[subscriptions.billing]", "[sources.video]", 6, "[sources.video] is a duplicate table"),
     ],
 )  # fmt: skip
 def test_what_has_the_wrong_shape_is_named_with_line_and_key(

@@ -70,17 +70,17 @@ def answer(profile: Profile, body: Any, status: int = 200, **headers: str) -> An
 REFUSED = [
     ("base_url = ", "Invalid value (at end of document)"),
     ("base_url = x\n", "Invalid value (at line 1, column 12)"),
-    ("", "nothing says how to read a job"),
+    ("", "no table says how to read a job"),
     ("colour = 1", "unknown key `colour`; it takes base_url, checked, docs, inferred, kinds, mir"),
     ('trust = "refetch"', "unknown key `trust`"),
     ("base_url = 1", '`base_url` holds a number; write "https://api.example.com"'),
-    (PUSHED.replace("/status", "status"), "[push] status: `status` is no JSON pointer"),
+    (PUSHED.replace("/status", "status"), "[push] status: `status` is not a JSON pointer"),
     (PUSHED.replace('"/id"', "[]"), "[push] id: an empty list"),
-    (PUSHED.replace('"/id"', "7"), "[push] id: 7 is no place"),
-    (PUSHED.replace("/id", "/a~2"), "[push] id: `/a~2` is no JSON pointer"),
+    (PUSHED.replace('"/id"', "7"), "[push] id: 7 is not a location"),
+    (PUSHED.replace("/id", "/a~2"), "[push] id: `/a~2` is not a JSON pointer"),
     (PUSHED.replace('id = "/id"', ""), "[push] `id` is missing; add it, such as id ="),
     (PUSHED.replace("id =", "di ="), "[push] unknown key `di`; it takes about, aliases,"),
-    (PUSHED.replace("succeeded", "success"), "[states] done = 'success' is no state; use que"),
+    (PUSHED.replace("succeeded", "success"), "[states] done = 'success' is not a state; use que"),
     (PUSHED.replace('done = "succeeded"', ""), "[states] no words; map each of the provider's"),
     (
         PUSHED.replace("[states]", "[push.verify]\n[states]"),
@@ -112,11 +112,11 @@ REFUSED = [
     ),
     (
         PUSHED.replace("[states]", 'about = { "type" = "done" }\n[states]'),
-        "[push] about: `type` is no JSON pointer",
+        "[push] about: `type` is not a JSON pointer",
     ),
     (
         PUSHED.replace('"/status"', '{ is = "done" }'),
-        '[push] status: a rule is written { is = "done", if = { "/finished" = true } }',
+        '[push] status: write a rule as { is = "done", if = { "/finished" = true } }',
     ),
     (
         PUSHED.replace('"/status"', '[{ is = "ready", if = { "/x" = true } }]'),
@@ -126,15 +126,18 @@ REFUSED = [
         PUSHED.replace("[push]", '[push]\ndecode = "xml"'),
         "[push] decode: `xml` is not known; write",
     ),
-    (PUSHED.replace("[push]", "[push]\nanswer = 404"), "[push] `answer` is what a push that was"),
+    (PUSHED.replace("[push]", "[push]\nanswer = 404"), "[push] `answer` is the status code for"),
     (
         PUSHED.replace("[push]", '[push]\ntrust = "me"'),
         '[push] `trust` cannot be \'me\'; write "event" or "refetch"',
     ),
     (POLLED.replace("[states]", 'hint = { at = "/a", unit = "h" }\n[states]'), "[poll.hint] unit"),
     (POLLED + '[submit]\nwhere = "/id"', "[submit] unknown key `where`; it takes aliases, attempt"),
-    (POLLED + "[register]\n[register.body]", "[register] say `paste`, or `create` or `update` wi"),
-    (POLLED + '[register]\ncreate = "/hooks"', "[register] create: `/hooks` is no request; wri"),
+    (
+        POLLED + "[register]\n[register.body]",
+        "[register] set either `paste`, or `create` or `update` wi",
+    ),
+    (POLLED + '[register]\ncreate = "/hooks"', "[register] create: `/hooks` is not a request; wri"),
     (POLLED.replace('"1s"', '"1 s"'), "[poll] every[0]: `1 s` is not a duration; write it as"),
     (POLLED.replace('"1s"', "1"), "[poll] every[0]: `1` is not a duration"),
     (POLLED.replace('"1s"', '"0s"'), "[poll] `every` is [first, longest]"),
@@ -142,30 +145,33 @@ REFUSED = [
         POLLED.replace('"1s"', '"11s"'),
         '`every` is reversed: [first, longest]; write ["10s", "11s"]',
     ),
-    (POLLED.replace("GET /", "POST /"), "[poll] request: `POST /jobs/{id}` is no request"),
-    (POLLED.replace("GET /", "GET https://x/"), "is no request; write `GET /jobs/{id}`"),
-    (POLLED.replace("{id}", "{Id}"), "[poll] request: `/jobs/{Id}` must hold `{id}`"),
-    (POLLED.replace("{id}", "all"), "[poll] request: `/jobs/all` must hold `{id}`"),
-    (POLLED.replace("{id}", "{account}"), "[poll] request: `/jobs/{account}` must hold `{id}`"),
-    (POLLED.replace("{id}", "{id}/{"), "no braces but those of placeholders"),
+    (POLLED.replace("GET /", "POST /"), "[poll] request: `POST /jobs/{id}` is not a request"),
+    (POLLED.replace("GET /", "GET https://x/"), "is not a request; write `GET /jobs/{id}`"),
+    (POLLED.replace("{id}", "{Id}"), "[poll] request: `/jobs/{Id}` must contain `{id}`"),
+    (POLLED.replace("{id}", "all"), "[poll] request: `/jobs/all` must contain `{id}`"),
+    (POLLED.replace("{id}", "{account}"), "[poll] request: `/jobs/{account}` must contain `{id}`"),
+    (POLLED.replace("{id}", "{id}/{"), "no braces except those of placeholders"),
     (POLLED.replace("{id}", "{id} x"), "no spaces"),
-    (POLLED.replace("[states]", 'budget = "600"\n[states]'), "[poll] budget: `600` is no budget"),
-    (POLLED.replace("[states]", 'budget = "0/1m"\n[states]'), "`0/1m` is no budget"),
+    (
+        POLLED.replace("[states]", 'budget = "600"\n[states]'),
+        "[poll] budget: `600` is not a budget",
+    ),
+    (POLLED.replace("[states]", 'budget = "0/1m"\n[states]'), "`0/1m` is not a budget"),
     (POLLED.replace("[states]", 'budget = "5/0s"\n[states]'), "per time, such as 600/1m"),
     (
         POLLED.replace("[states]", 'auth = "digest"\n[states]'),
         "[poll] auth: `digest` is not known;",
     ),
     (POLLED.replace("[states]", 'auth = "X: {key}"\n[states]'), "header itself, `X-Api-Key: {tok"),
-    ('mirror = "jobs/{id}"', "mirror: `jobs/{id}` is neither a path nor a URL"),
+    ('mirror = "jobs/{id}"', "mirror: `jobs/{id}` is not a path or a URL"),
     ('mirror = "https://h/{id}"' + POLLED, "mirror is a path that starts with `/`"),
     ('mirror = "/{id}"' + PUSHED, "needs [poll]"),
-    ("[kinds.Media]\n", "kinds.Media: a kind's name is lower-case letters"),
-    ("[kinds.media]\n", "[kinds.media.push] or [kinds.media.poll] is needed"),
-    ("[kinds.media.push]\nid = 1", "[kinds.media.push] id: 1 is no place"),
+    ("[kinds.Media]\n", "kinds.Media: the name of a kind has only lower-case letters"),
+    ("[kinds.media]\n", "[kinds.media.push] or [kinds.media.poll] is missing"),
+    ("[kinds.media.push]\nid = 1", "[kinds.media.push] id: 1 is not a location"),
     ("[kinds.media]\npoke = 1", "[kinds.media] unknown key `poke`"),
-    ('[push]\neach = "/events"', "add the `id` and `status` of [push]"),
-    ('[states]\ndone = "succeeded"', "[push] or [poll] is needed: how else"),
+    ('[push]\neach = "/events"', "add `id` and `status` to [push]"),
+    ('[states]\ndone = "succeeded"', "[push] or [poll] is missing; add one"),
 ]
 
 
@@ -265,20 +271,20 @@ def test_no_id_can_change_host_path_or_query(name: str, job: str) -> None:
 @pytest.mark.parametrize("value", ["", ".", ".."])
 def test_a_value_that_would_climb_or_vanish_is_refused(value: str) -> None:
     profile = parse("acme", POLLED.replace("/jobs/{id}", "/{region}/jobs/{id}"))
-    with pytest.raises(InvalidValue, match="`region` must be given, and not be"):
+    with pytest.raises(InvalidValue, match="`region` must have a value other than"):
         ask(profile, "1", params={"region": value})
-    with pytest.raises(InvalidValue, match="`id` must be given"):
+    with pytest.raises(InvalidValue, match="`id` must have a value"):
         ask(profile, value, params={"region": "eu"})
 
 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("encoder/{id}", "neither a path nor a URL"),
-        ("ftp://h/{id}", "neither a path nor a URL"),
-        ("http://{id}.internal/", "neither a path nor a URL"),
-        ("http://h?{id}", "neither a path nor a URL"),
-        ("http://h/jobs", "must hold `{id}`"),
+        ("encoder/{id}", "not a path or a URL"),
+        ("ftp://h/{id}", "not a path or a URL"),
+        ("http://{id}.internal/", "not a path or a URL"),
+        ("http://h?{id}", "not a path or a URL"),
+        ("http://h/jobs", "must contain `{id}`"),
     ],
 )
 def test_a_status_url_keeps_its_host(url: str, says: str) -> None:

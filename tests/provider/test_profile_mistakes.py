@@ -6,7 +6,7 @@ import pytest
 
 from processor.errors import ConfigError
 from processor.provider import parse
-from processor.provider.parse_profile import decode_text
+from processor.provider.parse_profile import decode_profile
 
 GOOD = """\
 base_url = "https://api.example.com"
@@ -27,31 +27,46 @@ done = "succeeded"
 paste = "Push to {url}."
 """
 MISTAKES = [
-    ("https://api", "ftp://api", 1, "base_url: `ftp://api.example.com` is no URL that requests go"),
-    ("https://api.example.com", "https://", 1, "write https://HOST, and a path if it has one"),
-    ("https://api.example.com", "", 1, "base_url: `` is no URL"),
-    ("https://api.example.com", "https://h:x", 1, "base_url: `https://h:x` is no URL"),
-    ("https://api.example.com", "https://h?a=b", 1, "base_url: `https://h?a=b` is no URL"),
+    ("https://api", "ftp://api", 1, "base_url: `ftp://api.example.com` is not a base URL"),
+    (
+        "https://api.example.com",
+        "https://",
+        1,
+        "write https://HOST, with a path if the API has one",
+    ),
+    ("https://api.example.com", "", 1, "base_url: `` is not a base URL"),
+    ("https://api.example.com", "https://h:x", 1, "base_url: `https://h:x` is not a base URL"),
+    ("https://api.example.com", "https://h?a=b", 1, "base_url: `https://h?a=b` is not a base URL"),
     (
         'status = "/status"',
         'status = ["/s", "code"]',
         4,
-        "[push] status: `code` is known of an ans",
+        "[push] status: only a poll response has a `code`",
     ),
     (
         'error = { code = "/code"',
         'error = { code = "code"',
         5,
-        "[push] error.code: `code` is known",
+        "[push] error.code: only a poll response has a `code`",
     ),
-    ("[push]\n", '[push]\nabout = { "code" = 200 }\n', 3, "[push] about: `code` is known of an"),
+    (
+        "[push]\n",
+        '[push]\nabout = { "code" = 200 }\n',
+        3,
+        "[push] about: only a poll response has a `code`",
+    ),
     ("[push]\n", '[push]\neach = "/jobs/*"\n', 3, "name one element, such as `/jobs/0`"),
-    ('id = "/id"', 'id = "/jobs/*/id"', 3, "[push] id: `/jobs/*/id`: `*` means something in a"),
+    (
+        'id = "/id"',
+        'id = "/jobs/*/id"',
+        3,
+        "[push] id: `/jobs/*/id`: `*` is allowed in conditions only",
+    ),
     (
         'id = "/id"',
         'id = ""',
         3,
-        '[push] id: "" is the whole document; name the value in it, such as',
+        '[push] id: "" is the whole document; name a value in it, such as',
     ),
     ('id = "/id"', 'id = "/id"\nevent_id = ["/event", ""]', 4, '[push] event_id: "" is the whole'),
     ('status = "/status"\nev', 'status = ""\nev', 11, '[poll] status: "" is the whole document'),
@@ -90,12 +105,17 @@ MISTAKES = [
     ('["2s", "30s"]', '["30s", "2s"]', 12, 'is reversed: [first, longest]; write ["2s", "30s"]'),
     ('["2s", "30s"]', '["2s"]', 12, '`every` takes 2 values, not 1; write ["2s", "30s"]'),
     ('["2s", "30s"]', '"2s"', 12, '`every` holds a text; write ["2s", "30s"]'),
-    ("[push]\n", 'checked = "soon"\n[push]\n', 2, "`checked` is no date; write 2026-11-22"),
-    ("[push]\n", "checked = 2026-13-01\n[push]\n", 2, "`checked` is no date; write it without quo"),
-    ("[states]", "[poll]\nid = 1\n[states]", 13, "[poll] stands here a second time; put its keys"),
-    ("[states]", "[push.verify]\n[states]", 13, "[push.verify] stands here a second time"),
-    ('id = "/id"', 'id = "/id"\nid = "/id"', 4, "was already said above; keep one of the two"),
-    ('"/code" }', '"/code", code = "/c" }', 5, "`code` stands twice in one table"),
+    ("[push]\n", 'checked = "soon"\n[push]\n', 2, "`checked` is not a date; write 2026-11-22"),
+    (
+        "[push]\n",
+        "checked = 2026-13-01\n[push]\n",
+        2,
+        "`checked` is not a date; write it without quo",
+    ),
+    ("[states]", "[poll]\nid = 1\n[states]", 13, "[poll] is a duplicate table; move its keys"),
+    ("[states]", "[push.verify]\n[states]", 13, "[push.verify] is a duplicate table"),
+    ('id = "/id"', 'id = "/id"\nid = "/id"', 4, "is already set above; keep one of them"),
+    ('"/code" }', '"/code", code = "/c" }', 5, "`code` is set twice in one table"),
     (
         "[states]",
         '[kinds.a.push]\nid = "/a"\nstatus = "/s"\neach = "/x"\n[states]',
@@ -106,7 +126,7 @@ MISTAKES = [
         'paste = "Push to {url}."',
         'update = "PUT /hook"\n[register.body]\nurl = "{where}"',
         17,
-        "[register] `body` holds other braces",
+        "[register] `body` holds braces other",
     ),
     ('paste = "Push to {url}."', 'paste = "x"\nurl = "/*/url"', 17, "[register] url: `/*/url`"),
 ]
@@ -128,12 +148,12 @@ def test_a_mistake_is_told_at_its_own_line_with_the_remedy(
 
 def test_a_byte_order_mark_is_skipped():
     assert parse("acme", "\ufeff" + GOOD).base_url == "https://api.example.com"
-    assert decode_text(b"\xef\xbb\xbfa = 1", "f") == "a = 1"
+    assert decode_profile(b"\xef\xbb\xbfa = 1", "f") == "a = 1"
 
 
 def test_what_is_not_utf_8_says_so_with_its_line():
     with pytest.raises(ConfigError, match="f:2: is not UTF-8; save the file as UTF-8"):
-        decode_text(b"a = 1\nb = '\xe9'\n", "f")
+        decode_profile(b"a = 1\nb = '\xe9'\n", "f")
 
 
 @pytest.mark.parametrize(

@@ -392,7 +392,7 @@ def test_the_answer_to_a_submit_may_say_where_to_ask() -> None:
         parse("acme", STATUS_URL), None, "mine", account, update.params
     )
     assert asked.url == "https://api.example.com/jobs/7?api-version=1"
-    with pytest.raises(InvalidValue, match="nothing told its `status_url`"):
+    with pytest.raises(InvalidValue, match="its `status_url` is unknown"):
         provider.build_poll_request(parse("acme", STATUS_URL), None, "mine", account, {})
 
 
@@ -488,7 +488,7 @@ def test_a_placeholder_with_plus_keeps_its_slashes_and_nothing_else() -> None:
     assert url("projects/p 1/ops") == "https://h/projects/p%201/ops/jobs/1"
     assert url("a?b#c%2e") == "https://h/a%3Fb%23c%252e/jobs/1"
     for bad in ("a/../b", "a//b", "/a", "a/", "..", ""):
-        with pytest.raises(InvalidValue, match="`name` must be given"):
+        with pytest.raises(InvalidValue, match="`name` must have a value"):
             url(bad)
 
 
@@ -548,7 +548,7 @@ def test_an_id_may_not_pass_for_one_of_another_kind() -> None:
     )
     text += 'id = "/id"\nstatus = "/status"\n[kinds.part.states]\ndone = "succeeded"\n'
     profile = parse("acme", text)
-    with pytest.raises(Unreadable, match="'part:7' would be taken for one of another kind"):
+    with pytest.raises(Unreadable, match="'part:7' would be read as an id of another kind"):
         read(profile, {"id": "part:7", "status": "done"})
     assert read(profile, {"id": "7", "status": "done", "x": 1}).updates[0].id == "part:7"
 

@@ -456,8 +456,8 @@ async def asked(bench_of: Any, tmp_path: Path, provider: Any) -> Any:
         ("http://127.0.0.1:1/1", "its URL is not at http://127.0.0.1"),
         ("/jobs/a b", "holds a space"),
         ("/" + "x" * 3000, "longer than 2048"),
-        ("", "nothing told its `status_url`"),
-        (None, "nothing told its `status_url`"),
+        ("", "its `status_url` is unknown"),
+        (None, "its `status_url` is unknown"),
     ],
 )
 async def test_a_job_that_could_never_be_asked_about_is_refused(
@@ -487,5 +487,5 @@ async def test_a_relative_location_is_asked_at(
 
 async def test_what_a_push_may_tell_need_not_be_known_yet(bench: Any):
     await bench.watch("1", "placed")
-    with pytest.raises(InvalidValue, match="`repo` must be given, and not be"):
+    with pytest.raises(InvalidValue, match="`repo` must have a value other than"):
         await bench.watch("2", "placed", params={"repo": "a/.."})
