@@ -95,7 +95,7 @@ class Child:
         self._log(f"{self.command.name} did not stop in time: killed")
 
     def _start(self, now: float) -> None:
-        """Start it in its own process group, so that Ctrl-C does not reach it: we stop it in order."""
+        """Start it in its own process group: Ctrl-C does not reach it, and we stop it in order."""
         self.due, self._since = None, now
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules and Redis, no shell

@@ -37,7 +37,8 @@ class UnreachableError(CommandError):
 
     def __init__(self, url: str, reason: object) -> None:
         super().__init__(
-            f"cannot reach {url} ({reason}): start it with `ringback up`, or name the server with --url",
+            f"cannot reach {url} ({reason}): start it with `ringback up`, "
+            "or name the server with --url",
             Exit.UNREACHABLE,
         )
 
@@ -78,7 +79,7 @@ class Client:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def call(self, method: str, path: str, body: object = None, **params: object) -> Any:
-        """Call the API; returns the decoded answer, None if it is empty. Drops params that are None."""
+        """Call the API, without params that are None; returns the decoded answer, None if empty."""
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -1,4 +1,4 @@
-"""`ringback config`: the effective settings from file, environment and defaults, without secrets."""
+"""`ringback config`: the effective settings, with secrets redacted."""
 
 import json as codec
 import os

@@ -1,7 +1,7 @@
 """The embedded Redis: append-only, in the data directory, on a Unix socket only for its owner.
 
 DATA/redis/    0700: the append-only files, and redis.log with the warnings of Redis
-DATA/run/      0700: redis.sock; a short-named temporary folder where that path is too long or not UTF-8
+DATA/run/      0700: redis.sock; or a temporary folder, if that path is too long or not UTF-8
 """
 
 import atexit
@@ -47,7 +47,7 @@ class RedisSetup:
         return socket_url(self.socket)
 
     def command(self, lock: int) -> Command:
-        """The command to supervise; Redis holds the lock while it runs, and gets SIGTERM if orphaned."""
+        """The command to supervise: Redis holds the lock, and gets SIGTERM if it is orphaned."""
         held = (lock,)
         return Command("redis", self.argv, os.environ, StopOrder.STORE, signal.SIGTERM, held)
 

@@ -43,11 +43,13 @@ def _acquire(descriptor: int, data: Path) -> None:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace")
             if _alive(holder):
                 raise ConfigError(
-                    f"{data} is in use by another `ringback up` (pid {holder}): stop it, or give --data another folder"
+                    f"{data} is in use by another `ringback up` (pid {holder}): stop it, "
+                    "or give --data another folder"
                 ) from None
             if time.monotonic() > deadline:
                 raise ConfigError(
-                    f"{data} is in use by the Redis of a `ringback up` that was killed (pid {holder}): end that Redis"
+                    f"{data} is in use by the Redis of a `ringback up` that was killed "
+                    f"(pid {holder}): end that Redis"
                 ) from None
         time.sleep(RETRY_PAUSE)
 

@@ -1,4 +1,4 @@
-"""An HTTP server on a loopback port that answers from a thread: a simulated provider or subscriber."""
+"""An HTTP server on a loopback port, answering from a thread: a provider or a subscriber."""
 
 import threading
 from collections.abc import Iterator

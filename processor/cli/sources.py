@@ -101,14 +101,15 @@ async def _register(
 def _base(url: str | None) -> str:
     if not url:
         raise ConfigError(
-            "the URL at which providers reach this server is not set: give --url https://…, or RINGBACK_PUBLIC_URL"
+            "the URL at which providers reach this server is not set: "
+            "give --url https://…, or RINGBACK_PUBLIC_URL"
         )
     if not _BASE.fullmatch(url):
         raise ConfigError(f"--url {url}: not a base URL; write it like https://hooks.example.com")
     if url.startswith("http://") and not _is_loopback(url):
         output.notice(
-            f"{url}: plain http shows pushes, and a token in the URL, to everybody on the way, and most "
-            "providers refuse it: give an https:// URL"
+            f"{url}: plain http shows pushes, and a token in the URL, to everybody on the way, "
+            "and most providers refuse it: give an https:// URL"
         )
     return url
 

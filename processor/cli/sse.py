@@ -48,7 +48,7 @@ class Reader:
                 data.append(value)
 
     def _texts(self) -> Iterator[str]:
-        """The lines without their ends, which may be any of three, and without a byte order mark."""
+        """The lines, without their ends of three kinds and without a byte order mark."""
         mark = _BOM
         for raw in self._lines:
             text = raw.decode("utf-8", "replace").removeprefix(mark)

@@ -22,7 +22,7 @@ SETTINGS = ("RINGBACK_", "REDIS_URL", "PORT")  # of a real installation, not for
 
 @contextmanager
 def ringback(configuration: str) -> Iterator[tuple[str, str | None]]:
-    """Run `ringback up` with this ringback.toml while the block runs; yields its URL and API key."""
+    """Run `ringback up` with this ringback.toml during the block; yields its URL and API key."""
     with tempfile.TemporaryDirectory(prefix="ringback-demo-") as folder:
         config, log = Path(folder, "ringback.toml"), Path(folder, "up.log")
         config.write_text(configuration, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The demo's subscriber: receives callbacks, and verifies them with the standardwebhooks library."""
+"""The demo's subscriber: verifies callbacks with the standardwebhooks library."""
 
 import json
 from dataclasses import dataclass
