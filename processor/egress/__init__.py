@@ -1,23 +1,23 @@
-"""Outbound HTTP: one client, and the guard against SSRF that decides where it may connect.
+"""Outbound HTTP: one client, and the SSRF guard that decides where it may connect.
 
-    url ─▶ guard.aim                    its text               BlockedTarget
-           resolver.GuardedResolver     every address it has   BlockedTarget
-           connection_pool.pool         the one connected to   BlockedTarget
-           model.Answer                                        or RequestFailed
+    url ─▶ guard.authorize_url          checks the text of the URL       BlockedTarget
+           resolver.GuardedResolver     checks every resolved address    BlockedTarget
+           connection_pool.make_pool    checks the connected address     BlockedTarget
+           model.HttpResponse                                            or RequestFailed
 
-addresses        which IP addresses are denied, and which always
-ports            which ports are denied
-hosts            a host in one spelling
-urls             a URL taken apart in one way only
+addresses        IP addresses that are denied (SSRF), some of them always
+ports            ports that are denied
+hosts            normalizes the host of a URL
+urls             splits and normalizes a URL
 policy           the operator's allow list
-guard            where a request may go
-resolver         names to addresses, each of them checked
-failures         what went wrong, in words that reveal nothing
-compression      compressed responses that we did not ask for, opened within bounds
+guard            decides where a request may go
+resolver         DNS resolution; each address is checked
+failures         errors of outbound requests, in words that reveal nothing
+compression      decompresses unrequested compressed responses, within limits
 recording        connections that keep a response's bytes until it is complete
-salvage          what can be read of a response that is not quite HTTP
-connection_pool  the pools, which check the final address
-responses        what is read of a response
+salvage          reads a malformed response from its bytes as far as possible
+connection_pool  the connection pools, which check the final address
+responses        reads the body and headers of a response, within limits
 client           the client
 """
 

@@ -1,4 +1,4 @@
-"""Which IP addresses may not be connected to, and why: one table, and one list without exceptions.
+"""The IP addresses that SSRF protection denies: a table, and a list without exceptions.
 
 Python's own `is_global` does not decide this: in 3.11 it is true for 224.0.0.1, for
 2002:a00:1::1 (6to4 of 10.0.0.1), for 64:ff9b::a9fe:a9fe (NAT64 of 169.254.169.254) and for
@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Kept from everybody, the operator's own configuration included: what answers here hands out
-# the machine's credentials, and no job service or subscriber lives here.
+# Denied to everybody, the operator's own configuration included: these services hand out the
+# machine's credentials, and no provider or subscriber uses these addresses.
 NEVER: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
@@ -27,7 +27,7 @@ NEVER: tuple[Network, ...] = tuple(
     )
 )
 
-# Kept from everybody but the operator, unless the allow list covers it. The first match names it.
+# Denied to everybody except the operator, unless on the allow list. The first match names the kind.
 DENIED: tuple[tuple[Network, str], ...] = tuple(
     (ip_network(text), kind)
     for text, kind in (
@@ -60,9 +60,9 @@ DENIED: tuple[tuple[Network, str], ...] = tuple(
         ("fc00::/7", "private"),
         ("fec0::/10", "site-local"),
         ("ff00::/8", "multicast"),
-        ("::/3", "reserved"),  # with the next two: all that is not 2000::/3,
-        ("4000::/2", "reserved"),  # the only block from which global
-        ("8000::/1", "reserved"),  # unicast addresses are given out
+        ("::/3", "reserved"),  # this and the next two: everything except 2000::/3,
+        ("4000::/2", "reserved"),  # the only block for global
+        ("8000::/1", "reserved"),  # unicast addresses
     )
 )
 
@@ -82,9 +82,9 @@ _ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 
 
 def parse(text: str) -> Address | None:
-    """Read an address as a resolver or a socket address spells it; None if it is none.
+    """Parse an address from a resolver or a socket; None if the text is not an address.
 
-    A scope id is dropped, and ::ffff:a.b.c.d is a.b.c.d: the kernel connects to the same place.
+    A scope id is dropped, and ::ffff:a.b.c.d becomes a.b.c.d: the kernel connects to the same host.
     """
     try:
         address = ip_address(text.partition("%")[0])
@@ -94,25 +94,25 @@ def parse(text: str) -> Address | None:
 
 
 def is_metadata(address: Address) -> bool:
-    """Tell whether it is link-local or a cloud's metadata service, in any spelling."""
-    return any(face in network for face in (address, *_hidden(address)) for network in NEVER)
+    """Whether it is link-local or a cloud's metadata service, in any spelling."""
+    return any(face in network for face in (address, *_embedded_ipv4(address)) for network in NEVER)
 
 
-def denied(address: Address) -> str | None:
-    """Name the kind of non-public address, or None for a public one."""
+def non_public_kind(address: Address) -> str | None:
+    """The kind of a non-public address, such as "private"; None for a public one."""
     return next((kind for network, kind in DENIED if address in network), None)
 
 
-def behind_nat64(address: Address) -> IPv4Address | None:
-    """Give the IPv4 address that a NAT64 gateway connects to, or None."""
+def embedded_in_nat64(address: Address) -> IPv4Address | None:
+    """The IPv4 address that a NAT64 gateway would connect to, or None."""
     return IPv4Address(address.packed[12:]) if address in NAT64 else None
 
 
-def _hidden(address: Address) -> Iterator[IPv4Address]:
-    """Yield every IPv4 address that a translator or tunnel could read out of this one.
+def _embedded_ipv4(address: Address) -> Iterator[IPv4Address]:
+    """Yield every IPv4 address that a translator or tunnel could extract from this one.
 
-    Where the four bytes lie depends on the translator's prefix (RFC 6052 skips byte 8, Teredo
-    inverts), so every window counts; an ordinary address has none.
+    The position of the four bytes depends on the translator's prefix (RFC 6052 skips byte 8,
+    Teredo inverts), so every window is tried; an ordinary address has none.
     """
     if not isinstance(address, IPv6Address) or not _embeds(address):
         return

@@ -22,15 +22,15 @@ from processor.egress.resolver import SystemResolver
 from processor.egress.salvage import salvage
 from processor.model import HttpResponse
 
-_HEADERS = 1000  # of an answer
-_URLS = 2048  # judged URLs that are remembered; subscribers' URLs repeat
+_HEADERS = 1000  # headers of a response
+_URLS = 2048  # checked URLs in the cache; subscribers' URLs repeat
 
 
 class Egress:
-    """Sends requests on connections that the guard has judged, with a pool for each reach.
+    """Sends requests on connections that the guard has checked, with one pool per network scope.
 
-    Belongs to the event loop that it is opened in; `limit` is each pool's connections.
-    `resolver` and `tls` stand in for the system's resolver and certificate authorities.
+    Belongs to the event loop in which it is opened. `limit` is the number of connections per pool.
+    `resolver` and `tls` replace the system's resolver and certificate authorities.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Egress:
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Remember the settings; `open` makes the pools. `Ringback/<version>` is the user agent."""
+        """Store the settings; `open` makes the pools. Default user agent: `Ringback/<version>`."""
         self.policy, self._user_agent = policy, user_agent or _ourselves()
         self._limit, self._tls = limit, tls
         self._resolver = resolver or SystemResolver()
@@ -54,7 +54,7 @@ class Egress:
         self._sessions = {scope: self._session(scope) for scope in NetworkScope}
 
     async def close(self) -> None:
-        """Drop all connections; requests under way fail."""
+        """Close all connections; requests in flight fail."""
         for session in self._sessions.values():
             await session.close()
         await self._resolver.close()
@@ -81,22 +81,22 @@ class Egress:
         headers: dict[str, str],
         body: bytes | None = None,
         scope: NetworkScope = NetworkScope.PUBLIC,
-        timeout: float = 15.0,  # noqa: ASYNC109 - aiohttp's own timer is cheaper than asyncio's
+        timeout: float = 15.0,  # noqa: ASYNC109 - aiohttp's timer is cheaper than asyncio's
         read_limit: int = 65536,
         body_wanted: bool = True,
         partial: bool = False,
     ) -> HttpResponse:
-        """Ask once; any status is an answer, a redirect too.
+        """Send one request; a response with any status is returned, redirects included.
 
-        The body is cut at `read_limit` bytes, and empty unless wanted. `partial`: a body that
-        breaks off is given as far as it came. Where it is not wanted, or partial will do, an
-        answer counts as soon as its status line is there. `timeout` is in seconds for everything.
+        The body is cut at `read_limit` bytes, and empty unless `body_wanted`. `partial`: a body
+        that breaks off is returned as far as it arrived. If the body is unwanted or may be partial,
+        a status line alone is a response. `timeout` is in seconds for the whole request.
         Raises BlockedTarget or RequestFailed, and nothing else.
         """
         began = perf_counter()
         try:
             session, target = self._route(url, scope)
-            asked = await session.request(
+            pending = await session.request(
                 method,
                 target,
                 headers=headers,
@@ -104,16 +104,18 @@ class Egress:
                 allow_redirects=False,
                 timeout=_limits(timeout),
             )
-            answer = cast("RecordedResponse", asked)  # as the session's `response_class` says
+            response = cast("RecordedResponse", pending)  # as the session's `response_class` says
             try:
                 content = await (
-                    responses.read(answer, read_limit) if body_wanted else responses.drain(answer)
+                    responses.read(response, read_limit)
+                    if body_wanted
+                    else responses.drain(response)
                 )
-                status, fields = answer.status, responses.headers(answer)
+                status, fields = response.status, responses.headers(response)
             except REQUEST_ERRORS as error:
-                raise BrokenResponseError(error, answer.received) from error
+                raise BrokenResponseError(error, response.received) from error
             finally:
-                answer.handler.forget()
+                response.handler.forget()
         except BrokenResponseError as broken:
             found = salvage(broken.received) if partial or not body_wanted else None
             if found is None:
@@ -144,7 +146,7 @@ class Egress:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
                 "accept": "*/*",
-                "accept-encoding": "identity",  # a compressed bomb stays outside
+                "accept-encoding": "identity",  # avoids decompression bombs
                 "user-agent": self._user_agent,
             },
             auto_decompress=False,
@@ -152,7 +154,7 @@ class Egress:
             max_line_size=HEAD_AT_MOST,
             max_field_size=HEAD_AT_MOST,
             max_headers=_HEADERS,
-            trust_env=False,  # behind a proxy the guard would see only the proxy
+            trust_env=False,  # with a proxy the guard would check only the proxy's address
         )
 
 
@@ -162,7 +164,7 @@ def _limits(seconds: float) -> aiohttp.ClientTimeout:
 
 
 def _ourselves() -> str:
-    """Name ourselves; a source tree that was never installed has no version."""
+    """Our user agent; a source tree that was never installed has no version."""
     try:
         return f"Ringback/{metadata.version('ringback')}"
     except metadata.PackageNotFoundError:

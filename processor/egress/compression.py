@@ -1,4 +1,4 @@
-"""Answers that are compressed though we ask for none: opened within bounds."""
+"""Decompresses responses that are compressed although we ask for `identity`, within limits."""
 
 import zlib
 
@@ -9,13 +9,13 @@ _ENCODINGS = {  # zlib's window bits: 47 takes gzip and zlib, -15 bare deflate
     "x-gzip": (47,),
     "deflate": (47, -15),
 }
-_AT_MOST = 2  # encodings one around the other; more is an attack
+_AT_MOST = 2  # nested encodings; more is an attack
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Give at most `limit` bytes of what is inside; RequestFailed for an encoding we do not know.
+    """Return at most `limit` decompressed bytes; RequestFailed for an unknown encoding.
 
-    What only claims to be compressed is given as it is; what breaks off, as far as it goes.
+    A body that is not really compressed is returned unchanged; a truncated one as far as possible.
     """
     names = [name for part in encoding.lower().split(",") if (name := part.strip())]
     for name in reversed([name for name in names if name != "identity"]):

@@ -1,7 +1,7 @@
-"""The connection pools: every socket address is judged as it is connected to.
+"""The connection pools: every socket address is checked right before connecting (SSRF).
 
-This is the check that counts. It sees the final address: for names, for literal addresses, for
-each one that a race of IPv4 and IPv6 tries, and for every new connection.
+This is the decisive check, because it sees the final address: of names, of literal addresses, of
+each address that Happy Eyeballs (IPv4 and IPv6) tries, and of every new connection.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from processor.egress.policy import Policy
 from processor.egress.recording import RecordingHandler
 from processor.egress.resolver import GuardedResolver
 
-_KEEPALIVE_SECONDS = 4.0  # many servers close at 5; a POST into a closing socket fails
-_DNS_SECONDS = 10  # how long an answer is reused
+_KEEPALIVE_SECONDS = 4.0  # many servers close idle connections after 5; a POST would fail then
+_DNS_SECONDS = 10  # seconds that a DNS answer is cached
 
 
 def make_pool(
@@ -29,7 +29,7 @@ def make_pool(
     limit: int,
     tls: ssl.SSLContext | None,
 ) -> aiohttp.TCPConnector:
-    """Make a pool of at most `limit` connections that lead only where this reach may go."""
+    """Make a pool of at most `limit` connections, which connect only within this scope."""
     connector = aiohttp.TCPConnector(
         resolver=GuardedResolver(resolver, policy, scope),
         socket_factory=partial(_socket, policy, scope),
@@ -38,7 +38,7 @@ def make_pool(
         limit=limit,
         ssl=tls or True,
     )
-    # No public way makes connections of a class of ours; the odd servers of the tests need it.
+    # aiohttp has no public way to set the connection class.
     connector._factory = partial(RecordingHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
     return connector
 

@@ -1,7 +1,7 @@
-"""What went wrong with an outbound request, in a few words that give nothing away.
+"""Error messages of outbound requests, in a few words that reveal nothing.
 
-The words reach tenants through delivery attempts, so they never carry an address that a name
-resolved to, a URL, or bytes that somebody answered.
+Tenants see them in delivery attempts, so they never contain a resolved address, a URL, or bytes
+of a response.
 """
 
 import errno
@@ -13,8 +13,8 @@ from processor.errors import BlockedTarget, RequestFailed, RingbackError
 
 CONNECT_SECONDS = 5.0
 
-# All that a request can raise: aiohttp's own, sockets and TLS (OSError), text that is no URL or
-# header (ValueError), a closed session or loop (RuntimeError).
+# Everything that a request can raise: aiohttp's errors, sockets and TLS (OSError), an invalid URL
+# or header (ValueError), a closed session or loop (RuntimeError).
 REQUEST_ERRORS = (aiohttp.ClientError, OSError, ValueError, RuntimeError, EOFError)
 
 _ERRNO: dict[int | None, str] = {
@@ -27,7 +27,7 @@ _ERRNO: dict[int | None, str] = {
     errno.EMFILE: "too many open files here",
 }
 
-# The first match speaks; subclasses come before what they derive from.
+# The first match wins; subclasses come before their base classes.
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ConnectionTimeoutError, f"could not connect within {CONNECT_SECONDS:g} s"),
     (aiohttp.ClientConnectorDNSError, "DNS: the host name does not resolve"),
@@ -40,7 +40,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 def describe_failure(error: Exception, timeout: float) -> RingbackError:
-    """Turn what a request of `timeout` seconds raised into BlockedTarget or RequestFailed."""
+    """Turn any error of a request with this timeout into BlockedTarget or RequestFailed."""
     cause = getattr(error, "os_error", error)
     if isinstance(cause, BlockedTarget):
         return BlockedTarget(str(cause))

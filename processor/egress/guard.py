@@ -1,4 +1,4 @@
-"""Where a request may go: what a URL's text decides, and what an address decides."""
+"""SSRF guard: decides by the text of a URL, and by each IP address, where a request may go."""
 
 import re
 from enum import StrEnum
@@ -10,25 +10,25 @@ from processor.errors import BlockedTarget
 
 
 class NetworkScope(StrEnum):
-    """Whose URL it is, and so how far it may lead."""
+    """Which networks a request may reach, depending on who supplied the URL."""
 
     PUBLIC = "public"  # from the API or a provider: public addresses and the allow list
     CONFIGURED = "configured"  # from the operator's own file: private ones and http as well
 
 
 class DeniedAddressError(BlockedTarget, OSError):
-    """An address may not be connected to. An OSError, so that aiohttp carries it up whole."""
+    """The guard denies an address. It is an OSError, so that aiohttp passes it on unchanged."""
 
 
-# Names that only a private network answers: RFC 6761, 6762 with its appendix G, 8375, and
-# `internal`, which ICANN set aside.
+# Names that exist only in private networks: RFC 6761, 6762 with its appendix G, 8375, and
+# `internal`, which ICANN reserved.
 _LOCAL = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|private|corp|home|lan|home\.arpa)"
 )
 _ALLOW = "; use a public one over https, or have the operator list it under [egress] allow"
 _NEVER = ", which is never reached"
 
-# Without the address: a tenant must not learn what a name means inside the operator's network.
+# Without the address: a tenant must not learn how a name resolves inside the operator's network.
 _RESOLVED = {
     NetworkScope.PUBLIC: f"the host has an address that is not public{_ALLOW}",
     NetworkScope.CONFIGURED: f"the host has a {METADATA} address{_NEVER}",
@@ -36,17 +36,17 @@ _RESOLVED = {
 
 
 def check_url(url: str, policy: Policy, scope: NetworkScope = NetworkScope.PUBLIC) -> None:
-    """Raise BlockedTarget, its message fit for the caller, if the text alone forbids the URL.
+    """Raise BlockedTarget, with a message for the caller, if the URL is denied by its text.
 
-    No name is looked up: a URL that passes can still be refused when it is connected to.
+    No name is resolved: a URL that passes may still be denied when connecting.
     """
     authorize_url(url, policy, scope)
 
 
 def authorize_url(url: str, policy: Policy, scope: NetworkScope) -> tuple[str, NetworkScope]:
-    """Judge a URL; give it in one spelling, with the reach that its addresses are judged by.
+    """Check a URL; return it normalized, with the scope that applies to its addresses.
 
-    A host that the policy names is connected to as freely as a configured one.
+    A host name on the allow list gets the scope CONFIGURED.
     """
     parts = urls.split(url)
     named = parts.host in policy.names
@@ -55,31 +55,31 @@ def authorize_url(url: str, policy: Policy, scope: NetworkScope) -> tuple[str, N
         raise BlockedTarget(f"{parts.host} is a {kind} address{remedy}")
     if scope is NetworkScope.PUBLIC:
         _demand_public(parts, policy)
-    return parts.written(), NetworkScope.CONFIGURED if named else scope
+    return parts.url(), NetworkScope.CONFIGURED if named else scope
 
 
 def denied_kind(address: Address, policy: Policy, scope: NetworkScope) -> str | None:
-    """Name the kind of address that this reach does not extend to, or None."""
+    """The kind of an address that this scope does not include, or None."""
     if scope is NetworkScope.PUBLIC:
         return policy.refuses(address)
     return METADATA if addresses.is_metadata(address) else None
 
 
 def check_address(text: str, policy: Policy, scope: NetworkScope) -> None:
-    """Raise DeniedAddressError unless the text is an address that this reach extends to."""
+    """Raise DeniedAddressError unless the text is an address within this scope."""
     address = addresses.parse(text)
     if address is None or denied_kind(address, policy, scope):
         raise DeniedAddressError(_RESOLVED[scope])
 
 
 def _demand_public(parts: urls.ParsedUrl, policy: Policy) -> None:
-    """Refuse ports, plain http and local names that a URL from the API may not have."""
+    """Refuse ports, plain http and local names, which a URL from the API may not use."""
     host = parts.host
-    if belongs := ports.denied(parts.port):
+    if belongs := ports.denied_reason(parts.port):
         raise BlockedTarget(f"port {parts.port} {belongs}; use 443, 8443 or a free one over 1023")
     if host in policy.names if isinstance(host, str) else policy.covers(host):
         return
     if parts.scheme == "http":
-        raise BlockedTarget(f"{host} would be asked over plain http{_ALLOW}")
+        raise BlockedTarget(f"{host} would be reached over plain http{_ALLOW}")
     if isinstance(host, str) and ("." not in host or _LOCAL.fullmatch(host)):
         raise BlockedTarget(f"{host} is a local name{_ALLOW}")

@@ -1,4 +1,4 @@
-"""The host of a URL in one spelling: an address, or a lower-case ASCII name."""
+"""Normalizes the host of a URL: an IP address, or a lower-case ASCII name."""
 
 import re
 from ipaddress import IPv4Address
@@ -11,12 +11,12 @@ from processor.egress.addresses import Address
 _LONGEST = 253  # RFC 1035, without the last dot
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# Resolvers take 2130706433, 127.1, 0177.0.0.1 and 0x7f000001 for 127.0.0.1.
+# Resolvers read 2130706433, 127.1, 0177.0.0.1 and 0x7f000001 as 127.0.0.1.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 def read(text: str) -> str | Address:
-    """Read a host as a URL writes it; ValueError says, as a predicate, what is wrong with it."""
+    """Parse the host of a URL; the ValueError is a predicate, such as "is not a host name"."""
     if text.startswith("["):
         return _bracketed(text)
     name = _ascii(text).lower().removesuffix(".")
@@ -28,7 +28,7 @@ def read(text: str) -> str | Address:
 
 
 def _ascii(text: str) -> str:
-    """Map an international name as browsers do: unicode digits and dots become plain ones."""
+    """Convert an international name as browsers do: Unicode digits and dots become ASCII."""
     if text.isascii():
         return text
     try:

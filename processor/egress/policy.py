@@ -1,4 +1,4 @@
-"""The operator's exceptions: networks and hosts that API-supplied URLs may reach privately."""
+"""The operator's allow list: private networks and hosts that API-supplied URLs may reach."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -14,10 +14,10 @@ _SHAPE = "write a CIDR like 10.20.0.0/16, or a bare host name like hooks.interna
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What `[egress] allow` says, compiled once; `Policy()` allows nothing private.
+    """`[egress] allow`, compiled once; `Policy()` allows nothing private.
 
-    `allow` holds CIDRs and exact host names; the other two fields are always made from it. What
-    is allowed may also be asked over plain http. Link-local and metadata addresses never are.
+    `allow` holds CIDRs and exact host names; the other two fields are derived from it. Allowed
+    targets may also use plain http. Link-local and metadata addresses are never allowed.
     """
 
     allow: tuple[str, ...] = ()
@@ -38,23 +38,23 @@ class Policy(msgspec.Struct, frozen=True):
         return cls(tuple(entries))
 
     def covers(self, address: Address) -> bool:
-        """Tell whether the address lies in an allowed network."""
+        """Whether the address is in an allowed network."""
         return any(address in network for network in self.networks)
 
     def refuses(self, address: Address) -> str | None:
-        """Name the kind of address that API-supplied URLs may not reach, or None.
+        """The kind of an address that API-supplied URLs may not reach, or None.
 
-        Behind an allowed NAT64 prefix the IPv4 address inside is judged as well.
+        With an allowed NAT64 prefix, the IPv4 address inside is checked as well.
         """
         if addresses.is_metadata(address):
             return METADATA
-        kind = None if self.covers(address) else addresses.denied(address)
-        inside = addresses.behind_nat64(address)
+        kind = None if self.covers(address) else addresses.non_public_kind(address)
+        inside = addresses.embedded_in_nat64(address)
         return kind or (None if inside is None else self.refuses(inside))
 
 
 def _entry(text: str) -> str | Network:
-    """Read one entry, refusing one that could never match, so that nobody relies on it."""
+    """Parse one entry; one that could never match is refused, so that nobody relies on it."""
     try:
         entry = _read(text)
     except ValueError as error:
@@ -67,7 +67,7 @@ def _entry(text: str) -> str | Network:
 
 
 def _read(text: str) -> str | Network:
-    """Read a network, a single address, or a host name in its one spelling."""
+    """Parse a network, a single address, or a host name."""
     if "/" in text:
         return ip_network(text)
     host = addresses.parse(text) or hosts.read(text)

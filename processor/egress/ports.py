@@ -1,9 +1,9 @@
-"""Which ports API-supplied URLs may name: the web's, and high ones that no known service has."""
+"""The ports that API-supplied URLs may use: 80, 443, and high ports without a known service."""
 
 DEFAULT = {"https": 443, "http": 80}
 _LOWEST, _HIGHEST = 1024, 65535
 
-# Services that act on what an HTTP client sends them, or that answer HTTP without asking who.
+# Services that an HTTP request could harm (SSRF), or that serve HTTP without authentication.
 SERVICES: dict[int, str] = {
     1433: "SQL Server",
     1521: "Oracle",
@@ -45,12 +45,12 @@ SERVICES: dict[int, str] = {
 
 
 def exists(port: int) -> bool:
-    """Tell whether TCP has such a port."""
+    """Whether it is a valid TCP port."""
     return 0 < port <= _HIGHEST
 
 
-def denied(port: int) -> str | None:
-    """Say, as a predicate, why a port is refused, or None."""
+def denied_reason(port: int) -> str | None:
+    """Why a port is refused, as a predicate such as "belongs to Redis"; None if it is allowed."""
     if port in DEFAULT.values():
         return None
     if port < _LOWEST:

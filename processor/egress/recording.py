@@ -1,4 +1,4 @@
-"""Connections that keep the bytes of an answer until it is done, for what the parser refuses."""
+"""Connections that record the bytes of a response, for `salvage` if the parser refuses it."""
 
 from typing import Any, Self
 
@@ -9,31 +9,30 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from processor.egress.failures import REQUEST_ERRORS
 
-HEAD_AT_MOST = 65_536  # bytes of status and headers; aiohttp bounds each header only
-KEPT_AT_MOST = 1_310_720  # bytes of one answer: the longest body that is read, and its head
+HEAD_AT_MOST = 65_536  # bytes of status line and headers; aiohttp limits only each header
+KEPT_AT_MOST = 1_310_720  # bytes of one response: the longest body that we read, and its head
 
 
 class RecordingHandler(ResponseHandler):
-    """A connection, and what came on it since the last question."""
+    """A connection that records the bytes received since the last request."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
-        """Nothing came yet."""
         super().__init__(*args, **more)
         self.received = bytearray()
-        self._begun = False  # the head is there and good
+        self._begun = False  # whether the head has arrived and is valid
 
     def set_response_params(self, **params: Any) -> None:
-        """Begin to wait for an answer."""
+        """Start recording for the next response."""
         self.forget()
         super().set_response_params(**params)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take a head that the parser has read."""
+        """Note that the parser has read the head."""
         self._begun = True
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Keep the bytes, and have them read."""
+        """Record the bytes, then pass them to the parser."""
         if len(self.received) < KEPT_AT_MOST:
             self.received += data
         super().data_received(data)
@@ -42,37 +41,36 @@ class RecordingHandler(ResponseHandler):
             self.set_exception(HttpProcessingError(message="the head is too long"))
 
     def forget(self) -> None:
-        """Drop what was kept."""
+        """Drop the recorded bytes."""
         self.received.clear()
         self._begun = False
 
 
 class BrokenResponseError(Exception):
-    """An answer went wrong on the way: what was raised, and the bytes that had come."""
+    """A response broke off or is malformed: the original error, and the bytes received so far."""
 
     def __init__(self, error: Exception, received: bytes) -> None:
-        """Keep both."""
         super().__init__(str(error))
         self.error, self.received = error, received
 
 
 class RecordedResponse(aiohttp.ClientResponse):
-    """An answer that knows the connection that it came on."""
+    """A response with access to the recording of its connection."""
 
     handler: Any = None
 
     async def start(self, connection: Connection) -> Self:
-        """Read the head; an error carries what came."""
+        """Read the head; an error contains the bytes received."""
         self.handler = connection.protocol
         try:
             await super().start(connection)
         except REQUEST_ERRORS as error:
-            if not self.handler.received:  # aiohttp may ask once more, on another connection
+            if not self.handler.received:  # aiohttp may retry on another connection
                 raise
             raise BrokenResponseError(error, self.received) from error
         return self
 
     @property
     def received(self) -> bytes:
-        """What came since the question."""
+        """The bytes received since the request."""
         return bytes(self.handler.received)

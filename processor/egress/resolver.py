@@ -1,4 +1,4 @@
-"""Name resolution: the system's, in threads of our own, with every answer judged."""
+"""DNS resolution: the system's resolver in our own threads, with every address checked."""
 
 import asyncio
 import socket
@@ -10,22 +10,21 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from processor.egress.guard import NetworkScope, check_address
 from processor.egress.policy import Policy
 
-# A name whose servers never answer holds its thread for many seconds. The loop's own pool (four
-# threads under uvloop) would let a handful of such names stop everybody's deliveries.
+# A name whose servers never answer blocks its thread for many seconds. The loop's own pool (four
+# threads under uvloop) would let a few such names stop all deliveries.
 _THREADS = 32
 
 
 class SystemResolver(AbstractResolver):
-    """What the system's getaddrinfo says."""
+    """The system's getaddrinfo, in a thread pool."""
 
     def __init__(self) -> None:
-        """Threads start as they are needed."""
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dns")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Look a name up; raises OSError."""
+        """Resolve a name; raises OSError."""
         ask = partial(
             socket.getaddrinfo,
             host,
@@ -48,24 +47,23 @@ class SystemResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Let the threads go without waiting for slow names."""
+        """Release the threads without waiting for slow names."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedResolver(AbstractResolver):
-    """A resolver that gives no answer when any address in it is denied.
+    """A resolver that refuses a name if any of its addresses is denied.
 
-    One bad address among good ones means a name that somebody is playing with.
+    One denied address among allowed ones is a sign of an attack.
     """
 
     def __init__(self, inner: AbstractResolver, policy: Policy, scope: NetworkScope) -> None:
-        """Ask `inner`, then judge."""
         self._inner, self._policy, self._scope = inner, policy, scope
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Look a name up; raises OSError, or DeniedAddressError for the whole answer."""
+        """Resolve a name; raises OSError, or DeniedAddressError if one address is denied."""
         answers = await self._inner.resolve(host, port, family)
         if not answers:
             raise OSError("the resolver gave no address")
@@ -74,5 +72,5 @@ class GuardedResolver(AbstractResolver):
         return answers
 
     async def close(self) -> None:
-        """Close the resolver that is asked."""
+        """Close the inner resolver."""
         await self._inner.close()

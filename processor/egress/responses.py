@@ -1,4 +1,4 @@
-"""What is taken from an answer: a bounded body, and headers that can be stored as text."""
+"""Reads a response: a bounded body, and headers that can be stored as text."""
 
 import asyncio
 from contextlib import suppress
@@ -7,46 +7,46 @@ import aiohttp
 
 from processor.egress.failures import REQUEST_ERRORS
 
-_DRAINED = 4096  # bytes; a longer unwanted body costs its connection
-_DRAINED_WITHIN = 1.0  # seconds; so does a slower one, and holds nobody's place
+_DRAINED = 4096  # bytes; with a longer unwanted body the connection is closed
+_DRAIN_TIMEOUT = 1.0  # seconds; with a slower one too, so that it does not occupy a slot
 
 
-async def read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read at most `limit` bytes; the connection lives on only if that was all."""
-    content = answer.content
+async def read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read at most `limit` bytes; the connection is reused only if that was the whole body."""
+    content = response.content
     try:
         body = await content.readany()
         while len(body) <= limit and not content.at_eof():
             body += await content.readany()
     except BaseException:
-        answer.close()
+        response.close()
         raise
     if not content.at_eof():
-        answer.close()
+        response.close()
     return body[:limit]
 
 
-async def drain(answer: aiohttp.ClientResponse) -> bytes:
-    """Read past a body that nobody wants, so that its connection is reused; gives b"".
+async def drain(response: aiohttp.ClientResponse) -> bytes:
+    """Skip an unwanted body, so that the connection can be reused; returns b"".
 
-    A body that breaks off or hangs changes nothing: the status has been said.
+    A body that breaks off or hangs is ignored: the status is known already.
     """
     with suppress(*REQUEST_ERRORS):
-        if answer.content.is_eof():  # all of it is here: no timer is needed
-            await read(answer, _DRAINED)
+        if response.content.is_eof():  # the whole body has arrived: no timer is needed
+            await read(response, _DRAINED)
         else:
-            async with asyncio.timeout(_DRAINED_WITHIN):
-                await read(answer, _DRAINED)
+            async with asyncio.timeout(_DRAIN_TIMEOUT):
+                await read(response, _DRAINED)
     return b""
 
 
-def headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    """Give the headers by lower-case name; of a repeated one, the last."""
-    return {name.lower(): _text(value) for name, value in answer.headers.items()}
+def headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """The headers by lower-case name; of a repeated header, the last."""
+    return {name.lower(): _text(value) for name, value in response.headers.items()}
 
 
 def _text(value: str) -> str:
-    """Replace what is not UTF-8, which aiohttp keeps as lone surrogates that no store takes."""
+    """Replace bytes that are not UTF-8, which aiohttp keeps as lone surrogates."""
     if value.isascii():
         return value
     return value.encode(errors="surrogateescape").decode(errors="replace")

@@ -1,7 +1,7 @@
-"""What can be read of an answer that is not quite HTTP, from its bytes. Pure.
+"""Reads a malformed HTTP response from its bytes, as far as possible. Pure.
 
-A subscriber that says 200 has the event, whatever is wrong behind that line: sent again, it
-would only be sent again and again. A provider's answer is read as far as it came.
+A subscriber that answers 200 has the event, even if the rest of its response is malformed:
+otherwise the event would be sent again and again. A provider's response is read as far as it came.
 """
 
 import re
@@ -19,7 +19,7 @@ _SWITCHING = 101
 
 
 class SalvagedResponse(NamedTuple):
-    """Status, headers by lower-case name, and what came of the body."""
+    """Status, headers by lower-case name, and the body as far as it came."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class SalvagedResponse(NamedTuple):
 
 
 def salvage(received: bytes) -> SalvagedResponse | None:
-    """Read an answer's bytes, past 1xx ones; None where not even a whole status line is there."""
+    """Parse a response, skipping 1xx ones; None if there is not even a complete status line."""
     left = received.lstrip(b"\r\n")
     while line := _STATUS.match(left):
         status = int(line[1])
@@ -45,7 +45,7 @@ def salvage(received: bytes) -> SalvagedResponse | None:
 
 
 def _headers(raw: bytes) -> dict[str, str]:
-    """Give those lines that are headers; a folded one is one line."""
+    """The lines that are valid headers; a folded header counts as one line."""
     lines = _FOLD.sub(" ", raw.decode("utf-8", "replace")).splitlines()
     fields = filter(None, map(_FIELD.fullmatch, lines))
     return {field[1].lower(): "".join(_printable(field[2])).strip() for field in fields}
@@ -56,7 +56,7 @@ def _printable(text: str) -> Iterator[str]:
 
 
 def _dechunked(raw: bytes) -> bytes:
-    """Give the chunks up to the first bad one; of what has none at all, everything."""
+    """The chunks before the first bad one; the whole body if there is no valid chunk."""
     body, place = [], 0
     while size := _SIZE.match(raw, place):
         begin, end = size.end(), size.end() + int(size[1], 16)

@@ -1,4 +1,4 @@
-"""A URL taken apart in one way only: what two parsers could read differently is refused."""
+"""Splits and normalizes a URL; URLs that two parsers could read differently are refused (SSRF)."""
 
 import re
 import string
@@ -12,15 +12,15 @@ from processor.errors import BlockedTarget
 
 
 class ParsedUrl(NamedTuple):
-    """A URL in one spelling: lower-case scheme and host, a port, the rest byte for byte."""
+    """A normalized URL: lower-case scheme and host, a port, and the rest byte for byte."""
 
     scheme: str
     host: str | Address
     port: int
     tail: str
 
-    def written(self) -> str:
-        """Put it together again; pure ASCII."""
+    def url(self) -> str:
+        """The normalized URL; pure ASCII."""
         host = f"[{self.host}]" if isinstance(self.host, IPv6Address) else self.host
         return f"{self.scheme}://{host}:{self.port}{self.tail}"
 
@@ -35,16 +35,16 @@ _FAULTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"#"), "has a #fragment, which is never sent; remove it"),
     (re.compile(r"\A[^/]*//[^/?]*@"), "carries a user name or password; remove it"),
 )
-_URL = re.compile(  # (?a): a long s is no s
+_URL = re.compile(  # (?a): otherwise U+017F, a long s, would match an s
     r"(?ai)(?P<scheme>https?)://(?P<host>\[[^\[\]/?]*\]|[^:\[\]/?]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<tail>[/?].*)?"
 )
 _AS_WRITTEN = string.ascii_letters + string.digits + string.punctuation
-_SHOWN = 80  # characters of a bad host in a message
+_SHOWN = 80  # characters of an invalid host in a message
 
 
 def split(url: str) -> ParsedUrl:
-    """Take a URL apart; BlockedTarget says what is wrong with it, and the remedy."""
+    """Split a URL; BlockedTarget names what is wrong and the remedy."""
     for pattern, fault in _FAULTS:
         if pattern.search(url):
             raise BlockedTarget(f"the URL {fault}")

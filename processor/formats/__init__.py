@@ -1,6 +1,6 @@
-"""What goes over the wire to a subscriber, by the name of its format. In reading order:
+"""The delivery formats: how events become HTTP requests to subscribers. In reading order:
 
-trace_context    the trace that a job belongs to: W3C's `traceparent`
+trace_context    W3C Trace Context: the `traceparent` that a job belongs to
 custom_headers   a subscription's own headers: which are allowed
 request_headers  what every request carries: the subscription's headers, our id, time and signatures
 standard         Standard Webhooks: the event as it is
@@ -20,7 +20,7 @@ from processor.model import Subscription
 
 Formatter = Callable[[Sequence[Event], Subscription, float], SignedRequest]
 
-BATCH = "cloudevents-batch"  # the one that takes more than one event
+BATCH = "cloudevents-batch"  # the only format that sends several events in one request
 
 FORMATS: Mapping[str, Formatter] = {
     "standard": standard.write,

@@ -1,7 +1,7 @@
-"""CloudEvents 1.0 over HTTP: structured, binary and batch, signed as Standard Webhooks.
+"""CloudEvents 1.0 over HTTP: structured, binary and batch, with Standard Webhooks signatures.
 
-github.com/cloudevents/spec, v1.0.2. `data` is passed on byte by byte. Our types get a prefix,
-because a type is to tell of its maker too.
+github.com/cloudevents/spec, v1.0.2. `data` is passed on byte for byte. Our types get a prefix,
+because the specification asks for types that name their producer.
 """
 
 import hashlib
@@ -14,23 +14,23 @@ import msgspec
 from processor.formats.request_headers import Event, SignedRequest, signed_request
 from processor.model import Subscription
 
-SOURCE = "/ringback"  # of events that are of no source; else with the source's name behind it
+SOURCE = "/ringback"  # the `source` of events without a source; else `/ringback/NAME`
 TYPE = "ringback."
 JSON = "application/json"
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 IN_HEADERS = ("specversion", "id", "source", "type", "subject", "time", "traceparent")
-"""What binary mode says in `ce-` headers."""
+"""The attributes that binary mode sends as `ce-` headers."""
 
 _PLAIN = "".join(c for c in map(chr, range(0x21, 0x7F)) if c not in '"%')
-"""Characters that a `ce-` header holds as they are (section 3.1.3.2 of the HTTP binding)."""
+"""Characters that are not percent-encoded in a `ce-` header (HTTP binding, 3.1.3.2)."""
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
-    """An event in CloudEvents' words. `subject` is the job's id, or what else it is about.
+    """A CloudEvent. `subject` is the job's id, or the id of the subscription that it is about.
 
-    `traceparent` is an extension attribute of the specification's own: a batch has no other place.
+    `traceparent` is the specification's own extension attribute; a batch has no other place for it.
     """
 
     specversion: str
@@ -62,7 +62,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def structured(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
-    """One event, with its attributes in the body."""
+    """Structured mode: one event, with its attributes in the body."""
     (event,) = events
     return signed_request(
         target, event._replace(body=_encode(to_cloudevent(event))), now, STRUCTURED
@@ -70,7 +70,7 @@ def structured(events: Sequence[Event], target: Subscription, now: float) -> Sig
 
 
 def binary(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
-    """One event: its attributes in `ce-` headers, the body is its data. Only the body is signed."""
+    """Binary mode: attributes are `ce-` headers, the body is the data. Only the body is signed."""
     (event,) = events
     told = to_cloudevent(event)
     headers = {"content-type": told.datacontenttype}
@@ -82,19 +82,19 @@ def binary(events: Sequence[Event], target: Subscription, now: float) -> SignedR
 
 
 def batch(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
-    """Any number of events in an array, in their order, under an id that they make together."""
+    """Batch mode: several events in an array, in order, with an id derived from all of them."""
     body = b"[%b]" % b",".join([_encode(to_cloudevent(event)) for event in events])
     return signed_request(target, Event(batch_id(events), body), now, BATCH)
 
 
 def batch_id(events: Sequence[Event]) -> str:
-    """The same for the same events in the same order, and for no others."""
+    """An id that is the same for the same events in the same order, and different for all others."""
     names = " ".join(event.id for event in events).encode()
     return f"evt_batch_{hashlib.blake2b(names, digest_size=16).hexdigest()}"
 
 
 def to_cloudevent(event: Event) -> CloudEvent:
-    """An event in CloudEvents' words: always the same for the same event."""
+    """Convert an event to a CloudEvent; deterministic."""
     payload = _payload(event.body)
     about = _about(payload.data)
     return CloudEvent(

@@ -1,4 +1,4 @@
-"""Headers of a subscription's own: which may be, which may not."""
+"""A subscription's own headers: which are allowed, and which are refused."""
 
 import re
 from collections.abc import Mapping
@@ -29,29 +29,29 @@ REFUSED = {
     "authorization": "no place for a secret; verify the signature, or use a name of your own",
     "cookie": "no place for a secret; verify the signature, or use a name of your own",
 }
-"""Names that are refused, and why; one that ends in `-` stands for all that begin so."""
+"""Refused names, with the reason; a name that ends in `-` is a prefix."""
 
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?", re.ASCII)
 
 
 def check_headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Give the headers with their names in lower case; ValueError names the bad one, not its value."""
+    """Return the headers with names in lower case; ValueError names a bad header, not its value."""
     headers = {name.lower(): value for name, value in given.items()}
     if len(headers) < len(given):
-        raise ValueError("a header is named twice; its case does not tell it from another")
+        raise ValueError("a header is given twice; header names ignore case")
     if len(headers) > HEADERS_AT_MOST:
         raise ValueError(f"there are {len(headers)} headers; send at most {HEADERS_AT_MOST}")
     for name, value in headers.items():
         _check(name, value)
     if sum(len(name) + len(value) for name, value in headers.items()) > BYTES_AT_MOST:
-        raise ValueError(f"the headers have more than {BYTES_AT_MOST} bytes; send less")
+        raise ValueError(f"the headers have more than {BYTES_AT_MOST} bytes; send fewer")
     return headers
 
 
 def _check(name: str, value: str) -> None:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a header; use letters, digits and -")
+        raise ValueError(f"{name!r} is not a header name; use letters, digits and -")
     why = next((why for word, why in REFUSED.items() if _means(word, name)), None)
     if why:
         raise ValueError(f"{name!r} cannot be set, it is {why}")

@@ -1,4 +1,4 @@
-"""What every request carries: the subscription's own headers, our id, time and signatures."""
+"""The headers of every delivery: the subscription's own, and ours: id, timestamp, signatures."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from processor.model import Subscription
 
 
 class Event(NamedTuple):
-    """An event as it was committed: its id, its payload, and the trace that it belongs to."""
+    """An event as committed: its id, its payload, and the trace that it belongs to."""
 
     id: str
     body: bytes
@@ -16,7 +16,7 @@ class Event(NamedTuple):
 
 
 class SignedRequest(NamedTuple):
-    """One request: headers with names in lower case, and the bytes that were signed."""
+    """One request: headers with lower-case names, and the signed body."""
 
     headers: dict[str, str]
     body: bytes
@@ -28,7 +28,7 @@ def signed_request(
     now: float,
     headers: Mapping[str, str],
 ) -> SignedRequest:
-    """Sign what is sent as an event, as Standard Webhooks says. What is ours wins."""
+    """Sign an event as Standard Webhooks requires; our headers override the subscription's."""
     message, body, trace = event
     stamp = int(now)
     keys = [signing.signing_key(secret) for secret in signing_secrets(target, now)]
@@ -46,7 +46,10 @@ def signed_request(
 
 
 def signing_secrets(target: Subscription, now: float) -> tuple[str, ...]:
-    """Which secrets sign: after a rotation the old one too, for a while; all of the file's."""
+    """The secrets that sign now: the newest, the old one for a while after a rotation.
+
+    For a subscription from the configuration file, all of its secrets.
+    """
     if target.static or now < target.old_secret_until:
         return target.secrets
     return target.secrets[:1]

@@ -1,4 +1,4 @@
-"""Standard Webhooks: the event as it is."""
+"""The format `standard` (Standard Webhooks): the payload as committed."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,6 @@ HEADERS = {"content-type": "application/json"}
 
 
 def write(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
-    """One event, its payload as it was committed."""
+    """Send one event, with its payload as committed."""
     (event,) = events
     return signed_request(target, event, now, HEADERS)

@@ -1,4 +1,4 @@
-"""The trace that a job belongs to: W3C Trace Context's `traceparent`, passed on as it came."""
+"""W3C Trace Context: the `traceparent` that a job belongs to, passed on unchanged."""
 
 import re
 
@@ -6,8 +6,8 @@ _SHAPE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}
 
 
 def traceparent(value: str | None) -> str | None:
-    """The header's value if it is a valid one of version 00, else None: it is never an error.
+    """Return a valid version 00 `traceparent`, else None; an invalid one is never an error.
 
-    What is not understood whole is not passed on, so nobody can send a subscriber other words.
+    Anything else is not passed on, so that a push cannot send other text to subscribers.
     """
     return value if value and _SHAPE.fullmatch(value) else None

@@ -1,17 +1,18 @@
-"""A provider's documented life, simulated: a profile read backwards. In reading order:
+"""Simulates a provider's jobs: writes the pushes and responses that its profile reads.
 
-document_builder  puts values where a profile's pointers will find them
+In reading order:
+
+document_builder  builds a document with values where a profile's pointers will find them
 write_update      one update as a document from which its profile reads that update
-encode_push       a push's document as headers and body
-push              the pushes that a provider would send, and how it signs them
-poll_response     its responses to polls and to submit calls
-vocabulary        which of a profile's words a push can carry, and which a response
-timeline          a job's life as data: which status, and when
+encode_push       encodes a push's document as headers and body
+push              the pushes that a provider would send, signed
+poll_response     the provider's responses to polls and to submit calls
+vocabulary        which of a profile's status words a push can contain, and which a response
+timeline          a job's states, statuses and progress over time
 job               one simulated job
-push_plan         which pushes are sent when: repeated, reordered and lost as requested
+push_plan         which pushes are sent when: once, repeated, reordered or lost
 
-What is written is what the profile reads, at the places that it names; everything else of a
-real payload is absent. Nothing here does I/O.
+A document holds only what the profile reads; a real payload holds more. Nothing here does I/O.
 """
 
 from processor.simulation.job import SimulatedJob

@@ -1,4 +1,4 @@
-"""A push's document as headers and body, wrapped in whatever its profile takes off."""
+"""Encodes a push's document as headers and body: the reverse of provider/decode.py."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ SENDER = "/ringback/simulate"  # the `source` of a CloudEvent, the topic of an S
 BOUNDARY = "ringback-simulate"  # JSON escapes line breaks, so no text can hold it as a line
 ATTRIBUTES = {"specversion": "1.0", "type": "simulated", "source": SENDER, "id": "simulated"}
 
-# How each decoder's pushes may come, the usual way first.
+# The encodings of each decoder, the usual one first.
 MODES = {
     "json": ("json",),
     "form": ("urlencoded", "multipart"),
@@ -25,7 +25,7 @@ Document = dict[str, Any]
 
 
 class EncodedPush(NamedTuple):
-    """Headers and body of a push; `text` is the JSON in them, before a form went around it."""
+    """Headers and body of a push; `text` is the JSON in it, without the form around it."""
 
     headers: dict[str, str]
     body: bytes
@@ -33,20 +33,20 @@ class EncodedPush(NamedTuple):
 
 
 def encode_push(decode: Decode, document: Any, mode: str = "") -> EncodedPush:
-    """Give headers and body; `mode` is one of the decoder's MODES, the first if left out."""
+    """Encode to headers and body; `mode` is one of the decoder's MODES, by default the first."""
     modes = MODES[decode.name]
     if mode and mode not in modes:
-        raise ValueError(f"mode `{mode}` is not known; write {', '.join(modes)}")
+        raise ValueError(f"mode `{mode}` is unknown; write {', '.join(modes)}")
     return _WRAPPERS[mode or modes[0]](decode, document)
 
 
 def encoded(document: Any) -> bytes:
-    """JSON without blanks."""
+    """Compact JSON."""
     return json.dumps(document, separators=(",", ":")).encode()
 
 
 def form(fields: Mapping[str, str], *, multipart: bool = False) -> tuple[dict[str, str], bytes]:
-    """Give headers and body of a form."""
+    """Headers and body of a form."""
     if not multipart:
         return {"content-type": form_data.PLAIN}, urlencode(fields).encode()
     parts = (
@@ -73,7 +73,7 @@ def _multipart(decode: Decode, document: Any) -> EncodedPush:
 
 
 def _envelope(_decode: Decode, document: Any) -> EncodedPush:
-    """As Amazon SNS sends it, but unsigned: nobody else has the key."""
+    """Like Amazon SNS, but unsigned: only Amazon has the key."""
     message = encoded(document)
     body = encoded({"Type": "Notification", "TopicArn": SENDER, "Message": message.decode()})
     return EncodedPush({"content-type": "text/plain; charset=UTF-8"}, body, message)
@@ -97,12 +97,12 @@ def _binary(_decode: Decode, document: Any) -> EncodedPush:
 
 
 def _event(document: Document) -> Document:
-    """A CloudEvent; its `/key` is its source and id, with a blank between."""
+    """A CloudEvent; `/key` is its source and id, separated by a space."""
     key = str(document.get("key", ""))
     source, _, name = key.rpartition(" ")
-    told = {name: value for name, value in document.items() if name != "key"}
+    attributes = {name: value for name, value in document.items() if name != "key"}
     named = {"source": source or SENDER, "id": name} if key else {}
-    return {**ATTRIBUTES, **named, **told}
+    return {**ATTRIBUTES, **named, **attributes}
 
 
 _WRAPPERS: dict[str, Callable[[Decode, Any], EncodedPush]] = {

@@ -1,4 +1,4 @@
-"""One simulated job: what is told of it, by pushes and by answers."""
+"""One simulated job: its pushes and its poll responses over time."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ ERROR = Failure("simulated", "simulated failure")
 
 
 class SimulatedJob(msgspec.Struct, frozen=True):
-    """A job and its life; `id` is the one that the provider gives it."""
+    """A job and its timeline; `id` is the provider's."""
 
     profile: Profile
     kind: str | None
@@ -24,45 +24,47 @@ class SimulatedJob(msgspec.Struct, frozen=True):
 
     @property
     def full_id(self) -> str:
-        """The id as Ringback shows it: with its kind."""
+        """The id that Ringback shows: with its kind."""
         return full_id(self.kind, self.id)
 
     def event_id(self, number: int) -> str:
         """The provider's id of the push about that moment."""
         return f"{self.id}-{number}"
 
-    def push(self, number: int, begun: float) -> UnsignedPush:
-        """The push about that moment of a life that began then."""
-        update = self._update(number, begun, self.moments[number].pushed)
+    def push(self, number: int, started_at: float) -> UnsignedPush:
+        """The push about this moment of a job that started then."""
+        update = self._update(number, started_at, self.moments[number].pushed)
         return write_push(self.profile, self.kind, update)
 
-    def answer(self, elapsed: float, begun: float) -> HttpResponse | None:
-        """The answer to a poll so many seconds after the beginning; None: not there yet."""
-        spoken = [n for n, one in enumerate(self.moments) if one.polled and one.at <= elapsed]
-        if not spoken:
+    def answer(self, elapsed: float, started_at: float) -> HttpResponse | None:
+        """The response to a poll `elapsed` seconds after the start; None: the job is unknown yet."""
+        reached = [
+            n for n, moment in enumerate(self.moments) if moment.polled and moment.at <= elapsed
+        ]
+        if not reached:
             return None
-        update = self._update(spoken[-1], begun, self.moments[spoken[-1]].polled)
+        update = self._update(reached[-1], started_at, self.moments[reached[-1]].polled)
         return write_poll_response(self.profile, self.kind, update)
 
-    def submitted(self, begun: float) -> HttpResponse:
-        """The answer to the call that began it."""
+    def submitted(self, started_at: float) -> HttpResponse:
+        """The response to the submit call that started it."""
         first = self.moments[0]
-        update = self._update(0, begun, first.polled or first.pushed)
+        update = self._update(0, started_at, first.polled or first.pushed)
         return write_submit_response(self.profile, self.kind, update)
 
     def is_over(self, elapsed: float) -> bool:
-        """Whether an answer so many seconds after the beginning tells its end."""
-        polled = [one for one in self.moments if one.polled]
+        """Whether a poll `elapsed` seconds after the start returns the final state."""
+        polled = [moment for moment in self.moments if moment.polled]
         return not polled or polled[-1].at <= elapsed
 
-    def _update(self, number: int, begun: float, word: str | None) -> StatusUpdate:
+    def _update(self, number: int, started_at: float, word: str | None) -> StatusUpdate:
         moment = self.moments[number]
         return StatusUpdate(
             source=self.profile.name,
             id=self.full_id,
             status=word or "",
             state=moment.state,
-            at=begun + moment.at,
+            at=started_at + moment.at,
             origin=Origin.PUSH,
             attempt=1,
             progress=moment.progress,

@@ -1,4 +1,4 @@
-"""The pushes that a provider would send, and how it signs them."""
+"""Writes the pushes that a provider would send, and signs them."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from processor.model import Push, StatusUpdate
 from processor.provider import bare_id
 from processor.provider.profile import Profile
 from processor.signing import Verify
-from processor.simulation.document_builder import inside
+from processor.simulation.document_builder import wrap_at
 from processor.simulation.encode_push import MULTIPART, EncodedPush, encode_push, form
 from processor.simulation.write_update import candidate_documents
 
 
 class UnsignedPush(NamedTuple):
-    """What a push holds, the provider's id of it, and who pushes."""
+    """A push before signing: its profile, its content, and the provider's id of it."""
 
     profile: Profile
     wrapped: EncodedPush
@@ -21,11 +21,11 @@ class UnsignedPush(NamedTuple):
 
     @property
     def push(self) -> Push:
-        """The push of a provider that does not sign."""
+        """The push without a signature."""
         return Push(self.wrapped.headers, self.wrapped.body)
 
     def signed(self, secret: str, now: float) -> Push:
-        """The push as it would be sent; ValueError where only the provider can sign."""
+        """The signed push; ValueError if only the provider can sign."""
         rule, wrapped = self.profile.verify, self.wrapped
         if rule is None:
             return self.push
@@ -44,21 +44,21 @@ class UnsignedPush(NamedTuple):
 def write_push(
     profile: Profile, kind: str | None, update: StatusUpdate, mode: str = ""
 ) -> UnsignedPush:
-    """Give the push from which the profile reads this update; ValueError if there is none.
+    """The push from which the profile reads this update; ValueError if there is none.
 
-    `mode` is how it comes where it may come in several ways: one of wrapping.MODES.
+    `mode` is one of encode_push.MODES, for decoders that accept several encodings.
     """
     known = profile.kinds.get(kind)
     if profile.push is None or known is None or known.push is None:
         raise ValueError(f"{profile.name} does not push about this kind of job")
-    for draft in candidate_documents(known.push, update, bare_id(kind, update.id)):
-        document = inside(profile.push.each, draft.document, in_list=True)
+    for builder in candidate_documents(known.push, update, bare_id(kind, update.id)):
+        document = wrap_at(profile.push.each, builder.document, in_list=True)
         wrapped = encode_push(profile.push.decode, document, mode)
-        wrapped = wrapped._replace(headers={**wrapped.headers, **draft.headers})
+        wrapped = wrapped._replace(headers={**wrapped.headers, **builder.headers})
         return UnsignedPush(profile, wrapped, update.event_id or "")
     raise ValueError(f"{profile.name}: no push says `{update.status}`")
 
 
 def _signs_fields(rule: Verify) -> bool:
-    """Whether what is signed is the JSON in a field of the form, and not the whole form."""
+    """Whether the signature covers the JSON in a form field, and not the whole form."""
     return bool(rule.field) or "{field:" in rule.signs

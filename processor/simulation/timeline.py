@@ -1,4 +1,4 @@
-"""A job's life as data: what is said of it, and when."""
+"""A simulated job's timeline: its states, statuses and progress over time."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from processor.model import FINAL, State
 from processor.provider.profile import Profile
 from processor.simulation.vocabulary import Words, vocabulary
 
-# How far through its life a job is at each stage, and what its progress is then.
+# Each stage: the state, the fraction of the job's duration, and the progress.
 STAGES = ((State.QUEUED, 0.0, None), (State.RUNNING, 1 / 3, 0.25), (State.RUNNING, 2 / 3, 0.75))
 
 
 class Moment(NamedTuple):
-    """From `at` seconds on a job is so: the word that is pushed then, and that a poll answers.
+    """The job's state from `at` seconds on, with the words that are pushed and polled then.
 
-    None: a push, or an answer, has no word for it, or nothing new to say.
+    A word is None if the push or response has no word for the state, or nothing new to report.
     """
 
     at: float
@@ -24,7 +24,7 @@ class Moment(NamedTuple):
 
 
 def timeline(profile: Profile, kind: str | None, end: State, seconds: float) -> tuple[Moment, ...]:
-    """Give the moments of a life that lasts so long; ValueError if it cannot end so."""
+    """The moments of a job of this duration; ValueError if it cannot end in this state."""
     pushed, polled = vocabulary(profile, kind)
     if end not in pushed and end not in polled:
         ends = ", ".join(state for state in State if state in FINAL and state in pushed | polled)
@@ -32,24 +32,26 @@ def timeline(profile: Profile, kind: str | None, end: State, seconds: float) -> 
     last = (end, 1.0, 1.0 if end is State.SUCCEEDED else None)
     moments: list[Moment] = []
     for state, part, progress in (*STAGES, last):
-        words = _first(pushed, state), _first(polled, state)
+        words = _first_word(pushed, state), _first_word(polled, state)
         if any(words):
             moments.append(Moment(part * seconds, state, progress, *words))
-    return _only_news(profile, kind, moments)
+    return _without_repeats(profile, kind, moments)
 
 
-def _first(words: Words, state: State) -> str | None:
-    """One word a state: in which order several come, a profile does not tell."""
+def _first_word(words: Words, state: State) -> str | None:
+    """One word per state: a profile does not say in which order several words come."""
     return next(iter(words.get(state, ())), None)
 
 
-def _only_news(profile: Profile, kind: str | None, moments: list[Moment]) -> tuple[Moment, ...]:
-    """Nobody pushes the same word twice, but to tell of progress."""
-    told = profile.kinds[kind].push
-    if told and told.progress:
+def _without_repeats(
+    profile: Profile, kind: str | None, moments: list[Moment]
+) -> tuple[Moment, ...]:
+    """Drop pushes that repeat a word, unless they report progress."""
+    push_fields = profile.kinds[kind].push
+    if push_fields and push_fields.progress:
         return tuple(moments)
-    before = [None, *(one.pushed for one in moments)]
+    before = [None, *(moment.pushed for moment in moments)]
     return tuple(
-        one._replace(pushed=None) if one.pushed == old else one
-        for old, one in zip(before, moments, strict=False)
+        moment._replace(pushed=None) if moment.pushed == old else moment
+        for old, moment in zip(before, moments, strict=False)
     )

@@ -1,4 +1,4 @@
-"""Which of a profile's words a push can say, and which an answer to a poll."""
+"""Which of a profile's status words a push can contain, and which a poll response."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -10,33 +10,33 @@ from processor.provider.profile import Profile
 from processor.simulation.poll_response import write_poll_response
 from processor.simulation.push import write_push
 
-UNLISTED = "simulated"  # a word that no profile lists, for those that say what any other means
-VALUE = "simulated"  # of a param that means nothing to us
+UNLISTED = "simulated"  # a word that no profile lists, for profiles with `otherwise`
+VALUE = "simulated"  # the value of a param without a special meaning
 
 Words = dict[State, tuple[str, ...]]
 
 
 class Vocabulary(NamedTuple):
-    """The words for each state; those that only this way of telling can say come first."""
+    """The words for each state; words that only this channel can contain come first."""
 
     pushed: Words
     polled: Words
 
 
 def vocabulary(profile: Profile, kind: str | None) -> Vocabulary:
-    """Find out by writing each word and reading it again.
+    """Find the words of each channel, by writing each word and reading it back.
 
-    A profile has one table of words for pushes and for answers. Words that only one of
-    them can say are surely its own; of the others it does not tell which says them.
+    A profile has one table of words for pushes and poll responses. A word that only one of them
+    can contain certainly belongs to it; for the others the profile does not say.
     """
     known = list(_samples(profile, kind))
-    pushed = [one for one in known if _same(_pushed, profile, kind, one)]
-    polled = [one for one in known if _same(_polled, profile, kind, one)]
+    pushed = [update for update in known if _reads_back(_read_pushed, profile, kind, update)]
+    polled = [update for update in known if _reads_back(_read_polled, profile, kind, update)]
     return Vocabulary(_by_state(pushed, polled), _by_state(polled, pushed))
 
 
 def params_from_provider(profile: Profile, kind: str | None) -> dict[str, str]:
-    """Give a value to each param that the provider tells of such a job."""
+    """A value for each param that the provider sends with such a job."""
     return {
         name: _param(profile, kind, name)
         for name in sorted(profile.kinds[kind].params_from_provider)
@@ -44,15 +44,15 @@ def params_from_provider(profile: Profile, kind: str | None) -> dict[str, str]:
 
 
 def _param(profile: Profile, kind: str | None, name: str) -> str:
-    """Where a param's place also decides whose update it is, it holds a word that does."""
-    told = profile.kinds[kind].push
-    place = told.params.get(name) if told else None
-    if told is None or place is None:
+    """If the pointer of a param also selects the kind (`about`), a word that selects this kind."""
+    push_fields = profile.kinds[kind].push
+    pointer = push_fields.params.get(name) if push_fields else None
+    if push_fields is None or pointer is None:
         return VALUE
     words = (
         wanted[0]
-        for location, wanted in told.matches.rules
-        if isinstance(wanted, tuple) and location in place.locations
+        for location, wanted in push_fields.matches.rules
+        if isinstance(wanted, tuple) and location in pointer.locations
     )
     return next(words, VALUE)
 
@@ -76,32 +76,38 @@ def _samples(profile: Profile, kind: str | None) -> Iterator[StatusUpdate]:
         )
 
 
-_Again = Callable[[Profile, str | None, StatusUpdate], tuple[StatusUpdate, ...]]
+_Roundtrip = Callable[[Profile, str | None, StatusUpdate], tuple[StatusUpdate, ...]]
 
 
-def _same(again: _Again, profile: Profile, kind: str | None, update: StatusUpdate) -> bool:
+def _reads_back(
+    roundtrip: _Roundtrip, profile: Profile, kind: str | None, update: StatusUpdate
+) -> bool:
     try:
-        found = again(profile, kind, update)
+        found = roundtrip(profile, kind, update)
     except (ValueError, RequestError):
         return False
     return [(one.id, one.status) for one in found] == [(update.id, update.status)]
 
 
-def _pushed(profile: Profile, kind: str | None, update: StatusUpdate) -> tuple[StatusUpdate, ...]:
+def _read_pushed(
+    profile: Profile, kind: str | None, update: StatusUpdate
+) -> tuple[StatusUpdate, ...]:
     push = write_push(profile, kind, update).push
     return read_push(profile, update.source, push, update.at).updates
 
 
-def _polled(profile: Profile, kind: str | None, update: StatusUpdate) -> tuple[StatusUpdate, ...]:
-    answer = write_poll_response(profile, kind, update)
-    told = read_poll_response(profile, update.source, kind, update.id, answer, update.at)
-    return () if isinstance(told, PollFailure) else (told,)
+def _read_polled(
+    profile: Profile, kind: str | None, update: StatusUpdate
+) -> tuple[StatusUpdate, ...]:
+    response = write_poll_response(profile, kind, update)
+    outcome = read_poll_response(profile, update.source, kind, update.id, response, update.at)
+    return () if isinstance(outcome, PollFailure) else (outcome,)
 
 
 def _by_state(mine: list[StatusUpdate], theirs: list[StatusUpdate]) -> Words:
-    ordered = sorted(mine, key=lambda one: one in theirs)
+    ordered = sorted(mine, key=lambda update: update in theirs)
     return {
-        state: tuple(one.status for one in ordered if one.state is state)
+        state: tuple(update.status for update in ordered if update.state is state)
         for state in State
-        if any(one.state is state for one in ordered)
+        if any(update.state is state for update in ordered)
     }

@@ -1,6 +1,6 @@
-"""One update as a document from which its profile reads that update: reading, turned round.
+"""Writes one update as a document from which its profile reads that update.
 
-What the profile does not read is not there; a real push or answer holds more.
+The document holds only what the profile reads; a real push or response holds more.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from processor.provider.pointer import CODE, Pointer
 from processor.provider.profile import ProgressField, PushFields, UpdateFields
 from processor.simulation.document_builder import DocumentBuilder, scalar
 
-HUNDRED = 100  # what means done, where a document tells that itself
-DIGITS = 6  # of a progress: no provider tells more
+HUNDRED = 100  # the number that means done, if the document contains that number too
+DIGITS = 6  # decimals of a progress: no provider sends more
 
 _ALWAYS = Condition()
 
@@ -25,112 +25,122 @@ _ALWAYS = Condition()
 def candidate_documents(
     fields: UpdateFields, update: StatusUpdate, job: str, code: int | None = None
 ) -> Iterator[DocumentBuilder]:
-    """Give every document that says this update; `job` is the id as the provider knows it.
+    """Yield every document that reads back as this update; `job` is the provider's id.
 
-    `code` is the HTTP code of an answer, unless that says the status. Error and result are
-    left out where they would stand in the way of the rest.
+    `code` is the HTTP code of a response, unless the code is the status. Error and result are
+    omitted if they would conflict with the rest.
     """
-    for told in (update, replace(update, error=None, result=NULL)):
-        for way in _ways(fields.status, update.status):
-            for pick in range(_picks(_about(fields), way)):
-                draft = _draft(fields, told, job, way, pick)
+    for variant in (update, replace(update, error=None, result=NULL)):
+        for option in _status_options(fields.status, update.status):
+            for choice in range(_choices(_selector(fields), option)):
+                builder = _build(fields, variant, job, option, choice)
                 if code is not None:
-                    draft.headers.setdefault(CODE, str(code))
-                if _says(draft, fields, told, job):
-                    yield draft
+                    builder.headers.setdefault(CODE, str(code))
+                if _reads_back(builder, fields, variant, job):
+                    yield builder
 
 
 def iso(at: float) -> str:
-    """Write a time as ISO 8601, which every place of a time may hold."""
+    """Format a time as ISO 8601, which every profile can read."""
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _about(fields: UpdateFields) -> Condition:
+def _selector(fields: UpdateFields) -> Condition:
     return fields.matches if isinstance(fields, PushFields) else _ALWAYS
 
 
-def _ways(word: StatusField | None, text: str) -> Iterator[Condition | Pointer | None]:
-    """How a word can be said: by a rule's conditions, by the HTTP code, at a place."""
+def _status_options(word: StatusField | None, text: str) -> Iterator[Condition | Pointer | None]:
+    """The ways to write a status word: by a rule's conditions, as the HTTP code, at a pointer."""
     if word is None:
         yield None
         return
     rules = [condition for said, condition in word.rules if said == text]
-    places = [location for location in word.options if isinstance(location, Pointer)]
+    pointers = [location for location in word.options if isinstance(location, Pointer)]
     yield from rules
-    yield from sorted(places, key=lambda place: CODE not in place.locations)
+    yield from sorted(pointers, key=lambda pointer: CODE not in pointer.locations)
 
 
-def _picks(*conditions: object) -> int:
-    """How many words the longest choice of some conditions has."""
-    rules = [r for one in conditions if isinstance(one, Condition) for r in one.rules]
+def _choices(*conditions: object) -> int:
+    """The number of words in the longest choice of some conditions."""
+    rules = [
+        r for condition in conditions if isinstance(condition, Condition) for r in condition.rules
+    ]
     return max((len(wanted) for _, wanted in rules if isinstance(wanted, tuple)), default=1)
 
 
-def _draft(
-    fields: UpdateFields, update: StatusUpdate, job: str, way: Condition | Pointer | None, pick: int
+def _build(
+    fields: UpdateFields,
+    update: StatusUpdate,
+    job: str,
+    option: Condition | Pointer | None,
+    choice: int,
 ) -> DocumentBuilder:
-    """Lay what decides first, then what is told, then whatever is merely asked for."""
-    draft = DocumentBuilder()
-    about = _about(fields)
-    near = (update.status, *([update.state.value] if update.state else []))
-    if isinstance(way, Condition):
-        draft.require(way, pick)
+    """Write the deciding values first, then the update's, then those that only must exist."""
+    builder = DocumentBuilder()
+    about = _selector(fields)
+    similar = (update.status, *([update.state.value] if update.state else []))
+    if isinstance(option, Condition):
+        builder.require(option, choice)
     else:
-        draft.put(way, scalar(update.status))
-    draft.require(about, pick, near)
-    _tell(draft, fields, update, job)
-    for condition in (way, about):
+        builder.put(option, scalar(update.status))
+    builder.require(about, choice, similar)
+    _put_values(builder, fields, update, job)
+    for condition in (option, about):
         if isinstance(condition, Condition):
-            draft.fill(condition)
-    return draft
+            builder.fill(condition)
+    return builder
 
 
-def _tell(draft: DocumentBuilder, fields: UpdateFields, update: StatusUpdate, job: str) -> None:
-    draft.put(fields.id, job)
-    for name, place in fields.params.items():
-        draft.put(place, update.params.get(name))
-    for place, alias in zip(fields.aliases, update.aliases, strict=False):
-        draft.put(place, alias)
-    draft.put(fields.time, iso(update.at))
-    draft.put(fields.attempt, update.attempt)
+def _put_values(
+    builder: DocumentBuilder, fields: UpdateFields, update: StatusUpdate, job: str
+) -> None:
+    builder.put(fields.id, job)
+    for name, pointer in fields.params.items():
+        builder.put(pointer, update.params.get(name))
+    for pointer, alias in zip(fields.aliases, update.aliases, strict=False):
+        builder.put(pointer, alias)
+    builder.put(fields.time, iso(update.at))
+    builder.put(fields.attempt, update.attempt)
     if isinstance(fields, PushFields):
-        draft.put(fields.event_id, update.event_id)
+        builder.put(fields.event_id, update.event_id)
     if fields.progress and update.progress is not None:
-        _put_progress(draft, fields.progress, update.progress)
-    _put_end(draft, fields, update)
+        _put_progress(builder, fields.progress, update.progress)
+    _put_end(builder, fields, update)
 
 
-def _put_progress(draft: DocumentBuilder, where: ProgressField, progress: float) -> None:
-    if isinstance(where.of, Pointer):
-        draft.put(where.of, HUNDRED)
-    whole = HUNDRED if isinstance(where.of, Pointer) else where.of
+def _put_progress(builder: DocumentBuilder, field: ProgressField, progress: float) -> None:
+    if isinstance(field.of, Pointer):
+        builder.put(field.of, HUNDRED)
+    whole = HUNDRED if isinstance(field.of, Pointer) else field.of
     number = round(progress * whole, DIGITS)
-    draft.put(where.at, int(number) if number == int(number) else number)
+    builder.put(field.at, int(number) if number == int(number) else number)
 
 
-def _put_end(draft: DocumentBuilder, fields: UpdateFields, update: StatusUpdate) -> None:
-    """Put what is known of a job at its end."""
+def _put_end(builder: DocumentBuilder, fields: UpdateFields, update: StatusUpdate) -> None:
+    """Put the error or the result of a finished job."""
     error = update.error or Failure()
     if fields.error:
-        draft.put(fields.error.code, error.code)
-        draft.put(fields.error.message, error.message)
-    draft.put(fields.result, msgspec.json.decode(update.result))
+        builder.put(fields.error.code, error.code)
+        builder.put(fields.error.message, error.message)
+    builder.put(fields.result, msgspec.json.decode(update.result))
 
 
-def _says(draft: DocumentBuilder, fields: UpdateFields, update: StatusUpdate, job: str) -> bool:
-    """Whether the draft is read as meant: as other rules may come first."""
+def _reads_back(
+    builder: DocumentBuilder, fields: UpdateFields, update: StatusUpdate, job: str
+) -> bool:
+    """Whether the document reads back as this update: another rule might match first."""
 
-    def reads(place: Pointer | StatusField | None, text: str) -> bool:
-        found: Any = place and place.find(draft.document, draft.headers)
-        return place is None or str(found) == text
+    def reads(pointer: Pointer | StatusField | None, text: str) -> bool:
+        found: Any = pointer and pointer.find(builder.document, builder.headers)
+        return pointer is None or str(found) == text
 
     return (
         reads(fields.status, update.status)
         and reads(fields.id, job)
-        and _about(fields).holds(draft.document, draft.headers)
+        and _selector(fields).holds(builder.document, builder.headers)
     )
 
 
-def code_of(draft: DocumentBuilder) -> int:
-    """Take the HTTP code out of the headers of an answer's draft."""
-    return int(draft.headers.pop(CODE))
+def code_of(builder: DocumentBuilder) -> int:
+    """Remove the HTTP code from the headers of a response's document, and return it."""
+    return int(builder.headers.pop(CODE))

@@ -112,7 +112,7 @@ def test_a_hostile_url_is_refused_with_a_reason(url):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://example.com/", "example.com would be asked over plain http; use a public one"),
+        ("http://example.com/", "example.com would be reached over plain http; use a public one"),
         ("https://10.0.0.1/", "10.0.0.1 is a private address; use a public one over https, or"),
         ("https://db.internal/", "list it under [egress] allow"),
         ("https://127.1/", "write addresses like 192.0.2.1"),

@@ -6,7 +6,7 @@ import pytest
 
 from processor.provider.condition import Condition
 from processor.provider.pointer import CODE, Pointer
-from processor.simulation.document_builder import DocumentBuilder, inside, scalar
+from processor.simulation.document_builder import DocumentBuilder, scalar, wrap_at
 
 PUT: list[tuple[object, object, Any]] = [
     ("/id", "a", {"id": "a"}),
@@ -131,4 +131,4 @@ def test_a_document_is_wrapped_where_the_profile_looks_first(
     in_list: bool,  # noqa: FBT001 - a column of the table
     document: Any,
 ):
-    assert inside(Pointer(place), {"id": 1}, in_list=in_list) == document
+    assert wrap_at(Pointer(place), {"id": 1}, in_list=in_list) == document
