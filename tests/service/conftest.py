@@ -256,8 +256,15 @@ class Bench:
         (at,) = await self.store.backlogs.due_at(keys, backlog, [(source, item)])
         return at
 
+    async def make_due(self, backlog: str, item: str, source: str = "lab", job: str = "") -> None:
+        """Have a waiting item be due now."""
+        keys = self.store.shard(source, job or item.rsplit("/", 1)[-1])
+        redis, now = self.store.connection.redis, int(await self.store.now() * 1000)
+        await redis.zadd(keys.due(backlog, source), {item: now}, xx=True)
+        await redis.zadd(keys.lanes(backlog), {source: now}, lt=True)
+
     async def events(self) -> list[tuple[str, str]]:
-        """Id and type of every event told."""
+        """Id and type of every event."""
         found = await self.store.events.page(self.store.events.start(), 1000)
         return [(event.id, event.type) for event in found]
 

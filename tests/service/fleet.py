@@ -185,6 +185,7 @@ async def fleet(
     with Redis.from_url(url) as redis:
         redis.config_set("maxmemory", 0)
         redis.flushall()
+        redis.script_flush("SYNC")  # the memory of Lua, too: megabytes after a test
         redis.config_set("maxmemory", maxmemory)
         context = Context(settings, store, subscribers, Metrics())  # type: ignore[arg-type]
         made = Fleet(context, redis, subscribers)

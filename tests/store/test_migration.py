@@ -168,14 +168,22 @@ async def test_a_process_of_before_can_commit_nothing_and_cannot_read_the_versio
         int(await redis.get(keys.subs_version))
 
 
-async def test_of_many_that_start_at_once_one_migrates(old: Store, store_of: Any):
-    ran = []
+async def test_of_many_that_start_at_once_one_migrates(
+    old: Store, store_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+):
+    ran, refused, lease = [], [], Migration._lease
+
+    async def counted(self: Migration, schema: int) -> str:
+        word = await lease(self, schema)
+        refused.extend([word] if word == "another" else [])
+        return word
 
     async def step(connection: Connection, shards: Sequence[Keys]) -> None:
         ran.append(1)
-        await asyncio.sleep(0.3)
+        await wait_until(lambda: len(refused) >= 4)
         await migration.draw_versions(connection, shards)
 
+    monkeypatch.setattr(Migration, "_lease", counted)
     stores = [store_of(shards=2) for _ in range(5)]
     await asyncio.gather(*(Migration(s.connection, s.shards, {1: step}).run() for s in stores))
     assert (ran, (await old.fleet.meta())["schema"]) == ([1], "2")

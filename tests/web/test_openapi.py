@@ -246,8 +246,8 @@ async def test_schemathesis_finds_nothing(served_of: Any, web: Web) -> None:
             await web.context.store.heartbeat("w", Metrics().dump())
             await asyncio.sleep(1)
 
+    await web.context.store.heartbeat("w", Metrics().dump())
     beating = asyncio.create_task(beat())
-    await asyncio.sleep(0.1)
     schema = schemathesis.openapi.from_dict(DOCUMENT)
     url = f"http://127.0.0.1:{served.port}"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from processor.service.jobs import query
 from processor.web import read_timeout, request_body, write_timeout
 
 from .calling import BEARER, Served, Web
@@ -185,10 +186,17 @@ async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
     assert all(one.startswith(b"HTTP/1.1 408 ") for one in told)
 
 
-async def test_a_crowd_that_is_served_is_503_to_others(
-    served_of: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_connection_beyond_the_limit_is_503_while_all_others_are_served(
+    served_of: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
     """Idle ones would give way; these wait for an answer."""
+    waiting, wait = [], query.wait
+
+    async def counted(*args: Any) -> query.Found:
+        waiting.append(1)
+        return await wait(*args)
+
+    monkeypatch.setattr(query, "wait", counted)
     monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 1)
     monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
@@ -199,7 +207,7 @@ async def test_a_crowd_that_is_served_is_503_to_others(
     for _ in range(2):
         others.append((await asyncio.open_connection("127.0.0.1", served.port))[1])
         others[-1].write(asked)
-        await asyncio.sleep(0.1)
+    await wait_until(lambda: len(waiting) == 2)
     assert (await served.raw(GOOD)).startswith(b"HTTP/1.1 503 ")
     for writer in others:
         writer.close()
