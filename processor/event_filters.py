@@ -12,7 +12,7 @@ def expand_groups(names: Iterable[str]) -> frozenset[str]:
     return frozenset(kind for name in names for kind in GROUPS.get(name, (name,)))
 
 
-class Router:
+class EventRouter:
     """All subscriptions at one version, ready to be asked who wants an event.
 
     What a type and a source decide is worked out once and kept; only the equality on job

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from processor.event_filters import Router, expand_groups
+from processor.event_filters import EventRouter, expand_groups
 from processor.event_types import COMPLETED, DISABLED, EVENT_TYPES, GROUPS, JOB_TYPES
 from processor.model import Subscription
 from processor.state_machine import EVENT_OF_STATE
@@ -17,7 +17,7 @@ def subscription(**wish: Any) -> Subscription:
 
 def wants(wish: dict[str, Any], kind: str = "job.succeeded", **event: Any) -> bool:
     facts = {"source": "wistia-prod", "provider": "wistia", "metadata": {}} | event
-    return bool(Router("v1", [subscription(**wish)]).matching(kind, **facts))
+    return bool(EventRouter("v1", [subscription(**wish)]).matching(kind, **facts))
 
 
 def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
@@ -36,7 +36,7 @@ def test_a_type_is_wanted_by_its_own_name(kind: str):
 
 
 def test_of_an_event_of_no_job_only_the_type_decides():
-    router = Router(
+    router = EventRouter(
         1,
         [
             subscription(id="sub_1"),
@@ -89,7 +89,7 @@ def test_a_disabled_subscription_wants_nothing():
 
 
 def test_a_router_knows_its_version():
-    assert Router("v7", []).version == "v7"
+    assert EventRouter("v7", []).version == "v7"
 
 
 names = st.sampled_from(["a", "b", "c"])
@@ -112,16 +112,16 @@ def test_many_subscriptions_are_asked_like_one_each(
     some: list[dict[str, Any]], told: list[tuple[str, str, str, dict[str, Any]]]
 ):
     subscriptions = [subscription(**wish, id=f"sub_{n}") for n, wish in enumerate(some)]
-    router = Router("v1", subscriptions)
+    router = EventRouter("v1", subscriptions)
     provider_of = {source: provider for _, source, provider, _ in told}  # one provider a source
     for kind, source, _, metadata in told:
         event = (kind, source, provider_of[source], metadata)
-        alone = [s for s in subscriptions if Router("v1", [s]).matching(*event)]
+        alone = [s for s in subscriptions if EventRouter("v1", [s]).matching(*event)]
         assert router.matching(*event) == alone
 
 
 def test_the_reach_of_a_source_is_who_may_want_one_of_its_events():
-    router = Router(
+    router = EventRouter(
         "v",
         [
             subscription(),

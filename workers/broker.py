@@ -1,4 +1,4 @@
-"""A Dramatiq broker for nudges: it blocks until Redis has a nudge, and hands it to an actor.
+"""A Dramatiq broker for nudges, which wake a worker: it waits for one in Redis, and runs its actor.
 
 A nudge is one element of the list `nudge:BACKLOG`, pushed by the scripts that make work and
 by the clock; popping it is all that a consumer does. It carries no data, so it needs no

@@ -1,4 +1,4 @@
-"""The clock: nudges due work, removes what has expired, delivers what is in overflow.
+"""The clock: wakes workers for work that is due (a nudge), removes what has expired, delivers what is in overflow.
 
 Any number of clocks may run.
 """

@@ -1,4 +1,7 @@
-"""How long Redis keeps what: each from the environment, each within its bounds."""
+"""Retention: how long Redis keeps what, each from the environment and within its bounds.
+
+The defaults are in `model.Retention`; what each one limits is in `store/keys.py`.
+"""
 
 from processor.config import checks
 from processor.config.schema import Environment

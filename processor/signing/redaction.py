@@ -1,4 +1,4 @@
-"""Redacts signatures and secrets in text that people see."""
+"""Redaction for `inspect`: signatures and secrets in text that people see."""
 
 import re
 from collections.abc import Iterable

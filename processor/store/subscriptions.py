@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from processor import vault
 from processor.errors import ConfigError, Contention, StoreUnavailable, WrongKeyType
-from processor.event_filters import Router
+from processor.event_filters import EventRouter
 from processor.model import Retention, Subscription
 from processor.store.connection import Connection, ScriptArgs
 from processor.store.jobs import NewEvent, event_told
@@ -48,7 +48,7 @@ class Subscriptions:
         self._static = dict(static)
         self._vault = safe
         self._unopened: set[str] = set()  # ids of keys that were missed, each told once
-        self._routers: dict[int, Router] = {}
+        self._routers: dict[int, EventRouter] = {}
         self._agreed: list[str] = []  # versions of the shards when all said the same
         self._were_apart: set[str] = set()  # at the last look
 
@@ -57,7 +57,7 @@ class Subscriptions:
         self._routers.clear()
         self._agreed, self._were_apart = [], set()
 
-    async def router(self, keys: Keys, *, fresh: bool = False) -> Router:
+    async def router(self, keys: Keys, *, fresh: bool = False) -> EventRouter:
         """Who wants what, as a shard has it; read anew when a refused commit is a reason to."""
         router = self._routers.get(keys.shard)
         if router is None or fresh:
@@ -65,10 +65,10 @@ class Subscriptions:
             pipe.get(keys.subs_version)
             pipe.hvals(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
-            router = self._routers[keys.shard] = Router(_word(version), self._all(docs))
+            router = self._routers[keys.shard] = EventRouter(_word(version), self._all(docs))
         return router
 
-    async def current(self, keys: Keys) -> Router:
+    async def current(self, keys: Keys) -> EventRouter:
         """The same, read anew if anything changed: for those who refuse no commit, and so hear of
         no change.
         """
@@ -196,7 +196,7 @@ class Subscriptions:
         self,
         target: str,
         edit: Callable[[Subscription], Subscription],
-        tell: Callable[[Subscription, Router], NewEvent | None] = lambda *_: None,
+        tell: Callable[[Subscription, EventRouter], NewEvent | None] = lambda *_: None,
     ) -> Subscription | None:
         """Edit a subscription as it now is, and tell that with it; None if there is none.
 
@@ -215,7 +215,7 @@ class Subscriptions:
             if (new := edit(was)) == was:  # perhaps by a call that ended before all shards had it
                 await self._spread(target)
                 return was
-            told = tell(new, Router(_word(version), self._all(docs.values())))
+            told = tell(new, EventRouter(_word(version), self._all(docs.values())))
             if await self._change(keys, _word(version), new, told):
                 await self._spread(target)
                 return new

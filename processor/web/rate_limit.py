@@ -1,4 +1,4 @@
-"""Keeps calls that anybody can make, and calls that read a lot, from taking pushes' time.
+"""Rate limit of calls: those without a key, and those that read a lot, leave time for pushes.
 
 Everything runs on one event loop: a push is answered late when thousands of other calls are ready
 at the same moment. So few big reads run side by side, and one address gets only so many answers a

@@ -1,4 +1,4 @@
-"""Connections whose request never comes: ended after a while, which uvicorn leaves to a proxy."""
+"""Closes connections of slow senders (slowloris): those whose request never comes in whole."""
 
 import asyncio
 

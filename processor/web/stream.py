@@ -35,7 +35,11 @@ class FrameCache:
 
 
 class Stream(Response):
-    """Events behind `places`, until the client or this process goes away.
+    """Events behind `places`.
+
+    It ends when the client goes away, reads nothing (`write_timeout.py`) or falls behind
+    (`service/events/listener.py`), when the log was replaced (`service/events/tail.py`), and when
+    this process drains; the client then connects again with its cursor.
 
     Starlette's StreamingResponse would do, but takes a fifth more memory for each listener.
     """

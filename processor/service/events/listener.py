@@ -1,4 +1,4 @@
-"""One reader of the event log, which may be slower than the log grows."""
+"""One reader of the event log (an SSE connection): it ends when it falls too far behind."""
 
 import asyncio
 from collections.abc import Sequence

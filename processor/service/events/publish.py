@@ -4,7 +4,7 @@ import msgspec
 
 from processor import payload, state_machine
 from processor.config import Source
-from processor.event_filters import Router
+from processor.event_filters import EventRouter
 from processor.event_types import COMPLETED
 from processor.model import (
     Delivery,
@@ -22,7 +22,7 @@ class DecisionInputs(msgspec.Struct, frozen=True):
     """All that a decision needs besides the job and its updates."""
 
     source: Source
-    router: Router
+    router: EventRouter
     now: float
     random_unit: float
     uid: str  # of a new job

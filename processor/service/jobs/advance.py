@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from processor.errors import Contention, WrongKeyType
-from processor.event_filters import Router
+from processor.event_filters import EventRouter
 from processor.model import Job
 from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.aliases import Failure, Group, resolve, write_aliases
@@ -116,7 +116,7 @@ async def _fail(context: Context, failures: Sequence[Failure]) -> None:
 
 
 async def _commit(
-    context: Context, keys: Keys, router: Router, changes: Sequence[Change]
+    context: Context, keys: Keys, router: EventRouter, changes: Sequence[Change]
 ) -> list[Outcome]:
     """Write changes in pieces; the outcome of each. Where memory is short, few deliveries wait."""
     memory = context.store.memory
@@ -160,7 +160,7 @@ def size_of(change: Change) -> int:
     return bodies + record + CHANGE_OVERHEAD
 
 
-def _inputs(context: Context, group: Group, router: Router, now: float) -> DecisionInputs:
+def _inputs(context: Context, group: Group, router: EventRouter, now: float) -> DecisionInputs:
     source = context.settings.sources[group.updates[0].update.source]
     return DecisionInputs(source, router, now, random_unit(), group.lookup.uid or new_uid())
 

@@ -1,4 +1,7 @@
-"""What to write when updates of a job arrive: decided without I/O."""
+"""What to write when updates of a job arrive: decided without I/O.
+
+An update of an unknown job makes the job: a push may come before anybody watches it.
+"""
 
 from collections.abc import Sequence
 
@@ -129,13 +132,13 @@ def timers(
     items = []
     if before is None or before.deadline_at != job.deadline_at or due:
         items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
-    if reschedule and _should_poll(job, inputs.source):
+    if reschedule and _is_polled(job, inputs.source):
         at = inputs.now + _until_poll(before, job, inputs)
         items.append(poll_item(job, max(at, job.again_at)))
     return items
 
 
-def _should_poll(job: Job, source: Source) -> bool:
+def _is_polled(job: Job, source: Source) -> bool:
     return job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
 
 

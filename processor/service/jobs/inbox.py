@@ -1,4 +1,4 @@
-"""The inbox of ingest: accepts updates durably, each of them once."""
+"""The inbox of ingest: accepts updates durably and dedupes them (the decision is accept.lua's)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -91,7 +91,7 @@ async def poll(context: Context, claim: Claim) -> None:
         later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
         await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
         return
-    if job is None or not _should_poll(source, job):
+    if job is None or not _may_still_change(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return
     last = await _read_last_answer(context, keys, source, job)
@@ -115,7 +115,7 @@ async def _read_last_answer(
     return None if stored is None else LastAnswer.decode(stored)
 
 
-def _should_poll(source: Source, job: Job) -> bool:
+def _may_still_change(source: Source, job: Job) -> bool:
     """A finished job is polled only if the provider may run it again."""
     poll = source.poll(job.kind)
     may_run_again = poll is not None and (poll.reopens or poll.attempt is not None)

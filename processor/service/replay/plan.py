@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from processor import event_filters
-from processor.event_filters import Router
+from processor.event_filters import EventRouter
 from processor.event_types import DISABLED, JOB_TYPES
 from processor.model import JobOrder, Subscription
 from processor.state_machine import uid_of
@@ -74,7 +74,7 @@ class EventMatcher:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._router = Router("", [replace(plan.target, disabled=None)])
+        self._router = EventRouter("", [replace(plan.target, disabled=None)])
         self.types = event_filters.expand_groups(plan.target.events)
         if plan.events:
             self.types &= event_filters.expand_groups(plan.events)

@@ -9,7 +9,7 @@ from msgspec.structs import fields, replace
 
 from processor import vault
 from processor.errors import Conflict
-from processor.event_filters import Router
+from processor.event_filters import EventRouter
 from processor.event_types import DISABLED
 from processor.model import Subscription
 from processor.payload import utc
@@ -109,14 +109,14 @@ async def disable(context: Context, target: Subscription, reason: str) -> None:
         unchanged = current.disabled or current.url != target.url
         return current if unchanged else replace(current, disabled=reason)
 
-    def publish(new: Subscription, router: Router) -> NewEvent:
+    def publish(new: Subscription, router: EventRouter) -> NewEvent:
         log.warning("subscription_disabled", subscription=new.id, reason=reason)
         return _disabled_event(new, router, now)
 
     await context.store.subscriptions.change(target.id, edit, publish)
 
 
-def _disabled_event(disabled: Subscription, router: Router, now: float) -> NewEvent:
+def _disabled_event(disabled: Subscription, router: EventRouter, now: float) -> NewEvent:
     """The `subscription.disabled` event; the version makes its id unique each time."""
     event = f"evt_disabled_{disabled.id.removeprefix('sub_')}_{router.version}"
     body = {

@@ -1,5 +1,8 @@
 """The signature schemes by name, as profiles name them.
 
+A new scheme is a module of this folder and a row here, and a row of `ALLOWED_KEYS` in
+`verify_rule.py`. `sign_as_provider.py` signs with it for tests and simulations, if it can.
+
 A scheme is never guessed from a header: Cloudflare Stream also sends `Webhook-Signature`, but not
 in the format of Standard Webhooks.
 """

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor.config import Source, load
-from processor.event_filters import Router
+from processor.event_filters import EventRouter
 from processor.model import Job, Polling, State
 from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.decide import decide, new_job, timers, with_poll_now
@@ -41,7 +41,7 @@ def source(tmp_path: Path) -> Source:
 
 
 def inputs(source: Source, now: float = NOW) -> DecisionInputs:
-    return DecisionInputs(source, Router("0", []), now, 0.0, "u")
+    return DecisionInputs(source, EventRouter("0", []), now, 0.0, "u")
 
 
 def fresh(source: Source, **fields: Any) -> Job:
