@@ -1,8 +1,9 @@
--- Notes a process' heartbeat, in a full Redis too: what lives must not look dead.
+-- Writes the heartbeat of a process, even if Redis is full: a process that runs must not seem dead.
 -- KEYS  rb:workers or rb:processes
--- ARGV  the process' name, what it says
+-- ARGV  name of the process, its heartbeat
 -- Returns  1
 -- Safe twice: the heartbeat is the same.
+-- Uses: prove
 prove('HSET')
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return 1

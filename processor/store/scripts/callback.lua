@@ -1,9 +1,10 @@
--- Writes a callback target, to live as long as the longest of its jobs.
+-- Writes a callback target, which lives as long as the longest of its jobs.
 -- KEYS  callback:…
--- ARGV  the target, when its job ends (ms)
+-- ARGV  the target, when its job expires (ms)
 -- Returns  1
--- Safe twice: what is there says the same, but for the key that it is sealed with; it never ends
--- sooner than before.
+-- Safe twice: the content is the same, except for the key that encrypts its secret; the expiry is
+-- never brought forward.
+-- Uses: prove
 prove('SET PEXPIREAT')
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PXAT', ARGV[2]) then
   redis.call('SET', KEYS[1], ARGV[1], 'XX', 'KEEPTTL')

@@ -1,51 +1,64 @@
--- Claims what can start now: at most the lane's free capacity and budget, a fair share each.
+-- Claims what can start now: of each due lane a fair share, within its capacity and budget.
 -- KEYS  lanes:B, items:B, parked:B, paced:B, busy:B; then per lane: due:B:L, again:B:L, held:B:L
--- ARGV  limit, lease (ms), lanes at once, who claims, how long it then counts as busy (ms),
---       bytes of payloads after which no more is claimed;
---       then per lane: name, capacity, budget (ms an item, 0: none), burst (items at once),
---       the claimer's part of the capacity
--- Returns  names of lanes that are due and were not given; then per item: lane, item, payload,
---          token (end of the lease, ms); then what is wrong with the types of keys of lanes, which
---          were passed over
--- Safe twice: the first claim then runs out.
+-- ARGV  limit, lease (ms), how many lanes to check, who claims, how long the claimer then counts as
+--       busy (ms), bytes of payloads after which no more is claimed;
+--       then per lane: name, capacity, budget (ms per item, 0: none), burst (items at once), the
+--       claimer's share of the capacity
+-- Returns  names of due lanes that were not passed; then per item: lane, item, payload, token (end
+--          of the lease, ms); then what is wrong with the types of keys of lanes, which were
+--          skipped
+-- Safe twice: the leases of the first claim run out.
+-- Uses: prove, key_types, time, lanes, rate_limit, claiming
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
-local now, claimed, other, given, due, wrong = now_ms(), {}, {}, {}, {}, {}
+local now, bytes = now_ms(), tonumber(ARGV[6])
 local lease = now + tonumber(ARGV[2])
-local bytes = tonumber(ARGV[6])
-for i = 1, (#KEYS - 5) / 3 do given[ARGV[5 * i + 2]] = i end
-for _, name in ipairs(until_now(KEYS[1], now, ARGV[3])) do
-  local i = given[name]
-  local is = i and (misfit(KEYS[3 + 3 * i]) or misfit(KEYS[4 + 3 * i]) or misfit(KEYS[5 + 3 * i]))
-  if is then
-    wrong[#wrong + 1] = is
-  elseif i then
-    due[#due + 1] = i
+
+local passed = {} -- lanes by name
+for n = 1, (#KEYS - 5) / 3 do
+  local k, a = 3 + 3 * n, 2 + 5 * n -- first index of the lane in KEYS, and in ARGV
+  passed[ARGV[a]] = {
+    name = ARGV[a], lanes = KEYS[1], due = KEYS[k], again = KEYS[k + 1], held = KEYS[k + 2],
+    capacity = tonumber(ARGV[a + 1]), gap = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]),
+    share = tonumber(ARGV[a + 4]),
+  }
+end
+local due, unlisted, wrong, claimed = {}, {}, {}, {}
+for _, name in ipairs(due_members(KEYS[1], now, ARGV[3])) do
+  local lane = passed[name]
+  local reason = lane and (wrong_type(lane.due) or wrong_type(lane.again) or wrong_type(lane.held))
+  if not lane then
+    unlisted[#unlisted + 1] = name
+  elseif reason then
+    wrong[#wrong + 1] = reason
   else
-    other[#other + 1] = name
+    due[#due + 1] = lane
   end
 end
 local share = math.ceil(tonumber(ARGV[1]) / math.max(#due, 1))
 
-for _, i in ipairs(due) do
-  local name, cap, gap, burst, fair = unpack(ARGV, 5 * i + 2, 5 * i + 6)
-  cap, gap, burst, fair = tonumber(cap), tonumber(gap), tonumber(burst), tonumber(fair)
-  local lane = { name = name, lanes = KEYS[1] }
-  lane.due, lane.again, lane.held = unpack(KEYS, 3 + 3 * i, 5 + 3 * i)
-  local parked = tonumber(redis.call('HGET', KEYS[3], name)) or 0
+for _, lane in ipairs(due) do
+  local parked = tonumber(redis.call('HGET', KEYS[3], lane.name)) or 0
   if parked > now then
-    redis.call('ZADD', lane.lanes, parked, name) -- a lease that ends meanwhile waits as well
+    redis.call('ZADD', lane.lanes, parked, lane.name) -- leases that end before then wait as well
   else
-    if parked > 0 then redis.call('HDEL', KEYS[3], name) end
-    local spare, whole = budget(KEYS[4], name, gap, burst, now)
-    local got = take(lane, fair, math.min(share, spare), now)
-    local count, size = hand_out(lane, got, KEYS[2], lease, bytes, claimed)
+    if parked > 0 then redis.call('HDEL', KEYS[3], lane.name) end
+    local spare, whole = budget(KEYS[4], lane.name, lane.gap, lane.burst, now)
+    local picked = pick(lane, lane.share, math.min(share, spare), now)
+    local count, size = hold(lane, picked, KEYS[2], lease, bytes, claimed)
     bytes = bytes - size
-    if gap > 0 and count > 0 then redis.call('HSET', KEYS[4], name, whole + count * gap) end
-    local at = soonest(lane)
-    if redis.call('ZCARD', lane.held) >= cap then at = nil end
-    if at and spare <= count then at = math.max(at, whole + (count + 1 - burst) * gap) end
+    if lane.gap > 0 and count > 0 then
+      redis.call('HSET', KEYS[4], lane.name, whole + count * lane.gap)
+    end
+    local at = first_due(lane)
+    if redis.call('ZCARD', lane.held) >= lane.capacity then at = nil end
+    if at and spare <= count then at = math.max(at, whole + (count + 1 - lane.burst) * lane.gap) end
     index(lane, at)
   end
 end
-awake(KEYS[5], ARGV[4], ARGV[5], #claimed > 0)
-return { other, claimed, wrong }
+-- A worker that claimed something will claim again: until then no other one need be nudged.
+if #claimed > 0 then
+  redis.call('SET', KEYS[5], ARGV[4], 'PX', ARGV[5])
+elseif redis.call('GET', KEYS[5]) == ARGV[4] then
+  redis.call('DEL', KEYS[5])
+end
+return { unlisted, claimed, wrong }

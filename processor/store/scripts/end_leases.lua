@@ -1,16 +1,17 @@
--- Ends leases that end later than any that is given now: Redis' clock was set back meanwhile, and
--- whoever held them does not renew them.
+-- Ends leases that end later than any lease that is given now: Redis' clock was set back since, and
+-- nobody renews them.
 -- KEYS  lanes:B, held:B:L
 -- ARGV  lease (ms), lane; then per item: item, token
--- Returns  how many were ended: they are due again
--- Invariant: a lease that was renewed has another token, and stands.
+-- Returns  how many leases were ended: their items are due again
+-- Invariant: a lease that was renewed has another token, and is not ended.
 -- Safe twice: the second time they have ended.
+-- Uses: prove, time
 prove('TIME ZSCORE ZADD')
 local now, ended = now_ms(), 0
-for i = 3, #ARGV, 2 do
-  local at = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[i]))
-  if at and at == tonumber(ARGV[i + 1]) and at > now + ARGV[1] then
-    redis.call('ZADD', KEYS[2], now, ARGV[i])
+for n = 3, #ARGV, 2 do
+  local at = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[n]))
+  if at and at == tonumber(ARGV[n + 1]) and at > now + ARGV[1] then
+    redis.call('ZADD', KEYS[2], now, ARGV[n])
     redis.call('ZADD', KEYS[1], 'LT', now, ARGV[2])
     ended = ended + 1
   end

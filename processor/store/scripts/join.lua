@@ -1,11 +1,12 @@
--- Joins the fleet of a store: the first process of a store says of what kind it is, and whoever
--- ran before it does so again in a store that was emptied.
+-- Joins the fleet of a store: the first process describes the store, and processes that run already
+-- do so again after it was emptied.
 -- KEYS  rb:meta
 -- ARGV  shards, schema, id (a random word), since when this process runs (ms)
--- Returns  all fields and values of rb:meta, as they now are
--- Invariant: of two that disagree about the shards of a store that was made in the last 30 s the
--- one that runs longer is right; later, what the store says.
+-- Returns  all fields and values of rb:meta, as they are now
+-- Invariant: of processes that disagree about the shards of a store that is younger than 30 s, the
+-- one that has run longer is right; later the store is.
 -- Safe twice: the second time nothing is missing.
+-- Uses: prove, time
 prove('TIME HEXISTS DEL HSET HGET HMGET HGETALL')
 local now = now_ms()
 if redis.call('HEXISTS', KEYS[1], 'schema') == 0 then

@@ -3,6 +3,7 @@
 -- ARGV  the cursor of HSCAN, items a page
 -- Returns  the next cursor; '0' after the last page
 -- Safe twice: what has its new name is left as it is.
+-- Uses: prove
 prove('HSCAN HSET')
 local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local items = page[2]

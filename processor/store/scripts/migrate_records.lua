@@ -4,6 +4,7 @@
 -- KEYS  per stream: delivered:… or dead:…, and the key that the new stream is written to first
 -- Returns  how many streams were written again
 -- A stream that has another type is left as it is. Safe twice: so is what has its new names.
+-- Uses: prove
 prove_each('XRANGE DEL XADD PTTL PEXPIRE RENAME')
 
 -- The record with the new names. It begins with its state and the reason; text in a record cannot
@@ -17,7 +18,7 @@ local count = 0
 for n = 1, #KEYS, 2 do
   local stream, fresh, changed = KEYS[n], KEYS[n + 1], false
   redis.call('DEL', fresh)
-  for _, entry in ipairs(misfits[stream] and {} or redis.call('XRANGE', stream, '-', '+')) do
+  for _, entry in ipairs(wrong_types[stream] and {} or redis.call('XRANGE', stream, '-', '+')) do
     local record = renamed(entry[2][2])
     changed = changed or record ~= entry[2][2]
     redis.call('XADD', fresh, entry[1], 'delivery', record)

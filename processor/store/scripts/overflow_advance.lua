@@ -1,22 +1,23 @@
--- Notes how far what was left in the log for a subscription has been brought.
+-- Notes up to which event of the log the overflow of a subscription was enqueued.
 -- KEYS  overflow
--- ARGV  the subscription, the place up to which all is brought
--- Returns  1 when nothing is left, 0 when more was left meanwhile
--- Invariant: what a commit left behind that place stays noted, and what another has brought since
--- is not brought again. Safe twice: it is there already.
+-- ARGV  the subscription, the id of the last event that was enqueued
+-- Returns  1 if nothing is left, 0 if there is more
+-- Invariant: what a commit has spilled since stays noted, and the note never moves back.
+-- Safe twice: it is noted already.
+-- Uses: prove
 prove('HGET HDEL HSET')
 local span = redis.call('HGET', KEYS[1], ARGV[1])
 if not span then return 1 end
 local from, last = span:match('(%S+) (%S+)')
-local function before(one, other)
-  local ms, n = one:match('(%d+)-(%d+)')
-  local ms2, n2 = other:match('(%d+)-(%d+)')
-  ms, n, ms2, n2 = tonumber(ms), tonumber(n), tonumber(ms2), tonumber(n2)
-  return ms < ms2 or (ms == ms2 and n < n2)
+local function is_before(id, other)
+  local ms, n = id:match('(%d+)-(%d+)')
+  local other_ms, other_n = other:match('(%d+)-(%d+)')
+  ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
+  return ms < other_ms or (ms == other_ms and n < other_n)
 end
-if not before(ARGV[2], last) then
+if not is_before(ARGV[2], last) then
   redis.call('HDEL', KEYS[1], ARGV[1])
   return 1
 end
-if before(from, ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. last) end
+if is_before(from, ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. last) end
 return 0

@@ -1,41 +1,40 @@
--- Puts deliveries anew, of events that were told before: none that waits, none that the sets of
--- what arrived have, and none that was delivered while the caller made up its mind.
--- KEYS  delivered:TARGET; then all that ARGV[1] names by place
--- ARGV  msgpack {seen (place in delivered:TARGET up to which the caller has read),
---       delivered_ids: [places of delivered_ids:SUB:DAY] (none: what arrived is put too),
---       ids (events of the puts),
---       lanes: [LANE],
---       puts: [{put: [place in lanes, item, at (ms), payload, order?, sequence?], event, body}]}
---       (at most some thousands);
+-- Enqueues past deliveries again, except those that wait, that are recorded as delivered, or that
+-- were delivered since the caller read the records.
+-- KEYS  delivered:TARGET; then those that ARGV[1] names by index
+-- ARGV  msgpack {seen (id in delivered:TARGET up to which the caller has read), days: [indexes of
+--       delivered_ids:SUB:DAY] (none: what was delivered is enqueued too), ids (of the events),
+--       lanes: [LANE], deliveries: [{item: ITEM, event, body}] (at most some thousands)};
 --       then payloads and bodies
--- Returns  per put `queued`, `pending` (it waits, or is under way) or `delivered`
--- A body is kept once more for each that is queued, and as long as if it were told now.
--- Safe twice: the second time all are pending, or delivered behind `seen`.
+-- Returns  per delivery `queued`, `pending` (it waits, or is claimed) or `delivered`
+-- Keeps the body once more per delivery that is queued, for as long as if it were published now.
+-- Safe twice: the second time all are pending, or were delivered after `seen`.
+-- Uses: prove, time, lane_args, lanes, ordering, event_bodies
 prove([[TIME XRANGE SMISMEMBER HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH
   HDEL HMGET HSTRLEN]])
-local told = cmsgpack.unpack(ARGV[1])
-local lanes, now, results, state, arrived = keys_of(told.lanes), now_ms(), {}, {}, {}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. told.seen, '+')) do
+local args = cmsgpack.unpack(ARGV[1])
+local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
+local ended, delivered = {}, {} -- states by delivery; whether an event was delivered, by number
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. args.seen, '+')) do
   local record = cjson.decode(entry[2][2])
-  state[record.id] = record.state
+  ended[record.id] = record.state
 end
-for _, set in ipairs(told.delivered_ids) do
-  for i, is in ipairs(redis.call('SMISMEMBER', KEYS[set], unpack(told.ids))) do
-    arrived[i] = arrived[i] or is == 1
+for _, day in ipairs(args.days) do
+  for n, is in ipairs(redis.call('SMISMEMBER', KEYS[day], unpack(args.ids))) do
+    delivered[n] = delivered[n] or is == 1
   end
 end
-for i, p in ipairs(told.puts) do
-  local lane, item = lanes[p.put[1]], p.put[2]
-  if redis.call('HEXISTS', lane.items, item) == 1 then
-    results[i] = 'pending'
-  elseif arrived[i] or state[item] == 'delivered' or state[item] == 'superseded' then
-    results[i] = 'delivered'
+for n, d in ipairs(args.deliveries) do
+  local lane, id = lanes[d.item.lane], d.item.item
+  if redis.call('HEXISTS', lane.items, id) == 1 then
+    results[n] = 'pending'
+  elseif delivered[n] or ended[id] == 'delivered' or ended[id] == 'superseded' then
+    results[n] = 'delivered'
   else
-    results[i] = 'queued'
-    enqueue(lanes, p.put, now)
-    keep_body(KEYS[p.event], ARGV[p.body], 1)
-    redis.call('EXPIRE', KEYS[p.event], 1209600)
+    results[n] = 'queued'
+    enqueue(lanes, d.item, now)
+    keep_body(KEYS[d.event], ARGV[d.body], 1)
+    redis.call('EXPIRE', KEYS[d.event], KEPT)
   end
 end
-finish(now)
+finish(lanes, now)
 return results

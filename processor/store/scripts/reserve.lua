@@ -1,10 +1,11 @@
--- Reserves names of jobs that are yet to be made, those of one shard.
--- KEYS  all that ARGV[1] names by place
+-- Reserves names of jobs that do not exist yet, those of one shard.
+-- KEYS  those that ARGV[1] names by index
 -- ARGV  msgpack {reserve (ms), named: [NAMING]}
--- Returns  per naming the job's id, or '' when it is about a deleted job,
---          or a key of a name has another type (none is reserved then)
--- Safe twice: the second time all names stand, and stay what they are.
+-- Returns  per naming the job's id, or '' if it is about a deleted job, or a key of a name has
+--          another type (then none of its names is reserved)
+-- Safe twice: the second time all names exist, and stay what they are.
+-- Uses: prove, names
 prove_each('GETRANGE SET')
-local told, ids = cmsgpack.unpack(ARGV[1]), {}
-for i, naming in ipairs(told.named) do ids[i] = reserve(naming, told.reserve) end
+local args, ids = cmsgpack.unpack(ARGV[1]), {}
+for n, naming in ipairs(args.named) do ids[n] = reserve(naming, args.reserve) end
 return ids

@@ -1,8 +1,9 @@
--- Names those of some commands that the user may not run on our keys.
--- KEYS  two keys of ours, one of a shard and one without: a right may be for some keys only
+-- Lists the commands that the user may not run on Ringback's keys.
+-- KEYS  two of Ringback's keys, one of a shard and one without: a right may be limited to some keys
 -- ARGV  the commands, as COMMAND or COMMAND|SUBCOMMAND
 -- Returns  those that are denied
 -- Writes nothing. Safe twice.
+-- Uses: prove
 may('')
 local denied = {}
 for _, command in ipairs(ARGV) do

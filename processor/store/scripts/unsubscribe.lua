@@ -1,10 +1,11 @@
--- Removes a subscription from a shard, with what is known about it; commits that matched it are
+-- Removes a subscription from a shard, with what is stored about it; commits that matched it are
 -- refused.
 -- KEYS  subs, subs:version, parked:deliver, paced:deliver, overflow
--- ARGV  id, the next version of the subscriptions, a word that was never used
--- Returns  1, or 0 when there was none
+-- ARGV  id, the next version of the subscriptions (a word that was never used)
+-- Returns  1, or 0 if there was none
 -- Safe twice: the second time there is none.
+-- Uses: prove
 prove('HDEL SET')
-for i = 3, 5 do redis.call('HDEL', KEYS[i], ARGV[1]) end
+for n = 3, 5 do redis.call('HDEL', KEYS[n], ARGV[1]) end
 redis.call('SET', KEYS[2], ARGV[2])
 return redis.call('HDEL', KEYS[1], ARGV[1])

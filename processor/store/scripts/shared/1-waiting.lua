@@ -1,32 +1,32 @@
--- Accepted updates that wait, counted by source for the reserve of memory. Only lanes of ingest
--- name the hash, `waiting`; deadlines lie among their items, and are not counted.
+-- How many accepted updates wait, and their bytes, by source: for the reserve of memory. Only lanes
+-- of ingest have `waiting`, the key of the hash; deadlines are among their items, but do not count.
 
-local weighed = {} -- by lane: what changes, and the bytes of items by now
-
--- Notes that an item has so many bytes from now on (0: it is no more), and those of its record.
-local function weigh(lane, item, size, record)
+-- Notes in `lane.sizes` that an item has `size` bytes from now on (0: the item is gone), and that
+-- the record of its job has `record` bytes.
+local function note_size(lane, item, size, record)
   if not lane.waiting or item:find('^deadline:.*/') then return end
-  local w = weighed[lane] or { updates = 0, size = 0, records = 0, of = {} }
-  local was = w.of[item] or redis.call('HSTRLEN', lane.items, item)
-  w.updates = w.updates + (size > 0 and 1 or 0) - (was > 0 and 1 or 0)
-  w.size, w.records = w.size + size - was, w.records + (record or 0)
-  w.of[item], weighed[lane] = size, w
+  lane.sizes = lane.sizes or { updates = 0, size = 0, records = 0, of = {} }
+  local sizes = lane.sizes
+  local before = sizes.of[item] or redis.call('HSTRLEN', lane.items, item)
+  sizes.updates = sizes.updates + (size > 0 and 1 or 0) - (before > 0 and 1 or 0)
+  sizes.size, sizes.records = sizes.size + size - before, sizes.records + (record or 0)
+  sizes.of[item] = size
 end
 
--- Writes what was noted. Of the records' bytes each update that goes takes its part with it.
-local function note_weights()
-  for lane, w in pairs(weighed) do
-    local fields = { 'updates:' .. lane.name, 'size:' .. lane.name, 'records:' .. lane.name }
-    local was = redis.call('HMGET', lane.waiting, unpack(fields))
-    local before, size = tonumber(was[1]) or 0, tonumber(was[2]) or 0
-    local records = tonumber(was[3]) or 0
-    local updates = before + w.updates
-    if updates < before then records = math.floor(records * updates / before) end
-    if updates <= 0 then
-      redis.call('HDEL', lane.waiting, unpack(fields))
-    else
-      size, records = math.max(size + w.size, 0), math.max(records + w.records, 0)
-      redis.call('HSET', lane.waiting, fields[1], updates, fields[2], size, fields[3], records)
-    end
+-- Writes what was noted of a lane. Each update that goes takes its share of the records' bytes.
+local function write_sizes(lane)
+  local sizes = lane.sizes
+  if not sizes then return end
+  local fields = { 'updates:' .. lane.name, 'size:' .. lane.name, 'records:' .. lane.name }
+  local found = redis.call('HMGET', lane.waiting, unpack(fields))
+  local before, size = tonumber(found[1]) or 0, tonumber(found[2]) or 0
+  local records = tonumber(found[3]) or 0
+  local updates = before + sizes.updates
+  if updates < before then records = math.floor(records * updates / before) end
+  if updates <= 0 then
+    redis.call('HDEL', lane.waiting, unpack(fields))
+  else
+    size, records = math.max(size + sizes.size, 0), math.max(records + sizes.records, 0)
+    redis.call('HSET', lane.waiting, fields[1], updates, fields[2], size, fields[3], records)
   end
 end

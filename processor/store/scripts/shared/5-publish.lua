@@ -1,16 +1,17 @@
--- Telling of events: the log, and the deliveries.
+-- Publishes events: appends them to the log, and enqueues their deliveries.
+-- Uses: ordering, event_bodies
 
--- The place right before another: nobody tells so much in one millisecond.
-local function before(place)
-  local ms, n = place:match('(%d+)-(%d+)')
+-- The id right before another one: nobody publishes so much in one millisecond.
+local function id_before(id)
+  local ms, n = id:match('(%d+)-(%d+)')
   if n ~= '0' then return string.format('%s-%.0f', ms, n - 1) end
   return string.format('%.0f-9223372036854775807', ms - 1)
 end
 
--- Whether a delivery is left in the log, for the clock to bring later: its subscription has `most`
--- waiting, or some were left before, which then go first. `overflow` says which: those behind the
--- first place named there, up to the second.
-local function spill(overflow, most, lane, place)
+-- Leaves a delivery in the log, to be enqueued later, if its subscription has `most` that wait, or
+-- has overflow already, which goes first. Returns whether it did. `overflow` has the part of the
+-- log by subscription: the events after the first id, up to the second.
+local function spill(overflow, most, lane, id)
   if not lane.room then
     lane.span = redis.call('HGET', overflow, lane.name)
     local waiting = redis.call('ZCARD', lane.due) + redis.call('ZCARD', lane.again)
@@ -18,22 +19,22 @@ local function spill(overflow, most, lane, place)
   end
   lane.room = lane.room - 1
   if lane.room >= 0 then return false end
-  local from = lane.span and lane.span:match('%S+') or before(place)
-  lane.span = from .. ' ' .. place
+  local from = lane.span and lane.span:match('%S+') or id_before(id)
+  lane.span = from .. ' ' .. id
   redis.call('HSET', overflow, lane.name, lane.span)
   return true
 end
 
--- Tells an event: it goes to the log, and its deliveries are put, each of which needs its body.
+-- Publishes an EVENT {key (index in KEYS), id, type, body (index in ARGV), logged, items: [ITEM]}.
 local function publish(log, overflow, most, lanes, e, now)
-  local place, deliveries = nil, 0
+  local id, deliveries = nil, 0
   if e.logged then
-    place = redis.call('XADD', log, '*', 'id', e.id, 'type', e.type, 'body', ARGV[e.body])
+    id = redis.call('XADD', log, '*', 'id', e.id, 'type', e.type, 'body', ARGV[e.body])
   end
-  for _, p in ipairs(e.puts) do
-    local lane = lanes[p[1]]
-    if not (place and lane.bounded and spill(overflow, most, lane, place)) then
-      enqueue(lanes, p, now)
+  for _, i in ipairs(e.items) do
+    local lane = lanes[i.lane]
+    if not (id and lane.bounded and spill(overflow, most, lane, id)) then
+      enqueue(lanes, i, now)
       deliveries = deliveries + 1
     end
   end

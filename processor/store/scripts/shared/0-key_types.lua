@@ -1,7 +1,6 @@
--- Shared by all scripts; the loader puts this folder's files in front of each, in order.
 -- The type of each key, as the table in processor/store/keys.py documents it.
 
--- By the first word of a key's name; where a longer name has another type, by that.
+-- By the first word of a key's name, or by the whole name where that has another type.
 local TYPES = {
   job = 'string', history = 'list', answer = 'string', seen = 'string', callback = 'string',
   event = 'hash', delivered = 'stream', dead = 'stream', delivered_ids = 'set', due = 'zset',
@@ -12,19 +11,19 @@ local TYPES = {
   processes = 'hash', stepped = 'hash',
 }
 
--- Keys that everything of a shard or backlog needs: one that has another type stops a script. The
--- others are of one job, event, target or lane: what needs one of those fails alone.
+-- Keys that all work of a shard or backlog needs: a wrong type of one of them stops a script. The
+-- others belong to one job, event, target or lane: only what needs such a key fails.
 local SHARED = [[ jobs log subs failure_scores overflow lanes items parked paced nudge busy meta
   waiting ]]
 
--- What is wrong with the type of a key (nil: nothing), and whether the key is a shared one.
-local function misfit(key)
-  local is = redis.call('TYPE', key).ok
-  if is == 'none' then return end
+-- What is wrong with the type of a key (nil: nothing), and whether the key is shared.
+local function wrong_type(key)
+  local found = redis.call('TYPE', key).ok
+  if found == 'none' then return end
   local word = key:match('^{?rb:?%d*}?:([%l_]+)')
-  if is == TYPES[word] then return end
-  local wanted = TYPES[key:match('}:(.*)')] or TYPES[word]
-  if is == wanted then return end
+  if found == TYPES[word] then return end
+  local expected = TYPES[key:match('}:(.*)')] or TYPES[word]
+  if found == expected then return end
   local shared = SHARED:find('%s' .. word .. '%s')
-  return string.format('WRONGTYPE %s is a %s, not a %s', key, is, wanted), shared
+  return string.format('WRONGTYPE %s is a %s, not a %s', key, found, expected), shared
 end

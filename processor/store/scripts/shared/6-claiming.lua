@@ -1,0 +1,43 @@
+-- What a claim takes out of a lane.
+-- Uses: time, command_buffer
+
+-- Picks items that may start now, `most` at most, and `cap` with those that are held: first items
+-- whose lease has ended; then new items, except that a tenth of the places is for retries (the time
+-- decides about a fraction of a place). `lane.from` has the set in which each item waits.
+local function pick(lane, cap, most, now)
+  local picked = due_members(lane.held, now, most)
+  lane.from = {}
+  local free = math.min(most - #picked, cap - redis.call('ZCARD', lane.held))
+  if free <= 0 then return picked end
+  local again = due_members(lane.again, now, free)
+  local retries = math.min(#again, math.floor((free + now % 10) / 10))
+  local new = due_members(lane.due, now, free - retries)
+  for n = 1, math.min(free, #new + #again) do
+    local item = new[n] or again[n - #new]
+    picked[#picked + 1], lane.from[item] = item, new[n] and lane.due or lane.again
+  end
+  return picked
+end
+
+-- Claims items that were picked, until their payloads have `bytes`; the others stay where they are.
+-- Returns how many, and their bytes. Appends lane, item, payload and token of each to `claimed`.
+local function hold(lane, picked, items, lease, bytes, claimed)
+  local payloads, count, size = {}, 0, 0
+  if #picked > 0 then payloads = redis.call('HMGET', items, unpack(picked)) end
+  for n, item in ipairs(picked) do
+    if size >= bytes then break end
+    count = n
+    if lane.from[item] then buffer('ZREM', lane.from[item], item) end
+    if payloads[n] then
+      size = size + #payloads[n]
+      buffer('ZADD', lane.held, lease, item)
+      for _, part in ipairs({ lane.name, item, payloads[n], lease }) do
+        claimed[#claimed + 1] = part
+      end
+    else
+      buffer('ZREM', lane.held, item)
+    end
+  end
+  flush()
+  return count, size
+end
