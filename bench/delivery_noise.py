@@ -16,7 +16,7 @@ import latency
 import workload
 
 from processor.store import Store
-from processor.store.jobs import Change
+from processor.store.change import Change
 
 HEALTHY = 97
 NOISY = ("late", "busy", "dead")

@@ -21,7 +21,7 @@ from processor.errors import StoreUnavailable
 from processor.model import Job
 from processor.service.events.publish import delivery_item
 from processor.store import Store
-from processor.store.jobs import Change, NewEvent
+from processor.store.change import Change, NewEvent
 from processor.store.work_items import NOW
 
 TOGETHER = 200  # events in one commit
@@ -64,7 +64,7 @@ async def commit(store: Store, changes: Sequence[Change]) -> None:
         done = await store.jobs.commit(keys, router.version, some)
         assert done is not None
         assert all(done), "an event was not committed: nobody else writes to this store"
-    await store.connection.ask(store.connection.redis.rpush(keys.nudge("deliver"), "1"))
+    await store.connection.ask(store.connection.redis.rpush(keys.nudge["deliver"], "1"))
 
 
 @contextlib.asynccontextmanager

@@ -42,14 +42,14 @@ class NudgeBroker(Broker):
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> "NudgeConsumer":  # noqa: ARG002 -- Dramatiq's signature; one nudge at a time is enough
         """A consumer of a backlog's nudges; `timeout` is in ms."""
-        keys = [keys.nudge(queue_name) for keys in self._shards]
+        keys = [keys.nudge[queue_name] for keys in self._shards]
         return NudgeConsumer(self._redis, keys, queue_name, timeout / 1000, self._outage)
 
     def enqueue(self, message: Message[object], *, delay: int | None = None) -> Message[object]:
         """Nudge a backlog by hand; the scripts do it without Dramatiq."""
         if delay is not None:
             raise ValueError("a nudge cannot be delayed; work for later waits in a backlog")
-        self._redis.rpush(self._shards[0].nudge(message.queue_name), "1")
+        self._redis.rpush(self._shards[0].nudge[message.queue_name], "1")
         return message
 
     def close(self) -> None:

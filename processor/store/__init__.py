@@ -5,7 +5,8 @@ stream_ids         ids of stream entries: milliseconds and a number
 versions           words for compare-and-set that never repeat
 refusals           what Redis refuses: a key of another type, a command without permission
 watchdog           notices that Redis does not answer
-connection         the scripts, Redis' clock, one error
+script_loader      loads the Lua scripts, each with the shared parts that it uses
+connection         runs scripts and commands; Redis' clock; one error
 requirements       what Redis must be: settings, permissions, clock
 persistence        whether what Redis answered is in its append-only file
 clock_steps        notices that Redis' clock was set, and undoes what that did
@@ -16,7 +17,9 @@ schema_3           the step of the migration from schema 2 to 3
 migration          brings a store of an older version to our schema
 group_commit       one write while the last is in flight
 read_size          how many values to read at once
-work_items         the nouns of a backlog: lanes, claims, settlements
+work_items         the nouns of a backlog: items, claims, settlements, limits of lanes
+change             what a commit writes of one job
+script_args        assembles the keys and arguments of a script call
 backlogs           durable work: claim, settle, renew
 names              names of jobs that are yet to be made, reserved
 jobs               jobs: read, commit, aliases, history

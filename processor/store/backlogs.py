@@ -13,20 +13,13 @@ from typing import Any
 import structlog
 
 from processor.model import Retention
-from processor.store.connection import Connection, ScriptArgs
+from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
-from processor.store.work_items import (
-    Busy,
-    Claim,
-    LaneLimits,
-    Lanes,
-    Settlement,
-    limits,
-    settled_told,
-)
+from processor.store.script_args import ScriptArgs
+from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
 LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after a claim that brought something
@@ -53,18 +46,18 @@ class Backlogs:
             self._all_next_polls
         )
         self._silent_until: dict[str, float] = {}
-        self._lately: dict[tuple[int, str], list[str]] = {}
+        self._recent_lanes: dict[tuple[int, str], list[str]] = {}
 
     def forget(self) -> None:
         """Forget which lanes were due."""
-        self._lately.clear()
+        self._recent_lanes.clear()
 
     async def claim(
         self,
         keys: Keys,
         backlog: str,
         limit: int,
-        pace: Callable[[str], LaneLimits],
+        limits: Callable[[str], LaneLimits],
         size: int = PIECE,
     ) -> list[Claim]:
         """Claim up to about `limit` items that can start now, the lanes in turn; no more once
@@ -73,17 +66,18 @@ class Backlogs:
         Every key of a script is named, but which lanes are due only Redis knows: it is asked
         with the lanes that were due lately, and again if it says that others are.
         """
-        lanes = self._lately.setdefault((keys.shard, backlog), [])
-        other, got = await self._claim(keys, backlog, limit, lanes, pace, size=size)
-        if other:
-            lanes[:] = [name.decode() for name in other] + lanes[: LANES_AT_ONCE - len(other)]
-            if not got:
-                _, got = await self._claim(keys, backlog, limit, lanes, pace, size=size)
-        if got:  # the lease was counted from Redis' time
-            self._connection.heard((got[3] - self._lease) / 1000)
+        lanes = self._recent_lanes.setdefault((keys.shard, backlog), [])
+        unlisted, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
+        if unlisted:
+            kept = lanes[: LANES_AT_ONCE - len(unlisted)]
+            lanes[:] = [*(name.decode() for name in unlisted), *kept]
+            if not rows:
+                _, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
+        if rows:  # the lease was counted from Redis' time
+            self._connection.note_time((rows[3] - self._lease) / 1000)
         return [
-            Claim(keys.shard, backlog, got[i].decode(), got[i + 1].decode(), got[i + 2], got[i + 3])
-            for i in range(0, len(got), 4)
+            Claim(keys.shard, backlog, lane.decode(), item.decode(), payload, token)
+            for lane, item, payload, token in zip(*(iter(rows),) * 4, strict=True)
         ]
 
     async def _claim(
@@ -92,20 +86,21 @@ class Backlogs:
         backlog: str,
         limit: int,
         lanes: list[str],
-        pace: Callable[[str], LaneLimits],
+        limits: Callable[[str], LaneLimits],
         *,
         size: int,
     ) -> tuple[list[bytes], list[Any]]:
-        ring = [keys.lanes(backlog), keys.items(backlog), keys.parked(backlog)]
-        ring += [keys.paced(backlog), keys.busy(backlog)]
+        names = [keys.lanes[backlog], keys.items[backlog], keys.parked[backlog]]
+        names += [keys.paced[backlog], keys.busy[backlog]]
         args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size]
         for lane in lanes:
-            ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
-            args += [lane, *limits(pace(lane))]
-        other, got, wrong = await self._connection.run("claim", ring, args)
+            own = keys.lane(backlog, lane)
+            names += [own["due"], own["again"], own["held"]]
+            args += [lane, *limits(lane).args()]
+        unlisted, claimed, wrong = await self._connection.run("claim", names, args)
         for text in wrong:
             self._report(text.decode())
-        return other, got
+        return unlisted, claimed
 
     def _report(self, wrong: str) -> None:
         """Log once a minute why a lane is passed over."""
@@ -115,7 +110,7 @@ class Backlogs:
             log.error("wrong_key_type", reason=str(wrong_key(wrong)))
 
     async def admit(
-        self, keys: Keys, backlog: str, claim: tuple[str, str], pace: LaneLimits, left: int = 0
+        self, keys: Keys, backlog: str, claim: tuple[str, str], limits: LaneLimits, left: int = 0
     ) -> Claim | Busy:
         """Hold a place in a lane for work that never waited there: (lane, name), to be settled.
 
@@ -123,11 +118,11 @@ class Backlogs:
         burst are not for it. The name must be none of an item.
         """
         lane, item = claim
-        capacity, gap, burst, _ = limits(pace)
-        ring = [keys.lanes(backlog), keys.parked(backlog), keys.paced(backlog)]
-        ring += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
+        capacity, gap, burst, _ = limits.args()
+        names = [keys.lanes[backlog], keys.parked[backlog], keys.paced[backlog]]
+        names += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
         args: list[Any] = [lane, item, self._lease, capacity, gap, burst, left]
-        token, reason, wait = await self._connection.run("admit", ring, args)
+        token, reason, wait = await self._connection.run("admit", names, args)
         if not token:
             return Busy(reason.decode(), wait / 1000)
         return Claim(keys.shard, backlog, lane, item, b"", token)
@@ -166,23 +161,23 @@ class Backlogs:
         settled: Sequence[Settlement],
         parked: Sequence[tuple[Claim, float]],
     ) -> list[Outcome]:
-        some = settled[0].claim if settled else parked[0][0]
-        call = ScriptArgs(keys.parked(some.backlog))
-        lanes = Lanes(keys, call)
+        first = settled[0].claim if settled else parked[0][0]
         today = day_of(await self._connection.now())
-        told = {
-            "settled": [settled_told(keys, call, lanes, s, today) for s in settled],
-            "parked": [(lanes.place(c.backlog, c.lane), int(at * 1000)) for c, at in parked],
-            "keep": int(self._keep.deliveries),
-            "lanes": lanes.told,
-            "most": self._keep.events_count,
-        }
-        done = await self._connection.run("settle", call.keys, call.args(told))
+        args = ScriptArgs(keys, keys.parked[first.backlog])
+        packed = args.pack(
+            settled=[args.settlement(s, today) for s in settled],
+            parked=[
+                {"lane": args.lane(c.backlog, c.lane), "at": int(at * 1000)} for c, at in parked
+            ],
+            keep=int(self._keep.deliveries),
+            most=self._keep.events_count,
+        )
+        done = await self._connection.run("settle", args.keys, packed)
         return [outcome(row) for row in done]
 
     async def parked(self, backlog: str, lane: str) -> bool:
         """Whether a lane is left alone in the first shard, or was until a moment ago."""
-        call = self._connection.redis.hexists(self._shards[0].parked(backlog), lane)
+        call = self._connection.redis.hexists(self._shards[0].parked[backlog], lane)
         return bool(await self._connection.ask(call))
 
     async def park(self, backlog: str, lane: str, until: float) -> None:
@@ -196,19 +191,19 @@ class Backlogs:
             await self._renew(claims)
 
     async def _renew(self, claims: Sequence[Claim]) -> None:
-        ring = [self._shards[c.shard].held(c.backlog, c.lane) for c in claims]
+        held = [self._shards[c.shard].held(c.backlog, c.lane) for c in claims]
         args: list[Any] = [self._lease]
         for c in claims:
             args += [c.item, c.token]
-        for c, token in zip(claims, await self._connection.run("renew", ring, args), strict=True):
+        for c, token in zip(claims, await self._connection.run("renew", held, args), strict=True):
             c.token = token or c.token
 
     async def nudge_due(self) -> float | None:
         """Nudge what is due; say in how many seconds the next work is, None if there is none."""
         soonest: list[float] = []
         for keys in self._shards:
-            ring = [k for b in BACKLOGS for k in (keys.lanes(b), keys.nudge(b), keys.busy(b))]
-            wait = await self._connection.run("nudge_due", ring, [HELP])
+            names = [k for b in BACKLOGS for k in (keys.lanes[b], keys.nudge[b], keys.busy[b])]
+            wait = await self._connection.run("nudge_due", names, [HELP])
             soonest += [wait / 1000] if wait >= 0 else []
         return min(soonest, default=None)
 
@@ -218,8 +213,8 @@ class Backlogs:
         for keys in self._shards:
             pipe = self._connection.redis.pipeline(transaction=False)
             pipe.time()
-            pipe.hlen(keys.items(backlog))
-            pipe.zrange(keys.lanes(backlog), 0, 0, withscores=True)
+            pipe.hlen(keys.items[backlog])
+            pipe.zrange(keys.lanes[backlog], 0, 0, withscores=True)
             (seconds, _), count, first = await self._connection.ask(pipe.execute())
             items += count
             overdue = max([overdue, *(seconds - at / 1000 for _, at in first)])

@@ -81,11 +81,11 @@ class ClockSteps:
 
     async def _undo(self, keys: Keys, backlog: str, step: list[int]) -> None:
         pipe = self._connection.redis.pipeline(transaction=False)
-        pipe.zrange(keys.lanes(backlog), 0, -1)
-        pipe.hkeys(keys.parked(backlog))
-        pipe.hkeys(keys.paced(backlog))
+        pipe.zrange(keys.lanes[backlog], 0, -1)
+        pipe.hkeys(keys.parked[backlog])
+        pipe.hkeys(keys.paced[backlog])
         rows = await self._connection.ask(pipe.execute())
-        shared = [keys.stepped, *(k(backlog) for k in (keys.lanes, keys.parked, keys.paced))]
+        shared = [keys.stepped, *(k[backlog] for k in (keys.lanes, keys.parked, keys.paced))]
         for name in {name for row in rows for name in row}:
             lane = name.decode()
             own = [k(backlog, lane) for k in (keys.held, keys.due, keys.again)]
@@ -106,7 +106,7 @@ class ClockSteps:
                     place = keys, backlog, lane, item
                     self._late[place] = token
                     if before.get(place) == token:
-                        ring = [keys.lanes(backlog), keys.held(backlog, lane.decode())]
+                        ring = [keys.lanes[backlog], keys.held(backlog, lane.decode())]
                         args: list[bytes | int] = [self._lease, lane, item, token]
                         with suppress(WrongKeyType):
                             ended += await self._connection.run("end_leases", ring, args)
@@ -114,7 +114,7 @@ class ClockSteps:
 
     async def _too_late(self, keys: Keys, backlog: str) -> Iterator[tuple[bytes, bytes, int]]:
         redis = self._connection.redis
-        lanes = await self._connection.ask(redis.zrange(keys.lanes(backlog), 0, -1))
+        lanes = await self._connection.ask(redis.zrange(keys.lanes[backlog], 0, -1))
         least = f"({int(await self._connection.now() * 1000) + self._lease + 1000}"
         found: list[tuple[bytes, bytes, int]] = []
         for first in range(0, len(lanes), PIECE):

@@ -1,17 +1,12 @@
 """The connection to Redis: scripts by name, and one error for all that can go wrong with it."""
 
 import asyncio
-import hashlib
-import importlib.resources
 import re
 import time
 from collections.abc import Awaitable, Sequence
-from functools import cache
-from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 import hiredis
-import msgspec
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -27,6 +22,7 @@ from redis.exceptions import (
 
 from processor.errors import Overloaded, StoreUnavailable, WrongCredentials, WrongRedisUrl
 from processor.store.refusals import Client, refusal
+from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
 
 PASSING = (ReadOnlyError, ClusterDownError)
@@ -43,7 +39,6 @@ CONNECTING = {
 """What Redis says of a REDIS_URL that it cannot take, each time somebody connects, and the remedy."""
 
 PERSISTENCE_INFO = ("INFO", "persistence")
-ALLOW_OOM = "#!lua flags=allow-oom"
 OUT_OF_MEMORY = (
     "Redis is out of memory: what is in hand goes on, more is not taken. Raise maxmemory, or wait "
     "until what waits is delivered"
@@ -53,54 +48,6 @@ STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
 NO_CONNECTION = "max number of clients"  # Redis' words to somebody who connects
 POOL_IS_BUSY = "No connection available."  # redis-py's words for a wait for one that took too long
-
-
-class ScriptArgs:
-    """One script call whose ARGV[1] is a msgpack table that names keys and blobs by place.
-
-    Redis' msgpack knows no bytes; and what is not packed need not be unpacked.
-    """
-
-    def __init__(self, *fixed: str) -> None:
-        """Start with the keys that the script finds at places of its own."""
-        self.keys = list(fixed)
-        self._places = {key: place for place, key in enumerate(fixed, 1)}
-        self._blobs: list[bytes] = []
-
-    def key(self, key: str) -> int:
-        """The place of a key, which is added if it is new."""
-        place = self._places.get(key)
-        if place is None:
-            self.keys.append(key)
-            place = self._places[key] = len(self.keys)
-        return place
-
-    def blob(self, data: bytes) -> int:
-        """The place of some bytes."""
-        self._blobs.append(data)
-        return len(self._blobs) + 1
-
-    def args(self, table: dict[str, Any]) -> list[bytes]:
-        """The arguments: the table, then all bytes that it names."""
-        return [msgspec.msgpack.encode(table), *self._blobs]
-
-
-class Script:
-    """A script, and the name that Redis gives it.
-
-    Redis runs it beyond `maxmemory` too, but for a `bounded` one: work in hand is what frees
-    memory, and only what brings more may be refused.
-    """
-
-    def __init__(self, text: str, first: str = f"{ALLOW_OOM}\n") -> None:
-        """Work out the name."""
-        self._text = text
-        self.text = first + text
-        self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 -- Redis' choice
-
-    def bounded(self) -> "Script":
-        """The same, as Redis refuses it when it is out of memory."""
-        return Script(self._text, "")
 
 
 class Connection:
@@ -210,11 +157,9 @@ class Connection:
         of another type; WrongKeyType if it is a key that only this call needs; Overloaded if all
         connections stay in use.
         """
-        try:
-            self.watchdog.check()
-        except StoreUnavailable:
+        if self.watchdog.silent:
             call.close()  # it has not begun
-            raise
+            raise self.watchdog.error()
         cancels = _cancels()
         try:
             async with self.watchdog.limit():
@@ -262,7 +207,7 @@ class Connection:
         seconds, micros = await self.ask(self.redis.time())
         self._offset = seconds + micros / 1e6 - (before + time.monotonic()) / 2
 
-    def heard(self, now: float) -> None:
+    def note_time(self, now: float) -> None:
         """Take Redis' time from an answer that told it; small differences are its way here."""
         offset = now - time.monotonic()
         if self._offset is None or abs(offset - self._offset) > STRAYED:
@@ -277,24 +222,6 @@ def _cancels() -> int:
     """How often this task was cancelled: redis-py swallows that while it connects."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
-
-
-@cache
-def scripts() -> dict[str, Script]:
-    """All Lua files of the folder, by name."""
-    folder = importlib.resources.files("processor.store") / "scripts"
-    shared = "\n".join(text for _, text in sorted(_lua(folder / "shared").items()))
-    return {name: Script(f"{shared}\n{text}") for name, text in _lua(folder).items()}
-
-
-@cache
-def bounded_scripts() -> dict[str, Script]:
-    """The same, as Redis refuses them when it is out of memory; once for all pools of a process."""
-    return {name: one.bounded() for name, one in scripts().items()}
-
-
-def _lua(folder: Traversable) -> dict[str, str]:
-    return {f.name[:-4]: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".lua")}
 
 
 def _too_much(error: BaseException) -> str | None:

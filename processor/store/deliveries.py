@@ -54,7 +54,7 @@ class Deliveries:
     async def _payloads(self, keys: Keys, items: Sequence[bytes]) -> list[bytes]:
         if not items:
             return []
-        call = self._connection.redis.hmget(keys.items("deliver"), list(items))
+        call = self._connection.redis.hmget(keys.items["deliver"], list(items))
         return [doc for doc in await self._connection.ask(call) if doc]
 
     async def overflow(self, keys: Keys) -> dict[str, str]:

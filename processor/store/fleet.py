@@ -120,7 +120,7 @@ class Fleet:
         there = "schema" in found and "id" in found
         at = seconds + micros / 1e6
         if took < PROMPT:  # so that each process follows Redis' clock within a second
-            self._connection.heard(at + took / 2)
+            self._connection.note_time(at + took / 2)
         return Seen(
             at=at,
             run_id=server.get("run_id"),

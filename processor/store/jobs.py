@@ -5,19 +5,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from processor.model import HistoryEntry, Job, Retention, StatusUpdate
+from processor.model import Job, Retention, StatusUpdate
 from processor.payload import utc
 from processor.store import reserve
 from processor.store.backlogs import BUSY
-from processor.store.connection import Connection, ScriptArgs
+from processor.store.change import Change, NewEvent
+from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
 from processor.store.keys import Keys, shard_of
-from processor.store.names import Naming, lasting, named, naming
+from processor.store.names import Naming, named, naming, reservation_ms
 from processor.store.persistence import Persistence
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
+from processor.store.script_args import ScriptArgs
 from processor.store.versions import new_version
-from processor.store.work_items import Claim, Lanes, WorkItem
 
 RESERVED = b"new-"  # before the uid, where a record is yet to be made
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
@@ -47,31 +48,6 @@ class Bounds(NamedTuple):
 
     ceiling: int | None
     fan_out: Callable[[str], int]  # how many subscriptions may hear of a source
-
-
-class NewEvent(msgspec.Struct, frozen=True):
-    """An event to tell, and the deliveries that it makes."""
-
-    id: str
-    type: str
-    body: bytes
-    deliveries: tuple[WorkItem, ...]
-    logged: bool = True
-
-
-class Change(msgspec.Struct, frozen=True):
-    """All that is written of one job at once. Without `save` the job's record stays."""
-
-    job: Job
-    version: str
-    save: bool
-    renew: bool = False  # its keys' end is another than before
-    entries: Sequence[tuple[float, HistoryEntry]] = ()
-    events: Sequence[NewEvent] = ()
-    items: Sequence[WorkItem] = ()
-    done: Sequence[Claim] = ()  # claims that end with this
-    dropped: Sequence[tuple[str, str, str]] = ()  # (backlog, lane, item) not to be done any more
-    answer: bytes | None = None
 
 
 class Jobs:
@@ -110,43 +86,40 @@ class Jobs:
         None: with them the pushes of all receivers would go beyond `bounds`; nothing was written.
         Without bounds they are work in hand, which a full Redis takes too.
         """
-        call = ScriptArgs(keys.waiting)
         if names is None:
             names = [naming(update.source, update.id) for _, update in pushes]
-        lanes = Lanes(keys, call)
         payloads = [_encode(update) for _, update in pushes]
-        told = {
-            "keep": int(self._keep.seen * 1000),
-            "reserve": lasting(self._keep),
-            "named": [named(keys, call, given) for given in _several_first(names)],
-            "ceiling": bounds and bounds.ceiling,
-            "each": reserve.RECORD,
-            "pushes": [
-                (
-                    call.key(keys.seen(update.source, push)),
-                    lanes.place("ingest", update.source),
-                    f"{update.source}:{push}",
-                    call.blob(payload),
-                    [call.key(keys.job(name)) for name in self._names(keys, update)],
+        args = ScriptArgs(keys, keys.waiting)
+        packed = args.pack(
+            keep=int(self._keep.seen * 1000),
+            reserve=reservation_ms(self._keep),
+            named=[named(args, given) for given in _several_first(names)],
+            ceiling=bounds and bounds.ceiling,
+            each=reserve.RECORD,
+            pushes=[
+                args.push(
+                    dedupe_id,
+                    update,
+                    payload,
+                    self._ids_in(keys, update),
                     reserve.update_price(1, len(payload), bounds.fan_out(update.source))
                     if bounds
                     else 0,
                 )
-                for (push, update), payload in zip(pushes, payloads, strict=True)
+                for (dedupe_id, update), payload in zip(pushes, payloads, strict=True)
             ],
-            "lanes": lanes.told,
-        }
+        )
         done, file = await self.intake.run_with_persistence_info(
-            "accept", call.keys, call.args(told), bounded=bounds is not None
+            "accept", args.keys, packed, bounded=bounds is not None
         )
         self._persistence.note(file)
         return None if done is None else [outcome(row) for row in done]
 
-    def _names(self, keys: Keys, update: StatusUpdate) -> list[str]:
+    def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
         """The names in this shard that an update gives its job."""
-        source, shards = update.source, len(self._shards)
+        shards = len(self._shards)
         names = (update.id, *update.aliases)
-        return [f"{source}/{n}" for n in names if shard_of(source, n, shards) == keys.shard]
+        return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
 
     async def close(self) -> None:
         """Close the connections that are for pushes alone."""
@@ -194,30 +167,24 @@ class Jobs:
         deliveries of a subscription wait; more are left in the log. Overloaded where this is
         `bounded` and Redis is out of memory.
         """
-        ring = [keys.subs_version, keys.log, keys.jobs, keys.busy("deliver"), keys.overflow]
-        call = ScriptArgs(*ring)
-        lanes = Lanes(keys, call)
-        told = {
-            "version": version,
-            "awake": awake,
-            "busy": BUSY,
-            "most": self._keep.waiting if most is None else min(most, self._keep.waiting),
-            "jobs": [_told(keys, call, lanes, change, self.ends(change.job)) for change in changes],
-            "lanes": lanes.told,
-        }
-        done = await self._connection.run("commit", call.keys, call.args(told), bounded=bounded)
+        fixed = [keys.subs_version, keys.log, keys.jobs, keys.busy["deliver"], keys.overflow]
+        args = ScriptArgs(keys, *fixed)
+        packed = args.pack(
+            version=version,
+            awake=awake,
+            busy=BUSY,
+            most=self._keep.waiting if most is None else min(most, self._keep.waiting),
+            jobs=[args.change(c, self.ends(c.job), _record(c)) for c in changes],
+        )
+        done = await self._connection.run("commit", args.keys, packed, bounded=bounded)
         return None if done is None else [outcome(row) for row in done]
 
     async def enqueue_deliveries(self, keys: Keys, event: NewEvent) -> None:
         """Make the deliveries of an event that is of no job."""
-        call = ScriptArgs(keys.event(event.id))
-        lanes = Lanes(keys, call)
-        told = {
-            "body": call.blob(event.body),
-            "puts": [lanes.put(put) for put in event.deliveries],
-            "lanes": lanes.told,
-        }
-        await self._connection.run("enqueue_deliveries", call.keys, call.args(told), bounded=True)
+        args = ScriptArgs(keys, keys.event(event.id))
+        items = [args.item(item) for item in event.deliveries]
+        packed = args.pack(body=args.blob(event.body), items=items)
+        await self._connection.run("enqueue_deliveries", args.keys, packed, bounded=True)
 
     async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
         """Make `source/alias` point to a job's id; False if the name already is something else."""
@@ -300,51 +267,15 @@ def _several_first(names: Sequence[Naming]) -> list[Naming]:
     return sorted(dict.fromkeys(names), key=lambda given: -len(given.names))
 
 
-def _versioned(change: Change) -> bytes:
-    """A record behind its version, which no other record of that name ever has.
+def _record(change: Change) -> bytes | None:
+    """The record after its version, which no other record of that name ever has; None if it stays.
 
-    The number only counts for the eye; what makes it unlike all others is the word.
+    The number in the version is for readers; the random word makes it unique.
     """
+    if not change.save:
+        return None
     number = int(change.version.partition("-")[0]) if change.version[:1].isdigit() else 0
     return b"%d-%b %b" % (number + 1, new_version().encode(), _encode(change.job))
-
-
-def _told(
-    keys: Keys, call: ScriptArgs, lanes: Lanes, change: Change, ends: float
-) -> dict[str, Any]:
-    name = name_of(change.job)
-    dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
-    return {
-        "key": call.key(keys.job(name)),
-        "name": name,
-        "v": change.version,
-        "ends": int(ends * 1000),
-        "renew": change.renew,
-        "callbacks": [call.key(keys.callback(c.id)) for c in change.job.callbacks],
-        "doc": call.blob(_versioned(change)) if change.save else None,
-        "history": call.key(keys.history(name)),
-        "entries": [
-            (int(at * 1000), call.blob(_encode(entry)), entry.ignored is not None)
-            for at, entry in change.entries
-        ],
-        "answer": call.blob(change.answer) if change.answer else None,
-        "answer_key": call.key(keys.answer(name)) if change.answer else None,
-        "events": [event_told(keys, call, lanes, event) for event in change.events],
-        "puts": [lanes.put(put) for put in change.items],
-        "drops": [(lanes.place(backlog, lane), item) for backlog, lane, item in dropped],
-    }
-
-
-def event_told(keys: Keys, call: ScriptArgs, lanes: Lanes, event: NewEvent) -> dict[str, Any]:
-    """An event as the scripts take it."""
-    return {
-        "key": call.key(keys.event(event.id)) if event.deliveries else None,
-        "id": event.id,
-        "type": event.type,
-        "body": call.blob(event.body),
-        "logged": event.logged,
-        "puts": [lanes.put(put) for put in event.deliveries],
-    }
 
 
 def _entry(line: bytes) -> dict[str, Any]:

@@ -55,6 +55,8 @@ delivered and dead are the defaults of `Retention` (processor/model.py); RINGBAC
 
 import hashlib
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 BACKLOGS = ("ingest", "poll", "deliver")
 
@@ -105,11 +107,28 @@ def day_of(now: float) -> int:
     return int(now // 86_400)
 
 
+class JobKeys(NamedTuple):
+    """The keys of one job."""
+
+    job: str  # its record, by `source/id`; or an alias or a tombstone
+    history: str
+    answer: str  # the last answer to a poll
+
+
+class EndedKeys(NamedTuple):
+    """The keys that change when a delivery ends."""
+
+    event: str
+    delivered: str
+    dead: str
+    today: str  # `delivered_ids` of the target
+    yesterday: str
+
+
 class Keys:
-    """The names of one shard's keys."""
+    """The names of one shard's keys; those of a backlog by its name."""
 
     def __init__(self, shard: int) -> None:
-        """Work out the names that never change."""
         self.shard = shard
         self.tag = f"{{rb:{shard}}}:"
         self.jobs = self.tag + "jobs"
@@ -121,10 +140,23 @@ class Keys:
         self.overflow = self.tag + "overflow"
         self.stepped = self.tag + "stepped"
         self.waiting = self.tag + "waiting"
+        self.lanes = self._of_backlogs("lanes")
+        self.items = self._of_backlogs("items")
+        self.parked = self._of_backlogs("parked")
+        self.paced = self._of_backlogs("paced")
+        self.nudge = self._of_backlogs("nudge")
+        self.busy = self._of_backlogs("busy")
+
+    def _of_backlogs(self, word: str) -> dict[str, str]:
+        return {backlog: f"{self.tag}{word}:{backlog}" for backlog in BACKLOGS}
 
     def job(self, name: str) -> str:
         """A job, an alias or a tombstone, by `source/id`."""
         return f"{self.tag}job:{name}"
+
+    def jobs_of(self, source: str, ids: Sequence[str]) -> list[str]:
+        """The same for several ids of a source."""
+        return [f"{self.tag}job:{source}/{job}" for job in ids]
 
     def history(self, name: str) -> str:
         """A job's history."""
@@ -134,12 +166,16 @@ class Keys:
         """The last answer to a poll of a job."""
         return f"{self.tag}answer:{name}"
 
+    def job_keys(self, name: str) -> JobKeys:
+        """All keys of a job, by `source/id`."""
+        return JobKeys(self.job(name), self.history(name), self.answer(name))
+
     def seen(self, source: str, push: str) -> str:
         """The dedupe mark of one push."""
         return f"{self.tag}seen:{source}:{push}"
 
     def event(self, event: str) -> str:
-        """The body of an event that still has deliveries to make."""
+        """The body of an event, while deliveries need it."""
         return f"{self.tag}event:{event}"
 
     def callback(self, target: str) -> str:
@@ -147,53 +183,47 @@ class Keys:
         return f"{self.tag}callback:{target}"
 
     def delivered(self, target: str) -> str:
-        """Deliveries of one subscription or callback target that arrived."""
+        """Records of deliveries that a subscription or callback target got."""
         return f"{self.tag}delivered:{target}"
 
     def dead(self, target: str) -> str:
-        """Deliveries of one subscription or callback target that ended undelivered."""
+        """Records of deliveries to a subscription or callback target that ended undelivered."""
         return f"{self.tag}dead:{target}"
 
     def delivered_ids(self, target: str, day: int) -> str:
         """The ids of the events that a subscription got on a day."""
         return f"{self.tag}delivered_ids:{target}:{day}"
 
-    def lanes(self, backlog: str) -> str:
-        """The index of a backlog's lanes."""
-        return f"{self.tag}lanes:{backlog}"
+    def ended(self, event: str, target: str, today: int) -> EndedKeys:
+        """The keys that change when a delivery of an event to a target ends."""
+        days = [self.delivered_ids(target, day) for day in (today, today - 1)]
+        return EndedKeys(self.event(event), self.delivered(target), self.dead(target), *days)
 
     def due(self, backlog: str, lane: str) -> str:
-        """What waits in a lane."""
+        """Items of a lane that wait."""
         return f"{self.tag}due:{backlog}:{lane}"
 
     def again(self, backlog: str, lane: str) -> str:
-        """What waits in a lane to be tried again."""
+        """Items of a lane that wait to be retried."""
         return f"{self.tag}again:{backlog}:{lane}"
 
     def held(self, backlog: str, lane: str) -> str:
-        """What is claimed from a lane."""
+        """Items of a lane that are claimed."""
         return f"{self.tag}held:{backlog}:{lane}"
+
+    def lane(self, backlog: str, lane: str) -> dict[str, str]:
+        """All keys of a lane and its backlog that its items need, by the first word."""
+        found = {
+            "lanes": self.lanes[backlog],
+            "items": self.items[backlog],
+            "due": self.due(backlog, lane),
+            "again": self.again(backlog, lane),
+            "held": self.held(backlog, lane),
+            "nudge": self.nudge[backlog],
+            "busy": self.busy[backlog],
+        }
+        return found | {"waiting": self.waiting} if backlog == "ingest" else found
 
     def order(self, target: str, job: str) -> str:
         """The deliveries of a job, by its record's uid, to a subscription that wants them in order."""
         return f"{self.tag}order:{target}:{job}"
-
-    def items(self, backlog: str) -> str:
-        """The payloads of a backlog."""
-        return f"{self.tag}items:{backlog}"
-
-    def parked(self, backlog: str) -> str:
-        """Lanes that rest."""
-        return f"{self.tag}parked:{backlog}"
-
-    def paced(self, backlog: str) -> str:
-        """Lanes with a budget."""
-        return f"{self.tag}paced:{backlog}"
-
-    def busy(self, backlog: str) -> str:
-        """The sign that a worker is awake."""
-        return f"{self.tag}busy:{backlog}"
-
-    def nudge(self, backlog: str) -> str:
-        """The nudge of a backlog."""
-        return f"{self.tag}nudge:{backlog}"

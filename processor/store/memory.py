@@ -63,7 +63,7 @@ class Memory:
         )
 
     async def _read(self, keys: Keys) -> tuple[dict[bytes, bytes], int, int]:
-        names = [keys.waiting, keys.items("ingest"), keys.items("deliver")]
+        names = [keys.waiting, keys.items["ingest"], keys.items["deliver"]]
         fields, ingest, deliver = await self._connection.run("memory", names, [])
         return dict(zip(fields[::2], fields[1::2], strict=True)), ingest, deliver
 

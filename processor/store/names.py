@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from processor.errors import WrongKeyType
 from processor.model import Retention
-from processor.store.connection import Connection, ScriptArgs
+from processor.store.connection import Connection
 from processor.store.keys import Keys, shard_of
 from processor.store.refusals import or_wrong_key
+from processor.store.script_args import ScriptArgs
 
 STANDS = 520  # bytes that show what stands under a name: `to ` and an id of up to 512
 DELETED = b""  # instead of an id: one of the names is a deleted job's
@@ -63,10 +64,10 @@ class Names:
             here = self._here(ids, keys)
             if not here:
                 continue
-            call = ScriptArgs()
-            parts = [named(keys, call, part, ids[whole]) for whole, part in here]
-            table = {"reserve": lasting(self._keep), "named": parts}
-            found = await self._connection.run("reserve", call.keys, call.args(table))
+            args = ScriptArgs(keys)
+            parts = [named(args, part, ids[whole]) for whole, part in here]
+            packed = args.pack(reserve=reservation_ms(self._keep), named=parts)
+            found = await self._connection.run("reserve", args.keys, packed)
             ids.update(zip((whole for whole, _ in here), found, strict=True))
 
     async def _find(self, ids: dict[Naming, bytes | None]) -> None:
@@ -101,14 +102,14 @@ def _id(name: str, row: bytes) -> bytes:
     return row.removeprefix(b"to ") if row.startswith(b"to ") else name.encode()
 
 
-def named(keys: Keys, call: ScriptArgs, given: Naming, to: bytes | None = None) -> list[Any]:
-    """Names as the scripts take them; `to` is the id that another shard's names have shown."""
-    places = [[call.key(keys.job(f"{given.source}/{name}")), name] for name in given.names]
-    return [new_uid(), given.id, to.decode() if to else None, places]
+def named(args: ScriptArgs, given: Naming, to: bytes | None = None) -> dict[str, Any]:
+    """A NAMING of the scripts; `to` is the id that names in another shard have shown."""
+    names = args.jobs(given.source, given.names)
+    return {"uid": new_uid(), "id": given.id, "to": to.decode() if to else None, "names": names}
 
 
-def lasting(keep: Retention) -> int:
-    """How long a reservation lasts, in ms: pushes may wait as long for a worker."""
+def reservation_ms(keep: Retention) -> int:
+    """How long a reservation lasts: as long as pushes may wait for a worker."""
     return int(keep.jobs * 1000)
 
 

@@ -1,25 +1,26 @@
-"""Deliveries made once more: what ended, what may be put anew, what is hurried."""
+"""Deliveries that are made again: reads what ended, enqueues it again, makes a retry due now."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from processor.model import Delivery
-from processor.store.connection import Connection, ScriptArgs
+from processor.store.connection import Connection
 from processor.store.keys import Keys, day_of
+from processor.store.script_args import ScriptArgs
 from processor.store.stream_ids import BEGIN, order_of
-from processor.store.work_items import Lanes, WorkItem
+from processor.store.work_items import WorkItem
 
 DAYS = range(-8, 2)
-"""Days around today on which an event of the log can have arrived: the log is trimmed a little
-late, and who wrote may have been a little ahead."""
+"""Days around today on which an event of the log can have been delivered: the log is trimmed a
+little late, and the clock of the process that wrote may have been a little ahead."""
 
 
-class Seen(NamedTuple):
-    """How far the records of a target's ended deliveries were read."""
+class ReadPosition(NamedTuple):
+    """How far the records of a target's ended deliveries were read, as stream ids."""
 
-    arrived: str = BEGIN
+    delivered: str = BEGIN
     dead: str = BEGIN
 
 
@@ -29,10 +30,10 @@ class Ended(Delivery, frozen=True, kw_only=True):
     state: str
 
 
-class Again(msgspec.Struct, frozen=True):
-    """A delivery to make anew, with the body that its event has in the log."""
+class Redelivery(msgspec.Struct, frozen=True):
+    """A delivery to make again, with the body that its event has in the log."""
 
-    put: WorkItem
+    item: WorkItem
     event: str
     body: bytes
 
@@ -41,71 +42,67 @@ _decode = msgspec.json.Decoder(Ended).decode
 
 
 class Redeliveries:
-    """Deliveries of one target in one shard, looked at from behind."""
+    """Deliveries of one target in one shard, to make them again."""
 
     def __init__(self, connection: Connection) -> None:
-        """Take the connection."""
         self._connection = connection
 
-    async def ended(self, keys: Keys, target: str, seen: Seen) -> tuple[list[Ended], Seen]:
-        """Deliveries that ended behind the places `seen`, oldest first; the places behind them."""
+    async def ended(
+        self, keys: Keys, target: str, seen: ReadPosition
+    ) -> tuple[list[Ended], ReadPosition]:
+        """Deliveries that ended after the position `seen`, oldest first; the position after them."""
         pipe = self._connection.redis.pipeline(transaction=False)
-        pipe.xrange(keys.delivered(target), min=f"({seen.arrived}")
+        pipe.xrange(keys.delivered(target), min=f"({seen.delivered}")
         pipe.xrange(keys.dead(target), min=f"({seen.dead}")
         both = await self._connection.ask(pipe.execute())
         last = [rows[-1][0].decode() if rows else old for rows, old in zip(both, seen, strict=True)]
         merged = sorted((row for rows in both for row in rows), key=lambda row: order_of(row[0]))
-        return [_decode(fields[b"delivery"]) for _, fields in merged], Seen(*last)
+        return [_decode(fields[b"delivery"]) for _, fields in merged], ReadPosition(*last)
 
     async def queue(
         self,
         keys: Keys,
         target: str,
-        seen: Seen,
-        puts: Sequence[Again],
+        seen: ReadPosition,
+        items: Sequence[Redelivery],
         *,
         again: bool,
         bounded: bool = True,
     ) -> list[str]:
-        """Put deliveries anew; what became of each: `queued`, `pending` or `delivered`.
+        """Enqueue deliveries again; returns for each `queued`, `pending` or `delivered`.
 
-        With `again` what arrived is put too, but not what did so behind the places `seen`.
-        Overloaded where this is `bounded` and Redis is out of memory.
+        With `again` this includes what was delivered, except after the position `seen`.
+        Overloaded if this is `bounded` and Redis is out of memory.
         """
-        if not puts:
+        if not items:
             return []
         today = day_of(await self._connection.now())
-        call = ScriptArgs(keys.delivered(target))
-        lanes = Lanes(keys, call)
-        told: dict[str, Any] = {
-            "seen": seen.arrived,
-            "delivered_ids": [
-                call.key(keys.delivered_ids(target, today + day)) for day in DAYS if not again
-            ],
-            "ids": [one.event for one in puts],
-            "puts": [
+        args = ScriptArgs(keys, keys.delivered(target))
+        days = [] if again else [keys.delivered_ids(target, today + day) for day in DAYS]
+        packed = args.pack(
+            seen=seen.delivered,
+            days=[args.key(day) for day in days],
+            ids=[one.event for one in items],
+            deliveries=[
                 {
-                    "put": lanes.put(one.put),
-                    "event": call.key(keys.event(one.event)),
-                    "body": call.blob(one.body),
+                    "item": args.item(one.item),
+                    "event": args.key(keys.event(one.event)),
+                    "body": args.blob(one.body),
                 }
-                for one in puts
+                for one in items
             ],
-            "lanes": lanes.told,
-        }
-        done = await self._connection.run("replay", call.keys, call.args(told), bounded=bounded)
+        )
+        done = await self._connection.run("replay", args.keys, packed, bounded=bounded)
         return [word.decode() for word in done]
 
     async def run_now(self, keys: Keys, lane: str, delivery: str) -> bool:
-        """Make a delivery that waits due now; False if it neither waits nor is under way."""
-        call = ScriptArgs()
-        lanes = Lanes(keys, call)
-        lanes.place("deliver", lane)
-        told = {"item": delivery, "lanes": lanes.told}
-        return bool(await self._connection.run("run_now", call.keys, call.args(told)))
+        """Make a waiting delivery due now; False if it neither waits nor is claimed."""
+        args = ScriptArgs(keys)
+        args.lane("deliver", lane)
+        return bool(await self._connection.run("run_now", args.keys, args.pack(item=delivery)))
 
     async def waiting(self, keys: Keys, lane: str) -> int:
-        """How many deliveries of a lane wait, or are under way."""
+        """How many deliveries of a lane wait, or are claimed."""
         pipe = self._connection.redis.pipeline(transaction=False)
         for part in (keys.due, keys.again, keys.held):
             pipe.zcard(part("deliver", lane))

@@ -35,7 +35,7 @@ async def use_new_names(connection: Connection, shards: Sequence[Keys]) -> None:
     if done.taken:
         log.error("keys_not_renamed", keys=done.taken[:10], count=len(done.taken))
     for keys in shards:
-        await _rename_in_items(connection, keys.items("deliver"))
+        await _rename_in_items(connection, keys.items["deliver"])
     async for found in pages(connection, RECORDS):
         for keys in shards:
             streams = [key for key in found if key.startswith((keys.delivered(""), keys.dead("")))]

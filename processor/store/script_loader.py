@@ -1,8 +1,8 @@
 """Loads the Lua scripts of the folder `scripts`, each with the shared parts that it uses.
 
 A file names in a header line `-- Uses: prove, lanes` the parts whose functions it calls. A part is
-a file `N-NAME.lua` of `scripts/shared`; parts use parts too, always with a lower N, and are loaded
-in the order of their file names.
+a file `N-NAME.lua` of `scripts/shared`. Parts use parts as well, and all are loaded in the order of
+their file names.
 """
 
 import hashlib
@@ -37,7 +37,9 @@ class Script:
 def scripts() -> dict[str, Script]:
     """All scripts by name."""
     folder = importlib.resources.files("processor.store") / "scripts"
-    shared = {name.partition("-")[2]: text for name, text in sorted(_lua(folder / "shared").items())}
+    shared = {
+        name.partition("-")[2]: text for name, text in sorted(_lua(folder / "shared").items())
+    }
     return {name: Script(with_parts(text, shared)) for name, text in _lua(folder).items()}
 
 

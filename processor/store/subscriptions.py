@@ -14,13 +14,13 @@ from processor import vault
 from processor.errors import ConfigError, Contention, StoreUnavailable, WrongKeyType
 from processor.event_filters import EventRouter
 from processor.model import Retention, Subscription
-from processor.store.connection import Connection, ScriptArgs
-from processor.store.jobs import NewEvent, event_told
+from processor.store.change import NewEvent
+from processor.store.connection import Connection
 from processor.store.keys import Keys
 from processor.store.refusals import wrong_key
 from processor.store.reseal import bared, turned
+from processor.store.script_args import ScriptArgs
 from processor.store.versions import NONE, new_version
-from processor.store.work_items import Lanes
 from processor.vault import Vault
 
 TURNS = 30  # of a change, where any other subscription's is in the way
@@ -148,7 +148,7 @@ class Subscriptions:
             self._unopened.add(key)
             log.error("secret_decrypt_failed", target=target, key=key, reason=reason)
 
-    def _kept(self, target: Subscription) -> bytes:
+    def _stored(self, target: Subscription) -> bytes:
         """A target as Redis has it: no secret is plain, and none of the file's is there."""
         return _encode(turned(target.id, bared(target), self._vault.seal))
 
@@ -157,7 +157,7 @@ class Subscriptions:
 
         The first shard, which says what there is, comes last: what was cut short is not there.
         """
-        kept = self._kept(subscription)
+        kept = self._stored(subscription)
         for keys in reversed(self._shards):
             await self._write(keys, subscription.id, kept)
         await self._spread(subscription.id)
@@ -179,7 +179,7 @@ class Subscriptions:
         return there
 
     async def _remove(self, keys: Keys, target: str) -> bool:
-        names = [keys.parked("deliver"), keys.paced("deliver"), keys.overflow]
+        names = [keys.parked["deliver"], keys.paced["deliver"], keys.overflow]
         names = [keys.subs, keys.subs_version, *names]
         return bool(await self._connection.run("unsubscribe", names, [target, new_version()]))
 
@@ -189,7 +189,7 @@ class Subscriptions:
         Its id is made of its URL and secret: what is there already says the same, but for the
         key that it is sealed with.
         """
-        args: list[bytes | float] = [self._kept(target), int(ends * 1000)]
+        args: list[bytes | float] = [self._stored(target), int(ends * 1000)]
         await self._connection.run("callback", [keys.callback(target.id)], args)
 
     async def change(
@@ -222,20 +222,18 @@ class Subscriptions:
         raise Contention("The subscriptions are being changed by many at once; try again")
 
     async def _change(
-        self, keys: Keys, version: str, new: Subscription, told: NewEvent | None
+        self, keys: Keys, version: str, new: Subscription, event: NewEvent | None
     ) -> bool:
-        call = ScriptArgs(keys.subs, keys.subs_version, keys.log, keys.overflow)
-        lanes = Lanes(keys, call)
-        table = {
-            "version": version,
-            "next": new_version(),
-            "id": new.id,
-            "doc": call.blob(self._kept(new)),
-            "most": self._keep.waiting,
-            "event": told and event_told(keys, call, lanes, told),
-            "lanes": lanes.told,
-        }
-        return bool(await self._connection.run("update_subscription", call.keys, call.args(table)))
+        args = ScriptArgs(keys, keys.subs, keys.subs_version, keys.log, keys.overflow)
+        packed = args.pack(
+            version=version,
+            next=new_version(),
+            id=new.id,
+            doc=args.blob(self._stored(new)),
+            most=self._keep.waiting,
+            event=event and args.event(event),
+        )
+        return bool(await self._connection.run("update_subscription", args.keys, packed))
 
     async def _spread(self, target: str) -> None:
         """Make the other shards say what the first one says: who writes there last looks last."""

@@ -23,9 +23,9 @@ class Watchdog:
     """Watches one Redis for one process."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is watched until `run`; calls are limited by their own timeouts alone."""
+        """Until `run`, calls are limited by their own timeouts alone."""
         self._url = url
-        self._silent = False
+        self.silent = False  # whether the last PING was not answered
         self._limits: set[asyncio.Timeout] = set()
         self.at_return: list[Callable[[], Awaitable[None]]] = []  # before calls may go on
 
@@ -56,30 +56,20 @@ class Watchdog:
             await self._let_calls_go_on()
 
     async def _let_calls_go_on(self) -> None:
-        if self._silent:
+        if self.silent:
             for prepare in self.at_return:
                 await prepare()
-            self._silent = False
+            self.silent = False
 
     def _end_calls(self) -> None:
-        self._silent = True
+        self.silent = True
         now = asyncio.get_running_loop().time()
         while self._limits:  # each once: one that is expiring cannot be told again
             self._limits.pop().reschedule(now)
 
-    @property
-    def silent(self) -> bool:
-        """Whether the last PING was not answered."""
-        return self._silent
-
-    def check(self) -> None:
-        """StoreUnavailable while Redis is silent."""
-        if self._silent:
-            raise StoreUnavailable(self._reason)
-
-    @property
-    def _reason(self) -> str:
-        return f"Redis has not answered a PING for {SILENT_AFTER:g} s"
+    def error(self) -> StoreUnavailable:
+        """Why calls end while Redis is silent."""
+        return StoreUnavailable(f"Redis has not answered a PING for {SILENT_AFTER:g} s")
 
     @asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
@@ -94,5 +84,5 @@ class Watchdog:
                     self._limits.discard(limit)
         except TimeoutError as error:
             if limit.expired():
-                raise StoreUnavailable(self._reason) from error
+                raise self.error() from error
             raise

@@ -8,15 +8,15 @@ import runpy
 import sys
 
 from processor.store import store
-from processor.store.keys import Keys
+from processor.store.keys import BACKLOGS, Keys
 
 
 class Astray(Keys):
-    """The names of one shard's keys, but for the nudges'."""
+    """The names of one shard's keys, with lists that nobody reads for the nudges."""
 
-    def nudge(self, backlog: str) -> str:
-        """A list that nobody reads."""
-        return f"{self.tag}nudge:astray-{backlog}"
+    def __init__(self, shard: int) -> None:
+        super().__init__(shard)
+        self.nudge = {backlog: f"{self.tag}nudge:astray-{backlog}" for backlog in BACKLOGS}
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from processor.service.runtime import outage
 from processor.service.runtime.outage import Outage
 from processor.service.subscriptions.update import disable
 from processor.store import Store
+from processor.store.change import Change
 from processor.store.connection import _why
-from processor.store.jobs import Change
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from workers.pump import Pump
 

@@ -45,7 +45,7 @@ async def make_due(bench: Any, backlog: str, lane: str) -> None:
     for key in (keys.due(backlog, lane), keys.again(backlog, lane)):
         for item in await redis.zrange(key, 0, -1):
             await redis.zadd(key, {item: 1})
-    await redis.zadd(keys.lanes(backlog), {lane: 1})
+    await redis.zadd(keys.lanes[backlog], {lane: 1})
 
 
 KEYS = {
@@ -192,7 +192,7 @@ async def test_the_clock_nudges_the_other_backlogs(bench: Any, spoiled: Any):
     await bench.accept(id="1", status="succeeded")
     await bench.watch("2", poll=PollSettings("1h"))
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
-    await redis.delete(keys.nudge("ingest"), keys.busy("ingest"))
-    with spoiled(keys.lanes("deliver")), pytest.raises(StoreUnavailable, match="lanes:deliver"):
+    await redis.delete(keys.nudge["ingest"], keys.busy["ingest"])
+    with spoiled(keys.lanes["deliver"]), pytest.raises(StoreUnavailable, match="lanes:deliver"):
         await clock.nudge_due(bench.context)
-    assert await redis.llen(keys.nudge("ingest")) == 1
+    assert await redis.llen(keys.nudge["ingest"]) == 1

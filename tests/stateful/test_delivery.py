@@ -377,7 +377,7 @@ class Delivering(RuleBasedStateMachine):
             for keys in self.store.shards:
                 pipe.hget(keys.event(event), "n")
         for keys in self.store.shards:
-            pipe.hkeys(keys.items("deliver"))
+            pipe.hkeys(keys.items["deliver"])
         rows = await pipe.execute()
         payloads = [item.decode() for _ in self.store.shards for item in rows.pop()]
         assert sorted(payloads) == sorted(places)

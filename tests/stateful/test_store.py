@@ -212,7 +212,7 @@ class Workers(RuleBasedStateMachine):
     async def deliveries(self) -> set[str]:
         """The names of all deliveries that wait."""
         redis = self.store.connection.redis
-        rows = [await redis.hkeys(keys.items("deliver")) for keys in self.store.shards]
+        rows = [await redis.hkeys(keys.items["deliver"]) for keys in self.store.shards]
         return {name.decode() for row in rows for name in row}
 
     async def known(self, *jobs: str) -> list[Any]:

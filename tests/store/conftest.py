@@ -8,7 +8,7 @@ from redis import Redis
 
 from processor.model import Job, Origin, State, StatusUpdate
 from processor.store import Store
-from processor.store.jobs import Change
+from processor.store.change import Change
 from processor.store.keys import Keys
 from processor.store.work_items import NOW, Claim, LaneLimits, WorkItem
 

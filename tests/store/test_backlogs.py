@@ -167,7 +167,7 @@ async def test_what_has_ended_is_gone_without_a_trace(
     await work.put("a", "a/1", "a/2")
     await work.put("b", "b/1")
     assert all(await settle(store, *await work.claim()))
-    await store.connection.redis.delete(work.keys.nudge("poll"), work.keys.busy("poll"))
+    await store.connection.redis.delete(work.keys.nudge["poll"], work.keys.busy["poll"])
     assert everything() == {}
 
 
@@ -367,7 +367,7 @@ async def test_a_parked_lane_rests_until_its_time_and_others_do_not(work: Any, w
 
     await wait_until(all_back)
     assert min(claim.token for claim in found) / 1000 - 30 >= until - 0.001
-    assert await work.store.connection.redis.exists(work.keys.parked("poll")) == 0
+    assert await work.store.connection.redis.exists(work.keys.parked["poll"]) == 0
 
 
 async def test_what_is_in_work_may_end_while_its_lane_is_parked(work: Any, store: Store):
@@ -394,7 +394,7 @@ async def test_a_lane_that_rests_is_never_made_to_rest_for_a_shorter_time(work: 
     await work.store.backlogs.park("poll", "a", until)
     await work.store.backlogs.park("poll", "a", until - 50)
     assert await work.store.backlogs.parked("poll", "a")
-    rests = int(await work.store.connection.redis.hget(work.keys.parked("poll"), "a"))
+    rests = int(await work.store.connection.redis.hget(work.keys.parked["poll"], "a"))
     assert rests == int(until * 1000)
 
 
@@ -471,7 +471,7 @@ async def test_a_spent_budget_holds_up_no_other_lane(work: Any):
 
 async def nudges(store: Store, keys: Keys) -> list[str]:
     """The backlogs that are nudged; at most once each."""
-    counts = {b: await store.connection.redis.llen(keys.nudge(b)) for b in BACKLOGS}
+    counts = {b: await store.connection.redis.llen(keys.nudge[b]) for b in BACKLOGS}
     assert max(counts.values()) <= 1
     return [backlog for backlog, count in counts.items() if count]
 
@@ -509,7 +509,7 @@ async def test_the_clock_has_nothing_to_do_without_work(store: Store, keys: Keys
 async def test_a_lost_claim_is_nudged_when_its_lease_ends(brief: Any, wait_until: Any):
     await brief.put("a", "a1")
     await brief.one()
-    await brief.store.connection.redis.delete(brief.keys.nudge("poll"))
+    await brief.store.connection.redis.delete(brief.keys.nudge["poll"])
 
     async def nudged() -> bool:
         await brief.store.backlogs.nudge_due()
@@ -522,7 +522,7 @@ async def test_room_that_is_made_nudges_what_waited_for_it(work: Any, store: Sto
     await work.put("a", "a1", "a2")
     (held,) = await work.claim(capacity=1)
     assert await work.claim(capacity=1) == []  # the worker sleeps
-    await store.connection.redis.delete(keys.nudge("poll"))
+    await store.connection.redis.delete(keys.nudge["poll"])
     await settle(store, held)
     assert await nudges(store, keys) == ["poll"]
 
@@ -532,7 +532,7 @@ async def test_a_worker_that_is_awake_is_not_nudged_and_finds_it_all(
 ):
     await work.put("a", "a1")
     await work.one()
-    await store.connection.redis.delete(keys.nudge("poll"))
+    await store.connection.redis.delete(keys.nudge["poll"])
     await work.put("a", "a2")
     await work.put("b", "b1")
     assert await nudges(store, keys) == []
@@ -549,7 +549,7 @@ async def test_a_worker_that_does_not_come_back_is_not_waited_for(
 ):
     await work.put("a", "a1")
     await work.one()
-    await store.connection.redis.delete(keys.nudge("poll"))
+    await store.connection.redis.delete(keys.nudge["poll"])
     await work.put("a", "a2")
 
     async def helped() -> bool:
@@ -565,10 +565,10 @@ async def test_a_worker_that_finds_nothing_leaves_another_awake(
     one, two = (work_on(store_of()) for _ in range(2))
     await one.put("a", "a1")
     await one.one()
-    awake = await one.store.connection.redis.get(one.keys.busy("poll"))
+    awake = await one.store.connection.redis.get(one.keys.busy["poll"])
     assert awake
     assert await two.claim() == []
-    assert await one.store.connection.redis.get(one.keys.busy("poll")) == awake
+    assert await one.store.connection.redis.get(one.keys.busy["poll"]) == awake
 
 
 # --- looking ------------------------------------------------------------------------------

@@ -74,8 +74,8 @@ async def test_work_that_was_due_does_not_wait_for_a_clock_that_was_set_back(clo
         for item, at in due.items():
             client = store.connection.redis
             await client.zadd(keys.due("poll", "a"), {item: int(at * 1000)})
-            await client.hset(keys.items("poll"), item, b"{}")
-            await client.zadd(keys.lanes("poll"), {"a": int(at * 1000)}, lt=True)
+            await client.hset(keys.items["poll"], item, b"{}")
+            await client.zadd(keys.lanes["poll"], {"a": int(at * 1000)}, lt=True)
         await follow_clock(ours)
         clock.set(BACK)
         begun, got = time.monotonic(), set[str]()

@@ -63,9 +63,9 @@ class Clocked:
         now = await self.store.now() + STEP
         for item, wait in waits.items():
             await self.redis.zadd(key, {item: int((now + wait) * 1000)})
-            await self.redis.hset(self.keys.items("deliver"), item, b"{}")
+            await self.redis.hset(self.keys.items["deliver"], item, b"{}")
         least = int((now + min(waits.values())) * 1000)
-        await self.redis.zadd(self.keys.lanes("deliver"), {lane: least}, lt=True)
+        await self.redis.zadd(self.keys.lanes["deliver"], {lane: least}, lt=True)
 
     async def waits(self, key: str) -> dict[str, float]:
         """How many seconds each item waits now."""
@@ -93,7 +93,7 @@ async def test_what_was_due_is_due_again_and_the_rest_waits_as_long_as_it_was_to
     assert found.pop("behind another") > 1e11
     wanted = {"was_due": 0, "nearly": 0.5, "in_a_minute": 60, "in_a_day": DAY}
     assert found == pytest.approx(wanted | {"failed": 0, "later": 300}, abs=3)
-    assert (await clocked.waits(clocked.keys.lanes("deliver")))["a"] < 0.1
+    assert (await clocked.waits(clocked.keys.lanes["deliver"]))["a"] < 0.1
 
 
 async def test_a_step_is_undone_once_though_two_notice_it_and_one_is_interrupted(
@@ -125,11 +125,11 @@ async def test_a_second_step_is_undone_too(clocked: Clocked) -> None:
 
 async def test_lanes_that_rest_and_budgets_rest_no_longer(clocked: Clocked) -> None:
     now = await clocked.store.now() + STEP
-    for key in (clocked.keys.parked("poll"), clocked.keys.paced("poll")):
+    for key in (clocked.keys.parked["poll"], clocked.keys.paced["poll"]):
         await clocked.redis.hset(key, "without work", int((now + 30) * 1000))
     await clocked.step()
     await clocked.undo()
-    for key in (clocked.keys.parked("poll"), clocked.keys.paced("poll")):
+    for key in (clocked.keys.parked["poll"], clocked.keys.paced["poll"]):
         at = float(await clocked.redis.hget(key, "without work")) / 1000
         assert at - await clocked.store.now() == pytest.approx(30, abs=3)
 
@@ -146,14 +146,14 @@ async def test_a_lease_that_nobody_renews_ends_and_one_that_is_renewed_stands(
     assert await one.end_leases() == 1
     found = await clocked.waits(held)
     assert found["dead"] < 0.1 < found["alive"]
-    assert (await clocked.waits(clocked.keys.lanes("deliver")))["a"] < 0.1
+    assert (await clocked.waits(clocked.keys.lanes["deliver"]))["a"] < 0.1
 
 
 async def test_a_lane_whose_key_is_not_ours_holds_up_no_other(clocked: Clocked) -> None:
     await clocked.put("a", clocked.keys.due("deliver", "a"), one=10.0)
     for key in (clocked.keys.due, clocked.keys.held):
         await clocked.redis.set(key("deliver", "b"), "?")
-    await clocked.redis.zadd(clocked.keys.lanes("deliver"), {"b": 1})
+    await clocked.redis.zadd(clocked.keys.lanes["deliver"], {"b": 1})
     await clocked.step()
     await clocked.undo()
     assert await clocked.waits(clocked.keys.due("deliver", "a")) == pytest.approx(

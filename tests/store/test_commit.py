@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from processor.model import HistoryEntry, Job, Origin, Retention, State
 from processor.service.jobs.decide import expiry_changed
 from processor.store import Store
-from processor.store.jobs import Change, JobLookup, NewEvent, name_of
+from processor.store.change import Change, NewEvent
+from processor.store.jobs import JobLookup, name_of
 from processor.store.keys import Keys
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 
@@ -435,7 +436,7 @@ async def test_a_push_is_remembered_for_a_week_after_it_was_done(
 
 async def test_an_accepted_push_nudges_ingest(store: Store, keys: Keys, update_of: Any):
     await store.jobs.accept(keys, [("p1", update_of()), ("p2", update_of())])
-    assert await store.connection.redis.llen(keys.nudge("ingest")) == 1
+    assert await store.connection.redis.llen(keys.nudge["ingest"]) == 1
 
 
 # --- names --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from redis import Redis
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import StoreUnavailable
 from processor.store import Store
-from processor.store.connection import scripts
+from processor.store.script_loader import scripts
 
 CALLS = 200
 

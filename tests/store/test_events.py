@@ -8,8 +8,8 @@ import pytest
 from processor.errors import CursorExpired, RequestError
 from processor.model import Retention
 from processor.store import Store
+from processor.store.change import Change, NewEvent
 from processor.store.events import Logged
-from processor.store.jobs import Change, NewEvent
 from processor.store.keys import Keys
 from processor.store.stream_ids import BEGIN, place_at
 

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from processor.store import Store
-from processor.store.jobs import Change, NewEvent
+from processor.store.change import Change, NewEvent
 from processor.store.keys import Keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text()

@@ -29,11 +29,11 @@ from processor.model import (
 )
 from processor.service.events.publish import delivery_item
 from processor.store import Store
+from processor.store.change import Change, NewEvent
 from processor.store.fleet import SCHEMA
-from processor.store.jobs import Change, NewEvent
 from processor.store.keys import META, WORKERS, Keys, day_of
 from processor.store.names import naming
-from processor.store.redeliveries import Again, Seen
+from processor.store.redeliveries import ReadPosition, Redelivery
 from processor.store.refusals import Outcome
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from processor.vault import MasterKey, Vault
@@ -132,7 +132,7 @@ async def accept(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
 
 
 async def memory(b: Bench, _: Given, __: list[int]) -> None:
-    names = [b.keys.waiting, b.keys.items("ingest"), b.keys.items("deliver")]
+    names = [b.keys.waiting, b.keys.items["ingest"], b.keys.items["deliver"]]
     await b.store.connection.run("memory", names, [])
 
 
@@ -200,10 +200,10 @@ async def work_in_lanes(b: Bench) -> None:
     await b.put("poll", "a", "a1", "a2")
     await b.put("poll", "b", "b1")
     redis = b.store.connection.redis
-    await redis.hset(b.keys.parked("poll"), "b", 1)  # that is over
+    await redis.hset(b.keys.parked["poll"], "b", 1)  # that is over
     await redis.zadd(b.keys.again("poll", "a"), {"a1": 1})  # an attempt failed
     await redis.zrem(b.keys.due("poll", "a"), "a1")
-    await redis.hdel(b.keys.items("poll"), "a2")  # one that has ended, and is still named
+    await redis.hdel(b.keys.items["poll"], "a2")  # one that has ended, and is still named
 
 
 async def claim(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
@@ -332,8 +332,8 @@ async def claimed(b: Bench) -> list[Claim]:
 async def a_poll_for_later(b: Bench) -> None:
     await b.put("poll", "a", "a1", at=FUTURE)
     redis = b.store.connection.redis
-    await redis.hset(b.keys.parked("poll"), "a", 1)  # that is over
-    await redis.hset(b.keys.paced("poll"), "a", 1)
+    await redis.hset(b.keys.parked["poll"], "a", 1)  # that is over
+    await redis.hset(b.keys.paced["poll"], "a", 1)
 
 
 async def admit(b: Bench, _: Given, __: list[int]) -> None:
@@ -359,8 +359,8 @@ async def told_before(b: Bench) -> None:
 
 async def replay(b: Bench, _: Given, __: list[int]) -> None:
     puts = [told(f"evt_{n}", "sub_1", at=FUTURE, ordered="u1", n=n).deliveries[0] for n in range(3)]
-    again = [Again(put, put.item.partition(".")[0], b"{}") for put in puts]
-    words = await b.store.redeliveries.queue(b.keys, "sub_1", Seen(), again, again=False)
+    again = [Redelivery(put, put.item.partition(".")[0], b"{}") for put in puts]
+    words = await b.store.redeliveries.queue(b.keys, "sub_1", ReadPosition(), again, again=False)
     assert {"delivered"} < set(words) <= {"delivered", "queued", "pending"}
 
 
@@ -440,7 +440,7 @@ async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
 async def a_busy_subscription(b: Bench) -> None:
     await subscriptions(b)
     await left_in_the_log(b)
-    for key in (b.keys.parked("deliver"), b.keys.paced("deliver")):
+    for key in (b.keys.parked["deliver"], b.keys.paced["deliver"]):
         await b.store.connection.redis.hset(key, "sub_1", 1)
 
 
@@ -455,7 +455,7 @@ async def tell(b: Bench, _: Given, __: list[int]) -> None:
 async def due_work(b: Bench) -> None:
     for backlog in ("ingest", "poll", "deliver"):
         await b.put(backlog, "a", "a1")
-        await b.store.connection.redis.delete(b.keys.nudge(backlog), b.keys.busy(backlog))
+        await b.store.connection.redis.delete(b.keys.nudge[backlog], b.keys.busy[backlog])
 
 
 async def tick(b: Bench, _: Given, __: list[int]) -> None:
@@ -512,14 +512,14 @@ async def end_migration(b: Bench, _: Given, __: list[int]) -> None:
 async def deliveries_of_schema_2(b: Bench) -> None:
     order = '"turn":{"job":"u","sequence":1}'
     redis = b.store.connection.redis
-    await redis.hset(b.keys.items("deliver"), "evt_a.sub_1", f'{{"id":"evt_a.sub_1",{order}}}')
+    await redis.hset(b.keys.items["deliver"], "evt_a.sub_1", f'{{"id":"evt_a.sub_1",{order}}}')
     for key in (b.keys.delivered("sub_1"), b.keys.dead("sub_1")):
         await redis.xadd(key, {"delivery": f'{{"state":"failed","why":null,{order}}}'})
         await redis.expire(key, 1000)
 
 
 async def migrate_items(b: Bench, _: Given, __: list[int]) -> None:
-    items = b.keys.items("deliver")
+    items = b.keys.items["deliver"]
     assert await b.store.connection.run("migrate_items", [items], ["0", 10]) == b"0"
 
 
@@ -538,7 +538,7 @@ async def step(b: Bench, _: Given, __: list[int]) -> None:
 async def unstep(b: Bench, _: Given, __: list[int]) -> None:
     """The clock was set back: a piece of one item, and then the other."""
     k, name = b.keys, "a"
-    ring = [k.stepped, k.lanes("poll"), k.parked("poll"), k.paced("poll")]
+    ring = [k.stepped, k.lanes["poll"], k.parked["poll"], k.paced["poll"]]
     ring += [k.held("poll", name), k.due("poll", name), k.again("poll", name)]
     args = [1, 600_000, int(FUTURE * 1000) - 600_000, name, 1]
     while await b.store.connection.run("unstep", ring, args):
@@ -550,7 +550,7 @@ async def unstep(b: Bench, _: Given, __: list[int]) -> None:
 async def polls_for_later(b: Bench) -> None:
     await b.put("poll", "a", "a1", at=FUTURE)
     await b.put("poll", "a", "a2", at=FUTURE - 0.001)
-    for key in (b.keys.parked("poll"), b.keys.paced("poll")):
+    for key in (b.keys.parked["poll"], b.keys.paced["poll"]):
         await b.store.connection.redis.hset(key, "a", int(FUTURE * 1000))
 
 
@@ -562,7 +562,7 @@ async def a_lease_for_too_long(b: Bench) -> None:
 
 
 async def end_leases(b: Bench, _: Given, __: list[int]) -> None:
-    ring = [b.keys.lanes("poll"), b.keys.held("poll", "a")]
+    ring = [b.keys.lanes["poll"], b.keys.held("poll", "a")]
     args = [30_000, "a", "a1", int(FUTURE * 1000)]
     assert await b.store.connection.run("end_leases", ring, args) == 1
 
@@ -903,8 +903,8 @@ def always(keys: Keys) -> set[str]:
     """Keys that need not be there before or after, and are used all the same."""
     found = {keys.jobs, keys.log, keys.trimmed, keys.subs, keys.subs_version, keys.overflow}
     for backlog in ("ingest", "poll", "deliver"):
-        found |= {keys.busy(backlog), keys.nudge(backlog), keys.lanes(backlog), keys.items(backlog)}
-        found |= {keys.parked(backlog), keys.paced(backlog)}
+        found |= {keys.busy[backlog], keys.nudge[backlog], keys.lanes[backlog], keys.items[backlog]}
+        found |= {keys.parked[backlog], keys.paced[backlog]}
     return found
 
 

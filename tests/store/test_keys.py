@@ -11,17 +11,27 @@ from processor.store.keys import BACKLOGS, Keys, shard_of
 def made() -> dict[str, str]:
     """Every key that `processor.store.keys` can name, by where it comes from."""
     shard = Keys(3)
-    found = {n: v for n, v in vars(shard).items() if isinstance(v, str) and n != "tag"}
+    found = {name: value for name, value in vars(shard).items() if name not in ("tag", "shard")}
     for name, method in inspect.getmembers(shard, inspect.ismethod):
         if not name.startswith("_"):
             found[name] = method(*(_argument(p) for p in inspect.signature(method).parameters))
-    return found | {n: v for n, v in vars(module).items() if n.isupper() and isinstance(v, str)}
+    found |= {n: v for n, v in vars(module).items() if n.isupper() and isinstance(v, str)}
+    return {f"{name} {n}": key for name, keys in found.items() for n, key in enumerate(_flat(keys))}
 
 
-def _argument(name: str) -> str:
-    return {"name": "wistia/k2/j3", "backlog": "poll", "lane": "cb:https://a.example"}.get(
-        name, "x:y"
-    )
+def _flat(keys: Any) -> list[str]:
+    match keys:
+        case str():
+            return [keys]
+        case dict():
+            return list(keys.values())
+        case _:
+            return list(keys)
+
+
+def _argument(name: str) -> Any:
+    known = {"name": "wistia/k2/j3", "backlog": "poll", "lane": "cb:https://a.example"}
+    return known.get(name, 20_000 if name == "today" else "x:y")
 
 
 def test_every_key_is_documented(documented_keys: Any):

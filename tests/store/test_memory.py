@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from processor.errors import Overloaded
 from processor.model import NULL, StatusUpdate
 from processor.store import Store, reserve
-from processor.store.jobs import Bounds, Change
+from processor.store.change import Change
+from processor.store.jobs import Bounds
 from processor.store.keys import Keys
 from processor.store.memory import MemoryUse, Waiting
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
@@ -38,7 +39,7 @@ async def in_redis(store: Store) -> dict[str, tuple[int, int]]:
     """The same, counted item by item."""
     found: dict[str, tuple[int, int]] = {}
     for keys in store.shards:
-        items = await store.connection.redis.hgetall(keys.items("ingest"))
+        items = await store.connection.redis.hgetall(keys.items["ingest"])
         for item, payload in items.items():
             source, _, rest = item.decode().partition(":")
             if source != "deadline" or "/" not in rest:

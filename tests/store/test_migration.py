@@ -12,9 +12,9 @@ from redis import Redis
 
 from processor.errors import ConfigError
 from processor.store import Store, migration
+from processor.store.change import Change
 from processor.store.connection import Connection
 from processor.store.fleet import SCHEMA
-from processor.store.jobs import Change
 from processor.store.key_scan import rename
 from processor.store.keys import PROCESSES, WORKERS, Keys
 from processor.store.migration import STEPS, Migration

@@ -11,7 +11,8 @@ from processor.errors import ConfigError
 from processor.model import Retention
 from processor.service.runtime.process import open_context
 from processor.store import Store
-from processor.store.jobs import Change, NewEvent, name_of
+from processor.store.change import Change, NewEvent
+from processor.store.jobs import name_of
 from processor.store.work_items import LaneLimits, Settlement, WorkItem
 
 DAY = 86_400.0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from processor.store import Store, keys
-from processor.store.connection import ALLOW_OOM
+from processor.store.script_loader import ALLOW_OOM, uses, with_parts
 
 FOLDER = importlib.resources.files("processor.store") / "scripts"
 SCRIPTS = sorted(file.name for file in FOLDER.iterdir() if file.name.endswith(".lua"))
@@ -15,7 +15,7 @@ SHARED = sorted(f"shared/{file.name}" for file in (FOLDER / "shared").iterdir())
 FILES = {name: (FOLDER / name).read_text() for name in SCRIPTS + SHARED}
 LONGEST = 64  # lines
 WRITES = re.compile(
-    r"\b(?:put|enqueue|run_now|start_next|drop|buffer|index|finish|nudge|keep_body|add_history|publish)\("
+    r"\b(?:put|enqueue|run_now|start_next|drop|buffer|index|finish|nudge|keep_body|add_history|publish|hold)\("
     r"|redis\.call\('(?:SET|DEL|H(?:SET|DEL|INCRBY)|Z(?:ADD|REM)|RPUSH|X(?:ADD|TRIM)|P?EXPIRE)"
 )
 
@@ -113,7 +113,7 @@ def test_a_script_proves_each_command_that_it_runs_and_no_other(name: str):
 
 
 def test_scripts_know_the_type_of_each_key(documented_keys: Any):
-    text = FILES["shared/0-key-types.lua"]
+    text = FILES["shared/0-key_types.lua"]
     known = dict(re.findall(r"([a-z_]+|\['[a-z:]+'\]) = '(\w+)'", text))
     names = {row.name.removeprefix("rb:"): row.type for row in documented_keys}
     for of_no_script in ("probe", "stalled"):
@@ -124,7 +124,7 @@ def test_scripts_know_the_type_of_each_key(documented_keys: Any):
 
 
 def test_scripts_and_store_agree_on_which_keys_are_shared():
-    shared = re.search(r"local SHARED = \[\[(.*?)\]\]", FILES["shared/0-key-types.lua"], re.DOTALL)
+    shared = re.search(r"local SHARED = \[\[(.*?)\]\]", FILES["shared/0-key_types.lua"], re.DOTALL)
     assert shared
     assert set(shared[1].split()) == keys.SHARED
 
@@ -133,11 +133,49 @@ async def test_every_script_is_known_by_its_name(store: Store):
     assert set(store.connection.scripts) == {name.removesuffix(".lua") for name in SCRIPTS}
 
 
-async def test_what_scripts_share_stands_in_front_of_each_in_order(store: Store):
-    shared = "\n".join(FILES[name] for name in SHARED)
+def part(name: str) -> str:
+    """What a shared file is called in a line of `Uses`."""
+    return name.partition("-")[2].removesuffix(".lua")
+
+
+PARTS = {part(name): FILES[name] for name in SHARED}
+DEFINES = re.compile(r"^local (?:(?:function (\w+))|(\w+))", re.MULTILINE)
+
+
+def shared_words() -> dict[str, str]:
+    """A pattern for the use of each function and value that parts define; the part by pattern."""
+    return {
+        rf"(?<![.\w']){function}\(" if function else rf"(?<![.\w']){value}\b": name
+        for name, body in PARTS.items()
+        for function, value in DEFINES.findall(body)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_script_names_the_parts_that_it_uses_and_no_others(name: str):
+    text = re.sub(r"--.*", "", code(name))
+    used = {where for word, where in shared_words().items() if re.search(word, text)}
+    assert uses(FILES[name]) == used - {part(name)}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_part_uses_only_parts_that_are_loaded_before_it(name: str):
+    names = list(PARTS)
+    assert all(names.index(used) < names.index(part(name)) for used in uses(FILES[name]))
+
+
+def test_no_name_is_defined_by_two_parts():
+    words = [word for body in PARTS.values() for word in DEFINES.findall(body)]
+    assert len(words) == len(set(words))
+
+
+async def test_a_script_is_loaded_after_its_parts_and_theirs(store: Store):
+    text = "-- Uses: names, time\n"
+    needed = [PARTS[name] for name in ("key_types", "prove", "time", "names")]
+    assert with_parts(text, PARTS) == "\n".join([*needed, text])
     for name in SCRIPTS:
-        loaded = store.connection.scripts[name.removesuffix(".lua")]
-        assert text_of(loaded) == f"{ALLOW_OOM}\n{shared}\n{FILES[name]}"
+        script = store.connection.scripts[name.removesuffix(".lua")]
+        assert text_of(script) == f"{ALLOW_OOM}\n{with_parts(FILES[name], PARTS)}"
 
 
 async def test_only_what_is_bounded_is_refused_by_a_full_redis(store: Store):

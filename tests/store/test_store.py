@@ -175,9 +175,9 @@ async def test_a_clock_that_slept_is_put_right(store: Store, astray: float):
 async def test_an_answer_with_a_time_puts_a_wrong_clock_right_and_leaves_a_good_one(store: Store):
     connection, now = store.connection, await store.now()
     offset = connection._offset
-    connection.heard(now - 0.05)  # late, as every answer is
+    connection.note_time(now - 0.05)  # late, as every answer is
     assert connection._offset == offset
-    connection.heard(now + 60)
+    connection.note_time(now + 60)
     assert await store.now() == pytest.approx(now + 60, abs=0.1)
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from processor.errors import StoreUnavailable
 from processor.model import Subscription
 from processor.store import Store
-from processor.store.jobs import Change
+from processor.store.change import Change
 from processor.store.keys import Keys
 from processor.vault import MasterKey, Vault, is_sealed, key_of
 

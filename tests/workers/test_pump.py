@@ -15,7 +15,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.outage import Outage
 from processor.store import Store
-from processor.store.jobs import Change
+from processor.store.change import Change
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from workers.pump import Pump, WorkUnit
 

@@ -12,7 +12,7 @@ from processor.model import (
     JobOrder,
 )
 from processor.service.events.ordering import order_of
-from processor.store.jobs import NewEvent
+from processor.store.change import NewEvent
 from processor.store.work_items import NOW, WorkItem
 
 _encode = msgspec.json.Encoder().encode

@@ -13,7 +13,7 @@ from processor.service.jobs.aliases import Failure, Group, resolve, write_aliase
 from processor.service.jobs.decide import IncomingUpdate, decide
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.runtime.context import Context, random_unit
-from processor.store.jobs import Change
+from processor.store.change import Change
 from processor.store.keys import Keys
 from processor.store.names import new_uid
 from processor.store.refusals import Outcome

@@ -20,7 +20,8 @@ from processor.model import (
 )
 from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation
-from processor.store.jobs import Change, JobLookup, NewEvent, name_of, over_at
+from processor.store.change import Change, NewEvent
+from processor.store.jobs import JobLookup, name_of, over_at
 from processor.store.work_items import Claim, WorkItem
 
 _encode = msgspec.json.Encoder().encode

@@ -23,7 +23,8 @@ from processor.service.jobs.decide import (
 from processor.service.jobs.query import Found, JobLocation, find, locate, source_of
 from processor.service.jobs.watch_request import ParsedWatchRequest, WatchRequest, with_request
 from processor.service.runtime.context import Context, random_unit
-from processor.store.jobs import Change, JobLookup, NewEvent, name_of
+from processor.store.change import Change, NewEvent
+from processor.store.jobs import JobLookup, name_of
 from processor.store.names import naming, new_uid
 from processor.store.refusals import outcomes
 from processor.store.reserve import delivery_price, watch_price

@@ -22,7 +22,7 @@ from processor.service.polling.recent_answers import RecentAnswers
 from processor.service.polling.shared_calls import SharedCalls
 from processor.service.runtime.context import Context
 from processor.store.reserve import watch_price
-from processor.store.work_items import Busy, LaneLimits, Settlement, limits
+from processor.store.work_items import Busy, LaneLimits, Settlement
 
 FIRST_POLL_TIMEOUT = 10.0  # seconds that the first caller waits for the provider
 FAILURE_LASTS = 5.0  # seconds for which a failed answer is repeated, without another poll
@@ -107,7 +107,7 @@ class Mirror:
         backlogs, keys = self._context.store.backlogs, self._context.store.shard(source.name, job)
         whole = polling.lane_limits(self._context)(source.name)
         allowed = whole if has_key else LaneLimits(MAX_IN_FLIGHT_WITHOUT_KEY, whole.budget)
-        left = 0 if has_key else limits(whole)[2] // 2
+        left = 0 if has_key else whole.args()[2] // 2
         item = (source.name, f"?{source.name}/{job}")  # not a job's name: those begin without `?`
         claim = await backlogs.admit(keys, "poll", item, allowed, left)
         if isinstance(claim, Busy):

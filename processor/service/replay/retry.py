@@ -12,7 +12,7 @@ from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
 from processor.service.subscriptions.validation import lane_of
 from processor.store.keys import Keys
-from processor.store.redeliveries import Again, Ended, Seen
+from processor.store.redeliveries import Ended, ReadPosition, Redelivery
 from processor.store.work_items import NOW, WorkItem
 
 CREATED_AFTER = 1.0  # seconds: an event may be in the log before its delivery's `created_at`
@@ -56,14 +56,14 @@ async def _run_now(context: Context, keys: Keys, target: Subscription, delivery:
 async def _revive(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
     """Enqueue a dead letter again; False if this shard does not know it."""
     store = context.store
-    ended, seen = await store.redeliveries.ended(keys, target.id, Seen())
+    ended, seen = await store.redeliveries.ended(keys, target.id, ReadPosition())
     records = [record for record in ended if record.id == delivery]
     if not records:
         return False
     last = records[-1]
     if last.state in ARRIVED:
         raise _arrived(delivery, last.state)
-    again = Again(_item(last, _lane(target)), last.event_id, await _body(context, keys, last))
+    again = Redelivery(_item(last, _lane(target)), last.event_id, await _body(context, keys, last))
     (state,) = await store.redeliveries.queue(keys, target.id, seen, [again], again=True)
     if state == "delivered":
         raise _arrived(delivery, state)

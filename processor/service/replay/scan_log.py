@@ -15,7 +15,7 @@ from processor.service.replay.plan import EventMatcher, Plan, ReplayResult, orde
 from processor.service.runtime.context import Context
 from processor.store.events import Logged
 from processor.store.keys import Keys
-from processor.store.redeliveries import Again, Ended, Seen
+from processor.store.redeliveries import Ended, ReadPosition, Redelivery
 from processor.store.reserve import delivery_price
 from processor.store.stream_ids import told_at
 
@@ -58,7 +58,7 @@ class _ShardScan:
         self._ended: dict[str, Ended] = {}  # the newest record of each delivery
         self._arrived: set[str] = set()
         self._found_in_log: set[str] = set()  # ended deliveries whose events are still in the log
-        self._seen = Seen()
+        self._seen = ReadPosition()
         self._due = 0.0  # of the delivery that was enqueued last
 
     async def scan(self, positions: list[str]) -> bool:
@@ -112,7 +112,7 @@ class _ShardScan:
         self._ended.update((record.id, record) for record in ended)
         self._arrived.update(record.id for record in ended if record.state in ARRIVED)
 
-    def _selected(self, page: Iterable[Logged]) -> Iterable[Again]:
+    def _selected(self, page: Iterable[Logged]) -> Iterable[Redelivery]:
         """The deliveries to enqueue for a page of events."""
         for event in page:
             item = f"{event.id}.{self._plan.target.id}"
@@ -129,7 +129,7 @@ class _ShardScan:
             else:
                 yield self._redelivery(event)
 
-    def _redelivery(self, event: Logged) -> Again:
+    def _redelivery(self, event: Logged) -> Redelivery:
         """The delivery as it would have been enqueued when the event was published."""
         target, order = self._plan.target.id, order_in(self._plan.target, event)
         item = delivery_item(
@@ -137,9 +137,9 @@ class _ShardScan:
         )
         self._due += MIN_INTERVAL
         at = self._due if self._plan.from_now else told_at(event.place)
-        return Again(replace(item, at=at), event.id, event.body)
+        return Redelivery(replace(item, at=at), event.id, event.body)
 
-    async def _enqueue(self, deliveries: Sequence[Again]) -> None:
+    async def _enqueue(self, deliveries: Sequence[Redelivery]) -> None:
         if not deliveries:
             return
         result = self._result
@@ -153,7 +153,7 @@ class _ShardScan:
         result.pending += states.count("pending")
         result.delivered_before += states.count("delivered")
 
-    async def _write(self, deliveries: Sequence[Again]) -> list[str]:
+    async def _write(self, deliveries: Sequence[Redelivery]) -> list[str]:
         return await self._context.store.redeliveries.queue(
             self._keys,
             self._plan.target.id,

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from processor.store.jobs import Change
+from processor.store.change import Change
 
 DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 

@@ -20,7 +20,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_count
 from processor.service.subscriptions.handshake import shake
 from processor.service.subscriptions.validation import checked, checked_settings
-from processor.store.jobs import NewEvent
+from processor.store.change import NewEvent
 from processor.store.reserve import subscription_price
 from processor.subscription_settings import SubscriptionSettings, settings_of
 

@@ -18,7 +18,7 @@ from processor.service.runtime.context import Context
 from processor.service.subscriptions.handshake import shake
 from processor.service.subscriptions.manage import changeable, get, missing
 from processor.service.subscriptions.validation import checked_settings
-from processor.store.jobs import NewEvent
+from processor.store.change import NewEvent
 from processor.store.reseal import unopened
 from processor.subscription_settings import SubscriptionSettings
 

@@ -316,7 +316,7 @@ async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
     until = await bench.store.now() + 3600
     await bench.store.backlogs.park("deliver", made.id, until)
     await seen(CircuitBreakers(bench.context), made.id)
-    parked = bench.store.shards[0].parked("deliver")
+    parked = bench.store.shards[0].parked["deliver"]
     rests = int(await bench.store.connection.redis.hget(parked, made.id))
     assert rests == int(until * 1000)
 

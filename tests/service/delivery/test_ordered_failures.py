@@ -97,7 +97,7 @@ class Line:
             keys = self.store.shards[claim.shard]
             claim.token = 1
             await redis.zadd(keys.held("deliver", claim.lane), {claim.item: 1})
-            await redis.zadd(keys.lanes("deliver"), {claim.lane: 0})
+            await redis.zadd(keys.lanes["deliver"], {claim.lane: 0})
 
     async def due(self, target: str = "sub_1") -> list[str]:
         """What may be claimed, of what waits."""
@@ -289,7 +289,7 @@ async def test_a_name_that_is_left_over_in_the_turns_stops_nobody(line: Line) ->
     await line.go("running")
     (claim,) = await line.claim()
     redis, keys = line.store.connection.redis, line.store.shards[0]
-    await redis.hdel(keys.items("deliver"), claim.item)  # as if its end had not known of its turn
+    await redis.hdel(keys.items["deliver"], claim.item)  # as if its end had not known of its turn
     await line.lapse(claim)
     await line.go("succeeded")
     assert await line.deliver() == ["1_final"]

@@ -136,7 +136,7 @@ async def test_a_429_rests_the_source_as_long_as_it_asks_and_no_other(
     assert await bench.poll() == []
     assert (await bench.job("1")).state is State.QUEUED
     keys = bench.store.shards[0]
-    until = int(await bench.store.connection.redis.hget(keys.parked("poll"), "lab")) / 1000
+    until = int(await bench.store.connection.redis.hget(keys.parked["poll"], "lab")) / 1000
     assert until - await bench.store.now() == pytest.approx(60, abs=3)
     assert await bench.store.stalled() == {}
 
@@ -147,7 +147,7 @@ async def test_a_429_without_retry_after_rests_the_source_for_a_while(
     provider.says("1", 429)
     await ask_all(bench, polled, "1")
     keys = bench.store.shards[0]
-    until = int(await bench.store.connection.redis.hget(keys.parked("poll"), "lab")) / 1000
+    until = int(await bench.store.connection.redis.hget(keys.parked["poll"], "lab")) / 1000
     assert until - await bench.store.now() == pytest.approx(schedule.THROTTLED_PAUSE, abs=3)
 
 
@@ -223,7 +223,7 @@ async def test_trouble_with_the_account_is_no_failure_of_the_job(
 async def failures(bench: Any, job: str, source: str = "lab") -> int:
     """How many polls of a job failed in a row, as its backlog entry says."""
     keys = bench.store.shard(source, job)
-    return int(await bench.store.connection.redis.hget(keys.items("poll"), f"{source}/{job}"))
+    return int(await bench.store.connection.redis.hget(keys.items["poll"], f"{source}/{job}"))
 
 
 # --- trouble with one job -----------------------------------------------------------------

@@ -477,7 +477,7 @@ async def test_a_dead_one_begins_anew_with_all_its_attempts(desk: Desk, kept: bo
     delivery = await only(desk, made)
     await asyncio.gather(*(retry.retry(desk.context, delivery) for _ in range(5)))
     payload = await desk.store.connection.redis.hget(
-        desk.store.shards[0].items("deliver"), delivery
+        desk.store.shards[0].items["deliver"], delivery
     )
     assert b"attempts" not in payload
     desk.subscriber.status = 200

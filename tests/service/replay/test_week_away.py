@@ -37,7 +37,7 @@ class Clock:
 
     async def until_due(self) -> float:
         """Seconds until something may be claimed; for ever where nothing waits."""
-        rows = await self._redis.zrange(self._keys.lanes("deliver"), 0, 0, withscores=True)
+        rows = await self._redis.zrange(self._keys.lanes["deliver"], 0, 0, withscores=True)
         return rows[0][1] / 1000 - await self._store.now() if rows else float("inf")
 
     async def let_pass(self, seconds: float) -> None:
@@ -49,7 +49,7 @@ class Clock:
                     if at < NEVER:
                         await self._redis.zadd(name, {item: at - ms})
         for name, moving in (
-            (self._keys.parked("deliver"), (0,)),
+            (self._keys.parked["deliver"], (0,)),
             (self._keys.failure_scores, (1, 3)),
         ):
             for field, text in (await self._redis.hgetall(name)).items():

@@ -1,6 +1,5 @@
--- Proves before a script's first write that the user may run its commands, and that each key has
--- its type or does not exist. Redis does not undo what a script wrote before one of its commands
--- failed.
+-- Proves before a script's first write that it can make all of them: the user may run its commands,
+-- and each key has its type or does not exist. Redis never undoes what a script has written.
 -- Uses: key_types
 
 -- Raises an error unless the user may run all these commands.

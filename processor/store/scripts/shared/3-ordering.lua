@@ -9,11 +9,10 @@ local NOT_YET = 9e15 -- ms: later than any time
 local function run_now(lane, item, now)
   local at = redis.call('ZSCORE', lane.again, item) or redis.call('ZSCORE', lane.due, item)
   at = tonumber(at)
-  if at and at > now and at < NOT_YET then
-    buffer('ZREM', lane.again, item)
-    buffer('ZADD', lane.due, now, item)
-    lane.changed = true
-  end
+  if not at or at <= now or at >= NOT_YET then return end
+  buffer('ZREM', lane.again, item)
+  buffer('ZADD', lane.due, now, item)
+  lane.changed = true
 end
 
 -- The first item of an order, and its sequence. Items without a payload have ended: drops them.
@@ -35,8 +34,8 @@ local function enqueue(lanes, i, now)
   if i.order then
     local order = KEYS[i.order]
     local first, sequence = first_in_order(lane, order)
-    local known = redis.call('ZADD', order, 'NX', i.sequence, i.item) == 0
-    if known and redis.call('HEXISTS', lane.items, i.item) == 1 then return end
+    local is_new = redis.call('ZADD', order, 'NX', i.sequence, i.item) == 1
+    if not is_new and redis.call('HEXISTS', lane.items, i.item) == 1 then return end
     redis.call('HSET', lane.items, i.item, ARGV[i.payload]) -- now: the next item checks for it
     if first then at = NOT_YET end
     if sequence < 0 and -sequence < i.sequence then run_now(lane, first, now) end
@@ -52,8 +51,8 @@ end
 
 -- Removes an item that has ended from its order. Returns whether it was the one that could start.
 local function leave_order(lane, order, item)
-  return redis.call('ZREM', order, item) == 1
-    and tonumber(redis.call('ZSCORE', lane.due, item)) ~= NOT_YET
+  if redis.call('ZREM', order, item) == 0 then return false end
+  return tonumber(redis.call('ZSCORE', lane.due, item)) ~= NOT_YET
 end
 
 -- Lets the first of the items that are left start.
