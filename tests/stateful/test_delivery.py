@@ -30,7 +30,7 @@ from processor.config import Settings, load
 from processor.errors import Conflict, NotFound, StoreUnavailable
 from processor.event_types import COMPLETED, JOB_TYPES
 from processor.model import HttpResponse, Origin, Retention, State, StatusUpdate, Subscription
-from processor.service.delivery import deliver as delivery_deliver
+from processor.service.delivery import settle as delivery_settle
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
@@ -480,7 +480,7 @@ def run(
     monkeypatch.setattr(schedule, "RETRY_DELAYS", (0.0,) * 1000)
     monkeypatch.setattr(state_machine, "PROGRESS_EVENTS_APART", 0.0)
     monkeypatch.setattr(scan_log, "PAGE", PAGE)
-    monkeypatch.setattr(delivery_deliver, "PATIENCE", 0.0)
+    monkeypatch.setattr(delivery_settle, "RETRY_INTERVAL", 0.0)
     file = tmp_path / "ringback.toml"
     file.write_text('[sources.s]\nprovider = "standard"\n')
     most = max(12, settings.default.max_examples // 8)
