@@ -1,4 +1,4 @@
-"""One web process: uvicorn in our own loop, drained by a signal."""
+"""One web process: uvicorn in our own event loop, drained by a signal."""
 
 import asyncio
 import functools
@@ -25,11 +25,11 @@ from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import BoundedProtocol
 from processor.web.read_scheduler import ReadScheduler
 
-DRAIN = 8  # seconds that calls under way may take to end
-KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that none finds it closed
-CONNECTIONS = 4096  # and as many as may listen; beyond them idle ones give way
+DRAIN_TIMEOUT = 8  # seconds for calls in progress, at the end
+KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that they close first
+MAX_CONNECTIONS = 4096  # beside the listeners; beyond them idle ones are closed
 
-SWITCH = 0.001  # seconds that a thread which reads a large push may keep the event loop waiting
+SWITCH_INTERVAL = 0.001  # seconds that a thread with a large push may delay the event loop
 
 log = structlog.get_logger()
 
@@ -42,39 +42,41 @@ async def run(settings: Settings) -> None:
             log.warning("source_unusable", source=source.name, reason=source.why_unusable)
         if source.why_reruns_unseen:
             log.warning("reruns_unseen", source=source.name, reason=source.why_reruns_unseen)
-    sys.setswitchinterval(SWITCH)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # refusals are counted, not logged
     async with open_context(settings) as ours:
         health = Health(ours)
         health.checked = False
-        guards = _guards(ours)
+        limits = _limits(ours)
         server = ListeningServer(
             uvicorn.Config(
                 build(ours, health),
                 host=settings.host,
                 port=settings.port,
-                http=functools.partial(BoundedProtocol, guards=guards),  # type: ignore[arg-type] # makes one
+                http=functools.partial(BoundedProtocol, limits=limits),  # type: ignore[arg-type] # makes one
                 ws="none",
                 access_log=False,
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=DRAIN,
+                timeout_graceful_shutdown=DRAIN_TIMEOUT,
             ),
-            Listener(guards),
+            Listener(limits),
         )
         checking = asyncio.create_task(_check(ours, health))
         await _serve(server, health, checking)
 
 
-def _guards(ours: Context) -> ProcessLimits:
-    most = limit_of(CONNECTIONS + MAX_LISTENERS, raise_open_files())
-    return ProcessLimits(BodyBudget(), ReadScheduler(), ConnectionLimit(most), ours.metrics.closed)
+def _limits(ours: Context) -> ProcessLimits:
+    connections = limit_of(MAX_CONNECTIONS + MAX_LISTENERS, raise_open_files())
+    return ProcessLimits(
+        BodyBudget(), ReadScheduler(), ConnectionLimit(connections), ours.metrics.closed
+    )
 
 
 async def _check(ours: Context, health: Health) -> None:
-    """Let calls in once Redis has answered, and as long as its data is for us; else ConfigError."""
+    """Accept calls once Redis answers, while its data is ours; ConfigError if it is not."""
     await wait_until_ready(ours.store, Outage("web"))
     async with watching_store(ours, "web") as watching:
         health.checked = True
@@ -86,7 +88,7 @@ async def _check(ours: Context, health: Health) -> None:
 
 
 async def _serve(server: uvicorn.Server, health: Health, checking: asyncio.Task[None]) -> None:
-    """Serve; on a signal say so at /readyz, and end calls under way."""
+    """Serve; on a signal report it at /readyz, and end the calls in progress."""
     serving = asyncio.create_task(server._serve())  # noqa: SLF001 -- `serve` takes our signals
     try:
         await asyncio.wait({checking, serving}, return_when=asyncio.FIRST_COMPLETED)

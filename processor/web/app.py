@@ -1,4 +1,4 @@
-"""The routes: what is served, and by whom."""
+"""The routes of the API, and their handlers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ def build(context: Context, health: Health) -> ASGIApp:
         exception_handlers={HTTPException: handle},
     )
     app.state.persistence = context.store.persistence
-    app.router.redirect_slashes = False  # what is not served is not served under another name
+    app.router.redirect_slashes = False  # no second URL for the same call
     hooks = Hooks(receiver, context.metrics, calls)
     guarded = Authentication(app, context.settings, calls, mirrors)
     return PathRouter(health, hooks, MirrorRoot(guarded, mirrors))
@@ -68,17 +68,17 @@ def build(context: Context, health: Health) -> ASGIApp:
 def routes(
     context: Context, tailer: Tailer, health: Health, calls: KeylessRateLimit
 ) -> list[Route]:
-    """Every call but the receiver's."""
-    big = LargeReadLimit().limit
+    """Every call except pushes."""
+    large = LargeReadLimit().limit
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context)
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
-        route("/v1/jobs", GET=big(jobs.list)),
+        route("/v1/jobs", GET=large(jobs.list)),
         route(job, GET=jobs.get, PUT=jobs.put, DELETE=jobs.delete),
-        route(f"{job}/history", GET=big(jobs.history)),
+        route(f"{job}/history", GET=large(jobs.history)),
         route(f"{job}/poll", POST=jobs.poll),
-        route("/v1/subscriptions", GET=big(subscriptions.list), POST=subscriptions.post),
+        route("/v1/subscriptions", GET=large(subscriptions.list), POST=subscriptions.post),
         route(
             subscription,
             GET=subscriptions.get,
@@ -90,22 +90,22 @@ def routes(
         route(f"{subscription}/rotate", POST=subscriptions.rotate),
         route(f"{subscription}/public-key", GET=subscriptions.public_key),
         route(f"{subscription}/test", POST=subscriptions.test),
-        route("/v1/deliveries", GET=big(subscriptions.deliveries)),
+        route("/v1/deliveries", GET=large(subscriptions.deliveries)),
         route("/v1/deliveries/{id}/retry", POST=subscriptions.retry),
-        route("/v1/events", GET=big(events.get)),
+        route("/v1/events", GET=large(events.get)),
         route("/v1/sources", GET=Sources(context).list),
         route("/mirror/{source}/{path:path}", GET=mirror.get),
-        route(ALIVE, GET=spaced(calls, health.alive)),
-        route("/readyz", GET=spaced(calls, health.ready)),
+        route(ALIVE, GET=rate_limited(calls, health.alive)),
+        route("/readyz", GET=rate_limited(calls, health.ready)),
         route("/metrics", GET=health.metrics),
         route("/openapi.json", GET=_openapi),
     ]
 
 
 def route(path: str, **handlers: Handler) -> Route:
-    """One path with all its methods, so that a 405 can name them; errors become problems.
+    """One path with all its methods, so that a 405 can list them; errors become problems.
 
-    What a call has changed is in the file of Redis before it is answered.
+    What a call has changed is in the file of Redis before its response.
     """
 
     async def answer(request: Request) -> Response:
@@ -114,18 +114,18 @@ def route(path: str, **handlers: Handler) -> Route:
             response = await handlers[method](request)
             if method != "GET":
                 await request.app.state.persistence.written()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 -- any error gets a response
             return explain(error)
         return response
 
     return Route(path, answer, methods=list(handlers))
 
 
-def spaced(calls: KeylessRateLimit, handler: Handler) -> Handler:
-    """A handler that needs no key, answered no faster than one address may ask."""
+def rate_limited(calls: KeylessRateLimit, handler: Handler) -> Handler:
+    """A handler that needs no key, within the rate limit of the caller's address."""
 
     async def answer(request: Request) -> Response:
-        await calls.turn(request.scope)
+        await calls.wait(request.scope)
         return await handler(request)
 
     return answer
@@ -136,18 +136,17 @@ async def _openapi(_: Request) -> Response:
 
 
 class PathRouter:
-    """Sends pushes to the receiver, and all else to the router, by the path as it was sent:
-    so `a%2Fb` stays one segment.
+    """Passes pushes to the receiver, and other calls to the router, by the path as it was sent:
+    so `a%2Fb` stays one segment. Until Redis has answered, only /healthz is served.
     """
 
     def __init__(self, health: Health, hooks: ASGIApp, rest: ASGIApp) -> None:
-        """Take the two, and who knows whether we have begun."""
         self._health = health
         self._hooks = hooks
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put the raw path in the place of the decoded one, and pass on."""
+        """Replace the decoded path by the raw one, and pass on."""
         app = self._rest
         if scope["type"] == "http":
             path = scope["path"] = (scope.get("raw_path") or b"").decode("latin-1") or scope["path"]

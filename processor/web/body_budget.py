@@ -1,6 +1,6 @@
-"""One budget for the bytes of all bodies in flight, verified or not, and who gives way once it is spent.
+"""Limits the bytes of all bodies in flight, verified or not, and chooses which to close beyond that.
 
-Decides only: the protocol reports bytes as they arrive, and closes the connections named.
+It only decides: the protocol reports bytes as they arrive, and closes the connections chosen.
 """
 
 import math
@@ -12,10 +12,10 @@ from processor.web.connection_limit import Connection
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # of all bodies, from their first byte to their answer
 MAX_ADDRESS_BYTES = MAX_IN_FLIGHT_BYTES // 2  # of unfinished bodies from one address
-FREED = 0.125  # part of a spent budget that is freed at once, so that it is not searched per byte
+FREED = 0.125  # part of the limit that is freed at once, so that it is not searched for each byte
 SMALL_BODY = 16 * 1024  # bytes; closing an unfinished body below this frees next to nothing
-STALLED = 0.5  # seconds of a sender's silence, after which it is slower than all that go on
-RATE_WINDOW = 1.0  # seconds after which a sender's earlier bytes hardly count as speed
+STALLED = 0.5  # seconds without bytes, after which a sender counts as slower than all that send
+RATE_WINDOW = 1.0  # seconds after which earlier bytes hardly count as speed
 
 
 @dataclass(eq=False, slots=True)
@@ -25,42 +25,42 @@ class Body:
     owner: Connection
     address: str
     held: int = 0  # bytes
-    finished: bool = False  # all of it is here: it will be answered, and never gives way
+    finished: bool = False  # complete: it will be answered, and is never closed
     paused: bool = False  # by us, so its silence is not the sender's
-    rate: float = 0.0  # bytes in the last moment, at `heard_at`
-    heard_at: float = 0.0
+    rate: float = 0.0  # bytes in the last moment before `received_at`
+    received_at: float = 0.0
 
     def arrived(self, count: int, now: float) -> None:
-        """Take note of bytes."""
+        """Count bytes."""
         self.rate = self.speed(now) + count
-        self.heard_at = now
+        self.received_at = now
         self.held += count
 
     def speed(self, now: float) -> float:
-        """Bytes a second, about; what a sender sent earlier counts less and less."""
+        """Bytes a second, roughly; earlier bytes count less and less."""
         return self.rate * math.exp(-self.silence(now) / RATE_WINDOW)
 
     def silence(self, now: float) -> float:
-        """Seconds that the sender has sent nothing, although we listen."""
-        return 0.0 if self.paused else max(0.0, now - self.heard_at)
+        """Seconds without bytes while we read."""
+        return 0.0 if self.paused else max(0.0, now - self.received_at)
 
-    def worth(self, now: float) -> tuple[bool, bool, float]:
-        """What sorts bodies, those that give way first in front."""
+    def priority(self, now: float) -> tuple[bool, bool, float]:
+        """Sorts bodies: the ones to close first come first."""
         silence = self.silence(now)
         stalled = silence >= STALLED
         return self.held < SMALL_BODY, not stalled, -silence if stalled else self.speed(now)
 
     def resumed(self, now: float) -> None:
-        """Begin to wait for the sender again."""
+        """Note that we read again, so that silence counts from now."""
         if self.paused:
-            self.paused, self.heard_at = False, now
+            self.paused, self.received_at = False, now
 
 
 class BodyBudget:
     """Counts the bodies of one process."""
 
     def __init__(self, total: int | None = None, address: int | None = None) -> None:
-        """Start with nothing in flight; the limits are bytes."""
+        """The limits are in bytes."""
         self._max_total = MAX_IN_FLIGHT_BYTES if total is None else total
         self._max_address = MAX_ADDRESS_BYTES if address is None else address
         self.total = 0
@@ -68,42 +68,42 @@ class BodyBudget:
         self._by_address: Counter[str] = Counter()  # bytes of unfinished bodies
 
     def arrived(self, body: Body, count: int, now: float) -> list[Body]:
-        """Count bytes of an unfinished body; the bodies that give way, which may be this one.
+        """Count bytes of an unfinished body; returns the bodies to close, perhaps this one.
 
-        What they hold is counted no more: whoever gets the list has to let go of it.
+        Their bytes are not counted any more: the caller must release them.
         """
         body.arrived(count, now)
         self.total += count
         self._unfinished[body] = None
         self._by_address[body.address] += count
-        chosen = self._spent(body.address, now)
-        for one in chosen:
-            self.release(one)
+        chosen = self._to_close(body.address, now)
+        for closed in chosen:
+            self.release(closed)
         return chosen
 
-    def _spent(self, address: str, now: float) -> list[Body]:
+    def _to_close(self, address: str, now: float) -> list[Body]:
         theirs = self._by_address[address]
         if theirs > self._max_address:
-            bodies = [one for one in self._unfinished if one.address == address]
+            bodies = [other for other in self._unfinished if other.address == address]
             return _slowest(bodies, theirs - self._max_address * (1 - FREED), now)
         if self.total > self._max_total:
             return _slowest(self._unfinished, self.total - self._max_total * (1 - FREED), now)
         return []
 
     def finish(self, body: Body) -> None:
-        """A body is whole: from now on it keeps its bytes until it is released."""
+        """Note that a body is complete: it keeps its bytes until it is released."""
         body.finished = True
         self._forget(body)
 
     def release(self, body: Body) -> None:
-        """A body is answered, or its connection is gone."""
+        """Note that a body is answered, or its connection closed."""
         self._forget(body)
         self.total -= body.held
         body.held = 0
 
     def slowest(self, now: float) -> Body | None:
-        """The unfinished body whose connection is the least worth keeping."""
-        return min(self._unfinished, key=lambda one: one.worth(now), default=None)
+        """The unfinished body to close first."""
+        return min(self._unfinished, key=lambda body: body.priority(now), default=None)
 
     def _forget(self, body: Body) -> None:
         if body in self._unfinished:
@@ -115,11 +115,11 @@ class BodyBudget:
 
 def _slowest(bodies: Iterable[Body], count: float, now: float) -> list[Body]:
     """The slowest bodies that hold so many bytes together; small ones last."""
-    order = sorted(bodies, key=lambda one: one.worth(now))
+    order = sorted(bodies, key=lambda body: body.priority(now))
     chosen, freed = [], 0
-    for one in order:
+    for body in order:
         if freed >= count:
             break
-        chosen.append(one)
-        freed += one.held
+        chosen.append(body)
+        freed += body.held
     return chosen

@@ -1,13 +1,13 @@
-"""Which connections count as one sender's: those from one address, or from one IPv6 network."""
+"""Which connections count as one client: those from one address, or from one IPv6 network."""
 
 from ipaddress import IPv6Address, ip_address
 
-UNKNOWN = "unknown"  # a Unix socket, or a connection that is gone already
-_NETWORK = 8  # bytes of an IPv6 address that one customer has; the rest is theirs to choose
+UNKNOWN = "unknown"  # a Unix socket, or a connection that is closed already
+_NETWORK = 8  # bytes of an IPv6 address that identify one customer, who can choose the rest
 
 
 def sender_of(client: tuple[str, int] | None) -> str:
-    """The address that a client's share is counted under."""
+    """The address that a client's use is counted under."""
     if not client:
         return UNKNOWN
     try:

@@ -16,18 +16,19 @@ class Events:
     """The handlers of /v1/events."""
 
     def __init__(self, context: Context, tailer: Tailer) -> None:
-        """Share what all handlers share."""
         self._events = context.store.events
         self._tailer = tailer
         self._frames = FrameCache()
 
     async def get(self, request: Request) -> Response:
-        """A page, or, for who accepts it, a stream."""
+        """A page, or a stream for callers that accept one."""
         check_query(request, "after", "limit")
         after = request.query_params.get("after")
         if MEDIA_TYPE in request.headers.get("accept", ""):
             if self._tailer.full:
-                raise Overloaded(f"{MAX_LISTENERS} listeners are here; come again, or read pages")
+                raise Overloaded(
+                    f"The stream already has {MAX_LISTENERS} listeners; retry later, or page through /v1/events"
+                )
             after = request.headers.get("last-event-id") or after
             places = self._events.places(after) if after else await self._events.end()
             return Stream(self._events, self._tailer, self._frames, places)

@@ -1,4 +1,4 @@
-"""/healthz /readyz /metrics: is it alive, is it of use, how is it doing."""
+"""/healthz, /readyz, /metrics: liveness, readiness, Prometheus metrics."""
 
 import asyncio
 import math
@@ -15,38 +15,37 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import RemoteMetrics
 from processor.service.runtime.redis_check import RedisCheck
 from processor.store.keys import BACKLOGS
-from processor.web.problems import said
+from processor.web.problems import public_detail
 from processor.web.request_body import Json
 
-REMEMBERED = 0.5  # seconds that a look which found nothing lacking is good for
+CACHED = 0.5  # seconds that a good result of a check is reused
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health:
-    """The handlers that operators' machines call."""
+    """The handlers for monitoring."""
 
     def __init__(self, context: Context) -> None:
-        """Ready until draining."""
         self._context = context
-        self.checked = True  # Redis is known to hold data of ours, or none
+        self.checked = True  # Redis is known to have our data, or no data
         self.draining = False
         self.redis_check = RedisCheck(context.store, "web")
         self._good_at = -math.inf
-        self._looking = asyncio.Lock()
-        self.at_drain: list[Callable[[], None]] = []  # lets go of calls that would not end
+        self._checking = asyncio.Lock()
+        self.at_drain: list[Callable[[], None]] = []  # ends calls that would not end by themselves
 
     def drain(self) -> None:
-        """Say that this process is going away, and end what waits."""
+        """Report that this process is stopping, and end calls that wait."""
         self.draining = True
-        for let_go in self.at_drain:
-            let_go()
+        for release in self.at_drain:
+            release()
 
     async def alive(self, _: Request) -> Response:
-        """The event loop turns; Redis is not asked."""
+        """The event loop runs; Redis is not asked."""
         return Json({"alive": True})
 
     async def ready(self, _: Request) -> Response:
-        """Redis takes writes, a worker beats, and we are not going away."""
+        """Redis accepts writes, a worker is alive, and this process is not stopping."""
         lacks = await self._lacks()
         warnings = [problem.detail for problem in self.redis_check.problems]
         answer = {"ready": not lacks, "lacks": lacks, "warnings": warnings}
@@ -57,21 +56,21 @@ class Health:
             return ["this process is draining"]
         if denied := [p.detail for p in self.redis_check.problems if p.name == "rights"]:
             return denied
-        async with self._looking:  # everybody may ask: one look serves all who ask meanwhile
+        async with self._checking:  # needs no key: one check serves all that wait for it
             silent = self._context.store.connection.watchdog.silent
-            if silent or asyncio.get_running_loop().time() - self._good_at > REMEMBERED:
-                if lacks := await self._look():
+            if silent or asyncio.get_running_loop().time() - self._good_at > CACHED:
+                if lacks := await self._check():
                     return lacks
                 self._good_at = asyncio.get_running_loop().time()
         return []
 
-    async def _look(self) -> list[str]:
+    async def _check(self) -> list[str]:
         try:
             await self._context.store.writable()
             workers = await self._context.store.workers()
         except Unavailable as error:
-            return [said(error)]
-        return [] if workers else ["no worker beats: start `ringback worker`"]
+            return [public_detail(error)]
+        return [] if workers else ["no worker is alive: start `ringback worker`"]
 
     async def metrics(self, _: Request) -> Response:
         """Counters of this process and of the workers, and the state of the backlogs."""
@@ -94,7 +93,7 @@ class Health:
 
 
 class Gauges(Collector):
-    """What is read from Redis when asked."""
+    """Gauges that are read from Redis at each request."""
 
     def __init__(
         self,
@@ -106,7 +105,6 @@ class Gauges(Collector):
         *,
         reserved: float = 0.0,
     ) -> None:
-        """Take what was read."""
         self._workers = workers
         self._fullness = fullness
         self._delayed = delayed

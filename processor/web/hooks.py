@@ -1,6 +1,6 @@
-"""/hooks/{source}: the receiver. Refusals come in the order of the contract.
+"""/hooks/{source}: the receiver of pushes.
 
-The one busy call, so it speaks ASGI itself instead of going through router and middleware.
+The busiest call, so it uses ASGI directly, without router and middleware.
 """
 
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from processor.web.client_address import sender_of
 from processor.web.large_body_queue import LargeBodyQueue, LargeBodySlot
 from processor.web.problems import explain, problem
 from processor.web.rate_limit import KeylessRateLimit
-from processor.web.request_body import whole
+from processor.web.request_body import read_body
 
 PATH = "/hooks/"
 METHODS = ("POST", "OPTIONS")
@@ -35,11 +35,10 @@ class Hooks:
     """The receiver as an ASGI application."""
 
     def __init__(self, receiver: Receiver, metrics: Metrics, calls: KeylessRateLimit) -> None:
-        """Take pushes for `receiver`; count what is refused, and space it out."""
         self._calls = calls
         self._receiver = receiver
         self._metrics = metrics
-        self._large = LargeBodyQueue()
+        self._large_bodies = LargeBodyQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one push."""
@@ -54,29 +53,31 @@ class Hooks:
             if scope["method"] == "OPTIONS":
                 await _handshake(source, scope)(scope, receive, send)
                 return
-            receipt = await self._take(scope, receive, source)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the provider gets an answer
+            receipt = await self._receive(scope, receive, source)
+        except Exception as error:  # noqa: BLE001 -- any error gets a response
             response = explain(error)
             self._metrics.refused.labels(name, str(response.status_code)).inc()
         else:
             self._metrics.pushed(
                 name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
             )
-            await _answer(send, source, receipt)
+            await _respond(send, source, receipt)
             return
-        await self._calls.turn(scope)  # here: the error would keep the body alive meanwhile
+        await self._calls.wait(scope)  # outside of `except`: the error keeps the body in memory
         await response(scope, receive, send)
 
-    async def _take(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
+    async def _receive(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
-        turn = LargeBodySlot(self._large, sender_of(scope.get("client")))
+        slot = LargeBodySlot(self._large_bodies, sender_of(scope.get("client")))
         try:
-            body = await whole(headers.get("content-length", "0"), receive, source.largest, turn)
-            return await self._take_body(scope, headers, body, source)
+            body = await read_body(
+                headers.get("content-length", "0"), receive, source.largest, slot
+            )
+            return await self._accept(scope, headers, body, source)
         finally:
-            turn.give_back()
+            slot.release()
 
-    async def _take_body(
+    async def _accept(
         self, scope: Scope, headers: dict[str, str], body: bytes, source: Source
     ) -> Receipt:
         if headers.get("content-encoding", "identity").lower() != "identity":
@@ -86,17 +87,17 @@ class Hooks:
         return await self._receiver.receive(source, push)
 
 
-async def _answer(send: Send, source: Source, receipt: Receipt) -> None:
-    """Say what became of a push, in the code that its provider takes for a yes."""
+async def _respond(send: Send, source: Source, receipt: Receipt) -> None:
+    """Respond with the status code that this provider requires."""
     rules = source.profile.push
     status = rules.answer if rules and receipt.echo is None else HTTPStatus.OK
-    body = b"" if status == HTTPStatus.NO_CONTENT else _said(receipt)
+    body = b"" if status == HTTPStatus.NO_CONTENT else _body(receipt)
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*_HEADERS, length]})
     await send({"type": "http.response.body", "body": body})
 
 
-def _said(receipt: Receipt) -> bytes:
+def _body(receipt: Receipt) -> bytes:
     if receipt.echo is not None:
         return _encode(receipt.echo)
     accepted, duplicates, ignored, unreadable, _ = receipt
@@ -105,10 +106,7 @@ def _said(receipt: Receipt) -> bytes:
 
 
 def _handshake(source: Source, scope: Scope) -> Response:
-    """Agree to pushes before the first: CloudEvents' web hook handshake.
-
-    It promises nothing: each push must still prove where it comes from.
-    """
+    """CloudEvents' web hook handshake: agree to pushes. Each push must still be signed."""
     headers, rules = {"allow": ALLOWED}, source.profile.push
     origin = Headers(scope=scope).get("webhook-request-origin")
     if origin and rules and rules.decode.name == "cloudevents":

@@ -1,4 +1,4 @@
-"""/v1/jobs: watch, look, wait, ask now, stop watching; and the list of all."""
+"""/v1/jobs: watch, get, wait, poll now, delete; list and history."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ from processor.web.query_params import (
 )
 from processor.web.request_body import Json, read_as, read_nothing
 
-LONGEST_WAIT = 60  # seconds
+MAX_WAIT = 60  # seconds
 _PREFER = re.compile(r"(?:^|[;,\s])wait=(\d{1,4})(?:$|[;,\s])", re.IGNORECASE)
 
 
@@ -31,7 +31,6 @@ class Jobs:
     """The handlers of /v1/jobs."""
 
     def __init__(self, context: Context, tailer: Tailer) -> None:
-        """Share what all handlers share."""
         self._context = context
         self._tailer = tailer
 
@@ -44,7 +43,7 @@ class Jobs:
         return Json(await jobs_query.view(self._context, found), 201 if new else 200)
 
     async def get(self, request: Request) -> Response:
-        """One job, perhaps once it is finished."""
+        """Get a job, now or once it is finished."""
         check_query(request, "wait")
         seconds, headers = _wait(request)
         found = await jobs_query.wait(self._context, self._tailer, *self._name(request), seconds)
@@ -58,21 +57,21 @@ class Jobs:
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:
-        """What happened to a job, the oldest first."""
+        """List what happened to a job, oldest first."""
         check_query(request, "limit", "cursor")
         found = await jobs_query.history(self._context, *self._name(request))
-        shown = page(request, list(enumerate(found)), _place)
+        shown = page(request, list(enumerate(found)), _position)
         return Json({"items": [entry for _, entry in shown.items], "next": shown.next})
 
     async def poll(self, request: Request) -> Response:
-        """Ask the provider now."""
+        """Poll the provider now."""
         check_query(request)
         await read_nothing(request)
         await watch.poll_now(self._context, *self._name(request))
         return Json({"asked": True}, 202)
 
     async def list(self, request: Request) -> Response:
-        """All jobs, those with the latest deadline first."""
+        """List all jobs, those with the latest deadline first."""
         check_query(request, "source", "state", "limit", "cursor")
         query, state = request.query_params, choice(request, "state", list(State))
         try:
@@ -87,8 +86,8 @@ class Jobs:
         return job_name(request, self._context.settings.sources)
 
 
-def _place(numbered: tuple[int, dict[str, Any]]) -> Key:
-    """Where an entry stands in its history, which has at most 200."""
+def _position(numbered: tuple[int, dict[str, Any]]) -> Key:
+    """The position of an entry in its history, which has at most 200."""
     number, entry = numbered
     return entry["at"].timestamp(), f"{number:03}"
 
@@ -97,6 +96,6 @@ def _wait(request: Request) -> tuple[float, dict[str, str]]:
     """How long to wait, from the query or from `Prefer: wait=` (RFC 7240)."""
     preferred = _PREFER.search(request.headers.get("prefer", ""))
     if preferred and "wait" not in request.query_params:
-        seconds = min(int(preferred[1]), LONGEST_WAIT)
+        seconds = min(int(preferred[1]), MAX_WAIT)
         return seconds, {"preference-applied": f"wait={seconds}"}
-    return number(request, "wait", 0, 0, LONGEST_WAIT), {}
+    return number(request, "wait", 0, 0, MAX_WAIT), {}

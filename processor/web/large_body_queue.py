@@ -1,6 +1,6 @@
-"""Large bodies are taken in turns: read, verified, decoded and queued one behind the other.
+"""Queue of large bodies: they are read, verified, decoded and stored one after the other.
 
-A turn is for as many bytes as the body may have, so small ones among the large go together.
+A slot counts as many bytes as the body may have, so the smaller of the large bodies run together.
 """
 
 import asyncio
@@ -8,82 +8,81 @@ from collections import OrderedDict, deque
 
 from processor.errors import Overloaded
 
-LARGE_BODY = 1024 * 1024  # bytes; what goes beyond waits for a turn
-LARGE_TOGETHER = 32 * 1024 * 1024  # bytes of large bodies under way at the same time
-TURN_TIMEOUT = 30.0  # seconds that a body waits for its turn
+LARGE_BODY = 1024 * 1024  # bytes; a larger body waits for a slot
+MAX_TOGETHER = 32 * 1024 * 1024  # bytes of large bodies in progress at the same time
+SLOT_TIMEOUT = 30.0  # seconds that a body waits for its slot
 
 
 class LargeBodyQueue:
-    """Hands out turns, addresses in rotation."""
+    """Gives out slots, addresses in rotation."""
 
     def __init__(self, together: int | None = None) -> None:
-        """Start with nothing under way; `together` in bytes."""
-        self._free = LARGE_TOGETHER if together is None else together
+        """`together` is in bytes."""
+        self._free = MAX_TOGETHER if together is None else together
         self._waiting: OrderedDict[str, deque[tuple[int, asyncio.Future[None]]]] = OrderedDict()
 
-    async def take(self, size: int, address: str) -> None:
-        """Return when it is this body's turn; Overloaded if it does not come in time."""
+    async def acquire(self, size: int, address: str) -> None:
+        """Wait for a slot; Overloaded if there is none in time."""
         if size <= self._free and not self._waiting:
             self._free -= size
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(address, deque()).append((size, turn))
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(address, deque()).append((size, slot))
         try:
-            async with asyncio.timeout(TURN_TIMEOUT):
-                await turn
+            async with asyncio.timeout(SLOT_TIMEOUT):
+                await slot
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self.give_back(size)  # it came while we left
-            self._go_on()  # those behind it may fit
+            if slot.done() and not slot.cancelled():
+                self.release(size)  # we got it while we gave up
+            self._next()  # the next ones may fit now
             if isinstance(error, TimeoutError):
                 raise Overloaded(
-                    "Too many large pushes are under way; send this one again"
+                    "Too many large pushes are in progress; send this one again"
                 ) from None
             raise
 
-    def give_back(self, size: int) -> None:
-        """End a turn; the next ones begin."""
+    def release(self, size: int) -> None:
+        """Free a slot; the next bodies get theirs."""
         self._free += size
-        self._go_on()
+        self._next()
 
-    def _go_on(self) -> None:
+    def _next(self) -> None:
         while self._waiting:
             address = next(iter(self._waiting))
             waiting = self._waiting[address]
-            while waiting and waiting[0][1].done():  # its body gave up
+            while waiting and waiting[0][1].done():  # its body has given up
                 waiting.popleft()
             if waiting and waiting[0][0] > self._free:
-                return  # first come: smaller ones behind do not overtake for ever
+                return  # smaller bodies do not overtake, so that a large one is not delayed without end
             del self._waiting[address]
             if waiting:
-                size, turn = waiting.popleft()
+                size, slot = waiting.popleft()
                 self._free -= size
-                turn.set_result(None)
+                slot.set_result(None)
                 if waiting:
                     self._waiting[address] = waiting
 
 
 class LargeBodySlot:
-    """The turn of one body, if it ever needs one."""
+    """The slot of one body, if it needs one."""
 
-    def __init__(self, turns: LargeBodyQueue, address: str) -> None:
-        """Wait among those of an address."""
-        self._turns = turns
+    def __init__(self, queue: LargeBodyQueue, address: str) -> None:
+        self._queue = queue
         self._address = address
         self._size = 0
 
     @property
-    def taken(self) -> bool:
-        """Whether it has come."""
+    def held(self) -> bool:
+        """Whether the body has its slot."""
         return self._size > 0
 
-    async def take(self, size: int) -> None:
-        """Wait for it."""
-        await self._turns.take(size, self._address)
+    async def acquire(self, size: int) -> None:
+        """Wait for the slot."""
+        await self._queue.acquire(size, self._address)
         self._size = size
 
-    def give_back(self) -> None:
-        """End it, if it had begun."""
+    def release(self) -> None:
+        """Free the slot, if the body has it."""
         if self._size:
-            self._turns.give_back(self._size)
+            self._queue.release(self._size)
             self._size = 0

@@ -1,7 +1,7 @@
-"""Accepts connections: a few at a time, and never more than there are files for.
+"""Accepts connections: a few at a time, and never more than the limit of open files allows.
 
-asyncio's own servers accept whatever waits, and once there is no file left the kernel's queue is
-dropped, whoever stands in it.
+asyncio's own servers accept everything that waits, and once no file is left they drop the
+kernel's queue with all connections in it.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from uvicorn.config import STARTUP_FAILURE
 from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import OVERLOADED
 
-ACCEPTED_TOGETHER = 64  # in one turn of the loop, within RESERVED_FILES of connection_limit
-PAUSE = 0.05  # seconds until the next try, where the system has no file left
+ACCEPTED_TOGETHER = 64  # in one iteration of the loop, within RESERVED_FILES of connection_limit
+PAUSE = 0.05  # seconds until the next try, if the system has no file left
 
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -29,14 +29,13 @@ Factory = Callable[[], asyncio.Protocol]
 class Listener:
     """The listening sockets of one process."""
 
-    def __init__(self, guards: ProcessLimits) -> None:
-        """Accept within the bounds of `guards`."""
-        self._guards = guards
+    def __init__(self, limits: ProcessLimits) -> None:
+        self._limits = limits
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def open(self, host: str, port: int, backlog: int, factory: Factory) -> None:
-        """Listen at all addresses of a host; OSError where that cannot be."""
+        """Listen at all addresses of a host, or raise OSError."""
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((f, a) for f, _, _, _, a in found):
             try:
@@ -44,13 +43,13 @@ class Listener:
             except OSError as error:
                 if error.errno not in NOT_HERE or len(found) == 1:
                     raise
-                continue  # `localhost` where there is no IPv6
+                continue  # `localhost` without IPv6
             listening.settimeout(0.0)
             self._sockets.append(listening)
             self._watch(listening, factory)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting connections."""
         for listening in self._sockets:
             asyncio.get_running_loop().remove_reader(listening)
             listening.close()
@@ -65,54 +64,53 @@ class Listener:
         for _ in range(ACCEPTED_TOGETHER):
             self._make_room()
             try:
-                line, _ = listening.accept()
+                client, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError:  # no file or no memory left, for all that we close
+            except OSError:  # no file or memory left, although we close some
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(listening)
                 loop.call_later(PAUSE, self._watch, listening, factory)
                 return
-            self._take(line, factory)
+            self._start(client, factory)
 
-    def _take(self, line: socket.socket, factory: Factory) -> None:
-        line.settimeout(0.0)
-        if self._guards.connections.full:  # of requests that all are under way
+    def _start(self, client: socket.socket, factory: Factory) -> None:
+        client.settimeout(0.0)
+        if self._limits.connections.full:  # of connections with requests in progress
             with contextlib.suppress(OSError):
-                line.send(OVERLOADED)
-            line.close()
-            self._guards.closed("full")
+                client.send(OVERLOADED)
+            client.close()
+            self._limits.closed("full")
             return
-        self._guards.connections.open += 1
-        task = asyncio.create_task(self._serve(line, factory))
+        self._limits.connections.open += 1
+        task = asyncio.create_task(self._serve(client, factory))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, line: socket.socket, factory: Factory) -> None:
+    async def _serve(self, client: socket.socket, factory: Factory) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(factory, line)
-        except OSError:  # it is gone already
-            self._guards.connections.open -= 1
-            line.close()
+            await asyncio.get_running_loop().connect_accepted_socket(factory, client)
+        except OSError:  # it is closed already
+            self._limits.connections.open -= 1
+            client.close()
 
     def _make_room(self) -> None:
-        """Have idle connections give way, else the slowest body."""
-        connections = self._guards.connections
+        """Close idle connections, or else the one with the slowest body."""
+        connections = self._limits.connections
         if not connections.full:
             return
-        given = connections.give_way()
-        if not given:
-            slowest = self._guards.bodies.slowest(asyncio.get_running_loop().time())
-            given = [slowest.owner] if slowest else []
-        for one in given:
-            one.give_way()
+        closing = connections.evict_idle()
+        if not closing:
+            slowest = self._limits.bodies.slowest(asyncio.get_running_loop().time())
+            closing = [slowest.owner] if slowest else []
+        for connection in closing:
+            connection.evict()
 
 
 class ListeningServer(uvicorn.Server):
-    """uvicorn's server with a listener of ours."""
+    """uvicorn's server with our listener."""
 
     def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
-        """Serve the connections that `listener` accepts."""
         super().__init__(config)
         self._listener = listener
 
@@ -137,6 +135,6 @@ class ListeningServer(uvicorn.Server):
             sys.exit(STARTUP_FAILURE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- as theirs
-        """Stop listening, then end what is under way."""
+        """Stop listening, then end the calls in progress."""
         self._listener.close()
         await super().shutdown(sockets=[])

@@ -1,4 +1,4 @@
-"""GET /mirror/{source}{the profile's mirror path}: the provider's own status call."""
+"""GET /mirror/{source}{path}: the provider's own status call, answered from the last poll."""
 
 from urllib.parse import unquote
 
@@ -17,18 +17,17 @@ class Mirror:
     """The handler of /mirror."""
 
     def __init__(self, context: Context) -> None:
-        """Compile the paths of every source."""
         self._mirror = StatusMirror(context)
         self._routes = MirrorRoutes(context.settings.sources.values())
 
     async def get(self, request: Request) -> Response:
-        """The provider's last answer about a job."""
+        """The provider's last response about a job."""
         name, rest = request.path_params["source"], request.path_params["path"]
         target = target_of(f"/{rest}", request.scope["query_string"])
         match = self._routes.find(name, target)
         if match is None:
             raise NotFound(
-                f"No source {name!r} mirrors {target}: /v1/sources lists what is mirrored"
+                f"No source {name!r} mirrors {target}: /v1/sources lists the mirror paths"
             )
         return await self._read(match, has_key=request.scope[HAS_KEY])
 

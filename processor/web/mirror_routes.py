@@ -1,4 +1,4 @@
-"""Which source a call of the mirror is about, and which job; and the mirror's paths at the root."""
+"""Finds the source and the job of a mirror call, also for mirror paths at the root."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ PREFIX = "/mirror/"
 
 
 class Match(NamedTuple):
-    """A call that asks for a job's status: the id as it was sent, still percent-encoded."""
+    """The job of a mirror call: the id as it was sent, still percent-encoded."""
 
     source: Source
     kind: str | None
@@ -23,7 +23,6 @@ class MirrorRoutes:
     """The paths of every source, compiled once."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        """What stands for `{id}` is one segment, or one value."""
         self._sources = {source.name: source for source in sources}
         self._patterns = {
             name: [(kind, _pattern(path)) for kind, path in source.mirror_paths.items()]
@@ -31,14 +30,14 @@ class MirrorRoutes:
         }
 
     def source_of(self, path: str) -> Source | None:
-        """The source below whose mirror a path lies."""
+        """The source whose mirror a path belongs to."""
         if not path.startswith(PREFIX):
             return None
         name, slash, _ = path[len(PREFIX) :].partition("/")
         return self._sources.get(name) if slash else None
 
     def find(self, name: str, target: str) -> Match | None:
-        """The job that a path and query below the mirror of a source name."""
+        """The job that a path and query in the mirror of a source name."""
         for kind, pattern in self._patterns.get(name, []):
             if match := pattern.fullmatch(target):
                 return Match(self._sources[name], kind, match[1])
@@ -51,15 +50,14 @@ class MirrorRoutes:
 
 
 class MirrorRoot:
-    """Has a call at the root that one source mirrors there go where its mirror is."""
+    """Rewrites a mirror path at the root to the mirror of its source."""
 
     def __init__(self, app: ASGIApp, routes: MirrorRoutes) -> None:
-        """Take what is behind, and the routes."""
         self._app = app
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put the mirror's prefix in front of such a path, and pass on."""
+        """Add the mirror's prefix to such a path, and pass on."""
         if scope["type"] == "http":
             source = self._routes.at_root(target_of(scope["path"], scope["query_string"]))
             if source is not None:

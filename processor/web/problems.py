@@ -18,22 +18,22 @@ from processor.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-COME_AGAIN = "5"  # seconds, when Redis is away
+RETRY_AFTER = "5"  # seconds, while Redis is unavailable
 
 CLOSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-"""Answers before the whole body was read; what is still on its way is not waited for."""
+"""Statuses that are sent before the whole body was read; the rest of it is not read."""
 
 REMEDIES = {
-    HTTPStatus.NOT_FOUND: "There is no such call: /openapi.json lists all that there are",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This path has other methods: the Allow header names them",
+    HTTPStatus.NOT_FOUND: "There is no such call: /openapi.json lists all calls",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This path has other methods: the Allow header lists them",
 }
-"""What the router, which knows only the status, would say if it could."""
+"""Remedies for the router's own errors, which have only a status."""
 
 log = structlog.get_logger()
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What went wrong and what to change; of a 500 the log has the `request_id` too."""
+    """What went wrong and what to change; the log line of a 500 has the same `request_id`."""
 
     type: str
     title: str
@@ -49,42 +49,42 @@ def problem(
     headers: dict[str, str] | None = None,
     cause: Exception | None = None,
 ) -> Response:
-    """A problem+json answer; what is our own bug is told to the log, with its traceback.
+    """A problem+json response; an internal error is logged with its traceback.
 
-    Refusals are counted, not logged: whoever sends garbage shall not fill our disk.
+    Refusals are counted, not logged, so that invalid requests cannot fill the disk.
     """
-    told = Problem("about:blank", title, status, detail, secrets.token_hex(8))
+    body = Problem("about:blank", title, status, detail, secrets.token_hex(8))
     if cause:
-        log.error("unhandled_error", request_id=told.request_id, detail=detail, exc_info=cause)
+        log.error("unhandled_error", request_id=body.request_id, detail=detail, exc_info=cause)
     closing = {"connection": "close"} if status in CLOSING else {}
     return Response(
-        msgspec.json.encode(told), status, {**(headers or {}), **closing}, media_type=MEDIA_TYPE
+        msgspec.json.encode(body), status, {**(headers or {}), **closing}, media_type=MEDIA_TYPE
     )
 
 
 def explain(error: Exception) -> Response:
-    """The answer that an error makes."""
+    """The response to an error."""
     if isinstance(error, RequestError):
         headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
         return problem(error.status, error.title, str(error), headers)
     if isinstance(error, Unavailable):
-        detail = said(error)
-        return problem(503, "Service unavailable", detail, {"retry-after": COME_AGAIN})
+        detail = public_detail(error)
+        return problem(503, "Service unavailable", detail, {"retry-after": RETRY_AFTER})
     if isinstance(error, ProviderError):
         return problem(error.status, "Provider error", str(error))
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         detail = REMEDIES.get(status, "") if error.detail == status.phrase else error.detail
         return problem(status, status.phrase, detail or status.phrase, dict(error.headers or {}))
-    detail = "This is our fault; the log has the reason beside this request_id"
+    detail = "Internal error: the log has the reason, with this request_id"
     return problem(500, "Internal error", detail, cause=error)
 
 
-def said(error: Unavailable) -> str:
-    """What callers are told of an error: anybody may ask /hooks and /readyz."""
+def public_detail(error: Unavailable) -> str:
+    """The detail that callers may see: /hooks and /readyz need no key."""
     return error.public if isinstance(error, StoreUnavailable) else str(error)
 
 
 async def handle(_: Request, error: Exception) -> Response:
-    """Answer what the router refuses."""
+    """The response to an error of the router."""
     return explain(error)

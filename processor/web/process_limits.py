@@ -1,4 +1,4 @@
-"""What one process shares among its connections, so that none of them takes what others need."""
+"""The limits of one process that all its connections share: bytes in flight, reading, connections."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from processor.web.read_scheduler import ReadScheduler
 
 
 class ProcessLimits(NamedTuple):
-    """The bounds of one process; `closed` counts a connection that was closed, by reason."""
+    """The limits of one process; `closed` counts a connection that was closed, by reason."""
 
     bodies: BodyBudget
     turns: ReadScheduler

@@ -1,4 +1,4 @@
-"""What a call's URL says: names in its path, numbers in its query, and places in lists."""
+"""Path and query parameters, validated; and the pages and cursors of lists."""
 
 import base64
 import re
@@ -13,11 +13,11 @@ from processor import provider
 from processor.config import Source
 from processor.errors import InvalidValue, RequestError
 
-LIMIT, LIMIT_AT_MOST = 50, 200  # items of a page
+LIMIT, MAX_LIMIT = 50, 200  # items of a page
 
 Item = TypeVar("Item")
 Key = tuple[float, str]
-"""What a list is ordered by, and what its cursors say: a number, and a name to tell ties apart."""
+"""The sort key of a list, and the content of its cursors: a number, and a name for ties."""
 
 _decode: Callable[[bytes], Key] = msgspec.json.Decoder(Key).decode
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
@@ -32,7 +32,7 @@ def segment(request: Request, name: str) -> str:
 
 
 def job_name(request: Request, sources: Mapping[str, Source]) -> tuple[str, str]:
-    """Source and id of the job in a path; what stands behind `kind:` must be an id by itself."""
+    """Source and id of the job in a path; what follows `kind:` must be a valid id by itself."""
     name, job = segment(request, "source"), segment(request, "id")
     source = sources.get(name)
     try:
@@ -42,41 +42,42 @@ def job_name(request: Request, sources: Mapping[str, Source]) -> tuple[str, str]
 
 
 def check_query(request: Request, *known: str) -> None:
-    """Refuse a query that says something we do not know."""
+    """Refuse unknown query parameters."""
     for name in request.query_params:
         if name not in known:
-            raise InvalidValue(f"{name}: not known here; there is {', '.join(known) or 'nothing'}")
+            takes = ", ".join(known) or "none"
+            raise InvalidValue(f"Unknown query parameter {name!r}; this call takes {takes}")
 
 
 def choice(request: Request, name: str, good: Collection[str]) -> str | None:
-    """One of some words in the query, or None; Invalid for any other word."""
+    """A query parameter that is one of some words, or None; InvalidValue for another word."""
     word = request.query_params.get(name)
     if word is not None and word not in good:
-        raise InvalidValue(f"{name}: {word!r} is none; there is {', '.join(good)}")
+        raise InvalidValue(f"{name}: {word!r} is not known; use one of {', '.join(good)}")
     return word
 
 
 def number(request: Request, name: str, default: float, least: float, most: float) -> float:
-    """A number in the query; Invalid unless it is within its bounds."""
+    """A number in the query; InvalidValue if it is out of bounds."""
     text = request.query_params.get(name)
     if text is not None and not _NUMBER.fullmatch(text):
         raise InvalidValue(f"{name}: {text!r} is not a number; write digits, as in 25")
     value = default if text is None else float(text)
     if not least <= value <= most:
-        raise InvalidValue(f"{name}: must be {least:g} to {most:g}")
+        raise InvalidValue(f"{name}: {value:g} is out of range; it goes from {least:g} to {most:g}")
     return value
 
 
 def limit(request: Request) -> int:
     """The `limit` of a list."""
-    value = number(request, "limit", LIMIT, 1, LIMIT_AT_MOST)
+    value = number(request, "limit", LIMIT, 1, MAX_LIMIT)
     if value != int(value):
-        raise InvalidValue(f"limit: {value:g} is no whole number")
+        raise InvalidValue(f"limit: {value:g} is not a whole number")
     return int(value)
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """A part of a list, and the cursor behind it if there is more."""
+    """A part of a list, and the cursor of the next part, if any."""
 
     items: list[Item]
     next: str | None
@@ -107,10 +108,10 @@ def _read(cursor: str) -> Key:
 
 
 def no_cursor(name: str) -> RequestError:
-    """What to raise for a cursor that cannot be read."""
-    return RequestError(f"{name}: not one that this server gave; start again without it")
+    """The error for a cursor that cannot be read."""
+    return RequestError(f"{name}: this server did not return it; start again without it")
 
 
-def by_time(one: Mapping[str, Any]) -> Key:
-    """The key of a list that shows the newest first."""
-    return -one["created_at"].timestamp(), one["id"]
+def newest_first(item: Mapping[str, Any]) -> Key:
+    """The sort key of a list with the newest first."""
+    return -item["created_at"].timestamp(), item["id"]

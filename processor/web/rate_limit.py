@@ -1,8 +1,8 @@
-"""Rate limit of calls: those without a key, and those that read a lot, leave time for pushes.
+"""Rate limit for calls without a key, concurrency limit for large reads: pushes must not wait for them.
 
-Everything runs on one event loop: a push is answered late when thousands of other calls are ready
-at the same moment. So few big reads run side by side, and one address gets only so many answers a
-second that need no key.
+Everything runs on one event loop: a push is answered late if thousands of other calls are ready
+at the same time. So few large reads run at the same time, and an address gets a limited number of
+responses a second without a key.
 """
 
 import asyncio
@@ -15,59 +15,59 @@ from starlette.types import Scope
 
 from processor.errors import Overloaded
 
-BIG_READS = 2  # at once; each is read in pieces
-WAIT = 10.0  # seconds that one more waits for its turn
+LARGE_READS = 2  # at the same time; each reads page by page
+MAX_WAIT = 10.0  # seconds that a further one waits
 
-RATE = 200.0  # answers a second to one address without a key
+RATE = 200.0  # responses a second to one address without a key
 BURST = 100  # of them at once
-LONGEST_DELAY = 5.0  # seconds that one such answer is held back
-ADDRESSES = 1000  # remembered; the one that called longest ago is forgotten
+MAX_DELAY = 5.0  # seconds that such a response is delayed
+MAX_ADDRESSES = 1000  # remembered; the one that called longest ago is forgotten
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class LargeReadLimit:
-    """Lets few calls read at once; the others wait for their turn."""
+    """Lets few calls read at the same time; the others wait."""
 
     def __init__(self) -> None:
-        """Nobody reads yet."""
-        self._places = asyncio.Semaphore(BIG_READS)
+        self._slots = asyncio.Semaphore(LARGE_READS)
 
     def limit(self, handler: Handler) -> Handler:
-        """The same handler, once it is its turn; Overloaded if it does not get one in time."""
+        """The same handler within the limit; Overloaded if it has waited too long."""
 
         async def answer(request: Request) -> Response:
             try:
-                async with asyncio.timeout(WAIT):
-                    await self._places.acquire()
+                async with asyncio.timeout(MAX_WAIT):
+                    await self._slots.acquire()
             except TimeoutError:
                 raise Overloaded("Too many lists are being read at once; try again") from None
             try:
                 return await handler(request)
             finally:
-                self._places.release()
+                self._slots.release()
 
         return answer
 
 
 class KeylessRateLimit:
-    """Spaces out answers that need no key, address by address."""
+    """Delays responses that need no key, for each address by itself."""
 
     def __init__(self) -> None:
-        """Nobody has called yet."""
-        self._next: OrderedDict[str, float] = OrderedDict()  # address → when its burst is whole
+        self._next: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # address → when its burst is full again
 
-    async def turn(self, scope: Scope) -> None:
-        """Return when the caller's address may have one more such answer."""
+    async def wait(self, scope: Scope) -> None:
+        """Return when the caller's address may get one more such response."""
         client = scope.get("client")
-        wait = self.delay(client[0] if client else "", asyncio.get_running_loop().time())
-        if wait > 0:
-            await asyncio.sleep(wait)
+        delay = self.delay(client[0] if client else "", asyncio.get_running_loop().time())
+        if delay > 0:
+            await asyncio.sleep(delay)
 
     def delay(self, address: str, now: float) -> float:
-        """Seconds to hold back an answer at `now`, which counts from then on."""
+        """Seconds to delay a response at `now`; it counts from then on."""
         due = max(self._next.pop(address, 0.0), now) + 1 / RATE
-        self._next[address] = min(due, now + BURST / RATE + LONGEST_DELAY)
-        if len(self._next) > ADDRESSES:
+        self._next[address] = min(due, now + BURST / RATE + MAX_DELAY)
+        if len(self._next) > MAX_ADDRESSES:
             self._next.popitem(last=False)
         return max(self._next[address] - now - BURST / RATE, 0.0)

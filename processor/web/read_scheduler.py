@@ -1,15 +1,15 @@
-"""Bodies are read in turns: a piece of one, then a piece of the next, addresses in rotation.
+"""Reads bodies in turns: a piece of each, addresses in rotation (round robin).
 
-What waits for its turn stays in the kernel's buffer and, behind that, with its sender; so a
-thousand large bodies cost the event loop no more at a time than a few.
+Unread bytes stay in the kernel's buffer and at the sender, so a thousand large bodies take no more
+of the event loop at a time than a few.
 """
 
 import asyncio
 from collections import OrderedDict, deque
 from typing import Protocol
 
-FREE_BYTES = 64 * 1024  # of each body that wait for no turn: most bodies are smaller
-READ_RATE = 128 * 1024 * 1024  # bytes a second that all bodies together are read at
+FREE_BYTES = 64 * 1024  # of each body that are read at once: most bodies are smaller
+READ_RATE = 128 * 1024 * 1024  # bytes a second, of all bodies together
 TICK = 0.002  # seconds; a loop's clock has no finer ones than milliseconds
 
 
@@ -21,16 +21,15 @@ class Reader(Protocol):
 
 
 class ReadScheduler:
-    """Hands out turns to read."""
+    """Decides which connection reads next."""
 
     def __init__(self) -> None:
-        """Start with nobody waiting."""
         self._waiting: OrderedDict[str, deque[Reader]] = OrderedDict()
-        self._free_at = 0.0  # when the pieces read so far are paid for, by the loop's clock
+        self._free_at = 0.0  # when the rate allows the next piece, by the loop's clock
         self._timer: asyncio.TimerHandle | None = None
 
     def wait(self, reader: Reader, address: str, count: int) -> None:
-        """Wait for a turn, after a piece of `count` bytes."""
+        """Queue a connection that has read a piece of `count` bytes."""
         loop = asyncio.get_running_loop()
         self._free_at = max(self._free_at, loop.time()) + count / READ_RATE
         self._waiting.setdefault(address, deque()).append(reader)
@@ -38,12 +37,12 @@ class ReadScheduler:
             self._timer = loop.call_later(TICK, self._tick)
 
     def _tick(self) -> None:
-        """Let as many read as would have been paid for by the next tick."""
+        """Let as many connections read as the rate allows until the next tick."""
         loop = asyncio.get_running_loop()
         soon = loop.time() + TICK
         self._free_at = max(self._free_at, loop.time())
         while self._waiting and self._free_at < soon:
-            self._free_at += FREE_BYTES / READ_RATE  # even if nothing comes
+            self._free_at += FREE_BYTES / READ_RATE  # even if nothing arrives
             self._next().read_on()
         self._timer = loop.call_later(TICK, self._tick) if self._waiting else None
 

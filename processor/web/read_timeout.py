@@ -1,4 +1,7 @@
-"""Closes connections of slow senders (slowloris): those whose request never comes in whole."""
+"""Read timeout against slowloris: closes connections whose request head does not come in time.
+
+uvicorn leaves that to a proxy. `request_body` has the timeout for bodies.
+"""
 
 import asyncio
 
@@ -6,86 +9,86 @@ import httptools
 
 from processor.web.write_timeout import SlowReaderProtocol
 
-WITHIN = 10.0  # seconds for a whole request head, and for an early end of what was refused
-AT_MOST = 64 * 1024  # bytes of a request head
+HEAD_TIMEOUT = 10.0  # seconds for a whole request head, and for what follows an early answer
+MAX_HEAD = 64 * 1024  # bytes of a request head
 
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class SlowRequestProtocol(SlowReaderProtocol):
-    """uvicorn's protocol, with a clock that runs while no request is under way.
+    """uvicorn's protocol, with a timer that runs while no request is in progress.
 
-    Between requests uvicorn's own `timeout_keep_alive` does, until the next byte stops it.
+    Between requests uvicorn's own `timeout_keep_alive` runs, until the next byte stops it.
     """
 
-    _clock: asyncio.TimerHandle | None = None
-    _partial = 0  # bytes read while a head is not whole yet
-    _head = 0  # bytes of its words
-    _begun = False
-    _asked = False  # at least one head was whole
+    _timer: asyncio.TimerHandle | None = None
+    _received = 0  # bytes read while a head is incomplete
+    _head = 0  # bytes of its URL and headers
+    _in_head = False
+    _had_request = False  # at least one head was complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as theirs
-        """Wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
-        self._clock = self.loop.call_later(WITHIN, self._end)
+        self._timer = self.loop.call_later(HEAD_TIMEOUT, self._end)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Stop the timer."""
         self._stop()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """A head begins."""
-        self._begun, self._partial, self._head = True, 0, 0
+        """Start to count the bytes of a head."""
+        self._in_head, self._received, self._head = True, 0, 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Count what came."""
+        """Count the URL."""
         self._head += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count what came, so that a head which comes in one piece is no larger than others."""
+        """Count a header: a head that arrives in one piece has the same limit as others."""
         self._head += len(name) + len(value) + len(": \r\n")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A head is whole; the parser's error, which is answered 400, if it cannot be served."""
-        if self._head > AT_MOST:
+        """Check a complete head; raises the parser's error, answered with 400, if it cannot be served."""
+        if self._head > MAX_HEAD:
             self._refuse(_TOO_LARGE)
             raise httptools.HttpParserError("the head is too large")
         if self.parser.get_method() == b"CONNECT" or not httptools.parse_url(self.url).path:
             raise httptools.HttpParserError("the target has no path")  # as of `http://`
         super().on_headers_complete()
-        self._begun, self._asked = False, True
+        self._in_head, self._had_request = False, True
 
     def on_response_complete(self) -> None:
-        """What came behind the request before its answer was out may be half a head."""
+        """Start the timer again if a part of the next head has arrived already."""
         super().on_response_complete()
-        if self._begun and self._clock is None:
-            self._clock = self.loop.call_later(WITHIN, self._end)
+        if self._in_head and self._timer is None:
+            self._timer = self.loop.call_later(HEAD_TIMEOUT, self._end)
 
     def data_received(self, data: bytes) -> None:
-        """Look, after some bytes, whether they made a request."""
+        """Stop the timer if these bytes completed a request, else start it."""
         super().data_received(data)
-        if self._begun:
-            self._partial += len(data)
-            if self._partial > AT_MOST:
+        if self._in_head:
+            self._received += len(data)
+            if self._received > MAX_HEAD:
                 self._refuse(_TOO_LARGE)
-        if self._asked and not self.cycle.response_complete:
+        if self._had_request and not self.cycle.response_complete:
             self._stop()
-        elif self._clock is None:
-            self._clock = self.loop.call_later(WITHIN, self._end)
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEAD_TIMEOUT, self._end)
 
     def _stop(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _end(self) -> None:
-        self._clock = None
-        self._refuse(_TOO_SLOW if self._begun else b"")
+        self._timer = None
+        self._refuse(_TOO_SLOW if self._in_head else b"")
 
     def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():

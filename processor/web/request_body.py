@@ -1,4 +1,4 @@
-"""Request bodies, bounded in size and time and checked, and answers in JSON."""
+"""Request bodies, limited in size and time and validated; responses in JSON."""
 
 import asyncio
 from http import HTTPStatus
@@ -14,15 +14,13 @@ from processor.errors import InvalidValue, TooLarge, Unreadable, WrongType
 from processor.json_input import read_exactly
 from processor.web.large_body_queue import LargeBodySlot
 
-AT_MOST = 1024 * 1024  # bytes of any body, but of pushes whose profile or source takes larger ones
-WITHIN = 10.0  # seconds from a request's head to the end of its body
-LARGE_BODY_RATE = (
-    512 * 1024
-)  # bytes a second that what goes beyond AT_MOST must come with, at least
-STALL_TIMEOUT = 5.0  # seconds between two pieces of a large body, whose turn others wait for
-DEEPEST = 100  # levels of a JSON body; who reads what is kept of it may have less stack left
-SUBMITTED = "/submitted/body"  # here a caller repeats what a provider answered
-_DIGITS = 9  # of a Content-Length; more is noise
+MAX_BODY = 1024 * 1024  # bytes, except pushes whose profile or source allows more
+BODY_TIMEOUT = 10.0  # seconds from a request's head to the end of its body
+LARGE_BODY_RATE = 512 * 1024  # bytes a second, at least, beyond MAX_BODY
+STALL_TIMEOUT = 5.0  # seconds between two pieces of a large body, whose slot others wait for
+MAX_DEPTH = 100  # levels of a JSON body; later readers of its parts may have less stack left
+SUBMITTED = "/submitted/body"  # where a caller passes on a provider's response
+_DIGITS = 9  # of a Content-Length, at most
 
 Value = TypeVar("Value")
 
@@ -30,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Json(Response):
-    """An answer in JSON."""
+    """A response in JSON."""
 
     media_type = "application/json"
 
@@ -40,16 +38,16 @@ class Json(Response):
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a call whose words are all in its URL: `{}`."""
+    """The body of a call that takes none: `{}`."""
 
 
-async def whole(
-    length: str, receive: Receive, largest: int = AT_MOST, turn: LargeBodySlot | None = None
+async def read_body(
+    length: str, receive: Receive, largest: int = MAX_BODY, slot: LargeBodySlot | None = None
 ) -> bytes:
-    """A whole body, whatever its Content-Length says; TooLarge beyond the limit, 408 if it
-    does not come: nothing else ends a connection whose sender stopped in the middle.
+    """Read a whole body; TooLarge beyond the limit, whatever its Content-Length says. Answers 408
+    if it does not arrive in time: nothing else ends a connection whose sender stopped.
 
-    What is larger than AT_MOST waits for its `turn`, which the caller gives back.
+    A body larger than MAX_BODY waits for its `slot`, which the caller releases.
     """
     too_large = TooLarge(f"A body has at most {largest} bytes; send less")
     if len(length) > _DIGITS or not length.isdecimal() or int(length) > largest:
@@ -57,52 +55,52 @@ async def whole(
     pieces: list[bytes] = []
     size, more = 0, True
     try:
-        async with asyncio.timeout(WITHIN) as limit:
+        async with asyncio.timeout(BODY_TIMEOUT) as limit:
             while more:
-                message = await _piece(receive, turn)
+                message = await _piece(receive, slot)
                 pieces.append(message.get("body", b""))
                 size += len(pieces[-1])
                 if size > largest:
                     raise too_large
                 more = message.get("more_body", False)
-                if turn and size > AT_MOST:
-                    await _large(turn, int(length) or largest, limit, len(pieces[-1]))
+                if slot and size > MAX_BODY:
+                    await _large(slot, int(length) or largest, limit, len(pieces[-1]))
     except TimeoutError:
-        detail = f"The body did not come within {WITHIN:g} s; send it in one go"
+        detail = f"The body did not arrive within {BODY_TIMEOUT:g} s; send it without pauses"
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail) from None
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _piece(receive: Receive, turn: LargeBodySlot | None) -> Message:
-    """The next piece; a large body's turn is not waited out by one that stops."""
-    async with asyncio.timeout(STALL_TIMEOUT if turn and turn.taken else None):
+async def _piece(receive: Receive, slot: LargeBodySlot | None) -> Message:
+    """The next piece; a large body that holds a slot has less time for it."""
+    async with asyncio.timeout(STALL_TIMEOUT if slot and slot.held else None):
         message = await receive()
     if message["type"] == "http.disconnect":
-        raise Unreadable("The sender went away in the middle of the body")
+        raise Unreadable("The connection was closed in the middle of the body")
     return message
 
 
-async def _large(turn: LargeBodySlot, size: int, limit: asyncio.Timeout, count: int) -> None:
-    """Wait for the turn of a large body; its clock runs slower, and not while it waits for us."""
+async def _large(slot: LargeBodySlot, size: int, limit: asyncio.Timeout, count: int) -> None:
+    """Wait for the slot of a large body; the wait does not count, and large bodies have more time."""
     loop = asyncio.get_running_loop()
     began = limit.when() or loop.time()
-    if not turn.taken:
+    if not slot.held:
         limit.reschedule(None)
         left = began - loop.time()
-        await turn.take(size)
+        await slot.acquire(size)
         began = loop.time() + left
     limit.reschedule(began + count / LARGE_BODY_RATE)
 
 
 async def read_as(request: Request, kind: type[Value]) -> Value:
-    """A JSON body as a struct; Unreadable, WrongType or Invalid if it is not one."""
+    """A JSON body as a struct; raises Unreadable, WrongType or InvalidValue."""
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
-    body = await whole(request.headers.get("content-length", "0"), request.receive)
+    body = await read_body(request.headers.get("content-length", "0"), request.receive)
     document = read_exactly(body or b"{}", apart=SUBMITTED)
-    if body.count(b"[") + body.count(b"{") > DEEPEST and _deeper(document, DEEPEST):
-        raise Unreadable(f"the body is nested too deeply: at most {DEEPEST} levels")
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper(document, MAX_DEPTH):
+        raise Unreadable(f"The body is nested too deeply: at most {MAX_DEPTH} levels")
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
@@ -111,11 +109,11 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
 
 def _deeper(value: Any, levels: int) -> bool:
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return not levels or any(_deeper(one, levels - 1) for one in inside)
+    return not levels or any(_deeper(item, levels - 1) for item in inside)
 
 
 async def read_nothing(request: Request) -> None:
-    """See that a call which needs no body has none, or an empty object."""
+    """Check that a call without a body has none, or an empty object."""
     headers = request.headers
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         await read_as(request, Nothing)

@@ -1,4 +1,4 @@
-"""GET /v1/sources: what is configured, and how it is doing."""
+"""GET /v1/sources: the configured sources and their state."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,11 +12,10 @@ class Sources:
     """The handler of /v1/sources."""
 
     def __init__(self, context: Context) -> None:
-        """Share what all handlers share."""
         self._context = context
 
     async def list(self, request: Request) -> Response:
-        """Every source: how it is heard, how it is asked, whether it is stalled."""
+        """Every source: how it receives pushes, how it is polled, whether it is stalled."""
         check_query(request)
         stalled = await self._context.store.stalled()
         items = [

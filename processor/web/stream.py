@@ -1,4 +1,4 @@
-"""The event log as server-sent events: first what was told already, then what is being told."""
+"""The event log as server-sent events (SSE): first past events, then live ones."""
 
 import asyncio
 import contextlib
@@ -14,34 +14,33 @@ from processor.service.events.tail import MAX_EVENTS_READ, Tailer
 from processor.store.events import Events, Logged
 
 PING = 15.0  # seconds
-BEGIN = b"retry: 3000\nid: %b\n\n"  # ms until a client comes again; where, if it hears nothing
+BEGIN = b"retry: 3000\nid: %b\n\n"  # ms until a client reconnects; the cursor to continue from
 MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class FrameCache:
-    """Events as SSE, written once for all who are told of them one after the other."""
+    """Events as SSE, encoded once for all listeners that receive them one after the other."""
 
     def __init__(self) -> None:
-        """Nothing was told yet."""
-        self._told: Sequence[Logged] = ()
+        self._events: Sequence[Logged] = ()
         self._text = b""
 
-    def of(self, told: Sequence[Logged]) -> bytes:
-        """What was told together."""
-        if told is not self._told:
-            self._told, self._text = told, frames(told)
+    def encode(self, events: Sequence[Logged]) -> bytes:
+        """The frames of these events; encoded again only if they are others than last time."""
+        if events is not self._events:
+            self._events, self._text = events, frames(events)
         return self._text
 
 
 class Stream(Response):
-    """Events behind `places`.
+    """Events after `places`.
 
-    It ends when the client goes away, reads nothing (`write_timeout.py`) or falls behind
+    It ends when the client disconnects, reads nothing (`write_timeout.py`) or falls behind
     (`service/events/listener.py`), when the log was replaced (`service/events/tail.py`), and when
-    this process drains; the client then connects again with its cursor.
+    this process drains; the client then reconnects with its cursor.
 
-    Starlette's StreamingResponse would do, but takes a fifth more memory for each listener.
+    Starlette's StreamingResponse would take a fifth more memory for each listener.
     """
 
     media_type = MEDIA_TYPE
@@ -49,29 +48,28 @@ class Stream(Response):
     def __init__(
         self, events: Events, tailer: Tailer, shared: FrameCache, places: Sequence[str]
     ) -> None:
-        """Take where events come from, and the places to begin behind."""
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._events = events
         self._tailer = tailer
         self._shared = shared
-        self._places = list(places)  # behind what was written
-        self._caught_up = False  # with the tailer: from here on it is at the same places
+        self._places = list(places)  # after the last event that was written
+        self._caught_up = False  # with the tailer: from now on both are at the same places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
-        """Tell, until there is nobody to be told, or nothing more."""
+        """Send events until the client disconnects or the process stops."""
         self._send = send
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         async with asyncio.TaskGroup() as group:
-            telling = group.create_task(self._tell())
-            while (await receive())["type"] != "http.disconnect":  # ours is one, too
+            sending = group.create_task(self._send_events())
+            while (await receive())["type"] != "http.disconnect":  # our own cancelation is one, too
                 pass
-            telling.cancel()
+            sending.cancel()
 
-    async def _tell(self) -> None:
+    async def _send_events(self) -> None:
         await self._write(BEGIN % self._events.cursor(self._places).encode())
-        with contextlib.suppress(Unavailable):  # the client comes again, with its cursor
+        with contextlib.suppress(Unavailable):  # the client reconnects, with its cursor
             async with self._tailer.listening() as listener:
                 await self._past(listener)
                 await self._live(listener)
@@ -81,7 +79,7 @@ class Stream(Response):
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def _past(self, listener: Listener) -> None:
-        """What was told before we listened."""
+        """Send the events from before we listened."""
         try:
             await self._events.check(self._places)
         except CursorExpired as error:
@@ -95,16 +93,16 @@ class Stream(Response):
             await self._write(frames(found))
 
     async def _live(self, listener: Listener) -> None:
-        """What is told while we listen."""
-        while (told := await listener.read(PING)) is not None:
-            await self._write(self._text(told) or b": ping\n\n")
+        """Send events as they are published."""
+        while (events := await listener.read(PING)) is not None:
+            await self._write(self._text(events) or b": ping\n\n")
 
-    def _text(self, told: Sequence[Logged]) -> bytes:
-        """What is told, less what `_past` brought already."""
+    def _text(self, events: Sequence[Logged]) -> bytes:
+        """Events as SSE, without those that `_past` has sent."""
         if self._caught_up:
-            return self._shared.of(told)
-        unread = self._events.unread(told, self._places)
-        self._caught_up = bool(unread) and unread[-1].cursor == told[-1].cursor
+            return self._shared.encode(events)
+        unread = self._events.unread(events, self._places)
+        self._caught_up = bool(unread) and unread[-1].cursor == events[-1].cursor
         return frames(unread)
 
 

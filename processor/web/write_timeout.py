@@ -1,46 +1,49 @@
-"""Connections whose answer is not taken: ended after a while, which TCP alone never does."""
+"""Write timeout against slow readers: closes connections whose client does not read the response.
+
+TCP alone never does that.
+"""
 
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-WITHIN = 30.0  # seconds in which somebody takes something of what is written for him
+NO_READ_TIMEOUT = 30.0  # seconds in which a client must read at least something
 
 
 class SlowReaderProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a clock that runs while more is written than the peer takes.
+    """uvicorn's protocol, with a timer that runs while the write buffer is full.
 
-    uvicorn waits for ever for a peer that is there and does not read.
+    uvicorn alone waits without a limit for a client that is connected and does not read.
     """
 
-    _patience: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Too much is written."""
+        """Start the timer: the write buffer is full."""
         super().pause_writing()
-        self._wait()
+        self._start_timer()
 
     def resume_writing(self) -> None:
-        """Enough was taken."""
-        self._wait_no_more()
+        """Stop the timer: the client has read enough."""
+        self._stop_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """There is nobody to wait for."""
-        self._wait_no_more()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _wait(self) -> None:
+    def _start_timer(self) -> None:
         left = self.transport.get_write_buffer_size()
-        self._patience = self.loop.call_later(WITHIN, self._look, left)
+        self._write_timer = self.loop.call_later(NO_READ_TIMEOUT, self._check, left)
 
-    def _look(self, before: int) -> None:
+    def _check(self, before: int) -> None:
         if self.transport.get_write_buffer_size() < before:
-            self._wait()
+            self._start_timer()
         else:
-            self.transport.abort()  # `close` would wait until it is taken
+            self.transport.abort()  # `close` would wait until the buffer is read
 
-    def _wait_no_more(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

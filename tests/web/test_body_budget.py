@@ -10,7 +10,7 @@ MIB = 1024 * 1024
 class Line:
     """A connection of nobody's."""
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """Nothing to close."""
 
 
@@ -44,7 +44,7 @@ def test_one_that_sends_nothing_is_the_slowest_however_fast_it_was() -> None:
     budget = BodyBudget(total=4 * MIB, address=4 * MIB)
     fast, *others = filled(budget, MIB, *"abcd")
     for one in others:
-        one.rate, one.heard_at = 20_000.0, 0.6
+        one.rate, one.received_at = 20_000.0, 0.6
     assert budget.arrived(body("e"), 1, 0.6) == [fast]
 
 

@@ -93,7 +93,7 @@ async def test_bodies_of_connections_that_are_gone_are_not_counted(
 async def test_idle_connections_give_way_to_new_ones(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 20)
+    monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 20)
     monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 10)
     served = await served_of()
     lines = []
@@ -110,7 +110,7 @@ async def test_idle_connections_give_way_to_new_ones(
 async def test_connections_between_requests_give_way_too(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 20)
+    monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 20)
     monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
     lines = []
@@ -126,7 +126,7 @@ async def test_connections_between_requests_give_way_too(
 async def test_bodies_without_end_give_way_where_no_connection_is_idle(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 20)
+    monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 20)
     monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
     lines = []
@@ -173,7 +173,7 @@ async def test_what_is_no_http_is_400_and_not_logged(
 async def test_a_large_head_is_431_in_however_many_pieces_it_comes(
     served: Served, pieces: int
 ) -> None:
-    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * read_timeout.AT_MOST + b"\r\n\r\n"
+    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * read_timeout.MAX_HEAD + b"\r\n\r\n"
     step = len(whole) // pieces + 1
     told = await served.raw(*(whole[n : n + step] for n in range(0, len(whole), step)))
     assert told.startswith(b"HTTP/1.1 431 ")
@@ -181,8 +181,8 @@ async def test_a_large_head_is_431_in_however_many_pieces_it_comes(
 
 @pytest.mark.parametrize("where", ["line", "fields"])
 async def test_what_makes_a_head_large_does_not_matter(served: Served, where: str) -> None:
-    line = b"/healthz" + (b"?" + b"a" * read_timeout.AT_MOST if where == "line" else b"")
-    fields = b"" if where == "line" else b"a: b\r\n" * (read_timeout.AT_MOST // 5)
+    line = b"/healthz" + (b"?" + b"a" * read_timeout.MAX_HEAD if where == "line" else b"")
+    fields = b"" if where == "line" else b"a: b\r\n" * (read_timeout.MAX_HEAD // 5)
     told = await served.raw(b"GET %b HTTP/1.1\r\n%b\r\n" % (line, fields))
     assert told.startswith(b"HTTP/1.1 431 ")
 
@@ -252,7 +252,7 @@ async def test_a_push_cut_anywhere_stops_nobody(served: Served) -> None:
         writer.write(whole[:at])
         writer.write_eof()
         try:
-            return await asyncio.wait_for(reader.read(), read_timeout.WITHIN / 2)
+            return await asyncio.wait_for(reader.read(), read_timeout.HEAD_TIMEOUT / 2)
         except TimeoutError:  # it may yet come: a half-closed connection can be answered
             return b""
         finally:

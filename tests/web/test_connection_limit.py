@@ -3,13 +3,13 @@
 import pytest
 
 from processor.web.client_address import UNKNOWN, sender_of
-from processor.web.connection_limit import GIVE_WAY, ConnectionLimit, limit_of
+from processor.web.connection_limit import EVICTED_TOGETHER, ConnectionLimit, limit_of
 
 
 class Line:
     """A connection of nobody's."""
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """Nothing to close."""
 
 
@@ -22,19 +22,19 @@ def idle(limit: ConnectionLimit, address: str, count: int) -> list[Line]:
 
 def test_the_longest_idle_gives_way_first() -> None:
     limit = ConnectionLimit(100)
-    lines = idle(limit, "a", GIVE_WAY + 3)
+    lines = idle(limit, "a", EVICTED_TOGETHER + 3)
     limit.idle(lines[0], "a")  # still: a few bytes of a head do not make it new
-    assert limit.give_way() == lines[:GIVE_WAY]
-    assert limit.give_way() == lines[GIVE_WAY:]
-    assert limit.give_way() == []
+    assert limit.evict_idle() == lines[:EVICTED_TOGETHER]
+    assert limit.evict_idle() == lines[EVICTED_TOGETHER:]
+    assert limit.evict_idle() == []
 
 
 def test_whoever_holds_most_loses_first() -> None:
     limit = ConnectionLimit(100)
     other = idle(limit, "b", 2)
-    many = idle(limit, "a", GIVE_WAY + 2)
-    assert limit.give_way() == many[:GIVE_WAY]
-    assert set(limit.give_way()) == {*other, *many[GIVE_WAY:]}
+    many = idle(limit, "a", EVICTED_TOGETHER + 2)
+    assert limit.evict_idle() == many[:EVICTED_TOGETHER]
+    assert set(limit.evict_idle()) == {*other, *many[EVICTED_TOGETHER:]}
 
 
 def test_who_is_served_does_not_give_way() -> None:
@@ -42,7 +42,7 @@ def test_who_is_served_does_not_give_way() -> None:
     busy, waiting = idle(limit, "a", 2)
     limit.busy(busy, "a")
     limit.busy(busy, "a")
-    assert limit.give_way() == [waiting]
+    assert limit.evict_idle() == [waiting]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from processor.web import request_body
 from .calling import Served, Web, refused
 from .pushing import medium, push, signed, wistia
 
-BIG = b" " * (request_body.AT_MOST + 1)
+BIG = b" " * (request_body.MAX_BODY + 1)
 BODY = push()
 
 Fault = Callable[[dict[str, Any]], None]
@@ -226,7 +226,7 @@ async def test_a_body_in_pieces_is_one_body(served: Served) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        [request(b"", f"content-length: {request_body.AT_MOST + 1}")],
+        [request(b"", f"content-length: {request_body.MAX_BODY + 1}")],
         [request(b"", "content-length: 999999999999")],
         [request(b"", f"content-length: {'0' * 5000}")],
         [request(b"", "transfer-encoding: chunked"), chunked(*[b" " * 65_536] * 17)[:-5]],

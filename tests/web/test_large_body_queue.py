@@ -46,16 +46,16 @@ async def test_reading_has_a_rate(wait_until: Any, monkeypatch: pytest.MonkeyPat
 async def test_large_bodies_wait_for_each_other() -> None:
     turns = LargeBodyQueue(together=10)
     first, second, third = (LargeBodySlot(turns, "a") for _ in range(3))
-    await first.take(8)
-    waiting = [asyncio.create_task(second.take(8)), asyncio.create_task(third.take(2))]
+    await first.acquire(8)
+    waiting = [asyncio.create_task(second.acquire(8)), asyncio.create_task(third.acquire(2))]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)  # a small one does not overtake for ever
-    first.give_back()
+    first.release()
     await asyncio.gather(*waiting)
-    second.give_back()
-    second.give_back()
-    third.give_back()
-    await LargeBodySlot(turns, "a").take(10)
+    second.release()
+    second.release()
+    third.release()
+    await LargeBodySlot(turns, "a").acquire(10)
 
 
 async def test_large_bodies_of_addresses_go_in_rotation() -> None:
@@ -63,38 +63,38 @@ async def test_large_bodies_of_addresses_go_in_rotation() -> None:
 
     async def one(name: str) -> None:
         turn = LargeBodySlot(turns, name[0])
-        await turn.take(1)
+        await turn.acquire(1)
         order.append(name)
-        turn.give_back()
+        turn.release()
 
     holder = LargeBodySlot(turns, "x")
-    await holder.take(1)
+    await holder.acquire(1)
     tasks = [asyncio.create_task(one(name)) for name in ("a0", "a1", "a2", "b0")]
     await asyncio.sleep(0)
-    holder.give_back()
+    holder.release()
     await asyncio.gather(*tasks)
     assert order == ["a0", "b0", "a1", "a2"]
 
 
 async def test_a_turn_that_does_not_come_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_body_queue, "TURN_TIMEOUT", 0.05)
+    monkeypatch.setattr(large_body_queue, "SLOT_TIMEOUT", 0.05)
     turns = LargeBodyQueue(together=1)
     holder, other = LargeBodySlot(turns, "a"), LargeBodySlot(turns, "a")
-    await holder.take(1)
+    await holder.acquire(1)
     with pytest.raises(Overloaded):
-        await other.take(1)
-    holder.give_back()
-    await other.take(1)
+        await other.acquire(1)
+    holder.release()
+    await other.acquire(1)
 
 
 async def test_who_leaves_takes_no_turn() -> None:
     turns = LargeBodyQueue(together=1)
     holder, gone, other = (LargeBodySlot(turns, "a") for _ in range(3))
-    await holder.take(1)
-    leaving = asyncio.create_task(gone.take(1))
-    staying = asyncio.create_task(other.take(1))
+    await holder.acquire(1)
+    leaving = asyncio.create_task(gone.acquire(1))
+    staying = asyncio.create_task(other.acquire(1))
     await asyncio.sleep(0)
     leaving.cancel()
-    holder.give_back()
+    holder.release()
     await staying
     assert leaving.cancelled() or leaving.cancelling()

@@ -9,9 +9,9 @@ from processor.errors import Overloaded
 from processor.service.jobs import listing
 from processor.web import rate_limit
 from processor.web.rate_limit import (
-    ADDRESSES,
     BURST,
-    LONGEST_DELAY,
+    MAX_ADDRESSES,
+    MAX_DELAY,
     RATE,
     KeylessRateLimit,
     LargeReadLimit,
@@ -32,20 +32,20 @@ def test_an_address_gets_a_burst_at_once_and_then_its_rate() -> None:
 def test_no_answer_is_held_back_longer_than_the_longest_delay() -> None:
     calls = KeylessRateLimit()
     delays = [calls.delay("a", 0.0) for _ in range(5000)]
-    assert max(delays) == pytest.approx(LONGEST_DELAY)
+    assert max(delays) == pytest.approx(MAX_DELAY)
 
 
 def test_only_so_many_addresses_are_remembered() -> None:
     calls = KeylessRateLimit()
-    for n in range(3 * ADDRESSES):
+    for n in range(3 * MAX_ADDRESSES):
         calls.delay(str(n), 0.0)
-    assert len(calls._next) == ADDRESSES
+    assert len(calls._next) == MAX_ADDRESSES
 
 
 async def test_big_reads_run_two_at_a_time_and_one_that_gets_no_turn_is_told_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rate_limit, "WAIT", 0.05)
+    monkeypatch.setattr(rate_limit, "MAX_WAIT", 0.05)
     running = most = 0
     gate = asyncio.Event()
 
@@ -62,8 +62,8 @@ async def test_big_reads_run_two_at_a_time_and_one_that_gets_no_turn_is_told_so(
     assert all(isinstance(task.exception(), Overloaded) for task in done)
     gate.set()
     await asyncio.wait(tasks)
-    assert most == rate_limit.BIG_READS
-    assert sum(task.exception() is None for task in tasks) == rate_limit.BIG_READS
+    assert most == rate_limit.LARGE_READS
+    assert sum(task.exception() is None for task in tasks) == rate_limit.LARGE_READS
 
 
 async def test_a_page_of_jobs_is_cut_where_it_becomes_too_big(
@@ -78,20 +78,20 @@ async def test_a_page_of_jobs_is_cut_where_it_becomes_too_big(
     assert len(await web.items("/v1/jobs", limit=50)) == 12
 
 
-async def test_refused_calls_of_one_address_are_spaced_out(
+async def test_calls_without_a_key_are_rate_limited_by_address(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = []
+    delayed = []
 
-    async def turn(_: KeylessRateLimit, scope: Any) -> None:
-        turns.append(scope["path"])
+    async def wait(_: KeylessRateLimit, scope: Any) -> None:
+        delayed.append(scope["path"])
 
-    monkeypatch.setattr(KeylessRateLimit, "turn", turn)
+    monkeypatch.setattr(KeylessRateLimit, "wait", wait)
     await web.without_key("GET", "/v1/jobs")
     await web("GET", "/readyz")
     await web("GET", "/healthz")
     await web("POST", "/hooks/feed", content=b"{}", headers={"content-type": "application/json"})
-    assert turns == ["/v1/jobs", "/readyz", "/healthz", "/hooks/feed"]
+    assert delayed == ["/v1/jobs", "/readyz", "/healthz", "/hooks/feed"]
     await web("GET", "/v1/jobs")
     await web.push("1")
-    assert len(turns) == 4
+    assert len(delayed) == 4

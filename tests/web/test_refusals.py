@@ -61,7 +61,7 @@ async def test_a_write_that_is_not_json_is_415(
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
 async def test_too_large_a_body_is_413(web: Web, method: str, path: str) -> None:
-    body = b" " * (request_body.AT_MOST + 1)
+    body = b" " * (request_body.MAX_BODY + 1)
     refused(await web(method, path, content=body, headers=JSON), 413)
 
 
@@ -128,7 +128,7 @@ async def test_another_method_is_405_naming_all_there_are(
 )
 async def test_an_unknown_word_in_the_query_is_422(web: Web, path: str) -> None:
     await web.push("1", "running")
-    assert "not known" in refused(await web("GET", path), 422)
+    assert "Unknown query parameter" in refused(await web("GET", path), 422)
 
 
 LISTS = ["/v1/jobs", "/v1/jobs/feed/1/history", "/v1/subscriptions", "/v1/events"]

@@ -20,9 +20,9 @@ GOOD = HEAD + b"\r\n"
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_timeout, "WITHIN", SOON)
-    monkeypatch.setattr(request_body, "WITHIN", SOON)
-    monkeypatch.setattr(write_timeout, "WITHIN", SOON)
+    monkeypatch.setattr(read_timeout, "HEAD_TIMEOUT", SOON)
+    monkeypatch.setattr(request_body, "BODY_TIMEOUT", SOON)
+    monkeypatch.setattr(write_timeout, "NO_READ_TIMEOUT", SOON)
 
 
 def post(path: str, length: int, **headers: str) -> bytes:
@@ -72,7 +72,7 @@ async def test_a_head_without_end(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(HEAD)
     line = b"x: " + b"y" * 8_000 + b"\r\n"
-    for _ in range(read_timeout.AT_MOST // len(line) + 1):
+    for _ in range(read_timeout.MAX_HEAD // len(line) + 1):
         writer.write(line)
     assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
     writer.close()
@@ -197,7 +197,7 @@ async def test_a_connection_beyond_the_limit_is_503_while_all_others_are_served(
         return await wait(*args)
 
     monkeypatch.setattr(query, "wait", counted)
-    monkeypatch.setattr("processor.web.__main__.CONNECTIONS", 1)
+    monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 1)
     monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()
     await served.client.put("/v1/jobs/feed/1", json={})

@@ -1,6 +1,6 @@
 """What is served, as OpenAPI 3.1, built from tables. In reading order:
 
-schemas     what goes in and comes out, as structs
+schemas     bodies and responses, as structs
 parameters  parameters in paths, queries and headers
 webhooks    what subscribers receive
 operations  the table of calls

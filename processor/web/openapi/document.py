@@ -1,4 +1,4 @@
-"""The whole document, put together from the tables."""
+"""The OpenAPI document, built from the tables."""
 
 from functools import cache
 from importlib.metadata import version
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from processor.web.openapi.operations import OPERATIONS, Answer, Operation
+from processor.web.openapi.operations import OPERATIONS, Operation, Response
 from processor.web.openapi.parameters import parameters
 from processor.web.openapi.schemas import SCHEMAS
 from processor.web.openapi.webhooks import webhooks
@@ -18,21 +18,21 @@ ALWAYS = (500, 503)
 KEYED = (401,)
 
 REFUSALS = {
-    400: "Not JSON, unreadable, or a cursor that this server did not give",
-    401: "No valid key; of a push: its signature does not hold",
-    404: "No such thing",
-    408: "The body did not come in time",
-    409: "Not possible for this thing",
-    410: "What is behind this cursor was trimmed; start again without it",
-    413: "The body has more than 1 MiB; of a push: more than its profile or source allows",
-    415: "Not `application/json`; of a push: compressed, or not a type that the provider sends",
-    422: "A value or key that means nothing here",
-    500: "Our fault; `request_id` finds its line in the log",
-    503: "Redis is away or nearly full, or this process is; call again",
+    400: "Not JSON, unreadable, or a cursor that this server did not return",
+    401: "No valid key; for a push: the signature is not valid",
+    404: "Not found",
+    408: "The body did not arrive in time",
+    409: "Not possible in its present state",
+    410: "The events after this cursor were trimmed; start again without it",
+    413: "The body has more than 1 MiB; for a push: more than its profile or source allows",
+    415: "Not `application/json`; for a push: compressed, or not a type that the provider sends",
+    422: "An unknown or invalid value or key",
+    500: "Internal error; its line in the log has the same `request_id`",
+    503: "Redis is unavailable or nearly full, or this process is overloaded; try again",
 }
 HEADERS = {
-    401: ("WWW-Authenticate", "`Bearer`, where a key is needed"),
-    503: ("Retry-After", "Seconds until it is worth calling again"),
+    401: ("WWW-Authenticate", "`Bearer`, if a key is needed"),
+    503: ("Retry-After", "Seconds until the next try"),
 }
 
 
@@ -63,8 +63,8 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": (
-        "One of `RINGBACK_API_KEYS`, or the key that `ringback up` made. Only reading the mirror "
-        'of a source with `mirror = "open"` needs none'
+        "One of `RINGBACK_API_KEYS`, or the key that `ringback up` created. Reading the mirror "
+        'of a source with `mirror = "open"` needs no key'
     ),
 }
 
@@ -77,14 +77,14 @@ def _paths() -> dict[str, dict[str, Any]]:
 
 
 def _call(operation: Operation) -> dict[str, Any]:
-    good = {str(status): _answer(answer) for status, answer in operation.answers.items()}
+    good = {str(status): _response(response) for status, response in operation.responses.items()}
     refusals = {*operation.refusals, *ALWAYS, *(() if operation.open else KEYED)}
     if "default" in good:
         refusals.clear()
     bad = {str(s): {"$ref": f"#/components/responses/refused{s}"} for s in sorted(refusals)}
     call = {
         "operationId": operation.id,
-        "summary": operation.says,
+        "summary": operation.summary,
         "parameters": [{"$ref": f"#/components/parameters/{p}"} for p in operation.parameters],
         "responses": bad | good,
     }
@@ -94,24 +94,24 @@ def _call(operation: Operation) -> dict[str, Any]:
     return call | ({"security": []} if operation.open else {})
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    content = {media: {"schema": schema} for media, schema in answer.other.items()}
-    if answer.shape:
-        content["application/json"] = _schema(answer.shape, many=answer.many)
-    return {"description": answer.says} | ({"content": content} if content else {})
+def _response(response: Response) -> dict[str, Any]:
+    content = {media: {"schema": schema} for media, schema in response.other.items()}
+    if response.schema:
+        content["application/json"] = _schema(response.schema, many=response.many)
+    return {"description": response.description} | ({"content": content} if content else {})
 
 
 def _schema(shape: Any, *, many: bool = False) -> dict[str, Any]:
-    one = shape if isinstance(shape, dict) else {"$ref": SCHEMA.format(name=shape.__name__)}
-    return {"schema": _page(one) if many else one}
+    item = shape if isinstance(shape, dict) else {"$ref": SCHEMA.format(name=shape.__name__)}
+    return {"schema": _page(item) if many else item}
 
 
-def _page(one: dict[str, Any]) -> dict[str, Any]:
+def _page(item: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "items": {"type": "array", "items": one},
-            "next": {"type": ["string", "null"], "description": "The cursor behind this page"},
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page"},
         },
         "required": ["items", "next"],
     }
@@ -121,6 +121,6 @@ def _refusal(status: int) -> dict[str, Any]:
     body = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA.format(name="Problem")}}}
     refusal: dict[str, Any] = {"description": REFUSALS[status], "content": body}
     if status in HEADERS:
-        name, says = HEADERS[status]
-        refusal["headers"] = {name: {"description": says, "schema": {"type": "string"}}}
+        name, description = HEADERS[status]
+        refusal["headers"] = {name: {"description": description, "schema": {"type": "string"}}}
     return refusal

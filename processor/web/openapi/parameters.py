@@ -1,4 +1,4 @@
-"""What stands in paths, queries and headers, by the names that the table of operations uses."""
+"""The parameters of paths, queries and headers, by the names that the table of operations uses."""
 
 from typing import Any, NamedTuple
 
@@ -7,8 +7,8 @@ from processor.model import State
 from processor.provider.job_ids import LONGEST_ID
 from processor.service.delivery.history import STATES
 from processor.service.jobs.listing import CURSOR
-from processor.web.jobs import LONGEST_WAIT
-from processor.web.query_params import LIMIT, LIMIT_AT_MOST
+from processor.web.jobs import MAX_WAIT
+from processor.web.query_params import LIMIT, MAX_LIMIT
 
 JOB_ID = (
     "The job's id, or an alias: **one percent-encoded segment**, so `a%2Fb` is the id `a/b`. "
@@ -17,31 +17,31 @@ JOB_ID = (
 
 
 class Parameter(NamedTuple):
-    """One parameter; what is in a path is required."""
+    """One parameter; those of a path are required."""
 
     name: str
-    place: str
-    says: str
+    location: str
+    description: str
     schema: dict[str, Any]
     required: bool = False
 
 
-def _query(name: str, says: str, **schema: Any) -> Parameter:
-    return Parameter(name, "query", says, {"type": "string", **schema})
+def _query(name: str, description: str, **schema: Any) -> Parameter:
+    return Parameter(name, "query", description, {"type": "string", **schema})
 
 
-def _path(name: str, says: str, **schema: Any) -> Parameter:
-    return Parameter(name, "path", says, {"type": "string", **schema}, required=True)
+def _path(name: str, description: str, **schema: Any) -> Parameter:
+    return Parameter(name, "path", description, {"type": "string", **schema}, required=True)
 
 
-def _header(name: str, says: str, *, required: bool = False, **schema: Any) -> Parameter:
-    return Parameter(name, "header", says, {"type": "string", **schema}, required=required)
+def _header(name: str, description: str, *, required: bool = False, **schema: Any) -> Parameter:
+    return Parameter(name, "header", description, {"type": "string", **schema}, required=required)
 
 
 _ID = r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f-\u009f]+$"
-_BASE64 = "^[A-Za-z0-9_-]+={0,2}$"  # opaque: only what this server gave is good
-_LIMITS = {"type": "integer", "minimum": 1, "maximum": LIMIT_AT_MOST, "default": LIMIT}
-_WAIT = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0}
+_BASE64 = "^[A-Za-z0-9_-]+={0,2}$"  # opaque: only what this server returned is valid
+_LIMITS = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
+_WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
 
 PARAMETERS = {
     "source": _path("source", "A source of the configuration", pattern=f"^{NAME.pattern}$"),
@@ -51,36 +51,36 @@ PARAMETERS = {
     "mirrored": _path(
         "path",
         "The provider's own path, its slashes as they are, and with its own query: "
-        "`mirror` in `/v1/sources` has them whole",
+        "`mirror` in `/v1/sources` shows them",
     ),
     "of_source": _query("source", "Only jobs of this source"),
     "in_state": _query("state", "Only jobs in this state", enum=[str(s) for s in State]),
     "limit": Parameter("limit", "query", "Items of a page", _LIMITS),
-    "cursor": _query("cursor", "`next` of the page before", pattern=_BASE64),
-    "jobs_cursor": _query("cursor", "`next` of the page before", pattern=f"^{CURSOR.pattern}$"),
+    "cursor": _query("cursor", "`next` of the previous page", pattern=_BASE64),
+    "jobs_cursor": _query("cursor", "`next` of the previous page", pattern=f"^{CURSOR.pattern}$"),
     "wait": Parameter(
         "wait", "query", "Seconds to wait until the job is finished; 200 both ways", _WAIT
     ),
-    "prefer": _header("Prefer", "`wait=SECONDS`, as the query's, which wins"),
+    "prefer": _header("Prefer", "`wait=SECONDS`; the query parameter wins"),
     "target": Parameter(
         "subscription", "query", "The id of a subscription", {"type": "string"}, required=True
     ),
     "delivered": _query("state", "Only deliveries in this state", enum=list(STATES)),
     "after": _query(
         "after",
-        "`next` of the page before, or the `id:` of an event in the stream",
+        "`next` of the previous page, or the `id:` of an event in the stream",
         pattern=_BASE64,
     ),
     "last_event_id": _header(
-        "Last-Event-ID", "As `after`, which it wins over; only for streams", pattern=_BASE64
+        "Last-Event-ID", "Like `after`, over which it wins; only for streams", pattern=_BASE64
     ),
     "trace": _header(
         "traceparent",
-        "W3C Trace Context, version 00: sent on with what this brings about. Ignored if malformed",
+        "W3C Trace Context, version 00: sent with the events that this call causes. Ignored if malformed",
     ),
     "webhook_id": _header(
         "webhook-id",
-        "The event's id: the same in every attempt and for every subscriber. Dedupe on it",
+        "The event's id: the same in every attempt and for every subscriber. Use it to detect repetitions",
         required=True,
     ),
     "webhook_timestamp": _header(
@@ -89,22 +89,22 @@ PARAMETERS = {
     "webhook_signature": _header(
         "webhook-signature",
         "`v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, once "
-        "for each secret that signs, separated by spaces; the key is what the base64 behind "
-        "`whsec_` means. Or `v1a,` and the base64 of the Ed25519 signature over the same",
+        "for each secret that signs, separated by spaces; the key is the decoded base64 after "
+        "`whsec_`. Or `v1a,` and the base64 of the Ed25519 signature over the same",
         required=True,
     ),
 }
 
 
 def parameters() -> dict[str, Any]:
-    """All of them, as components."""
+    """All parameters, as components."""
     return {
         key: {
-            "name": one.name,
-            "in": one.place,
-            "description": one.says,
-            "required": one.required,
-            "schema": one.schema,
+            "name": parameter.name,
+            "in": parameter.location,
+            "description": parameter.description,
+            "required": parameter.required,
+            "schema": parameter.schema,
         }
-        for key, one in PARAMETERS.items()
+        for key, parameter in PARAMETERS.items()
     }

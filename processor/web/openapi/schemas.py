@@ -1,7 +1,7 @@
-"""What goes in and comes out, as structs, for the schemas.
+"""Request bodies and responses as structs, for the schemas.
 
-What the code has a struct for is that struct. Answers that it puts together from others are
-described here, and a test holds real answers against each.
+Where the code has a struct, that one is used. Responses that it builds from dicts are described
+here, and a test compares real responses with each.
 """
 
 from datetime import datetime
@@ -46,26 +46,26 @@ class ReplayRequest(replay_replay.ReplayRequest, frozen=True):
 
 
 class ReplayResult(plan.ReplayResult):
-    """Deliveries put, found waiting, found delivered, and lost with the log's oldest events.
+    """Deliveries enqueued, already pending, already delivered, and lost (`gone`): trimmed from the log.
 
-    `oldest` says how far back the log goes, where that is not far enough; `next`, if it was too
-    much for one call, is the `after` of the one that goes on.
+    `oldest` says how far back the log goes, if that is not far enough; `next`, if there is more than
+    one call may do, is the `after` of the next call.
     """
 
     oldest: Time | None = None
 
 
 class Retried(msgspec.Struct):
-    """The delivery is due now, or under way."""
+    """The delivery is due now, or in progress."""
 
     id: str
     state: Literal["pending"]
 
 
 class Receipt(msgspec.Struct):
-    """What became of the updates in a push: ignored ones are not about a job.
+    """What became of the updates in a push; ignored ones are not about a job.
 
-    `unreadable` is there where some of a batch could not be read; the others were taken.
+    `unreadable` counts those of a batch that could not be read; the others were accepted.
     """
 
     accepted: int
@@ -94,7 +94,7 @@ def _joined(
 
 
 class _More(msgspec.Struct):
-    """What a job has beyond what its events tell."""
+    """What a job has beside the data of its events."""
 
     counts: Counts | None
     flags: list[str]
@@ -111,14 +111,14 @@ Job: Any = _joined(
 
 
 class HistoryEntry(model.HistoryEntry, frozen=True, omit_defaults=True, kw_only=True):
-    """A transition, a progress, or an ignored update; `count` of the same came in a row."""
+    """A transition, a progress, or an ignored update; `count` equal ones came in a row."""
 
     at: Time
     count: int
 
 
 class PollQueued(msgspec.Struct):
-    """The job is asked about as soon as a worker is free."""
+    """The job is polled as soon as a worker is free."""
 
     asked: bool
 
@@ -165,13 +165,13 @@ class PublicKeys(msgspec.Struct):
 
 
 class TestSent(msgspec.Struct):
-    """A `subscription.test` event, under its webhook-id, is on its way."""
+    """A `subscription.test` event with this webhook-id is enqueued."""
 
     event_id: str
 
 
 class Attempt(msgspec.Struct):
-    """One HTTP try of a delivery: an answer's status, or why there was none."""
+    """One HTTP request of a delivery: the status, or the reason why there was no response."""
 
     at: Time
     seconds: float
@@ -199,8 +199,8 @@ class Event(JobEvent, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct):
-    """A configured account at a provider; `stalled` says why its polls are refused,
-    `lacks` what it needs to be of any use.
+    """A configured account at a provider; `stalled` is the reason why its polls are refused,
+    `lacks` what must be set before it can be used.
     """
 
     name: str
@@ -215,13 +215,13 @@ class Source(msgspec.Struct):
 
 
 class Alive(msgspec.Struct):
-    """The process turns."""
+    """The process runs."""
 
     alive: bool
 
 
 class Ready(msgspec.Struct):
-    """Whether this process can serve, what it lacks, and what of Redis could lose work."""
+    """Whether this process can serve, what is missing, and settings of Redis that could lose work."""
 
     ready: bool
     lacks: list[str]
@@ -236,7 +236,7 @@ class TestData(msgspec.Struct):
 
 
 class TestEvent(msgspec.Struct):
-    """A `subscription.test`, which goes to that one subscription and is not in the log."""
+    """A `subscription.test`, which only that subscription receives, and which is not in the log."""
 
     type: str
     timestamp: Time
@@ -252,7 +252,7 @@ class DisabledData(msgspec.Struct):
 
 
 class DisabledEvent(msgspec.Struct):
-    """A `subscription.disabled`, which goes to the others that name it, and is in the log."""
+    """A `subscription.disabled`, which the other subscriptions that name it receive; it is in the log."""
 
     type: str
     timestamp: Time
@@ -260,7 +260,7 @@ class DisabledEvent(msgspec.Struct):
 
 
 class DisabledItem(DisabledEvent, kw_only=True):
-    """The same in the event log, with its webhook-id."""
+    """A `subscription.disabled` in the event log, with its webhook-id."""
 
     id: str
 

@@ -1,4 +1,4 @@
-"""What subscribers receive: a POST for every event type, as Standard Webhooks says."""
+"""What subscribers receive: a POST for each event type, by Standard Webhooks."""
 
 from typing import Any
 
@@ -6,32 +6,32 @@ from processor.event_types import DISABLED, JOB_TYPES
 
 HEADERS = ("webhook_id", "webhook_timestamp", "webhook_signature")
 
-_ANSWERS = {
-    "2XX": "It is delivered",
-    "410": "No more of it: the subscription is disabled",
-    "default": "Tried again, ten times over three days; `Retry-After` can put that off",
+_RESPONSES = {
+    "2XX": "Delivered",
+    "410": "No more events: the subscription is disabled",
+    "default": "Retried, ten attempts over three days; `Retry-After` can delay the next",
 }
 
 _EVENT = {"$ref": "#/components/schemas/CloudEvent"}
-_CLOUDY = {  # for subscriptions of these formats
+_CLOUDEVENTS = {  # for subscriptions of these formats
     "application/cloudevents+json": {"schema": _EVENT},
     "application/cloudevents-batch+json": {"schema": {"type": "array", "items": _EVENT}},
 }
 
-_SAYS = {
+_SUMMARIES = {
     "job.started": "A job became running, or a re-run of it did",
     "job.progressed": "Its progress, result, counts or status word changed while it runs",
-    "job.succeeded": "The provider says it is done; `partial` when parts of it failed",
+    "job.succeeded": "The provider says it is done; `partial` if parts of it failed",
     "job.failed": "The provider gave up",
-    "job.canceled": "Somebody stopped it at the provider",
-    "job.expired": "The provider dropped it; or its deadline passed, which a final event may follow",
-    DISABLED: "Another subscription gets no more: its subscriber answered 410, or did nothing but fail for five days",
-    "subscription.test": "You asked for it",
+    "job.canceled": "It was stopped at the provider",
+    "job.expired": "The provider dropped it; or its deadline passed, and a final event may still follow",
+    DISABLED: "Another subscription was disabled: it answered 410, or only failed for five days",
+    "subscription.test": "A test that was requested",
 }
 
 
 def webhooks() -> dict[str, Any]:
-    """One for every type, by its name."""
+    """One for each event type, by its name."""
     jobs = {kind: _webhook(kind, "JobEvent") for kind in JOB_TYPES}
     return jobs | {
         DISABLED: _webhook(DISABLED, "DisabledEvent"),
@@ -48,13 +48,13 @@ def _webhook(kind: str, shape: str) -> dict[str, Any]:
     }
     call = {
         "operationId": kind,
-        "summary": _SAYS[kind],
+        "summary": _SUMMARIES[kind],
         "security": [],
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in HEADERS],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema}} | _CLOUDY,
+            "content": {"application/json": {"schema": schema}} | _CLOUDEVENTS,
         },
-        "responses": {status: {"description": says} for status, says in _ANSWERS.items()},
+        "responses": {status: {"description": text} for status, text in _RESPONSES.items()},
     }
     return {"post": call}
