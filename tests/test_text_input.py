@@ -163,7 +163,9 @@ def test_what_a_terminal_cannot_show_is_not_the_end(tmp_path: Path) -> None:
         "import sys; from processor.cli import output, progress\n"
         "sys.stdout.reconfigure(errors='replace')\n"
         "output.line('é → ü'); output.tree({'é': '→'}); output.document({'é': 1})\n"
-        "with progress.ProgressBars() as bars: bars.show('é', {'state': 'running', 'progress': 0.5})\n"
+        "sys.stdout.isatty = lambda: True\n"
+        "with progress.progress_display(silent=False) as show:\n"
+        "    show('é', {'state': 'running', 'progress': 0.5})\n"
     )
     (tmp_path / "shown.py").write_text(script, encoding="utf-8")
     ended = subprocess.run(

@@ -7,7 +7,7 @@ from typing import Any
 from processor.cli import output
 from processor.cli.client import Client, path
 from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit
-from processor.cli.progress import ProgressDisplay
+from processor.cli.progress import Show
 
 JobName = tuple[str, str]  # source, id
 
@@ -17,7 +17,7 @@ CHECK_SOURCES_AFTER, CHECK_SOURCES_EVERY = 2.0, 10.0  # seconds
 
 
 def follow(
-    client: Client, names: Sequence[JobName], display: ProgressDisplay, timeout: float | None
+    client: Client, names: Sequence[JobName], show: Show, timeout: float | None
 ) -> list[Any]:
     """Wait for the jobs; returns them in the given order.
 
@@ -30,7 +30,7 @@ def follow(
     stalled = StalledSources(client)
     while True:
         for name in names:
-            display.show("/".join(name), jobs[name])
+            show("/".join(name), jobs[name])
         unfinished = [name for name in names if jobs[name]["state"] not in CODE_OF_STATE]
         left = 1.0 if deadline is None else deadline - time.monotonic()
         if not unfinished or left <= 0:

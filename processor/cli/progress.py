@@ -1,9 +1,9 @@
 """Shows the progress of jobs: bars on a terminal, elsewhere a line for each change."""
 
 import sys
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
@@ -11,28 +11,11 @@ from processor.cli import output
 from processor.cli.exit_codes import CODE_OF_STATE
 
 Job = Mapping[str, Any]
+Show = Callable[[str, Job], None]
+"""Shows the current state of the job of this name."""
 
 
-class ProgressDisplay:
-    """Shows the progress of jobs while a `with` block runs; this class shows nothing."""
-
-    def __enter__(self) -> Self:
-        """Start the display."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the display; what was printed stays."""
-
-    def show(self, name: str, job: Job) -> None:
-        """Show the job's current state."""
-
-
-class ProgressLines(ProgressDisplay):
+class ProgressLines:
     """Prints a job's line whenever it changes."""
 
     def __init__(self) -> None:
@@ -47,32 +30,12 @@ class ProgressLines(ProgressDisplay):
             output.line(f"{name}  {text}")
 
 
-class ProgressBars(ProgressDisplay):
+class ProgressBars:
     """Draws a bar for each job; without a known progress the bar pulses until the job ends."""
 
-    def __init__(self) -> None:
-        """Markup is off, because ids and status words come from outside."""
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[state]}", markup=False),
-        )
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        """Start drawing on the terminal's last lines."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop drawing; the bars stay."""
-        self._progress.stop()
 
     def show(self, name: str, job: Job) -> None:
         """Move the job's bar, also backwards if the provider's progress decreases."""
@@ -84,16 +47,22 @@ class ProgressBars(ProgressDisplay):
             progress = float(job["state"] == "succeeded")
         total = None if progress is None else 1.0
         task = self._tasks[name]
-        self._progress.update(
-            task, completed=progress or 0.0, total=total, description=describe(job)
-        )
+        self._progress.update(task, completed=progress or 0.0, total=total, state=describe(job))
 
 
-def progress_display(*, silent: bool) -> ProgressDisplay:
-    """Nothing if silent, bars on a terminal, else lines."""
+@contextmanager
+def progress_display(*, silent: bool) -> Iterator[Show]:
+    """Show jobs while the block runs: not if silent, as bars on a terminal, else as lines."""
     if silent:
-        return ProgressDisplay()
-    return ProgressBars() if sys.stdout.isatty() else ProgressLines()
+        yield lambda _name, _job: None
+    elif not sys.stdout.isatty():
+        yield ProgressLines().show
+    else:
+        # Without markup, because ids and status words come from outside.
+        name = TextColumn("{task.description}", markup=False)
+        state = TextColumn("{task.fields[state]}", markup=False)
+        with Progress(name, BarColumn(), TaskProgressColumn(), state) as progress:
+            yield ProgressBars(progress).show
 
 
 def describe(job: Job) -> str:

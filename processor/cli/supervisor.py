@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from processor.cli.child import Child, Command, StopOrder
@@ -79,12 +79,7 @@ class Signals:
             self._handlers[sig] = signal.signal(sig, self._on_signal)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Restore the handlers."""
         for sig, handler in self._handlers.items():
             signal.signal(sig, handler)  # type: ignore[arg-type]

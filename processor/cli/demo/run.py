@@ -19,7 +19,7 @@ from processor.cli.demo.scenarios import (
 from processor.cli.demo.subscriber_server import SubscriberServer
 from processor.cli.exit_codes import Exit
 from processor.cli.jobs import show_history
-from processor.cli.progress import ProgressDisplay, progress_display
+from processor.cli.progress import Show, progress_display
 
 TIMEOUT = 20.0  # seconds until all callbacks must have come
 SETTLE = 1.0  # seconds in which none may come a second time
@@ -63,23 +63,21 @@ def _simulate(
         sending = any(simulation.sending for simulation in simulations)
         return not sending and all(final_events(subscriber.verified, job) for job in EXPECTED)
 
-    with progress_display(silent=json) as shown, ExitStack() as stack:
+    with progress_display(silent=json) as show, ExitStack() as stack:
         for simulation in simulations:
             stack.enter_context(simulation.started(client.url))
-        _refresh(client, shown, TIMEOUT, all_ended)
+        _refresh(client, show, TIMEOUT, all_ended)
         problems = [problem for each in simulations for problem in each.problems()]
-        _refresh(client, shown, SETTLE, lambda: False)
+        _refresh(client, show, SETTLE, lambda: False)
     return problems
 
 
-def _refresh(
-    client: Client, shown: ProgressDisplay, seconds: float, done: Callable[[], bool]
-) -> None:
+def _refresh(client: Client, show: Show, seconds: float, done: Callable[[], bool]) -> None:
     """Show the jobs' progress until done, or until the time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not done():
         for source, job_id in EXPECTED:
-            shown.show(f"{source}/{job_id}", client.get(_path(source, job_id)))
+            show(f"{source}/{job_id}", client.get(_path(source, job_id)))
         time.sleep(REFRESH)
 
 
