@@ -5,6 +5,7 @@ app              the list of commands
 exit_codes       how a command ends
 output           what goes to the terminal: columns for people, JSON for programs
 options          options that several commands share
+option_groups    options that become one value, such as the client of a server
 
 Ringback on one machine:
 up               `ringback up`
@@ -28,6 +29,8 @@ jobs             `ringback jobs`, `watch`, `wait`, `history`
 events           `ringback events`
 sources          `ringback sources`
 subscriptions    `ringback subscriptions`
+setting_options  the options for the settings of a subscription
+replay           `ringback subscriptions replay`
 deliveries       `ringback deliveries`
 
 Configuration and checks:

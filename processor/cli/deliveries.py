@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from processor.cli import options, output
-from processor.cli.client import path
+from processor.cli.client import Client, path
 
 COLUMNS = ("id", "type", "state", "attempts", "last", "created")
 
 
+@options.server
 def list_all(
     subscription: Annotated[str, typer.Argument(metavar="ID", help="The id of the subscription.")],
     *,
@@ -17,39 +18,30 @@ def list_all(
         str | None,
         typer.Option(help="Only pending, delivered, superseded, failed or canceled ones."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[
-        str | None, typer.Option(help="Continue after the page that ended here.")
-    ] = None,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """List the deliveries of a subscription, newest first."""
-    page = options.client(url, key, data).get(
+    page = server.get(
         "/v1/deliveries", subscription=subscription, state=state, limit=limit, cursor=cursor
     )
     output.page(page, COLUMNS, _row, json=json)
 
 
+@options.server
 def retry(
     delivery: Annotated[
         str, typer.Argument(metavar="ID", help="The id of the delivery, as `list` shows it.")
     ],
     *,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """Attempt a delivery now, if it is pending, failed or canceled."""
-    delivered = options.client(url, key, data).call(
-        "POST", path("v1", "deliveries", delivery, "retry"), {}
-    )
-    if json:
-        return output.document(delivered)
-    return output.line(f"{delivery} is due now")
+    delivered = server.call("POST", path("v1", "deliveries", delivery, "retry"), {})
+    output.result(delivered, f"{delivery} is due now", json=json)
 
 
 def group() -> typer.Typer:

@@ -18,6 +18,7 @@ RECONNECT_PAUSE = 1.0  # seconds before a broken stream is opened again
 RECONNECT_TIMEOUT = 30.0  # seconds without a server after which --follow ends
 
 
+@options.server
 def events(
     *,
     follow: Annotated[
@@ -28,13 +29,10 @@ def events(
     limit: Annotated[
         int, typer.Option(min=1, max=200, help="How many events to read, before --source selects.")
     ] = 50,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """Print events, oldest first; with --follow new ones, or those after --after."""
-    server = options.client(url, key, data)
     if follow:
         for message in _stream(server, after):
             _print_message(message, source, json=json)

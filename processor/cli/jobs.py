@@ -15,25 +15,22 @@ MAX_HISTORY = 200  # entries; no more are kept
 HISTORY_COLUMNS = ("at", "origin", "status", "state", "event", "times", "flags")
 
 
+@options.server
 def jobs(
     *,
     source: Annotated[str | None, typer.Option(help="Only jobs of this source.")] = None,
     state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[
-        str | None, typer.Option(help="Continue after the page that ended here.")
-    ] = None,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """List jobs."""
-    server = options.client(url, key, data)
     page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
     output.page(page, COLUMNS, _row, json=json)
 
 
+@options.server
 def watch(
     source: options.SourceName,
     job_id: options.JobId,
@@ -49,32 +46,27 @@ def watch(
         str | None, typer.Option(help="Expire the job after this long: 5m, 24h.")
     ] = None,
     timeout: options.Timeout = None,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """Watch a job, and show its progress until it is finished."""
-    server = options.client(url, key, data)
-    settings = {
-        "metadata": options.pairs("--metadata", metadata),
-        "params": options.pairs("--param", param),
-        "deadline": deadline,
-    }
-    body = {name: value for name, value in settings.items() if value is not None}
+    body = options.given(
+        metadata=options.pairs("--metadata", metadata),
+        params=options.pairs("--param", param),
+        deadline=deadline,
+    )
     limit = options.seconds(timeout)
     server.call("PUT", path("v1", "jobs", source, job_id), body)
     _until_done(server, [(source, job_id)], limit, json=json)
 
 
+@options.server
 def wait(
     source: options.SourceName,
     job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.")],
     *,
     timeout: options.Timeout = None,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """Wait until all of these jobs are finished.
@@ -83,24 +75,20 @@ def wait(
     was up, 5 if the server cannot be reached; with several of these, the worst: failed, expired,
     timeout.
     """
-    server = options.client(url, key, data)
     names = [(source, job_id) for job_id in dict.fromkeys(job_ids)]
     _until_done(server, names, options.seconds(timeout), json=json)
 
 
+@options.server
 def history(
     source: options.SourceName,
     job_id: options.JobId,
     *,
-    url: options.Url = options.DEFAULT_URL,
-    key: options.Key = None,
-    data: options.Data = options.DEFAULT_DATA,
+    server: Client,
     json: options.Json = False,
 ) -> None:
     """Show a job's transitions and ignored updates with the reason, oldest first."""
-    page = options.client(url, key, data).get(
-        path("v1", "jobs", source, job_id, "history"), limit=MAX_HISTORY
-    )
+    page = server.get(path("v1", "jobs", source, job_id, "history"), limit=MAX_HISTORY)
     show_history(page, json=json)
 
 
@@ -125,8 +113,8 @@ def _row(job: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _until_done(server: Client, names: list[JobName], timeout: float | None, *, json: bool) -> None:
-    with progress_display(silent=json) as display:
-        found = follow(server, names, display, timeout)
+    with progress_display(silent=json) as show:
+        found = follow(server, names, show, timeout)
     states = [job["state"] for job in found]
     if json:
         done = all(state in CODE_OF_STATE for state in states)

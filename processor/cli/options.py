@@ -1,13 +1,14 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from processor.cli.client import Client
 from processor.cli.credentials import key_for
 from processor.cli.exit_codes import CommandError
+from processor.cli.option_groups import option_group
 from processor.durations import parse_duration
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -28,7 +29,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         envvar="RINGBACK_DATA",
-        help="The data folder of `up`, with the API key of a server on this machine.",
+        help="The data folder of `ringback up`: the API key and the embedded Redis.",
     ),
 ]
 Json = Annotated[
@@ -47,13 +48,28 @@ Timeout = Annotated[
     typer.Option("--timeout", help="Stop waiting after this long: 90, 1.5s, 30s, 5m, 24h, 7d."),
 ]
 Pairs = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=200)]
+Cursor = Annotated[
+    str | None, typer.Option("--cursor", help="Continue after the page that ended here.")
+]
+SubscriptionId = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of the subscription, as `list` shows it.")
+]
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the configuration.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")]
 
 
-def client(url: str, key: str | None, data: Path) -> Client:
+def client(*, url: Url = DEFAULT_URL, key: Key = None, data: Data = DEFAULT_DATA) -> Client:
     """The client for these options."""
     return Client(url, key_for(url, key, data))
+
+
+server = option_group("server", client)
+
+
+def given(**settings: object) -> dict[str, Any]:
+    """The settings that were given, as the body of a request."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def config_file(given: Path | None) -> Path | None:
@@ -71,9 +87,9 @@ def seconds(text: str | None) -> float | None:
         raise CommandError(f"--timeout: {error}") from None
 
 
-def pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+def pairs(option: str, texts: list[str] | None) -> dict[str, str] | None:
     """Parse NAME=VALUE options; None without any."""
-    for pair in given or []:
+    for pair in texts or []:
         if "=" not in pair:
             raise CommandError(f"{option} {pair}: write it as NAME=VALUE")
-    return dict(pair.split("=", 1) for pair in given) if given else None
+    return dict(pair.split("=", 1) for pair in texts) if texts else None

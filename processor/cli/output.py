@@ -11,6 +11,14 @@ def document(value: Any) -> None:
     print(codec.dumps(value), flush=True)  # noqa: T201 - this is where the CLI prints
 
 
+def result(value: Any, text: str, *, json: bool) -> None:
+    """Print the value as JSON, or the text that stands for it."""
+    if json:
+        document(value)
+    else:
+        line(text)
+
+
 def tree(value: Any) -> None:
     """Print one JSON value indented, with letters as they are and control characters escaped."""
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -23,12 +22,7 @@ if TYPE_CHECKING:
 def seal(
     *,
     config: options.Config = None,
-    data: Annotated[
-        Path,
-        typer.Option(
-            envvar="RINGBACK_DATA", help="The data folder of `up`, with its embedded Redis."
-        ),
-    ] = options.DEFAULT_DATA,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """Encrypt all secrets in Redis with the first of RINGBACK_MASTER_KEYS.

@@ -41,7 +41,7 @@ def sources(
 ) -> None:
     """List the server's sources, and where their providers must push to."""
     if context.invoked_subcommand is None:
-        page = options.client(url, key, data).get("/v1/sources")
+        page = options.client(url=url, key=key, data=data).get("/v1/sources")
         output.page(page, COLUMNS, _row, json=json)
 
 

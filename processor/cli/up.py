@@ -26,12 +26,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def up(
     *,
     config: options.Config = None,
-    data: Annotated[
-        Path,
-        typer.Option(
-            envvar="RINGBACK_DATA", help="The folder of the embedded Redis and the API key."
-        ),
-    ] = options.DEFAULT_DATA,
+    data: options.Data = options.DEFAULT_DATA,
     host: Annotated[
         str, typer.Option(envvar="RINGBACK_HOST", help="The address to listen on.")
     ] = "127.0.0.1",

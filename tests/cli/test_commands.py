@@ -447,6 +447,14 @@ def test_adding_a_subscription_shows_its_secret(stub: Stub, ringback: Run):
     assert stub.calls[0] == ("POST /v1/subscriptions", body)
 
 
+def test_adding_a_subscription_takes_every_setting_that_can_be_changed(stub: Stub, ringback: Run):
+    stub.responds("POST /v1/subscriptions", {"id": "sub_1", "secret": "whsec_x"}, status=201)
+    given = ("--provider", "wistia", "--source", "", "--rate", "", "--no-ordered")
+    ringback("subscriptions", "add", "https://e.com", *given)
+    body = {"url": "https://e.com", "providers": ["wistia"], "sources": [], "rate": None}
+    assert stub.calls[0] == ("POST /v1/subscriptions", body | {"ordered": False})
+
+
 def test_a_subscription_with_a_public_key_shows_the_key_and_no_secret(stub: Stub, ringback: Run):
     made = {"id": "sub_1", "secret": None, "public_key": "whpk_x"}
     stub.responds("POST /v1/subscriptions", made, status=201)
@@ -648,12 +656,11 @@ def test_shared_options_reach_a_command_of_a_group(stub: Stub, ringback: Run):
 
 def test_progress_bars_are_drawn_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    with progress.progress_display(silent=False) as shown:
-        assert isinstance(shown, progress.ProgressBars)
-        shown.show("s/[bold]1", job("1", "queued"))
-        shown.show("s/[bold]1", job("1", "running", progress=0.4))
-        shown.show("s/[bold]1", job("1", "succeeded", partial=True))
-    out = capsys.readouterr().out
-    assert "s/[bold]1" in out
-    assert "100%" in out
-    assert "succeeded · some parts failed" in out
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress.progress_display(silent=False) as show:
+        show("s/[bold]1", job("1", "queued"))
+        show("s/[bold]1", job("1", "running", progress=0.4))
+        show("s/[bold]1", job("1", "succeeded", partial=True))
+    last = next(line for line in reversed(capsys.readouterr().out.splitlines()) if "100%" in line)
+    assert "s/[bold]1" in last
+    assert "succeeded · some parts failed" in last
