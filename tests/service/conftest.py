@@ -1,4 +1,4 @@
-"""What tests of the use cases share: a context on a real Redis, and a provider on a real socket."""
+"""Fixtures of the use cases' tests: a context on a real Redis, a provider on a real socket."""
 
 import asyncio
 import json
@@ -141,27 +141,27 @@ allow = ["127.0.0.1"]
 
 
 class Provider:
-    """A provider on the loopback: it answers what it was told to, and remembers who asked."""
+    """A provider on the loopback, with prepared answers; it records the polls."""
 
     def __init__(self) -> None:
         """Know no job."""
         self.url = ""
         self.asked: list[str] = []
-        self.headers: list[dict[str, str]] = []  # of each question
+        self.headers: list[dict[str, str]] = []  # of each poll
         self._answers: dict[str, web.Response | Callable[[], Any]] = {}
 
     def says(self, job: str, code: int = 200, /, **body: Any) -> None:
-        """Answer so about a job from now on; `headers` are headers."""
+        """Answer polls of a job with this body from now on; `headers` are headers."""
         headers = body.pop("headers", {})
         text = json.dumps({"id": job} | body)
         self._answers[job] = lambda: web.json_response(text=text, status=code, headers=headers)
 
     def raw(self, job: str, text: str) -> None:
-        """Answer with these very words."""
+        """Answer polls of a job with this text."""
         self._answers[job] = lambda: web.Response(text=text)
 
     def hold(self, job: str, until: asyncio.Event, **body: Any) -> None:
-        """Answer only after something else has happened."""
+        """Answer a poll of a job only once an event is set."""
 
         async def wait() -> web.Response:
             await until.wait()
@@ -170,7 +170,7 @@ class Provider:
         self._answers[job] = wait
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one question."""
+        """Answer one poll."""
         job = request.match_info["id"]
         self.asked.append(job)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
@@ -193,7 +193,7 @@ async def provider() -> AsyncIterator[Provider]:
 
 
 class Bench:
-    """The use cases with few words."""
+    """The use cases, in short calls."""
 
     def __init__(self, context: Context) -> None:
         """Take pushes too."""
@@ -202,24 +202,24 @@ class Bench:
         self._receiver = Receiver(context)
 
     async def push(self, source: str = "lab", **body: Any) -> Receipt:
-        """Take one push, and ingest everything."""
+        """Receive a push, and ingest all updates."""
         receipt = await self.accept(source, **body)
         await self.ingest()
         return receipt
 
     async def accept(self, source: str = "lab", **body: Any) -> Receipt:
-        """Take one push."""
+        """Receive a push."""
         push = Push({}, json.dumps(body).encode())
         return await self._receiver.receive(self._receiver.source(source), push)
 
     async def take(self, source: str, push: Push) -> Receipt:
-        """Take one push as it is, and ingest everything."""
+        """Receive a push with these headers and bytes, and ingest all updates."""
         receipt = await self._receiver.receive(self._receiver.source(source), push)
         await self.ingest()
         return receipt
 
     async def ingest(self) -> None:
-        """Work until nothing is due in `ingest`, in whatever shard."""
+        """Ingest until nothing is due in any shard."""
         while some := [await self.claim(keys, "ingest") for keys in self.store.shards]:
             if not any(some):
                 return
@@ -231,15 +231,15 @@ class Bench:
         return await self.store.backlogs.claim(keys, backlog, 200, lambda _: WIDE)
 
     async def poll(self) -> list[str]:
-        """Ask about every job that is due; which ones those were."""
+        """Poll every job that is due; their names."""
         claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
         for claim in claims:
             await polling_poll.poll(self.context, claim)
         return sorted(claim.item for claim in claims)
 
-    async def watch(self, job: str, source: str = "lab", **wish: Any) -> tuple[Found, bool]:
+    async def watch(self, job: str, source: str = "lab", **request: Any) -> tuple[Found, bool]:
         """PUT a job."""
-        return await jobs_watch.watch(self.context, source, job, WatchRequest(**wish))
+        return await jobs_watch.watch(self.context, source, job, WatchRequest(**request))
 
     async def job(self, job: str, source: str = "lab") -> Job:
         """A job as it now is."""
@@ -269,7 +269,7 @@ class Bench:
         return [(event.id, event.type) for event in found]
 
     async def deliveries(self) -> list[str]:
-        """Every delivery that is due, which nobody makes after that."""
+        """Every delivery that is due; they are claimed, so that they are not made."""
         rows = [await self.claim(keys, "deliver") for keys in self.store.shards]
         return sorted(claim.item for row in rows for claim in row)
 
@@ -282,7 +282,7 @@ class Bench:
 async def bench_of(
     tmp_path: Path, redis_url: str, store_of: Any, provider: Provider
 ) -> AsyncIterator[Any]:
-    """What makes benches; its options are the store's."""
+    """Makes benches; the options are those of the store."""
     opened: list[Egress] = []
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "lab.toml").write_text(LAB % "")
@@ -329,7 +329,7 @@ async def bench(bench_of: Any) -> Bench:
 
 @pytest.fixture
 def polled(wait_until: Any) -> Any:
-    """Wait until polls were due and asked: what was."""
+    """Wait until some polls were due and made: the names of their jobs."""
 
     async def ask(bench: Bench) -> list[str]:
         found: list[str] = []
@@ -346,7 +346,7 @@ def polled(wait_until: Any) -> Any:
 
 @pytest.fixture
 def subscriber_is() -> type[Subscriber]:
-    """What the subscriber is like; a file of tests may have another."""
+    """The class of the subscriber; a file of tests may use another."""
     return Subscriber
 
 

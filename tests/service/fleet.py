@@ -51,17 +51,17 @@ succeeded = "succeeded"
 
 
 class Subscribers:
-    """All subscribers at once, in the place of the network."""
+    """All subscribers, in place of the network."""
 
     policy = Policy()
 
     def __init__(self) -> None:
-        """Take everything."""
+        """Accept everything."""
         self.status = 200
         self.got: dict[tuple[str, str], set[str]] = defaultdict(set)  # ids, by URL and job
 
     async def request(self, method: str, url: str, **more: Any) -> HttpResponse:  # noqa: ARG002 -- egress' signature
-        """Answer one event."""
+        """Receive one event."""
         if self.status == HTTPStatus.OK:
             job = json.loads(more["body"])["data"]["id"]
             self.got[url, job].add(more["headers"]["webhook-id"])
@@ -69,22 +69,22 @@ class Subscribers:
 
     @property
     def came(self) -> int:
-        """How many jobs' completions came: all subscribers' together."""
+        """How many completions have arrived, of all subscribers together."""
         return len(self.got)
 
     def ids_a_job(self) -> set[int]:
-        """Under how many ids a completion came to a subscriber."""
+        """The numbers of ids with which the completion of a job reached a subscriber."""
         return {len(ids) for ids in self.got.values()}
 
 
 class Fleet:
-    """What runs."""
+    """The processes that run."""
 
     def __init__(self, context: Context, redis: Redis, subscribers: Subscribers) -> None:
         """Nothing works yet."""
         self.context, self.redis, self.subscribers = context, redis, subscribers
         self.receiver = Receiver(context)
-        self.peak = 0.0  # fullness, as far as it was looked at
+        self.peak = 0.0  # the highest fullness that was seen
         self.accepted = self.refused = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._over = False
@@ -92,7 +92,7 @@ class Fleet:
     async def push(
         self, jobs: Sequence[str], status: str = "succeeded", result: Any = None
     ) -> bool:
-        """Send one push about jobs; whether it was taken."""
+        """Send one push about jobs; whether it was accepted."""
         updates = [{"id": job, "status": status, "result": result} for job in jobs]
         body = json.dumps({"updates": updates}).encode()
         try:
@@ -143,12 +143,14 @@ class Fleet:
             await asyncio.sleep(0.02)
 
     def limit_to_fullness(self, part: float) -> None:
-        """Set Redis' limit so that it is so full."""
+        """Set Redis' limit so that this part of it is used."""
         info: dict[str, int] = self.redis.info("memory")  # type: ignore[assignment]
         self.limit(int(info["used_memory"] / part))
 
-    def hurry(self) -> None:
-        """Have everything that waits to be tried again be due now."""
+    def make_due(self) -> None:
+        """Make all deliveries that wait for another attempt due now."""
+        limit: dict[str, str] = self.redis.config_get("maxmemory")  # type: ignore[assignment]
+        self.limit(0)  # it may be full, and would refuse this
         for key in self.redis.scan_iter("*again:deliver:*"):
             for item in self.redis.zrange(key, 0, -1):  # type: ignore[union-attr]
                 self.redis.zadd(key, {item: 0})
@@ -156,6 +158,7 @@ class Fleet:
             self.redis.zadd("{rb:0}:lanes:deliver", {name: 0})
         for key in ("{rb:0}:parked:deliver", "{rb:0}:failure_scores"):
             self.redis.delete(key)
+        self.limit(int(limit["maxmemory"]))
 
     def limit(self, maxmemory: int) -> None:
         """Set Redis' limit."""
@@ -167,7 +170,7 @@ class Fleet:
         return info["used_memory"] / info["maxmemory"]
 
     async def close(self) -> None:
-        """End what works, when it has ended its step."""
+        """Stop the processes after their current step."""
         self._over = True
         await asyncio.gather(*self._tasks)
         self._tasks, self._over = [], False

@@ -1,4 +1,4 @@
-"""With Redis' memory short what is accepted is worked off, and pushes wait.
+"""If Redis' memory is short, accepted work is finished, and pushes get 503.
 
 A receiver, a worker and a clock in this process, on a real Redis with little memory; only the
 subscribers are not on the network.
@@ -26,12 +26,12 @@ from .fleet import MIB, Fleet, fleet
 Start = Callable[..., AbstractAsyncContextManager[Fleet]]
 LARGE = "x" * 30_000  # a result
 FULLEST = 1.1
-"""How full Redis may get here: of so little memory connections alone take a twentieth."""
+"""How full Redis may get here: connections alone use a twentieth of so little memory."""
 
 
 @pytest.fixture(scope="module")
 def small_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of its own, whose memory nobody else uses."""
+    """A Redis for this file alone."""
     server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
     yield server.start()
     server.kill()
@@ -44,7 +44,7 @@ def start(small_redis: str, tmp_path: Path) -> Start:
 
 
 async def push_for(running: Fleet, seconds: float, *sizes: int, result: Any = None) -> None:
-    """Push from a sender a size, each again and again until that push was taken or time is up."""
+    """Push from one sender a size; each repeats its push until it is accepted or time is up."""
     ends = asyncio.get_running_loop().time() + seconds
 
     async def sender(number: int, size: int) -> None:
@@ -58,14 +58,16 @@ async def push_for(running: Fleet, seconds: float, *sizes: int, result: Any = No
 
 
 async def all_delivered(running: Fleet, wait_until: Any, subscriptions: int = 1) -> None:
-    """Wait until each job that was accepted came to each subscriber, under one id."""
+    """Wait until the completion of each accepted job reached each subscriber, with one id."""
     expected = running.accepted * subscriptions
     await wait_until(lambda: running.subscribers.came >= expected, 60.0)
     assert running.subscribers.came == expected
     assert running.subscribers.ids_a_job() == {1}
 
 
-async def test_pushes_of_many_updates_at_once_wait_and_nothing_stops(start: Start, wait_until: Any):
+async def test_large_batches_get_503_and_all_accepted_updates_are_delivered(
+    start: Start, wait_until: Any
+):
     async with start(8 * MIB) as running:
         running.work()
         await push_for(running, 0.5, *[1000] * 6)
@@ -75,7 +77,7 @@ async def test_pushes_of_many_updates_at_once_wait_and_nothing_stops(start: Star
         assert running.peak < FULLEST
 
 
-async def test_large_results_that_came_while_workers_were_away_are_delivered(
+async def test_large_results_that_were_accepted_without_a_worker_are_delivered(
     start: Start, wait_until: Any
 ):
     async with start(16 * MIB) as running:
@@ -86,7 +88,7 @@ async def test_large_results_that_came_while_workers_were_away_are_delivered(
         assert running.peak < FULLEST
 
 
-async def test_a_store_that_is_filled_by_what_has_ended_takes_less(start: Start, wait_until: Any):
+async def test_a_store_that_is_full_of_finished_jobs_accepts_less(start: Start, wait_until: Any):
     async with start(0) as running:
         running.work()
         await push_for(running, 0.0, *[100] * 5)
@@ -99,7 +101,7 @@ async def test_a_store_that_is_filled_by_what_has_ended_takes_less(start: Start,
         assert running.peak < FULLEST
 
 
-async def test_an_update_that_fans_out_is_reserved_for(start: Start, wait_until: Any):
+async def test_memory_is_reserved_for_all_deliveries_of_an_update(start: Start, wait_until: Any):
     async with start(6 * MIB, 10) as running:
         running.work()
         for _ in range(10):  # a quick worker makes room for the first of them
@@ -111,8 +113,10 @@ async def test_an_update_that_fans_out_is_reserved_for(start: Start, wait_until:
         assert running.peak < FULLEST
 
 
-async def test_subscriptions_that_come_after_the_pushes_stop_nothing(start: Start, wait_until: Any):
-    """Nobody could know that more of them would hear of it: Redis gets fuller than it should."""
+async def test_subscriptions_added_after_the_pushes_get_all_deliveries(
+    start: Start, wait_until: Any
+):
+    """The reserve did not include their deliveries, so Redis gets fuller than it should."""
     async with start(4 * MIB) as running:
         await push_for(running, 0.0, *[20] * 80)
         assert running.refused
@@ -121,10 +125,10 @@ async def test_subscriptions_that_come_after_the_pushes_stop_nothing(start: Star
         await all_delivered(running, wait_until, 10)
 
 
-async def test_subscribers_that_are_down_keep_no_update_from_being_taken(
+async def test_failing_subscribers_do_not_keep_updates_from_being_ingested(
     start: Start, wait_until: Any
 ):
-    """Their deliveries wait in the log, and come when they are back."""
+    """Their deliveries wait in the log, and are made once they work again."""
     async with start(6 * MIB, 3) as running:
         running.subscribers.status = 503
         running.work()
@@ -132,7 +136,7 @@ async def test_subscribers_that_are_down_keep_no_update_from_being_taken(
         await wait_until(lambda: _no_update_waits(running), 30.0)
         assert running.peak < FULLEST
         running.subscribers.status = 200
-        running.hurry()
+        running.make_due()
         await all_delivered(running, wait_until, 3)
         assert running.peak < FULLEST
 
@@ -143,13 +147,13 @@ async def _no_update_waits(running: Fleet) -> bool:
     return not memory.use.waiting
 
 
-async def test_small_pushes_of_jobs_with_much_metadata_are_priced_as_what_they_become(
+async def test_small_pushes_of_jobs_with_large_metadata_are_priced_by_their_events(
     start: Start, wait_until: Any
 ):
     async with start(10 * MIB) as running:
-        wish = WatchRequest(metadata={"a": "x" * 60_000})
+        request = WatchRequest(metadata={"a": "x" * 60_000})
         for number in range(30):
-            await watch.watch(running.context, "lab", f"{number}-0", wish)
+            await watch.watch(running.context, "lab", f"{number}-0", request)
         await running.receiver.refresh()
         for status in ("running", "succeeded"):
             for number in range(30):
@@ -160,17 +164,19 @@ async def test_small_pushes_of_jobs_with_much_metadata_are_priced_as_what_they_b
         assert running.peak < FULLEST
 
 
-async def test_a_limit_below_what_is_used_stops_only_what_comes_in(start: Start, wait_until: Any):
+async def test_a_memory_limit_below_the_used_memory_stops_only_new_pushes(
+    start: Start, wait_until: Any
+):
     async with start(0) as running:
         await push_for(running, 0.0, *[100] * 10)
-        running.limit(MIB)  # less than there is
+        running.limit(MIB)  # less than what is used
         await running.receiver.refresh()
         assert not await running.push(["late"])
         running.work()
         await all_delivered(running, wait_until)
 
 
-async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_is(
+async def test_without_free_memory_only_calls_that_remove_are_accepted(
     start: Start,
 ):
     async with start(0, 0) as running:
@@ -189,6 +195,6 @@ async def test_with_no_room_nothing_that_brings_more_is_taken_and_what_removes_i
             with pytest.raises(Overloaded):
                 await call()
         _, new = await watch.watch(context, "lab", "known", WatchRequest(metadata={"a": 1}))
-        assert not new  # it says what is known
+        assert not new  # it changes nothing
         await watch.unwatch(context, "lab", "known")
         await manage.remove(context, made.id)

@@ -1,4 +1,4 @@
-"""A key that holds what is not ours: what needs it fails alone, is put off, and goes on later."""
+"""A key with a value of another type: only work that needs it fails, and is done later."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ MINUTE = 60.0
 
 @pytest.fixture
 def spoiled(redis_url: str) -> Any:
-    """Have a key hold a value of another type for a while."""
+    """Replace a key's value with one of another type for a while."""
 
     @contextmanager
     def hold(key: str) -> Iterator[None]:
@@ -40,7 +40,7 @@ def spoiled(redis_url: str) -> Any:
 
 
 async def make_due(bench: Any, backlog: str, lane: str) -> None:
-    """Let the minute of what was put off be over."""
+    """Make items due that were postponed by a minute."""
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
     for key in (keys.due(backlog, lane), keys.again(backlog, lane)):
         for item in await redis.zrange(key, 0, -1):
@@ -56,7 +56,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("which", KEYS)
-async def test_one_bad_key_among_fifty_updates_stops_one_job_and_no_other(
+async def test_one_bad_key_among_fifty_updates_stops_only_its_job(
     bench: Any, spoiled: Any, which: str
 ):
     names = [str(n) for n in range(MANY)]
@@ -76,7 +76,9 @@ async def test_one_bad_key_among_fifty_updates_stops_one_job_and_no_other(
     assert (await bench.store.backlogs.depth("ingest"))[0] == 0
 
 
-async def test_an_update_that_cannot_be_taken_is_tried_again_in_a_minute(bench: Any, spoiled: Any):
+async def test_an_update_that_cannot_be_written_is_tried_again_in_a_minute(
+    bench: Any, spoiled: Any
+):
     await bench.accept(id="1", status="succeeded")
     keys = bench.store.shards[0]
     with spoiled(keys.history("lab/1")):
@@ -87,7 +89,9 @@ async def test_an_update_that_cannot_be_taken_is_tried_again_in_a_minute(bench: 
         assert at / 1000 - await bench.store.now() == pytest.approx(MINUTE, abs=5)
 
 
-async def test_the_log_of_another_type_stops_all_and_loses_nothing(bench: Any, spoiled: Any):
+async def test_an_event_log_of_another_type_stops_all_jobs_and_loses_nothing(
+    bench: Any, spoiled: Any
+):
     for name in "123":
         await bench.accept(id=name, status="succeeded")
     with spoiled(bench.store.shards[0].log), pytest.raises(StoreUnavailable, match=r"\{rb:0\}:log"):
@@ -99,14 +103,14 @@ async def test_the_log_of_another_type_stops_all_and_loses_nothing(bench: Any, s
 
 
 @pytest.mark.parametrize("part", ["job", "history"])
-async def test_a_put_that_needs_a_bad_key_says_which(bench: Any, spoiled: Any, part: str):
+async def test_a_put_that_needs_a_bad_key_names_it(bench: Any, spoiled: Any, part: str):
     key = getattr(bench.store.shards[0], part)("lab/1")
     with spoiled(key), pytest.raises(WrongKeyType, match=f"{part}:lab/1 is a set"):
         await bench.watch("1")
     assert (await bench.watch("1"))[1]
 
 
-async def test_a_push_whose_mark_is_bad_is_refused_and_not_called_a_duplicate(
+async def test_a_push_whose_dedupe_key_is_bad_is_refused_and_not_a_duplicate(
     bench: Any, spoiled: Any, redis_url: str
 ):
     await bench.accept(id="1", status="running", event="e")
@@ -118,7 +122,7 @@ async def test_a_push_whose_mark_is_bad_is_refused_and_not_called_a_duplicate(
     assert (await bench.accept(id="1", status="running", event="e")).accepted == 1
 
 
-async def test_a_poll_of_a_job_with_a_bad_key_is_put_off(
+async def test_a_poll_of_a_job_with_a_bad_key_is_postponed(
     bench: Any, provider: Any, polled: Any, spoiled: Any
 ):
     provider.says("1", status="running")
@@ -132,7 +136,7 @@ async def test_a_poll_of_a_job_with_a_bad_key_is_put_off(
     assert (await bench.job("1")).state is State.RUNNING
 
 
-async def test_a_bad_body_holds_up_no_other_delivery(desk: Any, spoiled: Any):
+async def test_a_bad_event_body_does_not_hold_up_other_deliveries(desk: Any, spoiled: Any):
     await desk.subscribe()
     await desk.finish("1", "2", "3")
     body = (await desk.kept())[1].decode()
@@ -146,7 +150,7 @@ async def test_a_bad_body_holds_up_no_other_delivery(desk: Any, spoiled: Any):
     assert len(desk.subscriber.got) == len(set(desk.subscriber.got)) == 3
 
 
-async def test_what_was_posted_and_cannot_be_recorded_is_not_posted_again(
+async def test_a_delivery_that_cannot_be_recorded_is_not_sent_again(
     desk: Any, spoiled: Any, wait_until: Any
 ):
     made = await desk.subscribe()
@@ -161,7 +165,7 @@ async def test_what_was_posted_and_cannot_be_recorded_is_not_posted_again(
     assert await desk.waiting() == 0
 
 
-async def test_a_bad_lane_is_passed_over_and_holds_up_no_other(bench: Any, spoiled: Any):
+async def test_a_bad_lane_is_skipped_and_does_not_hold_up_others(bench: Any, spoiled: Any):
     await bench.accept(id="1", status="succeeded")
     await bench.accept(id="1", status="succeeded", source="other")
     with spoiled(bench.store.shards[0].due("ingest", "lab")):
@@ -172,7 +176,7 @@ async def test_a_bad_lane_is_passed_over_and_holds_up_no_other(bench: Any, spoil
     assert (await bench.job("1")).state is State.SUCCEEDED
 
 
-async def test_overflow_of_a_bad_subscription_holds_up_no_other(desk: Any, spoiled: Any):
+async def test_overflow_of_a_bad_subscription_does_not_hold_up_others(desk: Any, spoiled: Any):
     bad, good = await desk.subscribe(), await desk.subscribe()
     keys = desk.store.shards[0]
     await desk.finish("1")
@@ -188,7 +192,7 @@ async def test_overflow_of_a_bad_subscription_holds_up_no_other(desk: Any, spoil
     assert await desk.waiting() == 1
 
 
-async def test_the_clock_nudges_the_other_backlogs(bench: Any, spoiled: Any):
+async def test_the_clock_nudges_the_backlogs_without_bad_keys(bench: Any, spoiled: Any):
     await bench.accept(id="1", status="succeeded")
     await bench.watch("2", poll=PollSettings("1h"))
     redis, keys = bench.store.connection.redis, bench.store.shards[0]

@@ -205,7 +205,7 @@ async def test_a_deleted_job_is_a_tombstone(web: Web) -> None:
 
 
 @pytest.mark.parametrize("how", ["wait", "Prefer"])
-async def test_waiting_ends_with_the_job(web: Web, how: str) -> None:
+async def test_waiting_ends_when_the_job_finishes(web: Web, how: str) -> None:
     await web("PUT", JOB, {})
     asked = {"params": {"wait": 20}} if how == "wait" else {"headers": {"Prefer": "wait=20"}}
     waiting = asyncio.create_task(web("GET", JOB, **asked))
@@ -227,7 +227,7 @@ async def test_waiting_ends_with_the_job(web: Web, how: str) -> None:
         ("", "wait=soon", None),
     ],
 )
-async def test_waiting_ends_with_the_time(
+async def test_waiting_ends_when_the_time_is_up(
     web: Web, query: str, prefer: str, applied: str | None
 ) -> None:
     await web("PUT", JOB, {})

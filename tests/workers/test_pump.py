@@ -1,4 +1,4 @@
-"""The pump: what Redis' absence kept it from ending is due again as soon as Redis is back."""
+"""The pump: work that could not be settled during an outage is due again right after it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -28,7 +28,7 @@ Work = Callable[[list[Claim]], Any]
 
 @pytest.fixture
 def context(store_of: Any, redis_url: str, tmp_path: Path) -> Context:
-    """Leases of half a minute: what is claimed again in a test was given back."""
+    """Leases last half a minute, so that work that is claimed again in a test was given back."""
     file = tmp_path / "ringback.toml"
     file.write_text("")
     store = store_of(shards=2, lease=30.0)
@@ -51,7 +51,7 @@ def pump_of(context: Context) -> Callable[[Work], Pump]:
 
 
 def one_by_one(step: Callable[[Claim], Coroutine[Any, Any, None]]) -> Work:
-    """Each claim in a piece of its own."""
+    """Each claim in its own work unit."""
 
     async def work(claims: list[Claim]) -> list[WorkUnit]:
         return [([claim], step(claim)) for claim in claims]
@@ -80,21 +80,21 @@ async def ended(pump: Pump, wait_until: Any) -> None:
     await wait_until(lambda: not pump._running)
 
 
-async def test_what_was_unsettled_in_a_piece_is_due_again_at_once(
+async def test_work_that_redis_failed_is_due_again_at_once(
     context: Context, pump_of: Any, wait_until: Any
 ):
     pump = pump_of(one_by_one(away))
     for shard, items in enumerate([("a", "b"), ("c",)]):
         await put(context.store, *items, shard=shard)
     await ended(pump, wait_until)
-    assert await due(context.store) == []  # still under its lease
+    assert await due(context.store) == []  # its lease has not expired
     await pump.give_back()
     assert await due(context.store) == [("a", b"a"), ("b", b"b"), ("c", b"c")]
     await pump.give_back()
     assert await due(context.store) == []  # given back once
 
 
-async def test_so_is_a_batch_that_could_not_be_taken_apart(context: Context, pump_of: Any):
+async def test_a_batch_that_redis_failed_is_due_again_at_once(context: Context, pump_of: Any):
     async def work(claims: list[Claim]) -> list[WorkUnit]:
         raise AWAY
 
@@ -105,7 +105,7 @@ async def test_so_is_a_batch_that_could_not_be_taken_apart(context: Context, pum
     assert await due(context.store) == [("a", b"a"), ("b", b"b")]
 
 
-async def test_what_ended_though_its_answer_was_lost_is_not_brought_back(
+async def test_work_whose_settlement_was_written_is_not_due_again(
     context: Context, pump_of: Any, wait_until: Any
 ):
     later = await context.store.now() + 60
@@ -123,7 +123,7 @@ async def test_what_ended_though_its_answer_was_lost_is_not_brought_back(
     assert (await context.store.backlogs.depth("poll"))[0] == 1
 
 
-async def test_what_another_has_claimed_meanwhile_stays_the_others(
+async def test_work_that_another_worker_has_claimed_is_not_given_back(
     store_of: Any, context: Context, pump_of: Any, wait_until: Any
 ):
     brief = store_of(shards=2, lease=0.05)
@@ -144,10 +144,10 @@ async def test_what_another_has_claimed_meanwhile_stays_the_others(
     assert await context.store.backlogs.settle([Settlement(theirs[0])]) == [True]
 
 
-async def test_what_fails_for_another_reason_waits_for_its_lease(
+async def test_work_that_fails_otherwise_is_due_when_its_lease_expires(
     context: Context, pump_of: Any, wait_until: Any
 ):
-    """At once again, it would fail again, as fast as it can."""
+    """If it were due at once, it would fail again and again without a pause."""
 
     async def broken(claim: Claim) -> None:
         raise ValueError(claim.item)
@@ -160,7 +160,7 @@ async def test_what_fails_for_another_reason_waits_for_its_lease(
     assert (await context.store.backlogs.depth("poll"))[0] == 1
 
 
-async def test_what_cannot_be_given_back_yet_is_kept(
+async def test_claims_that_cannot_be_given_back_yet_are_kept(
     context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
     async def still_away(settled: Sequence[Settlement]) -> list[bool]:
@@ -178,7 +178,7 @@ async def test_what_cannot_be_given_back_yet_is_kept(
     assert await due(context.store) == [("a", b"a"), ("b", b"b")]
 
 
-async def test_what_is_unsettled_while_something_is_given_back_is_given_back_too(
+async def test_claims_added_during_give_back_are_given_back_too(
     context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
     held, hold, settle = asyncio.Event(), asyncio.Event(), context.store.backlogs.settle

@@ -81,7 +81,7 @@ class Subscriber:
     """Answers what it was told to, and remembers what it got."""
 
     def __init__(self) -> None:
-        """Take everything."""
+        """Accept everything."""
         self.url = ""
         self.got: list[Got] = []
         self.status: Callable[[Got], int] = lambda _: 200
@@ -112,7 +112,7 @@ async def subscriber() -> AsyncIterator[Subscriber]:
 
 
 class Bench:
-    """The use cases with few words."""
+    """The use cases, in short calls."""
 
     def __init__(self, context: Context, url: str) -> None:
         """Deliver too."""

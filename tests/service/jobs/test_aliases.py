@@ -1,4 +1,4 @@
-"""Which job an update is about, whatever name it comes under and whatever shard that is in."""
+"""Which job an update is about, whatever name it has and whatever shard that name is in."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ async def bench(request: pytest.FixtureRequest, bench_of: Any) -> Any:
     return await bench_of(shards=request.param)
 
 
-async def test_an_update_under_an_alias_is_about_its_job(bench: Any):
+async def test_an_update_with_an_alias_belongs_to_the_aliased_job(bench: Any):
     await bench.push(id="1", alias="k2", status="running")
     await bench.push(id="k2", status="succeeded")
     job = await bench.job("1")
@@ -28,7 +28,9 @@ async def test_an_update_under_an_alias_is_about_its_job(bench: Any):
     assert await bench.jobs() == ["lab/1"]
 
 
-async def test_an_unknown_id_with_a_known_alias_is_about_that_aliases_job(bench: Any):
+async def test_an_update_with_an_unknown_id_and_a_known_alias_belongs_to_the_aliased_job(
+    bench: Any,
+):
     await bench.push(id="k2", status="running")
     await bench.push(id="1", alias="k2", status="succeeded")
     job = await bench.job("1")
@@ -36,30 +38,30 @@ async def test_an_unknown_id_with_a_known_alias_is_about_that_aliases_job(bench:
     assert await bench.jobs() == ["lab/k2"]
 
 
-async def test_the_first_name_seen_stays_the_jobs_id(bench: Any):
+async def test_the_first_name_seen_stays_the_id_of_the_job(bench: Any):
     for name in ("a", "b", "c"):
         await bench.push(id=name, alias="a", status="running", event=name)
     assert {(await bench.job(name)).id for name in ("a", "b", "c")} == {"a"}
 
 
-async def test_a_name_that_is_a_job_is_never_merged_and_says_so(bench: Any):
+async def test_an_alias_that_is_another_job_is_flagged_and_not_merged(bench: Any):
     for name in ("1", "2"):
         await bench.push(id=name, status="running", event=name)
     await bench.push(id="1", alias="2", status="succeeded", event="e")
-    one, two = await bench.job("1"), await bench.job("2")
-    assert (one.state, one.aliases) == (State.SUCCEEDED, ())
-    assert (two.state, two.id) == (State.RUNNING, "2")
+    first, second = await bench.job("1"), await bench.job("2")
+    assert (first.state, first.aliases) == (State.SUCCEEDED, ())
+    assert (second.state, second.id) == (State.RUNNING, "2")
     assert (await query.history(bench.context, "lab", "1"))[-1]["flags"] == ["alias_conflict"]
 
 
-async def test_sources_do_not_share_names(bench: Any):
+async def test_the_same_name_in_two_sources_is_two_jobs(bench: Any):
     await bench.push(id="1", alias="k2", status="running")
     await bench.push("other", id="k2", status="succeeded")
     assert (await bench.job("1")).state is State.RUNNING
     assert (await bench.job("k2", "other")).state is State.SUCCEEDED
 
 
-async def test_many_jobs_with_aliases_end_up_whole_wherever_their_names_lie(bench: Any):
+async def test_jobs_with_aliases_in_any_shard_get_all_their_updates(bench: Any):
     for n in range(30):
         await bench.push(id=f"{n}", alias=f"k{n}", status="running", event=f"a{n}")
     for n in range(30):
@@ -79,18 +81,18 @@ async def test_moving_an_update_twice_moves_it_once(bench: Any):
 
 
 async def test_an_update_without_a_claim_is_not_lost_between_shards(bench: Any):
-    """The mirror asks without one; the provider may answer under another name."""
+    """The mirror polls without a claim, and the provider may answer with another id."""
     for n in range(8):
-        asked = bench.store.shard("lab", f"k{n}")
-        told = StatusUpdate(
+        keys = bench.store.shard("lab", f"k{n}")
+        update = StatusUpdate(
             "lab", f"{n}", "running", State.RUNNING, 1.0, Origin.POLL, aliases=(f"k{n}",)
         )
-        await advance(bench.context, asked, [IncomingUpdate(told)])
+        await advance(bench.context, keys, [IncomingUpdate(update)])
     await bench.ingest()
     assert [(await bench.job(f"k{n}")).id for n in range(8)] == [f"{n}" for n in range(8)]
 
 
-async def test_late_pushes_of_a_deleted_job_are_for_nobody(bench: Any):
+async def test_a_late_push_of_a_deleted_job_is_dropped(bench: Any):
     await bench.push(id="1", alias="k2", status="running", event="a")
     await watch.unwatch(bench.context, "lab", "1")
     await bench.push(id="1", status="succeeded", event="b")
@@ -101,7 +103,9 @@ async def test_late_pushes_of_a_deleted_job_are_for_nobody(bench: Any):
 @pytest.mark.parametrize(
     "late", [{"id": "k2"}, {"id": "k2", "alias": "1"}, {"id": "3", "alias": "k2"}]
 )
-async def test_nor_is_one_under_the_deleted_jobs_alias(bench: Any, late: dict[str, str]):
+async def test_a_late_push_with_an_alias_of_a_deleted_job_is_dropped(
+    bench: Any, late: dict[str, str]
+):
     await bench.push(id="1", alias="k2", status="running", event="a")
     await watch.unwatch(bench.context, "lab", "1")
     await bench.push(**late, status="succeeded", event="b")
@@ -122,8 +126,8 @@ async def test_a_deleted_job_can_be_watched_again_under_each_of_its_names(bench:
     assert (await bench.job(name)).state is State.SUCCEEDED
 
 
-async def test_an_alias_lives_as_long_as_its_job(bench: Any):
-    """Else a push under it makes a second job."""
+async def test_an_alias_is_kept_as_long_as_its_job(bench: Any):
+    """If it were not, a push with the alias would make a second job."""
     await bench.push(id="1", alias="k2", status="succeeded", attempt=1, event="a")
     redis, week = bench.store.connection.redis, 7 * 86_400
     keys = {name: bench.store.shard("lab", name).job(f"lab/{name}") for name in ("1", "k2")}
@@ -134,7 +138,7 @@ async def test_an_alias_lives_as_long_as_its_job(bench: Any):
     assert ttls["k2"] >= ttls["1"] - 1000
 
 
-async def test_names_are_pointed_to_a_job_and_those_that_are_taken_are_told(bench: Any):
+async def test_aliases_are_written_and_those_of_other_jobs_are_returned(bench: Any):
     for name, alias in (("1", "k1"), ("2", "k2")):
         await bench.push(id=name, alias=alias, status="running", event=name)
     job = await bench.job("1")
@@ -147,5 +151,5 @@ async def test_names_are_pointed_to_a_job_and_those_that_are_taken_are_told(benc
     }
 
 
-async def test_kinds_are_part_of_a_name():
+async def test_the_kind_is_part_of_a_jobs_name():
     assert full_id("media", "l9dq") == "media:l9dq"

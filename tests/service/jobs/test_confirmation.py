@@ -1,4 +1,4 @@
-"""What a push is worth where a poll must agree, and what a poll may be told beside a status."""
+"""Pushes that a poll must confirm, and what a poll says besides a status."""
 
 import hmac
 import json
@@ -28,7 +28,7 @@ def signed(body: dict[str, Any]) -> Push:
     return Push({"x-sign": mac, "content-type": "application/json"}, raw)
 
 
-async def test_a_pushed_final_waits_for_a_poll_that_agrees(bench: Any, provider: Any):
+async def test_a_final_state_in_a_push_counts_once_a_poll_confirms_it(bench: Any, provider: Any):
     provider.says("1", status="succeeded", progress=1)
     await bench.watch("1", "hints", poll=SLOW)
     receipt = await bench.push("hints", id="1", status="succeeded", event="a")
@@ -42,7 +42,7 @@ async def test_a_pushed_final_waits_for_a_poll_that_agrees(bench: Any, provider:
     assert [kind for _, kind in await bench.events()] == ["job.succeeded"]
 
 
-async def test_a_forged_final_changes_nothing_that_a_poll_does_not_say(bench: Any, provider: Any):
+async def test_a_forged_final_state_changes_nothing(bench: Any, provider: Any):
     provider.says("1", status="running")
     await bench.push("hints", id="1", status="failed", event="a")
     assert await bench.poll() == ["hints/1"]
@@ -51,7 +51,7 @@ async def test_a_forged_final_changes_nothing_that_a_poll_does_not_say(bench: An
     assert [kind for _, kind in await bench.events()] == ["job.started"]
 
 
-async def test_a_hint_of_a_rerun_reopens_nothing_that_a_poll_does_not_say(
+async def test_a_push_does_not_reopen_a_job_unless_a_poll_confirms_the_rerun(
     bench: Any, provider: Any
 ):
     provider.says("1", status="succeeded", progress=1)
@@ -64,7 +64,7 @@ async def test_a_hint_of_a_rerun_reopens_nothing_that_a_poll_does_not_say(
     assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
 
 
-async def test_a_retried_pipeline_that_only_pushes_tell_of_ends_twice(bench: Any):
+async def test_a_retried_pipeline_that_only_pushes_report_completes_twice(bench: Any):
     ran = {"id": "1", "status": "failed", "event": "a", "ended": "2026-11-22 09:30:07 UTC"}
     await bench.push("again", **ran)
     await bench.push("again", **{**ran, "status": "running", "event": "b"})
@@ -75,13 +75,13 @@ async def test_a_retried_pipeline_that_only_pushes_tell_of_ends_twice(bench: Any
     await bench.push("again", **{**ran, "status": "running", "event": "late"})
     job = await bench.job("1", "again")
     assert (job.state, job.attempt) == (State.SUCCEEDED, 2)
-    told = await bench.events()
-    assert [kind for _, kind in told] == ["job.failed", "job.started", "job.succeeded"]
-    assert len({event for event, _ in told}) == 3
+    events = await bench.events()
+    assert [kind for _, kind in events] == ["job.failed", "job.started", "job.succeeded"]
+    assert len({event for event, _ in events}) == 3
 
 
 @pytest.mark.parametrize("status", ["running", "failed", "succeeded"])
-async def test_an_end_from_the_future_is_that_of_no_rerun(bench: Any, status: str):
+async def test_an_end_time_in_the_future_is_not_a_rerun(bench: Any, status: str):
     await bench.push("again", id="1", status="succeeded", event="a", ended=4_000_000_000)
     for event in ("b", "c"):
         await bench.push("again", id="1", status=status, event=event, ended=4_000_000_000)
@@ -89,24 +89,24 @@ async def test_an_end_from_the_future_is_that_of_no_rerun(bench: Any, status: st
     assert len(await bench.events()) == 1
 
 
-async def test_a_pushed_final_of_a_job_that_we_gave_up_waits_as_well(
+async def test_a_final_state_in_a_push_of_an_expired_job_waits_for_a_poll_too(
     bench: Any, provider: Any, wait_until: Any
 ):
     provider.says("1", status="succeeded")
     await bench.watch("1", "hints", poll=SLOW, deadline="1ms")
 
-    async def given_up() -> bool:
+    async def expired() -> bool:
         await bench.ingest()
         return bool((await bench.job("1", "hints")).provisional)
 
-    await wait_until(given_up)
+    await wait_until(expired)
     await bench.push("hints", id="1", status="failed", event="a")
     assert (await bench.job("1", "hints")).state is State.EXPIRED
     assert await bench.poll() == ["hints/1"]
     assert (await bench.job("1", "hints")).state is State.SUCCEEDED
 
 
-async def test_what_only_a_signed_push_told_is_kept_for_the_poll_that_agrees(
+async def test_the_result_in_a_signed_push_is_added_to_the_poll_that_confirms_it(
     bench: Any, provider: Any
 ):
     provider.says("1", status="failed")
@@ -119,7 +119,7 @@ async def test_what_only_a_signed_push_told_is_kept_for_the_poll_that_agrees(
     assert job.error.message == "no codec"
 
 
-async def test_what_an_unsigned_push_told_is_never_told_on(bench: Any, provider: Any):
+async def test_the_result_in_an_unsigned_push_is_never_published(bench: Any, provider: Any):
     provider.says("1", status="failed")
     await bench.push("hints", id="1", status="failed", note="forged", alias="other")
     await bench.poll()
@@ -128,7 +128,7 @@ async def test_what_an_unsigned_push_told_is_never_told_on(bench: Any, provider:
 
 
 @pytest.mark.parametrize("attempt", [2, 2_000_000_000])
-async def test_a_forged_attempt_runs_nothing_again(bench: Any, provider: Any, attempt: int):
+async def test_a_forged_attempt_does_not_reopen_a_job(bench: Any, provider: Any, attempt: int):
     provider.says("1", status="succeeded", attempt=1)
     await bench.push("numbered", id="1", status="succeeded", attempt=1)
     await bench.poll()
@@ -139,7 +139,9 @@ async def test_a_forged_attempt_runs_nothing_again(bench: Any, provider: Any, at
     assert [kind for _, kind in await bench.events()] == ["job.succeeded"]
 
 
-async def test_a_rerun_that_the_poll_tells_too_is_one(bench: Any, provider: Any, wait_until: Any):
+async def test_a_rerun_that_a_poll_confirms_is_one_rerun(
+    bench: Any, provider: Any, wait_until: Any
+):
     provider.says("1", status="succeeded", attempt=1)
     await bench.push("numbered", id="1", status="succeeded", attempt=1)
     await bench.poll()
@@ -147,7 +149,7 @@ async def test_a_rerun_that_the_poll_tells_too_is_one(bench: Any, provider: Any,
     numbers = count()
 
     async def run_again() -> bool:
-        """Hints count once a second."""
+        """An unconfirmed push causes a poll at most once a second."""
         await bench.push("numbered", id="1", status="failed", attempt=2, event=str(next(numbers)))
         await bench.poll()
         return bool((await bench.job("1", "numbered")).attempt == 2)
@@ -156,7 +158,7 @@ async def test_a_rerun_that_the_poll_tells_too_is_one(bench: Any, provider: Any,
     assert (await bench.job("1", "numbered")).state is State.FAILED
 
 
-async def test_pushes_cannot_have_a_job_asked_about_without_end(bench: Any, provider: Any):
+async def test_many_pushes_cause_one_poll(bench: Any, provider: Any):
     provider.says("1", status="running")
     for number in range(10):
         await bench.push("hints", id="1", status="succeeded", event=str(number))
@@ -164,7 +166,7 @@ async def test_pushes_cannot_have_a_job_asked_about_without_end(bench: Any, prov
     assert provider.asked == ["1"]
 
 
-async def test_a_push_does_not_hurry_a_provider_that_asked_for_patience(bench: Any, provider: Any):
+async def test_a_push_does_not_poll_before_the_providers_retry_after(bench: Any, provider: Any):
     provider.says("1", status="running", headers={"Retry-After": "600"})
     await bench.watch("1", "hints")
     await poll_now(bench.context, "hints", "1")
@@ -174,7 +176,7 @@ async def test_a_push_does_not_hurry_a_provider_that_asked_for_patience(bench: A
     assert wait == pytest.approx(600, abs=5)
 
 
-async def test_what_a_push_told_of_another_end_is_not_believed(bench: Any, provider: Any):
+async def test_the_result_in_a_push_with_another_final_state_is_not_used(bench: Any, provider: Any):
     provider.says("1", status="succeeded")
     await bench.take("signed", signed({"id": "1", "status": "failed", "note": "no codec"}))
     await bench.poll()
@@ -182,10 +184,10 @@ async def test_what_a_push_told_of_another_end_is_not_believed(bench: Any, provi
     assert (job.state, job.error, job.claimed) == (State.SUCCEEDED, None, None)
 
 
-async def test_a_signed_final_counts_when_the_provider_has_the_job_no_more(
+async def test_a_final_state_in_a_signed_push_counts_if_the_provider_no_longer_has_the_job(
     bench: Any, provider: Any
 ):
-    """It told us so itself, and forgot it before we could ask."""
+    """The provider deleted the job before we could poll it."""
     push = signed({"id": "1", "status": "succeeded"})
     await bench.take("signed", push)
     await bench.poll()
@@ -193,7 +195,9 @@ async def test_a_signed_final_counts_when_the_provider_has_the_job_no_more(
     assert (job.state, job.status, job.flags) == (State.SUCCEEDED, "succeeded", ("unconfirmed",))
 
 
-async def test_an_unsigned_final_of_a_job_that_is_not_there_ends_nothing(bench: Any, provider: Any):
+async def test_a_final_state_in_an_unsigned_push_of_an_unknown_job_does_not_count(
+    bench: Any, provider: Any
+):
     await bench.push("forgetful", id="1", status="succeeded")
     assert await bench.poll() == ["forgetful/1"]
     job = await bench.job("1", "forgetful")
@@ -201,19 +205,19 @@ async def test_an_unsigned_final_of_a_job_that_is_not_there_ends_nothing(bench: 
     assert await bench.due("poll", "forgetful/1", "forgetful") is not None
 
 
-async def test_news_of_a_running_job_needs_no_poll(bench: Any):
+async def test_progress_in_a_push_counts_without_a_poll(bench: Any):
     await bench.watch("1", "hints", poll=SLOW)
     await bench.push("hints", id="1", status="running", event="a")
     assert (await bench.job("1", "hints")).state is State.RUNNING
     assert await bench.poll() == []
 
 
-async def test_who_cannot_be_asked_is_believed(bench: Any):
+async def test_a_push_counts_by_itself_if_the_source_cannot_be_polled(bench: Any):
     await bench.push("deaf", id="1", status="succeeded")
     assert (await bench.job("1", "deaf")).state is State.SUCCEEDED
 
 
-def test_refetch_of_what_cannot_be_asked_is_a_mistake(tmp_path: Any):
+def test_trust_refetch_for_a_source_that_cannot_be_polled_is_a_config_error(tmp_path: Any):
     file = tmp_path / "ringback.toml"
     file.write_text('[sources.a]\nprovider = "cloudinary"\ntrust = "refetch"\n')
     with pytest.raises(
@@ -222,7 +226,7 @@ def test_refetch_of_what_cannot_be_asked_is_a_mistake(tmp_path: Any):
         load(file, {})
 
 
-async def test_a_push_of_a_finished_job_that_may_run_again_has_it_asked(bench: Any, provider: Any):
+async def test_a_push_of_a_finished_job_that_may_run_again_causes_a_poll(bench: Any, provider: Any):
     provider.says("1", status="running")
     await bench.push("cautious", id="1", status="succeeded", event="a")
     await bench.push("cautious", id="1", status="running", event="b")
@@ -233,7 +237,7 @@ async def test_a_push_of_a_finished_job_that_may_run_again_has_it_asked(bench: A
     assert await bench.due("poll", "cautious/1", "cautious") is not None
 
 
-async def test_only_news_is_asked_for_and_304_is_the_last_answer_again(
+async def test_a_poll_sends_the_etag_and_a_304_stands_for_the_last_answer(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("1", status="running", progress=0.5, headers={"ETag": '"one"'})
@@ -251,14 +255,14 @@ async def test_only_news_is_asked_for_and_304_is_the_last_answer_again(
     assert (await bench.job("1", "cautious")).state is State.SUCCEEDED
 
 
-async def test_a_304_that_nobody_asked_for_is_no_answer(bench: Any, provider: Any, polled: Any):
+async def test_a_304_to_an_unconditional_poll_is_a_failure(bench: Any, provider: Any, polled: Any):
     provider.says("1", 304)
     await bench.watch("1", "cautious")
     assert await polled(bench) == ["cautious/1"]
     assert not (await bench.job("1", "cautious")).seen
 
 
-async def test_retry_after_of_a_good_answer_puts_the_next_poll_off(
+async def test_retry_after_of_a_good_answer_postpones_the_next_poll(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("1", status="running", headers={"Retry-After": "600"})
@@ -268,8 +272,8 @@ async def test_retry_after_of_a_good_answer_puts_the_next_poll_off(
     assert wait == pytest.approx(600, abs=5)
 
 
-async def test_what_a_push_tells_of_a_job_fills_its_polls(bench: Any, provider: Any):
-    """The first word counts: a later one cannot lead the questions elsewhere."""
+async def test_params_in_a_push_are_used_by_its_polls(bench: Any, provider: Any):
+    """The first value counts: a later push cannot redirect the polls."""
     await bench.push("placed", id="1", status="running", repo="a/b")
     await bench.push("placed", id="1", status="running", repo="c/d", event="2")
     assert (await bench.job("1", "placed")).params == {"repo": "a/b"}
@@ -296,7 +300,7 @@ async def test_a_token_in_a_file_is_renewed_without_a_restart(
 
 
 @pytest.mark.parametrize("attributes", [{}, {"id": 7}, {"id": [7], "status": "running"}, None])
-async def test_gitlab_hears_no_refusal_of_what_is_genuine(bench: Any, attributes: Any):
+async def test_a_genuine_push_of_gitlab_is_never_refused(bench: Any, attributes: Any):
     body = json.dumps({"object_kind": "pipeline", "object_attributes": attributes}).encode()
     for push in (Push({"x-gitlab-token": "a token"}, body), Push(signing_token(body), body)):
         receipt = await bench.take("gitlab", push)
@@ -306,7 +310,7 @@ async def test_gitlab_hears_no_refusal_of_what_is_genuine(bench: Any, attributes
 
 
 def signing_token(body: bytes) -> dict[str, str]:
-    """The headers of a hook that has one."""
+    """The headers of a hook with a signing token."""
     at = str(int(time.time()))
     mac = hmac.new(b64decode(SECRET[6:]), f"msg_1.{at}.".encode() + body, "sha256").digest()
     signature = f"v1,{b64encode(mac).decode()}"
@@ -317,7 +321,7 @@ def signing_token(body: bytes) -> dict[str, str]:
     ("provider", "token", "blind"),
     [("runpod", None, True), ("runpod", "t", False), ("gitlab", None, False), ("mux", None, False)],
 )
-def test_a_source_that_cannot_see_reruns_says_so_at_the_start(
+def test_a_source_that_cannot_see_reruns_says_what_is_missing(
     tmp_path: Path, provider: str, token: str | None, *, blind: bool
 ):
     lines = [f'[sources.a]\nprovider = "{provider}"\nwebhook_secret = "s"']

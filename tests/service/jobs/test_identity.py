@@ -33,14 +33,14 @@ async def bench(request: pytest.FixtureRequest, bench_of: Any) -> Any:
 
 
 async def taken(bench: Any) -> Snapshot:
-    """All that Redis holds."""
+    """All keys and values of Redis."""
     redis = bench.store.connection.redis
     keys = [key async for key in redis.scan_iter(count=1000)]
     return {key: (await redis.dump(key), max(0, await redis.pttl(key))) for key in keys}
 
 
 async def lose(bench: Any, since: Snapshot) -> None:
-    """Forget all that was written since then."""
+    """Restore Redis to an earlier state."""
     redis = bench.store.connection.redis
     await redis.flushall()
     for key, (value, ttl) in since.items():
@@ -48,7 +48,7 @@ async def lose(bench: Any, since: Snapshot) -> None:
 
 
 async def accept(bench: Any, names: str, status: str = "succeeded", **more: Any) -> None:
-    """Accept a push that names a job so; each of its own."""
+    """Accept a push with these names of a job; each call is a new push."""
     event = f"e{next(COUNT)}"
     alias = {"alias": names[1:]} if names[1:] else {}
     receipt = await bench.accept(id=names[:1], status=status, event=event, **alias, **more)
@@ -63,7 +63,7 @@ async def completions(bench: Any) -> set[str]:
 
 
 async def ingest_in(bench: Any, order: tuple[int, ...]) -> None:
-    """Ingest what waits one by one, in an order; what was moved meanwhile, after that."""
+    """Ingest waiting updates one by one in an order; then those that this moved."""
     claims = [c for keys in bench.store.shards for c in await bench.claim(keys, "ingest")]
     claims.sort(key=lambda claim: claim.item)
     for place in order:
@@ -72,37 +72,35 @@ async def ingest_in(bench: Any, order: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
-async def test_a_completion_keeps_its_id_however_often_its_commit_is_lost(
-    bench: Any, names: list[str]
-):
-    for some in names:
-        await accept(bench, some)
-    before, told = await taken(bench), set()
+async def test_a_completion_keeps_its_id_if_redis_loses_its_commit(bench: Any, names: list[str]):
+    for pushed in names:
+        await accept(bench, pushed)
+    before, ids = await taken(bench), set()
     for order in [*itertools.permutations(range(len(names)))] * 2:
         await lose(bench, before)
         await ingest_in(bench, order)
         assert len(await bench.jobs()) == 1
-        told |= await completions(bench)
-    assert len(told) == 1
+        ids |= await completions(bench)
+    assert len(ids) == 1
 
 
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
-async def test_so_it_does_when_the_next_push_was_accepted_after_the_loss(
+async def test_a_completion_keeps_its_id_if_a_push_is_accepted_after_the_loss(
     bench: Any, names: list[str]
 ):
-    told = set()
-    for some in names:
-        await accept(bench, some)
+    ids = set()
+    for pushed in names:
+        await accept(bench, pushed)
         before = await taken(bench)
         await bench.ingest()
-        told |= await completions(bench)
+        ids |= await completions(bench)
         await lose(bench, before)
     await bench.ingest()
-    assert told == await completions(bench)
-    assert len(told) == 1
+    assert ids == await completions(bench)
+    assert len(ids) == 1
 
 
-async def test_one_push_with_several_updates_of_one_job_makes_one_job(bench: Any):
+async def test_several_updates_of_one_job_in_a_push_make_one_job(bench: Any):
     updates = [
         StatusUpdate(
             "lab", names[0], state.value, state, 1.0, Origin.PUSH, aliases=tuple(names[1:])
@@ -114,46 +112,48 @@ async def test_one_push_with_several_updates_of_one_job_makes_one_job(bench: Any
             ("xa", State.SUCCEEDED),
         )
     ]
-    some = [QueuedUpdate(bench.store.shard("lab", u.id), f"p{n}", u) for n, u in enumerate(updates)]
-    assert await enqueue(bench.context, some) == [True] * 4
-    before, told = await taken(bench), set()
+    pushed = [
+        QueuedUpdate(bench.store.shard("lab", u.id), f"p{n}", u) for n, u in enumerate(updates)
+    ]
+    assert await enqueue(bench.context, pushed) == [True] * 4
+    before, ids = await taken(bench), set()
     for order in itertools.permutations(range(4)):
         await lose(bench, before)
         await ingest_in(bench, order)
         assert len(await bench.jobs()) == 1
-        told |= await completions(bench)
-    assert len(told) == 1
+        ids |= await completions(bench)
+    assert len(ids) == 1
 
 
-async def test_each_attempt_keeps_its_completions_id(bench: Any):
-    told = []
+async def test_the_completion_of_each_attempt_keeps_its_id(bench: Any):
+    ids = []
     for attempt in (1, 2):
         await accept(bench, "ax", attempt=attempt)
         before = await taken(bench)
         for _ in range(2):
             await lose(bench, before)
             await bench.ingest()
-            told.append((await bench.job("a")).completion)
-    assert told[0] == told[1]
-    assert told[2] == told[3]
-    assert told[1] != told[2]
+            ids.append((await bench.job("a")).completion)
+    assert ids[0] == ids[1]
+    assert ids[2] == ids[3]
+    assert ids[1] != ids[2]
 
 
 @pytest.mark.parametrize("put", ["a", "x", "ax", "xa", "bx", "ba"])
-async def test_a_put_takes_the_uid_of_the_pushes_that_wait(bench: Any, put: str):
+async def test_a_put_uses_the_uid_that_waiting_pushes_reserved(bench: Any, put: str):
     await accept(bench, "ax")
     before = await taken(bench)
     found, new = await bench.watch(put[0], aliases=list(put[1:]))
     assert new
     await bench.ingest()
-    told = await completions(bench)
+    ids = await completions(bench)
     assert {(await bench.job(name)).id for name in put} == {"a"}
     await lose(bench, before)  # the PUT as well
     await bench.ingest()
-    assert await completions(bench) == told == {f"evt_{found.job.uid}_1_final"}
+    assert await completions(bench) == ids == {f"evt_{found.job.uid}_1_final"}
 
 
-async def test_a_put_that_takes_the_name_of_another_waiting_job_is_refused(bench: Any):
+async def test_a_put_with_an_alias_that_another_waiting_job_reserved_is_refused(bench: Any):
     await accept(bench, "x")
     await accept(bench, "a")
     with pytest.raises(Conflict, match="'x' already is a job"):
@@ -162,7 +162,7 @@ async def test_a_put_that_takes_the_name_of_another_waiting_job_is_refused(bench
     assert await bench.jobs() == ["lab/a", "lab/x"]
 
 
-async def test_a_put_that_takes_the_name_of_a_deleted_job_is_refused(bench: Any):
+async def test_a_put_with_an_alias_that_is_a_deleted_job_is_refused(bench: Any):
     await bench.watch("x")
     await watch.unwatch(bench.context, "lab", "x")
     with pytest.raises(Conflict, match="'x' was deleted"):
@@ -170,7 +170,7 @@ async def test_a_put_that_takes_the_name_of_a_deleted_job_is_refused(bench: Any)
     assert await bench.jobs() == []
 
 
-async def test_a_job_of_which_only_pushes_wait_is_not_there_yet(bench: Any):
+async def test_a_job_whose_pushes_wait_is_not_found_yet(bench: Any):
     await accept(bench, "ax")
     for name in "ax":
         with pytest.raises(NotFound):
@@ -181,7 +181,7 @@ async def test_a_job_of_which_only_pushes_wait_is_not_there_yet(bench: Any):
 
 @pytest.mark.parametrize("between", [[], ["a"], ["x"], ["ax"], ["xa"], ["cx", "c"]], ids=str)
 @pytest.mark.parametrize("again", ["a", "x"])
-async def test_a_job_that_is_made_after_a_deletion_has_new_ids(
+async def test_a_job_that_is_watched_again_after_a_deletion_has_new_event_ids(
     bench: Any, between: list[str], again: str
 ):
     await accept(bench, "ax", "running")
@@ -205,42 +205,42 @@ async def test_a_job_that_is_made_after_a_deletion_has_new_ids(
     assert len({event for event, kind in new if kind == "job.succeeded"}) == 1
 
 
-async def test_once_a_deletion_is_forgotten_a_push_makes_a_job_with_new_ids(bench: Any):
-    redis, told = bench.store.connection.redis, []
+async def test_a_push_after_a_tombstone_has_expired_makes_a_job_with_new_event_ids(bench: Any):
+    redis, ids = bench.store.connection.redis, []
     for names in ("ax", "x"):
         await accept(bench, names)
         before = await taken(bench)
         for _ in range(2):
             await lose(bench, before)
             await bench.ingest()
-            told.append({e for e, kind in await bench.events() if kind == "job.succeeded"})
+            ids.append({e for e, kind in await bench.events() if kind == "job.succeeded"})
         await watch.unwatch(bench.context, "lab", names[-1])
         await accept(bench, names)
         await bench.ingest()
         left = [key async for key in redis.scan_iter("*}:job:*")]
         assert {await redis.pttl(key) <= Retention().seen * 1000 for key in left} == {True}
         await redis.delete(*left)  # as if that time had passed
-    assert told[0] == told[1]
-    assert told[2] == told[3]
-    assert len(told[2] - told[0]) == 1
+    assert ids[0] == ids[1]
+    assert ids[2] == ids[3]
+    assert len(ids[2] - ids[0]) == 1
 
 
-async def test_the_mirror_takes_the_uid_of_a_push_that_waits(bench: Any, provider: Any):
+async def test_the_mirror_uses_the_uid_that_a_waiting_push_reserved(bench: Any, provider: Any):
     await accept(bench, "ax")
     before = await taken(bench)
     provider.says("x", status="running")
     source = bench.context.settings.sources["lab"]
     assert (await mirror.Mirror(bench.context).read(source, "x", has_key=True)).status == 200
     await bench.ingest()
-    told = await completions(bench)
+    ids = await completions(bench)
     await lose(bench, before)
     await bench.ingest()
-    assert await completions(bench) == told
-    assert len(told) == 1
+    assert await completions(bench) == ids
+    assert len(ids) == 1
 
 
-async def test_a_name_that_is_reserved_after_it_was_read_is_made_under_the_reserved_uid(bench: Any):
-    """What was decided before is refused."""
+async def test_a_name_that_is_reserved_after_it_was_read_gets_the_reserved_uid(bench: Any):
+    """A change that was decided before the reservation is refused."""
     read, keys = bench.store.jobs.read, bench.store.shard("lab", "a")
     reserved: list[str] = []
 
@@ -257,8 +257,8 @@ async def test_a_name_that_is_reserved_after_it_was_read_is_made_under_the_reser
     assert (new, [found.job.uid]) == (True, reserved)
 
 
-async def test_names_that_point_at_each_other_hold_nobody_up(bench: Any):
-    """Several pushes under way at once can make such a circle."""
+async def test_a_circle_of_aliases_is_one_job(bench: Any):
+    """Several pushes at the same time can make such a circle."""
     redis = bench.store.connection.redis
     for name, to in ("ab", "bc", "ca"):
         await redis.set(bench.store.shard("lab", name).job(f"lab/{name}"), f"to {to}", px=60_000)
@@ -269,7 +269,7 @@ async def test_names_that_point_at_each_other_hold_nobody_up(bench: Any):
     assert {(await bench.job(name)).id for name in "abc"} == {"a"}
 
 
-async def test_a_push_that_an_older_version_accepted_makes_a_job_all_the_same(bench: Any):
+async def test_a_push_that_an_older_version_accepted_makes_a_job_too(bench: Any):
     await accept(bench, "ax")
     redis = bench.store.connection.redis
     await redis.delete(*[key async for key in redis.scan_iter("*}:job:*")])

@@ -13,7 +13,7 @@ CUTS = 5  # places in the file, between the accepted pushes and its end
 
 
 class Crashing:
-    """A Redis of our own that may lose the end of its file when it is killed."""
+    """A Redis that can be killed so that it loses the end of its append-only file."""
 
     def __init__(self, data: Path) -> None:
         """Start it."""
@@ -23,12 +23,12 @@ class Crashing:
 
     @property
     def file(self) -> Path:
-        """Where it appends."""
+        """Its append-only file."""
         (found,) = self._files.glob("*.incr.aof")
         return found
 
     def crash(self, content: bytes) -> None:
-        """Kill it, and start it again with a file that says this."""
+        """Kill it, and start it again with this content of the file."""
         self._redis.kill()
         self.file.write_bytes(content)
         self._redis.start()
@@ -47,12 +47,12 @@ def crashing(tmp_path: Path) -> Iterator[Crashing]:
 
 @pytest.fixture
 def redis_url(crashing: Crashing) -> str:
-    """The one that this file's tests use."""
+    """The Redis of this file's tests."""
     return crashing.url
 
 
 async def written(bench: Any, crashing: Crashing, wait_until: Any) -> bytes:
-    """What the file says once all is in it."""
+    """The content of the file once everything is in it."""
 
     async def nothing_waits() -> bool:
         info = await bench.store.connection.redis.info("persistence")
@@ -62,7 +62,7 @@ async def written(bench: Any, crashing: Crashing, wait_until: Any) -> bytes:
     return crashing.file.read_bytes()
 
 
-async def told(bench: Any) -> set[str]:
+async def completions(bench: Any) -> set[str]:
     """The ids of the completions in the log."""
     return {event for event, kind in await bench.events() if kind == "job.succeeded"}
 
@@ -71,14 +71,14 @@ async def told(bench: Any) -> set[str]:
 @pytest.mark.parametrize(
     "names", [("a", "a"), ("ax", "x"), ("x", "ax"), ("ax", "xa")], ids="+".join
 )
-async def test_a_commit_that_redis_lost_is_made_again_under_the_same_ids(
+async def test_a_commit_that_redis_lost_is_repeated_with_the_same_ids(
     bench_of: Any,
     crashing: Crashing,
     wait_until: Any,
     shards: int,
     names: tuple[str, str],
 ):
-    """The first push is claimed, the second one due, when Redis is killed."""
+    """When Redis is killed, the first push is claimed and the second is due."""
     bench = await bench_of(shards=shards, lease=0.001)
     first, second = ({"id": n[0]} | ({"alias": n[1]} if n[1:] else {}) for n in names)
     await bench.accept(**first, status="running", event="1")
@@ -88,12 +88,12 @@ async def test_a_commit_that_redis_lost_is_made_again_under_the_same_ids(
     for claims in filter(None, claimed):
         await ingest.ingest(bench.context, claims)
     await bench.ingest()
-    whole, found = await written(bench, crashing, wait_until), await told(bench)
+    whole, found = await written(bench, crashing, wait_until), await completions(bench)
     assert whole.startswith(accepted)
     for part in range(CUTS):
         crashing.crash(whole[: len(accepted) + (len(whole) - len(accepted)) * part // CUTS])
         await bench.store.connection.redis.connection_pool.disconnect()
         await bench.ingest()
         assert len(await bench.jobs()) == 1
-        found |= await told(bench)
+        found |= await completions(bench)
     assert len(found) == 1

@@ -1,4 +1,4 @@
-"""The timers of a job: when it is asked about, and when its time is up."""
+"""The timers of a job: its next poll and its deadline."""
 
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,14 @@ def when(puts: list[WorkItem], backlog: str) -> list[float]:
     return [put.at for put in puts if put.backlog == backlog]
 
 
-def test_the_first_question_comes_as_long_after_first_sight_as_the_profile_says(source: Source):
+def test_the_first_poll_comes_after_the_profiles_delay(source: Source):
     job = fresh(source)
     puts = timers(None, job, inputs(source), reschedule=True)
     assert when(puts, "poll") == [NOW + AFTER]
     assert when(puts, "ingest") == [NOW + 3600.0]
 
 
-def test_later_questions_come_at_the_interval_of_the_jobs_age(source: Source):
+def test_later_polls_come_at_the_interval_for_the_jobs_age(source: Source):
     job = fresh(source)
     for age, interval in ((1.0, FIRST), (2000.0, 40.0), (3599.0, LONGEST)):
         puts = timers(job, job, inputs(source, NOW + age), reschedule=True)
@@ -67,37 +67,37 @@ def test_later_questions_come_at_the_interval_of_the_jobs_age(source: Source):
         assert when(puts, "ingest") == []
 
 
-def test_a_wished_interval_counts_from_first_sight_on(source: Source):
+def test_a_requested_interval_counts_for_the_first_poll_too(source: Source):
     job = fresh(source, polling=Polling(every=3.0))
     for before in (None, job):
         assert when(timers(before, job, inputs(source), reschedule=True), "poll") == [NOW + 3.0]
 
 
-def test_nobody_is_asked_before_the_provider_wants_it(source: Source):
+def test_no_poll_comes_before_the_providers_retry_after(source: Source):
     job = fresh(source, again_at=NOW + 500.0)
     assert when(timers(None, job, inputs(source), reschedule=True), "poll") == [NOW + 500.0]
     early = replace(job, again_at=NOW + 1.0)
     assert when(timers(None, early, inputs(source), reschedule=True), "poll") == [NOW + AFTER]
 
 
-def test_what_is_no_news_puts_no_question_off(source: Source):
+def test_an_ignored_push_does_not_postpone_the_next_poll(source: Source):
     job = fresh(source)
     assert timers(job, job, inputs(source), reschedule=False) == []
 
 
-def test_polls_that_are_not_wished_are_not_planned(source: Source):
+def test_a_job_with_polls_disabled_gets_no_poll_timer(source: Source):
     job = fresh(source, polling=Polling(enabled=False))
     assert when(timers(None, job, inputs(source), reschedule=True), "poll") == []
 
 
-def test_a_deadline_that_moved_or_came_early_is_set_again(source: Source):
+def test_a_deadline_that_moved_or_was_claimed_early_is_written_again(source: Source):
     job = fresh(source)
     moved = replace(job, deadline_at=NOW + 60.0)
     assert when(timers(job, moved, inputs(source), reschedule=False), "ingest") == [NOW + 60.0]
     assert when(timers(job, job, inputs(source), reschedule=False, due=True), "ingest") == [
         NOW + 3600.0
     ]
-    late = inputs(source, NOW + 9000.0)  # by this clock it is over, by Redis' it was not
+    late = inputs(source, NOW + 9000.0)  # past the deadline by this clock, not by Redis' clock
     assert when(timers(job, job, late, reschedule=False, due=True), "ingest") == [NOW + 9001.0]
 
 
@@ -106,14 +106,14 @@ def test_a_finished_job_has_no_timers(source: Source):
     assert timers(None, job, inputs(source), reschedule=True, due=True) == []
 
 
-def test_a_question_that_is_asked_first_takes_the_place_of_the_planned_one(source: Source):
+def test_an_immediate_poll_replaces_the_planned_one(source: Source):
     job = fresh(source, again_at=NOW + 2.0)
     puts = with_poll_now(timers(None, job, inputs(source), reschedule=True), job)
     assert when(puts, "poll") == [NOW + 2.0]
     assert when(puts, "ingest") == [NOW + 3600.0]
 
 
-def test_what_nothing_arrived_for_writes_nothing(source: Source):
+def test_without_updates_nothing_is_written(source: Source):
     job = fresh(source)
     change = decide(JobLookup("1-v", job), "1", [], inputs(source))
     assert (change.save, change.renew, change.items, change.dropped) == (False, False, [], [])

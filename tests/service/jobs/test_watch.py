@@ -1,4 +1,4 @@
-"""Watching: what a PUT adds, what it leaves alone, and what follows from it."""
+"""PUT of a job: what it adds, what it leaves unchanged, and what follows from it."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ TARGET = "https://one.example/hooks"
 # --- watching -----------------------------------------------------------------------------
 
 
-async def test_the_first_put_makes_the_job_and_tells_nothing(bench: Any):
+async def test_the_first_put_creates_the_job_and_publishes_nothing(bench: Any):
     found, new = await bench.watch("1", metadata={"a": 1})
     assert new
     assert (found.job.state, found.job.metadata, found.job.seen) == (State.QUEUED, {"a": 1}, False)
@@ -33,7 +33,7 @@ async def test_the_first_put_makes_the_job_and_tells_nothing(bench: Any):
     )
 
 
-async def test_a_put_for_a_job_that_a_push_made_only_adds(bench: Any):
+async def test_a_put_of_a_job_that_a_push_created_only_adds_to_it(bench: Any):
     await bench.push(id="1", status="running")
     found, new = await bench.watch("1", metadata={"a": 1})
     assert not new
@@ -52,18 +52,18 @@ async def test_metadata_and_params_merge_shallowly(bench: Any):
     assert found.job.params == {"r": "eu", "q": "1"}
 
 
-async def test_a_repeated_put_puts_nothing_off_and_writes_nothing(bench: Any):
-    wish: dict[str, Any] = {
+async def test_a_repeated_put_postpones_nothing_and_writes_nothing(bench: Any):
+    request: dict[str, Any] = {
         "metadata": {"a": 1},
         "poll": PollSettings("1h"),
         "deadline": "2h",
         "aliases": ["k2"],
         "callback_url": TARGET,
     }
-    first, _ = await bench.watch("1", **wish)
+    first, _ = await bench.watch("1", **request)
     timers = [await bench.due("poll", "lab/1"), await bench.due("ingest", "deadline:lab/1")]
     for _ in range(3):
-        again, new = await bench.watch("1", **wish)
+        again, new = await bench.watch("1", **request)
         assert (new, again.job, again.lookup.version) == (False, first.job, first.lookup.version)
         assert [
             await bench.due("poll", "lab/1"),
@@ -71,7 +71,7 @@ async def test_a_repeated_put_puts_nothing_off_and_writes_nothing(bench: Any):
         ] == timers
 
 
-async def test_polls_may_be_wished_away_and_back(bench: Any):
+async def test_polls_can_be_disabled_and_enabled_again(bench: Any):
     await bench.watch("1", poll=False)
     assert await bench.due("poll", "lab/1") is None
     await bench.watch("1", metadata={"a": 1})
@@ -82,7 +82,7 @@ async def test_polls_may_be_wished_away_and_back(bench: Any):
     assert await bench.due("poll", "lab/1") is None
 
 
-async def test_a_wished_interval_is_kept(bench: Any, provider: Any, polled: Any):
+async def test_a_requested_poll_interval_is_stored(bench: Any, provider: Any, polled: Any):
     found, _ = await bench.watch("1", poll=PollSettings("1h"))
     now = await bench.store.now()
     at = await bench.due("poll", "lab/1")
@@ -90,7 +90,7 @@ async def test_a_wished_interval_is_kept(bench: Any, provider: Any, polled: Any)
     assert found.job.polling.every == HOUR
 
 
-async def test_a_deadline_counts_from_first_sight_and_moves_its_timer(bench: Any):
+async def test_a_deadline_counts_from_creation_and_moves_its_timer(bench: Any):
     found, _ = await bench.watch("1", deadline="2h")
     assert found.job.deadline_at == pytest.approx(found.job.created_at + 2 * HOUR)
     found, _ = await bench.watch("1", deadline="5h")
@@ -98,7 +98,9 @@ async def test_a_deadline_counts_from_first_sight_and_moves_its_timer(bench: Any
     assert await bench.due("ingest", "deadline:lab/1") == pytest.approx(
         found.job.deadline_at, abs=0.002
     )
-    found, _ = await bench.watch("1", metadata={"a": 1})  # silent about it: as it was
+    found, _ = await bench.watch(
+        "1", metadata={"a": 1}
+    )  # without a deadline in the request it stays
     assert found.job.deadline == 5 * HOUR
 
 
@@ -120,16 +122,16 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "field"), [r[1:] for r in INVALID], ids=[r[0] for r in INVALID])
-async def test_an_invalid_wish_names_its_field_and_writes_nothing(
-    bench: Any, wish: dict[str, Any], field: str
+@pytest.mark.parametrize(("body", "field"), [r[1:] for r in INVALID], ids=[r[0] for r in INVALID])
+async def test_an_invalid_request_names_its_field_and_writes_nothing(
+    bench: Any, body: dict[str, Any], field: str
 ):
     with pytest.raises(InvalidValue, match=field):
-        await bench.watch("1", **wish)
+        await bench.watch("1", **body)
     assert await bench.jobs() == []
 
 
-async def test_what_was_taken_can_be_shown(bench: Any):
+async def test_the_longest_and_shortest_times_can_be_viewed(bench: Any):
     found, _ = await bench.watch("1", deadline="3650d", poll=PollSettings("24h"))
     shown = await query.view(bench.context, found)
     assert shown["deadline_at"].year > 2030
@@ -165,7 +167,7 @@ async def test_an_alias_of_another_job_is_a_conflict(bench: Any):
         await bench.watch("2", aliases=["k"])
 
 
-async def test_a_refused_put_leaves_no_names_behind(bench: Any):
+async def test_a_refused_put_writes_no_aliases(bench: Any):
     await bench.watch("1")
     with pytest.raises(Conflict):
         await bench.watch("2", aliases=["k", "1"])
@@ -175,13 +177,13 @@ async def test_a_refused_put_leaves_no_names_behind(bench: Any):
     assert (await bench.job("k")).id == "3"
 
 
-async def test_a_job_may_be_named_from_either_side(bench: Any):
+async def test_a_put_by_an_alias_finds_the_job(bench: Any):
     await bench.push(id="1", alias="k2", status="running")
     found, new = await bench.watch("k2", aliases=["1"])
     assert (new, found.job.id, found.job.aliases) == (False, "1", ("k2",))
 
 
-# --- what was submitted -------------------------------------------------------------------
+# --- the answer to a submit ----------------------------------------------------------------
 
 
 async def test_the_answer_to_a_submit_gives_id_aliases_and_state(bench: Any):
@@ -212,7 +214,7 @@ async def test_a_poll_may_contradict_a_submitted_final_state(bench: Any, provide
     assert (await bench.job("1")).state is State.RUNNING
 
 
-async def test_a_submitted_final_state_of_what_cannot_be_polled_counts(bench: Any):
+async def test_a_submitted_final_state_counts_if_the_job_cannot_be_polled(bench: Any):
     answer = Submitted({"id": "1", "status": "succeeded"})
     found, _ = await bench.watch("1", "mute", submitted=answer, callback_url=TARGET)
     assert found.job.state is State.SUCCEEDED
@@ -221,7 +223,7 @@ async def test_a_submitted_final_state_of_what_cannot_be_polled_counts(bench: An
     assert (await bench.store.backlogs.depth("ingest"))[0] == 0  # no timer is left
 
 
-async def test_a_put_with_what_was_submitted_may_come_after_the_first_push(bench: Any):
+async def test_a_put_with_a_submit_answer_may_come_after_the_first_push(bench: Any):
     await bench.push(id="1", alias="k2", status="running")
     answer = Submitted({"id": "1", "alias": "k2", "status": "queued"})
     found, new = await bench.watch("k2", submitted=answer)
@@ -236,7 +238,7 @@ async def test_callbacks_accumulate_up_to_eight(bench: Any):
         await bench.watch("1", callback_url=f"https://{n}.example/")
     with pytest.raises(InvalidValue, match=r"callback_url.*8"):
         await bench.watch("1", callback_url="https://9.example/")
-    await bench.watch("1", callback_url="https://0.example/")  # known: no ninth
+    await bench.watch("1", callback_url="https://0.example/")  # a known callback is not a ninth one
     assert len((await bench.job("1")).callbacks) == MAX_CALLBACKS == 8
 
 
@@ -255,25 +257,25 @@ async def test_a_callback_gets_the_completion_once(bench: Any):
     assert await bench.deliveries() == [f"{job.completion}.{job.callbacks[0].id}"]
 
 
-async def test_a_callback_on_a_finished_job_goes_out_at_once_under_its_completion_id(bench: Any):
+async def test_a_callback_on_a_finished_job_is_delivered_at_once_with_its_completion_id(bench: Any):
     await bench.push(id="1", status="succeeded")
-    told = await bench.events()
+    events = await bench.events()
     for _ in range(2):
         await bench.watch("1", callback_url=TARGET)
     job = await bench.job("1")
-    assert job.completion == told[-1][0]
+    assert job.completion == events[-1][0]
     assert await bench.deliveries() == [f"{job.completion}.{job.callbacks[0].id}"]
-    assert await bench.events() == told
+    assert await bench.events() == events
 
 
-async def test_at_once_whatever_the_providers_clock_says(bench: Any):
+async def test_a_late_callback_is_delivered_at_once_whatever_the_providers_clock_says(bench: Any):
     ahead = await bench.store.now() + HOUR
     await bench.push(id="1", status="succeeded", time=ahead)
     await bench.watch("1", callback_url=TARGET)
     assert len(await bench.deliveries()) == 1
 
 
-async def test_a_late_callback_disturbs_nobody_elses_delivery(bench: Any):
+async def test_a_late_callback_does_not_repeat_other_deliveries(bench: Any):
     await bench.watch("1", callback_url="https://first.example/")
     await bench.push(id="1", status="succeeded")
     await bench.watch("1", callback_url="https://second.example/")
@@ -283,8 +285,8 @@ async def test_a_late_callback_disturbs_nobody_elses_delivery(bench: Any):
     assert len(await bench.deliveries()) == 2
 
 
-async def test_an_event_that_is_told_again_is_the_same_bytes(bench: Any):
-    """One webhook-id, one payload, whatever was wished while some are still to get it."""
+async def test_an_event_for_a_late_callback_has_the_same_bytes(bench: Any):
+    """An event id has one payload, also if a PUT changes the metadata before the last delivery."""
     await bench.watch("1", callback_url="https://first.example/")
     await bench.push(id="1", status="succeeded", event="a")
     (event,) = await bench.store.events.page(bench.store.events.start(), 10)
@@ -293,25 +295,25 @@ async def test_an_event_that_is_told_again_is_the_same_bytes(bench: Any):
     assert await body_of(bench, event.id) == event.body
 
 
-async def test_a_callback_that_comes_when_all_is_told_learns_what_was_wished_with_it(bench: Any):
-    """The provider was faster than the PUT: its metadata must not be missing."""
+async def test_an_event_for_a_late_callback_has_the_metadata_of_its_put(bench: Any):
+    """The push came before the PUT, whose metadata must not be missing."""
     await bench.push(id="1", status="succeeded")
     await bench.watch("1", metadata={"order": 17}, callback_url=TARGET)
     job = await bench.job("1")
-    told = json.loads(await body_of(bench, job.completion))
-    assert (told["type"], told["data"]["metadata"]) == ("job.succeeded", {"order": 17})
+    event = json.loads(await body_of(bench, job.completion))
+    assert (event["type"], event["data"]["metadata"]) == ("job.succeeded", {"order": 17})
 
 
 async def body_of(bench: Any, event: str) -> Any:
-    """The bytes that those get who are still to be told of an event."""
+    """The body that the next deliveries of an event get."""
     _, (body,) = await bench.store.subscriptions.read(bench.store.shard("lab", "1"), [], [event])
     return body
 
 
-# --- asking now, waiting, forgetting ------------------------------------------------------
+# --- poll now, wait, unwatch ----------------------------------------------------------------
 
 
-async def test_asking_now_is_now(bench: Any, provider: Any):
+async def test_poll_now_polls_at_once(bench: Any, provider: Any):
     await bench.watch("1", poll=PollSettings("1h"))
     assert await bench.poll() == []
     await watch.poll_now(bench.context, "lab", "1")
@@ -320,20 +322,20 @@ async def test_asking_now_is_now(bench: Any, provider: Any):
     assert (await bench.job("1")).state is State.RUNNING
 
 
-async def test_what_cannot_be_asked_is_a_conflict_with_a_reason(bench: Any):
+async def test_poll_now_of_a_job_that_cannot_be_polled_is_a_conflict_with_a_reason(bench: Any):
     await bench.watch("1", "mute")
     with pytest.raises(Conflict, match="status_url"):
         await watch.poll_now(bench.context, "mute", "1")
 
 
-async def test_a_finished_job_is_not_asked_again(bench: Any):
+async def test_poll_now_of_a_finished_job_is_a_conflict(bench: Any):
     await bench.push(id="1", status="succeeded")
     with pytest.raises(Conflict, match="finished"):
         await watch.poll_now(bench.context, "lab", "1")
     assert await bench.due("poll", "lab/1") is None
 
 
-async def test_waiting_ends_with_the_job(bench: Any):
+async def test_waiting_ends_when_the_job_finishes(bench: Any):
     await bench.watch("1")
     tailer = Tailer(bench.store)
     waiting = asyncio.create_task(query.wait(bench.context, tailer, "lab", "1", 10.0))
@@ -345,7 +347,7 @@ async def test_waiting_ends_with_the_job(bench: Any):
     await tailer.close()
 
 
-async def test_waiting_ends_with_the_time(bench: Any):
+async def test_waiting_ends_when_the_time_is_up(bench: Any):
     await bench.watch("1")
     tailer = Tailer(bench.store)
     found = await query.wait(bench.context, tailer, "lab", "1", 0.05)
@@ -353,15 +355,15 @@ async def test_waiting_ends_with_the_time(bench: Any):
     await tailer.close()
 
 
-async def test_a_forgotten_job_has_no_history_and_no_more_work(bench: Any, provider: Any):
+async def test_an_unwatched_job_has_no_history_and_no_more_work(bench: Any, provider: Any):
     await bench.push(id="1", status="running")
     await watch.unwatch(bench.context, "lab", "1")
-    for look in (query.history, query.find, watch.unwatch):
+    for call in (query.history, query.find, watch.unwatch):
         with pytest.raises(NotFound):
-            await look(bench.context, "lab", "1")  # type: ignore[operator]
+            await call(bench.context, "lab", "1")  # type: ignore[operator]
 
 
-async def test_timers_of_a_forgotten_job_end_quietly(bench: Any, provider: Any, polled: Any):
+async def test_timers_of_an_unwatched_job_are_dropped(bench: Any, provider: Any, polled: Any):
     await bench.watch("1", deadline="1ms")
     await watch.unwatch(bench.context, "lab", "1")
     assert await polled(bench) == ["lab/1"]
@@ -383,7 +385,7 @@ async def expired(bench: Any, wait_until: Any, job: str = "1") -> None:
     await wait_until(over)
 
 
-async def test_a_job_expires_at_its_deadline_and_the_provider_may_still_speak(
+async def test_a_job_expires_at_its_deadline_and_later_updates_still_count(
     bench: Any, wait_until: Any
 ):
     await bench.watch("1", deadline="50ms", callback_url=TARGET)
@@ -397,7 +399,7 @@ async def test_a_job_expires_at_its_deadline_and_the_provider_may_still_speak(
 
 
 @pytest.mark.parametrize("behind", [0.0005, 0.3])
-async def test_a_worker_whose_clock_is_behind_loses_no_deadline(
+async def test_a_deadline_that_is_claimed_by_a_worker_with_a_slow_clock_is_not_lost(
     bench: Any, wait_until: Any, behind: float
 ):
     await bench.watch("1", deadline="50ms", poll=False)
@@ -406,7 +408,7 @@ async def test_a_worker_whose_clock_is_behind_loses_no_deadline(
     await expired(bench, wait_until)
 
 
-async def test_a_deadline_that_moves_while_it_falls_due_is_not_lost(bench: Any, wait_until: Any):
+async def test_a_deadline_that_moves_while_it_is_claimed_is_not_lost(bench: Any, wait_until: Any):
     await bench.watch("1", deadline="1ms", poll=False)
     claims: list[Any] = []
 
@@ -419,11 +421,11 @@ async def test_a_deadline_that_moves_while_it_falls_due_is_not_lost(bench: Any, 
     await ingest(bench.context, claims)
     assert (await bench.job("1")).state is State.QUEUED
     wait = await bench.due("ingest", "deadline:lab/1") - await bench.store.now()
-    assert 0.8 <= wait <= 1.0  # not at once again and again, should a clock be wrong
+    assert 0.8 <= wait <= 1.0  # if a clock is wrong, it is not due at once again and again
     await expired(bench, wait_until)
 
 
-# --- what could never be asked about --------------------------------------------------------
+# --- jobs that can never be polled ------------------------------------------------------------
 
 ASKED = """
 [poll]
@@ -441,7 +443,7 @@ running = "running"
 
 @pytest.fixture
 async def asked(bench_of: Any, tmp_path: Path, provider: Any) -> Any:
-    """A Ringback with a source whose jobs say where to ask about them."""
+    """A bench with a source whose jobs have their own poll URL."""
     (tmp_path / "profiles" / "asked.toml").write_text(ASKED)
     table = f'[sources.asked]\nprovider = "asked"\nbase_url = "{provider.url}"\n'
     file = tmp_path / "ringback.toml"
@@ -460,7 +462,7 @@ async def asked(bench_of: Any, tmp_path: Path, provider: Any) -> Any:
         (None, "its `status_url` is unknown"),
     ],
 )
-async def test_a_job_that_could_never_be_asked_about_is_refused(
+async def test_a_job_whose_polls_would_all_fail_is_refused(
     asked: Any, location: str | None, says: str
 ):
     headers = {} if location is None else {"Location": location}
@@ -474,9 +476,7 @@ async def test_a_job_that_could_never_be_asked_about_is_refused(
 
 
 @pytest.mark.parametrize("location", ["jobs/1", "/jobs/1", "./jobs/1#now", "//HOST/jobs/1"])
-async def test_a_relative_location_is_asked_at(
-    asked: Any, provider: Any, polled: Any, location: str
-):
+async def test_a_relative_location_is_polled(asked: Any, provider: Any, polled: Any, location: str):
     host = provider.url.partition("//")[2]
     answer = Submitted("", 202, {"Location": location.replace("HOST", host)})
     await asked.watch("1", "asked", submitted=answer)
@@ -485,7 +485,7 @@ async def test_a_relative_location_is_asked_at(
     assert (await asked.job("1", "asked")).state is State.SUCCEEDED
 
 
-async def test_what_a_push_may_tell_need_not_be_known_yet(bench: Any):
+async def test_params_that_a_push_may_bring_may_be_missing(bench: Any):
     await bench.watch("1", "placed")
     with pytest.raises(InvalidValue, match="`repo` must have a value other than"):
         await bench.watch("2", "placed", params={"repo": "a/.."})

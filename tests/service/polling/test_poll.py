@@ -1,4 +1,4 @@
-"""Polling: what an answer does, and who is put off by which trouble."""
+"""Polling: what an answer changes, and what a failure postpones."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ SLOW = PollSettings("1h")
 
 
 async def ask_all(bench: Any, polled: Any, *jobs: str, source: str = "lab") -> None:
-    """Watch jobs, and ask about each once."""
+    """Watch jobs, and poll each once."""
     for job in jobs:
         await bench.watch(job, source)
     while jobs := tuple(set(jobs) - {name.split("/")[1] for name in await polled(bench)}):
@@ -35,7 +35,7 @@ async def test_an_answer_moves_the_job_and_the_next_poll_is_planned(
     assert b'"progress": 0.5' in (await bench.store.jobs.answer(keys, "lab/1"))
 
 
-async def test_a_damaged_value_in_an_answer_does_not_hide_the_final_word(
+async def test_a_damaged_value_in_an_answer_does_not_hide_the_final_state(
     bench: Any, provider: Any, polled: Any
 ):
     provider.raw("1", '{"status": "succeeded", "id": "1", "text": "cut \\ud83d", "score": NaN}')
@@ -43,22 +43,22 @@ async def test_a_damaged_value_in_an_answer_does_not_hide_the_final_word(
     assert (await bench.job("1")).state is State.SUCCEEDED
 
 
-async def test_only_news_puts_the_next_poll_off(bench: Any):
-    """Else a provider that repeats itself keeps us from ever asking."""
+async def test_only_an_update_that_counts_postpones_the_next_poll(bench: Any):
+    """If it did, a provider that repeats a push would prevent all polls."""
     await bench.watch("1", poll=SLOW)
-    for told, news in (
+    for outcome, counts in (
         ({"status": "running", "event": "a"}, True),
         ({"status": "running", "event": "b"}, False),  # a duplicate
-        ({"status": "queued", "event": "c"}, False),  # behind
+        ({"status": "queued", "event": "c"}, False),  # an earlier state
         ({"status": "mystery", "event": "d"}, True),
     ):
         await polling_now(bench, "1")
-        await bench.push(id="1", **told)
+        await bench.push(id="1", **outcome)
         wait = await bench.due("poll", "lab/1") - await bench.store.now()
-        assert (wait > 3000) is news, told
+        assert (wait > 3000) is counts, outcome
 
 
-async def test_an_answer_that_is_no_news_plans_the_next_poll_too(
+async def test_an_answer_that_changes_nothing_plans_the_next_poll_too(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("1", status="running")
@@ -84,7 +84,7 @@ async def test_a_push_that_ends_the_job_ends_polling(bench: Any, provider: Any):
     assert (await bench.store.backlogs.depth("poll"))[0] == 0
 
 
-async def test_a_job_that_ended_while_it_was_asked_about_stays_ended(
+async def test_a_job_that_ends_during_a_poll_stays_ended(
     bench: Any, provider: Any, wait_until: Any
 ):
     answer = asyncio.Event()
@@ -102,7 +102,7 @@ async def test_a_job_that_ended_while_it_was_asked_about_stays_ended(
     assert (await bench.store.backlogs.depth("poll"))[0] == 0
 
 
-async def test_trouble_with_a_job_that_ended_meanwhile_does_not_bring_it_back(
+async def test_a_failed_poll_of_a_job_that_ended_during_it_does_not_poll_again(
     bench: Any, provider: Any, wait_until: Any
 ):
     answer = asyncio.Event()
@@ -121,10 +121,10 @@ async def polling_now(bench: Any, job: str) -> None:
     await poll_now(bench.context, "lab", job)
 
 
-# --- trouble with the account -------------------------------------------------------------
+# --- failures of the account ----------------------------------------------------------------
 
 
-async def test_a_429_rests_the_source_as_long_as_it_asks_and_no_other(
+async def test_a_429_pauses_its_source_for_retry_after_and_no_other_source(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("1", 429, headers={"Retry-After": "60"})
@@ -141,7 +141,7 @@ async def test_a_429_rests_the_source_as_long_as_it_asks_and_no_other(
     assert await bench.store.stalled() == {}
 
 
-async def test_a_429_without_retry_after_rests_the_source_for_a_while(
+async def test_a_429_without_retry_after_pauses_its_source_for_30_s(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("1", 429)
@@ -151,8 +151,8 @@ async def test_a_429_without_retry_after_rests_the_source_for_a_while(
     assert until - await bench.store.now() == pytest.approx(schedule.THROTTLED_PAUSE, abs=3)
 
 
-async def test_after_the_rest_the_source_is_asked_again(bench: Any, provider: Any, polled: Any):
-    provider.says("1", 429, headers={"Retry-After": "0"})  # at least a second
+async def test_after_the_pause_the_source_is_polled_again(bench: Any, provider: Any, polled: Any):
+    provider.says("1", 429, headers={"Retry-After": "0"})  # the pause is at least a second
     await ask_all(bench, polled, "1")
     provider.says("1", status="succeeded")
     assert await polled(bench) == ["lab/1"]
@@ -160,7 +160,7 @@ async def test_after_the_rest_the_source_is_asked_again(bench: Any, provider: An
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_token_stalls_the_source_and_never_a_job(
+async def test_a_refused_token_stalls_the_source_and_fails_no_job(
     bench: Any, provider: Any, polled: Any, status: int
 ):
     provider.says("1", status)
@@ -208,7 +208,7 @@ async def test_a_stall_that_another_worker_noted_ends_once_the_list_is_old(
     assert await bench.store.stalled() == {}
 
 
-async def test_trouble_with_the_account_is_no_failure_of_the_job(
+async def test_a_failure_of_the_account_does_not_count_as_a_failure_of_the_job(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("1", 500)
@@ -217,7 +217,7 @@ async def test_trouble_with_the_account_is_no_failure_of_the_job(
     provider.says("1", 429, headers={"Retry-After": "0"})
     await polling_now(bench, "1")
     await polled(bench)
-    assert (payload, await failures(bench, "1")) == (1, 0)  # asked by hand: counted anew
+    assert (payload, await failures(bench, "1")) == (1, 0)  # `poll now` resets the count
 
 
 async def failures(bench: Any, job: str, source: str = "lab") -> int:
@@ -226,7 +226,7 @@ async def failures(bench: Any, job: str, source: str = "lab") -> int:
     return int(await bench.store.connection.redis.hget(keys.items["poll"], f"{source}/{job}"))
 
 
-# --- trouble with one job -----------------------------------------------------------------
+# --- failures of one job --------------------------------------------------------------------
 
 FAILURES = [
     ("missing", lambda p: p.says("1", 404)),
@@ -238,7 +238,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("happens", [t[1] for t in FAILURES], ids=[t[0] for t in FAILURES])
-async def test_a_poll_that_brings_nothing_is_put_off_and_changes_nothing(
+async def test_a_failed_poll_is_postponed_and_changes_nothing(
     bench: Any, provider: Any, polled: Any, happens: Any
 ):
     happens(provider)
@@ -248,11 +248,11 @@ async def test_a_poll_that_brings_nothing_is_put_off_and_changes_nothing(
     wait = await bench.due("poll", "lab/1") - await bench.store.now()
     assert wait == pytest.approx(schedule.FAILURE_PAUSE, abs=1)
     assert await failures(bench, "1") == 1
-    await bench.watch("2")  # the source goes on
+    await bench.watch("2")  # the source is polled for other jobs
     assert await polled(bench) == ["lab/2"]
 
 
-async def test_an_answer_begins_the_count_of_failures_anew(bench: Any, provider: Any, polled: Any):
+async def test_a_good_answer_resets_the_count_of_failures(bench: Any, provider: Any, polled: Any):
     provider.says("1", 500)
     await ask_all(bench, polled, "1")
     provider.says("1", status="running")
@@ -261,7 +261,7 @@ async def test_an_answer_begins_the_count_of_failures_anew(bench: Any, provider:
     assert await failures(bench, "1") == 0
 
 
-async def test_a_job_that_was_seen_and_is_missing_is_only_put_off(
+async def test_a_job_that_was_seen_and_is_missing_is_polled_later(
     bench: Any, provider: Any, polled: Any
 ):
     await bench.push(id="1", status="running")
@@ -289,7 +289,7 @@ async def test_a_job_that_was_never_seen_is_not_gone(bench: Any, provider: Any, 
     assert await failures(bench, "1", "dropper") == 1
 
 
-async def test_an_answer_under_another_name_is_about_the_job_that_was_asked_for(
+async def test_an_answer_with_another_id_counts_for_the_polled_job(
     bench: Any, provider: Any, polled: Any
 ):
     provider.says("k2", id="1", status="running")
@@ -298,7 +298,7 @@ async def test_an_answer_under_another_name_is_about_the_job_that_was_asked_for(
     assert (job.id, job.aliases, job.state) == ("k2", ("1",), State.RUNNING)
 
 
-async def test_a_source_that_is_not_configured_for_a_while_is_asked_again_later(
+async def test_a_source_that_is_removed_and_configured_again_is_polled_again(
     bench: Any, bench_of: Any, provider: Any, polled: Any
 ):
     await bench.watch("1")
@@ -310,9 +310,9 @@ async def test_a_source_that_is_not_configured_for_a_while_is_asked_again_later(
     assert (await bench.job("1")).state is State.QUEUED
 
 
-async def test_asking_writes_nothing(bench: Any, provider: Any):
+async def test_poll_once_writes_nothing(bench: Any, provider: Any):
     provider.says("1", status="succeeded")
     source = bench.context.settings.sources["lab"]
-    answer, told = await poll.poll_once(bench.context, source, "1", {})
-    assert (answer.status, told.state) == (200, State.SUCCEEDED)
+    answer, outcome = await poll.poll_once(bench.context, source, "1", {})
+    assert (answer.status, outcome.state) == (200, State.SUCCEEDED)
     assert await bench.jobs() == []

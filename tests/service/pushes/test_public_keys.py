@@ -1,4 +1,4 @@
-"""Public keys are fetched from where they must be, kept, fetched again, and never from elsewhere."""
+"""Public keys are fetched from their provider only, cached, and fetched again."""
 
 import base64
 import datetime as dt
@@ -44,10 +44,10 @@ FAL = Verify(
 
 
 class Here(AbstractResolver):
-    """Every name is the site on this machine, whatever its port."""
+    """Resolves every name to the site on this machine."""
 
     def __init__(self, port: int) -> None:
-        """Take the site's port."""
+        """`port` is the site's."""
         self.port = port
         self.asked: list[str] = []
 
@@ -61,7 +61,7 @@ class Here(AbstractResolver):
 
 
 class Site:
-    """Publishes documents over TLS, and remembers who asked for which."""
+    """Publishes documents over TLS, and records the requests."""
 
     def __init__(self) -> None:
         """Publish nothing yet."""
@@ -116,7 +116,7 @@ def signed(key: Ed25519PrivateKey, body: bytes = b"{}", at: int = 1000) -> Push:
     return Push(headers, body)
 
 
-async def test_a_jwks_is_fetched_once_and_kept(site_of: Any) -> None:
+async def test_a_jwks_is_fetched_once_and_cached(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
     key, public_keys = Ed25519PrivateKey.generate(), PublicKeys(egress)
     site.documents["/jwks.json"] = jwks(key)
@@ -127,7 +127,7 @@ async def test_a_jwks_is_fetched_once_and_kept(site_of: Any) -> None:
     assert site.asked == ["/jwks.json"] * 2
 
 
-async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stranger(
+async def test_an_unknown_key_is_fetched_at_most_once_a_minute(
     site_of: Any,
 ) -> None:
     site, egress = await site_of("keys.example")
@@ -154,22 +154,22 @@ async def test_a_key_that_is_unknown_is_looked_for_again_but_not_for_every_stran
     assert len(site.asked) == 2
 
 
-async def test_while_a_key_cannot_be_fetched_the_push_must_come_again(site_of: Any) -> None:
+async def test_a_push_whose_key_cannot_be_fetched_must_be_sent_again(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
     key, public_keys = Ed25519PrivateKey.generate(), PublicKeys(egress)
-    for _ in range(5):  # and nobody waits for a fetch of his own
+    for _ in range(5):  # and they share one fetch
         with pytest.raises(ProviderError, match="HTTP 404; send this again") as trouble:
             await public_keys.verify(FAL, (), signed(key), 1000.0)
         assert trouble.value.status == 503
     assert len(site.asked) == 1
     site.documents["/jwks.json"] = jwks(key)
     await public_keys.verify(FAL, (), signed(key, at=1011), 1011.0)
-    del site.documents["/jwks.json"]  # an old one does while there is no newer
+    del site.documents["/jwks.json"]  # the old document is used until there is a newer one
     later = 1001.0 + MAX_AGE
     await public_keys.verify(FAL, (), signed(key, at=int(later)), later)
 
 
-async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
+async def test_the_number_of_cached_documents_is_bounded(site_of: Any) -> None:
     _, egress = await site_of("keys.example")
     public_keys = PublicKeys(egress)
     for number in range(200):
@@ -178,7 +178,7 @@ async def test_strangers_leave_nothing_behind(site_of: Any) -> None:
     assert (len(public_keys._fetching), len(public_keys._cache)) == (0, MAX_DOCUMENTS)
 
 
-async def test_a_document_of_nonsense_is_a_bad_signature(site_of: Any) -> None:
+async def test_a_malformed_key_document_is_a_bad_signature(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
     site.documents["/jwks.json"] = b"<html>"
     with pytest.raises(BadSignature):
@@ -197,7 +197,7 @@ class Topic:
         site.documents[CERT] = certificate(self.key, "sns.amazonaws.com")
 
     def push(self, now: float, **members: str) -> Push:
-        """A message, signed; what is given replaces what it would hold."""
+        """A signed message; `more` replaces fields of it."""
         message = {
             "Type": "Notification",
             "MessageId": "m1",
@@ -225,7 +225,7 @@ async def sns(site_of: Any, store: Any, redis_url: str, tmp_path: Any, certifica
     return site, receiver, receiver.source("topic"), Topic(site, certificate)
 
 
-async def test_a_message_of_a_topic_of_ours_is_taken(sns: Any, store: Any) -> None:
+async def test_a_message_of_a_configured_topic_is_accepted(sns: Any, store: Any) -> None:
     site, receiver, source, topic = sns
     push = topic.push(await store.now())
     assert (await receiver.receive(source, push)).accepted == 1
@@ -252,7 +252,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("wrong", REFUSED, ids=str)
-async def test_of_a_stranger_or_from_a_strange_place_no_certificate_is_fetched(
+async def test_no_certificate_is_fetched_for_an_unknown_topic_or_from_an_unknown_host(
     sns: Any, store: Any, wrong: dict[str, str]
 ) -> None:
     site, receiver, source, topic = sns
@@ -267,36 +267,40 @@ async def test_an_old_message_is_refused(sns: Any, store: Any) -> None:
         await receiver.receive(source, topic.push(await store.now() - 4000))
 
 
-def question(url: str = f"{HOST}/?Action=ConfirmSubscription&Token=t") -> dict[str, str]:
+def confirmation_request(
+    url: str = f"{HOST}/?Action=ConfirmSubscription&Token=t",
+) -> dict[str, str]:
     return {"Type": "SubscriptionConfirmation", "Token": "t", "SubscribeURL": url}
 
 
-async def test_a_topic_of_ours_is_told_that_we_take_its_messages(sns: Any, store: Any) -> None:
+async def test_the_subscription_to_a_configured_topic_is_confirmed(sns: Any, store: Any) -> None:
     site, receiver, source, topic = sns
     site.documents["/"] = b"<ConfirmSubscriptionResponse/>"
-    receipt = await receiver.receive(source, topic.push(await store.now(), **question()))
+    receipt = await receiver.receive(
+        source, topic.push(await store.now(), **confirmation_request())
+    )
     assert (receipt.accepted, receipt.ignored) == (0, 1)
     assert site.asked == [CERT, "/?Action=ConfirmSubscription&Token=t"]
 
 
-async def test_a_confirmation_that_fails_is_asked_for_again(sns: Any, store: Any) -> None:
+async def test_a_failed_confirmation_makes_the_provider_ask_again(sns: Any, store: Any) -> None:
     _, receiver, source, topic = sns
     with pytest.raises(Unavailable, match="HTTP 404; ask again"):
-        await receiver.receive(source, topic.push(await store.now(), **question()))
+        await receiver.receive(source, topic.push(await store.now(), **confirmation_request()))
 
 
 @pytest.mark.parametrize(
     "url", ["https://evil.example/", f"{HOST}.evil.example/", "http://127.0.0.1/"]
 )
-async def test_nobody_else_is_told(sns: Any, store: Any, url: str) -> None:
-    """Not even if the topic signs it."""
+async def test_no_confirmation_is_sent_to_another_host(sns: Any, store: Any, url: str) -> None:
+    """Not even if the topic signed the request."""
     site, receiver, source, topic = sns
     with pytest.raises(BadSignature):
-        await receiver.receive(source, topic.push(await store.now(), **question(url)))
+        await receiver.receive(source, topic.push(await store.now(), **confirmation_request(url)))
     assert site.asked == [CERT]
 
 
-async def test_a_certificate_of_another_name_signs_nothing(
+async def test_a_certificate_for_another_name_is_refused(
     sns: Any, store: Any, certificate: Any
 ) -> None:
     site, receiver, source, topic = sns

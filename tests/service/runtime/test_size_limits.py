@@ -1,4 +1,4 @@
-"""What callers give us to keep has limits, whole records too: no series of calls grows one."""
+"""Limits of what callers may store: no series of calls grows a record beyond them."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ async def test_metadata_is_limited_after_the_merge(bench: Any):
     assert len(job.metadata) == 6
 
 
-async def test_metadata_up_to_the_limit_is_taken(bench: Any):
+async def test_metadata_up_to_the_limit_is_accepted(bench: Any):
     empty = len(msgspec.json.encode({"a": ""}))
     await bench.watch("1", metadata={"a": "x" * (MAX_METADATA - empty)})
     with pytest.raises(InvalidValue, match=f"metadata.*{MAX_METADATA + 1}"):
@@ -135,15 +135,15 @@ async def test_aliases_are_limited_in_all(bench: Any):
     await bench.watch("1", aliases=[f"b{n}" for n in range(16)])
     with pytest.raises(InvalidValue, match="at most 32"):
         await bench.watch("1", aliases=["c"])
-    await bench.watch("1", aliases=["a0", "b0"])  # known ones are no more of them
+    await bench.watch("1", aliases=["a0", "b0"])  # known aliases do not count twice
     assert len((await bench.job("1")).aliases) == 32
 
 
 async def test_a_subscription_keeps_each_word_of_its_filter_once(bench: Any):
-    wish = manage.CreateSubscription(
+    request = manage.CreateSubscription(
         url="https://one.example/", events=("job.failed",) * 5000, sources=("lab",) * 5000
     )
-    made = await manage.create(bench.context, wish)
+    made = await manage.create(bench.context, request)
     assert (made.events, made.sources) == (("job.failed",), ("lab",))
     new = await update.change(
         bench.context, made.id, update.UpdateSubscription(events=("job.started",) * 5000)
@@ -162,7 +162,7 @@ async def test_a_metadata_filter_is_limited(bench: Any):
         await update.change(bench.context, made.id, update.UpdateSubscription(metadata=large))
 
 
-async def test_there_are_only_so_many_subscriptions(bench: Any, monkeypatch: pytest.MonkeyPatch):
+async def test_the_number_of_subscriptions_is_limited(bench: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(size_limits, "MAX_SUBSCRIPTIONS", 2)
     for _ in range(2):
         await manage.create(bench.context, manage.CreateSubscription(url="https://one.example/"))
