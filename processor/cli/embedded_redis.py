@@ -54,7 +54,7 @@ class RedisSetup:
 
 def socket_url(path: Path) -> str:
     """The URL of a Unix socket; `#`, `?`, `%` and blanks in its path are escaped."""
-    return f"unix://{quote(os.fsencode(path))}"
+    return f"unix://{quote(os.fsencode(path.absolute()))}"
 
 
 def find_server() -> Path:

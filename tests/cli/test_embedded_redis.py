@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 from redis.connection import parse_url
 
-from processor.cli import embedded_redis
+from processor.cli import embedded_redis, redis_doctor
 from processor.cli.embedded_redis import EmbeddedRedis
-from processor.config import redis_url
+from processor.config import load, redis_url
 from processor.errors import ConfigError
 
 
@@ -167,3 +167,18 @@ def test_a_folder_name_that_is_not_text_gets_its_socket_elsewhere(tmp_path: Path
         assert (folder / "redis").is_dir()
     finally:
         server.kill()
+
+
+def test_doctor_reaches_the_embedded_redis_of_a_relative_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    (tmp_path / "ringback.toml").write_text("")
+    server = EmbeddedRedis(Path(".ringback"))
+    server.start()
+    try:
+        rows = redis_doctor.check(load(tmp_path / "ringback.toml", {}), Path(".ringback"))
+    finally:
+        server.kill()
+    assert rows[0][:2] == ("redis", True), rows
