@@ -1,4 +1,4 @@
-"""Use cases: read, decide, write. Folders by the noun that they are about, the lowest first:
+"""Use cases: they read, decide and write. One folder a noun, the lowest layer first:
 
 runtime        what every process and every use case works with
 events         the event log: publish, order, follow

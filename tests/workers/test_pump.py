@@ -20,10 +20,10 @@ from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkI
 from workers.pump import Pump, WorkUnit
 
 LIMITS = LaneLimits(100)
-AWAY = StoreUnavailable("Redis does not answer")
+UNAVAILABLE = StoreUnavailable("Redis does not answer")
 JOB = Job("s", "p", "1", "u", 0.0, 1.0, 1.0)
 
-Work = Callable[[list[Claim]], Any]
+StartBatch = Callable[[list[Claim]], Any]
 
 
 @pytest.fixture
@@ -36,31 +36,31 @@ def context(store_of: Any, redis_url: str, tmp_path: Path) -> Context:
 
 
 @pytest.fixture
-def pump_of(context: Context) -> Callable[[Work], Pump]:
-    def make(work: Work) -> Pump:
+def pump_of(context: Context) -> Callable[[StartBatch], Pump]:
+    def make(start_batch: StartBatch) -> Pump:
         return Pump(
             context,
             Outage("test"),
             "poll",
             max_in_flight=100,
             lane_limits=lambda _: LIMITS,
-            start_batch=work,
+            start_batch=start_batch,
         )
 
     return make
 
 
-def one_by_one(step: Callable[[Claim], Coroutine[Any, Any, None]]) -> Work:
+def unit_per_claim(step: Callable[[Claim], Coroutine[Any, Any, None]]) -> StartBatch:
     """Each claim in its own work unit."""
 
-    async def work(claims: list[Claim]) -> list[WorkUnit]:
+    async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
         return [([claim], step(claim)) for claim in claims]
 
-    return work
+    return start_batch
 
 
-async def away(claim: Claim) -> None:
-    raise AWAY
+async def fail(claim: Claim) -> None:
+    raise UNAVAILABLE
 
 
 async def put(store: Store, *items: str, shard: int = 0) -> None:
@@ -83,7 +83,7 @@ async def ended(pump: Pump, wait_until: Any) -> None:
 async def test_work_that_redis_failed_is_due_again_at_once(
     context: Context, pump_of: Any, wait_until: Any
 ):
-    pump = pump_of(one_by_one(away))
+    pump = pump_of(unit_per_claim(fail))
     for shard, items in enumerate([("a", "b"), ("c",)]):
         await put(context.store, *items, shard=shard)
     await ended(pump, wait_until)
@@ -95,10 +95,10 @@ async def test_work_that_redis_failed_is_due_again_at_once(
 
 
 async def test_a_batch_that_redis_failed_is_due_again_at_once(context: Context, pump_of: Any):
-    async def work(claims: list[Claim]) -> list[WorkUnit]:
-        raise AWAY
+    async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
+        raise UNAVAILABLE
 
-    pump = pump_of(work)
+    pump = pump_of(start_batch)
     await put(context.store, "a", "b")
     await pump.run()
     await pump.give_back()
@@ -113,9 +113,9 @@ async def test_work_whose_settlement_was_written_is_not_due_again(
     async def answer_lost(claim: Claim) -> None:
         settled = Settlement(claim) if claim.item == "over" else Settlement(claim, later, b"later")
         await context.store.backlogs.settle([settled])
-        raise AWAY
+        raise UNAVAILABLE
 
-    pump = pump_of(one_by_one(answer_lost))
+    pump = pump_of(unit_per_claim(answer_lost))
     await put(context.store, "over", "put off")
     await ended(pump, wait_until)
     await pump.give_back()
@@ -127,7 +127,7 @@ async def test_work_that_another_worker_has_claimed_is_not_given_back(
     store_of: Any, context: Context, pump_of: Any, wait_until: Any
 ):
     brief = store_of(shards=2, lease=0.05)
-    pump = pump_of(one_by_one(away))
+    pump = pump_of(unit_per_claim(fail))
     pump._context = context._replace(store=brief)
     await put(brief, "a")
     await ended(pump, wait_until)
@@ -152,7 +152,7 @@ async def test_work_that_fails_otherwise_is_due_when_its_lease_expires(
     async def broken(claim: Claim) -> None:
         raise ValueError(claim.item)
 
-    pump = pump_of(one_by_one(broken))
+    pump = pump_of(unit_per_claim(broken))
     await put(context.store, "a")
     await ended(pump, wait_until)
     await pump.give_back()
@@ -164,9 +164,9 @@ async def test_claims_that_cannot_be_given_back_yet_are_kept(
     context: Context, pump_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
     async def still_away(settled: Sequence[Settlement]) -> list[bool]:
-        raise AWAY
+        raise UNAVAILABLE
 
-    pump = pump_of(one_by_one(away))
+    pump = pump_of(unit_per_claim(fail))
     await put(context.store, "a")
     await put(context.store, "b", shard=1)
     await ended(pump, wait_until)
@@ -188,7 +188,7 @@ async def test_claims_added_during_give_back_are_given_back_too(
         await hold.wait()
         return await settle(settled)
 
-    pump = pump_of(one_by_one(away))
+    pump = pump_of(unit_per_claim(fail))
     await put(context.store, "first")
     await ended(pump, wait_until)
     monkeypatch.setattr(context.store.backlogs, "settle", slowly)

@@ -32,7 +32,7 @@ async def bench(request: pytest.FixtureRequest, bench_of: Any) -> Any:
     return await bench_of(shards=request.param, lease=0.001)
 
 
-async def taken(bench: Any) -> Snapshot:
+async def snapshot(bench: Any) -> Snapshot:
     """All keys and values of Redis."""
     redis = bench.store.connection.redis
     keys = [key async for key in redis.scan_iter(count=1000)]
@@ -75,7 +75,7 @@ async def ingest_in(bench: Any, order: tuple[int, ...]) -> None:
 async def test_a_completion_keeps_its_id_if_redis_loses_its_commit(bench: Any, names: list[str]):
     for pushed in names:
         await accept(bench, pushed)
-    before, ids = await taken(bench), set()
+    before, ids = await snapshot(bench), set()
     for order in [*itertools.permutations(range(len(names)))] * 2:
         await lose(bench, before)
         await ingest_in(bench, order)
@@ -91,7 +91,7 @@ async def test_a_completion_keeps_its_id_if_a_push_is_accepted_after_the_loss(
     ids = set()
     for pushed in names:
         await accept(bench, pushed)
-        before = await taken(bench)
+        before = await snapshot(bench)
         await bench.ingest()
         ids |= await completions(bench)
         await lose(bench, before)
@@ -116,7 +116,7 @@ async def test_several_updates_of_one_job_in_a_push_make_one_job(bench: Any):
         QueuedUpdate(bench.store.shard("lab", u.id), f"p{n}", u) for n, u in enumerate(updates)
     ]
     assert await enqueue(bench.context, pushed) == [True] * 4
-    before, ids = await taken(bench), set()
+    before, ids = await snapshot(bench), set()
     for order in itertools.permutations(range(4)):
         await lose(bench, before)
         await ingest_in(bench, order)
@@ -129,7 +129,7 @@ async def test_the_completion_of_each_attempt_keeps_its_id(bench: Any):
     ids = []
     for attempt in (1, 2):
         await accept(bench, "ax", attempt=attempt)
-        before = await taken(bench)
+        before = await snapshot(bench)
         for _ in range(2):
             await lose(bench, before)
             await bench.ingest()
@@ -142,7 +142,7 @@ async def test_the_completion_of_each_attempt_keeps_its_id(bench: Any):
 @pytest.mark.parametrize("put", ["a", "x", "ax", "xa", "bx", "ba"])
 async def test_a_put_uses_the_uid_that_waiting_pushes_reserved(bench: Any, put: str):
     await accept(bench, "ax")
-    before = await taken(bench)
+    before = await snapshot(bench)
     found, new = await bench.watch(put[0], aliases=list(put[1:]))
     assert new
     await bench.ingest()
@@ -195,7 +195,7 @@ async def test_a_job_that_is_watched_again_after_a_deletion_has_new_event_ids(
     await bench.watch(again)
     await accept(bench, "ax", "running")
     await accept(bench, "ax")
-    before = await taken(bench)
+    before = await snapshot(bench)
     for _ in range(2):
         await lose(bench, before)
         await bench.ingest()
@@ -209,7 +209,7 @@ async def test_a_push_after_a_tombstone_has_expired_makes_a_job_with_new_event_i
     redis, ids = bench.store.connection.redis, []
     for names in ("ax", "x"):
         await accept(bench, names)
-        before = await taken(bench)
+        before = await snapshot(bench)
         for _ in range(2):
             await lose(bench, before)
             await bench.ingest()
@@ -227,7 +227,7 @@ async def test_a_push_after_a_tombstone_has_expired_makes_a_job_with_new_event_i
 
 async def test_the_mirror_uses_the_uid_that_a_waiting_push_reserved(bench: Any, provider: Any):
     await accept(bench, "ax")
-    before = await taken(bench)
+    before = await snapshot(bench)
     provider.says("x", status="running")
     source = bench.context.settings.sources["lab"]
     assert (await mirror.Mirror(bench.context).read(source, "x", has_key=True)).status == 200
