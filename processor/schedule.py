@@ -54,40 +54,40 @@ def source_pause(trouble: str, retry_after: float | None) -> float | None:
 
 
 MAX_FAILURE_SCORE = 10
-PAUSE_FROM_SCORE = 5  # from this distrust on a subscriber rests after each failure
-BREAKER_PAUSE = 5.0  # seconds of the first rest; each further distrust doubles it
+PAUSE_FROM_SCORE = 5  # from this score on a subscriber is paused after each failure
+BREAKER_PAUSE = 5.0  # seconds of the first pause; each further point of the score doubles it
 THROTTLED = frozenset({429, 502, 503, 504})  # Standard Webhooks: slow down
-MAX_THROTTLE_PAUSE = 3_600.0  # seconds that one answer can have the whole subscriber left alone
+MAX_THROTTLE_PAUSE = 3_600.0  # seconds for which one response can pause the whole subscriber
 
-DISABLE_AFTER = 5 * 86_400.0  # seconds of nothing but failures …
+DISABLE_AFTER = 5 * 86_400.0  # seconds of consecutive failures …
 DISABLE_ATTEMPTS = 20  # … and at least so many of them
 
 
 def subscriber_pause(
     failure_score: int, status: int | None, retry_after: float | None
 ) -> float | None:
-    """Seconds that a whole subscriber rests after a failed attempt, or None when it goes on.
+    """Seconds for which a subscriber is paused after a failed attempt; None if it is not.
 
-    An open breaker is this pause, and its half-open probe is the one attempt that a distrusted
-    subscriber is allowed afterwards (`capacity`).
+    This pause is the open circuit breaker; its half-open probe is the one attempt that a subscriber with
+    a high failure score gets afterwards (`capacity`).
     """
-    rest = (
+    pause = (
         BREAKER_PAUSE * 2.0 ** (failure_score - PAUSE_FROM_SCORE)
         if failure_score >= PAUSE_FROM_SCORE
         else 0.0
     )
     asked = min(retry_after or 0.0, MAX_THROTTLE_PAUSE) if status in THROTTLED else 0.0
-    return max(rest, asked) or None
+    return max(pause, asked) or None
 
 
 def capacity(most: int, failure_score: int) -> int:
-    """How many attempts a subscriber gets at once: half for each distrust, at least one.
+    """How many attempts a subscriber gets at once: half for each point of the score, at least one.
 
-    Since a success halves the distrust, trust comes back in steps: one, then some, then all.
+    Since a success halves the score, the capacity comes back in steps: one, then some, then all.
     """
     return max(most >> failure_score, 1)
 
 
 def should_disable(since: float, failures: int, now: float) -> bool:
-    """Whether a subscriber has done nothing but fail for so long that it is disabled."""
+    """Whether a subscriber has only failed for so long that it is disabled."""
     return failures >= DISABLE_ATTEMPTS and now - since >= DISABLE_AFTER

@@ -2,19 +2,22 @@
 
 What is wrong is a ConfigError: a line for each problem, with the file, the key and the remedy.
 
-schema       the file and the environment, as written
-problems     everything that is wrong, reported together
-parsing      the text of the file, and what does not fit
-environment  the variables, and misspelt ones
-secrets      secrets in the file, in variables and in files of their own
-redis_url    REDIS_URL: checked, and shown without its secrets
-checks       one value at a time: names, words, durations, URLs
-retention    how long Redis keeps what, within bounds
-profiles     the provider profiles: ours, and those of the user's folder
-redaction    what providers sent, without our secrets
-mirror_root  each mirror path at the root has one source
-settings     what the values mean, ready for use
-loading      from what is written to Settings
+schema             the file and the environment, as written
+problems           everything that is wrong, reported together
+parsing            the text of the file, and what does not fit
+environment        the variables, and misspelt ones
+secrets            secrets in the file, in variables and in files of their own
+redis_url          REDIS_URL: checked, and shown without its secrets
+checks             one value at a time: names, words, durations, URLs
+retention          how long Redis keeps what, within bounds
+profiles           the provider profiles: ours, and those of the user's folder
+redaction          what providers sent, without our secrets
+mirror_root        each mirror path at the root has one source
+settings           what the values mean, ready for use
+load_context       what a table of the file is read with
+load_source        from a [sources.NAME] table to a Source
+load_subscription  from a [subscriptions.NAME] table to a Subscription
+loading            from the file and the environment to Settings
 """
 
 from processor.config.environment import cleaned

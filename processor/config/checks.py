@@ -1,4 +1,4 @@
-"""One value at a time: a ConfigError names where it stands and what would be good."""
+"""Validates single values; each ConfigError names the key and the remedy."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def check_name(where: str, key: str, name: str) -> None:
 
 
 def one_of(where: str, key: str, value: object, good: Sequence[object]) -> None:
-    """Refuse a value that is not one of the good ones."""
+    """Refuse a value that is not one of the known ones."""
     if value not in good:
         known = [str(one) for one in good if one is not None]
         near = provider.did_you_mean(str(value), known)
@@ -29,7 +29,7 @@ def one_of(where: str, key: str, value: object, good: Sequence[object]) -> None:
 
 
 def header_value(where: str, text: str) -> str:
-    """A secret as it is; ConfigError, which does not show it, if no header can carry it."""
+    """A secret that a header can carry, unchanged; the ConfigError does not show it."""
     if CONTROL.search(text):
         raise ConfigError(
             f"{where}: it holds a line break or another control character, which no header can "
@@ -53,7 +53,7 @@ def duration(where: str, text: str) -> float:
 
 
 def push_size(where: str, text: str | None) -> int | None:
-    """The bytes that a push may have, if that is said."""
+    """The size limit of a push in bytes, if it is set."""
     try:
         return None if text is None else sizes.parse_push_size(text)
     except ValueError as error:
@@ -61,7 +61,7 @@ def push_size(where: str, text: str | None) -> int | None:
 
 
 def concurrency(where: str, number: int) -> int:
-    """How many deliveries a subscription may get at once, as it is."""
+    """The concurrency of a subscription, unchanged."""
     try:
         return check_concurrency(number)
     except ValueError as error:
@@ -69,7 +69,7 @@ def concurrency(where: str, number: int) -> int:
 
 
 def rate(where: str, text: str | None) -> str | None:
-    """A rate such as `100/1m`, as it is."""
+    """A rate such as `100/1m`, unchanged."""
     try:
         if text is not None:
             durations.parse_rate(text)
@@ -79,16 +79,16 @@ def rate(where: str, text: str | None) -> str | None:
 
 
 def url_of(where: str, key: str, url: str | None) -> str | None:
-    """A URL as it is."""
+    """A URL, unchanged."""
     if url is not None and not re.fullmatch(r"https?://[^/?#\s\x00-\x1f]+[^\s\x00-\x1f]*", url):
         raise ConfigError(
-            f"{where}: {key}: {url!r} is no URL; write https://HOST/PATH without blanks"
+            f"{where}: {key}: {url!r} is not a URL; write https://HOST/PATH without blanks"
         )
     return url
 
 
 def status_url(where: str, key: str, url: str | None) -> str | None:
-    """A URL with `{id}` in it, as it is."""
+    """A URL with `{id}` in it, unchanged."""
     try:
         return url and provider.UrlTemplate(url).text
     except ValueError as error:

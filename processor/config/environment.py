@@ -1,4 +1,4 @@
-"""The variables that Ringback reads: as they are meant, and those that look like them and are none."""
+"""The environment variables that Ringback reads, and warnings about misspelt ones."""
 
 import difflib
 import re
@@ -17,21 +17,21 @@ OF_COMMANDS = ("RINGBACK_API_KEY", "RINGBACK_DATA", "RINGBACK_URL")
 KNOWN = (CONFIG, *OF_COMMANDS, *Environment.__struct_fields__)
 
 _KUBERNETES = re.compile(r"RINGBACK(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_\w+|PORT)")
-"""What it sets in each container of a cluster that has a Service of such a name."""
+"""What Kubernetes sets in each container of a cluster with a Service of such a name."""
 
 
 class VariableWarning(NamedTuple):
-    """A variable that is set, and probably does not do what was meant."""
+    """A variable that is set, and probably has no effect."""
 
     variable: str
     remedy: str
 
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with our variables as they are meant.
+    """The environment, with our variables trimmed.
 
-    They lose what no editor shows: a byte order mark, blanks and line ends around them, as files of
-    secrets do. One that is blank then counts as unset.
+    Removes what no editor shows: a byte order mark, and blanks and line ends at both ends, as in
+    files of secrets. A variable that is blank then counts as unset.
     """
     ours = {name: decode_system_text(environ[name]).strip() for name in KNOWN if name in environ}
     others = {name: value for name, value in environ.items() if name not in ours}
@@ -39,7 +39,7 @@ def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_environment(environ: Mapping[str, str], problems: Problems) -> Environment:
-    """What the environment sets; what is no number of its range is noted."""
+    """What the environment sets; a number out of range is collected as a problem."""
     given = cleaned(environ)
     found: dict[str, object] = {}
     for field in msgspec.structs.fields(Environment):
@@ -60,8 +60,10 @@ def _out_of_range(field: msgspec.structs.FieldInfo, text: str) -> str:
     )
 
 
-def suspicious(environ: Mapping[str, str], used: Iterable[str]) -> tuple[VariableWarning, ...]:
-    """Variables that nobody reads, though their names say they are ours; `used`: by the file."""
+def misspelt_variables(
+    environ: Mapping[str, str], used: Iterable[str]
+) -> tuple[VariableWarning, ...]:
+    """Variables with our prefix that nothing reads; `used` are those that the file refers to."""
     given = cleaned(environ)
     found = [
         VariableWarning(name, f"nothing reads it{_did_you_mean(name)}")
@@ -69,8 +71,10 @@ def suspicious(environ: Mapping[str, str], used: Iterable[str]) -> tuple[Variabl
         if name.upper().startswith(PREFIX) and not _of_kubernetes(name, given[name])
     ]
     if "RINGBACK_API_KEY" in given and "RINGBACK_API_KEYS" not in given:
-        need = "commands call a server with it; the keys that a server takes are RINGBACK_API_KEYS"
-        found.append(VariableWarning("RINGBACK_API_KEY", need))
+        remedy = (
+            "commands call a server with it; the keys that a server accepts are RINGBACK_API_KEYS"
+        )
+        found.append(VariableWarning("RINGBACK_API_KEY", remedy))
     return tuple(found)
 
 
@@ -80,7 +84,7 @@ def _of_kubernetes(name: str, value: str) -> bool:
 
 
 def _did_you_mean(name: str) -> str:
-    """The known name that it comes nearest to, if one is near."""
+    """The known name that is most similar, if one is."""
     plain = name.upper().removeprefix(PREFIX)
     near = [plain] if plain in KNOWN else difflib.get_close_matches(name.upper(), KNOWN, 1, 0.75)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,4 +1,4 @@
-"""`mirror_root`: sources whose mirror paths are served at the root as well, each path by one."""
+"""`mirror_root`: checks that each mirror path served at the root belongs to one source."""
 
 from collections.abc import Iterable
 from itertools import combinations
@@ -21,19 +21,19 @@ OURS = frozenset(
         "static",
     ]
 )
-"""First segments of paths that are ours, or will be."""
+"""First segments of our own paths, present and future."""
 
 
 def check_mirror_root(where: str, sources: Iterable[Source]) -> None:
-    """ConfigError for a path at the root that two sources claim, or that is one of ours."""
-    claims = [
+    """ConfigError for a path at the root that two sources have, or that is our own."""
+    paths = [
         (source, path) for source in sources if source.mirror_root for path in _paths(where, source)
     ]
-    for (one, path), (other, second) in combinations(claims, 2):
-        if one is not other and paths_overlap(path, second):
+    for (first, path), (other, second) in combinations(paths, 2):
+        if first is not other and paths_overlap(path, second):
             raise ConfigError(
                 f"{where}: sources.{other.name}.mirror_root: {second} is served at the root for "
-                f"sources.{one.name} already; leave it to one of them, and give the SDK of the "
+                f"sources.{first.name} already; leave it to one of them, and give the SDK of the "
                 f"other the base URL /mirror/{other.name}"
             )
 

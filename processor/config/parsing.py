@@ -1,4 +1,4 @@
-"""From the text of ringback.toml to its tables, or to one line for each thing that does not fit."""
+"""From the text of ringback.toml to its tables; a line for each problem."""
 
 import re
 import tomllib
@@ -41,7 +41,7 @@ EXAMPLES = {
     "rate": '"100/1m"',
     "allow": '["10.20.0.0/16"]',
 }
-"""How each key of a source, a subscription or [egress] is written."""
+"""An example of each key of a source, a subscription or [egress]."""
 
 TOP_EXAMPLES = {
     "providers": '"./providers"',
@@ -53,7 +53,7 @@ NAMED = ("sources", "subscriptions")
 
 
 def parse(path: Path, problems: Problems) -> File:
-    """Read the file. What does not fit is noted and left out; ConfigError for what is no TOML."""
+    """Read the file. What does not fit is collected and left out; ConfigError if it is not TOML."""
     text = _text(path)
     try:
         written = tomllib.loads(text)
@@ -73,13 +73,13 @@ def _text(path: Path) -> str:
 
 
 class _FileReader:
-    """One file that is read, and where its mistakes go."""
+    """Reads one file, and collects its problems."""
 
     def __init__(self, where: str, text: str, problems: Problems) -> None:
         self._where, self._text, self._problems = where, text, problems
 
     def file(self, written: dict[str, Any]) -> File:
-        """The whole file."""
+        """Read the whole file."""
         inner = [name for name in ("egress", *NAMED) if isinstance(written.get(name), dict)]
         file = self._table("", written | {name: {} for name in inner}, File) or File()
         egress = (
@@ -93,20 +93,18 @@ class _FileReader:
         )
 
     def _named(self, group: str, written: dict[str, Any], shape: type[_T]) -> dict[str, _T]:
-        """The tables of one group by their names."""
+        """Read the tables of one group, by their names."""
         tables, found = written.get(group), dict[str, _T]()
         for name, table in tables.items() if isinstance(tables, dict) else ():
             if not isinstance(table, dict):
-                need = (
-                    f"this is not a table; put the keys of each under its own head, [{group}.NAME]"
-                )
+                need = f"this is not a table; put the keys of each under its own header, [{group}.NAME]"
                 self._note(ProfileError(group, name, need))
             elif (read := self._table(f"{group}.{name}", table, shape)) is not None:
                 found[name] = read
         return found
 
     def _table(self, at: str, written: dict[str, Any], shape: type[_T]) -> _T | None:
-        """One table; None, and a note of each thing, where it does not fit."""
+        """Read one table; None if it does not fit, with each problem collected."""
         left, fits, examples = dict(written), True, EXAMPLES if at else TOP_EXAMPLES
         while True:
             try:
@@ -115,7 +113,7 @@ class _FileReader:
                 fits = False
                 error_here = provider.describe_error(at, shape, left, error, examples)
                 key = re.split(r"[.[]", error_here.key)[0]
-                if key not in left:  # some are missing, which msgspec looks for last
+                if key not in left:  # keys are missing, which msgspec checks last
                     self._missing(at, written, shape)
                     return None
                 self._note(error_here)

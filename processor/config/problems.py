@@ -1,4 +1,4 @@
-"""Everything that is wrong with a configuration, told together: a line each."""
+"""All problems of a configuration, reported together: a line for each."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,26 +9,25 @@ _T = TypeVar("_T")
 
 
 class Problems:
-    """Collects refusals, so that who corrects one does not meet the next at each start."""
+    """Collects problems, so that an operator sees all of them at the first start."""
 
     def __init__(self) -> None:
-        """Nothing is wrong yet."""
         self._lines: list[str] = []
 
     def add(self, line: str) -> None:
-        """Note one."""
+        """Note a problem, once."""
         if line not in self._lines:
             self._lines.append(line)
 
-    def or_default(self, instead: _T, make: Callable[..., _T], *args: object) -> _T:
-        """What `make` gives of these arguments; `instead`, and a note, where that is refused."""
+    def collect(self, default: _T, make: Callable[..., _T], *args: object) -> _T:
+        """What `make` returns; if it raises ConfigError, that is noted and `default` returned."""
         try:
             return make(*args)
         except ConfigError as error:
             self.add(str(error))
-            return instead
+            return default
 
     def raise_if_any(self) -> None:
-        """Raise ConfigError with all of them, if there is any."""
+        """Raise ConfigError with all problems, if there are any."""
         if self._lines:
             raise ConfigError("\n".join(self._lines))

@@ -1,4 +1,4 @@
-"""The profiles there are: our own, and those of the user's folder, each read when it is used."""
+"""The provider profiles: ours, and those of the user's folder; each is read when it is used."""
 
 import importlib.resources
 from collections.abc import Iterator, Mapping
@@ -13,12 +13,12 @@ SUFFIX = ".toml"
 
 
 class ProfileRegistry(Mapping[str, Profile]):
-    """Profiles by name; a file of the user's replaces the built-in one of its name."""
+    """Profiles by name; a user's file replaces the built-in one of the same name."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """List what there is; ConfigError where the folder is none."""
+        """List the files; ConfigError if the folder does not exist."""
         if folder is not None and not folder.is_dir():
-            raise ConfigError(f"providers: {folder} is no folder; make it, or remove the key")
+            raise ConfigError(f"providers: {folder} is not a folder; create it, or remove the key")
         built_in = importlib.resources.files("processor") / "providers"
         self.files: dict[str, Traversable] = {}
         for place in (built_in, folder):
@@ -28,21 +28,21 @@ class ProfileRegistry(Mapping[str, Profile]):
         self._read: dict[str, Profile] = {}
 
     def __getitem__(self, name: str) -> Profile:
-        """Read a profile, once; ConfigError with the line that is wrong."""
+        """The profile, read once; ConfigError with the wrong line."""
         if name not in self._read:
             self._read[name] = read(name, self.files[name])
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names in order."""
+        """The names in alphabetical order."""
         return iter(sorted(self.files))
 
     def __len__(self) -> int:
-        """Count them."""
+        """The number of profiles."""
         return len(self.files)
 
     def __contains__(self, name: object) -> bool:
-        """Say whether there is one, without reading it."""
+        """Whether there is a profile of this name; it is not read."""
         return name in self.files
 
 

@@ -1,9 +1,8 @@
-"""REDIS_URL: what can be connected to, checked before anybody tries, and shown without its secrets.
+"""REDIS_URL: validated before the first connection, and shown without its secrets.
 
 The shapes are redis-py's: redis://[user[:password]@]host[:port][/database][?options], rediss:// for
-TLS, unix://[user[:password]@]/path/to.sock[?options]. What stands between the slashes is
-percent-encoded. No message repeats any part of the URL but its host: a password that was not encoded
-may stand anywhere else.
+TLS, unix://[user[:password]@]/path/to.sock[?options]. All parts are percent-encoded. No message
+repeats any part of the URL except its host: a password that was not encoded may be anywhere else.
 """
 
 import os
@@ -30,14 +29,17 @@ FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 WORDS = {
     "db": (r"[0-9]{1,5}", "is not a number; the first database is 0"),
     "protocol": (r"[23]", "is neither 2 nor 3; leave it out"),
-    "client_name": (r"[!-~]*", "has a character that Redis does not take; use ASCII, and no blank"),
+    "client_name": (
+        r"[!-~]*",
+        "has a character that Redis does not accept; use ASCII without blanks",
+    ),
     "ssl_cert_reqs": (r"none|optional|required", "is not one of none, optional, required"),
 }
-"""What the value of an option has to look like, and what is said of another one."""
+"""The pattern for the value of an option, and the message for another value."""
 
 
 def checked(name: str, url: str) -> str:
-    """The URL as it is; ConfigError, naming the variable and the remedy, if it cannot work."""
+    """The URL, unchanged; ConfigError, naming the variable and the remedy, if it cannot work."""
     problem = _problem(url)
     if problem:
         raise ConfigError(f"{name}: {problem}")
@@ -45,7 +47,7 @@ def checked(name: str, url: str) -> str:
 
 
 def masked(url: str) -> str:
-    """The URL for people to see: what may be secret is a mask."""
+    """The URL for display: what may be secret is masked."""
     parts = urlsplit(url)
     _, at, place = parts.netloc.rpartition("@")
     query = urlencode(
@@ -56,7 +58,7 @@ def masked(url: str) -> str:
 
 
 def address(url: str) -> str:
-    """Where the Redis is, and nothing that may be secret."""
+    """Host and port, or the socket: nothing that may be secret."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return unquote(parts.path)

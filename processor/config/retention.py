@@ -11,14 +11,14 @@ from processor.model import Retention
 
 BOUNDS = {
     "RINGBACK_KEEP_JOBS": ("5d", "3650d"),  # a callback's attempts take up to 4 days
-    "RINGBACK_KEEP_EVENTS": ("1h", "7d"),  # what arrived is remembered for 8 days: replays ask
+    "RINGBACK_KEEP_EVENTS": ("1h", "7d"),  # arrived events are remembered for 8 days, for replays
     "RINGBACK_KEEP_DELIVERIES": ("1d", "365d"),
     "RINGBACK_KEEP_SEEN": ("1h", "3650d"),
 }
 
 
-def keep(env: Environment) -> Retention:
-    """What the environment says; ConfigError for what is out of bounds."""
+def read_retention(env: Environment) -> Retention:
+    """The retention that the environment sets; ConfigError for a value out of bounds."""
     found = Retention(
         jobs=_within("RINGBACK_KEEP_JOBS", env.RINGBACK_KEEP_JOBS),
         events=_within("RINGBACK_KEEP_EVENTS", env.RINGBACK_KEEP_EVENTS),
@@ -27,7 +27,7 @@ def keep(env: Environment) -> Retention:
         seen=_within("RINGBACK_KEEP_SEEN", env.RINGBACK_KEEP_SEEN),
         waiting=env.RINGBACK_KEEP_WAITING,
     )
-    if found.seen > found.jobs:  # a late push would find its job gone, and be none of a new one
+    if found.seen > found.jobs:  # a late push would find its job gone, and not start a new one
         raise ConfigError(
             f"RINGBACK_KEEP_SEEN: {env.RINGBACK_KEEP_SEEN} is longer than RINGBACK_KEEP_JOBS, "
             f"{env.RINGBACK_KEEP_JOBS}; write at most that"

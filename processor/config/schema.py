@@ -1,4 +1,4 @@
-"""The file and the environment, as written: names and shapes, nothing checked against anything."""
+"""The file and the environment as written: keys and types, values unchecked."""
 
 from typing import Annotated
 
@@ -51,7 +51,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """What the environment may set."""
+    """The environment variables."""
 
     REDIS_URL: str = "redis://127.0.0.1:6379/0"
     PORT: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080

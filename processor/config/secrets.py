@@ -1,4 +1,4 @@
-"""Secrets where they are kept: in the file itself, in a variable, or in a file of their own."""
+"""Secrets from where they are stored: the configuration file, a variable, or a file of their own."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,22 +14,22 @@ MASK = "********"
 
 
 class SecretFile:
-    """A secret in a file that somebody else renews: read again when the file has changed."""
+    """A secret in a file that is renewed from outside: read again when the file has changed."""
 
     def __init__(self, at: str, path: Path) -> None:
-        """Read it; ConfigError naming `at`, the key that names the file, where that cannot be."""
+        """Read the file; ConfigError naming `at`, the key with the file's name, if that fails."""
         self._path = path
         try:
             self._stamp, self._text = path.stat().st_mtime_ns, _text_of(path)
         except OSError as error:
             raise ConfigError(
-                f"{at}: the file {path} cannot be read: {error.strerror}; make it, or correct the path"
+                f"{at}: the file {path} cannot be read: {error.strerror}; create it, or correct the path"
             ) from None
         except UnicodeDecodeError:
             raise ConfigError(f"{at}: the file {path} is not UTF-8; save it as UTF-8") from None
 
     def now(self) -> str:
-        """The secret as it now is; as it was, while the file is away, empty or no single line."""
+        """The present secret; the last one while the file is missing, empty or not a single line."""
         with suppress(OSError, UnicodeDecodeError):
             stamp = self._path.stat().st_mtime_ns
             if stamp != self._stamp:
@@ -40,19 +40,19 @@ class SecretFile:
 
 
 class SecretResolver:
-    """Gives secrets for the texts that stand for them: `env:NAME`, `file:PATH`, or themselves.
+    """Resolves `env:NAME` and `file:PATH` to the secret; another text is the secret itself.
 
-    `at` is the key that a text stands at, for messages.
+    `at` is the key with the text, for messages.
     """
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
-        """Look in this environment, and for files below this folder."""
+        """Variables are read from this environment, and files below this folder."""
         self._environ = environ
         self._folder = folder
-        self.variables: set[str] = set()  # that were asked for
+        self.variables: set[str] = set()  # that the file refers to
 
     def of(self, at: str, text: str | None) -> str | None:
-        """The secret, or None where its variable or file is unset, empty or blank."""
+        """The secret, or None if its variable or file is unset, empty or blank."""
         if text is None:
             return None
         if text.startswith("env:"):
@@ -62,13 +62,13 @@ class SecretResolver:
         return text if file is None else file.now() or None
 
     def file(self, at: str, text: str | None) -> SecretFile | None:
-        """The file that a text stands for, if it does."""
+        """The file that a text refers to, if it does."""
         if text is None or not text.startswith("file:"):
             return None
         return SecretFile(at, self._folder / text[5:])
 
     def all(self, at: str, texts: Secrets | None) -> list[str]:
-        """All that are set; ConfigError when some are named and none is set."""
+        """All secrets that are set; ConfigError if some are named and none is set."""
         named = [texts] if isinstance(texts, str) else texts or []
         found = [s for s in (self.of(at, text) for text in named) if s]
         if named and not found:
@@ -87,7 +87,7 @@ def _shown(text: str) -> str:
 
 
 def signing_secret(where: str, secret: str | None) -> str | None:
-    """A `whsec_` secret that we sign with."""
+    """Check a `whsec_` secret that we sign with."""
     if secret is None:
         return None
     try:

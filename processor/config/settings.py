@@ -1,4 +1,4 @@
-"""Everything that can be set, checked and ready for use."""
+"""The settings, validated and ready for use."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,19 +23,19 @@ class Source(msgspec.Struct, frozen=True, dict=True):
 
     name: str
     profile: Profile
-    keys: tuple[signing.Key, ...]  # of push signatures, any of which may have signed
-    senders: frozenset[str]  # who may push, where the keys are not this account's alone
+    keys: tuple[signing.Key, ...]  # of push signatures, each of which is accepted
+    senders: frozenset[str]  # who may push, if the keys also sign others' pushes
     account: Account
-    token: SecretFile | None  # where the account's token is kept, if in a file
+    token: SecretFile | None  # the file of the account's token, if it is in one
     trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
-    deadline: float  # seconds from first sight
+    deadline: float  # seconds after the job was first seen
     mirror_open: bool
     largest: int = PUSH_SIZE  # bytes of a push
     mirror_root: bool = False  # its mirror paths are served at the root as well
-    secrets: tuple[str, ...] = ()  # what the keys were made from: providers are told, or sent to
+    secrets: tuple[str, ...] = ()  # that the keys were made from: for registration at the provider
 
     def account_now(self) -> Account:
-        """The account with its token as it now is: some last an hour, and are renewed in place."""
+        """The account with its present token: some last an hour, and their file is renewed."""
         return self.account._replace(token=self.token.now()) if self.token else self.account
 
     def kind_of(self, job: str) -> str | None:
@@ -99,7 +99,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def why_no_pushes(self) -> str | None:
-        """What is missing to take pushes, with the remedy; None if nothing."""
+        """What is missing to receive pushes, with the remedy; None if nothing."""
         if self.profile.push is None:
             return f"{self.profile.name} does not push; it is polled"
         if self.profile.needs_secret and not self.keys:
@@ -110,12 +110,12 @@ class Source(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def requires_sender(self) -> bool:
-        """Whether the keys sign others' pushes too, so that a push must be from a known sender."""
+        """Whether the keys also sign others' pushes, so that a push must be from a known sender."""
         return self.profile.verify is not None and signing.has_senders(self.profile.verify)
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything that can be set, checked and ready for use."""
+    """Everything that can be configured."""
 
     redis_url: str
     file: Path | None = None
@@ -124,18 +124,18 @@ class Settings(msgspec.Struct, frozen=True):
     egress_allow: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     callback_secret: str | None = None
-    master_keys: tuple[MasterKey, ...] = ()  # the first seals secrets in Redis, all open them
-    secret_overlap: float = 86_400.0  # seconds after a rotation in which the old secret signs too
+    master_keys: tuple[MasterKey, ...] = ()  # the first encrypts secrets in Redis, all decrypt them
+    secret_overlap: float = 86_400.0  # seconds after a rotation in which the old secret also signs
     public_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     shards: int = 1
-    lease: float = 30.0  # seconds that a worker holds what it claimed
+    lease: float = 30.0  # seconds that a worker may hold what it claimed
     keep: Retention = Retention()
-    warnings: tuple[VariableWarning, ...] = ()  # variables that probably do not do what was meant
+    warnings: tuple[VariableWarning, ...] = ()  # about variables that probably have no effect
 
     def masked(self) -> dict[str, Any]:
-        """The settings in force, for people to see: every secret is a mask."""
+        """The settings for display: every secret is masked."""
         return {
             "file": str(self.file) if self.file else None,
             "redis_url": redis_url.masked(self.redis_url),
@@ -147,7 +147,7 @@ class Settings(msgspec.Struct, frozen=True):
             "keep": msgspec.structs.asdict(self.keep),
             "api_keys": [MASK for _ in self.api_keys],
             "callback_secret": self.callback_secret and MASK,
-            "master_keys": {one.id: MASK for one in self.master_keys},
+            "master_keys": {key.id: MASK for key in self.master_keys},
             "secret_overlap": self.secret_overlap,
             "egress": {"allow": list(self.egress_allow)},
             "sources": {name: _masked_source(s) for name, s in self.sources.items()},

@@ -93,8 +93,8 @@ def test_what_has_the_wrong_shape_is_named_with_line_and_key(
         (SOURCE, f'{SOURCE}\ntrust = "refetsch"', "sources.video.trust: 'refetsch' is not known; there is event, refetch; did you mean `refetch`?"),
         (SOURCE, f'{SOURCE}\ndeadline = "3 days"', "sources.video.deadline: `3 days` is not a duration; write it as"),
         (SOURCE, f'{SOURCE}\nlargest = "20 MB"', "sources.video.largest: `20 MB` is not a size; write it as"),
-        (SOURCE, f'{SOURCE}\nbase_url = "http://a b/"', "sources.video.base_url: 'http://a b/' is no URL; write"),
-        ('url = "https', 'url = "ftp', "subscriptions.billing.url: 'ftp://billing.example.com/hooks' is no URL; write"),
+        (SOURCE, f'{SOURCE}\nbase_url = "http://a b/"', "sources.video.base_url: 'http://a b/' is not a URL; write"),
+        ('url = "https', 'url = "ftp', "subscriptions.billing.url: 'ftp://billing.example.com/hooks' is not a URL; write"),
         ('token = "t"', 'token = "env:NO"', "sources.video.token: none of env:NO is set; set one, or remove the key"),
         ('token = "t"', 'token = "env:BLANK"', "sources.video.token: none of env:BLANK is set"),
         ('token = "t"', 'token = ""', "sources.video.token: none of ******** is set"),
@@ -256,7 +256,7 @@ def test_a_renewed_token_that_no_header_can_carry_is_not_taken(tmp_path: Path) -
         ("RINGBACK_PORT", "81", "nothing reads it; did you mean PORT?"),
         ("RINGBACK_REDIS_URL", "x", "nothing reads it; did you mean REDIS_URL?"),
         ("RINGBACK_SOMETHING_ELSE", "x", "nothing reads it"),
-        ("RINGBACK_API_KEY", "x", "commands call a server with it; the keys that a server takes"),
+        ("RINGBACK_API_KEY", "x", "commands call a server with it; the keys that a server accepts"),
     ],
 )
 def test_a_variable_that_nobody_reads_is_said_at_the_start(

@@ -1,0 +1,115 @@
+"""From a [sources.NAME] table to a Source."""
+
+from collections.abc import Mapping, Sequence
+
+from processor import signing
+from processor.config import checks
+from processor.config.load_context import LoadContext
+from processor.config.schema import SourceTable
+from processor.config.settings import Source
+from processor.errors import ConfigError
+from processor.provider import Account, Profile, did_you_mean
+from processor.sizes import PUSH_SIZE
+
+TRUST = (None, "event", "refetch")
+
+
+def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
+    """Check a table, and resolve its secrets and its profile."""
+    where, secret, collect = context.where, context.secret, context.problems.collect
+    key = f"sources.{name}"
+    at = f"{where}: {key}"
+    collect(None, checks.check_name, where, key, name)
+    for word, good in (("track", ("all",)), ("trust", TRUST), ("mirror", (None, "open"))):
+        collect(None, checks.one_of, where, f"{key}.{word}", getattr(table, word), good)
+    secrets = collect(list[str](), secret.all, f"{at}.webhook_secret", table.webhook_secret)
+    token = next(iter(collect(list[str](), secret.all, f"{at}.token", table.token)), None)
+    if table.provider not in context.profiles:
+        raise ConfigError(_no_provider(f"{at}.provider", table.provider, context.profiles))
+    profile = context.profiles[table.provider]
+    source = Source(
+        name=name,
+        profile=profile,
+        keys=collect((), _push_keys, where, f"{key}.webhook_secret", profile, secrets),
+        secrets=tuple(secrets),
+        senders=collect(frozenset(), _senders, where, f"{key}.senders", profile, table.senders),
+        account=_account(context, key, profile, table)._replace(token=token),
+        token=collect(None, secret.file, f"{at}.token", table.token),
+        trust=table.trust or (profile.push.trust if profile.push else "event"),
+        deadline=collect(0.0, checks.duration, f"{at}.deadline", table.deadline),
+        mirror_open=table.mirror == "open",
+        largest=collect(0, _max_push, f"{at}.largest", profile, table),
+        mirror_root=table.mirror_root,
+    )
+    if token and any(kind.poll and kind.poll.auth for kind in profile.kinds.values()):
+        collect(None, _check_token, f"{at}.token", profile, token)
+    if table.trust == "refetch" and not source.pollable and not (table.token and not token):
+        why = source.why_not_pollable(next(iter(profile.kinds)))
+        raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
+    return source
+
+
+def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:
+    known = sorted(profiles)
+    near = did_you_mean(name, known)
+    return f"{at}: no provider {name!r}; there are {', '.join(known)}{near}"
+
+
+def _check_token(at: str, profile: Profile, token: str) -> None:
+    """Refuse a token that no header can carry; else only the first poll would show it."""
+    for kind in profile.kinds.values():
+        if kind.poll and kind.poll.auth:
+            _, value = kind.poll.auth.header(token)
+            checks.header_value(at, value)
+
+
+def _max_push(where: str, profile: Profile, table: SourceTable) -> int:
+    own = checks.push_size(where, table.largest)
+    return own or (profile.push.largest if profile.push else None) or PUSH_SIZE
+
+
+def _account(context: LoadContext, key: str, profile: Profile, table: SourceTable) -> Account:
+    where, collect = context.where, context.problems.collect
+    collect(None, _check_params, where, key, profile, table)
+    status_url = collect(None, checks.status_url, where, f"{key}.status_url", table.status_url)
+    base_url = table.base_url or profile.base_url
+    return Account(
+        base_url=collect(None, checks.url_of, where, f"{key}.base_url", base_url) or "",
+        params=profile.params | table.params | ({"status_url": status_url} if status_url else {}),
+    )
+
+
+def _check_params(where: str, key: str, profile: Profile, table: SourceTable) -> None:
+    """Refuse params that no placeholder uses; else only the first poll would show a mistyped name."""
+    for name in table.params:
+        if name not in profile.placeholders:
+            known = ", ".join(sorted(profile.placeholders)) or "none"
+            raise ConfigError(
+                f"{where}: {key}.params.{name}: {profile.name} has no such placeholder; it has {known}"
+            )
+
+
+def _push_keys(
+    where: str, key: str, profile: Profile, secrets: Sequence[str]
+) -> tuple[signing.Key, ...]:
+    rule = profile.verify
+    if secrets and not (rule and profile.needs_secret):
+        why = "signs with keys of its own" if rule else "signs no pushes"
+        raise ConfigError(f"{where}: {key}: {profile.name} {why}; remove the key")
+    try:
+        return tuple(signing.secret_key(rule, s) for s in secrets) if rule else ()
+    except ValueError as error:
+        raise ConfigError(f"{where}: {key}: {error}") from error
+
+
+def _senders(where: str, key: str, profile: Profile, senders: Sequence[str]) -> frozenset[str]:
+    if senders and not (profile.verify and signing.has_senders(profile.verify)):
+        why = "has no senders to tell apart; remove the key"
+        raise ConfigError(f"{where}: {key}: {profile.name} {why}")
+    arns = profile.verify is not None and profile.verify.scheme == "sns"
+    for sender in senders:
+        if arns and not sender.startswith("arn:"):
+            raise ConfigError(
+                f"{where}: {key}: {sender!r} is not an SNS topic; write its ARN, arn:aws:sns:REGION:ACCOUNT:NAME"
+            )
+    return frozenset(senders)
