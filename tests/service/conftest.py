@@ -261,7 +261,7 @@ class Bench:
         keys = self.store.shard(source, job or item.rsplit("/", 1)[-1])
         redis, now = self.store.connection.redis, int(await self.store.now() * 1000)
         await redis.zadd(keys.due(backlog, source), {item: now}, xx=True)
-        await redis.zadd(keys.lanes(backlog), {source: now}, lt=True)
+        await redis.zadd(keys.lanes[backlog], {source: now}, lt=True)
 
     async def events(self) -> list[tuple[str, str]]:
         """Id and type of every event."""
