@@ -1,31 +1,33 @@
-"""The receiver and the API, and everything that they share with the workers. In reading order:
+"""Ringback: the receiver, the API and the workers, which call you back when a job is done.
 
-errors                 everything that can go wrong, as a tree
-event_types            the event types, and the names that stand for several
+The code in reading order, from the bottom up:
+
+errors                 every error that Ringback raises on purpose, as a tree
+event_types            the event types, and the group names of filters
 subscription_settings  the settings of a subscription: one table for Redis, configuration and API
-model                  the nouns
-durations              durations as people write them
-sizes                  sizes as people write them
-http_time              Retry-After, and timestamps
-text_input             text of files and variables, in any encoding that says which it is
-json_repair            the text of JSON with its bad values removed
-json_input             JSON from outside, read as far as possible
-form_data              form-encoded and multipart bodies
-state_machine          the state machine of a job: which moves are legal, and why one was ignored
-schedule               when to poll again, and the retry schedule of deliveries
-event_filters          which subscription wants which event
-payload                an event as the bytes that a subscriber receives
-signing                signature verification of pushes, and our own signatures
-vault                  secrets at rest: encrypted with a master key
-formats                events as requests: Standard Webhooks, CloudEvents
-provider               what a profile may say, and how a push or a response is read through it
-simulation             what a provider would push and respond: a profile read backwards
+model                  the data model: job, status update, event, subscription, delivery
+durations              parses durations and rates
+sizes                  parses sizes
+http_time              parses Retry-After, poll hints and timestamps
+text_input             decodes text of files and variables, in any encoding with a mark
+json_repair            repairs invalid JSON text
+json_input             tolerant reader of JSON from outside
+form_data              parses form-urlencoded and multipart bodies
+state_machine          the state machine of a job: legal transitions, and why an update is ignored
+schedule               the retry schedule of deliveries, poll intervals, circuit breaker pauses
+event_filters          which subscriptions want which event
+payload                the payload of an event, and a job as the API returns it
+signing                signature verification of pushes, and the signatures of our deliveries
+vault                  encryption of secrets at rest with a master key
+formats                the delivery formats: Standard Webhooks, CloudEvents
+provider               provider profiles: how pushes and poll responses are read
+simulation             simulates a provider: writes pushes and responses from its profile
 config                 ringback.toml and the environment, as Settings
-store                  Redis: one method per script
-egress                 the one outbound HTTP client, and its guard against SSRF
+store                  Redis: one method per Lua script
+egress                 the one outbound HTTP client, and its SSRF guard
 service                use cases: read, decide, write
-web                    the receiver and the API
+web                    the receiver and the API over HTTP
 cli                    the command line
 
-The folder providers/ has one profile per provider: it is the list.
+The folder providers/ holds one profile per provider; it is the list of providers.
 """

@@ -1,10 +1,10 @@
-"""Durations and rates as people write them."""
+"""Parses durations (`30s`, `5m`) and rates (`100/1m`)."""
 
 import re
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _RATE = re.compile(r"([0-9]{1,6})/(.+)")
-_RATE_OVER = 86_400.0  # seconds, at most: an event is not kept for ever
+_RATE_OVER = 86_400.0  # seconds, at most: events expire
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -17,11 +17,11 @@ def parse_duration(text: str) -> float:
 
 
 def parse_rate(text: str) -> tuple[int, float]:
-    """Return how many in how many seconds `100/1m` is, or raise ValueError with the remedy."""
+    """Return count and seconds of `100/1m`, or raise ValueError with the remedy."""
     match = _RATE.fullmatch(text)
     count, seconds = (int(match[1]), parse_duration(match[2])) if match else (0, 0.0)
     if not count or not 0 < seconds <= _RATE_OVER:
         raise ValueError(
-            f"`{text}` is no rate; write deliveries per time, such as 100/1m, and 24h at most"
+            f"`{text}` is not a rate; write deliveries per time, such as 100/1m, over at most 24h"
         )
     return count, seconds

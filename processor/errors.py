@@ -1,29 +1,29 @@
 """Everything that Ringback raises on purpose, as one tree.
 
 RingbackError
-├── ConfigError          the operator's: a wrong setting or profile        exit 2
-├── RequestError         the caller's: answered with its HTTP status       4xx
+├── ConfigError          the operator's fault: a wrong setting or profile  exit 2
+├── RequestError         the caller's fault: the response has its status   4xx
 │   ├── Unreadable         a push or body that cannot be read              400
-│   ├── BadSignature       a push whose signature does not hold            401
-│   │   └── UnknownKey       no published key made it; a newer one may       401
+│   ├── BadSignature       a push whose signature is not valid             401
+│   │   └── UnknownKey       no published key made it; a newer one might     401
 │   ├── Unauthorized       a call without a valid key                      401
 │   ├── NotFound           no such source, job or subscription             404
-│   ├── Conflict           not possible for this thing                     409
+│   ├── Conflict           not possible in this state                      409
 │   ├── CursorExpired      a cursor older than the log                     410
 │   ├── TooLarge           a body over its limit                           413
-│   ├── WrongType          a content type or encoding that is not taken    415
-│   └── InvalidValue       a value or key that means nothing               422
-├── ProviderError        the provider does not let us answer               502, 504
-├── BlockedTarget        the egress guard will not connect there
-├── RequestFailed        an outbound request got no answer
+│   ├── WrongType          an unsupported content type or encoding         415
+│   └── InvalidValue       an invalid value or unknown key                 422
+├── ProviderError        the provider refuses our token or is slow         502, 504
+├── BlockedTarget        the egress guard (SSRF) denies the connection
+├── RequestFailed        an outbound request got no response
 └── Unavailable          not now; the same call may work later               503
     ├── StoreUnavailable   Redis does not answer, or cannot serve now: an outage
     │   ├── MissingPermission   Redis denies its user a command or a key: a wrong setting
-    │   └── WrongRedisUrl   REDIS_URL says what Redis cannot take: a wrong setting
-    │       └── WrongCredentials   Redis does not know the user or password
+    │   └── WrongRedisUrl   Redis refuses what REDIS_URL says: a wrong setting
+    │       └── WrongCredentials   Redis refuses the user or password
     ├── WrongKeyType       a key of one job, target or event has another type than ours
-    ├── Overloaded         too much is in work or kept already
-    └── Contention         others kept changing the same thing meanwhile
+    ├── Overloaded         a limit is reached: memory, bytes in flight, streams
+    └── Contention         concurrent changes of the same record, too often
 """
 
 
@@ -43,7 +43,7 @@ class RequestError(RingbackError):
 
 
 class Unreadable(RequestError):
-    """A body that is not what it claims to be."""
+    """A body that cannot be read in its declared format."""
 
 
 class BadSignature(RequestError):
@@ -54,32 +54,32 @@ class BadSignature(RequestError):
 
 
 class UnknownKey(BadSignature):
-    """None of the keys that the provider publishes made the signature; there may be new ones."""
+    """None of the provider's published keys made the signature; there may be newer keys."""
 
 
 class Unauthorized(RequestError):
-    """The call carries no valid key."""
+    """The call has no valid API key."""
 
     status = 401
     title = "Unauthorized"
 
 
 class NotFound(RequestError):
-    """There is no such thing."""
+    """There is no such source, job or subscription."""
 
     status = 404
     title = "Not found"
 
 
 class Conflict(RequestError):
-    """The thing is there, but this cannot be done to it."""
+    """The record exists, but its state does not allow the call."""
 
     status = 409
     title = "Conflict"
 
 
 class CursorExpired(RequestError):
-    """The place in the event log that the cursor names was trimmed."""
+    """The event log has been trimmed past the position of the cursor."""
 
     status = 410
     title = "Gone"
@@ -93,14 +93,14 @@ class TooLarge(RequestError):
 
 
 class WrongType(RequestError):
-    """The content type or encoding is not taken here."""
+    """The content type or encoding is not supported."""
 
     status = 415
     title = "Unsupported media type"
 
 
 class InvalidValue(RequestError):
-    """A value or key that means nothing here."""
+    """An invalid value or an unknown key."""
 
     status = 422
     title = "Invalid value"
@@ -110,7 +110,7 @@ class ProviderError(RingbackError):
     """The provider refuses the source's token (502), or does not answer in time (504)."""
 
     def __init__(self, message: str, status: int) -> None:
-        """Take the status that the caller gets."""
+        """`status` is the HTTP status of our response."""
         super().__init__(message)
         self.status = status
 
@@ -120,7 +120,7 @@ class BlockedTarget(RingbackError):
 
 
 class RequestFailed(RingbackError):
-    """An outbound request got no HTTP answer: refused, reset, timed out."""
+    """An outbound request got no HTTP response: refused, reset, timed out."""
 
 
 class Unavailable(RingbackError):
@@ -130,18 +130,18 @@ class Unavailable(RingbackError):
 class StoreUnavailable(Unavailable):
     """Redis does not answer, or cannot serve reads or writes now.
 
-    The message is for the log: it names where Redis is, which callers are not told.
+    The message is for the log only: it contains the address of Redis, which callers must not see.
     """
 
     public = "Redis does not answer, or cannot serve now; the log says why"
 
 
 class MissingPermission(StoreUnavailable):
-    """The Redis user may not run a command, or not on a key; the message names it."""
+    """The Redis user lacks permission for a command or a key; the message names it."""
 
 
 class WrongRedisUrl(StoreUnavailable):
-    """Redis refuses what REDIS_URL says, such as a database that it does not have."""
+    """Redis refuses what REDIS_URL says, such as a database that does not exist."""
 
 
 class WrongCredentials(WrongRedisUrl):
@@ -149,12 +149,12 @@ class WrongCredentials(WrongRedisUrl):
 
 
 class WrongKeyType(Unavailable):
-    """A key holds a value that is not ours; what needs it fails alone, until somebody removes it."""
+    """A key holds a value of another type; only what needs it fails, until somebody removes it."""
 
 
 class Overloaded(Unavailable):
-    """A bound of ours is reached: memory, bytes in flight, or open streams."""
+    """A limit of ours is reached: memory, bytes in flight, or open streams."""
 
 
 class Contention(Unavailable):
-    """Somebody else changed the same thing first, as often as we tried."""
+    """Concurrent calls changed the same record first, as often as we tried."""

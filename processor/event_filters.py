@@ -1,4 +1,4 @@
-"""Which subscription wants which event."""
+"""Event filters: which subscriptions want which event."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,19 +8,18 @@ from processor.model import Subscription
 
 
 def expand_groups(names: Iterable[str]) -> frozenset[str]:
-    """The event types that a filter's names mean."""
+    """The event types of a filter, with group names expanded."""
     return frozenset(kind for name in names for kind in GROUPS.get(name, (name,)))
 
 
 class EventRouter:
-    """All subscriptions at one version, ready to be asked who wants an event.
+    """Finds the subscriptions that want an event, for one version of all subscriptions.
 
-    What a type and a source decide is worked out once and kept; only the equality on job
-    metadata is looked at per event.
+    The matches by type and source are cached; only job metadata is compared for each event.
     """
 
     def __init__(self, version: str, subscriptions: Iterable[Subscription]) -> None:
-        """Only those that are not disabled want anything."""
+        """Disabled subscriptions never match."""
         self.version = version
         self.listed = list(subscriptions)
         self.active = [s for s in self.listed if not s.disabled]

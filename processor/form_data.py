@@ -1,4 +1,4 @@
-"""The fields of a form, plain or multipart, as a push may carry them."""
+"""Parses form bodies of pushes: form-urlencoded and multipart/form-data."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from processor.errors import Unreadable
 
 PLAIN = "application/x-www-form-urlencoded"
 PARTS = "multipart/form-data"
-FIELDS_AT_MOST = 100  # of one form; a provider sends two or three
+FIELDS_AT_MOST = 100  # fields of one form; a provider sends two or three
 
 _BOUNDARY = re.compile(r"""boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
 _NAME = re.compile(
@@ -20,14 +20,14 @@ _NAME = re.compile(
 
 
 def is_form(headers: Mapping[str, str]) -> bool:
-    """Whether a body says that it is a form."""
+    """Whether the content type is that of a form."""
     return _mime(headers) in (PLAIN, PARTS)
 
 
 def fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-    """Give the fields of a form; of a repeated one, the first. Unreadable if it is none.
+    """The fields of a form; of a repeated field, the first. Unreadable if it is not a form.
 
-    Bytes that are not UTF-8 are lone surrogates in it.
+    Bytes that are not UTF-8 become lone surrogates.
     """
     found: dict[str, str] = {}
     try:
@@ -35,7 +35,7 @@ def fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         for name, value in _plain(body) if plain else _parts(headers["content-type"], body):
             found.setdefault(name, value)
     except (ValueError, KeyError) as error:
-        raise Unreadable(f"the body is no form: {error}") from None
+        raise Unreadable(f"the body is not a form: {error}") from None
     return found
 
 
@@ -44,21 +44,23 @@ def _mime(headers: Mapping[str, str]) -> str:
 
 
 def _plain(body: bytes) -> Iterator[tuple[str, str]]:
-    """As queries are written; yarl decodes in C, keeps nothing, and JSON is all quotes."""
+    """Form-urlencoded; yarl decodes in C without a cache, and JSON values are mostly escapes."""
     if body.count(b"&") >= FIELDS_AT_MOST:
         raise ValueError(f"it has more than {FIELDS_AT_MOST} fields")
     text = body.decode("utf-8", "surrogateescape")
     pairs = query_to_pairs(text)
-    if any("\ufffd" in value for _, value in pairs):  # so it writes what is not UTF-8
+    if any(
+        "\ufffd" in value for _, value in pairs
+    ):  # yarl's replacement for bytes that are not UTF-8
         pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
     yield from pairs
 
 
 def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
-    """RFC 7578: parts between lines that hold the boundary, each with a head and a value."""
+    """Multipart (RFC 7578): parts between boundary lines, each with a head and a value."""
     said = _BOUNDARY.search(content_type)
     if said is None:
-        raise ValueError("its type names no boundary")
+        raise ValueError("its content type has no boundary")
     mark = b"\r\n--" + (said[1] or said[2]).encode()
     _, *parts = (b"\r\n" + body).split(mark, FIELDS_AT_MOST + 2)
     if not parts or not parts[-1].startswith(b"--"):

@@ -1,4 +1,4 @@
-"""Texts that mean seconds: Retry-After headers, hints of when to ask again, timestamps."""
+"""Parses HTTP times: Retry-After headers, poll hints and timestamps, to seconds."""
 
 import re
 from datetime import UTC, datetime
@@ -10,16 +10,16 @@ _NUMBER = re.compile(
 _DELTA = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,40})?")
 _ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 
-MAX_RETRY_AFTER = 86_400.0  # a server that says more is broken, or we would never ask again
-END_OF_TIME = 253_402_300_800.0  # the year 10000: no calendar that we write goes further
-LARGEST = 2**53  # beyond it numbers are noise, and too large for some arithmetic
-UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of hints; `epoch`: the moment itself
+MAX_RETRY_AFTER = 86_400.0  # seconds; with a longer pause we would never try again
+END_OF_TIME = 253_402_300_800.0  # the year 10000: our calendars end here
+LARGEST = 2**53  # larger numbers are garbage, and too large for some arithmetic
+UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of poll hints; `epoch` is a point in time
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Return how many seconds a Retry-After header asks for: 0 to a day, None for nonsense.
+    """Return the seconds of a Retry-After header, 0 to a day; None if it is missing or invalid.
 
-    The header holds seconds, of which some write fractions, or an HTTP date (RFC 9110, 10.2.3).
+    The header holds seconds (some servers send fractions) or an HTTP date (RFC 9110, 10.2.3).
     """
     text = (value or "").strip(" \t")
     if _DELTA.fullmatch(text):
@@ -31,9 +31,9 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
 
 def http_date(text: str) -> float | None:
-    """Return an HTTP date as seconds since 1970, or None; all its three forms are UTC.
+    """Return an HTTP date as seconds since 1970, or None; all three formats are UTC.
 
-    RFC 9110, 5.6.7; that of C's asctime() names no zone, and Python would take ours.
+    RFC 9110, 5.6.7; the asctime() format has no zone, and Python would use the local one.
     """
     try:
         return _in_utc(parsedate_to_datetime(text))
@@ -42,7 +42,7 @@ def http_date(text: str) -> float | None:
 
 
 def parse_poll_hint(value: object, unit: str, now: float) -> float | None:
-    """Return how many seconds a hint asks for: 0 to a day, None for nonsense."""
+    """Return the seconds of a poll hint, 0 to a day; None if it is invalid."""
     number = parse_number(value)
     if number is None or number < 0:
         return None
@@ -50,7 +50,7 @@ def parse_poll_hint(value: object, unit: str, now: float) -> float | None:
 
 
 def parse_number(value: object) -> float | None:
-    """Return a number that may be written as text, `39.0` or `40 %`; else None."""
+    """Return a number, also from text such as `39.0` or `40 %`; None for anything else."""
     if isinstance(value, str):
         text = value.strip().removesuffix("%").rstrip()
         value = float(text) if _NUMBER.fullmatch(text) else None
@@ -60,11 +60,11 @@ def parse_number(value: object) -> float | None:
 
 
 def parse_timestamp(value: object) -> float | None:
-    """Return a provider's time as seconds since 1970.
+    """Return a provider's timestamp as seconds since 1970.
 
-    That is ISO 8601, or a number, also as text: seconds, or milliseconds where seconds
-    would be after the year 9999. A time without a zone is UTC. None for what is neither,
-    and for times before 1970, which are another unit or a mistake.
+    It is ISO 8601, or a number, also as text: seconds, or milliseconds if seconds would be after
+    the year 9999. A time without a zone is UTC. None for anything else, and for times before 1970,
+    which are in another unit or an error.
     """
     seconds = parse_number(value)
     if seconds is None:
@@ -75,9 +75,9 @@ def parse_timestamp(value: object) -> float | None:
 
 
 def _iso(text: str) -> float:
-    """Seconds since 1970 (negative before), or -1 for what is no time.
+    """Seconds since 1970 (negative before), or -1 for invalid text.
 
-    Some write a blank before the zone, or name it.
+    Some providers write a space before the zone, or its name.
     """
     try:
         time = datetime.fromisoformat(text)

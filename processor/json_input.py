@@ -1,9 +1,9 @@
-"""JSON from outside, read as far as it can be: one bad value never hides the others.
+"""Tolerant reader of JSON from outside: one bad value does not prevent reading the others.
 
-What a strict reader refuses is read all the same: a byte order mark, UTF-16, lone surrogates,
-bytes that are not UTF-8, control characters, `NaN` and `1e400` (null), nesting without end
-(`Lost`). Texts keep what is wrong with them as lone surrogates, so that an id can be refused
-for it; `mended` and `write_json` put U+FFFD there before anything is kept.
+It accepts what strict readers refuse: a byte order mark, UTF-16, lone surrogates, bytes that are
+not UTF-8, control characters, `NaN` and `1e400` (null), endless nesting (`Lost`). Invalid
+characters become lone surrogates, so that an id with them can be refused; `mended` and
+`write_json` replace them by U+FFFD before anything is stored.
 """
 
 import json
@@ -19,7 +19,7 @@ from processor.errors import Unreadable
 from processor.json_repair import LOST, REPAIRED_AT_MOST, Lost
 
 BOM = b"\xef\xbb\xbf"  # what editors and .NET put in front of UTF-8
-DIGITS = 308  # of a whole number; more are beyond what a strict reader's floats hold
+DIGITS = 308  # digits of a whole number; more exceed the floats of a strict reader
 
 _BAD = re.compile(r"[\ud800-\udfff]")
 _LONG = re.compile(rb"[0-9]{%d}" % (DIGITS + 1))
@@ -28,7 +28,7 @@ _OPENING = re.compile(r"[{\[]")
 
 
 def read_json(body: bytes) -> Any:
-    """Decode what came from outside; Unreadable names the fault and the byte where it is."""
+    """Decode JSON from outside; Unreadable names the error and its byte."""
     try:
         return msgspec.json.decode(body.removeprefix(BOM))
     except (ValueError, RecursionError):
@@ -36,9 +36,9 @@ def read_json(body: bytes) -> Any:
 
 
 def read_exactly(body: bytes, apart: str) -> Any:
-    """Decode a call's body; Unreadable names the place of what strict readers would refuse.
+    """Decode the body of an API call strictly; Unreadable names the place of an invalid value.
 
-    Below the JSON pointer `apart` lies what somebody else sent: that is read as far as it can be.
+    Below the JSON pointer `apart` is a third party's document, which is read tolerantly.
     """
     try:
         document = msgspec.json.decode(body.removeprefix(BOM))
@@ -54,17 +54,17 @@ def read_exactly(body: bytes, apart: str) -> Any:
 
 
 def mended(text: str) -> str:
-    """Put U+FFFD where a text is not Unicode."""
+    """Replace what is not Unicode by U+FFFD."""
     return text if text.isascii() else _BAD.sub("\ufffd", text)
 
 
 def is_whole(text: str) -> bool:
-    """Whether all of a text is Unicode: an id that is not would be taken for another one."""
+    """Whether a text is valid Unicode: an invalid id would be confused with another id."""
     return text.isascii() or not _BAD.search(text)
 
 
 def raw_bytes(text: str) -> bytes:
-    """Give the bytes of a text that was read from bytes, be they UTF-8 or not."""
+    """The original bytes of a text that was read from bytes, UTF-8 or not."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # lone surrogates that were escapes
@@ -72,7 +72,7 @@ def raw_bytes(text: str) -> bytes:
 
 
 def write_json(value: Any) -> bytes:
-    """Write what `read_json` gave, for strict readers; TypeError where some of it is `Lost`."""
+    """Encode a value of `read_json` for strict readers; TypeError if it contains `Lost`."""
     try:
         raw = msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -81,7 +81,7 @@ def write_json(value: Any) -> bytes:
 
 
 def _kept(value: Any) -> Any:
-    """The value with U+FFFD and null where no strict reader can follow."""
+    """The value with U+FFFD and null in place of what strict readers refuse."""
     if isinstance(value, str):
         return mended(value)
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ def _kept(value: Any) -> Any:
 
 
 def _flaw(document: Any, apart: str) -> str | None:
-    """The pointer of a text or number, not below `apart`, that cannot be kept as it is."""
+    """The JSON pointer of the first invalid text or number that is not below `apart`."""
     left = [("", document)]
     while left:
         place, value = left.pop()
@@ -114,7 +114,7 @@ def _step(key: str) -> str:
 
 
 def _decoded(body: bytes, decode: Callable[[str], Any], errors: str = "") -> Any:
-    """Make text of a body and decode it; Unreadable with the byte where that fails."""
+    """Decode a body to text, then to JSON; Unreadable with the byte of an error."""
     encoding = json.detect_encoding(body) if body else "utf-8"
     errors = errors or ("surrogateescape" if encoding[:5] == "utf-8" else "surrogatepass")
     try:
@@ -132,8 +132,8 @@ def _decoded(body: bytes, decode: Callable[[str], Any], errors: str = "") -> Any
 
 
 def _first_document(text: str) -> Any:
-    """Decode as Python does, which is forgiving in C; what that refuses, once more repaired."""
-    start = _BEFORE.match(text).end()  # type: ignore[union-attr] # it matches nothing, too
+    """Decode with Python's tolerant decoder; if that fails, decode the repaired text."""
+    start = _BEFORE.match(text).end()  # type: ignore[union-attr] # it always matches
     if start == len(text):
         raise json.JSONDecodeError("it is empty", text, 0)
     try:
@@ -149,7 +149,7 @@ def _first_document(text: str) -> Any:
 
 
 def _with_place(error: Exception, text: str) -> Exception:
-    """A number with too many digits is the one fault of which Python does not tell the place."""
+    """Add the position of a number with too many digits, the only error without one."""
     if isinstance(error, json.JSONDecodeError | RecursionError):
         return error
     found = re.search(r"[0-9]{4301}", text)
@@ -157,7 +157,7 @@ def _with_place(error: Exception, text: str) -> Exception:
 
 
 def _alone(text: str, document: Any, end: int) -> Any:
-    """The document, unless what follows it may be another one, which would be lost."""
+    """The document; an error if another document may follow it, which would be lost."""
     rest = text[end:].strip()
     if rest and (not isinstance(document, dict | list) or _OPENING.search(text, end)):
         place = _BEFORE.match(text, end).end()  # type: ignore[union-attr] # see above

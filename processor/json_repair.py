@@ -1,23 +1,23 @@
-"""The text of JSON with its bad values taken out, and where each character was before."""
+"""Repairs JSON text: replaces its invalid values, and maps positions back to the original."""
 
 import re
 from bisect import bisect_right
 from typing import Final, NamedTuple
 
-LEVELS = 200  # more than any pointer or result needs; below them nothing is read
+LEVELS = 200  # levels of nesting, more than any pointer or result needs; deeper is not read
 REPAIRED_AT_MOST = 262_144  # characters; token by token they take up to 0.25 s
-MARK = "-0e-" + "7" * 40  # a number that nobody sends: here something was too deep
+MARK = "-0e-" + "7" * 40  # a number that nobody sends: replaces what is nested too deeply
 
 _TOKEN = re.compile(
-    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+'  # a text, up to the end where nothing ends it
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+'  # a string, up to the end of the text if it is not closed
     r"|[\[{]++|[\]}]++"
-    r"|:(?=\s*+[,}\]])"  # no value at all
+    r"|:(?=\s*+[,}\]])"  # a missing value
     r"|[^\s\"\[\]{},:]++",
     re.DOTALL,
 )
 _GOOD = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]{0,307})(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})|\\')
-_BACKSLASH = "\udc5c"  # one that escapes nothing: not Unicode, as other bad characters
+_BACKSLASH = "\udc5c"  # replaces a stray backslash: a lone surrogate, as other bad characters
 
 
 class Lost:
@@ -28,20 +28,20 @@ LOST: Final = Lost()
 
 
 class Repaired(NamedTuple):
-    """The repaired text, and for each piece of it where it begins, here and in the first text."""
+    """The repaired text, and the start of each piece in it (`here`) and in the original (`there`)."""
 
     text: str
     here: list[int]
     there: list[int]
 
     def origin(self, place: int) -> int:
-        """Where a character of the repaired text was."""
+        """The position in the original of a character of the repaired text."""
         piece = bisect_right(self.here, place) - 1
         return self.there[piece] + place - self.here[piece]
 
 
 def repair(text: str) -> Repaired:
-    """Replace words and numbers that are none by null, bad escapes, and what is too deep."""
+    """Replace invalid words and numbers (by null), invalid escapes, and too deep nesting."""
     pieces, here, there = [], [0], [0]
     copied = length = depth = cut = 0
     for token in _TOKEN.finditer(text):
@@ -64,7 +64,7 @@ def repair(text: str) -> Repaired:
             copied = end
             here.append(length)
             there.append(copied)
-    if depth > LEVELS:  # and it breaks off there
+    if depth > LEVELS:  # the text ends inside the nesting
         pieces += [text[copied:cut], MARK]
         here.append(length + cut - copied + len(MARK))
         there.append(copied := len(text))
@@ -72,7 +72,7 @@ def repair(text: str) -> Repaired:
 
 
 def _instead(found: str, first: str) -> str | None:
-    """What takes the place of a token, or None where it may stay."""
+    """The replacement of a token, or None if the token is valid."""
     if first == '"':
         return _ESCAPE.sub(_escape, found) if "\\" in found else None
     if first == ":":

@@ -1,7 +1,7 @@
-"""The nouns: frozen values that every other module speaks of.
+"""The data model: frozen values (job, update, event, subscription, delivery) that all modules use.
 
-Times are seconds since the epoch (float); ids are strings; JSON values that only
-pass through stay `msgspec.Raw` and are never decoded.
+Times are seconds since the epoch (float); ids are strings; JSON values that only pass through stay
+`msgspec.Raw` and are never decoded. `name=` keeps the name that stored records have.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ NULL = msgspec.Raw(b"null")
 
 
 class State(StrEnum):
-    """Our word for where a job is. The provider's own word is its status."""
+    """Our state of a job. The provider's own word for it is its status."""
 
-    QUEUED = "queued"  # accepted, not begun; where an unknown first word puts a job
-    RUNNING = "running"  # in process, whatever the provider calls the stage
+    QUEUED = "queued"  # accepted, not started; also the state if the first status is unknown
+    RUNNING = "running"  # in progress, whatever the provider calls the stage
     SUCCEEDED = "succeeded"  # done; `partial` when some of its parts failed
     FAILED = "failed"  # the provider gave up
     CANCELED = "canceled"  # somebody stopped it at the provider
@@ -34,8 +34,8 @@ class Origin(StrEnum):
 
     PUSH = "push"
     POLL = "poll"
-    SUBMIT = "submit"  # the provider's answer to the user's own submit call
-    DEADLINE = "deadline"  # ours: the job's time is up
+    SUBMIT = "submit"  # the provider's response to the user's own submit call
+    DEADLINE = "deadline"  # our own: the job's deadline has passed
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -43,18 +43,18 @@ class Push(msgspec.Struct, frozen=True):
 
     headers: Mapping[str, str]
     body: bytes
-    query: str = ""  # of its URL, as it came
+    query: str = ""  # the query string of its URL, not decoded
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """What the provider says went wrong."""
+    """The provider's error of a job."""
 
     code: str | None = None
     message: str | None = None
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Parts of a bulk job."""
+    """The counts of a bulk job's parts."""
 
     total: int | None = None
     succeeded: int | None = None
@@ -62,13 +62,12 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one push or poll said about one job, in our words.
+    """One status update of one job, from a push, a poll, a submit response or our deadline.
 
-    `state` is None where the provider's word is unknown to its profile; `attempt` is
-    None where the provider does not number its re-runs. `event_id` is the provider's
-    own id of this update, or None. `flags` are oddities worth showing:
-    `unknown_status`, `progress_out_of_range`, `result_truncated`, `time_in_future`, `result_unreadable`,
-    `unconfirmed` (a final word that counts once a poll says so too).
+    `state` is None if the profile does not know the status; `attempt` is None if the provider does
+    not number re-runs. `event_id` is the provider's own id of the update, or None. `flags` are
+    anomalies to show: `unknown_status`, `progress_out_of_range`, `result_truncated`,
+    `time_in_future`, `result_unreadable`, `unconfirmed` (final, but a poll must confirm it).
     """
 
     source: str
@@ -86,22 +85,25 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     event_id: str | None = None
     flags: tuple[str, ...] = ()
     params: dict[str, str] = {}  # fills {placeholders} of poll requests
-    again: float | None = None  # seconds until the provider wants to be asked again
-    reopens: bool = False  # a poll begun after the final may start a new attempt
-    begun: float | None = None  # when the poll that brought it began, by Redis' clock
-    ended: float | None = None  # when its last run ended, where a push says that of re-runs too
-    trace: str | None = None  # `traceparent` of the push that brought it
+    # seconds until the provider wants the next poll
+    poll_after: float | None = msgspec.field(default=None, name="again")
+    reopens: bool = False  # whether a poll that started after the end may start a new attempt
+    # when its poll started, by Redis' clock
+    poll_started_at: float | None = msgspec.field(default=None, name="begun")
+    # when the last run ended, if pushes say so
+    run_ended_at: float | None = msgspec.field(default=None, name="ended")
+    trace: str | None = None  # `traceparent` of its push
 
 
 class Polling(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One job's wishes about polling; None leaves it to the profile."""
+    """The polling settings of one job; None is the profile's."""
 
     enabled: bool = True
     every: float | None = None  # seconds between polls, instead of the profile's
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """A job's own callback target, and the lane that its deliveries wait in."""
+    """A job's own callback URL, and the lane of its deliveries."""
 
     id: str
     lane: str
@@ -113,20 +115,20 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str
     provider: str
     id: str
-    uid: str  # tells this record from an earlier one of the same name; in event ids
+    uid: str  # unique per record, even if the id is used again; a part of event ids
     created_at: float
-    deadline: float  # seconds from first sight (or from a re-run's) until we give up
+    deadline: float  # seconds from the first update (or a re-run's first) until we give up
     deadline_at: float
     kind: str | None = None
     state: State = State.QUEUED
     previous_state: State | None = None
-    provisional: bool = False  # expired by our deadline; the provider may yet speak
+    provisional: bool = False  # expired by our deadline; a later update may still change it
     status: str | None = None
-    status_at: float = 0.0  # the time of the newest update that counted
+    status_at: float = 0.0  # the time of the newest update that was not ignored
     attempt: int = 1
     sequence: int = 0  # events so far
     progress: float | None = None
-    progressed_at: float = 0.0  # when the last job.progressed was told
+    progressed_at: float = 0.0  # when the last job.progressed was emitted
     result: msgspec.Raw = NULL
     error: Failure | None = None
     counts: Counts | None = None
@@ -137,28 +139,31 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     aliases: tuple[str, ...] = ()
     callbacks: tuple[Callback, ...] = ()
     polling: Polling = Polling()
-    seen: bool = False  # the provider has spoken of it at least once
+    seen: bool = False  # whether the provider has sent at least one update
     origin: Origin | None = None  # of the update that made the newest transition
     started_at: float | None = None
-    finished_at: float | None = None  # by the provider's clock, where it tells the time
-    ended_at: float | None = None  # the same by Redis' clock: what lifetimes are counted from
+    finished_at: float | None = None  # by the provider's clock, if it gives a time
+    ended_at: float | None = None  # the same by Redis' clock: retention is counted from it
     completion: str | None = None  # id of the newest completion event
-    trace: str | None = None  # `traceparent` of who moved it last, or of who registered it
-    claimed: StatusUpdate | None = None  # a pushed final that waits for a poll to agree
-    hinted_at: float = 0.0  # when a push last had it asked about
-    again_at: float = 0.0  # before then the provider does not want to be asked
+    trace: str | None = None  # `traceparent` of the last transition, or of the registration
+    # a pushed final update that a poll must confirm
+    unconfirmed: StatusUpdate | None = msgspec.field(default=None, name="claimed")
+    # when a push last requested a poll
+    poll_requested_at: float = msgspec.field(default=0.0, name="hinted_at")
+    # the provider does not want a poll before then
+    poll_not_before: float = msgspec.field(default=0.0, name="again_at")
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a job's history: a transition, a progress, or an ignored update."""
+    """One entry of a job's history: a transition, a progress, or an ignored update."""
 
     origin: Origin
     status: str
-    state: State  # where the job was afterwards
+    state: State  # the job's state afterwards
     was: State
     attempt: int
-    event: str | None = None  # id of the event that it became
-    ignored: str | None = None  # why it changed nothing
+    event: str | None = None  # id of the event that it caused
+    ignored: str | None = None  # the reason why it changed nothing
     flags: tuple[str, ...] = ()
 
 
@@ -179,7 +184,7 @@ class Subscription(SubscriptionSettings, frozen=True, omit_defaults=True, kw_onl
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One HTTP try of a delivery."""
+    """One HTTP request of a delivery."""
 
     at: float
     seconds: float
@@ -188,14 +193,14 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JobOrder(msgspec.Struct, frozen=True):
-    """The place of a delivery among those of its job, which an ordered subscription gets one by one."""
+    """The position of a delivery within its job; an ordered subscription gets them one by one."""
 
     job: str  # the uid of its record
     sequence: int  # of the event
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One event for one subscription or callback target, and how far it got."""
+    """One event for one subscription or callback, with its attempts."""
 
     id: str
     event_id: str
@@ -204,18 +209,18 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: float
     attempts: tuple[Attempt, ...] = ()
     trace: str | None = None  # `traceparent` to send with it
-    order: JobOrder | None = None  # where its subscription wants the events of a job in order
+    order: JobOrder | None = None  # if its subscription wants the events of a job in order
 
 
 ARRIVED = ("delivered", "superseded")
-"""How a delivery ends that needs no replay: its event came, or a later one of its job did."""
+"""The ends of a delivery that need no replay: its event was delivered, or a later one of the job."""
 
 DEAD = ("failed", "canceled")
-"""How a delivery ends that did not arrive."""
+"""The ends of a delivery that did not arrive (dead letters)."""
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """An HTTP answer that we got: header names in lower case, body capped."""
+    """A received HTTP response: header names in lower case, body cut at a limit."""
 
     status: int
     headers: dict[str, str]
@@ -224,11 +229,11 @@ class HttpResponse(msgspec.Struct, frozen=True):
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """How long Redis keeps what, in seconds; the configuration checks their bounds."""
+    """Retention: how long Redis keeps records, in seconds; the configuration checks the bounds."""
 
-    jobs: float = 30 * 86_400.0  # behind a job's deadline, or its end if that is later
+    jobs: float = 30 * 86_400.0  # after a job's deadline, or its end if that is later
     events: float = 7 * 86_400.0
-    events_count: int = 1_000_000  # of a shard, when the clock has swept
-    deliveries: float = 30 * 86_400.0  # that have ended, and at most about 1,000 of a target
-    seen: float = 7 * 86_400.0  # that a push is remembered, and that a deletion is
-    waiting: int = 100_000  # deliveries of a subscription in a shard; the rest stays in the log
+    events_count: int = 1_000_000  # events per shard, after the clock has trimmed
+    deliveries: float = 30 * 86_400.0  # ended deliveries, and at most about 1,000 of a target
+    seen: float = 7 * 86_400.0  # pushes (to dedupe repeats) and deletions of jobs
+    waiting: int = 100_000  # waiting deliveries of a subscription in a shard; more overflow

@@ -1,4 +1,4 @@
-"""An event as the bytes that a subscriber gets, and a job as the API shows it."""
+"""The payload of an event as subscribers receive it, and a job as the API returns it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -43,7 +43,7 @@ class JobEvent(msgspec.Struct, frozen=True):
 
 
 def utc(seconds: float) -> datetime:
-    """Seconds since the epoch as a time that JSON shows with a `Z`."""
+    """Seconds since the epoch as a UTC time, which JSON shows with a `Z`."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -52,12 +52,12 @@ def _utc(seconds: float | None) -> datetime | None:
 
 
 def event_body(job: Job, kind: str) -> bytes:
-    """The payload that tells the newest event of a job: always the same bytes for it."""
+    """The payload of a job's newest event: always the same bytes."""
     return _encode(JobEvent(kind, utc(job.status_at), JobData(*_data(job))))
 
 
 def view(job: Job, next_poll_at: float | None) -> dict[str, Any]:
-    """A job as the API shows it, ready to be encoded."""
+    """A job as the API returns it, ready to be encoded."""
     fields = msgspec.structs.asdict(JobData(*_data(job)))
     del fields["origin"]
     return fields | {
@@ -69,7 +69,7 @@ def view(job: Job, next_poll_at: float | None) -> dict[str, Any]:
 
 
 def _data(job: Job) -> tuple[Any, ...]:
-    """The values of JobData, in its order."""
+    """The values of JobData, in the order of its fields."""
     return (
         job.source,
         job.provider,

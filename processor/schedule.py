@@ -1,4 +1,4 @@
-"""Poll intervals, the retry schedule of deliveries, and circuit breaker thresholds: pure functions."""
+"""The retry schedule of deliveries, poll intervals, circuit breaker thresholds: pure functions."""
 
 RETRY_DELAYS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds before attempt 1, 2, … of a delivery: the Standard Webhooks 1.0.0 example,

@@ -1,10 +1,10 @@
-"""Sizes as people write them."""
+"""Parses sizes (`512KB`, `1MiB`)."""
 
 import re
 
-PUSH_SIZE = 1024 * 1024  # bytes that a push has at most, where nothing else is said
-SMALLEST_LIMIT = 1024  # bytes; a push of fewer says nothing
-LARGEST_PUSH = 32 * 1024 * 1024  # bytes; more cannot be allowed
+PUSH_SIZE = 1024 * 1024  # bytes: the default limit of a push
+SMALLEST_LIMIT = 1024  # bytes: the smallest limit that can be configured
+LARGEST_PUSH = 32 * 1024 * 1024  # bytes: the largest limit that can be configured
 
 _SIZE = re.compile(r"([0-9]{1,9})(KB|MB|KiB|MiB)")
 _UNITS = {"KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
@@ -19,7 +19,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_push_size(text: str) -> int:
-    """Return the bytes that a push may have, or raise ValueError with the remedy."""
+    """Parse the size limit of a push, or raise ValueError with the remedy."""
     count = parse_size(text)
     if not SMALLEST_LIMIT <= count <= LARGEST_PUSH:
         raise ValueError(f"`{text}` is out of range; a push may have 1KiB to 32MiB")

@@ -1,13 +1,13 @@
-"""The state machine: what one update does to one job, decided without I/O.
+"""The state machine of a job: how one update changes it, decided without I/O.
 
-    queued ──▶ running ──▶ succeeded | failed | canceled | expired   the provider's word: final
-       └────────────┴────▶ expired                                   ours: provisional
-    expired (ours) ──▶ succeeded | failed | canceled | expired       the provider spoke after all
+    queued ──▶ running ──▶ succeeded | failed | canceled | expired   by the provider: final
+       └────────────┴────▶ expired                                   by our deadline: provisional
+    expired (ours) ──▶ succeeded | failed | canceled | expired       by a late update
 
-Updates compare by (attempt, rank); the higher wins, whatever order they come in. Between
-equals of a job that is not finished the newer time wins, and only status word and progress
-change. So state, attempt and completion event of a job do not depend on the order, the
-repetition or the loss of other updates, as long as each attempt has one final one.
+Updates are compared by (attempt, rank), and the higher one wins, in whatever order they arrive.
+Between equal updates of an unfinished job the newer time wins, and only status and progress
+change. So state, attempt and completion event of a job do not depend on order, repetition or loss
+of other updates, provided that each attempt gets one final update.
 """
 
 import msgspec
@@ -23,22 +23,22 @@ RANK = {
     State.CANCELED: 3,
     State.EXPIRED: 3,
 }
-DEADLINE_RANK = 2  # above running, below every word of the provider's
+DEADLINE_RANK = 2  # expired by our deadline: above running, below every final of the provider
 
-EVENT_OF_STATE = {  # entering a state is told as …; becoming queued again is not told
+EVENT_OF_STATE = {  # the event of entering a state; becoming queued again emits none
     State.RUNNING: "job.started",
     State.SUCCEEDED: "job.succeeded",
     State.FAILED: "job.failed",
     State.CANCELED: "job.canceled",
     State.EXPIRED: "job.expired",
 }
-MAX_ALIASES = 32  # of one job; who sends more is not naming it
-FUTURE_TOLERANCE = 300.0  # seconds; a time further ahead of ours is nobody's, and outranks none
-PROGRESS_EVENTS_APART = 1.0  # seconds; progress in between is kept, not told
+MAX_ALIASES = 32  # aliases of one job; further ones are ignored
+FUTURE_TOLERANCE = 300.0  # seconds; a time further in the future is ignored
+PROGRESS_EVENTS_APART = 1.0  # seconds; progress in between is stored without an event
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """The machine's answer: the job as it now is, and what there is to tell.
+    """The result of an update: the job afterwards, and the event to emit.
 
     `event` is the type of the event to emit, if any; its id is `event_id(job)`.
     `ignored` says why the update changed neither state nor progress, if so:
@@ -57,25 +57,25 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Transition:
         return Transition(job, ignored="early")
     attempt = _attempt(job, update)
     if attempt > job.attempt:
-        again = _reopened(job, attempt, now)
-        return _enter(again, update, update.state or State.QUEUED, now, was=job.state)
+        reopened = _start_attempt(job, attempt, now)
+        return _change_state(reopened, update, update.state or State.QUEUED, now, was=job.state)
     was, new = (job.attempt, rank(job)), (attempt, _rank_of(update, job))
     if new > was:
-        return _enter(job, update, update.state or job.state, now, was=job.state)
+        return _change_state(job, update, update.state or job.state, now, was=job.state)
     if new == was and job.state not in FINAL:
-        return _progress(job, update, now)
+        return _update_progress(job, update, now)
     return Transition(_add_names(job, update), ignored=_why_ignored(job, update, attempt))
 
 
 def rank(job: Job) -> int:
-    """How far a job is: queued < running < expired by us < final."""
+    """The rank of a job: queued < running < expired by our deadline < final."""
     return DEADLINE_RANK if job.provisional else RANK[job.state]
 
 
 def event_id(job: Job) -> str:
-    """The id of the job's newest event: the same for ever, whoever computes it.
+    """The id of the job's newest event, computed deterministically from the job.
 
-    That of a completion does not count the events before it, of which any may be lost.
+    The id of a completion does not depend on earlier events, since updates may be lost.
     """
     if job.state in FINAL:
         return f"evt_{job.uid}_{job.attempt}_{'deadline' if job.provisional else 'final'}"
@@ -83,12 +83,12 @@ def event_id(job: Job) -> str:
 
 
 def uid_of(event: str) -> str:
-    """The uid of the record of the job that an event, by its id, is about."""
+    """The uid of an event's job, taken from the event's id."""
     return event.split("_")[1]
 
 
 def _rank_of(update: StatusUpdate, job: Job) -> int:
-    if update.state is None:  # an unknown word keeps the state
+    if update.state is None:  # an unknown status keeps the state
         return min(rank(job), RANK[State.RUNNING])
     return DEADLINE_RANK if update.origin is Origin.DEADLINE else RANK[update.state]
 
@@ -101,17 +101,20 @@ def _attempt(job: Job, update: StatusUpdate) -> int:
 
 
 def _runs_again(job: Job, update: StatusUpdate) -> bool:
-    """Whether an update without a number is of another run than the one that ended.
+    """Whether an update without an attempt number belongs to a run after the one that ended.
 
-    A poll is, if it began after the end and finds the job at work. A push is, if it tells when
-    its last run ended: at work, it is of the run after that; ended, of one that ended later.
+    A poll does, if it started after the end and finds the job unfinished. A push does, if it says
+    when the last run ended: an unfinished one belongs to the run after that, a final one to a run
+    that ended later than ours.
     """
     if update.state in FINAL:
-        return update.ended is not None and update.ended > (job.finished_at or 0.0)
+        return update.run_ended_at is not None and update.run_ended_at > (job.finished_at or 0.0)
     if update.state is None:
         return False
-    asked = update.reopens and (update.begun or 0.0) > (job.ended_at or 0.0)
-    return asked or (update.ended is not None and update.ended >= (job.finished_at or 0.0))
+    polled_again = update.reopens and (update.poll_started_at or 0.0) > (job.ended_at or 0.0)
+    return polled_again or (
+        update.run_ended_at is not None and update.run_ended_at >= (job.finished_at or 0.0)
+    )
 
 
 def _why_ignored(job: Job, update: StatusUpdate, attempt: int) -> str:
@@ -124,7 +127,7 @@ def _why_ignored(job: Job, update: StatusUpdate, attempt: int) -> str:
     return "duplicate" if update.state in (job.state, None) else "conflict"
 
 
-def _reopened(job: Job, attempt: int, now: float) -> Job:
+def _start_attempt(job: Job, attempt: int, now: float) -> Job:
     return replace(
         job,
         attempt=attempt,
@@ -136,11 +139,11 @@ def _reopened(job: Job, attempt: int, now: float) -> Job:
         finished_at=None,
         ended_at=None,
         completion=None,
-        **_NOTHING_KNOWN,
+        **_RESET,
     )
 
 
-_NOTHING_KNOWN = {
+_RESET = {
     "progress": None,
     "result": NULL,
     "error": None,
@@ -150,10 +153,12 @@ _NOTHING_KNOWN = {
 }
 
 
-def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: State) -> Transition:
-    """Move to another state (or to a final from our expiry) and tell it."""
+def _change_state(
+    job: Job, update: StatusUpdate, state: State, now: float, *, was: State
+) -> Transition:
+    """Enter another state (or a final one after our expiry) and emit its event."""
     event = EVENT_OF_STATE.get(state)
-    done = state in FINAL
+    final = state in FINAL
     sequence = job.sequence + (event is not None)
     moved = replace(
         _add_names(job, update),
@@ -172,19 +177,19 @@ def _enter(job: Job, update: StatusUpdate, state: State, now: float, *, was: Sta
         origin=update.origin,
         trace=update.trace or job.trace,
         started_at=update.at if state is State.RUNNING else job.started_at,
-        finished_at=update.at if done else None,
-        ended_at=now if done else None,
+        finished_at=update.at if final else None,
+        ended_at=now if final else None,
     )
-    if done:
+    if final:
         moved = replace(moved, completion=event_id(moved))
     return Transition(moved, event=event)
 
 
-def _progress(job: Job, update: StatusUpdate, now: float) -> Transition:
-    """Take the newer word on a job that stays in its state."""
+def _update_progress(job: Job, update: StatusUpdate, now: float) -> Transition:
+    """Apply the newer status and progress to a job that stays in its state."""
     if update.at < job.status_at <= now + FUTURE_TOLERANCE:
         return Transition(_add_names(job, update), ignored="older")
-    news = replace(
+    updated = replace(
         _add_names(job, update),
         status=update.status,
         status_at=update.at,
@@ -193,24 +198,24 @@ def _progress(job: Job, update: StatusUpdate, now: float) -> Transition:
         counts=update.counts or job.counts,
         flags=update.flags,
     )
-    if _shown(news) == _shown(job):
-        return Transition(news, ignored="duplicate")
-    news = replace(news, origin=update.origin, trace=update.trace or job.trace)
+    if _visible(updated) == _visible(job):
+        return Transition(updated, ignored="duplicate")
+    updated = replace(updated, origin=update.origin, trace=update.trace or job.trace)
     if job.state is not State.RUNNING or now - job.progressed_at < PROGRESS_EVENTS_APART:
-        return Transition(news)
-    told = replace(news, sequence=job.sequence + 1, progressed_at=now)
-    return Transition(told, event="job.progressed")
+        return Transition(updated)
+    emitted = replace(updated, sequence=job.sequence + 1, progressed_at=now)
+    return Transition(emitted, event="job.progressed")
 
 
-def _shown(job: Job) -> tuple[object, ...]:
-    """What is news about a job that stays in its state."""
+def _visible(job: Job) -> tuple[object, ...]:
+    """The fields that may change while a job stays in its state."""
     return job.status, job.progress, bytes(job.result), job.counts, job.flags
 
 
 def _add_names(job: Job, update: StatusUpdate) -> Job:
-    """The job with the other names and the params that an update tells; its state is untouched.
+    """The job with the update's aliases and params added; its state is unchanged.
 
-    A param that was told before stays: what a job is asked with does not wander.
+    A param that is set already is kept, so that the poll request of a job never changes.
     """
     seen = job.seen or update.origin is not Origin.DEADLINE
     aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)

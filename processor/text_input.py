@@ -1,9 +1,9 @@
-"""Text from files and variables, whatever editor or shell wrote it and whatever the locale."""
+"""Decodes text of files and environment variables, whatever the editor, shell or locale."""
 
 import codecs
 
-MARK = "\ufeff"  # what editors and .NET put in front of text
-_BY_MARK = (  # UTF-32's begins with UTF-16's
+MARK = "\ufeff"  # the byte order mark that some editors and .NET write
+_BY_MARK = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),  # PowerShell's `>`
@@ -12,15 +12,15 @@ _BY_MARK = (  # UTF-32's begins with UTF-16's
 
 
 def decode_text(raw: bytes) -> str:
-    """Decode a file as UTF-8, or as its byte order mark says; UnicodeDecodeError if it is neither."""
+    """Decode a file as UTF-8, or as its byte order mark says; else UnicodeDecodeError."""
     encoding = next((name for mark, name in _BY_MARK if raw.startswith(mark)), "utf-8")
     return raw.decode(encoding).removeprefix(MARK)
 
 
 def decode_system_text(text: str) -> str:
-    """Read an argument or variable as UTF-8, which Python does not where the locale is another.
+    """Decode an argument or variable as UTF-8, even if the locale has another encoding.
 
-    What is no UTF-8 stays as it is: Python keeps such bytes as lone surrogates.
+    Text that is not UTF-8 is returned unchanged, with lone surrogates.
     """
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8").removeprefix(MARK)

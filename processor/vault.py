@@ -1,9 +1,9 @@
-"""Secrets at rest: sealed with a master key, so that a copy of Redis gives none of them away.
+"""Encryption of secrets at rest with a master key, so that a copy of Redis does not reveal them.
 
     sealed:KEYID:BASE64(nonce ‖ ciphertext)        AES-256-GCM, a nonce of 12 random bytes
 
-The id of the target that a secret belongs to is its associated data: sealed text that is
-moved to another target does not open. A vault without keys keeps secrets plain.
+The id of the target that a secret belongs to is the associated data: a sealed secret that is moved
+to another target does not open. A vault without keys stores secrets unencrypted.
 """
 
 import base64
@@ -23,24 +23,24 @@ REMEDY = 'make one with: echo "k1:$(openssl rand -base64 32)"'
 PREFIX = "sealed:"
 NONCE = 12  # bytes
 KEY = 32  # bytes
-OPENED = 16_384  # opened secrets that are remembered
+OPENED = 16_384  # decrypted secrets in the cache
 _ID = re.compile(r"[a-z0-9_-]{1,32}")
 _SEALED = re.compile(r"sealed:[a-z0-9_-]{1,32}:[A-Za-z0-9+/]+=*")
 
 
 class MasterKey(NamedTuple):
-    """One master key, and the id that what it sealed is known by."""
+    """One master key, and the id that its sealed secrets name."""
 
     id: str
     key: bytes
 
     def __repr__(self) -> str:
-        """Name it, and keep the key to ourselves."""
+        """Only the id; the key is redacted."""
         return f"MasterKey({self.id!r})"
 
 
 def master_keys(text: str) -> tuple[MasterKey, ...]:
-    """Read `ID:BASE64[,ID:BASE64…]`; ValueError, which quotes no key, with the remedy."""
+    """Parse `ID:BASE64[,ID:BASE64…]`; the ValueError has the remedy and quotes no key."""
     found = [_master_key(n, one) for n, one in enumerate(re.split(r"[,\s]+", text.strip()), 1)]
     ids = [one.id for one in found]
     for one in ids:
@@ -65,53 +65,53 @@ def _master_key(place: int, text: str) -> MasterKey:
 
 
 def is_sealed(text: str) -> bool:
-    """Whether this is sealed text, and no secret."""
+    """Whether the text is a sealed secret."""
     return _SEALED.fullmatch(text) is not None
 
 
 def key_of(text: str) -> str:
-    """The id of the key that sealed this."""
+    """The id of the key that sealed the text."""
     return text.removeprefix(PREFIX).partition(":")[0]
 
 
 class Vault:
-    """Seals with the first of its keys, opens with any."""
+    """Encrypts with its first key, decrypts with any of its keys."""
 
     def __init__(self, keys: Sequence[MasterKey] = ()) -> None:
-        """Take the newest key first; without one nothing is sealed."""
+        """`keys` has the newest key first; without keys nothing is sealed."""
         self._keys = {one.id: AESGCM(one.key) for one in keys}
         self.newest = keys[0].id if keys else None
         self._unsealed = lru_cache(OPENED)(self._unseal)
 
     def seal(self, target: str, secret: str) -> str:
-        """A secret as it is kept; what is sealed already stays as it is."""
+        """The secret as it is stored; one that is sealed already stays unchanged."""
         if self.newest is None or is_sealed(secret):
             return secret
         nonce = secrets.token_bytes(NONCE)
         sealed = nonce + self._keys[self.newest].encrypt(nonce, secret.encode(), target.encode())
         return f"{PREFIX}{self.newest}:{base64.b64encode(sealed).decode()}"
 
-    def open(self, target: str, kept: str) -> str:
-        """The secret that was kept; ConfigError where no key of ours opens it."""
-        return self._unsealed(target, kept) if is_sealed(kept) else kept
+    def open(self, target: str, stored: str) -> str:
+        """The plain secret of a stored one; ConfigError if none of our keys opens it."""
+        return self._unsealed(target, stored) if is_sealed(stored) else stored
 
-    def renew(self, target: str, kept: str) -> str:
-        """A kept secret, sealed with the newest key; ConfigError as `open`."""
-        return kept if self.current(kept) else self.seal(target, self.open(target, kept))
+    def renew(self, target: str, stored: str) -> str:
+        """The stored secret, sealed with the newest key; ConfigError as `open`."""
+        return stored if self.current(stored) else self.seal(target, self.open(target, stored))
 
-    def current(self, kept: str) -> bool:
-        """Whether a secret is kept as it would be kept now."""
-        return (key_of(kept) if is_sealed(kept) else None) == self.newest
+    def current(self, stored: str) -> bool:
+        """Whether a stored secret is sealed with the newest key."""
+        return (key_of(stored) if is_sealed(stored) else None) == self.newest
 
-    def _unseal(self, target: str, kept: str) -> str:
-        name = key_of(kept)
+    def _unseal(self, target: str, stored: str) -> str:
+        name = key_of(stored)
         if name not in self._keys:
             raise ConfigError(
                 f"{target}: its secret is sealed with master key {name!r}, which {NAME} does not "
                 "hold: add that key, or rotate the secret"
             )
         try:
-            raw = base64.b64decode(kept.split(":", 2)[2], validate=True)
+            raw = base64.b64decode(stored.split(":", 2)[2], validate=True)
             secret = self._keys[name].decrypt(raw[:NONCE], raw[NONCE:], target.encode())
         except (InvalidTag, ValueError):
             raise ConfigError(

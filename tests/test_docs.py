@@ -557,7 +557,7 @@ def test_no_python_is_left_untested():
     assert shown == {"README.md": 1, "docs/providers.md": 1, "docs/events.md": 1}
 
 
-def test_the_machine_in_the_readme_is_the_machine():
+def test_the_state_machine_in_the_readme_is_that_of_the_code():
     drawn = [
         line.strip() for line in (state_machine.__doc__ or "").splitlines() if line.startswith("  ")
     ]

@@ -39,7 +39,7 @@ def test_the_drawing_says_the_status(name: str):
     assert told == "4xx" if name == "RequestError" else str(status) in told.split(", ")
 
 
-def test_a_refusal_is_always_the_callers_fault():
+def test_every_request_error_has_a_4xx_status():
     for cls in classes().values():
         if issubclass(cls, RequestError):
             assert 400 <= cls.status < 500

@@ -24,7 +24,7 @@ def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
     assert {kind for kind in EVENT_TYPES if wants({}, kind)} == set(COMPLETED)
 
 
-def test_the_machine_tells_what_filters_know():
+def test_the_state_machine_emits_the_event_types_of_the_filters():
     assert {*EVENT_OF_STATE.values(), "job.progressed"} == set(JOB_TYPES)
     assert {*JOB_TYPES, DISABLED} == set(EVENT_TYPES)
     assert set(COMPLETED) == {kind for state, kind in EVENT_OF_STATE.items() if state != "running"}
@@ -35,7 +35,7 @@ def test_a_type_is_wanted_by_its_own_name(kind: str):
     assert {other for other in EVENT_TYPES if wants({"events": (kind,)}, other)} == {kind}
 
 
-def test_of_an_event_of_no_job_only_the_type_decides():
+def test_an_event_without_a_job_matches_by_type_only():
     router = EventRouter(
         1,
         [
@@ -48,7 +48,7 @@ def test_of_an_event_of_no_job_only_the_type_decides():
 
 
 @pytest.mark.parametrize(("group", "kinds"), GROUPS.items())
-def test_a_group_stands_for_its_types(group: str, kinds: tuple[str, ...]):
+def test_a_group_name_matches_its_types(group: str, kinds: tuple[str, ...]):
     assert expand_groups([group]) == frozenset(kinds)
     assert expand_groups([group, kinds[0], "job.started"]) == {*kinds, "job.started"}
 
@@ -76,7 +76,7 @@ EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
 @pytest.mark.parametrize(
     ("wish", "event", "good"), [r[1:] for r in EQUALS], ids=[r[0] for r in EQUALS]
 )
-def test_everything_that_is_wished_must_hold(
+def test_all_conditions_of_a_filter_must_match(
     wish: dict[str, Any],
     event: dict[str, Any],
     good: bool,  # noqa: FBT001 -- a table's column
@@ -84,7 +84,7 @@ def test_everything_that_is_wished_must_hold(
     assert wants(wish, **event) is good
 
 
-def test_a_disabled_subscription_wants_nothing():
+def test_a_disabled_subscription_matches_nothing():
     assert not wants({"disabled": "answered 410"})
 
 
@@ -108,7 +108,7 @@ events = st.tuples(
 
 
 @given(st.lists(wishes, max_size=5), st.lists(events, max_size=8))
-def test_many_subscriptions_are_asked_like_one_each(
+def test_many_subscriptions_match_like_each_alone(
     some: list[dict[str, Any]], told: list[tuple[str, str, str, dict[str, Any]]]
 ):
     subscriptions = [subscription(**wish, id=f"sub_{n}") for n, wish in enumerate(some)]
@@ -120,7 +120,7 @@ def test_many_subscriptions_are_asked_like_one_each(
         assert router.matching(*event) == alone
 
 
-def test_the_reach_of_a_source_is_who_may_want_one_of_its_events():
+def test_the_fan_out_of_a_source_counts_possible_subscriptions():
     router = EventRouter(
         "v",
         [

@@ -89,12 +89,12 @@ def strict(raw: bytes) -> Any:
 
 
 @pytest.mark.parametrize(("body", "value"), READ, ids=range(len(READ)))
-def test_what_can_be_read_is_read_and_written_for_strict_readers(body: bytes, value: Any) -> None:
+def test_tolerated_json_is_written_for_strict_readers(body: bytes, value: Any) -> None:
     assert strict(write_json(read_json(body))) == value
 
 
 @pytest.mark.parametrize(("body", "says"), UNREADABLE, ids=range(len(UNREADABLE)))
-def test_what_cannot_be_read_names_its_fault_and_place(body: bytes, says: str) -> None:
+def test_unreadable_json_names_error_and_place(body: bytes, says: str) -> None:
     with pytest.raises(Unreadable) as refusal:
         read_json(body)
     assert says in str(refusal.value)
@@ -102,9 +102,7 @@ def test_what_cannot_be_read_names_its_fault_and_place(body: bytes, says: str) -
 
 @pytest.mark.parametrize("depth", [150, 250, 990, 5_000, 25_000])
 @pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"x":', "}"), ('[{"x":[', "]}]")])
-def test_what_is_nested_beyond_reading_hides_nothing_beside_it(
-    depth: int, left: str, right: str
-) -> None:
+def test_too_deep_nesting_does_not_hide_other_values(depth: int, left: str, right: str) -> None:
     body = f'{{"a": 1, "deep": {left * depth}1{right * depth}, "b": [{{}}, 2]}}'.encode()
     assert len(body) < json_repair.REPAIRED_AT_MOST
     document = read_json(body)
@@ -127,7 +125,7 @@ def test_a_body_too_large_to_be_repaired_is_still_read_where_python_reads_it() -
     ),
     st.booleans(),
 )
-def test_good_json_is_read_the_same_whichever_way(value: Any, escaped: bool) -> None:  # noqa: FBT001 - drawn
+def test_valid_json_is_read_the_same_by_every_decoder(value: Any, escaped: bool) -> None:  # noqa: FBT001 - drawn
     """Repairing changes nothing that is good."""
     text = json.dumps(value, ensure_ascii=escaped)
     strictly = json.loads(text, parse_constant=lambda _: None)
@@ -138,7 +136,7 @@ def test_good_json_is_read_the_same_whichever_way(value: Any, escaped: bool) -> 
 
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=60) | st.text('{}[]",:\\u0d8nNaI1e+-. ').map(str.encode))
-def test_nothing_else_than_unreadable_is_raised(body: bytes) -> None:
+def test_only_unreadable_is_raised(body: bytes) -> None:
     """And what was read can be written for strict readers."""
     try:
         value = read_json(body)
@@ -159,13 +157,13 @@ def test_nothing_else_than_unreadable_is_raised(body: bytes) -> None:
         (b'{"submitted": {"headers": {"a": "\\ud83d"}}}', "`/submitted/headers/a`"),
     ],
 )
-def test_a_callers_own_values_are_refused_by_their_place(body: bytes, place: str) -> None:
+def test_an_invalid_value_of_a_caller_is_refused_with_its_place(body: bytes, place: str) -> None:
     with pytest.raises(Unreadable) as refusal:
         read_exactly(body, "/submitted/body")
     assert place in str(refusal.value)
 
 
-def test_what_a_caller_repeats_is_read_as_far_as_it_can_be() -> None:
+def test_a_third_partys_document_in_a_call_is_read_tolerantly() -> None:
     body = rb'{"submitted": {"body": {"id": "a", "text": "\ud83d", "n": NaN}}, "n": 1}'
     document = read_exactly(b"\xef\xbb\xbf" + body, "/submitted/body")
     assert document == {"submitted": {"body": {"id": "a", "text": "\ud83d", "n": None}}, "n": 1}
@@ -174,12 +172,12 @@ def test_what_a_caller_repeats_is_read_as_far_as_it_can_be() -> None:
 @pytest.mark.parametrize(
     "body", [b'{"a": nope}', b'{"a": "\x01"}', b'{"a": "\xff"}', b'{"a": 1} x', b"[" * 2_000, b""]
 )
-def test_a_callers_own_body_is_json_as_it_is_defined(body: bytes) -> None:
+def test_a_callers_own_body_is_strict_json(body: bytes) -> None:
     with pytest.raises(Unreadable, match="the body is"):
         read_exactly(body, "/submitted/body")
 
 
-def test_what_was_not_read_is_never_written() -> None:
+def test_a_lost_value_is_never_written() -> None:
     with pytest.raises(TypeError):
         write_json({"a": [json_input.LOST]})
     assert msgspec.json.decode(write_json({"a": float("inf")})) == {"a": None}

@@ -28,7 +28,9 @@ def plain(value: Any) -> Any:
 
 
 @given(document=values, steps=st.lists(st.lists(keys, max_size=4), min_size=1, max_size=5))
-def test_every_pointer_leads_to_the_same(document: Any, steps: list[list[str]]) -> None:
+def test_every_pointer_finds_the_same_value_in_a_large_document(
+    document: Any, steps: list[list[str]]
+) -> None:
     body = json.dumps(document).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large_json, "LARGE", 0)
@@ -54,7 +56,7 @@ done = "succeeded"
 """
 
 
-def test_only_what_is_looked_at_is_decoded() -> None:
+def test_only_the_parts_that_are_read_are_decoded() -> None:
     words = [{"word": "hello", "start": 0.1}] * 20_000
     jobs = [{"id": f"j{n}", "status": "done", "result": words} for n in range(3)]
     jobs.append({"id": "small", "status": "done", "result": {"url": "https://x.example/"}})
@@ -70,7 +72,7 @@ def test_only_what_is_looked_at_is_decoded() -> None:
 
 
 @pytest.mark.parametrize("bad", [b"NaN", b"1e400", b'"\\ud83d"', b'"\xff"'])
-def test_one_bad_value_in_a_large_body_hides_nothing(bad: bytes) -> None:
+def test_one_bad_value_in_a_large_body_does_not_hide_others(bad: bytes) -> None:
     filling = b'"' + b"x" * LARGE + b'"'
     job = b'{"id": "a", "status": "done", "more": %b, "result": %b}' % (filling, bad)
     reading = read_push(parse("own", PROFILE), "own", Push({}, b'{"jobs": [%b]}' % job), 1.0)
@@ -78,6 +80,6 @@ def test_one_bad_value_in_a_large_body_hides_nothing(bad: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[" * LARGE * 2, b"{" + b" " * LARGE, b"x" * (LARGE + 1)])
-def test_what_is_no_json_is_unreadable_at_any_size(body: bytes) -> None:
+def test_invalid_json_is_unreadable_at_any_size(body: bytes) -> None:
     with pytest.raises(Unreadable):
         read_push(parse("own", PROFILE), "own", Push({}, body), 1.0)

@@ -70,11 +70,11 @@ BODY: dict[str, Any] = {
 }
 
 
-def test_an_event_is_what_the_contract_shows():
+def test_a_payload_is_as_documented():
     assert json.loads(event_body(DONE, "job.succeeded")) == BODY
 
 
-def test_an_event_holds_its_keys_in_the_contracts_order():
+def test_a_payload_has_its_keys_in_the_documented_order():
     body = json.loads(event_body(DONE, "job.succeeded"))
     assert list(body["data"]) == list(BODY["data"]) == list(JobData.__struct_fields__)
     assert list(body) == list(BODY)
@@ -84,7 +84,7 @@ def test_the_same_job_is_always_the_same_bytes():
     assert event_body(DONE, "job.succeeded") == event_body(replace(DONE), "job.succeeded")
 
 
-def test_a_result_is_passed_on_as_it_came():
+def test_a_result_is_passed_on_unchanged():
     body = event_body(replace(DONE, result=Raw(b'{"z":1.50,"a":"\\u00e9"}')), "job.succeeded")
     assert b'"result":{"z":1.50,"a":"\\u00e9"}' in body
 
@@ -94,13 +94,13 @@ def test_an_error_has_code_and_message():
     assert json.loads(body)["data"]["error"] == {"code": "E1", "message": None}
 
 
-def test_what_is_ours_stays_inside():
+def test_internal_fields_are_not_in_the_payload():
     body = event_body(DONE, "job.succeeded")
     for word in (b"callbacks", b"cb_1", b"params", b"secret-ish", b"uid", b"polling", b"deadline"):
         assert word not in body, word
 
 
-def test_the_api_shows_the_events_data_less_origin_and_more():
+def test_the_api_returns_the_events_data_without_origin_and_more():
     shown = json.loads(msgspec.json.encode(view(DONE, BIRTH + 7.5)))
     expected = {key: value for key, value in BODY["data"].items() if key != "origin"}
     more = {
@@ -112,7 +112,7 @@ def test_the_api_shows_the_events_data_less_origin_and_more():
     assert shown == expected | more
 
 
-def test_a_job_that_is_not_polled_says_so():
+def test_a_job_that_is_not_polled_has_no_next_poll():
     assert view(DONE, None)["next_poll_at"] is None
 
 

@@ -31,7 +31,7 @@ def test_the_schedule_is_that_of_standard_webhooks():
 
 @pytest.mark.parametrize(("attempts_made", "pause"), list(enumerate(STANDARD)))
 @given(random_unit=chances)
-def test_an_attempt_comes_when_the_schedule_says_within_a_fifth(
+def test_an_attempt_is_scheduled_within_a_fifth_of_its_delay(
     attempts_made: int, pause: float, random_unit: float
 ):
     at = next_attempt(attempts_made, NOW, random_unit, None)
@@ -45,7 +45,7 @@ def test_jitter_uses_the_whole_fifth():
 
 
 @pytest.mark.parametrize("attempts_made", [10, 11, 1000])
-def test_after_ten_attempts_there_is_no_other(attempts_made: int):
+def test_there_are_at_most_ten_attempts(attempts_made: int):
     assert next_attempt(attempts_made, NOW, 0.5, None) is None
     assert next_attempt(attempts_made, NOW, 0.5, 10.0) is None
 
@@ -113,13 +113,13 @@ def test_the_docstrings_example_holds(age: float, interval: float):
     assert poll_interval(age, BLUESKY, 0.999) == pytest.approx(0.9 * interval, rel=0.01)
 
 
-def test_failed_polls_are_put_off_twice_as_long_each_time_up_to_five_minutes():
+def test_the_pause_after_failed_polls_doubles_up_to_five_minutes():
     pauses = [poll_pause(failures, 1.0, None) for failures in range(1, 12)]
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300]
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1e4), st.none() | st.floats(0, DAY))
-def test_a_failed_poll_is_never_put_off_less_than_was_asked_or_planned(
+def test_the_pause_after_a_failed_poll_is_at_least_the_interval_and_retry_after(
     failures: int, interval: float, asked: float | None
 ):
     pause = poll_pause(failures, interval, asked)
@@ -140,13 +140,13 @@ SOURCE_PAUSES = [
 
 
 @pytest.mark.parametrize(("trouble", "asked", "pause"), SOURCE_PAUSES)
-def test_only_what_is_about_the_whole_account_rests_the_source(
+def test_only_account_wide_failures_pause_the_source(
     trouble: str, asked: float | None, pause: float | None
 ):
     assert source_pause(trouble, asked) == pause
 
 
-def test_every_trouble_is_in_the_table():
+def test_every_poll_failure_is_in_the_table():
     assert {row[0] for row in SOURCE_PAUSES} == set(get_args(PollFailureKind))
 
 
@@ -174,13 +174,13 @@ def test_the_schedule_only_grows():
         (6, 429, 3, 10),
     ],
 )
-def test_a_whole_subscriber_rests_when_it_breaks_or_asks(
+def test_a_subscriber_is_paused_by_its_failure_score_or_retry_after(
     failure_score: int, status: int | None, retry_after: float | None, pause: float | None
 ) -> None:
     assert schedule.subscriber_pause(failure_score, status, retry_after) == pause
 
 
-def test_a_breaker_tries_one_and_then_comes_back_in_steps() -> None:
+def test_after_a_pause_the_capacity_comes_back_in_steps() -> None:
     found, failure_score = [], schedule.MAX_FAILURE_SCORE
     while failure_score:
         found.append(schedule.capacity(256, failure_score))

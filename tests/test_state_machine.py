@@ -139,7 +139,7 @@ def test_sequence_counts_events_from_one(
 
 
 @given(orders())
-def test_a_step_that_tells_nothing_and_ignores_nothing_is_only_progress(
+def test_a_transition_without_event_or_reason_is_only_progress(
     orders: tuple[list[StatusUpdate], list[StatusUpdate]],
 ):
     jobs, (_, steps) = [job()], run(orders[0], LATE - 5)
@@ -187,7 +187,7 @@ IGNORED = [
 @pytest.mark.parametrize(
     ("was", "new", "why"), [r[1:] for r in IGNORED], ids=[r[0] for r in IGNORED]
 )
-def test_an_ignored_update_says_why(was: Job, new: StatusUpdate, why: str):
+def test_an_ignored_update_has_a_reason(was: Job, new: StatusUpdate, why: str):
     step = advance(was, new, LATE)
     assert (step.ignored, step.event) == (why, None)
     assert (step.job.state, step.job.attempt, step.job.completion) == (
@@ -197,12 +197,12 @@ def test_an_ignored_update_says_why(was: Job, new: StatusUpdate, why: str):
     )
 
 
-def test_our_deadline_is_ignored_while_it_is_early():
+def test_a_deadline_update_before_the_deadline_is_ignored():
     assert advance(RUNNING, deadline(), LATE - 0.001) == Transition(RUNNING, ignored="early")
     assert advance(RUNNING, deadline(), LATE).event == "job.expired"
 
 
-def test_every_reason_is_in_the_docstring_and_in_this_table():
+def test_every_ignored_reason_is_documented():
     documented = set(
         re.findall(r"`(\w+)`", (Transition.__doc__ or "").partition("ignored` says")[2])
     )
@@ -213,13 +213,13 @@ def test_every_reason_is_in_the_docstring_and_in_this_table():
 
 
 @pytest.mark.parametrize("was", [job(), RUNNING], ids=["queued", "running"])
-def test_an_unknown_word_keeps_the_state_and_is_kept(was: Job):
+def test_an_unknown_status_keeps_the_state_and_is_stored(was: Job):
     step = advance(was, update(None, CREATED + 20, status="warming", flags=("odd",)), CREATED + 20)
     assert (step.job.state, step.job.status, step.job.flags) == (was.state, "warming", ("odd",))
     assert step.ignored is None
 
 
-def test_an_unknown_first_word_of_a_rerun_makes_it_queued():
+def test_an_unknown_first_status_of_a_rerun_means_queued():
     again = advance(SUCCEEDED, update(None, CREATED + 9, attempt=2), CREATED + 9).job
     assert (again.state, again.attempt, again.status) == (State.QUEUED, 2, "mystery")
 
@@ -231,7 +231,7 @@ def progress(fraction: float | None, at: float, state: State | None = State.RUNN
     return update(state, at, status="on", progress=fraction)
 
 
-def test_progress_is_told_at_most_once_a_second_and_the_newest_is_kept():
+def test_progress_is_emitted_at_most_once_a_second_and_the_newest_is_stored():
     at, events = advance(job(), progress(0.1, CREATED), CREATED).job, []
     for tick in range(1, 31):
         now = CREATED + tick / 10
@@ -257,7 +257,7 @@ def test_progress_never_drives_the_state(fraction: float, state: State | None):
         assert after.completion is None
 
 
-def test_progress_of_a_queued_job_is_kept_and_not_told():
+def test_progress_of_a_queued_job_is_stored_without_an_event():
     step = advance(job(), progress(0.3, CREATED, State.QUEUED), CREATED)
     assert (step.event, step.job.progress, step.job.sequence) == (None, 0.3, 0)
 
@@ -268,7 +268,7 @@ def test_an_update_without_progress_keeps_the_newest_known():
 
 
 @pytest.mark.parametrize("field", ["counts", "result", "flags"])
-def test_news_beside_status_and_progress_is_news(field: str):
+def test_changes_beside_status_and_progress_are_emitted(field: str):
     news = {
         "counts": Counts(10, 4, 0),
         "result": Raw(b'{"url":"x"}'),
@@ -278,14 +278,14 @@ def test_news_beside_status_and_progress_is_news(field: str):
     assert getattr(advance(RUNNING, new, CREATED + 20).job, field) == news
 
 
-def test_success_is_whole_and_failed_parts_make_it_partial():
+def test_failed_parts_make_a_success_partial():
     done = advance(RUNNING, update(State.SUCCEEDED, counts=Counts(3, 2, 1)), CREATED).job
     assert (done.state, done.progress, done.partial) == (State.SUCCEEDED, 1.0, True)
     whole = advance(RUNNING, update(State.SUCCEEDED, counts=Counts(3, 3, 0)), CREATED).job
     assert not whole.partial
 
 
-def test_an_error_field_makes_no_failure():
+def test_an_error_field_does_not_mean_failure():
     error = Failure("already_exists", "already processed")
     done = advance(RUNNING, update(State.SUCCEEDED, error=error), CREATED).job
     assert (done.state, done.error) == (State.SUCCEEDED, error)
@@ -295,7 +295,7 @@ def test_an_error_field_makes_no_failure():
 
 
 @pytest.mark.parametrize("state", FINALS)
-def test_the_provider_may_speak_after_our_deadline(state: State):
+def test_the_provider_may_update_a_job_after_our_deadline(state: State):
     late, steps = run([deadline(), update(state, LATE + 5)], LATE, RUNNING)
     provisional, final = told(steps)
     assert provisional[1:] == ("job.expired", True)
@@ -305,13 +305,13 @@ def test_the_provider_may_speak_after_our_deadline(state: State):
     assert late.previous_state is State.EXPIRED
 
 
-def test_our_deadline_keeps_the_providers_word():
+def test_our_deadline_keeps_the_providers_status():
     expired = advance(RUNNING, deadline(), LATE).job
     assert (expired.state, expired.status, expired.provisional) == (State.EXPIRED, "on", True)
     assert expired.origin is Origin.DEADLINE
 
 
-def test_our_deadline_is_not_a_sight_of_the_job():
+def test_our_deadline_does_not_count_as_seen():
     assert not advance(job(), deadline(), LATE).job.seen
     assert advance(job(), update(State.QUEUED), CREATED).job.seen
 
@@ -319,7 +319,7 @@ def test_our_deadline_is_not_a_sight_of_the_job():
 # --- re-runs ------------------------------------------------------------------------------
 
 
-def test_a_higher_attempt_reopens_with_a_new_deadline_and_nothing_known():
+def test_a_higher_attempt_resets_the_job_and_its_deadline():
     now = CREATED + 50
     again = advance(SUCCEEDED, update(State.RUNNING, now, attempt=2), now)
     assert again.event == "job.started"
@@ -329,22 +329,22 @@ def test_a_higher_attempt_reopens_with_a_new_deadline_and_nothing_known():
     assert again.job.sequence == SUCCEEDED.sequence + 1
 
 
-def test_a_rerun_says_which_state_it_came_from():
+def test_a_rerun_has_its_previous_state():
     again = advance(SUCCEEDED, update(State.RUNNING, CREATED + 50, attempt=2), CREATED + 50)
     assert again.job.previous_state is State.SUCCEEDED
 
 
-def test_a_rerun_may_come_finished():
+def test_the_first_update_of_a_rerun_may_be_final():
     again = advance(SUCCEEDED, update(State.FAILED, attempt=4), CREATED)
     assert (again.event, again.job.attempt, again.job.state) == ("job.failed", 4, State.FAILED)
     assert again.job.completion != SUCCEEDED.completion
 
 
-def test_a_push_without_a_number_reopens_nothing():
+def test_a_push_without_a_number_does_not_reopen():
     assert advance(SUCCEEDED, update(State.RUNNING, CREATED + 9), CREATED + 9).ignored == "finished"
 
 
-def test_the_end_has_the_providers_time_and_ours():
+def test_the_end_has_the_providers_time_and_redis_time():
     done = advance(RUNNING, update(State.FAILED, CREATED + 500), CREATED + 7).job
     assert (done.finished_at, done.ended_at) == (CREATED + 500, CREATED + 7)
     assert advance(RUNNING, deadline(), LATE + 3).job.ended_at == LATE + 3
@@ -353,7 +353,7 @@ def test_the_end_has_the_providers_time_and_ours():
     assert (again.finished_at, again.ended_at) == (None, None)
 
 
-def test_the_start_is_when_the_provider_began_to_run_it():
+def test_the_start_is_the_providers_time():
     queued = advance(job(), update(State.QUEUED, CREATED + 1), CREATED + 2).job
     running = advance(queued, update(State.RUNNING, CREATED + 3), CREATED + 4).job
     done = advance(running, update(State.SUCCEEDED, CREATED + 5), CREATED + 6).job
@@ -366,23 +366,23 @@ def test_the_start_is_when_the_provider_began_to_run_it():
     assert requeued.started_at is None
 
 
-def test_what_is_ignored_ends_nothing_anew():
+def test_an_ignored_update_does_not_change_the_end():
     for late in (update(State.SUCCEEDED), update(State.FAILED), update(State.RUNNING)):
         assert advance(SUCCEEDED, late, CREATED + 60).job.ended_at == SUCCEEDED.ended_at == CREATED
 
 
 def poll(state: State | None, at: float) -> StatusUpdate:
-    return update(state, at, origin=Origin.POLL, reopens=True, begun=at)
+    return update(state, at, origin=Origin.POLL, reopens=True, poll_started_at=at)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_a_poll_begun_after_the_end_reopens_where_the_profile_says_so(state: State):
+def test_a_poll_started_after_the_end_reopens_if_the_profile_allows_it(state: State):
     again = advance(SUCCEEDED, poll(state, CREATED + 9), CREATED + 9).job
     assert (again.state, again.attempt) == (state, 2)
 
 
 @pytest.mark.parametrize("ahead", [-3600, 3600])
-def test_a_rerun_is_told_from_the_end_by_our_clock(ahead: float):
+def test_a_rerun_is_recognized_by_redis_clock(ahead: float):
     done = advance(RUNNING, update(State.SUCCEEDED, CREATED + ahead), CREATED + 5).job
     assert advance(done, poll(State.RUNNING, CREATED + 4), CREATED + 6).ignored == "finished"
     assert advance(done, poll(State.RUNNING, CREATED + 6), CREATED + 7).job.attempt == 2
@@ -393,11 +393,11 @@ def test_a_rerun_is_told_from_the_end_by_our_clock(ahead: float):
     [poll(State.RUNNING, CREATED), poll(State.RUNNING, CREATED - 1), poll(None, CREATED + 9)],
     ids=["begun as it ended", "begun before", "an unknown word"],
 )
-def test_a_poll_that_proves_no_rerun_reopens_nothing(late: StatusUpdate):
+def test_a_poll_that_does_not_prove_a_rerun_does_not_reopen(late: StatusUpdate):
     assert advance(SUCCEEDED, late, CREATED + 9).ignored == "finished"
 
 
-def test_a_poll_does_not_reopen_what_only_our_deadline_ended():
+def test_a_poll_does_not_reopen_a_job_that_our_deadline_ended():
     assert advance(EXPIRED, poll(State.RUNNING, LATE + 9), LATE + 9).ignored == "expired"
 
 
@@ -407,20 +407,20 @@ FIRST, SECOND = CREATED + 10, CREATED + 60
 
 def of_run(state: State, ended: float, at: float | None = None) -> StatusUpdate:
     """What is pushed of a run that ended then; at work, of the run after it."""
-    return update(state, ended if at is None else at, ended=ended)
+    return update(state, ended if at is None else at, run_ended_at=ended)
 
 
 DONE_ONCE = advance(RUNNING, of_run(State.FAILED, FIRST), FIRST).job
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_a_push_that_says_when_the_last_run_ended_reopens(state: State):
+def test_a_push_with_the_end_of_the_last_run_reopens(state: State):
     again = advance(DONE_ONCE, of_run(state, FIRST, at=FIRST + 20), FIRST + 20).job
     assert (again.state, again.attempt, again.provisional) == (state, 2, False)
     assert again.deadline_at == FIRST + 20 + DEADLINE
 
 
-def test_a_later_end_is_that_of_another_run():
+def test_a_later_end_belongs_to_another_run():
     step = advance(DONE_ONCE, of_run(State.SUCCEEDED, SECOND), SECOND)
     assert (step.event, step.job.attempt, step.job.state) == ("job.succeeded", 2, State.SUCCEEDED)
     assert step.job.completion != DONE_ONCE.completion
@@ -434,7 +434,7 @@ def test_a_later_end_is_that_of_another_run():
         (of_run(State.SUCCEEDED, FIRST - 5), "conflict"),
         (of_run(State.RUNNING, FIRST - 5, at=FIRST + 99), "finished"),
         (update(State.RUNNING, FIRST + 99), "finished"),
-        (update(None, FIRST + 99, ended=SECOND), "finished"),
+        (update(None, FIRST + 99, run_ended_at=SECOND), "finished"),
     ],
     ids=[
         "the end again",
@@ -445,7 +445,7 @@ def test_a_later_end_is_that_of_another_run():
         "?",
     ],
 )
-def test_a_push_of_the_run_that_ended_reopens_nothing(late: StatusUpdate, ignored: str):
+def test_a_push_of_the_ended_run_does_not_reopen(late: StatusUpdate, ignored: str):
     step = advance(DONE_ONCE, late, FIRST + 99)
     assert (step.ignored, step.event, step.job.attempt) == (ignored, None, 1)
 
@@ -473,12 +473,12 @@ def test_the_last_run_decides_in_any_order_and_after_any_loss():
 # --- names --------------------------------------------------------------------------------
 
 
-def test_even_an_ignored_update_tells_other_names():
+def test_even_an_ignored_update_adds_aliases():
     step = advance(SUCCEEDED, update(State.RUNNING, aliases=("k2", "1", "k3")), CREATED)
     assert (step.ignored, step.job.aliases) == ("finished", ("k2", "k3"))
 
 
-def test_a_job_gets_no_more_names_than_the_bound_however_they_come():
+def test_a_job_has_a_maximum_of_aliases():
     names = [f"k{n}" for n in range(state_machine.MAX_ALIASES + 5)]
     at_once = advance(job(), update(State.RUNNING, aliases=tuple(names)), CREATED).job
     assert at_once.aliases == tuple(names[: state_machine.MAX_ALIASES])
@@ -492,20 +492,20 @@ def test_a_job_gets_no_more_names_than_the_bound_however_they_come():
     )
 
 
-def test_any_update_tells_params_and_what_was_told_first_stays():
+def test_any_update_adds_params_and_the_first_value_stays():
     first = advance(job(), update(State.RUNNING, params={"repo": "a"}), CREATED).job
     then = advance(first, update(State.RUNNING, params={"repo": "b", "run": "7"}), CREATED).job
     assert (first.params, then.params) == ({"repo": "a"}, {"repo": "a", "run": "7"})
     assert advance(then, update(State.RUNNING), CREATED).job.params == then.params
 
 
-def test_of_two_words_of_the_same_moment_the_one_that_came_later_counts():
+def test_of_two_updates_with_the_same_time_the_later_arrival_counts():
     first = advance(job(), update(State.RUNNING, CREATED + 1, status="a"), CREATED + 2).job
     step = advance(first, update(State.RUNNING, CREATED + 1, status="b"), CREATED + 2)
     assert (step.job.status, step.ignored) == ("b", None)
 
 
-def test_progress_is_told_again_when_a_second_is_over():
+def test_progress_is_emitted_again_after_a_second():
     was = job(state=State.RUNNING, progressed_at=CREATED)
     for later, event in ((PROGRESS_EVENTS_APART, "job.progressed"), (0.999, None)):
         assert advance(was, update(State.RUNNING, progress=0.5), CREATED + later).event == event
@@ -520,7 +520,7 @@ def drawn() -> set[tuple[str, str]]:
     finals = set(re.findall(r"\b(succeeded|failed|canceled|expired)\b", text.splitlines()[0]))
     assert finals == set(FINALS)
     assert re.search(r"queued ──▶ running ──▶ succeeded", text)
-    assert re.search(r"└─+┴─+▶ expired\s+ours: provisional", text)
+    assert re.search(r"└─+┴─+▶ expired\s+by our deadline: provisional", text)
     assert re.search(r"expired \(ours\) ──▶ succeeded", text)
     return (
         {("queued", "running")}
@@ -538,7 +538,7 @@ def reached(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
     return found
 
 
-def test_the_drawing_agrees_with_the_machine():
+def test_the_drawing_agrees_with_the_state_machine():
     starts = {"queued": job(), "running": RUNNING, "ours": EXPIRED} | {
         state.value: run([update(state)])[0] for state in FINALS
     }
@@ -551,14 +551,14 @@ def test_the_drawing_agrees_with_the_machine():
     assert moves == reached(drawn())
 
 
-def test_the_ranks_are_those_of_the_design():
+def test_the_ranks_are_as_documented():
     assert RANK.keys() == set(State)
     assert RANK[State.QUEUED] < RANK[State.RUNNING] < DEADLINE_RANK < RANK[State.SUCCEEDED]
     assert {RANK[state] for state in FINAL} == {RANK[State.SUCCEEDED]}
 
 
 @pytest.mark.parametrize("far", [253402300799.0, CREATED + 302.0])
-def test_a_time_from_the_future_does_not_win_for_ever(far: float):
+def test_a_time_from_the_future_does_not_win_forever(far: float):
     """Such a job may have been stored before they were refused."""
     frozen = job(state=State.RUNNING, status_at=far, progress=0.9)
     step = advance(frozen, update(State.RUNNING, CREATED + 1, progress=0.2), CREATED + 1)

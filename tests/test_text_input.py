@@ -25,7 +25,7 @@ POSIX = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_text_is_decoded_as_its_mark_says(encoding: str) -> None:
+def test_text_is_decoded_by_its_byte_order_mark(encoding: str) -> None:
     assert decode_text("é\n".encode(encoding)) == "é\n"
 
 
@@ -55,7 +55,7 @@ def test_configuration_profile_and_secrets_may_be_written_by_any_editor(
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xff", "providers = 'é'".encode("latin-1")])
-def test_a_configuration_in_another_encoding_says_so(tmp_path: Path, raw: bytes) -> None:
+def test_a_configuration_in_another_encoding_is_an_error(tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "ringback.toml"
     file.write_bytes(b"# one\n" + raw)
     with pytest.raises(
@@ -158,7 +158,7 @@ def test_inspect_works_where_the_locale_is_ascii(tmp_path: Path) -> None:
         assert b"there is no webhook-id header" in ended.stdout.lower() + ended.stderr
 
 
-def test_what_a_terminal_cannot_show_is_not_the_end(tmp_path: Path) -> None:
+def test_a_terminal_that_cannot_show_a_character_gets_a_replacement(tmp_path: Path) -> None:
     script = (
         "import sys; from processor.cli import output, progress\n"
         "sys.stdout.reconfigure(errors='replace')\n"
@@ -202,7 +202,7 @@ def test_a_profile_text_may_begin_with_a_mark() -> None:
     assert provider.parse("mine", text).name == "mine"
 
 
-def test_what_is_logged_stays_out_of_the_result(tmp_path: Path) -> None:
+def test_logs_are_not_mixed_with_the_result(tmp_path: Path) -> None:
     """`inspect --json` is read by programs; a key that cannot be fetched is logged."""
     script = (
         "from processor.cli import main\n"

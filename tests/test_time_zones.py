@@ -31,7 +31,7 @@ def name_of(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def test_nothing_asks_for_local_time() -> None:
+def test_nothing_reads_local_time() -> None:
     found = [
         f"{path.name}:{call.lineno}"
         for path in FILES
@@ -57,7 +57,7 @@ def test_a_datetime_is_made_with_its_zone(method: str) -> None:
     assert found == []
 
 
-def test_each_timestamp_is_taken_of_a_time_with_a_zone() -> None:
+def test_each_timestamp_is_taken_from_a_time_with_a_zone() -> None:
     """Whoever adds a call looks where its time comes from, and then adds it here."""
     found: dict[str, int] = {}
     for path in FILES:

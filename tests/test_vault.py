@@ -25,14 +25,14 @@ def text(*keys: MasterKey) -> str:
 
 
 @given(st.text(), st.text(min_size=1))
-def test_what_was_sealed_opens(secret: str, target: str):
+def test_a_sealed_secret_opens(secret: str, target: str):
     if not is_sealed(secret):
         sealed = BOTH.seal(target, secret)
         assert (is_sealed(sealed), key_of(sealed)) == (True, "k2")
         assert BOTH.open(target, sealed) == secret
 
 
-def test_sealed_text_is_laid_out_as_documented():
+def test_a_sealed_secret_has_the_documented_format():
     raw = base64.b64decode(BOTH.seal("sub_1", SECRET).removeprefix("sealed:k2:"), validate=True)
     assert AESGCM(NEW.key).decrypt(raw[:12], raw[12:], b"sub_1").decode() == SECRET
 
@@ -48,17 +48,17 @@ def test_the_first_key_seals_and_all_open():
         assert BOTH.open("sub_1", sealed) == SECRET
 
 
-def test_what_is_sealed_is_not_sealed_again():
+def test_a_sealed_secret_is_not_sealed_twice():
     sealed = Vault([OLD]).seal("sub_1", SECRET)
     assert BOTH.seal("sub_1", sealed) == sealed
 
 
-def test_without_keys_secrets_stay_plain():
+def test_without_keys_secrets_stay_unencrypted():
     assert Vault().seal("sub_1", SECRET) == SECRET == Vault().open("sub_1", SECRET)
     assert Vault().current(SECRET)
 
 
-def test_what_was_plain_before_is_read():
+def test_an_unencrypted_secret_is_read():
     assert BOTH.open("sub_1", SECRET) == SECRET
 
 
@@ -70,7 +70,7 @@ def test_renewing_seals_with_the_first_key():
         assert BOTH.renew("sub_1", renewed) == renewed
 
 
-def test_opening_is_remembered_for_one_target_alone():
+def test_a_decrypted_secret_is_cached_for_its_target_only():
     sealed = BOTH.seal("sub_1", SECRET)
     assert BOTH.open("sub_1", sealed) is BOTH.open("sub_1", sealed)
     with pytest.raises(ConfigError, match="sub_2"):
@@ -80,20 +80,20 @@ def test_opening_is_remembered_for_one_target_alone():
 # --- what does not open ---------------------------------------------------------------------
 
 
-def test_a_key_that_is_not_there_is_named_with_the_remedy():
+def test_a_missing_key_is_named_with_a_remedy():
     sealed = Vault([OLD]).seal("sub_1", SECRET)
     for vault in (Vault(), Vault([NEW])):
         with pytest.raises(ConfigError, match=r"sub_1.*'k1'.*RINGBACK_MASTER_KEYS.*add that key"):
             vault.open("sub_1", sealed)
 
 
-def test_another_key_of_that_id_is_named_with_the_remedy():
+def test_a_wrong_key_of_the_id_is_named_with_a_remedy():
     sealed = Vault([OLD]).seal("sub_1", SECRET)
     with pytest.raises(ConfigError, match=r"sub_1.*'k1'.*correct the key"):
         Vault([MasterKey("k1", NEW.key)]).open("sub_1", sealed)
 
 
-def test_a_seal_that_was_moved_does_not_open():
+def test_a_sealed_secret_of_another_target_does_not_open():
     with pytest.raises(ConfigError, match="does not open"):
         BOTH.open("sub_2", BOTH.seal("sub_1", SECRET))
 
@@ -108,14 +108,14 @@ def test_no_changed_byte_goes_unnoticed():
 
 
 @given(st.binary(min_size=1, max_size=40))
-def test_garbage_under_a_known_key_is_one_clear_error(raw: bytes):
+def test_garbage_under_a_known_key_is_a_clear_error(raw: bytes):
     for tail in (base64.b64encode(raw).decode(), raw.hex(), "A", "A==="):
         with pytest.raises(ConfigError, match="'k2'"):
             BOTH.open("sub_1", f"sealed:k2:{tail}")
 
 
 @given(st.text())
-def test_what_only_looks_sealed_is_sealed_like_anything(text: str):
+def test_a_secret_that_only_looks_sealed_is_sealed(text: str):
     if not is_sealed(secret := f"sealed:{text}"):
         assert BOTH.open("sub_1", BOTH.seal("sub_1", secret)) == secret
 
@@ -131,7 +131,7 @@ def test_no_error_quotes_a_secret():
 # --- the setting ----------------------------------------------------------------------------
 
 
-def test_master_keys_are_read_the_first_first():
+def test_master_keys_are_read_in_order():
     assert master_keys(text(NEW, OLD)) == (NEW, OLD)
     assert master_keys(text(NEW, OLD).replace(",", "\n")) == (NEW, OLD)
 
@@ -153,7 +153,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("given", "named"), BAD.items(), ids=range(len(BAD)))
-def test_a_bad_setting_is_one_line_with_the_command_that_makes_a_good_one(given: str, named: str):
+def test_a_bad_setting_is_one_line_with_the_command_to_create_a_good_one(given: str, named: str):
     with pytest.raises(ConfigError) as told:
         load(None, {"RINGBACK_MASTER_KEYS": given})
     line = str(told.value)
@@ -169,7 +169,7 @@ def test_two_keys_of_one_id_are_refused():
         load(None, {"RINGBACK_MASTER_KEYS": text(OLD, MasterKey("k1", NEW.key))})
 
 
-def test_keys_may_be_kept_elsewhere(tmp_path, monkeypatch):
+def test_keys_may_be_in_a_file(tmp_path, monkeypatch):
     (tmp_path / "new").write_text(text(NEW) + "\n")
     monkeypatch.chdir(tmp_path)
     environ = {"RINGBACK_MASTER_KEYS": "file:new,env:OLD_KEY", "OLD_KEY": text(OLD)}
@@ -178,7 +178,7 @@ def test_keys_may_be_kept_elsewhere(tmp_path, monkeypatch):
     assert load(None, {"RINGBACK_MASTER_KEYS": "file:both"}).master_keys == (NEW, OLD)
 
 
-def test_the_remedy_makes_a_good_key():
+def test_the_command_of_the_remedy_creates_a_good_key():
     """What openssl prints is the base64 of 32 bytes."""
     made = base64.b64encode(os.urandom(32)).decode()
     assert load(None, {"RINGBACK_MASTER_KEYS": f"k1:{made}"}).master_keys[0].id == "k1"
@@ -193,7 +193,7 @@ def test_keys_are_never_shown():
     assert list(settings.masked()["master_keys"]) == ["k2", "k1"]
 
 
-def test_unset_and_empty_are_no_keys():
+def test_unset_and_empty_mean_no_keys():
     assert load(None, {}).master_keys == load(None, {"RINGBACK_MASTER_KEYS": ""}).master_keys == ()
 
 

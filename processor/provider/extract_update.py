@@ -110,8 +110,8 @@ def read_update(
         flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
         params=_params(fields.params, find),
         reopens=known.reopens,
-        begun=known.at if known.origin is Origin.POLL else None,
-        ended=ended,
+        poll_started_at=known.at if known.origin is Origin.POLL else None,
+        run_ended_at=ended,
     )
 
 

@@ -73,7 +73,7 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
         )
     except Unreadable as error:
         return PollFailure("failed", f"HTTP {answer.status}, but {error}: {excerpt(answer.body)}")
-    return update if wait is None else replace(update, again=wait)
+    return update if wait is None else replace(update, poll_after=wait)
 
 
 def update_document(

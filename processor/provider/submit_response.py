@@ -41,7 +41,7 @@ def read_submit_response(  # noqa: PLR0917 - one fact about the call each
     again = parse_retry_after(lower.get("retry-after"), now)
     try:
         update = _read(known, raw, job, UpdateContext(source, kind, now, Origin.SUBMIT, lower))
-        return update if again is None else msgspec.structs.replace(update, again=again)
+        return update if again is None else msgspec.structs.replace(update, poll_after=again)
     except Unreadable as error:
         raise InvalidValue(f"`submitted` does not name a job, {error}: {excerpt(raw)}") from None
 

@@ -52,7 +52,10 @@ def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
             "concurrency = 0",
             "subscriptions.one.concurrency: 0 is out of range; it goes from 1 to 256",
         ),
-        ('rate = "often"', "subscriptions.one.rate: `often` is no rate; write deliveries per time"),
+        (
+            'rate = "often"',
+            "subscriptions.one.rate: `often` is not a rate; write deliveries per time",
+        ),
         ('ordered = "yes"', "subscriptions.one.ordered: `ordered` holds a text; write true"),
         ('format = "soap"', "subscriptions.one.format: 'soap' is not known; there is standard, "),
         ('signature = "v2"', "subscriptions.one.signature: 'v2' is not known; there is v1, v1a"),

@@ -137,7 +137,7 @@ def test_no_hostile_url_reaches_a_listener_under_uvloop_either():
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(test_no_hostile_url_reaches_a_listener_on_this_machine())
         runner.run(test_a_name_with_a_denied_address_is_not_connected_to(["127.0.0.1"]))
-        runner.run(test_the_final_address_is_judged_even_if_the_resolver_was_fooled(["127.0.0.1"]))
+        runner.run(test_the_final_address_is_checked_even_if_the_resolver_was_fooled(["127.0.0.1"]))
 
 
 ANSWERS = [
@@ -178,7 +178,7 @@ async def test_a_name_with_a_denied_address_is_not_connected_to(answer):
 
 
 @pytest.mark.parametrize("answer", [*ANSWERS[:4], *ANSWERS[7:17]], ids=" ".join)
-async def test_the_final_address_is_judged_even_if_the_resolver_was_fooled(answer):
+async def test_the_final_address_is_checked_even_if_the_resolver_was_fooled(answer):
     async with Site() as canary, Egress(NOTHING) as egress:
         connector = egress._sessions[NetworkScope.PUBLIC].connector
         connector._resolver = Names({"hooks.example": answer})
@@ -219,7 +219,7 @@ async def test_a_name_is_looked_up_as_the_system_does():
         assert (await post(egress, url, scope=NetworkScope.CONFIGURED)).status == 200
 
 
-async def test_names_whose_servers_never_answer_hold_up_no_other_name(monkeypatch):
+async def test_unanswered_names_do_not_block_other_names(monkeypatch):
     loop, stuck, release = asyncio.get_running_loop(), asyncio.Semaphore(0), threading.Event()
     getaddrinfo = socket.getaddrinfo
 
@@ -278,7 +278,7 @@ async def test_an_allowed_network_or_name_is_reached_over_plain_http():
             await post(egress, f"https://other.internal:{site.port}/")
 
 
-async def test_a_connection_opened_for_the_operator_is_not_lent_to_others(tls):
+async def test_a_connection_opened_for_the_operator_is_not_shared(tls):
     server, client = tls
     names = Names({"hooks.example": ["127.0.0.1"]})
     async with Site(tls=server) as site, Egress(NOTHING, resolver=names, tls=client) as egress:
@@ -291,7 +291,7 @@ async def test_a_connection_opened_for_the_operator_is_not_lent_to_others(tls):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_an_answer_and_is_not_followed(status):
+async def test_a_redirect_is_returned_and_not_followed(status):
     async with Site() as canary:
         redirect = f"HTTP/1.1 {status} Away\r\nlocation: {canary.url}\r\ncontent-length: 0\r\n\r\n"
         async with Site(redirect.encode()) as site, Egress(NOTHING) as egress:
@@ -341,7 +341,7 @@ async def test_the_user_agent_names_ringback():
     assert b"\r\nuser-agent: Ringback" in site.requests[0][0].lower().replace(b"ring", b"Ring")
 
 
-async def test_an_answer_has_lower_case_header_names_readable_values_and_its_body():
+async def test_a_response_has_lower_case_header_names_text_values_and_its_body():
     raw = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Odd: caf\xe9\r\nContent-Length: 3\r\n\r\nno!"
     async with Site(raw) as site, Egress(NOTHING) as egress:
         answer = await post(egress, site.url, scope=NetworkScope.CONFIGURED)
@@ -350,13 +350,13 @@ async def test_an_answer_has_lower_case_header_names_readable_values_and_its_bod
     assert 0 < answer.seconds < 15
 
 
-async def test_a_compressed_answer_is_not_unpacked():
+async def test_a_compressed_response_is_not_decompressed_by_aiohttp():
     raw = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nbomb"
     async with Site(raw) as site, Egress(NOTHING) as egress:
         assert (await post(egress, site.url, scope=NetworkScope.CONFIGURED)).body == b"bomb"
 
 
-async def test_cookies_are_forgotten():
+async def test_cookies_are_not_kept():
     raw = b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n"
     async with Site(raw) as site, Egress(NOTHING) as egress:
         for _ in range(2):
@@ -401,7 +401,7 @@ async def test_bodies_are_capped_and_short_ones_keep_the_connection(
 
 
 @pytest.mark.parametrize("hangs", [True, False])
-async def test_an_unwanted_body_that_breaks_off_does_not_unsay_the_status(hangs):
+async def test_an_unwanted_body_that_breaks_off_does_not_change_the_status(hangs):
     async with Site(sized(900)[:-1], then_close=not hangs) as site, Egress(NOTHING) as egress:
         answer = await post(
             egress, site.url, scope=NetworkScope.CONFIGURED, body_wanted=False, timeout=0.2
@@ -446,7 +446,7 @@ async def failure(url, **options):
     ],
     ids=["silent", "half a status", "half a body", "only 1xx"],
 )
-async def test_a_server_that_hangs_is_given_up(start):
+async def test_a_server_that_hangs_times_out(start):
     async with Site(start) as site:
         assert await failure(site.url, timeout=0.2) == "timed out after 0.2 s"
 
@@ -507,12 +507,12 @@ async def test_a_server_that_speaks_no_tls_says_so():
         ),
     ],
 )
-async def test_garbage_is_a_failure_in_words_of_our_own(raw, words):
+async def test_garbage_is_a_failure_with_our_own_message(raw, words):
     async with Site(raw, then_close=True) as site:
         assert await failure(site.url) == words
 
 
-async def test_any_bytes_end_in_an_answer_or_a_failure():
+async def test_any_bytes_end_in_a_response_or_a_failure():
     """Mutates good answers; nothing else may escape from the client, and no request may hang."""
     seeds = [OK, sized(40), chunked(9, 9), b"HTTP/1.0 200 OK\r\n\r\nx", b"HTTP/1.1 101 S\r\n\r\n"]
     async with Site(then_close=True) as site, Egress(NOTHING) as egress:
@@ -544,7 +544,7 @@ async def test_a_closed_client_fails_cleanly():
         await post(egress, "https://example.com/")
 
 
-async def test_a_cancelled_request_is_cancelled_and_hangs_up():
+async def test_a_cancelled_request_closes_its_connection():
     half = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx"
     async with Site(half) as site, Egress(NOTHING) as egress, asyncio.timeout(5):
         task = asyncio.create_task(post(egress, site.url, scope=NetworkScope.CONFIGURED))

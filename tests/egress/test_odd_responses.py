@@ -47,7 +47,7 @@ async def ask(raw: bytes, how: dict[str, Any], *, pause: bool = False, **more: A
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
-async def test_an_odd_answer_is_what_it_says(odd: Odd) -> None:
+async def test_a_malformed_response_is_read_as_far_as_possible(odd: Odd) -> None:
     if odd.status is None:
         for how in (SUBSCRIBER, POLL):
             with pytest.raises(RequestFailed):
@@ -61,30 +61,30 @@ async def test_an_odd_answer_is_what_it_says(odd: Odd) -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
-def test_the_bytes_alone_say_the_same(odd: Odd) -> None:
+def test_salvage_reads_the_same_from_the_bytes(odd: Odd) -> None:
     found = salvage(odd.raw)
     assert (found.status if found else None) == odd.status
 
 
-async def test_headers_of_an_odd_answer_are_heeded() -> None:
+async def test_headers_of_a_malformed_response_are_used() -> None:
     raw = b"HTTP/1.1 503 Busy\r\nX y: 1\r\nRetry-After:  7 \r\nX: a\x00\r\n\r\n"
     assert (await ask(raw, SUBSCRIBER)).headers == {"retry-after": "7", "x": "a"}
 
 
 @pytest.mark.parametrize("raw", [OK, OK + b"X: y", OK + b"Content-Length: 9\r\n\r\n"])
-async def test_a_status_counts_though_nothing_else_comes_in_time(raw: bytes) -> None:
+async def test_a_status_counts_even_if_the_rest_times_out(raw: bytes) -> None:
     for how in (SUBSCRIBER, POLL):
         assert (await ask(raw, how, pause=True, timeout=0.5)).status == 200
 
 
-async def test_a_body_that_nobody_wants_holds_a_place_for_a_second() -> None:
+async def test_an_unwanted_body_occupies_its_connection_for_one_second() -> None:
     began = asyncio.get_running_loop().time()
     raw = OK + b"Content-Length: 9\r\n\r\nx"
     assert (await ask(raw, SUBSCRIBER, pause=True, timeout=15.0)).status == 200
     assert 0.9 < asyncio.get_running_loop().time() - began < 5
 
 
-async def test_whoever_wants_all_of_a_body_gets_all_or_an_error() -> None:
+async def test_a_wanted_body_is_complete_or_an_error() -> None:
     """A key set that breaks off is not kept for a day."""
     for raw in (OK + b"Content-Length: 99\r\n\r\n" + JSON, OK + b"X y: 1\r\n\r\n" + JSON):
         with pytest.raises(RequestFailed):
@@ -94,7 +94,7 @@ async def test_whoever_wants_all_of_a_body_gets_all_or_an_error() -> None:
 @pytest.mark.parametrize(
     "name", ["br", "zstd", "compress", "gzip, br", "gzip, gzip, gzip", "x" * 99]
 )
-async def test_an_encoding_that_we_do_not_know_is_named(name: str) -> None:
+async def test_an_unknown_content_encoding_is_named(name: str) -> None:
     raw = coded(name.encode(), b"?")
     with pytest.raises(RequestFailed, match=f"compressed \\('{name[:40]}'\\), though we ask"):
         await ask(raw, POLL)
@@ -113,13 +113,13 @@ async def test_a_compressed_bomb_is_cut_at_the_limit(layers: int) -> None:
 
 
 @given(st.binary(), st.sampled_from(["gzip", "deflate", "gzip, deflate"]))
-def test_whatever_claims_to_be_compressed_is_survived(body: bytes, name: str) -> None:
+def test_any_compressed_body_is_decompressed_or_kept(body: bytes, name: str) -> None:
     assert len(decompress(body, name, 100)) <= 100
     assert decompress(zlib.compress(body), "deflate", 10_000) == (body or zlib.compress(b""))
 
 
 @given(st.binary() | st.sampled_from(ODD).map(lambda odd: odd.raw), st.integers(0, 200))
-def test_any_bytes_can_be_salvaged_or_not(raw: bytes, cut: int) -> None:
+def test_salvage_never_raises(raw: bytes, cut: int) -> None:
     for some in (raw, raw[:cut], raw[cut:]):
         found = salvage(some)
         assert found is None or 100 <= found.status <= 999

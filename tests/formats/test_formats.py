@@ -76,13 +76,13 @@ CLOUDY = [name for name in FORMATS if name != "standard"]
 # --- all of them ----------------------------------------------------------------------------
 
 
-def test_every_format_has_a_name_that_can_be_asked_for() -> None:
+def test_every_format_can_be_configured() -> None:
     assert list(FORMATS) == list(FORMAT_NAMES)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("library", [standardwebhooks, svix.webhooks])
-def test_other_libraries_verify_what_is_sent_over_its_very_bytes(form: str, library: Any) -> None:
+def test_other_libraries_verify_the_bytes_that_are_sent(form: str, library: Any) -> None:
     now = datetime.now().astimezone().timestamp()
     rotated = replace(target(form), secrets=(SECRET, OLD), old_secret_until=now + 1)
     wire = FORMATS[form]([DONE], rotated, now)
@@ -93,7 +93,7 @@ def test_other_libraries_verify_what_is_sent_over_its_very_bytes(form: str, libr
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_signature_is_the_other_libraries_byte_by_byte(form: str) -> None:
+def test_the_signature_equals_that_of_other_libraries(form: str) -> None:
     wire = write(form)
     at = datetime.fromtimestamp(int(NOW)).astimezone()
     signed = wire.headers["webhook-id"], at, wire.body.decode()
@@ -102,7 +102,7 @@ def test_the_signature_is_the_other_libraries_byte_by_byte(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_another_attempt_is_the_same_but_for_its_time_and_signature(form: str) -> None:
+def test_attempts_differ_only_in_time_and_signature(form: str) -> None:
     first, second = write(form), FORMATS[form]([DONE], target(form), NOW + 5)
     changed = {name for name, value in first.headers.items() if second.headers[name] != value}
     assert first.body == second.body
@@ -111,7 +111,7 @@ def test_another_attempt_is_the_same_but_for_its_time_and_signature(form: str) -
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_subscriptions_own_headers_are_sent_and_never_win(form: str) -> None:
+def test_a_subscriptions_own_headers_are_sent_but_never_override_ours(form: str) -> None:
     own = {"x-key": "k", "webhook-id": "forged", "content-type": "text/plain"}
     wire = write(form, headers=own)
     assert wire.headers["x-key"] == "k"
@@ -119,7 +119,7 @@ def test_a_subscriptions_own_headers_are_sent_and_never_win(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_who_asked_for_a_handshake_is_told_who_sends(form: str) -> None:
+def test_a_subscription_with_a_handshake_gets_our_request_origin(form: str) -> None:
     assert "webhook-request-origin" not in write(form).headers
     assert write(form, origin="hooks.example").headers["webhook-request-origin"] == "hooks.example"
 
@@ -135,7 +135,7 @@ def test_a_standard_event_is_sent_as_it_was_committed() -> None:
     assert wire.headers["content-type"] == "application/json"
 
 
-def test_after_its_day_a_rotated_secret_signs_no_more() -> None:
+def test_a_rotated_secret_stops_signing_after_a_day() -> None:
     two = replace(target(), secrets=(SECRET, OLD), old_secret_until=NOW)
     counts = [
         len(FORMATS["standard"]([DONE], one, at).headers["webhook-signature"].split())
@@ -164,7 +164,7 @@ def test_the_sdk_reads_every_attribute_and_the_data(form: str) -> None:
 
 @pytest.mark.parametrize("form", CLOUDY)
 @given(job=IDS, source=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True))
-def test_whatever_a_job_is_called_the_sdk_reads_it_back(form: str, job: str, source: str) -> None:
+def test_the_sdk_reads_any_job_id_back(form: str, job: str, source: str) -> None:
     body = event_body(replace(JOB, id=job, source=source), "job.failed")
     wire = write(form, Event("evt_1", body))
     (event,) = read(form, wire)
@@ -181,7 +181,7 @@ def test_every_job_event_has_its_type_with_our_prefix(form: str, kind: str) -> N
 
 
 @pytest.mark.parametrize("form", CLOUDY)
-def test_a_test_is_of_no_source_and_about_its_subscription(form: str) -> None:
+def test_a_test_event_has_its_subscription_as_subject(form: str) -> None:
     (event,) = read(form, write(form, TEST))
     assert event.get_source() == "/ringback"
     assert event.get_subject() == "sub_1"
@@ -189,7 +189,7 @@ def test_a_test_is_of_no_source_and_about_its_subscription(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", CLOUDY)
-def test_an_event_about_nothing_that_we_know_has_no_subject(form: str) -> None:
+def test_an_event_without_a_known_subject_has_none(form: str) -> None:
     body = b'{"type":"group.completed","timestamp":"2026-11-22T10:00:00Z","data":{"jobs":[]}}'
     (event,) = read(form, write(form, Event("evt_1", body)))
     assert event.get_subject() is None
@@ -197,7 +197,7 @@ def test_an_event_about_nothing_that_we_know_has_no_subject(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", CLOUDY)
-def test_data_is_passed_on_byte_by_byte(form: str) -> None:
+def test_data_is_passed_on_byte_for_byte(form: str) -> None:
     data = DONE.body.partition(b'"data":')[2][:-1]
     assert b'"result":{"z":1.50,"a":"\\u00e9"}' in data
     assert data in write(form).body
@@ -212,14 +212,14 @@ def test_data_is_passed_on_byte_by_byte(form: str) -> None:
         ("cloudevents-batch", "application/cloudevents-batch+json"),
     ],
 )
-def test_a_mode_is_told_by_its_content_type_and_its_headers(form: str, mime: str) -> None:
+def test_each_mode_has_its_content_type_and_headers(form: str, mime: str) -> None:
     headers = write(form).headers
     assert headers["content-type"] == mime
     assert ("ce-id" in headers) is (form == "cloudevents-binary")
 
 
 @pytest.mark.parametrize("form", CLOUDY)
-def test_a_cloudevents_source_of_ringbacks_own_takes_what_ringback_sends(form: str) -> None:
+def test_a_cloudevents_source_accepts_ringbacks_own_events(form: str) -> None:
     wire = write(form)
     profile = ProfileRegistry()["cloudevents"]
     reading = provider.read_push(profile, "s", Push(wire.headers, wire.body), NOW)
@@ -230,7 +230,7 @@ def test_a_cloudevents_source_of_ringbacks_own_takes_what_ringback_sends(form: s
 # --- batches --------------------------------------------------------------------------------
 
 
-def test_a_batch_holds_its_events_in_order_each_as_if_alone() -> None:
+def test_a_batch_contains_its_events_unchanged_and_in_order() -> None:
     wire = write(BATCH, DONE, TEST)
     alone = [write("cloudevents", event).body for event in (DONE, TEST)]
     assert wire.body == b"[" + b",".join(alone) + b"]"
@@ -241,7 +241,7 @@ def test_a_batch_of_one_is_an_array_too() -> None:
     assert len(json.loads(write(BATCH).body)) == 1
 
 
-def test_a_batchs_id_is_made_of_its_events_alone() -> None:
+def test_the_id_of_a_batch_depends_only_on_its_events() -> None:
     changed = DONE._replace(body=TEST.body)
     assert batch_id([DONE, TEST]) == batch_id([changed, TEST]) == batch_id([DONE, TEST])
     ids = {batch_id(some) for some in ([DONE, TEST], [TEST, DONE], [DONE], [TEST])}
@@ -253,7 +253,7 @@ def test_a_batchs_id_is_made_of_its_events_alone() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_trace_is_sent_on_and_is_no_part_of_the_data(form: str) -> None:
+def test_a_trace_is_passed_on_outside_the_data(form: str) -> None:
     wire = write(form, DONE._replace(trace=TRACE))
     assert wire.headers.get("traceparent") == (None if form == BATCH else TRACE)
     if form == "standard":
@@ -273,10 +273,10 @@ BAD_TRACES = [
 
 
 @pytest.mark.parametrize("value", BAD_TRACES)
-def test_a_malformed_trace_is_none(value: str | None) -> None:
+def test_a_malformed_trace_is_dropped(value: str | None) -> None:
     assert traceparent(value) is None
 
 
 @pytest.mark.parametrize("flags", ["00", "01", "ff"])
-def test_a_good_trace_is_taken_as_it_is(flags: str) -> None:
+def test_a_valid_trace_is_kept_unchanged(flags: str) -> None:
     assert traceparent(TRACE[:-2] + flags) == TRACE[:-2] + flags

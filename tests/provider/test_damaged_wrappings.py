@@ -66,7 +66,7 @@ def good(update: Any, result: Any) -> None:
 
 
 @pytest.mark.parametrize(("body", "result"), DAMAGED)
-def test_in_every_wrapping_and_in_answers(body: bytes, result: Any) -> None:
+def test_damaged_values_are_read_in_every_envelope_and_response(body: bytes, result: Any) -> None:
     form = b"x=1&job=" + quote_from_bytes(body).encode()
     raw = b"x=1&job=" + body.replace(b"+", b"%2B")
     part = b'--x\r\nContent-Disposition: form-data; name="job"\r\n\r\n%b\r\n--x--\r\n' % body
@@ -95,7 +95,7 @@ def test_an_id_that_is_not_utf8_is_refused_in_a_form_too(byte: bytes, write: Any
         read("form:job", body, FORM)
 
 
-def test_a_signed_envelope_is_read_past_its_damage() -> None:
+def test_a_damaged_signed_envelope_is_read() -> None:
     inner = rb'{"id": "a", "status": "done"}'.decode()
     for mark, more in ((b"\xef\xbb\xbf", b""), (b"", rb', "Subject": "cut \ud83d"')):
         head = b'{"Type": "Notification", "MessageId": "1", "Message": '
@@ -123,7 +123,7 @@ def test_one_event_of_a_batch_of_cloudevents_may_be_damaged() -> None:
     assert reading.errors[0] == "update 0: data_base64 is not base64"
 
 
-def test_what_only_adds_to_a_final_word_is_left_out_when_it_is_damaged() -> None:
+def test_damaged_optional_values_of_a_final_update_are_dropped() -> None:
     """A further name, the event's own id, a part of a URL."""
     bad = [rb'"\ud83d"', b'"\xe9"', b'"\x00"', b'"%b"' % (b"x" * 600), b"NaN", b"[[]]", b"1e400"]
     for value in bad:
@@ -138,7 +138,7 @@ def test_what_only_adds_to_a_final_word_is_left_out_when_it_is_damaged() -> None
         assert all(text.isascii() for text in told.params.values())
 
 
-def test_an_answer_that_cannot_be_read_says_where() -> None:
+def test_an_unreadable_response_names_the_place() -> None:
     told = asked(b'{"id": "a", "status": [1 2]}')
     assert isinstance(told, PollFailure)
     assert "byte 25" in told.reason

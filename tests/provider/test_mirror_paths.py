@@ -30,16 +30,16 @@ PARAMS = {"library": "7", "account": "acc", "repo": "o/n", "project": "p", "endp
         ("bunny-stream", "/library/7/videos/{id}"),
     ],
 )
-def test_it_is_the_path_of_the_providers_own_status_call(name: str, path: str):
+def test_the_mirror_path_is_that_of_the_providers_status_call(name: str, path: str):
     assert mirror_paths(SHIPPED[name], PARAMS)[None] == path
 
 
-def test_a_param_that_is_missing_or_cannot_be_means_no_path():
+def test_a_missing_or_invalid_param_means_no_mirror_path():
     for params in ({}, {"library": ""}, {"library": ".."}):
         assert mirror_paths(SHIPPED["bunny-stream"], params) == {}
 
 
-def test_what_has_no_path_of_its_own_has_none_here():
+def test_without_a_poll_path_there_is_no_mirror_path():
     for name in ("standard", "google-lro", "fal", "gladia"):
         found = mirror_paths(SHIPPED[name], {"status_url": "https://x.example/{id}"})
         assert all("{id}" in path for path in found.values())
@@ -48,7 +48,7 @@ def test_what_has_no_path_of_its_own_has_none_here():
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
-def test_whatever_can_be_asked_by_a_path_can_be_mirrored(name: str):
+def test_every_kind_that_is_polled_by_a_path_can_be_mirrored(name: str):
     profile = SHIPPED[name]
     paths = {k: known.poll.request.path for k, known in profile.kinds.items() if known.poll}
     asked = {kind: path for kind, path in paths.items() if path and "{id}" in path.text}
@@ -72,7 +72,7 @@ def source(name: str, provider: str, more: str = "") -> str:
     )
 
 
-def test_sources_may_share_the_root_where_their_paths_differ(tmp_path: Path):
+def test_sources_may_share_the_root_if_their_paths_differ(tmp_path: Path):
     settings = configured(
         tmp_path,
         source("sky", "bluesky"),
@@ -98,13 +98,13 @@ def test_a_path_that_two_sources_claim_is_an_error(tmp_path: Path, tables: list[
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai", "runway", "replicate"])
-def test_a_path_that_would_hide_ours_is_an_error(tmp_path: Path, name: str):
+def test_a_path_that_would_hide_our_api_is_an_error(tmp_path: Path, name: str):
     with pytest.raises(ConfigError, match=r"mirror_root: .* would hide Ringback's own /v1"):
         configured(tmp_path, source("one", name))
 
 
 @pytest.mark.parametrize("first", [*sorted(OURS), "{id}"])
-def test_no_path_at_the_root_hides_ours(tmp_path: Path, first: str):
+def test_no_mirror_path_at_the_root_hides_our_api(tmp_path: Path, first: str):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "acme.toml").write_text(
@@ -136,7 +136,7 @@ def test_a_source_with_nothing_to_mirror_is_an_error(tmp_path: Path):
         ("/a/{id}.json", "/a/{id}", True),
     ],
 )
-def test_paths_overlap_where_one_call_could_be_meant_for_both(one: str, other: str, *, same: bool):
+def test_paths_overlap_if_one_call_matches_both(one: str, other: str, *, same: bool):
     assert paths_overlap(one, other) is paths_overlap(other, one) is same
 
 
@@ -173,7 +173,7 @@ def test_a_token_is_found_where_it_would_be_sent(auth: str, value: str, tokens: 
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
-def test_each_providers_own_way_is_understood(name: str):
+def test_the_auth_of_each_provider_is_understood(name: str):
     for auth in SHIPPED[name].auths:
         header, value = auth.header("a-key:with-two-parts")
         assert "a-key:with-two-parts" in auth.tokens(value)

@@ -185,7 +185,7 @@ def test_a_wrong_profile_is_one_line_with_file_key_and_remedy(text: str, says: s
     assert "\n" not in message
 
 
-def test_a_profile_costs_nothing_to_the_others_and_says_what_it_can() -> None:
+def test_a_bad_profile_does_not_affect_the_others() -> None:
     wistia = shipped("wistia")
     assert wistia.needs_secret
     assert not shipped("bluesky").needs_secret
@@ -217,7 +217,7 @@ def ask(profile: Profile, job: str, **more: Any) -> provider.PollRequest:
     return provider.build_poll_request(profile, profile.kind_of(job), job, account, params)
 
 
-def test_the_shipped_providers_are_asked_as_documented() -> None:
+def test_the_shipped_providers_are_polled_as_documented() -> None:
     wistia = ask(shipped("wistia"), "197424")
     assert wistia.url == "https://api.wistia.com/modern/background_job_status/197424"
     assert wistia.headers == {
@@ -231,7 +231,7 @@ def test_the_shipped_providers_are_asked_as_documented() -> None:
     assert bluesky.headers == {"Accept": "application/json"}
 
 
-def test_a_status_url_of_the_source_is_asked_with_its_token_if_it_has_one() -> None:
+def test_a_status_url_of_the_source_is_polled_with_its_optional_token() -> None:
     values = {"status_url": "http://encoder.internal/jobs/{id}?full=1"}
     standard = shipped("standard")
     assert ask(standard, "a/b", values=values).url == "http://encoder.internal/jobs/a%2Fb?full=1"
@@ -239,7 +239,7 @@ def test_a_status_url_of_the_source_is_asked_with_its_token_if_it_has_one() -> N
     assert "Authorization" not in ask(standard, "1", values=values, token=None).headers
 
 
-def test_a_jobs_params_fill_holes_and_never_replace_a_setting() -> None:
+def test_a_jobs_params_fill_placeholders_and_never_replace_a_setting() -> None:
     profile = parse("acme", POLLED.replace("/jobs/{id}", "/{region}/jobs/{id}"))
     assert ask(profile, "1", params={"region": "eu/1"}).url.endswith("/eu%2F1/jobs/1")
     both = ask(profile, "1", values={"region": "us"}, params={"region": "eu", "id": "2"})
@@ -269,7 +269,7 @@ def test_no_id_can_change_host_path_or_query(name: str, job: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", ".", ".."])
-def test_a_value_that_would_climb_or_vanish_is_refused(value: str) -> None:
+def test_a_value_of_dots_or_nothing_is_refused(value: str) -> None:
     profile = parse("acme", POLLED.replace("/jobs/{id}", "/{region}/jobs/{id}"))
     with pytest.raises(InvalidValue, match="`region` must have a value other than"):
         ask(profile, "1", params={"region": value})
@@ -294,7 +294,7 @@ def test_a_status_url_keeps_its_host(url: str, says: str) -> None:
         ask(shipped("standard"), "1", values={"status_url": url})
 
 
-def test_a_source_that_cannot_poll_says_what_it_lacks() -> None:
+def test_a_source_that_cannot_poll_names_what_is_missing() -> None:
     def why(name: str, account: Account) -> str:
         return provider.why_not_pollable(shipped(name), None, account) or ""
 
@@ -315,18 +315,18 @@ def test_a_source_that_cannot_poll_says_what_it_lacks() -> None:
 @pytest.mark.parametrize(
     "mime", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json"]
 )
-def test_json_is_taken_whatever_its_parameters(mime: str) -> None:
+def test_json_content_types_are_accepted_with_any_parameters(mime: str) -> None:
     provider.check_content_type(shipped("wistia"), Push({"content-type": mime}, b""))
 
 
 @pytest.mark.parametrize("mime", [None, "", "text/plain", "text/json+json", "multipart/form-data"])
-def test_what_does_not_claim_to_be_json_is_not_taken(mime: str | None) -> None:
+def test_a_content_type_that_is_not_json_is_refused(mime: str | None) -> None:
     headers = {} if mime is None else {"content-type": mime}
     with pytest.raises(WrongType, match="wistia pushes application/json"):
         provider.check_content_type(shipped("wistia"), Push(headers, b""))
 
 
-def test_a_place_is_a_pointer_a_header_or_the_first_of_several() -> None:
+def test_a_location_is_a_pointer_a_header_or_the_first_of_several() -> None:
     profile = polled(
         'aliases = ["/a~1b~0c", "/list/1", "header:X-Job"]\n'
         'time = ["/none", "/empty", "/when"]\n'
@@ -338,7 +338,7 @@ def test_a_place_is_a_pointer_a_header_or_the_first_of_several() -> None:
     assert (update.at, update.error) == (5.0, None)
 
 
-def test_a_push_is_read_by_the_first_kind_that_it_is_about() -> None:
+def test_a_push_is_read_by_the_first_kind_that_matches() -> None:
     profile = parse(
         "acme",
         """
@@ -379,7 +379,7 @@ def test_without_otherwise_an_unknown_word_has_no_state() -> None:
 
 
 @pytest.mark.parametrize("status", ["", " ", None, True, 1.5, [], "a\nb", "x" * 201])
-def test_a_status_that_is_no_word_is_unreadable_even_with_otherwise(status: Any) -> None:
+def test_an_invalid_status_is_unreadable_even_with_otherwise(status: Any) -> None:
     told = answer(parse("acme", POLLED + 'otherwise = "running"'), {"id": "1", "status": status})
     assert isinstance(told, PollFailure)
     assert "status at `/status`" in told.reason
@@ -408,7 +408,7 @@ def test_a_result_too_deep_even_to_encode_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("job", ["", ".", "..", "a\nb", "\x85", "\udcff", "é" * 257])
-def test_what_cannot_be_an_id_is_refused_with_the_reason(job: str) -> None:
+def test_an_invalid_id_is_refused_with_the_reason(job: str) -> None:
     with pytest.raises(ValueError, match="an id "):
         provider.check_id(job)
 
@@ -462,7 +462,7 @@ def test_counts_attempts_and_errors_stay_within_what_readers_hold() -> None:
         (202, {}, "failed", None),
     ],
 )
-def test_an_answer_that_brings_no_status_is_told_by_its_code(
+def test_a_response_without_a_status_fails_by_its_code(
     status: int, headers: dict[str, str], kind: str, wait: float | None
 ) -> None:
     told = answer(polled(), b" why\n not\x1b[31m ", status, **headers)
@@ -470,13 +470,13 @@ def test_an_answer_that_brings_no_status_is_told_by_its_code(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_only_a_profile_can_say_that_not_found_means_gone(status: int) -> None:
+def test_not_found_means_gone_only_if_the_profile_says_so(status: int) -> None:
     assert answer(polled("gone = true"), b"", status) == PollFailure(
         "gone", f"HTTP {status}: no body"
     )
 
 
-def test_codes_that_a_profile_reads_are_no_trouble() -> None:
+def test_codes_that_a_profile_reads_are_not_failures() -> None:
     update = answer(
         polled("reads = [200, 404]\nreopens = true"), {"id": "1", "status": "busy"}, 404
     )
@@ -484,7 +484,7 @@ def test_codes_that_a_profile_reads_are_no_trouble() -> None:
     assert (update.state, update.reopens, update.at) == (State.RUNNING, True, NOW)
 
 
-def test_what_has_no_poll_reads_no_answer() -> None:
+def test_without_poll_no_response_is_read() -> None:
     profile = parse("acme", PUSHED)
     assert answer(profile, {"id": "1", "status": "done"}).kind == "failed"
     with pytest.raises(InvalidValue, match="no \\[poll\\]"):
@@ -537,7 +537,7 @@ def test_retry_after_is_seconds_or_a_date_between_now_and_a_day() -> None:
 @pytest.mark.parametrize(
     "text", [None, "", "soon", "-1", ".", "1.5.5", "9" * 10, "٣", "Mon, 99 Foo"]
 )
-def test_a_retry_after_of_nonsense_is_none(text: str | None) -> None:
+def test_an_invalid_retry_after_is_none(text: str | None) -> None:
     assert parse_retry_after(text, NOW) is None
 
 
@@ -637,7 +637,7 @@ def test_timestamps(value: object, seconds: float | None) -> None:
 
 
 @pytest.mark.parametrize("when", ["9999-12-31T23:59:59Z", "2026-11-22T10:05:01Z", 253402300799])
-def test_a_time_from_the_future_is_ours_and_flagged(when: object) -> None:
+def test_a_time_from_the_future_is_replaced_and_flagged(when: object) -> None:
     """It would outrank every update to come; a clock that is a little ahead is believed."""
     now = parse_timestamp("2026-11-22T10:00:00Z")
     assert now

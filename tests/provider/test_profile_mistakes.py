@@ -133,9 +133,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("right", "wrong", "line", "says"), MISTAKES)
-def test_a_mistake_is_told_at_its_own_line_with_the_remedy(
-    right: str, wrong: str, line: int, says: str
-):
+def test_an_error_names_its_line_and_remedy(right: str, wrong: str, line: int, says: str):
     assert right in GOOD
     with pytest.raises(ConfigError) as refusal:
         parse("acme", GOOD.replace(right, wrong, 1))
@@ -151,7 +149,7 @@ def test_a_byte_order_mark_is_skipped():
     assert decode_profile(b"\xef\xbb\xbfa = 1", "f") == "a = 1"
 
 
-def test_what_is_not_utf_8_says_so_with_its_line():
+def test_text_that_is_not_utf8_is_refused_with_its_line():
     with pytest.raises(ConfigError, match="f:2: is not UTF-8; save the file as UTF-8"):
         decode_profile(b"a = 1\nb = '\xe9'\n", "f")
 
@@ -164,7 +162,7 @@ def test_what_is_not_utf_8_says_so_with_its_line():
         'status = "/status"\nprogress = { at = "/p", of = "/n" }\nparams = { a = "header:X-A" }',
     ],
 )
-def test_places_that_can_hold_are_let_pass(more: str):
+def test_valid_pointers_are_accepted(more: str):
     text = GOOD.replace('status = "/status"\nevery', more + "\nevery")
     assert more in text
     parse("acme", text)

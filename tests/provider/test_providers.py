@@ -63,7 +63,7 @@ BODIES = [(CAPTURES / f"{case}.json").read_bytes() for case in CASES]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_capture_reads_as_written_down(case: str) -> None:
+def test_a_capture_reads_as_expected(case: str) -> None:
     profile, capture, body = load(case)
     assert capture.mark in ("V", "I")
     match capture.what:
@@ -153,7 +153,7 @@ def expected(capture: Capture, origin: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_every_word_of_a_profile_is_in_a_capture(name: str) -> None:
+def test_every_status_of_a_profile_is_in_a_capture(name: str) -> None:
     profile = PROFILES[name]
     captured: dict[str | None, set[str]] = {kind: set() for kind in profile.kinds}
     for case in CASES:
@@ -197,7 +197,7 @@ DOCUMENTED = {
 
 
 @pytest.mark.parametrize(("name", "kind"), DOCUMENTED)
-def test_every_documented_word_has_its_state(name: str, kind: str | None) -> None:
+def test_every_documented_status_has_its_state(name: str, kind: str | None) -> None:
     states = PROFILES[name].kinds[kind].states
     words = DOCUMENTED[name, kind]
     assert {word: states.of(word) for word in words} == words
@@ -210,7 +210,7 @@ OFFICIAL = tomllib.loads((Path(__file__).parent / "official_words.toml").read_te
 @pytest.mark.parametrize(
     "words", OFFICIAL, ids=[f"{i} {one['provider']}" for i, one in enumerate(OFFICIAL)]
 )
-def test_no_word_of_an_official_list_is_unknown_or_ends_a_job_wrongly(
+def test_no_official_status_is_unknown_or_wrongly_final(
     words: dict[str, Any],
 ) -> None:
     states = PROFILES[words["provider"]].kinds[words.get("kind")].states
@@ -304,30 +304,30 @@ def is_sound(update: StatusUpdate) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_survived(body: bytes) -> None:
+def test_any_bytes_are_read_or_unreadable(body: bytes) -> None:
     survives(body)
 
 
 @settings(max_examples=150, deadline=None)
 @given(VALUES)
-def test_any_json_is_survived(value: Any) -> None:
+def test_any_json_is_read_or_unreadable(value: Any) -> None:
     survives(json.dumps(value).encode())
 
 
 @settings(max_examples=300, deadline=None)
 @given(damaged())
-def test_a_damaged_capture_is_survived(body: bytes) -> None:
+def test_a_damaged_capture_is_read_or_unreadable(body: bytes) -> None:
     survives(body)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(100, 599), st.dictionaries(st.sampled_from(["retry-after"]), st.text()))
-def test_any_code_and_header_is_survived(status: int, headers: dict[str, str]) -> None:
+def test_any_code_and_header_is_read(status: int, headers: dict[str, str]) -> None:
     survives(b'{"error": "no"}', status, headers)
 
 
 @pytest.mark.parametrize("depth", [200, 900, 1_100, 100_000])
-def test_any_depth_is_survived(depth: int) -> None:
+def test_any_depth_is_read_or_unreadable(depth: int) -> None:
     for left, right in (("[", "]"), ('{"a":', "}"), ('{"id":', "}")):
         deep = left * depth + "1" + right * depth
         survives(deep.encode())
@@ -336,5 +336,5 @@ def test_any_depth_is_survived(depth: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"id":"\xff"}', b'"\\ud800"', b"1e999", b"NaN", b"1" * 6_000])
-def test_what_json_libraries_stumble_over_is_survived(body: bytes) -> None:
+def test_pathological_json_is_read_or_unreadable(body: bytes) -> None:
     survives(body)

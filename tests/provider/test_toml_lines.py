@@ -65,11 +65,11 @@ id = "/last"
         ("poll", "every", 1),
     ],
 )
-def test_a_key_is_found_or_what_comes_nearest(table: str, key: str, line: int):
+def test_the_line_of_a_key_or_its_table_is_found(table: str, key: str, line: int):
     assert line_of(FILE, table, key) == line
 
 
-def test_lines_are_counted_as_toml_counts_them():
+def test_lines_are_counted_as_in_toml():
     text = 'docs = "a\u2028b"\r\nchecked = 1\r\n'
     assert line_of(text, "", "checked") == 2
 
@@ -84,7 +84,7 @@ def test_lines_are_counted_as_toml_counts_them():
         ("a = [\n1,\n", 2),
     ],
 )
-def test_a_file_that_is_no_toml_has_a_line_too(text: str, line: int):
+def test_a_toml_error_has_a_line_too(text: str, line: int):
     with pytest.raises(tomllib.TOMLDecodeError) as refused:
         tomllib.loads(text)
     assert line_of_error(text, refused.value) == line
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_toml_has_a_line_too(text: str, line: int):
         ('id = "/id"\nstatus = { is = "b", if = {} }\n[states]\na = "failed"', 4),
     ],
 )
-def test_a_refused_profile_names_the_line_of_the_mistake(wrong: str, line: int):
+def test_a_refused_profile_names_the_line_of_the_error(wrong: str, line: int):
     with pytest.raises(ConfigError) as refused:
         provider.parse("acme", f'docs = "x"\n[push]\n{wrong}\n', where="acme.toml")
     assert str(refused.value).startswith(f"acme.toml:{line}: ")

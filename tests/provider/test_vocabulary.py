@@ -109,7 +109,7 @@ DOCUMENT = {
 
 
 @pytest.mark.parametrize(("table", "holds"), HOLDS, ids=[str(table) for table, _ in HOLDS])
-def test_a_condition_holds_when_every_place_does(table: dict[str, Any], holds: bool) -> None:  # noqa: FBT001
+def test_a_condition_holds_if_every_location_matches(table: dict[str, Any], holds: bool) -> None:  # noqa: FBT001
     headers = {"x-kind": "job", ":code": "200"}
     assert Condition(table).holds(DOCUMENT, headers) is holds
 
@@ -119,12 +119,12 @@ def test_a_condition_holds_when_every_place_does(table: dict[str, Any], holds: b
         st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
     )
 )
-def test_a_condition_survives_any_document(document: Any) -> None:
+def test_a_condition_accepts_any_document(document: Any) -> None:
     for table, _ in HOLDS:
         Condition(table).holds(document, {})
 
 
-def test_a_status_is_the_first_rule_or_place_that_says_one() -> None:
+def test_a_status_is_the_first_rule_or_pointer_that_matches() -> None:
     word = StatusField(
         [
             {"is": "good", "if": {"/end": True, "/ok": True}},
@@ -147,7 +147,7 @@ PARTS = (
 )
 
 
-def test_json_may_come_in_a_field_of_a_form() -> None:
+def test_json_may_be_in_a_form_field() -> None:
     profile = pushed('decode = "form:job"')
     body = b"job=%7B%22id%22%3A1%2C%22status%22%3A%22done%22%7D&signature=x"
     for type_, raw in (
@@ -167,22 +167,22 @@ def test_json_may_come_in_a_field_of_a_form() -> None:
         (FORM, b"other=1", "no field `job`"),
         (FORM, b"job=\xff", "not JSON"),
         (FORM, b"job=%ff", "not JSON"),
-        (FORM, b"&".join([b"a=1"] * 101), "no form"),
+        (FORM, b"&".join([b"a=1"] * 101), "not a form"),
         (FORM, b"job={", "not JSON"),
-        ("multipart/form-data", PARTS, "no form"),
-        ("multipart/form-data; boundary=x", PARTS[:-10], "no form: it breaks off"),
-        ("multipart/form-data; boundary=y", PARTS, "no form"),
-        ("multipart/form-data; boundary=x", b"", "no form: it breaks off"),
-        ("multipart/form-data; boundary=x", PARTS.replace(b"name=", b"nome="), "no form"),
+        ("multipart/form-data", PARTS, "not a form"),
+        ("multipart/form-data; boundary=x", PARTS[:-10], "not a form: it breaks off"),
+        ("multipart/form-data; boundary=y", PARTS, "not a form"),
+        ("multipart/form-data; boundary=x", b"", "not a form: it breaks off"),
+        ("multipart/form-data; boundary=x", PARTS.replace(b"name=", b"nome="), "not a form"),
     ],
 )
-def test_what_is_no_form_is_unreadable(type_: str, body: bytes, says: str) -> None:
+def test_a_body_that_is_not_a_form_is_unreadable(type_: str, body: bytes, says: str) -> None:
     with pytest.raises(Unreadable, match=says):
         read(pushed('decode = "form:job"'), body, content_type=type_)
 
 
 @given(st.binary(), st.sampled_from([FORM, "multipart/form-data; boundary=x"]))
-def test_any_form_is_survived(body: bytes, type_: str) -> None:
+def test_any_form_is_read_or_unreadable(body: bytes, type_: str) -> None:
     for raw in (body, PARTS.replace(b"abc", body), PARTS + body, b"job=" + body):
         try:
             read(pushed('decode = "form:job"'), raw, content_type=type_)
@@ -195,7 +195,7 @@ def sns(kind: str = "Notification", message: Any = '{"id": 1, "status": "done"}'
     return json.dumps({"Type": kind, "Message": message, "SubscribeURL": url}).encode()
 
 
-def test_an_sns_envelope_holds_a_message_or_a_question() -> None:
+def test_an_sns_envelope_holds_a_message_or_a_confirmation_request() -> None:
     profile = pushed('decode = "sns"')
     provider.check_content_type(profile, Push({"content-type": "text/plain; charset=UTF-8"}, b""))
     (update,) = read(profile, sns()).updates
@@ -258,7 +258,7 @@ def test_a_cloudevent_is_read_in_all_three_modes() -> None:
         ("application/cloudevents+json", '{"data_base64": "é"}'.encode()),
     ],
 )
-def test_what_is_no_cloudevent_is_unreadable(mime: str, body: bytes) -> None:
+def test_a_push_that_is_not_a_cloudevent_is_unreadable(mime: str, body: bytes) -> None:
     with pytest.raises(Unreadable):
         read(parse("acme", CLOUDEVENTS), body, content_type=mime)
 
@@ -267,7 +267,7 @@ def test_what_is_no_cloudevent_is_unreadable(mime: str, body: bytes) -> None:
     ("decode", "mime"),
     [("json", FORM), ("sns", FORM), ("form:a", "text/plain"), ("cloudevents", "")],
 )
-def test_a_type_that_the_provider_does_not_push_is_not_taken(decode: str, mime: str) -> None:
+def test_a_content_type_that_the_provider_does_not_push_is_refused(decode: str, mime: str) -> None:
     with pytest.raises(WrongType, match="acme pushes application/json"):
         provider.check_content_type(
             pushed(f'decode = "{decode}"'), Push({"content-type": mime}, b"")
@@ -285,7 +285,7 @@ def test_a_challenge_is_echoed() -> None:
 # Answers ------------------------------------------------------------------------------------
 
 
-def test_the_http_code_may_be_the_status_whatever_the_body() -> None:
+def test_the_http_code_may_be_the_status_with_any_body() -> None:
     text = POLLED.replace("{more}", "reads = [200, 202, 204]").replace('"/status"', '"code"')
     profile = parse(
         "acme", text.replace("[states]", '[states]\n200 = "succeeded"\n202 = "running"')
@@ -302,23 +302,23 @@ def test_the_http_code_may_be_the_status_whatever_the_body() -> None:
         assert (update.state, update.status) == (state, str(code))
 
 
-def test_retry_after_and_hints_of_a_running_job_say_when_to_ask_again() -> None:
+def test_retry_after_and_hints_of_a_running_job_set_the_next_poll() -> None:
     body = {"status": "busy", "wait": 7}
-    assert told(polled(), body).again is None  # type: ignore[union-attr]
-    assert told(polled(), body, retry_after="30").again == 30  # type: ignore[union-attr]
+    assert told(polled(), body).poll_after is None  # type: ignore[union-attr]
+    assert told(polled(), body, retry_after="30").poll_after == 30  # type: ignore[union-attr]
     hinted = polled('hint = { at = "/wait", unit = "s" }')
-    assert told(hinted, body).again == 7  # type: ignore[union-attr]
-    assert told(hinted, body, retry_after="30").again == 30  # type: ignore[union-attr]
-    assert told(hinted, {"status": "busy", "wait": [1]}).again is None  # type: ignore[union-attr]
+    assert told(hinted, body).poll_after == 7  # type: ignore[union-attr]
+    assert told(hinted, body, retry_after="30").poll_after == 30  # type: ignore[union-attr]
+    assert told(hinted, {"status": "busy", "wait": [1]}).poll_after is None  # type: ignore[union-attr]
     millis = polled('hint = { at = "header:poll-after-ms", unit = "ms" }')
-    assert told(millis, body, poll_after_ms="1500").again == 1.5  # type: ignore[union-attr]
+    assert told(millis, body, poll_after_ms="1500").poll_after == 1.5  # type: ignore[union-attr]
     epoch = polled('hint = { at = "header:reset", unit = "epoch" }')
     assert told(epoch, body, 429, reset=str(int(NOW) + 62)) == PollFailure(
         "throttled", 'HTTP 429: {"status": "busy", "wait": 7}', 60.0
     )
 
 
-def test_a_profile_can_say_what_too_many_polls_look_like() -> None:
+def test_a_profile_can_describe_a_throttled_response() -> None:
     profile = polled('throttled = { "header:x-remaining" = "0" }\nhint = { at = "/in" }')
     throttled = told(profile, {"in": 5}, 403, x_remaining="0")
     assert isinstance(throttled, PollFailure)
@@ -328,7 +328,7 @@ def test_a_profile_can_say_what_too_many_polls_look_like() -> None:
     assert refused.kind == "unauthorized"
 
 
-def test_progress_may_be_text_and_its_whole_may_lie_elsewhere() -> None:
+def test_progress_may_be_text_and_its_total_a_pointer() -> None:
     profile = pushed('progress = { at = "/p", of = "/all" }')
     for body, progress in (
         ({"p": 3, "all": 4}, 0.75),
@@ -342,7 +342,7 @@ def test_progress_may_be_text_and_its_whole_may_lie_elsewhere() -> None:
         assert update.progress == progress
 
 
-def test_params_are_read_where_they_lie_and_only_if_they_fit() -> None:
+def test_params_are_read_unless_they_are_too_long() -> None:
     profile = pushed('params = { repo = "/repo", n = "/n", long = "/long", odd = "/odd" }')
     body = {"id": 1, "status": "busy", "repo": "a/b", "n": 7, "long": "x" * 5_000, "odd": {}}
     assert read(profile, body).updates[0].params == {"repo": "a/b", "n": "7"}
@@ -360,7 +360,7 @@ def test_params_are_read_where_they_lie_and_only_if_they_fit() -> None:
         ("X-Api-Key: {token}", "X-Api-Key", "a:b"),
     ],
 )
-def test_a_token_is_sent_as_the_profile_says(auth: str, name: str, value: str) -> None:
+def test_a_token_is_sent_by_the_auth_of_the_profile(auth: str, name: str, value: str) -> None:
     assert Auth(auth).header("a:b") == (name, value)
 
 
@@ -384,7 +384,7 @@ def submitted(headers: dict[str, str], body: Any = "") -> StatusUpdate:
     )
 
 
-def test_the_answer_to_a_submit_may_say_where_to_ask() -> None:
+def test_a_submit_response_may_contain_the_status_url() -> None:
     update = submitted({"Operation-Location": "/jobs/7?api-version=1"})
     assert (update.id, update.state) == ("mine", State.QUEUED)
     account = Account("https://api.example.com", "tok")
@@ -415,7 +415,7 @@ def test_a_job_cannot_have_the_token_sent_elsewhere(url: str) -> None:
         assert whole.startswith("https://api.example.com/")
 
 
-def test_a_jobs_url_is_good_at_its_origin_and_nowhere_without_one() -> None:
+def test_a_jobs_url_must_have_the_origin_of_the_base_url() -> None:
     assert absolute_url("https://A.example:8443/x", "/y") == "https://A.example:8443/y"
     assert absolute_url("https://A.example/x", "https://a.example/y?z") == "https://a.example/y?z"
     with pytest.raises(ValueError, match="set `base_url`"):
@@ -446,7 +446,7 @@ def test_a_jobs_url_is_good_at_its_origin_and_nowhere_without_one() -> None:
         ("https://m.example", " https://m.example/op#part ", "https://m.example/op"),
     ],
 )  # fmt: skip
-def test_two_spellings_of_one_origin_are_one(base: str, url: str, whole: str) -> None:
+def test_two_spellings_of_an_origin_are_equal(base: str, url: str, whole: str) -> None:
     assert absolute_url(base, url) == whole
 
 
@@ -467,7 +467,7 @@ def test_another_origin_is_refused_in_every_spelling(url: str) -> None:
 
 
 @given(st.text(st.sampled_from("htps:/\\.@#?[]m.exal%1 \t443é"), max_size=40))
-def test_no_text_leads_to_another_host(url: str) -> None:
+def test_no_text_changes_the_host(url: str) -> None:
     for text in (url, f"https://m.example{url}", f"https://{url}", f"//{url}"):
         try:
             whole = absolute_url("https://m.example", text)
@@ -476,7 +476,7 @@ def test_no_text_leads_to_another_host(url: str) -> None:
         assert whole.startswith("https://m.example/")
 
 
-def test_a_placeholder_with_plus_keeps_its_slashes_and_nothing_else() -> None:
+def test_a_placeholder_with_plus_keeps_only_its_slashes() -> None:
     profile = parse(
         "acme", POLLED.replace("{more}", "").replace("/jobs/{id}", "/{+name}/jobs/{id}")
     )
@@ -505,7 +505,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("old", "new", "line"), LINES)
-def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int) -> None:
+def test_an_error_is_reported_with_its_line(old: str, new: str, line: int) -> None:
     text = PUSHED.replace("{more}\n", "").replace(old, new)
     with pytest.raises(ConfigError) as refusal:
         parse("acme", text)
@@ -515,7 +515,7 @@ def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int) -> None:
 # What attackers tried -----------------------------------------------------------------------
 
 
-def test_a_signed_body_is_not_read_otherwise_under_another_type() -> None:
+def test_an_unsigned_content_type_does_not_change_a_signed_body() -> None:
     """GitHub signs bytes, not the type; a payload hidden in a text must stay a text."""
     profile = pushed('decode = "form:payload"')
     body = {
@@ -529,7 +529,7 @@ def test_a_signed_body_is_not_read_otherwise_under_another_type() -> None:
         assert update.id == "1"
 
 
-def test_the_same_message_in_another_wrapping_is_the_same() -> None:
+def test_the_same_message_in_another_envelope_has_the_same_content() -> None:
     form = pushed('decode = "form:job"')
     parts = "multipart/form-data; boundary="
     one = read(form, PARTS, content_type=parts + "x")
@@ -541,7 +541,7 @@ def test_the_same_message_in_another_wrapping_is_the_same() -> None:
     assert read(topic, sns()).content == read(topic, spaced).content
 
 
-def test_an_id_may_not_pass_for_one_of_another_kind() -> None:
+def test_an_id_must_not_look_like_one_of_another_kind() -> None:
     text = (
         PUSHED.replace("{more}", 'about = { "/x" = false }')
         + '[kinds.part.push]\nabout = { "/x" = 1 }\n'
@@ -553,7 +553,7 @@ def test_an_id_may_not_pass_for_one_of_another_kind() -> None:
     assert read(profile, {"id": "7", "status": "done", "x": 1}).updates[0].id == "part:7"
 
 
-def test_the_data_of_a_cloudevent_is_not_taken_from_a_header() -> None:
+def test_the_data_of_a_cloudevent_is_not_read_from_a_header() -> None:
     (update,) = read(
         parse("acme", CLOUDEVENTS), {"status": "busy"}, ce_id="e1", ce_source="/jobs", ce_type="x",
         ce_subject="7", ce_specversion="1.0", ce_data_base64="e30=", ce_data="x",
@@ -561,7 +561,7 @@ def test_the_data_of_a_cloudevent_is_not_taken_from_a_header() -> None:
     assert update.status == "busy"
 
 
-def test_a_signed_cloudevent_is_structured() -> None:
+def test_a_signed_cloudevent_must_be_structured() -> None:
     rule = '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Sign"\n[states]'
     profile = parse("acme", CLOUDEVENTS.replace("[states]", rule))
     headers = {"ce_id": "1", "ce_source": "/", "ce_type": "x", "ce_specversion": "1.0"}
@@ -573,7 +573,7 @@ def test_a_signed_cloudevent_is_structured() -> None:
     assert update.id == "7"
 
 
-def test_a_refused_form_is_not_kept() -> None:
+def test_a_refused_form_is_not_cached() -> None:
     body = b"a=" + b"x" * 900_000
     for _ in range(3):  # what the libraries themselves keep
         form_data.fields({"content-type": FORM}, body)

@@ -209,7 +209,7 @@ def test_a_form_that_lacks_something_is_refused(form: str, why: str) -> None:
 
 
 def test_a_body_that_is_not_a_form_is_refused() -> None:
-    with pytest.raises(BadSignature, match="the body is no form"):
+    with pytest.raises(BadSignature, match="the body is not a form"):
         check(FIELD, {"content-type": "application/json"}, b"{}")
 
 

@@ -19,14 +19,14 @@ PUT: list[tuple[object, object, Any]] = [
 
 
 @pytest.mark.parametrize(("place", "value", "document"), PUT)
-def test_a_value_lies_where_the_place_finds_it(place: object, value: object, document: Any):
+def test_a_value_is_put_where_its_pointer_finds_it(place: object, value: object, document: Any):
     draft, where = DocumentBuilder(), Pointer(place)
     assert draft.put(where, value)
     assert draft.document == document
     assert where.find(draft.document, draft.headers) == value
 
 
-def test_headers_and_the_code_are_places_too():
+def test_headers_and_the_http_code_are_locations_too():
     draft = DocumentBuilder()
     assert draft.put(Pointer("header:X-Status"), 7)
     assert draft.put(Pointer("code"), 202)
@@ -37,13 +37,13 @@ def test_headers_and_the_code_are_places_too():
     ("place", "value"),
     [("", "x"), ("header:X", {"a": 1}), ("code", "done"), ("code", 7), ("/a", None)],
 )
-def test_a_place_that_cannot_hold_the_value_is_left_alone(place: str, value: object):
+def test_a_location_that_cannot_hold_the_value_is_unchanged(place: str, value: object):
     draft = DocumentBuilder()
     assert not draft.put(Pointer(place), value)
     assert (draft.document, draft.headers) == ({}, {})
 
 
-def test_the_next_spot_holds_what_the_first_cannot():
+def test_the_next_location_holds_what_the_first_cannot():
     draft = DocumentBuilder()
     assert draft.put(Pointer(["header:Location", "/result"]), {"a": 1})
     assert draft.document == {"result": {"a": 1}}
@@ -58,7 +58,7 @@ def test_what_was_put_first_stays(place: str):
     assert draft.document == {"a": "first", "list": ["first"]}
 
 
-def test_the_same_again_is_no_conflict():
+def test_putting_the_same_value_twice_is_not_a_conflict():
     draft = DocumentBuilder()
     assert draft.put(Pointer("/a"), "x")
     assert draft.put(Pointer("/a"), "x")
@@ -76,7 +76,7 @@ CONDITIONS: list[tuple[dict[str, Any], Any]] = [
 
 
 @pytest.mark.parametrize(("table", "document"), CONDITIONS)
-def test_what_a_condition_asks_for_is_put(table: dict[str, Any], document: Any):
+def test_the_words_of_a_condition_are_put(table: dict[str, Any], document: Any):
     draft, condition = DocumentBuilder(), Condition(table)
     draft.require(condition)
     draft.fill(condition)
@@ -94,7 +94,7 @@ def test_what_a_condition_asks_for_is_put(table: dict[str, Any], document: Any):
         (9, (), "asset.new"),
     ],
 )
-def test_of_several_words_the_one_like_the_status_is_put(
+def test_of_several_words_the_one_similar_to_the_status_is_put(
     pick: int, near: tuple[str, ...], word: str
 ):
     draft = DocumentBuilder()
@@ -102,7 +102,7 @@ def test_of_several_words_the_one_like_the_status_is_put(
     assert draft.document == {"type": word}
 
 
-def test_anything_asked_for_is_only_put_where_nothing_is():
+def test_a_required_value_is_put_only_where_none_is():
     draft = DocumentBuilder()
     draft.put(Pointer("/error/message"), "m")
     draft.fill(Condition({"/error": True, "header:X": True}))
@@ -126,7 +126,7 @@ def test_a_word_that_is_a_number_is_written_as_one(word: str, written: object):
         (["/job/status", ""], False, {"job": {"status": {"id": 1}}}),
     ],
 )
-def test_a_document_is_wrapped_where_the_profile_looks_first(
+def test_a_document_is_wrapped_at_the_first_location(
     place: object,
     in_list: bool,  # noqa: FBT001 - a column of the table
     document: Any,

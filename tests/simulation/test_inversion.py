@@ -176,7 +176,7 @@ def sayable(name: str, kind: str | None) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
 @settings(max_examples=10)
 @given(told=SAMPLES)
-def test_what_is_pushed_is_read_again(name: str, kind: str | None, told: Sample):
+def test_a_written_push_reads_back(name: str, kind: str | None, told: Sample):
     profile = PROFILES[name]
     push, fields = profile.push, profile.kinds[kind].push
     assert push
@@ -193,7 +193,7 @@ def test_what_is_pushed_is_read_again(name: str, kind: str | None, told: Sample)
 @pytest.mark.parametrize(("name", "kind"), POLLED)
 @settings(max_examples=10)
 @given(told=SAMPLES)
-def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Sample):
+def test_a_written_poll_response_reads_back(name: str, kind: str | None, told: Sample):
     profile, fields = PROFILES[name], PROFILES[name].kinds[kind].poll
     assert fields
     for word in sayable(name, kind)[1]:
@@ -210,7 +210,7 @@ def test_what_is_answered_is_read_again(name: str, kind: str | None, told: Sampl
 @pytest.mark.parametrize(("name", "kind"), BEGUN)
 @settings(max_examples=10)
 @given(told=SAMPLES)
-def test_what_a_submit_is_answered_is_read_again(name: str, kind: str | None, told: Sample):
+def test_a_written_submit_response_reads_back(name: str, kind: str | None, told: Sample):
     profile = PROFILES[name]
     fields = profile.kinds[kind].submit or profile.kinds[kind].poll
     assert fields
@@ -235,7 +235,7 @@ def submitted(profile: Profile, meant: StatusUpdate, answer: HttpResponse) -> St
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
 @settings(max_examples=5)
 @given(told=SAMPLES)
-def test_what_is_signed_is_verified_and_says_the_same(name: str, kind: str | None, told: Sample):
+def test_a_signed_push_verifies_and_reads_back(name: str, kind: str | None, told: Sample):
     profile = PROFILES[name]
     rule, push = profile.verify, profile.push
     assert push
@@ -250,7 +250,7 @@ def test_what_is_signed_is_verified_and_says_the_same(name: str, kind: str | Non
         assert (found.id, found.status) == (meant.id, meant.status)
 
 
-def test_only_two_schemes_cannot_be_imitated():
+def test_only_two_schemes_cannot_be_simulated():
     for name, kind in PUSHED:
         rule = PROFILES[name].verify
         if rule and rule.scheme in ONLY_THE_PROVIDER:
@@ -275,7 +275,7 @@ def test_every_word_can_be_answered(name: str, kind: str | None):
 
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
-def test_a_word_that_is_never_pushed_is_one_that_the_profile_does_not_take_from_pushes(
+def test_a_word_is_never_pushed_only_if_the_profile_does_not_read_it_from_pushes(
     name: str, kind: str | None
 ):
     """Either conditions decide and none is for it, or `about` takes other words only."""
@@ -307,7 +307,7 @@ RESULT, ERROR = msgspec.Raw(b'{"simulated":true}'), Failure("c", "m")
 
 
 @pytest.mark.parametrize(("name", "kind"), POLLED)
-def test_an_answer_tells_result_and_error_where_nothing_that_decides_lies(
+def test_a_poll_response_has_result_and_error_unless_they_decide_the_status(
     name: str, kind: str | None
 ):
     profile, fields = PROFILES[name], PROFILES[name].kinds[kind].poll
@@ -322,7 +322,7 @@ def test_an_answer_tells_result_and_error_where_nothing_that_decides_lies(
 
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
-def test_a_push_tells_result_and_error_where_nothing_that_decides_lies(name: str, kind: str | None):
+def test_a_push_has_result_and_error_unless_they_decide_the_status(name: str, kind: str | None):
     profile, fields = PROFILES[name], PROFILES[name].kinds[kind].push
     assert fields
     for meant in ends(profile, kind):

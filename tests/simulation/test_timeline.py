@@ -29,7 +29,7 @@ def job(name: str, kind: str | None, end: State = State.SUCCEEDED) -> SimulatedJ
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
-def test_a_life_goes_forward_and_ends_as_asked(name: str, kind: str | None, end: State):
+def test_a_timeline_moves_forward_to_the_requested_end(name: str, kind: str | None, end: State):
     moments = job(name, kind, end).moments
     states = [moment.state for moment in moments]
     assert states == sorted(states, key=[*ORDER, end].index)
@@ -46,7 +46,7 @@ def test_progress_rises_while_it_runs(name: str, kind: str | None, end: State):
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
-def test_its_pushes_say_its_states(name: str, kind: str | None, end: State):
+def test_pushes_report_the_states_of_the_timeline(name: str, kind: str | None, end: State):
     played = job(name, kind, end)
     for number, moment in enumerate(played.moments):
         if moment.pushed:
@@ -56,7 +56,7 @@ def test_its_pushes_say_its_states(name: str, kind: str | None, end: State):
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
-def test_its_answers_say_its_states(name: str, kind: str | None, end: State):
+def test_poll_responses_report_the_states_of_the_timeline(name: str, kind: str | None, end: State):
     played = job(name, kind, end)
     for moment in played.moments:
         answer = played.answer(moment.at, BEGUN)
@@ -76,7 +76,7 @@ def ask(played: SimulatedJob, elapsed: float) -> StatusUpdate:
     return told
 
 
-def test_between_two_moments_an_answer_says_the_earlier_one():
+def test_between_two_moments_a_poll_returns_the_earlier():
     played = job("wistia", None)
     assert [ask(played, at).status for at in (0.0, 2.9, 3.0, 8.9, 9.0, 99.0)] == [
         "queued",
@@ -88,7 +88,7 @@ def test_between_two_moments_an_answer_says_the_earlier_one():
     ]
 
 
-def test_a_word_that_only_answers_know_is_not_pushed_and_the_other_way_round():
+def test_a_word_of_one_channel_is_not_used_in_the_other():
     media = job("wistia", "media").moments
     assert [m.pushed for m in media if m.pushed] == [
         "media.created",
@@ -98,7 +98,7 @@ def test_a_word_that_only_answers_know_is_not_pushed_and_the_other_way_round():
     assert [m.polled for m in media] == ["queued", "processing", "processing", "ready"]
 
 
-def test_nothing_is_pushed_twice_but_to_tell_of_progress():
+def test_a_word_is_pushed_twice_only_to_report_progress():
     assert [m.pushed for m in job("replicate", None).moments] == [
         "starting",
         "processing",
@@ -113,7 +113,7 @@ def test_nothing_is_pushed_twice_but_to_tell_of_progress():
     ]
 
 
-def test_before_the_first_word_of_answers_there_is_no_answer():
+def test_before_the_first_polled_word_there_is_no_response():
     profile = provider.parse(
         "acme",
         """
@@ -137,19 +137,19 @@ def test_before_the_first_word_of_answers_there_is_no_answer():
     assert played.answer(3.0, BEGUN)
 
 
-def test_an_end_without_a_word_is_refused_and_the_others_are_named():
+def test_an_end_without_a_word_is_refused_and_the_possible_ends_are_named():
     with pytest.raises(ValueError, match="mux has no word for expired; its jobs end succeeded, fa"):
         timeline(PROFILES["mux"], None, State.EXPIRED, 1.0)
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
-def test_the_machine_comes_to_that_end(name: str, kind: str | None, end: State):
+def test_the_state_machine_reaches_the_requested_end(name: str, kind: str | None, end: State):
     played = job(name, kind, end)
     assert end in {state_after(played, [*told(played)]) for told in (pushed, polled)}
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
-def test_the_machine_comes_to_a_pushed_end_from_either_side(
+def test_the_state_machine_reaches_a_pushed_end_in_any_order(
     name: str, kind: str | None, end: State
 ):
     played = job(name, kind, end)

@@ -119,7 +119,7 @@ class Delivering(RuleBasedStateMachine):
         self.loop = asyncio.Runner()
         self.leaks = leaks
         self.subscribers = Subscribers()
-        self.claimed: list[Claim] = []
+        self.unconfirmed: list[Claim] = []
         self.hands: list[Claim] = []  # those that some worker has, or believes to have
         self.made = 0
         self.lost = 0  # of the next replies to a settling
@@ -306,7 +306,7 @@ class Delivering(RuleBasedStateMachine):
             claim = self.store.backlogs.claim
             while some := await claim(keys, "deliver", 1000, lambda _: WIDE):
                 found += some
-        self.claimed += found
+        self.unconfirmed += found
         return found
 
     async def moment(self) -> None:
@@ -320,7 +320,7 @@ class Delivering(RuleBasedStateMachine):
             lanes, _, lane = key.replace("held", "lanes").rpartition(":")
             await self.redis.zadd(key, {item: at - 2000 * LEASE for item, at in items.items()})
             await self.redis.zadd(lanes, {lane: 0})
-        for claim in self.claimed:
+        for claim in self.unconfirmed:
             claim.token -= int(2000 * LEASE)
 
     async def hurry(self) -> None:

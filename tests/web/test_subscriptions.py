@@ -33,7 +33,7 @@ BAD_WISHES: list[tuple[Any, str]] = [
     ({"url": URL, "handshake": "yes"}, "handshake"),
     ({"url": URL, "concurrency": 0}, "concurrency"),
     ({"url": URL, "concurrency": 257}, "concurrency"),
-    ({"url": URL, "rate": "fast"}, "rate: `fast` is no rate"),
+    ({"url": URL, "rate": "fast"}, "rate: `fast` is not a rate"),
     ({"url": URL, "rate": "0/1m"}, "100/1m"),
     ({"url": URL, "ordered": "yes"}, "ordered"),
     ({"url": URL, "auto_disable": None}, "auto_disable"),

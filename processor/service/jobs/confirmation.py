@@ -24,8 +24,8 @@ def apply_trust(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusU
     """
     if update.origin is Origin.PUSH and source.confirms(job.kind):
         return _without_claim(update, job, source)
-    if update.origin is Origin.POLL and job.claimed and update.state in FINAL:
-        return _completed(update, job.claimed), replace(job, claimed=None)
+    if update.origin is Origin.POLL and job.unconfirmed and update.state in FINAL:
+        return _completed(update, job.unconfirmed), replace(job, unconfirmed=None)
     return update, job
 
 
@@ -35,7 +35,7 @@ def _without_claim(update: StatusUpdate, job: Job, source: Source) -> tuple[Stat
     finished = job.state in FINAL and not job.provisional
     verified = source.profile.verify is not None  # by a token at least
     rest = update if verified else replace(update, params={}, aliases=())
-    rest = replace(rest, attempt=None, ended=None)
+    rest = replace(rest, attempt=None, run_ended_at=None)
     if not reruns and (finished or update.state not in FINAL):
         return rest, job
     flags = (*update.flags, UNCONFIRMED)
@@ -43,7 +43,7 @@ def _without_claim(update: StatusUpdate, job: Job, source: Source) -> tuple[Stat
         rest, state=None, result=NULL, error=None, counts=None, progress=None, flags=flags
     )
     claims = source.profile.signs and update.state in FINAL
-    return hint, replace(job, claimed=update) if claims else job
+    return hint, replace(job, unconfirmed=update) if claims else job
 
 
 def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
@@ -85,6 +85,6 @@ def remember_poll_after(
     if update.origin is Origin.PUSH and not seen and job.seen:
         proven = source.profile.signs or not source.confirms(job.kind)
         return job if proven else replace(job, seen=False)
-    if update.origin is Origin.PUSH or not (update.again or job.again_at):
+    if update.origin is Origin.PUSH or not (update.poll_after or job.poll_not_before):
         return job
-    return replace(job, again_at=now + update.again if update.again else 0.0)
+    return replace(job, poll_not_before=now + update.poll_after if update.poll_after else 0.0)

@@ -72,8 +72,8 @@ def decide(
             events.append(publish(job, step.event, inputs))
     due = any(incoming.update.origin is Origin.DEADLINE for incoming in updates)
     items = timers(before, job, inputs, reschedule=reschedule, due=due)
-    if poll_now and inputs.now - job.hinted_at >= confirmation.MIN_INTERVAL:
-        job = replace(job, hinted_at=inputs.now)
+    if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
+        job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
     return Change(
         job=job,
@@ -91,7 +91,7 @@ def decide(
 
 def with_poll_now(items: list[WorkItem], job: Job) -> list[WorkItem]:
     """The same timers, with the next poll as soon as the provider allows."""
-    return [i for i in items if i.backlog != "poll"] + [poll_item(job, job.again_at)]
+    return [i for i in items if i.backlog != "poll"] + [poll_item(job, job.poll_not_before)]
 
 
 def _entry(was: Job, step: state_machine.Transition, update: StatusUpdate) -> HistoryEntry:
@@ -135,7 +135,7 @@ def timers(
         items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
     if reschedule and _is_polled(job, inputs.source):
         at = inputs.now + _until_poll(before, job, inputs)
-        items.append(poll_item(job, max(at, job.again_at)))
+        items.append(poll_item(job, max(at, job.poll_not_before)))
     return items
 
 

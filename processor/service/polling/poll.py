@@ -127,9 +127,9 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
 
     If a signed push said how the job ended, that counts instead.
     """
-    if job.claimed:
-        flags = (*job.claimed.flags, UNCONFIRMED)
-        return replace(job.claimed, origin=Origin.POLL, flags=flags)
+    if job.unconfirmed:
+        flags = (*job.unconfirmed.flags, UNCONFIRMED)
+        return replace(job.unconfirmed, origin=Origin.POLL, flags=flags)
     if not job.seen:
         return failure
     return StatusUpdate(

@@ -114,7 +114,7 @@ async def test_the_result_in_a_signed_push_is_added_to_the_poll_that_confirms_it
     assert (await bench.job("1", "signed")).error is None
     await bench.poll()
     job = await bench.job("1", "signed")
-    assert (job.state, job.claimed) == (State.FAILED, None)
+    assert (job.state, job.unconfirmed) == (State.FAILED, None)
     assert job.error
     assert job.error.message == "no codec"
 
@@ -181,7 +181,7 @@ async def test_the_result_in_a_push_with_another_final_state_is_not_used(bench: 
     await bench.take("signed", signed({"id": "1", "status": "failed", "note": "no codec"}))
     await bench.poll()
     job = await bench.job("1", "signed")
-    assert (job.state, job.error, job.claimed) == (State.SUCCEEDED, None, None)
+    assert (job.state, job.error, job.unconfirmed) == (State.SUCCEEDED, None, None)
 
 
 async def test_a_final_state_in_a_signed_push_counts_if_the_provider_no_longer_has_the_job(
@@ -201,7 +201,7 @@ async def test_a_final_state_in_an_unsigned_push_of_an_unknown_job_does_not_coun
     await bench.push("forgetful", id="1", status="succeeded")
     assert await bench.poll() == ["forgetful/1"]
     job = await bench.job("1", "forgetful")
-    assert (job.state, job.claimed, job.seen) == (State.QUEUED, None, False)
+    assert (job.state, job.unconfirmed, job.seen) == (State.QUEUED, None, False)
     assert await bench.due("poll", "forgetful/1", "forgetful") is not None
 
 

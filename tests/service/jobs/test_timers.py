@@ -74,9 +74,9 @@ def test_a_requested_interval_counts_for_the_first_poll_too(source: Source):
 
 
 def test_no_poll_comes_before_the_providers_retry_after(source: Source):
-    job = fresh(source, again_at=NOW + 500.0)
+    job = fresh(source, poll_not_before=NOW + 500.0)
     assert when(timers(None, job, inputs(source), reschedule=True), "poll") == [NOW + 500.0]
-    early = replace(job, again_at=NOW + 1.0)
+    early = replace(job, poll_not_before=NOW + 1.0)
     assert when(timers(None, early, inputs(source), reschedule=True), "poll") == [NOW + AFTER]
 
 
@@ -107,7 +107,7 @@ def test_a_finished_job_has_no_timers(source: Source):
 
 
 def test_an_immediate_poll_replaces_the_planned_one(source: Source):
-    job = fresh(source, again_at=NOW + 2.0)
+    job = fresh(source, poll_not_before=NOW + 2.0)
     puts = with_poll_now(timers(None, job, inputs(source), reschedule=True), job)
     assert when(puts, "poll") == [NOW + 2.0]
     assert when(puts, "ingest") == [NOW + 3600.0]
