@@ -104,7 +104,7 @@ def _push_keys(
 
 def _senders(where: str, key: str, profile: Profile, senders: Sequence[str]) -> frozenset[str]:
     if senders and not (profile.verify and signing.has_senders(profile.verify)):
-        why = "has no senders to tell apart; remove the key"
+        why = "does not distinguish senders; remove the key"
         raise ConfigError(f"{where}: {key}: {profile.name} {why}")
     arns = profile.verify is not None and profile.verify.scheme == "sns"
     for sender in senders:

@@ -6,14 +6,14 @@ listener          accepts connections, a few at a time
 connection_limit  which idle connections are closed for new ones
 write_timeout     closes connections of slow readers
 read_timeout      closes connections of slow senders (slowloris)
-body_budget       bytes of bodies in flight, and which bodies give way
+body_budget       limits the bytes of bodies in flight, and closes the slowest
 read_scheduler    bodies are read in turns, addresses in rotation
 large_body_queue  large bodies are processed in turns
 rate_limit        rate limit for calls without a key, concurrency limit for large reads
 process_limits    these limits, shared by all connections
 protocol          one connection within these limits
 problems          errors as problem+json
-auth              who may call
+auth              API keys
 request_body      request bodies, read and checked
 query_params      paths and queries, read and checked
 hooks             POST /hooks/{source}

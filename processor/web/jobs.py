@@ -37,9 +37,9 @@ class Jobs:
     async def put(self, request: Request) -> Response:
         """Watch a job."""
         check_query(request)
-        wish = await read_as(request, watch_request.WatchRequest)
+        body = await read_as(request, watch_request.WatchRequest)
         trace = traceparent(request.headers.get("traceparent"))
-        found, new = await watch.watch(self._context, *self._name(request), wish, trace)
+        found, new = await watch.watch(self._context, *self._name(request), body, trace)
         return Json(await jobs_query.view(self._context, found), 201 if new else 200)
 
     async def get(self, request: Request) -> Response:

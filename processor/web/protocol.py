@@ -136,7 +136,7 @@ class BoundedProtocol(SlowRequestProtocol):
         self._counted = False
 
     def _count(self, *, whole: bool = False) -> None:
-        """Count what came; too much of it and somebody gives way; then wait for our turn."""
+        """Count new bytes, and evict bodies beyond the limit; then wait for the next turn to read."""
         count, self._uncounted = self._uncounted, 0
         if self.transport.is_closing() or not self._had_request:
             return
@@ -148,8 +148,8 @@ class BoundedProtocol(SlowRequestProtocol):
         body = self.flow.body = self._bodies[-1]
         if count:
             self.cycle.message_event.set()
-            for one in self._limits.bodies.arrived(body, count, self.loop.time()):
-                one.owner.evict()
+            for slow in self._limits.bodies.arrived(body, count, self.loop.time()):
+                slow.owner.evict()
         if whole:
             self._limits.bodies.finish(body)
         elif count and body.held > FREE_BYTES:

@@ -10,7 +10,7 @@ from processor.model import Subscription
 MAX_EVENTS = 100  # in one request
 MAX_BYTES = 512 * 1024  # of one request, unless a single event is larger
 MAX_DELAY = 0.005  # seconds from the first event to the request
-ATTRIBUTES_SIZE = 2048  # bytes that an event's attributes take at most, beside its payload
+ATTRIBUTES_SIZE = 2048  # bytes of an event's attributes, at most, besides its payload
 
 Result = TypeVar("Result")
 SendBatch = Callable[[Subscription, Sequence[Event]], Awaitable[Sequence[Result]]]

@@ -109,9 +109,7 @@ class Deliverer:
             reason = f"the subscriber wants no more: it {reason}"
             await self._end(prepared, delivery, "failed", reason)
         elif result.control == "abort-message":
-            reason = (
-                "the subscriber wants no more of it: it answered webhook-delivery: abort-message"
-            )
+            reason = "the subscriber does not want it: it answered webhook-delivery: abort-message"
             await self._end(prepared, delivery, "failed", reason)
         else:
             await self._retry(prepared, delivery, attempt.at + attempt.seconds, result.wait)

@@ -221,13 +221,13 @@ def _result(source: Source, settings: HookSettings, did: Did, **more: Any) -> Re
         provider=source.profile.name,
         did=did,
         url=settings.masked["url"],
-        note=None if more.get("secret") else _lack(source),
+        note=None if more.get("secret") else _missing(source),
         **more,
     )
 
 
-def _lack(source: Source) -> str | None:
-    """What the source still needs before it takes pushes."""
+def _missing(source: Source) -> str | None:
+    """What the source still needs before it can receive pushes."""
     rules, why = source.profile.register, source.why_no_pushes
     if why and rules and rules.secret and not source.keys:
         return (

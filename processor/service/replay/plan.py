@@ -1,4 +1,4 @@
-"""What a replay looks for in the event log, and its result."""
+"""The plan of a replay, which events of the log it delivers, and its result."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,9 @@ from processor.store.events import Logged
 
 
 class Plan(NamedTuple):
-    """Whose events to look for, between which positions (a pair for each shard), and which of them."""
+    """For which subscription to scan the log, between which positions (a pair for each shard), and for
+    which events.
+    """
 
     target: Subscription
     starts: Sequence[str]

@@ -1,4 +1,4 @@
-"""Who is called back. In reading order:
+"""Subscriptions: the URLs that receive events. In reading order:
 
 validation  which URLs, secrets, filters, headers and rates are allowed
 handshake   CloudEvents' webhook handshake (OPTIONS), the sender's half

@@ -71,7 +71,7 @@ OPERATIONS = (
             "agree",
             "Agree to pushes: CloudEvents' web hook handshake",
         ),
-        {200: Response("`WebHook-Allowed-Origin` and `-Rate`, where the source takes CloudEvents")},
+        {200: Response("`WebHook-Allowed-Origin` and `-Rate`, if the source receives CloudEvents")},
         (404,),
         ("source",),
         open=True,
@@ -149,7 +149,12 @@ OPERATIONS = (
         ("subscription",),
     ),
     Operation(
-        *("post", f"{_SUBSCRIPTION}/rotate", "rotateSecret", "Give a subscription a new secret"),
+        *(
+            "post",
+            f"{_SUBSCRIPTION}/rotate",
+            "rotateSecret",
+            "Replace the secret of a subscription",
+        ),
         {
             200: Response(
                 "The new secret; the old one also signs for 24 h", schemas.SubscriptionWithSecret

@@ -180,7 +180,7 @@ class Attempt(msgspec.Struct):
 
 
 class Delivery(msgspec.Struct):
-    """One event for one subscription; `state` is one of those that `?state=` takes."""
+    """One event for one subscription; `state` is one of the values of `?state=`."""
 
     id: str
     event_id: str
