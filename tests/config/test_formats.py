@@ -18,13 +18,13 @@ def settings(folder: Path, *lines: str, secret: str = SECRET, **environ: str) ->
     return load(file, environ)
 
 
-def test_without_a_word_it_is_as_it_always_was(tmp_path: Path) -> None:
+def test_settings_have_their_defaults(tmp_path: Path) -> None:
     one = settings(tmp_path).subscriptions["sub_one"]
     assert (one.format, one.signature, one.headers, one.origin) == ("standard", "v1", {}, None)
     assert (one.ordered, one.auto_disable) == (False, True)
 
 
-def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
+def test_settings_are_read_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     one = settings(
         tmp_path,
@@ -65,7 +65,7 @@ def test_what_is_written_is_what_is_meant(tmp_path: Path) -> None:
         ('headers = { X = "hush\\u00e9" }', "subscriptions.one.headers: the value of 'x' must be"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place_and_no_value(
+def test_an_invalid_setting_is_named_without_its_secret(
     tmp_path: Path, line: str, words: str
 ) -> None:
     with pytest.raises(ConfigError) as refusal:

@@ -73,7 +73,7 @@ def lines_of(folder: Path, text: str, **environ: str) -> list[str]:
         ("[subscriptions.billing]", "[sources.video]", 6, "[sources.video] is a duplicate table"),
     ],
 )  # fmt: skip
-def test_what_has_the_wrong_shape_is_named_with_line_and_key(
+def test_a_wrong_type_is_reported_with_line_and_key(
     tmp_path: Path, right: str, wrong: str, line: int, says: str
 ) -> None:
     assert right in GOOD
@@ -107,7 +107,7 @@ def test_what_has_the_wrong_shape_is_named_with_line_and_key(
         ('secret = "whsec', 'sources = ["vidoe"]\nsecret = "whsec', "'vidoe' is not known; there is video; did you mean `video`?"),
     ],
 )  # fmt: skip
-def test_a_value_that_cannot_work_is_named_with_its_key(
+def test_an_invalid_value_is_reported_with_its_key(
     tmp_path: Path, right: str, wrong: str, says: str
 ) -> None:
     assert right in GOOD
@@ -129,7 +129,7 @@ def test_a_secret_file_is_named_once_with_the_key_that_names_it(tmp_path: Path) 
     assert "Is a directory" in line
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = GOOD.replace('"t"', '"env:A"').replace('"s"', '"env:B"')
     text = text.replace('"https://', '"').replace("whsec_", "env:C#")
     text += 'rate = "often"\n[sources.other]\nprovider = "standard"\nwebhook_secret = "file:D"\n'
@@ -140,7 +140,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert len(lines) == 8
 
 
-def test_all_that_has_the_wrong_shape_is_told_at_once_with_the_variables(tmp_path: Path) -> None:
+def test_all_wrong_types_and_variables_are_reported_at_once(tmp_path: Path) -> None:
     text = '[sources.a]\nproviders = 1\ndeadline = 2\n[sources.b]\ntokn = ""\n[subscriptions.c]\n'
     lines = lines_of(tmp_path, text, PORT="http", RINGBACK_SHARDS="0")
     keys = ["sources.a.providers:", "sources.a.deadline:", "sources.a: `provider` is missing"]
@@ -237,7 +237,7 @@ def test_a_blank_variable_counts_as_unset(
     assert load(None, {name: " \r\n"}) == load(None, {})
 
 
-def test_a_renewed_token_that_no_header_can_carry_is_not_taken(tmp_path: Path) -> None:
+def test_a_renewed_token_that_no_header_can_carry_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("old\n")
     source = written(tmp_path, GOOD.replace('"t"', '"file:token"')).sources["video"]
     renewals = (("new\r\n", "new"), ("half\nwritten", "new"), ("newer", "newer"))
@@ -259,7 +259,7 @@ def test_a_renewed_token_that_no_header_can_carry_is_not_taken(tmp_path: Path) -
         ("RINGBACK_API_KEY", "x", "commands call a server with it; the keys that a server accepts"),
     ],
 )
-def test_a_variable_that_nobody_reads_is_said_at_the_start(
+def test_an_unused_variable_is_logged_at_the_start(
     tmp_path: Path, name: str, value: str, remedy: str
 ) -> None:
     settings = written(tmp_path, GOOD, **{name: value})
@@ -283,7 +283,7 @@ def test_a_variable_that_nobody_reads_is_said_at_the_start(
         {"RINGBACK_WEB_PORT": "tcp://10.0.0.1:80", "RINGBACK_SERVICE_PORT": "80"},
     ],
 )
-def test_what_is_read_or_is_kubernetes_own_is_not_said(
+def test_used_and_kubernetes_variables_cause_no_warning(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     text = GOOD.replace('"t"', '["env:RINGBACK_WISTIA_TOKEN", "t"]').replace("token =", "#")
@@ -307,7 +307,7 @@ def run(*words: str, folder: Path, **environ: str) -> subprocess.CompletedProces
 @pytest.mark.parametrize(
     "words", [("processor.web",), ("workers",), ("workers.clock",), ("processor.cli", "up")]
 )
-def test_each_process_ends_with_2_and_a_line_a_mistake(
+def test_each_process_exits_with_2_and_a_line_for_each_problem(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     (tmp_path / "ringback.toml").write_text('[sources.a]\nprovidr = "x"\n')
@@ -319,7 +319,7 @@ def test_each_process_ends_with_2_and_a_line_a_mistake(
     assert "RINGBACK_SHARDS: 'many' is not a whole number from 1 to 1024" in lines[2]
 
 
-def test_commands_take_their_variables_without_blanks(tmp_path: Path) -> None:
+def test_commands_trim_their_variables(tmp_path: Path) -> None:
     url = "http://127.0.0.1:1 \r"
     ended = run("processor.cli", "jobs", folder=tmp_path, RINGBACK_URL=url, RINGBACK_API_KEY="k\r")
     assert ended.returncode == 5

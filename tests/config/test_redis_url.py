@@ -57,13 +57,13 @@ WRONG = (
 
 
 @pytest.mark.parametrize("url", GOOD)
-def test_what_redis_py_can_use_is_taken(url: str) -> None:
+def test_urls_that_redis_py_can_use_are_accepted(url: str) -> None:
     assert redis_url.checked("REDIS_URL", url) == url
     BlockingConnectionPool.from_url(url).make_connection()
 
 
 @pytest.mark.parametrize("url", WRONG)
-def test_what_cannot_work_is_refused_in_one_line_without_a_secret(url: str) -> None:
+def test_an_unusable_redis_url_is_refused_in_one_line_without_a_secret(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         redis_url.checked("REDIS_URL", url)
     message = str(caught.value)

@@ -98,7 +98,7 @@ async def test_without_a_key_every_method_is_401(keyed: Web, method: str, path: 
 
 @pytest.mark.parametrize("headers", FROM_HERE, ids=str)
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "203.0.113.9"])
-async def test_no_peer_and_no_header_takes_the_place_of_a_key(
+async def test_no_peer_address_or_header_replaces_a_key(
     web_of: Any, peer: str, headers: dict[str, str]
 ) -> None:
     web = await web_of(peer, **KEYS)
@@ -136,7 +136,7 @@ async def test_no_peer_and_no_header_takes_the_place_of_a_key(
         "Bearer ü",
     ],
 )
-async def test_what_is_not_a_key_opens_nothing(keyed: Web, authorization: str) -> None:
+async def test_calls_without_a_valid_key_are_401(keyed: Web, authorization: str) -> None:
     headers = [(b"authorization", authorization.encode("latin-1"))]
     refused(await keyed.without_key("GET", "/v1/jobs", headers=headers), 401)
     refused(await keyed.without_key("GET", "/nothing", headers=headers), 401)
@@ -150,17 +150,17 @@ async def test_two_authorizations_are_none(keyed: Web) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer k1", "bearer k2", "BEARER k2", "Bearer  k2 "])
-async def test_any_of_the_keys_opens(keyed: Web, authorization: str) -> None:
+async def test_each_key_is_accepted(keyed: Web, authorization: str) -> None:
     headers = {"authorization": authorization, "host": "ringback.example.com", "via": "1.1 proxy"}
     assert (await keyed.without_key("GET", "/v1/jobs", headers=headers)).status_code == 200
 
 
-async def test_a_key_that_was_taken_away_opens_nothing_more(web_of: Any) -> None:
+async def test_a_removed_key_is_refused(web_of: Any) -> None:
     web = await web_of(RINGBACK_API_KEYS="k2,k3")
     refused(await web.without_key("GET", "/v1/jobs", headers={"authorization": "Bearer k1"}), 401)
 
 
-async def test_what_guards_itself_is_open(keyed: Web) -> None:
+async def test_health_and_pushes_need_no_key(keyed: Web) -> None:
     assert (await keyed.without_key("GET", "/healthz")).status_code == 200
     assert (await keyed.without_key("GET", "/readyz")).status_code == 503  # no worker beats here
     body = push()
@@ -221,7 +221,7 @@ async def test_no_request_line_gets_around_the_key(served: Served, line: bytes) 
     assert told.split(b" ")[1] in (b"400", b"401"), told
 
 
-async def test_the_key_opens_over_a_socket(served: Served) -> None:
+async def test_a_key_is_accepted_over_a_socket(served: Served) -> None:
     assert (await served.client.get("/v1/jobs")).status_code == 200
     head = f"GET /v1/jobs HTTP/1.0\r\nauthorization: {BEARER['authorization']}\r\n\r\n"
     assert b" 200 " in (await served.raw(head.encode())).split(b"\r\n")[0]
@@ -231,13 +231,13 @@ async def test_the_key_opens_over_a_socket(served: Served) -> None:
 
 
 @pytest.mark.parametrize("keys", ["", " ", ",", " , "])
-def test_without_keys_nothing_starts(settings_of: Any, keys: str) -> None:
+def test_a_server_without_keys_does_not_start(settings_of: Any, keys: str) -> None:
     with pytest.raises(ConfigError, match="RINGBACK_API_KEYS"):
         require_keys(settings_of(RINGBACK_API_KEYS=keys))
     require_keys(settings_of())
 
 
-async def test_an_application_without_keys_lets_nobody_in(web_of: Any) -> None:
+async def test_without_configured_keys_every_call_is_401(web_of: Any) -> None:
     web = await web_of(RINGBACK_API_KEYS="")
     for headers in ({}, {"authorization": ""}, {"authorization": "Bearer "}):
         refused(await web.without_key("GET", "/v1/jobs", headers=headers), 401)

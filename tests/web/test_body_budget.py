@@ -25,13 +25,13 @@ def filled(budget: BodyBudget, count: int, *addresses: str, now: float = 0.0) ->
     return made
 
 
-def test_nobody_gives_way_while_there_is_room() -> None:
+def test_no_body_is_evicted_below_the_limit() -> None:
     budget = BodyBudget(total=4 * MIB, address=4 * MIB)
     filled(budget, MIB, *"abcd")
     assert budget.total == 4 * MIB
 
 
-def test_the_slowest_gives_way_to_one_that_goes_on() -> None:
+def test_the_slowest_body_is_evicted_first() -> None:
     budget = BodyBudget(total=4 * MIB, address=4 * MIB)
     slow, *others = filled(budget, MIB, *"abcd")
     for one in others:
@@ -40,7 +40,7 @@ def test_the_slowest_gives_way_to_one_that_goes_on() -> None:
     assert budget.arrived(body("e"), 1, 0.4) == [slow]
 
 
-def test_one_that_sends_nothing_is_the_slowest_however_fast_it_was() -> None:
+def test_a_stalled_body_is_slower_than_any_other() -> None:
     budget = BodyBudget(total=4 * MIB, address=4 * MIB)
     fast, *others = filled(budget, MIB, *"abcd")
     for one in others:
@@ -48,7 +48,7 @@ def test_one_that_sends_nothing_is_the_slowest_however_fast_it_was() -> None:
     assert budget.arrived(body("e"), 1, 0.6) == [fast]
 
 
-def test_what_gave_way_is_counted_no_more() -> None:
+def test_evicted_bodies_are_not_counted() -> None:
     """Else every further byte would look for somebody again."""
     budget = BodyBudget(total=MIB, address=MIB)
     filled(budget, MIB, "a")
@@ -58,7 +58,7 @@ def test_what_gave_way_is_counted_no_more() -> None:
     assert budget.arrived(late, 100_000, 1.0) == []
 
 
-def test_a_finished_body_never_gives_way() -> None:
+def test_a_finished_body_is_never_evicted() -> None:
     budget = BodyBudget(total=2 * MIB, address=2 * MIB)
     whole, late = filled(budget, MIB, "a", "b")
     budget.finish(whole)
@@ -68,7 +68,7 @@ def test_a_finished_body_never_gives_way() -> None:
     assert whole.held == MIB
 
 
-def test_small_bodies_give_way_last() -> None:
+def test_small_bodies_are_evicted_last() -> None:
     budget = BodyBudget(total=2 * MIB, address=2 * MIB)
     (small,) = filled(budget, SMALL_BODY - 1, "a")
     large, _ = filled(budget, MIB - SMALL_BODY, "b", "c", now=100.0)
@@ -77,7 +77,7 @@ def test_small_bodies_give_way_last() -> None:
     assert large.held == 0
 
 
-def test_one_address_does_not_take_the_room_of_others() -> None:
+def test_an_address_over_its_limit_loses_its_own_bodies() -> None:
     budget = BodyBudget(total=4 * MIB, address=MIB)
     filled(budget, MIB // 4, *"bbcc")
     theirs = filled(budget, MIB // 4, *"aaaa", now=9.0)
@@ -86,7 +86,7 @@ def test_one_address_does_not_take_the_room_of_others() -> None:
     assert set(given) <= set(theirs)
 
 
-def test_who_waits_for_us_is_not_slow() -> None:
+def test_waiting_for_us_does_not_count_as_slow() -> None:
     budget = BodyBudget(total=2 * MIB, address=2 * MIB)
     ours, silent = filled(budget, MIB, "a", "b")
     ours.paused = True
@@ -96,7 +96,7 @@ def test_who_waits_for_us_is_not_slow() -> None:
     assert ours.speed(6.0) < ours.speed(3.0) / 10
 
 
-def test_all_that_is_given_back_is_free_again() -> None:
+def test_released_bytes_are_free_again() -> None:
     budget = BodyBudget(total=2 * MIB, address=2 * MIB)
     bodies = filled(budget, MIB, "a", "b")
     budget.finish(bodies[0])

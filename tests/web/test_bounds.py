@@ -41,7 +41,7 @@ async def line(served_of: Any) -> Callable[[Served], Awaitable[Line]]:
     return make
 
 
-async def test_unfinished_bodies_give_way_to_a_push(
+async def test_unfinished_bodies_are_evicted_for_a_push(
     served_of: Any, line: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body_budget, "MAX_IN_FLIGHT_BYTES", 512 * KIB)
@@ -90,7 +90,7 @@ async def test_bodies_of_connections_that_are_gone_are_not_counted(
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /hooks/feed HT"], ids=["nothing", "half a head"])
-async def test_idle_connections_give_way_to_new_ones(
+async def test_idle_connections_are_evicted_for_new_ones(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 20)
@@ -107,7 +107,7 @@ async def test_idle_connections_give_way_to_new_ones(
         writer.close()
 
 
-async def test_connections_between_requests_give_way_too(
+async def test_connections_between_requests_are_evicted_too(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 20)
@@ -123,7 +123,7 @@ async def test_connections_between_requests_give_way_too(
         writer.close()
 
 
-async def test_bodies_without_end_give_way_where_no_connection_is_idle(
+async def test_endless_bodies_are_evicted_if_no_connection_is_idle(
     served_of: Any, line: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 20)
@@ -158,7 +158,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("request_", MALFORMED, ids=range(len(MALFORMED)))
-async def test_what_is_no_http_is_400_and_not_logged(
+async def test_malformed_http_is_400_and_not_logged(
     served: Served, request_: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = await asyncio.wait_for(served.raw(request_), 3)
@@ -180,14 +180,14 @@ async def test_a_large_head_is_431_in_however_many_pieces_it_comes(
 
 
 @pytest.mark.parametrize("where", ["line", "fields"])
-async def test_what_makes_a_head_large_does_not_matter(served: Served, where: str) -> None:
+async def test_a_large_url_or_many_headers_are_431(served: Served, where: str) -> None:
     line = b"/healthz" + (b"?" + b"a" * read_timeout.MAX_HEAD if where == "line" else b"")
     fields = b"" if where == "line" else b"a: b\r\n" * (read_timeout.MAX_HEAD // 5)
     told = await served.raw(b"GET %b HTTP/1.1\r\n%b\r\n" % (line, fields))
     assert told.startswith(b"HTTP/1.1 431 ")
 
 
-async def test_a_head_of_60_kb_is_taken(served: Served) -> None:
+async def test_a_head_of_60_kb_is_accepted(served: Served) -> None:
     close = b"connection: close\r\nx: " + b"y" * 60_000
     told = await served.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % close)
     assert told.startswith(b"HTTP/1.1 200 ")
@@ -203,14 +203,14 @@ def chunked(body: bytes, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_a_chunked_push_is_taken(served: Served, size: int) -> None:
+async def test_a_chunked_push_is_accepted(served: Served, size: int) -> None:
     body = push("1", "running", result="x" * 5000)
     head = post("/hooks/feed", **signed(body), connection="close")
     head = head.replace(b"content-length: 0", b"transfer-encoding: chunked")
     assert (await served.raw(head + chunked(body, size))).startswith(b"HTTP/1.1 202 ")
 
 
-async def test_a_push_that_waits_to_be_asked_on_is_taken(served: Served) -> None:
+async def test_a_push_with_expect_100_continue_is_accepted(served: Served) -> None:
     body = push()
     head = post("/hooks/feed", length=len(body), **signed(body), expect="100-continue")
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -221,7 +221,7 @@ async def test_a_push_that_waits_to_be_asked_on_is_taken(served: Served) -> None
     writer.close()
 
 
-async def test_a_refused_push_is_not_asked_on(served: Served) -> None:
+async def test_a_refused_push_gets_no_100_continue(served: Served) -> None:
     head = post("/hooks/nobody", length=9, expect="100-continue", connection="close")
     told = await served.raw(head)
     assert told.startswith(b"HTTP/1.1 404 ")
@@ -238,12 +238,12 @@ async def test_pushes_in_one_piece_are_answered_in_order(served: Served) -> None
     assert told.count(b"HTTP/1.1 202 ") == 4
 
 
-async def test_a_push_of_http_1_0_is_taken(served: Served) -> None:
+async def test_an_http_1_0_push_is_accepted(served: Served) -> None:
     told = await served.raw(honest().replace(b"HTTP/1.1", b"HTTP/1.0", 1))
     assert told.startswith(b"HTTP/1.1 202 ")
 
 
-async def test_a_push_cut_anywhere_stops_nobody(served: Served) -> None:
+async def test_a_truncated_push_causes_no_500_and_no_waiting(served: Served) -> None:
     """No traceback, no 500, and nothing that goes on waiting."""
     whole = honest("cut").replace(b"connection: close", b"x: y")
 
@@ -263,14 +263,14 @@ async def test_a_push_cut_anywhere_stops_nobody(served: Served) -> None:
     assert (await served.raw(honest("after"))).startswith(b"HTTP/1.1 202 ")
 
 
-async def test_what_follows_a_refusal_is_not_taken_for_a_request(served: Served) -> None:
+async def test_the_body_of_a_refused_request_is_not_read_as_a_request(served: Served) -> None:
     """The 404 comes before the body, which is thrown away to its end."""
     inner = honest("smuggled")
     told = await served.raw(post("/hooks/nobody", inner), honest("after"))
     assert re.findall(rb"HTTP/1.1 (\d+) ", told) == [b"404", b"202"]
 
 
-async def test_a_huge_body_for_nobody_is_not_kept(served_of: Any, line: Any) -> None:
+async def test_a_huge_body_of_a_refused_push_is_discarded(served_of: Any, line: Any) -> None:
     served = await served_of()
     reader, writer = await line(served)
     writer.write(post("/hooks/nobody", b"x" * 3_000_000) + honest("after"))
@@ -311,7 +311,7 @@ def transcript(job: str, size: int) -> bytes:
     return json.dumps({"metadata": {"request_id": job}, "results": results}).encode()
 
 
-async def test_a_large_callback_is_taken_where_the_profile_says_so(roomy: Served) -> None:
+async def test_a_large_push_is_accepted_if_the_profile_allows_it(roomy: Served) -> None:
     headers = {"content-type": "application/json", "dg-token": "a token that was made up"}
     bodies = [transcript(f"large-{n}", BIG) for n in range(4)]
     answers = await asyncio.gather(
@@ -321,7 +321,7 @@ async def test_a_large_callback_is_taken_where_the_profile_says_so(roomy: Served
     assert all(one.json()["accepted"] == 1 for one in answers)
 
 
-async def test_a_source_may_take_larger_pushes_than_its_profile(roomy: Served) -> None:
+async def test_a_source_may_allow_larger_pushes_than_its_profile(roomy: Served) -> None:
     body = push("1", "succeeded", result="x" * BIG)
     answer = await roomy.client.post("/hooks/roomy", content=body, headers=signed(body))
     assert answer.status_code == 202

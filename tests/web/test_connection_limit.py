@@ -20,7 +20,7 @@ def idle(limit: ConnectionLimit, address: str, count: int) -> list[Line]:
     return lines
 
 
-def test_the_longest_idle_gives_way_first() -> None:
+def test_the_longest_idle_connection_is_evicted_first() -> None:
     limit = ConnectionLimit(100)
     lines = idle(limit, "a", EVICTED_TOGETHER + 3)
     limit.idle(lines[0], "a")  # still: a few bytes of a head do not make it new
@@ -29,7 +29,7 @@ def test_the_longest_idle_gives_way_first() -> None:
     assert limit.evict_idle() == []
 
 
-def test_whoever_holds_most_loses_first() -> None:
+def test_the_address_with_most_idle_connections_is_evicted_first() -> None:
     limit = ConnectionLimit(100)
     other = idle(limit, "b", 2)
     many = idle(limit, "a", EVICTED_TOGETHER + 2)
@@ -37,7 +37,7 @@ def test_whoever_holds_most_loses_first() -> None:
     assert set(limit.evict_idle()) == {*other, *many[EVICTED_TOGETHER:]}
 
 
-def test_who_is_served_does_not_give_way() -> None:
+def test_a_busy_connection_is_not_evicted() -> None:
     limit = ConnectionLimit(100)
     busy, waiting = idle(limit, "a", 2)
     limit.busy(busy, "a")

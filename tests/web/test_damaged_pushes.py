@@ -51,7 +51,9 @@ async def test_a_damaged_value_does_not_hide_a_final_word(web: Web, body: bytes)
 
 
 @pytest.mark.parametrize("depth", [300, 5_000, 50_000])
-async def test_a_result_too_deep_is_flagged_and_the_rest_is_taken(web: Web, depth: int) -> None:
+async def test_a_result_that_is_too_deep_is_flagged_and_the_update_accepted(
+    web: Web, depth: int
+) -> None:
     body = DEEP % (b"[" * depth, b"]" * depth)
     await web("POST", "/hooks/feed", content=body, headers=signed(body))
     await web.ingest()
@@ -61,7 +63,9 @@ async def test_a_result_too_deep_is_flagged_and_the_rest_is_taken(web: Web, dept
 
 
 @pytest.mark.parametrize(("body", "place"), UNREADABLE, ids=range(len(UNREADABLE)))
-async def test_what_cannot_be_read_is_400_with_its_place(web: Web, body: bytes, place: str) -> None:
+async def test_an_unreadable_push_is_400_with_the_position(
+    web: Web, body: bytes, place: str
+) -> None:
     answer = await web("POST", "/hooks/feed", content=body, headers=signed(body))
     assert place in refused(answer, 400)
     await web.ingest()
@@ -72,7 +76,7 @@ async def test_what_cannot_be_read_is_400_with_its_place(web: Web, body: bytes, 
     "bad",
     [b"7", b'{"id": "b"}', rb'{"id": "\ud83d", "status": "failed"}', b"null", b"[]", b"[" * 500],
 )
-async def test_the_others_of_a_batch_are_taken(web: Web, bad: bytes) -> None:
+async def test_the_readable_parts_of_a_batch_are_accepted(web: Web, bad: bytes) -> None:
     bad += b"]" * (500 if len(bad) == 500 else 0)
     parts = (rb'{"id": "a", "status": "succeeded"}', bad, b'{"id": "c", "status": "failed"}')
     body = b"[%b, %b, %b]" % parts
@@ -93,7 +97,7 @@ async def test_the_signature_is_over_the_bytes_as_they_came(web: Web) -> None:
     refused(await web("POST", "/hooks/feed", content=body, headers=headers), 401)
 
 
-async def test_what_a_caller_submitted_may_be_damaged_too(web: Web) -> None:
+async def test_a_submitted_response_may_be_damaged(web: Web) -> None:
     inner = rb'{"id": "a", "status": "running", "result": "cut \ud83d", "progress": NaN}'
     for number, submitted in enumerate((inner, json.dumps(inner.decode()).encode())):
         body = b'{"submitted": {"body": %b}}' % submitted
@@ -119,7 +123,7 @@ async def test_a_mark_in_front_of_a_callers_body_is_read_past(web: Web) -> None:
         assert answer.json()["metadata"] == {"name": "é"}
 
 
-async def test_two_ids_that_differ_in_what_cannot_be_kept_are_not_one(web: Web) -> None:
+async def test_ids_with_different_undecodable_bytes_are_refused(web: Web) -> None:
     wanted: list[Any] = []
     for byte in (b"\xe9", b"\xe8"):
         body = b'{"id": "caf%b", "status": "succeeded"}' % byte

@@ -71,7 +71,7 @@ async def a_week_passes(web: Web) -> None:
     await web.context.store.events.trim(await web.context.store.now() + 8 * 86_400)
 
 
-async def test_pages_tell_everything_in_order(web: Web) -> None:
+async def test_pages_list_all_events_in_order(web: Web) -> None:
     for number in range(4):
         await web.push(f"j{number}", "running")
         await web.push(f"j{number}", "succeeded")
@@ -95,7 +95,7 @@ async def test_a_bad_cursor_is_400(web: Web, cursor: str) -> None:
     refused(await web("GET", "/v1/events", headers=STREAM | {"last-event-id": "x"}), 400)
 
 
-async def test_what_a_stream_tells_is_the_item_of_the_page(web: Web, served: Served) -> None:
+async def test_a_stream_sends_the_same_items_as_a_page(web: Web, served: Served) -> None:
     async with stream(served) as live:
         await web.push("1", "running")
         told = await live.message()
@@ -158,7 +158,7 @@ async def test_silence_is_filled_with_pings(
         assert await quiet.frame() == [": ping"]
 
 
-async def test_a_look_that_finds_nothing_wakes_nobody(
+async def test_a_read_without_events_wakes_no_listener(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else every look would be a ping."""
@@ -171,7 +171,7 @@ async def test_a_look_that_finds_nothing_wakes_nobody(
     await tailer.close()
 
 
-async def test_who_heard_nothing_yet_can_resume_too(web: Web, served: Served) -> None:
+async def test_a_client_without_events_can_resume(web: Web, served: Served) -> None:
     async with stream(served) as cut:
         pass
     await web.push("meanwhile", "succeeded")
@@ -185,7 +185,7 @@ def told(number: int) -> list[Logged]:
     return [Logged(str(number), "evt", "job.started", b"{}", 0, f"{number}-1")]
 
 
-async def test_a_reader_that_falls_behind_is_sent_away_to_resume(web: Web) -> None:
+async def test_a_listener_that_falls_behind_is_disconnected(web: Web) -> None:
     """It has its cursor; what it missed is in the log, and no longer here."""
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
@@ -200,7 +200,7 @@ async def test_a_reader_that_falls_behind_is_sent_away_to_resume(web: Web) -> No
     await tailer.close()
 
 
-async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
+async def test_dispatching_to_many_listeners_yields_to_other_tasks(web: Web) -> None:
     tailer = Tailer(web.context.store)
     async with AsyncExitStack() as stack:
         crowd = [
@@ -216,7 +216,7 @@ async def test_a_crowd_that_is_told_leaves_room_for_others(web: Web) -> None:
     await tailer.close()
 
 
-async def test_one_listener_too_many_is_503(
+async def test_a_listener_beyond_the_limit_is_503(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tail, "MAX_LISTENERS", 1)

@@ -11,7 +11,7 @@ JSON = {"content-type": "application/json"}
 ASKING = {"webhook-request-origin": "events.example", "webhook-request-rate": "120"}
 
 
-async def test_a_cloudevents_sender_is_agreed_to(web: Web) -> None:
+async def test_a_cloudevents_handshake_is_allowed(web: Web) -> None:
     answer = await web("OPTIONS", "/hooks/clouds", headers=ASKING)
     assert answer.status_code == 200
     assert answer.headers["webhook-allowed-origin"] == "events.example"
@@ -20,14 +20,14 @@ async def test_a_cloudevents_sender_is_agreed_to(web: Web) -> None:
 
 
 @pytest.mark.parametrize("source", ["feed", "wistia", "ci"])
-async def test_others_are_told_only_what_is_allowed(web: Web, source: str) -> None:
+async def test_options_of_other_sources_lists_the_methods(web: Web, source: str) -> None:
     answer = await web("OPTIONS", f"/hooks/{source}", headers=ASKING)
     assert (answer.status_code, answer.headers["allow"]) == (200, "POST, OPTIONS")
     assert "webhook-allowed-origin" not in answer.headers
 
 
 @pytest.mark.parametrize("source", ["nobody", "bluesky", "unsigned", "anyones"])
-async def test_nobody_agrees_for_a_source_that_takes_no_pushes(web: Web, source: str) -> None:
+async def test_options_of_a_source_without_pushes_is_404(web: Web, source: str) -> None:
     refused(await web("OPTIONS", f"/hooks/{source}", headers=ASKING), 404)
 
 
@@ -46,7 +46,7 @@ async def test_a_cloudevents_token_may_come_in_the_url(web: Web) -> None:
         refused(await web("POST", f"/hooks/clouds{query}", content=body, headers=bare), 401)
 
 
-async def test_a_provider_that_takes_only_200_for_a_yes_gets_it(web: Web) -> None:
+async def test_a_provider_that_requires_200_gets_200(web: Web) -> None:
     headers = JSON | {"x-gitlab-token": TOKEN}
     body = {"object_kind": "pipeline", "project": {"id": 7}}
     body |= {"object_attributes": {"id": 31, "status": "running"}}
@@ -63,14 +63,14 @@ async def test_a_verified_challenge_is_echoed_and_no_other(web: Web) -> None:
     refused(await web("POST", "/hooks/challenger", asked, headers={"x-token": "other"}), 401)
 
 
-async def test_a_form_is_taken_where_the_provider_sends_forms(web: Web) -> None:
+async def test_a_form_is_accepted_only_from_providers_that_send_forms(web: Web) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     refused(await web("POST", "/hooks/forms", content="a=1", headers=form), 401)
     refused(await web("POST", "/hooks/feed", content="a=1", headers=form), 415)
     refused(await web("POST", "/hooks/forms", content="a=1", headers={"content-type": "a/b"}), 415)
 
 
-async def test_nobody_is_believed_for_a_signature_that_many_can_make(web: Web) -> None:
+async def test_a_signature_with_shared_keys_needs_a_known_sender(web: Web) -> None:
     """Where no sender is named nothing is taken; a stranger is refused before a key is fetched."""
     body = json.dumps({"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:evil"})
     text = {"content-type": "text/plain; charset=UTF-8"}

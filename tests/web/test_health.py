@@ -33,7 +33,7 @@ async def lacks(web: Web) -> list[str]:
     return found
 
 
-async def test_readiness_is_looked_up_once_for_all_who_ask_at_the_same_moment(
+async def test_concurrent_readiness_calls_share_one_check(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
@@ -49,7 +49,7 @@ async def test_readiness_is_looked_up_once_for_all_who_ask_at_the_same_moment(
     assert looks == 1
 
 
-async def test_ready_takes_a_redis_that_is_written_and_a_worker_that_beats(web: Web) -> None:
+async def test_ready_needs_a_writable_redis_and_a_live_worker(web: Web) -> None:
     assert "worker" in (await lacks(web))[0]
     await web.context.store.heartbeat("w1", Metrics().dump())
     assert await lacks(web) == []
@@ -57,7 +57,7 @@ async def test_ready_takes_a_redis_that_is_written_and_a_worker_that_beats(web: 
     assert "draining" in (await lacks(web))[0]
 
 
-async def test_before_redis_has_been_seen_it_is_alive_and_nothing_else(web: Web) -> None:
+async def test_before_redis_has_answered_only_healthz_is_served(web: Web) -> None:
     web.health.checked = False
     assert (await web("GET", "/healthz")).status_code == 200
     for path in ("/readyz", "/v1/jobs", "/metrics", "/openapi.json"):
@@ -82,7 +82,7 @@ async def metrics(web: Web) -> dict[tuple[str, ...], float]:
     }
 
 
-async def test_pushes_are_counted_by_what_became_of_them(web: Web) -> None:
+async def test_pushes_are_counted_by_their_result(web: Web) -> None:
     for _ in range(2):
         await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
     await web("POST", "/hooks/feed", content=push(), headers=signed(b"another"))
@@ -109,7 +109,7 @@ async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
     assert wistia["stalled"] == "401"
 
 
-async def test_a_source_of_no_use_says_what_it_lacks(web: Web) -> None:
+async def test_an_unusable_source_shows_what_it_lacks(web: Web) -> None:
     found = {source["name"]: source["lacks"] for source in await web.items("/v1/sources")}
     assert found["anyones"] is not None
     assert "set its senders" in found["anyones"]
@@ -117,7 +117,7 @@ async def test_a_source_of_no_use_says_what_it_lacks(web: Web) -> None:
     assert found["unsigned"] is None  # it can be asked
 
 
-async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
+async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
     found = {source.pop("name"): source for source in await web.items("/v1/sources")}
     assert found["feed"] == {
         "provider": "standard",
@@ -148,7 +148,7 @@ async def test_sources_say_how_they_are_heard_and_asked(web: Web) -> None:
 # --- draining -------------------------------------------------------------------------------
 
 
-async def test_streams_and_waits_end_when_the_process_is_told_to(web: Web, served: Served) -> None:
+async def test_streams_and_waits_end_when_the_process_drains(web: Web, served: Served) -> None:
     await web.push("1", "running")
     waiting = asyncio.create_task(served.client.get("/v1/jobs/feed/1?wait=60"))
     async with served.client.stream("GET", "/v1/events", headers=STREAM) as stream:
@@ -177,7 +177,9 @@ async def test_a_stream_that_begins_while_draining_ends_at_once(web: Web) -> Non
     assert waited.json()["state"] == "queued"
 
 
-async def test_a_stream_with_much_to_tell_ends_too(web: Web, monkeypatch: Any) -> None:
+async def test_a_stream_with_many_events_ends_when_the_process_drains(
+    web: Web, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("processor.web.stream.MAX_EVENTS_READ", 1)
     for number in range(3):
         await web.push(f"j{number}", "succeeded")
@@ -187,7 +189,7 @@ async def test_a_stream_with_much_to_tell_ends_too(web: Web, monkeypatch: Any) -
     assert "j2" not in answer.text
 
 
-async def test_a_redis_that_went_away_ends_a_wait_with_503(web: Web, monkeypatch: Any) -> None:
+async def test_a_redis_outage_ends_a_wait_with_503(web: Web, monkeypatch: Any) -> None:
     await web("PUT", "/v1/jobs/feed/1", {})
     monkeypatch.setattr(web.context.store.events, "end", away)
     refused(await asyncio.wait_for(web("GET", "/v1/jobs/feed/1?wait=60"), 2), 503)

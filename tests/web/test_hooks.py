@@ -98,7 +98,7 @@ async def test_a_wrong_signature_is_401(web: Web, wrong: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize("wrong", [600, -600, 3000])
-async def test_a_fresh_push_is_taken_though_redis_clock_is_wrong(
+async def test_a_fresh_push_is_accepted_despite_a_wrong_redis_clock(
     web: Web, monkeypatch: pytest.MonkeyPatch, wrong: float
 ) -> None:
     async def now(_: Store) -> float:
@@ -137,7 +137,7 @@ async def test_an_old_or_early_push_is_401(web: Web, age: float) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )
-async def test_what_cannot_be_read_is_400_and_nothing_of_it_is_taken(web: Web, body: bytes) -> None:
+async def test_an_unreadable_push_is_400_and_nothing_is_accepted(web: Web, body: bytes) -> None:
     refused(await web("POST", "/hooks/feed", content=body, headers=signed(body)), 400)
     await web.ingest()
     assert await web.items("/v1/jobs") == []
@@ -146,7 +146,7 @@ async def test_what_cannot_be_read_is_400_and_nothing_of_it_is_taken(web: Web, b
 @pytest.mark.parametrize(
     "mime", ["application/json", "application/json; charset=utf-8", "application/cloudevents+json"]
 )
-async def test_json_by_any_of_its_names_is_taken(web: Web, mime: str) -> None:
+async def test_each_json_media_type_is_accepted(web: Web, mime: str) -> None:
     headers = signed(BODY) | {"content-type": mime, "content-encoding": "identity"}
     answer = await web("POST", "/hooks/feed", content=BODY, headers=headers)
     assert (answer.status_code, answer.json()) == (
@@ -155,7 +155,7 @@ async def test_json_by_any_of_its_names_is_taken(web: Web, mime: str) -> None:
     )
 
 
-async def test_a_push_that_came_before_is_a_duplicate(web: Web) -> None:
+async def test_a_repeated_push_is_a_duplicate(web: Web) -> None:
     for receipt in ((1, 0), (0, 1)):
         answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
         assert answer.status_code == 202
@@ -164,7 +164,7 @@ async def test_a_push_that_came_before_is_a_duplicate(web: Web) -> None:
     assert len(await web.items("/v1/jobs/feed/1/history")) == 1
 
 
-async def test_a_batch_is_taken_whole_and_its_parts_dedupe(web: Web) -> None:
+async def test_a_batch_is_accepted_and_its_parts_are_deduped(web: Web) -> None:
     body = b"[" + b",".join([push("1"), push("2"), push("3")]) + b"]"
     for receipt in ((3, 0), (0, 3)):
         answer = await web("POST", "/hooks/feed", content=body, headers=signed(body))
@@ -173,7 +173,7 @@ async def test_a_batch_is_taken_whole_and_its_parts_dedupe(web: Web) -> None:
     assert {job["id"] for job in await web.items("/v1/jobs")} == {"1", "2", "3"}
 
 
-async def test_what_is_not_about_a_job_is_ignored(web: Web) -> None:
+async def test_updates_that_are_not_about_a_job_are_ignored(web: Web) -> None:
     body, headers = wistia(
         medium("media.ready", "a", "u1"),
         medium("media.updated", "b", "u2"),
@@ -190,7 +190,7 @@ async def test_what_is_not_about_a_job_is_ignored(web: Web) -> None:
     assert found == {("media:a", "media", "succeeded"), ("media:c", "media", "failed")}
 
 
-async def test_a_push_about_nothing_but_other_things_is_taken_too(web: Web) -> None:
+async def test_a_push_with_only_ignored_updates_is_accepted(web: Web) -> None:
     body, headers = wistia(medium("media.deleted", "a", "u1"))
     answer = await web("POST", "/hooks/wistia", content=body, headers=headers)
     assert (answer.status_code, answer.json()["ignored"]) == (202, 1)
@@ -233,13 +233,15 @@ async def test_a_body_in_pieces_is_one_body(served: Served) -> None:
     ],
     ids=["promised", "boasted", "a number too long to read", "without a promise"],
 )
-async def test_too_much_is_413_before_it_has_all_come(served: Served, sent: list[bytes]) -> None:
+async def test_a_body_over_the_limit_is_413_before_it_has_arrived(
+    served: Served, sent: list[bytes]
+) -> None:
     answer = await served.raw(*sent)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"\r\nconnection: close\r\n" in answer
 
 
-async def test_a_body_shorter_than_promised_is_never_taken(
+async def test_a_body_shorter_than_its_content_length_is_never_accepted(
     served: Served, store: Any, wait_until: Any
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -250,7 +252,7 @@ async def test_a_body_shorter_than_promised_is_never_taken(
     assert await store.backlogs.depth("ingest") == (0, 0.0)
 
 
-async def test_a_redis_that_is_nearly_full_takes_no_push(
+async def test_a_push_is_503_while_redis_is_nearly_full(
     web: Web,
 ) -> None:
     """The receiver looks each second; here it looked while Redis was at 95 %."""
@@ -265,7 +267,7 @@ async def test_a_redis_that_is_nearly_full_takes_no_push(
         await redis.config_set("maxmemory", 0)
 
 
-async def test_a_redis_that_is_away_takes_none_either(web_of: Any) -> None:
+async def test_a_push_is_503_while_redis_is_unavailable(web_of: Any) -> None:
     web = await web_of(away=True)
     answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
     assert "Redis" in refused(answer, 503)

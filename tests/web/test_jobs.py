@@ -75,19 +75,19 @@ async def test_a_put_makes_a_job_once(web: Web) -> None:
     }
 
 
-async def test_registering_tells_nothing(web: Web) -> None:
+async def test_watching_a_job_emits_no_event(web: Web) -> None:
     await web("PUT", JOB, {})
     assert await web.items("/v1/events") == []
     assert await web.items(f"{JOB}/history") == []
 
 
-async def test_an_empty_wish_is_good(web: Web) -> None:
+async def test_an_empty_watch_request_is_valid(web: Web) -> None:
     answer = await web("PUT", JOB, headers={"content-type": "application/json"})
     assert answer.status_code == 201
 
 
 @pytest.mark.parametrize(("wish", "named"), BAD_WISHES, ids=[str(w)[:50] for w, _ in BAD_WISHES])
-async def test_a_bad_wish_is_422_and_says_where(web: Web, wish: Any, named: str) -> None:
+async def test_an_invalid_body_is_422_with_the_field(web: Web, wish: Any, named: str) -> None:
     assert named in refused(await web("PUT", JOB, wish), 422)
     refused(await web("GET", JOB), 404)
 
@@ -107,7 +107,7 @@ async def test_an_alias_of_two_jobs_is_409(web: Web) -> None:
     assert (found["id"], found["aliases"]) == ("1", ["x", "y/z"])
 
 
-async def test_what_was_submitted_gives_a_state(web: Web) -> None:
+async def test_a_submitted_response_sets_the_state(web: Web) -> None:
     said = {"jobId": "abc", "state": "JOB_STATE_ENCODING", "progress": 40}
     wish = {"submitted": {"status": 200, "headers": {}, "body": {"jobStatus": said}}}
     job = (await web("PUT", "/v1/jobs/bluesky/mine", wish)).json()
@@ -174,7 +174,7 @@ async def test_the_history_has_reasons_and_origins(web: Web) -> None:
     ]
 
 
-async def test_ask_now(web: Web, provider: Any) -> None:
+async def test_poll_now(web: Web, provider: Any) -> None:
     await web("PUT", ASKED, {"poll": {"every": "1h"}})
     before = (await web("GET", ASKED)).json()["next_poll_at"]
     answer = await web("POST", f"{ASKED}/poll")
@@ -182,7 +182,7 @@ async def test_ask_now(web: Web, provider: Any) -> None:
     assert (await web("GET", ASKED)).json()["next_poll_at"] < before
 
 
-async def test_what_cannot_be_asked_is_409(web: Web) -> None:
+async def test_polling_a_job_that_cannot_be_polled_is_409(web: Web) -> None:
     await web("PUT", JOB, {})
     assert "status_url" in refused(await web("POST", f"{JOB}/poll"), 409)
     await web.push("1", "failed", source="asked")
@@ -250,7 +250,7 @@ async def test_a_bad_wait_is_422(web: Web, wait: str) -> None:
     assert "wait" in refused(await web("GET", f"{JOB}?wait={wait}"), 422)
 
 
-async def test_waiting_for_nothing_is_404_at_once(web: Web) -> None:
+async def test_waiting_for_an_unknown_job_is_404_at_once(web: Web) -> None:
     refused(await asyncio.wait_for(web("GET", f"{JOB}?wait=60"), 2), 404)
 
 
@@ -279,7 +279,7 @@ async def test_an_item_of_the_list_is_the_job(web: Web) -> None:
 
 
 @pytest.mark.parametrize("state", ["done", "", "RUNNING"])
-async def test_a_state_that_is_none_is_422(web: Web, state: str) -> None:
+async def test_an_unknown_state_is_422(web: Web, state: str) -> None:
     assert "expired" in refused(await web("GET", f"/v1/jobs?state={state}"), 422)
 
 

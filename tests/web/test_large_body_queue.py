@@ -23,7 +23,7 @@ class Reader:
         self.log.append(self.name)
 
 
-async def test_addresses_read_in_rotation(wait_until: Any) -> None:
+async def test_addresses_are_read_in_rotation(wait_until: Any) -> None:
     turns, log = ReadScheduler(), list[str]()
     for number in range(3):
         turns.wait(Reader(f"a{number}", log), "a", 1)
@@ -32,7 +32,7 @@ async def test_addresses_read_in_rotation(wait_until: Any) -> None:
     assert log == ["a0", "b0", "a1", "a2"]
 
 
-async def test_reading_has_a_rate(wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_has_a_rate_limit(wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_scheduler, "READ_RATE", 1024 * 1024)
     turns, log = ReadScheduler(), list[str]()
     loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ async def test_large_bodies_of_addresses_go_in_rotation() -> None:
     assert order == ["a0", "b0", "a1", "a2"]
 
 
-async def test_a_turn_that_does_not_come_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_large_body_without_a_slot_in_time_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_body_queue, "SLOT_TIMEOUT", 0.05)
     turns = LargeBodyQueue(together=1)
     holder, other = LargeBodySlot(turns, "a"), LargeBodySlot(turns, "a")
@@ -87,7 +87,7 @@ async def test_a_turn_that_does_not_come_is_503(monkeypatch: pytest.MonkeyPatch)
     await other.acquire(1)
 
 
-async def test_who_leaves_takes_no_turn() -> None:
+async def test_a_canceled_body_leaves_the_queue() -> None:
     turns = LargeBodyQueue(together=1)
     holder, gone, other = (LargeBodySlot(turns, "a") for _ in range(3))
     await holder.acquire(1)

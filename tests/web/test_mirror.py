@@ -30,9 +30,7 @@ async def test_first_sight_watches_asks_and_keeps(web: Web, provider: Any) -> No
     assert job["next_poll_at"]
 
 
-async def test_a_conflict_that_carries_a_status_is_kept_with_its_code(
-    web: Web, provider: Any
-) -> None:
+async def test_a_409_with_a_status_is_mirrored_with_its_code(web: Web, provider: Any) -> None:
     """Bluesky answers 409 for a video that is already there, and that is a success."""
     done = {"jobId": "abc", "state": "JOB_STATE_COMPLETED", "error": "already_exists"}
     provider.tell(json.dumps(done), 409)
@@ -123,7 +121,7 @@ async def test_a_bad_id_is_422(web: Web, provider: Any, raw: str) -> None:
     assert provider.asked == []
 
 
-async def test_a_percent_encoded_id_is_asked_for_as_such(web: Web, provider: Any) -> None:
+async def test_a_percent_encoded_id_stays_encoded_in_the_poll(web: Web, provider: Any) -> None:
     said = {"jobStatus": {"jobId": "a/b?c", "state": "JOB_STATE_ENCODING"}}
     provider.tell(json.dumps(said))
     assert (await web("GET", f"{BLUESKY}?jobId=a%2Fb%3Fc")).status_code == 200

@@ -53,7 +53,7 @@ def mirroring(web_of: Any, tmp_path: Path, provider: Any, redis_url: str) -> Cal
 
 
 @pytest.mark.parametrize(("name", "path", "headers"), WAYS, ids=str)
-async def test_the_key_is_taken_in_the_providers_own_way_and_not_passed_on(
+async def test_the_key_is_accepted_as_the_sdk_sends_it_and_not_passed_on(
     mirroring: Any, provider: Any, name: str, path: str, headers: dict[str, str]
 ) -> None:
     provider.tell('{"nothing": "of use"}')
@@ -67,7 +67,7 @@ async def test_the_key_is_taken_in_the_providers_own_way_and_not_passed_on(
 
 
 @pytest.mark.parametrize(("name", "path", "headers"), WAYS, ids=str)
-async def test_it_opens_nothing_else(
+async def test_a_key_in_the_sdks_form_is_refused_elsewhere(
     mirroring: Any, provider: Any, name: str, path: str, headers: dict[str, str]
 ) -> None:
     """Where the SDK's own way is the bearer token, it is the key for all."""
@@ -86,7 +86,7 @@ async def test_it_opens_nothing_else(
 
 
 @pytest.mark.parametrize(("name", "path", "headers"), WAYS, ids=str)
-async def test_what_is_not_the_key_opens_no_mirror(
+async def test_a_wrong_credential_is_refused_at_the_mirror(
     mirroring: Any, provider: Any, name: str, path: str, headers: dict[str, str]
 ) -> None:
     web = await mirroring(name)
@@ -120,7 +120,7 @@ async def test_a_mirror_at_the_root_is_the_same_mirror(mirroring: Any, provider:
     refused(await web("POST", STATUS, {}), 405)
 
 
-async def test_an_open_one_is_read_at_the_root_without_a_key(mirroring: Any, provider: Any) -> None:
+async def test_an_open_mirror_at_the_root_needs_no_key(mirroring: Any, provider: Any) -> None:
     provider.tell(json.dumps(ENCODING))
     web = await mirroring("bluesky", 'mirror_root = true\nmirror = "open"')
     assert (await web.without_key("GET", STATUS)).json() == ENCODING
@@ -128,7 +128,7 @@ async def test_an_open_one_is_read_at_the_root_without_a_key(mirroring: Any, pro
     refused(await web.without_key("GET", "/v1/jobs"), 401)
 
 
-async def test_without_the_setting_there_is_nothing_at_the_root(
+async def test_without_mirror_root_the_root_has_no_mirror_paths(
     mirroring: Any, provider: Any
 ) -> None:
     web = await mirroring("bluesky", 'mirror = "open"')

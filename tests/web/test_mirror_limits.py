@@ -55,7 +55,7 @@ async def crowd(web: Web, wait_until: Any, slow: Slow, paths: list[str], asked: 
     return await asyncio.gather(*calls)
 
 
-async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurrency(
+async def test_polls_for_callers_without_a_key_have_a_concurrency_limit(
     web: Web, provider: Any, wait_until: Any
 ) -> None:
     slow, count = Slow(provider), 80
@@ -70,7 +70,7 @@ async def test_a_crowd_without_a_key_is_asked_for_within_a_part_of_the_concurren
     assert await web.items("/v1/jobs") == []
 
 
-async def test_who_asks_for_the_same_at_the_same_time_shares_the_question(
+async def test_concurrent_mirror_calls_for_a_job_share_one_poll(
     web: Web, provider: Any, wait_until: Any
 ) -> None:
     slow = Slow(provider)
@@ -79,7 +79,7 @@ async def test_who_asks_for_the_same_at_the_same_time_shares_the_question(
     assert slow.asked == 1
 
 
-async def test_with_a_key_a_crowd_shares_it_too_and_the_job_is_watched_once(
+async def test_concurrent_mirror_calls_with_a_key_share_a_poll_and_watch_the_job_once(
     web: Web, provider: Any, wait_until: Any
 ) -> None:
     slow = Slow(provider)
@@ -92,7 +92,7 @@ async def test_with_a_key_a_crowd_shares_it_too_and_the_job_is_watched_once(
     assert len((await web("GET", "/v1/jobs/bluesky/abc/history")).json()["items"]) == 1
 
 
-async def test_without_a_key_nothing_is_watched_and_one_answer_serves_for_a_while(
+async def test_mirror_calls_without_a_key_watch_no_job_and_reuse_the_response(
     web: Web, provider: Any
 ) -> None:
     provider.tell(json.dumps(ENCODING))
@@ -107,9 +107,7 @@ async def test_without_a_key_nothing_is_watched_and_one_answer_serves_for_a_whil
     assert len(provider.asked) == 2
 
 
-async def test_what_is_watched_is_read_without_a_key_and_nobody_is_asked(
-    web: Web, provider: Any
-) -> None:
+async def test_mirror_calls_for_a_watched_job_cause_no_poll(web: Web, provider: Any) -> None:
     provider.tell(json.dumps(ENCODING))
     await web("GET", f"{OPEN}?jobId=abc")
     for _ in range(50):
@@ -118,7 +116,7 @@ async def test_what_is_watched_is_read_without_a_key_and_nobody_is_asked(
 
 
 @pytest.mark.parametrize("status", [404, 400, 429, 500])
-async def test_a_refusal_is_not_asked_for_again_at_once(
+async def test_an_error_of_the_provider_is_reused_for_a_while(
     web: Web, provider: Any, status: int
 ) -> None:
     provider.tell("no", status)
@@ -140,9 +138,7 @@ async def test_a_refusal_is_forgotten(
     assert (await web("GET", f"{OPEN}?jobId=abc")).status_code == 200
 
 
-async def test_many_one_after_the_other_stay_within_half_of_the_burst(
-    web: Web, provider: Any
-) -> None:
+async def test_sequential_mirror_calls_use_at_most_half_the_burst(web: Web, provider: Any) -> None:
     """Wistia's budget is 600 a minute: 60 at once, and then nine a second."""
     provider.tell(json.dumps({"background_job_status": {"id": 9, "status": "started"}}))
     mirror, wistia = Mirror(web.context), web.context.settings.sources["wistia"]
@@ -159,7 +155,7 @@ async def test_many_one_after_the_other_stay_within_half_of_the_burst(
     await mirror.read(wistia, "mine", has_key=True)  # the other half is for those who have one
 
 
-async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
+async def test_polls_in_progress_reduce_the_mirrors_share(web: Web, provider: Any) -> None:
     provider.tell(json.dumps(ENCODING))
     store = web.context.store
     keys, held = store.shards[0], []
@@ -176,7 +172,7 @@ async def test_polls_under_way_leave_less_room(web: Web, provider: Any) -> None:
     assert (await web("GET", f"{OPEN}?jobId=other")).status_code == 200
 
 
-async def test_a_source_that_rests_is_not_asked(web: Web, provider: Any) -> None:
+async def test_a_parked_source_is_not_polled_by_the_mirror(web: Web, provider: Any) -> None:
     store = web.context.store
     await store.backlogs.park("poll", "open", await store.now() + 60)
     provider.tell(json.dumps(ENCODING))
@@ -205,7 +201,7 @@ async def test_a_key_is_not_refused_for_those_without(
     assert len(await web.items("/v1/jobs")) == 1
 
 
-async def test_a_place_is_given_back_whatever_happens(web: Web, provider: Any) -> None:
+async def test_an_admission_is_released_after_errors_too(web: Web, provider: Any) -> None:
     for status in (200, 401, 404, 500):
         provider.tell(json.dumps(ENCODING), status)
         await web("GET", f"{OPEN}?jobId=j{status}")
@@ -214,9 +210,7 @@ async def test_a_place_is_given_back_whatever_happens(web: Web, provider: Any) -
     assert await web.context.store.connection.redis.zcard(held) == 0
 
 
-async def test_a_place_that_nobody_gave_back_ends_with_its_lease(
-    store_of: Any, wait_until: Any
-) -> None:
+async def test_an_unreleased_admission_ends_with_its_lease(store_of: Any, wait_until: Any) -> None:
     store = store_of(lease=0.5)
     keys, place = store.shards[0], ("open", "?open/1")
     assert isinstance(await store.backlogs.admit(keys, "poll", place, LaneLimits(1)), Claim)
@@ -233,7 +227,7 @@ async def test_a_place_that_nobody_gave_back_ends_with_its_lease(
     await wait_until(free)
 
 
-async def test_what_is_admitted_counts_for_claims(store_of: Any) -> None:
+async def test_admissions_and_claims_share_their_limits(store_of: Any) -> None:
     """One budget and one concurrency for both."""
     store = store_of()
     keys, pace = store.shards[0], LaneLimits(64, (10, 10.0))  # one at once, then one in 1.1 s

@@ -35,11 +35,11 @@ OPERATIONS = [
 ]
 
 
-async def test_it_is_served(web: Web) -> None:
+async def test_the_openapi_document_is_served(web: Web) -> None:
     assert (await web("GET", "/openapi.json")).json() == json.loads(json.dumps(DOCUMENT))
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_the_document_is_openapi_3_1() -> None:
     schemathesis.openapi.from_dict(DOCUMENT).validate()
     assert DOCUMENT["openapi"].startswith("3.1.")
 
@@ -59,7 +59,7 @@ def references(part: Any) -> set[str]:
     return own | {found for one in part.values() for found in references(one)}
 
 
-def test_every_component_is_there_and_of_use() -> None:
+def test_every_component_exists_and_is_used() -> None:
     used = references(DOCUMENT)
     there = {
         f"#/components/{kind}/{name}"
@@ -69,7 +69,7 @@ def test_every_component_is_there_and_of_use() -> None:
     assert used == there
 
 
-async def test_every_route_is_described_and_everything_described_is_a_route(web: Web) -> None:
+async def test_the_document_describes_exactly_the_routes(web: Web) -> None:
     found = routes(web.context, Tailer(web.context.store), web.health, KeylessRateLimit())
     assert all(isinstance(route, Route) for route in found)
     served = {
@@ -82,7 +82,7 @@ async def test_every_route_is_described_and_everything_described_is_a_route(web:
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
-def test_what_a_path_names_is_described(path: str, method: str, operation: dict[str, Any]) -> None:
+def test_path_parameters_are_described(path: str, method: str, operation: dict[str, Any]) -> None:
     named = {part[1:-1] for part in path.split("/") if part.startswith("{")}
     described = [resolve(p) for p in operation["parameters"]]
     assert named == {p["name"] for p in described if p["in"] == "path"}
@@ -97,7 +97,9 @@ def test_operations_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
-def test_who_needs_no_key_is_said(path: str, method: str, operation: dict[str, Any]) -> None:
+def test_calls_without_a_key_are_marked_in_the_document(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
     is_open = path.startswith("/hooks/") or path in ("/healthz", "/readyz")
     assert (operation.get("security") == []) is is_open
     told = operation["responses"].keys()
@@ -107,7 +109,7 @@ def test_who_needs_no_key_is_said(path: str, method: str, operation: dict[str, A
 # --- real answers ---------------------------------------------------------------------------
 
 
-async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> None:
+async def test_every_successful_response_matches_its_schema(web: Web, provider: Any) -> None:
     """One call at least for each; all other tests' answers are held against it as well."""
     provider.tell('{"jobId": "b", "state": "JOB_STATE_ENCODING"}')
     subscriptions, jobs = "/v1/subscriptions", "/v1/jobs"
@@ -166,7 +168,7 @@ async def test_every_good_answer_is_as_described(web: Web, provider: Any) -> Non
     assert good - web.answered == set()
 
 
-async def test_an_answer_that_is_not_described_would_be_noticed(web: Web) -> None:
+async def test_a_response_that_is_not_described_would_be_noticed(web: Web) -> None:
     answer = await web("PUT", "/v1/jobs/feed/1", {})
     told = answer.json()
     for wrong in ({"colour": "red"}, {"state": "lost"}, {"deadline_at": "soon"}):
@@ -192,7 +194,7 @@ def webhook(kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", JOB_TYPES)
-async def test_what_subscribers_get_is_as_described(web: Web, kind: str) -> None:
+async def test_webhook_bodies_match_their_schemas(web: Web, kind: str) -> None:
     source = web.context.settings.sources["feed"]
     job = decide.new_job(source, "1", 1_795_341_600.0, "uid")
     body = json.loads(payload.event_body(job, kind))
@@ -202,7 +204,7 @@ async def test_what_subscribers_get_is_as_described(web: Web, kind: str) -> None
             webhook(kind)(body | wrong)
 
 
-async def test_what_is_delivered_is_as_described(web: Web, provider: Any) -> None:
+async def test_delivered_requests_match_the_document(web: Web, provider: Any) -> None:
     provider.tell("")
     wish = {"url": f"{provider.url}/in", "events": [*EVENT_TYPES]}
     made = (await web("POST", "/v1/subscriptions", wish)).json()
@@ -286,7 +288,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("method", "path", "name", "value"), REFUSED)
-async def test_what_the_server_refuses_of_a_url_the_document_does_not_allow(
+async def test_urls_that_the_server_refuses_do_not_match_the_document(
     web: Web, method: str, path: str, name: str, value: str
 ) -> None:
     assert (await web(method, path)).status_code in (400, 422)

@@ -29,7 +29,7 @@ def test_an_address_gets_a_burst_at_once_and_then_its_rate() -> None:
     assert calls.delay("a", 60.0) == 0.0  # and this one not for ever
 
 
-def test_no_answer_is_held_back_longer_than_the_longest_delay() -> None:
+def test_no_response_is_delayed_longer_than_the_maximum() -> None:
     calls = KeylessRateLimit()
     delays = [calls.delay("a", 0.0) for _ in range(5000)]
     assert max(delays) == pytest.approx(MAX_DELAY)
@@ -42,7 +42,7 @@ def test_only_so_many_addresses_are_remembered() -> None:
     assert len(calls._next) == MAX_ADDRESSES
 
 
-async def test_big_reads_run_two_at_a_time_and_one_that_gets_no_turn_is_told_so(
+async def test_two_large_reads_run_at_once_and_others_time_out_with_503(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rate_limit, "MAX_WAIT", 0.05)

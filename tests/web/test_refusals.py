@@ -29,14 +29,14 @@ async def test_bad_json_is_400(web: Web, method: str, path: str, body: bytes) ->
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES[:4])
-async def test_what_is_nested_too_deeply_is_400(web: Web, method: str, path: str) -> None:
+async def test_a_body_that_is_nested_too_deeply_is_400(web: Web, method: str, path: str) -> None:
     """Whoever reads it back, in a worker, has less stack left than who took it."""
     body = b'{"metadata": {"a": %b%b}}' % (b"[" * 300, b"]" * 300)
     assert "nested" in refused(await web(method, path, content=body, headers=JSON), 400)
 
 
 @pytest.mark.parametrize("inside", [b"[[[]]]", b"[" * 90 + b"]" * 90, b"[" + b"[]," * 300 + b"1]"])
-async def test_what_is_nested_or_long_is_taken(web: Web, inside: bytes) -> None:
+async def test_a_nested_or_long_body_within_limits_is_accepted(web: Web, inside: bytes) -> None:
     body = b'{"metadata": {"a": %b}}' % inside
     answer = await web("PUT", "/v1/jobs/feed/1", content=body, headers=JSON)
     assert answer.status_code == 201
@@ -88,7 +88,7 @@ async def test_too_large_a_body_is_413(web: Web, method: str, path: str) -> None
         ("GET", "//v1/jobs"),
     ],
 )
-async def test_an_unknown_thing_is_404(web: Web, method: str, path: str) -> None:
+async def test_an_unknown_object_is_404(web: Web, method: str, path: str) -> None:
     refused(await web(method, path, {} if method == "PUT" else None), 404)
 
 
@@ -126,7 +126,7 @@ async def test_another_method_is_405_naming_all_there_are(
         "/v1/sources?limit=1",
     ],
 )
-async def test_an_unknown_word_in_the_query_is_422(web: Web, path: str) -> None:
+async def test_an_unknown_query_parameter_is_422(web: Web, path: str) -> None:
     await web.push("1", "running")
     assert "Unknown query parameter" in refused(await web("GET", path), 422)
 
@@ -145,18 +145,18 @@ async def test_a_limit_is_1_to_200(web: Web, path: str, limit: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in LISTS if path != "/v1/events"])
 @pytest.mark.parametrize("cursor", ["", "x", "0.+inf", "WzEsMl0", "bnVsbA", "%ff", "ü"])
-async def test_a_cursor_of_ones_own_is_400(web: Web, path: str, cursor: str) -> None:
+async def test_an_invented_cursor_is_400(web: Web, path: str, cursor: str) -> None:
     await web.push("1", "running")
     asked = f"{path}{'&' if '?' in path else '?'}cursor={cursor}"
     assert "cursor" in refused(await web("GET", asked), 400)
 
 
 @pytest.mark.parametrize("cursor", ["0.+inf.-5", "-1.+inf.0", "0.5." + "9" * 30])
-async def test_a_cursor_that_redis_would_not_take_is_400(web: Web, cursor: str) -> None:
+async def test_a_cursor_that_redis_does_not_accept_is_400(web: Web, cursor: str) -> None:
     assert "cursor" in refused(await web("GET", "/v1/jobs", params={"cursor": cursor}), 400)
 
 
-async def test_redis_away_is_503_and_come_again(web_of: Any) -> None:
+async def test_a_redis_outage_is_503_with_retry_after(web_of: Any) -> None:
     web = await web_of(away=True)
     for method, path in (*WRITES, ("GET", "/v1/jobs"), ("GET", "/v1/sources"), ("GET", "/metrics")):
         body = {"url": "https://hooks.example.com/"} if path == "/v1/subscriptions" else None
@@ -168,7 +168,9 @@ async def test_redis_away_is_503_and_come_again(web_of: Any) -> None:
 # --- what the log says ----------------------------------------------------------------------
 
 
-async def test_the_id_of_a_bug_is_in_the_log(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_request_id_of_an_internal_error_is_logged(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bug = ZeroDivisionError("with secrets in it")
 
     async def fail(*_: object) -> None:
@@ -184,7 +186,7 @@ async def test_the_id_of_a_bug_is_in_the_log(web: Web, monkeypatch: pytest.Monke
     assert "secrets" not in answer.text
 
 
-async def test_who_sends_garbage_does_not_fill_the_log(web: Web) -> None:
+async def test_invalid_requests_are_not_logged(web: Web) -> None:
     with capture_logs() as lines:
         refused(await web("GET", "/v1/jobs/feed/1"), 404)
         refused(await web("POST", "/hooks/feed", content=b"{", headers=JSON), 401)
@@ -192,7 +194,7 @@ async def test_who_sends_garbage_does_not_fill_the_log(web: Web) -> None:
     assert [line for line in lines if line["event"] != "redis_misconfigured"] == []
 
 
-async def test_a_bug_is_an_answer_and_one_traceback(
+async def test_an_internal_error_is_a_500_and_one_traceback(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not a second one of the server's, which knows no request_id."""

@@ -38,7 +38,7 @@ CHANGES: list[tuple[Any, str]] = [
 ]
 
 
-async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> None:
+async def test_patch_replaces_only_the_given_settings(web: Web) -> None:
     made = await make(web, metadata={"a": 1})
     del made["secret"]
     one = f"{ALL}/{made['id']}"
@@ -52,7 +52,7 @@ async def test_a_change_replaces_what_it_names_and_nothing_else(web: Web) -> Non
     assert (await web("PATCH", one, {"rate": None})).json() == made | wish | {"rate": None}
 
 
-async def test_headers_are_replaced_as_a_whole_and_masked_and_sent(web: Web, provider: Any) -> None:
+async def test_headers_are_replaced_as_a_whole_masked_and_sent(web: Web, provider: Any) -> None:
     provider.tell("")
     made = await make(web, url=f"{provider.url}/in", headers={"X-Old": "hush-old"})
     one = f"{ALL}/{made['id']}"
@@ -76,7 +76,7 @@ async def test_a_format_holds_for_what_waits_too(web: Web, provider: Any) -> Non
     assert headers["content-type"] == "application/cloudevents+json"
 
 
-async def test_a_signature_stays_as_it_is_and_the_remedy_is_told(web: Web) -> None:
+async def test_another_signature_is_409_with_the_remedy(web: Web) -> None:
     made = await make(web)
     one = f"{ALL}/{made['id']}"
     told = refused(await web("PATCH", one, {"signature": "v1a", "format": "cloudevents"}), 409)
@@ -85,7 +85,9 @@ async def test_a_signature_stays_as_it_is_and_the_remedy_is_told(web: Web) -> No
     assert (await web("PATCH", one, {"signature": "v1"})).status_code == 200
 
 
-async def test_another_url_is_asked_where_the_first_one_was(web: Web, provider: Any) -> None:
+async def test_a_changed_url_needs_a_handshake_if_the_first_had_one(
+    web: Web, provider: Any
+) -> None:
     provider.tell("", webhook_allowed_origin="*")
     made = await make(web, url=f"{provider.url}/in", handshake=True)
     one = f"{ALL}/{made['id']}"
@@ -100,7 +102,7 @@ async def test_another_url_is_asked_where_the_first_one_was(web: Web, provider: 
 
 
 @pytest.mark.parametrize(("wish", "named"), CHANGES, ids=[str(w)[:60] for w, _ in CHANGES])
-async def test_a_bad_change_is_422_and_changes_nothing(web: Web, wish: Any, named: str) -> None:
+async def test_an_invalid_patch_is_422_and_changes_nothing(web: Web, wish: Any, named: str) -> None:
     made = await make(web)
     one = f"{ALL}/{made.pop('id')}"
     before = (await web("GET", one)).json()
@@ -108,7 +110,7 @@ async def test_a_bad_change_is_422_and_changes_nothing(web: Web, wish: Any, name
     assert (await web("GET", one)).json() == before
 
 
-async def test_what_is_not_there_or_in_the_file_is_not_changed(web: Web) -> None:
+async def test_unknown_and_static_subscriptions_cannot_be_changed(web: Web) -> None:
     refused(await web("PATCH", f"{ALL}/sub_nobody", {}), 404)
     assert "configuration" in refused(await web("PATCH", FIXED, {}), 409)
     for call in ("enable", "replay"):
@@ -124,7 +126,7 @@ async def test_what_is_not_there_or_in_the_file_is_not_changed(web: Web) -> None
     )
 
 
-async def test_one_that_answered_410_is_enabled_and_gets_what_it_missed(
+async def test_a_subscription_disabled_by_410_is_enabled_and_replayed(
     web: Web, provider: Any
 ) -> None:
     provider.tell("", 410)
@@ -143,7 +145,7 @@ async def test_one_that_answered_410_is_enabled_and_gets_what_it_missed(
     assert answer.json() == NOTHING | {"pending": 1}
 
 
-async def test_since_brings_the_past_and_says_so(web: Web, provider: Any) -> None:
+async def test_since_replays_the_past_and_returns_the_result(web: Web, provider: Any) -> None:
     await web.push("1", "succeeded")
     made = await make(web, url=f"{provider.url}/in", since="1h")
     assert made["replay"] == NOTHING | {"queued": 1}
@@ -190,7 +192,7 @@ async def test_a_delivery_is_retried(web: Web, provider: Any) -> None:
     refused(await web("POST", "/v1/deliveries/evt_1.sub_nobody/retry"), 404)
 
 
-async def test_the_others_hear_of_a_410(web: Web, provider: Any) -> None:
+async def test_a_410_emits_subscription_disabled(web: Web, provider: Any) -> None:
     provider.tell("", 410)
     made = await make(web, url=f"{provider.url}/in")
     told = await make(web, events=["subscription.disabled"])

@@ -42,7 +42,9 @@ def post(path: str, length: int, **headers: str) -> bytes:
     ],
     ids=["nothing", "an empty line", "half a line", "half a head", "two parts of a head"],
 )
-async def test_a_head_that_does_not_come(served: Served, sent: list[bytes], answer: bytes) -> None:
+async def test_a_missing_head_closes_the_connection(
+    served: Served, sent: list[bytes], answer: bytes
+) -> None:
     began = time.monotonic()
     told = await served.raw(*sent)
     assert told.startswith(answer)
@@ -51,7 +53,7 @@ async def test_a_head_that_does_not_come(served: Served, sent: list[bytes], answ
 
 
 @pytest.mark.parametrize("rest", [b"\r\n", HEAD], ids=["an empty line", "half a head"])
-async def test_a_second_head_that_does_not_come(served: Served, rest: bytes) -> None:
+async def test_a_missing_second_head_closes_the_connection(served: Served, rest: bytes) -> None:
     """Uvicorn's own clock between requests stops at the first byte."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(GOOD)
@@ -62,7 +64,7 @@ async def test_a_second_head_that_does_not_come(served: Served, rest: bytes) -> 
     writer.close()
 
 
-async def test_half_a_head_behind_a_whole_request(served: Served) -> None:
+async def test_a_partial_head_after_a_request_is_408(served: Served) -> None:
     told = await asyncio.wait_for(served.raw(GOOD + HEAD), 3)
     assert told.startswith(b"HTTP/1.1 200 OK")
     assert b"HTTP/1.1 408 " in told
@@ -79,7 +81,7 @@ async def test_a_head_without_end(served: Served) -> None:
 
 
 @pytest.mark.parametrize("path", ["/hooks/feed", "/v1/subscriptions"])
-async def test_a_body_that_does_not_come_is_408(served: Served, path: str) -> None:
+async def test_a_missing_body_is_408(served: Served, path: str) -> None:
     body = push()
     head = post(path, len(body), **signed(body))
     for sent in ([head], [head, body[:-1]]):
@@ -101,7 +103,7 @@ async def test_a_body_that_trickles_is_408(served: Served) -> None:
     writer.close()
 
 
-async def test_what_is_refused_early_is_not_read_for_ever(served: Served) -> None:
+async def test_the_body_of_a_refused_request_has_a_read_timeout(served: Served) -> None:
     """The 404 needs no body; who goes on sending it, slowly, is not listened to for long."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(post("/hooks/nobody", 100_000))
@@ -113,7 +115,7 @@ async def test_what_is_refused_early_is_not_read_for_ever(served: Served) -> Non
     writer.close()
 
 
-async def test_who_waits_for_us_is_not_slow(served: Served) -> None:
+async def test_waiting_for_us_does_not_count_as_slow(served: Served) -> None:
     """The clock is for requests that do not come, not for answers that take their time."""
     job = {"content-type": "application/json"}
     await served.client.put("/v1/jobs/feed/1", content=b"{}", headers=job)
@@ -129,7 +131,7 @@ async def test_pipelined_requests_are_all_answered(served: Served) -> None:
     assert told.count(b"HTTP/1.1 200 OK") == 4
 
 
-async def test_an_upgrade_is_not_taken(served: Served) -> None:
+async def test_an_upgrade_header_is_ignored(served: Served) -> None:
     """There is nothing to upgrade to; whoever asks is answered as if he had not."""
     lines = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     told = await served.raw(HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
@@ -151,7 +153,7 @@ async def large(web: Web, served: Served) -> AsyncIterator[tuple[asyncio.StreamR
     writer.close()
 
 
-async def test_what_is_not_taken_is_dropped(
+async def test_a_client_that_reads_nothing_is_disconnected(
     large: tuple[asyncio.StreamReader, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TCP keeps a line for ever whose other end is there and does not read."""
@@ -167,7 +169,7 @@ async def test_what_is_not_taken_is_dropped(
     assert len(await asyncio.wait_for(reader.read(), 5)) < length
 
 
-async def test_what_is_taken_slowly_is_not_dropped(
+async def test_a_client_that_reads_slowly_stays_connected(
     large: tuple[asyncio.StreamReader, int],
 ) -> None:
     reader, length = large
@@ -178,7 +180,7 @@ async def test_what_is_taken_slowly_is_not_dropped(
     assert time.monotonic() - began > 5 * SOON
 
 
-async def test_slow_ones_are_in_nobodys_way(served: Served) -> None:
+async def test_slow_clients_do_not_delay_others(served: Served) -> None:
     slow = [asyncio.create_task(served.raw(HEAD)) for _ in range(100)]
     for _ in range(20):
         assert (await served.client.get("/healthz")).status_code == 200

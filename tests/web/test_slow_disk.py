@@ -152,7 +152,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_what_was_answered_survives_a_kill_during_a_sync(
+async def test_answered_writes_survive_a_kill_of_redis_during_a_sync(
     disk: SlowDisk, web: Web, wait_until: Any, case: Case
 ):
     """Redis puts its writes off for two seconds at most."""

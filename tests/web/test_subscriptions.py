@@ -91,17 +91,17 @@ async def test_completed_jobs_are_what_is_wanted_by_default(web: Web) -> None:
     assert (await make(web))["events"] == ["job.completed"]
 
 
-async def test_a_secret_of_ones_own_is_kept(web: Web) -> None:
+async def test_a_given_secret_is_kept(web: Web) -> None:
     assert (await make(web, secret=SECRET))["secret"] == SECRET
 
 
 @pytest.mark.parametrize(("wish", "named"), BAD_WISHES, ids=[str(w)[:60] for w, _ in BAD_WISHES])
-async def test_a_bad_wish_is_422_and_says_where(web: Web, wish: Any, named: str) -> None:
+async def test_an_invalid_body_is_422_with_the_field(web: Web, wish: Any, named: str) -> None:
     assert named in refused(await web("POST", ALL, wish), 422)
     assert [s["id"] for s in await web.items(ALL)] == ["sub_fixed"]
 
 
-async def test_a_public_key_is_shown_whenever_it_is_asked_for(web: Web) -> None:
+async def test_a_public_key_is_always_shown(web: Web) -> None:
     made = await make(web, signature="v1a")
     assert made.pop("secret") is None
     one = f"{ALL}/{made['id']}"
@@ -118,7 +118,7 @@ async def test_a_public_key_is_shown_whenever_it_is_asked_for(web: Web) -> None:
     refused(await web("GET", f"{ALL}/sub_nobody/public-key"), 404)
 
 
-async def test_the_public_key_needs_a_key_like_the_rest(web: Web) -> None:
+async def test_the_public_key_call_needs_an_api_key(web: Web) -> None:
     refused(await web.without_key("GET", f"{FIXED}/public-key"), 401)
 
 
@@ -128,7 +128,7 @@ async def test_values_of_headers_are_masked(web: Web) -> None:
     assert "hush-hush" not in (await web("GET", f"{ALL}/{made['id']}")).text
 
 
-async def test_a_url_that_does_not_shake_hands_is_422(web: Web, provider: Any) -> None:
+async def test_a_failed_handshake_is_422(web: Web, provider: Any) -> None:
     wish = {"url": f"{provider.url}/in", "handshake": True}
     provider.tell("")
     assert "WebHook-Allowed-Origin" in refused(await web("POST", ALL, wish), 422)
@@ -167,7 +167,7 @@ async def test_a_cursor_holds_when_its_item_is_removed(web: Web) -> None:
     assert rest["next"] is None
 
 
-async def test_a_removed_one_is_gone(web: Web) -> None:
+async def test_a_removed_subscription_is_404(web: Web) -> None:
     one = f"{ALL}/{(await make(web))['id']}"
     answer = await web("DELETE", one)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -180,7 +180,7 @@ async def test_a_removed_one_is_gone(web: Web) -> None:
         refused(await web(method, path), 404)
 
 
-async def test_those_of_the_file_are_read_only(web: Web) -> None:
+async def test_subscriptions_of_the_file_are_read_only(web: Web) -> None:
     found = (await web("GET", FIXED)).json()
     assert (found["read_only"], found["created_at"], found["sources"]) == (True, None, ["asked"])
     assert "configuration" in refused(await web("DELETE", FIXED), 409)
@@ -261,7 +261,7 @@ async def test_deliveries_filter_and_page(web: Web, provider: Any) -> None:
 
 
 @pytest.mark.parametrize(("status", "headers"), [(410, {}), (500, {"webhook_delivery": "disable"})])
-async def test_the_subscribers_own_word_ends_one_that_failures_may_not_end(
+async def test_a_410_disables_even_without_auto_disable(
     web: Web, provider: Any, status: int, headers: dict[str, str]
 ) -> None:
     provider.tell("", status, **headers)
@@ -273,7 +273,7 @@ async def test_the_subscribers_own_word_ends_one_that_failures_may_not_end(
     assert (delivery["state"], "wants no more" in delivery["reason"]) == ("failed", True)
 
 
-async def test_a_message_that_is_not_wanted_ends_and_the_next_one_is_sent(
+async def test_abort_message_ends_one_delivery_and_the_next_is_sent(
     web: Web, provider: Any
 ) -> None:
     provider.tell("", 500, webhook_delivery="abort-message")
@@ -309,5 +309,5 @@ async def test_a_410_disables(web: Web, provider: Any) -> None:
         ("?subscription=sub_fixed&state=", 422),
     ],
 )
-async def test_whose_deliveries_must_be_said(web: Web, query: str, status: int) -> None:
+async def test_deliveries_need_a_subscription(web: Web, query: str, status: int) -> None:
     refused(await web("GET", f"/v1/deliveries{query}"), status)

@@ -21,7 +21,9 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
         (200, "ok"), (204, "ok"), (299, "ok"), (400, "refused"), (404, "refused"), (413, "refused"),
     ],
 )  # fmt: skip
-def test_an_attempt_is_judged_by_its_answer(status: int | None, outcome: str) -> None:
+def test_the_outcome_of_an_attempt_follows_from_its_status(
+    status: int | None, outcome: str
+) -> None:
     assert outcome_of(Attempt(at=0, seconds=1, status=status)) == outcome
 
 
@@ -62,13 +64,15 @@ async def ward(bench: Any) -> Ward:
     return ward
 
 
-async def test_one_that_is_well_costs_nothing(ward: Ward) -> None:
+async def test_a_subscriber_without_failures_has_no_failure_score(ward: Ward) -> None:
     await ward.note(200, 200)
     assert await ward.stands() == SubscriberHealth()
     assert ward.breakers.lane_limits(ward.target.id).capacity == CAPACITY
 
 
-async def test_failures_in_a_row_halve_what_it_gets_and_then_it_rests(ward: Ward) -> None:
+async def test_consecutive_failures_halve_the_capacity_and_then_pause_the_subscriber(
+    ward: Ward,
+) -> None:
     await ward.note(500, None, 500, 500)
     assert ward.breakers.lane_limits(ward.target.id).capacity == CAPACITY // 16
     assert await ward.rests() == 0
@@ -78,7 +82,7 @@ async def test_failures_in_a_row_halve_what_it_gets_and_then_it_rests(ward: Ward
     assert await ward.rests() == pytest.approx(2 * schedule.BREAKER_PAUSE, abs=1)
 
 
-async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
+async def test_concurrent_timeouts_count_as_one_failure(ward: Ward) -> None:
     began = await ward.store.now() - 1.0
     for _ in range(50):
         await ward.breakers.record(ward.target, Attempt(at=began, seconds=15.0), None)
@@ -86,7 +90,9 @@ async def test_many_that_hang_together_are_one_reason(ward: Ward) -> None:
     assert (stands.failure_score, stands.failures) == (1, 1)
 
 
-async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: Any) -> None:
+async def test_the_capacity_recovers_in_steps_and_workers_share_the_failure_score(
+    ward: Ward, bench: Any
+) -> None:
     await ward.note(*[500] * 12)
     other = CircuitBreakers(bench.context)
     other.lane_limits(ward.target.id)
@@ -100,19 +106,19 @@ async def test_it_comes_back_in_steps_and_other_workers_know(ward: Ward, bench: 
     assert await ward.stands() == SubscriberHealth()
 
 
-async def test_what_it_does_not_like_is_no_reason_to_rest(ward: Ward) -> None:
+async def test_refused_events_do_not_pause_a_subscriber(ward: Ward) -> None:
     await ward.note(*[400] * 30)
     assert (await ward.stands()).failure_score == 0
     assert (await ward.stands()).failures == 30
     assert await ward.rests() == 0
 
 
-async def test_a_throttled_one_is_left_alone_as_long_as_it_asks(ward: Ward) -> None:
+async def test_retry_after_pauses_a_throttling_subscriber(ward: Ward) -> None:
     await ward.note(429, wait=60.0)
     assert await ward.rests() == pytest.approx(60, abs=1)
 
 
-async def test_five_days_of_failures_disable_it_and_enabling_begins_anew(
+async def test_five_days_of_failures_disable_a_subscription_and_enabling_resets_the_score(
     ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ward.note(*[500] * 19)
@@ -127,7 +133,7 @@ async def test_five_days_of_failures_disable_it_and_enabling_begins_anew(
     assert (await bench.store.subscriptions.get(ward.target.id)).disabled is None
 
 
-async def test_one_that_is_not_to_be_given_up_rests_and_is_tried_again(
+async def test_without_auto_disable_a_failing_subscription_is_paused_but_stays_enabled(
     ward: Ward, bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ward.target = replace(ward.target, auto_disable=False)
@@ -139,7 +145,7 @@ async def test_one_that_is_not_to_be_given_up_rests_and_is_tried_again(
     assert await ward.rests() == pytest.approx(32 * schedule.BREAKER_PAUSE, abs=1)
 
 
-async def test_a_callback_host_rests_too_and_is_never_disabled(bench: Any) -> None:
+async def test_a_callback_host_has_a_circuit_breaker_but_is_never_disabled(bench: Any) -> None:
     target = Subscription(id="cb_1", url="https://b.example/x", secrets=(SECRET,))
     ward = Ward(bench, target)
     await ward.note(*[None] * 25)

@@ -239,7 +239,7 @@ async def test_values_of_headers_are_masked(bench: Bench) -> None:
         ({"secret": "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}, "secret: `whsk_` keys"),
     ],
 )
-async def test_a_wish_that_cannot_be_is_refused_and_says_where(
+async def test_an_invalid_setting_is_refused_with_its_name(
     bench: Bench, wish: dict[str, Any], word: str
 ) -> None:
     with pytest.raises(InvalidValue) as refusal:
@@ -264,7 +264,7 @@ async def test_the_trace_of_the_push_that_moved_a_job_is_sent_with_its_event(
     assert all(b"trace" not in one.body for one in got)
 
 
-async def test_who_registered_a_job_gives_it_a_trace_which_a_push_may_replace(
+async def test_the_trace_of_a_registered_job_is_replaced_by_that_of_a_push(
     bench: Bench, subscriber: Subscriber
 ) -> None:
     await bench.subscribe(events=["job.completed"])
@@ -280,7 +280,7 @@ async def test_who_registered_a_job_gives_it_a_trace_which_a_push_may_replace(
 # --- batches --------------------------------------------------------------------------------
 
 
-async def test_what_one_subscriber_gets_at_a_time_goes_in_one_request(
+async def test_a_batch_subscriber_gets_simultaneous_events_in_one_request(
     bench: Bench, subscriber: Subscriber
 ) -> None:
     batched = await bench.subscribe(format=BATCH)
@@ -369,7 +369,9 @@ def event(number: int, size: int = 10) -> Any:
     return Event(f"evt_{number}", b"x" * size)
 
 
-async def test_a_bundle_is_closed_by_count(batcher: Batcher[str], sent: list[Sent]) -> None:
+async def test_a_batch_has_a_maximum_number_of_events(
+    batcher: Batcher[str], sent: list[Sent]
+) -> None:
     futures = [batcher.add(TARGET, event(n)) for n in range(2 * delivery_batch.MAX_EVENTS + 5)]
     results = await asyncio.gather(*futures)
     assert results == [f"evt_{n} sent" for n in range(len(futures))]
@@ -380,7 +382,7 @@ async def test_a_bundle_is_closed_by_count(batcher: Batcher[str], sent: list[Sen
     ]
 
 
-async def test_a_bundle_is_closed_by_bytes(batcher: Batcher[str], sent: list[Sent]) -> None:
+async def test_a_batch_has_a_maximum_size(batcher: Batcher[str], sent: list[Sent]) -> None:
     third = delivery_batch.MAX_BYTES // 3
     await asyncio.gather(*[batcher.add(TARGET, event(n, third)) for n in range(5)])
     assert [len(one.ids) for one in sent] == [2, 2, 1]
@@ -403,14 +405,14 @@ async def test_targets_are_not_mixed_nor_two_versions_of_one(
     assert {one.target.url for one in sent if one.ids == ["evt_2"]} == {"https://y.example"}
 
 
-async def test_what_goes_wrong_is_every_callers_own(batcher: Batcher[str]) -> None:
+async def test_an_error_of_a_batch_is_raised_for_every_caller(batcher: Batcher[str]) -> None:
     broken = msgspec.structs.replace(TARGET, url="broken")
     futures = [batcher.add(broken, event(n)) for n in range(3)]
     results = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(one) for one in results] == [ConnectionError] * 3
 
 
-async def test_a_caller_that_goes_away_takes_nothing_with_it(batcher: Batcher[str]) -> None:
+async def test_a_canceled_caller_does_not_cancel_its_batch(batcher: Batcher[str]) -> None:
     gone, stays = batcher.add(TARGET, event(1)), batcher.add(TARGET, event(2))
     gone.cancel()
     assert await stays == "evt_2 sent"
@@ -420,7 +422,7 @@ async def test_a_caller_that_goes_away_takes_nothing_with_it(batcher: Batcher[st
 
 
 @pytest.mark.parametrize("allowed", ["*", "localhost", "LocalHost"])
-async def test_a_url_that_allows_us_is_subscribed_and_told_who_sends(
+async def test_a_url_that_allows_our_origin_is_subscribed_and_gets_the_origin_with_each_event(
     bench: Bench, subscriber: Subscriber, allowed: str
 ) -> None:
     subscriber.headers = {"WebHook-Allowed-Origin": allowed}
@@ -436,7 +438,7 @@ async def test_a_url_that_allows_us_is_subscribed_and_told_who_sends(
 
 
 @pytest.mark.parametrize("allowed", [None, "", "elsewhere.example", "localhost.example"])
-async def test_a_url_that_does_not_allow_us_is_refused_and_nothing_is_made(
+async def test_a_url_that_does_not_allow_our_origin_is_refused(
     bench: Bench, subscriber: Subscriber, allowed: str | None
 ) -> None:
     subscriber.headers = {} if allowed is None else {"WebHook-Allowed-Origin": allowed}
@@ -452,7 +454,7 @@ async def moved(bench: Bench, made: Subscription, **wish: Any) -> Subscription:
     return await update.change(bench.context, made.id, UpdateSubscription(**wish))
 
 
-async def test_a_url_that_is_moved_to_is_asked_with_the_headers_that_it_will_get(
+async def test_a_changed_url_gets_a_handshake_with_the_new_headers(
     bench: Bench, subscriber: Subscriber
 ) -> None:
     subscriber.headers = {"WebHook-Allowed-Origin": "*"}
@@ -464,7 +466,7 @@ async def test_a_url_that_is_moved_to_is_asked_with_the_headers_that_it_will_get
     assert (asked.headers["x-other"], asked.headers.get("x-key")) == ("o", None)
 
 
-async def test_what_needs_no_word_of_the_url_does_not_ask_it(
+async def test_a_change_that_needs_no_handshake_makes_none(
     bench: Bench, subscriber: Subscriber
 ) -> None:
     subscriber.headers = {"WebHook-Allowed-Origin": "*"}
@@ -477,7 +479,7 @@ async def test_what_needs_no_word_of_the_url_does_not_ask_it(
     assert subscriber.got == []
 
 
-async def test_a_handshake_may_be_asked_for_later(bench: Bench, subscriber: Subscriber) -> None:
+async def test_a_handshake_can_be_added_by_a_change(bench: Bench, subscriber: Subscriber) -> None:
     made = await bench.subscribe()
     with pytest.raises(InvalidValue, match="WebHook-Allowed-Origin: localhost"):
         await moved(bench, made, handshake=True)
@@ -487,7 +489,7 @@ async def test_a_handshake_may_be_asked_for_later(bench: Bench, subscriber: Subs
     assert [(got.method, got.path) for got in subscriber.got] == [("OPTIONS", "/in")] * 2
 
 
-async def test_what_was_moved_while_another_url_was_asked_stays_there(
+async def test_a_url_that_was_changed_during_a_handshake_stays(
     bench: Bench, subscriber: Subscriber
 ) -> None:
     """Else it would end at a URL that nobody asked."""
@@ -502,7 +504,7 @@ async def test_what_was_moved_while_another_url_was_asked_stays_there(
     assert (stands.url, stands.origin) == (f"{bench.url}/never-asked", None)
 
 
-async def test_no_url_is_asked_with_headers_that_do_not_open(
+async def test_no_handshake_is_made_with_headers_that_cannot_be_decrypted(
     bench: Bench, subscriber: Subscriber
 ) -> None:
     subscriber.headers = {"WebHook-Allowed-Origin": "*"}
@@ -515,7 +517,7 @@ async def test_no_url_is_asked_with_headers_that_do_not_open(
     assert subscriber.got == []
 
 
-async def test_a_url_that_cannot_be_asked_is_refused(bench: Bench) -> None:
+async def test_a_url_that_does_not_respond_to_the_handshake_is_refused(bench: Bench) -> None:
     with pytest.raises(InvalidValue, match=r"handshake: .* cannot be asked"):
         await bench.subscribe(url="http://127.0.0.1:1024/in", handshake=True)
 
@@ -527,7 +529,7 @@ async def test_a_url_that_cannot_be_asked_is_refused(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "sealed", [{"secrets": ("sealed:k1:AAAA",)}, {"headers": {"x-key": "sealed:k1:AAAA"}}]
 )
-async def test_what_does_not_open_is_not_sent_and_stays_claimed(
+async def test_a_delivery_with_an_undecryptable_secret_is_not_sent_and_stays_claimed(
     bench: Bench, subscriber: Subscriber, form: str, sealed: dict[str, Any]
 ) -> None:
     made = await bench.subscribe(format=form)

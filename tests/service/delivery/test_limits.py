@@ -32,7 +32,7 @@ EVENTS = 6
     ("text", "means"),
     [("100/1m", (100, 60.0)), ("1/24h", (1, 86_400.0)), ("5/250ms", (5, 0.25))],
 )
-def test_a_rate_is_so_many_in_such_a_time(text: str, means: tuple[int, float]) -> None:
+def test_a_rate_is_a_count_per_duration(text: str, means: tuple[int, float]) -> None:
     assert parse_rate(text) == means
 
 
@@ -145,7 +145,7 @@ async def office(office_of: Any) -> Office:
     return made
 
 
-async def test_a_concurrency_of_one_never_has_two_requests_under_way(
+async def test_a_concurrency_of_one_never_has_two_requests_at_once(
     office: Office, gate: Gate, wait_until: Any
 ) -> None:
     await office.subscribe(gate.url, concurrency=1)
@@ -164,7 +164,7 @@ async def test_a_concurrency_of_one_never_has_two_requests_under_way(
 
 
 @pytest.mark.parametrize(("wish", "most"), [({"concurrency": 4}, 4), ({}, EVENTS)])
-async def test_a_concurrency_is_used_to_the_full_and_no_further(
+async def test_a_concurrency_limit_is_used_fully_and_never_exceeded(
     office: Office, gate: Gate, wait_until: Any, wish: dict[str, Any], most: int
 ) -> None:
     office.pumps.pop()
@@ -187,7 +187,7 @@ async def test_a_concurrency_is_used_to_the_full_and_no_further(
     assert gate.most == most
 
 
-async def test_a_rate_is_kept_from_the_first_delivery_on(
+async def test_a_rate_limit_holds_from_the_first_delivery_on(
     office: Office, gate: Gate, wait_until: Any
 ) -> None:
     gate.open.set()
@@ -205,7 +205,7 @@ async def test_a_rate_is_kept_from_the_first_delivery_on(
 # --- made while a process delivers already ---------------------------------------------------
 
 
-async def test_one_that_is_made_meanwhile_never_gets_more_than_its_concurrency(
+async def test_a_new_subscription_never_exceeds_its_concurrency(
     office: Office, gate: Gate, wait_until: Any
 ) -> None:
     await office.pump()  # they look, and will not again for a second
@@ -223,7 +223,7 @@ async def test_one_that_is_made_meanwhile_never_gets_more_than_its_concurrency(
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-async def test_one_that_is_made_meanwhile_never_gets_more_than_its_rate(
+async def test_a_new_subscription_never_exceeds_its_rate(
     office_of: Any, gate: Gate, wait_until: Any, shards: int
 ) -> None:
     office = await office_of(shards=shards)
@@ -236,7 +236,7 @@ async def test_one_that_is_made_meanwhile_never_gets_more_than_its_rate(
     assert len(gate.began) == 1
 
 
-async def test_a_fast_rate_holds_for_one_that_is_made_meanwhile(
+async def test_a_short_rate_window_holds_for_a_new_subscription(
     office: Office, gate: Gate, wait_until: Any
 ) -> None:
     gate.open.set()
@@ -246,7 +246,7 @@ async def test_a_fast_rate_holds_for_one_that_is_made_meanwhile(
     assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
 
 
-async def test_what_waits_for_one_that_was_removed_ends(
+async def test_pending_deliveries_of_a_removed_subscription_are_canceled(
     office: Office, gate: Gate, wait_until: Any
 ) -> None:
     await office.pump()
@@ -272,7 +272,7 @@ async def seen(breakers: CircuitBreakers, lane: str) -> LaneLimits:
     return breakers.lane_limits(lane)
 
 
-async def test_a_change_is_heeded_by_a_process_that_never_commits(
+async def test_a_changed_limit_reaches_a_process_that_never_commits(
     bench: Any, store_of: Any, wait_until: Any
 ) -> None:
     made = await manage.create(
@@ -292,13 +292,13 @@ async def test_a_change_is_heeded_by_a_process_that_never_commits(
     await wait_until(heeded, seconds=2.0)
 
 
-async def test_callbacks_and_what_is_gone_keep_the_default(bench: Any) -> None:
+async def test_callbacks_and_removed_subscriptions_have_the_default_limit(bench: Any) -> None:
     breakers = CircuitBreakers(bench.context)
     assert breakers.lane_limits("cb:https://b.example") == LaneLimits(MAX_CONCURRENCY)
     assert await seen(breakers, "sub_gone") == LaneLimits(MAX_CONCURRENCY)
 
 
-async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench: Any) -> None:
+async def test_a_new_subscription_gets_one_delivery_until_an_early_refresh(bench: Any) -> None:
     breakers = CircuitBreakers(bench.context)
     await breakers.refresh()
     made = await manage.create(
@@ -309,7 +309,7 @@ async def test_a_new_one_gets_a_single_delivery_and_is_looked_for_at_once(bench:
     assert breakers.lane_limits(made.id) == LaneLimits(8)
 
 
-async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
+async def test_a_refresh_does_not_end_the_pause_of_a_new_subscription(bench: Any) -> None:
     """It answered another process with `Retry-After`."""
     wish = manage.CreateSubscription(url="https://93.184.215.14/", rate="10/1s")
     made = await manage.create(bench.context, wish)
@@ -321,7 +321,7 @@ async def test_who_is_met_while_it_rests_goes_on_resting(bench: Any) -> None:
     assert rests == int(until * 1000)
 
 
-async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(bench: Any) -> None:
+async def test_refreshes_for_unknown_lanes_have_a_minimum_interval(bench: Any) -> None:
     breakers, began = CircuitBreakers(bench.context), time.monotonic()
     for number in range(3):
         breakers.lane_limits(f"sub_{number}")
@@ -329,7 +329,7 @@ async def test_however_many_are_new_looks_for_them_are_not_all_that_it_does(benc
     assert time.monotonic() - began >= 2 * NEW_LANES_EVERY
 
 
-async def test_one_that_is_disabled_keeps_its_limits_for_when_it_is_enabled(bench: Any) -> None:
+async def test_a_disabled_subscription_keeps_its_limits(bench: Any) -> None:
     made = await manage.create(
         bench.context, manage.CreateSubscription(url="https://93.184.215.14/", concurrency=8)
     )
@@ -348,7 +348,7 @@ async def test_a_failure_score_lowers_the_configured_concurrency(bench: Any) -> 
     assert (await seen(CircuitBreakers(bench.context), made.id)).capacity == 2
 
 
-async def test_a_rotation_keeps_what_was_changed_meanwhile(bench: Any) -> None:
+async def test_a_rotation_keeps_a_concurrent_change(bench: Any) -> None:
     made = await manage.create(
         bench.context, manage.CreateSubscription(url="https://93.184.215.14/")
     )

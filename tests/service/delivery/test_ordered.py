@@ -95,7 +95,7 @@ async def ended(desk: Desk, target: Subscription) -> dict[str, str]:
         (["job.failed", "job.started", "job.progressed", "job.succeeded"], 0, [2, 1]),
     ],
 )
-def test_a_later_event_overtakes_all_but_completions(
+def test_a_later_event_supersedes_all_but_completions(
     kinds: list[str], failed: int, old: list[int]
 ) -> None:
     waiting = [
@@ -124,7 +124,7 @@ async def test_the_next_event_of_a_job_waits_for_the_one_before(desk: Desk, wait
     assert came(desk, "a") == [(1, "job.started"), (2, "job.succeeded")]
 
 
-async def test_events_that_are_committed_together_go_one_by_one(desk: Desk):
+async def test_ordered_events_of_one_commit_are_sent_one_by_one(desk: Desk):
     desk.subscriber.open.set()
     await desk.subscribe(events=ALL, ordered=True)
     for word in ("running", "succeeded"):
@@ -136,13 +136,13 @@ async def test_events_that_are_committed_together_go_one_by_one(desk: Desk):
     assert await desk.waiting() == 0
 
 
-async def test_without_it_nothing_waits(desk: Desk):
+async def test_an_unordered_subscription_gets_events_of_a_job_together(desk: Desk):
     await desk.subscribe(events=ALL)
     await told(desk, "a", "running", "succeeded")
     assert len(await claim(desk)) == 2
 
 
-async def test_a_lease_that_is_over_sends_nothing(desk: Desk):
+async def test_nothing_is_sent_after_the_lease_ended(desk: Desk):
     """Others may be at later events by now."""
     desk.subscriber.open.set()
     await desk.subscribe(events=ALL, ordered=True)
@@ -160,7 +160,7 @@ async def test_a_lease_that_is_over_sends_nothing(desk: Desk):
 
 
 @pytest.mark.usefixtures("progress")
-async def test_after_an_outage_the_subscriber_gets_where_the_job_is(desk: Desk):
+async def test_after_an_outage_the_subscriber_gets_the_newest_state(desk: Desk):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
@@ -192,7 +192,7 @@ async def test_a_completion_does_not_wait_for_a_start_that_failed(desk: Desk):
     assert await ended(desk, made) == {"1": "superseded", "1_final": "delivered"}
 
 
-async def test_a_start_that_fails_while_a_completion_waits_is_left_out(desk: Desk, wait_until: Any):
+async def test_a_failed_start_is_superseded_by_the_completion(desk: Desk, wait_until: Any):
     desk.subscriber.status = 503
     await desk.subscribe(events=ALL, ordered=True)
     await told(desk, "a", "running")
@@ -207,7 +207,7 @@ async def test_a_start_that_fails_while_a_completion_waits_is_left_out(desk: Des
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_a_completion_is_never_left_out(desk: Desk):
+async def test_a_completion_is_never_superseded(desk: Desk):
     """A re-run's events wait for it; but that it began is no news when it has ended."""
     desk.subscriber.open.set()
     desk.subscriber.status = 503
@@ -222,7 +222,7 @@ async def test_a_completion_is_never_left_out(desk: Desk):
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_what_ends_undelivered_hands_the_turn_on(desk: Desk, wait_until: Any):
+async def test_the_next_event_follows_a_dead_letter(desk: Desk, wait_until: Any):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
@@ -242,7 +242,7 @@ async def test_what_ends_undelivered_hands_the_turn_on(desk: Desk, wait_until: A
 # --- beside the rest ----------------------------------------------------------------------
 
 
-async def test_what_is_left_out_is_not_replayed_but_when_asked_for(desk: Desk):
+async def test_a_superseded_event_is_replayed_only_with_again(desk: Desk):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
@@ -265,7 +265,7 @@ async def rows(desk: Desk, made: Subscription) -> list[dict[str, Any]]:
     return await history.list_deliveries(desk.context, made.id, None, 1000)
 
 
-async def test_what_waits_for_its_turn_cannot_be_hurried(desk: Desk):
+async def test_retry_does_not_overtake_an_earlier_event_of_the_job(desk: Desk):
     desk.subscriber.open.set()
     made = await desk.subscribe(events=ALL, ordered=True)
     await told(desk, "a", "running", "succeeded")
@@ -274,7 +274,7 @@ async def test_what_waits_for_its_turn_cannot_be_hurried(desk: Desk):
     assert len(await claim(desk)) == 1
 
 
-async def test_a_replay_brings_each_job_in_order(desk_of: Any):
+async def test_a_replay_keeps_the_order_of_each_job(desk_of: Any):
     desk: Desk = await desk_of(shards=3)
     desk.subscriber.open.set()
     jobs = [f"job{n}" for n in range(12)]
@@ -290,7 +290,7 @@ async def test_a_replay_brings_each_job_in_order(desk_of: Any):
         assert [n for n, _ in came(desk, job)] == [1, 2, 3, 4]
 
 
-async def test_switched_on_later_it_holds_for_what_is_told_then(desk: Desk):
+async def test_ordered_applies_to_events_after_it_was_switched_on(desk: Desk):
     made = await desk.subscribe(events=ALL)
     await told(desk, "a", "running", "succeeded")
     await update.change(desk.context, made.id, UpdateSubscription(ordered=True))
@@ -298,7 +298,7 @@ async def test_switched_on_later_it_holds_for_what_is_told_then(desk: Desk):
     assert len(await claim(desk)) == 3
 
 
-async def test_what_waits_for_one_that_was_removed_ends(desk: Desk):
+async def test_pending_deliveries_of_a_removed_subscription_are_canceled(desk: Desk):
     made = await desk.subscribe(events=ALL, ordered=True)
     await told(desk, "a", "running", "succeeded")
     await manage.remove(desk.context, made.id)

@@ -130,7 +130,7 @@ def line_of(bench_of: Any) -> Any:
     return make
 
 
-async def test_the_newest_is_not_left_out_for_an_older_one_that_a_replay_brings(line: Line) -> None:
+async def test_a_replayed_older_event_does_not_supersede_the_newest(line: Line) -> None:
     made = await line.subscribe()
     await line.go("running", "on")
     assert await line.deliver() == ["1", "2"]
@@ -145,7 +145,7 @@ async def test_the_newest_is_not_left_out_for_an_older_one_that_a_replay_brings(
     assert await line.left() == []
 
 
-async def test_what_fails_in_front_of_older_ones_is_not_tried_again_without_a_pause(
+async def test_a_failed_event_before_replayed_older_ones_is_retried_after_a_pause(
     line: Line,
 ) -> None:
     made = await line.subscribe()
@@ -159,7 +159,7 @@ async def test_what_fails_in_front_of_older_ones_is_not_tried_again_without_a_pa
     assert await line.deliver() == []
 
 
-async def test_a_late_end_of_one_that_waits_gives_nobody_a_second_turn(line: Line) -> None:
+async def test_a_late_settlement_does_not_start_an_event_twice(line: Line) -> None:
     made = await line.subscribe()
     await line.go("running")
     await line.deliver()
@@ -183,7 +183,7 @@ async def test_a_late_end_of_one_that_waits_gives_nobody_a_second_turn(line: Lin
     assert await line.deliver() == ["1_final", "1"]
 
 
-async def test_what_is_passed_over_while_another_has_its_turn_hands_nothing_on(line: Line) -> None:
+async def test_a_superseded_event_does_not_start_another(line: Line) -> None:
     """The completion fails, and is tried again: what waits behind it is left out, but the newest."""
     made = await line.subscribe()
     await line.go("running")
@@ -205,7 +205,7 @@ async def test_what_is_passed_over_while_another_has_its_turn_hands_nothing_on(l
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_a_late_end_takes_what_was_put_anew_out_of_its_turns(
+async def test_a_late_settlement_removes_a_replayed_delivery_from_the_order(
     line: Line,
     ordered: bool,  # noqa: FBT001 -- a parameter
 ) -> None:
@@ -229,7 +229,7 @@ async def test_a_late_end_takes_what_was_put_anew_out_of_its_turns(
 
 
 @pytest.mark.parametrize("first", ["fails", "arrives"])
-async def test_one_delivery_in_two_hands_of_one_worker_ends_once(line: Line, first: str) -> None:
+async def test_a_delivery_claimed_twice_by_a_worker_ends_once(line: Line, first: str) -> None:
     """Its lease ran out, it was claimed again, and both attempts are settled in one call."""
     await line.subscribe()
     await line.subscribe("sub_2")
@@ -246,7 +246,7 @@ async def test_one_delivery_in_two_hands_of_one_worker_ends_once(line: Line, fir
     assert await line.store.connection.redis.hget(body, "n") == b"1"  # the other subscription's
 
 
-async def test_what_a_late_worker_would_cancel_goes_on(line: Line) -> None:
+async def test_a_late_worker_does_not_cancel_an_enabled_delivery(line: Line) -> None:
     """It found the subscription disabled, and slept; others know better by now."""
     made = await line.subscribe()
     await line.go("running")
@@ -283,7 +283,7 @@ async def test_a_cancellation_counts_though_a_renewal_overtook_it(line: Line) ->
     assert await line.left() == []
 
 
-async def test_a_name_that_is_left_over_in_the_turns_stops_nobody(line: Line) -> None:
+async def test_a_stale_entry_in_the_order_blocks_no_event(line: Line) -> None:
     """Neither whoever comes behind it, nor what has the same name."""
     await line.subscribe()
     await line.go("running")
@@ -296,7 +296,7 @@ async def test_a_name_that_is_left_over_in_the_turns_stops_nobody(line: Line) ->
     assert [key async for key in redis.scan_iter("*}:order:*")] == []
 
 
-async def test_the_end_of_one_without_a_turn_hands_none_on(line: Line) -> None:
+async def test_an_unordered_delivery_does_not_start_the_next_ordered_one(line: Line) -> None:
     """It was put before the subscription wanted order; another of its job has the turn."""
     await line.subscribe(ordered=False)
     await line.go("running")

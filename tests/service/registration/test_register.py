@@ -169,7 +169,7 @@ HOOK = "https://hooks.example.com/ringback/hooks/mine"
 # Made once -----------------------------------------------------------------------------------
 
 
-def test_a_hook_is_made_once_and_then_kept_up_to_date(register: Run, provider: Provider):
+def test_a_webhook_is_created_once_and_then_updated(register: Run, provider: Provider):
     assert register("hub") == (0, f"created hook 123 for {HOOK}\n", "")
     assert register("hub") == (0, f"updated hook 123 for {HOOK}\n", "")
     assert len(provider.hooks) == 1
@@ -199,7 +199,7 @@ def test_a_request_carries_what_a_poll_would(register: Run, provider: Provider):
     assert provider.headers[-1]["x-key"] == TOKEN
 
 
-def test_what_cannot_be_changed_is_left_as_it_is(register: Run, provider: Provider):
+def test_a_webhook_without_an_update_request_is_kept(register: Run, provider: Provider):
     assert register("mux-like")[0] == 0
     assert register("mux-like", webhook_secret="told by mux") == (
         0,
@@ -209,7 +209,7 @@ def test_what_cannot_be_changed_is_left_as_it_is(register: Run, provider: Provid
     assert provider.calls == ["GET /webhooks", "POST /webhooks", "GET /webhooks"]
 
 
-def test_what_an_account_has_one_of_is_replaced(register: Run, provider: Provider):
+def test_the_only_webhook_of_an_account_is_replaced(register: Run, provider: Provider):
     for _ in range(2):
         code, out, err = register("flare", webhook_secret="told by flare")
         assert (code, out, err) == (0, f"updated the hook for {HOOK}\n", "")
@@ -226,7 +226,9 @@ def test_what_an_account_has_one_of_is_replaced(register: Run, provider: Provide
         HOOK.replace("hooks.example", "HOOKS.Example").replace("https", "HTTPS"),
     ],
 )
-def test_a_hook_is_found_however_its_url_is_spelled(register: Run, provider: Provider, theirs: str):
+def test_an_existing_webhook_is_found_despite_url_spelling(
+    register: Run, provider: Provider, theirs: str
+):
     odd = [None, 7, {}, {"config": None}, {"config": {"url": 7}}, {"config": {"url": "::"}}]
     others = [{"config": {"url": url}} for url in (HOOK + "2", HOOK[:-1], "https://[", PUBLIC)]
     provider.hooks = [*odd, *others, {"id": 123, "config": {"url": theirs}}]
@@ -240,13 +242,13 @@ def test_a_spelling_of_its_own_is_no_reason_to_refuse(register: Run, provider: P
     assert register("mux-like")[1] == f"nothing to do: hook w1 for {HOOK}\n"
 
 
-def test_a_hook_whose_path_differs_in_case_is_anothers(register: Run, provider: Provider):
+def test_a_webhook_with_another_path_case_is_not_ours(register: Run, provider: Provider):
     provider.hooks = [{"id": 1, "config": {"url": HOOK.replace("/hooks/", "/Hooks/")}}]
     assert register("hub")[1].startswith("created")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]"])
-def test_an_answer_that_tells_nothing_is_no_failure(
+def test_a_response_without_details_counts_as_success(
     register: Run, provider: Provider, content: bytes
 ):
     provider.refuses["POST"] = (202, content)
@@ -260,7 +262,7 @@ def test_an_answer_that_tells_nothing_is_no_failure(
     ("count", "headers"),
     [(100, {}), (1, {"Link": '<https://x.example/?page=2>; rel="next", <x>; rel="last"'})],
 )
-def test_nothing_is_made_where_the_hook_may_be_on_another_page(
+def test_no_webhook_is_created_if_ours_may_be_on_another_page(
     register: Run, provider: Provider, count: int, headers: dict[str, str]
 ):
     provider.refuses["GET"] = (200, [{"id": 1, "config": {"url": PUBLIC}}] * count, headers)
@@ -270,7 +272,7 @@ def test_nothing_is_made_where_the_hook_may_be_on_another_page(
     assert provider.calls == ["GET /repos/me/it/hooks?per_page=100"]
 
 
-def test_a_hook_on_the_first_page_is_found_all_the_same(register: Run, provider: Provider):
+def test_our_webhook_on_a_full_first_page_is_found(register: Run, provider: Provider):
     ours = {"id": 123, "config": {"url": HOOK}}
     provider.refuses["GET"] = (200, [ours] * 100)
     assert register("hub")[1] == f"updated hook 123 for {HOOK}\n"
@@ -285,20 +287,20 @@ def test_a_secret_that_the_provider_makes_is_shown_with_where_to_put_it(register
     assert "webhook_secret of [sources.mine]" in err
 
 
-def test_a_secret_that_was_missed_is_named_as_such(register: Run):
+def test_a_lost_secret_is_reported_with_the_remedy(register: Run):
     register("mux-like", webhook_secret=None)
     code, out, err = register("mux-like", webhook_secret=None)
     assert (code, out) == (0, f"nothing to do: hook w1 for {HOOK}\n")
     assert "remove the webhook there and run this again" in err
 
 
-def test_a_secret_that_is_not_configured_is_told_again(register: Run):
+def test_a_secret_that_is_not_configured_is_shown_again(register: Run):
     for secret in (None, "an old one"):
         assert "secret  told by flare" in register("flare", webhook_secret=secret)[1]
     assert "told by flare" not in register("flare", webhook_secret=["new", "told by flare"])[1]
 
 
-def test_a_hook_that_is_made_with_our_secret_needs_one(register: Run, provider: Provider):
+def test_a_webhook_that_is_created_with_our_secret_needs_one(register: Run, provider: Provider):
     code, out, err = register("hub", webhook_secret=None)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "sources.mine: set its webhook_secret" in err
@@ -314,7 +316,7 @@ def test_a_hook_that_is_made_with_our_secret_needs_one(register: Run, provider: 
         ([SIGNING, "plain", "old"], {"token": "plain", "signing": {"token": SIGNING}}),
     ],
 )
-def test_of_two_ways_to_sign_the_hook_gets_those_that_the_source_has(
+def test_a_webhook_with_two_schemes_gets_the_secrets_that_the_source_has(
     register: Run, provider: Provider, secrets: list[str], sent: dict[str, Any]
 ):
     code, out, _ = register("ways", webhook_secret=secrets)
@@ -325,13 +327,13 @@ def test_of_two_ways_to_sign_the_hook_gets_those_that_the_source_has(
     assert SIGNING not in out
 
 
-def test_a_hook_with_two_ways_to_sign_needs_a_secret_of_one(register: Run, provider: Provider):
+def test_a_webhook_with_two_schemes_needs_the_secret_of_one(register: Run, provider: Provider):
     code, _, err = register("ways", webhook_secret=None)
     assert (code, provider.hooks) == (2, [])
     assert "sources.mine: set its webhook_secret" in err
 
 
-def test_gitlab_is_told_a_signing_token_only_as_such():
+def test_gitlab_gets_a_signing_token_only_in_its_own_field():
     rules = parse(
         "gitlab", (Path(registry.__file__).parents[1] / "providers/gitlab.toml").read_text()
     )
@@ -349,7 +351,9 @@ def test_a_token_in_the_url_is_masked_but_sent(register: Run, provider: Provider
     assert register("tokens")[1] == f"nothing to do: the hook for {HOOK}?token=********\n"
 
 
-def test_an_old_token_in_a_url_that_cannot_be_changed_is_said(register: Run, provider: Provider):
+def test_an_outdated_token_in_a_url_that_cannot_be_updated_is_reported(
+    register: Run, provider: Provider
+):
     provider.hooks = [{"url": f"{HOOK}?token=old"}]
     code, _, err = register("tokens")
     assert code == 2
@@ -357,7 +361,7 @@ def test_an_old_token_in_a_url_that_cannot_be_changed_is_said(register: Run, pro
     assert provider.calls == ["GET /hooks"]
 
 
-def test_what_is_refused_repeats_no_secret(register: Run, provider: Provider):
+def test_errors_of_the_provider_are_shown_without_secrets(register: Run, provider: Provider):
     provider.refuses["POST"] = (422, {"errors": [f"{SECRET} is weak", f"so is {TOKEN}"]})
     code, out, err = register("hub")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -397,7 +401,7 @@ def test_a_dry_run_without_a_list_sends_nothing(register: Run, provider: Provide
 # By hand --------------------------------------------------------------------------------------
 
 
-def test_what_is_to_be_pasted_is_shown_whole(register: Run, provider: Provider):
+def test_manual_instructions_show_the_push_url_with_its_token(register: Run, provider: Provider):
     code, out, err = register("paste")
     url = f"{HOOK}?token=s3cret%20of%20%2Bours"
     assert (code, out) == (
@@ -408,19 +412,19 @@ def test_what_is_to_be_pasted_is_shown_whole(register: Run, provider: Provider):
     assert provider.calls == []
 
 
-def test_a_url_without_its_token_is_not_pasted(register: Run):
+def test_manual_instructions_need_the_token_of_the_url(register: Run):
     code, out, err = register("paste", webhook_secret=None)
     assert (code, out) == (2, "")
     assert "set its webhook_secret" in err
 
 
-def test_where_nothing_is_known_the_documentation_is_named(register: Run):
+def test_a_profile_without_setup_names_the_documentation(register: Run):
     code, out, err = register("mute", webhook_secret=None)
     assert (code, err) == (0, "")
     assert out == f"Have mute push to {HOOK}; see https://mute.example/docs.\n"
 
 
-def test_what_a_source_still_lacks_is_said(register: Run):
+def test_missing_configuration_is_reported(register: Run):
     code, out, err = register("standard", webhook_secret=None)
     assert (code, HOOK in out) == (0, True)
     assert "until then pushes are answered 404: sources.mine: set its webhook_secret" in err
@@ -429,7 +433,7 @@ def test_what_a_source_still_lacks_is_said(register: Run):
 # For programs ---------------------------------------------------------------------------------
 
 
-def test_json_tells_what_was_done(register: Run):
+def test_json_output_has_the_result(register: Run):
     told = json.loads(register("mux-like", "--json", webhook_secret=None)[1])
     assert told == {
         "source": "mine",
@@ -465,7 +469,7 @@ def test_sources_are_listed_with_scheme_and_trust(ringback: Run, provider: Provi
 
 
 @pytest.mark.parametrize("name", ["hub", "flare", "mux-like", "tokens"])
-def test_a_wrong_token_is_named_where_it_stands(register: Run, name: str):
+def test_a_refused_token_is_named_with_its_source(register: Run, name: str):
     code, out, err = register(name, token="wrong")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert f"{name} refuses the token of sources.mine (HTTP 401: " in err
@@ -486,7 +490,7 @@ def test_a_wrong_token_is_named_where_it_stands(register: Run, name: str):
         ("bluesky", {"webhook_secret": None}, "bluesky does not push"),
     ],
 )
-def test_what_the_configuration_lacks_is_one_line(
+def test_incomplete_configuration_is_one_line(
     register: Run, provider: Provider, name: str, keys: dict[str, Any], named: str
 ):
     code, out, err = register(name, **keys)
@@ -507,7 +511,7 @@ def test_what_the_configuration_lacks_is_one_line(
         ((503, b""), 5, "try again later"),
     ],
 )
-def test_what_the_provider_refuses_is_one_line(
+def test_a_refusal_of_the_provider_is_one_line(
     register: Run, provider: Provider, answer: Answer, code: int, named: str
 ):
     provider.refuses["GET"] = answer
@@ -517,7 +521,7 @@ def test_what_the_provider_refuses_is_one_line(
     assert len(provider.calls) == 1
 
 
-def test_a_provider_that_is_away_ends_with_5(register: Run):
+def test_an_unavailable_provider_exits_with_5(register: Run):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -529,13 +533,13 @@ def test_a_provider_that_is_away_ends_with_5(register: Run):
 @pytest.mark.parametrize(
     "url", ["hooks.example.com", "ftp://x", "https://", "https://x?y", "https://x/#a"]
 )
-def test_a_public_url_that_is_none_is_refused(register: Run, provider: Provider, url: str):
+def test_an_invalid_public_url_is_refused(register: Run, provider: Provider, url: str):
     code, _, err = register("hub", "--url", url)
     assert (code, provider.calls) == (2, [])
     assert f"--url {url}" in err
 
 
-def test_the_public_url_may_stand_in_the_environment(
+def test_the_public_url_may_be_in_the_environment(
     ringback: Run, register: Run, monkeypatch: pytest.MonkeyPatch
 ):
     register("mute", webhook_secret=None)
@@ -574,13 +578,13 @@ LIST = 'list = "GET /hooks"\nurl = "/url"\n'
         ('update = "DELETE /hooks"', "is not a request"),
     ],
 )
-def test_what_could_not_be_registered_twice_is_refused(wrong: str, remedy: str):
+def test_a_profile_whose_webhook_cannot_be_found_again_is_refused(wrong: str, remedy: str):
     with pytest.raises(ConfigError) as refused:
         parse("acme", PUSHED + wrong)
     assert remedy in str(refused.value)
 
 
-def test_a_body_is_filled_once_and_only_where_it_asks():
+def test_a_body_is_filled_once_and_only_at_its_placeholders():
     body = {"{url}": ["{url} {url}", 1, None, True, {"a": "{ url } {other} {}"}], "b": "{secret}"}
     words = {"url": "{secret}", "secret": "{url}"}
     assert fill_body(body, words) == {

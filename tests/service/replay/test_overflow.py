@@ -51,7 +51,7 @@ async def finish(desk: Desk, count: int, first: int = 0) -> None:
 
 
 @pytest.mark.parametrize("ordered", [False, True])
-async def test_no_more_wait_than_may_and_all_come(full_of: Make, ordered: bool):  # noqa: FBT001
+async def test_pending_deliveries_are_limited_and_all_events_arrive(full_of: Make, ordered: bool):  # noqa: FBT001
     desk: Desk = await full_of()
     made = await desk.subscribe(ordered=ordered)
     await finish(desk, 3 * MOST)
@@ -64,7 +64,7 @@ async def test_no_more_wait_than_may_and_all_come(full_of: Make, ordered: bool):
     assert Counter(desk.subscriber.got) == Counter(await desk.ids())
 
 
-async def test_what_was_put_into_a_redis_that_is_gone_is_brought_again(
+async def test_overflow_enqueued_in_a_replaced_redis_is_enqueued_again(
     full_of: Make, monkeypatch: pytest.MonkeyPatch
 ):
     """A promoted replica may lack the deliveries of a walk that had begun at its master."""
@@ -87,7 +87,7 @@ async def test_what_was_put_into_a_redis_that_is_gone_is_brought_again(
     assert Counter(desk.subscriber.got) == Counter(await desk.ids())
 
 
-async def test_what_is_brought_is_due_in_the_order_of_the_log(full_of: Make):
+async def test_overflow_is_due_in_the_order_of_the_log(full_of: Make):
     desk: Desk = await full_of()
     await desk.subscribe()
     await finish(desk, 2 * MOST)
@@ -100,7 +100,7 @@ async def test_what_is_brought_is_due_in_the_order_of_the_log(full_of: Make):
     assert (len(times), times) == (MOST, sorted(times))
 
 
-async def test_while_some_are_left_all_are(full_of: Make):
+async def test_new_events_join_the_overflow_until_it_is_empty(full_of: Make):
     """Else new ones would overtake them."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
@@ -116,7 +116,7 @@ async def test_while_some_are_left_all_are(full_of: Make):
     assert sorted(desk.subscriber.got) == sorted(await desk.ids())
 
 
-async def test_a_full_one_waits_until_half_is_made(full_of: Make):
+async def test_overflow_waits_until_half_the_lane_is_delivered(full_of: Make):
     desk: Desk = await full_of()
     await desk.subscribe()
     await finish(desk, MOST + 1)
@@ -124,7 +124,7 @@ async def test_a_full_one_waits_until_half_is_made(full_of: Make):
     assert await desk.waiting() == MOST
 
 
-async def test_the_others_notice_nothing(full_of: Make):
+async def test_an_overflow_does_not_affect_other_subscriptions(full_of: Make):
     desk: Desk = await full_of()
     full, other = await desk.subscribe(), await desk.subscribe(sources=["other"])
     await finish(desk, MOST + 1)
@@ -134,7 +134,9 @@ async def test_the_others_notice_nothing(full_of: Make):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-async def test_what_is_told_while_it_catches_up_is_not_missed(full_of: Make, shards: int):
+async def test_events_published_while_overflow_is_delivered_are_not_missed(
+    full_of: Make, shards: int
+):
     """Commits, deliveries and two clocks at the same time."""
     desk: Desk = await full_of(shards=shards)
     made, over = await desk.subscribe(), asyncio.Event()
@@ -157,7 +159,7 @@ async def test_what_is_told_while_it_catches_up_is_not_missed(full_of: Make, sha
 
 
 @pytest.mark.parametrize("how", [update.disable, None])
-async def test_who_gets_nothing_any_more_is_not_behind(full_of: Make, how: Any):
+async def test_a_disabled_or_removed_subscription_has_no_overflow(full_of: Make, how: Any):
     desk: Desk = await full_of()
     made = await desk.subscribe()
     await finish(desk, MOST + 1)
@@ -171,7 +173,7 @@ async def test_who_gets_nothing_any_more_is_not_behind(full_of: Make, how: Any):
     assert desk.subscriber.got == []
 
 
-async def test_what_was_trimmed_meanwhile_is_said_to_be_missed(
+async def test_trimmed_overflow_is_logged_as_lost(
     full_of: Make, capsys: pytest.CaptureFixture[str]
 ):
     desk: Desk = await full_of()
@@ -198,7 +200,7 @@ async def test_jobs_own_callbacks_are_not_bounded(full_of: Make):
     assert await desk.waiting() == MOST + 1
 
 
-async def test_how_far_it_came_is_kept_where_more_was_left(full_of: Make):
+async def test_the_position_of_an_overflow_only_moves_forward(full_of: Make):
     """Whoever goes on does not begin anew; nor does one that is slower take that back for good."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
@@ -219,7 +221,7 @@ async def test_how_far_it_came_is_kept_where_more_was_left(full_of: Make):
 
 
 @pytest.mark.parametrize("room", [MOST, 2])
-async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_room(
+async def test_trimmed_overflow_is_logged_even_when_the_lane_is_nearly_full(
     full_of: Make, capsys: pytest.CaptureFixture[str], room: int
 ):
     desk: Desk = await full_of()
@@ -237,7 +239,7 @@ async def test_what_was_trimmed_is_said_to_be_missed_also_where_there_is_little_
     assert capsys.readouterr().out.count("events_lost") == 1
 
 
-async def test_what_ended_is_not_brought_again_by_a_clock_that_begins_anew(full_of: Make):
+async def test_a_restarted_clock_does_not_repeat_ended_deliveries(full_of: Make):
     """The first died before it noted how far it had come."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
@@ -254,7 +256,7 @@ async def test_what_ended_is_not_brought_again_by_a_clock_that_begins_anew(full_
     assert (await desk.waiting(), await behind(desk)) == (0, set())
 
 
-async def test_who_is_enabled_again_gets_what_is_told_from_then_on(full_of: Make):
+async def test_an_enabled_subscription_receives_events_from_then_on(full_of: Make):
     """Whether a clock has looked meanwhile or not."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
@@ -268,7 +270,7 @@ async def test_who_is_enabled_again_gets_what_is_told_from_then_on(full_of: Make
     assert desk.subscriber.got == (await desk.ids())[-1:]
 
 
-async def test_enabling_one_that_is_enabled_takes_nothing_from_it(full_of: Make):
+async def test_enabling_an_enabled_subscription_keeps_its_overflow(full_of: Make):
     desk: Desk = await full_of()
     made = await desk.subscribe()
     await finish(desk, MOST + 2)

@@ -83,9 +83,7 @@ def heap_of(bench_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("full", [0, 1])
-async def test_a_shard_with_room_gets_its_own_though_another_is_full(
-    heap_of: Any, full: int
-) -> None:
+async def test_a_full_shard_does_not_delay_the_overflow_of_another(heap_of: Any, full: int) -> None:
     heap: Heap = await heap_of(shards=2)
     await heap.subscribe("sub_1")
     await heap.finish(full, 4)
@@ -96,7 +94,7 @@ async def test_a_shard_with_room_gets_its_own_though_another_is_full(
     assert await heap.behind() == [{}, {}]
 
 
-async def test_what_was_put_and_refused_right_before_is_not_brought(heap_of: Any) -> None:
+async def test_a_refused_delivery_of_the_same_millisecond_is_not_overflow(heap_of: Any) -> None:
     """It was told in the same millisecond as the first that was left."""
     heap: Heap = await heap_of(waiting=2)
     await heap.subscribe("sub_1")
@@ -109,7 +107,7 @@ async def test_what_was_put_and_refused_right_before_is_not_brought(heap_of: Any
 
 
 @pytest.mark.parametrize("clocks", [1, 2, 5])
-async def test_any_number_of_clocks_bring_all_once_and_not_too_much(
+async def test_several_clocks_deliver_the_overflow_once_and_within_the_limit(
     heap_of: Any, clocks: int
 ) -> None:
     heap: Heap = await heap_of()
@@ -124,7 +122,7 @@ async def test_any_number_of_clocks_bring_all_once_and_not_too_much(
     assert sorted(heap.got) == sorted([f"https://sub_{n}.example" for n in (1, 2)] * 20)
 
 
-async def test_what_is_told_while_a_clock_finds_a_subscription_disabled_comes(
+async def test_an_event_published_while_the_clock_sees_it_disabled_is_delivered(
     heap_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was enabled between two questions of the clock."""

@@ -21,7 +21,7 @@ from ..desk import SECRET, Desk, Subscriber
 # --- replay -------------------------------------------------------------------------------
 
 
-async def test_what_was_missed_comes_once_in_the_logs_order(desk: Desk):
+async def test_a_replay_delivers_missed_events_once_and_in_order(desk: Desk):
     await desk.finish(*"cab")
     made = await desk.subscribe()
     assert await desk.replay(made) == (3, 0, 0, 0)
@@ -33,7 +33,7 @@ async def test_what_was_missed_comes_once_in_the_logs_order(desk: Desk):
     assert await desk.kept() == []
 
 
-async def test_what_was_delivered_goes_out_again_only_if_asked_for(desk: Desk):
+async def test_delivered_events_are_replayed_only_with_again(desk: Desk):
     made = await desk.subscribe()
     await desk.finish("a", "b")
     await desk.deliver()
@@ -44,7 +44,7 @@ async def test_what_was_delivered_goes_out_again_only_if_asked_for(desk: Desk):
     assert Counter(desk.subscriber.got) == dict.fromkeys(await desk.ids(), 2)
 
 
-async def test_it_is_the_same_event_to_the_byte(desk: Desk):
+async def test_a_replayed_event_has_the_same_bytes(desk: Desk):
     made = await desk.subscribe(events=["job.started", "job.completed"])
     await desk.finish("a", status="running")
     await desk.finish("a")
@@ -75,7 +75,7 @@ NARROWER: list[tuple[dict[str, Any], dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("wanted", "wish", "queued"), NARROWER)
-async def test_only_what_both_filters_want_is_put(
+async def test_a_replay_applies_both_filters(
     desk: Desk, wanted: dict[str, Any], wish: dict[str, Any], queued: int
 ):
     await desk.bench.watch("red", poll=False, metadata={"colour": "red"})
@@ -100,13 +100,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wish", "named"), BAD)
-async def test_a_bad_wish_is_named(desk: Desk, wish: dict[str, Any], named: str):
+async def test_an_invalid_replay_request_is_refused_with_the_field(
+    desk: Desk, wish: dict[str, Any], named: str
+):
     made = await desk.subscribe()
     with pytest.raises(InvalidValue, match=named):
         await desk.replay(made, **wish)
 
 
-async def test_who_is_disabled_or_unknown_gets_nothing(desk: Desk):
+async def test_a_disabled_or_unknown_subscription_is_not_replayed(desk: Desk):
     made = await desk.subscribe()
     await update.disable(desk.context, made, "by hand")
     with pytest.raises(Conflict, match="enable"):
@@ -116,7 +118,7 @@ async def test_who_is_disabled_or_unknown_gets_nothing(desk: Desk):
 
 
 @pytest.mark.parametrize("broken", range(1, 5))
-async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
+async def test_an_interrupted_replay_can_be_repeated(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, broken: int
 ):
     monkeypatch.setattr(scan_log, "PAGE", 3)
@@ -143,7 +145,7 @@ async def test_a_replay_that_was_cut_short_goes_on_where_it_is_begun_anew(
     assert await desk.kept() == []
 
 
-async def test_what_is_too_much_for_one_call_is_done_in_several(
+async def test_a_large_replay_continues_in_further_calls(
     desk_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     desk = await desk_of(shards=3)
@@ -160,7 +162,9 @@ async def test_what_is_too_much_for_one_call_is_done_in_several(
     assert sorted(desk.subscriber.got) == sorted(await desk.ids())
 
 
-async def test_no_more_waits_than_may_wait(desk_of: Any, monkeypatch: pytest.MonkeyPatch):
+async def test_a_replay_stops_at_the_limit_of_pending_deliveries(
+    desk_of: Any, monkeypatch: pytest.MonkeyPatch
+):
     desk: Desk = await desk_of(keep=Retention(waiting=4))
     monkeypatch.setattr(scan_log, "PAGE", 2)
     await desk.finish(*map(str, range(6)))
@@ -173,7 +177,7 @@ async def test_no_more_waits_than_may_wait(desk_of: Any, monkeypatch: pytest.Mon
     assert await desk.replay(made, after=cursor) == (2, 0, 0, 0)
 
 
-async def test_two_replays_at_once_put_everything_once(desk: Desk):
+async def test_two_replays_at_once_enqueue_everything_once(desk: Desk):
     await desk.finish(*map(str, range(20)))
     made = await desk.subscribe()
     done = await asyncio.gather(*(desk.replay(made) for _ in range(4)), desk.deliver())
@@ -199,7 +203,7 @@ async def test_a_delivery_that_ends_during_a_replay_is_not_made_again(
     assert len(desk.subscriber.got) == 1
 
 
-async def test_what_arrived_is_known_as_long_as_the_log_has_its_event(desk: Desk):
+async def test_delivered_events_are_known_as_long_as_the_log_has_them(desk: Desk):
     """However many ended behind it: their records are a stream of about a thousand."""
     made = await desk.subscribe()
     await desk.finish("a", "b")
@@ -211,7 +215,7 @@ async def test_what_arrived_is_known_as_long_as_the_log_has_its_event(desk: Desk
     assert await desk.replay(made, again=True) == (2, 1, 0, 0)
 
 
-async def test_what_arrived_on_any_day_of_the_log_does_not_come_again(desk: Desk):
+async def test_events_delivered_on_any_day_of_the_log_are_not_repeated(desk: Desk):
     made = await desk.subscribe()
     await desk.finish("a")
     await desk.deliver()
@@ -244,7 +248,7 @@ async def test_a_day_of_more_than_the_log_keeps_holds_what_arrived_last(
     assert desk.subscriber.got[7:] == (await desk.ids())[:4]
 
 
-async def test_only_what_arrived_is_remembered_by_day(desk: Desk):
+async def test_only_delivered_events_are_remembered_by_day(desk: Desk):
     """What failed or was canceled is to come again."""
     made = await desk.subscribe()
     desk.subscriber.status = 410
@@ -261,7 +265,7 @@ async def test_only_what_arrived_is_remembered_by_day(desk: Desk):
     assert await redis.ttl(key) == pytest.approx(8 * 86_400, abs=5)
 
 
-async def test_bodies_are_kept_as_long_as_somebody_needs_them(desk: Desk):
+async def test_a_body_is_kept_until_its_last_delivery_ends(desk: Desk):
     one = await desk.subscribe()
     await desk.finish("a")
     two = await desk.subscribe()
@@ -273,7 +277,7 @@ async def test_bodies_are_kept_as_long_as_somebody_needs_them(desk: Desk):
     assert await desk.states(one) == await desk.states(two) == {"delivered": 1}
 
 
-async def test_what_the_log_has_no_more_is_gone_and_it_says_how_far_it_goes_back(desk: Desk):
+async def test_a_replay_counts_trimmed_events_and_returns_the_oldest_time(desk: Desk):
     made = await desk.subscribe()
     desk.subscriber.status = 410
     await desk.finish("a")
@@ -296,7 +300,7 @@ async def test_what_the_log_has_no_more_is_gone_and_it_says_how_far_it_goes_back
         await retry.retry(desk.context, dead["id"])
 
 
-async def test_a_delivery_made_again_is_listed_once_as_it_stands_now(desk: Desk):
+async def test_a_repeated_delivery_is_listed_once_with_its_present_state(desk: Desk):
     made = await desk.subscribe()
     desk.subscriber.status = 410
     await desk.finish("a")
@@ -311,7 +315,7 @@ async def test_a_delivery_made_again_is_listed_once_as_it_stands_now(desk: Desk)
     assert await history.list_deliveries(desk.context, made.id, "failed", 9) == []
 
 
-async def test_a_delivery_whose_event_is_no_longer_kept_says_so(desk: Desk):
+async def test_a_delivery_without_its_event_is_canceled_with_the_reason(desk: Desk):
     made = await desk.subscribe()
     await desk.finish("a")
     (body,) = await desk.kept()
@@ -321,7 +325,7 @@ async def test_a_delivery_whose_event_is_no_longer_kept_says_so(desk: Desk):
     assert (one["state"], one["reason"]) == ("canceled", "its event is no longer kept")
 
 
-async def test_dead_letters_are_made_again_by_the_range(desk: Desk):
+async def test_dead_letters_can_be_replayed(desk: Desk):
     made = await desk.subscribe()
     await desk.finish("good")
     await desk.deliver()
@@ -342,7 +346,7 @@ async def test_dead_letters_are_made_again_by_the_range(desk: Desk):
 # --- since --------------------------------------------------------------------------------
 
 
-async def test_since_brings_what_happened_before(desk: Desk):
+async def test_a_subscription_with_since_receives_past_events(desk: Desk):
     await desk.finish("a", "b")
     await desk.finish("c", status="running")
     made = await desk.subscribe(since="24h")
@@ -380,9 +384,7 @@ async def test_a_bad_since_makes_no_subscription(desk: Desk):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-async def test_a_subscription_made_under_load_misses_nothing_and_doubles_nothing(
-    desk_of: Any, shards: int
-):
+async def test_a_subscription_created_under_load_gets_every_event_once(desk_of: Any, shards: int):
     """Jobs complete, others deliver, while subscriptions are made: with `since` each gets every
     completion once; without, every one that is committed after it was made.
     """
@@ -437,7 +439,7 @@ async def only(desk: Desk, made: Subscription, state: str | None = None) -> str:
     return str(row["id"])
 
 
-async def test_a_delivery_that_waits_is_made_due_now(desk: Desk):
+async def test_retry_makes_a_pending_delivery_due_now(desk: Desk):
     made = await desk.subscribe()
     desk.subscriber.status = 503
     await desk.finish("a")
@@ -455,7 +457,7 @@ async def test_a_delivery_that_waits_is_made_due_now(desk: Desk):
         await retry.retry(desk.context, delivery)
 
 
-async def test_a_delivery_under_way_is_left_alone(desk: Desk):
+async def test_retry_does_not_touch_a_delivery_in_progress(desk: Desk):
     made = await desk.subscribe()
     await desk.finish("a")
     (claim,) = await desk.bench.claim(desk.store.shards[0], "deliver")
@@ -465,7 +467,7 @@ async def test_a_delivery_under_way_is_left_alone(desk: Desk):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-async def test_a_dead_one_begins_anew_with_all_its_attempts(desk: Desk, kept: bool):  # noqa: FBT001
+async def test_a_retried_dead_letter_has_all_its_attempts_again(desk: Desk, kept: bool):  # noqa: FBT001
     """Its body is had from the log, or while another delivery keeps it, from there."""
     made = await desk.subscribe()
     desk.subscriber.status = 410
@@ -486,7 +488,7 @@ async def test_a_dead_one_begins_anew_with_all_its_attempts(desk: Desk, kept: bo
     assert await desk.kept() == []
 
 
-async def test_what_was_canceled_may_be_retried_too(desk: Desk):
+async def test_a_canceled_delivery_can_be_retried(desk: Desk):
     made = await desk.subscribe()
     await desk.finish("a")
     await update.disable(desk.context, made, "by hand")
@@ -514,12 +516,12 @@ async def test_a_callback_of_a_job_is_retried_in_its_own_lane(desk: Desk):
 
 
 @pytest.mark.parametrize("delivery", ["", "x", "evt_1.sub_nobody", "evt_1.cb_nobody", "evt_1."])
-async def test_a_delivery_that_nobody_knows_is_not_found(desk: Desk, delivery: str):
+async def test_an_unknown_delivery_is_not_found(desk: Desk, delivery: str):
     with pytest.raises(NotFound):
         await retry.retry(desk.context, delivery)
 
 
-async def test_an_event_that_was_never_for_it_is_not_found(desk: Desk):
+async def test_a_delivery_of_an_event_before_the_subscription_is_not_found(desk: Desk):
     await desk.finish("a")
     made = await desk.subscribe()
     with pytest.raises(NotFound):
@@ -580,7 +582,9 @@ async def test_changes_at_the_same_time_all_hold(desk_of: Any):
         assert (await desk.store.subscriptions.read(keys, [made.id], []))[0] == {made.id: new}
 
 
-async def test_one_of_the_file_is_not_changed_but_enabled(desk_of: Any, subscriber: Subscriber):
+async def test_a_subscription_of_the_file_can_be_enabled_but_not_changed(
+    desk_of: Any, subscriber: Subscriber
+):
     filed = Subscription(id="sub_filed", url=subscriber.url, secrets=(SECRET,), static=True)
     desk = await desk_of(static={filed.id: filed})
     with pytest.raises(Conflict, match="configuration"):
@@ -598,7 +602,7 @@ async def test_one_of_the_file_is_not_changed_but_enabled(desk_of: Any, subscrib
         assert len(subscriber.got) == 2
 
 
-async def test_enabling_what_is_enabled_changes_nothing(desk: Desk):
+async def test_enabling_an_enabled_subscription_changes_nothing(desk: Desk):
     made = await desk.subscribe()
     version = (await desk.store.subscriptions.router(desk.store.shards[0], fresh=True)).version
     assert await update.enable(desk.context, made.id) == made
@@ -609,7 +613,7 @@ async def test_enabling_what_is_enabled_changes_nothing(desk: Desk):
         await update.enable(desk.context, "sub_nobody")
 
 
-async def test_the_others_are_told_once_that_one_is_disabled(desk_of: Any):
+async def test_subscription_disabled_is_published_once_to_the_others(desk_of: Any):
     desk = await desk_of(shards=2)
     both = ["job.completed", "subscription.disabled"]
     gone = await desk.subscribe(events=both, url=f"{desk.subscriber.url}/gone")
@@ -635,7 +639,7 @@ async def test_the_others_are_told_once_that_one_is_disabled(desk_of: Any):
     assert await desk.states(late) == {"delivered": 2}
 
 
-async def test_many_410s_at_once_tell_once(desk: Desk):
+async def test_many_410s_at_once_publish_one_event(desk: Desk):
     gone = await desk.subscribe()
     watcher = await desk.subscribe(events=["subscription.disabled"])
     await desk.finish(*map(str, range(20)))
@@ -645,7 +649,7 @@ async def test_many_410s_at_once_tell_once(desk: Desk):
     assert await desk.states(watcher) == {"pending": 1}
 
 
-async def test_a_url_that_was_changed_meanwhile_is_not_disabled(desk: Desk):
+async def test_a_subscription_whose_url_was_changed_is_not_disabled(desk: Desk):
     """It was the old URL that wanted no more."""
     made = await desk.subscribe()
     await update.change(desk.context, made.id, UpdateSubscription(url=f"{desk.subscriber.url}/new"))
@@ -657,7 +661,7 @@ async def test_a_url_that_was_changed_meanwhile_is_not_disabled(desk: Desk):
     assert await desk.store.subscriptions.listed() == []
 
 
-async def test_a_removal_that_was_cut_short_is_brought_to_its_end(desk_of: Any):
+async def test_an_interrupted_removal_can_be_repeated(desk_of: Any):
     """The first shard has it no more, so nothing shows it; the others still deliver to it."""
     desk = await desk_of(shards=3)
     made = await desk.subscribe()
@@ -670,7 +674,7 @@ async def test_a_removal_that_was_cut_short_is_brought_to_its_end(desk_of: Any):
             await manage.remove(desk.context, target)
 
 
-async def test_a_week_missed_is_brought_whole(desk: Desk):
+async def test_a_replay_delivers_a_whole_missed_week(desk: Desk):
     """Disabled once, enabled, replayed: what arrived before comes no second time."""
     made = await desk.subscribe()
     await desk.finish(*(f"before{n}" for n in range(30)))

@@ -120,7 +120,9 @@ async def run(desk: Desk, clock: Clock, job: str) -> None:
     await work(desk, clock, 3 * HOUR)
 
 
-async def test_a_week_away_is_made_up_for_whole_and_in_order(desk: Desk, clock: Clock):
+async def test_a_subscriber_that_was_down_for_a_week_gets_everything_in_order(
+    desk: Desk, clock: Clock
+):
     """Disabled once, after five days; enabled and replayed, it has every completion, and all that
     was told while it was disabled, each job in order.
     """

@@ -49,7 +49,7 @@ async def completions(desk: Desk) -> int:
     return len(desk.subscriber.got) - before
 
 
-async def test_one_that_is_enabled_by_a_repeated_call_gets_every_completion(four: Desk, cut: Any):
+async def test_enabling_again_after_an_interruption_enables_every_shard(four: Desk, cut: Any):
     made = await four.subscribe()
     await update.disable(four.context, made, "answered 410")
     await cut(update.enable(four.context, made.id))
@@ -57,7 +57,7 @@ async def test_one_that_is_enabled_by_a_repeated_call_gets_every_completion(four
     assert await completions(four) == len(JOBS)
 
 
-async def test_one_that_is_disabled_by_a_410_again_gets_nothing_more(
+async def test_disabling_again_after_an_interruption_disables_every_shard(
     four: Desk, cut: Any, subscriber: Subscriber
 ):
     """The second delivery meets a shard that does not know yet, and so is a repetition."""
@@ -79,7 +79,7 @@ async def test_a_filter_that_is_changed_by_a_repeated_call_holds_in_every_shard(
     assert await completions(four) == len(JOBS)
 
 
-async def test_one_that_is_made_once_more_gets_every_completion_once(four: Desk, cut: Any):
+async def test_creating_again_after_an_interruption_delivers_once(four: Desk, cut: Any):
     """The first was answered 503, and is cleared away."""
     await cut(four.subscribe())
     await four.subscribe()
@@ -88,7 +88,7 @@ async def test_one_that_is_made_once_more_gets_every_completion_once(four: Desk,
     assert await completions(four) == len(JOBS)
 
 
-async def test_one_that_is_removed_by_a_repeated_call_gets_nothing(
+async def test_removing_again_after_an_interruption_removes_every_shard(
     four: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     made = await four.subscribe()
@@ -107,7 +107,7 @@ async def test_one_that_is_removed_by_a_repeated_call_gets_nothing(
     assert await completions(four) == 0
 
 
-async def test_what_nobody_repeats_is_finished_by_the_clock(four: Desk, cut: Any):
+async def test_an_interrupted_change_is_finished_by_the_clock(four: Desk, cut: Any):
     made: Subscription = await four.subscribe()
     await update.disable(four.context, made, "answered 410")
     await cut(update.enable(four.context, made.id))

@@ -141,7 +141,7 @@ def verifies(secret: str, body: bytes, headers: dict[str, str]) -> bool:
         return False
 
 
-async def test_without_a_master_key_the_look_finds_them(
+async def test_without_a_master_key_redis_has_plain_secrets(
     bench_of: Any, subscriber: Subscriber, whole_of_redis: Any
 ):
     """So that the test above would fail."""
@@ -160,7 +160,7 @@ async def test_the_old_secret_signs_as_long_as_the_setting_says(bench: Any):
 # --- what cannot be opened --------------------------------------------------------------------
 
 
-async def test_what_cannot_be_opened_is_put_off_and_delivered_once_the_key_is_back(
+async def test_a_delivery_whose_secret_cannot_be_decrypted_waits_for_the_key(
     bench_of: Any, subscriber: Subscriber, wait_until: Any
 ):
     _, target = await everything(await bench_of(vault=Vault([K1])), subscriber.url)
@@ -189,7 +189,7 @@ async def test_what_cannot_be_opened_is_put_off_and_delivered_once_the_key_is_ba
     await wait_until(attempts)
 
 
-async def test_others_are_delivered_meanwhile(
+async def test_a_secret_that_cannot_be_decrypted_delays_no_other_subscription(
     bench_of: Any, subscriber: Subscriber, wait_until: Any
 ):
     old = await bench_of(vault=Vault([K1]))
@@ -203,7 +203,7 @@ async def test_others_are_delivered_meanwhile(
     assert json.loads(subscriber.got[0][0])["data"]["subscription"] == good.id
 
 
-async def test_to_rotate_is_a_remedy_for_a_lost_master_key(
+async def test_rotation_is_a_remedy_for_a_lost_master_key(
     bench_of: Any, subscriber: Subscriber, wait_until: Any
 ):
     old = await bench_of(vault=Vault([K1]))
@@ -305,7 +305,7 @@ def test_one_command_seals_everything_and_a_second_run_finds_nothing_to_do(seal:
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_does_not_open_is_named_with_the_remedy(seal: Any):
+def test_a_secret_that_cannot_be_decrypted_is_named_with_the_remedy(seal: Any):
     code, out, err = seal(K2)
     assert (code, out) == (2, "encrypted 1 with key k2; 0 already were\n")
     assert err.startswith("sub_old: ")
@@ -345,7 +345,7 @@ def test_a_redis_that_is_away_is_one_line(seal: Any, monkeypatch: Any):
         ({"RINGBACK_API_KEYS": "key", "RINGBACK_MASTER_KEYS": setting(K1)}, []),
     ],
 )
-def test_who_serves_others_without_a_master_key_is_told(environ: dict[str, str], said: list[str]):
+def test_a_server_without_a_master_key_logs_a_warning(environ: dict[str, str], said: list[str]):
     with capture_logs() as logged:
         process.warn_about_settings(load(None, environ))
     assert [line["event"] for line in logged] == said
