@@ -16,7 +16,7 @@ from processor.errors import ConfigError, StoreUnavailable
 from processor.vault import Vault
 
 if TYPE_CHECKING:
-    from processor.store.reseal import Sealed
+    from processor.store.reseal import ResealReport
 
 
 def seal(
@@ -47,7 +47,7 @@ def group() -> typer.Typer:
     return app
 
 
-def _run(settings: Settings, url: str) -> "Sealed":
+def _run(settings: Settings, url: str) -> "ResealReport":
     try:
         return asyncio.run(_seal(settings, url))
     except StoreUnavailable as error:
@@ -56,18 +56,18 @@ def _run(settings: Settings, url: str) -> "Sealed":
         ) from None
 
 
-async def _seal(settings: Settings, url: str) -> "Sealed":
+async def _seal(settings: Settings, url: str) -> "ResealReport":
     from processor.store import Store  # noqa: PLC0415 -- slow to import
 
     store = Store(url, shards=settings.shards, vault=Vault(settings.master_keys))
     try:
         await store.check_only()
-        return await store.sealing.run()
+        return await store.resealer.run()
     finally:
         await store.close()
 
 
-def _show(key: str, report: "Sealed", *, json: bool) -> None:
+def _show(key: str, report: "ResealReport", *, json: bool) -> None:
     if json:
         return output.document(
             {

@@ -1,7 +1,7 @@
 """Backlogs: durable work by due time, in lanes, claimed under a lease.
 
-One mechanism, used for `ingest`, `poll` and `deliver`. A claim that is neither settled nor
-renewed falls due again when its lease ends; so a dead worker loses nothing.
+One mechanism for `ingest`, `poll` and `deliver`. A claim that is neither settled nor renewed falls
+due again when its lease ends, so a dead worker loses nothing.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from processor.store.refusals import Outcome, outcome, wrong_key
 from processor.store.script_args import ScriptArgs
 from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
-LANES_AT_ONCE = 64  # lanes looked at by one claim, the most overdue first
-BUSY = 250  # ms that a worker counts as awake after a claim that brought something
+LANES_AT_ONCE = 64  # lanes that one claim checks, the most overdue first
+BUSY = 250  # ms that a worker counts as awake after it claimed something
 REPORT_EVERY = 60.0  # seconds between log lines about one key
-HELP = 50  # ms that work waits for a worker that is awake before another is woken too
+HELP = 50  # ms that work waits for a worker that is awake before another one is nudged
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class Backlogs:
     def __init__(
         self, connection: Connection, shards: Sequence[Keys], lease: float, keep: Retention
     ) -> None:
-        """Take the lease in seconds, and how long to keep ended deliveries, and how many."""
+        """`lease` is in seconds."""
         self._keep = keep
         self._connection = connection
         self._shards = shards
@@ -60,11 +60,11 @@ class Backlogs:
         limits: Callable[[str], LaneLimits],
         size: int = PIECE,
     ) -> list[Claim]:
-        """Claim up to about `limit` items that can start now, the lanes in turn; no more once
-        their payloads have `size` bytes.
+        """Claim about `limit` items that can start now, a fair share of each lane, until their
+        payloads have `size` bytes.
 
-        Every key of a script is named, but which lanes are due only Redis knows: it is asked
-        with the lanes that were due lately, and again if it says that others are.
+        A script gets all of its keys, but only Redis knows which lanes are due: it is called with
+        the lanes that were due recently, and once more if it names other lanes.
         """
         lanes = self._recent_lanes.setdefault((keys.shard, backlog), [])
         unlisted, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
@@ -103,7 +103,7 @@ class Backlogs:
         return unlisted, claimed
 
     def _report(self, wrong: str) -> None:
-        """Log once a minute why a lane is passed over."""
+        """Log once a minute why a lane is skipped."""
         now = time.monotonic()
         if now >= self._silent_until.get(wrong, 0.0):
             self._silent_until[wrong] = now + REPORT_EVERY
@@ -112,10 +112,10 @@ class Backlogs:
     async def admit(
         self, keys: Keys, backlog: str, claim: tuple[str, str], limits: LaneLimits, left: int = 0
     ) -> Claim | Busy:
-        """Hold a place in a lane for work that never waited there: (lane, name), to be settled.
+        """Claim work that never waited in its lane: (lane, name). It must be settled.
 
-        It counts in capacity and budget as what is claimed does; `left` items of the budget's
-        burst are not for it. The name must be none of an item.
+        It counts in the lane's capacity and budget as a claimed item does; `left` items of the
+        budget's burst stay free. The name must not be the name of an item.
         """
         lane, item = claim
         capacity, gap, burst, _ = limits.args()
@@ -130,9 +130,9 @@ class Backlogs:
     async def settle(
         self, settled: Sequence[Settlement], parked: Sequence[tuple[Claim, float]] = ()
     ) -> list[Outcome]:
-        """Settle claims of one shard and backlog; park lanes of some until a time.
+        """Settle claims of one shard and backlog; park the lanes of `parked` until a time.
 
-        Says of each whether it was still ours to settle, or which key of it cannot be written.
+        Returns for each True, False if the lease was lost, or which of its keys has a wrong type.
         """
         claims = [s.claim for s in settled] + [c for c, _ in parked]
         if not claims:
@@ -141,7 +141,7 @@ class Backlogs:
         done = await self._settle(self._shards[claims[0].shard], settled, parked)
         if all(done):
             return done
-        async with self._renewing:  # a renewal may have overtaken us: its token counts now
+        async with self._renewing:  # a renewal may have been faster: its token counts now
             late = [
                 i
                 for i, s in enumerate(settled)
@@ -151,8 +151,8 @@ class Backlogs:
             ]
         if late:
             again = await self.settle([settled[i] for i in late])
-            for place, good in zip(late, again, strict=True):
-                done[place] = good
+            for index, outcome_now in zip(late, again, strict=True):
+                done[index] = outcome_now
         return done
 
     async def _settle(
@@ -176,17 +176,17 @@ class Backlogs:
         return [outcome(row) for row in done]
 
     async def parked(self, backlog: str, lane: str) -> bool:
-        """Whether a lane is left alone in the first shard, or was until a moment ago."""
-        call = self._connection.redis.hexists(self._shards[0].parked[backlog], lane)
-        return bool(await self._connection.ask(call))
+        """Whether a lane is parked in the first shard, or was until a moment ago."""
+        command = self._connection.redis.hexists(self._shards[0].parked[backlog], lane)
+        return bool(await self._connection.ask(command))
 
     async def park(self, backlog: str, lane: str, until: float) -> None:
-        """Leave a lane alone until a time, or as long as it is already, in every shard."""
+        """Park a lane in every shard until a time, or for as long as it is parked already."""
         for keys in self._shards:
             await self._settle(keys, [], [(Claim(keys.shard, backlog, lane, "", b"", 0), until)])
 
     async def renew(self, claims: Sequence[Claim]) -> None:
-        """Renew the leases of claims of one shard and backlog; those lost keep their token."""
+        """Renew the leases of claims of one shard and backlog; lost claims keep their old token."""
         async with self._renewing:
             await self._renew(claims)
 
@@ -199,16 +199,16 @@ class Backlogs:
             c.token = token or c.token
 
     async def nudge_due(self) -> float | None:
-        """Nudge what is due; say in how many seconds the next work is, None if there is none."""
-        soonest: list[float] = []
+        """Nudge backlogs with due work; returns the seconds until the next work, if any."""
+        waits: list[float] = []
         for keys in self._shards:
             names = [k for b in BACKLOGS for k in (keys.lanes[b], keys.nudge[b], keys.busy[b])]
             wait = await self._connection.run("nudge_due", names, [HELP])
-            soonest += [wait / 1000] if wait >= 0 else []
-        return min(soonest, default=None)
+            waits += [wait / 1000] if wait >= 0 else []
+        return min(waits, default=None)
 
     async def depth(self, backlog: str) -> tuple[int, float]:
-        """How many items wait or are in work, and how many seconds the oldest is overdue."""
+        """How many items wait or are claimed, and by how many seconds the oldest is overdue."""
         items, overdue = 0, 0.0
         for keys in self._shards:
             pipe = self._connection.redis.pipeline(transaction=False)
@@ -221,7 +221,7 @@ class Backlogs:
         return items, overdue
 
     async def next_poll(self, keys: Keys, source: str, job: str) -> float | None:
-        """When a job is asked about next, in seconds; what many want at once is read together."""
+        """When a job is polled next, in seconds; many calls at the same time share a round trip."""
         return await self._next_polls.add((keys, source, job))
 
     async def _all_next_polls(self, asked: list[tuple[Keys, str, str]]) -> list[float | None]:
@@ -235,7 +235,7 @@ class Backlogs:
     async def due_at(
         self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]
     ) -> list[float | None]:
-        """When items (lane, name) are due, in seconds; None for those not waiting."""
+        """When items (lane, name) are due, in seconds; None for items that do not wait."""
         pipe = self._connection.redis.pipeline(transaction=False)
         for lane, item in items:
             pipe.zscore(keys.due(backlog, lane), item)

@@ -1,4 +1,4 @@
-"""Steps of Redis' clock: noticed against our monotonic clock, and taken out of what waits."""
+"""Notices steps of Redis' clock by our monotonic clock, and undoes them in waiting work."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -11,51 +11,53 @@ from processor.errors import WrongKeyType
 from processor.store.connection import Connection
 from processor.store.keys import BACKLOGS, META, Keys
 
-NOTICED = 1.0  # seconds that a step has at least; NTP slews what is less
-SETTLED = 1.5  # seconds after a step in which each process has learnt the new time
+NOTICED = 1.0  # the shortest step, in seconds; NTP slews the clock for less
+SETTLED = 1.5  # seconds after a step until every process has the new time
 PIECE = 500  # items of a lane that one call moves
 
 
-class Seen(NamedTuple):
-    """What one look saw: Redis' time is ahead of our monotonic clock by `low` to `high` seconds."""
+class ClockReading(NamedTuple):
+    """How far Redis' time is ahead of our monotonic clock: `low` to `high` seconds."""
 
     low: float
     high: float
     store: str | None  # the store's own id
-    steps: int  # that were noted in it
+    steps: int  # that are noted in the store
 
 
-def stepped(before: Seen, now: Seen) -> float:
-    """By how many seconds Redis' clock was set on (back: below 0) between two looks; 0.0 if by none."""
-    back, on = before.low - now.high, now.low - before.high
-    if max(back, on) <= NOTICED:
+def stepped(before: ClockReading, now: ClockReading) -> float:
+    """By how many seconds Redis' clock was changed between two readings (below 0: back), or 0.0."""
+    back, forward = before.low - now.high, now.low - before.high
+    if max(back, forward) <= NOTICED:
         return 0.0
     return (now.low + now.high - before.low - before.high) / 2
 
 
 class ClockSteps:
-    """Looks at Redis' clock as one process."""
+    """Watches Redis' clock for one process."""
 
     def __init__(self, connection: Connection, shards: Sequence[Keys], lease: float) -> None:
         """Take the lease in seconds."""
         self._connection = connection
         self._shards = shards
         self._lease = int(lease * 1000)
-        self._before: Seen | None = None
+        self._before: ClockReading | None = None
         self._late: dict[tuple[Keys, str, bytes, bytes], int] = {}
 
     async def check(self) -> float:
-        """By how much the clock was set since the last look, seconds; one back is noted, once by all."""
+        """By how many seconds the clock was changed since the last check; notes a step back."""
         before, now = self._before, await self._see()
         self._before = now
-        if before is None or before.store != now.store:  # other data: its times are by its clock
+        if (
+            before is None or before.store != now.store
+        ):  # other data: its times are by its own clock
             return 0.0
         step = stepped(before, now)
         if step < 0 and before.steps == now.steps:
             await self._connection.run("step", [META], [now.steps, int(-step * 1000)])
         return step
 
-    async def _see(self) -> Seen:
+    async def _see(self) -> ClockReading:
         pipe = self._connection.redis.pipeline(transaction=False)
         pipe.time()
         pipe.hmget(META, "id", "steps")
@@ -63,10 +65,10 @@ class ClockSteps:
         (seconds, micros), (store, steps) = await self._connection.ask(pipe.execute())
         at = seconds + micros / 1e6
         id_ = store.decode() if store else None
-        return Seen(at - time.monotonic(), at - before, id_, int(steps or 0))
+        return ClockReading(at - time.monotonic(), at - before, id_, int(steps or 0))
 
     async def undo(self) -> bool:
-        """Take a step that was noted out of what waits, once by all; whether there was one."""
+        """Undo a noted step in the times of waiting work; True if there was one."""
         fields = "steps", "step", "stepped", "undone"
         redis = self._connection.redis
         row = await self._connection.ask(redis.hmget(META, *fields))
@@ -89,27 +91,27 @@ class ClockSteps:
         for name in {name for row in rows for name in row}:
             lane = name.decode()
             own = [k(backlog, lane) for k in (keys.held, keys.due, keys.again)]
-            with suppress(WrongKeyType):  # what needs that key waits anyhow
+            with suppress(WrongKeyType):  # what needs that key waits anyway
                 while await self._connection.run("unstep", [*shared, *own], [*step, lane, PIECE]):
                     pass
 
     async def end_leases(self) -> int:
-        """End leases that end later than any given now, if they did at the last call already.
+        """End leases that end later than any new lease, if they did at the last call already.
 
-        To be called a lease apart: who lives has renewed his meanwhile. How many were ended.
+        Call it once per lease: a live worker has renewed its leases since. Returns how many ended.
         """
         before, self._late = self._late, {}
         ended = 0
         for keys in self._shards:
             for backlog in BACKLOGS:
                 for lane, item, token in await self._too_late(keys, backlog):
-                    place = keys, backlog, lane, item
-                    self._late[place] = token
-                    if before.get(place) == token:
-                        ring = [keys.lanes[backlog], keys.held(backlog, lane.decode())]
+                    held = keys, backlog, lane, item
+                    self._late[held] = token
+                    if before.get(held) == token:
+                        names = [keys.lanes[backlog], keys.held(backlog, lane.decode())]
                         args: list[bytes | int] = [self._lease, lane, item, token]
                         with suppress(WrongKeyType):
-                            ended += await self._connection.run("end_leases", ring, args)
+                            ended += await self._connection.run("end_leases", names, args)
         return ended
 
     async def _too_late(self, keys: Keys, backlog: str) -> Iterator[tuple[bytes, bytes, int]]:
@@ -118,13 +120,13 @@ class ClockSteps:
         least = f"({int(await self._connection.now() * 1000) + self._lease + 1000}"
         found: list[tuple[bytes, bytes, int]] = []
         for first in range(0, len(lanes), PIECE):
-            some = lanes[first : first + PIECE]
+            batch = lanes[first : first + PIECE]
             pipe = redis.pipeline(transaction=False)
-            for lane in some:
+            for lane in batch:
                 held = keys.held(backlog, lane.decode())
                 pipe.zrange(held, least, "+inf", byscore=True, withscores=True, offset=0, num=PIECE)
             rows = await self._connection.ask_each(pipe, ResponseError)
-            for lane, row in zip(some, rows, strict=True):
-                if not isinstance(row, ResponseError):  # else the key is not ours
+            for lane, row in zip(batch, rows, strict=True):
+                if not isinstance(row, ResponseError):  # else the key is not Ringback's
                     found += [(lane, item, int(at)) for item, at in row]
         return iter(found)

@@ -1,4 +1,4 @@
-"""The connection to Redis: scripts by name, and one error for all that can go wrong with it."""
+"""The connection to Redis: scripts by name, Redis' time, and few errors for all that can fail."""
 
 import asyncio
 import re
@@ -25,29 +25,29 @@ from processor.store.refusals import Client, refusal
 from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
 
-PASSING = (ReadOnlyError, ClusterDownError)
-PASSING_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
-"""What Redis answers while it cannot serve, as errors and, where redis-py has none of their
-own, as words; anything else that it refuses is our mistake."""
+TRANSIENT = (ReadOnlyError, ClusterDownError)
+TRANSIENT_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
+"""Errors of a Redis that cannot serve now: by class, or by the first word if redis-py has no class.
+Any other refusal is an internal error."""
 
-CONNECTING = {
+URL_ERRORS = {
     "DB index is out of range": "name a database below its `databases`",
     "invalid DB index": "name a database by its number",
     "SELECT is not allowed in cluster mode": "Redis Cluster is not supported: use one Redis",
     "Client names cannot contain": "leave client_name out",
 }
-"""What Redis says of a REDIS_URL that it cannot take, each time somebody connects, and the remedy."""
+"""How Redis refuses a connection because of REDIS_URL, and the remedy."""
 
 PERSISTENCE_INFO = ("INFO", "persistence")
 OUT_OF_MEMORY = (
-    "Redis is out of memory: what is in hand goes on, more is not taken. Raise maxmemory, or wait "
-    "until what waits is delivered"
+    "Redis is out of memory: accepted work continues, and no more is accepted. Raise maxmemory, or "
+    "wait until waiting deliveries are made"
 )
 TIMEOUT = 5.0  # seconds for an answer of Redis
-STRAYED = 0.1  # seconds between Redis' clock and ours that are no mere delay
+CLOCK_DRIFT = 0.1  # seconds between Redis' clock and ours that are more than a delay
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
-NO_CONNECTION = "max number of clients"  # Redis' words to somebody who connects
-POOL_IS_BUSY = "No connection available."  # redis-py's words for a wait for one that took too long
+TOO_MANY_CLIENTS = "max number of clients"  # Redis' words to a new client
+POOL_IS_BUSY = "No connection available."  # redis-py's words if a wait for one took too long
 
 
 class Connection:
@@ -56,7 +56,7 @@ class Connection:
     def __init__(
         self, url: str, connections: int = CONNECTIONS, watchdog: Watchdog | None = None
     ) -> None:
-        """Connect lazily; nothing is retried here: callers know what is safe."""
+        """Connect lazily. Nothing is retried here: only callers know what is safe to repeat."""
         self.url = url
         self.watchdog = watchdog or Watchdog(url)
         self._pool = BlockingConnectionPool.from_url(
@@ -70,16 +70,16 @@ class Connection:
         )
         self.redis = Client.from_pool(self._pool)
         self.watchdog.at_return.append(self.drop_idle)
-        self.scripts = scripts()  # now: later there may be no file left to open
+        self.scripts = scripts()  # now: later all file descriptors may be in use
         self.bounded_scripts = bounded_scripts()
         self._offset: float | None = None
 
     async def drop_idle(self) -> None:
-        """Close connections that nobody uses: after an outage they lead to a Redis that is gone."""
+        """Close idle connections: after an outage they may lead to a Redis that is gone."""
         await self._pool.disconnect(inuse_connections=False)
 
-    def apart(self, connections: int) -> "Connection":
-        """The same Redis over a pool of its own, which other calls cannot use up."""
+    def with_own_pool(self, connections: int) -> "Connection":
+        """The same Redis, with a pool of its own that other calls cannot use up."""
         return Connection(self.url, connections, self.watchdog)
 
     async def run(
@@ -90,9 +90,9 @@ class Connection:
         *,
         bounded: bool = False,
     ) -> Any:
-        """Run a script; StoreUnavailable if Redis does not take it.
+        """Run a script; StoreUnavailable if Redis cannot run it now.
 
-        Overloaded where it is `bounded` and Redis is out of memory.
+        Overloaded if it is `bounded` and Redis is out of memory.
         """
         (answer,) = await self._run(name, keys, args, bounded=bounded)
         return answer
@@ -105,7 +105,7 @@ class Connection:
         *,
         bounded: bool = False,
     ) -> tuple[Any, bytes]:
-        """Run a script, and have `INFO persistence` right after it; empty if that is refused."""
+        """Run a script, and read `INFO persistence` right after it; empty if that is refused."""
         answer, file = await self._run(name, keys, args, PERSISTENCE_INFO, bounded=bounded)
         return answer, b"" if isinstance(file, ResponseError) else file
 
@@ -126,16 +126,17 @@ class Connection:
         rest = (len(keys), *keys, *args)
         try:
             answers: list[Any] = await self.ask(self._send(("EVALSHA", script.sha, *rest), *more))
-        except NoScriptError:  # the text itself cannot be flushed in between, as its name can
+        except NoScriptError:  # the text itself works even if scripts are flushed again
             answers = await self.ask(self._send(("EVAL", script.text, *rest), *more))
         return answers
 
     async def _send(self, *calls: tuple[Any, ...]) -> list[Any]:
-        """Send commands together, packed by hiredis: for hundreds of arguments redis-py's own way
-        costs more than the script. The first one's error is raised, another's is its answer.
+        """Send commands together, packed by hiredis: for hundreds of arguments redis-py's packing
+        costs more than the script. Raises the error of the first command; an error of another one
+        is its answer.
         """
         packed = [hiredis.pack_command(call) for call in calls]
-        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # theirs
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis-py
         answers: list[Any] = []
         try:
             await connection.send_packed_command(packed)
@@ -153,9 +154,9 @@ class Connection:
     async def ask(self, call: Any) -> Any:
         """Await a call of redis-py.
 
-        StoreUnavailable if Redis does not answer it, or denies it, or a key that all work needs is
-        of another type; WrongKeyType if it is a key that only this call needs; Overloaded if all
-        connections stay in use.
+        StoreUnavailable if Redis does not answer, or denies the call, or a key that all work needs
+        has another type; WrongKeyType if it is a key that only this call needs; Overloaded if all
+        connections stay in use, or Redis is out of memory.
         """
         if self.watchdog.silent:
             call.close()  # it has not begun
@@ -167,23 +168,27 @@ class Connection:
         except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
             if _cancels() > cancels:
                 raise asyncio.CancelledError from error
-            if too_much := _too_much(error):
+            if too_much := _overload(error):
                 raise Overloaded(too_much) from error
             if wrong := _wrong_url(error):
                 raise wrong from error
-            if isinstance(error, ResponseError) and not _passes(error):
+            if isinstance(error, ResponseError) and not _is_transient(error):
                 if ours := refusal(error):
                     raise ours from error
-                raise  # a bug of ours, and no reason to try again
-            if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another now
-                await self._pool.disconnect(inuse_connections=False)  # not under others' calls
-            raise StoreUnavailable(_why(self.url, error)) from error
+                raise  # an internal error: not to be tried again
+            if isinstance(
+                error, ReadOnlyError
+            ):  # demoted: its address may lead to another Redis now
+                await self._pool.disconnect(
+                    inuse_connections=False
+                )  # not those that other calls use
+            raise StoreUnavailable(_unavailable_reason(self.url, error)) from error
         if _cancels() > cancels:
             raise asyncio.CancelledError
         return answer
 
     async def ask_each(self, pipe: Any, allowed: type[ResponseError]) -> list[Any]:
-        """The answers to the calls of a pipeline; errors that are `allowed` are answers too."""
+        """The answers to a pipeline; errors of the class `allowed` are answers too."""
 
         async def answers() -> list[Any]:
             rows: list[Any] = await pipe.execute(raise_on_error=False)
@@ -196,21 +201,21 @@ class Connection:
         return found
 
     async def now(self) -> float:
-        """Redis' time in seconds, carried on by our monotonic clock since it was last asked."""
+        """Redis' time in seconds: as it was read last, plus our monotonic clock since then."""
         if self._offset is None:
             await self.synchronise()
         return time.monotonic() + (self._offset or 0.0)
 
     async def synchronise(self) -> None:
-        """Ask Redis for its time; to be done every few seconds, for our clock may have slept."""
+        """Read Redis' time; call this every few seconds, since our clock may have slept."""
         before = time.monotonic()
         seconds, micros = await self.ask(self.redis.time())
         self._offset = seconds + micros / 1e6 - (before + time.monotonic()) / 2
 
     def note_time(self, now: float) -> None:
-        """Take Redis' time from an answer that told it; small differences are its way here."""
+        """Note Redis' time from an answer; small differences are only the delay of the answer."""
         offset = now - time.monotonic()
-        if self._offset is None or abs(offset - self._offset) > STRAYED:
+        if self._offset is None or abs(offset - self._offset) > CLOCK_DRIFT:
             self._offset = offset
 
     async def close(self) -> None:
@@ -219,38 +224,38 @@ class Connection:
 
 
 def _cancels() -> int:
-    """How often this task was cancelled: redis-py swallows that while it connects."""
+    """How often this task was cancelled: redis-py swallows a cancellation while it connects."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 
 
-def _too_much(error: BaseException) -> str | None:
-    """What there is too much of, if that is all: a Redis without memory still reads, and frees."""
+def _overload(error: BaseException) -> str | None:
+    """The message if this is only overload: a Redis without memory still reads and deletes."""
     if str(error) == POOL_IS_BUSY:
         return "All connections to Redis are in use; try again"
     return OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) else None
 
 
-def _passes(error: ResponseError) -> bool:
-    return isinstance(error, PASSING) or bool(PASSING_WORDS.match(_words(error)))
+def _is_transient(error: ResponseError) -> bool:
+    return isinstance(error, TRANSIENT) or bool(TRANSIENT_WORDS.match(_words(error)))
 
 
 def _wrong_url(error: BaseException) -> WrongRedisUrl | None:
-    """Our error for what Redis says of REDIS_URL when we connect."""
+    """The error if Redis refuses a connection because of REDIS_URL."""
     words = _words(error)
     if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
         return WrongCredentials(f"{words}: correct the user or password")
-    remedy = next((CONNECTING[start] for start in CONNECTING if words.startswith(start)), None)
+    remedy = next((URL_ERRORS[start] for start in URL_ERRORS if words.startswith(start)), None)
     return WrongRedisUrl(f"{words}: {remedy}") if remedy else None
 
 
 def _words(error: BaseException) -> str:
-    """Redis' own words: of a pipeline redis-py shows the command too, with all that it writes."""
+    """Redis' own words: for a pipeline, redis-py adds the command with all that it writes."""
     return str(error).rpartition("caused error: ")[2].strip("()',") or type(error).__name__
 
 
-def _why(url: str, error: BaseException) -> str:
+def _unavailable_reason(url: str, error: BaseException) -> str:
     place = url.rsplit("@", 1)[-1].partition("?")[0]  # never the password
     words = _words(error)
-    answered = isinstance(error, ResponseError) or words.startswith(NO_CONNECTION)
+    answered = isinstance(error, ResponseError) or words.startswith(TOO_MANY_CLIENTS)
     return f"Redis at {place} {'cannot serve' if answered else 'does not answer'}: {words}"

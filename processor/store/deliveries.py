@@ -1,4 +1,4 @@
-"""Deliveries of one target: those that wait, those that ended, and those left in the log."""
+"""Deliveries of one target: pending, ended, and overflow, which is only in the log yet."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 from processor.model import Delivery
 from processor.store.connection import Connection
 from processor.store.keys import Keys
-from processor.store.stream_ids import order_of
+from processor.store.stream_ids import sort_key
 
 _decode = msgspec.json.Decoder(Delivery).decode
 
@@ -16,13 +16,12 @@ class Deliveries:
     """The deliveries of all shards."""
 
     def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
-        """Take the connection and the shards' keys."""
         self._connection = connection
         self._shards = shards
 
     async def ended(self, target: str, limit: int) -> list[bytes]:
-        """Ended deliveries of a target, the newest of each shard first: so many at most that
-        arrived, and all of whom it is known that they did not.
+        """Ended deliveries of a target, the newest of each shard first: at most `limit` of those
+        that were delivered, and all dead letters.
         """
         found: list[bytes] = []
         for keys in self._shards:
@@ -30,12 +29,12 @@ class Deliveries:
             pipe.xrevrange(keys.delivered(target), count=limit)
             pipe.xrevrange(keys.dead(target))
             rows = [row for rows in await self._connection.ask(pipe.execute()) for row in rows]
-            rows.sort(key=lambda row: order_of(row[0]), reverse=True)
+            rows.sort(key=lambda row: sort_key(row[0]), reverse=True)
             found += [fields[b"delivery"] for _, fields in rows]
         return found
 
     async def pending(self, target: str, limit: int) -> list[bytes]:
-        """Deliveries of a target that wait or are under way."""
+        """Deliveries of a target that wait or are claimed."""
         found: list[bytes] = []
         for keys in self._shards:
             pipe = self._connection.redis.pipeline(transaction=False)
@@ -47,18 +46,18 @@ class Deliveries:
 
     async def in_order(self, keys: Keys, target: str, job: str) -> list[Delivery]:
         """Deliveries of a job to an ordered subscription that have not ended, in their order."""
-        call = self._connection.redis.zrange(keys.order(target, job), 0, -1)
-        items = await self._connection.ask(call)
+        command = self._connection.redis.zrange(keys.order(target, job), 0, -1)
+        items = await self._connection.ask(command)
         return [_decode(doc) for doc in await self._payloads(keys, items)]
 
     async def _payloads(self, keys: Keys, items: Sequence[bytes]) -> list[bytes]:
         if not items:
             return []
-        call = self._connection.redis.hmget(keys.items["deliver"], list(items))
-        return [doc for doc in await self._connection.ask(call) if doc]
+        command = self._connection.redis.hmget(keys.items["deliver"], list(items))
+        return [doc for doc in await self._connection.ask(command) if doc]
 
     async def overflow(self, keys: Keys) -> dict[str, str]:
-        """The subscriptions with overflow, and the place in the log right before it."""
+        """The subscriptions with overflow, and the position in the log right before it."""
         rows = await self._connection.ask(self._connection.redis.hgetall(keys.overflow))
         return {name.decode(): span.decode().partition(" ")[0] for name, span in rows.items()}
 
@@ -67,8 +66,7 @@ class Deliveries:
         for keys in self._shards:
             await self._connection.ask(self._connection.redis.hdel(keys.overflow, target))
 
-    async def advance_overflow(self, keys: Keys, target: str, place: str) -> bool:
-        """Note that the overflow up to a place is enqueued; True if nothing is left."""
-        return bool(
-            await self._connection.run("overflow_advance", [keys.overflow], [target, place])
-        )
+    async def advance_overflow(self, keys: Keys, target: str, position: str) -> bool:
+        """Note that the overflow up to a position is enqueued; True if nothing is left."""
+        args = [target, position]
+        return bool(await self._connection.run("overflow_advance", [keys.overflow], args))

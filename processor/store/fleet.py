@@ -1,4 +1,4 @@
-"""The processes that share a store: what the store is, who runs on it, and whether it is still it."""
+"""The processes that share a store: its identity, their heartbeats, and whether it was replaced."""
 
 import secrets
 import time
@@ -9,14 +9,14 @@ from redis.exceptions import NoPermissionError
 from processor.errors import ConfigError
 from processor.store.connection import Connection
 from processor.store.keys import META, PROCESSES
-from processor.store.replacement import REMEMBERED, Replacement, Seen, lost_seconds, replaced
+from processor.store.replacement import REMEMBERED, Replacement, ServerState, lost_seconds, replaced
 
-PROMPT = 0.2  # seconds that an answer may take if it is to tell the time
-SCHEMA = 3  # of what we write
+PROMPT = 0.2  # seconds; a slower answer does not show the time
+SCHEMA = 3  # of what this version writes
 
 
 class Found(NamedTuple):
-    """What happened to Redis, and how many seconds of writes it lost at least, where that is known."""
+    """What happened to Redis, and how many seconds of writes it lost at least, if that is known."""
 
     what: Replacement
     lost: float | None = None
@@ -26,19 +26,17 @@ class Fleet:
     """One process among those of a store."""
 
     def __init__(self, connection: Connection, shards: int) -> None:
-        """Take the number of shards that this process was configured with."""
+        """`shards` is the configured number."""
         self._connection = connection
         self._shards = shards
-        self._since: float | None = None  # seconds, Redis' clock: when we joined first
-        self._before: Seen | None = None
-        self._marks: frozenset[str] = (
-            frozenset()
-        )  # the last one written, and any that may have been
+        self._since: float | None = None  # seconds, Redis' clock: when this process first joined
+        self._before: ServerState | None = None
+        self._marks = frozenset[str]()  # the last one written, and any that may have been written
         self._marked_at = 0.0  # when the last one was written, seconds
         self._joined = False
 
     async def join(self) -> dict[str, str]:
-        """Say what the store is of, where nothing does; ConfigError where it is not for us."""
+        """Describe the store if it is new; ConfigError if it does not fit this process."""
         if self._since is None:
             await self._connection.synchronise()
             self._since = await self._connection.now()
@@ -55,18 +53,18 @@ class Fleet:
         return meta
 
     def is_older(self, meta: dict[str, str]) -> bool:
-        """Whether a store is to be migrated; ConfigError where it has another number of shards."""
+        """Whether a store must be migrated; ConfigError if it has another number of shards."""
         if not ("schema" in meta and int(meta["schema"]) < SCHEMA):
             return False
         self.check(meta | {"schema": str(SCHEMA)})
         return True
 
     async def meta(self) -> dict[str, str]:
-        """What the store says of itself; nothing, if there is no store."""
+        """The fields of `rb:meta`; empty if there is no store."""
         return _text(await self._connection.ask(self._connection.redis.hgetall(META)))
 
     def check(self, meta: dict[str, str]) -> None:
-        """ConfigError unless what a store says of itself is what we were configured with."""
+        """ConfigError unless a store has the configured shards and our schema."""
         for field, ours in (("shards", str(self._shards)), ("schema", str(SCHEMA))):
             if field in meta and meta[field] != ours:
                 raise ConfigError(
@@ -75,10 +73,10 @@ class Fleet:
                 )
 
     async def server(self) -> str | None:
-        """The Redis process that answers now; None where INFO is forbidden to us.
+        """The id of the Redis process that answers now; None if INFO is denied.
 
-        For work whose last write is wrong where its first ones are lost: who sees another process
-        at its end begins again.
+        For work whose last write is wrong if the first ones are lost: begin again if the process is
+        another one at the end.
         """
         pipe = self._connection.redis.pipeline(transaction=False)
         pipe.info("server")
@@ -87,10 +85,10 @@ class Fleet:
         return run_id
 
     async def check_replaced(self, name: str) -> Found | None:
-        """Whether Redis was replaced since the last look; leaves a mark under our name.
+        """Whether Redis was replaced since the last check; leaves a mark under this name.
 
-        Where it was, whoever asks starts over, and the next look joins what is there. ConfigError
-        where the store is not for us any more.
+        If it was, the caller starts over, and the next check joins the store that is there.
+        ConfigError if the store does not fit this process any more.
         """
         if not self._joined:
             await self.join()
@@ -105,7 +103,7 @@ class Fleet:
         await self._mark(name, now.at)
         return Found(what) if what else None
 
-    async def _see(self, name: str) -> tuple[Seen, dict[str, str]]:
+    async def _see(self, name: str) -> tuple[ServerState, dict[str, str]]:
         pipe = self._connection.redis.pipeline(transaction=False)
         pipe.info("server")
         pipe.info("replication")
@@ -121,7 +119,7 @@ class Fleet:
         at = seconds + micros / 1e6
         if took < PROMPT:  # so that each process follows Redis' clock within a second
             self._connection.note_time(at + took / 2)
-        return Seen(
+        return ServerState(
             at=at,
             run_id=server.get("run_id"),
             replid=replication.get("master_replid"),
@@ -132,9 +130,9 @@ class Fleet:
         ), found
 
     async def _mark(self, name: str, now: float) -> None:
-        """Leave a mark, and remove those of processes that look no more."""
+        """Leave a mark, and remove those of processes that check no more."""
         mark = f"{now:.3f} {SCHEMA} {secrets.token_hex(4)}"
-        self._marks |= {mark}  # it may arrive, though its answer does not
+        self._marks |= {mark}  # it may be written even if the answer is lost
         redis = self._connection.redis
         await self._connection.run("beat", [PROCESSES], [name, mark])
         self._marks, self._marked_at = frozenset({mark}), now
@@ -144,12 +142,12 @@ class Fleet:
             await self._connection.ask(redis.hdel(PROCESSES, *old))
 
     async def leave(self, name: str) -> None:
-        """Remove our mark: this process ends in order."""
+        """Remove the mark: this process stops."""
         await self._connection.ask(self._connection.redis.hdel(PROCESSES, name))
 
 
 def _permitted(row: Any) -> Any:
-    """An answer; nothing where we may not ask."""
+    """An answer; empty if the command is denied."""
     return {} if isinstance(row, NoPermissionError) else row
 
 

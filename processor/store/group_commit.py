@@ -1,7 +1,7 @@
-"""Natural batching (group commit): while one round trip is under way, the next items gather.
+"""Group commit: while one write is in flight, the next items are collected, and written together.
 
-Load makes batches bigger, not queues longer; a lone item waits for nobody. What was handed over
-together in thousands is written in slices, so that every batch has room for what others hand over.
+Load makes batches larger, not queues longer; a single item does not wait. A group of thousands is
+written in slices, so that every batch has room for the items of other callers.
 """
 
 import asyncio
@@ -14,35 +14,35 @@ from processor.errors import StoreUnavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AT_MOST = 500  # items in one write
-BYTES_AT_MOST = 4 * 1024 * 1024  # of them together, unless a single item has more
-SLICE = 100  # items of one large group in one write, and of all large groups twice as many
+MAX_ITEMS = 500  # in one write
+MAX_BYTES = 4 * 1024 * 1024  # in one write, unless a single item has more
+SLICE = 100  # items of one large group in a write; all large groups have twice as many
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Gathers items for `write`, and gives each caller the results of its own."""
+    """Collects items for `write`, and returns each caller the results for its own."""
 
     def __init__(
         self,
         write: Callable[[list[Item]], Awaitable[list[Result]]],
         size: Callable[[Item], int] = lambda _: 0,
     ) -> None:
-        """`write` answers with one result an item, in order, or fails for all of them.
+        """`write` returns one result per item, in order, or fails for all of them.
 
-        `size` gives an item's bytes, about.
+        `size` returns about how many bytes an item has.
         """
         self._write = write
         self._size = size
         self._small: deque[_Group[Item, Result]] = deque()
-        self._large: deque[_Group[Item, Result]] = deque()  # each gets its slice in turn
+        self._large: deque[_Group[Item, Result]] = deque()  # slices are written in turn
         self._writer: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
-        """Hand an item over; its result, once it is written."""
+        """Write an item with the next batch; returns its result."""
         return (await self.add_all([item]))[0]
 
     async def add_all(self, items: Sequence[Item]) -> list[Result]:
-        """Hand items over; their results, once all are written. Fails with the first that does."""
+        """Write items with the next batches; returns their results, or raises the first error."""
         if not items:
             return []
         group = _Group[Item, Result](items)
@@ -59,19 +59,19 @@ class GroupCommit(Generic[Item, Result]):
             self._writer = None
 
     def _next(self) -> "list[tuple[_Group[Item, Result], Sequence[Item]]]":
-        """What goes into the next write: slices of large groups first, so that they get on."""
+        """The next batch: slices of large groups first, so that they never starve."""
         batch: list[tuple[_Group[Item, Result], Sequence[Item]]] = []
         count, size = 0, 0
         for _ in range(min(2, len(self._large))):
             group = self._large.popleft()
-            items, more = group.take(SLICE, BYTES_AT_MOST // 4, self._size)
+            items, more = group.take(SLICE, MAX_BYTES // 4, self._size)
             batch.append((group, items))
             count, size = count + len(items), size + more
             if group.left:
                 self._large.append(group)
-        while self._small and (not batch or count + len(self._small[0].items) <= AT_MOST):
+        while self._small and (not batch or count + len(self._small[0].items) <= MAX_ITEMS):
             more = sum(map(self._size, self._small[0].items))
-            if batch and size + more > BYTES_AT_MOST:
+            if batch and size + more > MAX_BYTES:
                 break
             group = self._small.popleft()
             batch.append((group, group.items))
@@ -83,21 +83,21 @@ class GroupCommit(Generic[Item, Result]):
             results = await self._write([item for _, items in batch for item in items])
         except Exception as error:  # noqa: BLE001 -- it is every waiter's own to handle
             failed = {group: None for group, _ in batch}
-            if isinstance(error, StoreUnavailable):  # what waited behind it has waited as long
+            if isinstance(error, StoreUnavailable):  # the groups behind it have waited as long
                 failed |= dict.fromkeys([*self._small, *self._large])
-            self._small = deque(one for one in self._small if one not in failed)
-            self._large = deque(one for one in self._large if one not in failed)
-            for group in failed:  # a large one comes again whole
+            self._small = deque(group for group in self._small if group not in failed)
+            self._large = deque(group for group in self._large if group not in failed)
+            for group in failed:  # callers write a large group again as a whole
                 group.fail(error)
             return
-        place = 0
+        start = 0
         for group, items in batch:
-            group.give(results[place : place + len(items)])
-            place += len(items)
+            group.add_results(results[start : start + len(items)])
+            start += len(items)
 
 
 class _Group(Generic[Item, Result]):
-    """What one caller handed over."""
+    """The items of one caller."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
@@ -105,13 +105,13 @@ class _Group(Generic[Item, Result]):
         self.future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._results: list[Result] = []
 
-    def take(self, count: int, size: int, weigh: Callable[[Item], int]) -> tuple[list[Item], int]:
+    def take(self, count: int, size: int, size_of: Callable[[Item], int]) -> tuple[list[Item], int]:
         """The next items, and their bytes."""
         start = len(self.items) - self.left
         taken: list[Item] = []
         total = 0
         for item in self.items[start : start + count]:
-            more = weigh(item)
+            more = size_of(item)
             if taken and total + more > size:
                 break
             taken.append(item)
@@ -119,13 +119,13 @@ class _Group(Generic[Item, Result]):
         self.left -= len(taken)
         return taken, total
 
-    def give(self, results: Sequence[Result]) -> None:
-        """Take results in order; with the last the caller has them."""
+    def add_results(self, results: Sequence[Result]) -> None:
+        """Add results in order; after the last one the caller gets them."""
         self._results += results
         if len(self._results) == len(self.items) and not self.future.done():
-            self.future.set_result(self._results)  # a caller may have gone away
+            self.future.set_result(self._results)  # a caller may have been cancelled
 
     def fail(self, error: Exception) -> None:
-        """Give the caller the error."""
+        """Raise the error in the caller."""
         if not self.future.done():
             self.future.set_exception(error)

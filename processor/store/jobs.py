@@ -1,4 +1,4 @@
-"""Jobs in Redis: accept what came in, read, and commit what was decided, in one script."""
+"""Jobs in Redis: accept updates, look up jobs, and commit what was decided about them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,10 +20,10 @@ from processor.store.refusals import Outcome, outcome
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import new_version
 
-RESERVED = b"new-"  # before the uid, where a record is yet to be made
+RESERVED = b"new-"  # before the uid, while the record does not exist
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 PAGE = 1000  # records read at once, at most
-ANSWER_AT_MOST = 65_536  # bytes of an answer kept for the mirror
+ANSWER_AT_MOST = 65_536  # bytes of an answer that is kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(Job).decode
@@ -44,10 +44,10 @@ class JobLookup(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What pushes may take: `ceiling` is for the sum of their prices, of all receivers and ever."""
+    """The memory for pushes: `ceiling` limits the sum of the prices of all pushes ever accepted."""
 
     ceiling: int | None
-    fan_out: Callable[[str], int]  # how many subscriptions may hear of a source
+    fan_out: Callable[[str], int]  # how many subscriptions may get events of a source
 
 
 class Jobs:
@@ -60,9 +60,8 @@ class Jobs:
         keep: Retention,
         persistence: Persistence,
     ) -> None:
-        """Take the connection, the shards' keys, and how long to keep jobs and dedupe marks."""
         self._connection = connection
-        self.intake = connection.apart(INTAKE_CONNECTIONS)
+        self.intake = connection.with_own_pool(INTAKE_CONNECTIONS)
         self._reads: GroupCommit[tuple[Keys, str], JobLookup] = GroupCommit(self._read_all)
         self._persistence = persistence
         self._shards = shards
@@ -70,8 +69,8 @@ class Jobs:
         self._read_size = ReadSize(PAGE)
 
     def ends(self, job: Job) -> float:
-        """When a job's keys end, in seconds."""
-        return over_at(job) + self._keep.jobs
+        """When a job's keys expire, in seconds."""
+        return kept_from(job) + self._keep.jobs
 
     async def accept(
         self,
@@ -80,11 +79,11 @@ class Jobs:
         names: Sequence[Naming] | None = None,
         bounds: Bounds | None = None,
     ) -> list[Outcome] | None:
-        """Queue updates for ingest, each with its dedupe id; False: seen before.
+        """Queue updates for ingest, each with its dedupe id; False if one was seen before.
 
-        `names`, all of this shard, are reserved in the same breath: by default each update's id.
-        None: with them the pushes of all receivers would go beyond `bounds`; nothing was written.
-        Without bounds they are work in hand, which a full Redis takes too.
+        `names`, all of this shard, are reserved in the same call: by default each update's id.
+        None: the pushes of all receivers would exceed `bounds`, and nothing was written. Without
+        bounds the updates are accepted work, which may be written even if Redis is full.
         """
         if names is None:
             names = [naming(update.source, update.id) for _, update in pushes]
@@ -122,23 +121,23 @@ class Jobs:
         return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
 
     async def close(self) -> None:
-        """Close the connections that are for pushes alone."""
+        """Close the connections that are only for pushes."""
         await self.intake.close()
 
     async def read(self, keys: Keys, names: Sequence[str]) -> list[JobLookup]:
-        """What stands under each `source/id`."""
+        """What each `source/id` is."""
         if not names:
             return []
         found: list[JobLookup] = []
         while len(found) < len(names):
-            some = names[len(found) : len(found) + self._read_size.next(PIECE)]
-            rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, some)))
-            self._read_size.saw(len(row or b"") for row in rows)
-            found += [_known(row) for row in rows]
+            batch = names[len(found) : len(found) + self._read_size.next(PIECE)]
+            rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, batch)))
+            self._read_size.learn(len(row or b"") for row in rows)
+            found += [_lookup(row) for row in rows]
         return found
 
     async def find(self, keys: Keys, name: str) -> JobLookup:
-        """What stands under one `source/id`; thousands that ask at once make a few round trips."""
+        """What one `source/id` is; thousands of calls at the same time share a few round trips."""
         return await self._reads.add((keys, name))
 
     async def _read_all(self, asked: list[tuple[Keys, str]]) -> list[JobLookup]:
@@ -159,13 +158,13 @@ class Jobs:
         most: int | None = None,
         bounded: bool = False,
     ) -> list[Outcome] | None:
-        """Write changes, each whole or not at all: its job has moved on meanwhile (False), or a key
-        of it is of another type.
+        """Write changes, each completely or not at all: False if its job has changed since it was
+        read, WrongKeyType if one of its keys has another type.
 
-        None: nothing was written, the subscriptions are not those of `version` any more.
-        `awake` is who delivers what this makes to deliver, if the caller is going to. `most`
-        deliveries of a subscription wait; more are left in the log. Overloaded where this is
-        `bounded` and Redis is out of memory.
+        None: nothing was written, since the subscriptions are not those of `version` any more.
+        `awake` is the worker that will deliver at once, if there is one. At most `most` deliveries
+        of a subscription wait; further ones are overflow. Overloaded if this is `bounded` and Redis
+        is out of memory.
         """
         fixed = [keys.subs_version, keys.log, keys.jobs, keys.busy["deliver"], keys.overflow]
         args = ScriptArgs(keys, *fixed)
@@ -180,30 +179,28 @@ class Jobs:
         return None if done is None else [outcome(row) for row in done]
 
     async def enqueue_deliveries(self, keys: Keys, event: NewEvent) -> None:
-        """Make the deliveries of an event that is of no job."""
+        """Enqueue the deliveries of an event that belongs to no job."""
         args = ScriptArgs(keys, keys.event(event.id))
         items = [args.item(item) for item in event.deliveries]
         packed = args.pack(body=args.blob(event.body), items=items)
         await self._connection.run("enqueue_deliveries", args.keys, packed, bounded=True)
 
     async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
-        """Make `source/alias` point to a job's id; False if the name already is something else."""
+        """Make `source/alias` an alias of a job; False if the name is something else already."""
         return bool(await self._connection.run("alias", [keys.job(name)], [to, int(ends * 1000)]))
 
     async def delete(self, keys: Keys, name: str) -> bool:
-        """Delete a job; its name is a tombstone for a while."""
-        ring = [keys.job(name), keys.history(name), keys.answer(name), keys.jobs]
-        return bool(
-            await self._connection.run("delete_job", ring, [name, int(self._keep.seen * 1000)])
-        )
+        """Delete a job, and leave a tombstone for a while."""
+        names, lasts = [*keys.job_keys(name), keys.jobs], int(self._keep.seen * 1000)
+        return bool(await self._connection.run("delete_job", names, [name, lasts]))
 
     async def unalias(self, keys: Keys, name: str, to: str) -> bool:
-        """Have `source/alias` of a deleted job be forgotten when its tombstone is."""
+        """Let `source/alias` of a deleted job expire with the tombstone."""
         lasts = int(self._keep.seen * 1000)
         return bool(await self._connection.run("unalias", [keys.job(name)], [to, lasts]))
 
     async def history(self, keys: Keys, name: str) -> list[dict[str, Any]]:
-        """A job's history, oldest first, each entry with its time and how often it came."""
+        """A job's history, oldest first; each entry with its time, and how often it was seen."""
         redis = self._connection.redis
         lines = await self._connection.ask(redis.lrange(keys.history(name), 0, -1))
         return [_entry(line) for line in lines]
@@ -216,8 +213,8 @@ class Jobs:
         return found
 
     async def page(self, keys: Keys, before: str, skip: int, limit: int) -> list[tuple[str, str]]:
-        """Names of jobs with their place in the list, the longest to live first."""
-        call = self._connection.redis.zrange(
+        """Names of jobs with their score in the list; those that expire last come first."""
+        command = self._connection.redis.zrange(
             keys.jobs,
             before,
             "-inf",
@@ -227,27 +224,27 @@ class Jobs:
             num=limit,
             withscores=True,
         )
-        rows = await self._connection.ask(call)
+        rows = await self._connection.ask(command)
         return [(name.decode(), f"{score:.0f}") for name, score in rows]
 
     async def sweep(self, now: float) -> None:
-        """Forget the names of jobs whose keys have ended."""
+        """Remove the names of jobs whose keys have expired from the list."""
         for keys in self._shards:
-            call = self._connection.redis.zremrangebyscore(keys.jobs, "-inf", int(now * 1000))
-            await self._connection.ask(call)
+            command = self._connection.redis.zremrangebyscore(keys.jobs, "-inf", int(now * 1000))
+            await self._connection.ask(command)
 
 
-def over_at(job: Job) -> float:
-    """What a job's keys outlive, in seconds: mostly known from the first day, so it is set once."""
+def kept_from(job: Job) -> float:
+    """From when a job is kept, in seconds: mostly known at the start, so expiries are set once."""
     return max(job.deadline_at, job.ended_at or 0.0)
 
 
 def name_of(job: Job) -> str:
-    """A job's name among keys: `source/id`."""
+    """A job's name in keys: `source/id`."""
     return f"{job.source}/{job.id}"
 
 
-def _known(row: bytes | None) -> JobLookup:
+def _lookup(row: bytes | None) -> JobLookup:
     word, _, rest = (row or b"").partition(b" ")
     match word:
         case b"":
@@ -263,7 +260,7 @@ def _known(row: bytes | None) -> JobLookup:
 
 
 def _several_first(names: Sequence[Naming]) -> list[Naming]:
-    """Each once; before a name is reserved alone, others may show which job it belongs to."""
+    """Each once; those with several names first, since they may show which job a single name is."""
     return sorted(dict.fromkeys(names), key=lambda given: -len(given.names))
 
 

@@ -1,56 +1,57 @@
 """Every Redis key: its type, what it means, how long it lives.
 
 All keys of shard N start with `{rb:N}:`, so that they share one cluster slot. `B` is a
-backlog (ingest, poll, deliver), `L` a lane of it.
+backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
 
-    job:S/ID        string  "N-WORD {…}": a job at that version · "to ID": an alias ·
-                            "gone": deleted, for 7 d · "new-UID": pushes of it wait, and
-                            make it under that uid        30 d behind its deadline
+    job:S/ID        string  "N-WORD {…}": a job with its version · "to ID": an alias ·
+                            "gone": deleted, for 7 d · "new-UID": reserved: pushes of
+                            it wait, and its record will have that uid  30 d behind its deadline
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
-    jobs            zset    S/ID by the time its key ends              swept by the clock
+    jobs            zset    S/ID by the time its key expires           swept by the clock
     seen:S:ID       string  this push was accepted                                    7 d
-    event:ID        hash    body, and n deliveries yet to end       until n is 0, or 14 d
+    event:ID        hash    body, and n: deliveries that need it    until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million
-    log:trimmed     string  the place of the newest event that was trimmed     for good
+    log:trimmed     string  id of the newest entry of the log that was trimmed  for good
     subs            hash    id → subscription, the same in every shard     until removed
     subs:version    string  a new random word with each change to subs          as subs
     callback:ID     string  a job's own callback target                      as the job
-    delivered:ID    stream  deliveries of one target that arrived, ≤ 1,000           30 d
-    dead:ID         stream  those that ended undelivered, ≤ 5,000                    30 d
+    delivered:ID    stream  records of deliveries that a target got, ≤ 1,000         30 d
+    dead:ID         stream  records of those that ended undelivered, ≤ 5,000         30 d
     delivered_ids:ID:DAY  set  ids of events that a subscription got that day         8 d
     failure_scores  hash    lane of deliver → its failure score, if not 0            30 d
-    lanes:B         zset    lane by when it is worth a look                while work waits
+    lanes:B         zset    lane by the time when it must be checked       while work waits
     due:B:L         zset    item by due time                               while work waits
-    again:B:L       zset    item that failed, by the time to try again     while work waits
-    held:B:L        zset    claimed item (or `?S/ID`, which the mirror asks about) by the
-                            end of its lease, which is its token                      same
+    again:B:L       zset    item that failed, by the time of its retry     while work waits
+    held:B:L        zset    claimed item (or `?S/ID`, which the mirror polls) by the end
+                            of its lease, which is its token                          same
     items:B         hash    item → payload                                 while work waits
-    order:ID:UID    zset    a job's deliveries to an ordered subscription  while work waits
-    waiting         hash    updates:S, size:S, records:S: accepted updates of a source and their
-                            bytes, and those of their jobs' records · taken: what all pushes
-                            were ever priced at, in bytes                           for good
+    order:ID:UID    zset    a job's deliveries to an ordered subscription by sequence; below
+                            0: it failed, and may be skipped               while work waits
+    waiting         hash    updates:S, size:S, records:S: waiting updates of a source, their
+                            bytes, and those of their jobs' records · taken: the sum of the
+                            prices of all pushes ever accepted, in bytes            for good
     overflow        hash    subscription → the part of the log that it has yet to get
                             (`FROM TO`)                            until all is delivered
     parked:B        hash    lane → not before                          removed when over
-    paced:B         hash    lane → when its budget is next whole     a source's, a subscription's
-    nudge:B         list    at most one: "there is work"              until a worker wakes
-    stepped         hash    a step back of Redis' clock → how far it is taken out of what waits  1 h
-    busy:B          string  the worker that claims now, and will again                0.25 s
+    paced:B         hash    lane → when its budget is full again     as long as the lane's limits
+    nudge:B         list    at most one element: "there is work"      until a worker wakes
+    stepped         hash    the last step back of Redis' clock, and how far it was undone  1 h
+    busy:B          string  the worker that is claiming, and will claim again         0.25 s
 
 Without a shard:
 
     rb:meta         hash    shards, schema, the store's random id, when it was made (ms), since
-                            when runs who says so (ms); who migrates, until when;
-                            steps back of Redis' clock: how many, how long the last one was
-                            and when (ms), how many are undone                       for good
-    rb:processes    hash    process → time, schema and word of its last look   15 s a field
+                            when the process runs that chose the shards (ms); the lease of a
+                            migration; steps back of Redis' clock: how many, the length and
+                            time of the last one (ms), how many are undone           for good
+    rb:processes    hash    process → time, schema and mark of its last check  15 s a field
     rb:workers      hash    worker → time and metrics of its last heartbeat   15 s a field
-    rb:probe        string  written to see whether Redis takes writes                1 s
-    rb:stalled      hash    source → why its polls are refused       until a poll succeeds
+    rb:probe        string  written to check whether Redis accepts writes            1 s
+    rb:stalled      hash    source → why its token is refused        until a poll succeeds
 
-Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log,
-delivered and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_… sets others.
+Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log, delivered
+and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_… sets others.
 """
 
 import hashlib
@@ -84,18 +85,18 @@ SHARED = frozenset(
         "waiting",
     ]
 )
-"""The first words of keys that everything of a shard or backlog needs; the others belong to one
-job, event, target or lane."""
+"""The first words of keys that all work of a shard or backlog needs; the others belong to one job,
+event, target or lane."""
 
 
 def is_shared(key: str) -> bool:
-    """Whether no work can be done without this key."""
+    """Whether all work needs this key."""
     word = re.match(r"\{rb:\d+\}:([a-z_]+)", key)
     return word is None or word[1] in SHARED
 
 
 def shard_of(source: str, job: str, shards: int) -> int:
-    """The shard that a name of a job lives in."""
+    """The shard of a job's name."""
     if shards == 1:
         return 0
     digest = hashlib.blake2b(f"{source}/{job}".encode(), digest_size=4).digest()
@@ -103,7 +104,7 @@ def shard_of(source: str, job: str, shards: int) -> int:
 
 
 def day_of(now: float) -> int:
-    """The day (UTC) of a moment, counted since 1970."""
+    """The number of a day (UTC) since 1970."""
     return int(now // 86_400)
 
 
@@ -225,5 +226,5 @@ class Keys:
         return found | {"waiting": self.waiting} if backlog == "ingest" else found
 
     def order(self, target: str, job: str) -> str:
-        """The deliveries of a job, by its record's uid, to a subscription that wants them in order."""
+        """The deliveries of a job, by the uid of its record, to an ordered subscription."""
         return f"{self.tag}order:{target}:{job}"

@@ -1,4 +1,4 @@
-"""How full Redis is, and what waits in it that will take more."""
+"""How full Redis is, and how much work waits in it that will need more memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -11,22 +11,22 @@ from processor.store.keys import Keys
 
 
 class Waiting(NamedTuple):
-    """Accepted updates of a source that wait to be taken into jobs."""
+    """Accepted updates of a source that wait for ingest."""
 
     updates: int = 0
     size: int = 0  # bytes of their payloads
-    records: int = 0  # bytes of the jobs that they are about, as those were when each came
+    records: int = 0  # bytes of the records of their jobs, when each update was accepted
 
 
 class MemoryUse(msgspec.Struct, frozen=True):
-    """One look at Redis' memory; bytes. Without a limit (`maxmemory` 0) there is no bound."""
+    """Redis' memory as it was read once, in bytes. `maxmemory` 0: no limit."""
 
     used: int  # as Redis counts it against the limit
     limit: int = 0
     waiting: Mapping[str, Waiting] = {}  # by source
     timers: int = 0  # deadlines of watched jobs
-    deliveries: int = 0  # that wait or are under way
-    taken: Sequence[int] = ()  # what each shard's pushes were priced at since it was made
+    deliveries: int = 0  # that wait or are claimed
+    taken: Sequence[int] = ()  # by shard: the sum of the prices of all its pushes so far
 
     @property
     def fullness(self) -> float:
@@ -38,14 +38,14 @@ class Memory:
     """The memory of the Redis that all shards share."""
 
     def __init__(self, connection: Connection, shards: Sequence[Keys]) -> None:
-        """Take the connection and the shards' keys."""
         self._connection = connection
         self._shards = shards
 
     async def read(self) -> MemoryUse:
-        """Read all of it; what is used first, so that what comes in meanwhile counts as waiting.
+        """Read everything; the used memory first, so that what is accepted during the read counts
+        as waiting.
 
-        Where INFO is denied there is no limit, as far as we know.
+        If INFO is denied, the limit is unknown, and there is none.
         """
         try:
             info = await self._connection.ask(self._connection.redis.info("memory"))
@@ -69,12 +69,12 @@ class Memory:
 
 
 def _waiting(hashes: Iterable[Mapping[bytes, bytes]]) -> dict[str, Waiting]:
-    """What the shards say of each source, added up; a field is `updates:SOURCE`, and so on."""
+    """The sums over all shards by source; a field is `updates:SOURCE`, `size:SOURCE` and so on."""
     found: dict[str, Waiting] = {}
     for fields in hashes:
         for field, value in fields.items():
-            what, _, source = field.decode().partition(":")
-            if what in Waiting._fields:
-                was = found.get(source, Waiting())
-                found[source] = was._replace(**{what: getattr(was, what) + int(value)})
+            word, _, source = field.decode().partition(":")
+            if word in Waiting._fields:
+                total = found.get(source, Waiting())
+                found[source] = total._replace(**{word: getattr(total, word) + int(value)})
     return found

@@ -1,8 +1,8 @@
-"""Admission by memory: what comes in must leave room for what is already accepted.
+"""Admission by memory: new work must leave room for work that is already accepted.
 
-Every process looks at Redis now and then, the oftener the less room there is. In between it counts
-what it has let in itself; what other receivers let in at the same time the accept script counts,
-against a ceiling that the look gives.
+Every process reads Redis' memory from time to time, more often if there is less room. In between it
+counts what it has admitted itself. What other receivers admit at the same time is counted by the
+accept script, against a ceiling that follows from the last read.
 """
 
 import asyncio
@@ -18,32 +18,32 @@ from processor.store.keys import Keys
 from processor.store.memory import Memory, MemoryUse
 from processor.store.subscriptions import Subscriptions
 
-LONGEST, SHORTEST = 1.0, 0.1  # seconds between looks
-AGAIN = 0.02  # where the last one saw no room
-FILLS = 32 * 1024 * 1024  # bytes a second that a busy fleet may come to write
+LONGEST, SHORTEST = 1.0, 0.1  # seconds between reads
+AGAIN = 0.02  # seconds after a read that found no room
+FILLS = 32 * 1024 * 1024  # bytes per second that a busy fleet may write
 QUIET = 10.0  # seconds without a refusal until memory counts as recovered
-PIECES = 64  # of the limit: what one step of work may hold in Redis beside the data
+PIECES = 64  # of the limit: one of them is what a step of work may use in Redis beside the data
 SMALLEST_PIECE, LARGEST_PIECE = 256 * 1024, 4 * 1024 * 1024  # bytes
-FEWEST, MOST = 10, 500  # deliveries of a subscription that wait where memory is short
-SHARED = 2  # pieces that those of all subscriptions take
+FEWEST, MOST = 10, 500  # deliveries of a subscription that may wait if memory is short
+SHARED = 2  # pieces for the waiting deliveries of all subscriptions then
 
 log = structlog.get_logger()
 
 
 class MemoryBudget:
-    """What one process knows of the room that is left."""
+    """The room that is left, as one process knows it."""
 
     def __init__(self, memory: Memory, targets: Subscriptions, shards: Sequence[Keys]) -> None:
-        """Know of no limit until the first look."""
+        """Until the first read there is no limit."""
         self._memory = memory
         self._targets = targets
         self._shards = shards
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")  # monotonic
-        self._room_seen = 0  # by the last look
-        self._room = 0  # less what was let in since
-        self._promised = 0  # to what is being written
-        self._on_the_way = 0  # the same at the last look: it was let in, and may end
+        self._room_seen = 0  # by the last read
+        self._room = 0  # the same, less what was admitted since
+        self._promised = 0  # to work that is being written
+        self._on_the_way = 0  # the same at the last read: admitted, and perhaps written by now
         self._refused_at = float("-inf")
         self._refusing = False
         self.use = MemoryUse(0)
@@ -56,21 +56,21 @@ class MemoryBudget:
 
     @property
     def piece(self) -> int:
-        """How many bytes one step of work takes at once: they count as memory while it does."""
+        """How many bytes a step of work may send or read at once: Redis counts them as memory."""
         if not self.use.limit:
             return LARGEST_PIECE
         return min(max(self.use.limit // PIECES, SMALLEST_PIECE), LARGEST_PIECE)
 
     @property
     def may_poll(self) -> bool:
-        """Whether polls may bring more; like pushes they wait where they cannot, but later."""
+        """Whether jobs may be polled. Polls stop as pushes do, but at a higher level."""
         return self.use.fullness < reserve.POLLS_FULL
 
     async def may_wait(self, price: int, body: int, subscriptions: int) -> int | None:
         """How many deliveries of a subscription may wait; the others stay in the log.
 
-        None: as many as are configured, since there is room for `price` bytes more of them. `body`
-        is the size of the largest of their events; they share what little there is.
+        None: as many as are configured, since there is room for `price` more bytes. `body` is the
+        size of their largest event: if there is little room, all subscriptions share it.
         """
         if not self.use.limit:
             return None
@@ -83,8 +83,8 @@ class MemoryBudget:
         return None
 
     async def refresh_now(self) -> float:
-        """Read the memory that is used; the seconds until the next time."""
-        promised = self._promised  # what is written during the read may be in it, or not
+        """Read Redis' memory; returns the seconds until the next read."""
+        promised = self._promised  # what is written during the read may be part of it, or not
         use = await self._memory.read()
         router = await self._targets.current(self._shards[0])
         self.use, self._looked_at = use, time.monotonic()
@@ -116,7 +116,7 @@ class MemoryBudget:
 
     @asynccontextmanager
     async def admitted(self, price: int) -> AsyncIterator[None]:
-        """Let something in that takes so many bytes; Overloaded where there is no room for it."""
+        """Admit work that needs so many bytes; Overloaded if there is no room for it."""
         if self._lacks(price):
             await self.refresh(AGAIN)
         if self._lacks(price):
@@ -132,7 +132,7 @@ class MemoryBudget:
         return bool(price and self.use.limit) and price > self._room
 
     def refused(self, price: int) -> Overloaded:
-        """What a caller gets that there is no room for; the log is told of the first."""
+        """The error for work without room; the first of a series is logged."""
         use, self._refused_at = self.use, time.monotonic()
         if not self._refusing:
             self._refusing = True
@@ -142,16 +142,16 @@ class MemoryBudget:
                 reserved=self.reserved,
                 maxmemory=use.limit,
                 wanted=price,
-                remedy="raise maxmemory, or wait until what waits is delivered",
+                remedy="raise maxmemory, or wait until waiting deliveries are made",
             )
         return Overloaded(
-            f"Redis has no room for this beside what is accepted already: of {use.limit} bytes "
-            f"{use.used} are used and {self.reserved} reserved for what waits, {price} more are "
-            f"needed, and {reserve.FULL:.0%} may be taken. Send it again later, or raise maxmemory"
+            f"Redis has no room for this beside accepted work: of {use.limit} bytes {use.used} are "
+            f"used and {self.reserved} reserved for waiting work, {price} more are needed, and "
+            f"{reserve.FULL:.0%} may be used in all. Send it again later, or raise maxmemory"
         )
 
     def _interval(self) -> float:
-        """Seconds until room may have become short."""
+        """Seconds until a busy fleet may have used up the room."""
         if not self.use.limit:
             return LONGEST
         return min(max(self._room / FILLS, SHORTEST), LONGEST)

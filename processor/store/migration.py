@@ -1,7 +1,7 @@
-"""Brings a store that an older version wrote to our schema: once, by the first process that starts.
+"""Migrates a store of an older version to our schema: the first process that starts does it.
 
-The others wait. A migration that was killed is begun again by the next process, once its lease is
-over, so each step is safe to run twice. The schema's number is written last.
+The others wait. If a migration is killed, another process begins again once the lease has ended, so
+each step is safe to run twice. The number of the schema is written last.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from processor.store.replacement import REMEMBERED
 from processor.store.schema_3 import use_new_names
 from processor.store.versions import new_version
 
-LEASE = 10.0  # seconds that a migrator may be silent
-LOOK_EVERY = 0.5  # seconds between looks at what another process does
+LEASE = 10.0  # seconds; the process that migrates renews it
+CHECK_EVERY = 0.5  # seconds between checks while another process migrates
 
 Step = Callable[[Connection, Sequence[Keys]], Awaitable[None]]
 
@@ -27,9 +27,9 @@ log = structlog.get_logger()
 
 
 async def draw_versions(connection: Connection, shards: Sequence[Keys]) -> None:
-    """1 → 2: the version of the subscriptions was counted, and is drawn.
+    """1 → 2: the version of the subscriptions was a counter, and is a random word.
 
-    An old process that still runs reads numbers: it can commit nothing from here on.
+    An old process that still runs reads numbers, so it can commit nothing from here on.
     """
     redis = connection.redis
     for keys in shards:
@@ -39,30 +39,30 @@ async def draw_versions(connection: Connection, shards: Sequence[Keys]) -> None:
 
 
 STEPS: Mapping[int, Step] = {1: draw_versions, 2: use_new_names}
-"""What brings a store from each schema to the next one."""
+"""The step from each schema to the next one."""
 
 
 class Migration:
-    """The way of one store to our schema."""
+    """Migrates one store to our schema."""
 
     def __init__(
         self, connection: Connection, shards: Sequence[Keys], steps: Mapping[int, Step] = STEPS
     ) -> None:
-        """Take the steps; what is above the last of them is our own schema."""
+        """The schema after the last step is ours."""
         self._connection = connection
         self._shards = shards
         self._steps = steps
         self._me = secrets.token_hex(8)
 
     async def run(self) -> None:
-        """Return once the store is of our schema; ConfigError while older processes run on it."""
+        """Return once the store has our schema; ConfigError while older processes run on it."""
         while (schema := await self._schema()) in self._steps:
             await self._wait_for_old_processes(schema)
             match await self._lease(schema):
                 case "ours":
                     await self._step(schema)
                 case "another":
-                    await asyncio.sleep(LOOK_EVERY)
+                    await asyncio.sleep(CHECK_EVERY)
                 case _:
                     pass
 
@@ -94,26 +94,26 @@ class Migration:
             await self._lease(schema)
 
     async def _wait_for_old_processes(self, schema: int) -> None:
-        """Wait until the heartbeats of processes that have ended are old; those that go on are
-        of a version that does not know what we are about to write.
+        """Wait until all heartbeats are old. ConfigError if one is renewed: a process of an older
+        version, which cannot read what the migration writes, still runs.
         """
-        first = await self._beats()
+        first = await self._heartbeats()
         while await self._schema() == schema:
-            beats, now = await self._beats(), await self._connection.now()
-            alive = sorted(name for name, at in beats.items() if at > first.get(name, 0.0))
+            heartbeats, now = await self._heartbeats(), await self._connection.now()
+            alive = sorted(name for name, at in heartbeats.items() if at > first.get(name, 0.0))
             if alive and await self._schema() == schema:
                 raise ConfigError(
                     f"Redis holds schema {schema}, and processes of the version that wrote it "
                     f"still run on it ({', '.join(alive)}): stop the old version first"
                 )
-            if all(at < now - REMEMBERED for at in beats.values()):
+            if all(at < now - REMEMBERED for at in heartbeats.values()):
                 return
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_EVERY)
 
-    async def _beats(self) -> dict[str, float]:
-        """The time of the last sign of each process, in seconds."""
-        beats: dict[str, float] = {}
+    async def _heartbeats(self) -> dict[str, float]:
+        """The time of the last heartbeat of each process, in seconds."""
+        heartbeats: dict[str, float] = {}
         for key in (WORKERS, PROCESSES):
             rows = await self._connection.ask(self._connection.redis.hgetall(key))
-            beats |= {name.decode(): float(text.split()[0]) for name, text in rows.items()}
-        return beats
+            heartbeats |= {name.decode(): float(text.split()[0]) for name, text in rows.items()}
+        return heartbeats

@@ -1,7 +1,7 @@
-"""Names of jobs that are yet to be made: reserved together with the pushes that make them.
+"""Reserves the names of jobs that do not exist yet, together with the pushes that create them.
 
-A reservation fixes which of several names is the job's id, and the uid of its record. So the
-record's events have the same ids whoever makes it, and however often a commit of it is lost.
+A reservation fixes which of several names is the job's id, and the uid of its record. So the events
+of the record have the same ids, whichever process commits it, and however often a commit is lost.
 """
 
 import random
@@ -15,12 +15,12 @@ from processor.store.keys import Keys, shard_of
 from processor.store.refusals import or_wrong_key
 from processor.store.script_args import ScriptArgs
 
-STANDS = 520  # bytes that show what stands under a name: `to ` and an id of up to 512
-DELETED = b""  # instead of an id: one of the names is a deleted job's
+SHOWS = 520  # bytes that show what a name is: `to ` and an id of up to 512
+DELETED = b""  # instead of an id: one of the names belongs to a deleted job
 
 
 class Naming(NamedTuple):
-    """The names that something gives one job, its id first; perhaps only those of one shard."""
+    """The names that an update gives its job, the id first; perhaps only those in one shard."""
 
     source: str
     id: str
@@ -31,7 +31,7 @@ class Naming(NamedTuple):
         return {shard_of(self.source, name, count) for name in self.names}
 
     def within(self, shard: int, count: int) -> "Naming":
-        """The same with the names of one shard alone."""
+        """The same with only the names in one shard."""
         here = (name for name in self.names if shard_of(self.source, name, count) == shard)
         return self._replace(names=tuple(here))
 
@@ -45,16 +45,15 @@ class Names:
     """Reservations in all shards."""
 
     def __init__(self, connection: Connection, shards: Sequence[Keys], keep: Retention) -> None:
-        """Take the connection, the shards' keys, and how long to keep what no job comes of."""
         self._connection = connection
         self._shards = shards
         self._keep = keep
 
     async def reserve(self, namings: Sequence[Naming]) -> None:
-        """Reserve names wherever they live; whatever stands there stays.
+        """Reserve names in all shards; names that exist stay as they are.
 
-        All processes go through the shards in the same order, and the first one there decides: so
-        two pushes that give a job the same names, each in its own order, agree which is its id.
+        All processes visit the shards in the same order, and the first one there decides: so two
+        pushes that give a job the same names in different orders agree which one is its id.
         """
         if not namings:
             return
@@ -71,32 +70,32 @@ class Names:
             ids.update(zip((whole for whole, _ in here), found, strict=True))
 
     async def _find(self, ids: dict[Naming, bytes | None]) -> None:
-        """Note the ids of names of which one stands, and forget those of which all do."""
-        stands: dict[tuple[str, str], bytes | WrongKeyType] = {}
+        """Note the id where one of the names exists; drop namings all of whose names exist."""
+        found_names: dict[tuple[str, str], bytes | WrongKeyType] = {}
         for keys in self._shards:
             names = sorted({(p.source, n) for _, p in self._here(ids, keys) for n in p.names})
             pipe = self._connection.redis.pipeline(transaction=False)
             for source, name in names:
-                pipe.getrange(keys.job(f"{source}/{name}"), 0, STANDS)
+                pipe.getrange(keys.job(f"{source}/{name}"), 0, SHOWS)
             rows = await self._connection.ask(pipe.execute(raise_on_error=False))
-            stands.update(zip(names, map(or_wrong_key, rows), strict=True))
+            found_names.update(zip(names, map(or_wrong_key, rows), strict=True))
         for naming in list(ids):
-            found = [(name, stands[naming.source, name]) for name in naming.names]
+            found = [(name, found_names[naming.source, name]) for name in naming.names]
             texts = [(name, row) for name, row in found if not isinstance(row, WrongKeyType)]
             if len(texts) < len(found) or all(row for _, row in texts):
-                del ids[naming]  # where a key is of another type, the update fails when it is taken
+                del ids[naming]  # if a key has another type, the update fails in ingest
             else:
                 ids[naming] = next((_id(name, row) for name, row in texts if row), None)
 
     def _here(self, ids: dict[Naming, bytes | None], keys: Keys) -> list[tuple[Naming, Naming]]:
-        """Of names that are not a deleted job's: whole, and those in one shard, if there are any."""
+        """Each naming, except of deleted jobs, with its part in a shard, if it has one there."""
         count = len(self._shards)
         parts = [(n, n.within(keys.shard, count)) for n, to in ids.items() if to != DELETED]
         return [(whole, part) for whole, part in parts if part.names]
 
 
 def _id(name: str, row: bytes) -> bytes:
-    """The id that a name shows by what stands under it."""
+    """The id of the job that an existing name belongs to."""
     if row == b"gone":
         return DELETED
     return row.removeprefix(b"to ") if row.startswith(b"to ") else name.encode()

@@ -1,8 +1,8 @@
-"""Whether what Redis has answered is in its append-only file: a sync of the disk can keep it out.
+"""Whether everything that Redis has answered is in its append-only file, despite a slow disk.
 
 With `appendfsync everysec` Redis writes its file before it answers, with one exception: while a
-sync is under way it puts the write off, until the sync ends or two seconds are over. A Redis that
-is killed (`kill -9`) in between loses what it has answered. So before a promise is given, we ask.
+sync is running, it postpones the write until the sync ends, or for two seconds. A Redis that is
+killed (`kill -9`) in between loses what it has answered. So Ringback asks before it promises.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ import structlog
 from processor.errors import Overloaded, StoreUnavailable
 from processor.store.connection import Connection
 
-LONGEST = 4.0  # seconds to wait for the file; Redis puts a write off for two
-PAUSE, LONGEST_PAUSE = 0.002, 0.02  # seconds between questions while a sync is under way
-CONNECTIONS = 2  # one for those who wait, one for looks
-SLOW = 1.0  # seconds of waiting that are worth a line in the log
-CALM = 10.0  # seconds without such a wait until the disk counts as well again
+LONGEST = 4.0  # seconds to wait for the file; Redis postpones a write for two
+PAUSE, LONGEST_PAUSE = 0.002, 0.02  # seconds between reads while a sync is running
+CONNECTIONS = 2  # one for callers that wait, one for check_disk
+SLOW = 1.0  # seconds of waiting that are logged
+CALM = 10.0  # seconds without such a wait until the disk counts as recovered
 
 FIELD = re.compile(
     rb"^aof_(enabled|pending_bio_fsync|buffer_length|delayed_fsync|last_write_status):(\w+)",
@@ -30,11 +30,11 @@ log = structlog.get_logger()
 
 
 class File(NamedTuple):
-    """What Redis says of its file (`INFO persistence`); without a file nothing is under way."""
+    """The state of Redis' append-only file, from `INFO persistence`."""
 
     syncing: bool = False
-    waiting: bool = False  # something is not written yet
-    forced: int = 0  # times that Redis wrote though a sync was under way, since it began
+    waiting: bool = False  # a write was postponed
+    forced: int = 0  # how often Redis wrote during a sync, since Redis started
     broken: bool = False  # the last write failed
 
     @classmethod
@@ -52,33 +52,33 @@ class File(NamedTuple):
 
 
 def has_all(then: File, now: File) -> bool:
-    """Whether all that Redis had answered `then` is in its file `now`."""
+    """Whether everything that Redis had answered `then` is in its file `now`."""
     return not now.syncing or not now.waiting or now.forced > then.forced
 
 
 class Persistence:
-    """Waits for the file, for all callers of one process together."""
+    """Waits for the file, once for all callers of a process that wait."""
 
     def __init__(self, connection: Connection) -> None:
-        """Take the connection, for one of our own; the disk counts as well."""
-        self._connection = connection.apart(CONNECTIONS)
+        """Use connections of its own to the same Redis."""
+        self._connection = connection.with_own_pool(CONNECTIONS)
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._disk = Disk()
         self._clear = False
 
     def note(self, info: bytes) -> None:
-        """Take a look at the file that came with a write: no need to ask again if it is clear."""
+        """Note the state that came with a write: if all is written, nobody need read it again."""
         file = File.of(info)
         self._clear = bool(info) and not file.syncing and not file.broken
 
     async def noted(self) -> None:
-        """As `written`, for a write with which a look was noted: that, or a later one, counts."""
+        """The same as `written`, for a write whose state, or a later one, was noted."""
         if not self._clear:
             await self.written()
 
     async def written(self) -> None:
-        """Return once all that Redis has answered by now is in its file.
+        """Return once everything that Redis has answered by now is in its file.
 
         StoreUnavailable if Redis cannot write it, Overloaded if that takes too long.
         """
@@ -87,20 +87,20 @@ class Persistence:
         await asyncio.shield(self._next)
 
     async def check_disk(self) -> None:
-        """Notice a slow disk, and its recovery, also while no caller waits for it."""
+        """Notice a slow disk, and its recovery, even if no caller waits."""
         file = await self._file()
         self._disk.note(0.0, file.forced, time.monotonic())
 
     async def delayed(self) -> int:
-        """How often Redis did not wait for a sync any longer, since it began."""
+        """How often Redis wrote during a sync, since Redis started."""
         return (await self._file()).forced
 
     async def close(self) -> None:
-        """Close our connections."""
+        """Close these connections."""
         await self._connection.close()
 
     async def _after(self, running: asyncio.Task[None] | None) -> None:
-        """One look at the file for all who asked since the one before began."""
+        """One wait for all callers that asked since the last one began."""
         if running is not None:
             await asyncio.wait([running])
         self._running, self._next = self._next, None
@@ -123,15 +123,14 @@ class Persistence:
 
 
 class Disk:
-    """Says in one line that the disk of Redis is slow, and in one that it no longer is."""
+    """Logs once that the disk of Redis is slow, and once that it has recovered."""
 
     def __init__(self) -> None:
-        """It is well."""
         self._forced: int | None = None
         self._slow_at: float | None = None
 
     def note(self, waited: float, forced: int, now: float) -> None:
-        """Take how long somebody waited, and Redis' own count of syncs that took too long."""
+        """Note how long a caller waited, and how often Redis wrote during a sync."""
         slow = waited >= SLOW or (self._forced is not None and forced > self._forced)
         self._forced = forced
         if slow:

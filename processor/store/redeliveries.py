@@ -9,7 +9,7 @@ from processor.model import Delivery
 from processor.store.connection import Connection
 from processor.store.keys import Keys, day_of
 from processor.store.script_args import ScriptArgs
-from processor.store.stream_ids import BEGIN, order_of
+from processor.store.stream_ids import BEGIN, sort_key
 from processor.store.work_items import WorkItem
 
 DAYS = range(-8, 2)
@@ -50,13 +50,13 @@ class Redeliveries:
     async def ended(
         self, keys: Keys, target: str, seen: ReadPosition
     ) -> tuple[list[Ended], ReadPosition]:
-        """Deliveries that ended after the position `seen`, oldest first; the position after them."""
+        """Deliveries that ended after the position `seen`, oldest first, and the position after."""
         pipe = self._connection.redis.pipeline(transaction=False)
         pipe.xrange(keys.delivered(target), min=f"({seen.delivered}")
         pipe.xrange(keys.dead(target), min=f"({seen.dead}")
         both = await self._connection.ask(pipe.execute())
         last = [rows[-1][0].decode() if rows else old for rows, old in zip(both, seen, strict=True)]
-        merged = sorted((row for rows in both for row in rows), key=lambda row: order_of(row[0]))
+        merged = sorted((row for rows in both for row in rows), key=lambda row: sort_key(row[0]))
         return [_decode(fields[b"delivery"]) for _, fields in merged], ReadPosition(*last)
 
     async def queue(

@@ -1,4 +1,4 @@
-"""What Redis refuses until somebody mends it: a key of another type, a command that we may not run."""
+"""What Redis refuses until it is repaired: a key of another type, a command without a right."""
 
 import re
 from collections.abc import Iterable
@@ -21,11 +21,11 @@ _DENIED = re.compile(
 REMEDY = "it is not Ringback's: rename or delete it; what needs it is tried again by itself"
 
 Outcome = bool | WrongKeyType
-"""What became of one of many things that a script wrote, each of which can fail alone."""
+"""The result for one of many things that a script writes, each of which can fail alone."""
 
 
 class Client(Redis):
-    """A client whose WRONGTYPE names the key, as our scripts do."""
+    """A client whose WRONGTYPE errors name the key, as the scripts do."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command."""
@@ -44,7 +44,7 @@ def outcome(row: int | bytes) -> Outcome:
 
 
 def or_wrong_key(row: Any) -> Any:
-    """A row of a pipeline that was not to raise, where a key of another type is its own error."""
+    """A row of a pipeline that raises nothing by itself; a wrong key type is its result."""
     if not isinstance(row, ResponseError):
         return row
     if str(row).startswith("WRONGTYPE"):
@@ -53,7 +53,7 @@ def or_wrong_key(row: Any) -> Any:
 
 
 def outcomes(rows: Iterable[Outcome]) -> list[bool]:
-    """The same of many, where one that failed is an error of the whole call."""
+    """The same for many; one that failed is an error of the whole call."""
     done = []
     for row in rows:
         if isinstance(row, WrongKeyType):
@@ -68,7 +68,7 @@ def wrong_key(text: str) -> WrongKeyType:
 
 
 def refusal(error: ResponseError) -> Unavailable | None:
-    """Our error for what Redis refused; None where it is a bug of ours."""
+    """The error for what Redis refused; None if it is an internal error."""
     text = _IN_SCRIPT.sub("", str(error))
     if isinstance(error, NoPermissionError) or _DENIED.search(text):
         return MissingPermission(f"Redis denies its user what Ringback needs: {text}")

@@ -1,19 +1,19 @@
-"""Whether the Redis that we talk to, or the data in it, was replaced: decided without I/O.
+"""Decides, without I/O, whether Redis or the data in it was replaced.
 
-Each process leaves a mark in Redis at every look. If its last mark is not there at the next look,
+Each process leaves a mark in Redis at every check. If its last mark is missing at the next check,
 Redis lost at least what was written after it.
 """
 
 from enum import StrEnum
 from typing import NamedTuple
 
-REMEMBERED = 15.0  # seconds after which others remove the mark of a process that stopped looking
+REMEMBERED = 15.0  # seconds after which others remove the mark of a process that checks no more
 
 
 class Replacement(StrEnum):
-    """What happened to Redis since the last look."""
+    """What happened to Redis since the last check."""
 
-    RESTARTED = "restarted"  # the same data, whole as far as we can tell
+    RESTARTED = "restarted"  # the same data, complete as far as known
     PROMOTED = "promoted"  # a replica took the place of its master
     RESTORED = "restored"  # the same store as it was at an earlier time
     EMPTIED = "emptied"  # there was nothing
@@ -21,12 +21,12 @@ class Replacement(StrEnum):
 
     @property
     def whole(self) -> bool:
-        """Whether the data is what it was."""
+        """Whether the data is still the same."""
         return self is Replacement.RESTARTED
 
 
-class Seen(NamedTuple):
-    """What one look saw. INFO may be forbidden to us: then only the store itself tells."""
+class ServerState(NamedTuple):
+    """What one check found. If INFO is denied, only the fields of the store are known."""
 
     at: float  # seconds, Redis' clock
     run_id: str | None = None  # of the server process
@@ -34,14 +34,14 @@ class Seen(NamedTuple):
     replid2: str | None = None  # of the history that it continues
     store: str | None = None  # the store's own random id; None: there is no store
     made: float = 0.0  # when that store was made, seconds
-    mark: str | None = None  # our last one, as it is there
+    mark: str | None = None  # of this process, as Redis has it
 
 
-def replaced(before: Seen, now: Seen, marks: frozenset[str]) -> Replacement | None:
-    """What happened between two looks; `marks` are those that we may have left there."""
+def replaced(before: ServerState, now: ServerState, marks: frozenset[str]) -> Replacement | None:
+    """What happened between two checks; `marks` are those that this process may have left."""
     if now.store is None:
         return Replacement.EMPTIED
-    if now.store != before.store:  # perhaps emptied, and made by a process that looked earlier
+    if now.store != before.store:  # perhaps emptied, and made by a process that checked earlier
         return Replacement.EMPTIED if now.made > before.at else Replacement.EXCHANGED
     if now.replid2 and now.replid2 == before.replid:
         return Replacement.PROMOTED
@@ -52,12 +52,12 @@ def replaced(before: Seen, now: Seen, marks: frozenset[str]) -> Replacement | No
     return None
 
 
-def _lost(before: Seen, now: Seen, marks: frozenset[str]) -> bool:
-    """Whether our last mark is gone, though nobody had a reason to remove it."""
+def _lost(before: ServerState, now: ServerState, marks: frozenset[str]) -> bool:
+    """Whether our last mark is missing, though no process had a reason to remove it."""
     slept = now.at - before.at >= REMEMBERED
     return bool(marks) and now.mark not in marks and not (now.mark is None and slept)
 
 
 def lost_seconds(mark: str | None, last: float) -> float | None:
-    """How much older the mark that is there is than our last one; None if there is none."""
+    """By how many seconds Redis' mark is older than our last one; None if it has none."""
     return None if mark is None else max(last - float(mark.partition(" ")[0]), 0.0)

@@ -1,6 +1,6 @@
-"""What Redis must be so that accepted work is kept and can be done: settings, rights and clock.
+"""What Redis must have so that accepted work is kept and can be done: settings, rights and clock.
 
-`problems` decides, from what Redis says of itself; `Requirements` asks it.
+`problems` decides, from facts about Redis; `Requirements` reads them.
 """
 
 import re
@@ -14,8 +14,8 @@ from processor.errors import MissingPermission, StoreUnavailable
 from processor.store.connection import Connection
 from processor.store.keys import META, Keys
 
-OLDEST = (7, 0)  # of Redis: the scripts ask it for the user's rights
-CLOCKS_APART = 5.0  # seconds between Redis' clock and ours that are worth saying
+OLDEST = (7, 0)  # version of Redis: the scripts check the user's rights, which older ones cannot
+CLOCKS_APART = 5.0  # seconds between Redis' clock and ours that are reported
 DIRECT_COMMANDS = frozenset(
     """
     BLPOP EVAL EVALSHA EXEC GET GETRANGE HDEL HEXISTS HGET HGETALL HKEYS HLEN HMGET HSET HVALS
@@ -29,24 +29,24 @@ _IN_SCRIPTS = re.compile(r"(?:redis\.call|buffer)\('([A-Z]+)'")
 
 
 class Facts(NamedTuple):
-    """What Redis says of itself; what it does not tell is missing or None."""
+    """Facts about Redis; unknown ones are missing or None."""
 
     info: Mapping[str, Any] = {}  # all sections of INFO by field, and appendfsync
-    denied: tuple[str, ...] = ()  # commands that we need, and may not run
-    keys_denied: bool = False  # our keys may not be read and written
+    denied: tuple[str, ...] = ()  # commands that Ringback needs, and may not run
+    keys_denied: bool = False  # Ringback's keys may not be read and written
     ahead: float = 0.0  # seconds that Redis' clock is ahead of this machine's
 
 
 class Problem(NamedTuple):
-    """Something that keeps Ringback from a promise, and what to do about it."""
+    """Something that prevents Ringback from keeping a promise, and the remedy."""
 
     name: str
-    lossy: bool  # accepted work can be lost, or cannot be done; else it is a matter of degree
+    lossy: bool  # accepted work can be lost, or cannot be done
     detail: str
 
 
 class Rule(NamedTuple):
-    """One field of INFO, when it is wrong, and what to do then."""
+    """One field of INFO, when it is wrong, and the remedy."""
 
     name: str
     lossy: bool
@@ -57,7 +57,7 @@ class Rule(NamedTuple):
 
 LOSSY, DEGREE = True, False
 
-KEY_RULES = "~rb:* ~{rb:*"  # of a user of Redis: all keys that we have
+KEY_RULES = "~rb:* ~{rb:*"  # ACL rules for all of Ringback's keys
 
 RULES = (
     Rule("version", LOSSY, "redis_version", lambda v: _version(v) < OLDEST,
@@ -65,24 +65,24 @@ RULES = (
     Rule("cluster", LOSSY, "cluster_enabled", lambda v: v == 1,
          "Redis Cluster is not supported: use one Redis"),
     Rule("replica", LOSSY, "role", lambda v: v == "slave",
-         "this Redis is a replica, which takes no writes: name its master"),
+         "this Redis is a read-only replica: name its master"),
     Rule("appendonly", LOSSY, "aof_enabled", lambda v: v == 0,
          "a restart of Redis loses accepted work: set appendonly yes"),
     Rule("append_write", LOSSY, "aof_last_write_status", lambda v: v != "ok",
-         "Redis cannot write its append-only file: look at its disk"),
+         "Redis cannot write its append-only file: check its disk"),
     Rule("eviction", LOSSY, "maxmemory_policy", lambda v: v != "noeviction",
-         "Redis throws keys away when it is full ({}): set maxmemory-policy noeviction"),
+         "Redis evicts keys when it is full ({}): set maxmemory-policy noeviction"),
     Rule("evicted", LOSSY, "evicted_keys", lambda v: v > 0,
-         "Redis threw {} keys away since its start, perhaps accepted work: raise maxmemory"),
+         "Redis has evicted {} keys since its start, perhaps accepted work: raise maxmemory"),
     Rule("appendfsync", DEGREE, "appendfsync", lambda v: v == "no",
          "a power cut loses what the kernel has not written: set appendfsync everysec"),
     Rule("maxmemory", DEGREE, "maxmemory", lambda v: v == 0,
-         "Redis has no limit of memory, so the kernel may end it: set maxmemory"),
+         "Redis has no memory limit, so the kernel may kill it: set maxmemory"),
 )  # fmt: skip
 
 
 def problems(facts: Facts) -> list[Problem]:
-    """All that is wrong, the gravest first."""
+    """Everything that is wrong, lossy problems first."""
     found = [
         Problem(rule.name, rule.lossy, rule.detail.format(facts.info[rule.field]))
         for rule in RULES
@@ -94,7 +94,9 @@ def problems(facts: Facts) -> list[Problem]:
 
 def _rights(facts: Facts) -> Iterable[Problem]:
     if facts.keys_denied:
-        yield Problem("rights", LOSSY, f"Redis denies its user our keys: ACL SETUSER … {KEY_RULES}")
+        yield Problem(
+            "rights", LOSSY, f"Redis denies its user Ringback's keys: ACL SETUSER … {KEY_RULES}"
+        )
     elif facts.denied:
         rules = " ".join(f"+{command.lower()}" for command in facts.denied)
         yield Problem("rights", LOSSY, f"Redis denies its user commands: ACL SETUSER … {rules}")
@@ -118,10 +120,9 @@ def _clock(ahead: float) -> Iterable[Problem]:
 
 
 class Requirements:
-    """Asks Redis what it is."""
+    """Reads the facts about Redis."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
-        """Take the keys of the first shard."""
         self._connection = connection
         self._keys = keys
 
@@ -146,20 +147,20 @@ class Requirements:
         return Facts(info, denied or (), keys_denied=denied is None, ahead=ahead)
 
     async def _denied(self) -> tuple[str, ...] | None:
-        """The commands that we may not run; None where it is our keys that we may not touch."""
+        """The commands that the user may not run; None if it may not use Ringback's keys."""
         commands = sorted(DIRECT_COMMANDS | self.in_scripts())
         try:
             found = await self._connection.run("rights", [self._keys.jobs, META], commands)
-        except MissingPermission as error:  # so nothing more can be asked
+        except MissingPermission as error:  # so the script for that cannot run
             named = re.search(r"'([\w|]+)' command", str(error))
             return (named[1].upper(),) if named else None
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, ResponseError):  # a replica, for one: INFO tells that
+            if isinstance(error.__cause__, ResponseError):  # such as a replica: INFO shows that
                 return ()
             raise
         return tuple(command.decode() for command in found)
 
     def in_scripts(self) -> frozenset[str]:
-        """The commands that our scripts run."""
+        """The commands that scripts run."""
         texts = (script.text for script in self._connection.scripts.values())
         return frozenset(command for text in texts for command in _IN_SCRIPTS.findall(text))

@@ -1,8 +1,8 @@
 """Assembles the keys and arguments of one script call.
 
-ARGV[1] is a msgpack table that names keys by their index in KEYS, and bytes by their index in ARGV;
-the headers of the scripts in `scripts/` describe the tables. Bytes follow the table unpacked: Redis'
-msgpack has no type for them, and what is not packed need not be unpacked.
+ARGV[1] is a msgpack table that names keys by their index in KEYS, and bytes by their index in ARGV.
+The headers of the scripts in `scripts/` describe the tables. Bytes follow the table unpacked, since
+Redis' msgpack has no type for them, and what is not packed need not be unpacked.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The store as one value: its parts, its shards, and whether Redis is fit for use."""
+"""The store as one value: its parts, its shards, and whether Redis can be used."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from processor.store.names import Names
 from processor.store.persistence import Persistence
 from processor.store.redeliveries import Redeliveries
 from processor.store.requirements import Requirements
-from processor.store.reseal import Sealing
+from processor.store.reseal import Resealer
 from processor.store.reserve import FULL
 from processor.store.subscriber_health import FailureScores
 from processor.store.subscriptions import Subscriptions
@@ -28,11 +28,11 @@ from processor.vault import Vault
 
 HEARTBEAT_INTERVAL = 5.0  # seconds between heartbeats of a worker
 HEARTBEAT_LASTS = 15.0
-STALLED_MAX_AGE = 5.0  # seconds; less than a refused source rests, whose polls come after that
+STALLED_MAX_AGE = 5.0  # seconds; shorter than the pause of a source whose token is refused
 
 
 class Store:
-    """Everything that Ringback keeps."""
+    """Everything that Ringback stores."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class Store:
     ) -> None:
         """Connect lazily to `url`; `static` are the configuration file's subscriptions.
 
-        `vault` seals the secrets of the others; without one they are kept as they are.
+        `vault` encrypts the secrets of the others; without one they are stored as plain text.
         """
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
         self.fleet = Fleet(self.connection, shards)
         self.requirements = Requirements(self.connection, self.shards[0])
         self._migration = Migration(self.connection, self.shards)
-        self.at_replacement: list[Callable[[], None]] = []  # of the data: forgets what was read
+        self.at_replacement: list[Callable[[], None]] = []  # called when the data was replaced
         self._stalled: frozenset[str] = frozenset()
         self._stalled_read_at = float("-inf")  # on the monotonic clock
         self.persistence = Persistence(self.connection)
@@ -71,10 +71,10 @@ class Store:
         self.memory = MemoryBudget(
             Memory(self.connection, self.shards), self.subscriptions, self.shards
         )
-        self.sealing = Sealing(self.connection, self.shards, safe)
+        self.resealer = Resealer(self.connection, self.shards, safe)
 
     def shard(self, source: str, job: str) -> Keys:
-        """The keys of the shard that a name lives in."""
+        """The keys of the shard of a job's name."""
         return self.shards[shard_of(source, job, len(self.shards))]
 
     async def now(self) -> float:
@@ -82,10 +82,9 @@ class Store:
         return await self.connection.now()
 
     async def check(self) -> None:
-        """Make sure that this Redis was written by a Ringback like this one.
+        """Check that this Redis has our schema and number of shards; ConfigError if not.
 
-        What an older one wrote is migrated, by one process while the others wait. ConfigError
-        where that cannot be, or the number of shards is another.
+        A store of an older version is migrated first, by one process while the others wait.
         """
         meta = await self.fleet.meta()
         if self.fleet.is_older(meta):
@@ -93,7 +92,7 @@ class Store:
         await self.fleet.join()
 
     async def check_only(self) -> None:
-        """The same for a command, which neither makes a store nor migrates one."""
+        """The same for a command, which neither creates a store nor migrates one."""
         self.fleet.check(await self.fleet.meta())
 
     def forget(self) -> None:
@@ -110,7 +109,7 @@ class Store:
         return self.memory.use.fullness
 
     async def writable(self) -> None:
-        """StoreUnavailable unless Redis takes a write, Overloaded where there is room for none."""
+        """StoreUnavailable if Redis accepts no writes, Overloaded if there is no room for more."""
         await self.connection.ask(self.connection.redis.set(PROBE, "1", px=1000))
         await self.memory.refresh_now()
         if self.memory.short:
@@ -120,7 +119,7 @@ class Store:
             )
 
     async def heartbeat(self, name: str, metrics: str) -> None:
-        """Say that a worker is alive, and forget those that are not; keep time with Redis."""
+        """Write a worker's heartbeat, remove those of dead workers, and read Redis' time."""
         await self.connection.synchronise()
         redis, now = self.connection.redis, await self.now()
         await self.connection.run("beat", [WORKERS], [name, f"{now:.3f} {metrics}"])
@@ -131,7 +130,7 @@ class Store:
             await self.connection.ask(redis.hdel(WORKERS, *dead))
 
     async def retire(self, name: str) -> None:
-        """Take a worker's heartbeat back: it ends in order."""
+        """Remove a worker's heartbeat: it stops."""
         await self.connection.ask(self.connection.redis.hdel(WORKERS, name))
 
     async def workers(self) -> dict[str, str]:
@@ -145,14 +144,14 @@ class Store:
 
     async def _heartbeats(self) -> dict[str, tuple[float, str]]:
         found = await self.connection.ask(self.connection.redis.hgetall(WORKERS))
-        rows = {name.decode(): fact.decode().partition(" ") for name, fact in found.items()}
-        return {name: (float(at), fact) for name, (at, _, fact) in rows.items()}
+        rows = {name.decode(): text.decode().partition(" ") for name, text in found.items()}
+        return {name: (float(at), metrics) for name, (at, _, metrics) in rows.items()}
 
     async def stall(self, source: str, reason: str | None) -> None:
         """Note why the provider refuses a source's token, or (None) that it accepts it."""
         redis = self.connection.redis
-        call = redis.hset(STALLED, source, reason) if reason else redis.hdel(STALLED, source)
-        await self.connection.ask(call)
+        command = redis.hset(STALLED, source, reason) if reason else redis.hdel(STALLED, source)
+        await self.connection.ask(command)
         self._stalled = self._stalled | {source} if reason else self._stalled - {source}
 
     async def clear_stall(self, source: str) -> None:

@@ -1,4 +1,4 @@
-"""How well those who are sent to take it: one number of distrust a lane, shared by all workers."""
+"""Subscriber health: one failure score per delivery lane, shared by all workers."""
 
 from typing import Literal, NamedTuple
 
@@ -6,11 +6,11 @@ from processor.store.connection import Connection
 from processor.store.keys import Keys
 
 AttemptOutcome = Literal["ok", "unavailable", "refused"]
-REMEMBERED = 30 * 86_400.0  # seconds; callback hosts come and go
+REMEMBERED = 30 * 86_400.0  # seconds; some callback hosts are used only once
 
 
 class SubscriberHealth(NamedTuple):
-    """How a lane is doing."""
+    """The health of a lane."""
 
     failure_score: int = 0  # halves with each success
     since: float = 0.0  # seconds: the first failure since the last success
@@ -18,32 +18,32 @@ class SubscriberHealth(NamedTuple):
 
 
 class FailureScores:
-    """The standing of every lane of `deliver` that is not simply well, in one shard for all."""
+    """The health of every lane of `deliver` that has failed lately; one shard has that of all."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
-        """Know nothing bad of anybody."""
         self._connection = connection
         self._key = keys.failure_scores
 
     async def record(
-        self, lane: str, how: AttemptOutcome, most: int, began: float
+        self, lane: str, outcome: AttemptOutcome, highest: int, began: float
     ) -> SubscriberHealth:
-        """Count an attempt that began then (seconds); how the lane now stands."""
-        args: list[str | float] = [lane, how, most, int(began * 1000), int(REMEMBERED * 1000)]
+        """Count an attempt that began at a time (seconds); returns the health of the lane now."""
+        lasts = int(REMEMBERED * 1000)
+        args: list[str | float] = [lane, outcome, highest, int(began * 1000), lasts]
         row = await self._connection.run("record_attempt", [self._key], args)
         return SubscriberHealth(row[0], row[1] / 1000, row[2])
 
     async def all(self, now: float) -> dict[str, SubscriberHealth]:
-        """Every lane that is not simply well; what was last well long ago is forgotten."""
+        """Every lane that has failed lately; forgets lanes that began to fail long ago."""
         rows = await self._connection.ask(self._connection.redis.hgetall(self._key))
         found = {lane.decode(): _read_health(text) for lane, text in rows.items()}
-        old = [lane for lane, one in found.items() if one.since and now - one.since > REMEMBERED]
+        old = [lane for lane, h in found.items() if h.since and now - h.since > REMEMBERED]
         if old:
             await self._connection.ask(self._connection.redis.hdel(self._key, *old))
-        return {lane: one for lane, one in found.items() if lane not in old}
+        return {lane: health for lane, health in found.items() if lane not in old}
 
     async def forget(self, lane: str) -> None:
-        """Let a lane begin anew."""
+        """Forget the failures of a lane."""
         await self._connection.ask(self._connection.redis.hdel(self._key, lane))
 
 

@@ -1,7 +1,8 @@
-"""Where events go: subscriptions, and jobs' own callback targets.
+"""Subscriptions, and the callback targets of jobs.
 
-Their secrets are sealed on the way in and opened on the way out. What does not open is handed
-out sealed, so that it is written back as it was: who signs must look (`vault.is_sealed`).
+Their secrets are encrypted when they are written, and decrypted when they are read. One that cannot
+be decrypted is returned encrypted, so that it is written back as it was: check `vault.is_sealed`
+before signing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,12 +19,12 @@ from processor.store.change import NewEvent
 from processor.store.connection import Connection
 from processor.store.keys import Keys
 from processor.store.refusals import wrong_key
-from processor.store.reseal import bared, turned
+from processor.store.reseal import map_secrets, without_file_secrets
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import NONE, new_version
 from processor.vault import Vault
 
-TURNS = 30  # of a change, where any other subscription's is in the way
+MAX_TRIES = 30  # of a change, if subscriptions are changed at the same time
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -41,46 +42,46 @@ class Subscriptions:
         safe: Vault,
         keep: Retention,
     ) -> None:
-        """Take the file's subscriptions by id, what seals secrets, and how many deliveries may wait."""
+        """`static` are the subscriptions of the configuration file, by id."""
         self._connection = connection
         self._keep = keep
         self._shards = shards
         self._static = dict(static)
         self._vault = safe
-        self._unopened: set[str] = set()  # ids of keys that were missed, each told once
+        self._unopened: set[str] = set()  # ids of master keys that were missing, each logged once
         self._routers: dict[int, EventRouter] = {}
-        self._agreed: list[str] = []  # versions of the shards when all said the same
-        self._were_apart: set[str] = set()  # at the last look
+        self._agreed: list[str] = []  # versions of the shards when all had the same
+        self._differed: set[str] = set()  # subscriptions, at the last check
 
     def forget(self) -> None:
-        """Forget who wants what: another Redis, or other data, is there now."""
+        """Forget the routers: Redis or its data was replaced."""
         self._routers.clear()
-        self._agreed, self._were_apart = [], set()
+        self._agreed, self._differed = [], set()
 
     async def router(self, keys: Keys, *, fresh: bool = False) -> EventRouter:
-        """Who wants what, as a shard has it; read anew when a refused commit is a reason to."""
+        """The subscriptions of a shard by event; read again if `fresh`, after a refused commit."""
         router = self._routers.get(keys.shard)
         if router is None or fresh:
             pipe = self._connection.redis.pipeline(transaction=True)
             pipe.get(keys.subs_version)
             pipe.hvals(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
-            router = self._routers[keys.shard] = EventRouter(_word(version), self._all(docs))
+            router = self._routers[keys.shard] = EventRouter(_version(version), self._all(docs))
         return router
 
     async def current(self, keys: Keys) -> EventRouter:
-        """The same, read anew if anything changed: for those who refuse no commit, and so hear of
-        no change.
+        """The same, read again if anything changed: for callers that commit nothing, and so do not
+        learn of changes.
         """
         router = await self.router(keys)
         version = await self._connection.ask(self._connection.redis.get(keys.subs_version))
-        same = _word(version) == router.version
+        same = _version(version) == router.version
         return router if same else await self.router(keys, fresh=True)
 
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
-        """Those of the API, and those of the file, which Redis only knows when disabled."""
+        """The stored ones, and those of the file, which are stored only if disabled."""
         stored = {s.id: self._opened(s.id, s) for s in map(_decode, docs)}
-        static = [_as_filed(s, stored.get(s.id)) for s in self._static.values()]
+        static = [_from_file(s, stored.get(s.id)) for s in self._static.values()]
         return static + [s for s in stored.values() if not s.static]
 
     async def listed(self) -> list[Subscription]:
@@ -89,12 +90,12 @@ class Subscriptions:
         return sorted(self._all(docs), key=lambda s: (s.created_at, s.id))
 
     async def count(self) -> int:
-        """How many subscriptions Redis holds."""
+        """How many subscriptions are stored."""
         redis = self._connection.redis
         return int(await self._connection.ask(redis.hlen(self._shards[0].subs)))
 
     async def get(self, target: str) -> Subscription | None:
-        """A subscription, read fresh."""
+        """A subscription, as it is now."""
         keys = self._shards[0]
         return self._found(
             target, await self._connection.ask(self._connection.redis.hget(keys.subs, target))
@@ -105,14 +106,13 @@ class Subscriptions:
     ) -> tuple[dict[str, Subscription | WrongKeyType | None], list[bytes | WrongKeyType | None]]:
         """Targets by id (subscriptions `sub_…`, callback targets `cb_…`), and events' bodies.
 
-        What cannot be read because its key is of another type is that error.
+        A WrongKeyType replaces what cannot be read, since its key has another type.
         """
         callbacks = [i for i in ids if i.startswith("cb_")]
         subscriptions = [i for i in ids if not i.startswith("cb_")]
-        ring = [keys.subs, *map(keys.callback, callbacks), *map(keys.event, events)]
-        docs, bodies = await self._connection.run(
-            "read_deliveries", ring, [len(callbacks), *subscriptions]
-        )
+        names = [keys.subs, *map(keys.callback, callbacks), *map(keys.event, events)]
+        args: list[str | float] = [len(callbacks), *subscriptions]
+        docs, bodies = await self._connection.run("read_deliveries", names, args)
         targets = [*callbacks, *subscriptions]
         found = {t: self._read(t, doc) for t, doc in zip(targets, docs, strict=True)}
         return found, [_wrong(body) if isinstance(body, list) else body for body in bodies]
@@ -123,60 +123,61 @@ class Subscriptions:
         if isinstance(doc, list):
             return _wrong(doc)
         found = self._found(target, doc)
-        return found and _signing(found)
+        return found and _with_usable_secrets(found)
 
     def _found(self, target: str, doc: bytes | None) -> Subscription | None:
         static = self._static.get(target)
         stored = self._opened(target, _decode(doc)) if doc else None
-        if static is None:  # one that the file named once has no secrets left to sign with
+        if static is None:  # the file does not have it any more, so it has no secrets
             return None if stored and stored.static else stored
-        return _as_filed(static, stored)
+        return _from_file(static, stored)
 
     def _opened(self, target: str, stored: Subscription) -> Subscription:
-        """A target with its secrets open, but for those that do not open."""
-        return turned(target, stored, self._open)
+        """A target with its secrets decrypted, except those that cannot be."""
+        return map_secrets(target, stored, self._open)
 
-    def _open(self, target: str, kept: str) -> str:
+    def _open(self, target: str, stored: str) -> str:
         try:
-            return self._vault.open(target, kept)
+            return self._vault.open(target, stored)
         except ConfigError as error:
-            self._tell(target, vault.key_of(kept), str(error))
-            return kept
+            self._log_missing_key(target, vault.key_of(stored), str(error))
+            return stored
 
-    def _tell(self, target: str, key: str, reason: str) -> None:
+    def _log_missing_key(self, target: str, key: str, reason: str) -> None:
         if key not in self._unopened:
             self._unopened.add(key)
             log.error("secret_decrypt_failed", target=target, key=key, reason=reason)
 
     def _stored(self, target: Subscription) -> bytes:
-        """A target as Redis has it: no secret is plain, and none of the file's is there."""
-        return _encode(turned(target.id, bared(target), self._vault.seal))
+        """A target as it is stored: secrets encrypted, and those of the file left out."""
+        return _encode(map_secrets(target.id, without_file_secrets(target), self._vault.seal))
 
     async def save(self, subscription: Subscription) -> None:
         """Write a subscription to every shard; commits that matched without it are refused.
 
-        The first shard, which says what there is, comes last: what was cut short is not there.
+        The first shard decides which subscriptions exist, and is written last: a call that was cut
+        short has created nothing.
         """
-        kept = self._stored(subscription)
+        stored = self._stored(subscription)
         for keys in reversed(self._shards):
-            await self._write(keys, subscription.id, kept)
-        await self._spread(subscription.id)
+            await self._write(keys, subscription.id, stored)
+        await self._copy_to_shards(subscription.id)
 
     async def remove(self, target: str) -> bool:
         """Remove a subscription from every shard; False if no shard had it.
 
-        A shard that is away keeps no other from being tried; StoreUnavailable then says to try again.
-        The first shard is the first: a change under way copies what is there to the others.
+        All shards are tried, even if one is unavailable; StoreUnavailable then says to try again.
+        The first shard comes first: a change at the same time copies what is there to the others.
         """
-        there, away = False, None
+        found, failure = False, None
         for keys in self._shards:
             try:
-                there = await self._remove(keys, target) or there
+                found = await self._remove(keys, target) or found
             except StoreUnavailable as error:
-                away = error
-        if away:
-            raise away
-        return there
+                failure = error
+        if failure:
+            raise failure
+        return found
 
     async def _remove(self, keys: Keys, target: str) -> bool:
         names = [keys.parked["deliver"], keys.paced["deliver"], keys.overflow]
@@ -184,10 +185,10 @@ class Subscriptions:
         return bool(await self._connection.run("unsubscribe", names, [target, new_version()]))
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
-        """Write a callback target, to live as long as the longest of its jobs.
+        """Write a callback target, which lives as long as the longest of its jobs.
 
-        Its id is made of its URL and secret: what is there already says the same, but for the
-        key that it is sealed with.
+        Its id is a hash of its URL and secret, so an existing target differs only in the master key
+        that encrypts it.
         """
         args: list[bytes | float] = [self._stored(target), int(ends * 1000)]
         await self._connection.run("callback", [keys.callback(target.id)], args)
@@ -196,15 +197,15 @@ class Subscriptions:
         self,
         target: str,
         edit: Callable[[Subscription], Subscription],
-        tell: Callable[[Subscription, EventRouter], NewEvent | None] = lambda *_: None,
+        publish: Callable[[Subscription, EventRouter], NewEvent | None] = lambda *_: None,
     ) -> Subscription | None:
-        """Edit a subscription as it now is, and tell that with it; None if there is none.
+        """Edit a subscription and publish an event about that, at once; None if there is none.
 
-        What anybody else changed meanwhile is read, and edited, again. `tell` gives the event
-        of what the subscription has become, for those that there are.
+        If any subscription is changed at the same time, it is read and edited again. `publish`
+        returns the event about the changed subscription, given all subscriptions.
         """
         keys = self._shards[0]
-        for _ in range(TURNS):
+        for _ in range(MAX_TRIES):
             pipe = self._connection.redis.pipeline(transaction=True)
             pipe.get(keys.subs_version)
             pipe.hgetall(keys.subs)
@@ -212,14 +213,16 @@ class Subscriptions:
             was = self._found(target, docs.get(target.encode()))
             if was is None:
                 return None
-            if (new := edit(was)) == was:  # perhaps by a call that ended before all shards had it
-                await self._spread(target)
+            if (
+                new := edit(was)
+            ) == was:  # perhaps an earlier call was cut short before all shards had it
+                await self._copy_to_shards(target)
                 return was
-            told = tell(new, EventRouter(_word(version), self._all(docs.values())))
-            if await self._change(keys, _word(version), new, told):
-                await self._spread(target)
+            event = publish(new, EventRouter(_version(version), self._all(docs.values())))
+            if await self._change(keys, _version(version), new, event):
+                await self._copy_to_shards(target)
                 return new
-        raise Contention("The subscriptions are being changed by many at once; try again")
+        raise Contention("Too many subscriptions are being changed at the same time; try again")
 
     async def _change(
         self, keys: Keys, version: str, new: Subscription, event: NewEvent | None
@@ -235,8 +238,8 @@ class Subscriptions:
         )
         return bool(await self._connection.run("update_subscription", args.keys, packed))
 
-    async def _spread(self, target: str) -> None:
-        """Make the other shards say what the first one says: who writes there last looks last."""
+    async def _copy_to_shards(self, target: str) -> None:
+        """Copy a subscription from the first shard to the others; repeat if it changes."""
         first, *others = self._shards
         doc = await self._doc(first, target) if others else None
         while others:
@@ -263,32 +266,32 @@ class Subscriptions:
         await self._connection.run("subscribe", names, [target, doc, new_version()])
 
     async def repair(self) -> list[str]:
-        """Spread what another process left apart; the ids of it.
+        """Copy subscriptions that another process left different between shards; returns their ids.
 
-        What one look finds apart may be a change under way: it is spread if the next look, some
-        seconds later, finds it apart still.
+        A difference may be a change that is still being made: it is repaired if the next check,
+        some seconds later, finds it again.
         """
         if len(self._shards) == 1:
             return []
         versions = await self._versions()
         if versions == self._agreed:
             return []
-        apart = await self._apart()
-        left = sorted(apart & self._were_apart)
+        differing = await self._differing()
+        left = sorted(differing & self._differed)
         for target in left:
-            await self._spread(target)
-        self._were_apart = apart - set(left)
-        self._agreed = [] if apart else versions
+            await self._copy_to_shards(target)
+        self._differed = differing - set(left)
+        self._agreed = [] if differing else versions
         return left
 
     async def _versions(self) -> list[str]:
-        calls = [self._connection.redis.get(keys.subs_version) for keys in self._shards]
-        return [_word(await self._connection.ask(call)) for call in calls]
+        commands = [self._connection.redis.get(keys.subs_version) for keys in self._shards]
+        return [_version(await self._connection.ask(command)) for command in commands]
 
-    async def _apart(self) -> set[str]:
-        """The ids of subscriptions that some shard has otherwise than the first one."""
-        calls = [self._connection.redis.hgetall(keys.subs) for keys in self._shards]
-        first, *others = [await self._connection.ask(call) for call in calls]
+    async def _differing(self) -> set[str]:
+        """The ids of subscriptions that differ between the first shard and another one."""
+        commands = [self._connection.redis.hgetall(keys.subs) for keys in self._shards]
+        first, *others = [await self._connection.ask(command) for command in commands]
         rows = {row for docs in others for row in docs.items() ^ first.items()}
         return {target.decode() for target, _ in rows}
 
@@ -297,19 +300,19 @@ def _wrong(row: list[bytes]) -> WrongKeyType:
     return wrong_key(row[0].decode())
 
 
-def _word(version: bytes | None) -> str:
+def _version(version: bytes | None) -> str:
     return version.decode() if version else NONE
 
 
-def _as_filed(static: Subscription, stored: Subscription | None) -> Subscription:
-    """A subscription of the file, disabled if Redis says so and its URL is still that one."""
+def _from_file(static: Subscription, stored: Subscription | None) -> Subscription:
+    """A subscription of the file; disabled if the stored one is, and has the same URL."""
     if stored is None or stored.url != static.url:
         return static
     return replace(static, disabled=stored.disabled)
 
 
-def _signing(target: Subscription) -> Subscription:
-    """A target without the old secrets that do not open: it is the newest that must sign."""
+def _with_usable_secrets(target: Subscription) -> Subscription:
+    """A target without old secrets that cannot be decrypted; only the newest one must sign."""
     first, rest = target.secrets[:1], target.secrets[1:]
     opened = tuple(s for s in rest if not vault.is_sealed(s))
     return target if opened == rest else replace(target, secrets=(*first, *opened))

@@ -1,19 +1,19 @@
-"""Version words for compare-and-set: drawn at random, never counted.
+"""Version words for compare-and-set: random words, never a counter.
 
 A counter repeats once Redis has lost its last writes (a crash, a restored backup, a promoted
-replica): the next change brings it back to the number that another process still holds, and a
-commit that was decided on other data passes. A drawn word stands for one content for ever.
+replica): the next change brings it back to the number that another process still has, and a
+commit that was decided on other data passes. A random word belongs to one content only.
 """
 
 import secrets
 
 NONE = "0"
-"""The version of what was never written: every such store has the same content, nothing."""
+"""The version before the first write: all such stores have the same content, nothing."""
 
 
 def new_version() -> str:
     """A word that no other change ever gets: 64 random bits.
 
-    It is not a number: a process of schema 1, which reads numbers, stops at it.
+    It is not a number, so that a process of schema 1, which reads numbers, fails on it.
     """
     return "v" + secrets.token_hex(8)

@@ -16,7 +16,7 @@ from processor.errors import StoreUnavailable
 
 PING_EVERY = 0.25  # seconds between an answer and the next PING
 SILENT_AFTER = 1.0  # seconds without an answer to a PING
-LATE = 0.25  # seconds that our own loop may be late before its view of the time is not believed
+LATE = 0.25  # seconds that this event loop may be late before a timeout does not count
 
 
 class Watchdog:
@@ -27,7 +27,7 @@ class Watchdog:
         self._url = url
         self.silent = False  # whether the last PING was not answered
         self._limits: set[asyncio.Timeout] = set()
-        self.at_return: list[Callable[[], Awaitable[None]]] = []  # before calls may go on
+        self.at_return: list[Callable[[], Awaitable[None]]] = []  # called before calls may continue
 
     async def run(self) -> None:
         """Ask PING until cancelled."""
@@ -46,9 +46,9 @@ class Watchdog:
             async with asyncio.timeout_at(ends):
                 await redis.ping()
         except (ResponseError, BusyLoadingError):
-            await self._let_calls_go_on()  # a refusal is an answer: calls hear it themselves
+            await self._let_calls_go_on()  # a refusal is an answer too: calls get it themselves
         except TimeoutError:
-            if loop.time() < ends + LATE:  # else our own loop stood still
+            if loop.time() < ends + LATE:  # else this event loop was blocked
                 self._end_calls()
         except (RedisError, ConnectionError, OSError):
             self._end_calls()
@@ -64,7 +64,7 @@ class Watchdog:
     def _end_calls(self) -> None:
         self.silent = True
         now = asyncio.get_running_loop().time()
-        while self._limits:  # each once: one that is expiring cannot be told again
+        while self._limits:  # each once: an expiring timeout cannot be rescheduled
             self._limits.pop().reschedule(now)
 
     def error(self) -> StoreUnavailable:
@@ -73,7 +73,7 @@ class Watchdog:
 
     @asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
-        """Run a call of Redis; StoreUnavailable as soon as Redis turns out to be silent."""
+        """Limit a call of Redis: it ends with StoreUnavailable as soon as Redis is silent."""
         limit = asyncio.timeout(None)
         try:
             async with limit:

@@ -30,12 +30,12 @@ class Events:
                     f"The stream already has {MAX_LISTENERS} listeners; retry later, or page through /v1/events"
                 )
             after = request.headers.get("last-event-id") or after
-            places = self._events.places(after) if after else await self._events.end()
+            places = self._events.read_cursor(after) if after else await self._events.end()
             return Stream(self._events, self._tailer, self._frames, places)
         return await self._page(after, limit(request))
 
     async def _page(self, after: str | None, most: int) -> Response:
-        places = self._events.places(after) if after else self._events.start()
+        places = self._events.read_cursor(after) if after else self._events.start()
         await self._events.check(places)
         found = await self._events.page(places, most)
         items = [msgspec.Raw(item(event)) for event in found]

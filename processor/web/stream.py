@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from processor.errors import CursorExpired, Unavailable
 from processor.service.events.listener import Listener
 from processor.service.events.tail import MAX_EVENTS_READ, Tailer
-from processor.store.events import Events, Logged
+from processor.store.events import Events, LoggedEvent
 
 PING = 15.0  # seconds
 BEGIN = b"retry: 3000\nid: %b\n\n"  # ms until a client reconnects; the cursor to continue from
@@ -23,10 +23,10 @@ class FrameCache:
     """Events as SSE, encoded once for all listeners that receive them one after the other."""
 
     def __init__(self) -> None:
-        self._events: Sequence[Logged] = ()
+        self._events: Sequence[LoggedEvent] = ()
         self._text = b""
 
-    def encode(self, events: Sequence[Logged]) -> bytes:
+    def encode(self, events: Sequence[LoggedEvent]) -> bytes:
         """The frames of these events; encoded again only if they are others than last time."""
         if events is not self._events:
             self._events, self._text = events, frames(events)
@@ -89,7 +89,7 @@ class Stream(Response):
         while not listener.ended and (
             found := await self._events.page(self._places, MAX_EVENTS_READ)
         ):
-            self._places = self._events.places(found[-1].cursor)
+            self._places = self._events.read_cursor(found[-1].cursor)
             await self._write(frames(found))
 
     async def _live(self, listener: Listener) -> None:
@@ -97,7 +97,7 @@ class Stream(Response):
         while (events := await listener.read(PING)) is not None:
             await self._write(self._text(events) or b": ping\n\n")
 
-    def _text(self, events: Sequence[Logged]) -> bytes:
+    def _text(self, events: Sequence[LoggedEvent]) -> bytes:
         """Events as SSE, without those that `_past` has sent."""
         if self._caught_up:
             return self._shared.encode(events)
@@ -106,12 +106,12 @@ class Stream(Response):
         return frames(unread)
 
 
-def frames(events: Sequence[Logged]) -> bytes:
+def frames(events: Sequence[LoggedEvent]) -> bytes:
     """Events as SSE."""
     return b"".join(map(frame, events))
 
 
-def frame(event: Logged) -> bytes:
+def frame(event: LoggedEvent) -> bytes:
     """An event as SSE."""
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (
         event.cursor.encode(),
@@ -120,7 +120,7 @@ def frame(event: Logged) -> bytes:
     )
 
 
-def item(event: Logged) -> bytes:
+def item(event: LoggedEvent) -> bytes:
     """The payload with its webhook-id in front."""
     head = msgspec.json.encode({"id": event.id})
     return head[:-1] + b"," + event.body[1:]

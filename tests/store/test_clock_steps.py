@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from processor.service.runtime.context import Context
 from processor.store import Store
-from processor.store.clock_steps import SETTLED, ClockSteps, Seen, stepped
+from processor.store.clock_steps import SETTLED, ClockReading, ClockSteps, stepped
 from processor.store.keys import META, Keys
 from workers.clock import follow_clock
 
@@ -30,7 +30,7 @@ DAY = 86_400.0
     ],
 )
 def test_a_step_is_what_no_slow_answer_explains(before: Any, now: Any, step: float) -> None:
-    first, second = Seen(before[0], before[1], "s", 0), Seen(now[0], now[1], "s", 0)
+    first, second = ClockReading(before[0], before[1], "s", 0), ClockReading(now[0], now[1], "s", 0)
     assert stepped(first, second) == pytest.approx(step, abs=0.02)
 
 

@@ -9,9 +9,9 @@ from processor.errors import CursorExpired, RequestError
 from processor.model import Retention
 from processor.store import Store
 from processor.store.change import Change, NewEvent
-from processor.store.events import Logged
+from processor.store.events import LoggedEvent
 from processor.store.keys import Keys
-from processor.store.stream_ids import BEGIN, place_at
+from processor.store.stream_ids import BEGIN, position_at
 
 WEEK = 7 * 86_400.0
 
@@ -29,7 +29,7 @@ def tell(store: Store, job_of: Any) -> Any:
     return log
 
 
-def ids(events: list[Logged]) -> list[str]:
+def ids(events: list[LoggedEvent]) -> list[str]:
     return [event.id for event in events]
 
 
@@ -38,7 +38,7 @@ async def pages(store: Store, limit: int) -> list[str]:
     found, places = [], store.events.start()
     while page := await store.events.page(places, limit):
         found += ids(page)
-        places = store.events.places(page[-1].cursor)
+        places = store.events.read_cursor(page[-1].cursor)
     return found
 
 
@@ -69,7 +69,7 @@ async def test_following_starts_at_the_end_and_waits(store: Store, tell: Any):
     await tell("new")
     (event,) = await waiting
     assert event.id == "new"
-    assert await store.events.follow(store.events.places(event.cursor), 9, 0.01) == []
+    assert await store.events.follow(store.events.read_cursor(event.cursor), 9, 0.01) == []
 
 
 async def test_following_several_shards_never_skips_one(store_of: Any, tell: Any):
@@ -79,15 +79,15 @@ async def test_following_several_shards_never_skips_one(store_of: Any, tell: Any
         await tell(f"e{n}", on=store, shard=n % 3)
     while events := await store.events.follow(places, 9, 0.01):
         found += ids(events)
-        places = store.events.places(events[-1].cursor)
+        places = store.events.read_cursor(events[-1].cursor)
     assert sorted(found) == [f"e{n}" for n in range(9)]
 
 
 async def test_an_event_is_behind_a_place_or_is_not(store: Store, tell: Any):
     await tell("a", "b", "c")
     a, b, c = await store.events.page(store.events.start(), 10)
-    places = store.events.places(b.cursor)
-    assert [store.events.behind(event, places) for event in (a, b, c)] == [False, False, True]
+    places = store.events.read_cursor(b.cursor)
+    assert [store.events.is_after(event, places) for event in (a, b, c)] == [False, False, True]
 
 
 async def test_who_read_ahead_of_the_follower_keeps_that_lead_in_every_cursor(
@@ -97,14 +97,14 @@ async def test_who_read_ahead_of_the_follower_keeps_that_lead_in_every_cursor(
     store = store_of(shards=2)
     behind = await store.events.end()  # where the follower is
     await tell("b1", "b2", on=store, shard=1)
-    places = store.events.places((await store.events.page(behind, 2))[-1].cursor)
+    places = store.events.read_cursor((await store.events.page(behind, 2))[-1].cursor)
     await tell("a", on=store, shard=0)
     told = await store.events.follow(behind, 9, 0.01)
     assert ids(told) == ["a", "b1", "b2"]
     (heard,) = store.events.unread(told, places)
     assert heard.id == "a"
-    assert ids(await store.events.page(store.events.places(told[0].cursor), 9)) == ["b1", "b2"]
-    assert await store.events.page(store.events.places(heard.cursor), 9) == []
+    assert ids(await store.events.page(store.events.read_cursor(told[0].cursor), 9)) == ["b1", "b2"]
+    assert await store.events.page(store.events.read_cursor(heard.cursor), 9) == []
     assert heard.cursor == told[-1].cursor
 
 
@@ -118,19 +118,19 @@ GOOD = "MC0w"  # 0-0
 )
 async def test_a_cursor_that_is_none_of_ours_is_refused(store: Store, cursor: str):
     with pytest.raises(RequestError):
-        store.events.places(cursor)
+        store.events.read_cursor(cursor)
 
 
 async def test_a_cursor_of_another_number_of_shards_is_refused(store: Store, store_of: Any):
-    assert store.events.places(GOOD) == ["0-0"]
+    assert store.events.read_cursor(GOOD) == ["0-0"]
     with pytest.raises(RequestError, match="shards"):
-        store_of(shards=2).events.places(GOOD)
+        store_of(shards=2).events.read_cursor(GOOD)
 
 
 async def test_cursors_survive_the_way_out_and_back(store_of: Any):
     events = store_of(shards=2).events
     places = ["1795341600000-3", "0-0"]
-    assert events.places(events.cursor(places)) == places
+    assert events.read_cursor(events.cursor(places)) == places
 
 
 # --- trimming -----------------------------------------------------------------------------
@@ -154,13 +154,13 @@ async def test_the_sweep_trims_what_is_older_than_a_week(store: Store, keys: Key
     many = sorted((8 + n / 1000 for n in range(1000)), reverse=True)
     *_, young = await aged(store, keys, *many, 6)
     await store.events.trim(await store.now())
-    assert [e.place for e in await store.events.page(store.events.start(), 10_000)] == [young]
+    assert [e.position for e in await store.events.page(store.events.start(), 10_000)] == [young]
 
 
 async def test_the_sweep_trims_what_is_more_than_the_log_keeps(store: Store, keys: Keys, few: int):
     made = await aged(store, keys, *range(6, 0, -1))
     await store.events.trim(await store.now())
-    assert [e.place for e in await store.events.page(store.events.start(), 10)] == made[-few:]
+    assert [e.position for e in await store.events.page(store.events.start(), 10)] == made[-few:]
 
 
 async def test_a_commit_trims_nothing(store: Store, tell: Any, few: int):
@@ -209,7 +209,7 @@ async def test_a_cursor_is_gone_exactly_when_events_behind_it_were_trimmed(
     for _ in range(2):  # nothing more goes the second time, and nothing else is said
         await store.events.trim(await store.now())
         left = await store.events.page(store.events.start(), 100)
-        assert [event.place for event in left] == made[trimmed:]
+        assert [event.position for event in left] == made[trimmed:]
         assert await gone(store, made) == [n < trimmed - 1 for n in range(len(made))]
 
 
@@ -268,4 +268,4 @@ async def test_a_cursor_ahead_of_the_log_is_gone(store_of: Any):
         with pytest.raises(CursorExpired, match="lost"):
             await store.events.check([place, BEGIN])
     await store.events.check(store.events.start())
-    await store.events.check([place_at(4e9)] * 2)  # a replay's, which is a time
+    await store.events.check([position_at(4e9)] * 2)  # a replay's, which is a time

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from processor.store.group_commit import AT_MOST, BYTES_AT_MOST, SLICE, GroupCommit
+from processor.store.group_commit import MAX_BYTES, MAX_ITEMS, SLICE, GroupCommit
 
 
 class Writer:
@@ -51,7 +51,7 @@ async def test_small_pushes_do_not_hold_up_a_large_one() -> None:
     write = Writer()
     batch = GroupCommit(write)
     large = asyncio.create_task(batch.add_all(range(10 * SLICE)))
-    small = {asyncio.create_task(batch.add(1)) for _ in range(20 * AT_MOST)}
+    small = {asyncio.create_task(batch.add(1)) for _ in range(20 * MAX_ITEMS)}
     await large
     assert any(not task.done() for task in small)
     await asyncio.gather(*small)
@@ -60,15 +60,15 @@ async def test_small_pushes_do_not_hold_up_a_large_one() -> None:
 async def test_a_write_is_bounded_in_count_and_in_bytes() -> None:
     write = Writer()
     batch = GroupCommit(write, lambda item: item)
-    third = BYTES_AT_MOST // 3
+    third = MAX_BYTES // 3
     await asyncio.gather(
         batch.add_all([third] * 7 * SLICE),
         *(batch.add(third) for _ in range(20)),
-        *(batch.add(1) for _ in range(3 * AT_MOST)),
-        batch.add(2 * BYTES_AT_MOST),
+        *(batch.add(1) for _ in range(3 * MAX_ITEMS)),
+        batch.add(2 * MAX_BYTES),
     )
-    assert max(map(len, write.batches)) <= AT_MOST
-    assert all(sum(one) <= BYTES_AT_MOST for one in write.batches if len(one) > 1)
+    assert max(map(len, write.batches)) <= MAX_ITEMS
+    assert all(sum(one) <= MAX_BYTES for one in write.batches if len(one) > 1)
 
 
 async def test_a_failed_write_fails_those_whose_it_was() -> None:

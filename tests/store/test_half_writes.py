@@ -586,8 +586,8 @@ async def forget(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def reseal_all(b: Bench, _: Given, __: list[int]) -> None:
-    b.store.sealing._vault = Vault((MasterKey("k1", b"1" * 32),))
-    await b.store.sealing.run()
+    b.store.resealer._vault = Vault((MasterKey("k1", b"1" * 32),))
+    await b.store.resealer.run()
 
 
 SCRIPTS = {

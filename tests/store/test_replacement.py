@@ -2,9 +2,9 @@
 
 import pytest
 
-from processor.store.replacement import REMEMBERED, Replacement, Seen, lost_seconds, replaced
+from processor.store.replacement import REMEMBERED, Replacement, ServerState, lost_seconds, replaced
 
-BEFORE = Seen(
+BEFORE = ServerState(
     at=1000.0, run_id="run", replid="data", replid2="000", store="id", made=5.0, mark="999 2 a"
 )
 MARKS = frozenset({"1000 2 b"})
@@ -55,13 +55,13 @@ CASES = {
 
 
 @pytest.mark.parametrize(("now", "what"), CASES.values(), ids=CASES)
-def test_what_happened_is_told_from_two_looks(now: Seen, what: Replacement | None):
+def test_what_happened_is_told_from_two_looks(now: ServerState, what: Replacement | None):
     assert replaced(BEFORE, now, MARKS) == what
 
 
 @pytest.mark.parametrize(("now", "what"), CASES.values(), ids=CASES)
 def test_the_store_alone_tells_what_was_lost_where_info_is_forbidden(
-    now: Seen, what: Replacement | None
+    now: ServerState, what: Replacement | None
 ):
     blind = {"run_id": None, "replid": None, "replid2": None}
     found = replaced(BEFORE._replace(**blind), now._replace(**blind), MARKS)

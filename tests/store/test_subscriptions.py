@@ -513,11 +513,11 @@ async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everythin
     await old.subscriptions.save(TWO)
     await old.subscriptions.save_callback(old.shards[1], callback, now + 60)
     store = store_of(shards=2, vault=Vault([K2, K1]))
-    told = await store.sealing.run()
+    told = await store.resealer.run()
     assert (told.sealed, told.already, told.unopened) == ({"sub_1", "sub_2", "cb_1"}, set(), {})
     assert 0 < await store.connection.redis.pttl(store.shards[1].callback("cb_1")) <= 60_000
     before = everything()
-    again = await store.sealing.run()
+    again = await store.resealer.run()
     assert (again.sealed, again.already) == (set(), told.sealed)
     assert everything() == before
     alone = store_of(shards=2, vault=Vault([K2]))  # the old key may go
@@ -530,7 +530,7 @@ async def test_sealing_refuses_no_commit(store_of: Any, job_of: Any):
     await store_of().subscriptions.save(ONE)
     store = store_of(vault=Vault([K1]))
     router = await store.subscriptions.router(store.shards[0])
-    await store.sealing.run()
+    await store.resealer.run()
     change = Change(job_of(), "", save=False)
     assert await store.jobs.commit(store.shards[0], router.version, [change]) is not None
 
@@ -540,7 +540,7 @@ async def test_secrets_that_sign_no_more_need_no_key(store_of: Any):
     store = store_of(vault=Vault([K2]))
     lost = await store.subscriptions.get("sub_1")
     await store.subscriptions.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
-    told = await store.sealing.run()
+    told = await store.resealer.run()
     assert (told.sealed, told.unopened) == ({"sub_1"}, {})
     assert (await store.subscriptions.get("sub_1")).secrets == ("whsec_new",)
 
@@ -549,7 +549,7 @@ async def test_what_does_not_open_is_left_and_told_and_holds_up_nothing(store_of
     await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     await store_of().subscriptions.save(TWO)
     before = await raw(store := store_of(vault=Vault([K2])))
-    told = await store.sealing.run()
+    told = await store.resealer.run()
     assert (told.sealed, told.already) == ({"sub_2"}, set())
     assert "'k1'" in told.unopened["sub_1"]
     assert await raw(store) == before
@@ -560,7 +560,7 @@ async def test_secrets_of_the_file_are_taken_out_of_redis(store_of: Any, everyth
     store = store_of(vault=Vault([K1]))
     doc = msgspec.json.encode(replace(FILE, disabled="answered 410"))
     await store.connection.redis.hset(store.shards[0].subs, FILE.id, doc)
-    assert (await store.sealing.run()).sealed == {FILE.id}
+    assert (await store.resealer.run()).sealed == {FILE.id}
     assert "whsec_c" not in str(everything())
     assert (await raw(store, FILE.id)).disabled == "answered 410"
 
@@ -575,7 +575,7 @@ async def test_sealing_overwrites_no_change_that_is_made_meanwhile(store_of: Any
     async def change(name: str) -> None:
         await other.subscriptions.save(replace(ONE, id=name, url=f"https://{name}.example"))
 
-    await asyncio.gather(store.sealing.run(), *map(change, names))
+    await asyncio.gather(store.resealer.run(), *map(change, names))
     found = {s.id: s.url for s in await other.subscriptions.listed()}
     assert found == {name: f"https://{name}.example" for name in names}
     assert {key for name in names for key in keys_of(await raw(store, name))} == {"k2"}
@@ -586,6 +586,6 @@ async def test_sealing_does_not_bring_back_what_was_removed(store_of: Any):
         await store_of().subscriptions.save(replace(ONE, id=f"sub_{n}"))
     store = store_of(vault=Vault([K1]))
     await asyncio.gather(
-        store.sealing.run(), *(store.subscriptions.remove(f"sub_{n}") for n in range(30))
+        store.resealer.run(), *(store.subscriptions.remove(f"sub_{n}") for n in range(30))
     )
     assert await store.subscriptions.listed() == []

@@ -13,7 +13,7 @@ from processor.cli.sse import Message, messages
 from processor.service.events import tail
 from processor.service.events.listener import MAX_UNREAD
 from processor.service.events.tail import Tailer
-from processor.store.events import Logged
+from processor.store.events import LoggedEvent
 from processor.web import stream as streams
 
 from .calling import Served, Web, refused
@@ -180,9 +180,9 @@ async def test_a_client_without_events_can_resume(web: Web, served: Served) -> N
         assert '"meanwhile"' in (await resumed.message()).data
 
 
-def told(number: int) -> list[Logged]:
+def told(number: int) -> list[LoggedEvent]:
     """One event, as the tailer tells it."""
-    return [Logged(str(number), "evt", "job.started", b"{}", 0, f"{number}-1")]
+    return [LoggedEvent(str(number), "evt", "job.started", b"{}", 0, f"{number}-1")]
 
 
 async def test_a_listener_that_falls_behind_is_disconnected(web: Web) -> None:

@@ -18,7 +18,7 @@ from processor.service.runtime.context import Context, random_unit
 from processor.service.subscriptions.update import disable
 from processor.state_machine import uid_of
 from processor.store.read_size import PIECE, ReadSize
-from processor.store.reseal import unopened
+from processor.store.reseal import has_sealed_secrets
 from processor.store.work_items import Claim, Settlement
 
 PAGE = 200  # bodies read at once, at most
@@ -62,7 +62,7 @@ class Deliverer:
                 list({d.target for d in deliveries[page]}),
                 [d.event_id for d in deliveries[page]],
             )
-            self._read_size.saw(len(body) for body in bodies if isinstance(body, bytes))
+            self._read_size.learn(len(body) for body in bodies if isinstance(body, bytes))
             prepared += [
                 _prepared(claim, delivery, body, targets[delivery.target])
                 for claim, delivery, body in zip(
@@ -80,7 +80,7 @@ class Deliverer:
         if target is None or body is None or target.disabled:
             await self._end(prepared, delivery, "canceled", _undeliverable(target))
             return
-        if unopened(target):  # not settled, so it is due again when the lease ends
+        if has_sealed_secrets(target):  # not settled, so it is due again when the lease ends
             self._context.metrics.attempts.labels("sealed").inc()
             return
         if delivery.order and not await self._is_next(prepared, delivery.order):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from processor.store.events import Logged
+from processor.store.events import LoggedEvent
 
 MAX_UNREAD = 1000  # events that a listener may lag behind before it must reconnect
 
@@ -12,12 +12,12 @@ class Listener:
     """The events that one reader has not read yet."""
 
     def __init__(self) -> None:
-        self._unread: list[Sequence[Logged]] = []
+        self._unread: list[Sequence[LoggedEvent]] = []
         self._lag = 0  # events
         self._wake = asyncio.Event()
         self.ended = False  # the client must reconnect with its cursor
 
-    def receive(self, events: Sequence[Logged]) -> None:
+    def receive(self, events: Sequence[LoggedEvent]) -> None:
         """Keep events for the reader; end if it has fallen too far behind."""
         if self._lag >= MAX_UNREAD:
             self.end()
@@ -32,7 +32,7 @@ class Listener:
         self._unread.clear()
         self._wake.set()
 
-    async def read(self, seconds: float) -> Sequence[Logged] | None:
+    async def read(self, seconds: float) -> Sequence[LoggedEvent] | None:
         """The next events; () if there are none for so many seconds, None once this has ended."""
         if not (self._unread or self.ended):
             self._wake.clear()

@@ -10,7 +10,7 @@ from processor.service.events.listener import Listener
 from processor.service.runtime.outage import RETRY_INTERVAL, Outage
 from processor.state_machine import uid_of
 from processor.store import Store
-from processor.store.events import Logged
+from processor.store.events import LoggedEvent
 
 BLOCK = 2.0  # seconds that one read of the log waits for events
 MAX_EVENTS_READ = 100  # in one read
@@ -122,9 +122,9 @@ class Tailer:
         if not events:
             return positions
         await self._dispatch(events)
-        return self._store.events.places(events[-1].cursor)
+        return self._store.events.read_cursor(events[-1].cursor)
 
-    async def _dispatch(self, events: Sequence[Logged]) -> None:
+    async def _dispatch(self, events: Sequence[LoggedEvent]) -> None:
         """Wake waiters and listeners. One that comes during this reads these events in the log."""
         for event in events:
             if event.type in COMPLETED:

@@ -21,7 +21,7 @@ from processor.model import (
 from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation
 from processor.store.change import Change, NewEvent
-from processor.store.jobs import JobLookup, name_of, over_at
+from processor.store.jobs import JobLookup, kept_from, name_of
 from processor.store.work_items import Claim, WorkItem
 
 _encode = msgspec.json.Encoder().encode
@@ -118,7 +118,7 @@ def poll_interval(job: Job, source: Source, now: float, random_unit: float) -> f
 
 def expiry_changed(before: Job | None, job: Job) -> bool:
     """Whether a job's keys must get another expiry."""
-    return before is None or over_at(before) != over_at(job)
+    return before is None or kept_from(before) != kept_from(job)
 
 
 def timers(

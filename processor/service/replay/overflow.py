@@ -15,7 +15,7 @@ from processor.service.replay.scan_log import scan
 from processor.service.runtime.context import Context
 from processor.store.keys import Keys
 from processor.store.memory_budget import MOST
-from processor.store.stream_ids import told_at
+from processor.store.stream_ids import written_at
 
 INTERVAL = 1.0  # seconds between two runs
 SHORT_INTERVAL = 0.25  # while memory is short, and each run may enqueue only little
@@ -69,11 +69,11 @@ async def _enqueue(
     ends = await events.end()
     starts = [position if n == keys.shard else end for n, end in enumerate(ends)]
     trimmed, _ = await events.oldest(keys)
-    if trimmed is not None and trimmed > told_at(position):
+    if trimmed is not None and trimmed > written_at(position):
         log.error("events_lost", subscription=target.id, before=str(utc(trimmed)))
     done = await scan(context, Plan(target, starts, ends, from_now=False))
     log.info(
         "overflow_delivered", subscription=target.id, queued=done.queued, whole=done.next is None
     )
-    reached = events.places(done.next) if done.next else ends
+    reached = events.read_cursor(done.next) if done.next else ends
     return reached[keys.shard], done.next is None

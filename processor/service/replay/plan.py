@@ -12,7 +12,7 @@ from processor.event_filters import EventRouter
 from processor.event_types import DISABLED, JOB_TYPES
 from processor.model import JobOrder, Subscription
 from processor.state_machine import uid_of
-from processor.store.events import Logged
+from processor.store.events import LoggedEvent
 
 
 class Plan(NamedTuple):
@@ -64,7 +64,7 @@ class _Event(msgspec.Struct, frozen=True):
 _read = msgspec.json.Decoder(_Event).decode
 
 
-def order_in(target: Subscription, event: Logged) -> JobOrder | None:
+def order_in(target: Subscription, event: LoggedEvent) -> JobOrder | None:
     """The order of an event among those of its job; None if the target does not want them ordered."""
     if not target.ordered or event.type not in JOB_TYPES:
         return None
@@ -81,7 +81,7 @@ class EventMatcher:
         if plan.events:
             self.types &= event_filters.expand_groups(plan.events)
 
-    def __call__(self, event: Logged) -> bool:
+    def __call__(self, event: LoggedEvent) -> bool:
         """A subscription never receives its own `subscription.disabled` event."""
         if event.type not in self.types:
             return False

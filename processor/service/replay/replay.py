@@ -14,7 +14,7 @@ from processor.service.replay.scan_log import scan
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
 from processor.service.subscriptions.validation import check_known
-from processor.store.stream_ids import order_of, place_at
+from processor.store.stream_ids import position_at, sort_key
 from processor.subscription_settings import EventName
 
 Moment = Annotated[
@@ -67,7 +67,7 @@ async def create(
 
 async def _replay_past(context: Context, made: Subscription, since: float) -> ReplayResult:
     """Replay for a new subscription. The caller must get its secret, even if Redis is unavailable now."""
-    events, starts = context.store.events, [place_at(since) for _ in context.store.shards]
+    events, starts = context.store.events, [position_at(since) for _ in context.store.shards]
     try:
         return await scan(context, Plan(made, starts, await events.end()))
     except Unavailable:
@@ -92,7 +92,7 @@ async def replay(context: Context, target: str, request: ReplayRequest) -> Repla
         again=request.again,
     )
     done = await scan(context, plan)
-    if done.next and context.store.events.places(done.next) == starts:
+    if done.next and context.store.events.read_cursor(done.next) == starts:
         limit = context.store.keep.waiting
         raise Conflict(
             f"{found.id}: {limit} deliveries are pending; continue when some are delivered"
@@ -111,15 +111,15 @@ async def _span(context: Context, request: ReplayRequest) -> tuple[list[str], li
     events, now = context.store.events, await context.store.now()
     ends = await events.end()
     if request.until is not None:
-        until = place_at(moment("until", request.until, now))
-        ends = [min(end, until, key=order_of) for end in ends]
+        until = position_at(moment("until", request.until, now))
+        ends = [min(end, until, key=sort_key) for end in ends]
     if request.after is not None:
-        return events.places(request.after), ends
+        return events.read_cursor(request.after), ends
     if request.since is None:
         raise InvalidValue(
             "since: it is missing; write from when, such as 24h or 2026-11-22T10:00:00Z"
         )
-    return [place_at(moment("since", request.since, now)) for _ in ends], ends
+    return [position_at(moment("since", request.since, now)) for _ in ends], ends
 
 
 def moment(field: str, text: str, now: float) -> float:

@@ -13,11 +13,11 @@ from processor.payload import utc
 from processor.service.events.publish import delivery_item
 from processor.service.replay.plan import EventMatcher, Plan, ReplayResult, order_in
 from processor.service.runtime.context import Context
-from processor.store.events import Logged
+from processor.store.events import LoggedEvent
 from processor.store.keys import Keys
 from processor.store.redeliveries import Ended, ReadPosition, Redelivery
 from processor.store.reserve import delivery_price
-from processor.store.stream_ids import told_at
+from processor.store.stream_ids import written_at
 
 PAGE = 500  # events read, and enqueued, at once
 MAX_EVENTS_SCANNED = 200_000  # in one call
@@ -81,7 +81,7 @@ class _ShardScan:
             if not page:
                 return False
             await self._enqueue(list(self._selected(page)))
-            positions[shard] = page[-1].place
+            positions[shard] = page[-1].position
             self.scanned += len(page)
         return False
 
@@ -91,7 +91,7 @@ class _ShardScan:
         waiting = await store.redeliveries.waiting(self._keys, self._plan.target.id)
         return store.keep.waiting - waiting
 
-    async def _affordable(self, page: list[Logged]) -> list[Logged]:
+    async def _affordable(self, page: list[LoggedEvent]) -> list[LoggedEvent]:
         """The events of a page that may be enqueued now: of overflow little while memory is short."""
         store = self._context.store
         if self._plan.from_now or not page:
@@ -112,7 +112,7 @@ class _ShardScan:
         self._ended.update((record.id, record) for record in ended)
         self._arrived.update(record.id for record in ended if record.state in ARRIVED)
 
-    def _selected(self, page: Iterable[Logged]) -> Iterable[Redelivery]:
+    def _selected(self, page: Iterable[LoggedEvent]) -> Iterable[Redelivery]:
         """The deliveries to enqueue for a page of events."""
         for event in page:
             item = f"{event.id}.{self._plan.target.id}"
@@ -129,14 +129,14 @@ class _ShardScan:
             else:
                 yield self._redelivery(event)
 
-    def _redelivery(self, event: Logged) -> Redelivery:
+    def _redelivery(self, event: LoggedEvent) -> Redelivery:
         """The delivery as it would have been enqueued when the event was published."""
         target, order = self._plan.target.id, order_in(self._plan.target, event)
         item = delivery_item(
-            event.id, event.type, target, target, told_at(event.place), order=order
+            event.id, event.type, target, target, written_at(event.position), order=order
         )
         self._due += MIN_INTERVAL
-        at = self._due if self._plan.from_now else told_at(event.place)
+        at = self._due if self._plan.from_now else written_at(event.position)
         return Redelivery(replace(item, at=at), event.id, event.body)
 
     async def _enqueue(self, deliveries: Sequence[Redelivery]) -> None:
@@ -165,13 +165,13 @@ class _ShardScan:
 
     async def _count_gone(self) -> None:
         """Count the dead letters whose events are no longer in the log."""
-        since = told_at(self._plan.starts[self._keys.shard])
+        since = written_at(self._plan.starts[self._keys.shard])
         trimmed, oldest = await self._context.store.events.oldest(self._keys)
         if trimmed is None or trimmed < since:
             return
         if oldest is not None:
             self._result.oldest = max(utc(oldest), self._result.oldest or utc(oldest))
-        until = told_at(self._plan.ends[self._keys.shard])
+        until = written_at(self._plan.ends[self._keys.shard])
         self._result.gone += sum(
             since <= record.created_at <= min(until, oldest or until)
             and record.state in DEAD

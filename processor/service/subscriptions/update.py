@@ -19,7 +19,7 @@ from processor.service.subscriptions.handshake import shake
 from processor.service.subscriptions.manage import changeable, get, missing
 from processor.service.subscriptions.validation import checked_settings
 from processor.store.change import NewEvent
-from processor.store.reseal import unopened
+from processor.store.reseal import has_sealed_secrets
 from processor.subscription_settings import SubscriptionSettings
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ async def _origin(
         return None
     if handshake is None and new.url == found.url:
         return found.origin
-    if unopened(new):
+    if has_sealed_secrets(new):
         remedy = f"put their key back into {vault.NAME}"
         raise Conflict(f"{new.id}: its secrets do not open, so its URL cannot be asked: {remedy}")
     return await shake(context, new.url, new.headers)

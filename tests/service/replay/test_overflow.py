@@ -11,7 +11,7 @@ from processor.model import Retention
 from processor.service.delivery import history
 from processor.service.replay.overflow import catch_up
 from processor.service.subscriptions import manage, update
-from processor.store.stream_ids import place_at
+from processor.store.stream_ids import position_at
 from processor.store.work_items import NOW, Settlement
 
 from ..desk import Desk
@@ -94,7 +94,7 @@ async def test_overflow_is_due_in_the_order_of_the_log(full_of: Make):
     await desk.deliver()
     await catch_up(desk.context)
     log = await desk.store.events.page(desk.store.events.start(), 99)
-    told = {event.id: event.place.partition("-")[0] for event in log}
+    told = {event.id: event.position.partition("-")[0] for event in log}
     claims = await desk.bench.claim(desk.store.shards[0], "deliver")
     times = [told[claim.item.partition(".")[0]] for claim in claims]
     assert (len(times), times) == (MOST, sorted(times))
@@ -207,7 +207,7 @@ async def test_the_position_of_an_overflow_only_moves_forward(full_of: Make):
     await finish(desk, MOST + 2)
     keys, deliveries = desk.store.shards[0], desk.store.deliveries
     log = await desk.store.events.page(desk.store.events.start(), 99)
-    first, *_, before, last = [event.place for event in log]
+    first, *_, before, last = [event.position for event in log]
     noted = (await deliveries.overflow(keys))[made.id]
     assert not await deliveries.advance_overflow(keys, made.id, first)
     assert await deliveries.overflow(keys) == {made.id: noted}
@@ -216,7 +216,7 @@ async def test_the_position_of_an_overflow_only_moves_forward(full_of: Make):
     assert not await deliveries.advance_overflow(keys, made.id, first)
     assert await deliveries.overflow(keys) == {made.id: before}
     assert await deliveries.advance_overflow(keys, made.id, last)
-    assert await deliveries.advance_overflow(keys, made.id, place_at(await desk.store.now()))
+    assert await deliveries.advance_overflow(keys, made.id, position_at(await desk.store.now()))
     assert await behind(desk) == set()
 
 
@@ -229,7 +229,7 @@ async def test_trimmed_overflow_is_logged_even_when_the_lane_is_nearly_full(
     await finish(desk, 4 * MOST)
     keys = desk.store.shards[0]
     log = await desk.store.events.page(desk.store.events.start(), 99)
-    args = [f"{log[2 * MOST].place.partition('-')[0]}-0", 99]
+    args = [f"{log[2 * MOST].position.partition('-')[0]}-0", 99]
     await desk.store.connection.run("trim_event_log", [keys.log, keys.trimmed], args)
     for claim in (await desk.bench.claim(keys, "deliver"))[room:]:
         await desk.store.backlogs.settle([Settlement(claim, NOW, claim.payload)])

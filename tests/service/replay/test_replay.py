@@ -420,7 +420,7 @@ async def test_a_subscription_created_under_load_gets_every_event_once(desk_of: 
     for target in whole:
         assert got[target] == Counter(event.id for event in told)
     for target, places in late.items():
-        after = {e.id for e in told if desk.store.events.behind(e, places)}
+        after = {e.id for e in told if desk.store.events.is_after(e, places)}
         assert after <= set(got[target])
         assert set(got[target].values()) <= {1}
     assert await desk.kept() == []
