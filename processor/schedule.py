@@ -26,8 +26,8 @@ def next_attempt(
     if attempts_made >= len(RETRY_DELAYS):
         return None
     pause = RETRY_DELAYS[attempts_made] * (1 - RETRY_JITTER + 2 * RETRY_JITTER * random_unit)
-    asked = min(retry_after or 0.0, MAX_RETRY_AFTER)
-    return now + max(pause, asked)
+    requested = min(retry_after or 0.0, MAX_RETRY_AFTER)
+    return now + max(pause, requested)
 
 
 def poll_interval(age: float, every: tuple[float, float], random_unit: float) -> float:
@@ -76,8 +76,8 @@ def subscriber_pause(
         if failure_score >= PAUSE_FROM_SCORE
         else 0.0
     )
-    asked = min(retry_after or 0.0, MAX_THROTTLE_PAUSE) if status in THROTTLED else 0.0
-    return max(pause, asked) or None
+    requested = min(retry_after or 0.0, MAX_THROTTLE_PAUSE) if status in THROTTLED else 0.0
+    return max(pause, requested) or None
 
 
 def capacity(most: int, failure_score: int) -> int:

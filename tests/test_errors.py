@@ -1,4 +1,4 @@
-"""The tree of errors: the drawing in the docstring is the classes."""
+"""The tree of errors: the drawing in the docstring agrees with the classes."""
 
 import inspect
 import re
@@ -35,8 +35,10 @@ def test_the_drawing_is_the_tree():
 
 @pytest.mark.parametrize("name", [n for n, c in classes().items() if issubclass(c, RequestError)])
 def test_the_drawing_says_the_status(name: str):
-    status, told = getattr(errors, name).status, drawn()[name][1]
-    assert told == "4xx" if name == "RequestError" else str(status) in told.split(", ")
+    status, drawn_status = getattr(errors, name).status, drawn()[name][1]
+    assert (
+        drawn_status == "4xx" if name == "RequestError" else str(status) in drawn_status.split(", ")
+    )
 
 
 def test_every_request_error_has_a_4xx_status():

@@ -1,4 +1,4 @@
-"""Which subscription wants which event: names, sources, providers and metadata, all of them."""
+"""Event filters: event types, sources, providers and metadata must all match."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from processor.model import Subscription
 from processor.state_machine import EVENT_OF_STATE
 
 
-def subscription(**wish: Any) -> Subscription:
-    return Subscription(**{"id": "sub_1", "url": "https://a.example", "secrets": ()} | wish)
+def subscription(**settings: Any) -> Subscription:
+    return Subscription(**{"id": "sub_1", "url": "https://a.example", "secrets": ()} | settings)
 
 
-def wants(wish: dict[str, Any], kind: str = "job.succeeded", **event: Any) -> bool:
+def wants(settings: dict[str, Any], kind: str = "job.succeeded", **event: Any) -> bool:
     facts = {"source": "wistia-prod", "provider": "wistia", "metadata": {}} | event
-    return bool(EventRouter("v1", [subscription(**wish)]).matching(kind, **facts))
+    return bool(EventRouter("v1", [subscription(**settings)]).matching(kind, **facts))
 
 
 def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
@@ -54,7 +54,7 @@ def test_a_group_name_matches_its_types(group: str, kinds: tuple[str, ...]):
 
 
 EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
-    ("no wish", {}, {"metadata": {"a": 1}}, True),
+    ("no settings", {}, {"metadata": {"a": 1}}, True),
     ("its source", {"sources": ("x", "wistia-prod")}, {}, True),
     ("another source", {"sources": ("x",)}, {}, False),
     ("its provider", {"providers": ("wistia",)}, {}, True),
@@ -74,14 +74,14 @@ EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(
-    ("wish", "event", "good"), [r[1:] for r in EQUALS], ids=[r[0] for r in EQUALS]
+    ("settings", "event", "good"), [r[1:] for r in EQUALS], ids=[r[0] for r in EQUALS]
 )
 def test_all_conditions_of_a_filter_must_match(
-    wish: dict[str, Any],
+    settings: dict[str, Any],
     event: dict[str, Any],
     good: bool,  # noqa: FBT001 -- a table's column
 ):
-    assert wants(wish, **event) is good
+    assert wants(settings, **event) is good
 
 
 def test_a_disabled_subscription_matches_nothing():
@@ -109,12 +109,12 @@ events = st.tuples(
 
 @given(st.lists(wishes, max_size=5), st.lists(events, max_size=8))
 def test_many_subscriptions_match_like_each_alone(
-    some: list[dict[str, Any]], told: list[tuple[str, str, str, dict[str, Any]]]
+    some: list[dict[str, Any]], events: list[tuple[str, str, str, dict[str, Any]]]
 ):
-    subscriptions = [subscription(**wish, id=f"sub_{n}") for n, wish in enumerate(some)]
+    subscriptions = [subscription(**settings, id=f"sub_{n}") for n, settings in enumerate(some)]
     router = EventRouter("v1", subscriptions)
-    provider_of = {source: provider for _, source, provider, _ in told}  # one provider a source
-    for kind, source, _, metadata in told:
+    provider_of = {source: provider for _, source, provider, _ in events}  # one provider a source
+    for kind, source, _, metadata in events:
         event = (kind, source, provider_of[source], metadata)
         alone = [s for s in subscriptions if EventRouter("v1", [s]).matching(*event)]
         assert router.matching(*event) == alone

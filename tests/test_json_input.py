@@ -1,4 +1,4 @@
-"""Hostile JSON: what can be read is read, what cannot names its fault and place.
+"""Hostile JSON is read as far as possible; unreadable JSON names its error and place.
 
 Real senders: `JSON.stringify` writes half a character where a text was cut
 (oai-compatible-copilot#271, apify-client-python#87), Python's `json.dumps` writes `NaN`.

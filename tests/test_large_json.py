@@ -1,4 +1,4 @@
-"""A large document, decoded only where somebody looks, says what it would say decoded whole."""
+"""A large document that is decoded lazily gives the same values as one decoded at once."""
 
 import json
 from typing import Any

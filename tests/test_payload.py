@@ -1,4 +1,4 @@
-"""What subscribers and callers are shown of a job."""
+"""The payload of events, and a job as the API returns it."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""When to ask again and when to try again: the promised times, with room only for jitter."""
+"""Poll intervals and the retry schedule: the promised times, with jitter only."""
 
 import itertools
 from typing import get_args

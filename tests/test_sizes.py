@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Parsing of sizes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The state machine: no order, repetition or loss of updates changes what a job comes to."""
+"""The state machine: order, repetition and loss of updates do not change the outcome of a job."""
 
 import itertools
 import re
@@ -35,8 +35,8 @@ def job(**changes: Any) -> Job:
 
 
 def update(state: State | None, at: float = CREATED, **fields: Any) -> StatusUpdate:
-    told = {"origin": Origin.PUSH, "status": state or "mystery"} | fields
-    return StatusUpdate("s", "1", state=state, at=at, **told)
+    values = {"origin": Origin.PUSH, "status": state or "mystery"} | fields
+    return StatusUpdate("s", "1", state=state, at=at, **values)
 
 
 def deadline(at: float = LATE) -> StatusUpdate:
@@ -52,7 +52,7 @@ def run(updates: Sequence[StatusUpdate], now: float = CREATED, start: Job | None
     return at, steps
 
 
-def told(steps: Sequence[Transition]) -> list[tuple[str, str, bool]]:
+def emitted(steps: Sequence[Transition]) -> list[tuple[str, str, bool]]:
     """Every completion event: its id, its type, and whether it is provisional."""
     return [
         (step.job.completion or "", step.event, step.job.provisional)
@@ -113,7 +113,7 @@ def test_order_repetition_and_loss_change_nothing_that_matters(
     (one, steps), (two, other_steps) = run(orders[0], now), run(orders[1], other_now)
     assert (one.state, one.attempt, one.partial) == (two.state, two.attempt, two.partial)
     assert one.completion == two.completion
-    assert told(steps)[-1] == told(other_steps)[-1]
+    assert emitted(steps)[-1] == emitted(other_steps)[-1]
     assert not one.provisional
 
 
@@ -297,7 +297,7 @@ def test_an_error_field_does_not_mean_failure():
 @pytest.mark.parametrize("state", FINALS)
 def test_the_provider_may_update_a_job_after_our_deadline(state: State):
     late, steps = run([deadline(), update(state, LATE + 5)], LATE, RUNNING)
-    provisional, final = told(steps)
+    provisional, final = emitted(steps)
     assert provisional[1:] == ("job.expired", True)
     assert final[1:] == (EVENT_OF_STATE[state], False)
     assert provisional[0] != final[0]
@@ -466,7 +466,7 @@ def test_the_last_run_decides_in_any_order_and_after_any_loss():
             for order in itertools.permutations((*some, last, last)):
                 at, steps = run(order, now=SECOND)
                 assert (at.state, at.finished_at) == (State.SUCCEEDED, SECOND)
-                ids = [one for one, _, _ in told(steps)]
+                ids = [one for one, _, _ in emitted(steps)]
                 assert len(ids) == len(set(ids)) <= 2
 
 
@@ -531,7 +531,7 @@ def drawn() -> set[tuple[str, str]]:
 
 
 def reached(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Every state that the drawing leads to, also past states that nobody told us of."""
+    """Every state that the drawing leads to, also if updates in between are lost."""
     found = set(arrows)
     while more := {(a, d) for a, b in found for c, d in found if b == c} - found:
         found |= more

@@ -1,4 +1,4 @@
-"""Text from outside: a byte order mark, another encoding, another locale."""
+"""Text from outside: byte order marks, other encodings, other locales."""
 
 import ast
 import json
@@ -182,10 +182,10 @@ def test_a_terminal_that_cannot_show_a_character_gets_a_replacement(tmp_path: Pa
 def test_profiles_are_read_where_the_locale_is_ascii() -> None:
     """And all that comes with the package: scripts of the store, the skeleton of a profile."""
     script = (
-        "from processor.config.profiles import ProfileRegistry; from processor.store import connection\n"
+        "from processor.config.profiles import ProfileRegistry; from processor.store import script_loader\n"
         "import processor.cli.providers as p, datetime, importlib.resources as r\n"
         "[profiles[name] for profiles in [ProfileRegistry()] for name in profiles]\n"
-        "assert connection._lua(r.files('processor.store') / 'scripts')\n"
+        "assert script_loader._lua(r.files('processor.store') / 'scripts')\n"
         "p.skeleton('x', datetime.date(2026, 1, 1))\n"
     )
     ended = subprocess.run(

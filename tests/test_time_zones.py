@@ -1,4 +1,4 @@
-"""No code takes a time without a zone for one of the machine's zone."""
+"""No code interprets a time without a zone as local time."""
 
 import ast
 from pathlib import Path

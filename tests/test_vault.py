@@ -1,4 +1,4 @@
-"""What is sealed opens for its target alone, and for nobody without the key."""
+"""A sealed secret opens only for its target, and only with the key."""
 
 import base64
 import os
@@ -123,9 +123,9 @@ def test_a_secret_that_only_looks_sealed_is_sealed(text: str):
 def test_no_error_quotes_a_secret():
     sealed = Vault([OLD]).seal("sub_1", SECRET)
     for vault in (Vault([NEW]), Vault([MasterKey("k1", NEW.key)])):
-        with pytest.raises(ConfigError) as told:
+        with pytest.raises(ConfigError) as error:
             vault.open("sub_1", sealed)
-        assert sealed[-20:] not in str(told.value)
+        assert sealed[-20:] not in str(error.value)
 
 
 # --- the setting ----------------------------------------------------------------------------
@@ -154,9 +154,9 @@ BAD = {
 
 @pytest.mark.parametrize(("given", "named"), BAD.items(), ids=range(len(BAD)))
 def test_a_bad_setting_is_one_line_with_the_command_to_create_a_good_one(given: str, named: str):
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         load(None, {"RINGBACK_MASTER_KEYS": given})
-    line = str(told.value)
+    line = str(error.value)
     assert line.startswith("RINGBACK_MASTER_KEYS: ")
     assert named in line
     assert "openssl rand -base64 32" in line

@@ -72,13 +72,13 @@ def structured(events: Sequence[Event], target: Subscription, now: float) -> Sig
 def binary(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
     """Binary mode: attributes are `ce-` headers, the body is the data. Only the body is signed."""
     (event,) = events
-    told = to_cloudevent(event)
-    headers = {"content-type": told.datacontenttype}
+    cloud_event = to_cloudevent(event)
+    headers = {"content-type": cloud_event.datacontenttype}
     for name in IN_HEADERS:
-        value = getattr(told, name)
+        value = getattr(cloud_event, name)
         if value is not msgspec.UNSET:
             headers[f"ce-{name}"] = quote(value, safe=_PLAIN)
-    return signed_request(target, event._replace(body=bytes(told.data)), now, headers)
+    return signed_request(target, event._replace(body=bytes(cloud_event.data)), now, headers)
 
 
 def batch(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:

@@ -26,17 +26,17 @@ class Condition:
         if not isinstance(rules, dict):
             raise ValueError(_SHAPE)  # noqa: TRY004 - one error for all that a profile may get wrong
         self._rules = tuple(
-            (parse_location(place), _wanted(value)) for place, value in rules.items()
+            (parse_location(location), _wanted(value)) for location, value in rules.items()
         )
 
     def holds(self, document: Any, headers: Mapping[str, str]) -> bool:
         """Whether every location has its required value."""
-        for place, wanted in self._rules:
-            if isinstance(place, tuple) and ANY in place:
-                found = list(_each(place, document))
+        for location, wanted in self._rules:
+            if isinstance(location, tuple) and ANY in location:
+                found = list(_each(location, document))
                 if not found or not all(_is(value, wanted) for value in found):
                     return False
-            elif not _is(_at(place, document, headers), wanted):
+            elif not _is(_at(location, document, headers), wanted):
                 return False
         return True
 
@@ -103,8 +103,8 @@ def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 
     return isinstance(value, str | int) and not isinstance(value, bool) and str(value) in wanted
 
 
-def _at(place: Location, document: Any, headers: Mapping[str, str]) -> Any:
-    return headers.get(place) if isinstance(place, str) else resolve(place, document)
+def _at(location: Location, document: Any, headers: Mapping[str, str]) -> Any:
+    return headers.get(location) if isinstance(location, str) else resolve(location, document)
 
 
 def _each(steps: tuple[str, ...], value: Any) -> Iterator[Any]:

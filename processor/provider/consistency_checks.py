@@ -38,8 +38,8 @@ def check_status_rules(at: str, kind: JobKind) -> None:
 def check_request(at: str, kind: JobKind) -> None:
     """Refuse a poll request that would be the same for all jobs: it needs their id or a param."""
     path = kind.poll.request.path if kind.poll else None
-    told = {name for fields in (kind.push, kind.submit) if fields for name in fields.params}
-    if path and not path.placeholders & {"id", *told}:
+    params = {name for fields in (kind.push, kind.submit) if fields for name in fields.params}
+    if path and not path.placeholders & {"id", *params}:
         need = (
             f"request: `{path.text}` must contain `{{id}}`, or a name from `params` of [{at}submit]"
         )

@@ -76,30 +76,30 @@ def read_update(
     kind: JobKind,
     fields: UpdateFields,
     document: Any,
-    known: UpdateContext,
+    context: UpdateContext,
 ) -> StatusUpdate:
     """Read one update; raise Unreadable if id, status or attempt is missing or invalid."""
 
-    def find(place: Pointer | PointerSum | StatusField | None) -> Any:
-        return None if place is None else place.find(document, known.headers)
+    def find(pointer: Pointer | PointerSum | StatusField | None) -> Any:
+        return None if pointer is None else pointer.find(document, context.headers)
 
     status, state = _status(kind, fields.status, find)
-    job, *aliases = _job_ids(fields, find, known)
+    job, *aliases = _job_ids(fields, find, context)
     push_fields = fields if isinstance(fields, PushFields) else None
     ended = parse_timestamp(find(push_fields.reopens)) if push_fields else None
     time = ended if state in FINAL and ended is not None else parse_timestamp(find(fields.time))
-    at, in_future = _time(time, known)
-    if ended is not None and _time(ended, known)[1]:  # in the future: it would outrank every end
+    at, in_future = _time(time, context)
+    if ended is not None and _time(ended, context)[1]:  # in the future: it would outrank every end
         ended, in_future = None, True
     progress, out_of_range = _progress(fields.progress, find)
     result, too_much, unreadable = _result(find(fields.result))
     return StatusUpdate(
-        source=known.source,
+        source=context.source,
         id=job,
         status=status,
         state=state,
         at=at,
-        origin=known.origin,
+        origin=context.origin,
         aliases=tuple(aliases),
         attempt=_attempt(find(fields.attempt), fields.attempt),
         progress=progress,
@@ -109,18 +109,18 @@ def read_update(
         event_id=_event_id(find(push_fields.event_id)) if push_fields else None,
         flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
         params=_params(fields.params, find),
-        reopens=known.reopens,
-        poll_started_at=known.at if known.origin is Origin.POLL else None,
+        reopens=context.reopens,
+        poll_started_at=context.at if context.origin is Origin.POLL else None,
         run_ended_at=ended,
     )
 
 
-def _time(given: float | None, known: UpdateContext) -> tuple[float, bool]:
+def _time(given: float | None, context: UpdateContext) -> tuple[float, bool]:
     """The update's time, and whether it was dropped: a future one would outrank all others."""
     if given is None:
-        return known.at, False
-    in_future = given > known.at + FUTURE_TOLERANCE
-    return known.at if in_future else given, in_future
+        return context.at, False
+    in_future = given > context.at + FUTURE_TOLERANCE
+    return context.at if in_future else given, in_future
 
 
 def _status(kind: JobKind, word: StatusField | None, find: Find) -> tuple[str, State | None]:
@@ -131,55 +131,55 @@ def _status(kind: JobKind, word: StatusField | None, find: Find) -> tuple[str, S
     return status, kind.states.of(status)
 
 
-def _word(value: object, place: StatusField) -> str:
+def _word(value: object, pointer: StatusField) -> str:
     """The provider's status; an empty one fails here, before `otherwise` could match it."""
     if not _is_scalar(value):
-        raise Unreadable(f"there is no status at {place.text}")
+        raise Unreadable(f"there is no status at {pointer.text}")
     word = str(value)
     if len(word) > LONGEST_WORD or not word.strip() or not word.isprintable():
-        raise Unreadable(f"the status at {place.text} is empty, too long or not printable")
+        raise Unreadable(f"the status at {pointer.text} is empty, too long or not printable")
     return word
 
 
-def _job_ids(fields: UpdateFields, find: Find, known: UpdateContext) -> list[str]:
+def _job_ids(fields: UpdateFields, find: Find, context: UpdateContext) -> list[str]:
     """All ids of the job, its main id first: the polled one, else the one in the update.
 
     An invalid alias is skipped, since it says nothing about the job's state.
     """
-    names = [] if known.job is None else [known.job]
+    names = [] if context.job is None else [context.job]
     if fields.id is not None:
-        names.append(_id(find(fields.id), fields.id, known.kind))
-    for place in fields.aliases:
+        names.append(_id(find(fields.id), fields.id, context.kind))
+    for pointer in fields.aliases:
         with suppress(Unreadable):
-            names.append(_id(find(place), place, known.kind))
+            names.append(_id(find(pointer), pointer, context.kind))
     return list(dict.fromkeys(names))
 
 
-def _id(value: object, place: Pointer, kind: str | None) -> str:
+def _id(value: object, pointer: Pointer, kind: str | None) -> str:
     if not _is_scalar(value):
-        raise Unreadable(f"there is no id at {place.text}")
+        raise Unreadable(f"there is no id at {pointer.text}")
     try:
         return check_id(full_id(kind, str(value)), kind)
     except ValueError as error:
-        raise Unreadable(f"at {place.text}: {error}") from None
+        raise Unreadable(f"at {pointer.text}: {error}") from None
 
 
-def _attempt(value: object, place: Pointer | PointerSum | None) -> int | None:
+def _attempt(value: object, pointer: Pointer | PointerSum | None) -> int | None:
     if value is None:
         return None
     if not _is_whole(value) or not 1 <= value <= HIGHEST_ATTEMPT:
-        where = f" (at {place.text})" if isinstance(place, Pointer) else ""
-        raise Unreadable(f"the attempt is not a whole number from 1{where}")
+        place = f" (at {pointer.text})" if isinstance(pointer, Pointer) else ""
+        raise Unreadable(f"the attempt is not a whole number from 1{place}")
     return value
 
 
-def _progress(where: ProgressField | None, find: Find) -> tuple[float | None, bool]:
+def _progress(field: ProgressField | None, find: Find) -> tuple[float | None, bool]:
     """The progress as a fraction, and whether a number was dropped because it is out of range."""
-    if where is None:
+    if field is None:
         return None, False
-    found = find(where.at)
+    found = find(field.at)
     value = parse_number(found)
-    whole = parse_number(find(where.of)) if isinstance(where.of, Pointer) else where.of
+    whole = parse_number(find(field.of)) if isinstance(field.of, Pointer) else field.of
     if isinstance(found, str) and found.rstrip().endswith("%"):
         whole = 100.0
     if value is None or not whole:
@@ -189,9 +189,9 @@ def _progress(where: ProgressField | None, find: Find) -> tuple[float | None, bo
     return value / whole, False
 
 
-def _params(where: Mapping[str, Pointer], find: Find) -> dict[str, str]:
+def _params(field: Mapping[str, Pointer], find: Find) -> dict[str, str]:
     """The values for placeholders; an unusable value is skipped."""
-    found = {name: find(place) for name, place in where.items()} if where else {}
+    found = {name: find(pointer) for name, pointer in field.items()} if field else {}
     return {
         name: str(value)
         for name, value in found.items()
@@ -226,17 +226,17 @@ def _is_deep(value: Any, raw: bytes) -> bool:
     return bool(level)
 
 
-def _failure(where: ErrorFields | None, find: Find) -> Failure | None:
-    if where is None:
+def _failure(field: ErrorFields | None, find: Find) -> Failure | None:
+    if field is None:
         return None
-    code, message = _text(find(where.code)), _text(find(where.message))
+    code, message = _text(find(field.code)), _text(find(field.message))
     return None if code is None and message is None else Failure(code, message)
 
 
-def _counts(where: CountFields | None, find: Find) -> Counts | None:
-    if where is None:
+def _counts(field: CountFields | None, find: Find) -> Counts | None:
+    if field is None:
         return None
-    numbers = [_count(find(place)) for place in (where.total, where.succeeded, where.failed)]
+    numbers = [_count(find(pointer)) for pointer in (field.total, field.succeeded, field.failed)]
     return None if numbers == [None, None, None] else Counts(*numbers)
 
 

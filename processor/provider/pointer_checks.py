@@ -37,7 +37,7 @@ class NamedPointer(NamedTuple):
     """A pointer, the key that holds it, and whether it is inside a condition."""
 
     key: str  # `id`, `error.code`
-    place: str
+    pointer: str
     in_condition: bool = False
 
 
@@ -47,7 +47,7 @@ def pointers_of(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
         if key in POINTER_KEYS:
             yield from _listed(key, value)
         elif key in CONDITION_KEYS:
-            yield from (NamedPointer(key, place, in_condition=True) for place in value)
+            yield from (NamedPointer(key, pointer, in_condition=True) for pointer in value)
         elif key == "params" or key in NESTED_POINTERS:
             inside = NESTED_POINTERS.get(key, value)
             yield from (one for name in inside for one in _listed(f"{key}.{name}", value.get(name)))
@@ -60,15 +60,15 @@ def pointers_of_register(table: Mapping[str, Any]) -> Iterator[NamedPointer]:
 
 def problem(named: NamedPointer, *, answered: bool) -> str | None:
     """What is wrong with a pointer, and the remedy; `answered`: whether it reads an HTTP response."""
-    key, place, in_condition = named
-    if place == "code" and not answered:
+    key, pointer, in_condition = named
+    if pointer == "code" and not answered:
         return f"{key}: only a poll response has a `code`; write a JSON pointer or header:NAME"
-    if "*" in place.split("/") and place.startswith("/") and not in_condition:
+    if "*" in pointer.split("/") and pointer.startswith("/") and not in_condition:
         return (
-            f"{key}: `{place}`: `*` is allowed in conditions only; name one element, such as "
-            f"`{place.replace('*', '0')}`"
+            f"{key}: `{pointer}`: `*` is allowed in conditions only; name one element, such as "
+            f"`{pointer.replace('*', '0')}`"
         )
-    if not place and key in _WORDS and not in_condition:
+    if not pointer and key in _WORDS and not in_condition:
         return f'{key}: "" is the whole document; name a value in it, such as "/{key}"'
     return None
 
@@ -77,6 +77,6 @@ def _listed(key: str, value: object) -> Iterator[NamedPointer]:
     """A pointer, a list of pointers, or the pointers in the conditions of status rules."""
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, dict):
-            yield from (NamedPointer(key, place, in_condition=True) for place in one["if"])
+            yield from (NamedPointer(key, pointer, in_condition=True) for pointer in one["if"])
         elif isinstance(one, str):
             yield NamedPointer(key, one)

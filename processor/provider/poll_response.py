@@ -42,7 +42,12 @@ FAILURES: dict[int, PollFailureKind] = {
 
 
 def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
-    profile: Profile, source: str, kind: str | None, job: str, answer: HttpResponse, asked_at: float
+    profile: Profile,
+    source: str,
+    kind: str | None,
+    job: str,
+    response: HttpResponse,
+    asked_at: float,
 ) -> StatusUpdate | PollFailure:
     """Read the response to a poll of one job; hostile responses never raise.
 
@@ -51,13 +56,13 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
     known, poll = profile.kinds.get(kind), profile.polls(kind)
     if known is None or poll is None:
         return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
-    headers = {**answer.headers, CODE: str(answer.status)}
-    document, why_unreadable = _document(answer.body)
-    wait = _requested_wait(poll, document, answer, asked_at + answer.seconds)
+    headers = {**response.headers, CODE: str(response.status)}
+    document, why_unreadable = _document(response.body)
+    wait = _requested_wait(poll, document, response, asked_at + response.seconds)
     if poll.throttled and poll.throttled.holds(document, headers):
-        return PollFailure("throttled", _http_error(answer), wait)
-    if answer.status not in poll.reads:
-        return _failure(poll, answer, wait)
+        return PollFailure("throttled", _http_error(response), wait)
+    if response.status not in poll.reads:
+        return _failure(poll, response, wait)
     context = UpdateContext(
         source=source,
         kind=kind,
@@ -72,7 +77,9 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
             known, poll, update_document(poll, document, headers, why_unreadable), context
         )
     except Unreadable as error:
-        return PollFailure("failed", f"HTTP {answer.status}, but {error}: {excerpt(answer.body)}")
+        return PollFailure(
+            "failed", f"HTTP {response.status}, but {error}: {excerpt(response.body)}"
+        )
     return update if wait is None else replace(update, poll_after=wait)
 
 
@@ -97,26 +104,26 @@ def _document(body: bytes) -> tuple[Any, str]:
 
 
 def _requested_wait(
-    poll: PollRules, document: Any, answer: HttpResponse, now: float
+    poll: PollRules, document: Any, response: HttpResponse, now: float
 ) -> float | None:
     """Seconds that the provider wants us to wait, from Retry-After or its own hint."""
-    wait = parse_retry_after(answer.headers.get("retry-after"), now)
+    wait = parse_retry_after(response.headers.get("retry-after"), now)
     if wait is None and poll.hint:
-        wait = parse_poll_hint(poll.hint.at.find(document, answer.headers), poll.hint.unit, now)
+        wait = parse_poll_hint(poll.hint.at.find(document, response.headers), poll.hint.unit, now)
     return wait
 
 
-def _failure(poll: PollRules, answer: HttpResponse, wait: float | None) -> PollFailure:
-    kind = FAILURES.get(answer.status, "failed")
+def _failure(poll: PollRules, response: HttpResponse, wait: float | None) -> PollFailure:
+    kind = FAILURES.get(response.status, "failed")
     if kind == "missing" and poll.gone:
         kind = "gone"
-    if answer.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4
+    if response.status == 503 and wait is not None:  # noqa: PLR2004 - RFC 9110, 15.6.4
         kind = "throttled"
-    return PollFailure(kind, _http_error(answer), wait)
+    return PollFailure(kind, _http_error(response), wait)
 
 
-def _http_error(answer: HttpResponse) -> str:
-    return f"HTTP {answer.status}: {excerpt(answer.body)}"
+def _http_error(response: HttpResponse) -> str:
+    return f"HTTP {response.status}: {excerpt(response.body)}"
 
 
 def excerpt(body: bytes) -> str:

@@ -50,15 +50,15 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
         return ParsedPush((), 1, confirm=inside.confirm)
     parts = open_level(rules.each.find(inside.document, push.headers))
     parts = parts if isinstance(parts, list) else [parts]
-    known = UpdateContext(
+    context = UpdateContext(
         source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers
     )
     updates, errors = [], []
     for index, part in enumerate(parts):
         try:
-            update = _read_part(profile, _object(part), index, known)
-        except Unreadable as problem:
-            errors.append(f"update {index}: {problem}" if len(parts) > 1 else str(problem))
+            update = _read_part(profile, _object(part), index, context)
+        except Unreadable as error:
+            errors.append(f"update {index}: {error}" if len(parts) > 1 else str(error))
             continue
         if update is not None:
             updates.append(update)
@@ -81,18 +81,18 @@ def _echo(rule: EchoRule, document: Any, push: Push) -> dict[str, Any] | None:
 
 
 def _read_part(
-    profile: Profile, part: dict[str, Any], index: int, known: UpdateContext
+    profile: Profile, part: dict[str, Any], index: int, context: UpdateContext
 ) -> StatusUpdate | None:
     """The update of the first kind that matches a part, or None."""
     for name, kind in profile.kinds.items():
-        told = kind.push
-        if told is None or not told.matches.holds(part, known.headers):
+        push_fields = kind.push
+        if push_fields is None or not push_fields.matches.holds(part, context.headers):
             continue
-        known = known if name is None else replace(known, kind=name)
-        update = read_update(kind, told, part, known)
+        context = context if name is None else replace(context, kind=name)
+        update = read_update(kind, push_fields, part, context)
         if name is None and profile.kind_of(update.id) is not None:
             raise Unreadable(f"the id {update.id!r} would be read as an id of another kind")
-        if index and update.event_id and told.event_id and told.event_id.in_header:
+        if index and update.event_id and push_fields.event_id and push_fields.event_id.in_header:
             # One header names the whole push: each update of a batch needs an id of its own.
             return replace(update, event_id=f"{update.event_id}#{index}")
         return update

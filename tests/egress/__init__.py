@@ -1,1 +1,1 @@
-"""The outbound client: odd servers."""
+"""The outbound HTTP client and its SSRF guard."""

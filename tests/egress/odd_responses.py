@@ -1,4 +1,4 @@
-"""Answers of odd servers: what any HTTP client of ours must make of them.
+"""Malformed responses, and how our HTTP client must read them.
 
 Each is the bytes, the status that a subscriber said with them, and the body that a poll can
 read (None: any, for nothing in it can be relied on). A status of None: nothing was said.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Odd(NamedTuple):
-    """One answer."""
+    """One response."""
 
     name: str
     raw: bytes
@@ -31,7 +31,7 @@ DEFLATED = RAW_DEFLATE.compress(JSON) + RAW_DEFLATE.flush()
 
 
 def coded(name: bytes, body: bytes) -> bytes:
-    """An answer with a content encoding."""
+    """A response with a content encoding."""
     length = b"Content-Length: %d\r\n\r\n" % len(body)
     return OK + b"Content-Encoding: " + name + b"\r\n" + length + body
 

@@ -1,4 +1,4 @@
-"""Outbound requests: they go nowhere that the guard forbids, and end in an answer or one error."""
+"""Outbound requests never reach a denied address, and end in a response or a single error."""
 
 import asyncio
 import random
@@ -29,10 +29,10 @@ class Site:
     """A loopback server that counts connections and answers every request with the same bytes."""
 
     def __init__(self, answer=OK, *, tls=None, then_close=False, unasked=False):
-        """Take the answer, whether to hang up after it, and whether to give it before a question."""
+        """The response, whether to close after it, and whether to send it before a request."""
         self.answer, self.tls, self.then_close, self.unasked = answer, tls, then_close, unasked
         self.connections, self.requests, self.writers = 0, [], []
-        self.asked, self.left = asyncio.Event(), asyncio.Event()  # a client did
+        self.asked, self.left = asyncio.Event(), asyncio.Event()  # set when a client does so
 
     async def __aenter__(self):
         """Listen on 127.0.0.1, and on ::1 at the same port where there is one."""
@@ -513,7 +513,7 @@ async def test_garbage_is_a_failure_with_our_own_message(raw, words):
 
 
 async def test_any_bytes_end_in_a_response_or_a_failure():
-    """Mutates good answers; nothing else may escape from the client, and no request may hang."""
+    """Mutates valid responses: the client raises only its own errors, and no request hangs."""
     seeds = [OK, sized(40), chunked(9, 9), b"HTTP/1.0 200 OK\r\n\r\nx", b"HTTP/1.1 101 S\r\n\r\n"]
     async with Site(then_close=True) as site, Egress(NOTHING) as egress:
         for _ in range(300):

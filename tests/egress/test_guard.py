@@ -1,4 +1,4 @@
-"""The guard refuses every spelling of a place that is not the public internet."""
+"""The SSRF guard refuses every spelling of an address that is not on the public internet."""
 
 import random
 from ipaddress import IPv4Address, IPv6Address, ip_address

@@ -1,4 +1,4 @@
-"""Odd servers: a 2xx counts whatever is wrong behind it, and what can be read is read."""
+"""Malformed responses: a 2xx counts even so, and the rest is read as far as possible."""
 
 import asyncio
 import gzip
@@ -25,7 +25,7 @@ POLL = {"method": "GET", "partial": True}
 
 @asynccontextmanager
 async def served(raw: bytes, *, pause: bool = False) -> AsyncIterator[str]:
-    """A server that answers so, and closes; or holds the line."""
+    """A server that sends these bytes, then closes the connection or keeps it open."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Headers of a subscription's own: what may be sent beside ours."""
+"""A subscription's own headers: which are allowed beside ours."""
 
 import pytest
 from hypothesis import given, strategies as st

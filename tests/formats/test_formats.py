@@ -1,4 +1,4 @@
-"""What goes over the wire: exact bytes, and what other people's libraries make of them."""
+"""The delivery formats: exact bytes, and how other libraries read them."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Damaged JSON inside other wrappings, and in answers: the final word is read all the same."""
+"""Damaged JSON inside envelopes and responses: the final status is read nevertheless."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ def read(decode: str, body: bytes, mime: str = "application/json") -> tuple[Stat
     return provider.read_push(pushed(decode), "acme", push, NOW).updates
 
 
-def asked(body: bytes) -> StatusUpdate | PollFailure:
+def polled(body: bytes) -> StatusUpdate | PollFailure:
     answer = HttpResponse(200, {}, body, 0.1)
     return provider.read_poll_response(parse("acme", ASKED), "acme", None, "a", answer, NOW)
 
@@ -83,7 +83,7 @@ def test_damaged_values_are_read_in_every_envelope_and_response(body: bytes, res
     if b"\xe9" not in body:  # what an envelope in JSON cannot hold
         (update,) = read("sns", envelope, "text/plain")
         good(update, result)
-    good(asked(body), result)
+    good(polled(body), result)
 
 
 @pytest.mark.parametrize("byte", [b"\xe9", b"\xe8"])
@@ -132,13 +132,13 @@ def test_damaged_optional_values_of_a_final_update_are_dropped() -> None:
         (update,) = read("", body)
         assert (update.id, update.aliases, update.state) == ("a", (), State.SUCCEEDED)
         assert update.event_id is None or update.event_id == "\x00"
-        told = asked(body)
-        assert isinstance(told, StatusUpdate)
-        assert told.aliases == ()
-        assert all(text.isascii() for text in told.params.values())
+        result = polled(body)
+        assert isinstance(result, StatusUpdate)
+        assert result.aliases == ()
+        assert all(text.isascii() for text in result.params.values())
 
 
 def test_an_unreadable_response_names_the_place() -> None:
-    told = asked(b'{"id": "a", "status": [1 2]}')
-    assert isinstance(told, PollFailure)
-    assert "byte 25" in told.reason
+    result = polled(b'{"id": "a", "status": [1 2]}')
+    assert isinstance(result, PollFailure)
+    assert "byte 25" in result.reason

@@ -1,4 +1,4 @@
-"""At which paths the mirror answers, also at the root, and in which headers the key may stand."""
+"""The paths of the mirror, also at the root, and the headers in which its key may be sent."""
 
 import base64
 from pathlib import Path
@@ -25,7 +25,7 @@ PARAMS = {"library": "7", "account": "acc", "repo": "o/n", "project": "p", "endp
         ("anthropic", "/v1/messages/batches/{id}"),
         ("runway", "/v1/tasks/{id}"),
         ("assemblyai", "/v2/transcript/{id}"),
-        ("cloudconvert", "/v2/jobs/{id}"),  # what stands in its base URL belongs to it
+        ("cloudconvert", "/v2/jobs/{id}"),  # the path of its base URL is part of it
         ("github", "/repos/o/n/actions/runs/{id}"),
         ("bunny-stream", "/library/7/videos/{id}"),
     ],
@@ -140,7 +140,7 @@ def test_paths_overlap_if_one_call_matches_both(one: str, other: str, *, same: b
     assert paths_overlap(one, other) is paths_overlap(other, one) is same
 
 
-# --- where the key stands ---------------------------------------------------------------------
+# --- the headers of the key ----------------------------------------------------------------------
 
 
 def basic(text: str) -> str:

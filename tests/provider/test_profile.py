@@ -1,4 +1,4 @@
-"""What a profile may say: it is refused with a remedy, asks safely, and reads within bounds."""
+"""Profiles: errors have a remedy, polls are safe, and values are read within limits."""
 
 import re
 import time
@@ -60,8 +60,8 @@ def polled(more: str = "") -> Profile:
 
 def answer(profile: Profile, body: Any, status: int = 200, **headers: str) -> Any:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    told = HttpResponse(status, {k.replace("_", "-"): v for k, v in headers.items()}, raw, 2.0)
-    return provider.read_poll_response(profile, "acme", None, "1", told, NOW)
+    result = HttpResponse(status, {k.replace("_", "-"): v for k, v in headers.items()}, raw, 2.0)
+    return provider.read_poll_response(profile, "acme", None, "1", result, NOW)
 
 
 # What is refused, and how -------------------------------------------------------------------
@@ -359,9 +359,9 @@ def test_a_push_is_read_by_the_first_kind_that_matches() -> None:
         """,
     )
     body = b'{"batch": [{"id": 1, "type": "a"}, {"id": 2, "type": "o"}, {"id": 3, "type": "x"}]}'
-    told = provider.read_push(profile, "acme", Push({"x-kind": "job"}, body), NOW)
-    assert [(u.id, u.state) for u in told.updates] == [("1", "running"), ("other:2", "failed")]
-    assert told.ignored == 1
+    result = provider.read_push(profile, "acme", Push({"x-kind": "job"}, body), NOW)
+    assert [(u.id, u.state) for u in result.updates] == [("1", "running"), ("other:2", "failed")]
+    assert result.ignored == 1
     elsewhere = provider.read_push(profile, "acme", Push({}, body), NOW)
     assert [u.id for u in elsewhere.updates] == ["other:1", "other:2"]
 
@@ -380,9 +380,9 @@ def test_without_otherwise_an_unknown_word_has_no_state() -> None:
 
 @pytest.mark.parametrize("status", ["", " ", None, True, 1.5, [], "a\nb", "x" * 201])
 def test_an_invalid_status_is_unreadable_even_with_otherwise(status: Any) -> None:
-    told = answer(parse("acme", POLLED + 'otherwise = "running"'), {"id": "1", "status": status})
-    assert isinstance(told, PollFailure)
-    assert "status at `/status`" in told.reason
+    result = answer(parse("acme", POLLED + 'otherwise = "running"'), {"id": "1", "status": status})
+    assert isinstance(result, PollFailure)
+    assert "status at `/status`" in result.reason
 
 
 def test_a_result_is_kept_up_to_64_kib_and_100_levels() -> None:
@@ -439,10 +439,10 @@ def test_counts_attempts_and_errors_stay_within_what_readers_hold() -> None:
     assert answer(profile, {"id": "1", "status": "done", "n": 7}).attempt == 7
     for wrong in (0, 2**31, "1", True, 1.0):
         assert isinstance(answer(profile, {"id": "1", "status": "done", "n": wrong}), PollFailure)
-    told = parse("acme", PUSHED.replace("[states]", 'event_id = "/e"\n[states]'))
+    result = parse("acme", PUSHED.replace("[states]", 'event_id = "/e"\n[states]'))
     long = msgspec.json.encode({"id": "1", "status": "done", "e": "x" * 600})
-    (update,) = provider.read_push(told, "acme", Push({}, long), NOW).updates
-    assert update.event_id is None  # then its text tells it from others
+    (update,) = provider.read_push(result, "acme", Push({}, long), NOW).updates
+    assert update.event_id is None  # then it is deduped by its content
 
 
 @pytest.mark.parametrize(
@@ -465,8 +465,8 @@ def test_counts_attempts_and_errors_stay_within_what_readers_hold() -> None:
 def test_a_response_without_a_status_fails_by_its_code(
     status: int, headers: dict[str, str], kind: str, wait: float | None
 ) -> None:
-    told = answer(polled(), b" why\n not\x1b[31m ", status, **headers)
-    assert told == PollFailure(kind, f"HTTP {status}: why not[31m", wait)  # type: ignore[arg-type]
+    result = answer(polled(), b" why\n not\x1b[31m ", status, **headers)
+    assert result == PollFailure(kind, f"HTTP {status}: why not[31m", wait)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -642,11 +642,11 @@ def test_a_time_from_the_future_is_replaced_and_flagged(when: object) -> None:
     now = parse_timestamp("2026-11-22T10:00:00Z")
     assert now
     text = PUSHED.replace("[states]", 'time = "/at"\n[states]')
-    for told, at, flags in (
+    for result, at, flags in (
         (when, now, ("time_in_future",)),
         ("2026-11-22T10:04:59Z", now + 299, ()),
         ("2001-01-01T00:00:00Z", parse_timestamp("2001-01-01T00:00:00Z"), ()),
     ):
-        body = msgspec.json.encode({"id": "1", "status": "done", "at": told})
+        body = msgspec.json.encode({"id": "1", "status": "done", "at": result})
         (update,) = provider.read_push(parse("own", text), "own", Push({}, body), now).updates
         assert (update.at, update.flags) == (at, flags)

@@ -1,4 +1,4 @@
-"""What is wrong in a profile is told at its own line: the thing, the place, the remedy."""
+"""An error in a profile is reported with its line, its key and a remedy."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Every profile reads its captures as written down, survives garbage, and has no word untested.
+"""Every profile reads its captures as expected, survives garbage, and has no untested status.
 
 There is no test code for one provider: a provider is `processor/providers/<name>.toml` and its
 captures. A capture is `tests/providers/<name>/<case>.json`, the bytes as received, and
@@ -30,7 +30,7 @@ PROFILES = {
 }
 NOW = 1795346400.0
 WORK = {State.QUEUED, State.RUNNING}
-SECONDS = 0.25  # that an answer took
+SECONDS = 0.25  # the duration of a response
 
 
 class Capture(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,7 +42,7 @@ class Capture(msgspec.Struct, forbid_unknown_fields=True):
     what: str
     headers: dict[str, str]
     query: str = ""  # of the URL that was pushed to
-    job: str | None = None  # the id that an answer was asked about, or that a submit goes by
+    job: str | None = None  # the polled id, or the id given with a submit response
     kind: str | None = None  # of jobs, for a submit
     echo: dict[str, Any] | None = None
     status: int = 200
@@ -92,16 +92,16 @@ def read_push(profile: Profile, capture: Capture, body: bytes) -> None:
 
 
 def read_poll_response(profile: Profile, capture: Capture, body: bytes) -> None:
-    told = ask(
+    result = poll_result(
         profile, str(capture.job), HttpResponse(capture.status, capture.headers, body, SECONDS)
     )
-    if isinstance(told, StatusUpdate):
-        assert [shown(told, "poll")] == expected(capture, "poll")
+    if isinstance(result, StatusUpdate):
+        assert [shown(result, "poll")] == expected(capture, "poll")
         return
-    assert capture.trouble is not None, told
-    assert told.kind == capture.trouble["kind"]
-    assert capture.trouble["reason"] in told.reason
-    assert told.retry_after == capture.trouble.get("retry_after")
+    assert capture.trouble is not None, result
+    assert result.kind == capture.trouble["kind"]
+    assert capture.trouble["reason"] in result.reason
+    assert result.retry_after == capture.trouble.get("retry_after")
 
 
 def read_submit_response(profile: Profile, capture: Capture, body: bytes) -> None:
@@ -125,7 +125,7 @@ def submit(profile: Profile, capture: Capture, body: Any) -> StatusUpdate:
     )
 
 
-def ask(profile: Profile, job: str, answer: HttpResponse) -> StatusUpdate | PollFailure:
+def poll_result(profile: Profile, job: str, answer: HttpResponse) -> StatusUpdate | PollFailure:
     return provider.read_poll_response(profile, "acme", profile.kind_of(job), job, answer, NOW)
 
 
@@ -135,7 +135,7 @@ def shown(update: StatusUpdate, origin: str) -> dict[str, Any]:
     assert plain.pop("source") == "acme"
     assert plain.pop("origin") == origin
     assert plain.pop("begun", None) == (NOW if origin == "poll" else None)
-    plain.pop("reopens", None)  # says the profile, not the answer
+    plain.pop("reopens", None)  # from the profile, not from the response
     return without_nothing(plain)
 
 
@@ -275,11 +275,11 @@ def survives(body: bytes, status: int = 200, headers: Mapping[str, str] | None =
                 is_sound(update)
         for kind in profile.kinds:
             job = provider.full_id(kind, "job-1")
-            told = ask(profile, job, HttpResponse(status, lower, body, SECONDS))
-            if isinstance(told, StatusUpdate):
-                is_sound(told)
+            result = poll_result(profile, job, HttpResponse(status, lower, body, SECONDS))
+            if isinstance(result, StatusUpdate):
+                is_sound(result)
             else:
-                assert told.reason.isprintable()
+                assert result.reason.isprintable()
             try:
                 is_sound(
                     provider.read_submit_response(profile, "acme", job, status, lower, body, NOW)

@@ -1,4 +1,4 @@
-"""The line that a message names is the one on which the key stands."""
+"""Error messages name the line of the key."""
 
 import tomllib
 

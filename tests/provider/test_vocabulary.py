@@ -1,4 +1,4 @@
-"""What the words of a profile do: conditions, decoders, tokens, hints, URLs that jobs name."""
+"""The keys of a profile: conditions, decoders, tokens, poll hints, placeholders, status URLs."""
 
 import base64
 import json
@@ -59,7 +59,7 @@ def read(profile: Profile, body: Any, **headers: str) -> provider.ParsedPush:
     return provider.read_push(profile, "acme", Push(named, raw), NOW)
 
 
-def told(
+def poll_result(
     profile: Profile, body: Any, status: int = 200, **headers: str
 ) -> StatusUpdate | PollFailure:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -200,8 +200,8 @@ def test_an_sns_envelope_holds_a_message_or_a_confirmation_request() -> None:
     provider.check_content_type(profile, Push({"content-type": "text/plain; charset=UTF-8"}, b""))
     (update,) = read(profile, sns()).updates
     assert update.id == "1"
-    asked = read(profile, sns("SubscriptionConfirmation"))
-    assert (asked.updates, (asked.confirm or "")[:12]) == ((), "https://sns.")
+    request = read(profile, sns("SubscriptionConfirmation"))
+    assert (request.updates, (request.confirm or "")[:12]) == ((), "https://sns.")
     assert read(profile, sns("UnsubscribeConfirmation")).updates == ()
     for bad in (sns("Other"), sns(message=None), sns(message="{"), b"[]", b"{}"):
         with pytest.raises(Unreadable):
@@ -276,9 +276,9 @@ def test_a_content_type_that_the_provider_does_not_push_is_refused(decode: str, 
 
 def test_a_challenge_is_echoed() -> None:
     profile = pushed('echo = { at = "/0/data/code", as = "validationResponse" }')
-    asked = read(profile, [{"data": {"code": "abc"}}])
-    assert asked.echo == {"validationResponse": "abc"}
-    assert asked.updates == ()
+    request = read(profile, [{"data": {"code": "abc"}}])
+    assert request.echo == {"validationResponse": "abc"}
+    assert request.updates == ()
     assert read(profile, {"id": 1, "status": "done"}).echo is None
 
 
@@ -297,33 +297,33 @@ def test_the_http_code_may_be_the_status_with_any_body() -> None:
         (200, b'{"a": 1}', State.SUCCEEDED),
         (204, b"", None),
     ):
-        update = told(profile, body, code)
+        update = poll_result(profile, body, code)
         assert isinstance(update, StatusUpdate)
         assert (update.state, update.status) == (state, str(code))
 
 
 def test_retry_after_and_hints_of_a_running_job_set_the_next_poll() -> None:
     body = {"status": "busy", "wait": 7}
-    assert told(polled(), body).poll_after is None  # type: ignore[union-attr]
-    assert told(polled(), body, retry_after="30").poll_after == 30  # type: ignore[union-attr]
+    assert poll_result(polled(), body).poll_after is None  # type: ignore[union-attr]
+    assert poll_result(polled(), body, retry_after="30").poll_after == 30  # type: ignore[union-attr]
     hinted = polled('hint = { at = "/wait", unit = "s" }')
-    assert told(hinted, body).poll_after == 7  # type: ignore[union-attr]
-    assert told(hinted, body, retry_after="30").poll_after == 30  # type: ignore[union-attr]
-    assert told(hinted, {"status": "busy", "wait": [1]}).poll_after is None  # type: ignore[union-attr]
+    assert poll_result(hinted, body).poll_after == 7  # type: ignore[union-attr]
+    assert poll_result(hinted, body, retry_after="30").poll_after == 30  # type: ignore[union-attr]
+    assert poll_result(hinted, {"status": "busy", "wait": [1]}).poll_after is None  # type: ignore[union-attr]
     millis = polled('hint = { at = "header:poll-after-ms", unit = "ms" }')
-    assert told(millis, body, poll_after_ms="1500").poll_after == 1.5  # type: ignore[union-attr]
+    assert poll_result(millis, body, poll_after_ms="1500").poll_after == 1.5  # type: ignore[union-attr]
     epoch = polled('hint = { at = "header:reset", unit = "epoch" }')
-    assert told(epoch, body, 429, reset=str(int(NOW) + 62)) == PollFailure(
+    assert poll_result(epoch, body, 429, reset=str(int(NOW) + 62)) == PollFailure(
         "throttled", 'HTTP 429: {"status": "busy", "wait": 7}', 60.0
     )
 
 
 def test_a_profile_can_describe_a_throttled_response() -> None:
     profile = polled('throttled = { "header:x-remaining" = "0" }\nhint = { at = "/in" }')
-    throttled = told(profile, {"in": 5}, 403, x_remaining="0")
+    throttled = poll_result(profile, {"in": 5}, 403, x_remaining="0")
     assert isinstance(throttled, PollFailure)
     assert (throttled.kind, throttled.retry_after) == ("throttled", 5.0)
-    refused = told(profile, {"in": 5}, 403, x_remaining="9")
+    refused = poll_result(profile, {"in": 5}, 403, x_remaining="9")
     assert isinstance(refused, PollFailure)
     assert refused.kind == "unauthorized"
 
@@ -388,10 +388,10 @@ def test_a_submit_response_may_contain_the_status_url() -> None:
     update = submitted({"Operation-Location": "/jobs/7?api-version=1"})
     assert (update.id, update.state) == ("mine", State.QUEUED)
     account = Account("https://api.example.com", "tok")
-    asked = provider.build_poll_request(
+    request = provider.build_poll_request(
         parse("acme", STATUS_URL), None, "mine", account, update.params
     )
-    assert asked.url == "https://api.example.com/jobs/7?api-version=1"
+    assert request.url == "https://api.example.com/jobs/7?api-version=1"
     with pytest.raises(InvalidValue, match="its `status_url` is unknown"):
         provider.build_poll_request(parse("acme", STATUS_URL), None, "mine", account, {})
 

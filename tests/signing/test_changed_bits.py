@@ -1,4 +1,4 @@
-"""Whatever a stranger sends ends as BadSignature, and explaining it never fails."""
+"""Any hostile push ends as BadSignature, and `explain` never fails."""
 
 import json
 import runpy
@@ -129,7 +129,7 @@ def pushes(draw: st.DrawFn, rule: Verify) -> Push:
 
 
 def judge(rule: Verify, push: Push, now: float, document: bytes) -> bool:
-    """Ask all that can be asked; whether the push is genuine. Only BadSignature may come."""
+    """Call every function on the push; return whether it verifies. Only BadSignature may be raised."""
     keys = [secret_key(rule, SECRET)] * 2 if needs_secret(rule) else []
     for ask in (keys_url, sender):
         with suppress(BadSignature):

@@ -1,4 +1,4 @@
-"""A signature taken apart for people: every step is there, and nothing secret in it."""
+"""`explain` shows every step of a verification, with secrets redacted."""
 
 import base64
 import runpy
@@ -136,7 +136,7 @@ def test_the_verdict_equals_the_result_of_verify(known: Any) -> None:
 MUX = VECTORS["RULES"]["mux"]
 
 
-def told(rule: Verify, push: Push, *secrets: str, now: float = NOW) -> dict[str, ExplainStep]:
+def explained(rule: Verify, push: Push, *secrets: str, now: float = NOW) -> dict[str, ExplainStep]:
     """The last step of each name."""
     keys = [secret_key(rule, secret) for secret in secrets]
     return {step.name: step for step in explain(rule, keys, push, now)}
@@ -144,7 +144,7 @@ def told(rule: Verify, push: Push, *secrets: str, now: float = NOW) -> dict[str,
 
 def test_a_good_push_is_explained() -> None:
     push = pushed(MUX, "shh, secret", BODY)
-    steps = told(MUX, push, "shh, secret")
+    steps = explained(MUX, push, "shh, secret")
     signature = push.headers["mux-signature"].partition("v1=")[2]
     masked = f"{signature[:6]}…{signature[-4:]} (64 characters)"
     assert {name: (step.value, step.ok) for name, step in steps.items()} == {
@@ -158,13 +158,13 @@ def test_a_good_push_is_explained() -> None:
 
 
 def test_a_wrong_secret_shows_the_expected_signature() -> None:
-    steps = told(MUX, pushed(MUX, "another one", BODY), "shh, secret")
+    steps = explained(MUX, pushed(MUX, "another one", BODY), "shh, secret")
     assert (steps["expected"].ok, steps["given"].ok, steps["timestamp"].ok) == (False, False, True)
     assert "none of this source's secrets" in steps["verdict"].value
 
 
 def test_an_old_push_shows_its_timestamp() -> None:
-    steps = told(MUX, pushed(MUX, "shh, secret", BODY), "shh, secret", now=NOW + 400)
+    steps = explained(MUX, pushed(MUX, "shh, secret", BODY), "shh, secret", now=NOW + 400)
     assert steps["timestamp"] == ExplainStep(
         "timestamp", "1700000000, 400 s before now; 300 s are allowed", ok=False
     )
@@ -172,33 +172,35 @@ def test_an_old_push_shows_its_timestamp() -> None:
 
 
 def test_a_missing_header_is_named() -> None:
-    steps = told(MUX, Push({}, BODY), "shh, secret")
+    steps = explained(MUX, Push({}, BODY), "shh, secret")
     assert steps["header"] == ExplainStep("header", "Mux-Signature: not there", ok=False)
     assert steps["verdict"].value == "there is no Mux-Signature header"
 
 
 def test_a_signed_secret_is_shown_as_a_dot() -> None:
     rule = Verify("hash-sha1", header="X-Sig", signs="{body}{secret}")
-    assert told(rule, pushed(rule, "shh, secret", BODY), "shh, secret")["signed"].value == (
+    assert explained(rule, pushed(rule, "shh, secret", BODY), "shh, secret")["signed"].value == (
         f"15 bytes and the secret •: {BODY.decode()}•"
     )
 
 
 def test_a_long_body_is_cut_to_two_hundred_characters() -> None:
-    signed = told(MUX, pushed(MUX, "shh, secret", b"x" * 9000), "shh, secret")["signed"].value
+    signed = explained(MUX, pushed(MUX, "shh, secret", b"x" * 9000), "shh, secret")["signed"].value
     assert signed.startswith("9011 bytes: 1700000000.xxx")
     assert len(signed) < 220
 
 
 def test_a_token_is_redacted_and_a_short_one_wholly() -> None:
     rule = Verify("token", header="X-Token")
-    steps = told(rule, pushed(rule, "glsecret", BODY), "glsecret")
+    steps = explained(rule, pushed(rule, "glsecret", BODY), "glsecret")
     assert steps["header"].value == "X-Token: … (8 characters)"
     assert "signed" not in steps
 
 
 def test_the_keys_url_is_shown_and_amazons_is_checked() -> None:
     fal, sns = PUBLISHED
-    assert told(fal, Push({}, BODY))["keys"].value == "https://rest.fal.ai/.well-known/jwks.json"
-    step = told(sns, Push({}, b'{"SigningCertURL": "https://evil.example/a.pem"}'))["keys"]
+    assert (
+        explained(fal, Push({}, BODY))["keys"].value == "https://rest.fal.ai/.well-known/jwks.json"
+    )
+    step = explained(sns, Push({}, b'{"SigningCertURL": "https://evil.example/a.pem"}'))["keys"]
     assert (step.ok, "evil" in step.value) == (False, False)

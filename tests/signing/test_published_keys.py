@@ -51,8 +51,8 @@ OTHER = jwk(ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()
 
 def judge(document: object, rule: Verify = PLAIN, **changed: str) -> None:
     signature = {"x-sig": PRIVATE.sign(BODY).hex(), **changed}
-    told = document if isinstance(document, bytes) else json.dumps(document).encode()
-    verify(rule, [], Push(signature, BODY), NOW, told)
+    message = document if isinstance(document, bytes) else json.dumps(document).encode()
+    verify(rule, [], Push(signature, BODY), NOW, message)
 
 
 def test_any_published_key_verifies() -> None:
@@ -344,16 +344,16 @@ ELSEWHERE = [
 @pytest.mark.parametrize("url", CERT_URLS)
 @pytest.mark.parametrize("spelling", ["SigningCertURL", "SigningCertUrl"])
 def test_a_certificate_is_fetched_from_sns(url: str, spelling: str) -> None:
-    told = {**MESSAGE, "SigningCertURL": None, spelling: url}
-    assert keys_url(SNS, Push({}, json.dumps(told).encode())) == url
+    message = {**MESSAGE, "SigningCertURL": None, spelling: url}
+    assert keys_url(SNS, Push({}, json.dumps(message).encode())) == url
 
 
 @pytest.mark.parametrize("url", ELSEWHERE)
 @pytest.mark.parametrize("spelling", ["SigningCertURL", "SigningCertUrl"])
 def test_a_certificate_is_fetched_from_nowhere_else(url: str, spelling: str) -> None:
-    told = {**MESSAGE, "SigningCertURL": None, spelling: url}
+    message = {**MESSAGE, "SigningCertURL": None, spelling: url}
     with pytest.raises(BadSignature, match=r"SigningCertURL is not https://sns\.REGION"):
-        keys_url(SNS, Push({}, json.dumps(told).encode()))
+        keys_url(SNS, Push({}, json.dumps(message).encode()))
 
 
 def test_a_subscription_is_confirmed_at_sns_and_nowhere_else() -> None:

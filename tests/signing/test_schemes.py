@@ -1,4 +1,4 @@
-"""Two ways to sign, of which a hook's owner chose one; and secrets that lack their `whsec_`."""
+"""Rules with two alternatives (`or`), and secrets without the prefix `whsec_`."""
 
 import base64
 import hashlib
@@ -157,7 +157,7 @@ def test_explain_shows_the_alternative_that_is_valid(rule: Verify, secret: str, 
     assert all(secret not in step.value for step in steps)
 
 
-# What may stand in `or` ----------------------------------------------------------------------
+# The `or` of a rule --------------------------------------------------------------------------
 
 PLAIN = {"scheme": "hmac-sha256", "header": "X-Sig"}
 

@@ -1,4 +1,4 @@
-"""Signatures and tokens that a shared secret makes: how they may be written, and how not."""
+"""Signatures and tokens by a shared secret: accepted and refused encodings."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Standard Webhooks: ours and theirs agree with other people's libraries."""
+"""Standard Webhooks signatures agree with those of other libraries, in both directions."""
 
 import base64
 import json
@@ -356,13 +356,13 @@ console.log(JSON.stringify(told.map(signed)));
 MODULES = Path(sys.prefix, "npm", "node_modules")  # where `make setup` puts it
 
 
-def in_node(script: str, told: Any) -> Any:
+def in_node(script: str, values: Any) -> Any:
     """What a script prints as JSON; the test is skipped where it lacks what it requires."""
     assert NODE
     places = filter(None, (os.environ.get("NODE_PATH"), str(MODULES)))
     done = subprocess.run(
         [NODE, "-e", script],
-        input=json.dumps(told),
+        input=json.dumps(values),
         capture_output=True,
         text=True,
         check=False,
@@ -381,8 +381,8 @@ def test_node_verifies_both_kinds_of_signature() -> None:
     key = signing_key(PRIVATE)
     signature = sign([signing_key(SECRET), key], HEADERS["webhook-id"], int(NOW), BODY)
     content = base64.b64encode(CONTENT).decode()
-    told = [signature, content, SECRET[6:], public_text(key)[5:]]
-    assert in_node(NATIVE, told) == [True, True]
+    values = [signature, content, SECRET[6:], public_text(key)[5:]]
+    assert in_node(NATIVE, values) == [True, True]
 
 
 NEW_SECRET = "whsec_" + base64.b64encode(bytes(range(64))).decode()
@@ -405,12 +405,12 @@ def test_the_library_for_javascript_accepts_what_we_sign_with_either_secret_of_a
 @pytest.mark.skipif(not NODE, reason="there is no node")
 def test_we_accept_what_the_library_for_javascript_signs() -> None:
     bodies = "", BODY.decode(), '{"naïve": "☃ 🎬"}', " \r\n\t", "\x00"
-    told = [
+    values = [
         [s, f"msg_{at}", at, b] for s in (SECRET, NEW_SECRET) for at in (0, NOW) for b in bodies
     ]
-    signatures = in_node(SIGNS, told)
-    assert len(signatures) == len(told)
-    for (secret, message_id, at, body), signature in zip(told, signatures, strict=True):
+    signatures = in_node(SIGNS, values)
+    assert len(signatures) == len(values)
+    for (secret, message_id, at, body), signature in zip(values, signatures, strict=True):
         headers = {
             "webhook-id": message_id,
             "webhook-timestamp": str(int(at)),

@@ -1,4 +1,4 @@
-"""Published signatures hold, and not one bit of what they cover may change."""
+"""Published signatures verify, and any changed bit of the signed content is refused."""
 
 import re
 import runpy
@@ -37,7 +37,7 @@ def check(vector: Any, push: Push | None = None, secret: str | None = None) -> N
 
 
 def flips(data: bytes, places: Iterable[int] | None = None) -> Iterator[bytes]:
-    """Change one bit: each of every byte, or of those at the places."""
+    """Yield the data with one bit changed: each bit of every byte, or of the bytes at `places`."""
     for place in range(len(data)) if places is None else places:
         for bit in range(8):
             yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]

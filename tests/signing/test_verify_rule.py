@@ -1,4 +1,4 @@
-"""A `[push.verify]` that could never hold, or that anybody could make hold, is refused at once."""
+"""A `[push.verify]` that can never match, or that anybody could satisfy, is refused."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Public keys for which anybody can sign are refused where they are configured."""
+"""Weak public keys, for which anybody can sign, are refused in the configuration."""
 
 import base64
 from pathlib import Path
@@ -50,13 +50,13 @@ def test_a_weak_key_is_refused_with_its_place_and_remedy(tmp_path: Path, point: 
     file.write_text(table % text(point))
     with pytest.raises(ConfigError) as refusal:
         load(file, {})
-    told = str(refusal.value)
-    assert told.startswith(
+    message = str(refusal.value)
+    assert message.startswith(
         f"{file}: sources.mine.webhook_secret: this public key is weak (a point of"
     )
-    assert "copy the key again from the provider" in told
-    assert "\n" not in told
-    assert text(point) not in told
+    assert "copy the key again from the provider" in message
+    assert "\n" not in message
+    assert text(point) not in message
     file.write_text(table % good)
     assert len(load(file, {}).sources["mine"].keys) == 2
 

@@ -1,4 +1,4 @@
-"""Values are put where places look; what was put first stays."""
+"""Values are put where pointers find them; a value that was put first stays."""
 
 from typing import Any
 

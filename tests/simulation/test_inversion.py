@@ -1,8 +1,8 @@
-"""What is written for a profile is read again by it: every built-in profile, kind and word.
+"""Simulated pushes and responses read back: every built-in profile, kind and status.
 
 What cannot come back, and why; each is allowed below by what the profile says, not by its name:
 
-an answer with a code such as 204   HTTP forbids it a body: only the status is told
+an answer with a code such as 204   HTTP forbids a body: only the status is sent
 a word of answers alone, in a push  the profile takes other words from its pushes
 an event id at the place of the id  it is the job's id
 the event id of a CloudEvent        it is its source and its id, so it holds a blank
@@ -84,7 +84,7 @@ BEGUN = [
     if PROFILES[name].kinds[kind].submit or PROFILES[name].kinds[kind].poll
 ]
 SECRETS = {"standard-webhooks": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}
-ONLY_THE_PROVIDER = {"ed25519", "sns"}  # schemes whose private key nobody else has
+ONLY_THE_PROVIDER = {"ed25519", "sns"}  # schemes whose private key only the provider has
 
 NAME = st.text("abcXYZ019-_.~ é✓/:", min_size=1, max_size=20).filter(
     lambda text: text not in {".", ".."}
@@ -118,26 +118,26 @@ SAMPLES = st.builds(
 )
 
 
-def update(profile: Profile, kind: str | None, word: str, told: Sample) -> StatusUpdate:
+def update(profile: Profile, kind: str | None, word: str, sample: Sample) -> StatusUpdate:
     params = params_from_provider(profile, kind)
     return StatusUpdate(
         source="acme",
-        id=full_id(kind, told.id),
+        id=full_id(kind, sample.id),
         status=word,
         state=profile.kinds[kind].states.of(word),
-        at=told.time,
+        at=sample.time,
         origin=Origin.PUSH,
-        progress=told.progress,
-        event_id=event_id(profile, told.event),
-        attempt=told.attempt,
-        params={n: told.param if value == VALUE else value for n, value in params.items()},
-        result=msgspec.Raw(msgspec.json.encode(told.result)),
-        error=told.error,
+        progress=sample.progress,
+        event_id=event_id(profile, sample.event),
+        attempt=sample.attempt,
+        params={n: sample.param if value == VALUE else value for n, value in params.items()},
+        result=msgspec.Raw(msgspec.json.encode(sample.result)),
+        error=sample.error,
     )
 
 
 def event_id(profile: Profile, text: str) -> str:
-    """A CloudEvent is told from all others by its source and its id, a blank between them."""
+    """The id of a CloudEvent is its source and id, separated by a space."""
     events = profile.push is not None and profile.push.decode.name == "cloudevents"
     return f"/acme {text}" if events else text
 
@@ -166,7 +166,7 @@ def words(profile: Profile, kind: str | None) -> list[str]:
 
 @cache
 def sayable(name: str, kind: str | None) -> tuple[list[str], list[str]]:
-    """The words of pushes, and those of answers."""
+    """The words of pushes, and those of poll responses."""
     pushed, polled = vocabulary(PROFILES[name], kind)
     return [w for some in pushed.values() for w in some], [
         w for some in polled.values() for w in some
@@ -175,14 +175,14 @@ def sayable(name: str, kind: str | None) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
 @settings(max_examples=10)
-@given(told=SAMPLES)
-def test_a_written_push_reads_back(name: str, kind: str | None, told: Sample):
+@given(sample=SAMPLES)
+def test_a_written_push_reads_back(name: str, kind: str | None, sample: Sample):
     profile = PROFILES[name]
     push, fields = profile.push, profile.kinds[kind].push
     assert push
     assert fields
     for word in sayable(name, kind)[0]:
-        meant = update(profile, kind, word, told)
+        meant = update(profile, kind, word, sample)
         for mode in MODES[push.decode.name]:
             made = write_push(profile, kind, meant, mode).push
             provider.check_content_type(profile, made)
@@ -192,30 +192,30 @@ def test_a_written_push_reads_back(name: str, kind: str | None, told: Sample):
 
 @pytest.mark.parametrize(("name", "kind"), POLLED)
 @settings(max_examples=10)
-@given(told=SAMPLES)
-def test_a_written_poll_response_reads_back(name: str, kind: str | None, told: Sample):
+@given(sample=SAMPLES)
+def test_a_written_poll_response_reads_back(name: str, kind: str | None, sample: Sample):
     profile, fields = PROFILES[name], PROFILES[name].kinds[kind].poll
     assert fields
     for word in sayable(name, kind)[1]:
-        meant = update(profile, kind, word, told)
+        meant = update(profile, kind, word, sample)
         answer = write_poll_response(profile, kind, meant)
         found = provider.read_poll_response(profile, "acme", kind, meant.id, answer, NOW)
         assert isinstance(found, StatusUpdate), found
         if answer.body:
             check(found, meant, fields)
-        else:  # HTTP forbids a body beside this code, so the code is all that is told
+        else:  # HTTP forbids a body with this code, so there is only the status
             assert (found.status, found.state) == (meant.status, meant.state)
 
 
 @pytest.mark.parametrize(("name", "kind"), BEGUN)
 @settings(max_examples=10)
-@given(told=SAMPLES)
-def test_a_written_submit_response_reads_back(name: str, kind: str | None, told: Sample):
+@given(sample=SAMPLES)
+def test_a_written_submit_response_reads_back(name: str, kind: str | None, sample: Sample):
     profile = PROFILES[name]
     fields = profile.kinds[kind].submit or profile.kinds[kind].poll
     assert fields
     for word in words(profile, kind):
-        meant = update(profile, kind, word, told)
+        meant = update(profile, kind, word, sample)
         answer = write_submit_response(profile, kind, meant)
         found = submitted(profile, meant, answer)
         assert found.id == meant.id
@@ -234,15 +234,15 @@ def submitted(profile: Profile, meant: StatusUpdate, answer: HttpResponse) -> St
 
 @pytest.mark.parametrize(("name", "kind"), PUSHED)
 @settings(max_examples=5)
-@given(told=SAMPLES)
-def test_a_signed_push_verifies_and_reads_back(name: str, kind: str | None, told: Sample):
+@given(sample=SAMPLES)
+def test_a_signed_push_verifies_and_reads_back(name: str, kind: str | None, sample: Sample):
     profile = PROFILES[name]
     rule, push = profile.verify, profile.push
     assert push
     if rule is None or rule.scheme in ONLY_THE_PROVIDER:
         return
     secret = SECRETS.get(rule.scheme, "s3cret")
-    meant = update(profile, kind, sayable(name, kind)[0][0], told)
+    meant = update(profile, kind, sayable(name, kind)[0][0], sample)
     for mode in MODES[push.decode.name]:
         made = write_push(profile, kind, meant, mode).signed(secret, NOW)
         signing.verify(rule, [signing.secret_key(rule, secret)], made, NOW)
@@ -282,14 +282,14 @@ def test_a_word_is_never_pushed_only_if_the_profile_does_not_read_it_from_pushes
     profile = PROFILES[name]
     fields = profile.kinds[kind].push
     assert fields
-    takes = {word for word, _ in fields.status.rules} | set(taken(fields))
+    takes = {word for word, _ in fields.status.rules} | set(read_words(fields))
     unsaid = set(words(profile, kind)) - set(sayable(name, kind)[0])
     assert unsaid & takes == set()
     assert not unsaid or takes
 
 
-def taken(fields: PushFields) -> Iterator[str]:
-    """What may lie where the status lies."""
+def read_words(fields: PushFields) -> Iterator[str]:
+    """The words that may be at the location of the status."""
     places = {
         location
         for one in fields.status.options
@@ -333,12 +333,12 @@ def test_a_push_has_result_and_error_unless_they_decide_the_status(name: str, ki
 
 
 def ends(profile: Profile, kind: str | None) -> Iterator[StatusUpdate]:
-    told = Sample("1", None, 0.0, "e", 1, "p", None, None)
+    sample = Sample("1", None, 0.0, "e", 1, "p", None, None)
     for word, state in profile.kinds[kind].states.words.items():
         if state == "succeeded":
-            yield replace(update(profile, kind, word, told), result=RESULT)
+            yield replace(update(profile, kind, word, sample), result=RESULT)
         if state == "failed":
-            yield replace(update(profile, kind, word, told), error=ERROR)
+            yield replace(update(profile, kind, word, sample), error=ERROR)
 
 
 def check_end(found: StatusUpdate, meant: StatusUpdate, fields: UpdateFields) -> None:
@@ -352,7 +352,7 @@ def check_end(found: StatusUpdate, meant: StatusUpdate, fields: UpdateFields) ->
 
 
 def decides(fields: UpdateFields, place: Pointer | None) -> bool:
-    """Whether what lies there is the whole update, a header's text, or has a say in its status."""
+    """Whether the value there is the whole update, a header, or decides the status."""
     rules = fields.status.rules if fields.status else ()
     asked = [location for _, rule in rules for location, _ in rule.rules]
     return any(

@@ -1,4 +1,4 @@
-"""A plan sends every push once and in order, or goes wrong as asked, the same each time."""
+"""A plan sends every push once and in order, or with the requested faults, reproducibly."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""A life goes from queued to its end, in the profile's words, and is heard as it was meant."""
+"""A timeline goes from queued to its end in the profile's words, and reads back as planned."""
 
 from collections.abc import Iterator, Sequence
 
@@ -40,9 +40,9 @@ def test_a_timeline_moves_forward_to_the_requested_end(name: str, kind: str | No
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
 def test_progress_rises_while_it_runs(name: str, kind: str | None, end: State):
-    told = [m.progress for m in job(name, kind, end).moments if m.progress is not None]
-    assert told == sorted(set(told))
-    assert (1.0 in told) is (end is State.SUCCEEDED)
+    outcome = [m.progress for m in job(name, kind, end).moments if m.progress is not None]
+    assert outcome == sorted(set(outcome))
+    assert (1.0 in outcome) is (end is State.SUCCEEDED)
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
@@ -61,19 +61,19 @@ def test_poll_responses_report_the_states_of_the_timeline(name: str, kind: str |
     for moment in played.moments:
         answer = played.answer(moment.at, BEGUN)
         if moment.polled and answer:
-            told = ask(played, moment.at)
-            assert told.state is moment.state
+            outcome = ask(played, moment.at)
+            assert outcome.state is moment.state
             assert played.is_over(moment.at) is (moment is played.moments[-1])
 
 
 def ask(played: SimulatedJob, elapsed: float) -> StatusUpdate:
     answer = played.answer(elapsed, BEGUN)
     assert answer
-    told = provider.read_poll_response(
+    outcome = provider.read_poll_response(
         played.profile, "s", played.kind, played.full_id, answer, BEGUN + elapsed
     )
-    assert not isinstance(told, PollFailure), told
-    return told
+    assert not isinstance(outcome, PollFailure), outcome
+    return outcome
 
 
 def test_between_two_moments_a_poll_returns_the_earlier():
@@ -145,7 +145,7 @@ def test_an_end_without_a_word_is_refused_and_the_possible_ends_are_named():
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
 def test_the_state_machine_reaches_the_requested_end(name: str, kind: str | None, end: State):
     played = job(name, kind, end)
-    assert end in {state_after(played, [*told(played)]) for told in (pushed, polled)}
+    assert end in {state_after(played, [*outcome(played)]) for outcome in (pushed, polled)}
 
 
 @pytest.mark.parametrize(("name", "kind", "end"), LIVES)
