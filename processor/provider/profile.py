@@ -152,9 +152,8 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     each: Pointer = WHOLE  # one update or an array of them
     trust: Literal["event", "refetch"] = "event"
     answer: int = 202
-    lenient: bool = (
-        False  # the provider drops a webhook after one error, so accept every genuine push
-    )
+    # the provider drops a webhook after one error, so every genuine push is accepted
+    lenient: bool = False
     echo: EchoRule | None = None
     largest: Size | None = None  # bytes of a push, if the provider documents more than 1 MiB
 

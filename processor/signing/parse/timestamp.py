@@ -6,9 +6,8 @@ from datetime import datetime
 from processor.errors import BadSignature
 
 TOLERANCE = 300  # seconds, both ways: what the Standard Webhooks libraries allow
-FORGIVEN = (
-    3600.0  # seconds: up to this difference either clock, Redis' or ours, may be the right one
-)
+# Seconds: up to this difference either clock, Redis' or ours, may be the right one.
+FORGIVEN = 3600.0
 NOTABLE = 5.0  # seconds: a larger difference of the clocks is named in the error message
 OLD = "{:.0f} s old", "it is a replay, or a clock is wrong"
 AHEAD = "{:.0f} s in the future", "correct the clock of this machine or of the sender"
