@@ -326,7 +326,7 @@ def test_commands_trim_their_variables(tmp_path: Path) -> None:
     assert "cannot reach http://127.0.0.1:1 (" in ended.stderr
     ended = run("processor.cli", "jobs", folder=tmp_path, RINGBACK_URL="http://h\n:1")
     assert ended.returncode == 2
-    assert "names no server" in ended.stderr
+    assert "not a server's URL" in ended.stderr
     ended = run("processor.cli", "jobs", folder=tmp_path, RINGBACK_API_KEY=f"{HUSH}\n{HUSH}")
     assert ended.returncode == 2
     assert "RINGBACK_API_KEY: only printable ASCII" in ended.stderr
