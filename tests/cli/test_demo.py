@@ -14,7 +14,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from processor.cli import main
-from processor.cli.demo.scenarios import EXPECTED, SCENARIOS, Simulation, configuration, judge
+from processor.cli.demo.scenarios import EXPECTED, SCENARIOS, judge
+from processor.cli.demo.simulation import Simulation, configuration
 from processor.cli.demo.subscriber_server import Callback, SubscriberServer
 from processor.config import load
 

@@ -2,6 +2,7 @@
 
 subscriber_server  receives the callbacks and verifies their signatures
 scenarios          which jobs are simulated, and which callbacks must come
+simulation         runs a scenario's provider, and configures Ringback for it
 sandbox            a Ringback in a temporary folder
 run                runs everything, and compares callbacks with what was expected
 """

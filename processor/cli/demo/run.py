@@ -7,15 +7,8 @@ from contextlib import ExitStack
 from processor.cli import output
 from processor.cli.client import Client, path
 from processor.cli.demo.sandbox import ringback
-from processor.cli.demo.scenarios import (
-    EXPECTED,
-    SCENARIOS,
-    Simulation,
-    configuration,
-    final_events,
-    judge,
-    make_secret,
-)
+from processor.cli.demo.scenarios import EXPECTED, SCENARIOS, final_events, judge
+from processor.cli.demo.simulation import Simulation, configuration, make_secret
 from processor.cli.demo.subscriber_server import SubscriberServer
 from processor.cli.exit_codes import Exit
 from processor.cli.jobs import show_history

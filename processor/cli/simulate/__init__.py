@@ -5,6 +5,7 @@ make_jobs         which jobs: kind, ids, how they end
 progress          when each job began, and how its pushes and polls were answered
 poll_routes       the paths at which jobs are polled
 provider_server   answers polls on a loopback port
+hook              the URL that is pushed to
 push_sender       signs, sends and retries pushes
 run               runs until every job has ended
 output            what is printed: how to configure Ringback, and a summary
@@ -24,16 +25,11 @@ import typer
 from processor.cli import options
 from processor.cli.exit_codes import CommandError
 from processor.cli.simulate import make_jobs, output
+from processor.cli.simulate.hook import Hook
 from processor.cli.simulate.progress import Run
 from processor.cli.simulate.provider_server import PollFaults, ProviderServer
-from processor.cli.simulate.push_sender import Hook
-from processor.cli.simulate.run import (
-    Pushing,
-    check_signing,
-    exit_code,
-    keep_answering,
-    run_to_end,
-)
+from processor.cli.simulate.push_sender import PushSender
+from processor.cli.simulate.run import exit_code, keep_answering, run_to_end
 from processor.cli.simulate.simulated_source import find_source
 from processor.durations import parse_duration
 from processor.simulation import Faults, plan_pushes
@@ -131,16 +127,17 @@ def simulate(
             profile, chosen, ids, end=ending, seconds=seconds, url=base or ""
         )
         pushes = plan_pushes(made, Faults(duplicates, lose, reorder), _rng(seed))
-        pushing = Pushing(hook, source.secret(secret, os.environ), pushes) if hook else None
-        check_signing(made, pushing)
-        run = Run(made)
+        run, sender = Run(made), None
+        if hook:
+            sender = PushSender(hook, source.secret(secret, os.environ), run, pushes.pushes)
+            sender.check_signing()
         table = output.source_table(profile, chosen, base or "", url)
         if json:
             output.setup_document(made, seed, table, base)
         else:
             output.setup(made, seed, table, source, base, pushed=hook is not None)
         confirms = hook is not None and polled and source.confirms
-        run_to_end(run, server, pushing, keep_answering(linger, confirms=confirms))
+        run_to_end(run, server, sender, keep_answering(linger, confirms=confirms))
     output.summary(run, pushes.lost if hook else 0, json=json)
     raise typer.Exit(exit_code(run))
 

@@ -1,16 +1,15 @@
 """Runs a simulation: begins the jobs, pushes and answers polls until every job has ended."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
-from processor.cli.exit_codes import CommandError, Exit
+from processor.cli.exit_codes import Exit
 from processor.cli.simulate import output
 from processor.cli.simulate.progress import Run
 from processor.cli.simulate.provider_server import ProviderServer
-from processor.cli.simulate.push_sender import Hook, PushSender
-from processor.simulation import PushPlan, SimulatedJob
+from processor.cli.simulate.push_sender import PushSender
 
 CONFIRMATION_TIMEOUT = 60.0  # seconds; by then Ringback has polled, if it can
 CHECK_EVERY = 0.05  # seconds
@@ -31,60 +30,29 @@ def keep_answering(given: float | None, *, confirms: bool) -> KeepAnswering:
     return KeepAnswering(CONFIRMATION_TIMEOUT, confirms, until_polled=True)
 
 
-class Pushing(NamedTuple):
-    """Where to push, the secret that signs, and which pushes are sent when."""
-
-    hook: Hook
-    secret: str
-    plan: PushPlan
-
-
 @contextmanager
-def started(
-    run: Run, server: ProviderServer | None, pushing: Pushing | None
-) -> Iterator[PushSender | None]:
+def started(run: Run, server: ProviderServer | None, sender: PushSender | None) -> Iterator[None]:
     """Answer polls and send pushes while the block runs.
 
     Jobs that are pushed begin at once, other jobs when they are first polled.
     """
-    sender = PushSender(pushing.hook, pushing.secret, run) if pushing else None
-    if server:
-        server.run = run
-    with server.serving() if server else nullcontext():
-        try:
-            if sender and pushing:
-                now = time.time()
-                for job in run.jobs.values():
-                    run.begin(job, now)
-                sender.start(pushing.plan.pushes)
-            yield sender
-        finally:
-            if sender:
-                sender.stop()
+    with ExitStack() as stack:
+        if server:
+            server.run = run
+            stack.enter_context(server.serving())
+        if sender:
+            stack.enter_context(sender.sending())
+        yield
 
 
 def run_to_end(
-    run: Run, server: ProviderServer | None, pushing: Pushing | None, keep: KeepAnswering
+    run: Run, server: ProviderServer | None, sender: PushSender | None, keep: KeepAnswering
 ) -> None:
     """Run until every job has ended, or until Ctrl-C."""
-    with suppress(KeyboardInterrupt), started(run, server, pushing) as sender:
+    with suppress(KeyboardInterrupt), started(run, server, sender):
         while not _is_over(run, sender):
             time.sleep(CHECK_EVERY)
         _keep_answering(run, keep)
-
-
-def check_signing(jobs: Sequence[SimulatedJob], pushing: Pushing | None) -> None:
-    """CommandError if the pushes cannot be signed."""
-    due = next(iter(pushing.plan.pushes), None) if pushing else None
-    if pushing is None or due is None:
-        return
-    profile, now = jobs[0].profile, time.time()
-    if profile.needs_secret and not pushing.secret:
-        raise CommandError(f"{profile.name} signs its pushes: give the source's --secret")
-    try:
-        jobs[due.job].push(due.number, now).signed(pushing.secret, now)
-    except ValueError as error:
-        raise CommandError(f"{profile.name} cannot push: {error}") from None
 
 
 def exit_code(run: Run) -> Exit:
