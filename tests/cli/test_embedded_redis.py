@@ -28,7 +28,8 @@ def ask(server: EmbeddedRedis, *words: str) -> str:
 
 @pytest.fixture
 def server(tmp_path: Path):
-    server = embedded_redis.start(tmp_path / "data")
+    server = EmbeddedRedis(tmp_path / "data")
+    server.start()
     yield server
     server.kill()
 
@@ -94,7 +95,7 @@ def test_only_our_own_folders_are_made_private(tmp_path: Path):
 def test_a_failed_start_names_the_log(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(embedded_redis, "find_server", lambda: Path("/bin/false"))
     with pytest.raises(ConfigError, match=r"/bin/false does not start: see .*redis\.log"):
-        embedded_redis.start(tmp_path)
+        EmbeddedRedis(tmp_path).start()
 
 
 def test_a_server_on_the_path_comes_first(tmp_path: Path, monkeypatch):
@@ -150,7 +151,8 @@ def test_the_socket_url_works_for_any_folder_name(tmp_path: Path, name: str):
 
 @pytest.mark.parametrize("name", ["c#/x y%41", "ü 'q' \"", "--port 1"])
 def test_redis_starts_in_a_folder_with_any_name(tmp_path: Path, name: str):
-    server = embedded_redis.start(tmp_path / name)
+    server = EmbeddedRedis(tmp_path / name)
+    server.start()
     try:
         with Redis.from_url(server.url) as client:
             assert client.config_get("dir")["dir"] == str(tmp_path / name / "redis")
@@ -160,7 +162,8 @@ def test_redis_starts_in_a_folder_with_any_name(tmp_path: Path, name: str):
 
 def test_a_folder_name_that_is_not_text_gets_its_socket_elsewhere(tmp_path: Path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff#"))
-    server = embedded_redis.start(folder)
+    server = EmbeddedRedis(folder)
+    server.start()
     try:
         with Redis.from_url(server.url) as client:
             assert client.ping()

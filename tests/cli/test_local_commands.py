@@ -323,7 +323,7 @@ def test_processes_find_the_checkout_from_any_folder(tmp_path: Path):
     ],
 )
 def test_a_stream_is_parsed_as_the_standard_says(stream: bytes, read: list[tuple[object, ...]]):
-    found = sse.messages(stream.splitlines(keepends=True) if b"\r\r" not in stream else [stream])
+    found = sse.Reader(stream.splitlines(keepends=True) if b"\r\r" not in stream else [stream])
     assert [(message.id, message.event, message.data) for message in found] == read
 
 

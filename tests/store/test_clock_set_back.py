@@ -51,7 +51,8 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     with monkeypatch.context() as patch:
         patch.setenv("LD_PRELOAD", str(shim))
         patch.setenv("CLOCK_FILE", str(file))
-        server = embedded_redis.start(tmp_path / "data")
+        server = embedded_redis.EmbeddedRedis(tmp_path / "data")
+        server.start()
     clock = Clock(file, server.url)
     try:
         clock.set(5000)

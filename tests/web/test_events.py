@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from processor.cli.sse import Message, messages
+from processor.cli.sse import Message, Reader
 from processor.service.events import tail
 from processor.service.events.listener import MAX_UNREAD
 from processor.service.events.tail import Tailer
@@ -49,7 +49,7 @@ class Stream:
     async def message(self) -> Message:
         """The next frame, as the command line reads it."""
         lines = [line.encode() for line in await self.frame()]
-        (found,) = messages([*lines, b""])
+        (found,) = Reader([*lines, b""])
         return found
 
 
