@@ -84,9 +84,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     structlog.configure(logger_factory=_to_standard_error)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # characters that a terminal cannot show are replaced
+            # Characters that a terminal cannot show are replaced.
+            stream.reconfigure(errors="replace")
     try:
         build()(args=argv, prog_name="ringback")
     except CommandError as error:

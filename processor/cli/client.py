@@ -24,14 +24,6 @@ SCHEMES: dict[str, type[http.client.HTTPConnection]] = {
 }
 
 
-class ResponseError(CommandError):
-    """The server answered with an error; the message is its `title: detail`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message, code_of_status(status))
-        self.status = status
-
-
 class UnreachableError(CommandError):
     """The server cannot be reached."""
 
@@ -121,7 +113,7 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(self.url, _reason(error)) from error
         except ValueError:
-            raise CommandError("--key: only printable ASCII can be sent as a key") from None
+            raise CommandError("--key or --after: only printable ASCII can be sent") from None
 
     def _read(self, answer: http.client.HTTPResponse) -> Any:
         try:
@@ -131,7 +123,7 @@ class Client:
         if answer.status >= MULTIPLE_CHOICES:
             message = _error_message(self.url, answer.status, raw)
             remedy = f": {REMEDY}" if answer.status == UNAUTHORIZED else ""
-            raise ResponseError(answer.status, message + remedy)
+            raise CommandError(message + remedy, code_of_status(answer.status))
         try:
             return json.loads(raw) if raw else None
         except ValueError:

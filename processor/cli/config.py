@@ -14,11 +14,8 @@ from processor.errors import ConfigError
 def config(*, config: options.Config = None, json: options.Json = False) -> None:
     """Print the effective configuration: file, environment and defaults, with secrets redacted."""
     masked = read(options.config_file(config), os.environ).masked()
-    if json:
-        return output.document(masked)
-    for name, value in _flat("", masked):
-        output.line(f"{name} = {codec.dumps(value)}")
-    return None
+    lines = (f"{name} = {codec.dumps(value)}" for name, value in _flat("", masked))
+    output.result(masked, *lines, json=json)
 
 
 def read(file: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -12,7 +12,7 @@ COLUMNS = ("id", "type", "state", "attempts", "last", "created")
 
 @options.server
 def list_all(
-    subscription: Annotated[str, typer.Argument(metavar="ID", help="The id of the subscription.")],
+    subscription: options.SubscriptionId,
     *,
     state: Annotated[
         str | None,

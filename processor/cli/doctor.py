@@ -1,7 +1,6 @@
 """`ringback doctor`: checks the configuration, Redis and the running server."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,7 +44,8 @@ def doctor(
     """
     file, (key, wrong) = options.config_file(config), _key(url, key, data)
     client = Client(url, key, timeout=TIMEOUT)
-    found = [*_configuration(file, os.environ), *wrong, *_redis(file, data)]
+    settings, found = _configuration(file)
+    found += [*wrong, *_redis(settings, data)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
@@ -67,12 +67,14 @@ def _key(url: str, given: str | None, data: Path) -> tuple[str | None, list[Find
         return None, [Finding("key", ok=False, detail=str(error), code=Exit.USAGE)]
 
 
-def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Finding]:
+def _configuration(file: Path | None) -> tuple[Settings, list[Finding]]:
+    """The settings, and what is found about them; if they are wrong, only REDIS_URL is kept."""
     try:
-        settings = read(file, environ)
+        settings = read(file, os.environ)
     except ConfigError as error:
         lines = str(error).splitlines()
-        return [Finding("configuration", ok=False, detail=s, code=Exit.USAGE) for s in lines]
+        wrong = [Finding("configuration", ok=False, detail=s, code=Exit.USAGE) for s in lines]
+        return Settings(redis_url=os.environ.get("REDIS_URL", "")), wrong
     where = settings.file or "no ringback.toml"
     sources, subscriptions = len(settings.sources), len(settings.subscriptions)
     detail = f"{where}: {sources} sources, {subscriptions} subscriptions"
@@ -81,7 +83,8 @@ def _configuration(file: Path | None, environ: Mapping[str, str]) -> list[Findin
         for doubt in settings.warnings
         if doubt.variable not in OF_COMMANDS  # this is a command
     ]
-    return [Finding("configuration", ok=True, detail=detail), *warnings, *_secrets(settings)]
+    read_well = Finding("configuration", ok=True, detail=detail)
+    return settings, [read_well, *warnings, *_secrets(settings)]
 
 
 def _secrets(settings: Settings) -> list[Finding]:
@@ -93,12 +96,8 @@ def _secrets(settings: Settings) -> list[Finding]:
     return [Finding("secrets", ok=True, detail=plain)] if settings.api_keys else []
 
 
-def _redis(file: Path | None, data: Path) -> list[Finding]:
-    """Check Redis as a worker does; a wrong configuration is a finding of its own already."""
-    try:
-        settings = read(file, os.environ)
-    except ConfigError:
-        settings = Settings(redis_url=os.environ.get("REDIS_URL", ""))
+def _redis(settings: Settings, data: Path) -> list[Finding]:
+    """Check Redis as a worker does."""
     return [
         Finding(name, ok=ok, detail=detail, code=Exit.GOOD if ok else Exit.USAGE)
         for name, ok, detail in redis_doctor.check(settings, data)

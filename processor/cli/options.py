@@ -53,7 +53,10 @@ Cursor = Annotated[
     str | None, typer.Option("--cursor", help="Continue after the page that ended here.")
 ]
 SubscriptionId = Annotated[
-    str, typer.Argument(metavar="ID", help="The id of the subscription, as `list` shows it.")
+    str,
+    typer.Argument(
+        metavar="ID", help="The id of the subscription, as `subscriptions list` shows it."
+    ),
 ]
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the configuration.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")]

@@ -11,12 +11,13 @@ def document(value: Any) -> None:
     print(codec.dumps(value), flush=True)  # noqa: T201 - this is where the CLI prints
 
 
-def result(value: Any, text: str, *, json: bool) -> None:
-    """Print the value as JSON, or the text that stands for it."""
+def result(value: Any, *texts: str, json: bool) -> None:
+    """Print the value as JSON, or the lines of text that stand for it."""
     if json:
         document(value)
     else:
-        line(text)
+        for text in texts:
+            line(text)
 
 
 def tree(value: Any) -> None:

@@ -74,11 +74,7 @@ def new(
     if name in ProfileRegistry():
         output.notice(f"{name} is a built-in provider: a profile in your folder replaces it")
     text = skeleton(name, datetime.now(UTC).date())
-    if json:
-        return output.document({"name": name, "text": text})
-    for line in text.splitlines():
-        output.line(line)
-    return None
+    output.result({"name": name, "text": text}, *text.splitlines(), json=json)
 
 
 def group() -> typer.Typer:

@@ -1,8 +1,8 @@
-"""Checks /readyz until the web is ready, and reports that once."""
+"""Checks /readyz until the web is ready, and prints that once."""
 
 import time
-from collections.abc import Callable
 
+from processor.cli import output
 from processor.cli.client import Client
 from processor.cli.exit_codes import CommandError
 
@@ -10,15 +10,10 @@ SLOW = 15.0  # seconds after which a notice says what is missing
 
 
 class Readiness:
-    """Checks /readyz until it answers 200, and not afterwards."""
+    """Checks /readyz until it answers 200, and not afterwards; a notice says if that takes long."""
 
-    def __init__(
-        self, url: str, on_ready: Callable[[str], None], on_slow: Callable[[str], None]
-    ) -> None:
-        """`on_ready` gets the URL when it is ready; `on_slow` a line if that takes long."""
-        self._url = url
-        self._on_ready = on_ready
-        self._on_slow = on_slow
+    def __init__(self, url: str, *, json: bool) -> None:
+        self._url, self._json = url, json
         self._slow = time.monotonic() + SLOW
         self._ready = False
 
@@ -28,10 +23,11 @@ class Readiness:
             missing = self._missing()
             if missing is None:
                 self._ready = True
-                self._on_ready(self._url)
+                text = f"Ringback is ready at {self._url}"
+                output.result({"ready": self._url}, text, json=self._json)
             elif time.monotonic() > self._slow:
                 self._slow = float("inf")
-                self._on_slow(f"not ready yet: {missing}")
+                output.notice(f"not ready yet: {missing}")
         return self._ready
 
     def _missing(self) -> str | None:

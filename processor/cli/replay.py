@@ -51,12 +51,10 @@ def replay_all(server: Client, subscription: str, body: dict[str, Any]) -> dict[
 
 
 def _show(done: dict[str, Any], *, json: bool) -> None:
-    if json:
-        return output.document(done)
-    output.line(
+    text = (
         f"{done['queued']} queued, {done['pending']} pending already, "
         f"{done['delivered_before']} delivered before, {done['gone']} gone"
     )
-    if done["oldest"]:
+    output.result(done, text, json=json)
+    if done["oldest"] and not json:
         output.notice(f"the event log begins at {done['oldest']}")
-    return None

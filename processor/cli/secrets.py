@@ -33,7 +33,7 @@ def seal(
     settings = read(options.config_file(config), os.environ)
     if not settings.master_keys:
         raise ConfigError(f"{vault.NAME} is not set; {vault.REMEDY}")
-    report = _run(settings, url_of(settings, data.absolute()))
+    report = asyncio.run(_seal(settings, url_of(settings, data)))
     _show(settings.master_keys[0].id, report, json=json)
     if report.unopened:
         raise typer.Exit(Exit.USAGE)
@@ -47,15 +47,6 @@ def group() -> typer.Typer:
     return app
 
 
-def _run(settings: Settings, url: str) -> "ResealReport":
-    try:
-        return asyncio.run(_seal(settings, url))
-    except StoreUnavailable as error:
-        raise CommandError(
-            f"{error}: set REDIS_URL, or --data to the folder of `ringback up`", Exit.UNREACHABLE
-        ) from None
-
-
 async def _seal(settings: Settings, url: str) -> "ResealReport":
     from processor.store import Store  # noqa: PLC0415 -- slow to import
 
@@ -63,23 +54,24 @@ async def _seal(settings: Settings, url: str) -> "ResealReport":
     try:
         await store.check_only()
         return await store.resealer.run()
+    except StoreUnavailable as error:
+        raise CommandError(
+            f"{error}: set REDIS_URL, or --data to the folder of `ringback up`", Exit.UNREACHABLE
+        ) from None
     finally:
         await store.close()
 
 
 def _show(key: str, report: "ResealReport", *, json: bool) -> None:
-    if json:
-        return output.document(
-            {
-                "key": key,
-                "sealed": sorted(report.sealed),
-                "already": len(report.already),
-                "unopened": report.unopened,
-            }
-        )
-    output.line(
-        f"encrypted {len(report.sealed)} with key {key}; {len(report.already)} already were"
-    )
-    for reason in report.unopened.values():
-        output.notice(reason)
-    return None
+    sealed, already = len(report.sealed), len(report.already)
+    document = {
+        "key": key,
+        "sealed": sorted(report.sealed),
+        "already": already,
+        "unopened": report.unopened,
+    }
+    text = f"encrypted {sealed} with key {key}; {already} already were"
+    output.result(document, text, json=json)
+    if not json:
+        for reason in report.unopened.values():
+            output.notice(reason)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import msgspec
 import typer
 
 from processor.cli import config as cli_config, options, output
@@ -17,7 +18,7 @@ from processor.config import Settings, Source
 from processor.config.secrets import MASK
 from processor.egress import Egress, Policy
 from processor.errors import ConfigError, ProviderError
-from processor.service.registration import register as registration_register
+from processor.service.registration import register as registration
 from processor.service.registration.register import RegisterResult
 
 COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled")
@@ -69,7 +70,7 @@ def register(
     chosen, base = cli_config.source_of(settings, source), _base(url or settings.public_url)
     outcome = asyncio.run(_register(settings, chosen, base, dry_run=dry_run))
     if json:
-        return output.document({name: getattr(outcome, name) for name in outcome.__struct_fields__})
+        return output.document(msgspec.structs.asdict(outcome))
     return _show(outcome)
 
 
@@ -93,7 +94,7 @@ async def _register(
 ) -> RegisterResult:
     try:
         async with Egress(Policy.parse(settings.egress_allow)) as egress:
-            return await registration_register.register(egress, source, base, dry=dry_run)
+            return await registration.register(egress, source, base, dry=dry_run)
     except ProviderError as error:
         raise CommandError(f"{error}; try again later", Exit.UNREACHABLE) from None
 

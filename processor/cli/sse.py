@@ -55,8 +55,3 @@ class Reader:
             mark = ""
             found = _END.split(text)
             yield from found[:-1] if len(found) > 1 and not found[-1] else found
-
-
-def messages(lines: Iterable[bytes]) -> Iterator[Message]:
-    """The messages of a new stream."""
-    return iter(Reader(lines))

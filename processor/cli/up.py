@@ -1,7 +1,7 @@
 """`ringback up`: runs all processes of Ringback on one machine, and restarts them."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -50,11 +50,9 @@ def up(
     raise_open_files()  # Redis inherits it
     with lock(data) as held, Signals() as signals:
         port = listen_address.free_port(host, port)
-        store = (
-            None
-            if os.environ.get("REDIS_URL")
-            else embedded_redis.prepare(data, embedded_redis.find_server())
-        )
+        store = None
+        if not os.environ.get("REDIS_URL"):
+            store = embedded_redis.prepare(data, embedded_redis.find_server())
         environ = environment(
             os.environ,
             RINGBACK_CONFIG=str(file) if file else None,
@@ -63,14 +61,11 @@ def up(
             PORT=str(port),
             REDIS_URL=store.url if store else None,
         )
-        settings = read(
-            file, environ
-        )  # wrong settings are an error here once, instead of in every process
+        # Wrong settings are an error here once, instead of in every process.
+        settings = read(file, environ)
         key = None if settings.api_keys else local_key(settings, data)
         commands = processes(environ, host, port, workers, key)
-        readiness = Readiness(
-            listen_address.url(host, port), _print_ready(json=json), output.notice
-        )
+        readiness = Readiness(listen_address.url(host, port), json=json)
         code = _run(commands, store, held, signals, readiness)
     raise typer.Exit(code)
 
@@ -150,12 +145,6 @@ def _supervise(supervisor: Supervisor, signals: Signals, readiness: Readiness) -
             return
         pauses = [supervisor.seconds_to_restart(), None if readiness.check() else CHECK_EVERY]
         signals.wait(min((pause for pause in pauses if pause is not None), default=None))
-
-
-def _print_ready(*, json: bool) -> Callable[[str], None]:
-    if json:
-        return lambda url: output.document({"ready": url})
-    return lambda url: output.line(f"Ringback is ready at {url}")
 
 
 def _make_folder(data: Path) -> None:

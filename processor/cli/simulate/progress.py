@@ -17,9 +17,7 @@ class Run:
         self.polls: Counter[str] = Counter()  # our answers to polls, by status
         self.sent = self.repeated = 0  # pushes, retries not counted; how many were duplicates
         self.given_up = 0  # pushes that got no answer, or only 5xx, at every attempt
-        self.refusals: Counter[str] = (
-            Counter()
-        )  # reasons of refused pushes, as the server gave them
+        self.refusals: Counter[str] = Counter()  # refused pushes, by the reason of the server
         self._ends_polled: set[str] = set()  # jobs whose end was the answer to a poll
         self._lock = threading.Lock()
 

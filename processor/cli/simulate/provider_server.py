@@ -66,10 +66,6 @@ class ProviderServer(LoopbackServer):
         self.run.count(self.run.polls, answer.status)
         return PollAnswer(answer, ended)
 
-    def note_end_sent(self, job: SimulatedJob) -> None:
-        """Note that an answer showed this job as ended; the last job's ends the run."""
-        self.run.note_end_polled(job)
-
     def submit(self) -> HttpResponse:
         """Begin the next job."""
         now = time.time()
@@ -112,7 +108,7 @@ class _Handler(Handler):
         answer, ended = self.server.poll(self.path, headers)
         self._send(answer)
         if ended:  # only after the answer is sent: the process may end at once
-            self.server.note_end_sent(ended)
+            self.server.run.note_end_polled(ended)
 
     def do_POST(self) -> None:  # noqa: N802 - the base's name
         self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -1,13 +1,13 @@
 """What is simulated: a provider's profile, and the source of ringback.toml that uses it, if any."""
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
+from processor.cli.credentials import is_loopback
 from processor.cli.exit_codes import CommandError
 from processor.config.loading import read_file
 from processor.config.profiles import ProfileRegistry
@@ -30,8 +30,8 @@ class SimulatedSource(NamedTuple):
     @property
     def port(self) -> int:
         """The port of this machine that the source polls; 0 if it polls elsewhere."""
-        urls = (urlsplit(getattr(self.table, name) or "") for name in URLS)
-        return next((url.port for url in urls if _is_loopback(url.hostname) and url.port), 0)
+        urls = filter(is_loopback, (getattr(self.table, name) or "" for name in URLS))
+        return next(filter(None, (urlsplit(url).port for url in urls)), 0)
 
     @property
     def confirms(self) -> bool:
@@ -81,10 +81,3 @@ def find_source(name: str, file: Path | None) -> SimulatedSource:
 def _is_set(name: str, own: Any, needed: Any) -> bool:
     """Whether a source's own value will do: any token, but only the same URL."""
     return own.rstrip("/") == needed.rstrip("/") if own and name in URLS else bool(own)
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
