@@ -497,7 +497,7 @@ def run(
 @pytest.mark.timeout(420)  # Hypothesis makes an example small for five minutes at most
 @pytest.mark.parametrize("how", [Delivering, ByHand])
 @pytest.mark.parametrize(("shards", "waiting"), [(1, 1000), (1, 5), (3, 5)])
-def test_what_is_told_comes_and_comes_in_turn(
+def test_every_event_is_delivered_and_ordered_ones_in_order(
     run: Callable[..., None], how: type[Delivering], shards: int, waiting: int
 ):
     run(how, shards, waiting)

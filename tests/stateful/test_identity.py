@@ -206,7 +206,7 @@ class Losses(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("shards", [1, 4])
-def test_a_job_has_one_completion_an_attempt_whatever_redis_loses(
+def test_a_job_has_one_completion_per_attempt_whatever_redis_loses(
     redis_url: str, tmp_path: Path, shards: int
 ):
     file = tmp_path / "ringback.toml"

@@ -268,7 +268,7 @@ class Workers(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_workers_that_crash_repeat_and_race_come_to_the_same(
+def test_workers_that_crash_repeat_and_race_reach_the_same_state(
     redis_url: str, tmp_path: Path, leaks: Callable[[], list[str]], shards: int
 ):
     file = tmp_path / "ringback.toml"

@@ -30,14 +30,14 @@ def brief(store_of: Any, work_on: Any) -> Any:
 # --- claiming -----------------------------------------------------------------------------
 
 
-async def test_what_is_due_is_claimed_with_its_payload_and_its_lane(work: Any):
+async def test_a_due_item_is_claimed_with_its_payload_and_lane(work: Any):
     await work.put("a", "a/1", payload=b"\x00\xff")
     claim = await work.one()
     assert (claim.backlog, claim.lane, claim.item) == ("poll", "a", "a/1")
     assert claim.payload == b"\x00\xff"
 
 
-async def test_what_is_not_due_waits_until_it_is(work: Any, wait_until: Any):
+async def test_an_item_is_not_claimed_before_its_time(work: Any, wait_until: Any):
     await work.put("a", "soon", at=await work.store.now() + 0.1)
     await work.put("a", "late", at=await work.store.now() + 60)
     assert await work.claim() == []
@@ -52,7 +52,7 @@ async def test_what_is_not_due_waits_until_it_is(work: Any, wait_until: Any):
 
 
 @pytest.mark.parametrize("places", [1, 5, 10, 25, 64])
-async def test_what_was_never_tried_goes_first_but_for_a_tenth(
+async def test_new_items_go_before_retries_except_for_a_tenth(
     work_on: Any, store: Store, places: int
 ):
     work, new = work_on(store, "deliver"), [f"new {n}" for n in range(100)]
@@ -68,13 +68,13 @@ async def test_what_was_never_tried_goes_first_but_for_a_tenth(
     assert len(claims) + len(rest) == 200
 
 
-async def test_an_item_is_nobody_elses_while_its_lease_lasts(work: Any):
+async def test_a_claimed_item_is_not_claimed_by_another_worker(work: Any):
     await work.put("a", "a/1")
     assert items(await work.claim()) == ["a/1"]
     assert await work.claim() == []
 
 
-async def test_an_item_belongs_to_one_of_many_claimers(store_of: Any, work_on: Any):
+async def test_of_many_claimers_one_gets_an_item(store_of: Any, work_on: Any):
     claimers = [work_on(store_of()) for _ in range(5)]
     names = [f"{n:03}" for n in range(100)]
     await claimers[0].put("a", *names)
@@ -82,7 +82,7 @@ async def test_an_item_belongs_to_one_of_many_claimers(store_of: Any, work_on: A
     assert sorted(claim.item for claims in found for claim in claims) == names
 
 
-async def test_a_putting_replaces_one_of_the_same_name(work: Any, store: Store, keys: Keys):
+async def test_an_item_replaces_one_of_the_same_name(work: Any, store: Store, keys: Keys):
     await work.put("a", "a/1", at=await store.now() + 60, payload=b"old")
     await work.put("a", "a/1", payload=b"new")
     claim = await work.one()
@@ -148,7 +148,7 @@ async def test_an_end_that_is_reported_late_counts_once(brief: Any, wait_until: 
     assert await brief.store.backlogs.depth("poll") == (0, 0.0)
 
 
-async def test_only_the_holder_may_put_off(brief: Any, wait_until: Any):
+async def test_only_the_holder_of_a_lease_may_postpone(brief: Any, wait_until: Any):
     late, holder = await lapsed(brief, wait_until)
     later = await brief.store.now() + 60
     assert await settle(brief.store, late, at=later) == [False]
@@ -161,7 +161,7 @@ async def test_only_the_holder_may_put_off(brief: Any, wait_until: Any):
 # --- settling -----------------------------------------------------------------------------
 
 
-async def test_what_has_ended_is_gone_without_a_trace(
+async def test_a_settled_item_leaves_no_key(
     work: Any, store: Store, everything: Callable[[], dict[str, Any]]
 ):
     await work.put("a", "a/1", "a/2")
@@ -171,13 +171,13 @@ async def test_what_has_ended_is_gone_without_a_trace(
     assert everything() == {}
 
 
-async def test_what_is_put_off_comes_back_with_its_new_payload(work: Any, store: Store):
+async def test_a_postponed_item_returns_with_its_new_payload(work: Any, store: Store):
     await work.put("a", "a/1")
     assert await settle(store, await work.one(), at=await store.now()) == [True]
     assert (await work.one()).payload == b"later"
 
 
-async def test_at_once_is_now_whatever_our_clock_says(work: Any, store: Store, keys: Keys):
+async def test_now_is_by_redis_clock_whatever_ours_shows(work: Any, store: Store, keys: Keys):
     await work.put("a", "a/1")
     claim = await work.one()
     store.connection._offset += 3600  # type: ignore[operator]
@@ -227,7 +227,7 @@ def slow(store: Store, work: Any, monkeypatch: pytest.MonkeyPatch) -> Slow:
     return Slow(store, monkeypatch)
 
 
-async def test_a_put_off_that_a_renewal_overtook_is_tried_once_more(
+async def test_a_postponement_that_a_renewal_overtook_is_repeated(
     work: Any, store: Store, slow: Slow
 ):
     """Else the work waits for the end of a lease that nobody holds."""
@@ -238,16 +238,14 @@ async def test_a_put_off_that_a_renewal_overtook_is_tried_once_more(
     assert (await work.one()).payload == b"later"
 
 
-async def test_an_end_that_a_renewal_overtook_needs_no_second_try(
-    work: Any, store: Store, slow: Slow
-):
+async def test_an_end_that_a_renewal_overtook_is_not_repeated(work: Any, store: Store, slow: Slow):
     await work.put("a", "a/1")
     claim = await work.one()
     assert await slow.overtaken(store, [claim], Settlement(claim)) == ([True], 1)
     assert await store.backlogs.depth("poll") == (0, 0.0)
 
 
-async def test_only_what_was_overtaken_is_tried_again(work: Any, store: Store, slow: Slow):
+async def test_only_overtaken_settlements_are_repeated(work: Any, store: Store, slow: Slow):
     """What is lost stays lost, and every answer stands at the place of its question."""
     await work.put("a", "a/1", "a/2", "a/3")
     lost, overtaken, ended = await work.claim()
@@ -266,21 +264,21 @@ async def test_only_what_was_overtaken_is_tried_again(work: Any, store: Store, s
     assert (again.item, again.payload) == (overtaken.item, b"later")
 
 
-async def test_what_is_lost_is_not_tried_again(brief: Any, wait_until: Any, monkeypatch: Any):
+async def test_a_lost_lease_is_not_settled_again(brief: Any, wait_until: Any, monkeypatch: Any):
     late, _ = await lapsed(brief, wait_until)
     slow = Slow(brief.store, monkeypatch)
     assert await settle(brief.store, late, at=NOW) == [False]
     assert slow.calls == ["settle"]
 
 
-async def test_settling_nothing_is_nothing(store: Store):
+async def test_settling_no_claims_does_nothing(store: Store):
     assert await store.backlogs.settle([]) == []
 
 
 # --- lanes --------------------------------------------------------------------------------
 
 
-async def test_a_lane_has_at_most_its_capacity_in_work(work: Any, store: Store):
+async def test_a_lane_never_has_more_claims_than_its_capacity(work: Any, store: Store):
     await work.put("a", *(f"{n}" for n in range(10)))
     held = await work.claim(capacity=3)
     assert len(held) == 3
@@ -289,7 +287,7 @@ async def test_a_lane_has_at_most_its_capacity_in_work(work: Any, store: Store):
     assert len(await work.claim(capacity=3)) == 1
 
 
-async def test_a_full_lane_holds_up_no_other(work: Any):
+async def test_a_full_lane_does_not_delay_others(work: Any):
     await work.put("full", *(f"f{n}" for n in range(10)))
     await work.claim(capacity=2)
     await work.put("free", "x")
@@ -304,14 +302,14 @@ async def test_lanes_share_a_claim(work: Any):
     assert {lane: lanes.count(lane) for lane in lanes} == {"long": 4, "short": 2, "other": 2}
 
 
-async def test_a_flood_in_one_lane_does_not_keep_another_waiting(work: Any, store: Store):
+async def test_a_flood_in_one_lane_does_not_delay_others(work: Any, store: Store):
     await work.put("flood", *(f"f{n:03}" for n in range(300)))
     await work.put("calm", "c")
     first = await work.claim(limit=10)
     assert "c" in items(first)
 
 
-async def test_every_lane_gets_its_turn_however_many_there_are(work: Any, store: Store):
+async def test_every_lane_is_claimed_however_many_there_are(work: Any, store: Store):
     lanes = [f"lane{n:03}" for n in range(300)]
     for lane in lanes:
         await work.put(lane, f"{lane}/1")
@@ -322,14 +320,14 @@ async def test_every_lane_gets_its_turn_however_many_there_are(work: Any, store:
     assert sorted(found) == [f"{lane}/1" for lane in lanes]
 
 
-async def test_the_oldest_of_a_lane_come_first(work: Any, store: Store):
+async def test_the_oldest_items_of_a_lane_are_claimed_first(work: Any, store: Store):
     now = await store.now()
     for age in (3, 1, 2):
         await work.put("a", f"{age}", at=now - age)
     assert [c.item for c in await work.claim(limit=2)] == ["3", "2"]
 
 
-async def test_backlogs_and_shards_are_apart(store_of: Any, work_on: Any):
+async def test_backlogs_and_shards_do_not_share_items(store_of: Any, work_on: Any):
     store = store_of(shards=2)
     for backlog in BACKLOGS:
         await work_on(store, backlog).put("a", backlog)
@@ -351,7 +349,7 @@ async def park(work: Any, claim: Claim, seconds: float) -> float:
     return until
 
 
-async def test_a_parked_lane_rests_until_its_time_and_others_do_not(work: Any, wait_until: Any):
+async def test_a_parked_lane_is_not_claimed_and_others_are(work: Any, wait_until: Any):
     await work.put("parked", "p1", "p2")
     first, second = await work.claim()
     until = await park(work, first, 0.2)
@@ -370,7 +368,7 @@ async def test_a_parked_lane_rests_until_its_time_and_others_do_not(work: Any, w
     assert await work.store.connection.redis.exists(work.keys.parked["poll"]) == 0
 
 
-async def test_what_is_in_work_may_end_while_its_lane_is_parked(work: Any, store: Store):
+async def test_a_claim_can_be_settled_while_its_lane_is_parked(work: Any, store: Store):
     await work.put("parked", "p1", "p2")
     first, second = await work.claim()
     await park(work, first, 60)
@@ -378,9 +376,7 @@ async def test_what_is_in_work_may_end_while_its_lane_is_parked(work: Any, store
     assert await work.claim() == []
 
 
-async def test_a_parked_lane_is_looked_at_again_only_when_its_time_has_come(
-    work: Any, store: Store
-):
+async def test_a_parked_lane_is_checked_only_when_its_time_has_come(work: Any, store: Store):
     await work.put("parked", "p1")
     await park(work, await work.one(), 5)
     assert await work.claim() == []
@@ -388,7 +384,7 @@ async def test_a_parked_lane_is_looked_at_again_only_when_its_time_has_come(
     assert wait == pytest.approx(5, abs=0.5)
 
 
-async def test_a_lane_that_rests_is_never_made_to_rest_for_a_shorter_time(work: Any):
+async def test_parking_never_shortens_a_pause(work: Any):
     await work.put("a", "a1")
     until = await work.store.now() + 60
     await work.store.backlogs.park("poll", "a", until)
@@ -450,7 +446,7 @@ async def test_an_unused_budget_is_not_saved_up(work: Any, wait_until: Any):
     assert len(await work.claim(budget=budget)) == 1
 
 
-async def test_what_a_lost_claim_used_is_used(brief: Any):
+async def test_a_lost_claim_still_counts_in_the_budget(brief: Any):
     await brief.put("a", *(f"{n}" for n in range(8)))
     times: list[int] = []
     while len(times) < 16:  # every item twice: nobody settles
@@ -459,7 +455,7 @@ async def test_what_a_lost_claim_used_is_used(brief: Any):
     assert fullest <= 4
 
 
-async def test_a_spent_budget_holds_up_no_other_lane(work: Any):
+async def test_a_spent_budget_does_not_delay_other_lanes(work: Any):
     await work.put("a", "a1", "a2")
     assert len(await work.claim(budget=(1, 60))) == 1
     await work.put("b", "b1")
@@ -483,12 +479,12 @@ async def test_work_that_is_due_nudges_its_backlog_once(work: Any, store: Store,
     assert await nudges(store, keys) == ["poll"]
 
 
-async def test_work_that_is_not_due_nudges_nobody(work: Any, store: Store, keys: Keys):
+async def test_work_that_is_not_due_does_not_nudge(work: Any, store: Store, keys: Keys):
     await work.put("a", "a1", at=await store.now() + 60)
     assert await nudges(store, keys) == []
 
 
-async def test_the_clock_nudges_what_falls_due_and_knows_when_the_next_does(
+async def test_the_clock_nudges_due_work_and_knows_when_more_is_due(
     work: Any, store: Store, keys: Keys, wait_until: Any
 ):
     await work.put("a", "a1", at=await store.now() + 0.1)
@@ -518,7 +514,7 @@ async def test_a_lost_claim_is_nudged_when_its_lease_ends(brief: Any, wait_until
     await wait_until(nudged)
 
 
-async def test_room_that_is_made_nudges_what_waited_for_it(work: Any, store: Store, keys: Keys):
+async def test_free_capacity_nudges_waiting_work(work: Any, store: Store, keys: Keys):
     await work.put("a", "a1", "a2")
     (held,) = await work.claim(capacity=1)
     assert await work.claim(capacity=1) == []  # the worker sleeps
@@ -527,7 +523,7 @@ async def test_room_that_is_made_nudges_what_waited_for_it(work: Any, store: Sto
     assert await nudges(store, keys) == ["poll"]
 
 
-async def test_a_worker_that_is_awake_is_not_nudged_and_finds_it_all(
+async def test_an_awake_worker_is_not_nudged_and_claims_everything(
     work: Any, store: Store, keys: Keys
 ):
     await work.put("a", "a1")
@@ -544,7 +540,7 @@ async def test_a_worker_that_is_awake_is_not_nudged_and_finds_it_all(
     assert await nudges(store, keys) == ["poll"]
 
 
-async def test_a_worker_that_does_not_come_back_is_not_waited_for(
+async def test_work_does_not_wait_for_a_worker_that_died(
     work: Any, store: Store, keys: Keys, wait_until: Any
 ):
     await work.put("a", "a1")
@@ -559,7 +555,7 @@ async def test_a_worker_that_does_not_come_back_is_not_waited_for(
     await wait_until(helped, 0.2)
 
 
-async def test_a_worker_that_finds_nothing_leaves_another_awake(
+async def test_a_worker_that_claims_nothing_leaves_another_marked_awake(
     store_of: Any, work_on: Any, everything: Any
 ):
     one, two = (work_on(store_of()) for _ in range(2))
@@ -574,7 +570,7 @@ async def test_a_worker_that_finds_nothing_leaves_another_awake(
 # --- looking ------------------------------------------------------------------------------
 
 
-async def test_depth_counts_what_waits_and_what_is_in_work(work: Any, store: Store):
+async def test_depth_counts_waiting_and_claimed_items(work: Any, store: Store):
     now = await store.now()
     await work.put("a", "old", at=now - 10)
     await work.put("a", "new", at=now + 10)
@@ -584,7 +580,7 @@ async def test_depth_counts_what_waits_and_what_is_in_work(work: Any, store: Sto
     assert (await store.backlogs.depth("poll"))[0] == 2
 
 
-async def test_due_at_knows_only_what_waits(work: Any, store: Store, keys: Keys):
+async def test_due_at_knows_only_waiting_items(work: Any, store: Store, keys: Keys):
     at = await store.now() + 60
     await work.put("a", "a1", at=at)
     assert await store.backlogs.due_at(keys, "poll", [("a", "a1")]) == [
@@ -648,7 +644,7 @@ async def failed(work: Any, *names: str) -> None:
     assert all(await work.store.backlogs.settle(tried))
 
 
-async def test_what_was_never_tried_goes_first(work: Any):
+async def test_new_items_are_claimed_before_retries(work: Any):
     await failed(work, *(f"old{n}" for n in range(50)))
     await work.put("a", *(f"new{n}" for n in range(20)))
     first = [claim.item for claim in await work.claim(20)]
@@ -658,14 +654,14 @@ async def test_what_was_never_tried_goes_first(work: Any):
     assert sum(item.startswith("new") for item in rest) in (2, 3)
 
 
-async def test_what_failed_gets_all_that_is_free(work: Any):
+async def test_retries_get_all_free_places(work: Any):
     await failed(work, *(f"old{n}" for n in range(50)))
     await work.put("a", "new")
     assert len(await work.claim(30)) == 30
     assert await work.store.backlogs.depth("poll") == (51, pytest.approx(0, abs=5))
 
 
-async def test_what_failed_is_not_starved_where_one_place_is_free(work: Any):
+async def test_retries_are_not_starved_by_one_free_place(work: Any):
     """One time in ten it is its turn, however many are new."""
     await failed(work, "old")
     await work.put("a", *(f"{n:03}" for n in range(400)))
@@ -676,7 +672,7 @@ async def test_what_failed_is_not_starved_where_one_place_is_free(work: Any):
     pytest.fail("it never came")
 
 
-async def test_what_failed_is_not_due_before_its_time(work: Any, wait_until: Any):
+async def test_a_retry_is_not_due_before_its_time(work: Any, wait_until: Any):
     await work.put("a", "old")
     claim, later = await work.one(), await work.store.now() + 0.1
     await work.store.backlogs.settle([Settlement(claim, later, b"tried", failed=True)])
@@ -693,7 +689,7 @@ async def test_what_failed_is_not_due_before_its_time(work: Any, wait_until: Any
     assert (found[0].item, found[0].payload) == ("old", b"tried")
 
 
-async def test_an_end_reported_late_counts_where_another_has_put_it_off(
+async def test_an_end_that_is_reported_late_counts_after_a_postponement(
     brief: Any, wait_until: Any
 ):
     late, holder = await lapsed(brief, wait_until)

@@ -65,7 +65,7 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
         server.kill()
 
 
-async def test_work_that_was_due_does_not_wait_for_a_clock_that_was_set_back(clock: Clock) -> None:
+async def test_due_work_does_not_wait_after_the_clock_was_set_back(clock: Clock) -> None:
     store = Store(clock.url, lease=1.0)
     ours: Any = type("Ours", (), {"store": store})
     try:

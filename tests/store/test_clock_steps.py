@@ -29,7 +29,7 @@ DAY = 86_400.0
         ((0.0, 0.01), (-1.5, 3.5), 0.0),  # this answer took long: nothing is certain
     ],
 )
-def test_a_step_is_what_no_slow_answer_explains(before: Any, now: Any, step: float) -> None:
+def test_a_slow_answer_is_not_taken_for_a_clock_step(before: Any, now: Any, step: float) -> None:
     first, second = ClockReading(before[0], before[1], "s", 0), ClockReading(now[0], now[1], "s", 0)
     assert stepped(first, second) == pytest.approx(step, abs=0.02)
 
@@ -80,7 +80,7 @@ async def clocked(store: Store) -> Clocked:
     return Clocked(store)
 
 
-async def test_what_was_due_is_due_again_and_the_rest_waits_as_long_as_it_was_to(
+async def test_after_a_step_due_work_is_due_and_other_work_waits_as_long_as_before(
     clocked: Clocked,
 ) -> None:
     due, again = clocked.keys.due("deliver", "a"), clocked.keys.again("deliver", "a")
@@ -96,7 +96,7 @@ async def test_what_was_due_is_due_again_and_the_rest_waits_as_long_as_it_was_to
     assert (await clocked.waits(clocked.keys.lanes["deliver"]))["a"] < 0.1
 
 
-async def test_a_step_is_undone_once_though_two_notice_it_and_one_is_interrupted(
+async def test_a_step_is_undone_once_by_two_processes_one_of_which_is_interrupted(
     clocked: Clocked,
 ) -> None:
     due = clocked.keys.due("deliver", "a")
@@ -123,7 +123,7 @@ async def test_a_second_step_is_undone_too(clocked: Clocked) -> None:
         assert await clocked.redis.hget(META, "steps") == count
 
 
-async def test_lanes_that_rest_and_budgets_rest_no_longer(clocked: Clocked) -> None:
+async def test_parked_lanes_and_budgets_do_not_wait_longer(clocked: Clocked) -> None:
     now = await clocked.store.now() + STEP
     for key in (clocked.keys.parked["poll"], clocked.keys.paced["poll"]):
         await clocked.redis.hset(key, "without work", int((now + 30) * 1000))
@@ -134,7 +134,7 @@ async def test_lanes_that_rest_and_budgets_rest_no_longer(clocked: Clocked) -> N
         assert at - await clocked.store.now() == pytest.approx(30, abs=3)
 
 
-async def test_a_lease_that_nobody_renews_ends_and_one_that_is_renewed_stands(
+async def test_a_lease_in_the_future_ends_unless_it_is_renewed(
     clocked: Clocked,
 ) -> None:
     held = clocked.keys.held("deliver", "a")
@@ -149,7 +149,7 @@ async def test_a_lease_that_nobody_renews_ends_and_one_that_is_renewed_stands(
     assert (await clocked.waits(clocked.keys.lanes["deliver"]))["a"] < 0.1
 
 
-async def test_a_lane_whose_key_is_not_ours_holds_up_no_other(clocked: Clocked) -> None:
+async def test_a_lane_with_a_wrong_key_type_does_not_stop_others(clocked: Clocked) -> None:
     await clocked.put("a", clocked.keys.due("deliver", "a"), one=10.0)
     for key in (clocked.keys.due, clocked.keys.held):
         await clocked.redis.set(key("deliver", "b"), "?")
@@ -163,7 +163,7 @@ async def test_a_lane_whose_key_is_not_ours_holds_up_no_other(clocked: Clocked) 
     await clocked.redis.delete(*(k("deliver", "b") for k in (clocked.keys.due, clocked.keys.held)))
 
 
-async def test_a_step_forward_is_said_and_moves_nothing(clocked: Clocked) -> None:
+async def test_a_step_forward_is_logged_and_moves_nothing(clocked: Clocked) -> None:
     due = clocked.keys.due("deliver", "a")
     await clocked.put("a", due, one=10.0)
     before = await clocked.waits(due)
@@ -172,7 +172,7 @@ async def test_a_step_forward_is_said_and_moves_nothing(clocked: Clocked) -> Non
     assert await clocked.waits(due) == pytest.approx(before, abs=3)
 
 
-async def test_other_data_is_no_step(clocked: Clocked) -> None:
+async def test_replaced_data_is_not_a_clock_step(clocked: Clocked) -> None:
     for one in clocked.processes:
         await one.check()
         assert one._before
@@ -180,7 +180,7 @@ async def test_other_data_is_no_step(clocked: Clocked) -> None:
         assert await one.check() == 0.0
 
 
-async def test_the_clock_process_says_so_in_one_line(store: Store) -> None:
+async def test_the_clock_process_logs_a_step_in_one_line(store: Store) -> None:
     await store.check()
     ours: Any = type("Ours", (), {"store": store})
     context: Context = ours

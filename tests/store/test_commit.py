@@ -80,7 +80,9 @@ async def body(store: Store, keys: Keys, event: str) -> bytes | None:
 # --- all of it ----------------------------------------------------------------------------
 
 
-async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Keys, fresh: Any):
+async def test_a_commit_writes_record_history_events_and_timers(
+    store: Store, keys: Keys, fresh: Any
+):
     job = fresh(state=State.RUNNING)
     assert await written(store, keys, whole(job)) == [True]
     found = await known(store, keys, job)
@@ -97,7 +99,9 @@ async def test_a_commit_writes_all_that_belongs_together(store: Store, keys: Key
     assert [name for name, _ in await store.jobs.page(keys, "+inf", 0, 10)] == [name_of(job)]
 
 
-async def test_the_next_version_is_counted_and_drawn(store: Store, keys: Keys, fresh: Any):
+async def test_the_next_version_has_a_number_and_a_random_word(
+    store: Store, keys: Keys, fresh: Any
+):
     job, words = fresh(), [""]
     for _ in range(3):
         assert await written(store, keys, whole(job, words[-1])) == [True]
@@ -106,9 +110,7 @@ async def test_the_next_version_is_counted_and_drawn(store: Store, keys: Keys, f
     assert (numbers, len(set(drawn))) == (("1", "2", "3"), 3)
 
 
-async def test_a_commit_that_read_a_record_which_redis_lost_is_refused(
-    store: Store, keys: Keys, fresh: Any
-):
+async def test_a_commit_based_on_a_lost_record_is_refused(store: Store, keys: Keys, fresh: Any):
     """A crash, a restored copy or a promoted replica takes the last write back; another follows."""
     job, redis = fresh(), store.connection.redis
     await written(store, keys, whole(job))
@@ -124,7 +126,7 @@ async def test_a_commit_that_read_a_record_which_redis_lost_is_refused(
     assert (await known(store, keys, job)).job == other
 
 
-async def test_an_event_that_nobody_wants_is_logged_and_not_kept(
+async def test_an_event_without_deliveries_is_logged_and_its_body_not_kept(
     store: Store, keys: Keys, fresh: Any
 ):
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1")]))
@@ -132,7 +134,7 @@ async def test_an_event_that_nobody_wants_is_logged_and_not_kept(
     assert await body(store, keys, "evt_x_1") is None
 
 
-async def test_an_event_told_again_is_delivered_and_not_logged(
+async def test_an_event_that_is_published_again_is_delivered_and_not_logged(
     store: Store, keys: Keys, fresh: Any
 ):
     again = replace(telling("evt_x_1", "cb_1"), logged=False)
@@ -141,7 +143,7 @@ async def test_an_event_told_again_is_delivered_and_not_logged(
     assert [c.item for c in await claims_of(store, keys, "deliver")] == ["evt_x_1.cb_1"]
 
 
-async def test_claims_end_with_the_commit_that_they_brought(store: Store, keys: Keys, fresh: Any):
+async def test_claims_end_with_the_commit_that_they_caused(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
     put = WorkItem("ingest", "s", "s:push", NOW, b"{}")
@@ -165,7 +167,7 @@ async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Ke
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [None]
 
 
-async def test_what_is_dropped_and_put_anew_is_put(store: Store, keys: Keys, fresh: Any):
+async def test_an_item_that_is_dropped_and_put_again_waits(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
     anew = whole(job, await version(store, keys, job), dropped=[("poll", "s", name_of(job))])
@@ -176,7 +178,7 @@ async def test_what_is_dropped_and_put_anew_is_put(store: Store, keys: Keys, fre
 # --- or nothing ---------------------------------------------------------------------------
 
 
-async def test_a_lost_compare_and_set_writes_nothing_of_that_job_but_all_of_the_others(
+async def test_a_lost_compare_and_set_writes_all_other_jobs(
     store: Store, keys: Keys, fresh: Any, everything: Callable[[], dict[str, Any]]
 ):
     first, moved, last = fresh(), fresh(), fresh()
@@ -214,7 +216,7 @@ async def test_stale_subscriptions_refuse_everything(
 
 @pytest.mark.parametrize("stands", ["", "job", "gone"])
 @pytest.mark.parametrize("read", ["", "job", "2-u", "1-other", "1", "gone"])
-async def test_a_job_is_written_only_over_what_was_read(
+async def test_a_job_is_written_only_if_it_is_as_it_was_read(
     store: Store, keys: Keys, fresh: Any, stands: str, read: str
 ):
     job = fresh(uid="u")
@@ -226,7 +228,7 @@ async def test_a_job_is_written_only_over_what_was_read(
     assert await written(store, keys, whole(job, word)) == [read == stands]
 
 
-async def test_a_job_that_was_watched_anew_is_another_job(store: Store, keys: Keys, fresh: Any):
+async def test_a_job_that_is_watched_again_is_another_job(store: Store, keys: Keys, fresh: Any):
     """A worker that read the first record must not write it over the second."""
     job = fresh()
     await written(store, keys, whole(job))
@@ -239,7 +241,7 @@ async def test_a_job_that_was_watched_anew_is_another_job(store: Store, keys: Ke
     assert (await known(store, keys, job)).job == anew
 
 
-async def test_a_name_that_is_an_alias_is_no_job(store: Store, keys: Keys, fresh: Any):
+async def test_an_alias_is_not_a_job(store: Store, keys: Keys, fresh: Any):
     job, now = fresh(), await store.now()
     await store.jobs.alias(keys, name_of(job), "other", now + 60)
     assert await written(store, keys, whole(job)) == [False]
@@ -292,7 +294,7 @@ async def lives(store: Store, key: str) -> float:
     return float(await store.connection.redis.pttl(key)) / 1000
 
 
-async def test_a_jobs_keys_end_together(store: Store, keys: Keys, fresh: Any):
+async def test_the_keys_of_a_job_expire_together(store: Store, keys: Keys, fresh: Any):
     job = fresh(await store.now())
     await written(store, keys, whole(job))
     name = name_of(job)
@@ -301,7 +303,7 @@ async def test_a_jobs_keys_end_together(store: Store, keys: Keys, fresh: Any):
         assert await lives(store, key) == pytest.approx(expected, abs=5), key
 
 
-async def test_a_deadline_that_moves_moves_the_end(store: Store, keys: Keys, fresh: Any):
+async def test_a_later_deadline_moves_the_expiry(store: Store, keys: Keys, fresh: Any):
     now = await store.now()
     job = fresh(now)
     await written(store, keys, whole(job))
@@ -320,7 +322,7 @@ FINISHED = [
 
 
 @pytest.mark.parametrize("after", [r[1] for r in FINISHED], ids=[r[0] for r in FINISHED])
-async def test_a_finished_job_is_known_as_long_as_its_pushes(
+async def test_a_finished_job_is_kept_as_long_as_its_dedupe_marks(
     store: Store, keys: Keys, fresh: Any, after: float
 ):
     """Else the same push, sent again, makes a second job and a second completion event.
@@ -346,7 +348,7 @@ async def test_a_finished_job_is_known_as_long_as_its_pushes(
 # --- deliveries' bodies -------------------------------------------------------------------
 
 
-async def test_a_body_goes_with_its_last_delivery(store: Store, keys: Keys, fresh: Any):
+async def test_a_body_is_removed_with_the_last_delivery(store: Store, keys: Keys, fresh: Any):
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1", "sub_2")]))
     one, two = await claims_of(store, keys, "deliver")
     await store.backlogs.settle([Settlement(one, event="evt_x_1")])
@@ -357,7 +359,7 @@ async def test_a_body_goes_with_its_last_delivery(store: Store, keys: Keys, fres
     assert await body(store, keys, "evt_x_1") is None
 
 
-async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Keys, fresh: Any):
+async def test_delivered_events_are_recorded_by_target(store: Store, keys: Keys, fresh: Any):
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
     assert await store.deliveries.pending("sub_1", 10) == [b"{}"]
@@ -368,7 +370,7 @@ async def test_what_was_delivered_is_remembered_by_target(store: Store, keys: Ke
     assert await lives(store, keys.delivered("sub_1")) == pytest.approx(30 * DAY, abs=5)
 
 
-async def test_what_did_not_arrive_is_remembered_however_much_else_does(
+async def test_dead_letters_are_kept_however_many_deliveries_succeed(
     store: Store, keys: Keys, fresh: Any
 ):
     """Those who look for a dead letter do so later than the next thousand deliveries."""
@@ -386,9 +388,7 @@ async def test_what_did_not_arrive_is_remembered_however_much_else_does(
     assert 1000 <= len(kept) < 1200
 
 
-async def test_what_reached_a_callback_is_not_remembered_by_day(
-    store: Store, keys: Keys, fresh: Any
-):
+async def test_delivered_ids_are_not_kept_for_callbacks(store: Store, keys: Keys, fresh: Any):
     """Nobody replays a callback."""
     await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "cb_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
@@ -425,9 +425,7 @@ async def test_the_same_name_at_two_sources_is_two_pushes(store: Store, keys: Ke
     assert await store.jobs.accept(keys, pushes) == [True, True]
 
 
-async def test_a_push_is_remembered_for_a_week_after_it_was_done(
-    store: Store, keys: Keys, update_of: Any
-):
+async def test_a_dedupe_mark_lives_for_a_week(store: Store, keys: Keys, update_of: Any):
     await store.jobs.accept(keys, [("p1", update_of())])
     await store.backlogs.settle([Settlement(c) for c in await claims_of(store, keys, "ingest")])
     assert await store.jobs.accept(keys, [("p1", update_of())]) == [False]
@@ -442,7 +440,7 @@ async def test_an_accepted_push_nudges_ingest(store: Store, keys: Keys, update_o
 # --- names --------------------------------------------------------------------------------
 
 
-async def test_an_alias_points_to_one_job_for_ever(store: Store, keys: Keys, twice: Any):
+async def test_an_alias_never_changes_its_job(store: Store, keys: Keys, twice: Any):
     end = await store.now() + 60
     assert await twice(lambda: store.jobs.alias(keys, "s/a", "1", end)) == (True, True)
     assert not await store.jobs.alias(keys, "s/a", "2", end)
@@ -450,7 +448,7 @@ async def test_an_alias_points_to_one_job_for_ever(store: Store, keys: Keys, twi
     assert (alias.alias_of, alias.job, alias.deleted, nothing) == ("1", None, False, JobLookup())
 
 
-async def test_a_job_is_never_made_an_alias(store: Store, keys: Keys, fresh: Any):
+async def test_a_job_never_becomes_an_alias(store: Store, keys: Keys, fresh: Any):
     job, end = fresh(), await store.now() + 60
     await written(store, keys, whole(job))
     assert not await store.jobs.alias(keys, name_of(job), "2", end)
@@ -458,7 +456,7 @@ async def test_a_job_is_never_made_an_alias(store: Store, keys: Keys, fresh: Any
     assert not await store.jobs.alias(keys, name_of(job), "2", end)
 
 
-async def test_a_deleted_job_is_a_tombstone_for_as_long_as_its_pushes_are_known(
+async def test_a_tombstone_lives_as_long_as_dedupe_marks(
     store: Store, keys: Keys, fresh: Any, twice: Any
 ):
     job = fresh()
@@ -481,7 +479,7 @@ async def test_a_deleted_job_may_be_watched_again(store: Store, keys: Keys, fres
     assert await lives(store, keys.job(name_of(job))) > 30 * DAY
 
 
-async def test_there_is_nothing_to_delete_under_an_alias(store: Store, keys: Keys):
+async def test_an_alias_cannot_be_deleted_as_a_job(store: Store, keys: Keys):
     await store.jobs.alias(keys, "s/a", "1", await store.now() + 60)
     assert not await store.jobs.delete(keys, "s/a")
     assert [found.alias_of for found in await store.jobs.read(keys, ["s/a"])] == ["1"]
@@ -490,7 +488,7 @@ async def test_there_is_nothing_to_delete_under_an_alias(store: Store, keys: Key
 # --- listing and sweeping -----------------------------------------------------------------
 
 
-async def test_jobs_are_listed_the_longest_to_live_first_in_pages(
+async def test_jobs_are_listed_in_pages_the_last_to_expire_first(
     store: Store, keys: Keys, fresh: Any
 ):
     jobs = [fresh(4_000_000_000.0 + n) for n in range(5)]
@@ -500,7 +498,7 @@ async def test_jobs_are_listed_the_longest_to_live_first_in_pages(
     assert [name for name, _ in first + second] == [name_of(job) for job in reversed(jobs)]
 
 
-async def test_the_sweep_forgets_names_whose_keys_have_ended(store: Store, keys: Keys, fresh: Any):
+async def test_the_sweep_removes_names_of_expired_jobs(store: Store, keys: Keys, fresh: Any):
     now = await store.now()
     here, gone = fresh(now), fresh(now)
     await written(store, keys, whole(here), whole(gone))

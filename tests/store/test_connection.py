@@ -17,7 +17,7 @@ from processor.store.script_loader import scripts
 CALLS = 200
 
 
-async def test_scripts_that_are_flushed_are_sent_again(store: Store, redis_url: str) -> None:
+async def test_flushed_scripts_are_sent_again(store: Store, redis_url: str) -> None:
     """The second call may find them flushed again, as a first did."""
     stop = asyncio.Event()
 
@@ -35,7 +35,7 @@ async def test_scripts_that_are_flushed_are_sent_again(store: Store, redis_url: 
         await flushing
 
 
-async def test_scripts_are_read_before_they_are_needed(
+async def test_scripts_are_read_at_the_start(
     store_of: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later there may be no file left to open."""
@@ -63,7 +63,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[EmbeddedRedis, EmbeddedRedis]]:
         yield made[0], made[1]
 
 
-async def test_a_redis_that_is_demoted_under_calls_is_unavailable_and_nothing_else(
+async def test_a_demoted_redis_is_unavailable_and_raises_no_other_error(
     pair: tuple[EmbeddedRedis, EmbeddedRedis],
 ) -> None:
     ours, _ = pair

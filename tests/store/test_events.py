@@ -83,16 +83,14 @@ async def test_following_several_shards_never_skips_one(store_of: Any, tell: Any
     assert sorted(found) == [f"e{n}" for n in range(9)]
 
 
-async def test_an_event_is_behind_a_place_or_is_not(store: Store, tell: Any):
+async def test_an_event_is_after_a_position_or_not(store: Store, tell: Any):
     await tell("a", "b", "c")
     a, b, c = await store.events.page(store.events.start(), 10)
     places = store.events.read_cursor(b.cursor)
     assert [store.events.is_after(event, places) for event in (a, b, c)] == [False, False, True]
 
 
-async def test_who_read_ahead_of_the_follower_keeps_that_lead_in_every_cursor(
-    store_of: Any, tell: Any
-):
+async def test_a_reader_ahead_of_the_follower_stays_ahead_in_every_cursor(store_of: Any, tell: Any):
     """Else a cursor would lead back to before what was read, and bring it twice."""
     store = store_of(shards=2)
     behind = await store.events.end()  # where the follower is
@@ -116,7 +114,7 @@ GOOD = "MC0w"  # 0-0
 @pytest.mark.parametrize(
     "cursor", ["", "x", "é", "!!!!", "MC0", "LTEtMA", "MC0w,MC0w", "YWJj", "A" * 10_000]
 )
-async def test_a_cursor_that_is_none_of_ours_is_refused(store: Store, cursor: str):
+async def test_an_invalid_cursor_is_refused(store: Store, cursor: str):
     with pytest.raises(RequestError):
         store.events.read_cursor(cursor)
 
@@ -127,7 +125,7 @@ async def test_a_cursor_of_another_number_of_shards_is_refused(store: Store, sto
         store_of(shards=2).events.read_cursor(GOOD)
 
 
-async def test_cursors_survive_the_way_out_and_back(store_of: Any):
+async def test_a_cursor_is_decoded_to_the_positions_that_it_encodes(store_of: Any):
     events = store_of(shards=2).events
     places = ["1795341600000-3", "0-0"]
     assert events.read_cursor(events.cursor(places)) == places
@@ -150,14 +148,14 @@ async def aged(store: Store, keys: Keys, *days: float) -> list[str]:
     ]
 
 
-async def test_the_sweep_trims_what_is_older_than_a_week(store: Store, keys: Keys):
+async def test_the_sweep_trims_events_older_than_a_week(store: Store, keys: Keys):
     many = sorted((8 + n / 1000 for n in range(1000)), reverse=True)
     *_, young = await aged(store, keys, *many, 6)
     await store.events.trim(await store.now())
     assert [e.position for e in await store.events.page(store.events.start(), 10_000)] == [young]
 
 
-async def test_the_sweep_trims_what_is_more_than_the_log_keeps(store: Store, keys: Keys, few: int):
+async def test_the_sweep_trims_events_beyond_the_maximum(store: Store, keys: Keys, few: int):
     made = await aged(store, keys, *range(6, 0, -1))
     await store.events.trim(await store.now())
     assert [e.position for e in await store.events.page(store.events.start(), 10)] == made[-few:]
@@ -201,7 +199,7 @@ TRIMS = [
 
 
 @pytest.mark.parametrize(("days", "trimmed"), [r[1:] for r in TRIMS], ids=[r[0] for r in TRIMS])
-async def test_a_cursor_is_gone_exactly_when_events_behind_it_were_trimmed(
+async def test_a_cursor_has_expired_exactly_if_events_after_it_were_trimmed(
     store: Store, keys: Keys, few: int, days: list[float], trimmed: int
 ):
     """The reader of the newest trimmed one missed nothing; the one before it missed that one."""
@@ -213,7 +211,7 @@ async def test_a_cursor_is_gone_exactly_when_events_behind_it_were_trimmed(
         assert await gone(store, made) == [n < trimmed - 1 for n in range(len(made))]
 
 
-async def test_a_cursor_is_gone_also_when_nothing_came_since(store: Store, keys: Keys):
+async def test_a_cursor_has_expired_even_if_no_event_followed(store: Store, keys: Keys):
     """Otherwise its reader would wait, and believe that it had read everything."""
     old, *_ = await aged(store, keys, 10, 9)
     await store.events.trim(await store.now())
@@ -221,7 +219,7 @@ async def test_a_cursor_is_gone_also_when_nothing_came_since(store: Store, keys:
         await store.events.check([old])
 
 
-async def test_a_later_trim_moves_the_gap_on_and_never_back(store: Store, keys: Keys, few: int):
+async def test_a_later_trim_moves_the_gap_forward_only(store: Store, keys: Keys, few: int):
     made = await aged(store, keys, 9, 8, 6, 5, 4, 3)
     now = await store.now()
     await store.events.trim(now)
@@ -232,14 +230,14 @@ async def test_a_later_trim_moves_the_gap_on_and_never_back(store: Store, keys: 
     assert await gone(store, made) == [True, True, True, False, False, False]
 
 
-async def test_a_cursor_that_missed_nothing_is_good(store: Store, keys: Keys):
+async def test_a_cursor_that_missed_nothing_is_valid(store: Store, keys: Keys):
     """A quiet week must cost no reader its place."""
     _, read, _ = await aged(store, keys, 10, 9, 1)
     await store.events.trim(await store.now())
     await store.events.check([read])
 
 
-async def test_the_oldest_place_is_never_gone(store: Store, keys: Keys):
+async def test_the_first_position_never_expires(store: Store, keys: Keys):
     await aged(store, keys, 10, 1)
     await store.events.trim(await store.now())
     await store.events.check(store.events.start())
@@ -254,7 +252,7 @@ async def test_a_gap_in_one_shard_is_a_gap(store_of: Any):
         await store.events.check([BEGIN, old, other])
 
 
-async def test_a_cursor_ahead_of_the_log_is_gone(store_of: Any):
+async def test_a_cursor_ahead_of_the_log_has_expired(store_of: Any):
     """Redis lost what was there: its reader would skip what comes until the log has caught up."""
     store = store_of(shards=2)
     first, last = await aged(store, store.shards[1], 2, 1)

@@ -25,7 +25,7 @@ async def running(store: Store) -> Store:
     return store
 
 
-async def test_a_store_that_was_emptied_is_made_again_by_who_runs(running: Store):
+async def test_running_processes_recreate_an_emptied_store(running: Store):
     redis = running.connection.redis
     old = (await running.fleet.meta())["id"]
     await redis.flushall()
@@ -35,7 +35,7 @@ async def test_a_store_that_was_emptied_is_made_again_by_who_runs(running: Store
     assert meta["id"] != old
 
 
-async def test_every_process_of_a_fleet_finds_it_emptied(running: Store, store_of: Any):
+async def test_every_process_of_a_fleet_notices_an_emptied_store(running: Store, store_of: Any):
     other = store_of()
     await other.check()
     await other.fleet.check_replaced("worker-1")
@@ -47,7 +47,7 @@ async def test_every_process_of_a_fleet_finds_it_emptied(running: Store, store_o
     assert await check(running) is None
 
 
-async def test_an_earlier_state_is_noticed_by_the_mark_that_it_lacks(running: Store):
+async def test_a_restored_state_is_noticed_by_the_missing_mark(running: Store):
     redis = running.connection.redis
     kept = {k: await redis.dump(k) for k in await redis.keys("rb:*")}
     for _ in range(3):
@@ -73,7 +73,9 @@ async def test_another_schema_is_refused_while_running(running: Store, schema: i
         await check(running)
 
 
-async def test_who_runs_longer_says_what_an_emptied_store_is(running: Store, store_of: Any):
+async def test_the_process_that_runs_longest_decides_the_shards_of_an_emptied_store(
+    running: Store, store_of: Any
+):
     """A worker with a wrong setting that starts at that very moment must not end the others."""
     await running.connection.redis.flushall()
     await asyncio.sleep(0.01)
@@ -85,7 +87,7 @@ async def test_who_runs_longer_says_what_an_emptied_store_is(running: Store, sto
         await wrong.fleet.check_replaced("worker-4")
 
 
-async def test_a_store_that_is_no_longer_new_is_not_overruled(running: Store, store_of: Any):
+async def test_the_shards_of_an_older_store_are_not_changed(running: Store, store_of: Any):
     """One that was cut off for an hour has no say over those that ran on meanwhile."""
     redis = running.connection.redis
     await redis.flushall()
@@ -97,7 +99,7 @@ async def test_a_store_that_is_no_longer_new_is_not_overruled(running: Store, st
         await check(running)
 
 
-async def test_a_user_who_may_not_ask_for_info_goes_by_the_store_alone(store: Store, store_of: Any):
+async def test_without_the_right_for_info_only_the_store_is_compared(store: Store, store_of: Any):
     redis = store.connection.redis
     await redis.acl_setuser(
         "noinfo", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-info"]
@@ -124,7 +126,7 @@ async def test_marks_of_processes_that_ended_are_removed(running: Store):
     assert await redis.hkeys(PROCESSES) == [b"other"]
 
 
-async def test_a_command_neither_makes_a_store_nor_takes_a_wrong_one(store: Store, store_of: Any):
+async def test_a_command_neither_creates_a_store_nor_uses_a_wrong_one(store: Store, store_of: Any):
     await store.check_only()
     assert await store.connection.redis.keys("*") == []
     await store_of(shards=4).check()
@@ -132,7 +134,7 @@ async def test_a_command_neither_makes_a_store_nor_takes_a_wrong_one(store: Stor
         await store.check_only()
 
 
-async def test_two_that_start_at_once_make_one_store(store_of: Any):
+async def test_two_processes_that_start_together_create_one_store(store_of: Any):
     stores = [store_of() for _ in range(8)]
     await asyncio.gather(*(one.check() for one in stores))
     assert len({(await one.fleet.meta())["id"] for one in stores}) == 1

@@ -24,7 +24,7 @@ class Writer:
         return [-item for item in items]
 
 
-async def test_everybody_gets_the_results_of_their_own() -> None:
+async def test_every_caller_gets_the_results_of_its_own_items() -> None:
     write = Writer()
     batch = GroupCommit(write)
     ones = [asyncio.create_task(batch.add(number)) for number in range(1, 50)]
@@ -47,7 +47,7 @@ async def test_a_small_push_does_not_wait_for_a_large_one() -> None:
     await asyncio.gather(*large)
 
 
-async def test_small_pushes_do_not_hold_up_a_large_one() -> None:
+async def test_small_pushes_do_not_delay_a_large_one() -> None:
     write = Writer()
     batch = GroupCommit(write)
     large = asyncio.create_task(batch.add_all(range(10 * SLICE)))
@@ -71,7 +71,7 @@ async def test_a_write_is_bounded_in_count_and_in_bytes() -> None:
     assert all(sum(one) <= MAX_BYTES for one in write.batches if len(one) > 1)
 
 
-async def test_a_failed_write_fails_those_whose_it_was() -> None:
+async def test_a_failed_write_fails_for_its_callers() -> None:
     write = Writer()
     write.fails = 1
     batch = GroupCommit(write)

@@ -73,7 +73,7 @@ def one_that_dies(seen: Seen, after: int) -> Callable[..., None]:
     return handle
 
 
-async def test_what_a_dead_consumer_held_is_claimed_by_another_and_every_event_is_seen(
+async def test_events_of_a_dead_consumer_are_claimed_by_another(
     store: Store, job_of: Any, shown: Any, redis_of: Any
 ):
     names = [f"e{n:03}" for n in range(300)]
@@ -117,7 +117,7 @@ async def test_each_group_gets_every_event_in_order(
         assert [event[0] for event in seen] == names
 
 
-async def test_a_group_notices_that_events_were_trimmed_before_it_had_them(
+async def test_a_group_notices_events_that_were_trimmed_unread(
     store: Store, keys: Keys, job_of: Any, shown: Any, redis_of: Any
 ):
     redis = redis_of()
@@ -135,7 +135,7 @@ async def test_a_group_notices_that_events_were_trimmed_before_it_had_them(
     assert shown.missed(redis, GROUP)
 
 
-async def test_a_group_that_is_made_after_a_trim_has_missed_nothing(
+async def test_a_group_created_after_a_trim_has_missed_nothing(
     store: Store, job_of: Any, shown: Any, redis_of: Any
 ):
     redis = redis_of()
@@ -154,7 +154,7 @@ def user(redis_of: Any) -> Iterator[dict[str, str]]:
     admin.acl_deluser("billing")
 
 
-async def test_the_user_that_is_shown_may_consume_and_do_nothing_else(
+async def test_the_documented_user_may_consume_and_do_nothing_else(
     store: Store, job_of: Any, shown: Any, redis_of: Any, user: dict[str, str]
 ):
     keys, redis, seen = store.shards[0], redis_of(**user), Seen()

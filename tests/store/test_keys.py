@@ -51,7 +51,7 @@ def test_the_table_says_how_long_each_key_lives(documented_keys: Any):
         assert row.type in ("hash", "list", "string", "zset", "stream", "set"), row.name
 
 
-def test_a_job_and_what_belongs_to_it_must_have_a_time_to_live(documented_keys: Any):
+def test_the_keys_of_a_job_must_have_a_time_to_live(documented_keys: Any):
     promised = {row.name for row in documented_keys if row.promises_ttl}
     assert {"job:S/ID", "history:S/ID", "answer:S/ID", "seen:S:ID", "callback:ID"} <= promised
 
@@ -61,7 +61,7 @@ def test_all_keys_of_a_shard_share_one_slot():
     assert tags == {"{rb:3}"}
 
 
-def test_backlogs_are_three():
+def test_there_are_three_backlogs():
     assert BACKLOGS == ("ingest", "poll", "deliver")
 
 
@@ -69,14 +69,14 @@ def test_one_shard_holds_everything():
     assert {shard_of("s", str(n), 1) for n in range(100)} == {0}
 
 
-def test_names_spread_over_shards_and_stay_where_they_are():
+def test_names_spread_over_shards_and_never_move():
     spread = [shard_of("s", str(n), 4) for n in range(400)]
     assert {n: spread.count(n) > 50 for n in range(4)} == dict.fromkeys(range(4), True)
     assert spread == [shard_of("s", str(n), 4) for n in range(400)]
     assert shard_of("a", "b/c", 1024) == shard_of("a", "b/c", 1024)
 
 
-async def test_the_leak_check_finds_what_is_not_documented(store: Store, leaks: Any):
+async def test_the_leak_check_finds_undocumented_keys(store: Store, leaks: Any):
     redis = store.connection.redis
     await redis.set("{rb:0}:surprise", "1")
     await redis.set("{rb:0}:seen:s:1", "1")

@@ -48,7 +48,7 @@ async def in_redis(store: Store) -> dict[str, tuple[int, int]]:
     return found
 
 
-async def test_updates_are_counted_while_they_wait(store: Store, update_of: Any):
+async def test_waiting_updates_are_counted(store: Store, update_of: Any):
     assert (
         await accept(store, update_of("1"), update_of("2"), update_of("3", source="t"))
         == [True] * 3
@@ -67,9 +67,7 @@ async def test_a_repetition_counts_once(store: Store, update_of: Any):
     assert await waiting(store) == await in_redis(store)
 
 
-async def test_an_update_that_is_put_off_waits_and_one_that_has_ended_does_not(
-    store: Store, update_of: Any
-):
+async def test_a_postponed_update_counts_and_a_settled_one_does_not(store: Store, update_of: Any):
     await accept(store, *(update_of(str(n)) for n in range(5)))
     one, two, three, *_ = await claim(store)
     await store.backlogs.settle(
@@ -81,7 +79,9 @@ async def test_an_update_that_is_put_off_waits_and_one_that_has_ended_does_not(
     assert (await waiting(store))["s"][0] == 4
 
 
-async def test_a_commit_takes_what_it_ends_off_the_count(store: Store, update_of: Any, job_of: Any):
+async def test_a_commit_subtracts_the_updates_that_it_ends(
+    store: Store, update_of: Any, job_of: Any
+):
     await accept(store, *(update_of(str(n)) for n in range(5)))
     claims = await claim(store)
     done = Change(job=job_of("a"), version="", save=True, renew=True, done=claims[:3])
@@ -94,7 +94,7 @@ async def test_a_commit_takes_what_it_ends_off_the_count(store: Store, update_of
     assert await waiting(store) == {}
 
 
-async def test_deadlines_are_timers_and_no_updates(store: Store, job_of: Any, update_of: Any):
+async def test_deadlines_count_as_timers_not_as_updates(store: Store, job_of: Any, update_of: Any):
     names = ("deadline:s/1", "deadline:s/a:b/c", "deadline:deadline/1")
     puts = [WorkItem("ingest", "s", name, 9e9, b"x" * 100) for name in names]
     change = Change(job=job_of("1"), version="", save=True, renew=True, items=puts)
@@ -129,7 +129,7 @@ async def test_each_update_is_priced_with_the_record_that_it_is_about(
     await store.backlogs.settle([Settlement(c) for c in await claim(store)] or [Settlement(first)])
 
 
-async def test_pushes_beyond_the_ceiling_are_refused_whole(
+async def test_pushes_beyond_the_ceiling_are_all_refused(
     store: Store, update_of: Any, everything: Callable[[], dict[str, Any]]
 ):
     """Whoever lets them in: the sum is kept where all receivers meet."""
@@ -180,14 +180,14 @@ async def limited(store: Store) -> AsyncIterator[Callable[[float], Any]]:
     await redis.config_set("maxmemory", 0)
 
 
-async def test_without_a_limit_everything_is_let_in(store: Store):
+async def test_without_a_limit_everything_is_admitted(store: Store):
     await store.memory.refresh_now()
     async with store.memory.admitted(10**15):
         assert not store.memory.short
     assert store.memory.ceiling(0) is None
 
 
-async def test_what_is_let_in_together_stays_in_the_room(store: Store, limited: Any):
+async def test_concurrent_admissions_do_not_exceed_the_room(store: Store, limited: Any):
     await limited(0.5)
     memory, let_in = store.memory, 0
     piece = memory._room_seen // 10
@@ -207,7 +207,7 @@ async def test_what_is_let_in_together_stays_in_the_room(store: Store, limited: 
     assert sum(isinstance(result, Overloaded) for result in results) == 50 - let_in
 
 
-async def test_the_log_says_once_that_memory_is_short_and_once_that_it_is_not(
+async def test_short_memory_and_its_recovery_are_logged_once(
     store: Store, limited: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("processor.store.memory_budget.QUIET", 0.0)
@@ -234,7 +234,7 @@ async def test_the_reserve_counts_against_the_room(store: Store, limited: Any, u
     assert store.memory._room_seen == room
 
 
-def test_the_reserve_rises_with_all_that_waits():
+def test_the_reserve_rises_with_waiting_work():
     def reserved(**more: Any) -> int:
         return reserve.reserve(MemoryUse(0, **more), lambda _: 2)
 

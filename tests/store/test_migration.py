@@ -157,7 +157,7 @@ async def test_a_step_to_schema_3_that_was_cut_short_is_finished_by_the_next(
     assert {key for key in changed if ":busy:" not in key} == {"rb:meta"}
 
 
-async def test_a_process_of_before_can_commit_nothing_and_cannot_read_the_version(
+async def test_an_old_process_can_commit_nothing_and_cannot_read_the_version(
     old: Store, job_of: Any
 ):
     (keys, _), redis = old.shards, old.connection.redis
@@ -168,7 +168,7 @@ async def test_a_process_of_before_can_commit_nothing_and_cannot_read_the_versio
         int(await redis.get(keys.subs_version))
 
 
-async def test_of_many_that_start_at_once_one_migrates(
+async def test_of_many_processes_that_start_together_one_migrates(
     old: Store, store_of: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
     ran, refused, lease = [], [], Migration._lease
@@ -189,7 +189,7 @@ async def test_of_many_that_start_at_once_one_migrates(
     assert (ran, (await old.fleet.meta())["schema"]) == ([1], "2")
 
 
-async def test_one_that_was_killed_midway_is_finished_by_the_next(
+async def test_a_killed_migration_is_finished_by_the_next_process(
     old: Store, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(migration, "LEASE", 0.4)
@@ -227,7 +227,7 @@ async def test_several_steps_run_one_after_the_other(old: Store):
 
 
 @pytest.mark.parametrize("key", [WORKERS, PROCESSES])
-async def test_it_is_refused_while_a_process_of_before_runs(old: Store, key: str):
+async def test_a_migration_is_refused_while_an_old_process_runs(old: Store, key: str):
     redis, over = old.connection.redis, asyncio.Event()
 
     async def beat() -> None:
@@ -243,7 +243,7 @@ async def test_it_is_refused_while_a_process_of_before_runs(old: Store, key: str
     assert (await old.fleet.meta())["schema"] == "1"
 
 
-async def test_it_waits_until_a_process_that_was_killed_is_surely_dead(
+async def test_a_migration_waits_until_a_killed_process_is_surely_dead(
     old: Store, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(migration, "REMEMBERED", 1.0)
@@ -267,7 +267,7 @@ async def test_another_number_of_shards_is_refused_before_anything_is_touched(
     }
 
 
-async def test_keys_of_all_shards_are_renamed_and_a_cut_run_is_finished(store_of: Any):
+async def test_keys_of_all_shards_are_renamed_even_after_an_interruption(store_of: Any):
     store, many = store_of(shards=4), 3000
     redis = store.connection.redis
     pipe = redis.pipeline(transaction=False)

@@ -22,7 +22,7 @@ BUSY = File(syncing=True, waiting=True, forced=3)
         (File(syncing=True, waiting=True, forced=4), True),  # what waits is newer
     ],
 )
-def test_all_is_written_unless_a_sync_has_kept_it_out_since(now: File, written: bool):  # noqa: FBT001 -- drawn
+def test_everything_is_written_unless_a_sync_has_postponed_it(now: File, written: bool):  # noqa: FBT001 -- drawn
     assert has_all(BUSY, now) is written
 
 
@@ -48,7 +48,7 @@ aof_delayed_fsync:3\r
         (b"", File()),
     ],
 )
-def test_the_text_of_redis_is_read(info: bytes, file: File):
+def test_the_text_of_info_is_parsed(info: bytes, file: File):
     assert File.of(info) == file
 
 
@@ -62,7 +62,7 @@ def test_the_text_of_redis_is_read(info: bytes, file: File):
         (b"", 1),  # it was refused
     ],
 )
-async def test_a_look_that_came_with_a_write_saves_another_if_the_file_is_clear(
+async def test_the_state_that_came_with_a_write_saves_a_read(
     store: Store, monkeypatch: pytest.MonkeyPatch, info: bytes, asked: int
 ):
     answers = Answers(store, monkeypatch, File())
@@ -71,7 +71,7 @@ async def test_a_look_that_came_with_a_write_saves_another_if_the_file_is_clear(
     assert answers.asked == asked
 
 
-async def test_a_write_that_does_not_wait_for_a_sync_asks_nothing_more(
+async def test_a_write_without_a_sync_needs_no_further_read(
     store: Store, monkeypatch: pytest.MonkeyPatch, update_of: Any
 ):
     answers = Answers(store, monkeypatch, File())
@@ -102,7 +102,9 @@ async def test_it_waits_until_the_sync_has_ended(store: Store, monkeypatch: pyte
     assert answers.asked == 3
 
 
-async def test_many_who_ask_together_ask_redis_twice(store: Store, monkeypatch: pytest.MonkeyPatch):
+async def test_many_callers_together_read_the_state_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
     """Once for the first, and once for all who came after that question was sent."""
     answers, first = Answers(store, monkeypatch, File()), asyncio.Event()
     ask = answers.next
@@ -119,7 +121,7 @@ async def test_many_who_ask_together_ask_redis_twice(store: Store, monkeypatch: 
     assert answers.asked == 2
 
 
-async def test_one_who_goes_away_ends_nobody_elses_wait(
+async def test_a_cancelled_caller_does_not_end_the_wait_of_others(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     Answers(store, monkeypatch, BUSY, File())
@@ -130,7 +132,7 @@ async def test_one_who_goes_away_ends_nobody_elses_wait(
     assert not other.cancelled()
 
 
-async def test_a_file_that_cannot_be_written_promises_nothing(
+async def test_a_file_that_cannot_be_written_is_an_error(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     Answers(store, monkeypatch, File(broken=True))
@@ -138,14 +140,14 @@ async def test_a_file_that_cannot_be_written_promises_nothing(
         await store.persistence.written()
 
 
-async def test_nobody_waits_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch):
+async def test_a_wait_for_the_file_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch):
     Answers(store, monkeypatch, BUSY)
     monkeypatch.setattr(persistence, "LONGEST", 0.05)
     with pytest.raises(Overloaded, match="too slow"):
         await store.persistence.written()
 
 
-async def test_the_next_one_asks_again_after_a_failure(
+async def test_the_next_caller_reads_again_after_a_failure(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     Answers(store, monkeypatch, File(broken=True), File())
@@ -163,7 +165,7 @@ def told(*notes: tuple[float, int, float]) -> list[str]:
     return [line["event"] for line in lines]
 
 
-def test_a_slow_disk_is_named_once_and_once_when_it_is_well_again():
+def test_a_slow_disk_and_its_recovery_are_logged_once():
     slow, quick = (SLOW, 0), (0.01, 0)
     assert told((*quick, 0.0)) == []
     assert told((*slow, 0.0), (*slow, 1.0)) == ["redis_disk_slow"]
@@ -173,13 +175,13 @@ def test_a_slow_disk_is_named_once_and_once_when_it_is_well_again():
     assert told((*slow, 0.0), (*quick, CALM), (*slow, CALM + 1)) == [*both, "redis_disk_slow"]
 
 
-def test_a_sync_that_redis_did_not_wait_for_is_a_slow_disk_too():
+def test_a_write_during_a_sync_is_a_slow_disk_too():
     assert told((0.0, 5, 0.0), (0.0, 5, 1.0)) == []
     assert told((0.0, 5, 0.0), (0.0, 6, 1.0)) == ["redis_disk_slow"]
     assert told((0.0, 5, 0.0), (0.0, 0, 1.0), (0.0, 1, 2.0)) == ["redis_disk_slow"]  # it restarted
 
 
-async def test_the_answer_of_a_real_redis_is_understood(store: Store):
+async def test_the_answer_of_a_real_redis_is_parsed(store: Store):
     await store.persistence.written()
     await store.persistence.check_disk()
     assert await store.persistence.delayed() == 0

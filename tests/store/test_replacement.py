@@ -55,12 +55,12 @@ CASES = {
 
 
 @pytest.mark.parametrize(("now", "what"), CASES.values(), ids=CASES)
-def test_what_happened_is_told_from_two_looks(now: ServerState, what: Replacement | None):
+def test_what_happened_follows_from_two_checks(now: ServerState, what: Replacement | None):
     assert replaced(BEFORE, now, MARKS) == what
 
 
 @pytest.mark.parametrize(("now", "what"), CASES.values(), ids=CASES)
-def test_the_store_alone_tells_what_was_lost_where_info_is_forbidden(
+def test_without_info_the_store_alone_shows_what_was_lost(
     now: ServerState, what: Replacement | None
 ):
     blind = {"run_id": None, "replid": None, "replid2": None}
@@ -70,12 +70,12 @@ def test_the_store_alone_tells_what_was_lost_where_info_is_forbidden(
     assert found == (None if what is Replacement.RESTARTED else what)
 
 
-def test_a_mark_whose_answer_was_lost_may_be_there_or_not():
+def test_a_mark_whose_answer_was_lost_may_be_written_or_not():
     both = frozenset({"1000 2 b", "1001 2 c"})
     for mark in both:
         assert replaced(BEFORE, SAME._replace(mark=mark), both) is None
 
 
-def test_what_was_lost_is_measured_from_the_mark_that_is_there():
+def test_lost_seconds_are_measured_from_the_mark_that_is_there():
     assert lost_seconds("990.000 2 a", 1000.0) == 10.0
     assert lost_seconds(None, 1000.0) is None

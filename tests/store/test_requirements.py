@@ -54,7 +54,7 @@ def test_each_wrong_setting_is_a_problem(field: str, value: Any, name: str, loss
     assert (problem.name, problem.lossy) == (name, lossy)
 
 
-def test_what_redis_does_not_say_is_no_problem_but_that_it_does_not() -> None:
+def test_an_unknown_setting_is_not_a_problem_but_denied_info_is() -> None:
     assert [p.name for p in problems(Facts({}))] == ["info"]
 
 
@@ -98,7 +98,7 @@ async def test_a_right_that_is_missing_is_named(as_user: Any) -> None:
     assert "+zadd" in found[0].detail
 
 
-async def test_without_scripts_at_all_the_right_is_named_too(as_user: Any) -> None:
+async def test_without_the_right_for_scripts_that_right_is_named(as_user: Any) -> None:
     store = as_user("~*", "+@all", "-evalsha")
     (problem, *_) = await store.requirements.problems()
     assert "+evalsha" in problem.detail
@@ -106,13 +106,13 @@ async def test_without_scripts_at_all_the_right_is_named_too(as_user: Any) -> No
         await store.fleet.join()
 
 
-async def test_a_user_who_may_not_ask_for_settings_can_still_be_checked(as_user: Any) -> None:
+async def test_a_user_without_the_right_for_info_can_still_be_checked(as_user: Any) -> None:
     store = as_user("~*", "+@all", "-@dangerous")
     names = [problem.name for problem in await store.requirements.problems()]
     assert names[-1:] == ["rights"] or names == ["rights", "info"], names
 
 
-async def test_the_documented_rights_are_enough_and_the_least(as_user: Any) -> None:
+async def test_the_documented_rights_are_sufficient_and_minimal(as_user: Any) -> None:
     store = as_user("~rb:*", "~{rb:*", *least_rights(Store("redis://x").requirements.in_scripts()))
     await store.check()
     assert [p.name for p in await store.requirements.problems() if p.lossy] == []
@@ -158,7 +158,7 @@ def test_the_documented_rights_are_those_that_are_used(store: Store) -> None:
     assert set(block.split()) == used
 
 
-async def test_without_the_right_to_ask_for_the_time_the_right_is_named(as_user: Any) -> None:
+async def test_without_the_right_for_time_that_right_is_named(as_user: Any) -> None:
     store = as_user("~*", "+@all", "-time")
     (problem, *_) = await store.requirements.problems()
     assert problem.name == "rights"
@@ -174,9 +174,7 @@ async def test_keys_that_are_denied_are_named_and_not_a_command(as_user: Any, ru
 
 
 @pytest.mark.parametrize("option", ["db=9999", "client_name=%0A"])
-async def test_what_redis_refuses_of_its_url_is_a_wrong_setting(
-    redis_url: str, option: str
-) -> None:
+async def test_a_url_that_redis_refuses_is_a_wrong_setting(redis_url: str, option: str) -> None:
     store = Store(f"{redis_url.partition('?')[0]}?{option}")
     with pytest.raises(WrongRedisUrl, match=r": (name a database|leave client_name)"):
         await store.check()
@@ -200,7 +198,7 @@ def doctor(monkeypatch: Any, tmp_path: Path) -> Any:
     ("setting", "value", "named"),
     [("min-replicas-to-write", 1, "NOREPLICAS"), ("replicaof", "127.0.0.1 1", "name its master")],
 )
-async def test_doctor_says_of_a_redis_that_answers_why_it_takes_no_writes(
+async def test_doctor_says_why_a_redis_accepts_no_writes(
     doctor: Any, redis_url: str, setting: str, value: Any, named: str
 ) -> None:
     with Redis.from_url(redis_url) as admin:
@@ -219,7 +217,7 @@ async def test_doctor_says_of_a_redis_that_answers_why_it_takes_no_writes(
     assert all(name.startswith("redis ") for name, _, _ in others)
 
 
-async def test_doctor_does_not_call_a_redis_good_that_denies_what_is_needed(
+async def test_doctor_reports_a_redis_that_denies_a_needed_command(
     as_user: Any, doctor: Any, redis_url: str
 ) -> None:
     as_user("~*", "+@all", "-zadd")

@@ -19,11 +19,11 @@ DAY = 86_400.0
 BRIEF = Retention(jobs=6 * DAY, events=DAY, events_count=2, deliveries=2 * DAY, seen=3 * DAY)
 
 
-def test_nothing_set_keeps_what_was_always_kept():
+def test_the_defaults_of_retention_are_unchanged():
     assert load(None, {}).keep == Retention()
 
 
-async def test_what_is_set_reaches_the_store():
+async def test_settings_of_retention_reach_the_store():
     names = ("JOBS", "EVENTS", "EVENTS_COUNT", "DELIVERIES", "SEEN", "WAITING")
     values = ("6d", "24h", "5000", "2d", "72h", "2000")
     environ = {f"RINGBACK_KEEP_{n}": v for n, v in zip(names, values, strict=True)}
@@ -51,7 +51,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("given", "words"), WRONG)
-def test_what_is_out_of_bounds_is_refused_with_the_remedy(given: dict[str, str], words: str):
+def test_a_retention_out_of_bounds_is_refused_with_the_remedy(given: dict[str, str], words: str):
     with pytest.raises(ConfigError) as error:
         load(None, {f"RINGBACK_KEEP_{name}": value for name, value in given.items()})
     assert words in str(error.value)
@@ -81,7 +81,7 @@ async def lives(store: Store, key: str) -> float:
     return float(await store.connection.redis.pttl(key)) / 1000
 
 
-async def test_jobs_live_so_long_behind_their_deadline(brief: Store, job_of: Any):
+async def test_jobs_are_kept_so_long_after_their_deadline(brief: Store, job_of: Any):
     keys, now = brief.shards[0], await brief.now()
     job = job_of(created_at=now, deadline_at=now + DAY)
     change = Change(job, "", save=True, renew=True)
@@ -91,7 +91,7 @@ async def test_jobs_live_so_long_behind_their_deadline(brief: Store, job_of: Any
     assert await lives(brief, keys.job(name_of(job))) == pytest.approx(3 * DAY, abs=5)
 
 
-async def test_pushes_are_remembered_so_long(brief: Store, update_of: Any):
+async def test_dedupe_marks_are_kept_so_long(brief: Store, update_of: Any):
     keys = brief.shards[0]
     assert await brief.jobs.accept(keys, [("p1", update_of())]) == [True]
     assert await lives(brief, keys.seen("s", "p1")) == pytest.approx(3 * DAY, abs=5)

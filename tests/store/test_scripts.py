@@ -84,7 +84,7 @@ def test_a_script_says_what_it_is(name: str):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("word", ["KEYS", "ARGV", "Returns"])
-def test_a_script_says_what_it_takes_and_gives(name: str, word: str):
+def test_a_script_says_what_it_takes_and_returns(name: str, word: str):
     if word in code(name) or word == "Returns":
         assert re.search(rf"^{word}\b", header(name), re.MULTILINE)
 
@@ -96,12 +96,12 @@ def test_a_script_that_writes_says_what_happens_when_it_runs_twice(name: str):
 
 
 @pytest.mark.parametrize("name", SHARED)
-def test_what_scripts_share_says_what_it_is(name: str):
+def test_a_part_says_what_it_is(name: str):
     assert re.match(r"[A-Z].*[.;:]", header(name).splitlines()[0])
 
 
 @pytest.mark.parametrize("name", SCRIPTS + SHARED)
-def test_a_script_makes_up_no_keys(name: str):
+def test_a_script_never_makes_up_a_key(name: str):
     """Every key is passed in, so that a cluster can route the call."""
     for call in re.findall(r"redis\.call\('(?!TIME)\w+', ([^,)]+)", code(name)):
         assert not re.search(r"\.\.|^'", call), call

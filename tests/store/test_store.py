@@ -34,7 +34,7 @@ async def test_another_schema_is_a_configuration_error(store: Store):
         await store.check()
 
 
-async def test_a_heart_that_beats_is_seen_with_what_it_says(store: Store):
+async def test_a_live_worker_is_listed_with_its_metrics(store: Store):
     await store.heartbeat("worker-1", "fact")
     await store.heartbeat("worker-2", "fact 2")
     await store.writable()  # its probe is no worker
@@ -42,7 +42,7 @@ async def test_a_heart_that_beats_is_seen_with_what_it_says(store: Store):
     assert 2 * HEARTBEAT_INTERVAL < HEARTBEAT_LASTS
 
 
-async def test_a_heart_that_stopped_is_not_seen_and_then_forgotten(store: Store):
+async def test_a_dead_worker_is_not_listed_and_then_removed(store: Store):
     await store.heartbeat("worker-1", "fact")
     redis, now = store.connection.redis, await store.now()
     await redis.hset(WORKERS, "dead", f"{now - HEARTBEAT_LASTS - 1:.3f} fact")
@@ -51,14 +51,14 @@ async def test_a_heart_that_stopped_is_not_seen_and_then_forgotten(store: Store)
     assert await redis.hkeys(WORKERS) == [b"worker-1", b"worker-2"]
 
 
-async def test_a_worker_that_comes_back_is_seen_again(store: Store):
+async def test_a_worker_that_returns_is_listed_again(store: Store):
     now = await store.now()
     await store.connection.redis.hset(WORKERS, "worker-1", f"{now - HEARTBEAT_LASTS - 1:.3f} old")
     await store.heartbeat("worker-1", "new fact")
     assert await store.workers() == {"worker-1": "new fact"}
 
 
-async def test_a_stalled_source_is_known_until_it_is_not(store: Store):
+async def test_a_stalled_source_is_listed_until_it_recovers(store: Store):
     await store.stall("s", "HTTP 401")
     assert await store.stalled() == {"s": "HTTP 401"}
     await store.stall("s", None)
@@ -100,7 +100,7 @@ CANNOT = [
 
 
 @pytest.mark.parametrize(("begin", "end"), [r[1:] for r in CANNOT], ids=[r[0] for r in CANNOT])
-async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
+async def test_a_redis_that_cannot_serve_now_is_unavailable(
     store: Store, update_of: Any, begin: tuple[str, ...], end: tuple[str, ...]
 ):
     """Whether by script, in a transaction or by one command: so that it is tried again."""
@@ -123,7 +123,7 @@ async def test_a_redis_that_cannot_serve_now_is_away_and_then_back(
         await call()
 
 
-async def test_a_redis_that_is_out_of_memory_is_no_outage_and_takes_what_is_in_hand(
+async def test_a_full_redis_is_not_an_outage_and_accepted_work_continues(
     store: Store, update_of: Any
 ):
     redis, keys = store.connection.redis, store.shards[0]
@@ -148,31 +148,31 @@ async def test_a_redis_that_is_out_of_memory_is_no_outage_and_takes_what_is_in_h
         await redis.config_set("maxmemory", "0")
 
 
-async def test_a_mistake_of_ours_is_no_outage(store: Store):
+async def test_an_internal_error_is_not_an_outage(store: Store):
     """Nobody must wait for it to pass."""
     with pytest.raises(ResponseError, match="wrong number of arguments"):
         await store.connection.ask(store.connection.redis.execute_command("HGET", "rb:meta"))
 
 
-async def test_a_script_that_redis_forgot_is_told_again(store: Store, update_of: Any):
+async def test_a_script_that_redis_lost_is_sent_again(store: Store, update_of: Any):
     await store.connection.redis.script_flush()
     assert await store.jobs.accept(store.shards[0], [("p1", update_of())]) == [True]
 
 
-async def test_our_clock_is_redis_clock(store: Store):
+async def test_the_time_is_redis_time(store: Store):
     seconds, micros = await store.connection.redis.time()
     assert await store.now() == pytest.approx(seconds + micros / 1e6, abs=0.1)
 
 
 @pytest.mark.parametrize("astray", [-60.0, 60.0])
-async def test_a_clock_that_slept_is_put_right(store: Store, astray: float):
+async def test_a_clock_that_slept_is_corrected(store: Store, astray: float):
     before = await store.now()
     store.connection._offset += astray  # type: ignore[operator]
     await store.connection.synchronise()
     assert await store.now() == pytest.approx(before, abs=0.1)
 
 
-async def test_an_answer_with_a_time_puts_a_wrong_clock_right_and_leaves_a_good_one(store: Store):
+async def test_an_answer_with_a_time_corrects_a_wrong_clock_only(store: Store):
     connection, now = store.connection, await store.now()
     offset = connection._offset
     connection.note_time(now - 0.05)  # late, as every answer is
@@ -181,9 +181,7 @@ async def test_an_answer_with_a_time_puts_a_wrong_clock_right_and_leaves_a_good_
     assert await store.now() == pytest.approx(now + 60, abs=0.1)
 
 
-async def test_it_keeps_what_it_accepted_over_a_crash(
-    tmp_path: Path, update_of: Any, wait_until: Any
-):
+async def test_accepted_work_survives_a_crash(tmp_path: Path, update_of: Any, wait_until: Any):
     """Append-only with everysec: a killed process loses nothing, only a lost machine may."""
     server = EmbeddedRedis(tmp_path)
     store = Store(server.start())

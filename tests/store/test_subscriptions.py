@@ -60,7 +60,7 @@ async def test_every_change_is_a_new_version(store: Store, keys: Keys):
     assert len(set(versions)) == len(versions)
 
 
-async def test_a_router_is_kept_until_a_fresh_one_is_asked_for(store: Store, keys: Keys):
+async def test_a_router_is_cached_until_a_fresh_one_is_requested(store: Store, keys: Keys):
     assert matching(await store.subscriptions.router(keys)) == []
     await store.subscriptions.save(ONE)
     assert matching(await store.subscriptions.router(keys)) == []
@@ -82,14 +82,14 @@ async def test_removing_says_whether_there_was_one(store: Store, keys: Keys):
 # --- the configuration file's -------------------------------------------------------------
 
 
-async def test_the_files_subscriptions_are_there_without_being_saved(store_of: Any):
+async def test_subscriptions_of_the_file_exist_without_being_stored(store_of: Any):
     store = store_of(static={FILE.id: FILE})
     assert await store.subscriptions.listed() == [FILE]
     assert await store.subscriptions.get(FILE.id) == FILE
     assert matching(await store.subscriptions.router(store.shards[0])) == [FILE.id]
 
 
-async def test_one_of_the_file_stays_disabled_and_otherwise_as_the_file_says(store_of: Any):
+async def test_a_subscription_of_the_file_can_be_disabled(store_of: Any):
     store = store_of(static={FILE.id: FILE})
     await store.subscriptions.save(replace(FILE, secrets=("whsec_old",), disabled="answered 410"))
     found = await store.subscriptions.get(FILE.id)
@@ -98,7 +98,7 @@ async def test_one_of_the_file_stays_disabled_and_otherwise_as_the_file_says(sto
     assert matching(await store.subscriptions.router(store.shards[0], fresh=True)) == []
 
 
-async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of: Any, keys: Keys):
+async def test_a_changed_url_in_the_file_enables_the_subscription(store_of: Any, keys: Keys):
     """It was the old URL that wanted no more."""
     store = store_of(static={FILE.id: FILE})
     await store.subscriptions.save(
@@ -110,7 +110,7 @@ async def test_one_whose_url_the_file_changed_is_not_disabled_any_more(store_of:
     assert matching(await store.subscriptions.router(keys, fresh=True)) == [FILE.id]
 
 
-async def test_one_that_the_file_does_not_name_any_more_is_gone(store_of: Any):
+async def test_a_subscription_that_was_removed_from_the_file_is_gone(store_of: Any):
     for disabled in ("answered 410", None):  # disabled, and enabled again
         await store_of(static={FILE.id: FILE}).subscriptions.save(replace(FILE, disabled=disabled))
     store = store_of()
@@ -131,7 +131,7 @@ async def commits(store: Store, job: Any, shard: int) -> bool:
     return await store.jobs.commit(keys, router.version, [change]) is not None
 
 
-async def test_every_shard_takes_commits_after_a_change(store_of: Any, job_of: Any):
+async def test_every_shard_accepts_commits_after_a_change(store_of: Any, job_of: Any):
     store = store_of(shards=4)
     await store.subscriptions.save(ONE)
     for shard, keys in enumerate(store.shards):
@@ -141,7 +141,7 @@ async def test_every_shard_takes_commits_after_a_change(store_of: Any, job_of: A
 
 
 @pytest.mark.parametrize("shard", [0, 1, 3])
-async def test_a_change_that_was_cut_short_refuses_no_commit_for_ever(
+async def test_an_interrupted_change_does_not_refuse_later_commits(
     store_of: Any, job_of: Any, shard: int
 ):
     """A process may die, or Redis go away, between two shards."""
@@ -150,7 +150,7 @@ async def test_a_change_that_was_cut_short_refuses_no_commit_for_ever(
     assert await commits(store, job_of(), shard)
 
 
-async def test_a_shard_that_was_not_written_knows_only_what_it_has(store_of: Any, job_of: Any):
+async def test_a_shard_that_was_not_written_has_its_old_subscriptions(store_of: Any, job_of: Any):
     """Its commits match against its own subscriptions, until the change is made again."""
     await store_of(shards=1).subscriptions.save(ONE)
     store = store_of(shards=2)
@@ -175,7 +175,7 @@ async def test_a_commit_that_matched_before_a_change_is_refused_in_that_shard(
         assert await store.jobs.commit(keys, router.version, [change]) is None
 
 
-async def test_a_shard_that_is_away_keeps_no_other_from_losing_a_subscription(
+async def test_a_removal_continues_past_an_unavailable_shard(
     store_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     store = store_of(shards=3)
@@ -274,9 +274,7 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 @pytest.mark.parametrize("written", [0, 1, 2])
-async def test_a_change_that_was_cut_and_is_repeated_reaches_every_shard(
-    four: Any, edit: Any, written: int
-):
+async def test_a_repeated_change_reaches_every_shard(four: Any, edit: Any, written: int):
     begun = off(ONE) if edit is EDITS["enable"] else ONE
     await four.subscriptions.save(begun)
     four.cut(written)
@@ -294,7 +292,7 @@ async def test_a_change_that_was_cut_and_is_repeated_reaches_every_shard(
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
-async def test_what_nobody_repeats_is_brought_into_agreement_by_the_clock(four: Any, written: int):
+async def test_the_clock_repairs_shards_that_differ(four: Any, written: int):
     await four.subscriptions.save(ONE)
     four.cut(written)
     with pytest.raises(StoreUnavailable):
@@ -306,7 +304,7 @@ async def test_what_nobody_repeats_is_brought_into_agreement_by_the_clock(four: 
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
-async def test_a_creation_that_was_cut_leaves_nothing_in_the_end(four: Any, written: int):
+async def test_an_interrupted_creation_leaves_nothing(four: Any, written: int):
     """It was answered 503, so it is made once more, under another id."""
     four.cut(written)
     with pytest.raises(StoreUnavailable):
@@ -318,7 +316,7 @@ async def test_a_creation_that_was_cut_leaves_nothing_in_the_end(four: Any, writ
     assert await states(four) == [None] * 4
 
 
-async def test_a_removal_that_was_cut_is_finished_by_the_clock(store_of: Any):
+async def test_the_clock_finishes_an_interrupted_removal(store_of: Any):
     store, first = store_of(shards=4), store_of(shards=1)
     await store.subscriptions.save(ONE)
     assert await first.subscriptions.remove("sub_1")
@@ -328,7 +326,7 @@ async def test_a_removal_that_was_cut_is_finished_by_the_clock(store_of: Any):
     assert await states(store) == [None] * 4
 
 
-async def test_a_removal_beside_changes_leaves_it_nowhere(either: Store):
+async def test_a_removal_during_changes_removes_it_from_every_shard(either: Store):
     for n in range(20):
         one = replace(ONE, id=f"sub_{n}")
         await either.subscriptions.save(one)
@@ -362,7 +360,7 @@ async def test_a_callback_target_lives_as_long_as_its_job(store: Store, keys: Ke
     )
 
 
-async def test_a_repeated_callback_target_ends_no_sooner(store: Store, keys: Keys):
+async def test_a_repeated_callback_target_never_expires_sooner(store: Store, keys: Keys):
     target = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     now = await store.now()
     for seconds in (60, 30, 90):
@@ -382,7 +380,7 @@ def either(request: pytest.FixtureRequest, store_of: Any) -> Store:
     return made
 
 
-async def test_changes_after_one_another_end_the_same_in_every_shard(either: Store):
+async def test_concurrent_changes_end_the_same_in_every_shard(either: Store):
     await either.subscriptions.save(ONE)
 
     def more(stands: Subscription) -> Subscription:
@@ -411,7 +409,9 @@ def keys_of(kept: Subscription) -> set[str]:
     return {key_of(text) if is_sealed(text) else "plain" for text in texts}
 
 
-async def test_no_secret_is_in_redis_and_all_are_in_what_is_read(store_of: Any, everything: Any):
+async def test_secrets_are_encrypted_in_redis_and_decrypted_when_read(
+    store_of: Any, everything: Any
+):
     store = store_of(shards=2, vault=Vault([K1]))
     callback = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_callback",))
     await store.subscriptions.save(HIDDEN)
@@ -425,7 +425,7 @@ async def test_no_secret_is_in_redis_and_all_are_in_what_is_read(store_of: Any, 
         assert text not in dump
 
 
-async def test_a_secret_cannot_be_moved_to_another_target_or_place(store_of: Any):
+async def test_an_encrypted_secret_cannot_be_moved(store_of: Any):
     store = store_of(vault=Vault([K1]))
     await store.subscriptions.save(HIDDEN)
     kept = await raw(store)
@@ -443,7 +443,7 @@ async def test_a_secret_cannot_be_moved_to_another_target_or_place(store_of: Any
         await store.subscriptions.remove(moved.id)
 
 
-async def test_plain_secrets_of_before_are_read_and_sealed_when_next_written(store_of: Any):
+async def test_plain_secrets_are_read_and_encrypted_when_written_again(store_of: Any):
     await store_of().subscriptions.save(HIDDEN)
     store = store_of(vault=Vault([K1]))
     assert await store.subscriptions.get("sub_1") == HIDDEN
@@ -453,7 +453,7 @@ async def test_plain_secrets_of_before_are_read_and_sealed_when_next_written(sto
     assert await store.subscriptions.get("sub_1") == replace(HIDDEN, disabled="answered 410")
 
 
-async def test_a_callback_target_of_before_is_sealed_when_it_is_asked_for_again(store_of: Any):
+async def test_a_plain_callback_target_is_encrypted_when_it_is_requested_again(store_of: Any):
     target = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     plain, store = store_of(), store_of(vault=Vault([K1]))
     for one in (plain, store):
@@ -462,7 +462,7 @@ async def test_a_callback_target_of_before_is_sealed_when_it_is_asked_for_again(
     assert b"whsec_d" not in kept
 
 
-async def test_no_secret_of_the_file_reaches_redis(store_of: Any, everything: Any):
+async def test_secrets_of_the_file_are_never_stored(store_of: Any, everything: Any):
     """Not even without a master key: Redis need only know that it was disabled."""
     store = store_of(static={FILE.id: FILE})
     await disabled(store, FILE.id)
@@ -470,7 +470,7 @@ async def test_no_secret_of_the_file_reaches_redis(store_of: Any, everything: An
     assert "whsec_c" not in str(everything())
 
 
-async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any):
+async def test_a_secret_that_cannot_be_decrypted_is_logged_once_and_kept(store_of: Any):
     await store_of(vault=Vault([K1])).subscriptions.save(HIDDEN)
     store = store_of(vault=Vault([K2]))
     with capture_logs() as logged:
@@ -486,7 +486,7 @@ async def test_what_does_not_open_is_told_once_and_stays_as_it_was(store_of: Any
     assert await back.subscriptions.get("sub_1") == replace(HIDDEN, disabled="answered 410")
 
 
-async def test_an_old_secret_that_does_not_open_does_not_keep_the_new_one_from_signing(
+async def test_an_old_secret_that_cannot_be_decrypted_does_not_stop_the_new_one(
     store_of: Any, keys: Keys
 ):
     """To rotate is the remedy for a master key that was lost."""
@@ -504,7 +504,7 @@ async def test_an_old_secret_that_does_not_open_does_not_keep_the_new_one_from_s
 # --- sealed again -------------------------------------------------------------------------
 
 
-async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everything: Any):
+async def test_everything_is_encrypted_with_the_newest_key(store_of: Any, everything: Any):
     callback = Subscription(id="cb_1", url="https://cb.example", secrets=("whsec_d",))
     now = await store_of().now()
     plain, old = store_of(shards=2), store_of(shards=2, vault=Vault([K1]))
@@ -525,7 +525,7 @@ async def test_everything_is_sealed_with_the_newest_key(store_of: Any, everythin
     assert (await alone.subscriptions.read(alone.shards[1], ["cb_1"], []))[0] == {"cb_1": callback}
 
 
-async def test_sealing_refuses_no_commit(store_of: Any, job_of: Any):
+async def test_resealing_refuses_no_commit(store_of: Any, job_of: Any):
     """What subscriptions want stays the same."""
     await store_of().subscriptions.save(ONE)
     store = store_of(vault=Vault([K1]))
@@ -535,7 +535,7 @@ async def test_sealing_refuses_no_commit(store_of: Any, job_of: Any):
     assert await store.jobs.commit(store.shards[0], router.version, [change]) is not None
 
 
-async def test_secrets_that_sign_no_more_need_no_key(store_of: Any):
+async def test_expired_secrets_need_no_key(store_of: Any):
     await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     store = store_of(vault=Vault([K2]))
     lost = await store.subscriptions.get("sub_1")
@@ -545,7 +545,7 @@ async def test_secrets_that_sign_no_more_need_no_key(store_of: Any):
     assert (await store.subscriptions.get("sub_1")).secrets == ("whsec_new",)
 
 
-async def test_what_does_not_open_is_left_and_told_and_holds_up_nothing(store_of: Any):
+async def test_a_secret_that_cannot_be_resealed_is_reported_and_delays_nothing(store_of: Any):
     await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     await store_of().subscriptions.save(TWO)
     before = await raw(store := store_of(vault=Vault([K2])))
@@ -555,7 +555,7 @@ async def test_what_does_not_open_is_left_and_told_and_holds_up_nothing(store_of
     assert await raw(store) == before
 
 
-async def test_secrets_of_the_file_are_taken_out_of_redis(store_of: Any, everything: Any):
+async def test_stored_secrets_of_the_file_are_removed(store_of: Any, everything: Any):
     """Earlier versions wrote them when they disabled one."""
     store = store_of(vault=Vault([K1]))
     doc = msgspec.json.encode(replace(FILE, disabled="answered 410"))
@@ -565,7 +565,7 @@ async def test_secrets_of_the_file_are_taken_out_of_redis(store_of: Any, everyth
     assert (await raw(store, FILE.id)).disabled == "answered 410"
 
 
-async def test_sealing_overwrites_no_change_that_is_made_meanwhile(store_of: Any):
+async def test_resealing_never_overwrites_a_concurrent_change(store_of: Any):
     """Whoever writes at the same moment wins, and what he wrote is sealed too."""
     names = [f"sub_{n}" for n in range(30)]
     for name in names:
@@ -581,7 +581,7 @@ async def test_sealing_overwrites_no_change_that_is_made_meanwhile(store_of: Any
     assert {key for name in names for key in keys_of(await raw(store, name))} == {"k2"}
 
 
-async def test_sealing_does_not_bring_back_what_was_removed(store_of: Any):
+async def test_resealing_does_not_restore_removed_subscriptions(store_of: Any):
     for n in range(30):
         await store_of().subscriptions.save(replace(ONE, id=f"sub_{n}"))
     store = store_of(vault=Vault([K1]))

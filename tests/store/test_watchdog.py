@@ -46,7 +46,7 @@ def update(job: str) -> StatusUpdate:
     )
 
 
-async def test_calls_of_a_stopped_redis_fail_within_two_seconds_and_work_when_it_goes_on(
+async def test_calls_to_a_stopped_redis_fail_within_two_seconds_and_then_recover(
     own_redis: EmbeddedRedis, own_store: Store, wait_until: Any
 ) -> None:
     keys = own_store.shards[0]
@@ -75,7 +75,7 @@ async def test_calls_of_a_stopped_redis_fail_within_two_seconds_and_work_when_it
     await wait_until(answers)
 
 
-async def test_calls_that_an_unwatched_process_makes_keep_their_own_longer_limit(
+async def test_calls_without_a_watchdog_keep_their_longer_timeout(
     own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "TIMEOUT", 2.5)
@@ -91,7 +91,7 @@ async def test_calls_that_an_unwatched_process_makes_keep_their_own_longer_limit
     await store.close()
 
 
-async def test_a_pool_in_use_is_overload_and_leaves_pushes_their_own_connections(
+async def test_an_exhausted_pool_is_overload_and_pushes_have_their_own(
     store_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "TIMEOUT", 0.2)
@@ -106,7 +106,7 @@ async def test_a_pool_in_use_is_overload_and_leaves_pushes_their_own_connections
     assert await store.workers() == {}
 
 
-async def test_thousands_that_want_one_job_make_a_few_round_trips(
+async def test_thousands_of_reads_of_one_job_share_a_few_round_trips(
     store_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, reads = store_of(), []
@@ -144,7 +144,7 @@ async def test_a_cancelled_call_is_cancelled_even_while_it_connects(
         await store.close()
 
 
-async def test_a_call_that_outlives_its_end_does_not_stop_the_watchdog(store: Store) -> None:
+async def test_a_call_that_ignores_its_end_does_not_stop_the_watchdog(store: Store) -> None:
     """redis-py may swallow a cancellation: the call then goes on while PINGs still fail."""
     watchdog, goes_on = store.connection.watchdog, asyncio.Event()
 
@@ -166,7 +166,7 @@ async def test_a_call_that_outlives_its_end_does_not_stop_the_watchdog(store: St
     await asyncio.wait({task})
 
 
-async def test_no_call_meets_a_connection_of_before_the_restart(
+async def test_no_call_uses_a_connection_from_before_the_restart(
     own_redis: EmbeddedRedis, own_store: Store, wait_until: Any
 ) -> None:
     keys, watchdog = own_store.shards[0], own_store.connection.watchdog
