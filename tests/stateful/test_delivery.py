@@ -1,8 +1,8 @@
-"""Whatever workers and subscribers do, each event comes, and a job's come in turn to whoever asked.
+"""Whatever workers and subscribers do, each event is delivered, and in order if that is wanted.
 
-Time stands still here but for the rules that move it: `lapse` ends every lease, `time_passes` has
-every retry fall due. So claims are crashed with, come back late, or are in two hands, at the will
-of Hypothesis and not of a clock, and what failed once fails again.
+Time does not pass here, except by the rules: `lapse` ends every lease, `time_passes` makes every
+retry due. So Hypothesis, not a clock, decides which claims are lost with a worker, settled late, or
+held by two workers, and a failure is repeatable.
 """
 
 import asyncio
@@ -43,17 +43,17 @@ from processor.service.subscriptions.update import UpdateSubscription
 from processor.store import Store
 from processor.store.work_items import Claim, LaneLimits
 
-JOBS = ("0", "0", "0", "1")  # mostly of one: that is where order is
+JOBS = ("0", "0", "0", "1")  # mostly one job: only its own events have an order
 EVENTS = ("job.started", "job.progressed", "job.completed")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WIDE = LaneLimits(1000)
 LEASE = 3600.0
-PAGE = 3  # events that a walk puts at once
+PAGE = 3  # events that a scan of the log enqueues at once
 NOT_YET = 9e15
 
 ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "good": (200, {}),
-    "failed": (400, {}),  # 5xx would have the subscriber rest
+    "failed": (400, {}),  # 5xx would pause the subscriber
     "later": (400, {"retry-after": "7200"}),
     "gone": (410, {}),
     "abort": (400, {"webhook-delivery": "abort-message"}),
@@ -67,10 +67,10 @@ answers = st.sampled_from(["good", "good", "failed", "failed", *ANSWERS])
 which = st.integers(0, 1000)
 
 
-Meanwhile = Callable[[], Coroutine[Any, Any, None]]
+InBetween = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Told(NamedTuple):
+class Published(NamedTuple):
     """An event, as the log has it."""
 
     job: str
@@ -79,19 +79,18 @@ class Told(NamedTuple):
 
 
 class Subscribers:
-    """All subscribers: they answer what they are told to, and remember what came."""
+    """All subscribers: answer as the test wants, and record what they got."""
 
     def __init__(self) -> None:
-        """Be content."""
         self.answer = "good"
-        self.allowed: set[str] = set()  # who may get something
-        self.got: list[tuple[str, str]] = []  # (subscription, event), as they came
-        self.took: set[tuple[str, str]] = set()  # those that were answered well
-        self.refused: set[tuple[str, str]] = set()  # those that shall not come again
-        self.meanwhile: Meanwhile | None = None  # before the next answer
+        self.allowed: set[str] = set()  # subscriptions that may get events
+        self.got: list[tuple[str, str]] = []  # (subscription, event), in order
+        self.took: set[tuple[str, str]] = set()  # those that were answered 200
+        self.refused: set[tuple[str, str]] = set()  # those that must not be sent again
+        self.in_between: InBetween | None = None  # before the next answer
 
     async def request(self, method: str, url: str, **request: Any) -> HttpResponse:
-        """Take one event."""
+        """Answer one delivery."""
         target, event = url.partition("//")[2], request["headers"]["webhook-id"]
         assert (method, target in self.allowed) == ("POST", True)
         self.got.append((target, event))
@@ -100,16 +99,16 @@ class Subscribers:
             self.took.add((target, event))
         elif self.answer in ("gone", "abort"):
             self.refused.add((target, event))
-        if meanwhile := self.meanwhile:
-            self.meanwhile = None
-            await meanwhile()
+        if in_between := self.in_between:
+            self.in_between = None
+            await in_between()
         return HttpResponse(status, headers, b"", 0.0)
 
 
 class Delivering(RuleBasedStateMachine):
     """Two workers and two clocks on one Redis, a plain subscription and an ordered one."""
 
-    orderly = True  # nobody asks for what is old
+    orderly = True  # nothing is replayed
 
     def __init__(
         self, url: str, file: Path, shards: int, waiting: int, leaks: Callable[[], list[str]]
@@ -120,15 +119,17 @@ class Delivering(RuleBasedStateMachine):
         self.leaks = leaks
         self.subscribers = Subscribers()
         self.unconfirmed: list[Claim] = []
-        self.hands: list[Claim] = []  # those that some worker has, or believes to have
+        self.hands: list[Claim] = []  # claims that a worker has, or believes to have
         self.made = 0
-        self.lost = 0  # of the next replies to a settling
-        self.meanwhile: Meanwhile | None = None  # behind the next look at what waits in turn
-        self.there: dict[str, str] = {}  # the subscription that there is, by kind
+        self.lost = 0  # replies to settle that will be lost
+        self.in_between: InBetween | None = None  # after the next read of what waits in order
+        self.there: dict[str, str] = {}  # the current subscription, by kind
         self.jobs = dict.fromkeys(JOBS, (0, State.SUCCEEDED))  # attempt and state
-        self.told: dict[str, Told] = {}
-        self.wanted: set[tuple[str, str]] = set()  # (subscription, event) that must come
-        self.unsure: set[tuple[str, str]] = set()  # told before a subscription was out of reach
+        self.published: dict[str, Published] = {}
+        self.wanted: set[tuple[str, str]] = set()  # (subscription, event) that must be delivered
+        self.unsure: set[tuple[str, str]] = (
+            set()
+        )  # published before a subscription was disabled or removed
         self.waiting = waiting
         settings = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
         self.workers = [self.worker(settings, Retention(waiting=waiting)) for _ in range(2)]
@@ -139,12 +140,12 @@ class Delivering(RuleBasedStateMachine):
         self.break_into(self.workers[0].store)
 
     def worker(self, settings: Settings, keep: Retention) -> Context:
-        """One worker's context; what goes out goes to our subscribers."""
+        """One worker's context; its deliveries go to the subscribers above."""
         store = Store(settings.redis_url, shards=settings.shards, lease=LEASE, keep=keep)
         return Context(settings, store, self.subscribers, Metrics())  # type: ignore[arg-type]
 
     def break_into(self, store: Store) -> None:
-        """Have the first worker lose replies, and sleep, when it is to."""
+        """Let the first worker lose replies and sleep when the test wants."""
         run, look = store.connection.run, store.deliveries.in_order
 
         async def loses(name: str, *args: Any, **options: Any) -> Any:
@@ -156,9 +157,9 @@ class Delivering(RuleBasedStateMachine):
 
         async def sleeps(*args: Any) -> Any:
             found = await look(*args)
-            if meanwhile := self.meanwhile:
-                self.meanwhile = None
-                await meanwhile()
+            if in_between := self.in_between:
+                self.in_between = None
+                await in_between()
             return found
 
         store.connection.run = loses  # type: ignore[method-assign]
@@ -172,23 +173,23 @@ class Delivering(RuleBasedStateMachine):
 
     @initialize()
     def subscribe(self) -> None:
-        """Both are there from the beginning."""
+        """Both kinds of subscription exist from the start."""
         for kind in ("plain", "ordered"):
             self.make(kind)
 
     @rule(job=names, steps=steps, answer=st.none() | answers)
-    def tell(self, job: str, steps: list[State], answer: str | None) -> None:
-        """A job goes on by some steps in one commit, and behind its end runs again.
+    def advance_job(self, job: str, steps: list[State], answer: str | None) -> None:
+        """A job advances by some steps in one commit, and runs again after its end.
 
-        A worker may be quick to deliver what is due then.
+        A worker may deliver at once what is due then.
         """
         updates = []
         for state in steps:
             attempt, was = self.jobs[job]
             attempt += was is not State.RUNNING
             self.jobs[job] = attempt, state
-            at = 1.0 + len(self.told) + len(updates)
-            word = f"{state} {at}"  # another one, so that it is told
+            at = 1.0 + len(self.published) + len(updates)
+            word = f"{state} {at}"  # a new word each time, so that an event is published
             updates.append(StatusUpdate("s", job, word, state, at, Origin.PUSH, attempt=attempt))
         self.do(
             advance(self.workers[0], self.store.shard("s", job), list(map(IncomingUpdate, updates)))
@@ -206,8 +207,8 @@ class Delivering(RuleBasedStateMachine):
         answer=answers,
     )
     def deliver(self, how: str, which: int, count: int, answer: str) -> None:
-        """A worker delivers what is due, or some of what it has, be it its own still or not."""
-        alone = how.startswith("sleep")  # else what the others do meanwhile is up to a race
+        """A worker delivers due claims, or some that it has, whether their lease has ended or not."""
+        alone = how.startswith("sleep")  # otherwise a race decides what the others do
         claims = (
             self.do(self.claims()) if how == "work" else self.take(which, 1 if alone else count)
         )
@@ -215,15 +216,15 @@ class Delivering(RuleBasedStateMachine):
         if how == "lose a reply":
             self.lost = 1
         elif how == "sleep in a post":
-            self.subscribers.meanwhile = self.take_over
+            self.subscribers.in_between = self.take_over
         elif how == "sleep with news":
-            self.meanwhile = self.take_over
+            self.in_between = self.take_over
         self.do(self.post(claims, 0))
-        self.lost, self.meanwhile, self.subscribers.meanwhile = 0, None, None
+        self.lost, self.in_between, self.subscribers.in_between = 0, None, None
         self.look()
 
     async def take_over(self) -> None:
-        """A worker sleeps: all leases end, and the other one delivers what is due then."""
+        """A worker sleeps: all leases end, and the other one delivers what is due."""
         answer, self.subscribers.answer = self.subscribers.answer, "good"
         await self._lapse()
         await self.post(await self.claims(), 1)
@@ -231,24 +232,24 @@ class Delivering(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        """A worker claims all that is due; it may never be heard of again."""
+        """A worker claims everything due; it may do nothing more."""
         self.hands += self.do(self.claims())
 
     @rule(what=st.sampled_from(["leases", "a lease", "retries", "clock", "clocks"]), which=which)
     def time_passes(self, what: str, which: int) -> None:
-        """Leases end, or one is renewed; what failed falls due; clocks come by."""
+        """Leases end, or one is renewed; retries fall due; clocks run."""
         if what == "leases":
             self.do(self._lapse())
         elif what == "retries":
-            self.do(self.hurry())
+            self.do(self.make_retries_due())
         elif what == "a lease" and self.hands:
             self.do(self.store.backlogs.renew([self.hands[which % len(self.hands)]]))
         elif what in ("clock", "clocks"):
-            self.do(self.caught(2 if what == "clocks" else 1))
+            self.do(self.catch_up_overflow(2 if what == "clocks" else 1))
 
-    @rule(kind=kinds, how=st.sampled_from(["enable", "enable", "enable", "disable", "make anew"]))
+    @rule(kind=kinds, how=st.sampled_from(["enable", "enable", "enable", "disable", "replace"]))
     def manage(self, kind: str, how: str) -> None:
-        """Somebody disables, enables or removes a subscription, and makes another one then."""
+        """A subscription is disabled, enabled, or replaced by another one."""
         context, target = self.workers[0], self.there[kind]
         if how == "disable":
             found = self.do(self.store.subscriptions.get(target))
@@ -260,7 +261,7 @@ class Delivering(RuleBasedStateMachine):
             self.make(kind)
         self.look()
 
-    # --- in few words -----------------------------------------------------------------
+    # --- short calls -----------------------------------------------------------------
 
     def make(self, kind: str) -> None:
         """Make a subscription, the only one of its kind."""
@@ -271,35 +272,35 @@ class Delivering(RuleBasedStateMachine):
         self.look()
 
     def look(self) -> None:
-        """See who is there, and not disabled."""
+        """Note which subscriptions exist, and are not disabled."""
         found = self.do(self.store.subscriptions.listed())
         allowed = {one.id for one in found if not one.disabled}
         self.unsure |= {one for one in self.wanted if one[0] not in allowed}
         self.subscribers.allowed = allowed
 
     def read(self) -> None:
-        """Read what was told: whoever is there is to get it."""
+        """Read published events: each subscription must get them."""
         for event in self.do(self.store.events.page(self.store.events.start(), 10_000)):
-            if event.id not in self.told and event.type in JOB_TYPES:
+            if event.id not in self.published and event.type in JOB_TYPES:
                 data = json.loads(event.body)["data"]
-                self.told[event.id] = Told(data["id"], data["sequence"], event.type)
+                self.published[event.id] = Published(data["id"], data["sequence"], event.type)
                 self.wanted |= {(name, event.id) for name in self.subscribers.allowed}
 
     def take(self, which: int, count: int) -> list[Claim]:
-        """Some claims out of the hands of those who had them, or new ones."""
+        """Some claims that workers have had, or new ones."""
         if not self.hands:
             self.claim()
         return [self.hands.pop(which % len(self.hands)) for _ in range(min(count, len(self.hands)))]
 
     async def post(self, claims: Sequence[Claim], worker: int) -> None:
-        """Deliver claims side by side."""
+        """Deliver claims at the same time."""
         deliverer, posts = self.deliverers[worker], []
         for shard in {c.shard for c in claims}:
             posts += await deliverer.read([c for c in claims if c.shard == shard])
         await asyncio.gather(*map(deliverer.deliver, posts))
 
     async def claims(self) -> list[Claim]:
-        """Claim all that is due by anybody's clock."""
+        """Claim everything that is due by any clock."""
         await self.moment()
         found: list[Claim] = []
         for keys in self.store.shards:
@@ -310,7 +311,7 @@ class Delivering(RuleBasedStateMachine):
         return found
 
     async def moment(self) -> None:
-        """Wait until Redis' clock has passed the workers'."""
+        """Wait until Redis' clock is ahead of the workers'."""
         now = max([await worker.store.now() for worker in self.workers])
         while (clock := await self.redis.time())[0] + clock[1] / 1e6 <= now + 0.001:
             pass
@@ -323,8 +324,8 @@ class Delivering(RuleBasedStateMachine):
         for claim in self.unconfirmed:
             claim.token -= int(2000 * LEASE)
 
-    async def hurry(self) -> None:
-        """Make due what is to be tried again."""
+    async def make_retries_due(self) -> None:
+        """Make all retries due."""
         sets = await self.sets("again")
         for keys in self.store.shards:
             prefix = keys.again("deliver", "")
@@ -333,8 +334,8 @@ class Delivering(RuleBasedStateMachine):
                     lane = key.removeprefix(prefix)
                     assert await self.store.redeliveries.run_now(keys, lane, item)
 
-    async def caught(self, clocks: int) -> None:
-        """Have clocks catch up."""
+    async def catch_up_overflow(self, clocks: int) -> None:
+        """Let clocks enqueue overflow."""
         await asyncio.gather(*map(catch_up, self.workers[:clocks]))
 
     async def sets(self, part: str = "") -> dict[str, dict[str, float]]:
@@ -350,8 +351,8 @@ class Delivering(RuleBasedStateMachine):
     # --- what always holds ------------------------------------------------------------
 
     @invariant()
-    def every_delivery_waits_once_and_of_a_chain_one_has_its_turn(self) -> None:
-        """Where one waits for its turn there is one that has it."""
+    def every_delivery_waits_once_and_one_of_each_order_may_start(self) -> None:
+        """If a delivery waits for an earlier one, exactly one of that job may start."""
         sets = self.do(self.sets())
         chains = {key: set(items) for key, items in sets.items() if "}:order:" in key}
         lanes = {key: items for key, items in sets.items() if key not in chains}
@@ -366,11 +367,11 @@ class Delivering(RuleBasedStateMachine):
             for name in self.there.values():
                 parts = [part("deliver", name) for part in (keys.due, keys.again, keys.held)]
                 count = sum(len(lanes.get(part, ())) for part in parts)
-                assert count <= self.waiting + 2 * PAGE  # two clocks may put a page each
+                assert count <= self.waiting + 2 * PAGE  # two clocks may enqueue a page each
         self.do(self.compare(places))
 
     async def compare(self, places: Sequence[str]) -> None:
-        """There is a payload for each that waits, and a body that knows how many need it."""
+        """Each waiting delivery has a payload, and a body that counts how many need it."""
         pipe = self.redis.pipeline(transaction=False)
         needed = Counter(item.partition(".")[0] for item in places)
         for event in needed:
@@ -384,19 +385,19 @@ class Delivering(RuleBasedStateMachine):
         assert [int(n) for n in rows if n] == list(needed.values())
 
     @invariant()
-    def the_events_of_a_job_come_in_order_to_whoever_asked_for_that(self) -> None:
-        """The first time: a repetition may come at any time."""
+    def ordered_subscriptions_get_the_events_of_a_job_in_order(self) -> None:
+        """The first time; a repetition may come at any time."""
         last: dict[tuple[str, str], int] = defaultdict(int)
         for target, event in dict.fromkeys(self.subscribers.got):
-            told = self.told[event]
+            published = self.published[event]
             if self.orderly and target.startswith("sub_ordered"):
-                assert told.sequence > last[target, told.job]
-                last[target, told.job] = told.sequence
+                assert published.sequence > last[target, published.job]
+                last[target, published.job] = published.sequence
 
     # --- the end ----------------------------------------------------------------------
 
     def teardown(self) -> None:
-        """Drain; see that everything came."""
+        """Drain, and check that everything was delivered."""
         try:
             if self.there:
                 self.finish()
@@ -406,16 +407,16 @@ class Delivering(RuleBasedStateMachine):
             self.loop.close()
 
     def finish(self) -> None:
-        """What a run must come to."""
+        """What must be true at the end of a run."""
         for kind in self.there:
             self.manage(kind, "enable")
         self.do(self.drain())
-        self.every_delivery_waits_once_and_of_a_chain_one_has_its_turn()
-        self.the_events_of_a_job_come_in_order_to_whoever_asked_for_that()
+        self.every_delivery_waits_once_and_one_of_each_order_may_start()
+        self.ordered_subscriptions_get_the_events_of_a_job_in_order()
         left = self.do(self.superseded())
-        assert not [one for one in left if self.told[one[1]].type in COMPLETED]
-        newest = {told.job: told.sequence for told in self.told.values()}
-        assert all(self.told[e].sequence < newest[self.told[e].job] for _, e in left)
+        assert not [one for one in left if self.published[one[1]].type in COMPLETED]
+        newest = {published.job: published.sequence for published in self.published.values()}
+        assert all(self.published[e].sequence < newest[self.published[e].job] for _, e in left)
         must = self.wanted - self.unsure - self.subscribers.refused
         assert must <= self.subscribers.took | left
         assert self.leaks() == []
@@ -429,44 +430,46 @@ class Delivering(RuleBasedStateMachine):
         """Deliver until nothing is left, lost claims too."""
         self.subscribers.answer = "good"
         for _ in range(200):
-            await self.caught(1)
-            await self.hurry()
+            await self.catch_up_overflow(1)
+            await self.make_retries_due()
             await self._lapse()
             await self.post(await self.claims(), 0)
-            behind = [await self.store.deliveries.overflow(keys) for keys in self.store.shards]
-            if not any(behind) and not (await self.store.backlogs.depth("deliver"))[0]:
+            overflow = [await self.store.deliveries.overflow(keys) for keys in self.store.shards]
+            if not any(overflow) and not (await self.store.backlogs.depth("deliver"))[0]:
                 return
         raise AssertionError("deliver does not come to an end")
 
     async def superseded(self) -> set[tuple[str, str]]:
-        """What was left out."""
+        """Deliveries that were superseded."""
         targets = sorted({target for target, _ in self.wanted})
         rows = [json.loads(d) for t in targets for d in await self.store.deliveries.ended(t, 1000)]
         return {(row["target"], row["event_id"]) for row in rows if row["state"] == "superseded"}
 
 
 class ByHand(Delivering):
-    """With people about, who ask for what is old, and change their minds about the order."""
+    """With replays, retries, and changes of `ordered`."""
 
     orderly = False
 
     @rule(
         kind=kinds,
-        wish=st.sampled_from(["what was missed", "all", "all", "one", "order", "no order"]),
+        request=st.sampled_from(["what was missed", "all", "all", "one", "order", "no order"]),
         which=which,
     )
-    def wish(self, kind: str, wish: str, which: int) -> None:
-        """Somebody wants something of a subscription; it may be refused."""
+    def request(self, kind: str, request: str, which: int) -> None:
+        """A replay, a retry or a change is requested; it may be refused."""
         context, target = self.workers[1], self.there[kind]
         with suppress(Conflict, NotFound):
-            if wish in ("what was missed", "all"):
-                replay = replay_replay.ReplayRequest(since="24h", again=wish == "all")
+            if request in ("what was missed", "all"):
+                replay = replay_replay.ReplayRequest(since="24h", again=request == "all")
                 self.do(replay_replay.replay(context, target, replay))
-            elif wish == "one" and self.told:
-                event = sorted(self.told)[which % len(self.told)]
+            elif request == "one" and self.published:
+                event = sorted(self.published)[which % len(self.published)]
                 self.do(retry.retry(context, f"{event}.{target}"))
-            elif wish != "one":
-                self.do(update.change(context, target, UpdateSubscription(ordered=wish == "order")))
+            elif request != "one":
+                self.do(
+                    update.change(context, target, UpdateSubscription(ordered=request == "order"))
+                )
 
 
 @pytest.fixture
@@ -476,7 +479,7 @@ def run(
     leaks: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., None]:
-    """What runs a machine, where every retry may be due at once and every step is told."""
+    """Runs a machine in which retries may be due at once, and every step publishes an event."""
     monkeypatch.setattr(schedule, "RETRY_DELAYS", (0.0,) * 1000)
     monkeypatch.setattr(state_machine, "PROGRESS_EVENTS_APART", 0.0)
     monkeypatch.setattr(scan_log, "PAGE", PAGE)
@@ -494,7 +497,7 @@ def run(
     return run
 
 
-@pytest.mark.timeout(420)  # Hypothesis makes an example small for five minutes at most
+@pytest.mark.timeout(420)  # Hypothesis shrinks an example for at most five minutes
 @pytest.mark.parametrize("how", [Delivering, ByHand])
 @pytest.mark.parametrize(("shards", "waiting"), [(1, 1000), (1, 5), (3, 5)])
 def test_every_event_is_delivered_and_ordered_ones_in_order(

@@ -1,7 +1,7 @@
-"""Whatever of a job's commits Redis loses, and in whatever order pushes give its names: one id.
+"""A job has one id, whichever commits Redis loses, and in whichever order pushes give its names.
 
-`lose` puts Redis back to what it held after the newest push, PUT or DELETE, which are answered:
-what workers have written since then is gone.
+`lose` restores what Redis held after the newest push, PUT or DELETE, which were answered: what
+workers have written since then is lost.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from processor.service.runtime.metrics import Metrics
 from processor.store import Store
 
 CONFIGURATION = '[sources.s]\nprovider = "standard"\nstatus_url = "http://127.0.0.1:9/{id}"\n'
-NAMES = ("a", "x", "ax", "xa")  # the names that a push or a PUT gives, its id first
+NAMES = ("a", "x", "ax", "xa")  # the names in a push or a PUT, the id first
 
 
 class Losses(RuleBasedStateMachine):
@@ -51,19 +51,19 @@ class Losses(RuleBasedStateMachine):
         self.kept: dict[bytes, tuple[bytes, int]] = {}
         self.life = self.pushes = 0  # deletions so far; pushes so far
         self.deleted = False  # and not watched again
-        self.known: set[str] = set()  # names that so far are known to be one job's
-        self.told: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
+        self.known: set[str] = set()  # names that are known to belong to the job so far
+        self.published: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end."""
         return self.loop.run(work)
 
     def may_name(self, names: str) -> bool:
-        """Whether these names are not two jobs': nobody could tell that both are one."""
+        """Whether these names belong to one job as far as anybody knows."""
         return not self.known or bool(self.known & set(names))
 
     def name(self, names: str) -> None:
-        """Note what they tell; late pushes of a deleted job tell nothing."""
+        """Note known names; late pushes of a deleted job add none."""
         if not self.deleted:
             self.known |= set(names)
 
@@ -98,19 +98,19 @@ class Losses(RuleBasedStateMachine):
 
     @rule(names=st.sampled_from(NAMES))
     def put(self, names: str) -> None:
-        """A PUT is answered: of a job that is known, under a name that is known."""
+        """A PUT is answered: for a known job, under a known name."""
         if self.known and names[0] not in self.known:
             return
         self.deleted = False
         self.name(names)
-        wish = watch_request.WatchRequest(aliases=list(names[1:]))
-        self.do(watch.watch(self.context, "s", names[0], wish))
+        request = watch_request.WatchRequest(aliases=list(names[1:]))
+        self.do(watch.watch(self.context, "s", names[0], request))
         self.keep()
 
     @precondition(lambda self: self.known)
     @rule()
     def delete(self) -> None:
-        """A DELETE is answered, if the job is there."""
+        """A DELETE is answered, if the job exists."""
         name = min(self.known)
         if self.do(locate(self.context, "s", name)).lookup.job is None:
             return
@@ -120,13 +120,13 @@ class Losses(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
     def work_and_lose(self, limit: int, order: Any) -> None:
-        """Redis is killed right after a worker has written, and has lost that."""
+        """Redis is killed right after a worker has written, and loses that."""
         self.work(limit, order)
         self.lose()
 
     @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
     def work(self, limit: int, order: Any) -> None:
-        """A worker takes the job through some of its updates."""
+        """A worker ingests some updates of the job."""
         for keys in order.sample(self.store.shards, len(self.store.shards)):
             claims = self.do(
                 self.store.backlogs.claim(keys, "ingest", limit, lambda _: LANE_LIMITS)
@@ -138,33 +138,33 @@ class Losses(RuleBasedStateMachine):
         self.hear()
 
     def lose(self) -> None:
-        """Redis is killed, and has lost what workers wrote since the last answer."""
+        """Redis is killed, and loses what workers wrote since the last answer."""
         self.do(self.restore())
 
     # --- what always holds ------------------------------------------------------------
 
     @invariant()
     def an_attempt_in_a_life_of_the_job_has_one_completion(self) -> None:
-        """And no other life has it too."""
-        assert all(len(ids) == 1 for ids in self.told.values())
-        ids = [event for some in self.told.values() for event in some]
+        """And no other life of the job has the same id."""
+        assert all(len(ids) == 1 for ids in self.published.values())
+        ids = [event for some in self.published.values() for event in some]
         assert len(ids) == len(set(ids))
 
     @invariant()
     def there_is_one_job(self) -> None:
-        """Under whatever names it came."""
+        """Under whichever name a push came."""
         rows = [self.do(self.store.jobs.page(k, "+inf", 0, 10)) for k in self.store.shards]
         assert sum(map(len, rows)) <= 1
 
     # --- how --------------------------------------------------------------------------
 
     def hear(self) -> None:
-        """Note the completions in the log that are new."""
-        before = {event for ids in self.told.values() for event in ids}
+        """Note new completions in the log."""
+        before = {event for ids in self.published.values() for event in ids}
         for event in self.do(self.store.events.page(self.store.events.start(), 10_000)):
             if event.type == "job.succeeded" and event.id not in before:
                 attempt = json.loads(event.body)["data"]["attempt"]
-                self.told[self.life, attempt].add(event.id)
+                self.published[self.life, attempt].add(event.id)
 
     def keep(self) -> None:
         """Remember what Redis holds."""
@@ -190,7 +190,7 @@ class Losses(RuleBasedStateMachine):
         await pipe.execute()
 
     def teardown(self) -> None:
-        """Work off what is left."""
+        """Ingest everything that is left."""
         try:
             for _ in range(8):
                 for keys in self.store.shards:

@@ -1,8 +1,8 @@
-"""Whatever workers do to each other, a job comes to what the pure machine says, told once.
+"""Whatever workers do to each other, a job ends as the pure machine says, with each event once.
 
-Leases last a millisecond here, so that every claim may be somebody else's a moment later:
-workers crash, come back late, do things twice, do the same at the same time, and match events
-against subscriptions that have changed since.
+Leases last a millisecond here, so that another worker may have any claim a moment later: workers
+crash, settle late, repeat work, do the same at the same time, and match events with subscriptions
+that have changed since.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Workers(RuleBasedStateMachine):
         self.pushes: list[QueuedUpdate] = []
         self.lost: list[list[Claim]] = []
         self.subscriptions: dict[str, Subscription] = {}
-        self.read: dict[str, dict[str, Any]] = {}  # events, as the log told them
+        self.read: dict[str, dict[str, Any]] = {}  # events, as the log has them
         self.expected: set[str] = set()  # deliveries
         settings = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
         self.workers = [self.worker(settings) for _ in range(2)]
@@ -72,7 +72,7 @@ class Workers(RuleBasedStateMachine):
 
     @staticmethod
     def worker(settings: Settings) -> Context:
-        """One worker's context; nothing goes out, so its egress stays closed."""
+        """One worker's context; nothing is sent, so its egress stays closed."""
         store = Store(settings.redis_url, shards=settings.shards, lease=0.001)
         return Context(settings, store, Egress(Policy()), Metrics())
 
@@ -86,8 +86,8 @@ class Workers(RuleBasedStateMachine):
     def watch(self) -> None:
         """Watch every job, under two names."""
         for job in JOBS:
-            wish = watch_request.WatchRequest(aliases=[f"k{job}"])
-            self.do(jobs_watch.watch(self.workers[0], "s", job, wish))
+            request = watch_request.WatchRequest(aliases=[f"k{job}"])
+            self.do(jobs_watch.watch(self.workers[0], "s", job, request))
 
     @rule(
         job=names,
@@ -97,9 +97,9 @@ class Workers(RuleBasedStateMachine):
         progress=st.none() | st.floats(0, 1),
         other=st.booleans(),
     )
-    def push(self, job: str, other: bool, word: str, **told: Any) -> None:  # noqa: FBT001 -- drawn
-        """Accept a push about a job that goes on, under one of its names."""
-        self.accept(job, other, word, **told)
+    def push(self, job: str, other: bool, word: str, **fields: Any) -> None:  # noqa: FBT001 -- drawn
+        """Accept a push about a job that is running, under one of its names."""
+        self.accept(job, other, word, **fields)
 
     @rule(job=names, attempt=attempts, state=st.sampled_from(sorted(FINAL)), other=st.booleans())
     def end(self, job: str, attempt: int, state: State, other: bool) -> None:  # noqa: FBT001 -- drawn
@@ -107,10 +107,10 @@ class Workers(RuleBasedStateMachine):
         state = self.finals.setdefault((job, attempt), state)
         self.accept(job, other, state, attempt=attempt, state=state)
 
-    def accept(self, job: str, other: bool, word: str, **told: Any) -> None:  # noqa: FBT001 -- drawn
+    def accept(self, job: str, other: bool, word: str, **fields: Any) -> None:  # noqa: FBT001 -- drawn
         name = f"k{job}" if other else job
         at = 1_000.0 + len(self.pushes)
-        update = StatusUpdate("s", name, status=word, at=at, origin=Origin.PUSH, **told)
+        update = StatusUpdate("s", name, status=word, at=at, origin=Origin.PUSH, **fields)
         self.accepted[job].append(replace(update, id=job))
         push = QueuedUpdate(self.store.shard("s", name), f"p{len(self.pushes)}", update)
         self.pushes.append(push)
@@ -125,15 +125,15 @@ class Workers(RuleBasedStateMachine):
 
     @rule(job=names)
     def deadline(self, job: str) -> None:
-        """The time of a job is up: at once."""
+        """A job reaches its deadline at once."""
         (known,) = self.do(self.known(job))
         if known.job.state not in FINAL:
-            wish = watch_request.WatchRequest(deadline="1ms")
-            self.do(jobs_watch.watch(self.workers[1], "s", job, wish))
+            request = watch_request.WatchRequest(deadline="1ms")
+            self.do(jobs_watch.watch(self.workers[1], "s", job, request))
 
     @rule(events=st.sampled_from(WANTED))
     def subscribe(self, events: tuple[str, ...]) -> None:
-        """Somebody subscribes; the first worker does not know yet."""
+        """A subscription is made; the first worker does not know yet."""
         name = f"sub_{len(self.subscriptions)}"
         made = Subscription(id=name, url="https://a.example", secrets=("whsec_a",), events=events)
         self.subscriptions[name] = made
@@ -141,25 +141,25 @@ class Workers(RuleBasedStateMachine):
 
     @rule(limit=many)
     def work(self, limit: int) -> None:
-        """The first worker claims some updates, and takes jobs through them."""
+        """The first worker claims some updates, and ingests them."""
         for claims in self.claims(limit):
             self.do(ingest(self.workers[0], claims))
 
     @rule(limit=many)
     def crash(self, limit: int) -> None:
-        """A worker claims, and is not heard of for a while."""
+        """A worker claims, and stops for a while."""
         self.lost += self.claims(limit)
 
     @rule(which=st.integers(0, 1000))
     def come_back(self, which: int) -> None:
-        """A worker that was believed dead goes on where it was."""
+        """A worker that seemed dead continues where it was."""
         if self.lost:
             claims = self.lost.pop(which % len(self.lost))
             self.do(ingest(self.workers[1], claims))
 
     @rule(limit=many)
     def work_twice(self, limit: int) -> None:
-        """The answer to a commit is lost, and it is made again."""
+        """The answer to a commit is lost, and the commit is repeated."""
         for claims in self.claims(limit):
             for _ in range(2):
                 self.do(ingest(self.workers[1], claims))
@@ -201,7 +201,7 @@ class Workers(RuleBasedStateMachine):
 
     @invariant()
     def an_attempt_has_at_most_one_completion_of_each_sort(self) -> None:
-        """One provisional and one final, whoever computed it."""
+        """One provisional and one final event, whichever worker computed it."""
         ends = [
             (body["data"]["id"], body["data"]["attempt"], body["data"]["origin"] == "deadline")
             for body in self.read.values()
@@ -216,7 +216,7 @@ class Workers(RuleBasedStateMachine):
         return {name.decode() for row in rows for name in row}
 
     async def known(self, *jobs: str) -> list[Any]:
-        """What stands under these jobs' names."""
+        """What these jobs' names are."""
         return [
             (await self.store.jobs.read(self.store.shard("s", job), [f"s/{job}"]))[0]
             for job in jobs
@@ -235,7 +235,7 @@ class Workers(RuleBasedStateMachine):
             self.loop.close()
 
     def finish(self) -> None:
-        """What a run must come to."""
+        """What must be true at the end of a run."""
         for job, updates in self.accepted.items():
             last = max((u.attempt or 1 for u in updates), default=1)
             self.end(job, last, State.SUCCEEDED, other=False)
@@ -249,7 +249,7 @@ class Workers(RuleBasedStateMachine):
         assert self.leaks() == []
 
     async def drain(self) -> None:
-        """Work until nothing is left that is due, lost claims too."""
+        """Work until nothing is due, lost claims included."""
         ends = asyncio.get_running_loop().time() + 10
         while (await self.store.backlogs.depth("ingest"))[0]:
             assert asyncio.get_running_loop().time() < ends, "ingest does not come to an end"
@@ -259,7 +259,7 @@ class Workers(RuleBasedStateMachine):
                     await ingest(self.workers[0], claims)
 
     def compare(self, job: Job, updates: list[StatusUpdate]) -> None:
-        """The job is what the machine makes of its updates, in whatever order."""
+        """The job is what the machine makes of its updates, in any order."""
         fresh = Job("s", "standard", job.id, job.uid, 0.0, 1e12, 1e12)
         model = functools.reduce(lambda j, u: state_machine.advance(j, u, 0.0).job, updates, fresh)
         assert (job.state, job.attempt, job.provisional) == (model.state, model.attempt, False)

@@ -1,4 +1,4 @@
-"""What tests of the store share: short ways to put and claim work, and a look at all of Redis."""
+"""What tests of the store share: short ways to enqueue and claim work, and to read all of Redis."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,24 +14,24 @@ from processor.store.work_items import NOW, Claim, LaneLimits, WorkItem
 
 
 class Work:
-    """One backlog of one shard, with few words: items are named in their lane."""
+    """Short calls for one backlog of one shard."""
 
     def __init__(self, store: Store, keys: Keys, backlog: str = "poll") -> None:
-        """Take the store, one of its shards, and a backlog."""
+        """Work in one backlog of one shard."""
         self.store = store
         self.keys = keys
         self.backlog = backlog
 
     async def put(self, lane: str, *items: str, at: float = NOW, payload: bytes = b"0") -> None:
         """Let items wait in a lane, as a commit does."""
-        puts = [WorkItem(self.backlog, lane, item, at, payload) for item in items]
-        change = Change(job=job("none"), version="", save=False, items=puts)
+        items = [WorkItem(self.backlog, lane, item, at, payload) for item in items]
+        change = Change(job=job("none"), version="", save=False, items=items)
         assert await self.store.jobs.commit(self.keys, "0", [change]) == [True]
 
     async def claim(
         self, limit: int = 100, capacity: int = 100, budget: tuple[int, float] | None = None
     ) -> list[Claim]:
-        """Claim, every lane at the same pace."""
+        """Claim, with the same limits for every lane."""
         pace = LaneLimits(capacity, budget)
         return await self.store.backlogs.claim(self.keys, self.backlog, limit, lambda _: pace)
 
@@ -42,7 +42,7 @@ class Work:
 
 
 def job(name: str = "1", **fields: Any) -> Job:
-    """A job of source `s`, a day to go."""
+    """A job of source `s`, with a deadline in a day."""
     now = 1_795_341_600.0
     given = {
         "source": "s",
@@ -118,7 +118,7 @@ def _content(redis: Redis, name: bytes) -> Any:
 
 @pytest.fixture
 def twice(everything: Callable[[], dict[str, Any]]) -> Callable[..., Awaitable[tuple[Any, Any]]]:
-    """Do the same again with nothing lost or made: both answers."""
+    """Repeat a call, which must change nothing: both answers."""
 
     async def run(step: Callable[[], Awaitable[Any]]) -> tuple[Any, Any]:
         first = await step()
@@ -128,7 +128,7 @@ def twice(everything: Callable[[], dict[str, Any]]) -> Callable[..., Awaitable[t
         return first, second
 
     def lasting() -> dict[str, Any]:
-        """All keys but those that end within a quarter of a second by themselves."""
+        """All keys except those that live for a quarter of a second."""
         return {name: value for name, value in everything().items() if ":busy:" not in name}
 
     return run

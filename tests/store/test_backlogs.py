@@ -1,4 +1,4 @@
-"""Backlogs: nothing is lost, nothing is done by two at once, and no lane holds up another."""
+"""Backlogs: no item is lost, none is claimed by two workers, and no lane delays another."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from processor.store import Store
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.work_items import NOW, Claim, Settlement
 
-LEASE = 0.15  # seconds, where a test waits for one to end
+LEASE = 0.15  # seconds, in tests that wait until a lease ends
 
 
 def items(claims: list[Claim]) -> list[str]:
@@ -64,7 +64,7 @@ async def test_new_items_go_before_retries_except_for_a_tenth(
     old = [claim for claim in claims if claim.item.startswith("old")]
     assert len(claims) == places
     assert places // 10 <= len(old) <= places // 10 + 1
-    rest = await work.claim(limit=200, capacity=200)  # the others have nothing to wait for
+    rest = await work.claim(limit=200, capacity=200)  # nothing else waits
     assert len(claims) + len(rest) == 200
 
 
@@ -189,10 +189,10 @@ async def test_now_is_by_redis_clock_whatever_ours_shows(work: Any, store: Store
 
 
 class Slow:
-    """A Redis whose answers to a renewal are a long time on their way."""
+    """A Redis whose answers to renewals arrive late."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Stand between the store and its scripts."""
+        """Wrap the store's `run`."""
         self._run = store.connection.run
         self.renewed, self.settled, self.answer = (asyncio.Event() for _ in range(3))
         self.calls: list[str] = []
@@ -210,7 +210,7 @@ class Slow:
         return found
 
     async def overtaken(self, store: Store, renewed: list[Claim], *settled: Settlement) -> Any:
-        """Settle while Redis has renewed and we do not know it yet; the answer, how often tried."""
+        """Settle after Redis has renewed, before the answer arrives; the result, and how many tries."""
         claimed = max(claim.token for claim in renewed) / 1000 - 30
         await asyncio.sleep(claimed + 0.005 - await store.now())  # else the token stays the same
         renewing = asyncio.create_task(store.backlogs.renew(renewed))
@@ -230,7 +230,7 @@ def slow(store: Store, work: Any, monkeypatch: pytest.MonkeyPatch) -> Slow:
 async def test_a_postponement_that_a_renewal_overtook_is_repeated(
     work: Any, store: Store, slow: Slow
 ):
-    """Else the work waits for the end of a lease that nobody holds."""
+    """Otherwise the work would wait until a lease ends that no worker has."""
     await work.put("a", "a/1")
     claim = await work.one()
     found = await slow.overtaken(store, [claim], Settlement(claim, NOW, b"later"))
@@ -246,7 +246,7 @@ async def test_an_end_that_a_renewal_overtook_is_not_repeated(work: Any, store: 
 
 
 async def test_only_overtaken_settlements_are_repeated(work: Any, store: Store, slow: Slow):
-    """What is lost stays lost, and every answer stands at the place of its question."""
+    """A lost claim stays lost, and results are in the order of the claims."""
     await work.put("a", "a/1", "a/2", "a/3")
     lost, overtaken, ended = await work.claim()
     assert await settle(store, lost, at=await store.now() + 60) == [True]
@@ -398,7 +398,7 @@ async def test_parking_never_shortens_a_pause(work: Any):
 
 
 async def spend(claimers: list[Any], budget: tuple[int, float], count: int) -> list[int]:
-    """Claim as fast as can be until there are so many; the time of each in ms, by Redis."""
+    """Claim as fast as possible until there are so many; the time of each in ms, by Redis."""
     times: list[int] = []
     while len(times) < count:
         for claims in await asyncio.gather(*(c.claim(budget=budget) for c in claimers)):
@@ -449,7 +449,7 @@ async def test_an_unused_budget_is_not_saved_up(work: Any, wait_until: Any):
 async def test_a_lost_claim_still_counts_in_the_budget(brief: Any):
     await brief.put("a", *(f"{n}" for n in range(8)))
     times: list[int] = []
-    while len(times) < 16:  # every item twice: nobody settles
+    while len(times) < 16:  # every item twice: none is settled
         times += [c.token - int(LEASE * 1000) for c in await brief.claim(budget=(4, 0.2))]
     fullest = max(sum(t <= other < t + 200 for other in times) for t in times)
     assert fullest <= 4
@@ -636,7 +636,7 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
 
 
 async def failed(work: Any, *names: str) -> None:
-    """Items that were tried, and are due again."""
+    """Items that failed, and are due again."""
     await work.put("a", *names)
     claims = await work.claim(len(names), capacity=1000)
     at = await work.store.now()
@@ -662,7 +662,7 @@ async def test_retries_get_all_free_places(work: Any):
 
 
 async def test_retries_are_not_starved_by_one_free_place(work: Any):
-    """One time in ten it is its turn, however many are new."""
+    """A retry gets one place in ten, however many new items wait."""
     await failed(work, "old")
     await work.put("a", *(f"{n:03}" for n in range(400)))
     for _ in range(400):
@@ -694,8 +694,8 @@ async def test_an_end_that_is_reported_late_counts_after_a_postponement(
 ):
     late, holder = await lapsed(brief, wait_until)
     at = await brief.store.now() + 60
-    put_off = Settlement(holder, at, b"tried", failed=True)
-    assert await brief.store.backlogs.settle([put_off]) == [True]
+    postponed = Settlement(holder, at, b"tried", failed=True)
+    assert await brief.store.backlogs.settle([postponed]) == [True]
     over = Settlement(late, event="e", target="sub_1", record=b"{}")
     assert await brief.store.backlogs.settle([over]) == [True]
     assert await brief.store.backlogs.depth("poll") == (0, 0.0)

@@ -1,4 +1,4 @@
-"""A real Redis whose clock is set: the clock process, and a claim, see the work within seconds."""
+"""A real Redis whose clock is set back: the clock process and a claim find due work in seconds."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ from processor.store.work_items import LaneLimits
 from workers.clock import follow_clock
 
 BACK = -600  # seconds
-WITHIN = 10.0  # seconds until the work is there again: the step is noticed, and then 1.5 s
+WITHIN = 10.0  # seconds until the work is due again: until the step is noticed, and 1.5 s
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="needs cc and LD_PRELOAD"
@@ -30,11 +30,11 @@ class Clock:
     """The clock of one Redis."""
 
     def __init__(self, file: Path, url: str) -> None:
-        """Say nothing wrong yet."""
+        """Start with the right time."""
         self._file, self.url = file, url
 
     def set(self, seconds: int) -> None:
-        """Have it go wrong by so much."""
+        """Change it by so many seconds."""
         new = self._file.with_suffix(".new")
         new.write_text(str(seconds))
         new.replace(self._file)

@@ -1,4 +1,4 @@
-"""Redis' clock that is set: noticed by each clock process, and undone once by all of them."""
+"""Steps of Redis' clock: each clock process notices them, and one of them undoes them."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ def test_a_slow_answer_is_not_taken_for_a_clock_step(before: Any, now: Any, step
 
 
 class Clocked:
-    """Two clock processes, for whom Redis' clock went back."""
+    """Two clock processes of a Redis whose clock went back."""
 
     def __init__(self, store: Store) -> None:
         """Begin before the step, with nothing in Redis."""
@@ -45,7 +45,7 @@ class Clocked:
         self.processes = [ClockSteps(store.connection, store.shards, 1.0) for _ in range(2)]
 
     async def step(self, seconds: float = STEP) -> list[float]:
-        """Let both find that their last look saw a later clock; what each found."""
+        """Let both check; what each found."""
         for one in self.processes:
             await one.check()
             before = one._before
@@ -54,12 +54,12 @@ class Clocked:
         return [await one.check() for one in self.processes]
 
     async def undo(self) -> list[bool]:
-        """Let both undo at the same time, once all processes know the new time."""
+        """Let both undo the step at the same time, after all processes have the new time."""
         await self.redis.hincrby(META, "stepped", -int(SETTLED * 1000) - 1)
         return list(await asyncio.gather(*(one.undo() for one in self.processes)))
 
     async def put(self, lane: str, key: str, **waits: float) -> None:
-        """Put items as if the clock had still been right: each with the seconds that it waits."""
+        """Enqueue items by the old time: each with the seconds that it waits."""
         now = await self.store.now() + STEP
         for item, wait in waits.items():
             await self.redis.zadd(key, {item: int((now + wait) * 1000)})
@@ -105,7 +105,7 @@ async def test_a_step_is_undone_once_by_two_processes_one_of_which_is_interrupte
     await clocked.step()
     await clocked.redis.hset(META, "undone", 0)
     await clocked.undo()
-    await clocked.redis.hset(META, "undone", 0)  # one died before it said that it was done
+    await clocked.redis.hset(META, "undone", 0)  # a process died before it noted that it was done
     await clocked.undo()
     after = await clocked.waits(due)
     assert after == pytest.approx({i: at - STEP for i, at in before.items()}, abs=3)

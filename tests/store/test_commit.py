@@ -1,4 +1,4 @@
-"""A commit: all of a job's change or nothing of it, and never against stale subscriptions."""
+"""A commit writes all of a job's change or nothing, and never with outdated subscriptions."""
 
 import itertools
 import json
@@ -26,17 +26,17 @@ def entry(ignored: str | None = None, status: str = "on") -> HistoryEntry:
     )
 
 
-def telling(event: str = "evt_u_1", *targets: str) -> NewEvent:
-    puts = [WorkItem("deliver", t, f"{event}.{t}", NOW, b"{}") for t in targets]
-    return NewEvent(event, "job.started", b'{"event":"%s"}' % event.encode(), tuple(puts))
+def new_event(event: str = "evt_u_1", *targets: str) -> NewEvent:
+    items = [WorkItem("deliver", t, f"{event}.{t}", NOW, b"{}") for t in targets]
+    return NewEvent(event, "job.started", b'{"event":"%s"}' % event.encode(), tuple(items))
 
 
 def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> Change:
-    """A change with something of everything in it, of a job that names it all after itself."""
+    """A change with all that a change can have, named after its job."""
     name = job.id
     given = {
         "entries": [(1.0, entry())],
-        "events": [telling(f"evt_{name}_1", "sub_1", "sub_2")],
+        "events": [new_event(f"evt_{name}_1", "sub_1", "sub_2")],
         "items": [WorkItem("poll", "s", f"s/{name}", job.deadline_at, b"0")],
         "answer": f"answer {name}".encode(),
     }
@@ -45,7 +45,7 @@ def whole(job: Job, version: str = "", *, renew: bool = True, **parts: Any) -> C
 
 @pytest.fixture
 def fresh(job_of: Callable[..., Job]) -> Callable[..., Job]:
-    """A job nobody has seen, with its deadline an hour from now."""
+    """A new job, with a deadline in an hour."""
 
     def make(now: float = 4_000_000_000.0, **fields: Any) -> Job:
         fields = {"created_at": now, "deadline_at": now + 3600} | fields
@@ -60,7 +60,7 @@ async def known(store: Store, keys: Keys, job: Job) -> JobLookup:
 
 
 async def version(store: Store, keys: Keys, job: Job) -> str:
-    """The version word of a job's record as it now is."""
+    """The version of a job's record now."""
     return (await known(store, keys, job)).version
 
 
@@ -111,7 +111,7 @@ async def test_the_next_version_has_a_number_and_a_random_word(
 
 
 async def test_a_commit_based_on_a_lost_record_is_refused(store: Store, keys: Keys, fresh: Any):
-    """A crash, a restored copy or a promoted replica takes the last write back; another follows."""
+    """A crash, a restored copy or a promoted replica loses the last write; another one follows."""
     job, redis = fresh(), store.connection.redis
     await written(store, keys, whole(job))
     first = await version(store, keys, job)
@@ -129,7 +129,7 @@ async def test_a_commit_based_on_a_lost_record_is_refused(store: Store, keys: Ke
 async def test_an_event_without_deliveries_is_logged_and_its_body_not_kept(
     store: Store, keys: Keys, fresh: Any
 ):
-    await written(store, keys, whole(fresh(), events=[telling("evt_x_1")]))
+    await written(store, keys, whole(fresh(), events=[new_event("evt_x_1")]))
     assert [e.id for e in await store.events.page(store.events.start(), 10)] == ["evt_x_1"]
     assert await body(store, keys, "evt_x_1") is None
 
@@ -137,7 +137,7 @@ async def test_an_event_without_deliveries_is_logged_and_its_body_not_kept(
 async def test_an_event_that_is_published_again_is_delivered_and_not_logged(
     store: Store, keys: Keys, fresh: Any
 ):
-    again = replace(telling("evt_x_1", "cb_1"), logged=False)
+    again = replace(new_event("evt_x_1", "cb_1"), logged=False)
     await written(store, keys, whole(fresh(), events=[again]))
     assert await store.events.page(store.events.start(), 10) == []
     assert [c.item for c in await claims_of(store, keys, "deliver")] == ["evt_x_1.cb_1"]
@@ -170,8 +170,8 @@ async def test_timers_end_with_the_commit_that_drops_them(store: Store, keys: Ke
 async def test_an_item_that_is_dropped_and_put_again_waits(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    anew = whole(job, await version(store, keys, job), dropped=[("poll", "s", name_of(job))])
-    assert await written(store, keys, anew) == [True]
+    again = whole(job, await version(store, keys, job), dropped=[("poll", "s", name_of(job))])
+    assert await written(store, keys, again) == [True]
     assert await store.backlogs.due_at(keys, "poll", [("s", name_of(job))]) == [job.deadline_at]
 
 
@@ -193,7 +193,7 @@ async def test_a_lost_compare_and_set_writes_all_other_jobs(
         return {k: v for k, v in everything().items() if moved.id in k}
 
     before = of_moved()
-    stale = whole(moved, "", events=[telling("evt_stale", "sub_stale")], done=[claim])
+    stale = whole(moved, "", events=[new_event("evt_stale", "sub_stale")], done=[claim])
     stale = replace(stale, items=[WorkItem("poll", "stale", "x", NOW, b"0")], answer=b"stale")
     assert await written(store, keys, whole(first), stale, whole(last)) == [True, False, True]
     assert of_moved() == before
@@ -214,18 +214,18 @@ async def test_stale_subscriptions_refuse_everything(
     assert await written(store, keys, whole(fresh()), version="3") == [True]
 
 
-@pytest.mark.parametrize("stands", ["", "job", "gone"])
+@pytest.mark.parametrize("existing", ["", "job", "gone"])
 @pytest.mark.parametrize("read", ["", "job", "2-u", "1-other", "1", "gone"])
 async def test_a_job_is_written_only_if_it_is_as_it_was_read(
-    store: Store, keys: Keys, fresh: Any, stands: str, read: str
+    store: Store, keys: Keys, fresh: Any, existing: str, read: str
 ):
     job = fresh(uid="u")
-    if stands:
+    if existing:
         await written(store, keys, whole(job))
-    word = await version(store, keys, job) if stands and read == "job" else read
-    if stands == "gone":
+    word = await version(store, keys, job) if existing and read == "job" else read
+    if existing == "gone":
         await store.jobs.delete(keys, name_of(job))
-    assert await written(store, keys, whole(job, word)) == [read == stands]
+    assert await written(store, keys, whole(job, word)) == [read == existing]
 
 
 async def test_a_job_that_is_watched_again_is_another_job(store: Store, keys: Keys, fresh: Any):
@@ -234,11 +234,11 @@ async def test_a_job_that_is_watched_again_is_another_job(store: Store, keys: Ke
     await written(store, keys, whole(job))
     read = await known(store, keys, job)
     await store.jobs.delete(keys, name_of(job))
-    anew = replace(job, uid="another")
-    await written(store, keys, whole(anew, "gone"))
+    again = replace(job, uid="another")
+    await written(store, keys, whole(again, "gone"))
     stale = whole(replace(job, status="late"), read.version)
     assert await written(store, keys, stale) == [False]
-    assert (await known(store, keys, job)).job == anew
+    assert (await known(store, keys, job)).job == again
 
 
 async def test_an_alias_is_not_a_job(store: Store, keys: Keys, fresh: Any):
@@ -252,7 +252,7 @@ async def test_an_alias_is_not_a_job(store: Store, keys: Keys, fresh: Any):
 
 
 async def add(store: Store, keys: Keys, job: Job, *entries: HistoryEntry) -> list[dict[str, Any]]:
-    """Add entries a second apart; the history then."""
+    """Add entries a second apart; returns the history."""
     change = Change(job, "", save=False, entries=list(enumerate(entries)))
     assert await written(store, keys, change) == [True]
     return await store.jobs.history(keys, name_of(job))
@@ -325,7 +325,7 @@ FINISHED = [
 async def test_a_finished_job_is_kept_as_long_as_its_dedupe_marks(
     store: Store, keys: Keys, fresh: Any, after: float
 ):
-    """Else the same push, sent again, makes a second job and a second completion event.
+    """Otherwise the same push, sent again, would create a second job and a second completion.
 
     Whatever the provider says of when it ended: its clock is not Redis'.
     """
@@ -349,7 +349,7 @@ async def test_a_finished_job_is_kept_as_long_as_its_dedupe_marks(
 
 
 async def test_a_body_is_removed_with_the_last_delivery(store: Store, keys: Keys, fresh: Any):
-    await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1", "sub_2")]))
+    await written(store, keys, whole(fresh(), events=[new_event("evt_x_1", "sub_1", "sub_2")]))
     one, two = await claims_of(store, keys, "deliver")
     await store.backlogs.settle([Settlement(one, event="evt_x_1")])
     assert await body(store, keys, "evt_x_1") is not None
@@ -360,7 +360,7 @@ async def test_a_body_is_removed_with_the_last_delivery(store: Store, keys: Keys
 
 
 async def test_delivered_events_are_recorded_by_target(store: Store, keys: Keys, fresh: Any):
-    await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "sub_1")]))
+    await written(store, keys, whole(fresh(), events=[new_event("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
     assert await store.deliveries.pending("sub_1", 10) == [b"{}"]
     over = Settlement(claim, event="e", target="sub_1", record=b'{"n":1}', delivered=True)
@@ -373,10 +373,10 @@ async def test_delivered_events_are_recorded_by_target(store: Store, keys: Keys,
 async def test_dead_letters_are_kept_however_many_deliveries_succeed(
     store: Store, keys: Keys, fresh: Any
 ):
-    """Those who look for a dead letter do so later than the next thousand deliveries."""
+    """A dead letter is still needed after the next thousand deliveries."""
     names = [f"evt_{n}_1" for n in range(1500)]
     for some in (names[:1], names[1:750], names[750:]):
-        await written(store, keys, whole(fresh(), events=[telling(n, "sub_1") for n in some]))
+        await written(store, keys, whole(fresh(), events=[new_event(n, "sub_1") for n in some]))
     claims = await store.backlogs.claim(keys, "deliver", 2000, lambda _: LaneLimits(2000))
     records = [f'{{"of":"{claim.item}"}}'.encode() for claim in claims]
     for claim, record in zip(claims, records, strict=True):
@@ -389,8 +389,8 @@ async def test_dead_letters_are_kept_however_many_deliveries_succeed(
 
 
 async def test_delivered_ids_are_not_kept_for_callbacks(store: Store, keys: Keys, fresh: Any):
-    """Nobody replays a callback."""
-    await written(store, keys, whole(fresh(), events=[telling("evt_x_1", "cb_1")]))
+    """Callbacks are not replayed."""
+    await written(store, keys, whole(fresh(), events=[new_event("evt_x_1", "cb_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
     ended = Settlement(claim, event="evt_x_1", target="cb_1", record=b"{}", delivered=True)
     assert await store.backlogs.settle([ended]) == [True]
@@ -399,7 +399,7 @@ async def test_delivered_ids_are_not_kept_for_callbacks(store: Store, keys: Keys
 
 async def test_a_test_event_is_delivered_once_and_not_logged(store: Store, keys: Keys):
     for _ in range(2):
-        await store.jobs.enqueue_deliveries(keys, telling("evt_test_1", "sub_1"))
+        await store.jobs.enqueue_deliveries(keys, new_event("evt_test_1", "sub_1"))
     (claim,) = await claims_of(store, keys, "deliver")
     assert claim.item == "evt_test_1.sub_1"
     assert await store.events.page(store.events.start(), 10) == []

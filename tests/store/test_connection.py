@@ -1,4 +1,4 @@
-"""What Redis may do to a connection, and what callers are told of it."""
+"""What Redis may do to a connection, and which errors callers get."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ CALLS = 200
 
 
 async def test_flushed_scripts_are_sent_again(store: Store, redis_url: str) -> None:
-    """The second call may find them flushed again, as a first did."""
+    """The second call may find them flushed again, like the first one."""
     stop = asyncio.Event()
 
     def flush() -> None:
@@ -38,7 +38,7 @@ async def test_flushed_scripts_are_sent_again(store: Store, redis_url: str) -> N
 async def test_scripts_are_read_at_the_start(
     store_of: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Later there may be no file left to open."""
+    """Later all file descriptors may be in use."""
     store = store_of()
     await store.now()  # the first connection reads redis-py's own version
 

@@ -1,4 +1,4 @@
-"""The event log: in order, by cursor, and honest about what was trimmed."""
+"""The event log: in order, by cursor, with an error for trimmed events."""
 
 import asyncio
 from typing import Any
@@ -17,8 +17,8 @@ WEEK = 7 * 86_400.0
 
 
 @pytest.fixture
-def tell(store: Store, job_of: Any) -> Any:
-    """Log events by name."""
+def publish(store: Store, job_of: Any) -> Any:
+    """Publish events by name."""
 
     async def log(*names: str, on: Store = store, shard: int = 0) -> None:
         for name in names:
@@ -35,26 +35,26 @@ def ids(events: list[LoggedEvent]) -> list[str]:
 
 async def pages(store: Store, limit: int) -> list[str]:
     """All events, read page by page by cursor."""
-    found, places = [], store.events.start()
-    while page := await store.events.page(places, limit):
+    found, positions = [], store.events.start()
+    while page := await store.events.page(positions, limit):
         found += ids(page)
-        places = store.events.read_cursor(page[-1].cursor)
+        positions = store.events.read_cursor(page[-1].cursor)
     return found
 
 
-async def test_events_are_read_in_order_and_in_pages(store: Store, tell: Any):
+async def test_events_are_read_in_order_and_in_pages(store: Store, publish: Any):
     names = [f"e{n}" for n in range(7)]
-    await tell(*names)
+    await publish(*names)
     assert await pages(store, 3) == names
     (first, *_) = await store.events.page(store.events.start(), 1)
     assert (first.type, first.body) == ("job.started", b'"e0"')
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-async def test_shards_are_read_as_one_log_without_loss(store_of: Any, tell: Any, limit: int):
+async def test_shards_are_read_as_one_log_without_loss(store_of: Any, publish: Any, limit: int):
     store = store_of(shards=3)
     for n in range(12):
-        await tell(f"e{n}", on=store, shard=n * 7 % 3)
+        await publish(f"e{n}", on=store, shard=n * 7 % 3)
     found = await pages(store, limit)
     assert sorted(found) == sorted(f"e{n}" for n in range(12))
     for shard in range(3):  # order holds within a shard, and so within a job
@@ -62,48 +62,53 @@ async def test_shards_are_read_as_one_log_without_loss(store_of: Any, tell: Any,
         assert [name for name in found if name in ours] == ours
 
 
-async def test_following_starts_at_the_end_and_waits(store: Store, tell: Any):
-    await tell("old")
-    places = await store.events.end()
-    waiting = asyncio.create_task(store.events.follow(places, 9, 5.0))
-    await tell("new")
+async def test_following_starts_at_the_end_and_waits(store: Store, publish: Any):
+    await publish("old")
+    positions = await store.events.end()
+    waiting = asyncio.create_task(store.events.follow(positions, 9, 5.0))
+    await publish("new")
     (event,) = await waiting
     assert event.id == "new"
     assert await store.events.follow(store.events.read_cursor(event.cursor), 9, 0.01) == []
 
 
-async def test_following_several_shards_never_skips_one(store_of: Any, tell: Any):
+async def test_following_several_shards_never_skips_one(store_of: Any, publish: Any):
     store = store_of(shards=3)
-    places, found = await store.events.end(), []
+    positions, found = await store.events.end(), []
     for n in range(9):
-        await tell(f"e{n}", on=store, shard=n % 3)
-    while events := await store.events.follow(places, 9, 0.01):
+        await publish(f"e{n}", on=store, shard=n % 3)
+    while events := await store.events.follow(positions, 9, 0.01):
         found += ids(events)
-        places = store.events.read_cursor(events[-1].cursor)
+        positions = store.events.read_cursor(events[-1].cursor)
     assert sorted(found) == [f"e{n}" for n in range(9)]
 
 
-async def test_an_event_is_after_a_position_or_not(store: Store, tell: Any):
-    await tell("a", "b", "c")
+async def test_an_event_is_after_a_position_or_not(store: Store, publish: Any):
+    await publish("a", "b", "c")
     a, b, c = await store.events.page(store.events.start(), 10)
-    places = store.events.read_cursor(b.cursor)
-    assert [store.events.is_after(event, places) for event in (a, b, c)] == [False, False, True]
+    positions = store.events.read_cursor(b.cursor)
+    assert [store.events.is_after(event, positions) for event in (a, b, c)] == [False, False, True]
 
 
-async def test_a_reader_ahead_of_the_follower_stays_ahead_in_every_cursor(store_of: Any, tell: Any):
-    """Else a cursor would lead back to before what was read, and bring it twice."""
+async def test_a_reader_ahead_of_the_follower_stays_ahead_in_every_cursor(
+    store_of: Any, publish: Any
+):
+    """Otherwise a cursor would point before events that were read, and return them twice."""
     store = store_of(shards=2)
-    behind = await store.events.end()  # where the follower is
-    await tell("b1", "b2", on=store, shard=1)
-    places = store.events.read_cursor((await store.events.page(behind, 2))[-1].cursor)
-    await tell("a", on=store, shard=0)
-    told = await store.events.follow(behind, 9, 0.01)
-    assert ids(told) == ["a", "b1", "b2"]
-    (heard,) = store.events.unread(told, places)
-    assert heard.id == "a"
-    assert ids(await store.events.page(store.events.read_cursor(told[0].cursor), 9)) == ["b1", "b2"]
-    assert await store.events.page(store.events.read_cursor(heard.cursor), 9) == []
-    assert heard.cursor == told[-1].cursor
+    follower = await store.events.end()
+    await publish("b1", "b2", on=store, shard=1)
+    positions = store.events.read_cursor((await store.events.page(follower, 2))[-1].cursor)
+    await publish("a", on=store, shard=0)
+    followed = await store.events.follow(follower, 9, 0.01)
+    assert ids(followed) == ["a", "b1", "b2"]
+    (fresh,) = store.events.unread(followed, positions)
+    assert fresh.id == "a"
+    assert ids(await store.events.page(store.events.read_cursor(followed[0].cursor), 9)) == [
+        "b1",
+        "b2",
+    ]
+    assert await store.events.page(store.events.read_cursor(fresh.cursor), 9) == []
+    assert fresh.cursor == followed[-1].cursor
 
 
 # --- cursors ------------------------------------------------------------------------------
@@ -127,15 +132,15 @@ async def test_a_cursor_of_another_number_of_shards_is_refused(store: Store, sto
 
 async def test_a_cursor_is_decoded_to_the_positions_that_it_encodes(store_of: Any):
     events = store_of(shards=2).events
-    places = ["1795341600000-3", "0-0"]
-    assert events.read_cursor(events.cursor(places)) == places
+    positions = ["1795341600000-3", "0-0"]
+    assert events.read_cursor(events.cursor(positions)) == positions
 
 
 # --- trimming -----------------------------------------------------------------------------
 
 
 async def aged(store: Store, keys: Keys, *days: float) -> list[str]:
-    """Events of so many days ago, the oldest first; their places."""
+    """Events of so many days ago, the oldest first; their positions."""
     now = await store.now()
     fields: Any = {"id": "e", "type": "job.started", "body": "{}"}
     return [
@@ -161,26 +166,26 @@ async def test_the_sweep_trims_events_beyond_the_maximum(store: Store, keys: Key
     assert [e.position for e in await store.events.page(store.events.start(), 10)] == made[-few:]
 
 
-async def test_a_commit_trims_nothing(store: Store, tell: Any, few: int):
-    """Only what tells up to where may trim, else nobody knows of the gap."""
+async def test_a_commit_trims_nothing(store: Store, publish: Any, few: int):
+    """Only the script that notes the newest trimmed event may trim; otherwise gaps are missed."""
     names = [f"e{n}" for n in range(3 * few)]
-    await tell(*names)
+    await publish(*names)
     assert await pages(store, 100) == names
 
 
 @pytest.fixture
 def few(store: Store, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many events a log keeps, where a test makes too many."""
+    """How many events the log keeps, in tests that publish more."""
     monkeypatch.setattr(store.events, "_keep", Retention(events_count=3))
     return 3
 
 
-async def gone(store: Store, places: list[str]) -> list[bool]:
-    """Of each place in the first shard, whether its reader is told of a gap."""
+async def gone(store: Store, positions: list[str]) -> list[bool]:
+    """For each position in the first shard, whether it has expired."""
     found = []
-    for place in places:
+    for position in positions:
         try:
-            await store.events.check([place])
+            await store.events.check([position])
         except CursorExpired:
             found.append(True)
         else:
@@ -202,9 +207,9 @@ TRIMS = [
 async def test_a_cursor_has_expired_exactly_if_events_after_it_were_trimmed(
     store: Store, keys: Keys, few: int, days: list[float], trimmed: int
 ):
-    """The reader of the newest trimmed one missed nothing; the one before it missed that one."""
+    """A reader of the newest trimmed event missed nothing; a reader of the one before it did."""
     made = await aged(store, keys, *days)
-    for _ in range(2):  # nothing more goes the second time, and nothing else is said
+    for _ in range(2):  # the second time nothing is trimmed
         await store.events.trim(await store.now())
         left = await store.events.page(store.events.start(), 100)
         assert [event.position for event in left] == made[trimmed:]
@@ -212,7 +217,7 @@ async def test_a_cursor_has_expired_exactly_if_events_after_it_were_trimmed(
 
 
 async def test_a_cursor_has_expired_even_if_no_event_followed(store: Store, keys: Keys):
-    """Otherwise its reader would wait, and believe that it had read everything."""
+    """Otherwise its reader would wait, as if it had read everything."""
     old, *_ = await aged(store, keys, 10, 9)
     await store.events.trim(await store.now())
     with pytest.raises(CursorExpired, match="trimmed"):
@@ -231,7 +236,7 @@ async def test_a_later_trim_moves_the_gap_forward_only(store: Store, keys: Keys,
 
 
 async def test_a_cursor_that_missed_nothing_is_valid(store: Store, keys: Keys):
-    """A quiet week must cost no reader its place."""
+    """A reader keeps its position during a week without events."""
     _, read, _ = await aged(store, keys, 10, 9, 1)
     await store.events.trim(await store.now())
     await store.events.check([read])
@@ -253,17 +258,17 @@ async def test_a_gap_in_one_shard_is_a_gap(store_of: Any):
 
 
 async def test_a_cursor_ahead_of_the_log_has_expired(store_of: Any):
-    """Redis lost what was there: its reader would skip what comes until the log has caught up."""
+    """Redis lost events: the reader would skip new ones until the log is as long again."""
     store = store_of(shards=2)
     first, last = await aged(store, store.shards[1], 2, 1)
     await store.events.check([BEGIN, last])
-    await store.connection.redis.xtrim(store.shards[1].log, maxlen=0)  # what ages is not lost
+    await store.connection.redis.xtrim(store.shards[1].log, maxlen=0)  # trimmed by age, not lost
     await store.events.check([BEGIN, last])
     await store.connection.redis.delete(store.shards[1].log)
-    for place in (first, last):
+    for position in (first, last):
         with pytest.raises(CursorExpired, match="lost"):
-            await store.events.check([BEGIN, place])
+            await store.events.check([BEGIN, position])
         with pytest.raises(CursorExpired, match="lost"):
-            await store.events.check([place, BEGIN])
+            await store.events.check([position, BEGIN])
     await store.events.check(store.events.start())
-    await store.events.check([position_at(4e9)] * 2)  # a replay's, which is a time
+    await store.events.check([position_at(4e9)] * 2)  # a replay's position, made from a time

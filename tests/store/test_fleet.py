@@ -1,4 +1,4 @@
-"""The processes of a store: they agree about what it is, and notice when it is another."""
+"""The processes of a store agree about its identity, and notice if it was replaced."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ async def check(store: Store) -> Replacement | None:
 
 @pytest.fixture
 async def running(store: Store) -> Store:
-    """A store that a process runs on, and has looked at."""
+    """A store that a process has joined and checked."""
     await store.check()
     assert [await check(store), await check(store)] == [None, None]
     return store
@@ -76,7 +76,7 @@ async def test_another_schema_is_refused_while_running(running: Store, schema: i
 async def test_the_process_that_runs_longest_decides_the_shards_of_an_emptied_store(
     running: Store, store_of: Any
 ):
-    """A worker with a wrong setting that starts at that very moment must not end the others."""
+    """A worker with a wrong setting that starts at this moment must not stop the others."""
     await running.connection.redis.flushall()
     await asyncio.sleep(0.01)
     wrong = store_of(shards=4)
@@ -88,7 +88,7 @@ async def test_the_process_that_runs_longest_decides_the_shards_of_an_emptied_st
 
 
 async def test_the_shards_of_an_older_store_are_not_changed(running: Store, store_of: Any):
-    """One that was cut off for an hour has no say over those that ran on meanwhile."""
+    """A process that was cut off for an hour does not decide for those that continued."""
     redis = running.connection.redis
     await redis.flushall()
     await store_of(shards=4).check()

@@ -1,4 +1,4 @@
-"""What many hand over at the same moment is written together, and thousands in turns with others."""
+"""Items of many callers are written together, and thousands of one caller in slices."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from processor.store.group_commit import MAX_BYTES, MAX_ITEMS, SLICE, GroupCommi
 
 
 class Writer:
-    """Writes, a moment later, and remembers what was written together."""
+    """Writes after a moment, and records the batches."""
 
     def __init__(self) -> None:
         """Nothing was written yet."""

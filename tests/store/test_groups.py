@@ -22,7 +22,7 @@ Seen = list[tuple[str, str, Any]]
 
 
 def block(language: str, word: str) -> str:
-    """The one block of the page in this language that holds a word."""
+    """The block of the page in this language that contains a word."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (found,) = [text for text in blocks if word in text]
     return str(found)
@@ -38,7 +38,7 @@ def shown() -> Any:
 
 @pytest.fixture(params=[None, 2])
 def redis_of(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Callable[[], Redis]]:
-    """Makes connections, each of a consumer of its own, as redis-py speaks by itself and as shown."""
+    """Makes connections for consumers, with redis-py's default protocol and the documented one."""
     made: list[Redis] = []
 
     def make(**options: Any) -> Redis:
@@ -50,7 +50,7 @@ def redis_of(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Callabl
         one.close()
 
 
-async def tell(store: Store, job: Any, *names: str) -> None:
+async def publish(store: Store, job: Any, *names: str) -> None:
     """Commit an event of each name, with its name as the body."""
     for name in names:
         event = NewEvent(name, "job.started", json.dumps(name).encode(), ())
@@ -63,7 +63,7 @@ class DeadError(Exception):
 
 
 def one_that_dies(seen: Seen, after: int) -> Callable[..., None]:
-    """A handler that is killed on the way, with nothing acknowledged of what it held."""
+    """A handler that is killed before it acknowledges what it read."""
 
     def handle(*event: Any) -> None:
         if len(seen) == after:
@@ -80,7 +80,7 @@ async def test_events_of_a_dead_consumer_are_claimed_by_another(
     dying, living = redis_of(), redis_of()
     shown.join(dying, GROUP)
     shown.join(living, GROUP)  # the second finds it there
-    await tell(store, job_of("j"), *names)
+    await publish(store, job_of("j"), *names)
     first, second = Seen(), Seen()
     assert shown.step(living, GROUP, "b", lambda *e: second.append(e), wait=1) == []
     with pytest.raises(DeadError):
@@ -98,18 +98,18 @@ async def test_events_of_a_dead_consumer_are_claimed_by_another(
 async def test_an_entry_has_the_fields_that_are_documented(
     store: Store, keys: Keys, job_of: Any, redis_of: Any
 ):
-    told = re.search(r"\| field of an entry in Redis .*?\n\n", PAGE, re.DOTALL)
-    assert told
-    await tell(store, job_of("j"), "e")
+    table = re.search(r"\| field of an entry in Redis .*?\n\n", PAGE, re.DOTALL)
+    assert table
+    await publish(store, job_of("j"), "e")
     ((_, fields),) = redis_of().xrange(keys.log)
-    assert [name.decode() for name in fields] == re.findall(r"^\| `(\w+)`", told[0], re.MULTILINE)
+    assert [name.decode() for name in fields] == re.findall(r"^\| `(\w+)`", table[0], re.MULTILINE)
 
 
 async def test_each_group_gets_every_event_in_order(
     store: Store, job_of: Any, shown: Any, redis_of: Any
 ):
     redis, names = redis_of(), [f"e{n}" for n in range(9)]
-    await tell(store, job_of("j"), *names)
+    await publish(store, job_of("j"), *names)
     for group in ("billing", "search"):
         shown.join(redis, group)
         seen = Seen()
@@ -122,7 +122,7 @@ async def test_a_group_notices_events_that_were_trimmed_unread(
 ):
     redis = redis_of()
     shown.join(redis, GROUP)
-    await tell(store, job_of("j"), "read", "held")
+    await publish(store, job_of("j"), "read", "held")
     assert not shown.missed(redis, GROUP)
     with pytest.raises(DeadError):
         shown.step(redis, GROUP, "a", one_that_dies([], 0), wait=1)
@@ -130,7 +130,7 @@ async def test_a_group_notices_events_that_were_trimmed_unread(
     await store.events.trim(await store.now() + 2 * WEEK)
     assert not shown.missed(redis, GROUP), "it had them"
     assert shown.step(redis, GROUP, "a", print, idle=0, wait=1) == held, "but never did them"
-    await tell(store, job_of("j"), "unread")
+    await publish(store, job_of("j"), "unread")
     await store.events.trim(await store.now() + 2 * WEEK)
     assert shown.missed(redis, GROUP)
 
@@ -139,7 +139,7 @@ async def test_a_group_created_after_a_trim_has_missed_nothing(
     store: Store, job_of: Any, shown: Any, redis_of: Any
 ):
     redis = redis_of()
-    await tell(store, job_of("j"), "old")
+    await publish(store, job_of("j"), "old")
     await store.events.trim(await store.now() + 2 * WEEK)
     shown.join(redis, GROUP)
     assert not shown.missed(redis, GROUP)
@@ -158,7 +158,7 @@ async def test_the_documented_user_may_consume_and_do_nothing_else(
     store: Store, job_of: Any, shown: Any, redis_of: Any, user: dict[str, str]
 ):
     keys, redis, seen = store.shards[0], redis_of(**user), Seen()
-    await tell(store, job_of("j"), "e")
+    await publish(store, job_of("j"), "e")
     shown.join(redis, GROUP)
     assert not shown.missed(redis, GROUP)
     shown.step(redis, GROUP, "a", lambda *e: seen.append(e), idle=0, wait=1)

@@ -1,9 +1,9 @@
 """Nothing is half written, whatever Redis refuses in the middle of an operation.
 
-Each operation of the table is run undisturbed, which shows its commands and its keys. Then, for each
-command, that command is denied, and for each key, that key holds a value of another type; the
-operation is run, the cause is taken away, and what failed is run again. All of Redis must then be
-as after the undisturbed run; and where the first run failed as a whole, it must have written nothing.
+Each operation of the table is first run undisturbed, which shows its commands and keys. Then each of
+its commands is denied, and each of its keys gets a value of another type: the operation is run, the
+cause is removed, and what failed is run again. All of Redis must then be as after the undisturbed
+run; and if the first run failed as a whole, it must have written nothing.
 """
 
 import re
@@ -43,9 +43,9 @@ USER, SECRET = "limited", "s3cret"
 SUB = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",), created_at=1.0)
 CALLBACK = Subscription(id="cb_1", url="https://back.example", secrets=("whsec_b",))
 HARNESS = {"config|resetstat", "client|setinfo", "hello", "auth", "ping", "script|load"}
-NEED_NOT = {"info"}  # have the right: what it says beside an accepted push may be missing
-TYPELESS = {"writable", "rights"}  # overwrite a mark, or look at no value
-SHORT = re.compile(rb":busy:|^rb:probe$")  # marks that may end between two looks
+NEED_NOT = {"info"}  # commands without which a push is still accepted
+TYPELESS = {"writable", "rights"}  # operations that read no value
+SHORT = re.compile(rb":busy:|^rb:probe$")  # keys that may expire between two reads
 
 
 def job(name: str, **fields: Any) -> Job:
@@ -60,11 +60,13 @@ def update(name: str) -> StatusUpdate:
     )
 
 
-def told(event: str, *targets: str, at: float = NOW, ordered: str = "", n: int = 1) -> NewEvent:
-    """An event with deliveries; in order behind others of the job `ordered`, if that is given."""
-    turn = JobOrder(ordered, n) if ordered else None
-    puts = tuple(WorkItem("deliver", t, f"{event}.{t}", at, b"{}", turn) for t in targets)
-    return NewEvent(event, "job.started", b'{"body":"%s"}' % event.encode(), puts)
+def new_event(
+    event: str, *targets: str, at: float = NOW, ordered: str = "", n: int = 1
+) -> NewEvent:
+    """An event with deliveries; after others of the job `ordered`, if that is given."""
+    order = JobOrder(ordered, n) if ordered else None
+    items = tuple(WorkItem("deliver", t, f"{event}.{t}", at, b"{}", order) for t in targets)
+    return NewEvent(event, "job.started", b'{"body":"%s"}' % event.encode(), items)
 
 
 def entry(ignored: str | None = None) -> HistoryEntry:
@@ -74,25 +76,24 @@ def entry(ignored: str | None = None) -> HistoryEntry:
 
 
 class Bench:
-    """A store under a user of its own, and a view of all of Redis."""
+    """A store with a user of its own, and a client with all rights."""
 
     def __init__(self, store: Store, admin: "Redis") -> None:
-        """Take the store, and a client with all rights."""
         self.store = store
         self.keys = store.shards[0]
         self.admin = admin
 
     async def put(self, backlog: str, lane: str, *items: str, at: float = NOW) -> None:
-        puts = [WorkItem(backlog, lane, item, at, b"0") for item in items]
+        items = [WorkItem(backlog, lane, item, at, b"0") for item in items]
         version = (await self.store.subscriptions.router(self.keys, fresh=True)).version
-        change = Change(job=job("none"), version="", save=False, items=puts)
+        change = Change(job=job("none"), version="", save=False, items=items)
         assert await self.store.jobs.commit(self.keys, version, [change]) == [True]
 
     async def claim(self, backlog: str = "poll", pace: LaneLimits = LaneLimits(100)) -> list[Claim]:  # noqa: B008 -- frozen
         return await self.store.backlogs.claim(self.keys, backlog, 100, lambda _: pace)
 
     async def claims(self, backlog: str = "poll") -> list[Claim]:
-        """All that is due, sorted."""
+        """All due items, claimed and sorted."""
         found: list[Claim] = []
         while some := await self.claim(backlog):
             found += some
@@ -108,13 +109,13 @@ one that cannot fail in part."""
 
 @dataclass(frozen=True)
 class Operation:
-    """What is run, and on what."""
+    """An operation, and what it is run on."""
 
     act: Act
     prepare: Prepare
-    script: str | None = None  # the only one that it runs, whose commands are all looked at
+    script: str | None = None  # the only script that it runs, whose commands are all denied in turn
     parts: int = 1
-    atomic: bool = True  # one script: where it fails as a whole, nothing is written
+    atomic: bool = True  # one script: if it fails as a whole, nothing is written
 
 
 async def nothing(bench: Bench) -> None:
@@ -169,15 +170,15 @@ async def callback_that_is_there(b: Bench) -> None:
     await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE - 60)
 
 
-async def left_in_the_log(b: Bench) -> None:
+async def overflowing(b: Bench) -> None:
     await b.store.connection.redis.hset(b.keys.overflow, "sub_1", "5-1 9-1")
 
 
-async def caught_in_part(b: Bench, _: Given, __: list[int]) -> None:
+async def advance_overflow_in_part(b: Bench, _: Given, __: list[int]) -> None:
     assert not await b.store.deliveries.advance_overflow(b.keys, "sub_1", "7-1")
 
 
-async def caught(b: Bench, _: Given, __: list[int]) -> None:
+async def advance_overflow(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.deliveries.advance_overflow(b.keys, "sub_1", "9-1")
 
 
@@ -186,7 +187,7 @@ async def subscriptions(b: Bench) -> None:
         await b.store.subscriptions.save(one)
 
 
-async def change(b: Bench, _: Given, __: list[int]) -> None:
+async def update_subscription(b: Bench, _: Given, __: list[int]) -> None:
     put = delivery_item("evt_d", "subscription.disabled", "sub_2", "sub_2", FUTURE)
     event = NewEvent("evt_d", "subscription.disabled", b"{}", (put,))
     edited = await b.store.subscriptions.change(
@@ -200,22 +201,22 @@ async def work_in_lanes(b: Bench) -> None:
     await b.put("poll", "a", "a1", "a2")
     await b.put("poll", "b", "b1")
     redis = b.store.connection.redis
-    await redis.hset(b.keys.parked["poll"], "b", 1)  # that is over
+    await redis.hset(b.keys.parked["poll"], "b", 1)  # a time in the past
     await redis.zadd(b.keys.again("poll", "a"), {"a1": 1})  # an attempt failed
     await redis.zrem(b.keys.due("poll", "a"), "a1")
-    await redis.hdel(b.keys.items["poll"], "a2")  # one that has ended, and is still named
+    await redis.hdel(b.keys.items["poll"], "a2")  # it has ended, but is still in a set
 
 
 async def claim(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     got: set[str] = set()
-    for _n in range(3):  # which lanes are due is asked first
+    for _n in range(3):  # the first call learns which lanes are due
         got |= {c.item for c in await b.claim(pace=LaneLimits(100, (100, 60.0)))}
     wanted = ["a1", "b1"]
     return [wanted[n] in got or WrongKeyType(wanted[n]) for n in parts]
 
 
 async def jobs_and_timers(b: Bench) -> tuple[str, list[Claim]]:
-    """A job that is there, with a claimed update of each of two jobs, and a delivery in order."""
+    """A stored job, claimed updates of two jobs, and an ordered delivery."""
     await subscriptions(b)
     await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
     version = (await b.store.subscriptions.router(b.keys, fresh=True)).version
@@ -226,7 +227,7 @@ async def jobs_and_timers(b: Bench) -> tuple[str, list[Claim]]:
         save=True,
         renew=True,
         entries=[(1.0, entry("late"))],
-        events=[told("evt_0", "sub_1", ordered="uold", n=1)],
+        events=[new_event("evt_0", "sub_1", ordered="uold", n=1)],
     )
     assert await b.store.jobs.commit(b.keys, version, [first]) == [True]
     await b.put("ingest", "s", "old", "new", "mate")
@@ -245,7 +246,7 @@ async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             save=True,
             renew=True,
             entries=[(2.0, entry("late")), (3.0, entry())],
-            events=[told("evt_1", "sub_1", "sub_2", ordered="uold", n=2)],
+            events=[new_event("evt_1", "sub_1", "sub_2", ordered="uold", n=2)],
             items=[WorkItem("poll", "s", "s/old", FUTURE, b"0")],
             done=done["old"],
             answer=b"answer",
@@ -256,7 +257,7 @@ async def commit(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
             save=True,
             renew=True,
             entries=[(1.0, entry())],
-            events=[told("evt_2", "sub_2"), replace(told("evt_3", "cb_1"), logged=False)],
+            events=[new_event("evt_2", "sub_2"), replace(new_event("evt_3", "cb_1"), logged=False)],
             items=[WorkItem("ingest", "s", "deadline:new", FUTURE, b"0")],
             done=done["new"],
             dropped=[("poll", "s", "s/new")],
@@ -273,7 +274,7 @@ async def a_full_subscription(b: Bench) -> None:
 
 async def overflow(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     jobs = [job("1"), job("2")]
-    changes = [Change(j, "", save=True, events=[told(f"evt_{j.id}", "sub_1")]) for j in jobs]
+    changes = [Change(j, "", save=True, events=[new_event(f"evt_{j.id}", "sub_1")]) for j in jobs]
     router = await b.store.subscriptions.router(b.keys, fresh=True)
     return await b.store.jobs.commit(b.keys, router.version, [changes[n] for n in parts])
 
@@ -283,7 +284,7 @@ async def a_job(b: Bench) -> None:
     assert await b.store.jobs.commit(b.keys, "0", [whole]) == [True]
 
 
-async def delete(b: Bench, _: Given, __: list[int]) -> None:
+async def delete_job(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.jobs.delete(b.keys, "s/1")
 
 
@@ -291,7 +292,7 @@ async def deliveries_to_make(b: Bench) -> None:
     await subscriptions(b)
     await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
     for event in ("evt_1", "evt_2"):
-        await b.store.jobs.enqueue_deliveries(b.keys, told(event, "sub_1"))
+        await b.store.jobs.enqueue_deliveries(b.keys, new_event(event, "sub_1"))
 
 
 async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
@@ -303,15 +304,15 @@ async def read_deliveries(b: Bench, _: Given, parts: list[int]) -> list[Outcome]
     return [one if isinstance(one, WrongKeyType) else True for one in (found[n] for n in parts)]
 
 
-async def health(b: Bench, _: Given, __: list[int]) -> None:
+async def record_attempt(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.failure_scores.record("sub_1", "unavailable", 10, 1.0)
 
 
-async def ill_health(b: Bench) -> None:
+async def failures(b: Bench) -> None:
     await b.store.failure_scores.record("sub_1", "refused", 10, 1.0)
 
 
-async def recovery(b: Bench, _: Given, __: list[int]) -> None:
+async def record_success(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.failure_scores.record("sub_1", "ok", 10, 1.0)
 
 
@@ -319,7 +320,7 @@ async def a_delivery_for_later(b: Bench) -> None:
     await b.put("deliver", "sub_1", "evt_a.sub_1", at=FUTURE)
 
 
-async def hurry(b: Bench, _: Given, __: list[int]) -> None:
+async def run_now(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.redeliveries.run_now(b.keys, "sub_1", "evt_a.sub_1")
 
 
@@ -332,7 +333,7 @@ async def claimed(b: Bench) -> list[Claim]:
 async def a_poll_for_later(b: Bench) -> None:
     await b.put("poll", "a", "a1", at=FUTURE)
     redis = b.store.connection.redis
-    await redis.hset(b.keys.parked["poll"], "a", 1)  # that is over
+    await redis.hset(b.keys.parked["poll"], "a", 1)  # a time in the past
     await redis.hset(b.keys.paced["poll"], "a", 1)
 
 
@@ -348,7 +349,7 @@ async def renew(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | Non
     return [c.token != given[n].token or WrongKeyType(c.lane) for c, n in pairs]
 
 
-async def told_before(b: Bench) -> None:
+async def delivered_before(b: Bench) -> None:
     await subscriptions(b)
     redis = b.store.connection.redis
     today = day_of(await b.store.now())
@@ -358,8 +359,10 @@ async def told_before(b: Bench) -> None:
 
 
 async def replay(b: Bench, _: Given, __: list[int]) -> None:
-    puts = [told(f"evt_{n}", "sub_1", at=FUTURE, ordered="u1", n=n).deliveries[0] for n in range(3)]
-    again = [Redelivery(put, put.item.partition(".")[0], b"{}") for put in puts]
+    items = [
+        new_event(f"evt_{n}", "sub_1", at=FUTURE, ordered="u1", n=n).deliveries[0] for n in range(3)
+    ]
+    again = [Redelivery(put, put.item.partition(".")[0], b"{}") for put in items]
     words = await b.store.redeliveries.queue(b.keys, "sub_1", ReadPosition(), again, again=False)
     assert {"delivered"} < set(words) <= {"delivered", "queued", "pending"}
 
@@ -368,7 +371,7 @@ async def a_sealed_callback(b: Bench) -> None:
     await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
 
 
-async def reseal(b: Bench, _: Given, __: list[int]) -> None:
+async def swap_callback(b: Bench, _: Given, __: list[int]) -> None:
     key = b.keys.callback("cb_1")
     assert await b.store.connection.run("swap_callback", [key], [await text_of(b, key), b"{}"]) in (
         0,
@@ -380,7 +383,7 @@ async def text_of(b: Bench, key: str) -> bytes:
     return await b.store.connection.ask(b.store.connection.redis.get(key)) or b""
 
 
-async def swap(b: Bench, _: Given, __: list[int]) -> None:
+async def swap_subscription(b: Bench, _: Given, __: list[int]) -> None:
     was = await b.store.connection.ask(b.store.connection.redis.hget(b.keys.subs, "sub_1"))
     await b.store.connection.run("swap_subscription", [b.keys.subs], ["sub_1", was, b"{}"])
 
@@ -388,7 +391,7 @@ async def swap(b: Bench, _: Given, __: list[int]) -> None:
 async def claimed_deliveries(b: Bench) -> list[Claim]:
     await subscriptions(b)
     for n, target in enumerate(("sub_1", "sub_1", "sub_2", "sub_2"), 1):
-        event = told(f"evt_{n}", target, ordered=f"u{target}", n=n)
+        event = new_event(f"evt_{n}", target, ordered=f"u{target}", n=n)
         await b.store.jobs.enqueue_deliveries(b.keys, event)
     redis, today = b.store.connection.redis, day_of(await b.store.now())
     await redis.sadd(b.keys.delivered_ids("sub_1", today - 1), "evt_x")
@@ -397,7 +400,7 @@ async def claimed_deliveries(b: Bench) -> list[Claim]:
 
 
 async def settle(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
-    """One arrives and hands its turn on; one failed, and another may overtake it."""
+    """One was delivered, so that the next may start; one failed, and may be skipped."""
     one, two = given
     later = await b.store.now() + 60
     settled = [
@@ -414,7 +417,7 @@ async def settle(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | No
     return await b.store.backlogs.settle([settled[n] for n in parts])
 
 
-async def give_up(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+async def record_dead_letter(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     dead = [
         Settlement(c, event=c.item[:5], target=c.lane, record=b"{}", requires_token=True)
         for c in given
@@ -422,7 +425,7 @@ async def give_up(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | N
     return await b.store.backlogs.settle([dead[n] for n in parts])
 
 
-async def put_off(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+async def postpone(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     later = await b.store.now() + 60
     settled = [Settlement(c, later, b"x") for c in given]
     parked = [(given[n], later) for n in parts]
@@ -439,7 +442,7 @@ async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
 
 async def a_busy_subscription(b: Bench) -> None:
     await subscriptions(b)
-    await left_in_the_log(b)
+    await overflowing(b)
     for key in (b.keys.parked["deliver"], b.keys.paced["deliver"]):
         await b.store.connection.redis.hset(key, "sub_1", 1)
 
@@ -448,8 +451,8 @@ async def unsubscribe(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.subscriptions.remove("sub_1")
 
 
-async def tell(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.jobs.enqueue_deliveries(b.keys, told("evt_t", "sub_1", ordered="u1"))
+async def enqueue_deliveries(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.jobs.enqueue_deliveries(b.keys, new_event("evt_t", "sub_1", ordered="u1"))
 
 
 async def due_work(b: Bench) -> None:
@@ -458,7 +461,7 @@ async def due_work(b: Bench) -> None:
         await b.store.connection.redis.delete(b.keys.nudge[backlog], b.keys.busy[backlog])
 
 
-async def tick(b: Bench, _: Given, __: list[int]) -> None:
+async def nudge_due(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.backlogs.nudge_due()
 
 
@@ -467,7 +470,7 @@ async def a_long_log(b: Bench) -> None:
         await b.store.connection.redis.xadd(b.keys.log, {"id": place}, id=place)
 
 
-async def trim(b: Bench, _: Given, __: list[int]) -> None:
+async def trim_event_log(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.events.trim(FUTURE)
 
 
@@ -536,12 +539,12 @@ async def step(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def unstep(b: Bench, _: Given, __: list[int]) -> None:
-    """The clock was set back: a piece of one item, and then the other."""
+    """The clock was set back: a piece of one item, then the other item."""
     k, name = b.keys, "a"
-    ring = [k.stepped, k.lanes["poll"], k.parked["poll"], k.paced["poll"]]
-    ring += [k.held("poll", name), k.due("poll", name), k.again("poll", name)]
+    names = [k.stepped, k.lanes["poll"], k.parked["poll"], k.paced["poll"]]
+    names += [k.held("poll", name), k.due("poll", name), k.again("poll", name)]
     args = [1, 600_000, int(FUTURE * 1000) - 600_000, name, 1]
-    while await b.store.connection.run("unstep", ring, args):
+    while await b.store.connection.run("unstep", names, args):
         pass
     due = await b.store.connection.redis.zrange(k.due("poll", name), 0, -1, withscores=True)
     assert [at for _, at in due] == [FUTURE * 1000 - 600_000] * 2
@@ -562,9 +565,9 @@ async def a_lease_for_too_long(b: Bench) -> None:
 
 
 async def end_leases(b: Bench, _: Given, __: list[int]) -> None:
-    ring = [b.keys.lanes["poll"], b.keys.held("poll", "a")]
+    names = [b.keys.lanes["poll"], b.keys.held("poll", "a")]
     args = [30_000, "a", "a1", int(FUTURE * 1000)]
-    assert await b.store.connection.run("end_leases", ring, args) == 1
+    assert await b.store.connection.run("end_leases", names, args) == 1
 
 
 async def rights(b: Bench, _: Given, __: list[int]) -> None:
@@ -576,7 +579,7 @@ async def stall(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def writable(b: Bench, _: Given, __: list[int]) -> None:
-    b.store.subscriptions.forget()  # so that who wants what is read each time
+    b.store.subscriptions.forget()  # so that subscriptions are read each time
     await b.store.writable()
 
 
@@ -585,7 +588,7 @@ async def forget(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.failure_scores.forget("sub_1")
 
 
-async def reseal_all(b: Bench, _: Given, __: list[int]) -> None:
+async def reseal(b: Bench, _: Given, __: list[int]) -> None:
     b.store.resealer._vault = Vault((MasterKey("k1", b"1" * 32),))
     await b.store.resealer.run()
 
@@ -596,9 +599,11 @@ SCRIPTS = {
     "beat": Operation(heartbeat, nothing, "beat"),
     "callback": Operation(callback, nothing, "callback"),
     "callback again": Operation(callback, callback_that_is_there, "callback"),
-    "caught in part": Operation(caught_in_part, left_in_the_log, "overflow_advance"),
-    "caught": Operation(caught, left_in_the_log, "overflow_advance"),
-    "change": Operation(change, subscriptions, "update_subscription"),
+    "advance overflow in part": Operation(
+        advance_overflow_in_part, overflowing, "overflow_advance"
+    ),
+    "advance overflow": Operation(advance_overflow, overflowing, "overflow_advance"),
+    "update subscription": Operation(update_subscription, subscriptions, "update_subscription"),
     "claim": Operation(claim, work_in_lanes, "claim", 2, atomic=False),
     "commit": Operation(commit, jobs_and_timers, "commit", 3),
     "end migration": Operation(end_migration, an_older_store, "end_migration"),
@@ -608,30 +613,30 @@ SCRIPTS = {
     "migrate items": Operation(migrate_items, deliveries_of_schema_2, "migrate_items"),
     "migrate records": Operation(migrate_records, deliveries_of_schema_2, "migrate_records", 2),
     "overflow": Operation(overflow, a_full_subscription, "commit", 2),
-    "delete": Operation(delete, a_job, "delete_job"),
-    "deliveries": Operation(read_deliveries, deliveries_to_make, "read_deliveries", 4),
-    "health": Operation(health, nothing, "record_attempt"),
-    "health that fell": Operation(health, ill_health, "record_attempt"),
-    "health that recovered": Operation(recovery, ill_health, "record_attempt"),
+    "delete job": Operation(delete_job, a_job, "delete_job"),
+    "read deliveries": Operation(read_deliveries, deliveries_to_make, "read_deliveries", 4),
+    "record attempt": Operation(record_attempt, nothing, "record_attempt"),
+    "record attempt after failures": Operation(record_attempt, failures, "record_attempt"),
+    "record success": Operation(record_success, failures, "record_attempt"),
     "admit": Operation(admit, a_poll_for_later, "admit"),
-    "hurry": Operation(hurry, a_delivery_for_later, "run_now"),
+    "run now": Operation(run_now, a_delivery_for_later, "run_now"),
     "step": Operation(step, nothing, "step"),
     "unstep": Operation(unstep, polls_for_later, "unstep"),
     "end leases": Operation(end_leases, a_lease_for_too_long, "end_leases"),
     "renew": Operation(renew, claimed, "renew", 2),
-    "replay": Operation(replay, told_before, "replay"),
+    "replay": Operation(replay, delivered_before, "replay"),
     "memory": Operation(memory, deliveries_to_make, "memory"),
-    "reseal": Operation(reseal, a_sealed_callback, "swap_callback"),
+    "swap callback": Operation(swap_callback, a_sealed_callback, "swap_callback"),
     "reserve": Operation(reserve, nothing, "reserve", 2, atomic=False),
     "settle": Operation(settle, claimed_deliveries, "settle", 2),
-    "settle dead": Operation(give_up, claimed_deliveries, "settle", 2),
-    "settle later": Operation(put_off, claimed, "settle", 2),
+    "settle dead letter": Operation(record_dead_letter, claimed_deliveries, "settle", 2),
+    "settle later": Operation(postpone, claimed, "settle", 2),
     "park": Operation(park, a_delivery_for_later, "settle"),
     "subscribe": Operation(subscribe, nothing, "subscribe"),
-    "swap": Operation(swap, subscriptions, "swap_subscription"),
-    "tell": Operation(tell, nothing, "enqueue_deliveries"),
-    "tick": Operation(tick, due_work, "nudge_due", atomic=False),
-    "trim": Operation(trim, a_long_log, "trim_event_log"),
+    "swap subscription": Operation(swap_subscription, subscriptions, "swap_subscription"),
+    "enqueue deliveries": Operation(enqueue_deliveries, nothing, "enqueue_deliveries"),
+    "nudge due": Operation(nudge_due, due_work, "nudge_due", atomic=False),
+    "trim event log": Operation(trim_event_log, a_long_log, "trim_event_log"),
     "unalias": Operation(unalias, an_alias, "unalias"),
     "unsubscribe": Operation(unsubscribe, a_busy_subscription, "unsubscribe"),
 }
@@ -640,7 +645,7 @@ CALLS = {
     "beat of a worker": Operation(beat, a_dead_worker, atomic=False),
     "check": Operation(check, nothing, atomic=False),
     "forget": Operation(forget, a_busy_subscription, atomic=False),
-    "reseal all": Operation(reseal_all, deliveries_to_make, atomic=False),
+    "reseal": Operation(reseal, deliveries_to_make, atomic=False),
     "rights": Operation(rights, nothing, "rights"),
     "stall": Operation(stall, nothing),
     "sweep": Operation(sweep, a_job),
@@ -654,7 +659,7 @@ OPERATIONS = SCRIPTS | CALLS
 
 
 class World:
-    """All of Redis: put back as it was prepared, and compared without times and drawn words."""
+    """All of Redis: restored as it was prepared, and compared without times and random words."""
 
     def __init__(self, admin: "Redis") -> None:
         """Take a client with all rights."""
@@ -690,12 +695,12 @@ class World:
             case b"set":
                 return self.admin.smembers(name)
             case b"stream":
-                rows = self.admin.xrange(name)  # what failed at first is written behind the rest
+                rows = self.admin.xrange(name)  # what failed at first is written after the rest
                 return sorted(sorted((f, plain(v)) for f, v in row.items()) for _, row in rows)
 
 
 def plain(value: bytes) -> bytes:
-    """A value without the times, places and drawn words in it."""
+    """A value without the times, stream ids and random words in it."""
     return re.sub(
         rb"\bv?[0-9a-f]{16}\b|\b\d{10,13}([.-]\d+)?\b|\bnew-\w+|sealed:k1:[^\"]+", b"_", value
     )
@@ -793,10 +798,10 @@ FAMILIES = (
 
 
 async def undisturbed(bench: Bench, world: World, operation: Operation) -> tuple[Any, set[str]]:
-    """What an operation is given, and the commands that it runs; Redis is left as after it."""
+    """What an operation is given, and the commands that it runs; Redis stays as it left it."""
     given = await operation.prepare(bench)
     world.remember()
-    for _ in range(2):  # the first time Redis gets the text of the script
+    for _ in range(2):  # the first call sends the text of the script
         world.restore()
         bench.admin.config_resetstat()
         await operation.act(bench, given, list(range(operation.parts)))
@@ -811,7 +816,7 @@ def failed(done: list[Outcome] | None) -> list[int]:
 async def disturbed(
     bench: Bench, world: World, operation: Operation, given: Any, cause: Any
 ) -> Unavailable | list[int]:
-    """Run an operation while a cause lasts, and what failed of it again; how it failed at first."""
+    """Run an operation under a cause, then repeat what failed; returns the first error."""
     world.restore()
     before, parts = world.look(), list(range(operation.parts))
     error: Unavailable | None = None
@@ -858,7 +863,7 @@ async def test_a_command_allowed_on_other_keys_only_leaves_nothing_half_written(
     world, operation = World(admin), OPERATIONS[name]
     given, _ = await undisturbed(bench, world, operation)
     after = world.look()
-    command = max(commands_of(bench.store, operation.script) - {"time"})  # one stands for all
+    command = max(commands_of(bench.store, operation.script) - {"time"})  # one is enough
     error = await disturbed(bench, world, operation, given, bound(admin, command))
     assert isinstance(error, MissingPermission), command
     assert world.look() == after, command
@@ -900,7 +905,7 @@ async def test_a_key_of_another_type_leaves_nothing_half_written(
 
 
 def always(keys: Keys) -> set[str]:
-    """Keys that need not be there before or after, and are used all the same."""
+    """Keys that are used even if they do not exist before or after."""
     found = {keys.jobs, keys.log, keys.trimmed, keys.subs, keys.subs_version, keys.overflow}
     for backlog in ("ingest", "poll", "deliver"):
         found |= {keys.busy[backlog], keys.nudge[backlog], keys.lanes[backlog], keys.items[backlog]}

@@ -1,4 +1,4 @@
-"""What waits is counted as it comes and goes, whatever is repeated; pushes together stay in bounds."""
+"""Waiting work is counted, whatever is repeated; concurrent pushes stay within the limit."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -96,8 +96,8 @@ async def test_a_commit_subtracts_the_updates_that_it_ends(
 
 async def test_deadlines_count_as_timers_not_as_updates(store: Store, job_of: Any, update_of: Any):
     names = ("deadline:s/1", "deadline:s/a:b/c", "deadline:deadline/1")
-    puts = [WorkItem("ingest", "s", name, 9e9, b"x" * 100) for name in names]
-    change = Change(job=job_of("1"), version="", save=True, renew=True, items=puts)
+    items = [WorkItem("ingest", "s", name, 9e9, b"x" * 100) for name in names]
+    change = Change(job=job_of("1"), version="", save=True, renew=True, items=items)
     await store.jobs.commit(store.shards[0], "0", [change])
     await accept(store, update_of("1", source="deadline"), update_of("a/b"))
     counted = await waiting(store)
@@ -125,14 +125,14 @@ async def test_each_update_is_priced_with_the_record_that_it_is_about(
     first, _ = await claim(store)
     await store.backlogs.settle([Settlement(first)])
     await store.memory.refresh_now()
-    assert 30_000 < store.memory.use.waiting["s"].records < 31_000  # its part
+    assert 30_000 < store.memory.use.waiting["s"].records < 31_000  # its share
     await store.backlogs.settle([Settlement(c) for c in await claim(store)] or [Settlement(first)])
 
 
 async def test_pushes_beyond_the_ceiling_are_all_refused(
     store: Store, update_of: Any, everything: Callable[[], dict[str, Any]]
 ):
-    """Whoever lets them in: the sum is kept where all receivers meet."""
+    """Whichever receiver admits them: Redis has the sum for all receivers."""
     keys, one = store.shards[0], update_of("1")
     await store.memory.refresh_now()
     price = reserve.update_price(1, 100, 1)
@@ -146,7 +146,7 @@ async def test_pushes_beyond_the_ceiling_are_all_refused(
             assert everything() == before
     assert done[:3] == [[True] * 3] * 3
     assert done[4:] == [None] * 16
-    assert await store.jobs.accept(keys, [("moved", one)]) == [True]  # work in hand
+    assert await store.jobs.accept(keys, [("moved", one)]) == [True]  # accepted work
 
 
 async def test_a_claim_takes_no_more_than_fits(store: Store, update_of: Any):
@@ -167,7 +167,7 @@ async def test_a_claim_takes_one_however_large_it_is(store: Store, update_of: An
 
 @pytest.fixture
 async def limited(store: Store) -> AsyncIterator[Callable[[float], Any]]:
-    """Sets `maxmemory` so that Redis is so full, and has the store look."""
+    """Sets `maxmemory` so that Redis is so full, and lets the store read that."""
     redis = store.connection.redis
 
     async def limit(fullness: float) -> None:

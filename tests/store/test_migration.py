@@ -1,4 +1,4 @@
-"""Older stores are brought to our schema: once, whole, and never under a process that wrote them."""
+"""Older stores are migrated to our schema: once, completely, and never while an old process runs."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ FILES = ["schema_1.json", "schema_2.json"]
 
 @pytest.fixture
 def old(redis_url: str, store_of: Any, old_store: Any) -> Iterator[Store]:
-    """What f329b63 wrote, two shards of it, when its processes have ended for a while."""
+    """A store of two shards that f329b63 wrote, some time after its processes ended."""
     yield from _restored("schema_1.json", redis_url, store_of, old_store)
 
 

@@ -1,4 +1,4 @@
-"""Whether what Redis answered is in its file, and what is said about a slow disk."""
+"""Whether what Redis answered is in its file, and what is logged about a slow disk."""
 
 import asyncio
 from typing import Any
@@ -18,8 +18,8 @@ BUSY = File(syncing=True, waiting=True, forced=3)
     [
         (BUSY, False),
         (File(syncing=True, waiting=False, forced=3), True),
-        (File(syncing=False, waiting=True, forced=3), True),  # what waits came in this very moment
-        (File(syncing=True, waiting=True, forced=4), True),  # what waits is newer
+        (File(syncing=False, waiting=True, forced=3), True),  # the waiting write is newer
+        (File(syncing=True, waiting=True, forced=4), True),  # the waiting write is newer
     ],
 )
 def test_everything_is_written_unless_a_sync_has_postponed_it(now: File, written: bool):  # noqa: FBT001 -- drawn
@@ -83,7 +83,7 @@ async def test_a_write_without_a_sync_needs_no_further_read(
 
 
 class Answers:
-    """Answers to `INFO`, one after the other, the last one for ever."""
+    """Answers to `INFO`, one after the other; the last one repeats."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, *files: File) -> None:
         """Take them."""
@@ -105,7 +105,7 @@ async def test_it_waits_until_the_sync_has_ended(store: Store, monkeypatch: pyte
 async def test_many_callers_together_read_the_state_twice(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
-    """Once for the first, and once for all who came after that question was sent."""
+    """Once for the first caller, and once for all that came after that read began."""
     answers, first = Answers(store, monkeypatch, File()), asyncio.Event()
     ask = answers.next
 
@@ -156,8 +156,8 @@ async def test_the_next_caller_reads_again_after_a_failure(
     await store.persistence.written()
 
 
-def told(*notes: tuple[float, int, float]) -> list[str]:
-    """What a disk says about notes (waited, forced, now)."""
+def logged(*notes: tuple[float, int, float]) -> list[str]:
+    """The events that are logged for notes (waited, forced, now)."""
     disk = Disk()
     with capture_logs() as lines:
         for note in notes:
@@ -167,18 +167,20 @@ def told(*notes: tuple[float, int, float]) -> list[str]:
 
 def test_a_slow_disk_and_its_recovery_are_logged_once():
     slow, quick = (SLOW, 0), (0.01, 0)
-    assert told((*quick, 0.0)) == []
-    assert told((*slow, 0.0), (*slow, 1.0)) == ["redis_disk_slow"]
-    assert told((*slow, 0.0), (*quick, CALM - 1)) == ["redis_disk_slow"]
+    assert logged((*quick, 0.0)) == []
+    assert logged((*slow, 0.0), (*slow, 1.0)) == ["redis_disk_slow"]
+    assert logged((*slow, 0.0), (*quick, CALM - 1)) == ["redis_disk_slow"]
     both = ["redis_disk_slow", "redis_disk_recovered"]
-    assert told((*slow, 0.0), (*quick, CALM), (*quick, CALM + 1)) == both
-    assert told((*slow, 0.0), (*quick, CALM), (*slow, CALM + 1)) == [*both, "redis_disk_slow"]
+    assert logged((*slow, 0.0), (*quick, CALM), (*quick, CALM + 1)) == both
+    assert logged((*slow, 0.0), (*quick, CALM), (*slow, CALM + 1)) == [*both, "redis_disk_slow"]
 
 
 def test_a_write_during_a_sync_is_a_slow_disk_too():
-    assert told((0.0, 5, 0.0), (0.0, 5, 1.0)) == []
-    assert told((0.0, 5, 0.0), (0.0, 6, 1.0)) == ["redis_disk_slow"]
-    assert told((0.0, 5, 0.0), (0.0, 0, 1.0), (0.0, 1, 2.0)) == ["redis_disk_slow"]  # it restarted
+    assert logged((0.0, 5, 0.0), (0.0, 5, 1.0)) == []
+    assert logged((0.0, 5, 0.0), (0.0, 6, 1.0)) == ["redis_disk_slow"]
+    assert logged((0.0, 5, 0.0), (0.0, 0, 1.0), (0.0, 1, 2.0)) == [
+        "redis_disk_slow"
+    ]  # it restarted
 
 
 async def test_the_answer_of_a_real_redis_is_parsed(store: Store):

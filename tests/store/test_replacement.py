@@ -1,4 +1,4 @@
-"""Another Redis, or other data, where ours was: what two looks say about it."""
+"""What two checks show about a Redis, or data, that was replaced."""
 
 import pytest
 

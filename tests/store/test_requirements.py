@@ -1,4 +1,4 @@
-"""What Redis must be: each setting, right and clock that could lose work is found."""
+"""Each setting, right or clock of Redis that could lose work is found."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What is kept for how long can be set, within bounds, and Redis is told so."""
+"""Retention can be set within bounds, and Redis' keys live that long."""
 
 import subprocess
 import sys

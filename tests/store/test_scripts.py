@@ -1,4 +1,4 @@
-"""Every Lua file says what it takes, gives and promises, and is short."""
+"""Every Lua file documents its keys, arguments and results, names its parts, and is short."""
 
 import importlib.resources
 import re
@@ -28,14 +28,14 @@ def header(name: str) -> str:
 
 
 def functions() -> dict[str, str]:
-    """What scripts share: each function's body by its name."""
+    """The functions that parts define: each body by its name."""
     shared = "\n".join(FILES[name] for name in SHARED)
     found = re.findall(r"^local function (\w+)\(.*?\)\n(.*?)^end", shared, re.MULTILINE | re.DOTALL)
     return dict(found)
 
 
 def runs(text: str) -> set[str]:
-    """The commands that some Lua may run, through what is shared as well."""
+    """The commands that Lua code may run, directly or through shared functions."""
     bodies, met, todo = functions(), set(), [text]
     commands: set[str] = set()
     while todo:
@@ -61,7 +61,7 @@ def text_of(script: Any) -> str:
 
 
 def code(name: str) -> str:
-    """What follows the header."""
+    """The code after the header."""
     return "\n".join(FILES[name].splitlines()[len(header(name).splitlines()) :])
 
 
@@ -109,7 +109,7 @@ def test_a_script_never_makes_up_a_key(name: str):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_proves_each_command_that_it_runs_and_no_other(name: str):
-    assert proves(name) == runs(code(name)) - {"TYPE"}  # that one proves the types, and itself
+    assert proves(name) == runs(code(name)) - {"TYPE"}  # used by the proof itself
 
 
 def test_scripts_know_the_type_of_each_key(documented_keys: Any):

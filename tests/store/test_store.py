@@ -1,4 +1,4 @@
-"""Whether this Redis is ours, is there, and has room."""
+"""Whether Redis has our data, can be used, and has room."""
 
 import asyncio
 from pathlib import Path
@@ -37,7 +37,7 @@ async def test_another_schema_is_a_configuration_error(store: Store):
 async def test_a_live_worker_is_listed_with_its_metrics(store: Store):
     await store.heartbeat("worker-1", "fact")
     await store.heartbeat("worker-2", "fact 2")
-    await store.writable()  # its probe is no worker
+    await store.writable()  # its probe is not a worker
     assert await store.workers() == {"worker-1": "fact", "worker-2": "fact 2"}
     assert 2 * HEARTBEAT_INTERVAL < HEARTBEAT_LASTS
 
@@ -103,7 +103,7 @@ CANNOT = [
 async def test_a_redis_that_cannot_serve_now_is_unavailable(
     store: Store, update_of: Any, begin: tuple[str, ...], end: tuple[str, ...]
 ):
-    """Whether by script, in a transaction or by one command: so that it is tried again."""
+    """Whether by script, in a transaction or by a single command; so callers try again."""
     subscription = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",))
     calls = (
         lambda: store.jobs.accept(store.shards[0], [("p1", update_of())]),
@@ -116,7 +116,7 @@ async def test_a_redis_that_cannot_serve_now_is_unavailable(
         for call in calls:
             with pytest.raises(StoreUnavailable) as caught:
                 await call()
-            assert "whsec_" not in str(caught.value)  # redis-py shows what was to be written
+            assert "whsec_" not in str(caught.value)  # redis-py shows what it would have written
     finally:
         await store.connection.redis.execute_command(*end)
     for call in calls:
@@ -149,7 +149,7 @@ async def test_a_full_redis_is_not_an_outage_and_accepted_work_continues(
 
 
 async def test_an_internal_error_is_not_an_outage(store: Store):
-    """Nobody must wait for it to pass."""
+    """Waiting would not help."""
     with pytest.raises(ResponseError, match="wrong number of arguments"):
         await store.connection.ask(store.connection.redis.execute_command("HGET", "rb:meta"))
 
@@ -182,7 +182,7 @@ async def test_an_answer_with_a_time_corrects_a_wrong_clock_only(store: Store):
 
 
 async def test_accepted_work_survives_a_crash(tmp_path: Path, update_of: Any, wait_until: Any):
-    """Append-only with everysec: a killed process loses nothing, only a lost machine may."""
+    """Append-only with everysec: only the loss of the machine may lose data."""
     server = EmbeddedRedis(tmp_path)
     store = Store(server.start())
     keys = store.shards[0]

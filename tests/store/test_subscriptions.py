@@ -1,4 +1,4 @@
-"""Subscriptions: the same in every shard, never missed by a commit, and sealed on the way in."""
+"""Subscriptions: the same in every shard, never missed by a commit, with encrypted secrets."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ K1, K2 = (MasterKey(name, bytes([n]) * 32) for n, name in enumerate(("k1", "k2")
 
 
 async def disabled(store: Store, target: str) -> None:
-    """Change a subscription as it is in Redis."""
+    """Change the stored form of a subscription."""
     await store.subscriptions.change(target, lambda s: replace(s, disabled="answered 410"))
 
 
@@ -99,7 +99,7 @@ async def test_a_subscription_of_the_file_can_be_disabled(store_of: Any):
 
 
 async def test_a_changed_url_in_the_file_enables_the_subscription(store_of: Any, keys: Keys):
-    """It was the old URL that wanted no more."""
+    """It was disabled because of its old URL."""
     store = store_of(static={FILE.id: FILE})
     await store.subscriptions.save(
         replace(FILE, url="https://old.example", disabled="answered 410")
@@ -124,7 +124,7 @@ async def test_a_subscription_that_was_removed_from_the_file_is_gone(store_of: A
 
 
 async def commits(store: Store, job: Any, shard: int) -> bool:
-    """Whether a commit in this shard is taken, with a fresh router."""
+    """Whether a commit in this shard is accepted, with a fresh router."""
     keys = store.shards[shard]
     router = await store.subscriptions.router(keys, fresh=True)
     change = Change(job, "", save=False)
@@ -144,14 +144,14 @@ async def test_every_shard_accepts_commits_after_a_change(store_of: Any, job_of:
 async def test_an_interrupted_change_does_not_refuse_later_commits(
     store_of: Any, job_of: Any, shard: int
 ):
-    """A process may die, or Redis go away, between two shards."""
+    """A process may die, or Redis become unavailable, between two shards."""
     await store_of(shards=1).subscriptions.save(ONE)  # only the first shard was written
     store = store_of(shards=4)
     assert await commits(store, job_of(), shard)
 
 
 async def test_a_shard_that_was_not_written_has_its_old_subscriptions(store_of: Any, job_of: Any):
-    """Its commits match against its own subscriptions, until the change is made again."""
+    """Its commits use its own subscriptions, until the change is repeated."""
     await store_of(shards=1).subscriptions.save(ONE)
     store = store_of(shards=2)
     assert [matching(await store.subscriptions.router(keys)) for keys in store.shards] == [
@@ -197,7 +197,7 @@ async def test_a_removal_continues_past_an_unavailable_shard(
 
 
 def away_in(targets: Any, shard: int) -> Any:
-    """Removing, while one shard is away."""
+    """Remove it while one shard is unavailable."""
     remove = targets._remove
 
     async def removed(keys: Keys, target: str) -> bool:
@@ -212,13 +212,13 @@ def away_in(targets: Any, shard: int) -> Any:
 
 
 async def test_a_commit_that_matched_before_redis_lost_data_is_refused(store: Store, job_of: Any):
-    """A subscription made afterwards does not bring an old version back."""
+    """A later subscription does not restore an old version."""
     keys, redis = store.shards[0], store.connection.redis
     await store.subscriptions.save(ONE)
     kept = {key: await redis.dump(key) for key in (keys.subs, keys.subs_version)}
     await store.subscriptions.save(TWO)
     stale = await store.subscriptions.router(keys, fresh=True)
-    for restored, made in ((kept, 1), ({}, 2)):  # a counter would be where it was
+    for restored, made in ((kept, 1), ({}, 2)):  # a counter would have its old value
         await redis.flushall()
         for key, value in restored.items():
             await redis.restore(key, 0, value)
@@ -253,15 +253,15 @@ def four(store_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def states(store: Store, target: str = "sub_1") -> list[Any]:
-    """What each shard says of a subscription."""
+    """The stored subscription in each shard."""
     found = [
         (await store.subscriptions.read(keys, [target], []))[0][target] for keys in store.shards
     ]
     return [one and (one.disabled, one.events, one.secrets) for one in found]
 
 
-def off(stands: Subscription) -> Subscription:
-    return replace(stands, disabled="answered 410")
+def off(subscription: Subscription) -> Subscription:
+    return replace(subscription, disabled="answered 410")
 
 
 EDITS = {
@@ -286,7 +286,7 @@ async def test_a_repeated_change_reaches_every_shard(four: Any, edit: Any, writt
     new = edit(begun)
     assert await states(four) == [(new.disabled, new.events, new.secrets)] * 4
     before = [await four.subscriptions.router(keys, fresh=True) for keys in four.shards]
-    await four.subscriptions.change("sub_1", edit)  # once more: no commit is refused for nothing
+    await four.subscriptions.change("sub_1", edit)  # again: no commit is refused without need
     after = [await four.subscriptions.router(keys, fresh=True) for keys in four.shards]
     assert [r.version for r in after] == [r.version for r in before]
 
@@ -305,7 +305,7 @@ async def test_the_clock_repairs_shards_that_differ(four: Any, written: int):
 
 @pytest.mark.parametrize("written", [0, 1, 2])
 async def test_an_interrupted_creation_leaves_nothing(four: Any, written: int):
-    """It was answered 503, so it is made once more, under another id."""
+    """The caller got 503, and repeats it under another id."""
     four.cut(written)
     with pytest.raises(StoreUnavailable):
         await four.subscriptions.save(ONE)
@@ -375,7 +375,7 @@ async def test_a_repeated_callback_target_never_expires_sooner(store: Store, key
 
 @pytest.fixture(params=[(), (K1,), (K2, K1)], ids=["plain", "sealed", "two keys"])
 def either(request: pytest.FixtureRequest, store_of: Any) -> Store:
-    """Stores that keep secrets plain, and sealed."""
+    """Stores without and with encryption of secrets."""
     made: Store = store_of(shards=2, vault=Vault(request.param))
     return made
 
@@ -383,8 +383,8 @@ def either(request: pytest.FixtureRequest, store_of: Any) -> Store:
 async def test_concurrent_changes_end_the_same_in_every_shard(either: Store):
     await either.subscriptions.save(ONE)
 
-    def more(stands: Subscription) -> Subscription:
-        return replace(stands, metadata={"n": stands.metadata.get("n", 0) + 1})
+    def more(subscription: Subscription) -> Subscription:
+        return replace(subscription, metadata={"n": subscription.metadata.get("n", 0) + 1})
 
     await asyncio.gather(*(either.subscriptions.change("sub_1", more) for _ in range(8)))
     for keys in either.shards:
@@ -398,13 +398,13 @@ HIDDEN = replace(ONE, secrets=("whsec_new", "whsec_old"), headers={"x-key": "ope
 
 
 async def raw(store: Store, target: str = "sub_1") -> Subscription:
-    """A subscription as Redis has it."""
+    """The stored form of a subscription."""
     doc = await store.connection.redis.hget(store.shards[0].subs, target)
     return msgspec.json.decode(doc, type=Subscription)
 
 
 def keys_of(kept: Subscription) -> set[str]:
-    """Which keys its secrets are sealed with."""
+    """The master keys of its secrets."""
     texts = (*kept.secrets, *kept.headers.values())
     return {key_of(text) if is_sealed(text) else "plain" for text in texts}
 
@@ -463,7 +463,7 @@ async def test_a_plain_callback_target_is_encrypted_when_it_is_requested_again(s
 
 
 async def test_secrets_of_the_file_are_never_stored(store_of: Any, everything: Any):
-    """Not even without a master key: Redis need only know that it was disabled."""
+    """Not even without a master key: only that it is disabled is stored."""
     store = store_of(static={FILE.id: FILE})
     await disabled(store, FILE.id)
     assert await store.subscriptions.get(FILE.id) == replace(FILE, disabled="answered 410")
@@ -489,7 +489,7 @@ async def test_a_secret_that_cannot_be_decrypted_is_logged_once_and_kept(store_o
 async def test_an_old_secret_that_cannot_be_decrypted_does_not_stop_the_new_one(
     store_of: Any, keys: Keys
 ):
-    """To rotate is the remedy for a master key that was lost."""
+    """Rotating the secret is the remedy for a lost master key."""
     await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     store = store_of(vault=Vault([K2]))
     lost = await store.subscriptions.get("sub_1")
@@ -513,20 +513,24 @@ async def test_everything_is_encrypted_with_the_newest_key(store_of: Any, everyt
     await old.subscriptions.save(TWO)
     await old.subscriptions.save_callback(old.shards[1], callback, now + 60)
     store = store_of(shards=2, vault=Vault([K2, K1]))
-    told = await store.resealer.run()
-    assert (told.sealed, told.already, told.unopened) == ({"sub_1", "sub_2", "cb_1"}, set(), {})
+    report = await store.resealer.run()
+    assert (report.sealed, report.already, report.unopened) == (
+        {"sub_1", "sub_2", "cb_1"},
+        set(),
+        {},
+    )
     assert 0 < await store.connection.redis.pttl(store.shards[1].callback("cb_1")) <= 60_000
     before = everything()
     again = await store.resealer.run()
-    assert (again.sealed, again.already) == (set(), told.sealed)
+    assert (again.sealed, again.already) == (set(), report.sealed)
     assert everything() == before
-    alone = store_of(shards=2, vault=Vault([K2]))  # the old key may go
+    alone = store_of(shards=2, vault=Vault([K2]))  # the old key is not needed
     assert await alone.subscriptions.listed() == [TWO, lasting]
     assert (await alone.subscriptions.read(alone.shards[1], ["cb_1"], []))[0] == {"cb_1": callback}
 
 
 async def test_resealing_refuses_no_commit(store_of: Any, job_of: Any):
-    """What subscriptions want stays the same."""
+    """The meaning of the subscriptions does not change."""
     await store_of().subscriptions.save(ONE)
     store = store_of(vault=Vault([K1]))
     router = await store.subscriptions.router(store.shards[0])
@@ -540,8 +544,8 @@ async def test_expired_secrets_need_no_key(store_of: Any):
     store = store_of(vault=Vault([K2]))
     lost = await store.subscriptions.get("sub_1")
     await store.subscriptions.save(replace(lost, secrets=("whsec_new", lost.secrets[0])))
-    told = await store.resealer.run()
-    assert (told.sealed, told.unopened) == ({"sub_1"}, {})
+    report = await store.resealer.run()
+    assert (report.sealed, report.unopened) == ({"sub_1"}, {})
     assert (await store.subscriptions.get("sub_1")).secrets == ("whsec_new",)
 
 
@@ -549,14 +553,14 @@ async def test_a_secret_that_cannot_be_resealed_is_reported_and_delays_nothing(s
     await store_of(vault=Vault([K1])).subscriptions.save(ONE)
     await store_of().subscriptions.save(TWO)
     before = await raw(store := store_of(vault=Vault([K2])))
-    told = await store.resealer.run()
-    assert (told.sealed, told.already) == ({"sub_2"}, set())
-    assert "'k1'" in told.unopened["sub_1"]
+    report = await store.resealer.run()
+    assert (report.sealed, report.already) == ({"sub_2"}, set())
+    assert "'k1'" in report.unopened["sub_1"]
     assert await raw(store) == before
 
 
 async def test_stored_secrets_of_the_file_are_removed(store_of: Any, everything: Any):
-    """Earlier versions wrote them when they disabled one."""
+    """Earlier versions stored them when they disabled a subscription."""
     store = store_of(vault=Vault([K1]))
     doc = msgspec.json.encode(replace(FILE, disabled="answered 410"))
     await store.connection.redis.hset(store.shards[0].subs, FILE.id, doc)
@@ -566,7 +570,7 @@ async def test_stored_secrets_of_the_file_are_removed(store_of: Any, everything:
 
 
 async def test_resealing_never_overwrites_a_concurrent_change(store_of: Any):
-    """Whoever writes at the same moment wins, and what he wrote is sealed too."""
+    """A concurrent change wins, and its secrets are encrypted too."""
     names = [f"sub_{n}" for n in range(30)]
     for name in names:
         await store_of().subscriptions.save(replace(ONE, id=name))

@@ -1,4 +1,4 @@
-"""A Redis that is silent: calls fail soon, and a busy pool is not taken for an outage."""
+"""A silent Redis: calls fail soon, and an exhausted pool is not taken for an outage."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 async def own_store(own_redis: EmbeddedRedis) -> AsyncIterator[Store]:
-    """A store that is watched, as in a web process."""
+    """A store with a running watchdog, as in a web process."""
     store = Store(own_redis.url)
     watching = asyncio.create_task(store.connection.watchdog.run())
     await store.check()
@@ -61,7 +61,7 @@ async def test_calls_to_a_stopped_redis_fail_within_two_seconds_and_then_recover
     assert [type(error) for error in failed] == [StoreUnavailable] * len(calls)
     assert SILENT_AFTER / 2 < took < SOON + 0.5, took  # half a second for a busy machine
     began = time.monotonic()
-    with pytest.raises(StoreUnavailable):  # while it lasts, nobody waits at all
+    with pytest.raises(StoreUnavailable):  # while it lasts, calls fail at once
         await own_store.jobs.accept(keys, [("p4", update("1"))])
     assert time.monotonic() - began < SILENT_AFTER / 2
     os.kill(own_redis.pid, signal.SIGCONT)
@@ -145,7 +145,7 @@ async def test_a_cancelled_call_is_cancelled_even_while_it_connects(
 
 
 async def test_a_call_that_ignores_its_end_does_not_stop_the_watchdog(store: Store) -> None:
-    """redis-py may swallow a cancellation: the call then goes on while PINGs still fail."""
+    """redis-py may swallow a cancellation: the call then continues while PINGs still fail."""
     watchdog, goes_on = store.connection.watchdog, asyncio.Event()
 
     async def stubborn() -> None:
