@@ -82,14 +82,14 @@ class Redeliveries:
         packed = args.pack(
             seen=seen.delivered,
             days=[args.key(day) for day in days],
-            ids=[one.event for one in items],
+            ids=[redelivery.event for redelivery in items],
             deliveries=[
                 {
-                    "item": args.item(one.item),
-                    "event": args.key(keys.event(one.event)),
-                    "body": args.blob(one.body),
+                    "item": args.item(redelivery.item),
+                    "event": args.key(keys.event(redelivery.event)),
+                    "body": args.blob(redelivery.body),
                 }
-                for one in items
+                for redelivery in items
             ],
         )
         done = await self._connection.run("replay", args.keys, packed, bounded=bounded)
