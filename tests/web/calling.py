@@ -169,8 +169,8 @@ def refused(answer: httpx.Response, status: int) -> str:
     """The detail of a problem; fails unless it is one, whole."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert set(told) == {"type", "title", "status", "detail", "request_id"}
-    assert told["status"] == status
-    assert all(told.values())
-    return str(told["detail"])
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+    assert problem["status"] == status
+    assert all(problem.values())
+    return str(problem["detail"])

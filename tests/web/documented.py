@@ -22,9 +22,9 @@ def check(method: str, raw_path: str, answer: httpx.Response) -> str | None:
         return None
     path, operation = found
     responses = operation["responses"]
-    told = responses.get(str(answer.status_code), responses.get("default"))
-    assert told, f"{method} {path}: {answer.status_code} is not documented"
-    content = resolve(told).get("content", {})
+    described = responses.get(str(answer.status_code), responses.get("default"))
+    assert described, f"{method} {path}: {answer.status_code} is not documented"
+    content = resolve(described).get("content", {})
     if not content:
         assert answer.content == b""
         return path

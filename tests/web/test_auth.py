@@ -185,8 +185,8 @@ async def test_no_spelling_of_a_path_gets_around_the_key(served: Served) -> None
     for path in OTHER_SPELLINGS:
         for method in ("GET", "POST", "OPTIONS"):
             line = f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-            told = await served.raw(line.encode())
-            assert told.startswith(b"HTTP/1.1 401 "), (path, method, told)
+            response = await served.raw(line.encode())
+            assert response.startswith(b"HTTP/1.1 401 "), (path, method, response)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ async def test_under_hooks_there_is_only_the_receiver(served: Served, path: str)
 )
 async def test_no_request_line_gets_around_the_key(served: Served, line: bytes) -> None:
     head = line + b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    told = await served.raw(head)
-    assert told.split(b" ")[1] in (b"400", b"401"), told
+    response = await served.raw(head)
+    assert response.split(b" ")[1] in (b"400", b"401"), response
 
 
 async def test_a_key_is_accepted_over_a_socket(served: Served) -> None:

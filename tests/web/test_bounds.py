@@ -63,12 +63,14 @@ async def test_unfinished_bodies_are_evicted_for_a_push(
 async def _over(reader: asyncio.StreamReader, seconds: float) -> bool:
     """Whether a connection is sent away, with 503 and a time to come again, or cut."""
     try:
-        told = await asyncio.wait_for(reader.read(), seconds)
+        response = await asyncio.wait_for(reader.read(), seconds)
     except TimeoutError:
         return False
     except ConnectionError:
         return True
-    return told == b"" or (told.startswith(b"HTTP/1.1 503 ") and b"retry-after: 5" in told)
+    return response == b"" or (
+        response.startswith(b"HTTP/1.1 503 ") and b"retry-after: 5" in response
+    )
 
 
 async def test_bodies_of_connections_that_are_gone_are_not_counted(
@@ -161,9 +163,9 @@ MALFORMED = [
 async def test_malformed_http_is_400_and_not_logged(
     served: Served, request_: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = await asyncio.wait_for(served.raw(request_), 3)
-    assert told.startswith(b"HTTP/1.1 400 ")
-    assert told.count(b"HTTP/1.1 ") == 1
+    response = await asyncio.wait_for(served.raw(request_), 3)
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert response.count(b"HTTP/1.1 ") == 1
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
     metrics = await served.client.get("/metrics")
     assert 'ringback_connections_closed_total{process="web",reason="malformed"} 1.0' in metrics.text
@@ -175,22 +177,22 @@ async def test_a_large_head_is_431_in_however_many_pieces_it_comes(
 ) -> None:
     whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * read_timeout.MAX_HEAD + b"\r\n\r\n"
     step = len(whole) // pieces + 1
-    told = await served.raw(*(whole[n : n + step] for n in range(0, len(whole), step)))
-    assert told.startswith(b"HTTP/1.1 431 ")
+    response = await served.raw(*(whole[n : n + step] for n in range(0, len(whole), step)))
+    assert response.startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize("where", ["line", "fields"])
 async def test_a_large_url_or_many_headers_are_431(served: Served, where: str) -> None:
     line = b"/healthz" + (b"?" + b"a" * read_timeout.MAX_HEAD if where == "line" else b"")
     fields = b"" if where == "line" else b"a: b\r\n" * (read_timeout.MAX_HEAD // 5)
-    told = await served.raw(b"GET %b HTTP/1.1\r\n%b\r\n" % (line, fields))
-    assert told.startswith(b"HTTP/1.1 431 ")
+    response = await served.raw(b"GET %b HTTP/1.1\r\n%b\r\n" % (line, fields))
+    assert response.startswith(b"HTTP/1.1 431 ")
 
 
 async def test_a_head_of_60_kb_is_accepted(served: Served) -> None:
     close = b"connection: close\r\nx: " + b"y" * 60_000
-    told = await served.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % close)
-    assert told.startswith(b"HTTP/1.1 200 ")
+    response = await served.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % close)
+    assert response.startswith(b"HTTP/1.1 200 ")
 
 
 # --- bodies in every shape ------------------------------------------------------------------------
@@ -223,8 +225,8 @@ async def test_a_push_with_expect_100_continue_is_accepted(served: Served) -> No
 
 async def test_a_refused_push_gets_no_100_continue(served: Served) -> None:
     head = post("/hooks/nobody", length=9, expect="100-continue", connection="close")
-    told = await served.raw(head)
-    assert told.startswith(b"HTTP/1.1 404 ")
+    response = await served.raw(head)
+    assert response.startswith(b"HTTP/1.1 404 ")
 
 
 async def test_pushes_in_one_piece_are_answered_in_order(served: Served) -> None:
@@ -234,13 +236,13 @@ async def test_pushes_in_one_piece_are_answered_in_order(served: Served) -> None
         for n in ends[:-1]
         for body in [push(f"job{n}", "running", result="x" * 70_000)]
     )
-    told = await served.raw(requests + honest("last"))
-    assert told.count(b"HTTP/1.1 202 ") == 4
+    response = await served.raw(requests + honest("last"))
+    assert response.count(b"HTTP/1.1 202 ") == 4
 
 
 async def test_an_http_1_0_push_is_accepted(served: Served) -> None:
-    told = await served.raw(honest().replace(b"HTTP/1.1", b"HTTP/1.0", 1))
-    assert told.startswith(b"HTTP/1.1 202 ")
+    response = await served.raw(honest().replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    assert response.startswith(b"HTTP/1.1 202 ")
 
 
 async def test_a_truncated_push_causes_no_500_and_no_waiting(served: Served) -> None:
@@ -258,25 +260,25 @@ async def test_a_truncated_push_causes_no_500_and_no_waiting(served: Served) -> 
         finally:
             writer.close()
 
-    told = await asyncio.gather(*map(cut, range(0, len(whole), 3)))
-    assert not any(b" 500 " in one for one in told)
+    response = await asyncio.gather(*map(cut, range(0, len(whole), 3)))
+    assert not any(b" 500 " in one for one in response)
     assert (await served.raw(honest("after"))).startswith(b"HTTP/1.1 202 ")
 
 
 async def test_the_body_of_a_refused_request_is_not_read_as_a_request(served: Served) -> None:
     """The 404 comes before the body, which is thrown away to its end."""
     inner = honest("smuggled")
-    told = await served.raw(post("/hooks/nobody", inner), honest("after"))
-    assert re.findall(rb"HTTP/1.1 (\d+) ", told) == [b"404", b"202"]
+    response = await served.raw(post("/hooks/nobody", inner), honest("after"))
+    assert re.findall(rb"HTTP/1.1 (\d+) ", response) == [b"404", b"202"]
 
 
 async def test_a_huge_body_of_a_refused_push_is_discarded(served_of: Any, line: Any) -> None:
     served = await served_of()
     reader, writer = await line(served)
     writer.write(post("/hooks/nobody", b"x" * 3_000_000) + honest("after"))
-    told = await asyncio.wait_for(reader.read(), 10)
-    assert told.count(b"HTTP/1.1 202 ") == 1
-    assert json.loads(told.rpartition(b"\r\n\r\n")[2])["accepted"] == 1
+    response = await asyncio.wait_for(reader.read(), 10)
+    assert response.count(b"HTTP/1.1 202 ") == 1
+    assert json.loads(response.rpartition(b"\r\n\r\n")[2])["accepted"] == 1
     writer.close()
 
 
@@ -326,9 +328,9 @@ async def test_a_source_may_allow_larger_pushes_than_its_profile(roomy: Served) 
     answer = await roomy.client.post("/hooks/roomy", content=body, headers=signed(body))
     assert answer.status_code == 202
     for path, length in (("/hooks/feed", BIG), ("/hooks/roomy", 6_000_001)):
-        told = await roomy.raw(post(path, length=length))
-        assert told.startswith(b"HTTP/1.1 413 ")
-    assert b"6000000 bytes" in told
+        response = await roomy.raw(post(path, length=length))
+        assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"6000000 bytes" in response
 
 
 async def test_a_large_body_in_chunks_has_the_same_limit(roomy: Served) -> None:
@@ -349,8 +351,8 @@ async def test_a_small_push_does_not_wait_for_one_of_thousands_of_updates(served
     )
     small = -1  # the first may arrive before the large one
     while not many.done():
-        told = await served.raw(honest(f"small{small}"))
-        assert told.startswith(b"HTTP/1.1 202 ")
+        response = await served.raw(honest(f"small{small}"))
+        assert response.startswith(b"HTTP/1.1 202 ")
         small += 1
     assert (await many).json()["accepted"] == 5_000
     assert small >= 3

@@ -77,9 +77,9 @@ async def test_pages_list_all_events_in_order(web: Web) -> None:
         await web.push(f"j{number}", "succeeded")
     found = await web.items("/v1/events")
     assert [(e["type"], e["data"]["id"], e["data"]["sequence"]) for e in found] == [
-        told
+        expected
         for n in range(4)
-        for told in (("job.started", f"j{n}", 1), ("job.succeeded", f"j{n}", 2))
+        for expected in (("job.started", f"j{n}", 1), ("job.succeeded", f"j{n}", 2))
     ]
     assert list(found[0]) == ["id", "type", "timestamp", "data"]
     assert len({event["id"] for event in found}) == 8
@@ -98,14 +98,14 @@ async def test_a_bad_cursor_is_400(web: Web, cursor: str) -> None:
 async def test_a_stream_sends_the_same_items_as_a_page(web: Web, served: Served) -> None:
     async with stream(served) as live:
         await web.push("1", "running")
-        told = await live.message()
+        first = await live.message()
         await web.push("1", "failed", error={"code": "E1", "message": "line 1\nline 2"})
         last = await live.message()
     found = (await web("GET", "/v1/events")).json()["items"]
-    for message, event in zip((told, last), found, strict=True):
+    for message, event in zip((first, last), found, strict=True):
         assert message.event == event["type"]
         assert httpx.Response(200, text=message.data).json() == event
-    assert await web.items("/v1/events", after=told.id) == found[1:]
+    assert await web.items("/v1/events", after=first.id) == found[1:]
 
 
 async def test_a_stream_is_from_now_on(web: Web, served: Served) -> None:
@@ -180,7 +180,7 @@ async def test_a_client_without_events_can_resume(web: Web, served: Served) -> N
         assert '"meanwhile"' in (await resumed.message()).data
 
 
-def told(number: int) -> list[LoggedEvent]:
+def event_batch(number: int) -> list[LoggedEvent]:
     """One event, as the tailer tells it."""
     return [LoggedEvent(str(number), "evt", "job.started", b"{}", 0, f"{number}-1")]
 
@@ -190,12 +190,12 @@ async def test_a_listener_that_falls_behind_is_disconnected(web: Web) -> None:
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
         for number in range(MAX_UNREAD):
-            listener.receive(told(number))
-        assert await listener.read(5) == told(0)
-        listener.receive(told(MAX_UNREAD))
-        assert await listener.read(5) == told(1)
+            listener.receive(event_batch(number))
+        assert await listener.read(5) == event_batch(0)
+        listener.receive(event_batch(MAX_UNREAD))
+        assert await listener.read(5) == event_batch(1)
         for number in range(3):
-            listener.receive(told(number))
+            listener.receive(event_batch(number))
         assert await listener.read(5) is None
     await tailer.close()
 
@@ -206,13 +206,13 @@ async def test_dispatching_to_many_listeners_yields_to_other_tasks(web: Web) -> 
         crowd = [
             await stack.enter_async_context(tailer.listening()) for _ in range(3 * tail.YIELD_EVERY)
         ]
-        dispatching = asyncio.create_task(tailer._dispatch(told(1)))
+        dispatching = asyncio.create_task(tailer._dispatch(event_batch(1)))
         turns = 0
         while not dispatching.done():
             await asyncio.sleep(0)
             turns += 1
         assert turns > 3
-        assert [await one.read(5) for one in crowd] == [told(1)] * len(crowd)
+        assert [await one.read(5) for one in crowd] == [event_batch(1)] * len(crowd)
     await tailer.close()
 
 

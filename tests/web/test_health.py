@@ -26,10 +26,10 @@ async def test_alive_needs_no_redis(web_of: Any) -> None:
 
 async def lacks(web: Web) -> list[str]:
     answer = await web("GET", "/readyz")
-    told: dict[str, Any] = answer.json()
-    assert (answer.status_code == 200) is told["ready"] is (not told["lacks"])
+    detail: dict[str, Any] = answer.json()
+    assert (answer.status_code == 200) is detail["ready"] is (not detail["lacks"])
     assert answer.status_code in (200, 503)
-    found: list[str] = told["lacks"]
+    found: list[str] = detail["lacks"]
     return found
 
 

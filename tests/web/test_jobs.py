@@ -12,7 +12,7 @@ from .pushing import SECRET, push, signed
 
 JOB = "/v1/jobs/feed/1"
 ASKED = "/v1/jobs/asked/1"
-BAD_WISHES: list[tuple[Any, str]] = [
+BAD_REQUESTS: list[tuple[Any, str]] = [
     ([], "Expected `object`"),
     ("1", "Expected `object`"),
     ({"colour": "red"}, "colour"),
@@ -86,16 +86,21 @@ async def test_an_empty_watch_request_is_valid(web: Web) -> None:
     assert answer.status_code == 201
 
 
-@pytest.mark.parametrize(("wish", "named"), BAD_WISHES, ids=[str(w)[:50] for w, _ in BAD_WISHES])
-async def test_an_invalid_body_is_422_with_the_field(web: Web, wish: Any, named: str) -> None:
-    assert named in refused(await web("PUT", JOB, wish), 422)
+@pytest.mark.parametrize(
+    ("fields", "named"), BAD_REQUESTS, ids=[str(w)[:50] for w, _ in BAD_REQUESTS]
+)
+async def test_an_invalid_body_is_422_with_the_field(web: Web, fields: Any, named: str) -> None:
+    assert named in refused(await web("PUT", JOB, fields), 422)
     refused(await web("GET", JOB), 404)
 
 
 async def test_a_ninth_callback_is_422(web: Web) -> None:
     for number in range(9):
-        wish = {"callback_url": f"https://hooks.example.com/{number}", "callback_secret": SECRET}
-        answer = await web("PUT", JOB, wish)
+        fields = {
+            "callback_url": f"https://hooks.example.com/{number}",
+            "callback_secret": SECRET,
+        }
+        answer = await web("PUT", JOB, fields)
         assert answer.status_code == (201 if number == 0 else 200 if number < 8 else 422)
     assert "8" in refused(answer, 422)
 
@@ -109,8 +114,8 @@ async def test_an_alias_of_two_jobs_is_409(web: Web) -> None:
 
 async def test_a_submitted_response_sets_the_state(web: Web) -> None:
     said = {"jobId": "abc", "state": "JOB_STATE_ENCODING", "progress": 40}
-    wish = {"submitted": {"status": 200, "headers": {}, "body": {"jobStatus": said}}}
-    job = (await web("PUT", "/v1/jobs/bluesky/mine", wish)).json()
+    fields = {"submitted": {"status": 200, "headers": {}, "body": {"jobStatus": said}}}
+    job = (await web("PUT", "/v1/jobs/bluesky/mine", fields)).json()
     assert (job["id"], job["aliases"], job["state"], job["progress"]) == (
         *("abc", ["mine"], "running", 0.4),
     )

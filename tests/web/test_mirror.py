@@ -77,16 +77,16 @@ async def test_a_refusal_makes_no_job(web: Web, provider: Any, theirs: int, ours
 async def test_a_provider_that_hangs_is_504(
     web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = asyncio.Event()
+    response = asyncio.Event()
 
     async def hang() -> aio.Response:
-        await told.wait()
+        await response.wait()
         return aio.Response()
 
     monkeypatch.setattr(mirror, "FIRST_POLL_TIMEOUT", 0.1)
     provider.says = hang
     answer = await web("GET", f"{BLUESKY}?jobId=abc")
-    told.set()
+    response.set()
     refused(answer, 504)
     refused(await web("GET", "/v1/jobs/bluesky/abc"), 404)
 

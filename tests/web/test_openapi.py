@@ -102,8 +102,8 @@ def test_calls_without_a_key_are_marked_in_the_document(
 ) -> None:
     is_open = path.startswith("/hooks/") or path in ("/healthz", "/readyz")
     assert (operation.get("security") == []) is is_open
-    told = operation["responses"].keys()
-    assert is_open or "default" in told or "401" in told
+    statuses = operation["responses"].keys()
+    assert is_open or "default" in statuses or "401" in statuses
 
 
 # --- real answers ---------------------------------------------------------------------------
@@ -113,9 +113,9 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
     """One call at least for each; all other tests' answers are held against it as well."""
     provider.tell('{"jobId": "b", "state": "JOB_STATE_ENCODING"}')
     subscriptions, jobs = "/v1/subscriptions", "/v1/jobs"
-    wish = {"url": f"{provider.url}/in", "sources": ["feed"], "events": [*EVENT_TYPES]}
-    made = (await web("POST", subscriptions, wish)).json()
-    keyed = (await web("POST", subscriptions, wish | {"signature": "v1a"})).json()
+    request = {"url": f"{provider.url}/in", "sources": ["feed"], "events": [*EVENT_TYPES]}
+    made = (await web("POST", subscriptions, request)).json()
+    keyed = (await web("POST", subscriptions, request | {"signature": "v1a"})).json()
     await web.push("1", "running", progress=0.5)
     await web.push("1", "failed", error={"code": "E", "message": "no"}, result=[1])
     await web.deliver()
@@ -170,9 +170,9 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
 
 async def test_a_response_that_is_not_described_would_be_noticed(web: Web) -> None:
     answer = await web("PUT", "/v1/jobs/feed/1", {})
-    told = answer.json()
+    statuses = answer.json()
     for wrong in ({"colour": "red"}, {"state": "lost"}, {"deadline_at": "soon"}):
-        answer._content = json.dumps(told | wrong).encode()
+        answer._content = json.dumps(statuses | wrong).encode()
         with pytest.raises(jsonschema_rs.ValidationError):
             check("PUT", "/v1/jobs/feed/1", answer)
     answer.status_code = 299
@@ -206,8 +206,8 @@ async def test_webhook_bodies_match_their_schemas(web: Web, kind: str) -> None:
 
 async def test_delivered_requests_match_the_document(web: Web, provider: Any) -> None:
     provider.tell("")
-    wish = {"url": f"{provider.url}/in", "events": [*EVENT_TYPES]}
-    made = (await web("POST", "/v1/subscriptions", wish)).json()
+    request = {"url": f"{provider.url}/in", "events": [*EVENT_TYPES]}
+    made = (await web("POST", "/v1/subscriptions", request)).json()
     await web("POST", f"/v1/subscriptions/{made['id']}/test")
     for status in (State.RUNNING, State.SUCCEEDED):
         await web.push("1", status)
@@ -227,8 +227,8 @@ async def test_delivered_requests_match_the_document(web: Web, provider: Any) ->
 @pytest.mark.parametrize("form", ["cloudevents", "cloudevents-batch"])
 async def test_a_cloudevent_is_as_described(web: Web, provider: Any, form: str) -> None:
     provider.tell("")
-    wish = {"url": f"{provider.url}/in", "format": form}
-    await web("POST", "/v1/subscriptions", wish)
+    request = {"url": f"{provider.url}/in", "format": form}
+    await web("POST", "/v1/subscriptions", request)
     await web.push("1", "succeeded")
     await web.deliver()
     ((body, headers),) = provider.got

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from .calling import Web, refused
-from .test_subscriptions import ALL, BAD_WISHES, FIXED, URL, make
+from .test_subscriptions import ALL, BAD_REQUESTS, FIXED, URL, make
 
 NOTHING = {
     "queued": 0,
@@ -28,7 +28,7 @@ SHARED = {
     "colour",
 }  # the last one means nothing in either
 CHANGES: list[tuple[Any, str]] = [
-    *((wish, named) for wish, named in BAD_WISHES if wish and wish.keys() <= SHARED),
+    *((fields, named) for fields, named in BAD_REQUESTS if fields and fields.keys() <= SHARED),
     ({"handshake": "yes"}, "handshake"),
     ({"signature": "v2"}, "signature"),
     ({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "secret"),
@@ -42,14 +42,14 @@ async def test_patch_replaces_only_the_given_settings(web: Web) -> None:
     made = await make(web, metadata={"a": 1})
     del made["secret"]
     one = f"{ALL}/{made['id']}"
-    wish = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
-    wish |= {"concurrency": 3, "rate": "100/1m", "ordered": True, "format": "cloudevents"}
-    wish |= {"auto_disable": False}
-    answer = await web("PATCH", one, wish)
+    fields = {"url": f"{URL}/new", "events": ["job.failed"], "sources": ["feed"], "metadata": {}}
+    fields |= {"concurrency": 3, "rate": "100/1m", "ordered": True, "format": "cloudevents"}
+    fields |= {"auto_disable": False}
+    answer = await web("PATCH", one, fields)
     assert answer.status_code == 200
-    assert answer.json() == made | wish == (await web("GET", one)).json()
-    assert (await web("PATCH", one, {})).json() == made | wish
-    assert (await web("PATCH", one, {"rate": None})).json() == made | wish | {"rate": None}
+    assert answer.json() == made | fields == (await web("GET", one)).json()
+    assert (await web("PATCH", one, {})).json() == made | fields
+    assert (await web("PATCH", one, {"rate": None})).json() == made | fields | {"rate": None}
 
 
 async def test_headers_are_replaced_as_a_whole_masked_and_sent(web: Web, provider: Any) -> None:
@@ -79,8 +79,8 @@ async def test_a_format_holds_for_what_waits_too(web: Web, provider: Any) -> Non
 async def test_another_signature_is_409_with_the_remedy(web: Web) -> None:
     made = await make(web)
     one = f"{ALL}/{made['id']}"
-    told = refused(await web("PATCH", one, {"signature": "v1a", "format": "cloudevents"}), 409)
-    assert 'make a new subscription with "signature": "v1a"' in told
+    detail = refused(await web("PATCH", one, {"signature": "v1a", "format": "cloudevents"}), 409)
+    assert 'make a new subscription with "signature": "v1a"' in detail
     assert (await web("GET", one)).json()["format"] == "standard"
     assert (await web("PATCH", one, {"signature": "v1"})).status_code == 200
 
@@ -92,21 +92,23 @@ async def test_a_changed_url_needs_a_handshake_if_the_first_had_one(
     made = await make(web, url=f"{provider.url}/in", handshake=True)
     one = f"{ALL}/{made['id']}"
     provider.tell("")
-    wish = {"url": f"{provider.url}/new", "events": ["job.failed"]}
-    assert "WebHook-Allowed-Origin" in refused(await web("PATCH", one, wish), 422)
+    fields = {"url": f"{provider.url}/new", "events": ["job.failed"]}
+    assert "WebHook-Allowed-Origin" in refused(await web("PATCH", one, fields), 422)
     stands = (await web("GET", one)).json()
     assert (stands["url"], stands["events"]) == (made["url"], ["job.completed"])
     provider.tell("", webhook_allowed_origin="*")
-    new = (await web("PATCH", one, wish)).json()
-    assert (new["url"], new["handshake"]) == (wish["url"], True)
+    new = (await web("PATCH", one, fields)).json()
+    assert (new["url"], new["handshake"]) == (fields["url"], True)
 
 
-@pytest.mark.parametrize(("wish", "named"), CHANGES, ids=[str(w)[:60] for w, _ in CHANGES])
-async def test_an_invalid_patch_is_422_and_changes_nothing(web: Web, wish: Any, named: str) -> None:
+@pytest.mark.parametrize(("fields", "named"), CHANGES, ids=[str(w)[:60] for w, _ in CHANGES])
+async def test_an_invalid_patch_is_422_and_changes_nothing(
+    web: Web, fields: Any, named: str
+) -> None:
     made = await make(web)
     one = f"{ALL}/{made.pop('id')}"
     before = (await web("GET", one)).json()
-    assert named in refused(await web("PATCH", one, wish), 422)
+    assert named in refused(await web("PATCH", one, fields), 422)
     assert (await web("GET", one)).json() == before
 
 
@@ -169,10 +171,10 @@ REPLAYS: list[tuple[Any, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "status", "named"), REPLAYS)
-async def test_a_bad_replay_is_refused(web: Web, wish: Any, status: int, named: str) -> None:
+@pytest.mark.parametrize(("fields", "status", "named"), REPLAYS)
+async def test_a_bad_replay_is_refused(web: Web, fields: Any, status: int, named: str) -> None:
     made = await make(web)
-    assert named in refused(await web("POST", f"{ALL}/{made['id']}/replay", wish), status)
+    assert named in refused(await web("POST", f"{ALL}/{made['id']}/replay", fields), status)
 
 
 async def test_a_delivery_is_retried(web: Web, provider: Any) -> None:
@@ -195,7 +197,7 @@ async def test_a_delivery_is_retried(web: Web, provider: Any) -> None:
 async def test_a_410_emits_subscription_disabled(web: Web, provider: Any) -> None:
     provider.tell("", 410)
     made = await make(web, url=f"{provider.url}/in")
-    told = await make(web, events=["subscription.disabled"])
+    detail = await make(web, events=["subscription.disabled"])
     await web.push("1", "succeeded")
     await web.deliver()
     (item,) = [i for i in await web.items("/v1/events") if i["type"] == "subscription.disabled"]
@@ -204,5 +206,5 @@ async def test_a_410_emits_subscription_disabled(web: Web, provider: Any) -> Non
         "url": made["url"],
         "reason": "answered 410",
     }
-    (delivery,) = await web.items("/v1/deliveries", subscription=told["id"])
+    (delivery,) = await web.items("/v1/deliveries", subscription=detail["id"])
     assert (delivery["event_id"], delivery["type"]) == (item["id"], item["type"])

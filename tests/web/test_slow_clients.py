@@ -46,9 +46,9 @@ async def test_a_missing_head_closes_the_connection(
     served: Served, sent: list[bytes], answer: bytes
 ) -> None:
     began = time.monotonic()
-    told = await served.raw(*sent)
-    assert told.startswith(answer)
-    assert bool(told) is bool(answer)
+    response = await served.raw(*sent)
+    assert response.startswith(answer)
+    assert bool(response) is bool(answer)
     assert SOON * 0.9 < time.monotonic() - began < 3
 
 
@@ -59,15 +59,15 @@ async def test_a_missing_second_head_closes_the_connection(served: Served, rest:
     writer.write(GOOD)
     await reader.readuntil(b"}")
     writer.write(rest)
-    told = await asyncio.wait_for(reader.read(), 3)
-    assert told.startswith(b"HTTP/1.1 408 " if rest == HEAD else b"")
+    response = await asyncio.wait_for(reader.read(), 3)
+    assert response.startswith(b"HTTP/1.1 408 " if rest == HEAD else b"")
     writer.close()
 
 
 async def test_a_partial_head_after_a_request_is_408(served: Served) -> None:
-    told = await asyncio.wait_for(served.raw(GOOD + HEAD), 3)
-    assert told.startswith(b"HTTP/1.1 200 OK")
-    assert b"HTTP/1.1 408 " in told
+    response = await asyncio.wait_for(served.raw(GOOD + HEAD), 3)
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 408 " in response
 
 
 async def test_a_head_without_end(served: Served) -> None:
@@ -85,10 +85,10 @@ async def test_a_missing_body_is_408(served: Served, path: str) -> None:
     body = push()
     head = post(path, len(body), **signed(body))
     for sent in ([head], [head, body[:-1]]):
-        told = await served.raw(*sent)
-        assert told.startswith(b"HTTP/1.1 408 ")
-        assert b"application/problem+json" in told
-        assert b"connection: close" in told
+        response = await served.raw(*sent)
+        assert response.startswith(b"HTTP/1.1 408 ")
+        assert b"application/problem+json" in response
+        assert b"connection: close" in response
 
 
 async def test_a_body_that_trickles_is_408(served: Served) -> None:
@@ -127,15 +127,17 @@ async def test_waiting_for_us_does_not_count_as_slow(served: Served) -> None:
 
 async def test_pipelined_requests_are_all_answered(served: Served) -> None:
     close = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    told = await served.raw(GOOD * 3 + close)
-    assert told.count(b"HTTP/1.1 200 OK") == 4
+    response = await served.raw(GOOD * 3 + close)
+    assert response.count(b"HTTP/1.1 200 OK") == 4
 
 
 async def test_an_upgrade_header_is_ignored(served: Served) -> None:
     """There is nothing to upgrade to; whoever asks is answered as if he had not."""
     lines = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
-    told = await served.raw(HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
-    assert told.startswith(b"HTTP/1.1 200 OK")
+    response = await served.raw(
+        HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert response.startswith(b"HTTP/1.1 200 OK")
 
 
 @pytest.fixture
@@ -158,10 +160,10 @@ async def test_a_client_that_reads_nothing_is_disconnected(
 ) -> None:
     """TCP keeps a line for ever whose other end is there and does not read."""
     reader, length = large
-    lost, heard = asyncio.Event(), write_timeout.SlowReaderProtocol.connection_lost
+    lost, received = asyncio.Event(), write_timeout.SlowReaderProtocol.connection_lost
 
     def connection_lost(self: write_timeout.SlowReaderProtocol, exc: Exception | None) -> None:
-        heard(self, exc)
+        received(self, exc)
         lost.set()
 
     monkeypatch.setattr(write_timeout.SlowReaderProtocol, "connection_lost", connection_lost)
@@ -184,8 +186,8 @@ async def test_slow_clients_do_not_delay_others(served: Served) -> None:
     slow = [asyncio.create_task(served.raw(HEAD)) for _ in range(100)]
     for _ in range(20):
         assert (await served.client.get("/healthz")).status_code == 200
-    told = await asyncio.gather(*slow)
-    assert all(one.startswith(b"HTTP/1.1 408 ") for one in told)
+    response = await asyncio.gather(*slow)
+    assert all(one.startswith(b"HTTP/1.1 408 ") for one in response)
 
 
 async def test_a_connection_beyond_the_limit_is_503_while_all_others_are_served(

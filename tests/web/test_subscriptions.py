@@ -13,7 +13,7 @@ from .pushing import SECRET
 ALL = "/v1/subscriptions"
 FIXED = f"{ALL}/sub_fixed"
 URL = "https://hooks.example.com/in"
-BAD_WISHES: list[tuple[Any, str]] = [
+BAD_REQUESTS: list[tuple[Any, str]] = [
     ({}, "url"),
     ({"url": 1}, "url"),
     ({"url": URL, "colour": "red"}, "colour"),
@@ -51,8 +51,8 @@ BAD_WISHES: list[tuple[Any, str]] = [
 ]
 
 
-async def make(web: Web, **wish: Any) -> dict[str, Any]:
-    answer = await web("POST", ALL, {"url": URL} | wish)
+async def make(web: Web, **fields: Any) -> dict[str, Any]:
+    answer = await web("POST", ALL, {"url": URL} | fields)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
     return made
@@ -95,9 +95,11 @@ async def test_a_given_secret_is_kept(web: Web) -> None:
     assert (await make(web, secret=SECRET))["secret"] == SECRET
 
 
-@pytest.mark.parametrize(("wish", "named"), BAD_WISHES, ids=[str(w)[:60] for w, _ in BAD_WISHES])
-async def test_an_invalid_body_is_422_with_the_field(web: Web, wish: Any, named: str) -> None:
-    assert named in refused(await web("POST", ALL, wish), 422)
+@pytest.mark.parametrize(
+    ("fields", "named"), BAD_REQUESTS, ids=[str(w)[:60] for w, _ in BAD_REQUESTS]
+)
+async def test_an_invalid_body_is_422_with_the_field(web: Web, fields: Any, named: str) -> None:
+    assert named in refused(await web("POST", ALL, fields), 422)
     assert [s["id"] for s in await web.items(ALL)] == ["sub_fixed"]
 
 
@@ -129,11 +131,11 @@ async def test_values_of_headers_are_masked(web: Web) -> None:
 
 
 async def test_a_failed_handshake_is_422(web: Web, provider: Any) -> None:
-    wish = {"url": f"{provider.url}/in", "handshake": True}
+    fields = {"url": f"{provider.url}/in", "handshake": True}
     provider.tell("")
-    assert "WebHook-Allowed-Origin" in refused(await web("POST", ALL, wish), 422)
+    assert "WebHook-Allowed-Origin" in refused(await web("POST", ALL, fields), 422)
     provider.tell("", webhook_allowed_origin="*")
-    assert (await make(web, **wish))["handshake"] is True
+    assert (await make(web, **fields))["handshake"] is True
 
 
 async def test_a_trace_goes_from_the_call_that_registered_a_job_to_its_callback(
@@ -141,8 +143,8 @@ async def test_a_trace_goes_from_the_call_that_registered_a_job_to_its_callback(
 ) -> None:
     provider.tell("")
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    wish = {"callback_url": f"{provider.url}/in", "callback_secret": SECRET}
-    answer = await web("PUT", "/v1/jobs/feed/1", wish, headers={"traceparent": trace})
+    fields = {"callback_url": f"{provider.url}/in", "callback_secret": SECRET}
+    answer = await web("PUT", "/v1/jobs/feed/1", fields, headers={"traceparent": trace})
     assert answer.status_code == 201
     assert "trace" not in answer.text
     await web.push("1", "succeeded")

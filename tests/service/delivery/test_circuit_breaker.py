@@ -42,12 +42,12 @@ class Ward:
             attempt = Attempt(at=at, seconds=0.1, status=status)
             await self.breakers.record(self.target, attempt, wait)
 
-    async def stands(self) -> SubscriberHealth:
+    async def health(self) -> SubscriberHealth:
         """What every worker finds."""
         found = await self.store.failure_scores.all(await self.store.now())
         return found.get(self.target.id, SubscriberHealth())
 
-    async def rests(self) -> float:
+    async def pause_left(self) -> float:
         """Seconds until it gets anything again; 0 if it does not rest."""
         redis, keys = self.store.connection.redis, self.store.shards[0]
         until = await redis.hget(keys.parked["deliver"], self.target.id)
@@ -66,7 +66,7 @@ async def ward(bench: Any) -> Ward:
 
 async def test_a_subscriber_without_failures_has_no_failure_score(ward: Ward) -> None:
     await ward.note(200, 200)
-    assert await ward.stands() == SubscriberHealth()
+    assert await ward.health() == SubscriberHealth()
     assert ward.breakers.lane_limits(ward.target.id).capacity == CAPACITY
 
 
@@ -75,19 +75,19 @@ async def test_consecutive_failures_halve_the_capacity_and_then_pause_the_subscr
 ) -> None:
     await ward.note(500, None, 500, 500)
     assert ward.breakers.lane_limits(ward.target.id).capacity == CAPACITY // 16
-    assert await ward.rests() == 0
+    assert await ward.pause_left() == 0
     await ward.note(None)
-    assert await ward.rests() == pytest.approx(schedule.BREAKER_PAUSE, abs=1)
+    assert await ward.pause_left() == pytest.approx(schedule.BREAKER_PAUSE, abs=1)
     await ward.note(None)
-    assert await ward.rests() == pytest.approx(2 * schedule.BREAKER_PAUSE, abs=1)
+    assert await ward.pause_left() == pytest.approx(2 * schedule.BREAKER_PAUSE, abs=1)
 
 
 async def test_concurrent_timeouts_count_as_one_failure(ward: Ward) -> None:
     began = await ward.store.now() - 1.0
     for _ in range(50):
         await ward.breakers.record(ward.target, Attempt(at=began, seconds=15.0), None)
-    stands = await ward.stands()
-    assert (stands.failure_score, stands.failures) == (1, 1)
+    health = await ward.health()
+    assert (health.failure_score, health.failures) == (1, 1)
 
 
 async def test_the_capacity_recovers_in_steps_and_workers_share_the_failure_score(
@@ -103,19 +103,19 @@ async def test_the_capacity_recovers_in_steps_and_workers_share_the_failure_scor
         await ward.note(200)
         found.append(ward.breakers.lane_limits(ward.target.id).capacity)
     assert found == [8, 64, 128, 256, 256]
-    assert await ward.stands() == SubscriberHealth()
+    assert await ward.health() == SubscriberHealth()
 
 
 async def test_refused_events_do_not_pause_a_subscriber(ward: Ward) -> None:
     await ward.note(*[400] * 30)
-    assert (await ward.stands()).failure_score == 0
-    assert (await ward.stands()).failures == 30
-    assert await ward.rests() == 0
+    assert (await ward.health()).failure_score == 0
+    assert (await ward.health()).failures == 30
+    assert await ward.pause_left() == 0
 
 
 async def test_retry_after_pauses_a_throttling_subscriber(ward: Ward) -> None:
     await ward.note(429, wait=60.0)
-    assert await ward.rests() == pytest.approx(60, abs=1)
+    assert await ward.pause_left() == pytest.approx(60, abs=1)
 
 
 async def test_five_days_of_failures_disable_a_subscription_and_enabling_resets_the_score(
@@ -126,10 +126,10 @@ async def test_five_days_of_failures_disable_a_subscription_and_enabling_resets_
     await ward.note(500)
     found = await bench.store.subscriptions.get(ward.target.id)
     assert found.disabled == "20 failures in five days or more"
-    assert await ward.stands() == SubscriberHealth()
+    assert await ward.health() == SubscriberHealth()
     await update.enable(bench.context, ward.target.id)
     await ward.note(500)
-    assert (await ward.stands()).failures == 1
+    assert (await ward.health()).failures == 1
     assert (await bench.store.subscriptions.get(ward.target.id)).disabled is None
 
 
@@ -141,8 +141,8 @@ async def test_without_auto_disable_a_failing_subscription_is_paused_but_stays_e
     monkeypatch.setattr(schedule, "DISABLE_AFTER", 0.0)
     await ward.note(*[500] * 25)
     assert (await bench.store.subscriptions.get(ward.target.id)).disabled is None
-    assert (await ward.stands()).failures == 25
-    assert await ward.rests() == pytest.approx(32 * schedule.BREAKER_PAUSE, abs=1)
+    assert (await ward.health()).failures == 25
+    assert await ward.pause_left() == pytest.approx(32 * schedule.BREAKER_PAUSE, abs=1)
 
 
 async def test_a_callback_host_has_a_circuit_breaker_but_is_never_disabled(bench: Any) -> None:

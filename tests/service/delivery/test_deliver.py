@@ -121,10 +121,10 @@ class Bench:
         self._receiver = Receiver(context)
         self._deliverer = Deliverer(context)
 
-    async def subscribe(self, **wish: Any) -> Subscription:
+    async def subscribe(self, **settings: Any) -> Subscription:
         """Subscribe to all that ends, and all that starts."""
         events = ("job.started", "job.completed")
-        given = {"url": f"{self.url}/in", "events": events} | wish
+        given = {"url": f"{self.url}/in", "events": events} | settings
         return await manage.create(self.context, msgspec.convert(given, manage.CreateSubscription))
 
     async def push(self, job: str = "1", status: str = "succeeded", **headers: str) -> None:
@@ -231,7 +231,7 @@ async def test_values_of_headers_are_masked(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "word"),
+    ("settings", "word"),
     [
         ({"headers": {"Host": "x"}}, "headers: 'host'"),
         ({"headers": {"X-Key": "a\r\nb"}}, "headers: the value of 'x-key'"),
@@ -240,10 +240,10 @@ async def test_values_of_headers_are_masked(bench: Bench) -> None:
     ],
 )
 async def test_an_invalid_setting_is_refused_with_its_name(
-    bench: Bench, wish: dict[str, Any], word: str
+    bench: Bench, settings: dict[str, Any], word: str
 ) -> None:
     with pytest.raises(InvalidValue) as refusal:
-        await bench.subscribe(**wish)
+        await bench.subscribe(**settings)
     assert word in str(refusal.value)
 
 
@@ -431,10 +431,10 @@ async def test_a_url_that_allows_our_origin_is_subscribed_and_gets_the_origin_wi
     assert manage.view(made)["handshake"] is True
     await bench.push()
     await bench.deliver()
-    asked, told = subscriber.got
+    asked, delivered = subscriber.got
     assert (asked.method, asked.headers["webhook-request-origin"]) == ("OPTIONS", "localhost")
     assert asked.headers["x-key"] == "k"
-    assert told.headers["webhook-request-origin"] == "localhost"
+    assert delivered.headers["webhook-request-origin"] == "localhost"
 
 
 @pytest.mark.parametrize("allowed", [None, "", "elsewhere.example", "localhost.example"])
@@ -447,11 +447,11 @@ async def test_a_url_that_does_not_allow_our_origin_is_refused(
     assert [s.id for s in await bench.context.store.subscriptions.listed()] == ["sub_filed"]
 
 
-async def moved(bench: Bench, made: Subscription, **wish: Any) -> Subscription:
+async def moved(bench: Bench, made: Subscription, **settings: Any) -> Subscription:
     """Change it; a `url` is a path of the same subscriber."""
-    if "url" in wish:
-        wish["url"] = f"{bench.url}{wish['url']}"
-    return await update.change(bench.context, made.id, UpdateSubscription(**wish))
+    if "url" in settings:
+        settings["url"] = f"{bench.url}{settings['url']}"
+    return await update.change(bench.context, made.id, UpdateSubscription(**settings))
 
 
 async def test_a_changed_url_gets_a_handshake_with_the_new_headers(
@@ -500,8 +500,8 @@ async def test_a_url_that_was_changed_during_a_handshake_stays(
         Conflict, match=f"{made.id}: its URL was changed by somebody else meanwhile; try"
     ):
         await moved(bench, made, handshake=True)
-    stands = await manage.get(bench.context, made.id)
-    assert (stands.url, stands.origin) == (f"{bench.url}/never-asked", None)
+    current = await manage.get(bench.context, made.id)
+    assert (current.url, current.origin) == (f"{bench.url}/never-asked", None)
 
 
 async def test_no_handshake_is_made_with_headers_that_cannot_be_decrypted(

@@ -102,9 +102,9 @@ class Office:
         self.context = bench.context
         self.pumps: list[Pump] = [pumps.deliver(self.context, Outage("test")) for _ in range(2)]
 
-    async def subscribe(self, url: str, **wish: Any) -> Subscription:
+    async def subscribe(self, url: str, **settings: Any) -> Subscription:
         """Subscribe, and have events wait."""
-        made = await manage.create(self.context, manage.CreateSubscription(url=url, **wish))
+        made = await manage.create(self.context, manage.CreateSubscription(url=url, **settings))
         await self.tell(made)
         return made
 
@@ -163,13 +163,13 @@ async def test_a_concurrency_of_one_never_has_two_requests_at_once(
     assert gate.most == 1
 
 
-@pytest.mark.parametrize(("wish", "most"), [({"concurrency": 4}, 4), ({}, EVENTS)])
+@pytest.mark.parametrize(("settings", "most"), [({"concurrency": 4}, 4), ({}, EVENTS)])
 async def test_a_concurrency_limit_is_used_fully_and_never_exceeded(
-    office: Office, gate: Gate, wait_until: Any, wish: dict[str, Any], most: int
+    office: Office, gate: Gate, wait_until: Any, settings: dict[str, Any], most: int
 ) -> None:
     office.pumps.pop()
     gate.open.set()
-    made = await office.subscribe(gate.url, **wish)
+    made = await office.subscribe(gate.url, **settings)
 
     async def came(number: int) -> bool:
         await office.pump()
@@ -311,8 +311,8 @@ async def test_a_new_subscription_gets_one_delivery_until_an_early_refresh(bench
 
 async def test_a_refresh_does_not_end_the_pause_of_a_new_subscription(bench: Any) -> None:
     """It answered another process with `Retry-After`."""
-    wish = manage.CreateSubscription(url="https://93.184.215.14/", rate="10/1s")
-    made = await manage.create(bench.context, wish)
+    settings = manage.CreateSubscription(url="https://93.184.215.14/", rate="10/1s")
+    made = await manage.create(bench.context, settings)
     until = await bench.store.now() + 3600
     await bench.store.backlogs.park("deliver", made.id, until)
     await seen(CircuitBreakers(bench.context), made.id)
@@ -358,7 +358,7 @@ async def test_a_rotation_keeps_a_concurrent_change(bench: Any) -> None:
         update.change(bench.context, made.id, limited),
         manage.rotate(bench.context, made.id),
     )
-    stands = await bench.store.subscriptions.get(made.id)
-    assert stands.concurrency == 3
-    assert stands.secrets[0] != made.secrets[0]
-    assert stands.secrets[1] != made.secrets[0]  # the second rotation saw the first
+    current = await bench.store.subscriptions.get(made.id)
+    assert current.concurrency == 3
+    assert current.secrets[0] != made.secrets[0]
+    assert current.secrets[1] != made.secrets[0]  # the second rotation saw the first

@@ -56,7 +56,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "RETRY_DELAYS", (0, 0.001))
 
 
-async def told(desk: Desk, job: str, *words: str, **more: Any) -> None:
+async def push_updates(desk: Desk, job: str, *words: str, **more: Any) -> None:
     """Pushes about a job, each committed by itself."""
     for word in words:
         await desk.bench.push(id=job, status=word, **more)
@@ -110,8 +110,8 @@ def test_a_later_event_supersedes_all_but_completions(
 
 async def test_the_next_event_of_a_job_waits_for_the_one_before(desk: Desk, wait_until: Any):
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running", "succeeded")
-    await told(desk, "b", "running")
+    await push_updates(desk, "a", "running", "succeeded")
+    await push_updates(desk, "b", "running")
     under_way = asyncio.create_task(desk.round())
     await wait_until(lambda: len(desk.subscriber.got) == 2)
     assert await claim(desk) == []
@@ -138,7 +138,7 @@ async def test_ordered_events_of_one_commit_are_sent_one_by_one(desk: Desk):
 
 async def test_an_unordered_subscription_gets_events_of_a_job_together(desk: Desk):
     await desk.subscribe(events=ALL)
-    await told(desk, "a", "running", "succeeded")
+    await push_updates(desk, "a", "running", "succeeded")
     assert len(await claim(desk)) == 2
 
 
@@ -146,7 +146,7 @@ async def test_nothing_is_sent_after_the_lease_ended(desk: Desk):
     """Others may be at later events by now."""
     desk.subscriber.open.set()
     await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running")
+    await push_updates(desk, "a", "running")
     deliverer = Deliverer(desk.context)
     (post,) = await deliverer.read(await claim(desk))
     late = replace(post.claim, token=int(await desk.store.now() * 1000))
@@ -164,15 +164,15 @@ async def test_after_an_outage_the_subscriber_gets_the_newest_state(desk: Desk):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running")
+    await push_updates(desk, "a", "running")
     await desk.round()
     desk.subscriber.status = 200
-    await told(desk, "a", "stage 2", "stage 3", "stage 4")
+    await push_updates(desk, "a", "stage 2", "stage 3", "stage 4")
     await desk.deliver()
     assert came(desk, "a") == [(1, "job.started"), (4, "job.progressed")]
     states = await desk.states(made)
     assert states == {"superseded": 3, "delivered": 1}
-    await told(desk, "a", "stage 5", "succeeded")
+    await push_updates(desk, "a", "stage 5", "succeeded")
     await desk.deliver()
     assert [n for n, _ in came(desk, "a")] == [1, 4, 5, 6]
 
@@ -182,11 +182,11 @@ async def test_a_completion_does_not_wait_for_a_start_that_failed(desk: Desk):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running")
+    await push_updates(desk, "a", "running")
     await desk.round()
     assert await claim(desk) == []
     desk.subscriber.status = 200
-    await told(desk, "a", "succeeded")
+    await push_updates(desk, "a", "succeeded")
     await desk.deliver()
     assert came(desk, "a") == [(1, "job.started"), (2, "job.succeeded")]
     assert await ended(desk, made) == {"1": "superseded", "1_final": "delivered"}
@@ -195,10 +195,10 @@ async def test_a_completion_does_not_wait_for_a_start_that_failed(desk: Desk):
 async def test_a_failed_start_is_superseded_by_the_completion(desk: Desk, wait_until: Any):
     desk.subscriber.status = 503
     await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running")
+    await push_updates(desk, "a", "running")
     under_way = asyncio.create_task(desk.round())
     await wait_until(lambda: len(desk.subscriber.got) == 1)
-    await told(desk, "a", "succeeded")
+    await push_updates(desk, "a", "succeeded")
     desk.subscriber.open.set()
     await under_way
     desk.subscriber.status = 200
@@ -212,9 +212,9 @@ async def test_a_completion_is_never_superseded(desk: Desk):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "failed")
+    await push_updates(desk, "a", "failed")
     await desk.round()
-    await told(desk, "a", "running", "succeeded", attempt=2)
+    await push_updates(desk, "a", "running", "succeeded", attempt=2)
     desk.subscriber.status = 200
     await desk.deliver()
     kinds = ["job.failed", "job.failed", "job.succeeded"]
@@ -226,8 +226,8 @@ async def test_the_next_event_follows_a_dead_letter(desk: Desk, wait_until: Any)
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "failed")
-    await told(desk, "a", "running", attempt=2)
+    await push_updates(desk, "a", "failed")
+    await push_updates(desk, "a", "running", attempt=2)
 
     async def given_up() -> bool:
         await desk.round()
@@ -246,10 +246,10 @@ async def test_a_superseded_event_is_replayed_only_with_again(desk: Desk):
     desk.subscriber.open.set()
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running")
+    await push_updates(desk, "a", "running")
     await desk.round()
     desk.subscriber.status = 200
-    await told(desk, "a", "succeeded")
+    await push_updates(desk, "a", "succeeded")
     await desk.deliver()
     assert await desk.replay(made) == (0, 0, 2, 0)
     assert await desk.replay(made, state="failed") == (0, 0, 0, 0)
@@ -268,7 +268,7 @@ async def rows(desk: Desk, made: Subscription) -> list[dict[str, Any]]:
 async def test_retry_does_not_overtake_an_earlier_event_of_the_job(desk: Desk):
     desk.subscriber.open.set()
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running", "succeeded")
+    await push_updates(desk, "a", "running", "succeeded")
     last = next(r["id"] for r in await rows(desk, made) if r["type"] == "job.succeeded")
     assert (await retry.retry(desk.context, last))["state"] == "pending"
     assert len(await claim(desk)) == 1
@@ -280,9 +280,9 @@ async def test_a_replay_keeps_the_order_of_each_job(desk_of: Any):
     jobs = [f"job{n}" for n in range(12)]
     for word in ("running", "failed"):
         for job in jobs:
-            await told(desk, job, word)
+            await push_updates(desk, job, word)
     for job in jobs:
-        await told(desk, job, "running", "succeeded", attempt=2)
+        await push_updates(desk, job, "running", "succeeded", attempt=2)
     made = await desk.subscribe(events=ALL, ordered=True)
     assert (await desk.replay(made))[0] == 48
     await desk.deliver()
@@ -292,15 +292,15 @@ async def test_a_replay_keeps_the_order_of_each_job(desk_of: Any):
 
 async def test_ordered_applies_to_events_after_it_was_switched_on(desk: Desk):
     made = await desk.subscribe(events=ALL)
-    await told(desk, "a", "running", "succeeded")
+    await push_updates(desk, "a", "running", "succeeded")
     await update.change(desk.context, made.id, UpdateSubscription(ordered=True))
-    await told(desk, "b", "running", "succeeded")
+    await push_updates(desk, "b", "running", "succeeded")
     assert len(await claim(desk)) == 3
 
 
 async def test_pending_deliveries_of_a_removed_subscription_are_canceled(desk: Desk):
     made = await desk.subscribe(events=ALL, ordered=True)
-    await told(desk, "a", "running", "succeeded")
+    await push_updates(desk, "a", "running", "succeeded")
     await manage.remove(desk.context, made.id)
     await desk.deliver()
     assert desk.subscriber.got == []

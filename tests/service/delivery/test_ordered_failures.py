@@ -217,8 +217,8 @@ async def test_a_late_settlement_removes_a_replayed_delivery_from_the_order(
     async def meanwhile() -> None:
         await line.lapse(*slow)
         assert await line.deliver() == ["1"]
-        wish = update.UpdateSubscription(ordered=ordered)
-        assert (await update.change(line.context, made.id, wish)).ordered is ordered
+        settings = update.UpdateSubscription(ordered=ordered)
+        assert (await update.change(line.context, made.id, settings)).ordered is ordered
         assert await line.replay(made) == 1
 
     line.meanwhile = meanwhile

@@ -100,8 +100,8 @@ def provider() -> Iterator[Provider]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = json.loads(raw) if raw else None
-            status, told, *more = provider.answer(self.command, self.path, body, headers)
-            content = told if isinstance(told, bytes) else json.dumps(told).encode()
+            status, document, *more = provider.answer(self.command, self.path, body, headers)
+            content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             for name, value in {**(more[0] if more else {})}.items():
                 self.send_header(name, value)
@@ -434,8 +434,8 @@ def test_missing_configuration_is_reported(register: Run):
 
 
 def test_json_output_has_the_result(register: Run):
-    told = json.loads(register("mux-like", "--json", webhook_secret=None)[1])
-    assert told == {
+    output_json = json.loads(register("mux-like", "--json", webhook_secret=None)[1])
+    assert output_json == {
         "source": "mine",
         "provider": "mux-like",
         "did": "created",
@@ -446,17 +446,17 @@ def test_json_output_has_the_result(register: Run):
         "secret": "told by mux",
         "note": None,
     }
-    told = json.loads(register("hub", "--json", "--dry-run")[1])
-    assert (told["did"], told["request"]["method"]) == ("would create", "POST")
+    output_json = json.loads(register("hub", "--json", "--dry-run")[1])
+    assert (output_json["did"], output_json["request"]["method"]) == ("would create", "POST")
     assert json.loads(register("paste", "--json")[1])["did"] == "by hand"
 
 
 def test_sources_are_listed_with_scheme_and_trust(ringback: Run, provider: Provider):
-    told = {"name": "a", "provider": "mute", "push": "/hooks/a", "scheme": None}
-    told |= {"trust": "refetch", "poll": True, "mirror": [], "stalled": None}
-    signed = told | {"name": "b", "scheme": "sns", "trust": "event"}
-    polled = told | {"name": "c", "push": None}
-    page = {"items": [told, signed, polled], "next": None}
+    source = {"name": "a", "provider": "mute", "push": "/hooks/a", "scheme": None}
+    source |= {"trust": "refetch", "poll": True, "mirror": [], "stalled": None}
+    signed = source | {"name": "b", "scheme": "sns", "trust": "event"}
+    polled = source | {"name": "c", "push": None}
+    page = {"items": [source, signed, polled], "next": None}
     provider.refuses["GET"] = (200, page)
     rows = [line.split() for line in ringback("sources", "--url", provider.url)[1].splitlines()]
     assert rows[0][3:] == ["scheme", "trust", "polled", "stalled"]

@@ -94,9 +94,9 @@ async def test_overflow_is_due_in_the_order_of_the_log(full_of: Make):
     await desk.deliver()
     await catch_up(desk.context)
     log = await desk.store.events.page(desk.store.events.start(), 99)
-    told = {event.id: event.position.partition("-")[0] for event in log}
+    published = {event.id: event.position.partition("-")[0] for event in log}
     claims = await desk.bench.claim(desk.store.shards[0], "deliver")
-    times = [told[claim.item.partition(".")[0]] for claim in claims]
+    times = [published[claim.item.partition(".")[0]] for claim in claims]
     assert (len(times), times) == (MOST, sorted(times))
 
 

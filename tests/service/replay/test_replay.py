@@ -74,9 +74,9 @@ NARROWER: list[tuple[dict[str, Any], dict[str, Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "wish", "queued"), NARROWER)
+@pytest.mark.parametrize(("wanted", "fields", "queued"), NARROWER)
 async def test_a_replay_applies_both_filters(
-    desk: Desk, wanted: dict[str, Any], wish: dict[str, Any], queued: int
+    desk: Desk, wanted: dict[str, Any], fields: dict[str, Any], queued: int
 ):
     await desk.bench.watch("red", poll=False, metadata={"colour": "red"})
     await desk.bench.push("other", id="x", status="succeeded")
@@ -84,7 +84,7 @@ async def test_a_replay_applies_both_filters(
     await desk.finish("red")
     await desk.finish("bad", status="failed")
     made = await desk.subscribe(**wanted)
-    assert await desk.replay(made, **wish) == (queued, 0, 0, 0)
+    assert await desk.replay(made, **fields) == (queued, 0, 0, 0)
     await desk.deliver()
     assert len(desk.subscriber.got) == queued
 
@@ -99,13 +99,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "named"), BAD)
+@pytest.mark.parametrize(("fields", "named"), BAD)
 async def test_an_invalid_replay_request_is_refused_with_the_field(
-    desk: Desk, wish: dict[str, Any], named: str
+    desk: Desk, fields: dict[str, Any], named: str
 ):
     made = await desk.subscribe()
     with pytest.raises(InvalidValue, match=named):
-        await desk.replay(made, **wish)
+        await desk.replay(made, **fields)
 
 
 async def test_a_disabled_or_unknown_subscription_is_not_replayed(desk: Desk):
@@ -413,14 +413,14 @@ async def test_a_subscription_created_under_load_gets_every_event_once(desk_of: 
     await asyncio.gather(*making)
     ended.set()
     await asyncio.gather(*workers)
-    told = await desk.store.events.page(desk.store.events.start(), 10_000)
-    assert len(told) == count
+    published = await desk.store.events.page(desk.store.events.start(), 10_000)
+    assert len(published) == count
     assert len(whole) == len(late) == 5
     got = {target: Counter(await arrived(desk, target)) for target in (*whole, *late)}
     for target in whole:
-        assert got[target] == Counter(event.id for event in told)
+        assert got[target] == Counter(event.id for event in published)
     for target, places in late.items():
-        after = {e.id for e in told if desk.store.events.is_after(e, places)}
+        after = {e.id for e in published if desk.store.events.is_after(e, places)}
         assert after <= set(got[target])
         assert set(got[target].values()) <= {1}
     assert await desk.kept() == []
@@ -448,8 +448,10 @@ async def test_retry_makes_a_pending_delivery_due_now(desk: Desk):
     keys, now = desk.store.shards[0], await desk.store.now()
     (due,) = await desk.store.backlogs.due_at(keys, "deliver", [(made.id, delivery)])
     assert due > now
-    told = await retry.retry(desk.context, delivery)
-    assert told == {"id": delivery, "state": "pending"} == await retry.retry(desk.context, delivery)
+    result = await retry.retry(desk.context, delivery)
+    assert (
+        result == {"id": delivery, "state": "pending"} == await retry.retry(desk.context, delivery)
+    )
     desk.subscriber.status = 200
     await desk.deliver()
     assert desk.subscriber.got == (await desk.ids()) * 2
@@ -561,14 +563,14 @@ async def test_a_change_holds_for_the_next_commit(desk: Desk):
 async def test_changes_at_the_same_time_all_hold(desk_of: Any):
     desk = await desk_of(shards=2)
     made = await desk.subscribe()
-    wishes = [
+    changes = [
         UpdateSubscription(url=f"{desk.subscriber.url}/new"),
         UpdateSubscription(events=("job.failed",)),
         UpdateSubscription(sources=("lab",)),
         UpdateSubscription(providers=("lab",)),
         UpdateSubscription(metadata={"a": 1}),
     ]
-    await asyncio.gather(*(update.change(desk.context, made.id, wish) for wish in wishes))
+    await asyncio.gather(*(update.change(desk.context, made.id, fields) for fields in changes))
     new = await manage.get(desk.context, made.id)
     assert new == replace(
         made,
@@ -617,7 +619,7 @@ async def test_subscription_disabled_is_published_once_to_the_others(desk_of: An
     desk = await desk_of(shards=2)
     both = ["job.completed", "subscription.disabled"]
     gone = await desk.subscribe(events=both, url=f"{desk.subscriber.url}/gone")
-    told = await desk.subscribe(events=["subscription.disabled"], sources=["other"])
+    watcher = await desk.subscribe(events=["subscription.disabled"], sources=["other"])
     quiet = await desk.subscribe(events=["job.failed"])
     await asyncio.gather(*(update.disable(desk.context, gone, "answered 410") for _ in range(9)))
     (event,) = [i for i, kind in await desk.bench.events() if kind == "subscription.disabled"]
@@ -625,7 +627,7 @@ async def test_subscription_disabled_is_published_once_to_the_others(desk_of: An
     assert desk.subscriber.got == [event]
     (body,) = desk.subscriber.bodies
     assert body["data"] == {"subscription": gone.id, "url": gone.url, "reason": "answered 410"}
-    assert await desk.states(told) == {"delivered": 1}
+    assert await desk.states(watcher) == {"delivered": 1}
     assert await desk.states(quiet) == await desk.states(gone) == {}
     await update.enable(desk.context, gone.id)
     assert await desk.replay(gone) == (0, 0, 0, 0)  # nobody is told of his own end

@@ -28,7 +28,7 @@ SIZED: dict[type, dict[str, str]] = {
         "callbacks": "watch_request.MAX_CALLBACKS",
         "completion": "ours",
         "trace": "55 characters, formats/trace_context.py",
-        "claimed": "one update, provider/extract_update.py",
+        "unconfirmed": "one update, provider/extract_update.py",
     },
     Subscription: {
         "id": "ours",

@@ -65,17 +65,17 @@ async def test_disabling_again_after_an_interruption_disables_every_shard(
     await cut(update.disable(four.context, made, "answered 410"))
     await update.disable(four.context, made, "answered 410")
     assert await completions(four) == 0
-    told = await four.store.events.page(four.store.events.start(), 1000)
-    assert [e.type for e in told].count("subscription.disabled") == 1
+    published = await four.store.events.page(four.store.events.start(), 1000)
+    assert [e.type for e in published].count("subscription.disabled") == 1
 
 
 async def test_a_filter_that_is_changed_by_a_repeated_call_holds_in_every_shard(
     four: Desk, cut: Any
 ):
     made = await four.subscribe(events=("job.failed",))
-    wish = UpdateSubscription(events=("job.succeeded",))
-    await cut(update.change(four.context, made.id, wish))
-    await update.change(four.context, made.id, wish)
+    settings = UpdateSubscription(events=("job.succeeded",))
+    await cut(update.change(four.context, made.id, settings))
+    await update.change(four.context, made.id, settings)
     assert await completions(four) == len(JOBS)
 
 
