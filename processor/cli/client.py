@@ -40,6 +40,11 @@ def path(*segments: str) -> str:
     return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
 
 
+def job_path(source: str, job_id: str, *more: str) -> str:
+    """The path of a job, or of what belongs to it."""
+    return path("v1", "jobs", source, job_id, *more)
+
+
 class Stream:
     """An open event stream."""
 

@@ -11,9 +11,9 @@ from processor.config import Settings, Source, load
 from processor.errors import ConfigError
 
 
-def config(*, config: options.Config = None, json: options.Json = False) -> None:
+def config(*, config: options.Config, json: options.Json = False) -> None:
     """Print the effective configuration: file, environment and defaults, with secrets redacted."""
-    masked = read(options.config_file(config), os.environ).masked()
+    masked = read(config, os.environ).masked()
     lines = (f"{name} = {codec.dumps(value)}" for name, value in _flat("", masked))
     output.result(masked, *lines, json=json)
 

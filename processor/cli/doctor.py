@@ -31,7 +31,7 @@ class Finding:
 
 def doctor(
     *,
-    config: options.Config = None,
+    config: options.Config,
     url: options.Url = options.DEFAULT_URL,
     key: options.Key = None,
     data: options.Data = options.DEFAULT_DATA,
@@ -42,9 +42,9 @@ def doctor(
     Ends with 2 if the configuration, Redis or a source is wrong, 5 if the server cannot be
     reached or is not ready.
     """
-    file, (key, wrong) = options.config_file(config), _key(url, key, data)
+    key, wrong = _key(url, key, data)
     client = Client(url, key, timeout=TIMEOUT)
-    settings, found = _configuration(file)
+    settings, found = _configuration(config)
     found += [*wrong, *_redis(settings, data)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:

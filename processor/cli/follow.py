@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from processor.cli import output
-from processor.cli.client import Client, path
+from processor.cli.client import Client, job_path, path
 from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit
 from processor.cli.progress import Show
 
@@ -25,7 +25,7 @@ def follow(
     others: the end of a single job is seen at once.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    jobs = {name: client.get(_path(name)) for name in names}
+    jobs = {name: client.get(job_path(*name)) for name in names}
     answered = time.monotonic()
     stalled = StalledSources(client)
     while True:
@@ -72,9 +72,5 @@ def _round(client: Client, names: Sequence[JobName], left: float) -> dict[JobNam
     first, *others = names
     if left < 1:  # the API waits whole seconds
         time.sleep(left)
-    found = {first: client.get(_path(first), wait=int(left >= 1))}
-    return found | {name: client.get(_path(name)) for name in others}
-
-
-def _path(name: JobName) -> str:
-    return path("v1", "jobs", *name)
+    found = {first: client.get(job_path(*first), wait=int(left >= 1))}
+    return found | {name: client.get(job_path(*name)) for name in others}

@@ -41,14 +41,14 @@ def inspect(
             help="A PEM or JWKS file, for schemes that fetch one. Default: it is fetched."
         ),
     ] = None,
-    config: options.Config = None,
+    config: options.Config,
     json: Annotated[bool, typer.Option("--json", help="Print the JSON on one line.")] = False,
 ) -> None:
     """Verify a captured push step by step and read it, as the receiver would; prints JSON.
 
     Ends with 0 if it is verified, 1 if not.
     """
-    configured = _source(source, options.config_file(config))
+    configured = _source(source, config)
     push = Push(_headers(headers), _bytes("--body", body), query)
     moment = time.time() if now is None else now
     verdict = judge(configured, push, moment, key)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from processor.cli import options, output
-from processor.cli.client import Client, path
+from processor.cli.client import Client, job_path
 from processor.cli.exit_codes import CODE_OF_STATE, Exit, code_of_jobs
 from processor.cli.follow import JobName, follow
 from processor.cli.progress import progress_display
@@ -56,7 +56,7 @@ def watch(
         deadline=deadline,
     )
     limit = options.seconds(timeout)
-    server.call("PUT", path("v1", "jobs", source, job_id), body)
+    server.call("PUT", job_path(source, job_id), body)
     _until_done(server, [(source, job_id)], limit, json=json)
 
 
@@ -88,7 +88,7 @@ def history(
     json: options.Json = False,
 ) -> None:
     """Show a job's transitions and ignored updates with the reason, oldest first."""
-    page = server.get(path("v1", "jobs", source, job_id, "history"), limit=MAX_HISTORY)
+    page = server.get(job_path(source, job_id, "history"), limit=MAX_HISTORY)
     show_history(page, json=json)
 
 

@@ -40,6 +40,8 @@ Config = Annotated[
     typer.Option(
         "--config",
         envvar="RINGBACK_CONFIG",
+        default_factory=lambda: DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None,
+        show_default=False,
         help="The configuration file. Default: ringback.toml, if it exists.",
     ),
 ]
@@ -73,11 +75,6 @@ server = option_group("server", client)
 def given(**settings: object) -> dict[str, Any]:
     """The settings that were given, as the body of a request."""
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def config_file(given: Path | None) -> Path | None:
-    """The file to load: the given file, else ringback.toml if it exists."""
-    return given or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
 
 
 def seconds(text: str | None) -> float | None:

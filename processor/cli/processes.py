@@ -45,24 +45,23 @@ def web(
     port: Annotated[
         int | None, typer.Option(envvar="PORT", help="The port to listen on. Default: 8080.")
     ] = None,
-    config: options.Config = None,
+    config: options.Config,
 ) -> None:
     """Run one receiver, against REDIS_URL."""
     settings = {"RINGBACK_HOST": host, "PORT": None if port is None else str(port)}
     _exec("processor.web", config, **settings)
 
 
-def worker(*, config: options.Config = None) -> None:
+def worker(*, config: options.Config) -> None:
     """Run one worker, against REDIS_URL."""
     _exec("workers", config)
 
 
-def clock(*, config: options.Config = None) -> None:
+def clock(*, config: options.Config) -> None:
     """Run the clock, against REDIS_URL."""
     _exec("workers.clock", config)
 
 
 def _exec(module: str, config: Path | None, **settings: str | None) -> None:
-    file = options.config_file(config)
-    environ = environment(os.environ, RINGBACK_CONFIG=str(file) if file else None, **settings)
+    environ = environment(os.environ, RINGBACK_CONFIG=str(config) if config else None, **settings)
     os.execve(sys.executable, argv(module), environ)  # noqa: S606 - our own modules, no shell

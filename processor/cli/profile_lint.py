@@ -36,7 +36,7 @@ def warnings(
 ) -> list[tuple[int, str]]:
     """Line number and text of each warning, in the order of the file."""
     kinds = tuple(
-        KindTables(f"kinds.{name}." if name else "", kind, _tables(toml, name))
+        KindTables(f"kinds.{name}." if name else "", kind, toml["kinds"][name] if name else toml)
         for name, kind in profile.kinds.items()
     )
     found = [warning for lint in LINTS for warning in lint(profile, kinds)]
@@ -44,11 +44,6 @@ def warnings(
         future = f"`checked` is after today, {today}; set it to the day of your last check"
         found.append(LintWarning("", "checked", future))
     return sorted((line_of(text, warning.table, warning.key), warning.text) for warning in found)
-
-
-def _tables(toml: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = toml["kinds"][name] if name else toml
-    return found
 
 
 def undocumented(profile: Profile, _kinds: tuple[KindTables, ...]) -> Iterator[LintWarning]:

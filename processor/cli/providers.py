@@ -24,11 +24,11 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 
 def providers(
-    context: typer.Context, *, config: options.Config = None, json: options.Json = False
+    context: typer.Context, *, config: options.Config, json: options.Json = False
 ) -> None:
     """List the providers that a source may name: built-in ones and those of your folder."""
     if context.invoked_subcommand is None:
-        profiles, built_in = load_profiles(options.config_file(config)), ProfileRegistry()
+        profiles, built_in = load_profiles(config), ProfileRegistry()
         items = [
             _item(profiles[name], own=profiles.files[name] != built_in.files.get(name))
             for name in profiles

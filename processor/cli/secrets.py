@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def seal(
     *,
-    config: options.Config = None,
+    config: options.Config,
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
@@ -30,7 +30,7 @@ def seal(
     Connects to Redis itself, whether Ringback runs or not; a second run finds nothing to do. Ends
     with 2 if a secret cannot be decrypted, and prints the remedy.
     """
-    settings = read(options.config_file(config), os.environ)
+    settings = read(config, os.environ)
     if not settings.master_keys:
         raise ConfigError(f"{vault.NAME} is not set; {vault.REMEDY}")
     report = asyncio.run(_seal(settings, url_of(settings, data)))

@@ -59,14 +59,14 @@ def register(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only read the existing hooks; change nothing.")
     ] = False,
-    config: options.Config = None,
+    config: options.Config,
     json: options.Json = False,
 ) -> None:
     """Register the webhook of a source: create or update its hook, or print what to paste.
 
     A second run finds the hook of the first. The server need not run.
     """
-    settings = read(options.config_file(config), os.environ)
+    settings = read(config, os.environ)
     chosen, base = cli_config.source_of(settings, source), _base(url or settings.public_url)
     outcome = asyncio.run(_register(settings, chosen, base, dry_run=dry_run))
     if json:

@@ -25,7 +25,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def up(
     *,
-    config: options.Config = None,
+    config: options.Config,
     data: options.Data = options.DEFAULT_DATA,
     host: Annotated[
         str, typer.Option(envvar="RINGBACK_HOST", help="The address to listen on.")
@@ -43,8 +43,8 @@ def up(
     --data, where commands on this machine find it. A process that ends is restarted. Ctrl-C or
     SIGTERM lets work that has begun finish, and stops everything within 25 seconds.
     """
-    file, data = options.config_file(config), data.absolute()
-    if file is None:
+    data = data.absolute()
+    if config is None:
         output.notice("no ringback.toml in this folder: running without sources")
     _make_folder(data)
     raise_open_files()  # Redis inherits it
@@ -55,14 +55,14 @@ def up(
             store = embedded_redis.prepare(data, embedded_redis.find_server())
         environ = environment(
             os.environ,
-            RINGBACK_CONFIG=str(file) if file else None,
+            RINGBACK_CONFIG=str(config) if config else None,
             RINGBACK_DATA=str(data),
             RINGBACK_HOST=host,
             PORT=str(port),
             REDIS_URL=store.url if store else None,
         )
         # Wrong settings are an error here once, instead of in every process.
-        settings = read(file, environ)
+        settings = read(config, environ)
         key = None if settings.api_keys else local_key(settings, data)
         commands = processes(environ, host, port, workers, key)
         readiness = Readiness(listen_address.url(host, port), json=json)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from processor.cli import output
-from processor.cli.client import Client, path
+from processor.cli.client import Client, job_path
 from processor.cli.demo.sandbox import ringback
 from processor.cli.demo.scenarios import EXPECTED, SCENARIOS, final_events, judge
 from processor.cli.demo.simulation import Simulation, configuration, make_secret
@@ -50,7 +50,7 @@ def _simulate(
         poll = False if scenario.pushed else {"every": "0.5s"}
         for job in scenario.jobs:
             body = {"poll": poll, "metadata": {"demo": True}}
-            client.call("PUT", _path(scenario.source, job.full_id), body)
+            client.call("PUT", job_path(scenario.source, job.full_id), body)
 
     def all_ended() -> bool:
         sending = any(simulation.sending for simulation in simulations)
@@ -70,7 +70,7 @@ def _refresh(client: Client, show: Show, seconds: float, done: Callable[[], bool
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not done():
         for source, job_id in EXPECTED:
-            show(f"{source}/{job_id}", client.get(_path(source, job_id)))
+            show(f"{source}/{job_id}", client.get(job_path(source, job_id)))
         time.sleep(REFRESH)
 
 
@@ -89,7 +89,7 @@ def _show_results(client: Client, problems: Sequence[str], callbacks: int, secon
     for source, job_id in EXPECTED:
         output.line("")
         output.line(f"{source}/{job_id}")
-        show_history(client.get(_path(source, job_id) + "/history"), json=False)
+        show_history(client.get(job_path(source, job_id, "history")), json=False)
     output.line("")
     for problem in problems:
         output.line(f"WRONG  {problem}")
@@ -99,7 +99,3 @@ def _show_results(client: Client, problems: Sequence[str], callbacks: int, secon
         )
     verdict = "not everything is right" if problems else "all came, each once, all verified"
     output.line(f"{callbacks} callbacks in {seconds:.1f} s: {verdict}")
-
-
-def _path(source: str, job_id: str) -> str:
-    return path("v1", "jobs", source, job_id)

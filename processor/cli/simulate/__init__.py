@@ -91,7 +91,7 @@ def simulate(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed repeats a run.")] = None,
-    config: options.Config = None,
+    config: options.Config,
     json: options.Json = False,
 ) -> None:
     """Simulate a provider: push about jobs to --to, and answer polls about them.
@@ -110,7 +110,7 @@ def simulate(
     Pushes that are signed with Ed25519 or by Amazon SNS cannot be simulated:
     only the provider has the key.
     """
-    source = find_source(provider, options.config_file(config))
+    source = find_source(provider, config)
     profile, ending = source.profile, make_jobs.end_state(end)
     chosen = make_jobs.choose_kind(profile, kind, pushed=to is not None)
     hook = Hook(to) if to else None

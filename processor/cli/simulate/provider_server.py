@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from processor.cli.exit_codes import CommandError
 from processor.cli.loopback_server import Handler, LoopbackServer
 from processor.cli.simulate.poll_routes import SUBMIT_PATH, Routes, base_path
@@ -86,10 +88,8 @@ class ProviderServer(LoopbackServer):
 def _tagged(answer: HttpResponse, known: str | None) -> HttpResponse:
     """The answer with its ETag, or 304 if the client has it already."""
     tag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
-    headers = {**answer.headers, "etag": tag}
-    if known == tag:
-        return HttpResponse(NOT_MODIFIED, headers, b"", 0.0)
-    return HttpResponse(answer.status, headers, answer.body, 0.0)
+    tagged = replace(answer, headers={**answer.headers, "etag": tag})
+    return replace(tagged, status=NOT_MODIFIED, body=b"") if known == tag else tagged
 
 
 def _problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
