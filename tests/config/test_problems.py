@@ -1,4 +1,4 @@
-"""Each mistake in ringback.toml or the environment is a line with its place, key and remedy."""
+"""Each problem in ringback.toml or the environment is one line with file, line, key and remedy."""
 
 import os
 import re

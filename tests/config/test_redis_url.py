@@ -1,4 +1,4 @@
-"""REDIS_URL: what cannot work is refused at the start, in one line that shows no secret."""
+"""REDIS_URL: an unusable URL is refused at the start, in one line without secrets."""
 
 import pytest
 from redis.asyncio import BlockingConnectionPool

@@ -71,7 +71,7 @@ class Web:
         return await self._call(method, path, body, more)
 
     async def without_key(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        """Call as somebody who has no key, or the one in `headers`; documented like the others."""
+        """Call without a key, or with the one in `headers`; the response must be documented too."""
         return await self._call(method, path, body, more, keyless=True)
 
     async def _call(
@@ -88,7 +88,7 @@ class Web:
         return answer
 
     async def push(self, job: str = "1", status: str = "running", **more: Any) -> None:
-        """Take a push to `feed`, and do what the workers would do with it."""
+        """Send a push to `feed`, and process it as the workers would."""
         self._pushes += 1
         source = more.pop("source", "feed")
         body = push(job, status, **more)

@@ -23,7 +23,7 @@ from processor.store import Store
 from .calling import KEY, Served, Web
 from .pushing import SECRET, WISTIA_SECRET
 
-AWAY = "redis://127.0.0.1:1/0"  # nobody listens there
+AWAY = "redis://127.0.0.1:1/0"  # nothing listens there
 
 CHALLENGER = """
 [push]
@@ -57,7 +57,7 @@ webhook_secret = "{wistia}"
 token = "made-up"
 base_url = "{url}/modern"
 
-[sources.ci]                         # takes only 200 for a yes
+[sources.ci]                         # requires 200
 provider = "gitlab"
 webhook_secret = "a token that was made up"
 
@@ -80,7 +80,7 @@ provider = "aws-sns"
 provider = "challenger"
 webhook_secret = "made up"
 
-[sources.unsigned]                   # its provider signs, but nobody said with what
+[sources.unsigned]                   # its provider signs, but it has no webhook_secret
 provider = "wistia"
 token = "made-up"
 
@@ -104,7 +104,7 @@ sources = ["asked"]
 
 
 class Provider:
-    """Answers what it was told to, and remembers who asked what with which token; a subscriber too."""
+    """Answers as the test says, and remembers each call with its token; also used as a subscriber."""
 
     def __init__(self) -> None:
         """Say nothing of use."""

@@ -1,4 +1,4 @@
-"""Holds an answer against /openapi.json: an answer that it does not describe is a mistake."""
+"""Compares a response with /openapi.json: a response that it does not describe is an error."""
 
 import re
 from functools import cache

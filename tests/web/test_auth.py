@@ -1,4 +1,4 @@
-"""Who may call: whoever sends one of the keys, from wherever; nobody else, from wherever."""
+"""Authentication: every caller with a key may call, from any address, and no other."""
 
 import os
 import subprocess
@@ -143,7 +143,7 @@ async def test_calls_without_a_valid_key_are_401(keyed: Web, authorization: str)
 
 
 async def test_two_authorizations_are_none(keyed: Web) -> None:
-    """Whoever stands in front may have checked the other one."""
+    """A proxy in front may have checked the other one."""
     for pair in (["Bearer k1", "Bearer k3"], ["Bearer k3", "Bearer k1"], ["Bearer k1"] * 2):
         headers = [(b"authorization", one.encode()) for one in pair]
         refused(await keyed.without_key("GET", "/v1/jobs", headers=headers), 401)
@@ -162,7 +162,7 @@ async def test_a_removed_key_is_refused(web_of: Any) -> None:
 
 async def test_health_and_pushes_need_no_key(keyed: Web) -> None:
     assert (await keyed.without_key("GET", "/healthz")).status_code == 200
-    assert (await keyed.without_key("GET", "/readyz")).status_code == 503  # no worker beats here
+    assert (await keyed.without_key("GET", "/readyz")).status_code == 503  # no worker is alive here
     body = push()
     taken = await keyed.without_key("POST", "/hooks/feed", content=body, headers=signed(body))
     assert taken.is_success

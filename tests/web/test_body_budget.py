@@ -1,4 +1,4 @@
-"""Who gives way once all bodies in flight have as many bytes as they may."""
+"""The limit of bytes in flight: which bodies are evicted."""
 
 import math
 
@@ -8,7 +8,7 @@ MIB = 1024 * 1024
 
 
 class Line:
-    """A connection of nobody's."""
+    """A connection for tests."""
 
     def evict(self) -> None:
         """Nothing to close."""
@@ -49,7 +49,7 @@ def test_a_stalled_body_is_slower_than_any_other() -> None:
 
 
 def test_evicted_bodies_are_not_counted() -> None:
-    """Else every further byte would look for somebody again."""
+    """Otherwise every further byte would cause a search."""
     budget = BodyBudget(total=MIB, address=MIB)
     filled(budget, MIB, "a")
     late = body("b")
@@ -64,7 +64,7 @@ def test_a_finished_body_is_never_evicted() -> None:
     budget.finish(whole)
     assert budget.arrived(body("c"), 1, 60.0) == [late]
     newest = body("d")
-    assert budget.arrived(newest, MIB, 61.0)[-1] is newest  # nobody else is left
+    assert budget.arrived(newest, MIB, 61.0)[-1] is newest  # no other body is left
     assert whole.held == MIB
 
 

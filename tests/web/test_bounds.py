@@ -1,4 +1,4 @@
-"""What strangers can hold: no more than so many bytes and connections, which others get when they come."""
+"""Limits of bytes and connections for callers without a key: idle and slow ones are evicted for others."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def post(path: str, body: bytes = b"", length: int | None = None, **headers: str
 
 
 def honest(job: str = "1") -> bytes:
-    """A push that must be taken."""
+    """A push that must be accepted."""
     body = push(job, "running")
     return post("/hooks/feed", body, **signed(body, f"msg_{job}"), connection="close")
 

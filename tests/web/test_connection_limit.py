@@ -1,4 +1,4 @@
-"""Which idle connections give way to new ones, and how many connections there may be."""
+"""The connection limit: which idle connections are evicted for new ones."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from processor.web.connection_limit import EVICTED_TOGETHER, ConnectionLimit, li
 
 
 class Line:
-    """A connection of nobody's."""
+    """A connection for tests."""
 
     def evict(self) -> None:
         """Nothing to close."""

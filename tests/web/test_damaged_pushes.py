@@ -1,4 +1,4 @@
-"""A final word is taken though something else in its push is damaged; what is kept is clean."""
+"""Damaged pushes: a final status is accepted although another part is damaged; what is stored is valid."""
 
 import json
 from typing import Any

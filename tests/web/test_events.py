@@ -67,7 +67,7 @@ async def stream(served: Served, path: str = "/v1/events", **headers: str) -> As
 
 
 async def a_week_passes(web: Web) -> None:
-    """As far as the log can tell, and the clock that sweeps it."""
+    """As far as the log knows, and the clock that trims it."""
     await web.context.store.events.trim(await web.context.store.now() + 8 * 86_400)
 
 
@@ -110,7 +110,7 @@ async def test_a_stream_sends_the_same_items_as_a_page(web: Web, served: Served)
 
 async def test_a_stream_is_from_now_on(web: Web, served: Served) -> None:
     await web.push("old", "succeeded")
-    async with stream(served) as live:  # not a moment later: nothing told from here on is missed
+    async with stream(served) as live:  # from here on no event is missed
         await web.push("new", "succeeded")
         assert '"new"' in (await live.message()).data
 
@@ -161,7 +161,7 @@ async def test_silence_is_filled_with_pings(
 async def test_a_read_without_events_wakes_no_listener(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else every look would be a ping."""
+    """Otherwise every read would be a ping."""
     monkeypatch.setattr(tail, "BLOCK", 0.01)
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
@@ -181,7 +181,7 @@ async def test_a_client_without_events_can_resume(web: Web, served: Served) -> N
 
 
 def event_batch(number: int) -> list[LoggedEvent]:
-    """One event, as the tailer tells it."""
+    """One event, as the tailer dispatches it."""
     return [LoggedEvent(str(number), "evt", "job.started", b"{}", 0, f"{number}-1")]
 
 

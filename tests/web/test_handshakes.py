@@ -1,4 +1,4 @@
-"""What providers ask before they push, and what they take for a yes."""
+"""Handshakes and challenges of providers, and the status codes that they require."""
 
 import json
 
@@ -71,7 +71,7 @@ async def test_a_form_is_accepted_only_from_providers_that_send_forms(web: Web) 
 
 
 async def test_a_signature_with_shared_keys_needs_a_known_sender(web: Web) -> None:
-    """Where no sender is named nothing is taken; a stranger is refused before a key is fetched."""
+    """Without configured senders no push is accepted; an unknown sender is refused before a key is fetched."""
     body = json.dumps({"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:evil"})
     text = {"content-type": "text/plain; charset=UTF-8"}
     detail = refused(await web("POST", "/hooks/anyones", content=body, headers=text), 404)

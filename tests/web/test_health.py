@@ -1,4 +1,4 @@
-"""/healthz, /readyz, /metrics: is it alive, is it of use, how is it doing; and how it ends."""
+"""/healthz, /readyz, /metrics: liveness, readiness, metrics; and draining."""
 
 import asyncio
 import re
@@ -114,7 +114,7 @@ async def test_an_unusable_source_shows_what_it_lacks(web: Web) -> None:
     assert found["anyones"] is not None
     assert "set its senders" in found["anyones"]
     assert "no [poll]" in found["anyones"]
-    assert found["unsigned"] is None  # it can be asked
+    assert found["unsigned"] is None  # it can be polled
 
 
 async def test_sources_show_their_pushes_and_polls(web: Web) -> None:

@@ -1,4 +1,4 @@
-"""POST /hooks/{source}: refusals come in their order, and a 202 means that Redis has it."""
+"""POST /hooks/{source}: the order of refusals; a 202 means that Redis has stored the push."""
 
 import asyncio
 import time
@@ -255,7 +255,7 @@ async def test_a_body_shorter_than_its_content_length_is_never_accepted(
 async def test_a_push_is_503_while_redis_is_nearly_full(
     web: Web,
 ) -> None:
-    """The receiver looks each second; here it looked while Redis was at 95 %."""
+    """The receiver checks each second; here it checked while Redis was at 95 %."""
     hooks, redis = web.client._transport.app._hooks, web.context.store.connection.redis  # type: ignore[attr-defined]
     try:
         await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] / 0.95))

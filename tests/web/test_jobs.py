@@ -1,4 +1,4 @@
-"""/v1/jobs: watch, look, wait, list, ask now, stop watching."""
+"""/v1/jobs: watch, get, wait, list, poll now, delete."""
 
 import asyncio
 import time
@@ -200,7 +200,7 @@ async def test_a_deleted_job_is_a_tombstone(web: Web) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     for method, path in (("GET", JOB), ("DELETE", JOB), ("GET", f"{JOB}/history")):
         refused(await web(method, path), 404)
-    await web.push("1", "succeeded")  # late: nobody watches it any more
+    await web.push("1", "succeeded")  # late: it is not watched any more
     refused(await web("GET", JOB), 404)
     assert await web.items("/v1/jobs") == []
     assert (await web("PUT", JOB, {})).status_code == 201

@@ -1,4 +1,4 @@
-"""Bodies are read, and large ones taken, in turns."""
+"""Bodies are read in turns; large bodies wait in a queue."""
 
 import asyncio
 from typing import Any
@@ -49,7 +49,7 @@ async def test_large_bodies_wait_for_each_other() -> None:
     await first.acquire(8)
     waiting = [asyncio.create_task(second.acquire(8)), asyncio.create_task(third.acquire(2))]
     await asyncio.sleep(0)
-    assert not any(task.done() for task in waiting)  # a small one does not overtake for ever
+    assert not any(task.done() for task in waiting)  # a small body does not overtake
     first.release()
     await asyncio.gather(*waiting)
     second.release()

@@ -1,4 +1,4 @@
-"""The mirror takes Ringback's key where the provider's own SDK puts its credential, and at the root."""
+"""The mirror accepts an API key where the provider's own SDK sends its credential; also at the root."""
 
 import base64
 import json

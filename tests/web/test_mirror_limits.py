@@ -1,4 +1,4 @@
-"""What the mirror asks stays within the source's concurrency and budget; without a key it keeps nothing."""
+"""Polls of the mirror stay within the source's concurrency and budget; without a key it watches no job."""
 
 import asyncio
 import json
@@ -32,10 +32,9 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Slow:
-    """A provider whose answers wait for a word, and that counts who waits."""
+    """A provider whose responses wait for the test, and that counts the waiting calls."""
 
     def __init__(self, provider: Any) -> None:
-        """Take the provider over."""
         self.go, self.now, self.most, self.asked = asyncio.Event(), 0, 0, 0
         provider.says = self.answer
 
@@ -152,7 +151,7 @@ async def test_sequential_mirror_calls_use_at_most_half_the_burst(web: Web, prov
     assert all("paced" in refusal for refusal in refusals)
     assert len(provider.asked) == 150 - len(refusals)
     assert len(provider.asked) <= 30 + flowed + 1
-    await mirror.read(wistia, "mine", has_key=True)  # the other half is for those who have one
+    await mirror.read(wistia, "mine", has_key=True)  # the other half is for callers with a key
 
 
 async def test_polls_in_progress_reduce_the_mirrors_share(web: Web, provider: Any) -> None:
@@ -183,7 +182,7 @@ async def test_a_parked_source_is_not_polled_by_the_mirror(web: Web, provider: A
 async def test_a_key_is_not_refused_for_those_without(
     web: Web, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who has a key joins a question of somebody who has none, and the job is watched."""
+    """A call with a key joins a poll of a call without one, and the job is watched."""
     slow, sharing, run = Slow(provider), [], SharedCalls.run
 
     async def counted(self: Any, key: Any, work: Any) -> Any:

@@ -1,4 +1,4 @@
-"""/openapi.json: exactly what is served, no less and no more."""
+"""/openapi.json describes exactly what is served."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from .calling import BEARER, Web
 from .documented import check, resolve, validator
 
 DOCUMENT = openapi.document()
-SHOWN_ELSEWHERE = [positive_data_acceptance]  # no schema tells which cursors there are
+SHOWN_ELSEWHERE = [positive_data_acceptance]  # no schema knows which cursors exist
 OPERATIONS = [
     (path, method, operation)
     for path, methods in DOCUMENT["paths"].items()
@@ -243,7 +243,7 @@ async def test_schemathesis_finds_nothing(served_of: Any, web: Web) -> None:
     """Made-up calls of every operation: no 5xx, and no answer that is not described."""
     served = await served_of()
 
-    async def beat() -> None:  # one beat lasts 15 s, and a busy machine takes longer
+    async def beat() -> None:  # a heartbeat lasts 15 s, and a busy machine takes longer
         while True:
             await web.context.store.heartbeat("w", Metrics().dump())
             await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""Calls that anybody can make, and calls that read a lot, leave pushes their time."""
+"""Rate limit of calls without a key, concurrency limit of large reads."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ def test_an_address_gets_a_burst_at_once_and_then_its_rate() -> None:
     assert delays[:BURST] == pytest.approx([0.0] * BURST)
     assert delays[BURST:] == pytest.approx([(n + 1) / RATE for n in range(10)])
     assert calls.delay("b", 0.0) == 0.0  # another address does not wait for this one
-    assert calls.delay("a", 60.0) == 0.0  # and this one not for ever
+    assert calls.delay("a", 60.0) == 0.0  # and this delay is bounded
 
 
 def test_no_response_is_delayed_longer_than_the_maximum() -> None:

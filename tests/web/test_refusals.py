@@ -1,4 +1,4 @@
-"""Refusals: each is a problem with a remedy, whose id is in the log."""
+"""Errors: each is a problem document with a remedy; internal errors are logged with its id."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ async def test_bad_json_is_400(web: Web, method: str, path: str, body: bytes) ->
 
 @pytest.mark.parametrize(("method", "path"), WRITES[:4])
 async def test_a_body_that_is_nested_too_deeply_is_400(web: Web, method: str, path: str) -> None:
-    """Whoever reads it back, in a worker, has less stack left than who took it."""
+    """A worker that reads it later has less stack left than the receiver."""
     body = b'{"metadata": {"a": %b%b}}' % (b"[" * 300, b"]" * 300)
     assert "nested" in refused(await web(method, path, content=body, headers=JSON), 400)
 

@@ -1,4 +1,4 @@
-"""Who is slow, or never ends, is let go: nothing else would end such a connection."""
+"""Slow clients (slowloris, slow readers) are disconnected."""
 
 import asyncio
 import time
@@ -104,7 +104,7 @@ async def test_a_body_that_trickles_is_408(served: Served) -> None:
 
 
 async def test_the_body_of_a_refused_request_has_a_read_timeout(served: Served) -> None:
-    """The 404 needs no body; who goes on sending it, slowly, is not listened to for long."""
+    """The 404 needs no body; a client that keeps sending it slowly is disconnected."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(post("/hooks/nobody", 100_000))
     answer = asyncio.create_task(reader.read())
@@ -116,7 +116,7 @@ async def test_the_body_of_a_refused_request_has_a_read_timeout(served: Served) 
 
 
 async def test_waiting_for_us_does_not_count_as_slow(served: Served) -> None:
-    """The clock is for requests that do not come, not for answers that take their time."""
+    """The timeout is for missing requests, not for slow responses."""
     job = {"content-type": "application/json"}
     await served.client.put("/v1/jobs/feed/1", content=b"{}", headers=job)
     answer = await served.client.get(f"/v1/jobs/feed/1?wait={3 * SOON}")
@@ -132,7 +132,7 @@ async def test_pipelined_requests_are_all_answered(served: Served) -> None:
 
 
 async def test_an_upgrade_header_is_ignored(served: Served) -> None:
-    """There is nothing to upgrade to; whoever asks is answered as if he had not."""
+    """There is no upgrade; such a request gets the usual response."""
     lines = b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     response = await served.raw(
         HEAD + lines + b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -158,7 +158,7 @@ async def large(web: Web, served: Served) -> AsyncIterator[tuple[asyncio.StreamR
 async def test_a_client_that_reads_nothing_is_disconnected(
     large: tuple[asyncio.StreamReader, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TCP keeps a line for ever whose other end is there and does not read."""
+    """TCP alone keeps a connection without limit if the client does not read."""
     reader, length = large
     lost, received = asyncio.Event(), write_timeout.SlowReaderProtocol.connection_lost
 

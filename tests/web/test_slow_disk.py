@@ -1,4 +1,4 @@
-"""Redis is killed while a sync of its disk is under way: nothing that was answered is lost.
+"""Redis is killed during a disk sync: no answered write is lost.
 
 The syncs are slowed by a few lines of C in front of the system's `fdatasync`.
 """
@@ -34,7 +34,7 @@ JOB = "/v1/jobs/feed/1"
 
 
 class SlowDisk:
-    """A Redis of our own, with a disk that takes as long for a sync as we like."""
+    """A Redis whose disk syncs take as long as the test says."""
 
     def __init__(self, data: Path) -> None:
         """Start it; the disk is a quick one."""
@@ -50,7 +50,7 @@ class SlowDisk:
             return bool(redis.info("persistence")["aof_pending_bio_fsync"])
 
     async def slow(self, seconds: float, wait_until: Any) -> None:
-        """From now on a sync takes so long; one has just begun."""
+        """Make syncs take so long from now on; one has just begun."""
         self._wish.write_text(str(int(seconds * 1000)))
         await wait_until(self.syncs)
 

@@ -1,4 +1,4 @@
-"""/v1/subscriptions and /v1/deliveries: who is called back, and how that went."""
+"""/v1/subscriptions and /v1/deliveries."""
 
 import time
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Subscribers that fail are left alone for longer and longer, come back in steps, or are given up."""
+"""The circuit breaker: failing subscribers are paused longer and longer, recover in steps, or are disabled."""
 
 from typing import Any
 

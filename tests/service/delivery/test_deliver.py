@@ -78,7 +78,7 @@ class Got(NamedTuple):
 
 
 class Subscriber:
-    """Answers what it was told to, and remembers what it got."""
+    """Answers as the test says, and remembers its requests."""
 
     def __init__(self) -> None:
         """Accept everything."""
@@ -128,7 +128,7 @@ class Bench:
         return await manage.create(self.context, msgspec.convert(given, manage.CreateSubscription))
 
     async def push(self, job: str = "1", status: str = "succeeded", **headers: str) -> None:
-        """Take one push, and ingest it."""
+        """Receive one push, and ingest it."""
         body = json.dumps({"id": job, "status": status}).encode()
         await self._receiver.receive(self._receiver.source("lab"), Push(headers, body))
         store = self.context.store
@@ -492,7 +492,7 @@ async def test_a_handshake_can_be_added_by_a_change(bench: Bench, subscriber: Su
 async def test_a_url_that_was_changed_during_a_handshake_stays(
     bench: Bench, subscriber: Subscriber
 ) -> None:
-    """Else it would end at a URL that nobody asked."""
+    """Otherwise it would get a URL without a handshake."""
     subscriber.headers = {"WebHook-Allowed-Origin": "*"}
     made = await bench.subscribe()
     subscriber.meanwhile = lambda: moved(bench, made, url="/never-asked")

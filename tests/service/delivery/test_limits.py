@@ -1,4 +1,4 @@
-"""A subscription gets as many at once and as fast as it was set to, whichever process delivers."""
+"""Concurrency limit and rate limit of a subscription, across all processes that deliver."""
 
 import asyncio
 import time
@@ -64,7 +64,6 @@ class Gate:
     """A subscriber that answers when it is let, and remembers how many it had at once and when."""
 
     def __init__(self) -> None:
-        """Let nobody through."""
         self.url = ""
         self.under_way = 0
         self.most = 0
@@ -199,7 +198,7 @@ async def test_a_rate_limit_holds_from_the_first_delivery_on(
         return len(gate.began) == EVENTS
 
     await wait_until(all_came)
-    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
+    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth starts after the first 500 ms
 
 
 # --- made while a process delivers already ---------------------------------------------------
@@ -208,7 +207,7 @@ async def test_a_rate_limit_holds_from_the_first_delivery_on(
 async def test_a_new_subscription_never_exceeds_its_concurrency(
     office: Office, gate: Gate, wait_until: Any
 ) -> None:
-    await office.pump()  # they look, and will not again for a second
+    await office.pump()  # reads the limits; the next read is in a second
     made = await office.subscribe(gate.url, concurrency=2)
 
     async def two_are_under_way() -> bool:
@@ -243,7 +242,7 @@ async def test_a_short_rate_window_holds_for_a_new_subscription(
     await office.pump()
     made = await office.subscribe(gate.url, rate="5/500ms")
     await wait_until(lambda: office.delivered(made, EVENTS))
-    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth is none of the first 500 ms
+    assert gate.began[-1] - gate.began[0] > 0.45  # the sixth starts after the first 500 ms
 
 
 async def test_pending_deliveries_of_a_removed_subscription_are_canceled(
@@ -266,7 +265,7 @@ async def test_pending_deliveries_of_a_removed_subscription_are_canceled(
 
 
 async def seen(breakers: CircuitBreakers, lane: str) -> LaneLimits:
-    """What a lane may get, once that was looked at."""
+    """The limits of a lane, after a refresh."""
     breakers.lane_limits(lane)
     await breakers.refresh()
     return breakers.lane_limits(lane)

@@ -1,4 +1,4 @@
-"""`ordered`: a job's events one after the other, and after an outage only where it is."""
+"""`ordered`: a job's events one after the other; after an outage only the newest state."""
 
 import asyncio
 from typing import Any
@@ -28,12 +28,11 @@ class Gated(Subscriber):
     """A subscriber that answers when it is let."""
 
     def __init__(self) -> None:
-        """Answer nobody yet."""
         super().__init__()
         self.open = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Take one, and answer later."""
+        """Accept a request, and answer later."""
         answer = await super().answer(request)
         await self.open.wait()
         return answer
@@ -75,7 +74,7 @@ async def claim(desk: Desk) -> list[Claim]:
 
 
 async def ended(desk: Desk, target: Subscription) -> dict[str, str]:
-    """How each delivery stands, by its event's type and the job's attempt."""
+    """The state of each delivery, by its event's type and the job's attempt."""
     rows = await history.list_deliveries(desk.context, target.id, None, 1000)
     return {row["event_id"].split("_", 2)[2]: row["state"] for row in rows}
 

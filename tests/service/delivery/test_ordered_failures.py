@@ -1,4 +1,4 @@
-"""One job's events in turn: what goes wrong in turn, too, and what comes back from elsewhere."""
+"""`ordered`: failures, expired leases and replays keep a job's events in order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ NOT_YET = 9e15
 
 
 class Line:
-    """A subscription in order, its subscriber, and workers whose leases end when they are told to."""
+    """An ordered subscription, its subscriber, and workers whose leases the test ends."""
 
     def __init__(self, bench: Any) -> None:
         """Answer well."""
@@ -77,7 +77,7 @@ class Line:
         return self.got
 
     async def replay(self, target: Subscription, *, again: bool = True) -> int:
-        """Replay all; how many were put."""
+        """Replay all; returns how many were enqueued."""
         done = await replay_replay.replay(
             self.context, target.id, ReplayRequest(since="1h", again=again)
         )
@@ -209,7 +209,7 @@ async def test_a_late_settlement_removes_a_replayed_delivery_from_the_order(
     line: Line,
     ordered: bool,  # noqa: FBT001 -- a parameter
 ) -> None:
-    """Were it left there, the job's later events would wait for it for ever."""
+    """Otherwise the job's later events would wait for it without end."""
     made = await line.subscribe(ordered=not ordered)
     await line.go("running")
     slow = await line.claim()
@@ -284,12 +284,14 @@ async def test_a_cancellation_counts_though_a_renewal_overtook_it(line: Line) ->
 
 
 async def test_a_stale_entry_in_the_order_blocks_no_event(line: Line) -> None:
-    """Neither whoever comes behind it, nor what has the same name."""
+    """Neither a later event, nor one with the same id."""
     await line.subscribe()
     await line.go("running")
     (claim,) = await line.claim()
     redis, keys = line.store.connection.redis, line.store.shards[0]
-    await redis.hdel(keys.items["deliver"], claim.item)  # as if its end had not known of its turn
+    await redis.hdel(
+        keys.items["deliver"], claim.item
+    )  # as if its settlement had not known its order
     await line.lapse(claim)
     await line.go("succeeded")
     assert await line.deliver() == ["1_final"]
@@ -297,7 +299,7 @@ async def test_a_stale_entry_in_the_order_blocks_no_event(line: Line) -> None:
 
 
 async def test_an_unordered_delivery_does_not_start_the_next_ordered_one(line: Line) -> None:
-    """It was put before the subscription wanted order; another of its job has the turn."""
+    """It was enqueued before the subscription was ordered; another event of its job is in progress."""
     await line.subscribe(ordered=False)
     await line.go("running")
     await line.round()

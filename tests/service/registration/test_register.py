@@ -1,4 +1,4 @@
-"""`ringback sources register` against a provider's hooks: made once, found again, nothing given away.
+"""`ringback sources register` against a provider's webhook API: created once, found again, no secret shown.
 
 The profiles are in tests/service/registration/profiles/; each says which real provider it is like.
 """

@@ -1,4 +1,4 @@
-"""Too much for a subscription: the rest stays in the event log, and comes from there, whole and in order."""
+"""Overflow of a subscription: it stays in the event log, and is delivered from there, complete and in order."""
 
 import asyncio
 from collections import Counter
@@ -40,7 +40,7 @@ async def behind(desk: Desk) -> set[str]:
 
 
 async def caught_up(desk: Desk) -> None:
-    """Deliver, and look for more, until nothing is left."""
+    """Deliver, and catch up, until nothing is left."""
     while await behind(desk) or await desk.waiting():
         await desk.deliver()
         await catch_up(desk.context)
@@ -101,7 +101,7 @@ async def test_overflow_is_due_in_the_order_of_the_log(full_of: Make):
 
 
 async def test_new_events_join_the_overflow_until_it_is_empty(full_of: Make):
-    """Else new ones would overtake them."""
+    """Otherwise new events would overtake them."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
     await finish(desk, MOST + 1)
@@ -201,7 +201,7 @@ async def test_jobs_own_callbacks_are_not_bounded(full_of: Make):
 
 
 async def test_the_position_of_an_overflow_only_moves_forward(full_of: Make):
-    """Whoever goes on does not begin anew; nor does one that is slower take that back for good."""
+    """A second clock continues from there, and a slower clock does not move it back."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
     await finish(desk, MOST + 2)
@@ -257,7 +257,7 @@ async def test_a_restarted_clock_does_not_repeat_ended_deliveries(full_of: Make)
 
 
 async def test_an_enabled_subscription_receives_events_from_then_on(full_of: Make):
-    """Whether a clock has looked meanwhile or not."""
+    """With and without a clock run in between."""
     desk: Desk = await full_of()
     made = await desk.subscribe()
     await finish(desk, MOST + 2)

@@ -1,4 +1,4 @@
-"""What was too much to wait stays in the log, and is brought from there: all of it, and to all."""
+"""Overflow with many subscriptions and shards: all of it is delivered, to all."""
 
 import asyncio
 from typing import Any
@@ -58,7 +58,7 @@ class Heap:
         return int(await self.store.redeliveries.waiting(self.store.shards[shard], target))
 
     async def behind(self) -> list[dict[str, str]]:
-        """Who is behind, by shard."""
+        """The subscriptions with overflow, by shard."""
         return [await self.store.deliveries.overflow(keys) for keys in self.store.shards]
 
     async def round(self, *shards: int) -> None:
@@ -95,7 +95,7 @@ async def test_a_full_shard_does_not_delay_the_overflow_of_another(heap_of: Any,
 
 
 async def test_a_refused_delivery_of_the_same_millisecond_is_not_overflow(heap_of: Any) -> None:
-    """It was told in the same millisecond as the first that was left."""
+    """Its event has the same millisecond as the first of the overflow."""
     heap: Heap = await heap_of(waiting=2)
     await heap.subscribe("sub_1")
     await heap.finish_together(3)

@@ -1,4 +1,4 @@
-"""Getting back what was missed: nothing twice, nothing lost, wherever it is interrupted."""
+"""Replay and retry: nothing twice, nothing lost, wherever it is interrupted."""
 
 import asyncio
 import json
@@ -137,7 +137,7 @@ async def test_an_interrupted_replay_can_be_repeated(
     monkeypatch.setattr(desk.store.redeliveries, "queue", breaks)
     with pytest.raises(StoreUnavailable):
         await desk.replay(made)
-    await desk.round()  # what was put is delivered meanwhile, all or some of it
+    await desk.round()  # some or all of what was enqueued is delivered in between
     queued, pending, before, gone = await desk.replay(made)
     assert (queued, pending + before, gone) == (14 - 3 * broken, 3 * broken, 0)
     await desk.deliver()
@@ -189,7 +189,7 @@ async def test_two_replays_at_once_enqueue_everything_once(desk: Desk):
 async def test_a_delivery_that_ends_during_a_replay_is_not_made_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
-    """It waited when the records were read, and had arrived when it was to be put."""
+    """It was pending when the records were read, and delivered when it was to be enqueued."""
     made = await desk.subscribe()
     await desk.finish("a")
     between = desk.store.events.between
@@ -630,7 +630,7 @@ async def test_subscription_disabled_is_published_once_to_the_others(desk_of: An
     assert await desk.states(watcher) == {"delivered": 1}
     assert await desk.states(quiet) == await desk.states(gone) == {}
     await update.enable(desk.context, gone.id)
-    assert await desk.replay(gone) == (0, 0, 0, 0)  # nobody is told of his own end
+    assert await desk.replay(gone) == (0, 0, 0, 0)  # not its own `subscription.disabled`
     assert await desk.replay(quiet, events=("subscription.disabled",)) == (0, 0, 0, 0)
     late = await desk.subscribe(events=["subscription.disabled"], since="1h")
     assert desk.past.queued == 1
@@ -652,7 +652,7 @@ async def test_many_410s_at_once_publish_one_event(desk: Desk):
 
 
 async def test_a_subscription_whose_url_was_changed_is_not_disabled(desk: Desk):
-    """It was the old URL that wanted no more."""
+    """The 410 came from the old URL."""
     made = await desk.subscribe()
     await update.change(desk.context, made.id, UpdateSubscription(url=f"{desk.subscriber.url}/new"))
     await update.disable(desk.context, made, "answered 410")
@@ -664,7 +664,7 @@ async def test_a_subscription_whose_url_was_changed_is_not_disabled(desk: Desk):
 
 
 async def test_an_interrupted_removal_can_be_repeated(desk_of: Any):
-    """The first shard has it no more, so nothing shows it; the others still deliver to it."""
+    """It is missing in the first shard, so nothing shows it; the others still deliver to it."""
     desk = await desk_of(shards=3)
     made = await desk.subscribe()
     await desk.store.connection.redis.hdel(desk.store.shards[0].subs, made.id)

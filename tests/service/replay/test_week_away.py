@@ -1,4 +1,4 @@
-"""A subscriber that is away for a week, by a clock that need not be waited for.
+"""A subscriber that is down for a week, by a simulated clock.
 
 Time passes by moving all that waits closer: due times, rests, and since when a lane fails.
 """
@@ -36,7 +36,7 @@ class Clock:
         return await self._store.now() + self._passed
 
     async def until_due(self) -> float:
-        """Seconds until something may be claimed; for ever where nothing waits."""
+        """Seconds until something may be claimed; infinite if nothing waits."""
         rows = await self._redis.zrange(self._keys.lanes["deliver"], 0, 0, withscores=True)
         return rows[0][1] / 1000 - await self._store.now() if rows else float("inf")
 

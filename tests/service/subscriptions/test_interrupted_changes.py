@@ -1,4 +1,4 @@
-"""A change of a subscription that was cut between two shards: its repetition finishes it."""
+"""A change of a subscription that was interrupted between two shards: repeating it completes it."""
 
 from typing import Any
 

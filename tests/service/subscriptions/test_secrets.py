@@ -1,4 +1,4 @@
-"""Secrets at rest: no key, value or append-only file of Redis has one, and all still works."""
+"""Secrets at rest: no key, value or append-only file of Redis contains one."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ def setting(*keys: MasterKey) -> str:
 
 
 class Subscriber:
-    """Takes what is posted, and remembers it."""
+    """Accepts requests, and remembers them."""
 
     def __init__(self) -> None:
         """Have got nothing."""
@@ -184,7 +184,10 @@ async def test_a_delivery_whose_secret_cannot_be_decrypted_waits_for_the_key(
 
     async def attempts() -> bool:
         found = await history.list_deliveries(back.context, target, "delivered", 10)
-        return [len(d["attempts"]) for d in found] == [1, 1]  # what was put off was no attempt
+        return [len(d["attempts"]) for d in found] == [
+            1,
+            1,
+        ]  # a postponed delivery counts no attempt
 
     await wait_until(attempts)
 
