@@ -2,7 +2,7 @@
 
 A new setting is one line here, one in the documentation, one option of `ringback subscriptions`, and the
 code that obeys it. Names and numbers are checked where they are read (`service.subscriptions.validation`
-and `config.loading`), for messages that list the allowed values.
+and `config.load_subscription`), for messages that list the allowed values.
 """
 
 from typing import Annotated, Any
