@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pytest
 
 from processor.cli import events, follow, key_file, main, progress
 from processor.cli.app import move_shared_options
+from processor.cli.setting_options import SettingOptions
+from processor.subscription_settings import SubscriptionSettings
 
 JSON = {"Content-Type": "application/json"}
 STREAM = {"Content-Type": "text/event-stream"}
@@ -445,6 +447,12 @@ def test_adding_a_subscription_shows_its_secret(stub: Stub, ringback: Run):
     assert "whsec_x" in ended.out
     body = {"url": "https://e.com", "events": ["job.failed"], "sources": ["wistia"]}
     assert stub.calls[0] == ("POST /v1/subscriptions", body)
+
+
+def test_every_setting_of_a_subscription_has_an_option():
+    by_itself = {"url", "signature"}  # the argument of `add`, `--to` of `set`; only `add` sets it
+    options = {option.name for option in fields(SettingOptions)}
+    assert options | by_itself >= set(SubscriptionSettings.__struct_fields__)
 
 
 def test_adding_a_subscription_takes_every_setting_that_can_be_changed(stub: Stub, ringback: Run):

@@ -40,10 +40,10 @@ class Run:
         with self._lock:
             self._ends_polled.add(job.id)
 
-    def count(self, counter: Counter[str], status: int | None) -> None:
-        """Count an answer by its status; None: there was no answer."""
+    def count(self, counter: Counter[str], what: int | str | None) -> None:
+        """Count an answer by its status, or a refusal by its reason; None: there was no answer."""
         with self._lock:
-            counter[str(status or "none")] += 1
+            counter[str(what or "none")] += 1
 
     def note_sent(self, *, duplicate: bool) -> None:
         """Note that a push is sent for the first time, or as a planned duplicate."""
@@ -55,11 +55,6 @@ class Run:
         """Note that a push will not be retried."""
         with self._lock:
             self.given_up += 1
-
-    def note_refusal(self, reason: str) -> None:
-        """Note why the server refused a push."""
-        with self._lock:
-            self.refusals[reason] += 1
 
     @property
     def accepted(self) -> int:

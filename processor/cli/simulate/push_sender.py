@@ -105,5 +105,6 @@ class PushSender:
         status, reason = self.hook.send(self.signed(due))
         self._run.count(self._run.pushes, status)
         if status is not None and 300 <= status < 500:  # noqa: PLR2004 - HTTP's own limits
-            self._run.note_refusal(f"{status}: {reason or 'no reason given; see the log there'}")
+            text = f"{status}: {reason or 'no reason given; see the log there'}"
+            self._run.count(self._run.refusals, text)
         return status is not None and status < 500  # noqa: PLR2004 - HTTP's own limit
