@@ -20,7 +20,13 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from processor.errors import Overloaded, StoreUnavailable, WrongCredentials, WrongRedisUrl
+from processor.errors import (
+    Overloaded,
+    RingbackError,
+    StoreUnavailable,
+    WrongCredentials,
+    WrongRedisUrl,
+)
 from processor.store.refusals import Client, refusal
 from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
@@ -162,30 +168,36 @@ class Connection:
             call.close()  # it has not begun
             raise self.watchdog.error()
         cancels = _cancels()
+        limit, limits = asyncio.timeout(None), self.watchdog.limits
         try:
-            async with self.watchdog.limit():
+            async with limit:
+                limits.add(limit)
                 answer = await cast("Awaitable[Any]", call)
         except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise self.watchdog.error() from error
             if _cancels() > cancels:
                 raise asyncio.CancelledError from error
-            if too_much := _overload(error):
-                raise Overloaded(too_much) from error
-            if wrong := _wrong_url(error):
-                raise wrong from error
-            if isinstance(error, ResponseError) and not _is_transient(error):
-                if ours := refusal(error):
-                    raise ours from error
-                raise  # an internal error: not to be tried again
-            if isinstance(
-                error, ReadOnlyError
-            ):  # demoted: its address may lead to another Redis now
-                await self._pool.disconnect(
-                    inuse_connections=False
-                )  # not those that other calls use
-            raise StoreUnavailable(_unavailable_reason(self.url, error)) from error
+            if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another Redis
+                await self.drop_idle()
+            if ours := self._our_error(error):
+                raise ours from error
+            raise  # an internal error: not to be tried again
+        finally:
+            limits.discard(limit)
         if _cancels() > cancels:
             raise asyncio.CancelledError
         return answer
+
+    def _our_error(self, error: Exception) -> RingbackError | None:
+        """Our error for one of Redis or the network; None for a call that is wrong in itself."""
+        if overload := _overload(error):
+            return Overloaded(overload)
+        if wrong := _wrong_url(error):
+            return wrong
+        if isinstance(error, ResponseError) and not _is_transient(error):
+            return refusal(error)
+        return StoreUnavailable(_unavailable_reason(self.url, error))
 
     async def ask_each(self, pipe: Any, allowed: type[ResponseError]) -> list[Any]:
         """The answers to a pipeline; errors of the class `allowed` are answers too."""

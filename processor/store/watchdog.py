@@ -6,8 +6,7 @@ calls fail at once, so that a provider gets its 503 while it still waits for an 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError  # noqa: A004 -- redis-py's name
@@ -26,7 +25,7 @@ class Watchdog:
         """Until `run`, calls are limited by their own timeouts alone."""
         self._url = url
         self.silent = False  # whether the last PING was not answered
-        self._limits: set[asyncio.Timeout] = set()
+        self.limits: set[asyncio.Timeout] = set()  # of the calls in flight, without an end as yet
         self.at_return: list[Callable[[], Awaitable[None]]] = []  # called before calls may continue
 
     async def run(self) -> None:
@@ -64,25 +63,9 @@ class Watchdog:
     def _end_calls(self) -> None:
         self.silent = True
         now = asyncio.get_running_loop().time()
-        while self._limits:  # each once: an expiring timeout cannot be rescheduled
-            self._limits.pop().reschedule(now)
+        while self.limits:  # each once: an expiring timeout cannot be rescheduled
+            self.limits.pop().reschedule(now)
 
     def error(self) -> StoreUnavailable:
         """Why calls end while Redis is silent."""
         return StoreUnavailable(f"Redis has not answered a PING for {SILENT_AFTER:g} s")
-
-    @asynccontextmanager
-    async def limit(self) -> AsyncIterator[None]:
-        """Limit a call of Redis: it ends with StoreUnavailable as soon as Redis is silent."""
-        limit = asyncio.timeout(None)
-        try:
-            async with limit:
-                self._limits.add(limit)
-                try:
-                    yield
-                finally:
-                    self._limits.discard(limit)
-        except TimeoutError as error:
-            if limit.expired():
-                raise self.error() from error
-            raise

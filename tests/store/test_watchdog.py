@@ -149,14 +149,13 @@ async def test_a_call_that_ignores_its_end_does_not_stop_the_watchdog(store: Sto
     watchdog, goes_on = store.connection.watchdog, asyncio.Event()
 
     async def stubborn() -> None:
-        async with watchdog.limit():
-            while not goes_on.is_set():
-                try:
-                    await goes_on.wait()
-                except asyncio.CancelledError:
-                    continue
+        while not goes_on.is_set():
+            try:
+                await goes_on.wait()
+            except asyncio.CancelledError:
+                continue
 
-    task = asyncio.create_task(stubborn())
+    task = asyncio.create_task(store.connection.ask(stubborn()))
     await asyncio.sleep(0)
     for _ in range(3):
         watchdog._end_calls()
