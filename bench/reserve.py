@@ -81,9 +81,9 @@ async def fail(ours: Context) -> None:
 
 def fall_due(redis: Redis) -> None:
     """Have all that failed be due."""
-    for key in redis.scan_iter("*again:deliver:*"):
+    for key in redis.scan_iter("*retries:deliver:*"):
         redis.zadd(key, dict.fromkeys(redis.zrange(key, 0, -1), 0))  # type: ignore[arg-type]
-        redis.zadd("{rb:0}:lanes:deliver", {key.decode().partition("again:deliver:")[2]: 0})
+        redis.zadd("{rb:0}:lanes:deliver", {key.decode().partition("retries:deliver:")[2]: 0})
 
 
 async def watch(ours: Context, jobs: list[str]) -> None:

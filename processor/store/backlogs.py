@@ -90,12 +90,12 @@ class Backlogs:
         *,
         size: int,
     ) -> tuple[list[bytes], list[Any]]:
-        names = [keys.lanes[backlog], keys.items[backlog], keys.parked[backlog]]
-        names += [keys.paced[backlog], keys.busy[backlog]]
+        names = [keys.lanes[backlog], keys.items[backlog], keys.paused[backlog]]
+        names += [keys.rate_limit[backlog], keys.busy[backlog]]
         args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size]
         for lane in lanes:
             own = keys.lane(backlog, lane)
-            names += [own["due"], own["again"], own["held"]]
+            names += [own["due"], own["retries"], own["claimed"]]
             args += [lane, *limits(lane).args()]
         unlisted, claimed, wrong = await self._connection.run("claim", names, args)
         for text in wrong:
@@ -119,8 +119,8 @@ class Backlogs:
         """
         lane, item = claim
         capacity, gap, burst, _ = limits.args()
-        names = [keys.lanes[backlog], keys.parked[backlog], keys.paced[backlog]]
-        names += [keys.due(backlog, lane), keys.again(backlog, lane), keys.held(backlog, lane)]
+        names = [keys.lanes[backlog], keys.paused[backlog], keys.rate_limit[backlog]]
+        names += [keys.due(backlog, lane), keys.retries(backlog, lane), keys.claimed(backlog, lane)]
         args: list[Any] = [lane, item, self._lease, capacity, gap, burst, left]
         token, reason, wait = await self._connection.run("admit", names, args)
         if not token:
@@ -128,17 +128,17 @@ class Backlogs:
         return Claim(keys.shard, backlog, lane, item, b"", token)
 
     async def settle(
-        self, settled: Sequence[Settlement], parked: Sequence[tuple[Claim, float]] = ()
+        self, settled: Sequence[Settlement], paused: Sequence[tuple[Claim, float]] = ()
     ) -> list[Outcome]:
-        """Settle claims of one shard and backlog; park the lanes of `parked` until a time.
+        """Settle claims of one shard and backlog; pause the lanes of `paused` until a time.
 
         Returns for each True, False if the lease was lost, or which of its keys has a wrong type.
         """
-        claims = [s.claim for s in settled] + [c for c, _ in parked]
+        claims = [s.claim for s in settled] + [c for c, _ in paused]
         if not claims:
             return []
         tokens = [s.claim.token for s in settled]
-        done = await self._settle(self._shards[claims[0].shard], settled, parked)
+        done = await self._settle(self._shards[claims[0].shard], settled, paused)
         if all(done):
             return done
         async with self._renewing:  # a renewal may have been faster: its token counts now
@@ -159,15 +159,15 @@ class Backlogs:
         self,
         keys: Keys,
         settled: Sequence[Settlement],
-        parked: Sequence[tuple[Claim, float]],
+        paused: Sequence[tuple[Claim, float]],
     ) -> list[Outcome]:
-        first = settled[0].claim if settled else parked[0][0]
+        first = settled[0].claim if settled else paused[0][0]
         today = day_of(await self._connection.now())
-        args = ScriptArgs(keys, keys.parked[first.backlog])
+        args = ScriptArgs(keys, keys.paused[first.backlog])
         packed = args.pack(
             settled=[args.settlement(s, today) for s in settled],
-            parked=[
-                {"lane": args.lane(c.backlog, c.lane), "at": int(at * 1000)} for c, at in parked
+            paused=[
+                {"lane": args.lane(c.backlog, c.lane), "at": int(at * 1000)} for c, at in paused
             ],
             keep=int(self._keep.deliveries),
             most=self._keep.events_count,
@@ -175,13 +175,13 @@ class Backlogs:
         done = await self._connection.run("settle", args.keys, packed)
         return [outcome(row) for row in done]
 
-    async def parked(self, backlog: str, lane: str) -> bool:
-        """Whether a lane is parked in the first shard, or was until a moment ago."""
-        command = self._connection.redis.hexists(self._shards[0].parked[backlog], lane)
+    async def paused(self, backlog: str, lane: str) -> bool:
+        """Whether a lane is paused in the first shard, or was until a moment ago."""
+        command = self._connection.redis.hexists(self._shards[0].paused[backlog], lane)
         return bool(await self._connection.ask(command))
 
-    async def park(self, backlog: str, lane: str, until: float) -> None:
-        """Park a lane in every shard until a time, or for as long as it is parked already."""
+    async def pause(self, backlog: str, lane: str, until: float) -> None:
+        """Pause a lane in every shard until a time, or for as long as it is paused already."""
         for keys in self._shards:
             await self._settle(keys, [], [(Claim(keys.shard, backlog, lane, "", b"", 0), until)])
 
@@ -191,11 +191,11 @@ class Backlogs:
             await self._renew(claims)
 
     async def _renew(self, claims: Sequence[Claim]) -> None:
-        held = [self._shards[c.shard].held(c.backlog, c.lane) for c in claims]
+        names = [self._shards[c.shard].claimed(c.backlog, c.lane) for c in claims]
         args: list[Any] = [self._lease]
         for c in claims:
             args += [c.item, c.token]
-        for c, token in zip(claims, await self._connection.run("renew", held, args), strict=True):
+        for c, token in zip(claims, await self._connection.run("renew", names, args), strict=True):
             c.token = token or c.token
 
     async def nudge_due(self) -> float | None:
@@ -239,7 +239,7 @@ class Backlogs:
         pipe = self._connection.redis.pipeline(transaction=False)
         for lane, item in items:
             pipe.zscore(keys.due(backlog, lane), item)
-            pipe.zscore(keys.again(backlog, lane), item)
+            pipe.zscore(keys.retries(backlog, lane), item)
         scores = await self._connection.ask(pipe.execute())
         found = [
             new if again is None else again

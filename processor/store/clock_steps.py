@@ -84,13 +84,16 @@ class ClockSteps:
     async def _undo(self, keys: Keys, backlog: str, step: list[int]) -> None:
         pipe = self._connection.redis.pipeline(transaction=False)
         pipe.zrange(keys.lanes[backlog], 0, -1)
-        pipe.hkeys(keys.parked[backlog])
-        pipe.hkeys(keys.paced[backlog])
+        pipe.hkeys(keys.paused[backlog])
+        pipe.hkeys(keys.rate_limit[backlog])
         rows = await self._connection.ask(pipe.execute())
-        shared = [keys.stepped, *(k[backlog] for k in (keys.lanes, keys.parked, keys.paced))]
+        shared = [
+            keys.clock_step,
+            *(k[backlog] for k in (keys.lanes, keys.paused, keys.rate_limit)),
+        ]
         for name in {name for row in rows for name in row}:
             lane = name.decode()
-            own = [k(backlog, lane) for k in (keys.held, keys.due, keys.again)]
+            own = [k(backlog, lane) for k in (keys.claimed, keys.due, keys.retries)]
             with suppress(WrongKeyType):  # what needs that key waits anyway
                 while await self._connection.run("unstep", [*shared, *own], [*step, lane, PIECE]):
                     pass
@@ -108,7 +111,7 @@ class ClockSteps:
                     held = keys, backlog, lane, item
                     self._late[held] = token
                     if before.get(held) == token:
-                        names = [keys.lanes[backlog], keys.held(backlog, lane.decode())]
+                        names = [keys.lanes[backlog], keys.claimed(backlog, lane.decode())]
                         args: list[bytes | int] = [self._lease, lane, item, token]
                         with suppress(WrongKeyType):
                             ended += await self._connection.run("end_leases", names, args)
@@ -123,7 +126,7 @@ class ClockSteps:
             batch = lanes[first : first + PIECE]
             pipe = redis.pipeline(transaction=False)
             for lane in batch:
-                held = keys.held(backlog, lane.decode())
+                held = keys.claimed(backlog, lane.decode())
                 pipe.zrange(held, least, "+inf", byscore=True, withscores=True, offset=0, num=PIECE)
             rows = await self._connection.ask_each(pipe, ResponseError)
             for lane, row in zip(batch, rows, strict=True):

@@ -38,7 +38,7 @@ class Deliveries:
         found: list[bytes] = []
         for keys in self._shards:
             pipe = self._connection.redis.pipeline(transaction=False)
-            for part in (keys.held, keys.again, keys.due):
+            for part in (keys.claimed, keys.retries, keys.due):
                 pipe.zrange(part("deliver", target), 0, limit - 1)
             items = [i for part in await self._connection.ask(pipe.execute()) for i in part]
             found += await self._payloads(keys, items)

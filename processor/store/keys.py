@@ -22,8 +22,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     failure_scores  hash    lane of deliver → its failure score, if not 0            30 d
     lanes:B         zset    lane by the time when it must be checked       while work waits
     due:B:L         zset    item by due time                               while work waits
-    again:B:L       zset    item that failed, by the time of its retry     while work waits
-    held:B:L        zset    claimed item (or `?S/ID`, which the mirror polls) by the end
+    retries:B:L     zset    item that failed, by the time of its retry     while work waits
+    claimed:B:L     zset    claimed item (or `?S/ID`, which the mirror polls) by the end
                             of its lease, which is its token                          same
     items:B         hash    item → payload                                 while work waits
     order:ID:UID    zset    a job's deliveries to an ordered subscription by sequence; below
@@ -33,10 +33,10 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
                             prices of all pushes ever accepted, in bytes            for good
     overflow        hash    subscription → the part of the log that it has yet to get
                             (`FROM TO`)                            until all is delivered
-    parked:B        hash    lane → not before                          removed when over
-    paced:B         hash    lane → when its budget is full again     as long as the lane's limits
+    paused:B        hash    paused lane → until when                   removed when over
+    rate_limit:B    hash    lane → when its budget is full again     as long as the lane's limits
     nudge:B         list    at most one element: "there is work"      until a worker wakes
-    stepped         hash    the last step back of Redis' clock, and how far it was undone  1 h
+    clock_step      hash    the last step back of Redis' clock, and how far it was undone  1 h
     busy:B          string  the worker that is claiming, and will claim again         0.25 s
 
 Without a shard:
@@ -77,8 +77,8 @@ SHARED = frozenset(
         "overflow",
         "lanes",
         "items",
-        "parked",
-        "paced",
+        "paused",
+        "rate_limit",
         "nudge",
         "busy",
         "meta",
@@ -139,12 +139,12 @@ class Keys:
         self.subs_version = self.tag + "subs:version"
         self.failure_scores = self.tag + "failure_scores"
         self.overflow = self.tag + "overflow"
-        self.stepped = self.tag + "stepped"
+        self.clock_step = self.tag + "clock_step"
         self.waiting = self.tag + "waiting"
         self.lanes = self._of_backlogs("lanes")
         self.items = self._of_backlogs("items")
-        self.parked = self._of_backlogs("parked")
-        self.paced = self._of_backlogs("paced")
+        self.paused = self._of_backlogs("paused")
+        self.rate_limit = self._of_backlogs("rate_limit")
         self.nudge = self._of_backlogs("nudge")
         self.busy = self._of_backlogs("busy")
 
@@ -204,13 +204,13 @@ class Keys:
         """Items of a lane that wait."""
         return f"{self.tag}due:{backlog}:{lane}"
 
-    def again(self, backlog: str, lane: str) -> str:
+    def retries(self, backlog: str, lane: str) -> str:
         """Items of a lane that wait to be retried."""
-        return f"{self.tag}again:{backlog}:{lane}"
+        return f"{self.tag}retries:{backlog}:{lane}"
 
-    def held(self, backlog: str, lane: str) -> str:
+    def claimed(self, backlog: str, lane: str) -> str:
         """Items of a lane that are claimed."""
-        return f"{self.tag}held:{backlog}:{lane}"
+        return f"{self.tag}claimed:{backlog}:{lane}"
 
     def lane(self, backlog: str, lane: str) -> dict[str, str]:
         """All keys of a lane and its backlog that its items need, by the first word."""
@@ -218,8 +218,8 @@ class Keys:
             "lanes": self.lanes[backlog],
             "items": self.items[backlog],
             "due": self.due(backlog, lane),
-            "again": self.again(backlog, lane),
-            "held": self.held(backlog, lane),
+            "retries": self.retries(backlog, lane),
+            "claimed": self.claimed(backlog, lane),
             "nudge": self.nudge[backlog],
             "busy": self.busy[backlog],
         }

@@ -104,7 +104,7 @@ class Redeliveries:
     async def waiting(self, keys: Keys, lane: str) -> int:
         """How many deliveries of a lane wait, or are claimed."""
         pipe = self._connection.redis.pipeline(transaction=False)
-        for part in (keys.due, keys.again, keys.held):
+        for part in (keys.due, keys.retries, keys.claimed):
             pipe.zcard(part("deliver", lane))
         return sum(await self._connection.ask(pipe.execute()))
 

@@ -23,6 +23,11 @@ NEW_WORDS = {
     "turns": "order",
     "behind": "overflow",
     "health": "failure_scores",
+    "again": "retries",
+    "held": "claimed",
+    "parked": "paused",
+    "paced": "rate_limit",
+    "stepped": "clock_step",
 }
 """The first words of keys that are renamed."""
 

@@ -180,7 +180,7 @@ class Subscriptions:
         return found
 
     async def _remove(self, keys: Keys, target: str) -> bool:
-        names = [keys.parked["deliver"], keys.paced["deliver"], keys.overflow]
+        names = [keys.paused["deliver"], keys.rate_limit["deliver"], keys.overflow]
         names = [keys.subs, keys.subs_version, *names]
         return bool(await self._connection.run("unsubscribe", names, [target, new_version()]))
 

@@ -40,7 +40,7 @@ class Claim(msgspec.Struct):
 class Busy(msgspec.Struct, frozen=True):
     """Why nothing more may start in a lane now, and for how many seconds, if that is known."""
 
-    reason: str  # parked, held (the item is claimed already), full or paced
+    reason: str  # paused, claimed (the item is, already), full or rate limit
     wait: float
 
 

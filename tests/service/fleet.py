@@ -151,12 +151,12 @@ class Fleet:
         """Make all deliveries that wait for another attempt due now."""
         limit: dict[str, str] = self.redis.config_get("maxmemory")  # type: ignore[assignment]
         self.limit(0)  # it may be full, and would refuse this
-        for key in self.redis.scan_iter("*again:deliver:*"):
+        for key in self.redis.scan_iter("*retries:deliver:*"):
             for item in self.redis.zrange(key, 0, -1):  # type: ignore[union-attr]
                 self.redis.zadd(key, {item: 0})
-            name = key.decode().partition("again:deliver:")[2]
+            name = key.decode().partition("retries:deliver:")[2]
             self.redis.zadd("{rb:0}:lanes:deliver", {name: 0})
-        for key in ("{rb:0}:parked:deliver", "{rb:0}:failure_scores"):
+        for key in ("{rb:0}:paused:deliver", "{rb:0}:failure_scores"):
             self.redis.delete(key)
         self.limit(int(limit["maxmemory"]))
 

@@ -42,7 +42,7 @@ def spoiled(redis_url: str) -> Any:
 async def make_due(bench: Any, backlog: str, lane: str) -> None:
     """Make items due that were postponed by a minute."""
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
-    for key in (keys.due(backlog, lane), keys.again(backlog, lane)):
+    for key in (keys.due(backlog, lane), keys.retries(backlog, lane)):
         for item in await redis.zrange(key, 0, -1):
             await redis.zadd(key, {item: 1})
     await redis.zadd(keys.lanes[backlog], {lane: 1})
@@ -98,7 +98,7 @@ async def test_an_event_log_of_another_type_stops_all_jobs_and_loses_nothing(
         await bench.ingest()
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
     assert await redis.keys("*:history:*") == []
-    claimed = await redis.zrange(keys.held("ingest", "lab"), 0, -1)
+    claimed = await redis.zrange(keys.claimed("ingest", "lab"), 0, -1)
     assert len(claimed) == 3
 
 

@@ -317,8 +317,8 @@ class Delivering(RuleBasedStateMachine):
             pass
 
     async def _lapse(self) -> None:
-        for key, items in (await self.sets("held")).items():
-            lanes, _, lane = key.replace("held", "lanes").rpartition(":")
+        for key, items in (await self.sets("claimed")).items():
+            lanes, _, lane = key.replace("claimed", "lanes").rpartition(":")
             await self.redis.zadd(key, {item: at - 2000 * LEASE for item, at in items.items()})
             await self.redis.zadd(lanes, {lane: 0})
         for claim in self.unconfirmed:
@@ -326,9 +326,9 @@ class Delivering(RuleBasedStateMachine):
 
     async def make_retries_due(self) -> None:
         """Make all retries due."""
-        sets = await self.sets("again")
+        sets = await self.sets("retries")
         for keys in self.store.shards:
-            prefix = keys.again("deliver", "")
+            prefix = keys.retries("deliver", "")
             for key in (key for key in sets if key.startswith(prefix)):
                 for item in sets[key]:
                     lane = key.removeprefix(prefix)
@@ -339,9 +339,9 @@ class Delivering(RuleBasedStateMachine):
         await asyncio.gather(*map(catch_up, self.workers[:clocks]))
 
     async def sets(self, part: str = "") -> dict[str, dict[str, float]]:
-        """What is `due`, tried `again`, or `held`, or in an `order`, by key."""
+        """What is in `due`, `retries`, `claimed` or an `order`, by key."""
         found = [key.decode() for key in await self.redis.keys(f"*}}:{part}*")]
-        keys = sorted(key for key in found if re.search("}:((due|again|held):deliver|order):", key))
+        keys = sorted(key for key in found if re.search("}:((due|retries|claimed):deliver|order):", key))
         pipe = self.redis.pipeline(transaction=False)
         for key in keys:
             pipe.zrange(key, 0, -1, withscores=True)
@@ -365,7 +365,7 @@ class Delivering(RuleBasedStateMachine):
             assert len(chain - waits) == 1, f"{name}: {chain}, of which wait {waits}"
         for keys in self.store.shards:
             for name in self.there.values():
-                parts = [part("deliver", name) for part in (keys.due, keys.again, keys.held)]
+                parts = [part("deliver", name) for part in (keys.due, keys.retries, keys.claimed)]
                 count = sum(len(lanes.get(part, ())) for part in parts)
                 assert count <= self.waiting + 2 * PAGE  # two clocks may enqueue a page each
         self.do(self.compare(places))
@@ -420,7 +420,15 @@ class Delivering(RuleBasedStateMachine):
         must = self.wanted - self.unsure - self.subscribers.refused
         assert must <= self.subscribers.took | left
         assert self.leaks() == []
-        parts = ("order:", "overflow", "due:deliver", "again", "held", "items:deliver", "event")
+        parts = (
+            "order:",
+            "overflow",
+            "due:deliver",
+            "retries",
+            "claimed",
+            "items:deliver",
+            "event",
+        )
         keys = [key.decode() for key in self.do(self.redis.keys("*"))]
         assert not [
             key for key in keys if key.partition(":")[2].partition(":")[2].startswith(parts)

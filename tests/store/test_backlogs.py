@@ -338,10 +338,10 @@ async def test_backlogs_and_shards_do_not_share_items(store_of: Any, work_on: An
     assert await other.claim() == []
 
 
-# --- parking ------------------------------------------------------------------------------
+# --- pausing ------------------------------------------------------------------------------
 
 
-async def park(work: Any, claim: Claim, seconds: float) -> float:
+async def pause(work: Any, claim: Claim, seconds: float) -> float:
     until: float = await work.store.now() + seconds
     assert await work.store.backlogs.settle(
         [Settlement(claim, await work.store.now(), b"0")], [(claim, until)]
@@ -349,12 +349,12 @@ async def park(work: Any, claim: Claim, seconds: float) -> float:
     return until
 
 
-async def test_a_parked_lane_is_not_claimed_and_others_are(work: Any, wait_until: Any):
-    await work.put("parked", "p1", "p2")
+async def test_a_paused_lane_is_not_claimed_and_others_are(work: Any, wait_until: Any):
+    await work.put("paused", "p1", "p2")
     first, second = await work.claim()
-    until = await park(work, first, 0.2)
-    await park(work, second, 0.2)
-    await work.put("parked", "p3")
+    until = await pause(work, first, 0.2)
+    await pause(work, second, 0.2)
+    await work.put("paused", "p3")
     await work.put("free", "x")
     assert items(await work.claim()) == ["x"]
     found: list[Claim] = []
@@ -365,32 +365,32 @@ async def test_a_parked_lane_is_not_claimed_and_others_are(work: Any, wait_until
 
     await wait_until(all_back)
     assert min(claim.token for claim in found) / 1000 - 30 >= until - 0.001
-    assert await work.store.connection.redis.exists(work.keys.parked["poll"]) == 0
+    assert await work.store.connection.redis.exists(work.keys.paused["poll"]) == 0
 
 
-async def test_a_claim_can_be_settled_while_its_lane_is_parked(work: Any, store: Store):
-    await work.put("parked", "p1", "p2")
+async def test_a_claim_can_be_settled_while_its_lane_is_paused(work: Any, store: Store):
+    await work.put("paused", "p1", "p2")
     first, second = await work.claim()
-    await park(work, first, 60)
+    await pause(work, first, 60)
     assert await settle(store, second) == [True]
     assert await work.claim() == []
 
 
-async def test_a_parked_lane_is_checked_only_when_its_time_has_come(work: Any, store: Store):
-    await work.put("parked", "p1")
-    await park(work, await work.one(), 5)
+async def test_a_paused_lane_is_checked_only_when_its_time_has_come(work: Any, store: Store):
+    await work.put("paused", "p1")
+    await pause(work, await work.one(), 5)
     assert await work.claim() == []
     wait = await store.backlogs.nudge_due()
     assert wait == pytest.approx(5, abs=0.5)
 
 
-async def test_parking_never_shortens_a_pause(work: Any):
+async def test_pausing_never_shortens_a_pause(work: Any):
     await work.put("a", "a1")
     until = await work.store.now() + 60
-    await work.store.backlogs.park("poll", "a", until)
-    await work.store.backlogs.park("poll", "a", until - 50)
-    assert await work.store.backlogs.parked("poll", "a")
-    rests = int(await work.store.connection.redis.hget(work.keys.parked["poll"], "a"))
+    await work.store.backlogs.pause("poll", "a", until)
+    await work.store.backlogs.pause("poll", "a", until - 50)
+    assert await work.store.backlogs.paused("poll", "a")
+    rests = int(await work.store.connection.redis.hget(work.keys.paused["poll"], "a"))
     assert rests == int(until * 1000)
 
 
@@ -603,7 +603,7 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
     work: Any, store: Store, keys: Keys, twice: Any
 ):
     await work.put("a", "a1", "a2", "a3", "a4")
-    ended, off, parked, renewed = await work.claim()
+    ended, off, paused, renewed = await work.claim()
     event = {"event": "e1", "target": "sub_1", "record": b"{}", "delivered": True}
     await store.connection.redis.hset(keys.event("e1"), mapping={"n": 2, "body": b"{}"})
     await store.connection.redis.expire(keys.event("e1"), 60)
@@ -611,9 +611,9 @@ async def test_each_script_of_the_backlogs_is_safe_to_run_twice(
     how = [
         Settlement(ended, **event),
         Settlement(off, later, b"x"),
-        Settlement(parked, later, b"x"),
+        Settlement(paused, later, b"x"),
     ]
-    first, second = await twice(lambda: store.backlogs.settle(how, [(parked, later)]))
+    first, second = await twice(lambda: store.backlogs.settle(how, [(paused, later)]))
     assert first == [True, True, True]
     assert second == [False, False, False]
     assert await store.connection.redis.hget(keys.event("e1"), "n") == b"1"

@@ -83,7 +83,7 @@ async def clocked(store: Store) -> Clocked:
 async def test_after_a_step_due_work_is_due_and_other_work_waits_as_long_as_before(
     clocked: Clocked,
 ) -> None:
-    due, again = clocked.keys.due("deliver", "a"), clocked.keys.again("deliver", "a")
+    due, again = clocked.keys.due("deliver", "a"), clocked.keys.retries("deliver", "a")
     await clocked.put("a", due, was_due=-1.0, nearly=0.5, in_a_minute=60.0, in_a_day=DAY)
     await clocked.put("a", again, failed=-30.0, later=300.0)
     await clocked.redis.zadd(due, {"behind another": 9e15})
@@ -123,13 +123,13 @@ async def test_a_second_step_is_undone_too(clocked: Clocked) -> None:
         assert await clocked.redis.hget(META, "steps") == count
 
 
-async def test_parked_lanes_and_budgets_do_not_wait_longer(clocked: Clocked) -> None:
+async def test_paused_lanes_and_budgets_do_not_wait_longer(clocked: Clocked) -> None:
     now = await clocked.store.now() + STEP
-    for key in (clocked.keys.parked["poll"], clocked.keys.paced["poll"]):
+    for key in (clocked.keys.paused["poll"], clocked.keys.rate_limit["poll"]):
         await clocked.redis.hset(key, "without work", int((now + 30) * 1000))
     await clocked.step()
     await clocked.undo()
-    for key in (clocked.keys.parked["poll"], clocked.keys.paced["poll"]):
+    for key in (clocked.keys.paused["poll"], clocked.keys.rate_limit["poll"]):
         at = float(await clocked.redis.hget(key, "without work")) / 1000
         assert at - await clocked.store.now() == pytest.approx(30, abs=3)
 
@@ -137,7 +137,7 @@ async def test_parked_lanes_and_budgets_do_not_wait_longer(clocked: Clocked) -> 
 async def test_a_lease_in_the_future_ends_unless_it_is_renewed(
     clocked: Clocked,
 ) -> None:
-    held = clocked.keys.held("deliver", "a")
+    held = clocked.keys.claimed("deliver", "a")
     await clocked.put("a", held, dead=1.0, alive=1.0)
     one, other = clocked.processes
     assert await one.end_leases() == 0
@@ -151,7 +151,7 @@ async def test_a_lease_in_the_future_ends_unless_it_is_renewed(
 
 async def test_a_lane_with_a_wrong_key_type_does_not_stop_others(clocked: Clocked) -> None:
     await clocked.put("a", clocked.keys.due("deliver", "a"), one=10.0)
-    for key in (clocked.keys.due, clocked.keys.held):
+    for key in (clocked.keys.due, clocked.keys.claimed):
         await clocked.redis.set(key("deliver", "b"), "?")
     await clocked.redis.zadd(clocked.keys.lanes["deliver"], {"b": 1})
     await clocked.step()
@@ -160,7 +160,9 @@ async def test_a_lane_with_a_wrong_key_type_does_not_stop_others(clocked: Clocke
         {"one": 10}, abs=3
     )
     assert await clocked.processes[0].end_leases() == 0
-    await clocked.redis.delete(*(k("deliver", "b") for k in (clocked.keys.due, clocked.keys.held)))
+    await clocked.redis.delete(
+        *(k("deliver", "b") for k in (clocked.keys.due, clocked.keys.claimed))
+    )
 
 
 async def test_a_step_forward_is_logged_and_moves_nothing(clocked: Clocked) -> None:

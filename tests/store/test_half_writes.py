@@ -201,8 +201,8 @@ async def work_in_lanes(b: Bench) -> None:
     await b.put("poll", "a", "a1", "a2")
     await b.put("poll", "b", "b1")
     redis = b.store.connection.redis
-    await redis.hset(b.keys.parked["poll"], "b", 1)  # a time in the past
-    await redis.zadd(b.keys.again("poll", "a"), {"a1": 1})  # an attempt failed
+    await redis.hset(b.keys.paused["poll"], "b", 1)  # a time in the past
+    await redis.zadd(b.keys.retries("poll", "a"), {"a1": 1})  # an attempt failed
     await redis.zrem(b.keys.due("poll", "a"), "a1")
     await redis.hdel(b.keys.items["poll"], "a2")  # it has ended, but is still in a set
 
@@ -333,8 +333,8 @@ async def claimed(b: Bench) -> list[Claim]:
 async def a_poll_for_later(b: Bench) -> None:
     await b.put("poll", "a", "a1", at=FUTURE)
     redis = b.store.connection.redis
-    await redis.hset(b.keys.parked["poll"], "a", 1)  # a time in the past
-    await redis.hset(b.keys.paced["poll"], "a", 1)
+    await redis.hset(b.keys.paused["poll"], "a", 1)  # a time in the past
+    await redis.hset(b.keys.rate_limit["poll"], "a", 1)
 
 
 async def admit(b: Bench, _: Given, __: list[int]) -> None:
@@ -428,12 +428,12 @@ async def record_dead_letter(b: Bench, given: Given, parts: list[int]) -> list[O
 async def postpone(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     later = await b.store.now() + 60
     settled = [Settlement(c, later, b"x") for c in given]
-    parked = [(given[n], later) for n in parts]
-    return await b.store.backlogs.settle([settled[n] for n in parts], parked)
+    paused = [(given[n], later) for n in parts]
+    return await b.store.backlogs.settle([settled[n] for n in parts], paused)
 
 
-async def park(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.backlogs.park("deliver", "sub_1", await b.store.now() + 60)
+async def pause(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.backlogs.pause("deliver", "sub_1", await b.store.now() + 60)
 
 
 async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
@@ -443,7 +443,7 @@ async def subscribe(b: Bench, _: Given, __: list[int]) -> None:
 async def a_busy_subscription(b: Bench) -> None:
     await subscriptions(b)
     await overflowing(b)
-    for key in (b.keys.parked["deliver"], b.keys.paced["deliver"]):
+    for key in (b.keys.paused["deliver"], b.keys.rate_limit["deliver"]):
         await b.store.connection.redis.hset(key, "sub_1", 1)
 
 
@@ -541,8 +541,8 @@ async def step(b: Bench, _: Given, __: list[int]) -> None:
 async def unstep(b: Bench, _: Given, __: list[int]) -> None:
     """The clock was set back: a piece of one item, then the other item."""
     k, name = b.keys, "a"
-    names = [k.stepped, k.lanes["poll"], k.parked["poll"], k.paced["poll"]]
-    names += [k.held("poll", name), k.due("poll", name), k.again("poll", name)]
+    names = [k.clock_step, k.lanes["poll"], k.paused["poll"], k.rate_limit["poll"]]
+    names += [k.claimed("poll", name), k.due("poll", name), k.retries("poll", name)]
     args = [1, 600_000, int(FUTURE * 1000) - 600_000, name, 1]
     while await b.store.connection.run("unstep", names, args):
         pass
@@ -553,19 +553,19 @@ async def unstep(b: Bench, _: Given, __: list[int]) -> None:
 async def polls_for_later(b: Bench) -> None:
     await b.put("poll", "a", "a1", at=FUTURE)
     await b.put("poll", "a", "a2", at=FUTURE - 0.001)
-    for key in (b.keys.parked["poll"], b.keys.paced["poll"]):
+    for key in (b.keys.paused["poll"], b.keys.rate_limit["poll"]):
         await b.store.connection.redis.hset(key, "a", int(FUTURE * 1000))
 
 
 async def a_lease_for_too_long(b: Bench) -> None:
     await b.put("poll", "a", "a1")
     await b.claims()
-    held = b.keys.held("poll", "a")
+    held = b.keys.claimed("poll", "a")
     await b.store.connection.redis.zadd(held, {"a1": int(FUTURE * 1000)})
 
 
 async def end_leases(b: Bench, _: Given, __: list[int]) -> None:
-    names = [b.keys.lanes["poll"], b.keys.held("poll", "a")]
+    names = [b.keys.lanes["poll"], b.keys.claimed("poll", "a")]
     args = [30_000, "a", "a1", int(FUTURE * 1000)]
     assert await b.store.connection.run("end_leases", names, args) == 1
 
@@ -631,7 +631,7 @@ SCRIPTS = {
     "settle": Operation(settle, claimed_deliveries, "settle", 2),
     "settle dead letter": Operation(record_dead_letter, claimed_deliveries, "settle", 2),
     "settle later": Operation(postpone, claimed, "settle", 2),
-    "park": Operation(park, a_delivery_for_later, "settle"),
+    "pause": Operation(pause, a_delivery_for_later, "settle"),
     "subscribe": Operation(subscribe, nothing, "subscribe"),
     "swap subscription": Operation(swap_subscription, subscriptions, "swap_subscription"),
     "enqueue deliveries": Operation(enqueue_deliveries, nothing, "enqueue_deliveries"),
@@ -789,11 +789,11 @@ FAMILIES = (
         "failure_scores",
         "lanes:",
         "due:",
-        "again:",
-        "held:",
+        "retries:",
+        "claimed:",
         "items:",
     ),
-    *("order:", "overflow", "parked:", "paced:", "nudge:", "busy:"),
+    *("order:", "overflow", "paused:", "rate_limit:", "nudge:", "busy:"),
 )
 
 
@@ -909,7 +909,7 @@ def always(keys: Keys) -> set[str]:
     found = {keys.jobs, keys.log, keys.trimmed, keys.subs, keys.subs_version, keys.overflow}
     for backlog in ("ingest", "poll", "deliver"):
         found |= {keys.busy[backlog], keys.nudge[backlog], keys.lanes[backlog], keys.items[backlog]}
-        found |= {keys.parked[backlog], keys.paced[backlog]}
+        found |= {keys.paused[backlog], keys.rate_limit[backlog]}
     return found
 
 

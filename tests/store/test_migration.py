@@ -68,7 +68,8 @@ async def test_names_change_and_nothing_else(
 
 
 OLD_WORDS = {"told": "delivered_ids", "turns": "order", "behind": "overflow"}
-OLD_WORDS |= {"health": "failure_scores"}
+OLD_WORDS |= {"health": "failure_scores", "again": "retries", "held": "claimed"}
+OLD_WORDS |= {"parked": "paused", "paced": "rate_limit", "stepped": "clock_step"}
 OLD_FIELDS = {"why": "reason", "turn": "order"}
 
 

@@ -148,7 +148,7 @@ async def test_sequential_mirror_calls_use_at_most_half_the_burst(web: Web, prov
         except Overloaded as error:
             refusals.append(str(error))
     flowed = (await web.context.store.now() - begun) * 9
-    assert all("paced" in refusal for refusal in refusals)
+    assert all("rate limit" in refusal for refusal in refusals)
     assert len(provider.asked) == 150 - len(refusals)
     assert len(provider.asked) <= 30 + flowed + 1
     await mirror.read(wistia, "mine", has_key=True)  # the other half is for callers with a key
@@ -171,9 +171,9 @@ async def test_polls_in_progress_reduce_the_mirrors_share(web: Web, provider: An
     assert (await web("GET", f"{OPEN}?jobId=other")).status_code == 200
 
 
-async def test_a_parked_source_is_not_polled_by_the_mirror(web: Web, provider: Any) -> None:
+async def test_a_paused_source_is_not_polled_by_the_mirror(web: Web, provider: Any) -> None:
     store = web.context.store
-    await store.backlogs.park("poll", "open", await store.now() + 60)
+    await store.backlogs.pause("poll", "open", await store.now() + 60)
     provider.tell(json.dumps(ENCODING))
     refused(await web("GET", f"{OPEN}?jobId=abc"), 503)
     assert provider.asked == []
@@ -205,7 +205,7 @@ async def test_an_admission_is_released_after_errors_too(web: Web, provider: Any
         provider.tell(json.dumps(ENCODING), status)
         await web("GET", f"{OPEN}?jobId=j{status}")
     keys = web.context.store.shards[0]
-    held = keys.held("poll", "open")
+    held = keys.claimed("poll", "open")
     assert await web.context.store.connection.redis.zcard(held) == 0
 
 
@@ -217,11 +217,11 @@ async def test_an_unreleased_admission_ends_with_its_lease(store_of: Any, wait_u
     again = await store.backlogs.admit(keys, "poll", place, LaneLimits(1))
     assert isinstance(full, Busy)
     assert isinstance(again, Busy)
-    assert (full.reason, again.reason) == ("full", "held")
+    assert (full.reason, again.reason) == ("full", "claimed")
 
     async def free() -> bool:
         assert await store.backlogs.claim(keys, "poll", 9, lambda _: LaneLimits(1)) == []
-        return not await store.connection.redis.exists(keys.held("poll", "open"))
+        return not await store.connection.redis.exists(keys.claimed("poll", "open"))
 
     await wait_until(free)
 
@@ -233,7 +233,7 @@ async def test_admissions_and_claims_share_their_limits(store_of: Any) -> None:
     assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/1"), pace), Claim)
     busy = await store.backlogs.admit(keys, "poll", ("a", "?a/2"), pace)
     assert isinstance(busy, Busy)
-    assert busy.reason == "paced"
+    assert busy.reason == "rate limit"
     assert 0 < busy.wait <= 1.2
 
 

@@ -110,7 +110,7 @@ class CircuitBreakers:
         pause = schedule.subscriber_pause(health.failure_score, attempt.status, wait)
         if pause:
             log.info("subscriber_paused", lane=lane, seconds=round(pause, 1), status=attempt.status)
-            await self._context.store.backlogs.park("deliver", lane, now + pause)
+            await self._context.store.backlogs.pause("deliver", lane, now + pause)
 
 
 def _may_disable(target: Subscription) -> bool:

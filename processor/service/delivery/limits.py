@@ -65,11 +65,11 @@ class Limits:
 
         The first was claimed without the rate, and the second would otherwise wait until it ends.
         """
-        if await self._store.backlogs.parked("deliver", target.id):
+        if await self._store.backlogs.paused("deliver", target.id):
             return  # its circuit breaker is open, or another process has done this
         count, seconds = parse_rate(target.rate) if target.rate else (1, 0.0)
         at = await self._store.now() + seconds / count
-        await self._store.backlogs.park("deliver", target.id, at)
+        await self._store.backlogs.pause("deliver", target.id, at)
 
 
 def limit_of(target: Subscription) -> Limit:

@@ -145,7 +145,7 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
 async def _postpone(
     context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
 ) -> None:
-    """Poll again later; if the provider refuses or throttles the account, park its lane."""
+    """Poll again later; if the provider refuses or throttles the account, pause its lane."""
     now = await context.store.now()
     failures = int(claim.payload) + 1
     interval = poll_interval(job, source, now, random_unit())

@@ -1,12 +1,11 @@
 -- Claims what can start now: of each due lane a fair share, within its capacity and budget.
--- KEYS  lanes:B, items:B, parked:B, paced:B, busy:B; then per lane: due:B:L, again:B:L, held:B:L
+-- KEYS  lanes:B, items:B, paused:B, rate_limit:B, busy:B; per lane due, retries and claimed :B:L
 -- ARGV  limit, lease (ms), how many lanes to check, who claims, how long the claimer then counts as
 --       busy (ms), bytes of payloads after which no more is claimed;
 --       then per lane: name, capacity, budget (ms per item, 0: none), burst (items at once), the
 --       claimer's share of the capacity
--- Returns  names of due lanes that were not passed; then per item: lane, item, payload, token (end
---          of the lease, ms); then what is wrong with the types of keys of lanes, which were
---          skipped
+-- Returns  due lanes that were not passed; per item: lane, item, payload, token (end of the lease,
+--          ms); what is wrong with the key types of lanes, which were skipped
 -- Safe twice: the leases of the first claim run out.
 -- Uses: prove, key_types, time, lanes, rate_limit, claiming
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
@@ -17,7 +16,7 @@ local passed = {} -- lanes by name
 for n = 1, (#KEYS - 5) / 3 do
   local k, a = 3 + 3 * n, 2 + 5 * n -- first index of the lane in KEYS, and in ARGV
   passed[ARGV[a]] = {
-    name = ARGV[a], lanes = KEYS[1], due = KEYS[k], again = KEYS[k + 1], held = KEYS[k + 2],
+    name = ARGV[a], lanes = KEYS[1], due = KEYS[k], retries = KEYS[k + 1], claimed = KEYS[k + 2],
     capacity = tonumber(ARGV[a + 1]), gap = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]),
     share = tonumber(ARGV[a + 4]),
   }
@@ -25,7 +24,8 @@ end
 local due, unlisted, wrong, claimed = {}, {}, {}, {}
 for _, name in ipairs(due_members(KEYS[1], now, ARGV[3])) do
   local lane = passed[name]
-  local reason = lane and (wrong_type(lane.due) or wrong_type(lane.again) or wrong_type(lane.held))
+  local reason = lane
+    and (wrong_type(lane.due) or wrong_type(lane.retries) or wrong_type(lane.claimed))
   if not lane then
     unlisted[#unlisted + 1] = name
   elseif reason then
@@ -37,11 +37,11 @@ end
 local share = math.ceil(tonumber(ARGV[1]) / math.max(#due, 1))
 
 for _, lane in ipairs(due) do
-  local parked = tonumber(redis.call('HGET', KEYS[3], lane.name)) or 0
-  if parked > now then
-    redis.call('ZADD', lane.lanes, parked, lane.name) -- leases that end before then wait as well
+  local paused = tonumber(redis.call('HGET', KEYS[3], lane.name)) or 0
+  if paused > now then
+    redis.call('ZADD', lane.lanes, paused, lane.name) -- leases that end before then wait as well
   else
-    if parked > 0 then redis.call('HDEL', KEYS[3], lane.name) end
+    if paused > 0 then redis.call('HDEL', KEYS[3], lane.name) end
     local spare, whole = budget(KEYS[4], lane.name, lane.gap, lane.burst, now)
     local picked = pick(lane, lane.share, math.min(share, spare), now)
     local count, size = hold(lane, picked, KEYS[2], lease, bytes, claimed)
@@ -50,7 +50,7 @@ for _, lane in ipairs(due) do
       redis.call('HSET', KEYS[4], lane.name, whole + count * lane.gap)
     end
     local at = first_due(lane)
-    if redis.call('ZCARD', lane.held) >= lane.capacity then at = nil end
+    if redis.call('ZCARD', lane.claimed) >= lane.capacity then at = nil end
     if at and spare <= count then at = math.max(at, whole + (count + 1 - lane.burst) * lane.gap) end
     index(lane, at)
   end

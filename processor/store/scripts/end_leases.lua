@@ -1,6 +1,6 @@
 -- Ends leases that end later than any lease that is given now: Redis' clock was set back since, and
 -- nobody renews them.
--- KEYS  lanes:B, held:B:L
+-- KEYS  lanes:B, claimed:B:L
 -- ARGV  lease (ms), lane; then per item: item, token
 -- Returns  how many leases were ended: their items are due again
 -- Invariant: a lease that was renewed has another token, and is not ended.

@@ -1,5 +1,5 @@
 -- Renews the leases that the caller still has.
--- KEYS  per item: held:B:L
+-- KEYS  per item: claimed:B:L
 -- ARGV  lease (ms); then per item: item, token
 -- Returns  per item its new token, or 0 if the lease was lost, or its key has another type
 -- Safe twice: the second time the token is an old one, and the lease stays.

@@ -1,9 +1,9 @@
 -- Settles claims: each has ended, or is due again later. Parks lanes, never for a shorter time.
--- KEYS  parked:B; then those that ARGV[1] names by index
+-- KEYS  paused:B; then those that ARGV[1] names by index
 -- ARGV  msgpack {keep (records of deliveries, s), most (events in the log), lanes: [LANE],
 --       settled: [{lane, item, token?, at? (0: now), payload?, failed?, may_be_skipped?, order?,
 --                  sequence?, event?, log?, length?, record?, today?, yesterday?, id?}],
---       parked: [{lane, at (ms)}]}; then the payloads and records.
+--       paused: [{lane, at (ms)}]}; then the payloads and records.
 --       Without `at` the claim has ended; event, log, length and record are a delivery's; today and
 --       yesterday (delivered_ids:SUB:DAY) and the event's id are of one that needs no replay.
 --       `failed`: the attempt did; `may_be_skipped`: it is due at once if later deliveries wait
@@ -18,14 +18,14 @@ local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local streams, delivered, left = {}, {}, {} -- of records; ids by set; lanes by order that was left
 
 local function is_ours(s, lane)
-  return tonumber(redis.call('ZSCORE', lane.held, s.item)) == s.token
+  return tonumber(redis.call('ZSCORE', lane.claimed, s.item)) == s.token
 end
 local function ended(s, lane)
   if s.token and not is_ours(s, lane) then return 0 end
   lane.changed = true
-  buffer('ZREM', lane.held, s.item)
+  buffer('ZREM', lane.claimed, s.item)
   if not s.event and redis.call('ZSCORE', lane.due, s.item) then return 0 end
-  for _, key in ipairs({ lane.due, lane.again }) do buffer('ZREM', key, s.item) end
+  for _, key in ipairs({ lane.due, lane.retries }) do buffer('ZREM', key, s.item) end
   note_size(lane, s.item, 0)
   if redis.call('HDEL', lane.items, s.item) == 0 then return 0 end
   if s.order and leave_order(lane, KEYS[s.order], s.item) then left[KEYS[s.order]] = lane end
@@ -37,10 +37,10 @@ end
 
 local function postponed(s, lane)
   if not is_ours(s, lane) then return 0 end
-  buffer('ZREM', lane.held, s.item)
+  buffer('ZREM', lane.claimed, s.item)
   local at = s.at > 0 and s.at or now
   if s.may_be_skipped then at = mark_skippable(KEYS[s.order], s.item, s.sequence, at, now) end
-  put(lane, s.item, at, ARGV[s.payload], s.failed and lane.again)
+  put(lane, s.item, at, ARGV[s.payload], s.failed and lane.retries)
   return 1
 end
 
@@ -54,7 +54,7 @@ for n, s in ipairs(args.settled) do results[n] = results[n] or ended(s, lanes[s.
 for order, lane in pairs(left) do start_next(lane, order, now) end
 for log in pairs(streams) do redis.call('EXPIRE', KEYS[log], args.keep) end
 write_delivered(delivered, args.most)
-for _, p in ipairs(args.parked) do
+for _, p in ipairs(args.paused) do
   local lane = lanes[p.lane]
   lane.changed = not lane.wrong
   local until_now = tonumber(redis.call('HGET', KEYS[1], lane.name)) or 0

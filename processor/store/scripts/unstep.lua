@@ -1,9 +1,9 @@
 -- Undoes a step back of Redis' clock in the times of a lane, a piece at a time: an item that was
 -- due in five minutes by the old time is due in five minutes by the new one.
--- KEYS  stepped, lanes:B, parked:B, paced:B, held:B:L, due:B:L, again:B:L
+-- KEYS  clock_step, lanes:B, paused:B, rate_limit:B, claimed:B:L, due:B:L, retries:B:L
 -- ARGV  number of the step, its length (ms), Redis' time after it (ms), lane, items at most
 -- Returns  1 if more of the lane is left, else 0
--- Invariant: no time is moved twice for a step: `stepped` has how far each set was done.
+-- Invariant: no time is moved twice for a step: `clock_step` has how far each set was done.
 -- Safe twice: the second time continues where the first one ended.
 -- Uses: prove, command_buffer, lanes, ordering
 prove('HGET HSET DEL EXPIRE ZRANGE ZADD')
@@ -44,6 +44,6 @@ if redis.call('HGET', KEYS[1], KEYS[2] .. name) ~= '1' then
     if at and at > from then redis.call('HSET', KEYS[n], name, moved(at)) end
   end
 end
-local at = first_due({ due = KEYS[6], again = KEYS[7] })
+local at = first_due({ due = KEYS[6], retries = KEYS[7] })
 if at and at < NOT_YET then redis.call('ZADD', KEYS[2], 'LT', at, name) end
 return more

@@ -1,6 +1,6 @@
 -- Removes a subscription from a shard, with what is stored about it; commits that matched it are
 -- refused.
--- KEYS  subs, subs:version, parked:deliver, paced:deliver, overflow
+-- KEYS  subs, subs:version, paused:deliver, rate_limit:deliver, overflow
 -- ARGV  id, the next version of the subscriptions (a word that was never used)
 -- Returns  1, or 0 if there was none
 -- Safe twice: the second time there is none.

@@ -50,7 +50,7 @@ class Ward:
     async def pause_left(self) -> float:
         """Seconds until it gets anything again; 0 if it does not rest."""
         redis, keys = self.store.connection.redis, self.store.shards[0]
-        until = await redis.hget(keys.parked["deliver"], self.target.id)
+        until = await redis.hget(keys.paused["deliver"], self.target.id)
         return max(0.0, int(until) / 1000 - await self.store.now()) if until else 0.0
 
 

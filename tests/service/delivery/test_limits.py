@@ -313,10 +313,10 @@ async def test_a_refresh_does_not_end_the_pause_of_a_new_subscription(bench: Any
     settings = manage.CreateSubscription(url="https://93.184.215.14/", rate="10/1s")
     made = await manage.create(bench.context, settings)
     until = await bench.store.now() + 3600
-    await bench.store.backlogs.park("deliver", made.id, until)
+    await bench.store.backlogs.pause("deliver", made.id, until)
     await seen(CircuitBreakers(bench.context), made.id)
-    parked = bench.store.shards[0].parked["deliver"]
-    rests = int(await bench.store.connection.redis.hget(parked, made.id))
+    paused = bench.store.shards[0].paused["deliver"]
+    rests = int(await bench.store.connection.redis.hget(paused, made.id))
     assert rests == int(until * 1000)
 
 

@@ -86,7 +86,7 @@ class Line:
     async def time_passes(self, target: str = "sub_1") -> None:
         """What waits to be tried again is due."""
         for keys in self.store.shards:
-            key = keys.again("deliver", target)
+            key = keys.retries("deliver", target)
             for item in await self.store.connection.redis.zrange(key, 0, -1):
                 await self.store.redeliveries.run_now(keys, target, item.decode())
 
@@ -96,7 +96,7 @@ class Line:
         for claim in claims:
             keys = self.store.shards[claim.shard]
             claim.token = 1
-            await redis.zadd(keys.held("deliver", claim.lane), {claim.item: 1})
+            await redis.zadd(keys.claimed("deliver", claim.lane), {claim.item: 1})
             await redis.zadd(keys.lanes["deliver"], {claim.lane: 0})
 
     async def due(self, target: str = "sub_1") -> list[str]:
@@ -108,7 +108,7 @@ class Line:
     async def left(self) -> list[bytes]:
         """Keys of what waits."""
         keys = await self.store.connection.redis.keys("*")
-        words = (b"turns:", b"behind", b"due:deliver", b"again:", b"items:deliver", b"event:")
+        words = (b"order:", b"overflow", b"due:deliver", b"retries:", b"items:deliver", b"event:")
         return sorted(key for key in keys if key.partition(b"}:")[2].startswith(words))
 
 

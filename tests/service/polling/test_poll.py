@@ -136,7 +136,7 @@ async def test_a_429_pauses_its_source_for_retry_after_and_no_other_source(
     assert await bench.poll() == []
     assert (await bench.job("1")).state is State.QUEUED
     keys = bench.store.shards[0]
-    until = int(await bench.store.connection.redis.hget(keys.parked["poll"], "lab")) / 1000
+    until = int(await bench.store.connection.redis.hget(keys.paused["poll"], "lab")) / 1000
     assert until - await bench.store.now() == pytest.approx(60, abs=3)
     assert await bench.store.stalled() == {}
 
@@ -147,7 +147,7 @@ async def test_a_429_without_retry_after_pauses_its_source_for_30_s(
     provider.says("1", 429)
     await ask_all(bench, polled, "1")
     keys = bench.store.shards[0]
-    until = int(await bench.store.connection.redis.hget(keys.parked["poll"], "lab")) / 1000
+    until = int(await bench.store.connection.redis.hget(keys.paused["poll"], "lab")) / 1000
     assert until - await bench.store.now() == pytest.approx(schedule.THROTTLED_PAUSE, abs=3)
 
 

@@ -43,13 +43,13 @@ class Clock:
     async def let_pass(self, seconds: float) -> None:
         """Let time pass."""
         ms, self._passed = int(seconds * 1000) + 1, self._passed + seconds + 0.001
-        for pattern in ("lanes:deliver", "due:deliver:*", "again:deliver:*"):
+        for pattern in ("lanes:deliver", "due:deliver:*", "retries:deliver:*"):
             async for name in self._redis.scan_iter(self._keys.tag + pattern):
                 for item, at in await self._redis.zrange(name, 0, -1, withscores=True):
                     if at < NEVER:
                         await self._redis.zadd(name, {item: at - ms})
         for name, moving in (
-            (self._keys.parked["deliver"], (0,)),
+            (self._keys.paused["deliver"], (0,)),
             (self._keys.failure_scores, (1, 3)),
         ):
             for field, text in (await self._redis.hgetall(name)).items():

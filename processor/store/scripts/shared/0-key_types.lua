@@ -4,17 +4,17 @@
 local TYPES = {
   job = 'string', history = 'list', answer = 'string', seen = 'string', callback = 'string',
   event = 'hash', delivered = 'stream', dead = 'stream', delivered_ids = 'set', due = 'zset',
-  again = 'zset', held = 'zset', order = 'zset', jobs = 'zset', log = 'stream',
+  retries = 'zset', claimed = 'zset', order = 'zset', jobs = 'zset', log = 'stream',
   ['log:trimmed'] = 'string', subs = 'hash', ['subs:version'] = 'string', failure_scores = 'hash',
-  overflow = 'hash', lanes = 'zset', items = 'hash', parked = 'hash', paced = 'hash',
+  overflow = 'hash', lanes = 'zset', items = 'hash', paused = 'hash', rate_limit = 'hash',
   nudge = 'list', busy = 'string', meta = 'hash', waiting = 'hash', workers = 'hash',
-  processes = 'hash', stepped = 'hash',
+  processes = 'hash', clock_step = 'hash',
 }
 
 -- Keys that all work of a shard or backlog needs: a wrong type of one of them stops a script. The
 -- others belong to one job, event, target or lane: only what needs such a key fails.
-local SHARED = [[ jobs log subs failure_scores overflow lanes items parked paced nudge busy meta
-  waiting ]]
+local SHARED = [[ jobs log subs failure_scores overflow lanes items paused rate_limit nudge busy
+  meta waiting ]]
 
 -- What is wrong with the type of a key (nil: nothing), and whether the key is shared.
 local function wrong_type(key)

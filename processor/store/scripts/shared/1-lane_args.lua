@@ -2,14 +2,14 @@
 -- Uses: prove
 
 -- A LANE in ARGV[1] is {name, bounded (a subscription's: only so many deliveries wait), and indexes
--- in KEYS: lanes, items, due, again, held, nudge, busy, waiting?}. Replaces the indexes by the
+-- in KEYS: lanes, items, due, retries, claimed, nudge, busy, waiting?}. Replaces the indexes by the
 -- keys.
 local function open_lanes(lanes)
   for _, lane in ipairs(lanes) do
-    for _, key in ipairs({ 'lanes', 'items', 'due', 'again', 'held', 'nudge', 'busy' }) do
+    for _, key in ipairs({ 'lanes', 'items', 'due', 'retries', 'claimed', 'nudge', 'busy' }) do
       lane[key] = KEYS[lane[key]]
     end
-    lane.wrong = wrong_types[lane.due] or wrong_types[lane.again] or wrong_types[lane.held]
+    lane.wrong = wrong_types[lane.due] or wrong_types[lane.retries] or wrong_types[lane.claimed]
     lane.waiting = KEYS[lane.waiting]
   end
   return lanes

@@ -1,5 +1,5 @@
--- Lanes of backlogs. An item waits in due:B:L, or in again:B:L once an attempt at it failed, by its
--- due time; or it is in held:B:L (claimed), by the end of its lease. Its payload is in items:B.
+-- Lanes of backlogs. An item waits in due:B:L, or in retries:B:L once an attempt at it failed, by
+-- its due time; or it is in claimed:B:L, by the end of its lease. Its payload is in items:B.
 -- lanes:B has each lane that has items, by the time when it must be checked: never later than the
 -- first item is due, sometimes earlier.
 -- Uses: time, command_buffer, nudge, waiting
@@ -11,25 +11,25 @@ local function put(lane, item, at, payload, set)
   lane.changed = true
 end
 
--- Drops a timer. Only items that were attempted are in again:B:L, and those are never dropped.
+-- Drops a timer. Only items that were attempted are in retries:B:L, and those are never dropped.
 local function drop(lane, item)
   note_size(lane, item, 0)
   buffer('ZREM', lane.due, item)
-  buffer('ZREM', lane.held, item)
+  buffer('ZREM', lane.claimed, item)
   buffer('HDEL', lane.items, item)
   lane.changed = true
 end
 
 -- When the first waiting item of a lane is due (nil: none waits).
 local function first_due(lane)
-  local at, again = first_time(lane.due), first_time(lane.again)
+  local at, again = first_time(lane.due), first_time(lane.retries)
   if at and again then return math.min(at, again) end
   return at or again
 end
 
 -- Sets when a lane must be checked; `at` is when its waiting items may start (nil: none may).
 local function index(lane, at)
-  local lease_end = first_time(lane.held)
+  local lease_end = first_time(lane.claimed)
   if lease_end and (not at or lease_end < at) then at = lease_end end
   if not at then redis.call('ZREM', lane.lanes, lane.name) end
   if at then redis.call('ZADD', lane.lanes, at, lane.name) end

@@ -7,10 +7,10 @@ local NOT_YET = 9e15 -- ms: later than any time
 
 -- Makes an item due now that waits for a later time; not one that waits for an earlier delivery.
 local function run_now(lane, item, now)
-  local at = redis.call('ZSCORE', lane.again, item) or redis.call('ZSCORE', lane.due, item)
+  local at = redis.call('ZSCORE', lane.retries, item) or redis.call('ZSCORE', lane.due, item)
   at = tonumber(at)
   if not at or at <= now or at >= NOT_YET then return end
-  buffer('ZREM', lane.again, item)
+  buffer('ZREM', lane.retries, item)
   buffer('ZADD', lane.due, now, item)
   lane.changed = true
 end

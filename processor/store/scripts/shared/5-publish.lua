@@ -14,8 +14,8 @@ end
 local function spill(overflow, most, lane, id)
   if not lane.room then
     lane.span = redis.call('HGET', overflow, lane.name)
-    local waiting = redis.call('ZCARD', lane.due) + redis.call('ZCARD', lane.again)
-    lane.room = lane.span and 0 or most - waiting - redis.call('ZCARD', lane.held)
+    local waiting = redis.call('ZCARD', lane.due) + redis.call('ZCARD', lane.retries)
+    lane.room = lane.span and 0 or most - waiting - redis.call('ZCARD', lane.claimed)
   end
   lane.room = lane.room - 1
   if lane.room >= 0 then return false end

@@ -5,16 +5,16 @@
 -- whose lease has ended; then new items, except that a tenth of the places is for retries (the time
 -- decides about a fraction of a place). `lane.from` has the set in which each item waits.
 local function pick(lane, cap, most, now)
-  local picked = due_members(lane.held, now, most)
+  local picked = due_members(lane.claimed, now, most)
   lane.from = {}
-  local free = math.min(most - #picked, cap - redis.call('ZCARD', lane.held))
+  local free = math.min(most - #picked, cap - redis.call('ZCARD', lane.claimed))
   if free <= 0 then return picked end
-  local again = due_members(lane.again, now, free)
+  local again = due_members(lane.retries, now, free)
   local retries = math.min(#again, math.floor((free + now % 10) / 10))
   local new = due_members(lane.due, now, free - retries)
   for n = 1, math.min(free, #new + #again) do
     local item = new[n] or again[n - #new]
-    picked[#picked + 1], lane.from[item] = item, new[n] and lane.due or lane.again
+    picked[#picked + 1], lane.from[item] = item, new[n] and lane.due or lane.retries
   end
   return picked
 end
@@ -30,12 +30,12 @@ local function hold(lane, picked, items, lease, bytes, claimed)
     if lane.from[item] then buffer('ZREM', lane.from[item], item) end
     if payloads[n] then
       size = size + #payloads[n]
-      buffer('ZADD', lane.held, lease, item)
+      buffer('ZADD', lane.claimed, lease, item)
       for _, part in ipairs({ lane.name, item, payloads[n], lease }) do
         claimed[#claimed + 1] = part
       end
     else
-      buffer('ZREM', lane.held, item)
+      buffer('ZREM', lane.claimed, item)
     end
   end
   flush()

@@ -2,9 +2,9 @@
 
 -- How many items may start now, and when the whole burst is available again (ms). A gap of 0 is no
 -- limit.
-local function budget(paced, name, gap, burst, now)
+local function budget(rate_limit, name, gap, burst, now)
   if gap == 0 then return math.huge, now end
-  local whole = math.max(tonumber(redis.call('HGET', paced, name)) or 0, now)
+  local whole = math.max(tonumber(redis.call('HGET', rate_limit, name)) or 0, now)
   -- Not (now + burst * gap - whole) / gap: a double that holds a time of today would round that.
   return math.max(math.floor(burst - (whole - now) / gap), 0), whole
 end
