@@ -23,7 +23,7 @@ ALONE = (echo '=== once more, one at a time: what failed above' && \
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sdks demo test test-fast soak lint check bench docs fmt clean
+.PHONY: help setup sdks demo test test-fast soak coverage lint check bench docs fmt clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -56,6 +56,9 @@ test-fast: setup ## the tests without real processes: the minutes between two th
 soak: setup ## the searching tests, with a fixed seed and many more examples
 	RINGBACK_TEST_PROFILE=soak $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal \
 		-o timeout=1800 --randomly-seed=1 $(SEARCHING)
+
+coverage: setup ## before a release: the lines and branches that test-fast runs, with a floor that only rises
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m "not acceptance" --cov --cov-report=term
 
 lint: setup ## style, types, imports
 	$(BIN)/ruff check .
