@@ -341,7 +341,9 @@ class Delivering(RuleBasedStateMachine):
     async def sets(self, part: str = "") -> dict[str, dict[str, float]]:
         """What is in `due`, `retries`, `claimed` or an `order`, by key."""
         found = [key.decode() for key in await self.redis.keys(f"*}}:{part}*")]
-        keys = sorted(key for key in found if re.search("}:((due|retries|claimed):deliver|order):", key))
+        keys = sorted(
+            key for key in found if re.search("}:((due|retries|claimed):deliver|order):", key)
+        )
         pipe = self.redis.pipeline(transaction=False)
         for key in keys:
             pipe.zrange(key, 0, -1, withscores=True)
