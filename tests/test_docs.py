@@ -128,10 +128,10 @@ KEYS = [
 
 @pytest.mark.parametrize(("section", "struct"), KEYS)
 def test_every_key_is_documented_with_its_default(section: str, struct: type[msgspec.Struct]):
-    told = table("docs/configuration.md", "key", section)
-    assert set(told) == names(struct)
+    documented = table("docs/configuration.md", "key", section)
+    assert set(documented) == names(struct)
     for field in msgspec.structs.fields(struct):
-        default = told[field.encode_name][0]
+        default = documented[field.encode_name][0]
         assert (default == "required") is field.required, field.name
         if isinstance(field.default, str | tuple) and field.default:
             written = json.dumps(field.default)
@@ -139,12 +139,12 @@ def test_every_key_is_documented_with_its_default(section: str, struct: type[msg
 
 
 def test_every_variable_is_documented_with_its_default():
-    told = table("docs/configuration.md", "variable")
+    documented = table("docs/configuration.md", "variable")
     env = config_tables.Environment
-    assert set(told) == names(env) | set(variables(command_line()))
+    assert set(documented) == names(env) | set(variables(command_line()))
     for field in msgspec.structs.fields(env):
         if field.default:
-            assert f"`{field.default}`" in told[field.name][1], field.name
+            assert f"`{field.default}`" in documented[field.name][1], field.name
 
 
 def command_line() -> click.Command:
@@ -247,9 +247,9 @@ def test_the_call_that_is_shown_is_good():
 
 
 def test_every_field_of_the_answer_to_a_replay_is_documented():
-    told = re.search(r"202 `\{([^}]*)\}`: how many were enqueued", prose("docs/api.md"))
-    assert told
-    assert set(json.loads(f"[{told[1]}]")) == names(plan.ReplayResult)
+    documented = re.search(r"202 `\{([^}]*)\}`: how many were enqueued", prose("docs/api.md"))
+    assert documented
+    assert set(json.loads(f"[{documented[1]}]")) == names(plan.ReplayResult)
 
 
 def test_every_field_that_can_be_changed_is_documented():
@@ -264,9 +264,9 @@ def test_every_field_that_can_be_changed_is_documented():
 
 def test_every_field_of_a_subscription_is_documented():
     shown = {*manage.view(Subscription(id="sub_1", url="https://x.example", secrets=())), "secret"}
-    told = re.search(r'201 `\{("id", "secret".*?)\}`', prose("docs/api.md"))
-    assert told
-    assert set(json.loads(f"[{told[1]}]")) == shown
+    documented = re.search(r'201 `\{("id", "secret".*?)\}`', prose("docs/api.md"))
+    assert documented
+    assert set(json.loads(f"[{documented[1]}]")) == shown
 
 
 def test_every_state_of_a_delivery_is_documented():
@@ -285,9 +285,11 @@ def test_every_reason_to_ignore_is_one_of_the_machines():
 
 
 def test_every_event_type_is_documented():
-    told = table("docs/events.md", "type")
+    documented = table("docs/events.md", "type")
     assert (
-        set(told) == {*event_types.EVENT_TYPES, "subscription.test"} == set(document()["webhooks"])
+        set(documented)
+        == {*event_types.EVENT_TYPES, "subscription.test"}
+        == set(document()["webhooks"])
     )
     assert list(event_types.GROUPS) == ["job.completed"]
     assert "`job.completed`, which means any of the four that end a job" in prose("docs/events.md")
@@ -312,13 +314,15 @@ def test_every_header_is_documented():
 
 
 def test_every_format_is_documented():
-    told = table("docs/events.md", "format")
-    assert list(told) == list(FORMATS) == list(FORMAT_NAMES)
+    documented = table("docs/events.md", "format")
+    assert list(documented) == list(FORMATS) == list(FORMAT_NAMES)
 
 
 def test_every_header_that_is_refused_is_documented():
-    told = table("docs/events.md", "refused")
-    assert {word for words in told for word in words.split("`, `")} == set(custom_headers.REFUSED)
+    documented = table("docs/events.md", "refused")
+    assert {word for words in documented for word in words.split("`, `")} == set(
+        custom_headers.REFUSED
+    )
 
 
 def test_every_attribute_of_a_cloudevent_is_documented():
@@ -326,12 +330,12 @@ def test_every_attribute_of_a_cloudevent_is_documented():
 
 
 def test_the_schedule_of_attempts_is_documented():
-    told = table("docs/events.md", "attempt")
+    documented = table("docs/events.md", "attempt")
     pauses = [
         cell.replace("at once", "0s").replace(" ", "").replace("min", "m")
-        for (cell,) in told.values()
+        for (cell,) in documented.values()
     ]
-    assert [int(n) for n in told] == list(range(1, len(schedule.RETRY_DELAYS) + 1))
+    assert [int(n) for n in documented] == list(range(1, len(schedule.RETRY_DELAYS) + 1))
     assert [durations.parse_duration(pause) for pause in pauses] == list(schedule.RETRY_DELAYS)
 
 
@@ -339,8 +343,8 @@ def test_the_schedule_of_attempts_is_documented():
 
 
 def test_the_table_of_the_providers_is_as_the_profiles_are():
-    told = PAGES["docs/providers.md"]
-    assert told == runpy.run_path(str(ROOT / "tools" / "providers_table.py"))["page"](), (
+    documented = PAGES["docs/providers.md"]
+    assert documented == runpy.run_path(str(ROOT / "tools" / "providers_table.py"))["page"](), (
         "run `make docs`"
     )
 
@@ -366,8 +370,8 @@ def test_every_key_of_a_profile_is_documented(head: str, keys: set[str]):
 
 
 def test_every_signature_scheme_is_documented():
-    told = [tuple(re.findall(r"`([^`]+)`", head)) for head, *_ in scheme_rows()]
-    assert {name for group in told for name in group} == set(SCHEMES)
+    documented = [tuple(re.findall(r"`([^`]+)`", head)) for head, *_ in scheme_rows()]
+    assert {name for group in documented for name in group} == set(SCHEMES)
 
 
 def scheme_rows() -> list[list[str]]:
@@ -379,11 +383,11 @@ def scheme_rows() -> list[list[str]]:
 
 
 def test_every_metric_is_documented_with_its_labels():
-    told = {
+    documented = {
         name: set(re.findall(r"`(\w+)`", labels))
         for name, (labels, _) in table("docs/operations.md", "metric").items()
     }
-    assert told == dict(measured())
+    assert documented == dict(measured())
 
 
 def measured() -> Iterator[tuple[str, set[str]]]:

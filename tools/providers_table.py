@@ -37,7 +37,7 @@ def _need(profile: Profile) -> tuple[str, str, str]:
     }
     setting = {poll.request.setting for poll in polls} - {None}
     params = sorted(profile.placeholders - given - setting)
-    told = sorted(profile.placeholders & given - setting)
+    named = sorted(profile.placeholders & given - setting)
     needs = [
         (bool(auth), "`token`" + (" (if it wants one)" if auth and auth.optional else "")
          + (": `user:password`" if auth and auth.text == "basic" else "")),
@@ -46,7 +46,7 @@ def _need(profile: Profile) -> tuple[str, str, str]:
          + (", or `whsec_…` for the signed way" if rule and rule.secret_selects_scheme else "")),
         (bool(rule and signing.has_senders(rule)), "`senders`"),
         (bool(params), "`params`: " + ", ".join(f"`{name}`" for name in params)),
-        (bool(told), "may have `params`: " + ", ".join(f"`{name}`" for name in told)),
+        (bool(named), "may have `params`: " + ", ".join(f"`{name}`" for name in named)),
         (bool(setting), "`status_url`" + (", if answers contain none" if setting & given else "")),
         (bool(polls) and not profile.base_url and not setting - given, "`base_url`"),
     ]  # fmt: skip
@@ -86,9 +86,9 @@ def _link(docs: str) -> str:
     return f"[docs]({docs})" if docs.startswith("http") else docs
 
 
-def _each(profile: Profile, told: Callable[[JobKind], str]) -> str:
+def _each(profile: Profile, describe: Callable[[JobKind], str]) -> str:
     """One line a kind, named but for the default one."""
-    lines = [(kind, told(profile.kinds[kind])) for kind in profile.kinds]
+    lines = [(kind, describe(profile.kinds[kind])) for kind in profile.kinds]
     if len({text for _, text in lines}) == 1:
         return lines[0][1]
     return "<br>".join(f"`{kind}:` {text}" if kind else text for kind, text in lines)

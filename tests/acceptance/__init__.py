@@ -1,4 +1,4 @@
-"""Acceptance: real processes over real sockets, told from outside what they must do.
+"""Acceptance: real processes over real sockets, driven and observed from outside.
 
 processes  child processes: started, waited for, ended by their pid
 system     one whole Ringback on an embedded Redis

@@ -124,7 +124,7 @@ class Caller:
         return document
 
     async def subscribe(self, sink: Sink, source: str, *events: str) -> str:
-        """Have a sink told of a source's jobs; the subscription's id."""
+        """Subscribe a sink to the jobs of a source; the subscription's id."""
         wish = {"url": sink.url, "secret": SINK_SECRET, "sources": [source]}
         if events:
             wish["events"] = list(events)

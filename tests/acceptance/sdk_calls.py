@@ -15,8 +15,8 @@ import openai
 import replicate
 import runwayml
 
-told = json.load(sys.stdin)
-url, key, ids = told["url"], told["key"], told["ids"]
+request = json.load(sys.stdin)
+url, key, ids = request["url"], request["key"], request["ids"]
 
 
 def transcript() -> Any:

@@ -86,11 +86,11 @@ class Sink:
 
     @property
     def jobs(self) -> set[str]:
-        """The jobs that were told of."""
+        """The jobs that callbacks came for."""
         return {call.job for call in self.calls}
 
     def ids(self) -> dict[str, set[str]]:
-        """The webhook-ids that each job was told under."""
+        """The webhook-ids of each job's callbacks."""
         found = defaultdict(set)
         for call in self.calls:
             found[call.job].add(call.id)

@@ -48,9 +48,9 @@ async def hold_out(system: System, kind: str, count: int, size: int = 0) -> None
     alone = await probe(system.port, "feed", "alone", SECONDS)
     async with attack(kind, system.port, count, size):
         attacked = await probe(system.port, "feed", "attacked", SECONDS)
-    told = f"alone {alone}; attacked {attacked}"
-    assert set(attacked.statuses) == {202}, told
-    assert attacked.part(0.99) <= SLOWER * max(alone.part(0.99), LATE), told
+    measured = f"alone {alone}; attacked {attacked}"
+    assert set(attacked.statuses) == {202}, measured
+    assert attacked.part(0.99) <= SLOWER * max(alone.part(0.99), LATE), measured
 
 
 async def test_bodies_that_never_end(plan: Callable[..., System]) -> None:

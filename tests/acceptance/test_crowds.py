@@ -21,10 +21,10 @@ PROMPTLY = 8.0  # seconds; what fails comes again after a lease, which is 30
 
 
 async def test_many_answers_of_providers_at_once(plan: Callable[..., System]) -> None:
-    port, told = free_port(), asyncio.Event()
+    port, may_answer = free_port(), asyncio.Event()
 
     async def tell(path: str) -> web.Response:
-        await told.wait()
+        await may_answer.wait()
         return web.json_response({"id": path[1:], "status": "succeeded"})
 
     sources = [f"source-{n}" for n in range(SOURCES)]
@@ -38,7 +38,7 @@ async def test_many_answers_of_providers_at_once(plan: Callable[..., System]) ->
                 wish = {"poll": {"every": "500ms"}}
                 await caller.call("PUT", f"/v1/jobs/{source}/{source}-{number}", wish)
         await until(lambda: len(provider.asked) >= len(jobs), 9, "polls under way")
-        told.set()
+        may_answer.set()
         await until(lambda: sink.jobs == jobs, PROMPTLY, "a callback for every job")
     assert "redis_unavailable" not in system.logs()
 

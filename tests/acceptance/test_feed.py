@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
 
 JOBS = 2_000
 BACKLOGS = ("ingest", "poll", "deliver")
-REGISTERED = 200  # told of by PUT, the rest is first seen by a push
+REGISTERED = 200  # by PUT; the others are made by their first push
 FINALS = ("succeeded", "succeeded", "failed", "canceled")
 COMPLETED = {f"job.{state}" for state in FINALS}
 TRUTH = {f"job-{n}": FINALS[n % len(FINALS)] for n in range(JOBS)}
@@ -67,7 +67,7 @@ def completions(events: list[Any]) -> dict[str, set[str]]:
     return found
 
 
-async def test_every_job_ends_right_and_is_told_once(plan: Callable[..., System]) -> None:
+async def test_every_job_ends_right_with_one_event(plan: Callable[..., System]) -> None:
     port, answers = free_port(), Counter[int]()
     system = plan(standard("feed", port)).start_all()
     system.start("second", *WORKER)  # so that commits get in each other's way

@@ -117,9 +117,9 @@ async def test_signed_garbage_is_taken_or_refused_and_stops_nobody(
     def attack(body: bytes, name: str) -> None:
         answer = send(port, path, signed(name, body), body)
         assert code(answer) in {202, 400}
-        told = json.loads(answer.partition(b"\r\n\r\n")[2])
-        some = told.get("duplicates") or told.get("unreadable")  # of which, nobody can say
-        if told.get("accepted") and not some:
+        receipt = json.loads(answer.partition(b"\r\n\r\n")[2])
+        some = receipt.get("duplicates") or receipt.get("unreadable")  # of which, nobody can say
+        if receipt.get("accepted") and not some:
             taken.update(ids(body))
         wistia = hmac.new(b"made-up", body, "sha256").hexdigest().encode()
         headers = [(b"Content-Type", b"application/json"), (b"X-Wistia-Signature", wistia)]

@@ -1,4 +1,4 @@
-"""Whoever waits is told: a stream that resumes, and a GET that wakes."""
+"""Waiting for events: a stream that resumes, and a GET that wakes."""
 
 import asyncio
 import json
@@ -75,17 +75,17 @@ async def test_a_stream_tells_everything_in_order_and_resumes(caller: Caller, so
     log = [e for e in await caller.items("/v1/events") if e["data"].get("source") == source]
     async with stream(caller, first[-1].id) as resumed:
         assert await caller.push(push(source, "last", "failed")) == 202
-        told = first
-        while told[-1].data["data"]["id"] != "last":
-            told = told + await read(resumed, source, 1)
-    ids = [frame.data["id"] for frame in told]
-    assert len(ids) == len(set(ids)) == len({frame.id for frame in told})
+        events = first
+        while events[-1].data["data"]["id"] != "last":
+            events = events + await read(resumed, source, 1)
+    ids = [frame.data["id"] for frame in events]
+    assert len(ids) == len(set(ids)) == len({frame.id for frame in events})
     assert ids[: len(log)] == [event["id"] for event in log]
-    assert all(frame.event == frame.data["type"] for frame in told)
-    finals = {f.data["data"]["id"] for f in told if f.event == "job.succeeded"}
+    assert all(frame.event == frame.data["type"] for frame in events)
+    finals = {f.data["data"]["id"] for f in events if f.event == "job.succeeded"}
     assert finals == {f"j{n}" for n in range(JOBS)}
     for n in range(JOBS):
-        order = [f.data["data"]["sequence"] for f in told if f.data["data"]["id"] == f"j{n}"]
+        order = [f.data["data"]["sequence"] for f in events if f.data["data"]["id"] == f"j{n}"]
         assert order == list(range(1, len(order) + 1))
 
 

@@ -38,8 +38,8 @@ async def test_no_event_of_a_job_comes_before_an_earlier_one(plan: Callable[...,
         for number in range(1, RUNS + 1):
             (away.set if number == AWAY else away.clear)()
             for word in ("running", "succeeded" if number == RUNS else "failed"):
-                told = (push("feed", f"job{n}", word, attempt=number) for n in range(JOBS))
-                await caller.push_all(told)
+                pushes = (push("feed", f"job{n}", word, attempt=number) for n in range(JOBS))
+                await caller.push_all(pushes)
             if number == 1:
                 system.children["second"].kill()
                 system.start("third", *WORKER)

@@ -58,8 +58,8 @@ async def test_as_prompt_as_the_official_client(shared: Shared, caller: Caller) 
         ours = [when - began for when in _done(sink).values()]
     assert max(ours) <= theirs - began + SLACK
     for job in jobs:
-        told = [call.event["data"] for call in sink.calls if call.job == job]
-        assert sorted(one["sequence"] for one in told) == list(range(1, len(told) + 1))
+        events = [call.event["data"] for call in sink.calls if call.job == job]
+        assert sorted(one["sequence"] for one in events) == list(range(1, len(events) + 1))
 
 
 def _done(sink: Sink) -> dict[str, float]:

@@ -78,10 +78,10 @@ async def test_what_fell_due_meanwhile_runs_soon_after_its_return(
 async def test_what_was_under_way_need_not_wait_for_its_lease_to_end(
     plan: Callable[..., System],
 ) -> None:
-    port, gate, told = free_port(), Gate(), asyncio.Event()
+    port, gate, may_answer = free_port(), Gate(), asyncio.Event()
 
     async def tell(path: str) -> web.Response:
-        await told.wait()
+        await may_answer.wait()
         return web.json_response({"id": path[1:], "status": "succeeded"})
 
     system = plan(standard("feed", port)).start_all()
@@ -101,7 +101,7 @@ async def test_what_was_under_way_need_not_wait_for_its_lease_to_end(
 
         system.redis.kill()
         gate.open()
-        told.set()  # so that all answers come while nothing can be written
+        may_answer.set()  # so that all answers come while nothing can be written
         assert await caller.push(push("feed", "meanwhile", "succeeded")) == 503
         await until(
             lambda: "redis_unavailable" in system.children["worker"].log(), 5, "a worker's line"
@@ -165,7 +165,7 @@ def _loud(line: str) -> bool:
         return True  # not even a line of JSON
 
 
-async def test_a_scrape_of_metrics_is_told_to_come_again(plan: Callable[..., System]) -> None:
+async def test_a_scrape_of_metrics_is_asked_to_retry(plan: Callable[..., System]) -> None:
     system = plan(standard("feed")).start_all()
     async with Caller(system.url) as caller:
         system.redis.kill()
@@ -182,15 +182,15 @@ async def test_an_open_stream_survives_the_outage(plan: Callable[..., System]) -
         session.get(f"{system.url}/v1/events", headers=headers) as stream,
     ):
         assert (await stream.content.readuntil(b"\n\n")).startswith(b"retry: 3000\n")
-        await _told_live(caller, stream, "before")
+        await _event_arrives(caller, stream, "before")
         system.redis.kill()
         assert await caller.push(push("feed", "meanwhile", "succeeded")) == 503
         system.redis.start()
         await until_it(caller.ready, BACK_WITHIN, "readiness")
-        await _told_live(caller, stream, "after")
+        await _event_arrives(caller, stream, "after")
 
 
-async def _told_live(caller: Caller, stream: aiohttp.ClientResponse, job: str) -> None:
+async def _event_arrives(caller: Caller, stream: aiohttp.ClientResponse, job: str) -> None:
     assert await caller.push(push("feed", job, "succeeded")) == 202
     async with asyncio.timeout(10):
         while f'"id":"{job}"'.encode() not in await stream.content.readuntil(b"\n\n"):

@@ -100,7 +100,7 @@ async def _replaced(running: Running, since: dict[str, int], what: str) -> None:
     await until_it(running.caller.ready, WITHIN, "readiness")
 
 
-async def _hears_everything(running: Running, name: str, *, others: Sink) -> None:
+async def _receives_everything(running: Running, name: str, *, others: Sink) -> None:
     """A subscription made now gets all that completes from now on; one that is lost gets nothing."""
     before = len(others.calls)
     async with Sink() as sink:
@@ -148,7 +148,7 @@ async def test_a_replica_without_the_last_change_is_promoted(
                 running.proxy.lead_to(_socket(second))
                 await _replaced(running, since, "promoted")
                 assert await running.subscriptions() == set()
-                await _hears_everything(running, "after", others=lost)
+                await _receives_everything(running, "after", others=lost)
         finally:
             running.proxy.lead_to(None)
             await asyncio.to_thread(second.kill)
@@ -187,7 +187,7 @@ async def test_an_earlier_copy_is_put_in_place(running: Running, tmp_path: Path)
         running.proxy.lead_to(_socket(redis))
         await _replaced(running, since, "restored")
         assert await running.subscriptions() == {kept_id}
-        await _hears_everything(running, "after", others=lost)
+        await _receives_everything(running, "after", others=lost)
         await until(lambda: "after-0" in kept.jobs, WITHIN, "the one that was kept")
     assert "Traceback" not in running.system.logs()
 
@@ -229,7 +229,7 @@ async def test_it_is_emptied_once_by_a_command_and_once_by_a_new_redis(
                 await stream.content.readuntil(b"\n\n")
                 assert (await stream.content.readuntil(b"\n\n")).startswith(b"event: gap\n")
         assert await running.subscriptions() == set()
-        await _hears_everything(running, "flushed", others=lost)
+        await _receives_everything(running, "flushed", others=lost)
 
         wrong = running.system.start("wrong", *WORKER, RINGBACK_SHARDS="4")
         assert await asyncio.to_thread(wrong.wait) == 2
@@ -241,7 +241,7 @@ async def test_it_is_emptied_once_by_a_command_and_once_by_a_new_redis(
         try:
             running.proxy.lead_to(_socket(second))
             await _replaced(running, since, "emptied")
-            await _hears_everything(running, "new", others=lost)
+            await _receives_everything(running, "new", others=lost)
         finally:
             running.proxy.lead_to(None)
             await asyncio.to_thread(second.kill)

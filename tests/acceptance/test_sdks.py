@@ -124,11 +124,11 @@ async def test_the_sdk_of_bluesky_for_node_reads_it_at_the_root(
     assert bad == 401
 
 
-def run(command: list[str], told: Any) -> str:
-    """What a program that is told something as JSON prints."""
+def run(command: list[str], request: Any) -> str:
+    """What a program prints that reads a request as JSON."""
     done = subprocess.run(
         command,
-        input=json.dumps(told),
+        input=json.dumps(request),
         env={**os.environ, "NODE_PATH": str(MODULES)},
         capture_output=True,
         text=True,

@@ -24,11 +24,11 @@ HELD, POLLED, BUSY = 200, 20, 1_000  # HELD + POLLED in the hands of the first w
 async def test_work_of_a_killed_worker_resumes_within_twice_the_lease(
     plan: Callable[..., System],
 ) -> None:
-    port, told = free_port(), asyncio.Event()
+    port, may_answer = free_port(), asyncio.Event()
     gate = Gate()
 
     async def tell(path: str) -> web.Response:
-        await told.wait()
+        await may_answer.wait()
         return web.json_response({"id": path[1:], "status": "succeeded"})
 
     system = plan(standard("feed", port), RINGBACK_LEASE=f"{LEASE:g}s").start_all()
@@ -60,7 +60,7 @@ async def test_work_of_a_killed_worker_resumes_within_twice_the_lease(
         system.children["worker"].kill()
         died = time.monotonic()
         gate.open()
-        told.set()
+        may_answer.set()
         await pushing
         await until(lambda: sink.jobs >= held | busy | polled, 30, "a callback for every job")
         await until(lambda: held <= {c.job for c in sink.calls if c.at > died}, 10, "resumption")

@@ -349,9 +349,9 @@ console.log(JSON.stringify(secrets.map(verdict)));
 """
 SIGNS = """
 const { Webhook } = require("standardwebhooks");
-const told = JSON.parse(require("fs").readFileSync(0));
+const given = JSON.parse(require("fs").readFileSync(0));
 const signed = ([secret, id, at, body]) => new Webhook(secret).sign(id, new Date(at * 1000), body);
-console.log(JSON.stringify(told.map(signed)));
+console.log(JSON.stringify(given.map(signed)));
 """
 MODULES = Path(sys.prefix, "npm", "node_modules")  # where `make setup` puts it
 

@@ -185,7 +185,7 @@ class Workers(RuleBasedStateMachine):
     # --- what always holds ------------------------------------------------------------
 
     @invariant()
-    def every_event_is_told_once_and_delivered_to_whoever_wants_it(self) -> None:
+    def every_event_is_published_once_and_delivered_to_each_match(self) -> None:
         """New events are in the log once; each has exactly its deliveries."""
         events = self.do(self.store.events.page(self.store.events.start(), 10_000))
         assert len({event.id for event in events}) == len(events)
@@ -240,7 +240,7 @@ class Workers(RuleBasedStateMachine):
             last = max((u.attempt or 1 for u in updates), default=1)
             self.end(job, last, State.SUCCEEDED, other=False)
         self.do(self.drain())
-        self.every_event_is_told_once_and_delivered_to_whoever_wants_it()
+        self.every_event_is_published_once_and_delivered_to_each_match()
         self.an_attempt_has_at_most_one_completion_of_each_sort()
         for job, known in zip(JOBS, self.do(self.known(*JOBS)), strict=True):
             self.compare(known.job, self.accepted[job])

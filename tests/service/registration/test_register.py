@@ -72,14 +72,14 @@ def hub(self: Provider, method: str, path: str, body: Any) -> Answer:
 def flare(self: Provider, _method: str, path: str, body: Any) -> Answer:
     assert path == "/accounts/acc%201/stream/webhook"
     self.hooks[:] = [body]
-    return 200, {"result": {**body, "secret": "told by flare"}}
+    return 200, {"result": {**body, "secret": "from flare"}}
 
 
 def mux_like(self: Provider, method: str, _path: str, body: Any) -> Answer:
     if method == "GET":
         return 200, {"data": self.hooks}
     self.hooks.append({"id": "w1", **body})
-    return 201, {"data": {**self.hooks[-1], "signing_secret": "told by mux"}}
+    return 201, {"data": {**self.hooks[-1], "signing_secret": "from mux"}}
 
 
 def tokens(self: Provider, method: str, _path: str, body: Any) -> Answer:
@@ -201,7 +201,7 @@ def test_a_request_carries_what_a_poll_would(register: Run, provider: Provider):
 
 def test_a_webhook_without_an_update_request_is_kept(register: Run, provider: Provider):
     assert register("mux-like")[0] == 0
-    assert register("mux-like", webhook_secret="told by mux") == (
+    assert register("mux-like", webhook_secret="from mux") == (
         0,
         f"nothing to do: hook w1 for {HOOK}\n",
         "",
@@ -211,7 +211,7 @@ def test_a_webhook_without_an_update_request_is_kept(register: Run, provider: Pr
 
 def test_the_only_webhook_of_an_account_is_replaced(register: Run, provider: Provider):
     for _ in range(2):
-        code, out, err = register("flare", webhook_secret="told by flare")
+        code, out, err = register("flare", webhook_secret="from flare")
         assert (code, out, err) == (0, f"updated the hook for {HOOK}\n", "")
     assert provider.hooks == [{"notificationUrl": HOOK}]
     assert provider.calls == ["PUT /accounts/acc%201/stream/webhook"] * 2
@@ -283,7 +283,7 @@ def test_our_webhook_on_a_full_first_page_is_found(register: Run, provider: Prov
 
 def test_a_secret_that_the_provider_makes_is_shown_with_where_to_put_it(register: Run):
     code, out, err = register("mux-like", webhook_secret=None)
-    assert (code, out) == (0, f"created hook w1 for {HOOK}\nsecret  told by mux\n")
+    assert (code, out) == (0, f"created hook w1 for {HOOK}\nsecret  from mux\n")
     assert "webhook_secret of [sources.mine]" in err
 
 
@@ -296,8 +296,8 @@ def test_a_lost_secret_is_reported_with_the_remedy(register: Run):
 
 def test_a_secret_that_is_not_configured_is_shown_again(register: Run):
     for secret in (None, "an old one"):
-        assert "secret  told by flare" in register("flare", webhook_secret=secret)[1]
-    assert "told by flare" not in register("flare", webhook_secret=["new", "told by flare"])[1]
+        assert "secret  from flare" in register("flare", webhook_secret=secret)[1]
+    assert "from flare" not in register("flare", webhook_secret=["new", "from flare"])[1]
 
 
 def test_a_webhook_that_is_created_with_our_secret_needs_one(register: Run, provider: Provider):
@@ -443,7 +443,7 @@ def test_json_output_has_the_result(register: Run):
         "hook": "w1",
         "request": None,
         "paste": None,
-        "secret": "told by mux",
+        "secret": "from mux",
         "note": None,
     }
     output_json = json.loads(register("hub", "--json", "--dry-run")[1])

@@ -124,7 +124,7 @@ async def test_a_subscriber_that_was_down_for_a_week_gets_everything_in_order(
     desk: Desk, clock: Clock
 ):
     """Disabled once, after five days; enabled and replayed, it has every completion, and all that
-    was told while it was disabled, each job in order.
+    was published while it was disabled, each job in order.
     """
     desk.subscriber.status = 503
     made = await desk.subscribe(events=ALL, ordered=True)
