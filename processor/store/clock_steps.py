@@ -54,7 +54,7 @@ class ClockSteps:
             return 0.0
         step = stepped(before, now)
         if step < 0 and before.steps == now.steps:
-            await self._connection.run("step", [META], [now.steps, int(-step * 1000)])
+            await self._connection.run("note_clock_step", [META], [now.steps, int(-step * 1000)])
         return step
 
     async def _see(self) -> ClockReading:
@@ -95,7 +95,9 @@ class ClockSteps:
             lane = name.decode()
             own = [k(backlog, lane) for k in (keys.claimed, keys.due, keys.retries)]
             with suppress(WrongKeyType):  # what needs that key waits anyway
-                while await self._connection.run("unstep", [*shared, *own], [*step, lane, PIECE]):
+                while await self._connection.run(
+                    "undo_clock_step", [*shared, *own], [*step, lane, PIECE]
+                ):
                     pass
 
     async def end_leases(self) -> int:

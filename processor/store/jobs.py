@@ -162,7 +162,7 @@ class Jobs:
         read, WrongKeyType if one of its keys has another type.
 
         None: nothing was written, since the subscriptions are not those of `version` any more.
-        `awake` is the worker that will deliver at once, if there is one. At most `most` deliveries
+        `awake` is the id of a worker that is about to deliver anyway, so that none is nudged. At most `most` deliveries
         of a subscription wait; further ones are overflow. Overloaded if this is `bounded` and Redis
         is out of memory.
         """

@@ -66,7 +66,7 @@ class Names:
             args = ScriptArgs(keys)
             parts = [named(args, part, ids[whole]) for whole, part in here]
             packed = args.pack(reserve=reservation_ms(self._keep), named=parts)
-            found = await self._connection.run("reserve", args.keys, packed)
+            found = await self._connection.run("reserve_names", args.keys, packed)
             ids.update(zip((whole for whole, _ in here), found, strict=True))
 
     async def _find(self, ids: dict[Naming, bytes | None]) -> None:

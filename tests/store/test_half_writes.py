@@ -535,7 +535,7 @@ async def migrate_records(b: Bench, _: Given, parts: list[int]) -> list[Outcome]
 
 
 async def step(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.connection.run("step", [META], [0, 600_000]) == 1
+    assert await b.store.connection.run("note_clock_step", [META], [0, 600_000]) == 1
 
 
 async def unstep(b: Bench, _: Given, __: list[int]) -> None:
@@ -544,7 +544,7 @@ async def unstep(b: Bench, _: Given, __: list[int]) -> None:
     names = [k.clock_step, k.lanes["poll"], k.paused["poll"], k.rate_limit["poll"]]
     names += [k.claimed("poll", name), k.due("poll", name), k.retries("poll", name)]
     args = [1, 600_000, int(FUTURE * 1000) - 600_000, name, 1]
-    while await b.store.connection.run("unstep", names, args):
+    while await b.store.connection.run("undo_clock_step", names, args):
         pass
     due = await b.store.connection.redis.zrange(k.due("poll", name), 0, -1, withscores=True)
     assert [at for _, at in due] == [FUTURE * 1000 - 600_000] * 2
@@ -620,14 +620,14 @@ SCRIPTS = {
     "record success": Operation(record_success, failures, "record_attempt"),
     "admit": Operation(admit, a_poll_for_later, "admit"),
     "run now": Operation(run_now, a_delivery_for_later, "run_now"),
-    "step": Operation(step, nothing, "step"),
-    "unstep": Operation(unstep, polls_for_later, "unstep"),
+    "step": Operation(step, nothing, "note_clock_step"),
+    "unstep": Operation(unstep, polls_for_later, "undo_clock_step"),
     "end leases": Operation(end_leases, a_lease_for_too_long, "end_leases"),
     "renew": Operation(renew, claimed, "renew", 2),
     "replay": Operation(replay, delivered_before, "replay"),
     "memory": Operation(memory, deliveries_to_make, "memory"),
     "swap callback": Operation(swap_callback, a_sealed_callback, "swap_callback"),
-    "reserve": Operation(reserve, nothing, "reserve", 2, atomic=False),
+    "reserve": Operation(reserve, nothing, "reserve_names", 2, atomic=False),
     "settle": Operation(settle, claimed_deliveries, "settle", 2),
     "settle dead letter": Operation(record_dead_letter, claimed_deliveries, "settle", 2),
     "settle later": Operation(postpone, claimed, "settle", 2),

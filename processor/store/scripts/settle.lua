@@ -1,4 +1,4 @@
--- Settles claims: each has ended, or is due again later. Parks lanes, never for a shorter time.
+-- Settles claims: each has ended, or is due again later. Pauses lanes; never ends a pause earlier.
 -- KEYS  paused:B; then those that ARGV[1] names by index
 -- ARGV  msgpack {keep (records of deliveries, s), most (events in the log), lanes: [LANE],
 --       settled: [{lane, item, token?, at? (0: now), payload?, failed?, may_be_skipped?, order?,
