@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -27,20 +28,40 @@ class Relay:
     def __init__(self, target: int) -> None:
         """Take the receiver's port."""
         self._target = target
+        self._connections: set[asyncio.Task[None]] = set()
         self.begun = 0
 
     async def __call__(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        """Pass one connection on, until either side ends it."""
+        """Pass one connection on, until either side or the test ends it."""
+        connection = asyncio.create_task(self._pass_on(client, back))
+        self._connections.add(connection)
+        with suppress(
+            OSError, asyncio.CancelledError
+        ):  # the receiver was killed, or all are closed
+            await connection
+        await _closed(back)
+
+    async def _pass_on(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        server, there = await asyncio.open_connection("127.0.0.1", self._target)
         try:
-            server, there = await asyncio.open_connection("127.0.0.1", self._target)
             there.write(await client.readuntil(b"\r\n\r\n"))
             while data := await server.read(65_536):
                 back.write(data)
                 self.begun += b"\nid: " in data
-            there.close()
-        except OSError:
-            pass  # the receiver was killed
-        back.close()
+        finally:
+            await _closed(there)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def seen(follower: Child) -> list[str]:
@@ -70,4 +91,5 @@ async def test_followers_that_saw_nothing_yet_miss_nothing(plan: Callable[..., S
         await until_it(lambda: second.items("/v1/events"), 10, "the event")
         system.start("web", *WEB)
         await until(lambda: all(map(seen, followers)), 20, "shown")
+        await relay.close()
     assert [seen(follower) for follower in followers] == [["1"], ["1"]]
