@@ -2,6 +2,8 @@
 
 import base64
 import json
+import math
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -24,6 +26,7 @@ from processor.signing import (
     sender,
     verify,
 )
+from processor.signing.schemes import sns_certificate
 
 NOW = 1_700_000_000.0
 BODY = b'{"id": "job-1"}'
@@ -283,6 +286,13 @@ def test_a_certificate_must_be_valid_now(days: int) -> None:
         UnknownKey, match=r"the certificate is valid from .* and today is 2023-11-14"
     ):
         receive(signed(), certificate(days=days))
+
+
+@pytest.mark.parametrize("now", [math.nan, math.inf, -1e300])
+def test_a_time_without_a_date_is_shown_as_it_is(now: float) -> None:
+    """`inspect --now` takes any number."""
+    with pytest.raises(UnknownKey, match=re.escape(f"and today is {now:g}")):
+        sns_certificate.public_key(certificate(), now)
 
 
 def test_a_bare_public_key_is_accepted() -> None:

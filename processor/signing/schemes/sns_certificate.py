@@ -72,4 +72,7 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _day(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(moment, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):  # `inspect --now` takes any number
+        return f"{moment:g}"
