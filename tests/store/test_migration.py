@@ -31,7 +31,7 @@ def old(redis_url: str, store_of: Any, old_store: Any) -> Iterator[Store]:
 
 @pytest.fixture
 def old_2(redis_url: str, store_of: Any, old_store: Any) -> Iterator[Store]:
-    """The same of the tag part4-end."""
+    """The same of commit ef04cf3."""
     yield from _restored("schema_2.json", redis_url, store_of, old_store)
 
 

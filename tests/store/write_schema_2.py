@@ -1,7 +1,7 @@
-"""Writes `schema_2.json`: a store as the tag `part4-end`, the last version with schema 2, left it.
+"""Writes `schema_2.json`: a store as commit ef04cf3, the last version with schema 2, left it.
 
-    git worktree add /tmp/part4 part4-end
-    cd /tmp/part4 && PYTHONPATH=. python …/tests/store/write_schema_2.py …/tests/store/schema_2.json
+    git worktree add /tmp/schema2 ef04cf3
+    cd /tmp/schema2 && PYTHONPATH=. python …/tests/store/write_schema_2.py …/tests/store/schema_2.json
 
 The code of that tag writes all of it, over two shards: jobs that ended, run, are polled or are past
 their deadline, with aliases and callbacks; pushes that wait; deliveries that arrived, that failed for
@@ -36,7 +36,7 @@ from processor.service import changing, ingesting, subscribing, watching
 from processor.store import Store
 from processor.vault import MasterKey, Vault
 
-COMMIT = "part4-end"
+COMMIT = "ef04cf3"
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSBzdWJzY3JpYmVyLCBtYWRlIHVw"  # what the sink of the tests verifies
 PORT = 1999
 NOBODY = f"http://127.0.0.1:{PORT}/"  # where the subscribers were, and are not any more
