@@ -7,7 +7,7 @@ accept script, against a ceiling that follows from the last read.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -60,6 +60,18 @@ class MemoryBudget:
         if not self.use.limit:
             return LARGEST_PIECE
         return min(max(self.use.limit // PIECES, SMALLEST_PIECE), LARGEST_PIECE)
+
+    def in_pieces(self, sizes: Mapping[int, int]) -> list[list[int]]:
+        """Indexes by their sizes in bytes, cut in order into steps of about one `piece`."""
+        pieces: list[list[int]] = []
+        piece, left = self.piece, 0
+        for index, size in sizes.items():
+            if left <= 0:
+                pieces.append([])
+                left = piece
+            pieces[-1].append(index)
+            left -= size
+        return pieces
 
     @property
     def may_poll(self) -> bool:

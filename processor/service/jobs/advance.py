@@ -123,7 +123,7 @@ async def _commit(
     outcomes: list[Outcome] = [False] * len(changes)
     await memory.refresh()
     awake = context.store.backlogs.name if context.deliver_soon else None
-    for piece in pieces(changes, memory.piece):
+    for piece in memory.in_pieces(dict(enumerate(map(size_of, changes)))):
         batch = [changes[i] for i in piece]
         events = [e for change in batch for e in change.events if e.deliveries]
         most = await memory.may_wait(
@@ -138,19 +138,6 @@ async def _commit(
         for index, row in zip(piece, rows, strict=True):
             outcomes[index] = row
     return outcomes
-
-
-def pieces(changes: Sequence[Change], size: int) -> list[list[int]]:
-    """The indexes of changes, in pieces of about `size` bytes: a script's arguments use memory."""
-    found: list[list[int]] = []
-    left = 0
-    for index, change in enumerate(changes):
-        if left <= 0:
-            found.append([])
-            left = size
-        found[-1].append(index)
-        left -= size_of(change)
-    return found
 
 
 def size_of(change: Change) -> int:

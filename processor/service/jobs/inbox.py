@@ -45,8 +45,8 @@ async def enqueue(
     if spread:
         await store.names.reserve(list(spread))
     for shard in {u.keys.shard for u in updates}:
-        indexes = [i for i, u in enumerate(updates) if u.keys.shard == shard]
-        for piece in _pieces(updates, indexes, store.memory.piece):
+        sizes = {i: size_of(u.update) for i, u in enumerate(updates) if u.keys.shard == shard}
+        for piece in store.memory.in_pieces(sizes):
             rows = await store.jobs.accept(
                 store.shards[shard],
                 [(updates[i].dedupe_id, updates[i].update) for i in piece],
@@ -60,17 +60,9 @@ async def enqueue(
     return outcomes
 
 
-def _pieces(updates: Sequence[QueuedUpdate], indexes: Sequence[int], size: int) -> list[list[int]]:
-    """The indexes in pieces of about `size` bytes: a script's arguments use memory."""
-    pieces: list[list[int]] = []
-    left = 0
-    for index in indexes:
-        if left <= 0:
-            pieces.append([])
-            left = size
-        pieces[-1].append(index)
-        left -= len(memoryview(updates[index].update.result)) + UPDATE_OVERHEAD
-    return pieces
+def size_of(update: StatusUpdate) -> int:
+    """About how many bytes of script arguments an update needs."""
+    return len(memoryview(update.result)) + UPDATE_OVERHEAD
 
 
 async def _bounds(context: Context, shard: int) -> Bounds:

@@ -22,7 +22,7 @@ from processor.errors import (
 )
 from processor.formats import traceparent
 from processor.model import Push
-from processor.service.jobs.inbox import UPDATE_OVERHEAD, QueuedUpdate, enqueue
+from processor.service.jobs.inbox import QueuedUpdate, enqueue, size_of
 from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
 from processor.store.group_commit import GroupCommit
@@ -100,7 +100,7 @@ class Receiver:
     async def _price(self, source: Source, parsed: provider.ParsedPush) -> int:
         """About how many bytes of Redis' memory a push needs until its deliveries are made."""
         updates = parsed.updates
-        size = sum(len(memoryview(u.result)) + UPDATE_OVERHEAD for u in updates)
+        size = sum(map(size_of, updates))
         fan_out = await self._context.store.memory.fan_out(source.name)
         return update_price(len(updates), size, fan_out)
 
