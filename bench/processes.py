@@ -126,8 +126,8 @@ def end_orphans() -> list[str]:
     return titles
 
 
-async def answers(port: int, path: str) -> bool:
-    """Tell whether a GET on loopback is answered with 2xx."""
+async def answers(port: int, path: str, status: bytes = b"2") -> bool:
+    """Tell whether a GET on loopback is answered with a status that begins so."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -136,7 +136,7 @@ async def answers(port: int, path: str) -> bool:
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
         )
-        return (await reader.readline())[9:10] == b"2"
+        return (await reader.readline())[9:].startswith(status)
     except OSError:
         return False
     finally:
