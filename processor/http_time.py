@@ -21,7 +21,9 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
     The header holds seconds (some servers send fractions) or an HTTP date (RFC 9110, 10.2.3).
     """
-    text = (value or "").strip(" \t")
+    if value is None:
+        return None
+    text = value.strip(" \t")
     if _DELTA.fullmatch(text):
         return _bounded(float(text))
     moment = http_date(text)

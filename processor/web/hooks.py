@@ -56,7 +56,7 @@ class Hooks:
             receipt = await self._receive(scope, receive, source)
         except Exception as error:  # noqa: BLE001 -- any error gets a response
             response = explain(error)
-            self._metrics.refused.labels(name, str(response.status_code)).inc()
+            self._metrics.refused(name, str(response.status_code)).inc()
         else:
             self._metrics.pushed(
                 name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
