@@ -32,7 +32,7 @@ import uvloop
 import workload
 from redis import Redis
 
-SHARED = "load generator and sink"  # the bench's own process, the same for all
+HERE = Path(__file__).parents[1]
 NOWHERE = "http://127.0.0.1:9/"  # the subscribers: nothing is delivered without workers
 REFUSED = b"405"  # a GET of the hook, once pushes are accepted; /readyz would want a worker
 SYNCS = 500  # of the disk, timed before the first run
@@ -80,7 +80,7 @@ async def bare(folder: Path) -> AsyncIterator[Started]:
         yield Started(contenders.Running(port, (process.pid,)))
 
 
-def durable(fsync: str, tree: Path | None = None) -> Start:
+def durable(fsync: str, tree: Path = HERE) -> Start:
     """Return what starts Ringback's web process, of this or another checkout, and its Redis."""
 
     @contextlib.asynccontextmanager
@@ -95,9 +95,9 @@ def durable(fsync: str, tree: Path | None = None) -> Start:
                 "RINGBACK_CONFIG": str(file),
                 "RINGBACK_API_KEYS": processes.KEY,
                 "PORT": str(port),
+                "PYTHONPATH": str(tree),
             }
-            env |= {"PYTHONPATH": str(tree)} if tree else {}
-            argv = [sys.executable, "-m", "processor.web"]
+            argv = [sys.executable, "-P", "-m", "processor.web"]  # -P: not what is in our folder
             with processes.child(argv, folder / "web.log", env) as web:
                 await ready(web, port)
                 yield Started(contenders.Running(port, (web.pid, redis.pid)), socket)
