@@ -13,6 +13,7 @@ _ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 MAX_RETRY_AFTER = 86_400.0  # seconds; with a longer pause we would never try again
 END_OF_TIME = 253_402_300_800.0  # the year 10000: our calendars end here
 LARGEST = 2**53  # larger numbers are garbage, and too large for some arithmetic
+_NUMERIC = (int, float)
 UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of poll hints; `epoch` is a point in time
 
 
@@ -56,7 +57,7 @@ def parse_number(value: object) -> float | None:
     if isinstance(value, str):
         text = value.strip().removesuffix("%").rstrip()
         value = float(text) if _NUMBER.fullmatch(text) else None
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
+    if isinstance(value, _NUMERIC) and not isinstance(value, bool) and abs(value) < LARGEST:
         return value
     return None
 

@@ -8,6 +8,7 @@ from processor.provider.pointer import Location, Pointer, as_list, parse_locatio
 
 ANY = "*"  # the step of a JSON pointer that matches every element
 
+_WORD = (str, int)  # what the words of a profile are compared with
 _SHAPE = 'write it as { "/type" = ["job.done", "job.failed"], "/error" = false }'
 
 
@@ -100,7 +101,7 @@ def _wanted(value: object) -> bool | tuple[str, ...]:
 def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 - what the profile says
     if isinstance(wanted, bool):
         return bool(value) is wanted
-    return isinstance(value, str | int) and not isinstance(value, bool) and str(value) in wanted
+    return isinstance(value, _WORD) and not isinstance(value, bool) and str(value) in wanted
 
 
 def _at(location: Location, document: Any, headers: Mapping[str, str]) -> Any:

@@ -47,7 +47,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _enqueued(self, items: Sequence[Item]) -> asyncio.Future[list[Result]]:
         """The future results of items that the next batches will write."""
-        group = _Group[Item, Result](items)
+        group: _Group[Item, Result] = _Group(items)  # a subscripted class takes longer to call
         (self._small if len(items) <= SLICE else self._large).append(group)
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())

@@ -70,9 +70,8 @@ class Hooks:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
         slot = LargeBodySlot(self._large_bodies, sender_of(scope.get("client")))
         try:
-            body = await read_body(
-                headers.get("content-length", "0"), receive, source.largest, slot
-            )
+            length, state = headers.get("content-length", "0"), scope.get("state", {})
+            body = await read_body(length, state, receive, source.largest, slot)
             return await self._accept(scope, headers, body, source)
         finally:
             slot.release()
