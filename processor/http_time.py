@@ -69,6 +69,8 @@ def parse_timestamp(value: object) -> float | None:
     the year 9999. A time without a zone is UTC. None for anything else, and for times before 1970,
     which are in another unit or an error.
     """
+    if value is None:
+        return None
     seconds = parse_number(value)
     if seconds is None:
         seconds = _iso(value) if isinstance(value, str) else -1.0

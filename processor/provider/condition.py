@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from processor.provider.large_json import open_level
-from processor.provider.pointer import Location, Pointer, as_list, parse_location, resolve
+from processor.provider.pointer import (
+    Find,
+    Location,
+    Pointer,
+    as_list,
+    first_of,
+    parse_location,
+    resolve,
+)
 
 ANY = "*"  # the step of a JSON pointer that matches every element
 
@@ -55,7 +63,7 @@ class Condition:
 class StatusField:
     """The `status` key: pointers to the provider's status word, or conditions that imply a word."""
 
-    __slots__ = ("options", "rules", "text", "uses_http_code")
+    __slots__ = ("find", "options", "rules", "text", "uses_http_code")
 
     def __init__(self, options: object) -> None:
         """Compile pointers and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
@@ -69,17 +77,13 @@ class StatusField:
             for option in texts
         )
         self.uses_http_code = "code" in texts
+        self.find: Find = first_of(
+            [_word_of(*o) if isinstance(o, tuple) else o.find for o in self.options]
+        )
 
-    def find(self, document: Any, headers: Mapping[str, str]) -> Any:
-        """Return the word, or None."""
-        for option in self.options:
-            if isinstance(option, tuple):
-                word, condition = option
-                if condition.holds(document, headers):
-                    return word
-            elif (found := option.find(document, headers)) is not None:
-                return found
-        return None
+
+def _word_of(word: str, condition: Condition) -> Find:
+    return lambda document, headers: word if condition.holds(document, headers) else None
 
 
 def _rule(table: dict[str, object]) -> tuple[str, Condition]:
