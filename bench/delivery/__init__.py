@@ -7,5 +7,5 @@ events      what all of them post
 store       Ringback's delivering side: a store with committed events, clock and workers
 sink        the subscribers, healthy and failing
 fill_arq    fills the queues of arq's workers
-bare_loop   the upper limit: a loop that signs and posts, and keeps nothing
+bare_loop   the upper limit: a loop that signs and posts through aiohttp or our client
 """

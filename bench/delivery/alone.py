@@ -68,7 +68,7 @@ async def measured(sink: DeliverySink, running: Running) -> Run:
 
 def table(runs: Runs) -> str:
     """Return the events per second of each contender, and the ratios within each round."""
-    others = ("ringback", "arq", "loop", "loops")
+    others = ("ringback", "arq", "loop", "loops", "egress loop")
     rows = [
         (
             name,

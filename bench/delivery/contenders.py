@@ -8,6 +8,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 from bench import environments, processes, redis_server
@@ -27,19 +28,12 @@ Start = Callable[[str, Path, int, int], AbstractAsyncContextManager[tuple[int, .
 async def ringback(
     url: str, folder: Path, run: int, count: int, form: str = "standard"
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Commit all, then start clock and workers."""
+    """Commit all, then start clock and workers; the subscription gets events in this format."""
     async with stores.stored(folder) as (store, socket, redis):
         changes = [stores.change("sub_one", run, n) for n in range(count)]
         await stores.commit(store, changes)
         with stores.delivering(folder, socket, {"one": url}, form) as pids:
             yield (redis, *pids)
-
-
-@contextlib.asynccontextmanager
-async def batch(url: str, folder: Path, run: int, count: int) -> AsyncIterator[tuple[int, ...]]:
-    """Do the same with many events in a request."""
-    async with ringback(url, folder, run, count, BATCH) as pids:
-        yield pids
 
 
 @contextlib.asynccontextmanager
@@ -61,32 +55,26 @@ async def arq(url: str, folder: Path, run: int, count: int) -> AsyncIterator[tup
 
 @contextlib.asynccontextmanager
 async def loop(
-    url: str, folder: Path, run: int, count: int, parts: int = 1
+    url: str, folder: Path, run: int, count: int, *, client: str = "aiohttp", parts: int = 1
 ) -> AsyncIterator[tuple[int, ...]]:
     """Start bare loops that share the events."""
-    script, log = [sys.executable, "-m", f"{HERE}.bare_loop"], folder / "loop.log"
-    shares = [f"{run} {count} {part} {parts}" for part in range(parts)]
+    argv, log = [sys.executable, "-m", f"{HERE}.bare_loop"], folder / "loop.log"
+    shares = [f"{client} {run} {count} {part} {parts}" for part in range(parts)]
     with contextlib.ExitStack() as stack:
         started = [
             stack.enter_context(
-                processes.child(script, log, {"BENCH_SINK": url, "BENCH_LOOP": share})
+                processes.child(argv, log, {"BENCH_SINK": url, "BENCH_LOOP": share})
             )
             for share in shares
         ]
         yield tuple(one.pid for one in started)
 
 
-@contextlib.asynccontextmanager
-async def loops(url: str, folder: Path, run: int, count: int) -> AsyncIterator[tuple[int, ...]]:
-    """Start as many bare loops as Ringback has workers."""
-    async with loop(url, folder, run, count, WORKERS) as pids:
-        yield pids
-
-
 CONTENDERS: dict[str, Start] = {
     "ringback": ringback,
-    "batch": batch,
+    "batch": partial(ringback, form=BATCH),
     "arq": arq,
     "loop": loop,
-    "loops": loops,
+    "loops": partial(loop, parts=WORKERS),
+    "egress loop": partial(loop, client="egress"),
 }
