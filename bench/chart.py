@@ -11,6 +11,7 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 720, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 110, 40, 52  # pixels around the plot; labels are at the right
 COLOURS = ("#2f81f7", "#c9602a", "#2da44e", "#a371f7")  # a contrast of 3 on white and on black
+NAME_HEIGHT = 15
 STYLE = """\
 text { font: 13px system-ui, sans-serif; fill: #57606a }
 .grid { stroke: #8b949e; stroke-opacity: .3 }
@@ -50,6 +51,14 @@ def y_ticks(least: float, most: float) -> list[float]:
     return [tick for tick in found if low <= tick <= high] if low < high else [low, 10 * low]
 
 
+def spaced(places: Sequence[float]) -> list[float]:
+    """Return heights for names beside these places, in the same order and far enough apart."""
+    found, free = list(places), -math.inf
+    for number in sorted(range(len(places)), key=lambda n: places[n]):
+        found[number] = free = max(places[number], free + NAME_HEIGHT)
+    return found
+
+
 def svg(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
     """Return the chart; every value on the y axis is above 0."""
     points = [point for line in lines for point in line.points]
@@ -77,7 +86,8 @@ def svg(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
         parts += [_text(LEFT - 8, y(tick) + 4, f"{tick:g}", "end")]
     parts += [_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x_label, "middle")]
     parts += [_text(WIDTH - RIGHT, 22, y_label, "end")]
-    for colour, (label, dots) in zip(_colours(len(lines)), lines, strict=True):
+    names = spaced([y(dots[-1].middle) for _, dots in lines])
+    for colour, at, (label, dots) in zip(_colours(len(lines)), names, lines, strict=True):
         band = [(p.x, p.high) for p in dots] + [(p.x, p.low) for p in reversed(dots)]
         middle = [(p.x, p.middle) for p in dots]
         parts += [f'<polygon points="{path(band)}" fill="{colour}" fill-opacity=".2"/>']
@@ -87,8 +97,7 @@ def svg(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
         parts += [
             f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{colour}"/>' for a, b in middle
         ]
-        end = dots[-1]
-        parts += [_text(x(end.x) + 8, y(end.middle) + 4, label, "start", colour)]
+        parts += [_text(x(dots[-1].x) + 8, at + 4, label, "start", colour)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n'
         f"<title>{escape(title)}</title>\n<style>\n{STYLE}</style>\n"

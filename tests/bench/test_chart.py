@@ -72,6 +72,10 @@ def test_the_y_axis_contains_all(one: float, other: float) -> None:
     assert len(ticks) >= 2
 
 
+def test_names_of_lines_do_not_overlap() -> None:
+    assert chart.spaced([100.0, 102.0, 20.0, 104.0]) == [100.0, 115.0, 20.0, 130.0]
+
+
 def test_a_curve_gives_its_steps_as_a_table_and_a_chart() -> None:
     steps = [
         curve.Step("light", 20.0, 2.0, 4.0, 0.5, 0.0),
