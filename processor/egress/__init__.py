@@ -1,9 +1,13 @@
 """Outbound HTTP: one client, and the SSRF guard that decides where it may connect.
 
-    url ─▶ guard.authorize_url          checks the text of the URL       BlockedTarget
-           resolver.GuardedResolver     checks every resolved address    BlockedTarget
-           connection_pool.make_pool    checks the connected address     BlockedTarget
-           model.HttpResponse                                            or RequestFailed
+    url ─▶ guard.authorize_url                    checks the text of the URL        BlockedTarget
+           request_head                           checks names and values           RequestFailed
+           connection_pool ─▶ reuses, or waits for a place in the pool
+              connector ─▶ resolver               checks every resolved address     BlockedTarget
+                        └▶ socket, TLS            checks the connected address      BlockedTarget
+              connection ─▶ one write, then reads a response within limits
+           salvage, compression                   what is left of a malformed one
+           model.HttpResponse                                                    or RequestFailed
 
 addresses        IP addresses that are denied (SSRF), some of them always
 ports            ports that are denied
@@ -11,13 +15,14 @@ hosts            normalizes the host of a URL
 urls             splits and normalizes a URL
 policy           the operator's allow list
 guard            decides where a request may go
-resolver         DNS resolution; each address is checked
 failures         errors of outbound requests, in words that reveal nothing
-compression      decompresses unrequested compressed responses, within limits
-recording        connections that keep a response's bytes until it is complete
+request_head     writes the head of a request; header injection is refused
+resolver         DNS resolution, with a cache
+connector        opens connections; each address is checked
+connection       one HTTP/1.1 connection: sends a request, and reads its response within limits
+connection_pool  reuses connections, and limits how many are open
 salvage          reads a malformed response from its bytes as far as possible
-connection_pool  the connection pools, which check the final address
-responses        reads the body and headers of a response, within limits
+compression      decompresses unrequested compressed responses, within limits
 client           the client
 """
 

@@ -1,29 +1,34 @@
 """The one outbound HTTP client: pooled, bounded, and without redirects, cookies or proxies."""
 
 import ssl
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import metadata
 from time import perf_counter
 from types import TracebackType
-from typing import Self, cast
+from typing import NamedTuple, Self
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
-from yarl import URL
-
-from processor.egress import responses
+from processor.egress import urls
 from processor.egress.compression import decompress
-from processor.egress.connection_pool import make_pool
-from processor.egress.failures import CONNECT_SECONDS, REQUEST_ERRORS, describe_failure
+from processor.egress.connection_pool import ConnectionPool, Origin
+from processor.egress.connector import Connector
+from processor.egress.failures import REQUEST_ERRORS, BrokenResponseError, describe_failure
 from processor.egress.guard import NetworkScope, authorize_url
 from processor.egress.policy import Policy
-from processor.egress.recording import HEAD_AT_MOST, BrokenResponseError, RecordedResponse
-from processor.egress.resolver import SystemResolver
+from processor.egress.request_head import request_head
+from processor.egress.resolver import CachingResolver, Resolver, SystemResolver
 from processor.egress.salvage import salvage
+from processor.egress.urls import ParsedUrl
 from processor.model import HttpResponse
 
-_HEADERS = 1000  # headers of a response
 _URLS = 2048  # checked URLs in the cache; subscribers' URLs repeat
+
+
+class _Route(NamedTuple):
+    """Where the requests to a URL go."""
+
+    pool: ConnectionPool
+    origin: Origin
+    url: ParsedUrl
 
 
 class Egress:
@@ -39,24 +44,31 @@ class Egress:
         *,
         user_agent: str = "",
         limit: int = 1000,
-        resolver: AbstractResolver | None = None,
+        resolver: Resolver | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Store the settings; `open` makes the pools. Default user agent: `Ringback/<version>`."""
-        self.policy, self._user_agent = policy, user_agent or _ourselves()
-        self._limit, self._tls = limit, tls
-        self._resolver = resolver or SystemResolver()
-        self._sessions: dict[NetworkScope, aiohttp.ClientSession] = {}
+        self.policy, self._limit, self._given_tls = policy, limit, tls
+        self._resolver = CachingResolver(resolver or SystemResolver())
+        self._defaults = (
+            ("accept", "*/*"),
+            ("accept-encoding", "identity"),  # avoids decompression bombs
+            ("user-agent", user_agent or _ourselves()),
+        )
+        self._pools: dict[NetworkScope, ConnectionPool] = {}
         self._route = lru_cache(_URLS)(self._find_route)
 
     async def open(self) -> None:
         """Make the pools, in the running loop."""
-        self._sessions = {scope: self._session(scope) for scope in NetworkScope}
+        self._route.cache_clear()
+        for scope in NetworkScope:
+            connector = Connector(self.policy, scope, self._resolver, lambda: self._tls)
+            self._pools[scope] = ConnectionPool(connector, self._limit)
 
     async def close(self) -> None:
         """Close all connections; requests in flight fail."""
-        for session in self._sessions.values():
-            await session.close()
+        for pool in self._pools.values():
+            await pool.close()
         await self._resolver.close()
 
     async def __aenter__(self) -> Self:
@@ -81,7 +93,7 @@ class Egress:
         headers: dict[str, str],
         body: bytes | None = None,
         scope: NetworkScope = NetworkScope.PUBLIC,
-        timeout: float = 15.0,  # noqa: ASYNC109 - aiohttp's timer is cheaper than asyncio's
+        timeout: float = 15.0,  # noqa: ASYNC109 - a connection's timer is cheaper than asyncio's
         read_limit: int = 65536,
         body_wanted: bool = True,
         partial: bool = False,
@@ -95,36 +107,22 @@ class Egress:
         """
         began = perf_counter()
         try:
-            session, target = self._route(url, scope)
-            pending = await session.request(
-                method,
-                target,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                timeout=_limits(timeout),
+            pool, origin, parsed = self._route(url, scope)
+            head = request_head(method, parsed, headers, self._defaults, body)
+            found = await pool.exchange(
+                origin,
+                head + body if body else head,
+                timeout,
+                read_limit if body_wanted else None,
             )
-            response = cast("RecordedResponse", pending)  # as the session's `response_class` says
-            try:
-                content = await (
-                    responses.read(response, read_limit)
-                    if body_wanted
-                    else responses.drain(response)
-                )
-                status, fields = response.status, responses.headers(response)
-            except REQUEST_ERRORS as error:
-                raise BrokenResponseError(error, response.received) from error
-            finally:
-                response.handler.forget()
         except BrokenResponseError as broken:
-            found = salvage(broken.received) if partial or not body_wanted else None
-            if found is None:
-                raise describe_failure(
-                    broken.error, timeout
-                ) from None  # aiohttp's texts quote secrets
-            status, fields, content = found
+            salvaged = salvage(broken.received) if partial or not body_wanted else None
+            if salvaged is None:
+                raise describe_failure(broken.error, timeout) from None  # its text may be secret
+            found = salvaged
         except REQUEST_ERRORS as error:
             raise describe_failure(error, timeout) from None  # see above
+        status, fields, content = found
         if body_wanted and (encoding := fields.pop("content-encoding", "")):
             content = decompress(content, encoding, read_limit)
         return HttpResponse(
@@ -134,33 +132,19 @@ class Egress:
             seconds=perf_counter() - began,
         )
 
-    def _find_route(self, url: str, scope: NetworkScope) -> tuple[aiohttp.ClientSession, URL]:
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made when it is needed: to read the certificate authorities takes 20 ms."""
+        if self._given_tls:
+            return self._given_tls
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def _find_route(self, url: str, scope: NetworkScope) -> _Route:
         written, scope = authorize_url(url, self.policy, scope)
-        return self._sessions[scope], URL(written, encoded=True)
-
-    def _session(self, scope: NetworkScope) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=make_pool(
-                self.policy, scope, self._resolver, limit=self._limit, tls=self._tls
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={
-                "accept": "*/*",
-                "accept-encoding": "identity",  # avoids decompression bombs
-                "user-agent": self._user_agent,
-            },
-            auto_decompress=False,
-            response_class=RecordedResponse,
-            max_line_size=HEAD_AT_MOST,
-            max_field_size=HEAD_AT_MOST,
-            max_headers=_HEADERS,
-            trust_env=False,  # with a proxy the guard would check only the proxy's address
-        )
-
-
-@lru_cache(64)
-def _limits(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
+        pool, parsed = self._pools[scope], urls.split(written)
+        return _Route(pool, pool.origin(parsed.scheme, parsed.host, parsed.port), parsed)
 
 
 def _ourselves() -> str:

@@ -1,49 +1,167 @@
-"""The connection pools: every socket address is checked right before connecting (SSRF).
-
-This is the decisive check, because it sees the final address: of names, of literal addresses, of
-each address that Happy Eyeballs (IPv4 and IPv6) tries, and of every new connection.
-"""
+"""The pool of HTTP/1.1 connections: reuses them, and limits how many are open, of an origin and in all."""
 
 import asyncio
-import socket
-import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from time import monotonic
+from weakref import WeakValueDictionary
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
+from processor.egress.addresses import Address
+from processor.egress.connection import Connection
+from processor.egress.connector import Connector
+from processor.egress.failures import CONNECT_SECONDS, BrokenResponseError, ConnectTimeoutError
+from processor.egress.salvage import RawResponse
 
-from processor.egress.guard import NetworkScope, check_address
-from processor.egress.policy import Policy
-from processor.egress.recording import RecordingHandler
-from processor.egress.resolver import GuardedResolver
-
-_KEEPALIVE_SECONDS = 4.0  # many servers close idle connections after 5; a POST would fail then
-_DNS_SECONDS = 10  # seconds that a DNS answer is cached
-
-
-def make_pool(
-    policy: Policy,
-    scope: NetworkScope,
-    resolver: AbstractResolver,
-    *,
-    limit: int,
-    tls: ssl.SSLContext | None,
-) -> aiohttp.TCPConnector:
-    """Make a pool of at most `limit` connections, which connect only within this scope."""
-    connector = aiohttp.TCPConnector(
-        resolver=GuardedResolver(resolver, policy, scope),
-        socket_factory=partial(_socket, policy, scope),
-        ttl_dns_cache=_DNS_SECONDS,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        limit=limit,
-        ssl=tls or True,
-    )
-    # aiohttp has no public way to set the connection class.
-    connector._factory = partial(RecordingHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
-    return connector
+KEEPALIVE_SECONDS = 4.0  # many servers close idle connections after 5; a POST would fail then
 
 
-def _socket(policy: Policy, scope: NetworkScope, info: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, address = info
-    check_address(address[0], policy, scope)
-    return socket.socket(family, kind, protocol)
+class Origin:
+    """A scheme, host and port: its idle connections, and its places for requests."""
+
+    def __init__(self, scheme: str, host: str | Address, port: int, places: int) -> None:
+        self.host, self.port, self.secure = host, port, scheme == "https"
+        self.places = asyncio.Semaphore(places)
+        self.idle: list[Connection] = []  # the one used last is used first
+
+
+class ConnectionPool:
+    """Connections of one network scope, in the running loop; at most `limit` are open.
+
+    One origin gets at most half of them, so that one that hangs leaves room for the others.
+    """
+
+    def __init__(self, connector: Connector, limit: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connector, self._limit = connector, limit
+        self._places = asyncio.Semaphore(limit)
+        self._origins: WeakValueDictionary[object, Origin] = WeakValueDictionary()
+        self._open: dict[Connection, Origin] = {}
+        self._idle: dict[Connection, float] = {}  # since when; the longest idle one first
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._connecting = 0
+        self._closed = False
+
+    def origin(self, scheme: str, host: str | Address, port: int) -> Origin:
+        """The only origin of this name; it is forgotten when nothing uses it."""
+        made = Origin(scheme, host, port, max(1, self._limit // 2))
+        return self._origins.setdefault((scheme, host, port), made)
+
+    async def exchange(
+        self, origin: Origin, request: bytes, seconds: float, read_limit: int | None
+    ) -> RawResponse:
+        """Send a request, and return its response; see `Connection.send`.
+
+        If a connection that was idle dies before a byte of the response, which is how one ends
+        that the server closed meanwhile, the request is sent once more, on a new connection.
+        Raises what `Connector.connect` raises, TimeoutError, or BrokenResponseError.
+        """
+        end = monotonic() + seconds
+        await self._enter(origin, end)
+        try:
+            if connection := self._take(origin):
+                try:
+                    return await self._send(connection, request, end, read_limit)
+                except BrokenResponseError as broken:
+                    if broken.received or isinstance(broken.error, TimeoutError):
+                        raise
+            connection = await self._connect(origin, end)
+            return await self._send(connection, request, end, read_limit)
+        finally:
+            self._places.release()
+            origin.places.release()
+
+    async def close(self) -> None:
+        """Close all connections; requests in flight fail."""
+        self._closed = True
+        for connection in [*self._open]:
+            self._drop(connection)
+        if self._sweeper:
+            self._sweeper.cancel()
+        await asyncio.sleep(0)  # the loop tells the connections that they are closed
+
+    async def _enter(self, origin: Origin, end: float) -> None:
+        if origin.places.locked() or self._places.locked():
+            async with _connect_limit(end):
+                await self._acquire(origin)
+        else:
+            await self._acquire(origin)
+
+    async def _acquire(self, origin: Origin) -> None:
+        await origin.places.acquire()
+        try:
+            await self._places.acquire()
+        except BaseException:
+            origin.places.release()
+            raise
+
+    def _take(self, origin: Origin) -> Connection | None:
+        while origin.idle:
+            connection = origin.idle.pop()
+            if self._idle.pop(connection) + KEEPALIVE_SECONDS > monotonic():
+                return connection
+            self._drop(connection)
+        return None
+
+    async def _connect(self, origin: Origin, end: float) -> Connection:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        while self._idle and len(self._open) + self._connecting >= self._limit:
+            self._drop(next(iter(self._idle)))
+        make = partial(Connection, self._loop, self._lost)
+        self._connecting += 1
+        try:
+            async with _connect_limit(end):
+                connection = await self._connector.connect(
+                    origin.host, origin.port, make, secure=origin.secure
+                )
+        finally:
+            self._connecting -= 1
+        self._open[connection] = origin
+        return connection
+
+    async def _send(
+        self, connection: Connection, request: bytes, end: float, read_limit: int | None
+    ) -> RawResponse:
+        try:
+            return await connection.send(request, end - monotonic(), read_limit)
+        finally:
+            if connection.reusable and not self._closed:
+                self._keep(connection)
+            else:
+                self._drop(connection)
+
+    def _keep(self, connection: Connection) -> None:
+        self._idle[connection] = monotonic()
+        self._open[connection].idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep)
+
+    def _drop(self, connection: Connection) -> None:
+        self._lost(connection)
+        connection.abort()
+
+    def _lost(self, connection: Connection) -> None:
+        """Forget a connection that was closed."""
+        origin = self._open.pop(connection, None)
+        if self._idle.pop(connection, None) is not None and origin:
+            origin.idle.remove(connection)
+
+    def _sweep(self) -> None:
+        """Close the connections that have been idle too long."""
+        for connection, since in [*self._idle.items()]:
+            if since + KEEPALIVE_SECONDS <= monotonic():
+                self._drop(connection)
+        again = self._idle and not self._closed
+        self._sweeper = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep) if again else None
+
+
+@asynccontextmanager
+async def _connect_limit(end: float) -> AsyncIterator[None]:
+    """Limit the time to connect; ConnectTimeoutError, unless `end` came first."""
+    left = end - monotonic()
+    try:
+        async with asyncio.timeout(min(left, CONNECT_SECONDS)):
+            yield
+    except TimeoutError:
+        raise (TimeoutError if left < CONNECT_SECONDS else ConnectTimeoutError) from None

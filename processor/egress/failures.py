@@ -7,53 +7,81 @@ of a response.
 import errno
 import ssl
 
-import aiohttp
+from httptools import HttpParserError
 
 from processor.errors import BlockedTarget, RequestFailed, RingbackError
 
 CONNECT_SECONDS = 5.0
 
-# Everything that a request can raise: aiohttp's errors, sockets and TLS (OSError), an invalid URL
-# or header (ValueError), a closed session or loop (RuntimeError).
-REQUEST_ERRORS = (aiohttp.ClientError, OSError, ValueError, RuntimeError, EOFError)
+# Everything that a request can raise: sockets, timers and TLS (OSError), an invalid URL or header
+# (ValueError), a closed client or loop (RuntimeError).
+REQUEST_ERRORS = (OSError, ValueError, RuntimeError)
 
-_ERRNO: dict[int | None, str] = {
+
+class ConnectTimeoutError(TimeoutError):
+    """No connection in time, or no place in the pool for one."""
+
+
+class NameNotFoundError(OSError):
+    """The host name has no address."""
+
+
+class HandshakeError(OSError):
+    """The TLS handshake failed, but not because of the certificate."""
+
+
+class DisconnectedError(ConnectionError):
+    """The connection was closed before the head of the response was complete."""
+
+
+class BrokenOffError(ConnectionError):
+    """The connection was closed within the body of the response."""
+
+
+class BrokenResponseError(Exception):
+    """A response is incomplete or malformed: what went wrong, and the bytes received so far."""
+
+    def __init__(self, error: Exception, received: bytes) -> None:
+        super().__init__(str(error))
+        self.error, self.received = error, received
+
+
+_NOT_CONNECTED = f"could not connect within {CONNECT_SECONDS:g} s"
+_ERRNO: dict[int, str] = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
     errno.EPIPE: "connection reset",
     errno.EHOSTUNREACH: "host unreachable",
     errno.ENETUNREACH: "network unreachable",
-    errno.ETIMEDOUT: f"could not connect within {CONNECT_SECONDS:g} s",
+    errno.ETIMEDOUT: _NOT_CONNECTED,
     errno.EMFILE: "too many open files here",
 }
 
 # The first match wins; subclasses come before their base classes.
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
-    (aiohttp.ConnectionTimeoutError, f"could not connect within {CONNECT_SECONDS:g} s"),
-    (aiohttp.ClientConnectorDNSError, "DNS: the host name does not resolve"),
-    (aiohttp.ClientConnectorSSLError, "TLS: handshake failed"),
-    (aiohttp.ServerDisconnectedError, "connection closed before an answer"),
-    (aiohttp.ClientPayloadError, "the answer broke off"),
-    (aiohttp.ClientResponseError, "the answer is not HTTP"),
+    (ConnectTimeoutError, _NOT_CONNECTED),
+    (NameNotFoundError, "DNS: the host name does not resolve"),
+    (HandshakeError, "TLS: handshake failed"),
+    (DisconnectedError, "connection closed before an answer"),
+    (BrokenOffError, "the answer broke off"),
+    (HttpParserError, "the answer is not HTTP"),
     (ssl.SSLError, "TLS: the connection broke"),
 )
 
 
 def describe_failure(error: Exception, timeout: float) -> RingbackError:
     """Turn any error of a request with this timeout into BlockedTarget or RequestFailed."""
-    cause = getattr(error, "os_error", error)
-    if isinstance(cause, BlockedTarget):
-        return BlockedTarget(str(cause))
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return RequestFailed(f"TLS: certificate verify failed: {_fault(error.certificate_error)}")
+    if isinstance(error, BlockedTarget):
+        return BlockedTarget(str(error))
+    if isinstance(error, ssl.CertificateError):
+        fault = error.verify_message or "not valid for this host"
+        return RequestFailed(f"TLS: certificate verify failed: {fault}")
     for kind, words in _KINDS:
         if isinstance(error, kind):
             return RequestFailed(words)
+    number = getattr(error, "errno", None)
+    if number in _ERRNO:
+        return RequestFailed(_ERRNO[number])
     if isinstance(error, TimeoutError):
         return RequestFailed(f"timed out after {timeout:g} s")
-    number = getattr(error, "errno", None)
-    return RequestFailed(_ERRNO.get(number, f"request failed ({type(error).__name__})"))
-
-
-def _fault(error: Exception) -> str:
-    return getattr(error, "verify_message", "") or "not valid for this host"
+    return RequestFailed(f"request failed ({type(error).__name__})")

@@ -17,7 +17,7 @@ class NetworkScope(StrEnum):
 
 
 class DeniedAddressError(BlockedTarget, OSError):
-    """The guard denies an address. It is an OSError, so that aiohttp passes it on unchanged."""
+    """The guard denies an address. It is an OSError, so that the race of addresses passes it on."""
 
 
 # Names that exist only in private networks: RFC 6761, 6762 with its appendix G, 8375, and

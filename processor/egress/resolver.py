@@ -1,76 +1,80 @@
-"""DNS resolution: the system's resolver in our own threads, with every address checked."""
+"""DNS resolution: the system's resolver, in our own threads, and a cache of its answers."""
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
+from typing import Protocol
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
-from processor.egress.guard import NetworkScope, check_address
-from processor.egress.policy import Policy
+from aiohappyeyeballs import AddrInfoType
 
 # A name whose servers never answer blocks its thread for many seconds. The loop's own pool (four
 # threads under uvloop) would let a few such names stop all deliveries.
 _THREADS = 32
+_REMEMBERED_SECONDS = 10.0
+_NAMES_AT_MOST = 4096  # remembered
 
 
-class SystemResolver(AbstractResolver):
+class Resolver(Protocol):
+    """Resolves names; the answers have the shape of `socket.getaddrinfo`."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        """The addresses of a name, the best first; raises OSError."""
+
+    async def close(self) -> None:
+        """Release what it holds."""
+
+
+class SystemResolver:
     """The system's getaddrinfo, in a thread pool."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dns")
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
         """Resolve a name; raises OSError."""
         ask = partial(
-            socket.getaddrinfo,
-            host,
-            port,
-            family=family,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_ADDRCONFIG,
+            socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
-        infos = await asyncio.get_running_loop().run_in_executor(self._pool, ask)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for kind, _, protocol, _, address in infos
-        ]
+        return await asyncio.get_running_loop().run_in_executor(self._pool, ask)
 
     async def close(self) -> None:
         """Release the threads without waiting for slow names."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class GuardedResolver(AbstractResolver):
-    """A resolver that refuses a name if any of its addresses is denied.
+Lookup = asyncio.Task[Sequence[AddrInfoType]]
 
-    One denied address among allowed ones is a sign of an attack.
-    """
 
-    def __init__(self, inner: AbstractResolver, policy: Policy, scope: NetworkScope) -> None:
-        self._inner, self._policy, self._scope = inner, policy, scope
+class CachingResolver:
+    """Remembers answers for ten seconds; callers that ask for the same name meanwhile wait together."""
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Resolve a name; raises OSError, or DeniedAddressError if one address is denied."""
-        answers = await self._inner.resolve(host, port, family)
-        if not answers:
-            raise OSError("the resolver gave no address")
-        for answer in answers:
-            check_address(answer["host"], self._policy, self._scope)
-        return answers
+    def __init__(self, inner: Resolver) -> None:
+        self._inner = inner
+        self._lookups: dict[tuple[str, int], tuple[float, Lookup]] = {}  # the oldest first
+
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        """Resolve a name; raises OSError."""
+        began, lookup = self._lookups.get((host, port), (0.0, None))
+        if lookup is None or began + _REMEMBERED_SECONDS < monotonic():
+            self._forget((host, port))
+            lookup = asyncio.create_task(self._inner.resolve(host, port))
+            self._lookups[host, port] = monotonic(), lookup
+            lookup.add_done_callback(partial(self._done, (host, port)))
+            if len(self._lookups) > _NAMES_AT_MOST:
+                self._forget(next(iter(self._lookups)))
+        return await asyncio.shield(lookup)  # one caller that gives up does not end it for others
 
     async def close(self) -> None:
         """Close the inner resolver."""
         await self._inner.close()
+
+    def _done(self, name: tuple[str, int], lookup: Lookup) -> None:
+        """Forget a failure, also one that no caller waits for any more."""
+        if lookup.cancelled() or lookup.exception():
+            self._forget(name)
+
+    def _forget(self, name: tuple[str, int]) -> None:
+        self._lookups.pop(name, None)

@@ -18,7 +18,7 @@ _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
 _SWITCHING = 101
 
 
-class SalvagedResponse(NamedTuple):
+class RawResponse(NamedTuple):
     """Status, headers by lower-case name, and the body as far as it came."""
 
     status: int
@@ -26,7 +26,7 @@ class SalvagedResponse(NamedTuple):
     body: bytes
 
 
-def salvage(received: bytes) -> SalvagedResponse | None:
+def salvage(received: bytes) -> RawResponse | None:
     """Parse a response, skipping 1xx ones; None if there is not even a complete status line."""
     left = received.lstrip(b"\r\n")
     while line := _STATUS.match(left):
@@ -40,7 +40,7 @@ def salvage(received: bytes) -> SalvagedResponse | None:
         headers = _headers(left[line.end() : end.start() if end else None])
         body = left[end.end() :] if end else b""
         chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        return SalvagedResponse(status, headers, _dechunked(body) if chunked else body)
+        return RawResponse(status, headers, _dechunked(body) if chunked else body)
     return None
 
 

@@ -39,19 +39,17 @@ class GroupCommit(Generic[Item, Result]):
 
     async def add(self, item: Item) -> Result:
         """Write an item with the next batch; returns its result."""
-        return (await self._enqueued([item]))[0]
+        return (await self.add_all([item]))[0]
 
     async def add_all(self, items: Sequence[Item]) -> list[Result]:
         """Write items with the next batches; returns their results, or raises the first error."""
-        return await self._enqueued(items) if items else []
-
-    def _enqueued(self, items: Sequence[Item]) -> asyncio.Future[list[Result]]:
-        """The future results of items that the next batches will write."""
-        group: _Group[Item, Result] = _Group(items)  # a subscripted class takes longer to call
+        if not items:
+            return []
+        group = _Group[Item, Result](items)
         (self._small if len(items) <= SLICE else self._large).append(group)
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
-        return group.future
+        return await group.future
 
     async def _drain(self) -> None:
         try:

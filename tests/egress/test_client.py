@@ -2,114 +2,26 @@
 
 import asyncio
 import random
-import re
 import socket
 import threading
 from collections import defaultdict
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import uvloop
-from aiohttp.abc import AbstractResolver
 
 from processor.egress import Egress, NetworkScope, Policy
 from processor.errors import BlockedTarget, RequestFailed
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+from .site import OK, Names, Site, chunked, sized
+
 NOTHING = Policy()
 HOSTILE = [
     line.encode().decode("unicode_escape")
     for line in Path(__file__).with_name("hostile_urls.txt").read_text().splitlines()
     if line and not line.startswith("# ")
 ]
-
-
-class Site:
-    """A loopback server that counts connections and answers every request with the same bytes."""
-
-    def __init__(self, answer=OK, *, tls=None, then_close=False, unasked=False):
-        """The response, whether to close after it, and whether to send it before a request."""
-        self.answer, self.tls, self.then_close, self.unasked = answer, tls, then_close, unasked
-        self.connections, self.requests, self.writers = 0, [], []
-        self.asked, self.left = asyncio.Event(), asyncio.Event()  # set when a client does so
-
-    async def __aenter__(self):
-        """Listen on 127.0.0.1, and on ::1 at the same port where there is one."""
-        self.servers = [await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)]
-        self.port = self.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/hooks"
-        with suppress(OSError):
-            self.servers.append(await asyncio.start_server(self._serve, "::1", self.port))
-        return self
-
-    async def __aexit__(self, *_):
-        """Hang up on everybody."""
-        for server in self.servers:
-            server.close()
-        for writer in self.writers:
-            writer.transport.abort()
-
-    async def visits(self):
-        """Count the connections so far, sure that none is still on its way."""
-        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(b"GET / HTTP/1.1\r\n\r\n")
-        async with asyncio.timeout(5):
-            await self.asked.wait()
-        writer.transport.abort()
-        return self.connections - 1
-
-    async def _serve(self, reader, writer):
-        self.connections += 1
-        self.writers.append(writer)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await self._answer(reader, writer)
-        self.left.set()
-        writer.close()
-
-    async def _answer(self, reader, writer):
-        if self.unasked:
-            writer.write(self.answer)
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
-            body = await reader.readexactly(int(length[1]) if length else 0)
-            self.requests.append((head, body))
-            self.asked.set()
-            writer.write(self.answer)
-            await writer.drain()
-            if self.then_close:
-                return
-
-
-class Names(AbstractResolver):
-    """Name servers that we own: a name has these addresses, or this error."""
-
-    def __init__(self, table):
-        """Take names to lists of addresses, or to what is raised."""
-        self.table, self.asked = table, 0
-
-    async def resolve(self, host, port=0, family=0):  # noqa: ARG002 - aiohttp's signature
-        self.asked += 1
-        answer = self.table[host]
-        if isinstance(answer, Exception):
-            raise answer
-        return [_result(host, text, port) for text in answer]
-
-    async def close(self):
-        """Nothing to close."""
-
-
-def _result(host, text, port):
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    return {
-        "hostname": host,
-        "host": text,
-        "port": port,
-        "family": family,
-        "proto": 0,
-        "flags": 0,
-    }
 
 
 @pytest.fixture
@@ -180,8 +92,8 @@ async def test_a_name_with_a_denied_address_is_not_connected_to(answer):
 @pytest.mark.parametrize("answer", [*ANSWERS[:4], *ANSWERS[7:17]], ids=" ".join)
 async def test_the_final_address_is_checked_even_if_the_resolver_was_fooled(answer):
     async with Site() as canary, Egress(NOTHING) as egress:
-        connector = egress._sessions[NetworkScope.PUBLIC].connector
-        connector._resolver = Names({"hooks.example": answer})
+        connector = egress._pools[NetworkScope.PUBLIC]._connector
+        connector._resolve = Names({"hooks.example": answer}).resolve
         with pytest.raises(BlockedTarget):
             await post(egress, f"https://hooks.example:{canary.port}/")
         assert await canary.visits() == 0
@@ -198,7 +110,7 @@ async def test_a_name_that_is_rebound_is_refused_on_its_next_connection(tls):
         url = f"https://hooks.example:{site.port}/"
         assert (await post(egress, url)).status == 200
         names.table["hooks.example"] = ["127.0.0.2"]
-        egress._sessions[NetworkScope.PUBLIC].connector.clear_dns_cache()
+        egress._resolver._lookups.clear()
         with pytest.raises(BlockedTarget):
             await post(egress, url)
         assert names.asked == 2
@@ -350,7 +262,7 @@ async def test_a_response_has_lower_case_header_names_text_values_and_its_body()
     assert 0 < answer.seconds < 15
 
 
-async def test_a_compressed_response_is_not_decompressed_by_aiohttp():
+async def test_a_response_that_says_gzip_and_is_not_is_returned_as_it_is():
     raw = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nbomb"
     async with Site(raw) as site, Egress(NOTHING) as egress:
         assert (await post(egress, site.url, scope=NetworkScope.CONFIGURED)).body == b"bomb"
@@ -362,15 +274,6 @@ async def test_cookies_are_not_kept():
         for _ in range(2):
             await post(egress, site.url, scope=NetworkScope.CONFIGURED)
     assert b"cookie" not in site.requests[1][0].lower()
-
-
-def sized(size):
-    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size
-
-
-def chunked(*sizes):
-    chunks = b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in sizes)
-    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from processor.errors import (
     WrongKeyType,
     WrongRedisUrl,
 )
-from processor.service.runtime import ticks
 from processor.store import Store
 
 RETRY_INTERVAL = 1.0  # seconds between tries while Redis is unavailable
@@ -82,7 +81,7 @@ async def run_periodically(
         except Exception:
             log.exception("background_task_error")
             wait = RETRY_INTERVAL
-        await ticks.pause(wait)
+        await asyncio.sleep(wait)
 
 
 async def wait_until_ready(store: Store, outage: Outage) -> None:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from aiohappyeyeballs import AddrInfoType
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -43,7 +43,7 @@ FAL = Verify(
 )
 
 
-class Here(AbstractResolver):
+class Here:
     """Resolves every name to the site on this machine."""
 
     def __init__(self, port: int) -> None:
@@ -51,10 +51,9 @@ class Here(AbstractResolver):
         self.port = port
         self.asked: list[str] = []
 
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # type: ignore[override] # noqa: ARG002
+    async def resolve(self, host: str, port: int) -> list[AddrInfoType]:  # noqa: ARG002
         self.asked.append(host)
-        inputs = {"hostname": host, "host": "127.0.0.1", "port": self.port}
-        return [ResolveResult(**inputs, family=socket.AF_INET, proto=0, flags=0)]  # type: ignore[typeddict-item]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", self.port))]
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -1,0 +1,73 @@
+"""The pushes of the listeners' bench: most of them tell nothing, some an event."""
+
+import asyncio
+import itertools
+import time
+
+import http11
+import workload
+
+LINES = 16  # connections
+QUIET = 20  # pushes of a steady load, of which one tells an event
+WARM = 500  # pushes before anything is looked at
+
+
+class Pusher:
+    """Pushes over a few connections, and notes how long each 202 took and when it came."""
+
+    def __init__(self, run: int) -> None:
+        """Number the jobs of this run from 0; nothing is told of the first, once it runs."""
+        self.run = run
+        self.numbers = itertools.count()
+        self.quiet = workload.job_id(run, next(self.numbers))
+        self.took: list[float] = []  # milliseconds
+        self.answered: dict[str, float] = {}
+        self.lines: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+
+    async def connect(self, port: int) -> None:
+        """Open the connections, and warm up."""
+        self.lines = asyncio.Queue()
+        for _ in range(LINES):
+            self.lines.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+        await asyncio.gather(*(self.repeat() for _ in range(WARM)))
+
+    def close(self) -> None:
+        """Hang up."""
+        while not self.lines.empty():
+            self.lines.get_nowait()[1].close()
+
+    async def repeat(self) -> None:
+        """Push what is known, under a name of its own: all that a push costs, and no event."""
+        name = b"msg_%d_%d" % (self.run, next(self.numbers))
+        await self.push(workload.signed(name, workload.body(self.quiet, b"running", b"0.5")))
+
+    async def tell(self) -> None:
+        """Push a new job's end, which is told."""
+        job = workload.job_id(self.run, next(self.numbers))
+        await self.push(workload.succeeded(job))
+        self.answered[job.decode()] = time.perf_counter()
+
+    async def push(self, content: bytes) -> None:
+        """Send one push; raise unless it is taken."""
+        began = time.perf_counter()
+        reader, writer = await self.lines.get()
+        writer.write(content)
+        head = await reader.readuntil(http11.HEAD_END)
+        self.took.append(1000 * (time.perf_counter() - began))
+        await reader.readexactly(http11.body_length(head))
+        self.lines.put_nowait((reader, writer))
+        if not head.startswith(b"HTTP/1.1 202"):
+            raise RuntimeError(f"a push was refused: {head!r}")
+
+    async def steadily(self, rate: float, events: int) -> None:
+        """Push at a rate until so many events were told."""
+        self.took.clear()
+        start = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(events * QUIET):
+                await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
+                group.create_task(self.repeat() if number % QUIET else self.tell())
+
+    async def at_once(self, events: int) -> None:
+        """Push so many events as fast as the connections take them."""
+        await asyncio.gather(*(self.tell() for _ in range(events)))

@@ -1,0 +1,206 @@
+"""One HTTP/1.1 connection: sends a request, and reads its response within limits.
+
+    idle ──send──▶ head expected ──final head──▶ body expected ──last byte──▶ idle
+      │                │                             │
+      └─ any byte ─────┴─ malformed, over a limit, ──┴─▶ closed
+                          lost, timed out, aborted
+
+Bytes that nobody asked for close an idle connection: they would be taken for the response to the
+next request (response smuggling).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from processor.egress.failures import BrokenOffError, BrokenResponseError, DisconnectedError
+from processor.egress.salvage import RawResponse
+
+HEAD_AT_MOST = 65_536  # bytes of status line and headers, those of 1xx responses included
+KEPT_AT_MOST = 1_310_720  # bytes of one response: the longest body that we read, and its head
+DRAINED = 4096  # bytes; with a longer unwanted body the connection is closed
+DRAIN_TIMEOUT = 1.0  # seconds; with a slower one too, so that it does not occupy a place
+_RAW_AT_MOST = 8  # bytes for each of the body, with the chunks' heads and their extensions
+_SWITCHING, _NO_CONTENT = 101, 204
+
+
+class Connection(asyncio.Protocol):
+    """A connection; `send` may be called while it is `reusable`, which a new one is.
+
+    `lost` is called with it once it is closed, whoever closed it.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, lost: Callable[["Connection"], None]
+    ) -> None:
+        self._loop, self._lost = loop, lost
+        self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        self._pending: asyncio.Future[RawResponse] | None = None
+        self._keep = True
+
+    def send(
+        self, request: bytes, timeout: float, read_limit: int | None
+    ) -> asyncio.Future[RawResponse]:
+        """Send a request, all of it in one write; the future ends within `timeout` seconds.
+
+        The body is read up to `read_limit` bytes; None: it is unwanted, and only skipped.
+        The future raises BrokenResponseError.
+        """
+        pending = self._loop.create_future()
+        if not self._keep:  # closed since it was made
+            pending.set_exception(BrokenResponseError(DisconnectedError(), b""))
+            return pending
+        self._pending, self._keep = pending, False
+        self._limit = DRAINED if read_limit is None else read_limit
+        self._wanted = read_limit is not None
+        self._received = bytearray()
+        self._status = self._raw = self._size = 0
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._complete = self._draining = False
+        self._timer = self._loop.call_later(timeout, self._expire)
+        self._transport.write(request)
+        return pending
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it is open, and its last response was complete."""
+        return self._keep and self._pending is None
+
+    def abort(self) -> None:
+        """Close it at once; a request in flight fails."""
+        self._keep = False
+        self._transport.abort()
+
+    # -- asyncio calls these --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; the head at most up to its limit."""
+        while data and self._pending:
+            part = data if self._status else data[: HEAD_AT_MOST - len(self._received)]
+            if not part:
+                self._break(HttpParserError("the head is too long"))
+            else:
+                self._parse(part)
+            data = data[len(part) :]
+        if data:
+            self.abort()  # it was not asked for
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the request in flight: with success, if only this could end its body."""
+        self._keep = False
+        del self._parser  # it refers to us
+        self._lost(self)
+        if self._pending and self._status and not error and self._ends_with_connection():
+            self._end()
+        elif self._pending:
+            self._break(error or (BrokenOffError() if self._status else DisconnectedError()))
+
+    # -- the parser calls these -----------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Refuse a second response."""
+        if self._complete:
+            raise HttpParserError("not asked for")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; trailers are skipped."""
+        if b"\0" in value:
+            raise HttpParserError("NUL in a header")
+        if not self._status:
+            text = value.decode(errors="replace").strip()
+            self._headers[name.decode("latin-1").lower()] = text
+
+    def on_headers_complete(self) -> None:
+        """Keep the status, unless a final one will follow."""
+        status = self._parser.get_status_code()
+        if status < 100:  # noqa: PLR2004 - HTTP's own line
+            raise HttpParserError("no status")
+        if status < 200 and status != _SWITCHING:  # noqa: PLR2004 - see above
+            self._headers.clear()
+            return
+        self._status = status
+        self._keep = self._parser.should_keep_alive() and status != _SWITCHING
+        if status == _NO_CONTENT and self._headers.get("content-length", "0") != "0":
+            self._keep = False  # some servers send the body that they announce
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a wanted body, and count any."""
+        self._size += len(data)
+        if self._wanted:
+            self._body += data
+
+    def on_message_complete(self) -> None:
+        """The final response is complete."""
+        self._complete = self._status > 0
+
+    # -- our own --------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> None:
+        if not self._status or (self._wanted and len(self._received) < KEPT_AT_MOST):
+            self._received += data
+        self._raw += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._complete = True
+        except HttpParserError as error:
+            self._keep = False
+            if not self._complete or self._wanted:
+                self._break(error)
+                return
+        if self._complete:
+            self._end()
+        elif self._size > self._limit:
+            self._keep = False
+            self._end()
+        elif self._raw > HEAD_AT_MOST + _RAW_AT_MOST * self._limit:
+            self._break(HttpParserError("there is too much beside the body"))
+        elif self._status and not self._wanted and not self._draining:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Wait for the rest of an unwanted body, but not for long."""
+        self._draining = True
+        end = min(self._loop.time() + DRAIN_TIMEOUT, self._timer.when())
+        self._timer.cancel()
+        self._timer = self._loop.call_at(end, self._expire)
+
+    def _expire(self) -> None:
+        self._break(TimeoutError())
+
+    def _break(self, error: Exception) -> None:
+        """End the request before its response is complete; the status of an unwanted body counts."""
+        self._keep = False
+        if self._status and not self._wanted:
+            self._end()
+        else:
+            self._end(BrokenResponseError(error, bytes(self._received)))
+
+    def _end(self, error: Exception | None = None) -> None:
+        pending, self._pending = self._pending, None
+        self._timer.cancel()
+        # A server may answer before it has read the whole request: the rest is never read, perhaps.
+        if not self._keep or self._transport.get_write_buffer_size():
+            self.abort()
+        if pending is None or pending.done():  # cancelled
+            return
+        if error:
+            pending.set_exception(error)
+        else:
+            pending.set_result(RawResponse(self._status, self._headers, bytes(self._body)))
+
+    def _ends_with_connection(self) -> bool:
+        chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
+        return not chunked and "content-length" not in self._headers

@@ -1,0 +1,333 @@
+"""One connection: reads whatever is legal however it arrives, and is used again only where that is safe."""
+
+import asyncio
+import socket
+import struct
+from functools import partial
+
+import aiohttp
+import pytest
+from hypothesis import given, strategies as st
+
+from processor.egress.connection import Connection
+from processor.egress.failures import BrokenResponseError
+from processor.errors import RequestFailed
+
+from .legal_responses import LEGAL, Legal
+from .odd_responses import ODD
+from .server import Server, answers, between
+from .site import OK, chunked, sized
+
+# -- what is legal ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("legal", LEGAL, ids=lambda legal: legal.name)
+async def test_what_is_legal_is_read_and_its_connection_reused_if_it_may_be(legal: Legal):
+    async with between(partial(answers, legal.raw)) as (server, post):
+        for wanted in (True, True, False, False):
+            answer = await post(body_wanted=wanted)
+            assert (answer.status, answer.body) == (legal.status, legal.body if wanted else b"")
+            assert "retry-after" not in answer.headers
+        assert server.connections == (1 if legal.reusable else 4)
+
+
+@pytest.mark.parametrize("legal", LEGAL, ids=lambda legal: legal.name)
+async def test_aiohttp_reads_the_same(legal: Legal):
+    """The client that we had before; so none of these is our opinion alone."""
+    limits = {"max_line_size": 65_536, "max_field_size": 65_536, "max_headers": 1000}
+    async with (
+        between(partial(answers, legal.raw)) as (server, post),
+        aiohttp.ClientSession(**limits) as session,
+    ):
+        ours = await post(body_wanted=True)
+        async with session.post(server.url, data=b"{}") as theirs:
+            assert (ours.status, ours.body) == (theirs.status, await theirs.read())
+            names = {name.lower(): _text(value) for name, value in theirs.headers.items()}
+            assert ours.headers == names
+
+
+def _text(value: str) -> str:
+    return value.encode(errors="surrogateescape").decode(errors="replace")
+
+
+@pytest.mark.parametrize("legal", LEGAL[:-1], ids=lambda legal: legal.name)
+async def test_bytes_may_come_one_at_a_time(legal: Legal):
+    raw = legal.raw.replace(b"z" * 54_000, b"z" * 50).replace(b"X: y\r\n" * 900, b"X: y\r\n")
+    async with between(partial(answers, raw, one_by_one=True)) as (server, post):
+        for _ in range(2):
+            answer = await post(body_wanted=True)
+            assert (answer.status, answer.body) == (legal.status, legal.body)
+        assert server.connections == (1 if legal.reusable else 2)
+
+
+class Pipe:
+    """A transport that goes nowhere."""
+
+    closed = False
+
+    def write(self, data):
+        """Lose it."""
+
+    def get_write_buffer_size(self):
+        """Everything is sent."""
+        return 0
+
+    def abort(self):
+        """Note that the connection is closed."""
+        self.closed = True
+
+
+def read(pieces, wanted):
+    """What a connection reads from these pieces and an end: a response or an error, and if it is kept."""
+
+    async def run():
+        connection = Connection(asyncio.get_running_loop(), lambda _: None)
+        pipe = Pipe()
+        connection.connection_made(pipe)
+        pending = connection.send(b"", 60.0, 65_536 if wanted else None)
+        for piece in pieces:
+            if not pipe.closed:
+                connection.data_received(piece)
+        kept = connection.reusable
+        connection.connection_lost(None)
+        try:
+            return await pending, kept
+        except BrokenResponseError as broken:
+            return type(broken.error), kept
+
+    return asyncio.run(run())
+
+
+@given(st.data())
+def test_it_does_not_matter_where_a_response_is_cut(data):
+    """Malformed ones included; but what follows a response may come later than its end."""
+    raw = data.draw(st.sampled_from([one.raw for one in LEGAL + ODD if len(one.raw) < 9000]))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=5)))
+    pieces = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+    whole, cut = read([raw], wanted=False), read(pieces, wanted=False)
+    assert whole[0] == cut[0]
+    assert whole[1] == cut[1] or not cut[1]
+
+
+# -- when a connection is used again ------------------------------------------------------------
+
+
+def closes_from(first, *, partly=b"", reset=False):
+    """A server that answers requests before the number `first`, and then hangs up on each."""
+
+    async def serve(server, reader, writer, number):
+        while True:
+            await server.request(reader, number)
+            if len(server.requests) < first:
+                writer.write(OK)
+                continue
+            writer.write(partly)
+            await writer.drain()
+            if reset:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+            return
+
+    return serve
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_request_that_meets_a_stale_connection_is_sent_once_more_on_a_new_one(reset):
+    async def serve(server, reader, writer, number):
+        if number == 1:
+            await closes_from(2, reset=reset)(server, reader, writer, number)
+        else:
+            await answers(OK, server, reader, writer, number)
+
+    async with between(serve) as (server, post):
+        for body in (b"1", b"2", b"3"):
+            assert (await post(body)).status == 200
+        assert server.requests == [(1, b"1"), (1, b"2"), (2, b"2"), (2, b"3")]
+
+
+async def test_it_is_sent_once_more_but_not_twice():
+    async with between(closes_from(2)) as (server, post):
+        await post(b"1")
+        with pytest.raises(RequestFailed, match="connection closed before an answer"):
+            await post(b"2")
+        assert server.requests == [(1, b"1"), (1, b"2"), (2, b"2")]
+
+
+async def test_a_request_on_a_new_connection_is_sent_once():
+    async with between(closes_from(1)) as (server, post):
+        with pytest.raises(RequestFailed, match="connection closed before an answer"):
+            await post(b"1")
+        assert server.requests == [(1, b"1")]
+
+
+async def test_a_request_that_got_a_byte_of_its_response_is_sent_once():
+    async with between(closes_from(2, partly=b"H")) as (server, post):
+        await post(b"1")
+        with pytest.raises(RequestFailed, match="connection closed before an answer"):
+            await post(b"2")
+        assert server.requests == [(1, b"1"), (1, b"2")]
+
+
+async def test_a_request_that_timed_out_is_sent_once():
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(OK)
+        await server.request(reader, number)
+        await reader.read()
+
+    async with between(serve) as (server, post):
+        await post(b"1")
+        with pytest.raises(RequestFailed, match=r"timed out after 0.2 s"):
+            await post(b"2", timeout=0.2)
+        assert server.requests == [(1, b"1"), (1, b"2")]
+
+
+async def test_a_connection_that_the_server_closed_is_not_used():
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(OK)
+
+    async with between(serve) as (server, post):
+        for body in (b"1", b"2"):
+            await post(body)
+            await server.all_closed()
+            await asyncio.sleep(0)
+        assert server.requests == [(1, b"1"), (2, b"2")]
+
+
+@pytest.mark.parametrize("unasked", [OK, b"H", b"\r\n", b"HTTP/1.1 500 Oops\r\n\r\n"])
+async def test_bytes_that_nobody_asked_for_close_an_idle_connection(unasked):
+    """Else they would be taken for the response to the next request."""
+    more = asyncio.Event()
+
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(b"HTTP/1.1 20%d OK\r\ncontent-length: 0\r\n\r\n" % number)
+        if number == 1:
+            await more.wait()
+            writer.write(unasked)
+        await reader.read()
+
+    async with between(serve) as (server, post):
+        assert (await post()).status == 201
+        more.set()
+        await server.all_closed()
+        assert (await post()).status == 202
+
+
+@pytest.mark.parametrize("unasked", [OK, b"H", b"<html>", b"HTTP/1.1 500 Oops\r\n\r\n"])
+async def test_bytes_behind_a_response_close_its_connection(unasked):
+    raw = b"HTTP/1.1 201 OK\r\ncontent-length: 2\r\n\r\nok" + unasked
+    async with between(partial(answers, raw)) as (server, post):
+        for _ in range(2):
+            assert (await post()).status == 201
+        assert server.connections == 2
+        with pytest.raises(RequestFailed, match="the answer is not HTTP"):
+            await post(body_wanted=True)  # it may be longer than its length says
+
+
+async def test_bytes_before_the_first_request_are_no_response():
+    greeted = asyncio.Event()
+
+    async def serve(server, reader, writer, number):
+        writer.write(OK)
+        await writer.drain()
+        greeted.set()
+        await reader.read()
+
+    loop = asyncio.get_running_loop()
+    async with Server(serve) as server:
+        _, connection = await loop.create_connection(
+            lambda: Connection(loop, lambda _: None),
+            "127.0.0.1",
+            int(server.url.split(":")[2][:-1]),
+        )
+        await server.all_closed()
+        assert not connection.reusable
+        with pytest.raises(BrokenResponseError):
+            await connection.send(b"POST / HTTP/1.1\r\n\r\n", 5.0, None)
+
+
+async def test_a_connection_whose_request_was_not_read_to_its_end_is_not_reused():
+    async def serve(server, reader, writer, number):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(10)
+
+    async with between(serve) as (server, post):
+        for _ in range(2):
+            assert (await post(b"x" * 20_000_000)).status == 413
+        assert server.connections == 2
+
+
+async def test_a_204_that_announces_a_body_is_the_last_of_its_connection():
+    """The body of aiohttp#3641 may come later, and then it was taken for the next response."""
+    raw = b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n"
+    async with between(partial(answers, raw)) as (server, post):
+        for _ in range(2):
+            assert (await post()).status == 204
+        assert server.connections == 2
+
+
+# -- limits ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"x: y\r\n",
+        b"x",
+    ],
+    ids=["1xx", "headers", "one header"],
+)
+async def test_an_endless_head_ends_the_request(endless):
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(b"" if endless.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(endless * 1000)
+            await writer.drain()
+
+    async with between(serve) as (server, post):
+        with pytest.raises(RequestFailed, match="the answer is not HTTP"):
+            await post(body_wanted=True)
+        await server.all_closed()
+
+
+@pytest.mark.parametrize(
+    "endless", [b"1;x=%b\r\ny\r\n" % (b"x" * 5000), b"0\r\nx: %b\r\n" % (b"y" * 5000)],
+    ids=["chunk extensions", "trailers"],
+)  # fmt: skip
+async def test_what_is_endless_beside_a_body_ends_the_request(endless):
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(endless)
+        while True:
+            writer.write(endless.partition(b"\r\n")[2] if endless[:1] == b"0" else endless)
+            await writer.drain()
+
+    async with between(serve) as (server, post):
+        with pytest.raises(RequestFailed, match="the answer is not HTTP"):
+            await post(body_wanted=True, read_limit=10_000)
+        assert (await post()).status == 200
+        await server.all_closed()
+
+
+async def test_a_large_request_is_sent_whole():
+    body = bytes(range(256)) * 40_000
+    async with between(partial(answers, OK)) as (server, post):
+        assert (await post(body)).status == 200
+        assert server.requests == [(1, body)]
+
+
+@pytest.mark.parametrize("raw", [sized(60_000), chunked(*[500] * 120)])
+async def test_a_wanted_body_of_many_packets_is_read_whole(raw):
+    async with between(partial(answers, raw)) as (server, post):
+        for _ in range(2):
+            assert len((await post(body_wanted=True)).body) == 60_000
+        assert server.connections == 1

@@ -1,0 +1,182 @@
+"""The pool: how many connections are open, who waits, and what is closed when."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from time import monotonic
+
+import pytest
+
+from processor.egress import Egress, NetworkScope, Policy, connection_pool
+from processor.errors import RequestFailed
+
+from .server import Server, answers, between
+from .site import OK
+
+
+class Gate:
+    """A server that answers when it is told to, and knows how many connections it ever had."""
+
+    def __init__(self):
+        self.open, self.most, self.asked = 0, 0, asyncio.Semaphore(0)
+        self.go = asyncio.Event()
+
+    async def __call__(self, server, reader, writer, number):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            while True:
+                await server.request(reader, number)
+                self.asked.release()
+                await self.go.wait()
+                writer.write(OK)
+        finally:
+            self.open -= 1
+
+
+async def asked(gate, times):
+    async with asyncio.timeout(10):
+        for _ in range(times):
+            await gate.asked.acquire()
+
+
+async def test_an_origin_gets_half_of_the_pool_and_the_others_wait_for_it():
+    gate = Gate()
+    async with between(gate, limit=6) as (server, post):
+        tasks = [asyncio.create_task(post()) for _ in range(20)]
+        await asked(gate, 3)
+        gate.go.set()
+        assert {answer.status for answer in await asyncio.gather(*tasks)} == {200}
+        assert (gate.most, server.connections, len(server.requests)) == (3, 3, 20)
+
+
+async def test_a_pool_has_no_more_connections_than_its_limit():
+    gate = Gate()
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(Server(gate)) for _ in range(5)]
+        egress = await stack.enter_async_context(Egress(Policy(), limit=4))
+
+        def post(server):
+            return egress.request(
+                "POST", server.url, headers={}, scope=NetworkScope.CONFIGURED, body_wanted=False
+            )
+
+        tasks = [asyncio.create_task(post(server)) for server in servers * 4]
+        await asked(gate, 4)
+        gate.go.set()
+        await asyncio.gather(*tasks)
+        assert gate.most <= 4
+
+
+async def test_the_longest_idle_connection_makes_room_for_another_origin():
+    async def serve(server, reader, writer, number):
+        await answers(OK, server, reader, writer, number)
+
+    async with Server(serve) as one, Server(serve) as two, Egress(Policy(), limit=1) as egress:
+        for server in (one, two, one):
+            await egress.request("GET", server.url, headers={}, scope=NetworkScope.CONFIGURED)
+        await two.all_closed()
+        assert (one.connections, two.connections) == (2, 1)
+
+
+async def test_who_waits_too_long_for_a_place_is_told_so(monkeypatch):
+    monkeypatch.setattr(connection_pool, "CONNECT_SECONDS", 0.2)
+    gate = Gate()
+    async with between(gate, limit=1) as (server, post):
+        first = asyncio.create_task(post())
+        await asked(gate, 1)
+        with pytest.raises(RequestFailed, match="could not connect within"):
+            await post()
+        with pytest.raises(RequestFailed, match=r"timed out after 0.1 s"):
+            await post(timeout=0.1)
+        gate.go.set()
+        assert (await first).status == 200
+        assert (await post()).status == 200  # no place was lost
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
+async def test_a_cancelled_request_gives_its_place_back(running):
+    gate = Gate()
+    async with between(gate, limit=1) as (server, post):
+        tasks = [asyncio.create_task(post()) for _ in range(2)]
+        await asked(gate, 1)
+        tasks[0 if running else 1].cancel()
+        gate.go.set()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert sorted(type(end).__name__ for end in ends) == ["CancelledError", "HttpResponse"]
+        assert (await post()).status == 200
+        assert server.connections == (2 if running else 1)
+
+
+async def test_an_idle_connection_is_closed_after_a_while(monkeypatch):
+    monkeypatch.setattr(connection_pool, "KEEPALIVE_SECONDS", 0.2)
+
+    async def serve(server, reader, writer, number):
+        await answers(OK, server, reader, writer, number)
+
+    async with between(serve) as (server, post):
+        await post()
+        await server.all_closed()
+        await post()
+        assert server.connections == 2
+
+
+async def test_a_connection_that_was_idle_too_long_is_not_used(monkeypatch):
+    """Even if nobody had time to close it."""
+    now = monotonic()
+    monkeypatch.setattr(connection_pool, "monotonic", lambda: now)
+
+    async def serve(server, reader, writer, number):
+        await answers(OK, server, reader, writer, number)
+
+    async with between(serve) as (server, post):
+        await post()
+        now += connection_pool.KEEPALIVE_SECONDS - 0.1
+        await post()
+        assert server.connections == 1
+        now += connection_pool.KEEPALIVE_SECONDS + 0.1
+        await post()
+        assert server.connections == 2
+
+
+async def test_the_latest_of_the_idle_connections_is_used_first():
+    """So those that are not needed any more become old, and are closed."""
+    gate = Gate()
+    async with between(gate) as (server, post):
+        tasks = [asyncio.create_task(post()) for _ in range(3)]
+        await asked(gate, 3)
+        gate.go.set()
+        await asyncio.gather(*tasks)
+        for _ in range(5):
+            await post()
+        assert server.connections == 3
+        assert len({number for number, _ in server.requests[3:]}) == 1
+
+
+async def test_an_origin_is_forgotten_when_nothing_uses_it():
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(OK)
+
+    async with Server(serve) as server, Egress(Policy()) as egress:
+        pool = egress._pools[NetworkScope.CONFIGURED]
+        await egress.request("GET", server.url, headers={}, scope=NetworkScope.CONFIGURED)
+        await server.all_closed()
+        assert len(pool._origins) == 1
+        egress._route.cache_clear()
+        async with asyncio.timeout(10):
+            while pool._open:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0)
+        assert len(pool._origins) == 0
+
+
+async def test_closing_the_client_ends_requests_in_flight():
+    gate = Gate()
+    async with Server(gate) as server, Egress(Policy()) as egress:
+        task = asyncio.create_task(
+            egress.request("POST", server.url, headers={}, scope=NetworkScope.CONFIGURED)
+        )
+        await asked(gate, 1)
+        await egress.close()
+        with pytest.raises(RequestFailed):
+            await task
