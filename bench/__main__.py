@@ -1,153 +1,133 @@
-"""`python bench`: Ringback against its two baselines, on the same cores.
+"""`python -m bench SECTION…`: measures Ringback beside its baselines, on the same cores.
 
-Rounds are interleaved (A B C A B C …) so that a busy moment of the machine does not fall
-on one contender; each run starts fresh processes on an empty store.
+Prints Markdown tables. Without a section it runs the standard set. `--page` also writes
+docs/benchmarks.md and its chart.
 """
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
-import platform
+import resource
 import signal
 import sys
-import tempfile
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import contenders
-import idle
-import latency
-import processes
-import report
-import ringback
-import sink as sinks
-import throughput
 import uvloop
 
-CONTENDERS = {
-    "ringback": ringback.ringback,
-    "arq": contenders.arq,
-    "relay": contenders.relay,
-}
+from bench import environments, page, processes, report
+from bench.load import sink as sinks
+from bench.load.driver import Driver
+from bench.runner import Runner, machine, say
+from bench.sections import SECTIONS
+
+STANDARD = [name for name, section in SECTIONS.items() if section.standard]
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=6, help="aimed length of a run")
-    parser.add_argument("--jobs", type=int, help="jobs of every run, instead of --seconds")
-    parser.add_argument("--latency", type=float, default=20, help="seconds of light load")
-    parser.add_argument("--idle", type=float, default=10, help="seconds of idleness")
+    listed = "\n".join(
+        f"  {name:12} {one.title}{' (standard)' if one.standard else ''}; at most {one.limit:.0f} s"
+        for name, one in SECTIONS.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog=f"sections:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="or: all")
+    parser.add_argument("--rounds", type=int, help="instead of each section's own number")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="times the usual sizes and lengths (0.05: a trial)"
+    )
+    parser.add_argument(
+        "--before", default="f329b63", metavar="COMMIT", help="to compare with; '' for none"
+    )
+    parser.add_argument("--python", metavar="PATH", help="another interpreter to compare with")
+    parser.add_argument("--only", nargs="+", help="only these contenders, where a section has some")
     parser.add_argument("--cores", type=int, default=2, help="cores that everything shares")
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md as well")
     parser.add_argument("--out", type=Path, help="write every figure here, as JSON")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.sections = (
+        list(SECTIONS) if options.sections == ["all"] else options.sections or STANDARD
+    )
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(unknown)}; sections are {', '.join(SECTIONS)}")
+    return options
 
 
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), "")
-    cores = sorted(os.sched_getaffinity(0))
-    python, system = platform.python_version(), platform.platform()
-    return {"cpu": cpu.partition(": ")[2], "cores": cores, "python": python, "system": system}
+async def run(name: str, runner: Runner) -> tuple[report.Result, page.Found]:
+    """Run one section within its limit."""
+    section, began = SECTIONS[name], time.time()
+    say(f"== {section.title}")
+    async with asyncio.timeout(section.limit):
+        result = await section.measure(runner)
+    found = page.Found(
+        title=section.title,
+        tables=list(result.tables),
+        claims=list(result.claims),
+        machine=machine(),
+        versions=versions(runner),
+        at=began,
+        seconds=time.time() - began,
+        charts=list(result.charts),
+    )
+    return result, found
 
 
-def say(line: str) -> None:
-    """Tell how far the bench is, apart from its result."""
-    sys.stderr.write(line + "\n")
+def versions(runner: Runner) -> str:
+    """Return what was measured: this commit, and the versions of what it stands on."""
+    commit = environments.run(
+        "git", "-C", str(environments.TREE), "describe", "--always", "--dirty"
+    )
+    names = ("aiohttp", "redis", "starlette", "uvicorn", "uvloop")
+    used = ", ".join(f"{name} {version(name)}" for name in names)
+    before = f", before: {runner.options.before}" if runner.options.before else ""
+    return f"commit {commit.strip()}{before}, {used}"
 
 
-class Session:
-    """One whole benchmark: what was asked, and what was found so far."""
-
-    def __init__(self, options: argparse.Namespace, bench: throughput.Bench) -> None:
-        """Begin with nothing measured."""
-        self.options = options
-        self.bench = bench
-        self.rates: dict[str, float] = {}  # the best so far, which sizes the next run
-        self.runs: dict[str, list[throughput.Run]] = defaultdict(list)
-
-    @contextlib.asynccontextmanager
-    async def start(self, name: str) -> AsyncIterator[contenders.Running]:
-        """Run one contender in a folder that is thrown away, and leave nothing running."""
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            try:
-                async with CONTENDERS[name](self.bench.url, Path(folder)) as running:
-                    yield running
-            except Exception as error:
-                error.add_note(processes.last_words(Path(folder)))
-                raise
-            finally:
-                if left := processes.end_orphans():
-                    say(f"{name} left running, now killed: {', '.join(left)}")
-
-    async def throughput(self, name: str) -> None:
-        """Do one run of one contender."""
-        async with self.start(name) as running:
-            warm = await self.bench.warm_up(running, self.rates.get(name, 0.0))
-            self.rates[name] = max(warm, self.rates.get(name, 0.0))
-            jobs = self.options.jobs or int(self.rates[name] * self.options.seconds)
-            run = await self.bench.measure(running, jobs)
-        self.rates[name] = max(run.rate, self.rates[name])
-        self.runs[name].append(run)
-        say(
-            f"{name:9} {run.rate:7,.0f} jobs/s   {run.jobs} jobs in {run.seconds:.1f} s, "
-            f"strangers used {run.others:.2f} cores"
-        )
-
-    async def calm(self, name: str) -> tuple[dict[str, float], latency.Latency]:
-        """Measure one contender idle, then under light load."""
-        async with self.start(name) as running:
-            await self.bench.measure(running, throughput.FIRST)
-            shares = await idle.measure(running, self.options.idle)
-            return shares, await latency.measure(self.bench, running, self.options.latency)
-
-    async def whole(self) -> dict[str, Any]:
-        """Measure everything."""
-        started, names = time.time(), self.options.only
-        for _ in range(self.options.rounds):
-            for name in names:
-                await self.throughput(name)
-        say("idle and light load …")
-        calm = {name: await self.calm(name) for name in names}
-        return {
-            "machine": machine(),
-            "started": started,
-            "seconds": time.time() - started,
-            "throughput": dict(self.runs),
-            "idle": {name: shares for name, (shares, _) in calm.items()},
-            "latency": {name: delays for name, (_, delays) in calm.items()},
-        }
-
-
-def as_json(results: dict[str, Any]) -> str:
-    """Return the results with every tuple's fields named."""
-    runs = {name: [run._asdict() for run in done] for name, done in results["throughput"].items()}
-    delays = {name: one._asdict() for name, one in results["latency"].items()}
-    return json.dumps(results | {"throughput": runs, "latency": delays}, indent=1)
-
-
-async def main(options: argparse.Namespace) -> None:
-    """Run the bench; SIGTERM ends it as Ctrl-C does, with every child."""
+async def main(options: argparse.Namespace) -> bool:
+    """Run the sections; a section that fails does not stop the others. Return whether all ran."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as Ctrl-C does
     processes.adopt_orphans()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for the children, too
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    sink = sinks.Sink()
-    server, url = await sinks.serve(sink)
-    results = await Session(options, throughput.Bench(sink, url)).whole()
+    server, url = await sinks.serve(sink := sinks.Sink())
+    runner = Runner(options, Driver(sink, url))
+    figures, failed = {}, []
+    for name in options.sections:
+        try:
+            result, found = await run(name, runner)
+        except Exception as error:  # noqa: BLE001 - said, and the bench ends with 1
+            say(f"{name} failed: {error!r}\n" + "\n".join(getattr(error, "__notes__", [])))
+            failed.append(name)
+            continue
+        figures[name] = result.figures
+        claims = [report.claim_table(found.claims)] if found.claims else []
+        sys.stdout.write("\n\n".join([page.section(found), *claims, ""]) + "\n")
+        if options.page:
+            keep(name, found, result)
     server.close()
-    sys.stdout.write(report.document(results) + "\n")
     if options.out:
-        options.out.write_text(as_json(results))
+        options.out.write_text(json.dumps(figures, indent=1))
+    return not failed
+
+
+def keep(name: str, found: page.Found, result: report.Result) -> None:
+    """Write the whole page again, with this section's figures in place of its earlier ones."""
+    kept = page.read() | {name: found}
+    page.write(kept)
+    for file, content in result.charts.items():
+        page.PAGE.with_name(file).write_text(content)
+    page.PAGE.write_text(page.document({n: kept[n] for n in SECTIONS if n in kept}))
 
 
 if __name__ == "__main__":
-    uvloop.run(main(arguments()))
+    sys.exit(not uvloop.run(main(arguments())))

@@ -1,31 +1,32 @@
-"""`python bench/hostile.py [SCENARIO…]`: honest pushes while others try to keep the receiver busy.
+"""Section: honest pushes while others try to keep the receiver busy.
 
 One web process, a worker and the clock on an append-only Redis. Each scenario runs on fresh
 processes: pushes of 1 KiB, 50 a second on new connections, first alone, then during the attack;
 and the memory of the web process before, at its most, and 10 s after.
 """
 
-import argparse
 import asyncio
 import contextlib
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from processes import cpu_seconds
-
+from bench import report
+from bench.environments import TREE
+from bench.processes import cpu_seconds
+from bench.report import Result
+from bench.runner import Runner, say
 from tests.acceptance.conftest import EGRESS, standard
-from tests.acceptance.probe import peak, probe, resident
+from tests.acceptance.probe import Probe, peak, probe, resident
 from tests.acceptance.system import System
 
 WARM_UP = 3.0  # seconds
 MEASURED = 20.0
 AFTER = 10.0
+LIMIT = 180.0  # of one attack
+MEMORY = ("MiB of the web process: idle", "most", "10 s after")
 MIB = 1024 * 1024
 
 
@@ -52,7 +53,7 @@ CONFIG = EGRESS + standard("feed") + standard("large") + 'largest = "20MB"\n'
 @contextlib.asynccontextmanager
 async def attack(one: Scenario, port: int) -> AsyncIterator[None]:
     """Run the attackers in a process of their own."""
-    program = Path(__file__).parents[1] / "tests" / "acceptance" / "attack.py"
+    program = TREE / "tests" / "acceptance" / "attack.py"
     words = [one.kind, str(port), str(one.count), str(one.size), one.path]
     child = await asyncio.create_subprocess_exec(
         sys.executable, str(program), *words, stdout=subprocess.PIPE
@@ -67,35 +68,47 @@ async def attack(one: Scenario, port: int) -> AsyncIterator[None]:
         await child.wait()
 
 
-async def run(name: str, one: Scenario) -> str:
-    """Do one run; its row."""
-    with tempfile.TemporaryDirectory() as folder, System(Path(folder), CONFIG) as system:
+async def measure(runner: Runner) -> Result:
+    """Run every attack."""
+    rows = []
+    for name, one in SCENARIOS.items():
+        with runner.folder(name) as folder:
+            async with asyncio.timeout(LIMIT):
+                rows.append((name, *await run(folder, one, runner.seconds(MEASURED))))
+        say(" · ".join(rows[-1]))
+    head = (
+        "attack",
+        "alone: answers, p50 / p99, ms",
+        "attacked: answers, p50 / p99, ms",
+        "p99, times",
+    )
+    return Result([report.table((*head, *MEMORY, "of a core"), rows)], [], rows)
+
+
+async def run(folder: Path, one: Scenario, seconds: float) -> list[str]:
+    """Do one run; the cells of its row."""
+    with System(folder, CONFIG, PYTHONPATH=str(TREE)) as system:
         system.start_all(files=one.files)
         pid = system.children["web"].pid
         await probe(system.port, "feed", "warm", WARM_UP)
-        alone = await probe(system.port, "feed", "alone", MEASURED)
+        alone = await probe(system.port, "feed", "alone", seconds)
         idle = resident(pid)
         async with attack(one, system.port):
             busy = cpu_seconds(pid)
-            attacked = await probe(system.port, "feed", "attacked", MEASURED)
-            busy = 100 * (cpu_seconds(pid) - busy) / MEASURED
+            attacked = await probe(system.port, "feed", "attacked", seconds)
+            busy = 100 * (cpu_seconds(pid) - busy) / seconds
         await asyncio.sleep(AFTER)
-        most, after = peak(pid), resident(pid)
-    ratio = attacked.part(0.99) / alone.part(0.99)
-    memory = f"idle {idle / MIB:.0f} most {most / MIB:.0f} after {after / MIB:.0f} MiB; {busy:.0f} % of a core"
-    return f"{name:8} alone {alone}\n{'':8} attacked {attacked} ({ratio:.1f}x p99)\n{'':8} {memory}"
+        memory = (idle, peak(pid), resident(pid))
+    return [
+        shown(alone),
+        shown(attacked),
+        f"{attacked.part(0.99) / alone.part(0.99):.1f}",
+        *(f"{size / MIB:.0f}" for size in memory),
+        f"{busy:.0f} %",
+    ]
 
 
-async def main() -> None:
-    """Run what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="*", choices=[*SCENARIOS, []], default=[])
-    parser.add_argument("--rounds", type=int, default=1)
-    options = parser.parse_args()
-    for _ in range(options.rounds):
-        for name in options.scenarios or SCENARIOS:
-            print(await run(name, SCENARIOS[name]), flush=True)  # noqa: T201 -- the result
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+def shown(one: Probe) -> str:
+    """Return the answers by status (0: none), and how long they took."""
+    answers = ", ".join(f"{status}: {count}" for status, count in sorted(one.statuses.items()))
+    return f"{answers}; {1000 * one.part(0.5):.1f} / {1000 * one.part(0.99):.1f}"

@@ -1,15 +1,12 @@
-"""`python bench/memory.py`: what jobs, events and deliveries take of Redis' memory.
+"""Section: what jobs, events and deliveries take of Redis' memory.
 
 Jobs of a job id of 36 characters are pushed three times each (running, progress, succeeded),
-and delivered to one subscription. Redis' `used_memory` is looked at between the steps, then
+and delivered to one subscription. Redis' `used_memory` is read between the steps, then
 the `MEMORY USAGE` of every key is summed by the rows of the table in `processor.store.keys`.
 The deliveries are ended as after one good attempt; nobody is called.
 """
 
-import argparse
 import asyncio
-import sys
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -20,6 +17,9 @@ from pathlib import Path
 import msgspec
 from redis import Redis
 
+from bench import report
+from bench.report import Result
+from bench.runner import Runner
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.config import load
 from processor.model import Attempt, Delivery, Push
@@ -30,6 +30,7 @@ from processor.service.runtime.process import open_context
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 WIDE = LaneLimits(1_000)
+JOBS = 10_000
 AT_ONCE = 200  # in one script
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 CONFIG = f"""\
@@ -60,6 +61,9 @@ UPDATES = (
     {"status": "running", "progress": 0.5},
     {"status": "done", "progress": 1, "result": RESULT},
 )
+
+
+NAMES = ("a push: running", "a push: progress", "a push: succeeded, a delivery waits")
 
 
 async def push(ours: Context, jobs: Sequence[str], update: dict[str, object]) -> None:
@@ -99,13 +103,13 @@ def ended(claim: Claim) -> Settlement:
     return Settlement(claim, event=one.event_id, target=one.target, record=record, delivered=True)
 
 
-def by_key(redis: Redis, jobs: int) -> list[str]:
-    """Return what the keys of each kind take, in bytes a job."""
+def by_key(redis: Redis, jobs: int) -> dict[str, float]:
+    """Return what the keys of each kind take, in bytes a job; less than one is left out."""
     found: Counter[str] = Counter()
     for key in redis.scan_iter(count=1000):
         kind = key.decode().partition("}:")[2].partition(":")[0] or key.decode()
         found[kind] += redis.memory_usage(key, samples=0)
-    return [f"  {kind:12} {size / jobs:7.0f}" for kind, size in found.most_common() if size > jobs]
+    return {kind: size / jobs for kind, size in found.most_common() if size > jobs}
 
 
 @asynccontextmanager
@@ -123,32 +127,43 @@ async def running(folder: Path, config: str = CONFIG) -> AsyncIterator[tuple[Con
         server.stop()
 
 
-async def measure(count: int, folder: Path) -> list[str]:
-    """Return the lines of the report."""
-    jobs = [str(uuid.uuid4()) for _ in range(count)]
+async def measure(runner: Runner) -> Result:
+    """Push and deliver so many jobs."""
+    count = runner.size(JOBS)
+    with runner.folder("memory") as folder:
+        steps, kinds = await measured(count, folder)
+    rows = [(name, f"{size:+,.0f}") for name, size in steps.items()]
+    rows.append(("a finished job, its delivery ended", f"{sum(steps.values()):,.0f}"))
+    pending, ended = kinds
+    keys = [
+        (kind, *(f"{part.get(kind, 0.0):,.0f}" for part in kinds)) for kind in {**pending, **ended}
+    ]
+    tables = [
+        report.table((f"memory of Redis, {count:,} jobs", "bytes a job"), rows),
+        report.table(("keys", "bytes a job, delivery pending", "delivery ended"), keys),
+    ]
+    return Result(tables, [], {"steps": steps, "pending": pending, "ended": ended})
+
+
+async def measured(
+    count: int, folder: Path
+) -> tuple[dict[str, float], tuple[dict[str, float], dict[str, float]]]:
+    """Return the bytes a job that each step added, and those of the keys before and after."""
+    jobs, steps = [str(uuid.uuid4()) for _ in range(count)], {}
     async with running(folder) as (ours, redis):
-        lines = [f"Redis {redis.info('server')['redis_version']}, {count} jobs; bytes a job:"]
         await ours.store.connection.synchronise()
         used = redis.info("memory")["used_memory"]
-        for name, update in zip(("running", "progress", "succeeded"), UPDATES, strict=True):
+
+        def step(name: str) -> None:
+            nonlocal used
+            now = redis.info("memory")["used_memory"]
+            steps[name], used = (now - used) / count, now
+
+        for name, update in zip(NAMES, UPDATES, strict=True):
             await push(ours, jobs, update)
-            used, before = redis.info("memory")["used_memory"], used
-            lines.append(f"{name:14} {(used - before) / count:+7.0f}")
-        lines += ["with a delivery pending:", *by_key(redis, count)]
+            step(name)
+        pending = by_key(redis, count)
+        used = redis.info("memory")["used_memory"]
         await deliver(ours)
-        used, before = redis.info("memory")["used_memory"], used
-        lines.append(f"{'delivered':14} {(used - before) / count:+7.0f}")
-        return [*lines, "with the delivery ended:", *by_key(redis, count)]
-
-
-def main() -> None:
-    """Measure, and tell."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    with tempfile.TemporaryDirectory() as folder:
-        lines = asyncio.run(measure(parser.parse_args().jobs, Path(folder)))
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+        step("its delivery ends")
+        return steps, (pending, by_key(redis, count))

@@ -1,4 +1,4 @@
-"""Child processes of the bench: started, waited for, weighed, and never left behind."""
+"""Child processes of the bench: started, waited for, measured, and always ended."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.environments import TREE
+
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 TICKS = os.sysconf("SC_CLK_TCK")
 DRAIN = 30.0  # seconds that a child has to end on SIGTERM before it is killed
 GRACE = 2.0  # seconds that an orphan has to notice that it is one
 READY = 30.0  # seconds that a child has to start
+STARTED: set[int] = set()  # children that have not been ended yet
 KEY = "the-key-of-the-bench"  # of every Ringback that is measured
 
 
@@ -74,15 +77,17 @@ def free_port() -> int:
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment less the caller's own settings for Ringback."""
-    return {
-        k: v for k, v in environment.items() if not k.startswith(("RINGBACK_", "REDIS_", "PORT"))
-    }
+    """Return the environment without the caller's own settings for Ringback and Python's path."""
+    settings = ("RINGBACK_", "REDIS_", "PORT", "PYTHONPATH")
+    return {name: value for name, value in environment.items() if not name.startswith(settings)}
 
 
 @contextlib.contextmanager
 def child(argv: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Run a command, out of reach of our Ctrl-C; leaving the block ends it."""
+    """Run a command, out of reach of our Ctrl-C; leaving the block ends it.
+
+    It runs in the folder of its log, and imports this tree unless `env` sets another PYTHONPATH.
+    """
     with log.open("ab") as out:
         process = subprocess.Popen(
             argv,
@@ -90,12 +95,15 @@ def child(argv: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[subpr
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=clean(os.environ) | env,
+            cwd=log.parent,
+            env=clean(os.environ) | {"PYTHONPATH": str(TREE)} | env,
         )
+    STARTED.add(process.pid)
     try:
         yield process
     finally:
         end(process)
+        STARTED.discard(process.pid)
 
 
 def end(process: subprocess.Popen) -> None:
@@ -113,10 +121,16 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def orphans() -> list[int]:
+    """Return our descendants but for the children that are meant to run, and their own."""
+    meant = {pid for started in STARTED for pid in family(started)}
+    return [pid for pid in family(os.getpid())[1:] if pid not in meant]
+
+
 def end_orphans() -> list[str]:
-    """Kill every descendant that does not go by itself; return what they were."""
+    """Kill every orphan that does not end by itself; return what they were."""
     patience = time.monotonic() + GRACE
-    while (left := family(os.getpid())[1:]) and time.monotonic() < patience:
+    while (left := orphans()) and time.monotonic() < patience:
         time.sleep(0.05)
     titles = [title(pid) for pid in left]
     for pid in left:
@@ -126,8 +140,8 @@ def end_orphans() -> list[str]:
     return titles
 
 
-async def answers(port: int, path: str) -> bool:
-    """Tell whether a GET on loopback is answered with 2xx."""
+async def answers(port: int, path: str, status: bytes = b"2") -> bool:
+    """Tell whether a GET on loopback is answered with a status that begins so."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -136,7 +150,7 @@ async def answers(port: int, path: str) -> bool:
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
         )
-        return (await reader.readline())[9:10] == b"2"
+        return (await reader.readline())[9:].startswith(status)
     except OSError:
         return False
     finally:

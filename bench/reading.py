@@ -1,11 +1,10 @@
-"""`python bench/reading.py`: what it costs to read a push, beside checking its signature.
+"""Section: what it costs to read a push, beside checking its signature.
 
 Every captured push of every provider is read through its profile, from bytes to updates: decoded
 and extracted. Beside it, in the same run: decoding its JSON alone, and checking a signature over
 it where we can make one. The last lines measure one provider alone and among all others.
 """
 
-import argparse
 import statistics
 import timeit
 import tomllib
@@ -13,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from report import table
-
+from bench import report
+from bench.report import Result
+from bench.runner import Runner
 from processor import json_input, provider, signing
 from processor.config.profiles import ProfileRegistry
 from processor.errors import Unreadable
@@ -22,6 +22,7 @@ from processor.model import Push
 from processor.provider import Profile
 
 CAPTURES = Path(__file__).parents[1] / "tests" / "providers"
+CALLS = 2000  # of a round
 NOW = 1_795_346_400.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -51,7 +52,7 @@ def best(call: Callable[[], object], number: int) -> float:
     return min(timeit.repeat(call, number=number, repeat=5)) / number
 
 
-def measure(profile: Profile, name: str, capture: dict[str, Any], body: bytes, number: int) -> Row:
+def timed(profile: Profile, name: str, capture: dict[str, Any], body: bytes, number: int) -> Row:
     """Time one push."""
     push = Push(capture["headers"], body)
     json: Callable[[], object] = lambda: json_input.read_json(body)  # noqa: E731
@@ -86,27 +87,25 @@ def micro(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1e6:.1f}"
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--number", type=int, default=2000, help="calls of a round")
-    number = parser.parse_args().number
-    shelf = ProfileRegistry()
-    alone = {"wistia": shelf["wistia"]}
+async def measure(runner: Runner) -> Result:
+    """Time every captured push."""
+    number = runner.size(CALLS)
+    registry = ProfileRegistry()
+    alone = {"wistia": registry["wistia"]}
     (name, capture, body) = next(c for c in captured() if c[0].startswith("wistia/"))
-    first = measure(alone["wistia"], name, capture, body, number)
-    rows = [measure(shelf[c[0].partition("/")[0]], *c, number) for c in captured()]
-    last = measure(shelf["wistia"], name, capture, body, number)
+    first = timed(alone["wistia"], name, capture, body, number)
+    rows = [timed(registry[c[0].partition("/")[0]], *c, number) for c in captured()]
+    last = timed(registry["wistia"], name, capture, body, number)
     rows.sort(key=lambda row: row.reading / row.updates, reverse=True)
     head = ("push", "bytes", "updates", "µs to read", "of it JSON", "µs for the signature")
-    shown = [*rows[:8], rows[len(rows) // 2], rows[-1]]
-    print(table(head, [_line(row) for row in shown]))  # noqa: T201 -- the result
+    table = report.table(head, [_line(row) for row in [*rows[:8], rows[len(rows) // 2], rows[-1]]])
     each = [row.reading / row.updates for row in rows]
-    print(  # noqa: T201 -- the result
-        f"\n{len(rows)} pushes of {len({r.name.partition('/')[0] for r in rows})} providers: "
+    line = (
+        f"{len(rows)} pushes of {len({r.name.partition('/')[0] for r in rows})} providers: "
         f"{micro(statistics.median(each))} µs an update (median), {micro(max(each))} at most. "
         f"{name} with one profile read: {micro(first.reading)} µs, with all: {micro(last.reading)}"
     )
+    return Result([table, line], [], [row._asdict() for row in rows])
 
 
 def _line(row: Row) -> tuple[str, ...]:
@@ -118,7 +117,3 @@ def _line(row: Row) -> tuple[str, ...]:
         micro(row.json),
         micro(row.signature),
     )
-
-
-if __name__ == "__main__":
-    main()

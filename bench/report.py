@@ -1,19 +1,46 @@
-"""The bench's figures as Markdown tables: medians with their spread, ratios, claims."""
+"""Figures as Markdown: medians with their ranges, ratios within rounds, tables, claims."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
-import latency
-import throughput
+from bench.load import latency
+from bench.load.driver import LOAD, Run
 
-Runs = Mapping[str, Sequence[throughput.Run]]
+Runs = Mapping[str, Sequence[Run]]
+
+ROLES = (
+    ("redis", "redis"),
+    ("processor.web", "web"),
+    ("workers.clock", "rest"),
+    ("workers", "workers"),
+)
+"""Ringback's processes by a word of their titles; the first that fits. Others are `rest`."""
+
+
+class Claim(NamedTuple):
+    """Something that Ringback promises, what was measured, and whether it held."""
+
+    text: str
+    measured: str
+    held: bool
+
+
+class Result(NamedTuple):
+    """What a section found: Markdown tables, claims, every figure, and charts by file name."""
+
+    tables: Sequence[str]
+    claims: Sequence[Claim]
+    figures: Any
+    charts: Mapping[str, str] = {}
 
 
 def spread(values: Sequence[float], shape: str) -> str:
-    """Return `median [least to most]`, or a dash where nothing was compared."""
+    """Return `median [least to most]`; a single value alone, and a dash where there is none."""
     if not values:
         return "-"
+    if len(values) == 1:
+        return format(values[0], shape)
     low, mid, high = (format(v, shape) for v in (min(values), median(values), max(values)))
     return f"{mid} [{low} to {high}]"
 
@@ -23,11 +50,45 @@ def rates(runs: Runs, name: str) -> list[float]:
     return [run.rate for run in runs[name]]
 
 
+def delays(runs: Runs, name: str, share: float) -> list[float]:
+    """Return a percentile of each round's delays under the light load, in ms."""
+    return [latency.percentile(run.delays, share) for run in runs[name] if run.delays]
+
+
+def costs(runs: Runs, name: str) -> list[float]:
+    """Return the µs of processor time that a job cost, the load generator left out."""
+    return [cost(run) for run in runs[name]]
+
+
+def cost(run: Run) -> float:
+    """Return the µs of processor time of the contender's own processes."""
+    return sum(spent for title, spent in run.cpu.items() if title != LOAD)
+
+
+def divided(over: Sequence[float], under: Sequence[float]) -> list[float]:
+    """Return the ratios round by round."""
+    return [a / b for a, b in zip(over, under, strict=True) if b]
+
+
 def ratios(runs: Runs, over: str, under: str) -> list[float]:
-    """Return how one did against another, round by round; [] unless both ran."""
+    """Return the ratios of the rates round by round; [] unless both ran."""
     if over not in runs or under not in runs:
         return []
-    return [a / b for a, b in zip(rates(runs, over), rates(runs, under), strict=True)]
+    return divided(rates(runs, over), rates(runs, under))
+
+
+def role(title: str) -> str:
+    """Return which of Ringback's processes a title means."""
+    return next((name for word, name in ROLES if word in title), "rest")
+
+
+def by_role(run: Run) -> dict[str, float]:
+    """Return the µs a job of Ringback's processes by role."""
+    found = dict.fromkeys(("redis", "web", "workers", "rest"), 0.0)
+    for title, spent in run.cpu.items():
+        if title != LOAD:
+            found[role(title)] += spent
+    return found
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -38,79 +99,32 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
-def rate_table(runs: Runs) -> str:
-    """Return the throughput of each contender and its ratios to the baselines."""
+def cost_table(runs: Runs, each: str = "a job") -> str:
+    """Return where the processor time of a job or event went, by process."""
     rows = [
-        (
-            name,
-            spread(rates(runs, name), ",.0f"),
-            spread([run.others for run in done], ".2f"),
-            spread(ratios(runs, name, "arq"), ".2f"),
-            spread(ratios(runs, name, "relay"), ".0%"),
-        )
-        for name, done in runs.items()
-    ]
-    return table(
-        ("throughput", "jobs/s", "cores used by strangers", "times arq", "of the relay"), rows
-    )
-
-
-def cost_table(runs: Runs) -> str:
-    """Return where the processor time of a job went, by process."""
-    rows = [
-        (name, title, f"{median(run.cpu.get(title, 0.0) for run in done):.0f}")
+        (name, title, spread([run.cpu.get(title, 0.0) for run in done], ".0f"))
         for name, done in runs.items()
         for title in done[-1].cpu
     ]
-    return table(("processor time", "process", "µs a job"), rows)
+    return table(("processor time", "process", f"µs {each}"), rows)
 
 
-def latency_table(measured: Mapping[str, latency.Latency]) -> str:
-    """Return push → callback under light load."""
-    rows = [
-        (name, str(one.pushes), f"{one.p50:.1f}", f"{one.p99:.1f}", f"{one.worst:.1f}")
-        for name, one in measured.items()
-    ]
-    return table(("push → callback, ms", "pushes", "p50", "p99", "worst"), rows)
-
-
-def idle_table(measured: Mapping[str, Mapping[str, float]]) -> str:
-    """Return what each idle process uses of one core."""
-    rows = [
-        (name, title, f"{share:.1f} %")
-        for name, shares in measured.items()
-        for title, share in shares.items()
-    ]
-    return table(("idle", "process", "of a core"), rows)
-
-
-def claims(
-    runs: Runs,
-    delays: Mapping[str, latency.Latency],
-    shares: Mapping[str, Mapping[str, float]],
-) -> Iterator[tuple[str, str, bool]]:
-    """Yield each of Ringback's claims that was measured, its figure, whether it held."""
-    if over := ratios(runs, "ringback", "arq"):
-        yield "at least 4 times arq", f"{median(over):.1f} times", median(over) >= 4
-    if over := ratios(runs, "ringback", "relay"):
-        yield "at least half of the relay", f"{median(over):.0%}", median(over) >= 0.5
-    if one := delays.get("ringback"):
-        yield "p50 at most 5 ms", f"{one.p50:.1f} ms", one.p50 <= 5
-        yield "p99 at most 20 ms", f"{one.p99:.1f} ms", one.p99 <= 20
-    if mine := shares.get("ringback"):
-        most = max(mine.values())
-        yield "each idle process under 0.5 % of a core", f"{most:.1f} %", most < 0.5
-
-
-def claim_table(found: Sequence[tuple[str, str, bool]]) -> str:
+def claim_table(found: Sequence[Claim]) -> str:
     """Return the claims and their verdicts."""
-    rows = [(claim, figure, "yes" if held else "NO") for claim, figure, held in found]
+    rows = [(text, measured, "yes" if held else "NO") for text, measured, held in found]
     return table(("claim", "measured", "held"), rows)
 
 
-def document(results: Mapping[str, Any]) -> str:
-    """Return every table."""
-    runs, delays, shares = (results[part] for part in ("throughput", "latency", "idle"))
-    parts = [rate_table(runs), cost_table(runs), latency_table(delays), idle_table(shares)]
-    found = list(claims(runs, delays, shares))
-    return "\n\n".join([*parts, claim_table(found)] if found else parts)
+def at_least(text: str, values: Sequence[float], goal: float, shape: str) -> list[Claim]:
+    """Return a claim that a median is at least the goal; none where nothing was measured."""
+    return [Claim(text, spread(values, shape), median(values) >= goal)] if values else []
+
+
+def at_most(text: str, values: Sequence[float], goal: float, shape: str) -> list[Claim]:
+    """Return a claim that a median is at most the goal; none where nothing was measured."""
+    return [Claim(text, spread(values, shape), median(values) <= goal)] if values else []
+
+
+def low_middle_high(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the least, the median and the most."""
+    return min(values), median(values), max(values)

@@ -1,23 +1,23 @@
-"""`python bench/reserve.py`: what accepted work will still take of Redis' memory.
+"""Section: what accepted work will still take of Redis' memory.
 
 The reserve (`processor/store/reserve.py`) is counted with prices for an update and a delivery.
 Here updates of jobs with ids of 36 characters are accepted, taken into jobs, and delivered to some
-subscriptions; Redis' `used_memory` is looked at behind each step. Growth is counted in bytes an
+subscriptions; Redis' `used_memory` is read after each step. Growth is counted in bytes an
 update, beyond what there was once the updates were accepted. Nobody is called.
 """
 
-import argparse
 import asyncio
-import sys
-import tempfile
 import uuid
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from memory import AT_ONCE, CONFIG, SECRET, Context, claimed, deliver, running
 from redis import Redis
 
+from bench import report
+from bench.memory import AT_ONCE, CONFIG, SECRET, Context, claimed, deliver, running
+from bench.report import Result
+from bench.runner import Runner
 from processor.model import Attempt, Delivery, Push
 from processor.service.jobs import ingest as jobs_ingest, watch as jobs_watch
 from processor.service.jobs.watch_request import WatchRequest
@@ -27,6 +27,8 @@ from processor.store.work_items import Settlement
 ERROR = "could not connect within 5 s"  # of a failed attempt, one of the longer ones
 ATTEMPTS = 9  # that a delivery has made while it still waits
 LATER = 3600.0  # seconds until the next
+UPDATES = 2_000
+STEPS = ("committed", f"failed {ATTEMPTS} times", "delivered")
 
 
 class Case(NamedTuple):
@@ -79,8 +81,8 @@ async def fail(ours: Context) -> None:
         await ours.store.backlogs.settle(settled)
 
 
-def fall_due(redis: Redis) -> None:
-    """Have all that failed be due."""
+def make_due(redis: Redis) -> None:
+    """Make all that failed due now."""
     for key in redis.scan_iter("*retries:deliver:*"):
         redis.zadd(key, dict.fromkeys(redis.zrange(key, 0, -1), 0))  # type: ignore[arg-type]
         redis.zadd("{rb:0}:lanes:deliver", {key.decode().partition("retries:deliver:")[2]: 0})
@@ -92,63 +94,49 @@ async def watch(ours: Context, jobs: list[str]) -> None:
         await jobs_watch.watch(ours, "lab", job, WatchRequest())
 
 
-async def measure(case: Case, count: int) -> list[str]:
-    """Return a case's lines."""
-    with tempfile.TemporaryDirectory() as folder:
-        subscriptions = "".join(
-            f'[subscriptions.more{n}]\nurl = "http://127.0.0.1:9/{n}"\nsecret = "{SECRET}"\n'
-            for n in range(1, case.subscriptions)
-        )
-        config = CONFIG if case.subscriptions else CONFIG.partition("[subscriptions")[0]
-        async with running(Path(folder), config + subscriptions) as (ours, redis):
-            return await _steps(ours, redis, case, count)
+async def measure(runner: Runner) -> Result:
+    """Measure every case, then jobs that are watched."""
+    count, rows = runner.size(UPDATES), []
+    for case in CASES:
+        with runner.folder(case.name) as folder:
+            rows.append((case.name, *(f"{size:,.0f}" for size in await steps(folder, case, count))))
+    with runner.folder("watched") as folder:
+        each = await watched(folder, count)
+    head = (f"memory beyond what {count:,} updates took when accepted", *STEPS)
+    line = f"A watched job that waits for its deadline takes {each:,.0f} bytes."
+    return Result([report.table(head, rows), line], [], {"rows": rows, "watched": each})
 
 
-async def watched(count: int) -> list[str]:
-    """Return what jobs take that are watched and wait for their deadline."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with running(Path(folder)) as (ours, redis):
-            await ours.store.connection.synchronise()
-            used = _used(redis)
-            await watch(ours, [str(uuid.uuid4()) for _ in range(count)])
-            return [f"a watched job: {(_used(redis) - used) / count:,.0f}"]
-
-
-async def _steps(ours: Context, redis: Redis, case: Case, count: int) -> list[str]:
-    jobs = [str(uuid.uuid4()) for _ in range(count)]
-    await ours.store.connection.synchronise()
-    used = [_used(redis)]
-    await accept(ours, jobs, "done", case.result)
-    used.append(_used(redis))
-    await ingest(ours)
-    used.append(_used(redis))
-    await fail(ours)
-    used.append(_used(redis))
-    fall_due(redis)
-    await deliver(ours)
-    used.append(_used(redis))
-    names = ("accepted", "committed", f"failed {ATTEMPTS} times", "delivered")
-    steps = (
-        f"{name} {(now - used[0]) / count:,.0f}" for name, now in zip(names, used[1:], strict=True)
+async def steps(folder: Path, case: Case, count: int) -> list[float]:
+    """Return the bytes an update after each step."""
+    subscriptions = "".join(
+        f'[subscriptions.more{n}]\nurl = "http://127.0.0.1:9/{n}"\nsecret = "{SECRET}"\n'
+        for n in range(1, case.subscriptions)
     )
-    return [f"{case.name}: {', '.join(steps)}"]
+    config = CONFIG if case.subscriptions else CONFIG.partition("[subscriptions")[0]
+    jobs = [str(uuid.uuid4()) for _ in range(count)]
+    async with running(folder, config + subscriptions) as (ours, redis):
+        await ours.store.connection.synchronise()
+        await accept(ours, jobs, "done", case.result)
+        used = [_used(redis)]
+        await ingest(ours)
+        used.append(_used(redis))
+        await fail(ours)
+        used.append(_used(redis))
+        make_due(redis)
+        await deliver(ours)
+        used.append(_used(redis))
+    return [(now - used[0]) / count for now in used[1:]]
+
+
+async def watched(folder: Path, count: int) -> float:
+    """Return the bytes of a job that is watched and waits for its deadline."""
+    async with running(folder) as (ours, redis):
+        await ours.store.connection.synchronise()
+        used = _used(redis)
+        await watch(ours, [str(uuid.uuid4()) for _ in range(count)])
+        return (_used(redis) - used) / count
 
 
 def _used(redis: Redis) -> int:
     return int(redis.info("memory")["used_memory"])
-
-
-def main() -> None:
-    """Measure, and tell."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2_000)
-    count = parser.parse_args().jobs
-    sys.stdout.write(f"{count} updates; bytes an update more than before it was accepted\n")
-    for case in CASES:
-        sys.stdout.write("\n".join(asyncio.run(measure(case, count))) + "\n")
-        sys.stdout.flush()
-    sys.stdout.write("\n".join(asyncio.run(watched(count))) + "\n")
-
-
-if __name__ == "__main__":
-    main()

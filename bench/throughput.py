@@ -1,102 +1,118 @@
-"""Throughput of one run: jobs per second from the first push to the last callback."""
+"""Section: jobs per second of Ringback, another commit of it, arq and the relay, in one run.
 
-import asyncio
-import contextlib
-import gc
-import os
-from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+Each run begins with the light load, then takes all that the contender can do. So both figures, and
+the processor time of a job, are compared within a round.
+"""
 
-import contenders
-import loadgen
-import processes
-import sink as sinks
-import workload
+from bench import report
+from bench.report import Claim, Result, Runs
+from bench.runner import Runner
 
-CONNECTIONS = 64  # of the load generator
-FIRST = 200  # jobs of the very first warm-up, when nothing is known about the contender
+ROUNDS = 5
+LIGHT = 8.0  # seconds of the light load in each run
 
 
-class Run(NamedTuple):
-    """What one run showed."""
-
-    jobs: int
-    seconds: float
-    rate: float  # jobs per second
-    repeated: int  # callbacks beyond one a job
-    cpu: dict[str, float]  # microseconds of processor time per job, by process
-    others: float  # cores' worth of processor time that strangers took meanwhile
-
-
-class Bench:
-    """The load generator and the sink: one process, the same for all contenders."""
-
-    def __init__(self, sink: sinks.Sink, url: str) -> None:
-        """Take a sink that listens at `url`."""
-        self.sink = sink
-        self.url = url
-        self.run = 0
-
-    def expect(self, jobs: int) -> int:
-        """Begin a new run; return its number, which its job ids carry."""
-        self.run += 1
-        self.sink.expect(self.run, jobs)
-        return self.run
-
-    async def measure(self, running: contenders.Running, jobs: int) -> Run:
-        """Push `jobs` jobs through a contender and wait for every callback."""
-        pushes = workload.pushes(self.expect(jobs), jobs)
-        before, busy = weigh(running), processes.busy_seconds()
-        with collector_off():
-            started = await self.push(running.port, pushes)
-        seconds = max(self.sink.seen.values()) - started
-        busy = processes.busy_seconds() - busy
-        cpu = spent(before, weigh(running), jobs)
-        others = max(0.0, busy - sum(cpu.values()) * jobs / 1e6) / seconds
-        return Run(jobs, seconds, jobs / seconds, self.sink.callbacks - jobs, cpu, others)
-
-    async def push(self, port: int, pushes: list[bytes]) -> float:
-        """Send it all and wait for every callback; return when the first push left."""
-        try:
-            async with asyncio.TaskGroup() as both:  # a stalled sink stops the load, too
-                sent = both.create_task(loadgen.closed_loop(port, pushes, CONNECTIONS))
-                both.create_task(self.sink.finished())
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-        return sent.result()
-
-    async def warm_up(self, running: contenders.Running, rate: float) -> float:
-        """Run about a second of load, to be forgotten; return the rate that it showed."""
-        if not rate:
-            rate = (await self.measure(running, FIRST)).rate
-        return (await self.measure(running, max(FIRST, int(rate)))).rate
+async def measure(runner: Runner) -> Result:
+    """Run all contenders."""
+    names = runner.options.only
+    contenders = {n: s for n, s in runner.contenders().items() if not names or n in names}
+    runs = await runner.compare(contenders, runner.rounds(ROUNDS), runner.seconds(LIGHT))
+    tables = [rate_table(runs), role_table(runs), light_table(runs), report.cost_table(runs)]
+    return Result(
+        tables, claims(runs), {name: [r._asdict() for r in done] for name, done in runs.items()}
+    )
 
 
-@contextlib.contextmanager
-def collector_off() -> Iterator[None]:
-    """Keep the garbage collector away from tens of thousands of ready pushes."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
+def rate_table(runs: Runs) -> str:
+    """Return the throughput of each contender and its ratios to the others."""
+    head = ("throughput", "jobs/s", "cores used by strangers", "times before", "times arq")
+    rows = [
+        (
+            name,
+            report.spread(report.rates(runs, name), ",.0f"),
+            report.spread([run.others for run in done], ".2f"),
+            report.spread(report.ratios(runs, name, "before"), ".2f"),
+            report.spread(report.ratios(runs, name, "arq"), ".2f"),
+            report.spread(report.ratios(runs, name, "relay"), ".0%"),
+        )
+        for name, done in runs.items()
+    ]
+    return report.table((*head, "of the relay"), rows)
 
 
-def weigh(running: contenders.Running) -> dict[int, tuple[str, float]]:
-    """Return title and processor seconds of each process, the bench's own included."""
-    weights = {pid: (processes.title(pid), processes.cpu_seconds(pid)) for pid in running.pids()}
-    return weights | {os.getpid(): ("load generator and sink", processes.cpu_seconds(os.getpid()))}
+def role_table(runs: Runs) -> str:
+    """Return the processor time of a job: Ringback's by process, everyone's in all."""
+    roles = ("redis", "web", "workers", "rest")
+    rows = []
+    for name, done in runs.items():
+        found = [report.by_role(run) for run in done]
+        ours = name in ("ringback", "before")
+        cells = [report.spread([one[r] for one in found] if ours else [], ".0f") for r in roles]
+        total = report.spread(report.costs(runs, name), ".0f")
+        rows.append((name, *cells, total, report.spread(cost_ratios(runs, name, "relay"), ".2f")))
+    head = ("µs of processor time a job", *roles, "all, without the load generator")
+    return report.table((*head, "times the relay"), rows)
 
 
-def spent(
-    before: dict[int, tuple[str, float]], after: dict[int, tuple[str, float]], jobs: int
-) -> dict[str, float]:
-    """Return microseconds per job by title; processes of one title are added up."""
-    total: Counter[str] = Counter()
-    for pid, (title, seconds) in after.items():
-        total[title] += (seconds - before.get(pid, ("", 0.0))[1]) * 1e6 / jobs
-    return dict(total)
+def light_table(runs: Runs) -> str:
+    """Return push → callback under the light load; each round's percentile, and all rounds'."""
+    rows = []
+    for name, done in runs.items():
+        every = sorted(delay for run in done for delay in run.delays)
+        if not every:
+            continue
+        p50, p99 = (report.delays(runs, name, share) for share in (0.5, 0.99))
+        rows.append(
+            (
+                name,
+                f"{len(every)}",
+                report.spread(p50, ".1f"),
+                report.spread(p99, ".1f"),
+                f"{report.latency.percentile(every, 0.99):.1f}",
+                f"{every[-1]:.1f}",
+                report.spread(delay_ratios(runs, name, "before", 0.5), ".2f"),
+                report.spread(delay_ratios(runs, name, "before", 0.99), ".2f"),
+            )
+        )
+    head = (
+        "push → callback at 20 jobs/s, ms",
+        "pushes",
+        "p50",
+        "p99",
+        "p99 of all rounds",
+        "worst",
+    )
+    return report.table((*head, "p50 / before", "p99 / before"), rows)
+
+
+def cost_ratios(runs: Runs, over: str, under: str) -> list[float]:
+    """Return the ratios of the processor time of a job; [] unless both ran."""
+    if over not in runs or under not in runs:
+        return []
+    return report.divided(report.costs(runs, over), report.costs(runs, under))
+
+
+def delay_ratios(runs: Runs, over: str, under: str, share: float) -> list[float]:
+    """Return the ratios of a percentile under the light load; [] unless both ran."""
+    if over not in runs or under not in runs:
+        return []
+    return report.divided(report.delays(runs, over, share), report.delays(runs, under, share))
+
+
+def claims(runs: Runs) -> list[Claim]:
+    """Return what this section shows of Ringback's goals."""
+    rate = {name: report.ratios(runs, "ringback", name) for name in ("before", "arq", "relay")}
+    p50, p99 = (delay_ratios(runs, "ringback", "before", share) for share in (0.5, 0.99))
+    return [
+        *report.at_least("at least 1.45 times before", rate["before"], 1.45, ".2f"),
+        *report.at_least("at least 4 times arq", rate["arq"], 4, ".2f"),
+        *report.at_least("at least 65 % of the relay", rate["relay"], 0.65, ".0%"),
+        *report.at_most(
+            "processor time of a job: at most 1.5 times the relay's",
+            cost_ratios(runs, "ringback", "relay"),
+            1.5,
+            ".2f",
+        ),
+        *report.at_most("light load: p50 at most 0.6 of before", p50, 0.6, ".2f"),
+        *report.at_most("light load: p99 at most 1.2 times before", p99, 1.2, ".2f"),
+    ]

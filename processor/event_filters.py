@@ -1,6 +1,6 @@
 """Event filters: which subscriptions want which event."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from processor.event_types import GROUPS, JOB_TYPES
@@ -23,18 +23,21 @@ class EventRouter:
         self.version = version
         self.listed = list(subscriptions)
         self.active = [s for s in self.listed if not s.disabled]
-        self._known: dict[tuple[str, str], list[Subscription]] = {}
+        self._known: dict[tuple[str, str], tuple[Sequence[Subscription], bool]] = {}
         self._fan_out: dict[str, int] = {}
 
     def matching(
         self, kind: str, source: str, provider: str, metadata: dict[str, Any]
-    ) -> list[Subscription]:
+    ) -> Sequence[Subscription]:
         """The subscriptions that want this event."""
-        found = self._known.get((kind, source))
-        if found is None:
-            found = [s for s in self.active if _wants(s, kind, source, provider)]
-            self._known[kind, source] = found
-        return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
+        known = self._known.get((kind, source))
+        if known is None:
+            wanting = [s for s in self.active if _wants(s, kind, source, provider)]
+            known = self._known[kind, source] = wanting, any(s.metadata for s in wanting)
+        found, by_metadata = known
+        if by_metadata:
+            return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
+        return found
 
     def fan_out(self, source: str) -> int:
         """How many subscriptions may want events of a source's jobs, at most."""

@@ -13,6 +13,7 @@ _ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 MAX_RETRY_AFTER = 86_400.0  # seconds; with a longer pause we would never try again
 END_OF_TIME = 253_402_300_800.0  # the year 10000: our calendars end here
 LARGEST = 2**53  # larger numbers are garbage, and too large for some arithmetic
+_NUMERIC = (int, float)
 UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of poll hints; `epoch` is a point in time
 
 
@@ -21,7 +22,9 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
     The header holds seconds (some servers send fractions) or an HTTP date (RFC 9110, 10.2.3).
     """
-    text = (value or "").strip(" \t")
+    if value is None:
+        return None
+    text = value.strip(" \t")
     if _DELTA.fullmatch(text):
         return _bounded(float(text))
     moment = http_date(text)
@@ -54,7 +57,7 @@ def parse_number(value: object) -> float | None:
     if isinstance(value, str):
         text = value.strip().removesuffix("%").rstrip()
         value = float(text) if _NUMBER.fullmatch(text) else None
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
+    if isinstance(value, _NUMERIC) and not isinstance(value, bool) and abs(value) < LARGEST:
         return value
     return None
 
@@ -66,6 +69,8 @@ def parse_timestamp(value: object) -> float | None:
     the year 9999. A time without a zone is UTC. None for anything else, and for times before 1970,
     which are in another unit or an error.
     """
+    if value is None:
+        return None
     seconds = parse_number(value)
     if seconds is None:
         seconds = _iso(value) if isinstance(value, str) else -1.0

@@ -212,6 +212,13 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     order: JobOrder | None = None  # if its subscription wants the events of a job in order
 
 
+class EndedDelivery(Delivery, frozen=True, omit_defaults=True, kw_only=True):
+    """The record of a delivery that has ended."""
+
+    state: str  # one of ARRIVED or DEAD
+    reason: str | None  # why, unless it arrived
+
+
 ARRIVED = ("delivered", "superseded")
 """The ends of a delivery that need no replay: its event was delivered, or a later one of the job."""
 

@@ -4,10 +4,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from processor.provider.large_json import open_level
-from processor.provider.pointer import Location, Pointer, as_list, parse_location, resolve
+from processor.provider.pointer import (
+    Find,
+    Location,
+    Pointer,
+    as_list,
+    first_of,
+    parse_location,
+    resolve,
+)
 
 ANY = "*"  # the step of a JSON pointer that matches every element
 
+_WORD = (str, int)  # what the words of a profile are compared with
 _SHAPE = 'write it as { "/type" = ["job.done", "job.failed"], "/error" = false }'
 
 
@@ -54,7 +63,7 @@ class Condition:
 class StatusField:
     """The `status` key: pointers to the provider's status word, or conditions that imply a word."""
 
-    __slots__ = ("options", "rules", "text", "uses_http_code")
+    __slots__ = ("find", "options", "rules", "text", "uses_http_code")
 
     def __init__(self, options: object) -> None:
         """Compile pointers and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
@@ -68,17 +77,13 @@ class StatusField:
             for option in texts
         )
         self.uses_http_code = "code" in texts
+        self.find: Find = first_of(
+            [_word_of(*o) if isinstance(o, tuple) else o.find for o in self.options]
+        )
 
-    def find(self, document: Any, headers: Mapping[str, str]) -> Any:
-        """Return the word, or None."""
-        for option in self.options:
-            if isinstance(option, tuple):
-                word, condition = option
-                if condition.holds(document, headers):
-                    return word
-            elif (found := option.find(document, headers)) is not None:
-                return found
-        return None
+
+def _word_of(word: str, condition: Condition) -> Find:
+    return lambda document, headers: word if condition.holds(document, headers) else None
 
 
 def _rule(table: dict[str, object]) -> tuple[str, Condition]:
@@ -100,7 +105,7 @@ def _wanted(value: object) -> bool | tuple[str, ...]:
 def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 - what the profile says
     if isinstance(wanted, bool):
         return bool(value) is wanted
-    return isinstance(value, str | int) and not isinstance(value, bool) and str(value) in wanted
+    return isinstance(value, _WORD) and not isinstance(value, bool) and str(value) in wanted
 
 
 def _at(location: Location, document: Any, headers: Mapping[str, str]) -> Any:

@@ -191,7 +191,9 @@ def _progress(field: ProgressField | None, find: Find) -> tuple[float | None, bo
 
 def _params(field: Mapping[str, Pointer], find: Find) -> dict[str, str]:
     """The values for placeholders; an unusable value is skipped."""
-    found = {name: find(pointer) for name, pointer in field.items()} if field else {}
+    if not field:
+        return {}
+    found = {name: find(pointer) for name, pointer in field.items()}
     return {
         name: str(value)
         for name, value in found.items()

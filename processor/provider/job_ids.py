@@ -17,7 +17,7 @@ def check_id(text: str, kind: str | None = None) -> str:
         raise ValueError("an id must be valid Unicode text") from None
     if not 0 < size <= LONGEST_ID:
         raise ValueError(f"an id has 1 to {LONGEST_ID} bytes, this one has {size}")
-    if _CONTROL.search(text):
+    if not (text.isascii() and text.isprintable()) and _CONTROL.search(text):
         raise ValueError("an id has no control characters")
     if bare_id(kind, text) in ("", ".", ".."):
         raise ValueError("an id is not empty, `.` or `..`, which a URL cannot contain")

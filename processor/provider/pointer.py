@@ -1,7 +1,7 @@
 """JSON pointers, header names and the HTTP code: where a value is in a push or a response."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,9 @@ _ESCAPE = re.compile(r"~([01])")
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _HEADER = re.compile(r"header:([A-Za-z0-9-]+)")
 
+Find = Callable[[Any, Mapping[str, str]], Any]
+"""Returns the value in a document and its headers, whose names are in lower case; None if there is none."""
+
 Location = str | tuple[str, ...]  # a header's name in lower case, or a pointer's steps
 
 
@@ -24,7 +27,7 @@ class Pointer:
     `header:NAME`, or `code`. Null and the empty string count as no value.
     """
 
-    __slots__ = ("in_header", "locations", "text")
+    __slots__ = ("find", "in_header", "locations", "text")
 
     def __init__(self, written: object) -> None:
         """Compile one location or a list of them; raise ValueError with the remedy."""
@@ -32,14 +35,7 @@ class Pointer:
         self.locations = tuple(parse_location(text) for text in texts)
         self.text = " or ".join(f"`{text}`" for text in texts)
         self.in_header = all(isinstance(location, str) for location in self.locations)
-
-    def find(self, document: Any, headers: Mapping[str, str]) -> Any:
-        """Return the value, or None. Header names are in lower case."""
-        for where in self.locations:
-            found = headers.get(where) if isinstance(where, str) else resolve(where, document)
-            if found is not None and found != "":
-                return found
-        return None
+        self.find: Find = first_of([_find_at(location) for location in self.locations])
 
 
 class PointerSum:
@@ -56,6 +52,31 @@ class PointerSum:
         found = [place.find(document, headers) for place in self._places]
         numbers = [one for one in found if isinstance(one, int) and not isinstance(one, bool)]
         return sum(numbers) if numbers else None
+
+
+def first_of(finds: Sequence[Find]) -> Find:
+    """Compile several lookups to one: the first that has a value wins."""
+    if len(finds) == 1:
+        return finds[0]
+
+    def find(document: Any, headers: Mapping[str, str]) -> Any:
+        for find_one in finds:
+            if (found := find_one(document, headers)) is not None:
+                return found
+        return None
+
+    return find
+
+
+def _find_at(location: Location) -> Find:
+    if isinstance(location, str):
+        return lambda _, headers: headers.get(location) or None
+
+    def find(document: Any, _: Mapping[str, str]) -> Any:
+        found = resolve(location, document)
+        return None if found == "" else found
+
+    return find
 
 
 def as_list(written: object) -> list[object]:
@@ -87,7 +108,8 @@ def resolve(steps: tuple[str, ...], value: Any) -> Any:
 
     Raw parts of a large document are decoded in place on the way; a large result stays raw.
     """
-    value = open_level(value) if steps else open_part(value)
+    if isinstance(value, msgspec.Raw):
+        value = open_level(value) if steps else open_part(value)
     for place, step in enumerate(steps, 1):
         key: Any = step
         if isinstance(value, dict):

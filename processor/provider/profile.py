@@ -6,6 +6,7 @@ file; a named kind is written under `[kinds.NAME]`. All kinds share one push URL
 """
 
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -163,7 +164,7 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError("`answer` is the status code for an accepted push: 200 to 299")
 
 
-class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """One provider. `kinds[None]` is the default kind."""
 
     name: str
@@ -186,7 +187,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """The names of its signature schemes, for display."""
         return " or ".join(way.scheme for way in self.verify.alternatives) if self.verify else None
 
-    @property
+    @cached_property
     def signs(self) -> bool:
         """Whether its pushes are signed; a token in a header or the URL is not a signature."""
         return self.verify is not None and all(

@@ -34,6 +34,7 @@ class Fleet:
         self._marks = frozenset[str]()  # the last one written, and any that may have been written
         self._marked_at = 0.0  # when the last one was written, seconds
         self._joined = False
+        self._forgot_at = float("-inf")  # when old marks were removed, seconds
 
     async def join(self) -> dict[str, str]:
         """Describe the store if it is new; ConfigError if it does not fit this process."""
@@ -130,12 +131,15 @@ class Fleet:
         ), found
 
     async def _mark(self, name: str, now: float) -> None:
-        """Leave a mark, and remove those of processes that check no more."""
+        """Leave a mark, and at times remove those of processes that check no more."""
         mark = f"{now:.3f} {SCHEMA} {secrets.token_hex(4)}"
         self._marks |= {mark}  # it may be written even if the answer is lost
         redis = self._connection.redis
         await self._connection.run("beat", [PROCESSES], [name, mark])
         self._marks, self._marked_at = frozenset({mark}), now
+        if abs(now - self._forgot_at) < REMEMBERED:
+            return
+        self._forgot_at = now
         rows = await self._connection.ask(redis.hgetall(PROCESSES))
         old = [n for n, text in rows.items() if float(text.split()[0]) < now - REMEMBERED]
         if old:

@@ -39,17 +39,19 @@ class GroupCommit(Generic[Item, Result]):
 
     async def add(self, item: Item) -> Result:
         """Write an item with the next batch; returns its result."""
-        return (await self.add_all([item]))[0]
+        return (await self._enqueued([item]))[0]
 
     async def add_all(self, items: Sequence[Item]) -> list[Result]:
         """Write items with the next batches; returns their results, or raises the first error."""
-        if not items:
-            return []
-        group = _Group[Item, Result](items)
+        return await self._enqueued(items) if items else []
+
+    def _enqueued(self, items: Sequence[Item]) -> asyncio.Future[list[Result]]:
+        """The future results of items that the next batches will write."""
+        group: _Group[Item, Result] = _Group(items)  # a subscripted class takes longer to call
         (self._small if len(items) <= SLICE else self._large).append(group)
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
-        return await group.future
+        return group.future
 
     async def _drain(self) -> None:
         try:

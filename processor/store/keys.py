@@ -117,9 +117,8 @@ class JobKeys(NamedTuple):
 
 
 class EndedKeys(NamedTuple):
-    """The keys that change when a delivery ends."""
+    """The keys of a target that change when a delivery to it ends."""
 
-    event: str
     delivered: str
     dead: str
     today: str  # `delivered_ids` of the target
@@ -195,10 +194,10 @@ class Keys:
         """The ids of the events that a subscription got on a day."""
         return f"{self.tag}delivered_ids:{target}:{day}"
 
-    def ended(self, event: str, target: str, today: int) -> EndedKeys:
-        """The keys that change when a delivery of an event to a target ends."""
+    def ended(self, target: str, today: int) -> EndedKeys:
+        """The keys that change when a delivery to a target ends, besides its event's body."""
         days = [self.delivered_ids(target, day) for day in (today, today - 1)]
-        return EndedKeys(self.event(event), self.delivered(target), self.dead(target), *days)
+        return EndedKeys(self.delivered(target), self.dead(target), *days)
 
     def due(self, backlog: str, lane: str) -> str:
         """Items of a lane that wait."""

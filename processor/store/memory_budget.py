@@ -7,8 +7,7 @@ accept script, against a ceiling that follows from the last read.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -126,19 +125,24 @@ class MemoryBudget:
             return None
         return self.use.taken[shard] + max(self._room_seen, self._on_the_way) // len(self._shards)
 
-    @asynccontextmanager
-    async def admitted(self, price: int) -> AsyncIterator[None]:
-        """Admit work that needs so many bytes; Overloaded if there is no room for it."""
+    def admitted(self, price: int) -> "Admission":
+        """Admit work that needs so many bytes, while it is being written (`async with`); Overloaded
+        if there is no room for it.
+        """
+        return Admission(self, price)
+
+    async def admit(self, price: int) -> None:
+        """Promise so many bytes to work, or raise Overloaded."""
         if self._lacks(price):
             await self.refresh(AGAIN)
-        if self._lacks(price):
-            raise self.refused(price)
+            if self._lacks(price):
+                raise self.refused(price)
         self._room -= price
         self._promised += price
-        try:
-            yield
-        finally:
-            self._promised -= price
+
+    def written(self, price: int) -> None:
+        """Note that the work is written, or was not: a read shows its bytes from now on."""
+        self._promised -= price
 
     def _lacks(self, price: int) -> bool:
         return bool(price and self.use.limit) and price > self._room
@@ -167,3 +171,21 @@ class MemoryBudget:
         if not self.use.limit:
             return LONGEST
         return min(max(self._room / FILLS, SHORTEST), LONGEST)
+
+
+class Admission:
+    """Work within the memory budget. A class, since a push waits for it, and a generator takes longer."""
+
+    __slots__ = ("_budget", "_price")
+
+    def __init__(self, budget: MemoryBudget, price: int) -> None:
+        self._budget = budget
+        self._price = price
+
+    async def __aenter__(self) -> None:
+        """Admit the work, or raise Overloaded."""
+        await self._budget.admit(self._price)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Note that it is written."""
+        self._budget.written(self._price)

@@ -38,7 +38,7 @@ class Naming(NamedTuple):
 
 def naming(source: str, job: str, *aliases: str) -> Naming:
     """The names of a job."""
-    return Naming(source, job, tuple(dict.fromkeys((job, *aliases))))
+    return Naming(source, job, tuple(dict.fromkeys((job, *aliases))) if aliases else (job,))
 
 
 class Names:

@@ -125,6 +125,7 @@ class Requirements:
     def __init__(self, connection: Connection, keys: Keys) -> None:
         self._connection = connection
         self._keys = keys
+        self._commands = sorted(DIRECT_COMMANDS | self.in_scripts())
 
     async def problems(self) -> list[Problem]:
         """What is wrong with Redis now; StoreUnavailable if it does not answer."""
@@ -148,9 +149,8 @@ class Requirements:
 
     async def _denied(self) -> tuple[str, ...] | None:
         """The commands that the user may not run; None if it may not use Ringback's keys."""
-        commands = sorted(DIRECT_COMMANDS | self.in_scripts())
         try:
-            found = await self._connection.run("rights", [self._keys.jobs, META], commands)
+            found = await self._connection.run("rights", [self._keys.jobs, META], self._commands)
         except MissingPermission as error:  # so the script for that cannot run
             named = re.search(r"'([\w|]+)' command", str(error))
             return (named[1].upper(),) if named else None

@@ -2,7 +2,7 @@
 
 Pure. A waiting update becomes a record, a history and an event in the log, which stay. If memory is
 short, its deliveries stay in the log as overflow, so nothing is reserved for them. Prices are bytes
-of `used_memory`, measured with `python bench/reserve.py` on Redis 8.2.3, rounded up.
+of `used_memory`, measured with `python -m bench reserve` on Redis 8.2.3, rounded up.
 """
 
 from collections.abc import Callable

@@ -31,6 +31,7 @@ class ScriptArgs:
         self._blobs: list[bytes] = []
         self._lanes: list[dict[str, str | int | bool]] = []
         self._lane_indexes: dict[tuple[str, str], int] = {}
+        self._targets: dict[tuple[str, bool], dict[str, int]] = {}
 
     @property
     def keys(self) -> list[str]:
@@ -148,12 +149,19 @@ class ScriptArgs:
 
     def _ended(self, s: Settlement, event: str, today: int) -> dict[str, Any]:
         """The end of a delivery."""
-        keys = self._names.ended(event, s.target or "", today)
-        packed: dict[str, Any] = {"event": self.key(keys.event)}
+        packed: dict[str, Any] = {"event": self.key(self._names.event(event))}
         if s.record is not None and s.target is not None:
-            log, length = (keys.delivered, RECORDS) if s.delivered else (keys.dead, DEAD_RECORDS)
-            packed |= {"log": self.key(log), "length": length, "record": self.blob(s.record)}
-        if s.delivered and s.target and s.target.startswith("sub_"):
-            days = {"today": self.key(keys.today), "yesterday": self.key(keys.yesterday)}
-            packed |= days | {"id": event}
+            packed |= self._ended_of(s.target, today, delivered=s.delivered)
+            packed |= {"record": self.blob(s.record), "id": event}
         return packed
+
+    def _ended_of(self, target: str, today: int, *, delivered: bool) -> dict[str, int]:
+        """Where the ends of a target's deliveries are recorded; the same for all of them."""
+        found = self._targets.get((target, delivered))
+        if found is None:
+            keys = self._names.ended(target, today)
+            log, length = (keys.delivered, RECORDS) if delivered else (keys.dead, DEAD_RECORDS)
+            found = self._targets[target, delivered] = {"log": self.key(log), "length": length}
+            if delivered and target.startswith("sub_"):
+                found |= {"today": self.key(keys.today), "yesterday": self.key(keys.yesterday)}
+        return found

@@ -50,6 +50,7 @@ class Store:
         """
         self.shards = [Keys(n) for n in range(shards)]
         self.connection = Connection(url)
+        self.now = self.connection.now  # Redis' time in seconds
         self.fleet = Fleet(self.connection, shards)
         self.requirements = Requirements(self.connection, self.shards[0])
         self._migration = Migration(self.connection, self.shards)
@@ -76,10 +77,6 @@ class Store:
     def shard(self, source: str, job: str) -> Keys:
         """The keys of the shard of a job's name."""
         return self.shards[shard_of(source, job, len(self.shards))]
-
-    async def now(self) -> float:
-        """Redis' time in seconds."""
-        return await self.connection.now()
 
     async def check(self) -> None:
         """Check that this Redis has our schema and number of shards; ConfigError if not.

@@ -13,7 +13,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, Resp
 
 from processor.errors import StoreUnavailable
 
-PING_EVERY = 0.25  # seconds between an answer and the next PING
+PING_EVERY = 0.5  # seconds between an answer and the next PING
 SILENT_AFTER = 1.0  # seconds without an answer to a PING
 LATE = 0.25  # seconds that this event loop may be late before a timeout does not count
 

@@ -87,7 +87,7 @@ async def _check(ours: Context, health: Health) -> None:
             raise
 
 
-async def _serve(server: uvicorn.Server, health: Health, checking: asyncio.Task[None]) -> None:
+async def _serve(server: ListeningServer, health: Health, checking: asyncio.Task[None]) -> None:
     """Serve; on a signal report it at /readyz, and end the calls in progress."""
     serving = asyncio.create_task(server._serve())  # noqa: SLF001 -- `serve` takes our signals
     try:
@@ -99,7 +99,7 @@ async def _serve(server: uvicorn.Server, health: Health, checking: asyncio.Task[
         health.drain()
     finally:
         checking.cancel()
-        server.should_exit = True
+        server.stop()
         await serving
         await asyncio.gather(checking, return_exceptions=True)
 

@@ -90,10 +90,21 @@ class BodyBudget:
             return _slowest(self._unfinished, self.total - self._max_total * (1 - FREED), now)
         return []
 
-    def finish(self, body: Body) -> None:
-        """Note that a body is complete: it keeps its bytes until it is released."""
-        body.finished = True
+    def finish(self, body: Body, count: int, now: float) -> list[Body]:
+        """Count the last bytes of a body, which then keeps its bytes until it is released; returns
+        the bodies to close. Most bodies arrive at once and fit: they are never among the unfinished.
+        """
+        theirs = self._by_address[body.address] + count
+        if theirs > self._max_address or self.total + count > self._max_total:
+            chosen = self.arrived(body, count, now)
+            body.finished = True
+            self._forget(body)
+            return chosen
         self._forget(body)
+        body.finished = True
+        body.held += count
+        self.total += count
+        return []
 
     def release(self, body: Body) -> None:
         """Note that a body is answered, or its connection closed."""

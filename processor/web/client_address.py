@@ -1,5 +1,6 @@
 """Which connections count as one client: those from one address, or from one IPv6 network."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 UNKNOWN = "unknown"  # a Unix socket, or a connection that is closed already
@@ -8,10 +9,13 @@ _NETWORK = 8  # bytes of an IPv6 address that identify one customer, who can cho
 
 def sender_of(client: tuple[str, int] | None) -> str:
     """The address that a client's use is counted under."""
-    if not client:
-        return UNKNOWN
+    return _sender(client[0]) if client else UNKNOWN
+
+
+@lru_cache(1024)
+def _sender(host: str) -> str:
     try:
-        address = ip_address(client[0])
+        address = ip_address(host)
     except ValueError:
         return UNKNOWN
     if isinstance(address, IPv6Address):

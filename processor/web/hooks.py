@@ -3,6 +3,7 @@
 The busiest call, so it uses ASGI directly, without router and middleware.
 """
 
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -56,7 +57,7 @@ class Hooks:
             receipt = await self._receive(scope, receive, source)
         except Exception as error:  # noqa: BLE001 -- any error gets a response
             response = explain(error)
-            self._metrics.refused.labels(name, str(response.status_code)).inc()
+            self._metrics.refused(name, str(response.status_code)).inc()
         else:
             self._metrics.pushed(
                 name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
@@ -70,9 +71,8 @@ class Hooks:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
         slot = LargeBodySlot(self._large_bodies, sender_of(scope.get("client")))
         try:
-            body = await read_body(
-                headers.get("content-length", "0"), receive, source.largest, slot
-            )
+            length, state = headers.get("content-length", "0"), scope.get("state", {})
+            body = await read_body(length, state, receive, source.largest, slot)
             return await self._accept(scope, headers, body, source)
         finally:
             slot.release()
@@ -91,16 +91,19 @@ async def _respond(send: Send, source: Source, receipt: Receipt) -> None:
     """Respond with the status code that this provider requires."""
     rules = source.profile.push
     status = rules.answer if rules and receipt.echo is None else HTTPStatus.OK
-    body = b"" if status == HTTPStatus.NO_CONTENT else _body(receipt)
-    length = (b"content-length", str(len(body)).encode())
+    if status == HTTPStatus.NO_CONTENT:
+        body = b""
+    elif receipt.echo is not None:
+        body = _encode(receipt.echo)
+    else:
+        body = _counts(*receipt[:4])
+    length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*_HEADERS, length]})
     await send({"type": "http.response.body", "body": body})
 
 
-def _body(receipt: Receipt) -> bytes:
-    if receipt.echo is not None:
-        return _encode(receipt.echo)
-    accepted, duplicates, ignored, unreadable, _ = receipt
+@lru_cache(128)
+def _counts(accepted: int, duplicates: int, ignored: int, unreadable: int) -> bytes:
     counts = {"accepted": accepted, "duplicates": duplicates, "ignored": ignored}
     return _encode(counts | ({"unreadable": unreadable} if unreadable else {}))
 

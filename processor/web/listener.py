@@ -19,6 +19,7 @@ from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import OVERLOADED
 
 ACCEPTED_TOGETHER = 64  # in one iteration of the loop, within RESERVED_FILES of connection_limit
+DATE = 0  # the number of a tick of uvicorn that renews the Date
 PAUSE = 0.05  # seconds until the next try, if the system has no file left
 
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -113,6 +114,19 @@ class ListeningServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
         super().__init__(config)
         self._listener = listener
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End `main_loop`."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        """Renew the Date of answers each second, until stopped: theirs wakes ten times as often."""
+        while not await self.on_tick(DATE):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._stopped.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- as theirs
         """Start the application, then listen."""

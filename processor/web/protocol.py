@@ -2,15 +2,18 @@
 
 from asyncio import AbstractEventLoop, Transport
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 
 from processor.web.body_budget import Body
 from processor.web.client_address import sender_of
+from processor.web.corked_transport import CorkedTransport
 from processor.web.process_limits import ProcessLimits
 from processor.web.read_scheduler import FREE_BYTES
 from processor.web.read_timeout import SlowRequestProtocol
+from processor.web.request_body import SMALL_BODY_ARRIVED
 
 OVERLOADED = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n"
@@ -46,6 +49,7 @@ class BoundedProtocol(SlowRequestProtocol):
     """uvicorn's protocol, whose bodies and idle times count against limits of the process."""
 
     flow: PausableFlow
+    transport: CorkedTransport  # type: ignore[assignment] # has what theirs is used for
 
     def __init__(self, *args: Any, limits: ProcessLimits, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -58,7 +62,7 @@ class BoundedProtocol(SlowRequestProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as theirs
         """Count as idle until a request comes."""
-        super().connection_made(transport)
+        super().connection_made(CorkedTransport(transport, self._awaits_body))  # type: ignore[arg-type] # see above
         self.flow = PausableFlow(transport, self.loop)
         self._sender = sender_of(self.client)
         self._limits.connections.idle(self, self._sender)
@@ -95,6 +99,7 @@ class BoundedProtocol(SlowRequestProtocol):
 
     def on_response_complete(self) -> None:
         """Release the body of an answered request."""
+        self.transport.uncork()
         if self._bodies:
             self._limits.bodies.release(self._bodies.popleft())
         super().on_response_complete()
@@ -130,6 +135,9 @@ class BoundedProtocol(SlowRequestProtocol):
             self._limits.closed("malformed")
             super().send_400_response(msg)
 
+    def _awaits_body(self) -> bool:
+        return self._had_request and self.cycle.expected_content_length > 0
+
     def _uncount(self) -> None:
         self._limits.connections.busy(self, self._sender)
         self._limits.connections.open -= self._counted
@@ -148,14 +156,20 @@ class BoundedProtocol(SlowRequestProtocol):
         body = self.flow.body = self._bodies[-1]
         if count:
             self.cycle.message_event.set()
-            for slow in self._limits.bodies.arrived(body, count, self.loop.time()):
-                slow.owner.evict()
         if whole:
-            self._limits.bodies.finish(body)
-        elif count and body.held > FREE_BYTES:
+            self._evict(self._limits.bodies.finish(body, count, self.loop.time()))
+            self.scope["state"][SMALL_BODY_ARRIVED] = body.held <= FREE_BYTES
+            return
+        if count:
+            self._evict(self._limits.bodies.arrived(body, count, self.loop.time()))
+        if count and body.held > FREE_BYTES:
             self._wait_turn(count)
         elif len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
+
+    def _evict(self, slow: Iterable[Body]) -> None:
+        for body in slow:
+            body.owner.evict()
 
     def _wait_turn(self, count: int) -> None:
         if not self.flow.held and not self.transport.is_closing():

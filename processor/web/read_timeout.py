@@ -24,7 +24,7 @@ class SlowRequestProtocol(SlowReaderProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _received = 0  # bytes read while a head is incomplete
-    _head = 0  # bytes of its URL and headers
+    _chunk = 0  # bytes that are being parsed
     _in_head = False
     _had_request = False  # at least one head was complete
 
@@ -40,25 +40,16 @@ class SlowRequestProtocol(SlowReaderProtocol):
 
     def on_message_begin(self) -> None:
         """Start to count the bytes of a head."""
-        self._in_head, self._received, self._head = True, 0, 0
+        self._in_head, self._received = True, 0
         super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Count the URL."""
-        self._head += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header: a head that arrives in one piece has the same limit as others."""
-        self._head += len(name) + len(value) + len(": \r\n")
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Check a complete head; raises the parser's error, answered with 400, if it cannot be served."""
-        if self._head > MAX_HEAD:
+        if self._received + self._chunk > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse(_TOO_LARGE)
             raise httptools.HttpParserError("the head is too large")
-        if self.parser.get_method() == b"CONNECT" or not httptools.parse_url(self.url).path:
+        rooted = self.url.startswith(b"/") or httptools.parse_url(self.url).path
+        if self.parser.get_method() == b"CONNECT" or not rooted:
             raise httptools.HttpParserError("the target has no path")  # as of `http://`
         super().on_headers_complete()
         self._in_head, self._had_request = False, True
@@ -71,6 +62,7 @@ class SlowRequestProtocol(SlowReaderProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Stop the timer if these bytes completed a request, else start it."""
+        self._chunk = len(data)
         super().data_received(data)
         if self._in_head:
             self._received += len(data)
@@ -80,6 +72,11 @@ class SlowRequestProtocol(SlowReaderProtocol):
             self._stop()
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_TIMEOUT, self._end)
+
+    def _head_size(self) -> int:
+        """Bytes of a head, also of one that arrived in one piece, with others or a body."""
+        lines = (len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+        return len(self.url) + sum(lines)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -1,6 +1,7 @@
 """Request bodies, limited in size and time and validated; responses in JSON."""
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ BODY_TIMEOUT = 10.0  # seconds from a request's head to the end of its body
 LARGE_BODY_RATE = 512 * 1024  # bytes a second, at least, beyond MAX_BODY
 STALL_TIMEOUT = 5.0  # seconds between two pieces of a large body, whose slot others wait for
 MAX_DEPTH = 100  # levels of a JSON body; later readers of its parts may have less stack left
+SMALL_BODY_ARRIVED = "small_body_arrived"
+"""In the `state` of a request: its whole body is here, and it is so small that it needs no slot."""
+
 SUBMITTED = "/submitted/body"  # where a caller passes on a provider's response
 _DIGITS = 9  # of a Content-Length, at most
 
@@ -42,26 +46,35 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def read_body(
-    length: str, receive: Receive, largest: int = MAX_BODY, slot: LargeBodySlot | None = None
+    length: str,
+    state: Mapping[str, Any],
+    receive: Receive,
+    largest: int = MAX_BODY,
+    slot: LargeBodySlot | None = None,
 ) -> bytes:
     """Read a whole body; TooLarge beyond the limit, whatever its Content-Length says. Answers 408
     if it does not arrive in time: nothing else ends a connection whose sender stopped.
 
-    A body larger than MAX_BODY waits for its `slot`, which the caller releases.
+    A body larger than MAX_BODY waits for its `slot`, which the caller releases. `state`: of the
+    request; if the body is here already, no timer is needed.
     """
-    too_large = TooLarge(f"A body has at most {largest} bytes; send less")
     if len(length) > _DIGITS or not length.isdecimal() or int(length) > largest:
-        raise too_large
+        raise _too_large(largest)
+    if state.get(SMALL_BODY_ARRIVED):
+        body = _content(await receive())
+        if len(body) > largest:
+            raise _too_large(largest)
+        return body
     pieces: list[bytes] = []
     size, more = 0, True
     try:
         async with asyncio.timeout(BODY_TIMEOUT) as limit:
             while more:
                 message = await _piece(receive, slot)
-                pieces.append(message.get("body", b""))
+                pieces.append(_content(message))
                 size += len(pieces[-1])
                 if size > largest:
-                    raise too_large
+                    raise _too_large(largest)
                 more = message.get("more_body", False)
                 if slot and size > MAX_BODY:
                     await _large(slot, int(length) or largest, limit, len(pieces[-1]))
@@ -74,10 +87,18 @@ async def read_body(
 async def _piece(receive: Receive, slot: LargeBodySlot | None) -> Message:
     """The next piece; a large body that holds a slot has less time for it."""
     async with asyncio.timeout(STALL_TIMEOUT if slot and slot.held else None):
-        message = await receive()
+        return await receive()
+
+
+def _content(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise Unreadable("The connection was closed in the middle of the body")
-    return message
+    content: bytes = message.get("body", b"")
+    return content
+
+
+def _too_large(largest: int) -> TooLarge:
+    return TooLarge(f"A body has at most {largest} bytes; send less")
 
 
 async def _large(slot: LargeBodySlot, size: int, limit: asyncio.Timeout, count: int) -> None:
@@ -97,7 +118,8 @@ async def read_as(request: Request, kind: type[Value]) -> Value:
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
-    body = await read_body(request.headers.get("content-length", "0"), request.receive)
+    length, state = request.headers.get("content-length", "0"), request.scope.get("state", {})
+    body = await read_body(length, state, request.receive)
     document = read_exactly(body or b"{}", apart=SUBMITTED)
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise Unreadable(f"The body is nested too deeply: at most {MAX_DEPTH} levels")

@@ -1,6 +1,6 @@
 """Strangers who hold connections and bodies do not keep honest pushes out, nor fill the memory.
 
-The full sizes are those of `python bench/hostile.py`; docs/operations.md has its figures.
+The full sizes are those of `python -m bench hostile`; docs/operations.md has its figures.
 """
 
 import asyncio

@@ -116,14 +116,15 @@ async def test_without_the_right_for_info_only_the_store_is_compared(store: Stor
         await redis.acl_deluser("noinfo")
 
 
-async def test_marks_of_processes_that_ended_are_removed(running: Store):
+async def test_marks_of_processes_that_ended_are_removed(running: Store, store_of: Any):
     redis, now = running.connection.redis, await running.now()
     await redis.hset(PROCESSES, "dead", f"{now - REMEMBERED - 1:.3f} {SCHEMA} x")
     await redis.hset(PROCESSES, "other", f"{now - 1:.3f} {SCHEMA} x")
-    await check(running)
+    started = store_of()
+    assert await started.fleet.check_replaced("web-2") is None
+    assert sorted(await redis.hkeys(PROCESSES)) == [b"other", b"web-1", b"web-2"]
+    await started.fleet.leave("web-2")
     assert sorted(await redis.hkeys(PROCESSES)) == [b"other", b"web-1"]
-    await running.fleet.leave("web-1")
-    assert await redis.hkeys(PROCESSES) == [b"other"]
 
 
 async def test_a_command_neither_creates_a_store_nor_uses_a_wrong_one(store: Store, store_of: Any):

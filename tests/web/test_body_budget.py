@@ -61,11 +61,21 @@ def test_evicted_bodies_are_not_counted() -> None:
 def test_a_finished_body_is_never_evicted() -> None:
     budget = BodyBudget(total=2 * MIB, address=2 * MIB)
     whole, late = filled(budget, MIB, "a", "b")
-    budget.finish(whole)
+    assert budget.finish(whole, 0, 1.0) == []
     assert budget.arrived(body("c"), 1, 60.0) == [late]
     newest = body("d")
     assert budget.arrived(newest, MIB, 61.0)[-1] is newest  # no other body is left
     assert whole.held == MIB
+
+
+def test_a_body_that_arrives_at_once_counts_as_others_do() -> None:
+    budget = BodyBudget(total=2 * MIB, address=2 * MIB)
+    (slow,) = filled(budget, MIB, "a")
+    assert budget.finish(body("b"), MIB, 1.0) == []
+    assert budget.finish(body("c"), 1, 60.0) == [slow]
+    refused = body("d")
+    assert budget.finish(refused, MIB, 61.0) == [refused]  # no unfinished body is left to close
+    assert budget.total == MIB + 1
 
 
 def test_small_bodies_are_evicted_last() -> None:
@@ -99,7 +109,7 @@ def test_waiting_for_us_does_not_count_as_slow() -> None:
 def test_released_bytes_are_free_again() -> None:
     budget = BodyBudget(total=2 * MIB, address=2 * MIB)
     bodies = filled(budget, MIB, "a", "b")
-    budget.finish(bodies[0])
+    budget.finish(bodies[0], 0, 1.0)
     for one in [*bodies, *bodies]:
         budget.release(one)
     assert budget.total == 0

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from processor.store import Store
 from processor.web import request_body
 
 from .calling import Served, Web, refused
@@ -101,10 +100,10 @@ async def test_a_wrong_signature_is_401(web: Web, wrong: dict[str, str]) -> None
 async def test_a_fresh_push_is_accepted_despite_a_wrong_redis_clock(
     web: Web, monkeypatch: pytest.MonkeyPatch, wrong: float
 ) -> None:
-    async def now(_: Store) -> float:
+    async def now() -> float:
         return time.time() + wrong
 
-    monkeypatch.setattr(Store, "now", now)
+    monkeypatch.setattr(web.context.store, "now", now)
     answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))
     assert answer.status_code == 202
     late = signed(BODY, now=time.time() - 10_000)

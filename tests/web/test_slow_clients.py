@@ -91,6 +91,16 @@ async def test_a_missing_body_is_408(served: Served, path: str) -> None:
         assert b"connection: close" in response
 
 
+@pytest.mark.parametrize("path", ["/hooks/feed", "/v1/subscriptions"])
+async def test_a_small_body_that_came_with_its_head_needs_no_timer(
+    served: Served, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(request_body, "_piece")  # what waits, with a timer, for the next piece
+    body = push()
+    head = post(path, len(body), connection="close", **signed(body))
+    assert b"HTTP/1.1 500 " not in await served.raw(head + body)
+
+
 async def test_a_body_that_trickles_is_408(served: Served) -> None:
     """Each byte is soon, all of them are not."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from processor import schedule
 from processor.errors import WrongKeyType
-from processor.model import ARRIVED, Delivery, JobOrder, Subscription
+from processor.model import ARRIVED, Delivery, EndedDelivery, JobOrder, Subscription
 from processor.service.delivery.attempt import AttemptResult, Sender
 from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.delivery.settle import Settler
@@ -81,7 +81,7 @@ class Deliverer:
             await self._end(prepared, delivery, "canceled", _undeliverable(target))
             return
         if has_sealed_secrets(target):  # not settled, so it is due again when the lease ends
-            self._context.metrics.attempts.labels("sealed").inc()
+            self._context.metrics.attempts("sealed").inc()
             return
         if delivery.order and not await self._is_next(prepared, delivery.order):
             return
@@ -181,9 +181,7 @@ class Deliverer:
         """Record the end of a delivery; the event's body is deleted with its last delivery."""
         if state not in ARRIVED:
             log.warning("delivery_ended", delivery=delivery.id, state=state, reason=reason)
-        record = _encode(
-            {"state": state, "reason": reason or None, **msgspec.to_builtins(delivery)}
-        )
+        record = EndedDelivery(*astuple(delivery), state=state, reason=reason or None)
         order = delivery.order
         if order is None and await self._expired(prepared):  # a replay may have given it an order
             order = JobOrder(uid_of(delivery.event_id), 0)
@@ -192,7 +190,7 @@ class Deliverer:
                 prepared.claim,
                 event=delivery.event_id,
                 target=delivery.target,
-                record=record,
+                record=_encode(record),
                 order=order,
                 delivered=state in ARRIVED,
                 requires_token=state == "canceled",  # decided by us, not by a response

@@ -32,9 +32,11 @@ def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
     """An event of a job, with a delivery for each matching subscription and callback."""
     event = state_machine.event_id(job)
     matching = inputs.router.matching(kind, job.source, job.provider, job.metadata)
-    places = [(s.id, s.id, order_of(s, job)) for s in matching]
-    if kind in COMPLETED:
-        places += [(callback.id, callback.lane, None) for callback in job.callbacks]
+    callbacks = job.callbacks if kind in COMPLETED else ()
+    places = [
+        *((s.id, s.id, order_of(s, job)) for s in matching),
+        *((callback.id, callback.lane, None) for callback in callbacks),
+    ]
     return NewEvent(
         id=event,
         type=kind,

@@ -152,6 +152,9 @@ class _Lookups:
         """The id at the end of a chain of aliases; in a circle always the same one of its names."""
         passed: list[str] = []
         while name not in passed:
+            lookup = self.by_name.get((source, name))
+            if lookup is None or lookup.alias_of is None:
+                return name
             passed.append(name)
-            name = self.by_name.get((source, name), JobLookup()).alias_of or name
+            name = lookup.alias_of
         return min(passed[passed.index(name) :])

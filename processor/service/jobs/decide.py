@@ -58,7 +58,10 @@ def decide(
     entries: list[tuple[float, HistoryEntry]] = []
     events: list[NewEvent] = []
     reschedule = poll_now = False  # the next poll: later, or used up; at once
+    due, answer = False, None  # whether the deadline was claimed; the newest answer to a poll
     for incoming in updates:
+        due |= incoming.update.origin is Origin.DEADLINE
+        answer = incoming.answer or answer
         update, job = confirmation.apply_trust(incoming.update, job, inputs.source)
         seen = job.seen
         step = state_machine.advance(job, update, inputs.now)
@@ -70,7 +73,6 @@ def decide(
         )
         if step.event:
             events.append(publish(job, step.event, inputs))
-    due = any(incoming.update.origin is Origin.DEADLINE for incoming in updates)
     items = timers(before, job, inputs, reschedule=reschedule, due=due)
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
@@ -83,7 +85,7 @@ def decide(
         entries=entries,
         events=events,
         done=[u.claim for u in updates if u.claim],
-        answer=next((u.answer for u in reversed(updates) if u.answer), None),
+        answer=answer,
         items=items,
         dropped=timers_to_drop(before, job, inputs.source),
     )

@@ -78,7 +78,10 @@ class Receiver:
         """
         now = await self._context.store.now()
         await self._verify(source, push, now)
-        parsed, queued = await self._read(source, push, now)
+        if len(push.body) <= LARGE_PUSH:
+            parsed, queued = self._read(source, push, now)
+        else:  # in a thread, so that other calls can run
+            parsed, queued = await asyncio.to_thread(self._read, source, push, now)
         if parsed.confirm:
             await self._confirm(source, parsed.confirm)
         if parsed.errors:
@@ -118,16 +121,12 @@ class Receiver:
             )
         await self._public_keys.verify(rule, source.keys, push, now, time.time())
 
-    async def _read(
+    def _read(
         self, source: Source, push: Push, now: float
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
-        """What a push says; a large one is read in a thread, so that other calls can run."""
-
-        def read() -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
-            parsed = _parse(source, push, now)
-            return parsed, self._queued(parsed, push)
-
-        return read() if len(push.body) <= LARGE_PUSH else await asyncio.to_thread(read)
+        """What a push says."""
+        parsed = _parse(source, push, now)
+        return parsed, self._queued(parsed, push)
 
     async def _confirm(self, source: Source, url: str) -> None:
         """Confirm the subscription to a topic; Unavailable if the provider must ask again."""

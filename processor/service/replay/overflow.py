@@ -28,10 +28,10 @@ async def catch_up(context: Context) -> float:
     """Enqueue as much overflow as has room now; returns the seconds until the next run."""
     failed: WrongKeyType | None = None
     found = False
-    await context.store.memory.refresh()
     for keys in context.store.shards:
         for target, position in (await context.store.deliveries.overflow(keys)).items():
             found = True
+            await context.store.memory.refresh()
             try:
                 await _catch_up(context, keys, target, position)
             except WrongKeyType as error:  # of one event or subscription: the others go on

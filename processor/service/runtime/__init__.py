@@ -4,6 +4,7 @@ context      what every use case gets
 process      lifecycle of a process: settings, signals, exit codes
 logs         JSON log lines
 outage       outages of Redis: logged once, survived by periodic tasks
+ticks        the pauses of periodic tasks
 metrics      counters of one process, and those of the workers
 redis_check  checks Redis' settings, rights and clock every few seconds
 store_watch  notices that Redis was replaced, and starts over

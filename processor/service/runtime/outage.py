@@ -14,6 +14,7 @@ from processor.errors import (
     WrongKeyType,
     WrongRedisUrl,
 )
+from processor.service.runtime import ticks
 from processor.store import Store
 
 RETRY_INTERVAL = 1.0  # seconds between tries while Redis is unavailable
@@ -81,7 +82,7 @@ async def run_periodically(
         except Exception:
             log.exception("background_task_error")
             wait = RETRY_INTERVAL
-        await asyncio.sleep(wait)
+        await ticks.pause(wait)
 
 
 async def wait_until_ready(store: Store, outage: Outage) -> None:

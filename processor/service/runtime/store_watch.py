@@ -8,6 +8,7 @@ from typing import NoReturn
 import structlog
 
 from processor.errors import ConfigError, Unavailable
+from processor.service.runtime import ticks
 from processor.service.runtime.context import Context
 from processor.store.fleet import Found
 from processor.store.names import new_uid
@@ -47,7 +48,7 @@ async def watch_store(context: Context, name: str) -> NoReturn:
             raise
         except Exception:
             log.exception("background_task_error")
-        await asyncio.sleep(CHECK_INTERVAL)
+        await ticks.pause(CHECK_INTERVAL)
 
 
 async def _start_over(context: Context, name: str, found: Found) -> None:

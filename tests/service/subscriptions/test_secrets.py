@@ -172,7 +172,7 @@ async def test_a_delivery_whose_secret_cannot_be_decrypted_waits_for_the_key(
         ]
     found = [(line["event"], line["key"], line["log_level"]) for line in logged]
     assert found == [("secret_decrypt_failed", "k1", "error")]
-    assert lost.context.metrics.attempts.labels("sealed")._value.get() == 3
+    assert lost.context.metrics.attempts("sealed")._value.get() == 3
     assert subscriber.got == []
     back = await bench_of(vault=Vault([K2, K1]))
 

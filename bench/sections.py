@@ -1,0 +1,36 @@
+"""All sections of the bench, in the order of the page, each with the seconds after which it fails."""
+
+from bench import (
+    curve,
+    fsync,
+    growth,
+    hostile,
+    idle,
+    memory,
+    reading,
+    receiver,
+    reserve,
+    scaling,
+    throughput,
+)
+from bench.delivery import alone, noise
+from bench.listeners import measure as listeners
+from bench.runner import Section
+
+SECTIONS = {
+    "throughput": Section("Throughput, before and after", throughput.measure, 900, standard=True),
+    "curve": Section("Latency up to saturation", curve.measure, 600, standard=True),
+    "idle": Section("Idle", idle.measure, 400, standard=True),
+    "receiver": Section("The receiver alone", receiver.measure, 600),
+    "deliveries": Section("Deliveries alone", alone.measure, 900),
+    "noise": Section("Failing neighbours", noise.measure, 900),
+    "growth": Section("A million finished jobs", growth.measure, 900),
+    "workers": Section("More workers, a second receiver", scaling.workers, 400),
+    "python": Section("Another Python", scaling.other_python, 600),
+    "fsync": Section("appendfsync always", fsync.measure, 300),
+    "memory": Section("Memory of jobs and deliveries", memory.measure, 300),
+    "reserve": Section("Memory that accepted work still takes", reserve.measure, 300),
+    "listeners": Section("Listeners", listeners.measure, 900),
+    "hostile": Section("Honest pushes during attacks", hostile.measure, 900),
+    "reading": Section("Reading a push", reading.measure, 300),
+}
