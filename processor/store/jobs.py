@@ -117,7 +117,9 @@ class Jobs:
     def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
         """The names in this shard that an update gives its job."""
         shards = len(self._shards)
-        names = (update.id, *update.aliases)
+        names = [update.id, *update.aliases]
+        if shards == 1:
+            return names
         return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
 
     async def close(self) -> None:

@@ -41,7 +41,7 @@ class CorkedTransport:
         """Write what is held back, then this, unless this is a head whose body follows."""
         if self._head:
             head, self._head = self._head, b""
-            self._transport.writelines((head, data))
+            self._transport.write(head + data)
         elif self._awaits_body() and data.startswith(b"HTTP/"):
             self._head = data
         else:

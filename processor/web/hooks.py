@@ -73,18 +73,17 @@ class Hooks:
         try:
             length, state = headers.get("content-length", "0"), scope.get("state", {})
             body = await read_body(length, state, receive, source.largest, slot)
-            return await self._accept(scope, headers, body, source)
+            push = Push(headers, body, scope["query_string"].decode("latin-1"))
+            _check_type(source, push)
+            return await self._receiver.receive(source, push)
         finally:
             slot.release()
 
-    async def _accept(
-        self, scope: Scope, headers: dict[str, str], body: bytes, source: Source
-    ) -> Receipt:
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise WrongType("Send the body uncompressed, as it was signed")
-        push = Push(headers, body, scope["query_string"].decode("latin-1"))
-        provider.check_content_type(source.profile, push)
-        return await self._receiver.receive(source, push)
+
+def _check_type(source: Source, push: Push) -> None:
+    if push.headers.get("content-encoding", "identity").lower() != "identity":
+        raise WrongType("Send the body uncompressed, as it was signed")
+    provider.check_content_type(source.profile, push)
 
 
 async def _respond(send: Send, source: Source, receipt: Receipt) -> None:

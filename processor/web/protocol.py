@@ -39,7 +39,7 @@ class PausableFlow(FlowControl):
 
     def resume_reading(self) -> None:
         """Read on, unless it is the turn of others."""
-        if not self.held:
+        if self.read_paused and not self.held:
             super().resume_reading()
             if self.body:
                 self.body.resumed(self._loop.time())

@@ -1,7 +1,6 @@
 """The head and the body of a response leave in one write."""
 
 import asyncio
-from collections.abc import Iterable
 
 from processor.web.corked_transport import CorkedTransport
 
@@ -19,9 +18,6 @@ class Recorder(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        self.writes.append(b"".join(list_of_data))
 
     def close(self) -> None:
         self.writes.append(b"closed")

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from processor.store.change import Change
 
+OUTCOMES = ("accepted", "duplicate", "ignored", "unreadable")  # of updates in pushes
 DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 
 
@@ -63,13 +64,8 @@ class Metrics:
         self, source: str, accepted: int, duplicates: int, ignored: int, unreadable: int
     ) -> None:
         """Count the updates of one push."""
-        outcomes = {
-            "accepted": accepted,
-            "duplicate": duplicates,
-            "ignored": ignored,
-            "unreadable": unreadable,
-        }
-        for outcome, count in outcomes.items():
+        counts = (accepted, duplicates, ignored, unreadable)
+        for outcome, count in zip(OUTCOMES, counts, strict=True):
             if count:
                 self.pushes(source, outcome).inc(count)
 

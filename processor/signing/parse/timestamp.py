@@ -39,6 +39,8 @@ def check(time: float, now: float, tolerance: float, here: float | None = None) 
     `now` is Redis' clock, `here` this machine's, if it may differ. Either clock may be wrong: the
     one by which the push is fresher counts, unless they differ by more than FORGIVEN.
     """
+    if abs(now - time) <= tolerance:
+        return
     apart = 0.0 if here is None else now - here
     ages = [now - time, *([now - time - apart] if abs(apart) <= FORGIVEN else [])]
     age = min(ages, key=abs)
