@@ -14,6 +14,7 @@ scaling       sections: more workers, a second receiver, another Python
 fsync         section: appendfsync always, and what the disk takes
 memory        section: bytes of Redis a job, an event, a delivery
 reserve       section: bytes that accepted work still takes
+post          section: what a POST costs its sender, through our client and through aiohttp
 reading       section: reading each captured push
 hostile       section: honest pushes during attacks
 delivery      sections: deliveries alone; subscribers beside failing ones

@@ -1,121 +1,124 @@
-"""What a POST costs its sender: µs of the client's processor time, ours beside aiohttp.
+"""Section: what a POST costs its sender, through Ringback's own client and through aiohttp.
 
-`python bench/post.py [--rounds 7] [--count 20000]`: 100 requests in flight under uvloop, 1 KiB each
-with the headers of a delivery, to a server in another process that answers at once. The rounds are
-interleaved, and every client connects anew in each.
+100 requests in flight under uvloop, 1 KiB each with the headers of a delivery, to a server in a
+process of its own that answers at once. Only this process's time counts. Each client connects anew
+in each round.
 """
 
-import argparse
 import asyncio
-import statistics
+import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-import callbacks
-import sink
 import uvloop
-from report import table
 
+from bench import report
+from bench.contenders import callbacks
+from bench.load import sink
+from bench.report import Result
+from bench.runner import Runner, say
 from processor.egress import Egress, NetworkScope, Policy
 
+ROUNDS = 5
+COUNT = 20_000  # requests of a client in a round
 IN_FLIGHT = 100
-WARM = 2000  # requests before the clock starts
 BODY = b"x" * 1024
-HEADERS = {
-    "content-type": "application/json",
-    "webhook-id": "evt_01JDN8Q2V4T0PZ4W8Y6K3M5R7A",
-    "webhook-timestamp": "1764400000",
-    "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
-    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-}
+HEADERS = callbacks.headers("evt_01JDN8Q2V4T0PZ4W8Y6K3M5R7A", BODY, 1_764_400_000.0)
 Post = Callable[[], Awaitable[object]]
 
 
-async def of_egress(stack: AsyncExitStack, url: str, *, wanted: bool) -> Post:
-    """Return a request through the guard: a delivery's, or one whose body is read."""
-    egress = await stack.enter_async_context(Egress(Policy()))
-    return lambda: egress.request(
-        "POST",
-        url,
-        headers=HEADERS,
-        body=BODY,
-        scope=NetworkScope.CONFIGURED,
-        body_wanted=wanted,
-    )
+@contextlib.asynccontextmanager
+async def egress(url: str, *, wanted: bool) -> AsyncIterator[Post]:
+    """Post through the guard: as a delivery, or with a body that is read, as a poll's is."""
+    async with Egress(Policy()) as client:
+        yield lambda: client.request(
+            "POST",
+            url,
+            headers=HEADERS,
+            body=BODY,
+            scope=NetworkScope.CONFIGURED,
+            body_wanted=wanted,
+        )
 
 
-async def of_aiohttp(stack: AsyncExitStack, url: str) -> Post:
-    """Return a request of a bare session."""
-    session = await stack.enter_async_context(callbacks.session())
+@contextlib.asynccontextmanager
+async def aiohttp(url: str) -> AsyncIterator[Post]:
+    """Post through a bare session of aiohttp."""
+    async with callbacks.session() as session:
 
-    async def post() -> None:
-        async with session.post(url, data=BODY, headers=HEADERS, allow_redirects=False):
-            pass
+        async def post() -> None:
+            async with session.post(url, data=BODY, headers=HEADERS, allow_redirects=False):
+                pass
 
-    return post
+        yield post
 
 
 CLIENTS = {
-    "a delivery": lambda stack, url: of_egress(stack, url, wanted=False),
-    "its body read": lambda stack, url: of_egress(stack, url, wanted=True),
-    "aiohttp alone": of_aiohttp,
+    "a delivery": lambda url: egress(url, wanted=False),
+    "with its body read": lambda url: egress(url, wanted=True),
+    "aiohttp": aiohttp,
 }
 
 
-async def cost(name: str, url: str, count: int) -> float:
-    """Return µs of this process's time for a request."""
+async def cost(client: str, url: str, count: int) -> float:
+    """Return the µs of this process's time that a request takes."""
 
     async def some(post: Post, many: int) -> None:
         for _ in range(many):
             await post()
 
-    async with AsyncExitStack() as stack:
-        post = await CLIENTS[name](stack, url)
-        await asyncio.gather(*(some(post, WARM // IN_FLIGHT) for _ in range(IN_FLIGHT)))
-        began = time.process_time()
-        await asyncio.gather(*(some(post, count // IN_FLIGHT) for _ in range(IN_FLIGHT)))
-        return (time.process_time() - began) / count * 1e6
+    async with CLIENTS[client](url) as post:
+        for times in (max(1, count // 10 // IN_FLIGHT), max(1, count // IN_FLIGHT)):
+            began = time.process_time()
+            await asyncio.gather(*(some(post, times) for _ in range(IN_FLIGHT)))
+        return (time.process_time() - began) / (times * IN_FLIGHT) * 1e6  # the first warms up
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """Start the server; give its URL."""
+    argv = [sys.executable, "-m", "bench.post"]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+async def measure(runner: Runner) -> Result:
+    """Time each client once a round."""
+    found: dict[str, list[float]] = {name: [] for name in CLIENTS}
+    with server() as url:
+        for _ in range(runner.rounds(ROUNDS)):
+            for name, costs in found.items():
+                costs.append(await cost(name, url, runner.size(COUNT)))
+                say(f"{name:20} {costs[-1]:4.0f} µs")
+    rows = [
+        (
+            name,
+            report.spread(costs, ".0f"),
+            report.spread(report.divided(costs, found["aiohttp"]), ".2f"),
+        )
+        for name, costs in found.items()
+    ]
+    table = report.table(("a POST", "µs of the sender", "of aiohttp"), rows)
+    ratios = report.divided(found["a delivery"], found["aiohttp"])
+    goal = report.at_most("a delivery: less than half of aiohttp's cost", ratios, 0.5, ".2f")
+    return Result([table], goal, found)
 
 
 async def serve() -> None:
     """Be the server: print the URL, and end with the standard input."""
-    server, url = await sink.serve(sink.Sink())
-    print(url, flush=True)  # noqa: T201 -- for the parent
+    listening, url = await sink.serve(sink.Sink())
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
-    server.close()
-
-
-async def measure(rounds: int, count: int) -> None:
-    """Print a table of all clients."""
-    server = subprocess.Popen(  # noqa: ASYNC220 - it starts before the loop has work
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert server.stdin
-    assert server.stdout
-    found: dict[str, list[float]] = {name: [] for name in CLIENTS}
-    try:
-        url = server.stdout.readline().decode().strip()
-        for _ in range(rounds):
-            for name, costs in found.items():
-                costs.append(await cost(name, url, count))
-    finally:
-        server.stdin.close()
-        server.wait()
-    head = ("client", "µs a POST: median [least to most]")
-    rows = [
-        (name, f"{statistics.median(costs):.0f} [{min(costs):.0f}-{max(costs):.0f}]")
-        for name, costs in found.items()
-    ]
-    print(table(head, rows))  # noqa: T201 -- the result
+    listening.close()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--count", type=int, default=20_000, help="requests of a client in a round")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    uvloop.run(serve() if given.serve else measure(given.rounds, given.count))
+    uvloop.run(serve())
