@@ -23,6 +23,7 @@ class EventRouter:
         self.version = version
         self.listed = list(subscriptions)
         self.active = [s for s in self.listed if not s.disabled]
+        self.by_id = {s.id: s for s in self.active}
         self._known: dict[tuple[str, str], tuple[Sequence[Subscription], bool]] = {}
         self._fan_out: dict[str, int] = {}
 

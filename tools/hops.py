@@ -239,16 +239,7 @@ class Walker:
             context, tree.find("processor/web", "Health")(context)
         )
         outage = tree.find("processor/service", "Outage")("hops")
-        self._kicked = False
-        field = "deliver_soon" if "deliver_soon" in context._fields else "kick"  # of an older tree
-        context = context._replace(**{field: self._kick})
-        self._pumps = {
-            name: tree.find("workers", name)(context, outage)
-            for name in ("ingest", "poll", "deliver")
-        }
-
-    def _kick(self) -> None:
-        self._kicked = True
+        self._pumps = tree.find("workers", "all_pumps")(context, outage)
 
     async def request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> None:
         """Hand a request to the application, which must answer 2xx."""
@@ -309,20 +300,16 @@ class Walker:
     async def work(self, backlog: str) -> None:
         """Run one pump, and wait for every task that this starts."""
         before = asyncio.all_tasks()
-        pump = self._pumps[backlog]
-        run_soon = pump.run_soon if hasattr(pump, "run_soon") else pump.kick  # of an older tree
-        run_soon()
+        running = asyncio.create_task(self._pumps[backlog].run())
         async with asyncio.timeout(PATIENCE):
             while began := asyncio.all_tasks() - before:
                 await asyncio.wait(began)
+        await running
 
-    async def deliver(self) -> None:
-        """Deliver what was committed; exactly one event must arrive."""
+    async def work_and_deliver(self, backlog: str) -> None:
+        """Run one pump; exactly one event must be delivered by what it commits."""
         had = Peer.posts
-        if not self._kicked:
-            raise SystemExit("nothing was committed")
-        self._kicked = False
-        await self.work("deliver")
+        await self.work(backlog)
         if Peer.posts != had + 1:
             raise SystemExit(f"{Peer.posts - had} events were delivered")
 
@@ -331,8 +318,7 @@ class Walker:
         with self._record() as taken:
             await self.push(job)
         with self._record() as worked:
-            await self.work("ingest")
-            await self.deliver()
+            await self.work_and_deliver("ingest")
         return [
             Stretch("push", taken + worked),
             Stretch("  request to 202", taken),
@@ -344,14 +330,8 @@ class Walker:
         await self.api("PUT", f"/v1/jobs/lab/{job}", {})
         await asyncio.sleep(POLL_DUE)
         with self._record() as polled:
-            await self.work("poll")
-        with self._record() as delivered:
-            await self.deliver()
-        return [
-            Stretch("poll", polled + delivered),
-            Stretch("  claim to commit", polled),
-            Stretch("  delivery", delivered),
-        ]
+            await self.work_and_deliver("poll")
+        return [Stretch("poll", polled)]
 
     async def walk_create(self, _: str) -> list[Stretch]:
         """Create one more subscription."""

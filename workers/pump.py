@@ -1,8 +1,8 @@
 """Claims work and runs it: a nudge starts a pump, an empty claim stops it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -62,17 +62,11 @@ class Pump:
         self._in_flight = 0  # items in work units
         self._unsettled: list[Claim] = []  # of work that ended without settling them
         self._unit_ended = asyncio.Event()
-        self._runs: set[asyncio.Task[None]] = set()
+        self._kept_free = 0  # items that commits may claim
         self._idle = asyncio.Event()
         self._idle.set()
         self._run_again = False
         self.stopping = False
-
-    def run_soon(self) -> None:
-        """Run in a task of its own."""
-        task = asyncio.create_task(self.run())
-        self._runs.add(task)
-        task.add_done_callback(self._runs.discard)
 
     async def run(self) -> None:
         """Claim and start work until nothing more can start; again if called while running."""
@@ -100,11 +94,11 @@ class Pump:
         found, memory = False, self._context.store.memory
         await memory.refresh()
         for keys in self._context.store.shards:
-            limit = min(await self._free_capacity(), self._claim_size)
+            limit = min(await self._wait_for_capacity(), self._claim_size)
             if self.stopping or not self._may_claim():
                 return False
             claims = await self._context.store.backlogs.claim(
-                keys, self._backlog, limit, self._fair_share, memory.piece
+                keys, self._backlog, limit, self.fair_share, memory.piece
             )
             if self.stopping:
                 self._unsettled += claims
@@ -114,7 +108,7 @@ class Pump:
                 await self._start(claims)
         return found
 
-    def _fair_share(self, lane: str) -> LaneLimits:
+    def fair_share(self, lane: str) -> LaneLimits:
         """The limits of a lane, with a share of the free capacity: the fuller we are, the smaller.
 
         So slow lanes cannot use up all capacity between them.
@@ -123,28 +117,51 @@ class Pump:
         fair = max((self._max_in_flight - self._in_flight) // FAIR_PART, 1)
         return LaneLimits(limits.capacity, limits.budget, fair)
 
-    async def _free_capacity(self) -> int:
+    @property
+    def _free(self) -> int:
+        return self._max_in_flight - self._in_flight - self._kept_free
+
+    async def _wait_for_capacity(self) -> int:
         """Wait until another item may start; how many may."""
-        while self._in_flight >= self._max_in_flight and not self.stopping:
+        while self._free <= 0 and not self.stopping:
             self._unit_ended.clear()
             await self._unit_ended.wait()
-        return max(self._max_in_flight - self._in_flight, 1)
+        return max(self._free, 1)
+
+    @contextmanager
+    def kept_free(self, items: int) -> Iterator[int]:
+        """Keep room for so many items that somebody else claims for us, or for fewer: how many."""
+        items = 0 if self.stopping else max(min(items, self._free, self._claim_size), 0)
+        self._kept_free += items
+        try:
+            yield items
+        finally:
+            self._kept_free -= items
+            self._unit_ended.set()
 
     async def _start(self, claims: list[Claim]) -> None:
         """Start a batch. Only then is the next one claimed, which grows in the meantime."""
         self._starting = claims
         try:
-            for number, (part, unit) in enumerate(await self._start_batch(claims), 1):
-                self._start_unit(part, unit)
-                if number % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+            await self._start_units(claims)
         except Unavailable:
             self._unsettled += claims
             raise
         finally:
             self._starting = []
 
-    def _start_unit(self, claims: Sequence[Claim], unit: Coroutine[Any, Any, None]) -> None:
+    async def _start_units(self, claims: list[Claim]) -> None:
+        for number, (part, unit) in enumerate(await self._start_batch(claims), 1):
+            self.start_unit(part, unit)
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+
+    def start_soon(self, claims: list[Claim]) -> None:
+        """Start a batch that a commit claimed, in a work unit of its own."""
+        self.start_unit(claims, self._start_units(claims))
+
+    def start_unit(self, claims: Sequence[Claim], unit: Coroutine[Any, Any, None]) -> None:
+        """Start a work unit that works on these claims, in a task."""
         task = asyncio.create_task(unit)
         self._running[task] = claims
         self._in_flight += len(claims)
@@ -193,7 +210,8 @@ class Pump:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
-                while self._running:
-                    await asyncio.wait(list(self._running))
+                while self._running or self._kept_free:
+                    self._unit_ended.clear()
+                    await self._unit_ended.wait()
         with suppress(StoreUnavailable):  # then the leases expire
             await self.give_back()

@@ -9,13 +9,16 @@ from processor.service.polling import poll as polling
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage
 from processor.store.work_items import Claim
+from workers.handover import DeliveryHandover
 from workers.pump import Pump, WorkUnit
 
 
 def all_pumps(context: Context, outage: Outage) -> dict[str, Pump]:
-    """The pumps by backlog. What ingest and poll commit starts the delivery pump at once."""
-    delivery = deliver(context, outage)
-    committing = context._replace(deliver_soon=delivery.run_soon)
+    """The pumps by backlog. The deliveries that ingest and poll commit are handed over at once."""
+    deliverer = Deliverer(context)
+    delivery = deliver(context, outage, deliverer)
+    handover = DeliveryHandover(delivery, deliverer, context.store.memory)
+    committing = context._replace(handover=handover)
     return {
         "ingest": ingest(committing, outage),
         "poll": poll(committing, outage),
@@ -58,9 +61,9 @@ def poll(context: Context, outage: Outage) -> Pump:
     )
 
 
-def deliver(context: Context, outage: Outage) -> Pump:
+def deliver(context: Context, outage: Outage, deliverer: Deliverer | None = None) -> Pump:
     """Delivers events to subscribers: many at a time, no lane waits for another."""
-    deliverer = Deliverer(context)
+    deliverer = deliverer or Deliverer(context)
     breakers = deliverer.breakers
 
     async def start_batch(claims: list[Claim]) -> list[WorkUnit]:

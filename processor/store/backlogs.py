@@ -19,7 +19,7 @@ from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
 from processor.store.script_args import ScriptArgs
-from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
+from processor.store.work_items import Busy, Claim, LaneLimits, Settlement, claims_of
 
 LANES_AT_ONCE = 64  # lanes that one claim checks, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after it claimed something
@@ -75,10 +75,7 @@ class Backlogs:
                 _, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
         if rows:  # the lease was counted from Redis' time
             self._connection.note_time((rows[3] - self._lease) / 1000)
-        return [
-            Claim(keys.shard, backlog, lane.decode(), item.decode(), payload, token)
-            for lane, item, payload, token in zip(*(iter(rows),) * 4, strict=True)
-        ]
+        return claims_of(keys, backlog, rows)
 
     async def _claim(
         self,

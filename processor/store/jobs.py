@@ -8,7 +8,6 @@ import msgspec
 from processor.model import Job, Retention, StatusUpdate
 from processor.payload import utc
 from processor.store import reserve
-from processor.store.backlogs import BUSY
 from processor.store.change import Change, NewEvent
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
@@ -19,6 +18,7 @@ from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import new_version
+from processor.store.work_items import Claim, Room, claims_of
 
 RESERVED = b"new-"  # before the uid, while the record does not exist
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
@@ -50,6 +50,14 @@ class Bounds(NamedTuple):
     fan_out: Callable[[str], int]  # how many subscriptions may get events of a source
 
 
+class Committed(NamedTuple):
+    """What a commit wrote: the outcome of each change. And what it claimed."""
+
+    outcomes: list[Outcome]
+    claims: list[Claim]
+    older_bodies: frozenset[str]  # ids of events that were published before, with this body
+
+
 class Jobs:
     """The jobs of all shards."""
 
@@ -59,7 +67,10 @@ class Jobs:
         shards: Sequence[Keys],
         keep: Retention,
         persistence: Persistence,
+        lease: float,
     ) -> None:
+        """`lease` is in seconds."""
+        self._lease = int(lease * 1000)
         self._connection = connection
         self.intake = connection.with_own_pool(INTAKE_CONNECTIONS)
         self._reads: GroupCommit[tuple[Keys, str], JobLookup] = GroupCommit(self._read_all)
@@ -155,30 +166,58 @@ class Jobs:
         keys: Keys,
         version: str,
         changes: Sequence[Change],
-        awake: str | None = None,
         *,
         most: int | None = None,
         bounded: bool = False,
     ) -> list[Outcome] | None:
+        """The outcomes of `commit_and_claim`, without a claim."""
+        done = await self.commit_and_claim(keys, version, changes, None, most=most, bounded=bounded)
+        return done and done.outcomes
+
+    async def commit_and_claim(
+        self,
+        keys: Keys,
+        version: str,
+        changes: Sequence[Change],
+        room: Room | None,
+        *,
+        most: int | None = None,
+        bounded: bool = False,
+    ) -> Committed | None:
         """Write changes, each completely or not at all: False if its job has changed since it was
         read, WrongKeyType if one of its keys has another type.
 
         None: nothing was written, since the subscriptions are not those of `version` any more.
-        `awake` is the id of a worker that is about to deliver anyway, so that none is nudged. At most `most` deliveries
-        of a subscription wait; further ones are overflow. Overloaded if this is `bounded` and Redis
-        is out of memory.
+        Claims what can start now in the lanes of their deliveries, as far as there is `room`; the
+        rest is left to others. At most `most` deliveries of a subscription wait; further ones are
+        overflow. Overloaded if this is `bounded` and Redis is out of memory. Should the answer of
+        Redis be lost, what was claimed is due again when its lease ends.
         """
-        fixed = [keys.subs_version, keys.log, keys.jobs, keys.busy["deliver"], keys.overflow]
+        fixed = [keys.subs_version, keys.log, keys.jobs]
+        fixed += [keys.paused["deliver"], keys.rate_limit["deliver"], keys.overflow]
         args = ScriptArgs(keys, *fixed)
+        rows = [args.change(c, self.ends(c.job), _record(c)) for c in changes]
+        if room:
+            args.open_lanes("deliver", room.limits)
         packed = args.pack(
             version=version,
-            awake=awake,
-            busy=BUSY,
+            room={
+                "limit": room.limit if room else 0,
+                "bytes": room.size if room else 0,
+                "lease": self._lease,
+            },
             most=self._keep.waiting if most is None else min(most, self._keep.waiting),
-            jobs=[args.change(c, self.ends(c.job), _record(c)) for c in changes],
+            jobs=rows,
         )
         done = await self._connection.run("commit", args.keys, packed, bounded=bounded)
-        return None if done is None else [outcome(row) for row in done]
+        if done is None:
+            return None
+        results, claimed, older = done
+        return Committed(
+            [outcome(row) for row in results],
+            claims_of(keys, "deliver", claimed),
+            frozenset(event.decode() for event in older),
+        )
 
     async def enqueue_deliveries(self, keys: Keys, event: NewEvent) -> None:
         """Enqueue the deliveries of an event that belongs to no job."""

@@ -5,7 +5,7 @@ The headers of the scripts in `scripts/` describe the tables. Bytes follow the t
 Redis' msgpack has no type for them, and what is not packed need not be unpacked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from processor.model import JobOrder, StatusUpdate
 from processor.store.change import Change, NewEvent
 from processor.store.keys import Keys
-from processor.store.work_items import Settlement, WorkItem
+from processor.store.work_items import LaneLimits, Settlement, WorkItem
 
 RECORDS, DEAD_RECORDS = 1000, 5000  # of ended deliveries of a target: few end undelivered
 
@@ -29,7 +29,7 @@ class ScriptArgs:
         self._names = keys
         self._indexes = {key: index for index, key in enumerate(fixed, 1)}
         self._blobs: list[bytes] = []
-        self._lanes: list[dict[str, str | int | bool]] = []
+        self._lanes: list[dict[str, str | float | bool]] = []
         self._lane_indexes: dict[tuple[str, str], int] = {}
         self._targets: dict[tuple[str, bool], dict[str, int]] = {}
 
@@ -65,6 +65,14 @@ class ScriptArgs:
             self._lanes.append({"name": lane, "bounded": bounded, **keys})
             index = self._lane_indexes[backlog, lane] = len(self._lanes)
         return index
+
+    def open_lanes(self, backlog: str, limits: Callable[[str], LaneLimits | None]) -> None:
+        """Let the script claim from the lanes of a backlog that are named so far."""
+        for (of, lane), index in self._lane_indexes.items():
+            if of == backlog and (found := limits(lane)):
+                capacity, gap, burst, share = found.args()
+                own = {"capacity": capacity, "gap": gap, "burst": burst, "share": share}
+                self._lanes[index - 1] |= own
 
     def push(
         self, dedupe_id: str, update: StatusUpdate, payload: bytes, ids: Sequence[str], price: int

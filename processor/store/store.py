@@ -61,7 +61,7 @@ class Store:
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)
-        self.jobs = Jobs(self.connection, self.shards, keep, self.persistence)
+        self.jobs = Jobs(self.connection, self.shards, keep, self.persistence, lease)
         self.names = Names(self.jobs.intake, self.shards, keep)
         self.events = Events(self.connection, self.shards, keep)
         self.redeliveries = Redeliveries(self.connection)

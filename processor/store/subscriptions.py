@@ -66,7 +66,8 @@ class Subscriptions:
             pipe.get(keys.subs_version)
             pipe.hvals(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
-            router = self._routers[keys.shard] = EventRouter(_version(version), self._all(docs))
+            usable = map(_with_usable_secrets, self._all(docs))
+            router = self._routers[keys.shard] = EventRouter(_version(version), usable)
         return router
 
     async def current(self, keys: Keys) -> EventRouter:

@@ -1,8 +1,12 @@
 """The nouns of a backlog: items that wait in lanes, claims of them, and how those were settled."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import msgspec
 
 from processor.model import JobOrder
+from processor.store.keys import Keys
 
 
 class LaneLimits(msgspec.Struct, frozen=True):
@@ -26,6 +30,17 @@ class LaneLimits(msgspec.Struct, frozen=True):
         return self.capacity, seconds * 1000 / max(1, count - burst), burst, share
 
 
+class Room(msgspec.Struct, frozen=True):
+    """How much a worker can claim at once: `limit` items, until their payloads have `size` bytes.
+
+    `limits` are those of each lane; None for a lane from which it claims nothing now.
+    """
+
+    limit: int
+    size: int
+    limits: Callable[[str], LaneLimits | None]
+
+
 class Claim(msgspec.Struct):
     """An item that this process holds until its lease ends; renewing it changes the token."""
 
@@ -35,6 +50,14 @@ class Claim(msgspec.Struct):
     item: str
     payload: bytes
     token: int
+
+
+def claims_of(keys: Keys, backlog: str, rows: Sequence[Any]) -> list[Claim]:
+    """The claims that a script returned: lane, item, payload and token of each."""
+    return [
+        Claim(keys.shard, backlog, lane.decode(), item.decode(), payload, token)
+        for lane, item, payload, token in zip(*(iter(rows),) * 4, strict=True)
+    ]
 
 
 class Busy(msgspec.Struct, frozen=True):

@@ -114,7 +114,7 @@ async def test_a_drain_waits_for_the_batch_that_is_being_started(
     await bench.store.jobs.commit(
         keys, "0", [Change(job=job, version="", save=False, items=[call])]
     )
-    pump.run_soon()
+    running = asyncio.create_task(pump.run())
     await began.wait()
     finishing = asyncio.create_task(pump.finish(5.0))
     await wait_until(lambda: pump.stopping)
@@ -122,6 +122,7 @@ async def test_a_drain_waits_for_the_batch_that_is_being_started(
     assert not finishing.done()
     go_on.set()
     await finishing
+    await running
     assert ended.is_set()
 
 

@@ -52,13 +52,25 @@ class CircuitBreakers:
         """Read what all workers have counted and which limits changed: once a second, or earlier
         for lanes whose limits are unknown.
         """
-        ago = time.monotonic() - self._refreshed_at
-        if ago < REFRESH_EVERY and not self._limits.unknown_lanes:
-            return
-        await asyncio.sleep(NEW_LANES_EVERY - ago)
+        if self._limits.unknown_lanes:
+            await asyncio.sleep(NEW_LANES_EVERY - (time.monotonic() - self._refreshed_at))
+            await self._refresh()
+        else:
+            await self.refresh_if_old()
+
+    async def refresh_if_old(self) -> None:
+        """The same once a second, without waiting for unknown lanes."""
+        if time.monotonic() - self._refreshed_at >= REFRESH_EVERY:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         store, self._refreshed_at = self._context.store, time.monotonic()
         self._known = await store.failure_scores.all(await store.now())
         await self._limits.refresh()
+
+    def knows(self, lane: str) -> bool:
+        """Whether the limits of a lane are known."""
+        return self._limits.knows(lane)
 
     def lane_limits(self, lane: str) -> LaneLimits:
         """A lane's concurrency and rate: as configured, with less concurrency while it fails."""

@@ -9,6 +9,7 @@ from msgspec.structs import astuple, replace
 
 from processor import schedule
 from processor.errors import WrongKeyType
+from processor.event_filters import EventRouter
 from processor.model import ARRIVED, Delivery, EndedDelivery, JobOrder, Subscription
 from processor.service.delivery.attempt import AttemptResult, Sender
 from processor.service.delivery.circuit_breaker import CircuitBreakers
@@ -17,6 +18,7 @@ from processor.service.events import ordering
 from processor.service.runtime.context import Context, random_unit
 from processor.service.subscriptions.update import disable
 from processor.state_machine import uid_of
+from processor.store.change import NewEvent
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.reseal import has_sealed_secrets
 from processor.store.work_items import Claim, Settlement
@@ -49,6 +51,23 @@ class Deliverer:
         self._sender = Sender(context, self.breakers)
         self._settler = Settler(context)
         self._read_size = ReadSize(PAGE)
+
+    def in_hand(
+        self, claims: Sequence[Claim], events: Sequence[NewEvent], router: EventRouter
+    ) -> tuple[list[PreparedDelivery], list[Claim]]:
+        """The claimed deliveries of events that were just published, to subscriptions as they were
+        then; and the claims of others, which must be read.
+        """
+        bodies = {event.id: event.body for event in events}
+        prepared, unread = [], []
+        for claim in claims:
+            delivery = _decode(claim.payload)
+            body, target = bodies.get(delivery.event_id), router.by_id.get(delivery.target)
+            if body is None or target is None:
+                unread.append(claim)
+            else:
+                prepared.append(PreparedDelivery(claim, delivery, body, target))
+        return prepared, unread
 
     async def read(self, claims: Sequence[Claim]) -> list[PreparedDelivery]:
         """Read the bodies and targets of claimed deliveries, all of one shard, as they are now."""

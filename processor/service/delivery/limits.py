@@ -31,9 +31,13 @@ class Limits:
         self._default = per_shard(Limit(), len(self._store.shards))
         self.unknown_lanes: set[str] = set()  # claimed from before their limits were known
 
+    def knows(self, lane: str) -> bool:
+        """Whether the limit of a lane is known; callbacks have no settings of their own."""
+        return lane in self._known or not lane.startswith("sub_")
+
     def for_lane(self, lane: str) -> Limit:
-        """The limit of a lane; callbacks have no settings of their own."""
-        if lane.startswith("sub_") and lane not in self._known:
+        """The limit of a lane; one that is not known is read soon."""
+        if not self.knows(lane):
             self.unknown_lanes.add(lane)
             return UNKNOWN_LANE
         return self._known.get(lane, self._default)

@@ -59,8 +59,6 @@ async def _commit_once(
     changes = [decide(g.lookup, g.id, g.updates, _inputs(context, g, router, now)) for g in groups]
     groups, changes = await _renew_aliases(context, groups, changes)
     outcomes = await _commit(context, keys, router, changes)
-    if context.deliver_soon and any(e.deliveries for change in changes for e in change.events):
-        context.deliver_soon()
     written = [c for c, outcome in zip(changes, outcomes, strict=True) if outcome is True]
     jobs += [change.job for change in written]
     context.metrics.committed(written)
@@ -122,7 +120,6 @@ async def _commit(
     memory = context.store.memory
     outcomes: list[Outcome] = [False] * len(changes)
     await memory.refresh()
-    awake = context.store.backlogs.name if context.deliver_soon else None
     for piece in memory.in_pieces(dict(enumerate(map(size_of, changes)))):
         batch = [changes[i] for i in piece]
         events = [e for change in batch for e in change.events if e.deliveries]
@@ -131,13 +128,31 @@ async def _commit(
             max((len(e.body) for e in events), default=0),
             len(router.active),
         )
-        rows = await context.store.jobs.commit(keys, router.version, batch, awake, most=most)
+        rows = await _commit_and_deliver(context, keys, router, batch, most)
         if rows is None:
             await context.store.subscriptions.router(keys, fresh=True)
             break
         for index, row in zip(piece, rows, strict=True):
             outcomes[index] = row
     return outcomes
+
+
+async def _commit_and_deliver(
+    context: Context, keys: Keys, router: EventRouter, changes: Sequence[Change], most: int | None
+) -> list[Outcome] | None:
+    """Write changes, and start the deliveries that this worker has room for."""
+    jobs, handover = context.store.jobs, context.handover
+    deliveries = sum(len(e.deliveries) for change in changes for e in change.events)
+    if handover is None or not deliveries:
+        return await jobs.commit(keys, router.version, changes, most=most)
+    async with handover.room(deliveries) as room:
+        done = await jobs.commit_and_claim(keys, router.version, changes, room, most=most)
+        if done is None:
+            return None
+        written = [c for c, outcome in zip(changes, done.outcomes, strict=True) if outcome is True]
+        events = [e for c in written for e in c.events if e.id not in done.older_bodies]
+        handover.start(done.claims, events, router)
+    return done.outcomes
 
 
 def size_of(change: Change) -> int:

@@ -7,21 +7,21 @@
 -- Returns  due lanes that were not passed; per item: lane, item, payload, token (end of the lease,
 --          ms); what is wrong with the key types of lanes, which were skipped
 -- Safe twice: the leases of the first claim run out.
--- Uses: prove, key_types, time, lanes, rate_limit, claiming
+-- Uses: prove, key_types, time, claiming
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
-local now, bytes = now_ms(), tonumber(ARGV[6])
-local lease = now + tonumber(ARGV[2])
+local now = now_ms()
+local room = { limit = tonumber(ARGV[1]), lease = tonumber(ARGV[2]), bytes = tonumber(ARGV[6]) }
 
 local passed = {} -- lanes by name
 for n = 1, (#KEYS - 5) / 3 do
   local k, a = 3 + 3 * n, 2 + 5 * n -- first index of the lane in KEYS, and in ARGV
   passed[ARGV[a]] = {
-    name = ARGV[a], lanes = KEYS[1], due = KEYS[k], retries = KEYS[k + 1], claimed = KEYS[k + 2],
-    capacity = tonumber(ARGV[a + 1]), gap = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]),
-    share = tonumber(ARGV[a + 4]),
+    name = ARGV[a], lanes = KEYS[1], items = KEYS[2], due = KEYS[k], retries = KEYS[k + 1],
+    claimed = KEYS[k + 2], capacity = tonumber(ARGV[a + 1]), gap = tonumber(ARGV[a + 2]),
+    burst = tonumber(ARGV[a + 3]), share = tonumber(ARGV[a + 4]),
   }
 end
-local due, unlisted, wrong, claimed = {}, {}, {}, {}
+local due, unlisted, wrong = {}, {}, {}
 for _, name in ipairs(due_members(KEYS[1], now, ARGV[3])) do
   local lane = passed[name]
   local reason = lane
@@ -34,27 +34,7 @@ for _, name in ipairs(due_members(KEYS[1], now, ARGV[3])) do
     due[#due + 1] = lane
   end
 end
-local share = math.ceil(tonumber(ARGV[1]) / math.max(#due, 1))
-
-for _, lane in ipairs(due) do
-  local paused = tonumber(redis.call('HGET', KEYS[3], lane.name)) or 0
-  if paused > now then
-    redis.call('ZADD', lane.lanes, paused, lane.name) -- leases that end before then wait as well
-  else
-    if paused > 0 then redis.call('HDEL', KEYS[3], lane.name) end
-    local spare, whole = budget(KEYS[4], lane.name, lane.gap, lane.burst, now)
-    local picked = pick(lane, lane.share, math.min(share, spare), now)
-    local count, size = hold(lane, picked, KEYS[2], lease, bytes, claimed)
-    bytes = bytes - size
-    if lane.gap > 0 and count > 0 then
-      redis.call('HSET', KEYS[4], lane.name, whole + count * lane.gap)
-    end
-    local at = first_due(lane)
-    if redis.call('ZCARD', lane.claimed) >= lane.capacity then at = nil end
-    if at and spare <= count then at = math.max(at, whole + (count + 1 - lane.burst) * lane.gap) end
-    index(lane, at)
-  end
-end
+local claimed = claim(due, room, KEYS[3], KEYS[4], now)
 -- A worker that claimed something will claim again: until then no other one need be nudged.
 if #claimed > 0 then
   redis.call('SET', KEYS[5], ARGV[4], 'PX', ARGV[5])

@@ -1,26 +1,27 @@
 -- Commits steps of jobs: the record, its history, its events, their deliveries, its timers and the
--- end of the claims that caused them; of one job everything or nothing.
--- KEYS  subs:version, log, jobs, busy:deliver, overflow; then those that ARGV[1] names by index
--- ARGV  msgpack {version, awake? (who delivers), busy (ms), most (deliveries that may wait),
---       lanes: [LANE], jobs: [{key, name, version (of the record that was read), doc?, ends, renew,
---       callbacks, history, entries: [{at, text, ignored}], answer?, answer_key, events: [EVENT],
---       drops: [{lane, item}], items: [ITEM]}]};
---       then what doc, text, answer, body and payload name; times in ms
--- Returns  per job 1 (written), 0 (its version is another: nothing of it was written), or what is
---          wrong with the type of one of its keys (nothing of it was written);
---          nil if the subscriptions have another version: nothing at all was written
--- Safe twice: the second time a job with a `doc` has another version; one without repeats itself.
--- Uses: prove, time, command_buffer, lane_args, lanes, ordering, history, publish
+-- end of the claims that caused them; of one job everything or nothing. Then claims what can start
+-- in the lanes of these deliveries.
+-- KEYS  subs:version, log, jobs, paused:deliver, rate_limit:deliver, overflow; then those that
+--       ARGV[1] names by index
+-- ARGV  msgpack {version, room (the worker's: {limit, bytes, lease (ms)}), most (deliveries that
+--       may wait), lanes: [LANE; to claim from it also capacity, gap, burst, share], jobs: [{key,
+--       name, version (of the record that was read), doc?, ends, renew, callbacks, history,
+--       entries: [{at, text, ignored}], answer?, answer_key, events: [EVENT], items: [ITEM],
+--       drops: [{lane, item}]}]}; then what doc, text, answer, body and payload name; times in ms
+-- Returns  per job 1 (written), or why nothing of it was: 0 (its version is another), or what is
+--          wrong with the type of a key; lane, item, payload and token of each claimed delivery;
+--          ids of events that keep an older body; nil if the subscriptions have another version
+-- Safe twice: the second time a job with a `doc` has another version, and nothing is claimed; one
+-- without repeats itself. If the answer is lost, what was claimed is due when its lease ends.
+-- Uses: prove, time, command_buffer, lane_args, lanes, ordering, history, publish, claiming
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
   EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN]])
 local args = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= args.version then return false end
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
-
 local function is_unchanged(job)
   return redis.call('GETRANGE', KEYS[job.key], 0, 40):match('^%S*') == job.version
 end
-
 local function save(job)
   redis.call('SET', KEYS[job.key], ARGV[job.doc], 'PXAT', job.ends)
   if not job.renew then return end
@@ -48,16 +49,15 @@ local function write(job)
     add_history(KEYS[job.history], job.ends, e.at, ARGV[e.text], e.ignored)
   end
   if job.renew and job.version ~= '' then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
-  for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[5], args.most, lanes, e, now) end
+  for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[6], args.most, lanes, e, now) end
   for _, d in ipairs(job.drops) do drop(lanes[d.lane], d.item) end
   for _, i in ipairs(job.items) do enqueue(lanes, i, now) end
   return 1
 end
 
 for n, job in ipairs(args.jobs) do
-  results[n] = wrong_type_in(job) or 0
-  if results[n] == 0 and is_unchanged(job) then results[n] = write(job) end
+  results[n] = wrong_type_in(job) or is_unchanged(job) and write(job) or 0
 end
-if args.awake then redis.call('SET', KEYS[4], args.awake, 'NX', 'PX', args.busy) end
+local claimed = claim_changed(lanes, args.room, KEYS[4], KEYS[5], now)
 finish(lanes, now)
-return results
+return { results, claimed, older_bodies }

@@ -25,6 +25,8 @@ local function spill(overflow, most, lane, id)
   return true
 end
 
+local older_bodies = {} -- ids of events that keep an older body
+
 -- Publishes an EVENT {key (index in KEYS), id, type, body (index in ARGV), logged, items: [ITEM]}.
 local function publish(log, overflow, most, lanes, e, now)
   local id, deliveries = nil, 0
@@ -38,5 +40,7 @@ local function publish(log, overflow, most, lanes, e, now)
       deliveries = deliveries + 1
     end
   end
-  if deliveries > 0 then keep_body(KEYS[e.key], ARGV[e.body], deliveries) end
+  if deliveries > 0 and keep_body(KEYS[e.key], ARGV[e.body], deliveries) then
+    older_bodies[#older_bodies + 1] = e.id
+  end
 end

@@ -1,4 +1,4 @@
--- What a claim takes out of a lane.
+-- Picks the items of a lane that may start now, and holds them under a lease.
 -- Uses: time, command_buffer
 
 -- Picks items that may start now, `most` at most, and `cap` with those that are held: first items
@@ -19,17 +19,17 @@ local function pick(lane, cap, most, now)
   return picked
 end
 
--- Claims items that were picked, until their payloads have `bytes`; the others stay where they are.
--- Returns how many, and their bytes. Appends lane, item, payload and token of each to `claimed`.
-local function hold(lane, picked, items, lease, bytes, claimed)
-  local payloads, count, size = {}, 0, 0
-  if #picked > 0 then payloads = redis.call('HMGET', items, unpack(picked)) end
+-- Claims items that were picked, until their payloads have `room.bytes`; the others stay where they
+-- are. Returns how many. Appends lane, item, payload and token of each to `claimed`.
+local function hold(lane, picked, room, lease, claimed)
+  local payloads, count = {}, 0
+  if #picked > 0 then payloads = redis.call('HMGET', lane.items, unpack(picked)) end
   for n, item in ipairs(picked) do
-    if size >= bytes then break end
+    if room.bytes <= 0 then break end
     count = n
     if lane.from[item] then buffer('ZREM', lane.from[item], item) end
     if payloads[n] then
-      size = size + #payloads[n]
+      room.bytes = room.bytes - #payloads[n]
       buffer('ZADD', lane.claimed, lease, item)
       for _, part in ipairs({ lane.name, item, payloads[n], lease }) do
         claimed[#claimed + 1] = part
@@ -39,5 +39,5 @@ local function hold(lane, picked, items, lease, bytes, claimed)
     end
   end
   flush()
-  return count, size
+  return count
 end
