@@ -9,8 +9,8 @@ import asyncio
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +28,11 @@ from msgspec.structs import replace
 from processor import schedule, state_machine
 from processor.config import Settings, load
 from processor.errors import Conflict, NotFound, StoreUnavailable
+from processor.event_filters import EventRouter
 from processor.event_types import COMPLETED, JOB_TYPES
 from processor.model import HttpResponse, Origin, Retention, State, StatusUpdate, Subscription
 from processor.service.delivery import settle as delivery_settle
-from processor.service.delivery.deliver import Deliverer
+from processor.service.delivery.deliver import Deliverer, PreparedDelivery
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.replay import replay as replay_replay, retry, scan_log
@@ -41,7 +42,8 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.subscriptions import update
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.store import Store
-from processor.store.work_items import Claim, LaneLimits
+from processor.store.change import NewEvent
+from processor.store.work_items import Claim, LaneLimits, Room
 
 JOBS = ("0", "0", "0", "1")  # mostly one job: only its own events have an order
 EVENTS = ("job.started", "job.progressed", "job.completed")
@@ -103,6 +105,34 @@ class Subscribers:
             self.in_between = None
             await in_between()
         return HttpResponse(status, headers, b"", 0.0)
+
+
+class Hands:
+    """The handover of a worker with room for `limit` deliveries; what it is given waits here."""
+
+    def __init__(self, deliverer: Deliverer, limit: int) -> None:
+        self.limit, self.deliverer = limit, deliverer
+        self.prepared: list[PreparedDelivery] = []
+        self.unread: list[Claim] = []
+
+    @asynccontextmanager
+    async def room(self, deliveries: int) -> AsyncIterator[Room | None]:
+        """Room for some of them."""
+        limit = min(self.limit, deliveries)
+        yield Room(limit, 1 << 20, lambda _: WIDE) if limit else None
+
+    def start(
+        self, claims: Sequence[Claim], events: Sequence[NewEvent], router: EventRouter
+    ) -> None:
+        """Take what a commit claimed."""
+        prepared, unread = self.deliverer.in_hand(claims, events, router)
+        self.prepared += prepared
+        self.unread += unread
+
+    @property
+    def claims(self) -> list[Claim]:
+        """All of them."""
+        return [*(post.claim for post in self.prepared), *self.unread]
 
 
 class Delivering(RuleBasedStateMachine):
@@ -177,11 +207,12 @@ class Delivering(RuleBasedStateMachine):
         for kind in ("plain", "ordered"):
             self.make(kind)
 
-    @rule(job=names, steps=steps, answer=st.none() | answers)
-    def advance_job(self, job: str, steps: list[State], answer: str | None) -> None:
+    @rule(job=names, steps=steps, answer=st.none() | answers, room=st.sampled_from([0, 1, 2, 9]))
+    def advance_job(self, job: str, steps: list[State], answer: str | None, room: int) -> None:
         """A job advances by some steps in one commit, and runs again after its end.
 
-        A worker may deliver at once what is due then.
+        The commit hands over what its worker has room for, which may go on with it at once. What it
+        has in hand is what it would read.
         """
         updates = []
         for state in steps:
@@ -191,12 +222,21 @@ class Delivering(RuleBasedStateMachine):
             at = 1.0 + len(self.published) + len(updates)
             word = f"{state} {at}"  # a new word each time, so that an event is published
             updates.append(StatusUpdate("s", job, word, state, at, Origin.PUSH, attempt=attempt))
-        self.do(
-            advance(self.workers[0], self.store.shard("s", job), list(map(IncomingUpdate, updates)))
-        )
+        hands = Hands(self.deliverers[0], room)
+        worker = self.workers[0]._replace(handover=hands)
+        keys = self.store.shard("s", job)
+        self.do(advance(worker, keys, list(map(IncomingUpdate, updates))))
         self.read()
+        self.unconfirmed += hands.claims
+        if hands.prepared:
+            stored = self.do(hands.deliverer.read([post.claim for post in hands.prepared]))
+            assert stored == hands.prepared
         if answer:
+            self.subscribers.answer = answer
+            self.do(self.post(hands.unread, 0, hands.prepared))
             self.deliver("work", 0, 0, answer)
+        else:
+            self.hands += hands.claims
 
     @rule(
         how=st.sampled_from(
@@ -292,9 +332,11 @@ class Delivering(RuleBasedStateMachine):
             self.claim()
         return [self.hands.pop(which % len(self.hands)) for _ in range(min(count, len(self.hands)))]
 
-    async def post(self, claims: Sequence[Claim], worker: int) -> None:
+    async def post(
+        self, claims: Sequence[Claim], worker: int, in_hand: Sequence[PreparedDelivery] = ()
+    ) -> None:
         """Deliver claims at the same time."""
-        deliverer, posts = self.deliverers[worker], []
+        deliverer, posts = self.deliverers[worker], list(in_hand)
         for shard in {c.shard for c in claims}:
             posts += await deliverer.read([c for c in claims if c.shard == shard])
         await asyncio.gather(*map(deliverer.deliver, posts))
