@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bench import chart, report
 from bench.load import latency
 from bench.report import Result
-from bench.runner import Runner, say
+from bench.runner import Runner, rotated, say
 
 ROUNDS = 3
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the saturation
@@ -40,9 +40,9 @@ async def measure(runner: Runner) -> Result:
     names = runner.options.only or ["ringback"]
     starts = {n: s for n, s in runner.contenders().items() if n in names}
     found: Curves = {name: [] for name in starts}
-    for _ in range(runner.rounds(ROUNDS)):
-        for name, start in starts.items():
-            async with runner.start(name, start) as running:
+    for number in range(runner.rounds(ROUNDS)):
+        for name in rotated(list(starts), number):
+            async with runner.start(name, starts[name]) as running:
                 run = await runner.load(name, running)
                 found[name].append(await steps(runner, running, run.rate))
     ratio = [half(steps) for steps in found.get("ringback", [])]

@@ -24,7 +24,7 @@ from bench.environments import THIS_TREE, Installation
 from bench.load import loadgen, workload
 from bench.load.driver import CONNECTIONS, Meter, collector_off
 from bench.report import Result
-from bench.runner import Runner, say
+from bench.runner import Runner, rotated, say
 
 ROUNDS = 5
 PUSHES = 16_000  # of a run
@@ -126,10 +126,10 @@ async def measure(runner: Runner) -> Result:
     count = runner.size(PUSHES)
     with runner.folder("disk") as folder:
         disk = fsync.disk_syncs(folder)
-    for _ in range(runner.rounds(ROUNDS)):
-        for name, start in contenders.items():
+    for number in range(runner.rounds(ROUNDS)):
+        for name in rotated(list(contenders), number):
             runner.driver.run += 2
-            async with runner.start(name, start) as running:
+            async with runner.start(name, contenders[name]) as running:
                 await once(running, runner.driver.run - 1, count // 8)
                 runs[name].append(run := await once(running, runner.driver.run, count))
             cost = ", ".join(f"{title} {spent:.0f}" for title, spent in run.cpu.items())

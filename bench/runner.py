@@ -1,7 +1,7 @@
 """What all sections share: their options, the load, and contenders that are started and ended.
 
-Rounds are interleaved (A B C A B C …) so that a busy moment of the machine does not fall on one
-contender; each run starts fresh processes on an empty store.
+Rounds are interleaved (A B C, B C A, …) so that a busy moment of the machine does not fall on one
+contender, nor the place in a round; each run starts fresh processes on an empty store.
 """
 
 import argparse
@@ -82,9 +82,9 @@ class Runner:
     ) -> dict[str, list[Run]]:
         """Run each contender once a round: the light load for so many seconds, then all it takes."""
         runs: dict[str, list[Run]] = {name: [] for name in contenders}
-        for _ in range(rounds):
-            for name, start in contenders.items():
-                async with self.start(name, start) as running:
+        for number in range(rounds):
+            for name in rotated(list(contenders), number):
+                async with self.start(name, contenders[name]) as running:
                     runs[name].append(await self.load(name, running, light))
         return runs
 
@@ -111,6 +111,12 @@ class Section(NamedTuple):
     measure: Callable[[Runner], Any]  # a coroutine function that returns a Result
     limit: float  # seconds after which it fails
     standard: bool = False  # part of `make bench`
+
+
+def rotated(names: list[str], number: int) -> list[str]:
+    """Return the names in the order of a round: each round begins with another one."""
+    turn = number % len(names) if names else 0
+    return names[turn:] + names[:turn]
 
 
 def machine() -> dict[str, Any]:

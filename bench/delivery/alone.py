@@ -14,7 +14,7 @@ from bench.delivery.sink import DeliverySink, rate
 from bench.load import sink as sinks
 from bench.load.driver import Meter, Run
 from bench.report import Claim, Result, Runs
-from bench.runner import Runner, say
+from bench.runner import Runner, rotated, say
 
 ROUNDS = 5
 EVENTS = 30_000  # of a run
@@ -25,10 +25,10 @@ async def measure(runner: Runner) -> Result:
     """Run all contenders."""
     names = runner.options.only
     runs: dict[str, list[Run]] = {n: [] for n in CONTENDERS if not names or n in names}
-    for _ in range(runner.rounds(ROUNDS)):
-        for name, done in runs.items():
+    for number in range(runner.rounds(ROUNDS)):
+        for name in rotated(list(runs), number):
             count = runner.size(EVENTS) // (ARQ_SHARE if name == "arq" else 1)
-            done.append(run := await once(runner, name, count))
+            runs[name].append(run := await once(runner, name, count))
             say(f"{name:9} {run.rate:7,.0f} events/s, strangers used {run.others:.2f} cores")
     figures = {name: [run._asdict() for run in done] for name, done in runs.items()}
     return Result([table(runs), report.cost_table(runs, "an event")], claims(runs), figures)

@@ -18,7 +18,7 @@ from bench import report
 from bench.delivery import sink as sinks, store as stores
 from bench.load import latency, workload
 from bench.report import Claim, Result
-from bench.runner import Runner, say
+from bench.runner import Runner, rotated, say
 from processor.store import Store
 from processor.store.change import Change
 
@@ -126,8 +126,7 @@ async def measure(runner: Runner) -> Result:
     found: dict[str, dict[str, list[Noise]]] = defaultdict(lambda: defaultdict(list))
     for number in range(runner.rounds(ROUNDS)):
         for name, crowd in CROWDS.items():
-            turn = number % len(crowd.neighbours)
-            for kind in crowd.neighbours[turn:] + crowd.neighbours[:turn]:
+            for kind in rotated(list(crowd.neighbours), number):
                 with runner.folder(name) as folder:
                     one = await once(runner, folder, crowd, NEIGHBOURS[kind])
                 found[name][kind].append(one)

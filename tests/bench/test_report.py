@@ -3,6 +3,7 @@
 from bench import report, throughput
 from bench.load.driver import LOAD, Run
 from bench.load.latency import percentile
+from bench.runner import rotated
 
 
 def run(rate: float, cpu: dict[str, float] | None = None, delays: tuple[float, ...] = ()) -> Run:
@@ -63,6 +64,11 @@ def test_before_and_after_are_compared_in_rate_cost_and_latency() -> None:
     assert measured["processor time of a job: at most 1.5 times the relay's"] == "1.50"
     assert measured["light load: p50 at most 0.6 of before"] == "0.50"
     assert measured["light load: p99 at most 1.2 times before"] == "0.50"
+
+
+def test_each_round_begins_with_another_contender() -> None:
+    rounds = [rotated(["a", "b", "c"], number) for number in range(4)]
+    assert rounds == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]]
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
