@@ -10,6 +10,7 @@ curve         section: latency at steps up to saturation
 idle          section: idle processes with 100,000 sleeping jobs
 growth        section: a store with a million finished jobs beside an empty one
 finished_jobs fills a store with finished jobs, by copying what one leaves
+receiver      section: pushes until the 202, beside a bare endpoint
 scaling       sections: more workers, a second receiver, another Python
 fsync         section: appendfsync always, and what the disk takes
 memory        section: bytes of Redis a job, an event, a delivery

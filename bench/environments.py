@@ -57,7 +57,8 @@ def other_python(interpreter: str) -> Installation:
         (TREE / file).read_text() for file in ("pyproject.toml", "constraints.txt")
     )
     name = f"python-{version.split()[0]}"
-    return Installation(environment(name, interpreter, made_from, *requirements(TREE)), str(TREE))
+    needed = (*requirements(TREE), "aiohttp")  # which the relay sends with
+    return Installation(environment(name, interpreter, made_from, *needed), str(TREE))
 
 
 def requirements(tree: Path) -> tuple[str, ...]:
