@@ -79,9 +79,10 @@ def read_update(
     context: UpdateContext,
 ) -> StatusUpdate:
     """Read one update; raise Unreadable if id, status or attempt is missing or invalid."""
+    headers = context.headers
 
     def find(pointer: Pointer | PointerSum | StatusField | None) -> Any:
-        return None if pointer is None else pointer.find(document, context.headers)
+        return None if pointer is None else pointer.find(document, headers)
 
     status, state = _status(kind, fields.status, find)
     job, *aliases = _job_ids(fields, find, context)

@@ -76,7 +76,16 @@ def _find_at(location: Location) -> Find:
         found = resolve(location, document)
         return None if found == "" else found
 
-    return find
+    def find_key(document: Any, headers: Mapping[str, str]) -> Any:
+        """The same for one step such as `/id`, as most are, without the loop over steps."""
+        if not isinstance(document, dict):
+            return find(document, headers)
+        found = document.get(location[0])
+        if isinstance(found, msgspec.Raw):
+            return find(document, headers)
+        return None if found == "" else found
+
+    return find_key if len(location) == 1 else find
 
 
 def as_list(written: object) -> list[object]:
