@@ -86,13 +86,14 @@ class Names:
         answer = self.table[host]
         if isinstance(answer, Exception):
             raise answer
-        return [_info(text, port) for text in answer]
+        return [info(text, port) for text in answer]
 
     async def close(self):
         """Nothing to close."""
 
 
-def _info(text, port):
+def info(text, port):
+    """An address as `socket.getaddrinfo` gives it."""
     if ":" in text:
         return socket.AF_INET6, socket.SOCK_STREAM, 6, "", (text, port, 0, 0)
     return socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port)
