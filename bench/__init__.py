@@ -1,28 +1,29 @@
 """The benchmark: `python -m bench SECTION…`; README.md says what each section shows.
 
-sections      the table of all sections: what each measures, and in how many seconds
-runner        what all sections share: options, the load, processes that are started and ended
-report        tables, medians with their ranges, claims
-chart         a chart of lines with bands, as SVG
-page          docs/benchmarks.md, from the last figures of each section
-throughput    section: jobs per second, processor time and light load of all contenders
-curve         section: latency at steps up to saturation
-idle          section: idle processes with 100,000 sleeping jobs
-growth        section: a store with a million finished jobs beside an empty one
-finished_jobs fills a store with finished jobs, by copying what one leaves
-receiver      section: pushes until the 202, beside a bare endpoint
-scaling       sections: more workers, a second receiver, another Python
-fsync         section: appendfsync always, and what the disk takes
-memory        section: bytes of Redis a job, an event, a delivery
-reserve       section: bytes that accepted work still takes
-post          section: what a POST costs its sender, through our client and through aiohttp
-reading       section: reading each captured push
-hostile       section: honest pushes during attacks
-delivery      sections: deliveries alone; subscribers beside failing ones
-listeners     section: listeners of /v1/events
-contenders    Ringback, another commit of it, and the two baselines
-load          the load generator and the sink
-environments  Python environments, made on first use
-processes     child processes: started, measured, ended
-redis_server  a private Redis
+__main__       the command line
+sections       the table of all sections: what each measures, and in how many seconds
+runner         what all sections share: options, the load, processes that are started and ended
+report         tables, medians with their ranges, claims
+chart          a chart of lines with bands, as SVG
+page           docs/benchmarks.md, from the last figures of each section
+throughput     section: jobs per second, processor time and light load of all contenders
+curve          section: latency at steps up to saturation
+idle           section: idle processes with 100,000 sleeping jobs
+growth         section: a store with a million finished jobs beside an empty one
+finished_jobs  fills a store with finished jobs, by copying what one leaves
+receiver       section: pushes until the 202, beside a bare endpoint
+scaling        sections: more workers, a second receiver, another Python
+fsync          section: appendfsync always, and what the disk takes
+memory         section: bytes of Redis a job, an event, a delivery
+reserve        section: bytes that accepted work still takes
+post           section: what a POST costs its sender, through our client and through aiohttp
+reading        section: reading each captured push
+hostile        section: honest pushes during attacks
+delivery       sections: deliveries alone; subscribers beside failing ones
+listeners      section: listeners of /v1/events
+contenders     Ringback, another commit of it, and the two baselines
+load           the load generator and the sink
+environments   Python environments, made on first use
+processes      child processes: started, measured, ended
+redis_server   a private Redis
 """

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import uvloop
 
-from bench import environments, page, processes, report
+from bench import environments, page, processes, redis_server, report
+from bench.environments import TREE
 from bench.load import sink as sinks
 from bench.load.driver import Driver
 from bench.runner import Runner, machine, say
@@ -55,6 +56,8 @@ def arguments() -> argparse.Namespace:
     options.sections = (
         list(SECTIONS) if options.sections == ["all"] else options.sections or STANDARD
     )
+    if options.page and options.scale != 1:
+        parser.error("--page takes no figures of a trial: leave --scale out")
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(unknown)}; sections are {', '.join(SECTIONS)}")
     return options
@@ -71,7 +74,7 @@ async def run(name: str, runner: Runner) -> tuple[report.Result, page.Found]:
         tables=list(result.tables),
         claims=list(result.claims),
         machine=machine(),
-        versions=versions(runner),
+        versions=versions(),
         at=began,
         seconds=time.time() - began,
         charts=list(result.charts),
@@ -79,15 +82,16 @@ async def run(name: str, runner: Runner) -> tuple[report.Result, page.Found]:
     return result, found
 
 
-def versions(runner: Runner) -> str:
+def versions() -> str:
     """Return what was measured: this commit, and the versions of what it stands on."""
-    commit = environments.run(
-        "git", "-C", str(environments.TREE), "describe", "--always", "--dirty"
-    )
+    try:
+        commit = environments.run("git", "-C", str(TREE), "describe", "--always", "--dirty").strip()
+    except (OSError, RuntimeError):  # a tree without its history
+        commit = "unknown"
+    redis = environments.run(redis_server.binary(), "--version").split("v=")[1].split()[0]
     names = ("aiohttp", "redis", "starlette", "uvicorn", "uvloop")
     used = ", ".join(f"{name} {version(name)}" for name in names)
-    before = f", before: {runner.options.before}" if runner.options.before else ""
-    return f"commit {commit.strip()}{before}, {used}"
+    return f"commit {commit}, Redis {redis}; Python packages {used}"
 
 
 async def main(options: argparse.Namespace) -> bool:

@@ -60,4 +60,4 @@ def section(one: Found) -> str:
     machine = "{cpu}, {cores} cores, Python {python}, {system}".format(**one.machine)
     charts = [f"![{one.title}]({name})" for name in one.charts]
     where = f"{day}, {one.seconds:,.0f} s; {machine}; {one.versions}."
-    return "\n\n".join([f"## {one.title}", where, *charts, *one.tables])
+    return "\n\n".join(filter(None, [f"## {one.title}", where, *charts, *one.tables]))

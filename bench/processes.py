@@ -69,7 +69,7 @@ def title(pid: int) -> str:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on just now."""
+    """Return a loopback port that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -117,7 +117,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 def adopt_orphans() -> None:
-    """Make what our children leave behind our own children, so that none escapes."""
+    """Become the parent of our children's orphans, so that they can be ended."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

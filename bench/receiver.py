@@ -114,7 +114,7 @@ def starts(runner: Runner) -> dict[str, Start]:
         "always": functools.partial(durable, appendfsync="always"),
     }
     if runner.options.before:
-        found["before"] = functools.partial(durable, installed=runner.before)
+        found["before"] = lambda sink, folder: durable(sink, folder, installed=runner.before)
     names = runner.options.only
     return {name: start for name, start in found.items() if not names or name in names}
 
@@ -140,7 +140,7 @@ async def measure(runner: Runner) -> Result:
         0.65,
         ".0%",
     )
-    line = f"fdatasync of this disk, idle: {fsync.times(disk)}."
+    line = f"fdatasync of this disk, idle: {fsync.times(disk)}. {runner.named()}"
     figures = {name: [run._asdict() for run in done] for name, done in runs.items()}
     return Result([table(runs), report.cost_table(runs, "a push"), line], claims, figures)
 

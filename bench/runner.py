@@ -50,11 +50,15 @@ class Runner:
         """Return the commit that this tree is compared with."""
         return environments.commit(self.options.before)
 
+    def named(self) -> str:
+        """Return a line that says what `before` is."""
+        return f"*before* is commit {self.options.before}." if self.options.before else ""
+
     def contenders(self) -> dict[str, Start]:
         """Return everyone who is compared, by name."""
         found: dict[str, Start] = {"ringback": ringback}
         if self.options.before:
-            found["before"] = functools.partial(ringback, installed=self.before)
+            found["before"] = lambda sink, folder: ringback(sink, folder, self.before)
         return found | {"arq": baselines.arq, "relay": baselines.relay}
 
     @contextlib.contextmanager

@@ -17,7 +17,13 @@ async def measure(runner: Runner) -> Result:
     names = runner.options.only
     contenders = {n: s for n, s in runner.contenders().items() if not names or n in names}
     runs = await runner.compare(contenders, runner.rounds(ROUNDS), runner.seconds(LIGHT))
-    tables = [rate_table(runs), role_table(runs), light_table(runs), report.cost_table(runs)]
+    tables = [
+        runner.named(),
+        rate_table(runs),
+        role_table(runs),
+        light_table(runs),
+        report.cost_table(runs),
+    ]
     return Result(
         tables, claims(runs), {name: [r._asdict() for r in done] for name, done in runs.items()}
     )

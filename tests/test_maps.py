@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(
     init.parent.relative_to(ROOT)
-    for folder in ("processor", "workers")
+    for folder in ("processor", "workers", "bench")
     for init in (ROOT / folder).rglob("__init__.py")
 )
 

@@ -1,4 +1,4 @@
-"""Baseline (b): an in-memory relay that keeps nothing, the ceiling that durability is paid from.
+"""Baseline (b): an in-memory relay that keeps nothing, the upper limit of what can be had without durability.
 
 One process: receives, verifies, answers 202, matches, signs and calls back. No dedupe,
 no job state, no history, no retry; whatever it holds is lost with it.
@@ -42,7 +42,7 @@ async def ready(_request: Request) -> Response:
 
 
 async def send(http: callbacks.aiohttp.ClientSession) -> None:
-    """Call back whatever is in the outbox, for ever."""
+    """Call back everything in the outbox, forever."""
     while True:
         event_id, body = await outbox.get()
         await callbacks.post(http, SINK, event_id, body, time.time())

@@ -70,7 +70,7 @@ class Slow(asyncio.Protocol):
         self.rest = data[done:]
 
     def reply(self) -> None:
-        """Answer, unless nobody waits any more."""
+        """Answer, unless the connection is closing."""
         if not self.transport.is_closing():
             self.transport.write(self.answer)
 

@@ -60,7 +60,7 @@ def meter(pids: tuple[int, ...]) -> Meter:
 
 
 async def commit(store: Store, changes: Sequence[Change]) -> None:
-    """Commit events, and wake a worker: whoever commits in real life is one, and awake."""
+    """Commit events, and wake a worker; usually it is a worker that commits."""
     keys = store.shards[0]
     router = await store.subscriptions.router(keys)
     for first in range(0, len(changes), TOGETHER):
