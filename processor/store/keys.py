@@ -56,7 +56,6 @@ and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_…
 
 import hashlib
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 BACKLOGS = ("ingest", "poll", "deliver")
@@ -154,9 +153,9 @@ class Keys:
         """A job, an alias or a tombstone, by `source/id`."""
         return f"{self.tag}job:{name}"
 
-    def jobs_of(self, source: str, ids: Sequence[str]) -> list[str]:
-        """The same for several ids of a source."""
-        return [f"{self.tag}job:{source}/{job}" for job in ids]
+    def job_of(self, source: str, job: str) -> str:
+        """The same by source and id."""
+        return f"{self.tag}job:{source}/{job}"
 
     def history(self, name: str) -> str:
         """A job's history."""

@@ -48,8 +48,8 @@ class ScriptArgs:
 
     def jobs(self, source: str, names: Sequence[str]) -> list[dict[str, str | int]]:
         """Names of jobs, each with its key."""
-        keys = self._names.jobs_of(source, names)
-        return [{"key": self.key(k), "name": n} for k, n in zip(keys, names, strict=True)]
+        key, job_of = self.key, self._names.job_of
+        return [{"key": key(job_of(source, name)), "name": name} for name in names]
 
     def blob(self, data: bytes) -> int:
         """The index of these bytes in ARGV."""
@@ -84,7 +84,7 @@ class ScriptArgs:
             "lane": self.lane("ingest", source),
             "item": f"{source}:{dedupe_id}",
             "payload": self.blob(payload),
-            "names": [self.key(key) for key in self._names.jobs_of(source, ids)],
+            "names": [self.key(self._names.job_of(source, job)) for job in ids],
             "price": price,
         }
 
