@@ -55,9 +55,11 @@ def role_table(runs: Runs) -> str:
         ours = name in ("ringback", "before")
         cells = [report.spread([one[r] for one in found] if ours else [], ".0f") for r in roles]
         total = report.spread(report.costs(runs, name), ".0f")
-        rows.append((name, *cells, total, report.spread(cost_ratios(runs, name, "relay"), ".2f")))
+        ratio = report.spread(cost_ratios(runs, name, "relay"), ".2f")
+        memory = report.spread([run.memory for run in done if run.memory], ",.0f")
+        rows.append((name, *cells, total, ratio, memory))
     head = ("µs of processor time a job", *roles, "all, without the load generator")
-    return report.table((*head, "times the relay"), rows)
+    return report.table((*head, "times the relay", "bytes of Redis a job"), rows)
 
 
 def light_table(runs: Runs) -> str:

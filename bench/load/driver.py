@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from redis import Redis
+
 from bench import processes
 from bench.contenders.running import Running
 from bench.load import loadgen, sink as sinks, workload
@@ -27,6 +29,7 @@ class Run(NamedTuple):
     repeated: int  # callbacks beyond one a job
     cpu: dict[str, float]  # microseconds of processor time per job, by process
     others: float  # cores' worth of processor time that other programs used meanwhile
+    memory: float = 0.0  # bytes of Redis' memory that a job took; 0: it has no Redis
     delays: tuple[float, ...] = ()  # ms from push to callback under the light load before it
 
 
@@ -62,13 +65,14 @@ class Driver:
     async def measure(self, running: Running, jobs: int) -> Run:
         """Push `jobs` jobs through a contender and wait for every callback."""
         pushes = workload.pushes(self.expect(jobs), jobs)
-        meter = Meter(running)
+        memory, meter = used_memory(running), Meter(running)
         with collector_off():
             started = await self.push(running.ports, pushes)
         seconds = max(self.sink.seen.values()) - started
         used, others = meter.read()
         cpu = {title: 1e6 * one / jobs for title, one in used.items()}
-        return Run(jobs, seconds, jobs / seconds, self.sink.callbacks - jobs, cpu, others)
+        memory = (used_memory(running) - memory) / jobs
+        return Run(jobs, seconds, jobs / seconds, self.sink.callbacks - jobs, cpu, others, memory)
 
     async def push(self, ports: tuple[int, ...], pushes: list[bytes]) -> float:
         """Send it all and wait for every callback; return when the first push left."""
@@ -107,6 +111,14 @@ def seconds_used(running: Running) -> dict[int, tuple[str, float]]:
     """Return title and processor seconds of each process, the bench's own included."""
     used = {pid: (processes.title(pid), processes.cpu_seconds(pid)) for pid in running.pids()}
     return used | {os.getpid(): (LOAD, processes.cpu_seconds(os.getpid()))}
+
+
+def used_memory(running: Running) -> int:
+    """Return the bytes that its Redis uses; 0 if it has none."""
+    if not running.socket.is_socket():
+        return 0
+    with Redis(unix_socket_path=str(running.socket)) as redis:
+        return int(redis.info("memory")["used_memory"])
 
 
 def spent(

@@ -7,7 +7,7 @@ from bench.runner import rotated
 
 
 def run(rate: float, cpu: dict[str, float] | None = None, delays: tuple[float, ...] = ()) -> Run:
-    return Run(100, 1.0, rate, 0, cpu or {}, 0.0, delays)
+    return Run(100, 1.0, rate, 0, cpu or {}, 0.0, delays=delays)
 
 
 def test_a_spread_is_the_median_with_the_least_and_the_most() -> None:
