@@ -62,8 +62,8 @@ def other_python(interpreter: str) -> Installation:
 
 
 def requirements(tree: Path) -> tuple[str, ...]:
-    """Return pip's arguments that install a tree with its embedded Redis, and the relay's client."""
-    return "--constraint", str(tree / "constraints.txt"), f"{tree}[embedded]", "aiohttp"
+    """Return pip's arguments that install a tree with its embedded Redis."""
+    return "--constraint", str(tree / "constraints.txt"), f"{tree}[embedded]"
 
 
 def environment(name: str, interpreter: str, made_from: str, *requirements: str) -> str:

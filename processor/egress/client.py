@@ -20,6 +20,7 @@ from processor.egress.salvage import salvage
 from processor.egress.urls import ParsedUrl
 from processor.model import HttpResponse
 
+_ONCE = frozenset({"POST", "PATCH"})  # methods that are not idempotent
 _URLS = 2048  # checked URLs in the cache; subscribers' URLs repeat
 
 
@@ -97,12 +98,15 @@ class Egress:
         read_limit: int = 65536,
         body_wanted: bool = True,
         partial: bool = False,
+        repeatable: bool = False,
     ) -> HttpResponse:
         """Send one request; a response with any status is returned, redirects included.
 
         The body is cut at `read_limit` bytes, and empty unless `body_wanted`. `partial`: a body
         that breaks off is returned as far as it arrived. If the body is unwanted or may be partial,
         a status line alone is a response. `timeout` is in seconds for the whole request.
+        `repeatable`: a POST or PATCH that may arrive twice, as others may (RFC 9110, 9.2.2); it is
+        sent again if the server had closed the idle connection that it was sent on.
         Raises BlockedTarget or RequestFailed, and nothing else.
         """
         began = perf_counter()
@@ -114,6 +118,7 @@ class Egress:
                 head + body if body else head,
                 timeout,
                 read_limit if body_wanted else None,
+                repeatable=repeatable or method not in _ONCE,
             )
         except BrokenResponseError as broken:
             salvaged = salvage(broken.received) if partial or not body_wanted else None

@@ -200,6 +200,7 @@ class Connection(asyncio.Protocol):
             pending.set_exception(error)
         else:
             pending.set_result(RawResponse(self._status, self._headers, bytes(self._body)))
+        self._received = self._body = bytearray()  # an idle connection keeps no response
 
     def _ends_with_connection(self) -> bool:
         chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()

@@ -48,12 +48,18 @@ class ConnectionPool:
         return self._origins.setdefault((scheme, host, port), made)
 
     async def exchange(
-        self, origin: Origin, request: bytes, seconds: float, read_limit: int | None
+        self,
+        origin: Origin,
+        request: bytes,
+        seconds: float,
+        read_limit: int | None,
+        *,
+        repeatable: bool,
     ) -> RawResponse:
         """Send a request, and return its response; see `Connection.send`.
 
-        If a connection that was idle dies before a byte of the response, which is how one ends
-        that the server closed meanwhile, the request is sent once more, on a new connection.
+        If a connection that was idle dies before a byte of the response, which is how one ends that
+        the server closed meanwhile, a `repeatable` request is sent once more, on a new connection.
         Raises what `Connector.connect` raises, TimeoutError, or BrokenResponseError.
         """
         end = monotonic() + seconds
@@ -63,7 +69,8 @@ class ConnectionPool:
                 try:
                     return await self._send(connection, request, end, read_limit)
                 except BrokenResponseError as broken:
-                    if broken.received or isinstance(broken.error, TimeoutError):
+                    died = not broken.received and not isinstance(broken.error, TimeoutError)
+                    if not (died and repeatable):
                         raise
             connection = await self._connect(origin, end)
             return await self._send(connection, request, end, read_limit)

@@ -65,9 +65,14 @@ async def between(serve, **more):
     async with Server(serve) as server, Egress(POLICY, **more) as egress:
 
         async def post(body=b"{}", **options):
-            options = {"body_wanted": False, "timeout": 10.0} | options
+            options = {"body_wanted": False, "repeatable": True, "timeout": 10.0} | options
             return await egress.request(
-                "POST", server.url, headers={}, body=body, scope=NetworkScope.CONFIGURED, **options
+                options.pop("method", "POST"),
+                server.url,
+                headers={},
+                body=body,
+                scope=NetworkScope.CONFIGURED,
+                **options,
             )
 
         yield server, post

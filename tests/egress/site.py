@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+OK_AND_CLOSE = OK.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
 
 
 def sized(size):

@@ -14,7 +14,7 @@ import uvloop
 from processor.egress import Egress, NetworkScope, Policy
 from processor.errors import BlockedTarget, RequestFailed
 
-from .site import OK, Names, Site, chunked, sized
+from .site import OK, OK_AND_CLOSE, Names, Site, chunked, sized
 
 NOTHING = Policy()
 HOSTILE = [
@@ -104,7 +104,7 @@ async def test_a_name_that_is_rebound_is_refused_on_its_next_connection(tls):
     names = Names({"hooks.example": ["127.0.0.1"]})
     policy = Policy.parse(["127.0.0.1/32"])
     async with (
-        Site(tls=server, then_close=True) as site,
+        Site(OK_AND_CLOSE, tls=server) as site,
         Egress(policy, resolver=names, tls=client) as egress,
     ):
         url = f"https://hooks.example:{site.port}/"

@@ -147,6 +147,18 @@ async def test_a_request_that_meets_a_stale_connection_is_sent_once_more_on_a_ne
         assert server.requests == [(1, b"1"), (1, b"2"), (2, b"2"), (2, b"3")]
 
 
+@pytest.mark.parametrize(
+    ("method", "times"), [("POST", 1), ("PATCH", 1), ("GET", 2), ("PUT", 2), ("OPTIONS", 2)]
+)
+async def test_what_must_not_arrive_twice_is_sent_once(method, times):
+    """The server may have closed the connection after it did what it was asked."""
+    async with between(closes_from(2)) as (server, post):
+        await post(b"1")
+        with pytest.raises(RequestFailed, match="connection closed before an answer"):
+            await post(b"2", method=method, repeatable=False)
+        assert server.requests[1:] == [(number, b"2") for number in range(1, times + 1)]
+
+
 async def test_it_is_sent_once_more_but_not_twice():
     async with between(closes_from(2)) as (server, post):
         await post(b"1")

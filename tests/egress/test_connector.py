@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from processor.egress import Egress, NetworkScope, Policy, connection_pool, resolver
 from processor.errors import BlockedTarget, RequestFailed
 
-from .site import Names, Site, info
+from .site import OK_AND_CLOSE, Names, Site, info
 
 HOST = "hooks.example"
 
@@ -270,7 +270,7 @@ async def test_an_answer_is_remembered_for_ten_seconds(monkeypatch):
     now = 1000.0
     monkeypatch.setattr(resolver, "monotonic", lambda: now)
     names = Names({HOST: ["127.0.0.1"]})
-    async with Site(then_close=True) as site, Egress(Policy(), resolver=names) as egress:
+    async with Site(OK_AND_CLOSE) as site, Egress(Policy(), resolver=names) as egress:
         for later, asked in ((0.0, 1), (9.0, 1), (2.0, 2)):
             now += later
             await post(egress, f"http://{HOST}:{site.port}/")

@@ -170,9 +170,8 @@ async def running(start: Callable[[Path, int], Sequence[str]], folder: Path) -> 
     program, *arguments = start(folder, port)
     if shutil.which(program) is None:
         pytest.skip(f"needs {program}")
-    env = os.environ | {"GOCACHE": str(folder.parent / "gocache"), "GOFLAGS": "-mod=mod"}
     process = await asyncio.create_subprocess_exec(
-        program, *arguments, cwd=folder, env=env, start_new_session=True
+        program, *arguments, cwd=folder, start_new_session=True
     )
     try:
         async with asyncio.timeout(90):

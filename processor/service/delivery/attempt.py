@@ -70,6 +70,7 @@ class Sender:
                 scope=NetworkScope.CONFIGURED if target.static else NetworkScope.PUBLIC,
                 timeout=TIMEOUT,
                 body_wanted=False,
+                repeatable=True,  # subscribers dedupe by its id
             )
         except (BlockedTarget, RequestFailed) as error:
             seconds = await self._context.store.now() - at
