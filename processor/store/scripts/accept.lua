@@ -13,11 +13,12 @@
 prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
 local args = cmsgpack.unpack(ARGV[1])
 local now, price = now_ms(), 0
-local lanes = open_lanes(args.lanes)
+local lanes, exists = open_lanes(args.lanes), {} -- by index of a job's name
 for _, push in ipairs(args.pushes) do
   push.record = 0
   for _, name in ipairs(not wrong_type_at(push.names) and push.names or {}) do
     local size = redis.call('STRLEN', KEYS[name])
+    exists[name] = size > 0
     if size > SHOWS then push.record = math.max(push.record, size) end -- smaller: not worth a price
   end
   push.price = push.price + math.ceil(args.each * push.record)
@@ -26,7 +27,11 @@ end
 local taken = tonumber(redis.call('HGET', KEYS[1], 'taken')) or 0
 if args.ceiling and taken + price > args.ceiling then return false end
 for _, naming in ipairs(args.named) do
-  if naming.names[2] then reserve(naming, args.reserve) else reserve_one(naming, args.reserve) end
+  if naming.names[2] then
+    reserve(naming, args.reserve)
+  elseif not exists[naming.names[1].key] then
+    reserve_one(naming, args.reserve)
+  end
 end
 local results = {}
 for i, push in ipairs(args.pushes) do

@@ -45,10 +45,11 @@ end
 local function write(job)
   if job.doc then save(job) end
   if job.answer then redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends) end
+  local expires = not job.renew
   for _, e in ipairs(job.entries) do
-    add_history(KEYS[job.history], job.ends, e.at, ARGV[e.text], e.ignored)
+    expires = add_history(KEYS[job.history], job.ends, e.at, ARGV[e.text], e.ignored) or expires
   end
-  if job.renew and job.version ~= '' then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
+  if not expires then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
   for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[6], args.most, lanes, e, now) end
   for _, d in ipairs(job.drops) do drop(lanes[d.lane], d.item) end
   for _, i in ipairs(job.items) do enqueue(lanes, i, now) end

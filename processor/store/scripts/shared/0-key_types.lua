@@ -20,7 +20,7 @@ local SHARED = [[ jobs log subs failure_scores overflow lanes items paused rate_
 local function wrong_type(key)
   local found = redis.call('TYPE', key).ok
   if found == 'none' then return end
-  local word = key:match('^{?rb:?%d*}?:([%l_]+)')
+  local word = key:match(':([%l_]+)')
   if found == TYPES[word] then return end
   local expected = TYPES[key:match('}:(.*)')] or TYPES[word]
   if found == expected then return end
