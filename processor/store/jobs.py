@@ -12,7 +12,7 @@ from processor.store.change import Change, NewEvent
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
 from processor.store.keys import Keys, shard_of
-from processor.store.names import Naming, named, naming, reservation_ms
+from processor.store.names import Naming, add_naming, naming, reservation_ms
 from processor.store.persistence import Persistence
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
@@ -100,24 +100,17 @@ class Jobs:
             names = [naming(update.source, update.id) for _, update in pushes]
         payloads = [_encode(update) for _, update in pushes]
         args = ScriptArgs(keys, keys.waiting)
+        args.add_list(_several_first(names), lambda given: add_naming(args, given))
+        for (dedupe_id, update), payload in zip(pushes, payloads, strict=True):
+            most = bounds and bounds.fan_out(update.source)
+            price = reserve.update_price(1, len(payload), most) if most is not None else 0
+            args.add_push(dedupe_id, update, payload, self._ids_in(keys, update), price)
         packed = args.pack(
             keep=int(self._keep.seen * 1000),
             reserve=reservation_ms(self._keep),
-            named=[named(args, given) for given in _several_first(names)],
             ceiling=bounds and bounds.ceiling,
             each=reserve.RECORD,
-            pushes=[
-                args.push(
-                    dedupe_id,
-                    update,
-                    payload,
-                    self._ids_in(keys, update),
-                    reserve.update_price(1, len(payload), bounds.fan_out(update.source))
-                    if bounds
-                    else 0,
-                )
-                for (dedupe_id, update), payload in zip(pushes, payloads, strict=True)
-            ],
+            pushes=len(pushes),
         )
         done, file = await self.intake.run_with_persistence_info(
             "accept", args.keys, packed, bounded=bounds is not None
@@ -196,7 +189,8 @@ class Jobs:
         fixed = [keys.subs_version, keys.log, keys.jobs]
         fixed += [keys.paused["deliver"], keys.rate_limit["deliver"], keys.overflow]
         args = ScriptArgs(keys, *fixed)
-        rows = [args.change(c, self.ends(c.job), _record(c)) for c in changes]
+        for change in changes:
+            args.add_change(change, self.ends(change.job), _record(change))
         if room:
             args.open_lanes("deliver", room.limits)
         packed = args.pack(
@@ -207,7 +201,7 @@ class Jobs:
                 "lease": self._lease,
             },
             most=self._keep.waiting if most is None else min(most, self._keep.waiting),
-            jobs=rows,
+            jobs=len(changes),
         )
         done = await self._connection.run("commit", args.keys, packed, bounded=bounded)
         if done is None:
@@ -222,8 +216,8 @@ class Jobs:
     async def enqueue_deliveries(self, keys: Keys, event: NewEvent) -> None:
         """Enqueue the deliveries of an event that belongs to no job."""
         args = ScriptArgs(keys, keys.event(event.id))
-        items = [args.item(item) for item in event.deliveries]
-        packed = args.pack(body=args.blob(event.body), items=items)
+        args.add_list(event.deliveries, args.add_item)
+        packed = args.pack(body=args.blob(event.body))
         await self._connection.run("enqueue_deliveries", args.keys, packed, bounded=True)
 
     async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:

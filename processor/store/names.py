@@ -6,7 +6,7 @@ of the record have the same ids, whichever process commits it, and however often
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from processor.errors import WrongKeyType
 from processor.model import Retention
@@ -64,8 +64,10 @@ class Names:
             if not here:
                 continue
             args = ScriptArgs(keys)
-            parts = [named(args, part, ids[whole]) for whole, part in here]
-            packed = args.pack(reserve=reservation_ms(self._keep), named=parts)
+            args.add(len(here))
+            for whole, part in here:
+                add_naming(args, part, ids[whole])
+            packed = args.pack(reserve=reservation_ms(self._keep))
             found = await self._connection.run("reserve_names", args.keys, packed)
             ids.update(zip((whole for whole, _ in here), found, strict=True))
 
@@ -101,10 +103,10 @@ def _id(name: str, row: bytes) -> bytes:
     return row.removeprefix(b"to ") if row.startswith(b"to ") else name.encode()
 
 
-def named(args: ScriptArgs, given: Naming, to: bytes | None = None) -> dict[str, Any]:
-    """A NAMING of the scripts; `to` is the id that names in another shard have shown."""
-    names = args.jobs(given.source, given.names)
-    return {"uid": new_uid(), "id": given.id, "to": to.decode() if to else None, "names": names}
+def add_naming(args: ScriptArgs, given: Naming, to: bytes | None = None) -> None:
+    """Add a NAMING of the scripts; `to` is the id that names in another shard have shown."""
+    args.add(new_uid(), given.id, to.decode() if to else None)
+    args.add_names(given.source, given.names)
 
 
 def reservation_ms(keep: Retention) -> int:

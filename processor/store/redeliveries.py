@@ -79,18 +79,13 @@ class Redeliveries:
         today = day_of(await self._connection.now())
         args = ScriptArgs(keys, keys.delivered(target))
         days = [] if again else [keys.delivered_ids(target, today + day) for day in DAYS]
+        for redelivery in items:
+            args.add_item(redelivery.item)
+            args.add(args.key(keys.event(redelivery.event)), args.blob(redelivery.body))
         packed = args.pack(
             seen=seen.delivered,
             days=[args.key(day) for day in days],
             ids=[redelivery.event for redelivery in items],
-            deliveries=[
-                {
-                    "item": args.item(redelivery.item),
-                    "event": args.key(keys.event(redelivery.event)),
-                    "body": args.blob(redelivery.body),
-                }
-                for redelivery in items
-            ],
         )
         done = await self._connection.run("replay", args.keys, packed, bounded=bounded)
         return [word.decode() for word in done]

@@ -1,6 +1,6 @@
 """Loads the Lua scripts of the folder `scripts`, each with the shared parts that it uses.
 
-A file names in a header line `-- Uses: prove, lanes` the parts whose functions it calls. A part is
+A file names in header lines `-- Uses: prove, lanes` the parts whose functions it calls. A part is
 a file `N-NAME.lua` of `scripts/shared`. Parts use parts as well, and all are loaded in the order of
 their file names.
 """
@@ -60,8 +60,7 @@ def with_parts(text: str, shared: Mapping[str, str]) -> str:
 
 def uses(text: str) -> set[str]:
     """The parts that a Lua file names."""
-    found = _USES.search(text)
-    return set(found[1].split(", ")) if found else set()
+    return {part for line in _USES.findall(text) for part in line.split(", ")}
 
 
 def _lua(folder: Traversable) -> dict[str, str]:

@@ -229,13 +229,13 @@ class Subscriptions:
         self, keys: Keys, version: str, new: Subscription, event: NewEvent | None
     ) -> bool:
         args = ScriptArgs(keys, keys.subs, keys.subs_version, keys.log, keys.overflow)
+        args.add_list([event] if event else [], args.add_event)
         packed = args.pack(
             version=version,
             next=new_version(),
             id=new.id,
             doc=args.blob(self._stored(new)),
             most=self._keep.waiting,
-            event=event and args.event(event),
         )
         return bool(await self._connection.run("update_subscription", args.keys, packed))
 

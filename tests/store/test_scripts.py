@@ -145,7 +145,7 @@ DEFINES = re.compile(r"^local (?:(?:function (\w+))|(\w+))", re.MULTILINE)
 def shared_words() -> dict[str, str]:
     """A pattern for the use of each function and value that parts define; the part by pattern."""
     return {
-        rf"(?<![.\w']){function}\(" if function else rf"(?<![.\w']){value}\b": name
+        rf"(?<![.\w']){function}[(,)]" if function else rf"(?<![.\w']){value}\b": name
         for name, body in PARTS.items()
         for function, value in DEFINES.findall(body)
     }

@@ -3,18 +3,25 @@
 -- before any commit.
 -- KEYS  waiting; then those that ARGV[1] names by index
 -- ARGV  msgpack {keep (ms), ceiling? (of what all pushes were ever priced at), each (price of a
---       byte of the record that a push is about), reserve (ms), named: [NAMING], lanes: [LANE],
---       pushes: [{seen, lane (index in lanes), item, payload, names: [its job's], price}]};
---       then the payloads
+--       byte of the record that a push is about), reserve (ms), pushes (how many), lanes: [LANE],
+--       fields: NAMINGs, then PUSHes {seen, lane (index in lanes), item, payload, price, names
+--       (its job's)}}; then the payloads
 -- Returns  per push 1 (accepted), 0 (a duplicate), or what is wrong with the type of one of its
 --          keys; nil if all of them would exceed the ceiling: then nothing was written
 -- Safe twice: the second time all are duplicates, and all are queued; reserved names stay.
--- Uses: prove, time, waiting, lane_args, lanes, names
+-- Uses: prove, args, time, waiting, lane_args, readers, lanes, names
 prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
-local args = cmsgpack.unpack(ARGV[1])
 local now, price = now_ms(), 0
 local lanes, exists = open_lanes(args.lanes), {} -- by index of a job's name
-for _, push in ipairs(args.pushes) do
+local named = list(read_naming)
+local pushes = list(function()
+  local p = take(5)
+  return {
+    seen = fields[p + 1], lane = fields[p + 2], item = fields[p + 3], payload = fields[p + 4],
+    price = fields[p + 5], names = list(field),
+  }
+end, args.pushes)
+for _, push in ipairs(pushes) do
   push.record = 0
   for _, name in ipairs(not wrong_type_at(push.names) and push.names or {}) do
     local size = redis.call('STRLEN', KEYS[name])
@@ -26,7 +33,7 @@ for _, push in ipairs(args.pushes) do
 end
 local taken = tonumber(redis.call('HGET', KEYS[1], 'taken')) or 0
 if args.ceiling and taken + price > args.ceiling then return false end
-for _, naming in ipairs(args.named) do
+for _, naming in ipairs(named) do
   if naming.names[2] then
     reserve(naming, args.reserve)
   elseif not exists[naming.names[1].key] then
@@ -34,7 +41,7 @@ for _, naming in ipairs(args.named) do
   end
 end
 local results = {}
-for i, push in ipairs(args.pushes) do
+for i, push in ipairs(pushes) do
   local lane = lanes[push.lane]
   results[i] = lane.wrong or wrong_type_at({ push.seen }) or wrong_type_at(push.names)
   if not results[i] and redis.call('SET', KEYS[push.seen], '1', 'NX', 'PX', args.keep) then

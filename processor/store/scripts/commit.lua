@@ -4,19 +4,17 @@
 -- KEYS  subs:version, log, jobs, paused:deliver, rate_limit:deliver, overflow; then those that
 --       ARGV[1] names by index
 -- ARGV  msgpack {version, room (the worker's: {limit, bytes, lease (ms)}), most (deliveries that
---       may wait), lanes: [LANE; to claim from it also capacity, gap, burst, share], jobs: [{key,
---       name, version (of the record that was read), doc?, ends, renew, callbacks, history,
---       entries: [{at, text, ignored}], answer?, answer_key, events: [EVENT], items: [ITEM],
---       drops: [{lane, item}]}]}; then what doc, text, answer, body and payload name; times in ms
+--       may wait), lanes: [LANE; to claim from it also capacity, gap, burst, share], jobs (how
+--       many), fields: CHANGEs}; then the bytes that they name; times in ms
 -- Returns  per job 1 (written), or why nothing of it was: 0 (its version is another), or what is
 --          wrong with the type of a key; lane, item, payload and token of each claimed delivery;
 --          ids of events that keep an older body; nil if the subscriptions have another version
 -- Safe twice: the second time a job with a `doc` has another version, and nothing is claimed; one
 -- without repeats itself. If the answer is lost, what was claimed is due when its lease ends.
--- Uses: prove, time, command_buffer, lane_args, lanes, ordering, history, publish, claiming
+-- Uses: prove, args, time, command_buffer, lane_args, changes, lanes, ordering, history
+-- Uses: publish, claiming
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
   EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN]])
-local args = cmsgpack.unpack(ARGV[1])
 if (redis.call('GET', KEYS[1]) or '0') ~= args.version then return false end
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local function is_unchanged(job)
@@ -29,17 +27,6 @@ local function save(job)
   for _, callback in ipairs(job.callbacks) do
     redis.call('PEXPIREAT', KEYS[callback], job.ends, 'GT')
   end
-end
-
-local function wrong_type_in(job)
-  if not next(wrong_types) then return end
-  local wrong = wrong_type_at({ job.key, job.history, job.answer_key })
-    or wrong_type_at(job.callbacks) or wrong_type_of(lanes, job.items)
-    or wrong_type_of(lanes, job.drops)
-  for _, e in ipairs(job.events) do
-    wrong = wrong or wrong_type_at({ e.key }) or wrong_type_of(lanes, e.items)
-  end
-  return wrong
 end
 
 local function write(job)
@@ -56,8 +43,8 @@ local function write(job)
   return 1
 end
 
-for n, job in ipairs(args.jobs) do
-  results[n] = wrong_type_in(job) or is_unchanged(job) and write(job) or 0
+for n, job in ipairs(list(read_change, args.jobs)) do
+  results[n] = wrong_type_in(job, lanes) or is_unchanged(job) and write(job) or 0
 end
 local claimed = claim_changed(lanes, args.room, KEYS[4], KEYS[5], now)
 finish(lanes, now)

@@ -10,10 +10,10 @@
 -- Returns  per settled claim 1, 0 (not this worker's any more), or what is wrong with a key's type
 -- An item that is not a delivery, and was put again while it was held, stays. Safe twice: an end
 -- counts once, even if reported late; with a token only its holder settles.
--- Uses: prove, time, command_buffer, waiting, lane_args, lanes, ordering, event_bodies, records
+-- Uses: prove, args, time, command_buffer, waiting, lane_args, lanes, ordering, event_bodies
+-- Uses: records
 prove_each([[TIME ZSCORE ZREM HDEL HGET HSET DEL XADD EXPIRE ZADD ZCOUNT ZRANGE HEXISTS SCARD
   UNLINK RENAME SADD EXISTS RPUSH HMGET HSTRLEN]])
-local args = cmsgpack.unpack(ARGV[1])
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local streams, delivered, left = {}, {}, {} -- of records; ids by set; lanes by order that was left
 

@@ -17,16 +17,16 @@ end
 local function write_sizes(lane)
   local sizes = lane.sizes
   if not sizes then return end
-  local fields = { 'updates:' .. lane.name, 'size:' .. lane.name, 'records:' .. lane.name }
-  local found = redis.call('HMGET', lane.waiting, unpack(fields))
+  local counters = { 'updates:' .. lane.name, 'size:' .. lane.name, 'records:' .. lane.name }
+  local found = redis.call('HMGET', lane.waiting, unpack(counters))
   local before, size = tonumber(found[1]) or 0, tonumber(found[2]) or 0
   local records = tonumber(found[3]) or 0
   local updates = before + sizes.updates
   if updates < before then records = math.floor(records * updates / before) end
   if updates <= 0 then
-    redis.call('HDEL', lane.waiting, unpack(fields))
+    redis.call('HDEL', lane.waiting, unpack(counters))
   else
     size, records = math.max(size + sizes.size, 0), math.max(records + sizes.records, 0)
-    redis.call('HSET', lane.waiting, fields[1], updates, fields[2], size, fields[3], records)
+    redis.call('HSET', lane.waiting, counters[1], updates, counters[2], size, counters[3], records)
   end
 end
