@@ -54,10 +54,10 @@ def exit_now(error: Exception) -> NoReturn:
 def declare(broker: NudgeBroker, loop: WorkerLoop, backlog: str) -> None:
     """Declare the actor that runs the pump of a backlog; queue and actor have its name."""
 
-    async def drain() -> None:
-        await loop.pumps[backlog].run()
+    async def work() -> None:
+        await loop.work(backlog)
 
-    dramatiq.actor(actor_name=backlog, queue_name=backlog, broker=broker)(drain)
+    dramatiq.actor(actor_name=backlog, queue_name=backlog, broker=broker)(work)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A Dramatiq broker for nudges, which wake a worker: it waits for one in Redis, and runs its actor.
 
+An actor that has just worked waits for its next nudge itself, for a moment (`nudges`).
+
 A nudge is one element of the list `nudge:BACKLOG`, pushed by the scripts that make work and
 by the clock; popping it is all that a consumer does. It carries no data, so it needs no
 acknowledgement, no retry and no dead letters: the clock replaces a nudge that is lost. Queue and

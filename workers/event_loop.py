@@ -19,8 +19,10 @@ from processor.service.runtime.store_watch import watching_store
 from processor.store.names import new_uid
 from processor.store.store import HEARTBEAT_INTERVAL
 from workers import pumps
+from workers.nudges import Nudges
 from workers.pump import Pump
 
+NEVER = 3600.0  # seconds between looks for an interrupt of an actor: nothing here sends one
 DRAIN_TIMEOUT = 20.0  # seconds for running work to end
 
 
@@ -36,10 +38,11 @@ class WorkerLoop(AsyncIO):
         self.outage = Outage("worker")
         self._exit_now = exit_now
         self.pumps: dict[str, Pump] = {}
+        self._nudges: Nudges | None = None  # once Redis has answered
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 -- Dramatiq's signature
         """Start the loop, and wait until Redis answers."""
-        thread = EventLoopThread(self.logger)
+        thread = EventLoopThread(self.logger, interrupt_check_ival=NEVER)
         thread.loop.close()
         thread.loop = uvloop.new_event_loop()
         thread.start(timeout=5.0)
@@ -55,10 +58,18 @@ class WorkerLoop(AsyncIO):
         if thread is not None:
             thread.run_coroutine(self._close())
 
+    async def work(self, backlog: str) -> None:
+        """Run a pump, and again at each nudge that comes soon after."""
+        await self.pumps[backlog].run()
+        while self._nudges and await self._nudges.next(backlog):
+            await self.pumps[backlog].run()
+
     async def _open(self) -> None:
         context = await self._stack.enter_async_context(open_context(self._settings))
         await wait_until_ready(context.store, self.outage)
         self.pumps = pumps.all_pumps(context, self.outage)
+        self._nudges = Nudges(self._settings.redis_url, self._settings.shards, self.outage)
+        self._stack.push_async_callback(self._nudges.close)
         name = f"worker-{new_uid()[:6]}"
         repeated = [
             run_periodically(self.outage, lambda: _heartbeat(context, name)),
@@ -84,6 +95,8 @@ class WorkerLoop(AsyncIO):
         return self._settings.lease / 3
 
     async def _close(self) -> None:
+        if self._nudges:
+            self._nudges.end()
         await asyncio.gather(*(pump.finish(DRAIN_TIMEOUT) for pump in self.pumps.values()))
         for task in self._tasks:
             task.cancel()

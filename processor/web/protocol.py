@@ -77,8 +77,7 @@ class BoundedProtocol(SlowRequestProtocol):
     def data_received(self, data: bytes) -> None:
         """Count once what may have arrived in many small chunks."""
         super().data_received(data)
-        if self._uncounted:
-            self._count()
+        self._count()
 
     def on_headers_complete(self) -> None:
         """Count as busy: a request is in progress."""
@@ -160,9 +159,10 @@ class BoundedProtocol(SlowRequestProtocol):
         if whole:
             self._evict(self._limits.bodies.finish(body, count, self.loop.time()))
             self.scope["state"][SMALL_BODY_ARRIVED] = body.held <= FREE_BYTES
-        else:
+            return
+        if count:
             self._evict(self._limits.bodies.arrived(body, count, self.loop.time()))
-        if body.held > FREE_BYTES and not whole:
+        if count and body.held > FREE_BYTES:
             self._wait_turn(count)
         elif len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
