@@ -56,7 +56,8 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
     updates, errors = [], []
     for index, part in enumerate(parts):
         try:
-            update = _read_part(profile, _object(part), index, context)
+            whole = part if isinstance(part, dict) else _object(part)
+            update = _read_part(profile, whole, index, context)
         except Unreadable as error:
             errors.append(f"update {index}: {error}" if len(parts) > 1 else str(error))
             continue
@@ -69,7 +70,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
 
 
 def _object(part: object) -> dict[str, Any]:
-    """An update of a batch; raises the error that decoding found in it, if any."""
+    """A part that is not decoded yet; raises the error that decoding found in it, if any."""
     if isinstance(part, Unreadable):
         raise part
     return as_object(part)

@@ -77,7 +77,8 @@ class BoundedProtocol(SlowRequestProtocol):
     def data_received(self, data: bytes) -> None:
         """Count once what may have arrived in many small chunks."""
         super().data_received(data)
-        self._count()
+        if self._uncounted:
+            self._count()
 
     def on_headers_complete(self) -> None:
         """Count as busy: a request is in progress."""
@@ -159,10 +160,9 @@ class BoundedProtocol(SlowRequestProtocol):
         if whole:
             self._evict(self._limits.bodies.finish(body, count, self.loop.time()))
             self.scope["state"][SMALL_BODY_ARRIVED] = body.held <= FREE_BYTES
-            return
-        if count:
+        else:
             self._evict(self._limits.bodies.arrived(body, count, self.loop.time()))
-        if count and body.held > FREE_BYTES:
+        if body.held > FREE_BYTES and not whole:
             self._wait_turn(count)
         elif len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()

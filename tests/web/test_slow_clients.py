@@ -105,7 +105,7 @@ async def test_a_body_that_trickles_is_408(served: Served) -> None:
     """Each byte is soon, all of them are not."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(post("/hooks/feed", 1000, **signed(b"")))
-    answer = asyncio.create_task(reader.read())
+    answer = asyncio.create_task(reader.readline())  # the rest may be lost: we write on
     while not answer.done():
         writer.write(b" ")
         await asyncio.wait([answer], timeout=SOON / 5)
