@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._complete = True
+            pass  # a 101, which is complete; what follows is not HTTP
         except HttpParserError as error:
             self._keep = False
             if not self._complete or self._wanted:

@@ -122,6 +122,8 @@ LEGAL = [
         200,
         b"ok",
     ),
+    Legal("lines that end in LF", (OK + LENGTH).replace(b"\r", b"") + b"\nok", 200, b"ok"),
+    Legal("blanks behind a chunk size", OK + CHUNKED + b"2 \r\nok\r\n0\r\n\r\n", 200, b"ok"),
     Legal("no reason", b"HTTP/1.1 200 \r\n" + PLAIN, 200, b"ok"),
     Legal("a reason over 127", b"HTTP/1.1 200 \xe9\r\n" + PLAIN, 200, b"ok"),
     Legal("an empty line after the body", OK + PLAIN + b"\r\n", 200, b"ok"),

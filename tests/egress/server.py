@@ -90,5 +90,4 @@ async def answers(raw, server, reader, writer, number, *, one_by_one=False):
 
 
 def until_the_end(raw):
-    head = raw.rpartition(b"\r\n\r\n")[0].lower()
-    return not any(word in head for word in (b"content-length", b"chunked", b" 204 "))
+    return not any(word in raw.lower() for word in (b"content-length", b"chunked", b" 204 "))

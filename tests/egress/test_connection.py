@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from hypothesis import given, strategies as st
 
+from processor.egress import connection as connection_module
 from processor.egress.connection import Connection
 from processor.egress.failures import BrokenResponseError
 from processor.errors import RequestFailed
@@ -109,7 +110,91 @@ def test_it_does_not_matter_where_a_response_is_cut(data):
     assert whole[1] == cut[1] or not cut[1]
 
 
+def test_a_body_of_exactly_the_limit_may_end_later():
+    raw = chunked(4096)
+    response, kept = read([raw[:-5], raw[-5:]], wanted=False)
+    assert (response.status, kept) == (200, True)
+
+
+async def test_a_body_that_only_the_connection_ends_is_broken_by_a_reset():
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await writer.drain()
+        await server.go.wait()
+        reset_by(writer)
+
+    async with between(serve) as (server, post):
+        server.go = asyncio.Event()
+        task = asyncio.create_task(post(body_wanted=True))
+        async with asyncio.timeout(10):
+            while not server.requests:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0)
+        server.go.set()
+        with pytest.raises(RequestFailed, match="connection reset"):
+            await task
+
+
+async def test_what_comes_for_a_cancelled_request_is_nobodys():
+    loop = asyncio.get_running_loop()
+    connection = Connection(loop, lambda _: None)
+    connection.connection_made(Pipe())
+    connection.send(b"", 60.0, None).cancel()
+    connection.data_received(OK)
+    connection.connection_lost(None)
+
+
+async def test_the_timer_of_a_request_ends_with_it():
+    """Else it would end a later request on the same connection."""
+
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(OK)
+        await server.request(reader, number)
+        await asyncio.sleep(0.4)
+        writer.write(OK)
+
+    async with between(serve) as (server, post):
+        await post(timeout=0.2)
+        assert (await post()).status == 200
+        assert server.connections == 1
+
+
+async def test_an_unwanted_body_does_not_outlast_the_request(monkeypatch):
+    monkeypatch.setattr(connection_module, "DRAIN_TIMEOUT", 60.0)
+
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(sized(900)[:-1])
+        await reader.read()
+
+    async with between(serve) as (_, post), asyncio.timeout(10):
+        assert (await post(timeout=0.2)).status == 200
+
+
+@pytest.mark.parametrize("head", [b"content-length: 9\r\n", b"transfer-encoding: chunked\r\n"])
+async def test_of_a_body_that_breaks_off_the_pieces_that_came_are_read(head):
+    pieces = [b"3\r\none\r\n", b"3\r\ntwo\r\n"] if b"chunked" in head else [b"one", b"two"]
+
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        for piece in (b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", *pieces):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)  # so that each is a packet
+
+    async with between(serve) as (_, post):
+        answer = await post(body_wanted=True, partial=True)
+        assert (answer.status, answer.body) == (200, b"onetwo")
+
+
 # -- when a connection is used again ------------------------------------------------------------
+
+
+def reset_by(writer):
+    """Have the connection end with a reset when it is closed."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def closes_from(first, *, partly=b"", reset=False):
@@ -124,10 +209,7 @@ def closes_from(first, *, partly=b"", reset=False):
             writer.write(partly)
             await writer.drain()
             if reset:
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, linger
-                )
+                reset_by(writer)
             return
 
     return serve
@@ -282,6 +364,26 @@ async def test_a_204_that_announces_a_body_is_the_last_of_its_connection():
         for _ in range(2):
             assert (await post()).status == 204
         assert server.connections == 2
+
+
+async def test_what_follows_a_101_is_not_http():
+    raw = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+    async with between(partial(answers, raw + b"content-length")) as (server, post):
+        for _ in range(2):
+            assert (await post()).status == 101
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_body_that_is_too_long_closes_its_connection_before_the_rest_comes(wanted):
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(sized(6000)[:-500])
+        await reader.read()
+
+    async with between(serve) as (server, post):
+        assert (await post(body_wanted=wanted, read_limit=5000)).status == 200
+        await server.all_closed()
 
 
 # -- limits ---------------------------------------------------------------------------------------
