@@ -10,7 +10,7 @@ from processor.egress import Egress, NetworkScope, Policy, connection_pool
 from processor.errors import RequestFailed
 
 from .server import Server, answers, between
-from .site import OK
+from .site import OK, Site, SlowNames
 
 
 class Gate:
@@ -108,6 +108,52 @@ async def test_a_cancelled_request_gives_its_place_back(running):
         assert server.connections == (2 if running else 1)
 
 
+async def test_who_stops_waiting_for_the_pool_gives_the_place_of_the_origin_back():
+    gate = Gate()
+    async with Server(gate) as one, Server(gate) as two, Egress(Policy(), limit=1) as egress:
+
+        def post(server):
+            return egress.request(
+                "POST", server.url, headers={}, scope=NetworkScope.CONFIGURED, timeout=5.0
+            )
+
+        running = asyncio.create_task(post(one))
+        await asked(gate, 1)
+        waiting = asyncio.create_task(post(two))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        gate.go.set()
+        await asyncio.wait([running, waiting])
+        assert (await post(two)).status == 200
+
+
+async def test_a_closed_client_connects_to_nobody():
+    async with Site() as site:
+        async with Egress(Policy()) as egress:
+            pass
+        with pytest.raises(RequestFailed):
+            await egress.request("GET", site.url, headers={}, scope=NetworkScope.CONFIGURED)
+        assert await site.visits() == 0
+
+
+async def test_a_request_that_connects_while_the_client_closes_leaves_no_connection_behind():
+    names = SlowNames({"hooks.example": ["127.0.0.1"]})
+    async with Site() as site, Egress(Policy(), resolver=names) as egress:
+        task = asyncio.create_task(
+            egress.request(
+                "GET",
+                f"http://hooks.example:{site.port}/",
+                headers={},
+                scope=NetworkScope.CONFIGURED,
+            )
+        )
+        await names.came.wait()
+        await egress.close()
+        names.go.set()
+        await asyncio.wait([task])
+        assert not egress._pools[NetworkScope.CONFIGURED]._open
+
+
 async def test_an_idle_connection_is_closed_after_a_while(monkeypatch):
     monkeypatch.setattr(connection_pool, "KEEPALIVE_SECONDS", 0.2)
 
@@ -170,13 +216,24 @@ async def test_an_origin_is_forgotten_when_nothing_uses_it():
         assert len(pool._origins) == 0
 
 
-async def test_closing_the_client_ends_requests_in_flight():
+async def test_closing_the_client_ends_requests_in_flight_and_idle_connections():
     gate = Gate()
     async with Server(gate) as server, Egress(Policy()) as egress:
-        task = asyncio.create_task(
-            egress.request("POST", server.url, headers={}, scope=NetworkScope.CONFIGURED)
-        )
+
+        def post():
+            return asyncio.create_task(
+                egress.request("POST", server.url, headers={}, scope=NetworkScope.CONFIGURED)
+            )
+
+        tasks = [post(), post()]
+        await asked(gate, 2)
+        gate.go.set()
+        await asyncio.gather(*tasks)
+        gate.go.clear()
+        task = post()
         await asked(gate, 1)
         await egress.close()
-        with pytest.raises(RequestFailed):
+        with pytest.raises(RequestFailed, match="connection closed before an answer"):
             await task
+        gate.go.set()
+        await server.all_closed()

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from processor.egress import Egress, NetworkScope, Policy, connection_pool, resolver
 from processor.errors import BlockedTarget, RequestFailed
 
-from .site import OK_AND_CLOSE, Names, Site, info
+from .site import OK_AND_CLOSE, Names, Site, SlowNames, info
 
 HOST = "hooks.example"
 
@@ -237,20 +237,6 @@ async def test_a_request_that_is_cancelled_while_it_connects_leaves_nothing_open
 
 
 # -- names --------------------------------------------------------------------------------------------
-
-
-class SlowNames(Names):
-    """Answers when told to."""
-
-    def __init__(self, table):
-        super().__init__(table)
-        self.came, self.go = asyncio.Event(), asyncio.Event()
-
-    async def resolve(self, host, port):
-        found = await super().resolve(host, port)
-        self.came.set()
-        await self.go.wait()
-        return found
 
 
 async def test_a_name_is_looked_up_once_for_all_who_ask_meanwhile():
