@@ -83,8 +83,6 @@ class ConnectionPool:
         self._closed = True
         for connection in [*self._open]:
             self._drop(connection)
-        if self._sweeper:
-            self._sweeper.cancel()
         await asyncio.sleep(0)  # the loop tells the connections that they are closed
 
     async def _enter(self, origin: Origin, end: float) -> None:
@@ -159,8 +157,9 @@ class ConnectionPool:
         for connection, since in [*self._idle.items()]:
             if since + KEEPALIVE_SECONDS <= monotonic():
                 self._drop(connection)
-        again = self._idle and not self._closed
-        self._sweeper = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep) if again else None
+        self._sweeper = None
+        if self._idle:
+            self._sweeper = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep)
 
 
 @asynccontextmanager

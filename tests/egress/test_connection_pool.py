@@ -185,6 +185,22 @@ async def test_a_connection_that_was_idle_too_long_is_not_used(monkeypatch):
         assert server.connections == 2
 
 
+async def test_a_connection_that_was_used_in_between_is_closed_later(monkeypatch):
+    now = monotonic()
+    monkeypatch.setattr(connection_pool, "monotonic", lambda: now)
+
+    async def serve(server, reader, writer, number):
+        await answers(OK, server, reader, writer, number)
+
+    async with Server(serve) as server, Egress(Policy()) as egress:
+        pool = egress._pools[NetworkScope.CONFIGURED]
+        await egress.request("GET", server.url, headers={}, scope=NetworkScope.CONFIGURED)
+        for later, is_open in ((3.0, True), (2.0, False)):
+            now += later
+            pool._sweep()
+            assert (bool(pool._open), pool._sweeper is not None) == (is_open, is_open)
+
+
 async def test_the_latest_of_the_idle_connections_is_used_first():
     """So those that are not needed any more become old, and are closed."""
     gate = Gate()
