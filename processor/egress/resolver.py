@@ -53,13 +53,12 @@ class CachingResolver:
 
     def __init__(self, inner: Resolver) -> None:
         self._inner = inner
-        self._lookups: dict[tuple[str, int], tuple[float, Lookup]] = {}  # the oldest first
+        self._lookups: dict[tuple[str, int], tuple[float, Lookup]] = {}
 
     async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
         """Resolve a name; raises OSError."""
         began, lookup = self._lookups.get((host, port), (0.0, None))
         if lookup is None or began + _REMEMBERED_SECONDS < monotonic():
-            self._forget((host, port))
             lookup = asyncio.create_task(self._inner.resolve(host, port))
             self._lookups[host, port] = monotonic(), lookup
             lookup.add_done_callback(partial(self._done, (host, port)))

@@ -136,6 +136,18 @@ async def test_a_closed_client_connects_to_nobody():
         assert await site.visits() == 0
 
 
+async def test_a_client_may_be_opened_again():
+    async with Site() as site:
+        egress = Egress(Policy())
+        for _ in range(2):
+            async with egress:
+                answer = await egress.request(
+                    "GET", site.url, headers={}, scope=NetworkScope.CONFIGURED
+                )
+                assert answer.status == 200
+        assert site.connections == 2
+
+
 async def test_a_request_that_connects_while_the_client_closes_leaves_no_connection_behind():
     names = SlowNames({"hooks.example": ["127.0.0.1"]})
     async with Site() as site, Egress(Policy(), resolver=names) as egress:

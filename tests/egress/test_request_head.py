@@ -24,12 +24,15 @@ def lines(headers, url=URL, body=None, method="POST"):
 
 
 def test_headers_are_sent_as_given_after_ours():
-    assert lines({"X-A": "1 2\t3", "b": "caf\u00e9 %s %d \ufffd", "c": ""}, body=b"xyz") == [
+    assert lines(
+        {"X-A": "1 2\t3", "%s%": "d", "b": "caf\u00e9 %s %d \ufffd", "c": ""}, body=b"xyz"
+    ) == [
         "POST /a?b=c HTTP/1.1",
         "host: example.com",
         "accept: */*",
         "user-agent: Ringback/9",
         "X-A: 1 2\t3",
+        "%s%: d",
         "b: caf\u00e9 %s %d \ufffd",
         "c: ",
         "content-length: 3",
