@@ -43,7 +43,8 @@ local function write(job)
   return 1
 end
 
-for n, job in ipairs(list(read_change, args.jobs)) do
+for n = 1, args.jobs do
+  local job = read_change()
   results[n] = wrong_type_in(job, lanes) or is_unchanged(job) and write(job) or 0
 end
 local claimed = claim_changed(lanes, args.room, KEYS[4], KEYS[5], now)

@@ -122,6 +122,10 @@ async def test_a_failed_delivery_that_was_handed_over_is_tried_again_with_its_bo
     await worker.finish("1")
     (first,) = worker.subscriber.bodies
     worker.subscriber.status = 200
-    await worker.pumps["deliver"].run()
-    await worker.wait_until(lambda: len(worker.subscriber.got) == 2)
+
+    async def tried_again() -> bool:
+        await worker.pumps["deliver"].run()
+        return len(worker.subscriber.got) == 2
+
+    await worker.wait_until(tried_again)
     assert worker.subscriber.bodies[1] == first
