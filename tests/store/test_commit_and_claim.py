@@ -6,12 +6,13 @@ with its commit; what it got and what is left in the lanes must be the same.
 
 import asyncio
 import random
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from processor.model import Job, JobOrder
+from processor.model import Job, JobOrder, Retention
 from processor.store import Store
 from processor.store.change import Change, NewEvent
 from processor.store.jobs import Committed
@@ -277,3 +278,39 @@ async def test_an_event_that_keeps_an_older_body_is_named(store: Store, keys: Ke
     assert done.older_bodies == {"e"}
     _, (body,) = await store.subscriptions.read(keys, [], ["e"])
     assert body == b"{}"
+
+
+async def test_every_delivery_keeps_its_body_however_short_the_log_is(store_of: Any):
+    """20,000 wait in lanes that are paused or in order, or with a worker that dies; 1,000 are kept."""
+    store = store_of(keep=Retention(events_count=1000, waiting=100_000))
+    keys, limits = store.shards[0], LaneLimits(100_000)
+    await store.backlogs.pause("deliver", "sub_paused", await store.now() + 3600)
+    count, claimed = 0, 0
+    for first in range(0, 5000, 200):
+        items = [
+            item(lane, f"{lane}-{n}", order=JobOrder("u", n + 1) if lane == "sub_ordered" else None)
+            for n in range(first, first + 200)
+            for lane in ("sub_paused", "sub_ordered", "sub_dies", "sub_later")
+        ]
+        changes = [
+            Change(JOB, "", save=False, events=[NewEvent(f"evt_{i.item}", "t", i.payload, (i,))])
+            for i in items
+        ]
+        room = Room(1000, 1 << 20, lambda lane: limits if lane == "sub_dies" else None)
+        done = await store.jobs.commit_and_claim(keys, "0", changes, room)
+        assert done is not None
+        count, claimed = count + sum(o is True for o in done.outcomes), claimed + len(done.claims)
+    assert (count, claimed) == (20_000, 5000)
+    await store.events.trim(await store.now())
+    assert await store.connection.redis.xlen(keys.log) <= 1100
+    waiting = await store.connection.redis.hgetall(keys.items["deliver"])
+    assert len(waiting) == 20_000
+    for names in batched(sorted(waiting), 1000):
+        events = [f"evt_{name.decode()}" for name in names]
+        _, bodies = await store.subscriptions.read(keys, [], events)
+        assert bodies == [waiting[name] for name in names]
+
+
+def batched(rows: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """Parts of so many."""
+    return (rows[n : n + size] for n in range(0, len(rows), size))
