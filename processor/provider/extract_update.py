@@ -153,7 +153,7 @@ def _job_ids(fields: UpdateFields, find: Find, context: UpdateContext) -> list[s
     for pointer in fields.aliases:
         with suppress(Unreadable):
             names.append(_id(find(pointer), pointer, context.kind))
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(names)) if len(names) > 1 else names
 
 
 def _id(value: object, pointer: Pointer, kind: str | None) -> str:
@@ -232,7 +232,10 @@ def _is_deep(value: Any, raw: bytes) -> bool:
 def _failure(field: ErrorFields | None, find: Find) -> Failure | None:
     if field is None:
         return None
-    code, message = _text(find(field.code)), _text(find(field.message))
+    code, message = find(field.code), find(field.message)
+    if code is None and message is None:  # as in most updates
+        return None
+    code, message = _text(code), _text(message)
     return None if code is None and message is None else Failure(code, message)
 
 
