@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from processor import provider
 from processor.config import Source
@@ -88,23 +88,30 @@ def _check_type(source: Source, push: Push) -> None:
 
 async def _respond(send: Send, source: Source, receipt: Receipt) -> None:
     """Respond with the status code that this provider requires."""
-    rules = source.profile.push
-    status = rules.answer if rules and receipt.echo is None else HTTPStatus.OK
-    if status == HTTPStatus.NO_CONTENT:
-        body = b""
-    elif receipt.echo is not None:
-        body = _encode(receipt.echo)
+    if receipt.echo is not None:
+        start, body = _response(HTTPStatus.OK, _encode(receipt.echo))
     else:
-        body = _counts(*receipt[:4])
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*_HEADERS, length]})
-    await send({"type": "http.response.body", "body": body})
+        rules = source.profile.push
+        start, body = _counts(rules.answer if rules else HTTPStatus.OK, *receipt[:4])
+    await send(start)
+    await send(body)
 
 
 @lru_cache(128)
-def _counts(accepted: int, duplicates: int, ignored: int, unreadable: int) -> bytes:
+def _counts(
+    status: int, accepted: int, duplicates: int, ignored: int, unreadable: int
+) -> tuple[Message, Message]:
+    if status == HTTPStatus.NO_CONTENT:
+        return _response(status, b"")
     counts = {"accepted": accepted, "duplicates": duplicates, "ignored": ignored}
-    return _encode(counts | ({"unreadable": unreadable} if unreadable else {}))
+    return _response(status, _encode(counts | ({"unreadable": unreadable} if unreadable else {})))
+
+
+def _response(status: int, body: bytes) -> tuple[Message, Message]:
+    """Head and body, as ASGI messages."""
+    headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
 
 
 def _handshake(source: Source, scope: Scope) -> Response:

@@ -147,16 +147,17 @@ class Receiver:
 
     def _queued(self, parsed: provider.ParsedPush, push: Push) -> list[QueuedUpdate]:
         """Updates with their dedupe ids: of the event's id, else of the bytes they were read from."""
-        digest = "" if all(u.event_id for u in parsed.updates) else _digest(parsed.content)
         trace = traceparent(push.headers.get("traceparent"))
-        return [
-            QueuedUpdate(
-                self._context.store.shard(update.source, update.id),
-                _digest(update.event_id.encode()) if update.event_id else f"{digest}{index}",
-                replace(update, trace=trace) if trace else update,
-            )
-            for index, update in enumerate(parsed.updates)
-        ]
+        queued, digest, shard = [], "", self._context.store.shard
+        for index, update in enumerate(parsed.updates):
+            if update.event_id:
+                dedupe_id = _digest(update.event_id.encode())
+            else:
+                digest = digest or _digest(parsed.content)
+                dedupe_id = f"{digest}{index}"
+            traced = replace(update, trace=trace) if trace else update
+            queued.append(QueuedUpdate(shard(update.source, update.id), dedupe_id, traced))
+        return queued
 
 
 def _parse(source: Source, push: Push, now: float) -> provider.ParsedPush:

@@ -64,10 +64,9 @@ class Metrics:
         self, source: str, accepted: int, duplicates: int, ignored: int, unreadable: int
     ) -> None:
         """Count the updates of one push."""
-        counts = (accepted, duplicates, ignored, unreadable)
-        for outcome, count in zip(OUTCOMES, counts, strict=True):
+        for index, count in enumerate((accepted, duplicates, ignored, unreadable)):
             if count:
-                self.pushes(source, outcome).inc(count)
+                self.pushes(source, OUTCOMES[index]).inc(count)
 
     def closed(self, reason: str) -> None:
         """Count a connection that was closed."""
