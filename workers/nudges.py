@@ -43,10 +43,8 @@ class Nudges:
         pop = asyncio.ensure_future(self._redis.blpop(keys, timeout=LONGEST_WAIT))
         self._waits.add(pop)
         await asyncio.wait((pop, self._ended), return_when=asyncio.FIRST_COMPLETED)
-        if (
-            not pop.done()
-        ):  # it is canceled by `close`: redis-py may swallow that, and would wait on
-            return False
+        if not pop.done():
+            return False  # `close` cancels it: redis-py may swallow that, and would wait on
         self._waits.discard(pop)
         try:
             return pop.result() is not None

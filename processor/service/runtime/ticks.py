@@ -10,9 +10,8 @@ import time
 TICK = 0.2  # seconds
 EARLY = 0.01  # seconds that a timer of the loop may be early, and a tick therefore late
 
-_STARTED = (
-    time.monotonic()
-)  # each process has ticks of its own, so that not all of them wake together
+# Each process has ticks of its own, so that not all of them wake together.
+_STARTED = time.monotonic()
 
 
 async def pause(seconds: float) -> None:
