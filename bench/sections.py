@@ -12,6 +12,7 @@ from bench import (
     receiver,
     reserve,
     scaling,
+    steps,
     throughput,
 )
 from bench.delivery import alone, noise
@@ -21,6 +22,7 @@ from bench.runner import Section
 SECTIONS = {
     "throughput": Section("Throughput, before and after", throughput.measure, 900, standard=True),
     "curve": Section("Latency up to saturation", curve.measure, 600, standard=True),
+    "steps": Section("Where a lone push's time goes", steps.measure, 120),
     "idle": Section("Idle", idle.measure, 400, standard=True),
     "receiver": Section("The receiver alone", receiver.measure, 600),
     "deliveries": Section("Deliveries alone", alone.measure, 900),
