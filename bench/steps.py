@@ -106,4 +106,3 @@ def first_after(seen: Sequence[Seen], name: str, at: float) -> float | None:
     """When the first command of this name began after a time."""
     start = bisect.bisect_left(seen, at, key=lambda one: one.at)
     return next((one.at for one in seen[start:] if one.name == name), None)
-
