@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
 import hiredis
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -27,6 +26,7 @@ from processor.errors import (
     WrongCredentials,
     WrongRedisUrl,
 )
+from processor.store.pool import Pool
 from processor.store.refusals import Client, refusal
 from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
@@ -50,10 +50,10 @@ OUT_OF_MEMORY = (
     "wait until waiting deliveries are made"
 )
 TIMEOUT = 5.0  # seconds for an answer of Redis
+NO_ANSWER = "Timeout reading from socket"
 CLOCK_DRIFT = 0.1  # seconds between Redis' clock and ours that are more than a delay
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
 TOO_MANY_CLIENTS = "max number of clients"  # Redis' words to a new client
-POOL_IS_BUSY = "No connection available."  # redis-py's words if a wait for one took too long
 
 
 class Connection:
@@ -65,15 +65,14 @@ class Connection:
         """Connect lazily. Nothing is retried here: only callers know what is safe to repeat."""
         self.url = url
         self.watchdog = watchdog or Watchdog(url)
-        self._pool = BlockingConnectionPool.from_url(
+        self._pool = Pool.from_url(
             url,
             max_connections=connections,
-            timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
             socket_connect_timeout=2.0,
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
         )
+        self._free = asyncio.Semaphore(connections)
         self.redis = Client.from_pool(self._pool)
         self.watchdog.at_return.append(self.drop_idle)
         self.scripts = scripts()  # now: later all file descriptors may be in use
@@ -164,18 +163,20 @@ class Connection:
         has another type; WrongKeyType if it is a key that only this call needs; Overloaded if all
         connections stay in use, or Redis is out of memory.
         """
-        if self.watchdog.silent:
+        try:
+            await self._reserve_connection()
+        except BaseException:
             call.close()  # it has not begun
-            raise self.watchdog.error()
+            raise
         cancels = _cancels()
-        limit, limits = asyncio.timeout(None), self.watchdog.limits
+        limit, limits = asyncio.timeout(TIMEOUT), self.watchdog.limits
         try:
             async with limit:
                 limits.add(limit)
                 answer = await cast("Awaitable[Any]", call)
         except (RedisError, OSError, RuntimeError) as error:  # uvloop: a transport that is closed
             if isinstance(error, TimeoutError) and limit.expired():
-                raise self.watchdog.error() from error
+                raise self._no_answer() from error
             if _cancels() > cancels:
                 raise asyncio.CancelledError from error
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another Redis
@@ -185,9 +186,30 @@ class Connection:
             raise  # an internal error: not to be tried again
         finally:
             limits.discard(limit)
+            self._free.release()
         if _cancels() > cancels:
             raise asyncio.CancelledError
         return answer
+
+    async def _reserve_connection(self) -> None:
+        """Wait until a connection is free, up to TIMEOUT, and keep it for this call."""
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise Overloaded("All connections to Redis are in use; try again") from None
+        else:
+            await self._free.acquire()
+        if self.watchdog.silent:
+            self._free.release()
+            raise self.watchdog.error()
+
+    def _no_answer(self) -> StoreUnavailable:
+        """Why the limit of a call has ended it."""
+        if self.watchdog.silent:
+            return self.watchdog.error()
+        return StoreUnavailable(_unavailable_reason(self.url, TimeoutError(NO_ANSWER)))
 
     def _our_error(self, error: Exception) -> RingbackError | None:
         """Our error for one of Redis or the network; None for a call that is wrong in itself."""
@@ -243,8 +265,6 @@ def _cancels() -> int:
 
 def _overload(error: BaseException) -> str | None:
     """The message if this is only overload: a Redis without memory still reads and deletes."""
-    if str(error) == POOL_IS_BUSY:
-        return "All connections to Redis are in use; try again"
     return OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) else None
 
 

@@ -96,13 +96,14 @@ async def test_an_exhausted_pool_is_overload_and_pushes_have_their_own(
 ) -> None:
     monkeypatch.setattr(connection, "TIMEOUT", 0.2)
     store = store_of()
-    keys, pool = store.shards[0], store.connection._pool
-    taken = [await pool.get_connection() for _ in range(connection.CONNECTIONS)]
+    keys, free = store.shards[0], store.connection._free
+    for _ in range(connection.CONNECTIONS):
+        await free.acquire()
     with pytest.raises(Overloaded):
         await store.workers()
     assert await store.jobs.accept(keys, [("p1", update("1"))]) == [True]
-    for one in taken:
-        await pool.release(one)
+    for _ in range(connection.CONNECTIONS):
+        free.release()
     assert await store.workers() == {}
 
 
