@@ -6,6 +6,7 @@ versions           words for compare-and-set that never repeat
 refusals           what Redis refuses: a key of another type, a command without permission
 watchdog           notices that Redis does not answer
 script_loader      loads the Lua scripts, each with the shared parts that it uses
+pool               connections to Redis, used again
 connection         runs scripts and commands; Redis' clock; one error
 requirements       what Redis must be: settings, permissions, clock
 persistence        whether what Redis answered is in its append-only file

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hiredis
 import pytest
 from redis import Redis
 
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import StoreUnavailable
-from processor.store import Store
+from processor.store import Store, connection
+from processor.store.connection import pack_command
 from processor.store.script_loader import scripts
 
 CALLS = 200
@@ -49,6 +51,40 @@ async def test_scripts_are_read_at_the_start(
     monkeypatch.setattr(Path, "read_text", fail)
     assert await store.backlogs.nudge_due() is None
     assert "accept" in scripts()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [("PING",), ("SET", "é" * 70, b"\x00\xff\r\n"), ("X", 0, -1, 12.5, "", b"", b"x" * 1000)],
+)
+def test_a_command_is_packed_as_hiredis_does_it(call: tuple[str | bytes | float, ...]) -> None:
+    assert pack_command(call) == hiredis.pack_command(call)
+
+
+async def test_a_connection_that_redis_closed_is_replaced(
+    store_of: Callable[..., Store], redis_url: str, wait_until: Any
+) -> None:
+    store = store_of()
+    own = await store.connection.ask(store.connection.redis.client_id())
+    (idle,) = store.connection._pool._available_connections
+    with Redis.from_url(redis_url) as other:
+        assert other.client_kill_filter(_id=own) == 1
+    await wait_until(idle._reader.at_eof)
+    assert await store.connection.ask(store.connection.redis.client_id()) != own
+
+
+async def test_a_call_that_took_too_long_closes_its_connection(
+    store_of: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer must not go to the next call."""
+    store = store_of()
+    redis = store.connection.redis
+    own = await store.connection.ask(redis.client_id())
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "TIMEOUT", 0.1)
+        with pytest.raises(StoreUnavailable, match="Timeout"):
+            await store.connection.ask(redis.blpop(["never"], timeout=0))
+    assert await store.connection.ask(redis.client_id()) != own
 
 
 @pytest.fixture
