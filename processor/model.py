@@ -38,7 +38,7 @@ class Origin(StrEnum):
     DEADLINE = "deadline"  # our own: the job's deadline has passed
 
 
-class Push(msgspec.Struct, frozen=True):
+class Push(msgspec.Struct, frozen=True, gc=False):
     """One raw inbound request: header names in lower case, the body as it was signed."""
 
     headers: Mapping[str, str]
@@ -61,7 +61,7 @@ class Counts(msgspec.Struct, frozen=True):
     failed: int | None = None
 
 
-class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
+class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One status update of one job, from a push, a poll, a submit response or our deadline.
 
     `state` is None if the profile does not know the status; `attempt` is None if the provider does

@@ -52,7 +52,7 @@ Headers = Mapping[str, str]
 Find = Callable[[Pointer | PointerSum | StatusField | None], Any]
 
 
-class UpdateContext(msgspec.Struct, frozen=True):
+class UpdateContext(msgspec.Struct, frozen=True, gc=False):
     """What is known about an update before it is read."""
 
     source: str
@@ -86,9 +86,11 @@ def read_update(
 
     status, state = _status(kind, fields.status, find)
     job, *aliases = _job_ids(fields, find, context)
-    push_fields = fields if isinstance(fields, PushFields) else None
-    ended = parse_timestamp(find(push_fields.reopens)) if push_fields else None
-    time = ended if state in FINAL and ended is not None else parse_timestamp(find(fields.time))
+    ended = event_id = None
+    if isinstance(fields, PushFields):
+        ended = parse_timestamp(find(fields.reopens))
+        event_id = _event_id(find(fields.event_id))
+    time = parse_timestamp(find(fields.time)) if ended is None or state not in FINAL else ended
     at, in_future = _time(time, context)
     if ended is not None and _time(ended, context)[1]:  # in the future: it would outrank every end
         ended, in_future = None, True
@@ -105,11 +107,11 @@ def read_update(
         attempt=_attempt(find(fields.attempt), fields.attempt),
         progress=progress,
         result=result,
-        error=_failure(fields.error, find),
-        counts=_counts(fields.counts, find),
-        event_id=_event_id(find(push_fields.event_id)) if push_fields else None,
+        error=_failure(fields.error, find) if fields.error else None,
+        counts=_counts(fields.counts, find) if fields.counts else None,
+        event_id=event_id,
         flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
-        params=_params(fields.params, find),
+        params=_params(fields.params, find) if fields.params else {},
         reopens=context.reopens,
         poll_started_at=context.at if context.origin is Origin.POLL else None,
         run_ended_at=ended,
@@ -192,8 +194,6 @@ def _progress(field: ProgressField | None, find: Find) -> tuple[float | None, bo
 
 def _params(field: Mapping[str, Pointer], find: Find) -> dict[str, str]:
     """The values for placeholders; an unusable value is skipped."""
-    if not field:
-        return {}
     found = {name: find(pointer) for name, pointer in field.items()}
     return {
         name: str(value)
@@ -229,9 +229,7 @@ def _is_deep(value: Any, raw: bytes) -> bool:
     return bool(level)
 
 
-def _failure(field: ErrorFields | None, find: Find) -> Failure | None:
-    if field is None:
-        return None
+def _failure(field: ErrorFields, find: Find) -> Failure | None:
     code, message = find(field.code), find(field.message)
     if code is None and message is None:  # as in most updates
         return None
@@ -239,9 +237,7 @@ def _failure(field: ErrorFields | None, find: Find) -> Failure | None:
     return None if code is None and message is None else Failure(code, message)
 
 
-def _counts(field: CountFields | None, find: Find) -> Counts | None:
-    if field is None:
-        return None
+def _counts(field: CountFields, find: Find) -> Counts | None:
     numbers = [_count(find(pointer)) for pointer in (field.total, field.succeeded, field.failed)]
     return None if numbers == [None, None, None] else Counts(*numbers)
 

@@ -14,7 +14,7 @@ from processor.provider.large_json import open_level
 from processor.provider.profile import EchoRule, Profile
 
 
-class ParsedPush(msgspec.Struct, frozen=True):
+class ParsedPush(msgspec.Struct, frozen=True, gc=False):
     """The updates of a push, and how many of its parts are not about a job.
 
     `errors` lists the unreadable parts of a batch, each with its index. `echo` is the response to

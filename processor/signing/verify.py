@@ -73,12 +73,12 @@ def verify(  # noqa: PLR0917 -- a push, and all that it is checked against
     clock, and a push that is recent by either clock is accepted.
     """
     if rule.other is None:
-        _check(rule, keys, push, Clocks(now, here), document)
+        _check(rule, keys, push, now, document, here)
         return
     refusals = []
     for way, own in usable_alternatives(rule, keys):
         try:
-            _check(way, own, push, Clocks(now, here), document)
+            _check(way, own, push, now, document, here)
         except BadSignature as refusal:
             refusals.append((way, refusal))
         else:
@@ -99,21 +99,21 @@ def has_signature(way: Verify, push: Push) -> bool:
     return any(field.signs and value_of(field, push) for field in fields_of(way))
 
 
-class Clocks(NamedTuple):
-    """The time by Redis' clock and by this machine's; the second may be unknown."""
-
-    now: float
-    here: float | None
-
-
-def _check(rule: Verify, keys: Sequence[Key], push: Push, times: Clocks, document: bytes) -> None:
+def _check(  # noqa: PLR0917 -- as `verify`
+    rule: Verify,
+    keys: Sequence[Key],
+    push: Push,
+    now: float,
+    document: bytes,
+    here: float | None,
+) -> None:
     read, check, tolerance, shared = compiled_rule(rule.for_push(push) if rule.older else rule)
     if shared and not keys:
         raise BadSignature("this source has no secret to verify the signature with")
     parsed = read(push)
     if parsed.time is not None:
-        timestamp.check(parsed.time, times.now, tolerance, times.here)
-    check(keys, parsed, times.now, document)
+        timestamp.check(parsed.time, now, tolerance, here)
+    check(keys, parsed, now, document)
 
 
 class CompiledRule(NamedTuple):

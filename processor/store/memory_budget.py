@@ -7,7 +7,7 @@ accept script, against a ceiling that follows from the last read.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 import structlog
 
@@ -182,9 +182,9 @@ class Admission:
         self._budget = budget
         self._price = price
 
-    async def __aenter__(self) -> None:
+    def __aenter__(self) -> Awaitable[None]:
         """Admit the work, or raise Overloaded."""
-        await self._budget.admit(self._price)
+        return self._budget.admit(self._price)
 
     async def __aexit__(self, *_: object) -> None:
         """Note that it is written."""

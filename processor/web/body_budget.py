@@ -94,7 +94,7 @@ class BodyBudget:
         """Count the last bytes of a body, which then keeps its bytes until it is released; returns
         the bodies to close. Most bodies arrive at once and fit: they are never among the unfinished.
         """
-        theirs = self._by_address[body.address] + count
+        theirs = self._by_address.get(body.address, 0) + count
         if theirs > self._max_address or self.total + count > self._max_total:
             chosen = self.arrived(body, count, now)
             body.finished = True
@@ -108,7 +108,8 @@ class BodyBudget:
 
     def release(self, body: Body) -> None:
         """Note that a body is answered, or its connection closed."""
-        self._forget(body)
+        if not body.finished:
+            self._forget(body)
         self.total -= body.held
         body.held = 0
 

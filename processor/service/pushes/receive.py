@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -21,7 +22,7 @@ from processor.errors import (
     Unreadable,
 )
 from processor.formats import traceparent
-from processor.model import Push
+from processor.model import Push, StatusUpdate
 from processor.service.jobs.inbox import QueuedUpdate, enqueue, size_of
 from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
@@ -77,7 +78,11 @@ class Receiver:
         RequestError if it is refused, Unavailable if the provider must send it again.
         """
         now = await self._context.store.now()
-        await self._verify(source, push, now)
+        _check_sender(source, push)
+        if source.profile.verify:
+            await self._public_keys.verify(
+                source.profile.verify, source.keys, push, now, time.time()
+            )
         if len(push.body) <= LARGE_PUSH:
             parsed, queued = self._read(source, push, now)
         else:  # in a thread, so that other calls can run
@@ -93,33 +98,13 @@ class Receiver:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += len(body)
         try:
-            async with memory.admitted(await self._price(source, parsed)):
+            fan_out = await memory.fan_out(source.name)
+            async with memory.admitted(_price(parsed.updates, fan_out)):
                 new = outcomes(await self._batch.add_all(queued))
                 await self._context.store.persistence.noted()
         finally:
             self._in_flight -= len(body)
         return Receipt(sum(new), len(new) - sum(new), parsed.ignored, len(parsed.errors))
-
-    async def _price(self, source: Source, parsed: provider.ParsedPush) -> int:
-        """About how many bytes of Redis' memory a push needs until its deliveries are made."""
-        updates = parsed.updates
-        size = sum(map(size_of, updates))
-        fan_out = await self._context.store.memory.fan_out(source.name)
-        return update_price(len(updates), size, fan_out)
-
-    async def _verify(self, source: Source, push: Push, now: float) -> None:
-        """BadSignature unless the push is signed as the source requires.
-
-        The sender is checked first, so that an unknown sender cannot make us fetch a key.
-        """
-        rule = source.profile.verify
-        if rule is None:
-            return
-        if source.requires_sender and (sender := signing.sender(rule, push)) not in source.senders:
-            raise BadSignature(
-                f"it comes from {sender!r}, which is not among the `senders` of the source"
-            )
-        await self._public_keys.verify(rule, source.keys, push, now, time.time())
 
     def _read(
         self, source: Source, push: Push, now: float
@@ -158,6 +143,22 @@ class Receiver:
             traced = replace(update, trace=trace) if trace else update
             queued.append(QueuedUpdate(shard(update.source, update.id), dedupe_id, traced))
         return queued
+
+
+def _check_sender(source: Source, push: Push) -> None:
+    """BadSignature if the sender is unknown: checked first, or it could make us fetch a key."""
+    rule = source.profile.verify
+    if rule is None or not source.requires_sender:
+        return
+    if (sender := signing.sender(rule, push)) not in source.senders:
+        raise BadSignature(
+            f"it comes from {sender!r}, which is not among the `senders` of the source"
+        )
+
+
+def _price(updates: Sequence[StatusUpdate], fan_out: int) -> int:
+    """About how many bytes of Redis' memory a push needs until its deliveries are made."""
+    return update_price(len(updates), sum(map(size_of, updates)), fan_out)
 
 
 def _parse(source: Source, push: Push, now: float) -> provider.ParsedPush:
