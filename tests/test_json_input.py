@@ -177,6 +177,14 @@ def test_a_callers_own_body_is_strict_json(body: bytes) -> None:
         read_exactly(body, "/submitted/body")
 
 
+def test_a_number_too_long_for_strict_readers_is_null_wherever_it_is() -> None:
+    for before in range(2 * (json_input.DIGITS + 1)):
+        text = "x" * before
+        assert write_json([text, 10**json_input.DIGITS]) == b'["%b",null]' % text.encode()
+        longest = 10**json_input.DIGITS - 1
+        assert json.loads(write_json([text, longest])) == [text, longest]
+
+
 def test_a_lost_value_is_never_written() -> None:
     with pytest.raises(TypeError):
         write_json({"a": [json_input.LOST]})
