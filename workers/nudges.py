@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from processor.service.runtime.outage import Outage
 from processor.store.keys import Keys
+from processor.store.pool import Pool
 
 LONGEST_WAIT = 5.0  # seconds
 TIMEOUT = 10.0  # seconds for an answer of Redis; longer than LONGEST_WAIT
@@ -24,12 +25,8 @@ class Nudges:
 
     def __init__(self, url: str, shards: int, outage: Outage) -> None:
         """Connect lazily, in the running loop, with one connection for each actor that waits."""
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=2.0,
-            retry=Retry(NoBackoff(), 0),
-        )
+        pool = Pool.from_url(url, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0))
+        self._redis = Redis.from_pool(pool)
         self._shards = [Keys(n) for n in range(shards)]
         self._outage = outage
         self._waits: set[asyncio.Future[Any]] = set()
@@ -42,10 +39,14 @@ class Nudges:
         keys = [keys.nudge[backlog] for keys in self._shards]
         pop = asyncio.ensure_future(self._redis.blpop(keys, timeout=LONGEST_WAIT))
         self._waits.add(pop)
-        await asyncio.wait((pop, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        pop.add_done_callback(self._waits.discard)
+        waits = (pop, self._ended)
+        await asyncio.wait(waits, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if not pop.done():
-            return False  # `close` cancels it: redis-py may swallow that, and would wait on
-        self._waits.discard(pop)
+            if not self._ended.done():
+                pop.cancel()
+                self._outage.began(f"Redis has not answered for {TIMEOUT:g} s")
+            return False  # at the end `close` cancels it: redis-py may swallow that, and would wait
         try:
             return pop.result() is not None
         except (RedisError, OSError) as error:

@@ -137,7 +137,7 @@ class Jobs:
         found: list[JobLookup] = []
         while len(found) < len(names):
             batch = names[len(found) : len(found) + self._read_size.next(PIECE)]
-            rows = await self._connection.ask(self._connection.redis.mget(map(keys.job, batch)))
+            rows = await self._connection.command("MGET", *map(keys.job, batch))
             self._read_size.learn(len(row or b"") for row in rows)
             found += [_lookup(row) for row in rows]
         return found

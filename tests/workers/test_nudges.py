@@ -123,6 +123,28 @@ async def test_an_outage_ends_the_wait_and_is_logged_once(tmp_path: Path, wait_u
     await store.close()
 
 
+async def test_a_silent_redis_ends_the_wait_as_an_outage(
+    tmp_path: Path, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = EmbeddedRedis(tmp_path)
+    redis.start()
+    found, store = Nudges(redis.url, 1, Outage("test")), Store(redis.url)
+    monkeypatch.setattr(nudges, "LONGEST_WAIT", 3600.0)
+    monkeypatch.setattr(nudges, "TIMEOUT", 1.0)
+    task = asyncio.create_task(found.next("ingest"))
+    await wait_until(lambda: blocked(store))
+    assert redis.pid
+    os.kill(redis.pid, signal.SIGSTOP)
+    with capture_logs() as logs:
+        assert not await task
+    os.kill(redis.pid, signal.SIGCONT)
+    assert [line["event"] for line in logs] == ["redis_unavailable"]
+    await wait_until(lambda: not found._waits)  # what was asked is over
+    await store.close()
+    await found.close()
+    redis.kill()
+
+
 async def test_an_actor_runs_its_pump_at_each_nudge_until_the_drain(
     store: Store, tmp_path: Path, wait_until: Any
 ) -> None:
