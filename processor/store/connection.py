@@ -260,7 +260,7 @@ class Connection:
 
 
 def pack_command(call: tuple[str | bytes | float, ...]) -> bytes:
-    """A command in Redis' protocol; hiredis copies each argument three times, which takes five times
+    """A command in Redis' protocol; hiredis copies each argument three times, which takes about twice
     as long for a commit of 250 kB.
     """
     parts = [b"*%d" % len(call)]
