@@ -37,25 +37,6 @@ async def test_a_due_item_is_claimed_with_its_payload_and_lane(work: Any):
     assert claim.payload == b"\x00\xff"
 
 
-async def test_what_does_not_exist_is_not_read(work: Any):
-    """The proof of types shows it: a lone push would read 20 keys more."""
-    await work.put("a", "a/1")
-    await work.claim()  # learns which lanes are due
-    await work.store.connection.redis.config_resetstat()
-    await work.put("b", "b/1", at=await work.store.now() + 60)
-    assert (await calls_of(work.store)).keys() & {"zrange", "zcard", "zrem"} == {"zrange"}
-    assert (await calls_of(work.store))["zrange"] == 1  # of what is due, which was just added
-    await work.store.connection.redis.config_resetstat()
-    await work.store.backlogs.claim(work.keys, "ingest", 1, lambda _: None)
-    assert (await calls_of(work.store)).keys() & {"zrange", "zcard", "hget"} == set()
-
-
-async def calls_of(store: Store) -> dict[str, int]:
-    """How often each command was run."""
-    stats = await store.connection.redis.info("commandstats")
-    return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
-
-
 async def test_an_item_is_not_claimed_before_its_time(work: Any, wait_until: Any):
     await work.put("a", "soon", at=await work.store.now() + 0.1)
     await work.put("a", "late", at=await work.store.now() + 60)

@@ -9,8 +9,8 @@
 -- Returns  per push 1 (accepted), 0 (a duplicate), or what is wrong with the type of one of its
 --          keys; nil if all of them would exceed the ceiling: then nothing was written
 -- Safe twice: the second time all are duplicates, and all are queued; reserved names stay.
--- Uses: prove, key_types, args, time, waiting, lane_args, readers, lanes, names
-prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
+-- Uses: prove, args, time, waiting, lane_args, readers, lanes, names
+prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
 local now, price = now_ms(), 0
 local lanes, exists = open_lanes(args.lanes), {} -- by index of a job's name
 local named = list(read_naming)
@@ -24,7 +24,7 @@ end, args.pushes)
 for _, push in ipairs(pushes) do
   push.record = 0
   for _, name in ipairs(not wrong_type_at(push.names) and push.names or {}) do
-    local size = missing[KEYS[name]] and 0 or redis.call('STRLEN', KEYS[name])
+    local size = redis.call('STRLEN', KEYS[name])
     exists[name] = size > 0
     if size > SHOWS then push.record = math.max(push.record, size) end -- smaller: not worth a price
   end

@@ -7,7 +7,7 @@
 -- The item has no payload: it is claimed until it is settled, or a claim finds that its lease has
 -- ended.
 -- Safe twice: it is claimed already.
--- Uses: prove, time, command_buffer, lanes, rate_limit
+-- Uses: prove, time, lanes, rate_limit
 prove('TIME HGET ZSCORE ZCARD ZRANGE ZADD HSET ZREM')
 local now, item = now_ms(), ARGV[2]
 local lane = { name = ARGV[1], lanes = KEYS[1] }
@@ -20,14 +20,13 @@ if paused > now then return { 0, 'paused', paused - now } end
 if (tonumber(redis.call('ZSCORE', lane.claimed, item)) or 0) > now then
   return { 0, 'claimed', 0 }
 end
-if size_of(lane.claimed) >= capacity then return { 0, 'full', 0 } end
+if redis.call('ZCARD', lane.claimed) >= capacity then return { 0, 'full', 0 } end
 local spare, whole = budget(KEYS[3], lane.name, gap, burst, now)
 if spare <= left then
   return { 0, 'rate limit', math.ceil(whole + (left + 1 - burst) * gap - now) }
 end
 
-buffer('ZADD', lane.claimed, lease, item)
-flush()
+redis.call('ZADD', lane.claimed, lease, item)
 if gap > 0 then redis.call('HSET', KEYS[3], lane.name, whole + gap) end
 index(lane, first_due(lane))
 return { lease, '', 0 }

@@ -14,7 +14,7 @@
 -- Uses: prove, args, time, command_buffer, lane_args, changes, lanes, ordering, history
 -- Uses: publish, claiming
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
-  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE HMGET HSTRLEN]])
+  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN]])
 if (redis.call('GET', KEYS[1]) or '0') ~= args.version then return false end
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local function is_unchanged(job)

@@ -4,7 +4,7 @@
 -- Returns  1
 -- Safe twice: deliveries have names, and those that wait already are not counted again.
 -- Uses: prove, args, time, lane_args, readers, lanes, ordering, event_bodies
-prove('TIME HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE RPUSH HDEL HMGET HSTRLEN')
+prove('TIME HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH HDEL HMGET HSTRLEN')
 local lanes, now, items = open_lanes(args.lanes), now_ms(), list(read_item)
 local new = #items
 for _, i in ipairs(items) do

@@ -9,7 +9,7 @@
 -- Keeps the body once more per delivery that is queued, for as long as if it were published now.
 -- Safe twice: the second time all are pending, or were delivered after `seen`.
 -- Uses: prove, args, time, lane_args, readers, lanes, ordering, event_bodies
-prove([[TIME XRANGE SMISMEMBER HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE RPUSH
+prove([[TIME XRANGE SMISMEMBER HEXISTS ZRANGE ZREM ZADD ZSCORE HSET HGET EXPIRE EXISTS RPUSH
   HDEL HMGET HSTRLEN]])
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local ended, delivered = {}, {} -- states by delivery; whether an event was delivered, by number

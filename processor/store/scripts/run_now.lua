@@ -4,7 +4,7 @@
 -- Returns  1 if the item waits or is claimed, 0 if there is no such item
 -- An item that waits for an earlier delivery of its job still waits. Safe twice: it is due already.
 -- Uses: prove, args, time, lane_args, lanes, ordering
-prove('TIME HEXISTS ZSCORE ZREM ZADD ZRANGE RPUSH HDEL HMGET HSET')
+prove('TIME HEXISTS ZSCORE ZREM ZADD ZRANGE EXISTS RPUSH HDEL HMGET HSET')
 local lanes, now = open_lanes(args.lanes), now_ms()
 local lane = lanes[1]
 if redis.call('HEXISTS', lane.items, args.item) == 0 then return 0 end

@@ -13,7 +13,7 @@
 -- Uses: prove, args, time, command_buffer, waiting, lane_args, lanes, ordering, event_bodies
 -- Uses: records
 prove_each([[TIME ZSCORE ZREM HDEL HGET HSET DEL XADD EXPIRE ZADD ZCOUNT ZRANGE HEXISTS SCARD
-  UNLINK RENAME SADD RPUSH HMGET HSTRLEN]])
+  UNLINK RENAME SADD EXISTS RPUSH HMGET HSTRLEN]])
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local streams, delivered, left = {}, {}, {} -- of records; ids by set; lanes by order that was left
 

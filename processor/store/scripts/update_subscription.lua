@@ -7,7 +7,7 @@
 -- Returns  1, or 0 if the subscriptions have another version
 -- Safe twice: the second time they have.
 -- Uses: prove, args, time, lane_args, readers, lanes, publish
-prove([[TIME GET SET HSET XADD HGET ZCARD HEXISTS ZRANGE ZREM ZADD ZSCORE EXPIRE
+prove([[TIME GET SET HSET XADD HGET ZCARD HEXISTS ZRANGE ZREM ZADD ZSCORE EXPIRE EXISTS
   RPUSH HDEL HMGET HSTRLEN]])
 if (redis.call('GET', KEYS[2]) or '0') ~= args.version then return 0 end
 local lanes, now = open_lanes(args.lanes), now_ms()

@@ -16,13 +16,10 @@ local TYPES = {
 local SHARED = [[ jobs log subs failure_scores overflow lanes items paused rate_limit nudge busy
   meta waiting ]]
 
--- Keys that do not exist, until the script adds to them: nothing need be read of them.
-local missing = {}
-
 -- What is wrong with the type of a key (nil: nothing), and whether the key is shared.
 local function wrong_type(key)
   local found = redis.call('TYPE', key).ok
-  if found == 'none' then missing[key] = true; return end
+  if found == 'none' then return end
   local word = key:match(':([%l_]+)')
   if found == TYPES[word] then return end
   local expected = TYPES[key:match('}:(.*)')] or TYPES[word]

@@ -15,13 +15,9 @@ local function take(count)
   return place - count
 end
 
-local NONE = {}
-
 -- Reads so many records (nil: their number is the next field) with a function.
 local function list(read, count)
-  count = count or field()
-  if count == 0 then return NONE end
   local found = {}
-  for n = 1, count do found[n] = read() end
+  for n = 1, count or field() do found[n] = read() end
   return found
 end

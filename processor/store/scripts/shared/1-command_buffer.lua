@@ -1,16 +1,10 @@
 -- Collects commands, and sends those with the same name and key as one: a call costs more than its
--- arguments. Removals are sent first, so that what is removed can be added again; none is sent for
--- a key that does not exist.
--- Uses: key_types
+-- arguments. Removals are sent first, so that what is removed can be added again.
 
 local buffered = { ZREM = {}, HDEL = {}, ZADD = {}, HSET = {} } -- arguments by command and key
 local ORDER = { 'ZREM', 'HDEL', 'ZADD', 'HSET' }
 
 local function buffer(command, key, first, second)
-  if missing[key] then
-    if command == 'ZREM' or command == 'HDEL' then return end
-    missing[key] = nil
-  end
   local arguments = buffered[command][key]
   if not arguments then arguments = {}; buffered[command][key] = arguments end
   arguments[#arguments + 1] = first

@@ -1,8 +1,5 @@
--- Wakes a worker, unless one is awake (`busy` exists) or was nudged already. Both keys were proved.
--- Uses: key_types
+-- Wakes a worker, unless one is awake (`busy` exists) or was nudged already.
 
 local function nudge(key, busy)
-  if not (missing[key] and missing[busy]) then return end
-  redis.call('RPUSH', key, '1')
-  missing[key] = nil
+  if redis.call('EXISTS', key, busy) == 0 then redis.call('RPUSH', key, '1') end
 end

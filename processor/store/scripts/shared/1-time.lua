@@ -1,5 +1,4 @@
 -- Redis' time, and sorted sets by time. All times are in ms.
--- Uses: key_types
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -8,17 +7,10 @@ end
 
 -- The time of the first member (nil: the set is empty).
 local function first_time(key)
-  if missing[key] then return end
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end
 
 -- The members up to now, `most` at most.
 local function due_members(key, now, most)
-  if missing[key] then return {} end
   return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
-end
-
--- How many members a set has.
-local function size_of(key)
-  return missing[key] and 0 or redis.call('ZCARD', key)
 end

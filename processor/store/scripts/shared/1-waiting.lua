@@ -1,6 +1,5 @@
 -- How many accepted updates wait, and their bytes, by source: for the reserve of memory. Only lanes
 -- of ingest have `waiting`, the key of the hash; deadlines are among their items, but do not count.
--- Uses: key_types
 
 -- Notes in `lane.sizes` that an item has `size` bytes from now on (0: the item is gone), and that
 -- the record of its job has `record` bytes.
@@ -8,8 +7,7 @@ local function note_size(lane, item, size, record)
   if not lane.waiting or item:find('^deadline:.*/') then return end
   lane.sizes = lane.sizes or { updates = 0, size = 0, records = 0, of = {} }
   local sizes = lane.sizes
-  local before = sizes.of[item] or missing[lane.items] and 0
-    or redis.call('HSTRLEN', lane.items, item)
+  local before = sizes.of[item] or redis.call('HSTRLEN', lane.items, item)
   sizes.updates = sizes.updates + (size > 0 and 1 or 0) - (before > 0 and 1 or 0)
   sizes.size, sizes.records = sizes.size + size - before, sizes.records + (record or 0)
   sizes.of[item] = size

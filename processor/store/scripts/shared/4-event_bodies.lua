@@ -1,13 +1,11 @@
 -- Bodies of events, each in one key for as long as deliveries need it.
--- Uses: key_types
 
 local KEPT = 1209600 -- s
 
 -- Keeps the body of an event for so many more deliveries. While deliveries of it wait, its bytes
 -- stay the same, even if the event is published again: returns whether there was such a body.
 local function keep_body(key, body, deliveries)
-  local n = not missing[key] and tonumber(redis.call('HGET', key, 'n')) or 0
-  missing[key] = nil
+  local n = tonumber(redis.call('HGET', key, 'n')) or 0
   if n > 0 then
     redis.call('HSET', key, 'n', n + deliveries)
   else

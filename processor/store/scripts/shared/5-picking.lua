@@ -7,7 +7,7 @@
 local function pick(lane, cap, most, now)
   local picked = due_members(lane.claimed, now, most)
   lane.from = {}
-  local free = math.min(most - #picked, cap - size_of(lane.claimed))
+  local free = math.min(most - #picked, cap - redis.call('ZCARD', lane.claimed))
   if free <= 0 then return picked end
   local again = due_members(lane.retries, now, free)
   local retries = math.min(#again, math.floor((free + now % 10) / 10))

@@ -1,5 +1,5 @@
 -- Publishes events: appends them to the log, and enqueues their deliveries.
--- Uses: time, ordering, event_bodies
+-- Uses: ordering, event_bodies
 
 -- The id right before another one: nobody publishes so much in one millisecond.
 local function id_before(id)
@@ -14,8 +14,8 @@ end
 local function spill(overflow, most, lane, id)
   if not lane.room then
     lane.span = redis.call('HGET', overflow, lane.name)
-    local waiting = size_of(lane.due) + size_of(lane.retries) + size_of(lane.claimed)
-    lane.room = lane.span and 0 or most - waiting
+    local waiting = redis.call('ZCARD', lane.due) + redis.call('ZCARD', lane.retries)
+    lane.room = lane.span and 0 or most - waiting - redis.call('ZCARD', lane.claimed)
   end
   lane.room = lane.room - 1
   if lane.room >= 0 then return false end

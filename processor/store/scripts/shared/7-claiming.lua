@@ -1,5 +1,5 @@
 -- Claims work out of lanes: for a worker that asks for it, and for one that commits it.
--- Uses: key_types, time, command_buffer, nudge, lanes, picking, rate_limit
+-- Uses: command_buffer, nudge, lanes, picking, rate_limit
 
 -- Claims what can start now in LANEs {name, items, lanes, due, retries, claimed, capacity, gap (ms
 -- per item, 0: no budget), burst (items at once), share (the claimer's, of the capacity)}: of each
@@ -9,7 +9,7 @@
 local function claim(lanes, room, paused, rate_limit, now)
   local part, claimed = math.ceil(room.limit / math.max(#lanes, 1)), {}
   for _, lane in ipairs(lanes) do
-    local pause = not missing[paused] and tonumber(redis.call('HGET', paused, lane.name)) or 0
+    local pause = tonumber(redis.call('HGET', paused, lane.name)) or 0
     if pause > now then
       redis.call('ZADD', lane.lanes, pause, lane.name) -- leases that end before then wait as well
     else
@@ -21,7 +21,7 @@ local function claim(lanes, room, paused, rate_limit, now)
         redis.call('HSET', rate_limit, lane.name, whole + count * lane.gap)
       end
       local at = first_due(lane)
-      if size_of(lane.claimed) >= lane.capacity then at = nil end
+      if redis.call('ZCARD', lane.claimed) >= lane.capacity then at = nil end
       if at and spare <= count then
         at = math.max(at, whole + (count + 1 - lane.burst) * lane.gap)
       end
