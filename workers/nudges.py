@@ -33,7 +33,7 @@ class Nudges:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def next(self, backlog: str) -> bool:
-        """Wait for a nudge; False if there is none for a while, or Redis is unavailable, or at the end."""
+        """Wait for a nudge; False on a timeout, when Redis is unavailable, or after `end`."""
         if self._ended.done():
             return False
         keys = [keys.nudge[backlog] for keys in self._shards]

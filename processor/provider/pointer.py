@@ -15,7 +15,7 @@ _BAD_ESCAPE = re.compile(r"~(?![01])")
 _HEADER = re.compile(r"header:([A-Za-z0-9-]+)")
 
 Find = Callable[[Any, Mapping[str, str]], Any]
-"""Returns the value in a document and its headers, whose names are in lower case; None if there is none."""
+"""Takes a document and its headers by lower-case name; returns the value, or None if it is absent."""
 
 Location = str | tuple[str, ...]  # a header's name in lower case, or a pointer's steps
 

@@ -126,8 +126,8 @@ class MemoryBudget:
         return self.use.taken[shard] + max(self._room_seen, self._on_the_way) // len(self._shards)
 
     def admitted(self, price: int) -> "Admission":
-        """Admit work that needs so many bytes, while it is being written (`async with`); Overloaded
-        if there is no room for it.
+        """Reserve so many bytes while work is being written (`async with`); Overloaded if memory
+        is short.
         """
         return Admission(self, price)
 

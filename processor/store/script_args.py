@@ -2,8 +2,8 @@
 
 ARGV[1] is a msgpack table that names keys by their index in KEYS, and bytes by their index in ARGV.
 Records, of which a call may have hundreds, are in its `fields`: a flat list, from which Lua reads
-each record's fields in the order in which they were added here. Redis unpacks that six times as
-fast as tables in tables. The headers of the scripts in `scripts/` and of `shared/2-readers.lua`
+each record's fields in the order in which they were added here. That takes a worker less time to
+assemble than tables in tables; Redis' time is about the same. The headers of the scripts in `scripts/` and of `shared/2-readers.lua`
 describe them. Bytes follow the table unpacked, since Redis' msgpack has no type for them.
 """
 

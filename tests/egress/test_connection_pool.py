@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from time import monotonic
 
 import pytest
@@ -68,9 +69,7 @@ async def test_a_pool_has_no_more_connections_than_its_limit():
 
 
 async def test_the_longest_idle_connection_makes_room_for_another_origin():
-    async def serve(server, reader, writer, number):
-        await answers(OK, server, reader, writer, number)
-
+    serve = partial(answers, OK)
     async with Server(serve) as one, Server(serve) as two, Egress(Policy(), limit=1) as egress:
         for server in (one, two, one):
             await egress.request("GET", server.url, headers={}, scope=NetworkScope.CONFIGURED)
@@ -169,10 +168,7 @@ async def test_a_request_that_connects_while_the_client_closes_leaves_no_connect
 async def test_an_idle_connection_is_closed_after_a_while(monkeypatch):
     monkeypatch.setattr(connection_pool, "KEEPALIVE_SECONDS", 0.2)
 
-    async def serve(server, reader, writer, number):
-        await answers(OK, server, reader, writer, number)
-
-    async with between(serve) as (server, post):
+    async with between(partial(answers, OK)) as (server, post):
         await post()
         await server.all_closed()
         await post()
@@ -184,10 +180,7 @@ async def test_a_connection_that_was_idle_too_long_is_not_used(monkeypatch):
     now = monotonic()
     monkeypatch.setattr(connection_pool, "monotonic", lambda: now)
 
-    async def serve(server, reader, writer, number):
-        await answers(OK, server, reader, writer, number)
-
-    async with between(serve) as (server, post):
+    async with between(partial(answers, OK)) as (server, post):
         await post()
         now += connection_pool.KEEPALIVE_SECONDS - 0.1
         await post()
@@ -201,10 +194,7 @@ async def test_a_connection_that_was_used_in_between_is_closed_later(monkeypatch
     now = monotonic()
     monkeypatch.setattr(connection_pool, "monotonic", lambda: now)
 
-    async def serve(server, reader, writer, number):
-        await answers(OK, server, reader, writer, number)
-
-    async with Server(serve) as server, Egress(Policy()) as egress:
+    async with Server(partial(answers, OK)) as server, Egress(Policy()) as egress:
         pool = egress._pools[NetworkScope.CONFIGURED]
         await egress.request("GET", server.url, headers={}, scope=NetworkScope.CONFIGURED)
         for later, is_open in ((3.0, True), (2.0, False)):
