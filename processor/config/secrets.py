@@ -18,7 +18,7 @@ class SecretFile:
 
     def __init__(self, at: str, path: Path) -> None:
         """Read the file; ConfigError naming `at`, the key with the file's name, if that fails."""
-        self._path = path
+        self.path = path
         try:
             self._stamp, self._text = path.stat().st_mtime_ns, _text_of(path)
         except OSError as error:
@@ -31,9 +31,9 @@ class SecretFile:
     def now(self) -> str:
         """The present secret; the last one while the file is missing, empty or not a single line."""
         with suppress(OSError, UnicodeDecodeError):
-            stamp = self._path.stat().st_mtime_ns
+            stamp = self.path.stat().st_mtime_ns
             if stamp != self._stamp:
-                text = _text_of(self._path)
+                text = _text_of(self.path)
                 self._text = self._text if not text or CONTROL.search(text) else text
                 self._stamp = stamp
         return self._text

@@ -38,6 +38,17 @@ class Source(msgspec.Struct, frozen=True, dict=True):
         """The account with its present token: some last an hour, and their file is renewed."""
         return self.account._replace(token=self.token.now()) if self.token else self.account
 
+    @cached_property
+    def credential(self) -> bytes:
+        """What identifies the account's token; it stays the same when the token is renewed.
+
+        The token itself, or the path of its file. Empty without a token. Sources with the same one
+        share an account. It may be a secret: store a keyed digest of it, and never show it.
+        """
+        if self.token:
+            return f"file:{self.token.path}".encode(errors="surrogateescape")
+        return (self.account.token or "").encode(errors="surrogateescape")
+
     def kind_of(self, job: str) -> str | None:
         """The kind that a job's id names."""
         return self.profile.kind_of(job)

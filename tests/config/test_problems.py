@@ -247,6 +247,20 @@ def test_a_renewed_token_that_no_header_can_carry_is_ignored(tmp_path: Path) -> 
         assert source.account_now().token == now
 
 
+def test_a_credential_is_the_same_for_the_same_token_and_after_a_renewal(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("old\n")
+    same = written(tmp_path, GOOD).sources["video"].credential
+    assert (
+        same == written(tmp_path, GOOD.replace('"t"', '"env:T"'), T="t").sources["video"].credential
+    )
+    assert same != written(tmp_path, GOOD.replace('"t"', '"u"')).sources["video"].credential
+    file = written(tmp_path, GOOD.replace('"t"', '"file:token"')).sources["video"].credential
+    (tmp_path / "token").write_text("new\n")
+    again = written(tmp_path, GOOD.replace('"t"', '"file:token"')).sources["video"].credential
+    assert same != file == again
+    assert written(tmp_path, GOOD.replace('token = "t"\n', "")).sources["video"].credential == b""
+
+
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
