@@ -7,6 +7,7 @@ event_types            the event types, and the group names of filters
 subscription_settings  the settings of a subscription: one table for Redis, configuration and API
 model                  the data model: job, status update, event, subscription, delivery
 durations              parses durations and rates
+job_durations          how long the last jobs of a source and kind took
 sizes                  parses sizes
 http_time              parses Retry-After, poll hints and timestamps
 text_input             decodes text of files and variables, in any encoding with a mark
@@ -15,6 +16,7 @@ json_input             tolerant reader of JSON from outside
 form_data              parses form-urlencoded and multipart bodies
 state_machine          the state machine of a job: legal transitions, and why an update is ignored
 schedule               the retry schedule of deliveries, poll intervals, circuit breaker pauses
+poll_schedule          when to poll a job again, learnt from how long jobs took
 event_filters          which subscriptions want which event
 payload                the payload of an event, and a job as the API returns it
 signing                signature verification of pushes, and the signatures of our deliveries
