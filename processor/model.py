@@ -109,6 +109,15 @@ class Callback(msgspec.Struct, frozen=True):
     lane: str
 
 
+class FailedPolls(msgspec.Struct, frozen=True):
+    """The series of a job's polls that failed since its last answer."""
+
+    count: int
+    since: float  # when the first of them failed
+    error: str  # why the last one failed, in at most 200 characters, without secrets
+    stalled: bool = False  # whether `job.poll_stalled` was published for this series
+
+
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     """The one record of a job. Identity: (source, id)."""
 
@@ -152,10 +161,12 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     poll_requested_at: float = msgspec.field(default=0.0, name="hinted_at")
     # the provider does not want a poll before then
     poll_not_before: float = msgspec.field(default=0.0, name="again_at")
+    failed_polls: FailedPolls | None = None  # None: the last poll brought an answer
+    poll_stalls: int = 0  # series of failed polls for which `job.poll_stalled` was published
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of a job's history: a transition, a progress, or an ignored update."""
+    """One entry of a job's history: a transition, a progress, an ignored update, a failed poll."""
 
     origin: Origin
     status: str

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from processor.event_types import POLL_STALLED
 from processor.model import Failure, Job, Origin, State
 
 _encode = msgspec.json.Encoder().encode
@@ -34,6 +35,29 @@ class JobData(msgspec.Struct, frozen=True):
     finished_at: datetime | None
 
 
+class PollData(msgspec.Struct, frozen=True):
+    """How the polls of a job go: `interval` is in seconds."""
+
+    failures: int  # in a row
+    last_error: str | None
+    next_at: datetime | None  # None: it is being polled
+    interval: float | None  # that the next poll was planned with
+
+
+class PollStalledData(JobData, frozen=True, kw_only=True):
+    """The `data` of a `job.poll_stalled`."""
+
+    poll: PollData
+
+
+class PollStalledEvent(msgspec.Struct, frozen=True):
+    """The payload of a `job.poll_stalled`."""
+
+    type: str
+    timestamp: datetime
+    data: PollStalledData
+
+
 class JobEvent(msgspec.Struct, frozen=True):
     """The payload of a job event: Standard Webhooks' `type`, `timestamp`, `data`."""
 
@@ -56,15 +80,29 @@ def event_body(job: Job, kind: str) -> bytes:
     return _encode(JobEvent(kind, utc(job.status_at), JobData(*_data(job))))
 
 
-def view(job: Job, next_poll_at: float | None) -> dict[str, Any]:
-    """A job as the API returns it, ready to be encoded."""
+def poll_data(job: Job, next_at: float | None, interval: float | None) -> PollData:
+    """How the polls of a job go, with its next one."""
+    failed = job.failed_polls
+    count, error = (failed.count, failed.error) if failed else (0, None)
+    return PollData(count, error, _utc(next_at), interval and round(interval, 3))
+
+
+def poll_stalled_body(job: Job, now: float, poll: PollData) -> bytes:
+    """The payload of a job's `job.poll_stalled`."""
+    data = PollStalledData(*_data(job), poll=poll)
+    return _encode(PollStalledEvent(POLL_STALLED, utc(now), data))
+
+
+def view(job: Job, poll: PollData | None) -> dict[str, Any]:
+    """A job as the API returns it, ready to be encoded; `poll` is None if it is not polled."""
     fields = msgspec.structs.asdict(JobData(*_data(job)))
     del fields["origin"]
     return fields | {
         "counts": job.counts,
         "flags": job.flags,
         "deadline_at": utc(job.deadline_at),
-        "next_poll_at": _utc(next_poll_at),
+        "next_poll_at": poll and poll.next_at,
+        "poll": poll,
     }
 
 

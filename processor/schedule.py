@@ -11,6 +11,8 @@ LATENESS = 0.02  # a poll finds a job at most this part of its age late
 POLL_JITTER = 0.1  # only ever earlier, so that a profile's `first` is a promise
 FAILURE_PAUSE = 5.0  # seconds after a poll's first failure; doubles
 MAX_FAILURE_PAUSE = 300.0
+STALLED_AFTER = 5  # polls of a job that fail in a row …
+STALLED_SECONDS = 600.0  # … or so long, with two failed polls at least, and polling is stalled
 
 THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
 UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
@@ -44,6 +46,11 @@ def poll_pause(failures: int, interval: float, retry_after: float | None) -> flo
     """Seconds until the next poll of a job whose last `failures` polls brought nothing."""
     pause = min(FAILURE_PAUSE * 2.0 ** min(failures - 1, 10), MAX_FAILURE_PAUSE)
     return max(pause, interval, retry_after or 0.0)
+
+
+def is_stalled(failures: int, since: float, now: float) -> bool:
+    """Whether a job's last `failures` polls, the first of them at `since`, are reason for an alarm."""
+    return failures >= STALLED_AFTER or now - since >= STALLED_SECONDS
 
 
 def source_pause(trouble: str, retry_after: float | None) -> float | None:

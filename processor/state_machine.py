@@ -82,6 +82,11 @@ def event_id(job: Job) -> str:
     return f"evt_{job.uid}_{job.sequence}"
 
 
+def poll_stalled_id(job: Job) -> str:
+    """The id of the newest `job.poll_stalled`: one for each series of failed polls."""
+    return f"evt_{job.uid}_{job.attempt}_stalled_{job.poll_stalls}"
+
+
 def uid_of(event: str) -> str:
     """The uid of an event's job, taken from the event's id."""
     return event.split("_")[1]

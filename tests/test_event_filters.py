@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from processor.event_filters import EventRouter, expand_groups
-from processor.event_types import COMPLETED, DISABLED, EVENT_TYPES, GROUPS, JOB_TYPES
+from processor.event_types import (
+    COMPLETED,
+    DISABLED,
+    EVENT_TYPES,
+    GROUPS,
+    JOB_TYPES,
+    POLL_STALLED,
+)
 from processor.model import Subscription
 from processor.state_machine import EVENT_OF_STATE
 
@@ -26,7 +33,7 @@ def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
 
 def test_the_state_machine_emits_the_event_types_of_the_filters():
     assert {*EVENT_OF_STATE.values(), "job.progressed"} == set(JOB_TYPES)
-    assert {*JOB_TYPES, DISABLED} == set(EVENT_TYPES)
+    assert {*JOB_TYPES, POLL_STALLED, DISABLED} == set(EVENT_TYPES)
     assert set(COMPLETED) == {kind for state, kind in EVENT_OF_STATE.items() if state != "running"}
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from processor.model import Callback, Counts, Failure, Job, Origin, Polling, State
-from processor.payload import JobData, event_body, utc, view
+from processor.model import Callback, Counts, FailedPolls, Failure, Job, Origin, Polling, State
+from processor.payload import JobData, event_body, poll_data, utc, view
 
 BIRTH = 1_795_341_600.0  # 2026-11-22T10:00:00Z
 
@@ -101,19 +101,29 @@ def test_internal_fields_are_not_in_the_payload():
 
 
 def test_the_api_returns_the_events_data_without_origin_and_more():
-    shown = json.loads(msgspec.json.encode(view(DONE, BIRTH + 7.5)))
+    poll = poll_data(
+        replace(DONE, failed_polls=FailedPolls(2, BIRTH, "HTTP 502")), BIRTH + 7.5, 9.0
+    )
+    shown = json.loads(msgspec.json.encode(view(DONE, poll)))
     expected = {key: value for key, value in BODY["data"].items() if key != "origin"}
     more = {
         "counts": {"total": 3, "succeeded": 3, "failed": 0},
         "flags": [],
         "deadline_at": "2026-11-22T10:01:40Z",
         "next_poll_at": "2026-11-22T10:00:07.500000Z",
+        "poll": {
+            "failures": 2,
+            "last_error": "HTTP 502",
+            "next_at": "2026-11-22T10:00:07.500000Z",
+            "interval": 9.0,
+        },
     }
     assert shown == expected | more
 
 
 def test_a_job_that_is_not_polled_has_no_next_poll():
-    assert view(DONE, None)["next_poll_at"] is None
+    shown = view(DONE, None)
+    assert shown["next_poll_at"] is shown["poll"] is None
 
 
 @given(st.floats(0, 253_402_300_799))

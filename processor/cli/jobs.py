@@ -87,7 +87,7 @@ def history(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Show a job's transitions and ignored updates with the reason, oldest first."""
+    """Show a job's transitions, ignored updates and failed polls with the reason, oldest first."""
     page = server.get(job_path(source, job_id, "history"), limit=MAX_HISTORY)
     show_history(page, json=json)
 
@@ -98,11 +98,11 @@ def show_history(page: dict[str, Any], *, json: bool) -> None:
 
 
 def _history_row(entry: dict[str, Any]) -> tuple[object, ...]:
-    """One entry; the state of progress and of an ignored update does not change."""
+    """One entry; the state of progress, of an ignored update and of a failed poll does not change."""
     unchanged = entry["state"] == entry["was"]
     state = entry["state"] if unchanged else f"{entry['was']} > {entry['state']}"
     ignored, flags = entry.get("ignored"), entry.get("flags", ())
-    event = f"ignored: {ignored}" if ignored else entry.get("event")
+    event = entry.get("event") or (ignored and f"ignored: {ignored}")
     times = entry["count"] if entry["count"] > 1 else None
     return (entry["at"], entry["origin"], entry["status"], state, event, times, flags)
 

@@ -66,10 +66,17 @@ def progress_display(*, silent: bool) -> Iterator[Show]:
 
 
 def describe(job: Job) -> str:
-    """A job's state, the provider's own status if it differs, and the error."""
+    """A job's state, the provider's own status if it differs, the error, and failed polls."""
     state, status = job["state"], job.get("status")
     text = state if status in (None, state) else f"{state} ({status})"
     error = job.get("error") or {}
     reason = error.get("message") or error.get("code")
-    parts = (text, "some parts failed" if job.get("partial") else None, reason)
+    partial = "some parts failed" if job.get("partial") else None
+    parts = (text, partial, reason, _failed_polls(job.get("poll") or {}))
     return output.clean(" · ".join(part for part in parts if part))
+
+
+def _failed_polls(poll: Mapping[str, Any]) -> str | None:
+    failures = poll.get("failures")
+    polls = "poll" if failures == 1 else "polls"
+    return f"{failures} failed {polls}: {poll['last_error']}" if failures else None

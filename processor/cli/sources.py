@@ -21,7 +21,7 @@ from processor.errors import ConfigError, ProviderError
 from processor.service.registration import register as registration
 from processor.service.registration.register import RegisterResult
 
-COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled")
+COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled", "last error")
 RESULTS = {
     "created": "created {hook} for {url}",
     "updated": "updated {hook} for {url}",
@@ -86,7 +86,9 @@ def _row(source: dict[str, Any]) -> tuple[object, ...]:
     polled = "yes" if source["poll"] else "no"
     signed = source["scheme"] or ("unsigned" if source["push"] else None)
     name, provider, push = source["name"], source["provider"], source["push"]
-    return (name, provider, push, signed, source["trust"], polled, source["stalled"])
+    last = source["poll_error"]
+    error = last and f"{last['at']} {last['job']}: {last['error']}"
+    return (name, provider, push, signed, source["trust"], polled, source["stalled"], error)
 
 
 async def _register(

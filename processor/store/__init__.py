@@ -9,6 +9,7 @@ script_loader      loads the Lua scripts, each with the shared parts that it use
 pool               connections to Redis, used again
 connection         runs scripts and commands; Redis' clock; one error
 requirements       what Redis must be: settings, permissions, clock
+poll_errors        the last failed poll of each source
 persistence        whether what Redis answered is in its append-only file
 clock_steps        notices that Redis' clock was set, and undoes what that did
 replacement        whether Redis or its data was replaced
@@ -19,6 +20,7 @@ migration          brings a store of an older version to our schema
 group_commit       one write while the last is in flight
 read_size          how many values to read at once
 work_items         the nouns of a backlog: items, claims, settlements, limits of lanes
+planned_poll       the next poll of a job, and the interval that it was planned with
 change             what a commit writes of one job
 script_args        assembles the keys and arguments of a script call
 backlogs           durable work: claim, settle, renew

@@ -16,6 +16,7 @@ from processor.model import Retention
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
 from processor.store.keys import BACKLOGS, Keys, day_of
+from processor.store.planned_poll import PlannedPoll, decode_interval
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
 from processor.store.script_args import ScriptArgs
@@ -42,7 +43,7 @@ class Backlogs:
         self._lease = int(lease * 1000)
         self.name = secrets.token_hex(4)
         self._renewing = asyncio.Lock()
-        self._next_polls: GroupCommit[tuple[Keys, str, str], float | None] = GroupCommit(
+        self._next_polls: GroupCommit[tuple[Keys, str, str], PlannedPoll | None] = GroupCommit(
             self._all_next_polls
         )
         self._silent_until: dict[str, float] = {}
@@ -217,17 +218,33 @@ class Backlogs:
             overdue = max([overdue, *(seconds - at / 1000 for _, at in first)])
         return items, overdue
 
-    async def next_poll(self, keys: Keys, source: str, job: str) -> float | None:
-        """When a job is polled next, in seconds; many calls at the same time share a round trip."""
+    async def next_poll(self, keys: Keys, source: str, job: str) -> PlannedPoll | None:
+        """A job's next poll, if it is polled; many calls at the same time share a round trip."""
         return await self._next_polls.add((keys, source, job))
 
-    async def _all_next_polls(self, asked: list[tuple[Keys, str, str]]) -> list[float | None]:
-        found: dict[tuple[int, str, str], float | None] = {}
+    async def _all_next_polls(self, asked: list[tuple[Keys, str, str]]) -> list[PlannedPoll | None]:
+        found: dict[tuple[int, str, str], PlannedPoll | None] = {}
         for shard in {keys.shard for keys, _, _ in asked}:
             items = sorted({(lane, item) for keys, lane, item in asked if keys.shard == shard})
-            times = await self.due_at(self._shards[shard], "poll", items)
-            found |= {(shard, *item): at for item, at in zip(items, times, strict=True)}
+            polls = await self.next_polls(self._shards[shard], items)
+            found |= {(shard, *item): poll for item, poll in zip(items, polls, strict=True)}
         return [found[keys.shard, lane, item] for keys, lane, item in asked]
+
+    async def next_polls(
+        self, keys: Keys, items: Sequence[tuple[str, str]]
+    ) -> list[PlannedPoll | None]:
+        """The next polls of jobs (source, name); None for those that are not polled."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for lane, item in items:
+            pipe.zscore(keys.due("poll", lane), item)
+            pipe.hget(keys.items["poll"], item)
+        rows = await self._connection.ask(pipe.execute())
+        return [
+            None
+            if payload is None
+            else PlannedPoll(None if at is None else at / 1000, decode_interval(payload))
+            for at, payload in zip(rows[::2], rows[1::2], strict=True)
+        ]
 
     async def due_at(
         self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]

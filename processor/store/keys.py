@@ -49,6 +49,7 @@ Without a shard:
     rb:workers      hash    worker → time and metrics of its last heartbeat   15 s a field
     rb:probe        string  written to check whether Redis accepts writes            1 s
     rb:stalled      hash    source → why its token is refused        until a poll succeeds
+    rb:poll_errors  hash    source → its last failed poll: time, job, reason            1 h
 
 Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log, delivered
 and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_… sets others.
@@ -65,6 +66,7 @@ PROCESSES = "rb:processes"
 PROBE = "rb:probe"
 WORKERS = "rb:workers"
 STALLED = "rb:stalled"
+POLL_ERRORS = "rb:poll_errors"
 
 
 SHARED = frozenset(

@@ -18,6 +18,7 @@ from processor.store.memory_budget import MemoryBudget
 from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.persistence import Persistence
+from processor.store.poll_errors import PollErrors
 from processor.store.redeliveries import Redeliveries
 from processor.store.requirements import Requirements
 from processor.store.reseal import Resealer
@@ -58,6 +59,7 @@ class Store:
         self._stalled: frozenset[str] = frozenset()
         self._stalled_read_at = float("-inf")  # on the monotonic clock
         self.persistence = Persistence(self.connection)
+        self.poll_errors = PollErrors(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)

@@ -1,9 +1,13 @@
 """GET /v1/sources: the configured sources and their state."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from processor.payload import utc
 from processor.service.runtime.context import Context
+from processor.store.poll_errors import PollError
 from processor.web.query_params import check_query
 from processor.web.request_body import Json
 
@@ -17,7 +21,9 @@ class Sources:
     async def list(self, request: Request) -> Response:
         """Every source: how it receives pushes, how it is polled, whether it is stalled."""
         check_query(request)
-        stalled = await self._context.store.stalled()
+        store = self._context.store
+        stalled = await store.stalled()
+        errors = await store.poll_errors.read(await store.now())
         items = [
             {
                 "name": source.name,
@@ -29,7 +35,12 @@ class Sources:
                 "mirror": [f"/mirror/{source.name}{p}" for p in source.mirror_paths.values()],
                 "lacks": source.why_unusable,
                 "stalled": stalled.get(source.name),
+                "poll_error": _poll_error(errors.get(source.name)),
             }
             for source in self._context.settings.sources.values()
         ]
         return Json({"items": items, "next": None})
+
+
+def _poll_error(found: PollError | None) -> dict[str, Any] | None:
+    return None if found is None else {"at": utc(found.at), "job": found.job, "error": found.error}

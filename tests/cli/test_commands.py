@@ -592,10 +592,13 @@ def test_subscriptions_are_listed(stub: Stub, ringback: Run):
 def test_sources_are_listed_with_their_hooks(stub: Stub, ringback: Run):
     source = {"name": "clips", "provider": "wistia", "push": "/hooks/clips", "poll": True}
     source |= {"scheme": "hmac-sha256", "trust": "event"}
-    page = {"items": [{**source, "mirror": [], "stalled": "401"}], "next": None}
+    last = {"at": "2026-11-22T10:00:00Z", "job": "1", "error": "HTTP 502: bad gateway"}
+    rest = {"mirror": [], "stalled": "401", "poll_error": last}
+    page = {"items": [{**source, **rest}], "next": None}
     stub.responds("GET /v1/sources", page)
-    row = ringback("sources").out.splitlines()[1]
-    assert row.split() == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes", "401"]
+    row = ringback("sources").out.splitlines()[1].split()
+    assert row[:7] == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes", "401"]
+    assert " ".join(row[8:]) == "1: HTTP 502: bad gateway"
     assert ringback("sources", "--json").json == page
 
 
@@ -672,3 +675,9 @@ def test_progress_bars_are_drawn_on_a_terminal(capsys, monkeypatch):
     last = next(line for line in reversed(capsys.readouterr().out.splitlines()) if "100%" in line)
     assert "s/[bold]1" in last
     assert "succeeded · some parts failed" in last
+
+
+def test_failed_polls_are_shown_while_a_job_is_watched():
+    poll = {"failures": 3, "last_error": "HTTP 502: bad gateway", "next_at": None, "interval": 5}
+    text = progress.describe(job("1", "running", poll=poll))
+    assert text == "running · 3 failed polls: HTTP 502: bad gateway"

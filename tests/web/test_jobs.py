@@ -72,6 +72,7 @@ async def test_a_put_makes_a_job_once(web: Web) -> None:
         "flags": [],
         "deadline_at": 0,
         "next_poll_at": None,
+        "poll": None,
     }
 
 

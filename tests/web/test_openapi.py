@@ -13,7 +13,7 @@ from schemathesis.checks import positive_data_acceptance
 from starlette.routing import Route
 
 from processor import payload
-from processor.event_types import EVENT_TYPES, GROUPS, JOB_TYPES
+from processor.event_types import EVENT_TYPES, GROUPS, JOB_TYPES, POLL_STALLED
 from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.jobs import decide
@@ -202,6 +202,15 @@ async def test_webhook_bodies_match_their_schemas(web: Web, kind: str) -> None:
     for wrong in ({"type": "job.exploded"}, {"timestamp": 5}, {"data": {}}):
         with pytest.raises(jsonschema_rs.ValidationError):
             webhook(kind)(body | wrong)
+
+
+async def test_a_stalled_poll_matches_its_schema(web: Web) -> None:
+    job = decide.new_job(web.context.settings.sources["feed"], "1", 1_795_341_600.0, "uid")
+    poll = payload.poll_data(job, None, 5.0)
+    body = json.loads(payload.poll_stalled_body(job, 1_795_341_600.0, poll))
+    webhook(POLL_STALLED)(body)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        webhook(POLL_STALLED)(body | {"data": body["data"] | {"poll": None}})
 
 
 async def test_delivered_requests_match_the_document(web: Web, provider: Any) -> None:

@@ -1,11 +1,13 @@
 """Makes an event of a job, and a delivery of it for each matching subscription."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from processor import payload, state_machine
 from processor.config import Source
 from processor.event_filters import EventRouter
-from processor.event_types import COMPLETED
+from processor.event_types import COMPLETED, POLL_STALLED
 from processor.model import (
     Delivery,
     Job,
@@ -16,6 +18,8 @@ from processor.store.change import NewEvent
 from processor.store.work_items import NOW, WorkItem
 
 _encode = msgspec.json.Encoder().encode
+
+Place = tuple[str, str, JobOrder | None]  # of a delivery: target, lane, order
 
 
 class DecisionInputs(msgspec.Struct, frozen=True):
@@ -30,22 +34,35 @@ class DecisionInputs(msgspec.Struct, frozen=True):
 
 def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
     """An event of a job, with a delivery for each matching subscription and callback."""
-    event = state_machine.event_id(job)
     matching = inputs.router.matching(kind, job.source, job.provider, job.metadata)
     callbacks = job.callbacks if kind in COMPLETED else ()
     places = [
         *((s.id, s.id, order_of(s, job)) for s in matching),
         *((callback.id, callback.lane, None) for callback in callbacks),
     ]
-    return NewEvent(
-        id=event,
-        type=kind,
-        body=payload.event_body(job, kind),
-        deliveries=tuple(
-            delivery_item(event, kind, target, lane, inputs.now, trace=job.trace, order=order)
-            for target, lane, order in places
-        ),
+    body = payload.event_body(job, kind)
+    return _new_event(state_machine.event_id(job), kind, body, places, job.trace, inputs.now)
+
+
+def publish_poll_stalled(job: Job, poll: payload.PollData, inputs: DecisionInputs) -> NewEvent:
+    """The `job.poll_stalled` of a series of failed polls; it has no place in the job's order."""
+    matching = inputs.router.matching(POLL_STALLED, job.source, job.provider, job.metadata)
+    event, body = (
+        state_machine.poll_stalled_id(job),
+        payload.poll_stalled_body(job, inputs.now, poll),
     )
+    places = [(s.id, s.id, None) for s in matching]
+    return _new_event(event, POLL_STALLED, body, places, job.trace, inputs.now)
+
+
+def _new_event(  # noqa: PLR0917 - one fact about the event each
+    event: str, kind: str, body: bytes, places: Sequence[Place], trace: str | None, now: float
+) -> NewEvent:
+    deliveries = tuple(
+        delivery_item(event, kind, target, lane, now, trace=trace, order=order)
+        for target, lane, order in places
+    )
+    return NewEvent(id=event, type=kind, body=body, deliveries=deliveries)
 
 
 def delivery_item(

@@ -19,9 +19,11 @@ from processor.model import (
     StatusUpdate,
 )
 from processor.service.events.publish import DecisionInputs, publish
-from processor.service.jobs import confirmation
+from processor.service.jobs import confirmation, failed_polls
+from processor.service.jobs.failed_polls import FailedPoll
 from processor.store.change import Change, NewEvent
 from processor.store.jobs import JobLookup, kept_from, name_of
+from processor.store.planned_poll import encode_interval
 from processor.store.work_items import Claim, WorkItem
 
 _encode = msgspec.json.Encoder().encode
@@ -33,6 +35,7 @@ class IncomingUpdate(msgspec.Struct, frozen=True):
     update: StatusUpdate
     claim: Claim | None = None
     answer: bytes | None = None  # the provider's whole answer, for the mirror
+    failed: FailedPoll | None = None  # the poll brought none: the update only names the job
 
 
 def new_job(source: Source, job: str, now: float, uid: str) -> Job:
@@ -59,7 +62,15 @@ def decide(
     events: list[NewEvent] = []
     reschedule = poll_now = False  # the next poll: later, or used up; at once
     due, answer = False, None  # whether the deadline was claimed; the newest answer to a poll
+    failed: FailedPoll | None = None  # the newest poll, if it failed
     for incoming in updates:
+        if incoming.failed:
+            if failed_polls.concerns(incoming.failed, job):
+                failed = incoming.failed
+                job, entry, event = failed_polls.count(job, incoming.update, failed, inputs)
+                entries.append((inputs.now, entry))
+                events += [event] if event else []
+            continue
         due |= incoming.update.origin is Origin.DEADLINE
         answer = incoming.answer or answer
         update, job = confirmation.apply_trust(incoming.update, job, inputs.source)
@@ -69,11 +80,13 @@ def decide(
         poll_now |= confirmation.should_poll_now(step, update, job, inputs.source)
         entries.append((inputs.now, _entry(job, step, update)))
         job = confirmation.remember_poll_after(
-            step.job, update, inputs.source, inputs.now, seen=seen
+            failed_polls.ended(step.job, update), update, inputs.source, inputs.now, seen=seen
         )
         if step.event:
             events.append(publish(job, step.event, inputs))
     items = timers(before, job, inputs, reschedule=reschedule, due=due)
+    if failed and not reschedule:
+        items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
@@ -136,8 +149,8 @@ def timers(
     if before is None or before.deadline_at != job.deadline_at or due:
         items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
     if reschedule and _is_polled(job, inputs.source):
-        at = inputs.now + _until_poll(before, job, inputs)
-        items.append(poll_item(job, max(at, job.poll_not_before)))
+        at = max(inputs.now + _until_poll(before, job, inputs), job.poll_not_before)
+        items.append(poll_item(job, at, at - inputs.now))
     return items
 
 
@@ -152,9 +165,9 @@ def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs) -> float:
     return poll_interval(job, inputs.source, inputs.now, inputs.random_unit)
 
 
-def poll_item(job: Job, at: float) -> WorkItem:
-    """A poll of a job at a time; its payload counts the failures in a row."""
-    return WorkItem("poll", job.source, name_of(job), at, b"0")
+def poll_item(job: Job, at: float, interval: float | None = None) -> WorkItem:
+    """A poll of a job at a time; `interval` is None if somebody asked for it."""
+    return WorkItem("poll", job.source, name_of(job), at, encode_interval(interval))
 
 
 def _deadline(job: Job, at: float) -> WorkItem:

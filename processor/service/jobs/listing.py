@@ -37,10 +37,13 @@ async def jobs(
             read, size = read + 1, size + lookup.size
             if lookup.job and _matches(lookup.job, source, state):
                 found.append(lookup.job)
-        due = await context.store.backlogs.due_at(
-            keys, "poll", [(job.source, name_of(job)) for job in found]
+        polls = await context.store.backlogs.next_polls(
+            keys, [(job.source, name_of(job)) for job in found]
         )
-        items += map(payload.view, found, due)
+        items += [
+            payload.view(job, planned and payload.poll_data(job, *planned))
+            for job, planned in zip(found, polls, strict=True)
+        ]
         scanned += read
         end_of_shard = read == len(rows) < PIECE
         shard, score, skip = (

@@ -59,8 +59,8 @@ async def view(context: Context, found: Found) -> dict[str, Any]:
     job = found.job
     if job.state in FINAL:
         return payload.view(job, None)  # a finished job is not polled
-    at = await context.store.backlogs.next_poll(found.keys, job.source, name_of(job))
-    return payload.view(job, at)
+    planned = await context.store.backlogs.next_poll(found.keys, job.source, name_of(job))
+    return payload.view(job, planned and payload.poll_data(job, *planned))
 
 
 def source_of(context: Context, name: str) -> Source:

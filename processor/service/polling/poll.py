@@ -13,13 +13,16 @@ from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, InvalidValue, RequestFailed
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
+from processor.service.jobs import failed_polls
 from processor.service.jobs.advance import advance
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate, poll_interval
+from processor.service.jobs.failed_polls import FailedPoll
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.runtime.context import Context, random_unit
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
+from processor.store.poll_errors import PollError
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
@@ -99,7 +102,7 @@ async def poll(context: Context, claim: Claim) -> None:
     if isinstance(outcome, PollFailure) and outcome.kind == "gone":
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
-        await _postpone(context, claim, source, job, outcome)
+        await _failed(context, claim, source, job, outcome)
     else:
         answer = LastAnswer.from_response(response).encode() if response else None
         await advance(context, keys, [IncomingUpdate(outcome, claim, answer)])
@@ -142,15 +145,13 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
     )
 
 
-async def _postpone(
+async def _failed(
     context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
 ) -> None:
     """Poll again later; if the provider refuses or throttles the account, pause its lane."""
     now = await context.store.now()
-    failures = int(claim.payload) + 1
-    interval = poll_interval(job, source, now, random_unit())
-    later = now + schedule.poll_pause(failures, interval, failure.retry_after)
-    source_pause = schedule.source_pause(failure.kind, failure.retry_after)
+    pause = schedule.source_pause(failure.kind, failure.retry_after)
+    again_in = _job_pause(job, source, failure, now) if pause is None else pause
     say = log.warning if failure.kind == "unauthorized" else log.info
     say(
         "poll_failed",
@@ -158,13 +159,31 @@ async def _postpone(
         job=job.id,
         kind=failure.kind,
         reason=failure.reason,
-        again_in=round(max(later - now, source_pause or 0), 1),
+        again_in=round(again_in, 1),
     )
+    error = PollError(now, job.id, failure.reason[: failed_polls.MAX_ERROR])
+    await context.store.poll_errors.note(source.name, error)
+    if pause is None:
+        await _count_failure(context, claim, job, failure.reason, now + again_in)
+        return
     if failure.kind == "unauthorized":
         await context.store.stall(source.name, failure.reason)
-    if source_pause is not None:  # the account's failure, not the job's: poll right after the pause
-        failures, later = int(claim.payload), now + source_pause
-    await context.store.backlogs.settle(
-        [Settlement(claim, later, str(failures).encode())],
-        [(claim, now + source_pause)] if source_pause is not None else [],
-    )
+    later = now + pause
+    await context.store.backlogs.settle([Settlement(claim, later, claim.payload)], [(claim, later)])
+
+
+def _job_pause(job: Job, source: Source, failure: PollFailure, now: float) -> float:
+    """Seconds until a job is polled again after one more failure."""
+    failures = job.failed_polls.count if job.failed_polls else 0
+    interval = poll_interval(job, source, now, random_unit())
+    return schedule.poll_pause(failures + 1, interval, failure.retry_after)
+
+
+async def _count_failure(
+    context: Context, claim: Claim, job: Job, reason: str, again_at: float
+) -> None:
+    """Commit a failure that concerns the job: its record, its history, the next poll."""
+    update = failed_polls.as_update(job, reason, await context.store.now())
+    failed = FailedPoll(reason, again_at, after_end=job.state in FINAL)
+    keys = context.store.shards[claim.shard]
+    await advance(context, keys, [IncomingUpdate(update, claim, failed=failed)])

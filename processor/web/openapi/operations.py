@@ -36,12 +36,13 @@ class Operation(NamedTuple):
     open: bool = False
 
 
+_LOGGED = ("Event", "PollStalledItem", "DisabledItem")
 _STREAM = Response(
     "A page, oldest first; or, for `Accept: text/event-stream`, a stream from now on (or after "
     "`Last-Event-ID` or `after`): `retry: 3000` first, then for each event `id:` its cursor, "
     "`event:` its type, `data:` the item; `: ping` every 15 s; `event: gap` if events were "
     "trimmed before they were read",
-    {"anyOf": [{"$ref": f"#/components/schemas/{s}"} for s in ("Event", "DisabledItem")]},
+    {"anyOf": [{"$ref": f"#/components/schemas/{s}"} for s in _LOGGED]},
     many=True,
     other={"text/event-stream": TEXT},
 )

@@ -12,7 +12,7 @@ import msgspec
 from processor import model
 from processor.formats.cloudevents import CloudEvent
 from processor.model import Counts
-from processor.payload import JobData, JobEvent
+from processor.payload import JobData, JobEvent, PollData, PollStalledEvent
 from processor.service.jobs import watch_request
 from processor.service.replay import plan, replay as replay_replay
 from processor.service.subscriptions.update import UpdateSubscription
@@ -100,6 +100,10 @@ class _More(msgspec.Struct):
     flags: list[str]
     deadline_at: Time
     next_poll_at: Time | None
+    poll: Annotated[
+        PollData | None,
+        msgspec.Meta(description="Its failed polls in a row, and the next one; null if not polled"),
+    ]
 
 
 Job: Any = _joined(
@@ -111,7 +115,7 @@ Job: Any = _joined(
 
 
 class HistoryEntry(model.HistoryEntry, frozen=True, omit_defaults=True, kw_only=True):
-    """A transition, a progress, or an ignored update; `count` equal ones came in a row."""
+    """A transition, a progress, an ignored update or a failed poll; `count` equal ones came in a row."""
 
     at: Time
     count: int
@@ -198,6 +202,20 @@ class Event(JobEvent, frozen=True, kw_only=True):
     id: str
 
 
+class PollError(msgspec.Struct):
+    """A failed poll of a source: when, of which job, and why."""
+
+    at: Time
+    job: str
+    error: str
+
+
+class PollStalledItem(PollStalledEvent, frozen=True, kw_only=True):
+    """A `job.poll_stalled` in the event log, with its webhook-id."""
+
+    id: str
+
+
 class Source(msgspec.Struct):
     """A configured account at a provider; `stalled` is the reason why its polls are refused,
     `lacks` what must be set before it can be used.
@@ -212,6 +230,9 @@ class Source(msgspec.Struct):
     mirror: list[str]
     lacks: str | None
     stalled: str | None
+    poll_error: Annotated[
+        PollError | None, msgspec.Meta(description="Its last failed poll within the hour, or null")
+    ]
 
 
 class Alive(msgspec.Struct):
@@ -270,5 +291,6 @@ SCHEMAS: tuple[Any, ...] = (
     *(CreateSubscription, UpdateSubscription, Subscription, SubscriptionWithSecret),
     *(CreatedSubscription, PublicKeys, TestSent, ReplayRequest, ReplayResult),
     *(Delivery, Retried, Event, JobEvent, TestEvent, DisabledEvent, DisabledItem, CloudEvent),
+    *(PollStalledEvent, PollStalledItem),
     *(Alive, Ready, Problem),
 )

@@ -213,17 +213,18 @@ async def test_a_failure_of_the_account_does_not_count_as_a_failure_of_the_job(
 ):
     provider.says("1", 500)
     await ask_all(bench, polled, "1")
-    payload = await failures(bench, "1")
+    series = (await bench.job("1")).failed_polls
     provider.says("1", 429, headers={"Retry-After": "0"})
     await polling_now(bench, "1")
     await polled(bench)
-    assert (payload, await failures(bench, "1")) == (1, 0)  # `poll now` resets the count
+    assert (await bench.job("1")).failed_polls == series
+    assert series.count == 1
 
 
 async def failures(bench: Any, job: str, source: str = "lab") -> int:
-    """How many polls of a job failed in a row, as its backlog entry says."""
-    keys = bench.store.shard(source, job)
-    return int(await bench.store.connection.redis.hget(keys.items["poll"], f"{source}/{job}"))
+    """How many polls of a job failed in a row."""
+    series = (await bench.job(job, source)).failed_polls
+    return series.count if series else 0
 
 
 # --- failures of one job --------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""Polls of a job that fail in a row: counted in its record, told once as `job.poll_stalled`. Pure.
+
+Only failures that concern the job count: a refused token (401, 403) or a spent budget (429) is the
+trouble of the account, neither counts nor ends a series, and is shown with the source.
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from processor import payload, schedule
+from processor.model import FINAL, FailedPolls, HistoryEntry, Job, Origin, StatusUpdate
+from processor.service.events.publish import DecisionInputs, publish_poll_stalled
+from processor.store.change import NewEvent
+
+MAX_ERROR = 200  # characters of a reason
+MAX_WORD = 64  # characters of it in the history, where equal entries in a row become one
+POLL_FAILED = "poll_failed"
+
+
+class FailedPoll(msgspec.Struct, frozen=True):
+    """A poll that brought no status: why, and when the job is polled again."""
+
+    reason: str
+    again_at: float
+    after_end: bool  # whether the job had ended when it was polled
+
+
+def as_update(job: Job, reason: str, now: float) -> StatusUpdate:
+    """What the history shows of a failed poll: the reason in short, such as `HTTP 502`."""
+    word = reason.partition(":")[0][:MAX_WORD]
+    return StatusUpdate(job.source, job.id, word, None, now, Origin.POLL)
+
+
+def concerns(failed: FailedPoll, job: Job) -> bool:
+    """Whether a failed poll counts: not if the job ended meanwhile."""
+    return failed.after_end or job.state not in FINAL
+
+
+def count(
+    job: Job, update: StatusUpdate, failed: FailedPoll, inputs: DecisionInputs
+) -> tuple[Job, HistoryEntry, NewEvent | None]:
+    """The job with one more failed poll, its history, and the event if polling is now stalled."""
+    series = _series(job, failed, inputs.now)
+    stalls = series.stalled and not (job.failed_polls and job.failed_polls.stalled)
+    job = replace(job, failed_polls=series, poll_stalls=job.poll_stalls + stalls)
+    event = None
+    if stalls:
+        poll = payload.poll_data(job, failed.again_at, failed.again_at - inputs.now)
+        event = publish_poll_stalled(job, poll, inputs)
+    entry = HistoryEntry(
+        origin=Origin.POLL,
+        status=update.status,
+        state=job.state,
+        was=job.state,
+        attempt=job.attempt,
+        event=event.id if event else None,
+        ignored=POLL_FAILED,
+    )
+    return job, entry, event
+
+
+def _series(job: Job, failed: FailedPoll, now: float) -> FailedPolls:
+    before = job.failed_polls
+    number, since = (before.count + 1, before.since) if before else (1, now)
+    stalled = bool(before and before.stalled) or schedule.is_stalled(number, since, now)
+    return FailedPolls(number, since, failed.reason[:MAX_ERROR], stalled)
+
+
+def ended(job: Job, update: StatusUpdate) -> Job:
+    """The job without its series: a poll brought an answer, or the job has ended."""
+    over = update.origin is Origin.POLL or job.state in FINAL
+    return replace(job, failed_polls=None) if job.failed_polls and over else job
