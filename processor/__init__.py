@@ -13,6 +13,7 @@ http_time              parses Retry-After, poll hints and timestamps
 text_input             decodes text of files and variables, in any encoding with a mark
 json_repair            repairs invalid JSON text
 json_input             tolerant reader of JSON from outside
+shared_calls           concurrent callers of the same call share one
 form_data              parses form-urlencoded and multipart bodies
 state_machine          the state machine of a job: legal transitions, and why an update is ignored
 schedule               the retry schedule of deliveries, poll intervals, circuit breaker pauses
@@ -24,6 +25,7 @@ vault                  encryption of secrets at rest with a master key
 formats                the delivery formats: Standard Webhooks, CloudEvents
 provider               provider profiles: how pushes and poll responses are read
 simulation             simulates a provider: writes pushes and responses from its profile
+tokens                 the token of a source where it is renewed: from a file or a command
 config                 ringback.toml and the environment, as Settings
 store                  Redis: one method per Lua script
 egress                 the one outbound HTTP client, and its SSRF guard

@@ -57,7 +57,7 @@ def source_pause(trouble: str, retry_after: float | None) -> float | None:
     """Seconds that a whole source rests after a refused poll, or None when it goes on."""
     if trouble == "throttled":
         return THROTTLED_PAUSE if retry_after is None else max(retry_after, 1.0)
-    return UNAUTHORIZED_PAUSE if trouble == "unauthorized" else None
+    return {"unauthorized": UNAUTHORIZED_PAUSE, "outdated": 0.0}.get(trouble)
 
 
 MAX_FAILURE_SCORE = 10

@@ -133,6 +133,7 @@ SOURCE_PAUSES = [
     ("throttled", 17.0, 17.0),
     ("unauthorized", None, schedule.UNAUTHORIZED_PAUSE),
     ("unauthorized", 5.0, schedule.UNAUTHORIZED_PAUSE),
+    ("outdated", None, 0.0),
     ("failed", 5.0, None),
     ("missing", None, None),
     ("gone", None, None),

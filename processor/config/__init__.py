@@ -15,6 +15,7 @@ redaction          what providers sent, without our secrets
 mirror_root        each mirror path at the root has one source
 settings           what the values mean, ready for use
 load_context       what a table of the file is read with
+load_token         from the `token` of a source to a token
 load_source        from a [sources.NAME] table to a Source
 load_subscription  from a [subscriptions.NAME] table to a Subscription
 loading            from the file and the environment to Settings

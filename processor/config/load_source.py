@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from processor import signing
 from processor.config import checks
 from processor.config.load_context import LoadContext
+from processor.config.load_token import LoadedToken, load_token
 from processor.config.schema import SourceTable
 from processor.config.settings import Source
 from processor.errors import ConfigError
@@ -23,27 +24,29 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
     for word, good in (("track", ("all",)), ("trust", TRUST), ("mirror", (None, "open"))):
         collect(None, checks.one_of, where, f"{key}.{word}", getattr(table, word), good)
     secrets = collect(list[str](), secret.all, f"{at}.webhook_secret", table.webhook_secret)
-    token = next(iter(collect(list[str](), secret.all, f"{at}.token", table.token)), None)
     if table.provider not in context.profiles:
         raise ConfigError(_no_provider(f"{at}.provider", table.provider, context.profiles))
     profile = context.profiles[table.provider]
+    token = collect(LoadedToken(), load_token, context, f"{at}.token", profile, table.token)
     source = Source(
         name=name,
         profile=profile,
         keys=collect((), _push_keys, where, f"{key}.webhook_secret", profile, secrets),
         secrets=tuple(secrets),
         senders=collect(frozenset(), _senders, where, f"{key}.senders", profile, table.senders),
-        account=_account(context, key, profile, table)._replace(token=token),
-        token=collect(None, secret.file, f"{at}.token", table.token),
+        account=_account(context, key, profile, table)._replace(token=token.text),
+        token=token.renewed,
         trust=table.trust or (profile.push.trust if profile.push else "event"),
         deadline=collect(0.0, checks.duration, f"{at}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
         largest=collect(0, _max_push, f"{at}.largest", profile, table),
         mirror_root=table.mirror_root,
     )
-    if token and any(kind.poll and kind.poll.auth for kind in profile.kinds.values()):
-        collect(None, _check_token, f"{at}.token", profile, token)
-    if table.trust == "refetch" and not source.pollable and not (table.token and not token):
+    if (
+        table.trust == "refetch"
+        and not source.pollable
+        and not (table.token and token.text is None)
+    ):
         why = source.why_not_pollable(next(iter(profile.kinds)))
         raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
     return source
@@ -53,14 +56,6 @@ def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:
     known = sorted(profiles)
     near = did_you_mean(name, known)
     return f"{at}: no provider {name!r}; there are {', '.join(known)}{near}"
-
-
-def _check_token(at: str, profile: Profile, token: str) -> None:
-    """Refuse a token that no header can carry; else only the first poll would show it."""
-    for kind in profile.kinds.values():
-        if kind.poll and kind.poll.auth:
-            _, value = kind.poll.auth.header(token)
-            checks.header_value(at, value)
 
 
 def _max_push(where: str, profile: Profile, table: SourceTable) -> int:

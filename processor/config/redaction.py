@@ -16,7 +16,7 @@ def redact(source: Source, text: str) -> str:
 
 
 def _encodings(source: Source) -> Iterator[str]:
-    for secret in filter(None, (*source.secrets, source.account_now().token)):
+    for secret in filter(None, (*source.secrets, *source.known_tokens())):
         plain = secret.encode(errors="surrogateescape")
         yield from (secret, quote(secret, safe=""), base64.b64encode(plain).decode())
         yield secret.replace("/", "\\/")

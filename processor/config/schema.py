@@ -13,7 +13,7 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[sources.NAME]` table, as written."""
 
     provider: str
-    token: str | None = None
+    token: Secrets | None = None  # as a list: a command
     webhook_secret: Secrets | None = None
     base_url: str | None = None
     status_url: str | None = None

@@ -1,6 +1,6 @@
 """Secrets from where they are stored: the configuration file, a variable, or a file of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,11 +14,14 @@ MASK = "********"
 
 
 class SecretFile:
-    """A secret in a file that is renewed from outside: read again when the file has changed."""
+    """A secret in a file that is renewed from outside: read again when the file has changed.
+
+    As the file of a source's token it is a `RenewedToken`.
+    """
 
     def __init__(self, at: str, path: Path) -> None:
         """Read the file; ConfigError naming `at`, the key with the file's name, if that fails."""
-        self.path = path
+        self._path = path
         try:
             self._stamp, self._text = path.stat().st_mtime_ns, _text_of(path)
         except OSError as error:
@@ -28,15 +31,32 @@ class SecretFile:
         except UnicodeDecodeError:
             raise ConfigError(f"{at}: the file {path} is not UTF-8; save it as UTF-8") from None
 
-    def now(self) -> str:
+    def text(self) -> str:
         """The present secret; the last one while the file is missing, empty or not a single line."""
         with suppress(OSError, UnicodeDecodeError):
-            stamp = self.path.stat().st_mtime_ns
+            stamp = self._path.stat().st_mtime_ns
             if stamp != self._stamp:
-                text = _text_of(self.path)
+                text = _text_of(self._path)
                 self._text = self._text if not text or CONTROL.search(text) else text
                 self._stamp = stamp
         return self._text
+
+    @property
+    def credential(self) -> bytes:
+        """The file's path."""
+        return f"file:{self._path}".encode(errors="surrogateescape")
+
+    async def now(self) -> str:
+        """The present token."""
+        return self.text()
+
+    def refused(self, token: str) -> bool:
+        """Whether the file holds another token than the one that the provider refused."""
+        return self.text() != token
+
+    def known(self) -> Sequence[str]:
+        """The present token."""
+        return (self.text(),)
 
 
 class SecretResolver:
@@ -48,7 +68,7 @@ class SecretResolver:
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         """Variables are read from this environment, and files below this folder."""
         self._environ = environ
-        self._folder = folder
+        self.folder = folder
         self.variables: set[str] = set()  # that the file refers to
 
     def of(self, at: str, text: str | None) -> str | None:
@@ -59,13 +79,13 @@ class SecretResolver:
             self.variables.add(text[4:])
             return decode_system_text(self._environ.get(text[4:], "")).strip() or None
         file = self.file(at, text)
-        return text if file is None else file.now() or None
+        return text if file is None else file.text() or None
 
     def file(self, at: str, text: str | None) -> SecretFile | None:
         """The file that a text refers to, if it does."""
         if text is None or not text.startswith("file:"):
             return None
-        return SecretFile(at, self._folder / text[5:])
+        return SecretFile(at, self.folder / text[5:])
 
     def all(self, at: str, texts: Secrets | None) -> list[str]:
         """All secrets that are set; ConfigError if some are named and none is set."""

@@ -1,6 +1,6 @@
 """The settings, validated and ready for use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ import msgspec
 from processor import provider, signing
 from processor.config import redis_url
 from processor.config.environment import VariableWarning
-from processor.config.secrets import MASK, SecretFile
+from processor.config.secrets import MASK
 from processor.model import Retention, Subscription
 from processor.provider import Account, PollRules, Profile
 from processor.sizes import PUSH_SIZE
 from processor.subscription_settings import settings_of
+from processor.tokens import RenewedToken
 from processor.vault import MasterKey
 
 
@@ -26,7 +27,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     keys: tuple[signing.Key, ...]  # of push signatures, each of which is accepted
     senders: frozenset[str]  # who may push, if the keys also sign others' pushes
     account: Account
-    token: SecretFile | None  # the file of the account's token, if it is in one
+    token: RenewedToken | None  # where the account's token is renewed, if it is
     trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
     deadline: float  # seconds after the job was first seen
     mirror_open: bool
@@ -34,20 +35,32 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     mirror_root: bool = False  # its mirror paths are served at the root as well
     secrets: tuple[str, ...] = ()  # that the keys were made from: for registration at the provider
 
-    def account_now(self) -> Account:
-        """The account with its present token: some last an hour, and their file is renewed."""
-        return self.account._replace(token=self.token.now()) if self.token else self.account
+    async def account_now(self) -> Account:
+        """The account with its present token; ConfigError with the reason if there is none.
+
+        It may run a command, which only workers do.
+        """
+        return self.account._replace(token=await self.token.now()) if self.token else self.account
+
+    def renewed_after_refusal(self, account: Account) -> bool:
+        """The provider refused the token of this account: whether the next one is another."""
+        return self.token is not None and self.token.refused(account.token or "")
 
     @cached_property
     def credential(self) -> bytes:
         """What identifies the account's token; it stays the same when the token is renewed.
 
-        The token itself, or the path of its file. Empty without a token. Sources with the same one
-        share an account. It may be a secret: store a keyed digest of it, and never show it.
+        The token itself, or where it comes from: the path of its file, or the command. Empty
+        without a token. Sources with the same one share an account. It may be a secret: store a
+        keyed digest of it, and never show it.
         """
         if self.token:
-            return f"file:{self.token.path}".encode(errors="surrogateescape")
+            return self.token.credential
         return (self.account.token or "").encode(errors="surrogateescape")
+
+    def known_tokens(self) -> Sequence[str]:
+        """The tokens that an answer of the provider may repeat."""
+        return self.token.known() if self.token else [self.account.token or ""]
 
     def kind_of(self, job: str) -> str | None:
         """The kind that a job's id names."""
@@ -169,7 +182,7 @@ class Settings(msgspec.Struct, frozen=True):
 def _masked_source(source: Source) -> dict[str, Any]:
     return {
         "provider": source.profile.name,
-        "token": source.account.token and MASK,
+        "token": None if source.account.token is None else MASK,
         "webhook_secret": [MASK for _ in source.keys],
         "senders": sorted(source.senders),
         "base_url": source.account.base_url or None,

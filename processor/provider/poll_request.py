@@ -13,7 +13,10 @@ from processor.provider.url_template import UrlTemplate
 
 
 class Account(NamedTuple):
-    """The polling settings of a source: base URL, token, and the values of placeholders."""
+    """The polling settings of a source: base URL, token, and the values of placeholders.
+
+    The token is empty while it is not known: a command prints it, which has not run.
+    """
 
     base_url: str = ""
     token: str | None = None
@@ -33,7 +36,7 @@ def why_not_pollable(profile: Profile, kind: str | None, account: Account) -> st
     known, poll = profile.kinds.get(kind), profile.polls(kind)
     if known is None or poll is None:
         return f"{profile.name} has no [poll] for this kind of job"
-    if poll.auth and not poll.auth.optional and not account.token:
+    if poll.auth and not poll.auth.optional and account.token is None:
         return f"{profile.name} is polled with a token; set `token` on the source"
     setting = poll.request.setting
     if setting is not None:

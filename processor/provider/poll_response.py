@@ -14,7 +14,7 @@ from processor.provider.job_ids import bare_id, full_id
 from processor.provider.pointer import CODE
 from processor.provider.profile import PollRules, Profile
 
-PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "failed"]
+PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "outdated", "failed"]
 
 LONGEST_EXCERPT = 200  # characters of a body that explain a failure
 
@@ -24,7 +24,8 @@ class PollFailure(msgspec.Struct, frozen=True):
 
     `gone`: the provider dropped the job. `missing`: it does not know the job (yet).
     `throttled`: poll this account later. `unauthorized`: the token is refused, for all jobs of the
-    source. `failed`: anything else. `retry_after` is in seconds, if the provider gave it.
+    source. `outdated`: the token is refused, and another one is used from now on. `failed`: anything
+    else. `retry_after` is in seconds, if the provider gave it.
     """
 
     kind: PollFailureKind

@@ -55,7 +55,8 @@ def lines_of(folder: Path, text: str, **environ: str) -> list[str]:
         (SOURCE, f'{SOURCE}\nmirror_root = "yes"', 3, "sources.video.mirror_root: `mirror_root` holds a text; write true"),
         (SOURCE, "provider = true", 2, 'sources.video.provider: `provider` holds true or false; write "wistia"'),
         (SOURCE, "", 1, 'sources.video: `provider` is missing; add it, such as provider = "wistia"'),
-        ('token = "t"', 'token = ["a"]', 3, 'sources.video.token: `token` holds a list; write "env:'),
+        ('token = "t"', "token = 5", 3, 'sources.video.token: `token` holds a number; write "env:'),
+        ('secret = "whsec', 'metadata = ["exec", "a"]\nsecret = "whsec', 8, "subscriptions.billing.metadata: `metadata` holds a list"),
         ('url = "https', 'urls = "https', 7, "subscriptions.billing.urls: unknown key `urls`; it takes"),
         ('secret = "whsec', 'headers = { X = 5 }\nsecret = "whsec', 8, "subscriptions.billing.headers: `headers`"),
         ('secret = "whsec', 'concurrency = "9"\nsecret = "whsec', 8, "`concurrency` holds a text; write 16"),
@@ -98,6 +99,11 @@ def test_a_wrong_type_is_reported_with_line_and_key(
         ('token = "t"', 'token = "env:NO"', "sources.video.token: none of env:NO is set; set one, or remove the key"),
         ('token = "t"', 'token = "env:BLANK"', "sources.video.token: none of env:BLANK is set"),
         ('token = "t"', 'token = ""', "sources.video.token: none of ******** is set"),
+        ('token = "t"', 'token = ["a", "b"]', 'sources.video.token: a list is a command that prints the token; write ["exec", "PROGRAM"'),
+        ('token = "t"', "token = []", "sources.video.token: a list is a command"),
+        ('token = "t"', 'token = ["exec"]', "sources.video.token: a list is a command"),
+        ('token = "t"', 'token = ["exec", ""]', "sources.video.token: a list is a command"),
+        ('token = "t"', 'token = ["exec", "a", "b\\u0000"]', "sources.video.token: a word of a command cannot hold"),
         ('token = "t"', f'token = "{HUSH}\\n{HUSH}"', "sources.video.token: it holds a line break or another control character, which no header can carry; remove it"),
         ('token = "t"', 'token = "env:TWO"', "sources.video.token: it holds a line break"),
         ('token = "t"', f'token = "{HUSH}\\u20ac"', "sources.video.token: it holds a character that no header can carry"),
@@ -237,14 +243,14 @@ def test_a_blank_variable_counts_as_unset(
     assert load(None, {name: " \r\n"}) == load(None, {})
 
 
-def test_a_renewed_token_that_no_header_can_carry_is_ignored(tmp_path: Path) -> None:
+async def test_a_renewed_token_that_no_header_can_carry_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("old\n")
     source = written(tmp_path, GOOD.replace('"t"', '"file:token"')).sources["video"]
     renewals = (("new\r\n", "new"), ("half\nwritten", "new"), ("newer", "newer"))
     for second, (text, now) in enumerate(renewals):
         (tmp_path / "token").write_text(text)
         os.utime(tmp_path / "token", times=(second, second))
-        assert source.account_now().token == now
+        assert (await source.account_now()).token == now
 
 
 def test_a_credential_is_the_same_for_the_same_token_and_after_a_renewal(tmp_path: Path) -> None:

@@ -95,6 +95,11 @@ provider = "renewed"
 base_url = "{url}"
 token = "file:token"
 
+[sources.commanded]
+provider = "renewed"
+base_url = "{url}"
+token = ["exec", "./print-token", "-q"]
+
 [sources.forgetful]
 provider = "dropper"
 base_url = "{url}"
@@ -149,6 +154,8 @@ class Provider:
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []  # of each poll
         self._answers: dict[str, web.Response | Callable[[], Any]] = {}
+        self._wanted: str | None = None  # the Authorization, if only one is accepted
+        self._refusal = ""
 
     def says(self, job: str, code: int = 200, /, **body: Any) -> None:
         """Answer polls of a job with this body from now on; `headers` are headers."""
@@ -169,11 +176,17 @@ class Provider:
 
         self._answers[job] = wait
 
+    def wants(self, authorization: str, says: str = "no") -> None:
+        """Answer 401 to polls without this header from now on."""
+        self._wanted, self._refusal = authorization, says
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one poll."""
         job = request.match_info["id"]
         self.asked.append(job)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        if self._wanted not in (None, request.headers.get("authorization")):
+            return web.Response(text=self._refusal, status=401)
         make = self._answers.get(job, lambda: web.json_response({}, status=404))
         answer = make()  # type: ignore[operator]
         return await answer if asyncio.iscoroutine(answer) else answer
@@ -235,6 +248,12 @@ class Bench:
         claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
         for claim in claims:
             await polling_poll.poll(self.context, claim)
+        return sorted(claim.item for claim in claims)
+
+    async def poll_at_once(self) -> list[str]:
+        """Poll every job that is due, all at the same time; their names."""
+        claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
+        await asyncio.gather(*(polling_poll.poll(self.context, claim) for claim in claims))
         return sorted(claim.item for claim in claims)
 
     async def watch(self, job: str, source: str = "lab", **request: Any) -> tuple[Found, bool]:

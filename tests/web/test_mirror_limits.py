@@ -12,7 +12,7 @@ from processor.model import Origin, State, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.polling import mirror as polling_mirror, poll
 from processor.service.polling.mirror import MAX_IN_FLIGHT_WITHOUT_KEY, Mirror
-from processor.service.polling.shared_calls import SharedCalls
+from processor.shared_calls import SharedCalls
 from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
 from .calling import Web, refused

@@ -196,7 +196,7 @@ def _check_can_be_polled(context: Context, request: ParsedWatchRequest, job: Job
     if source.poll(job.kind) is None or not job.polling.enabled or job.state in FINAL:
         return
     params = {**job.params, **(request.submitted.params if request.submitted else {})}
-    account = source.account_now()
+    account = source.account
     missing = provider.missing_params(source.profile, job.kind, {**params, **account.params})
     if missing and source.takes_pushes:
         return

@@ -2,7 +2,6 @@
 
 last_answer     a provider's last answer: for the mirror, and as the body of a 304
 poll            the `poll` backlog
-shared_calls    concurrent callers of the same call share one
 recent_answers  a small cache of answers, bounded in number and bytes
 mirror          the provider's own status call, answered from the last poll
 """

@@ -19,8 +19,8 @@ from processor.service.jobs.query import locate
 from processor.service.polling import poll as polling
 from processor.service.polling.last_answer import JSON, LastAnswer
 from processor.service.polling.recent_answers import RecentAnswers
-from processor.service.polling.shared_calls import SharedCalls
 from processor.service.runtime.context import Context
+from processor.shared_calls import SharedCalls
 from processor.store.reserve import watch_price
 from processor.store.work_items import Busy, LaneLimits, Settlement
 

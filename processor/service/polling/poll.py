@@ -10,7 +10,7 @@ from processor import provider, schedule
 from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
-from processor.errors import BlockedTarget, InvalidValue, RequestFailed
+from processor.errors import BlockedTarget, ConfigError, InvalidValue, RequestFailed
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.jobs import failed_polls
@@ -57,9 +57,12 @@ async def poll_once(
     kind = source.kind_of(job)
     asked_at = await context.store.now()
     try:
-        request = provider.build_poll_request(
-            source.profile, kind, job, source.account_now(), params
-        )
+        account = await source.account_now()
+    except ConfigError as error:
+        context.metrics.polled(source.name, "unauthorized")
+        return None, PollFailure("unauthorized", redact(source, str(error)))
+    try:
+        request = provider.build_poll_request(source.profile, kind, job, account, params)
         response = await context.egress.request(
             request.method,
             request.url,
@@ -79,6 +82,8 @@ async def poll_once(
     )
     if isinstance(outcome, PollFailure):
         outcome = replace(outcome, reason=redact(source, outcome.reason))
+        if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
+            outcome = replace(outcome, kind="outdated")
     word = outcome.kind if isinstance(outcome, PollFailure) else "answered"
     context.metrics.polled(source.name, word)
     return response, outcome

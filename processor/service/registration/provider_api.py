@@ -27,7 +27,7 @@ class ApiRequest(NamedTuple):
 async def send(egress: Egress, source: Source, request: ApiRequest) -> HttpResponse:
     """Send a request; ConfigError if it is refused, ProviderError if the provider is unavailable."""
     body = None if request.body is None else msgspec.json.encode(request.body)
-    headers = {"Accept": "application/json", **_auth_headers(source)}
+    headers = {"Accept": "application/json", **await _auth_headers(source)}
     try:
         response = await egress.request(
             request.method,
@@ -46,9 +46,9 @@ async def send(egress: Egress, source: Source, request: ApiRequest) -> HttpRespo
     return response
 
 
-def _auth_headers(source: Source) -> dict[str, str]:
+async def _auth_headers(source: Source) -> dict[str, str]:
     """The headers of a poll, with the `auth` of [register] if it has one."""
-    profile, token = source.profile, source.account.token
+    profile, token = source.profile, (await source.account_now()).token
     poll = next((kind.poll for kind in profile.kinds.values() if kind.poll), None)
     auth = (profile.register and profile.register.auth) or (poll and poll.auth)
     headers = dict(poll.headers) if poll else {}

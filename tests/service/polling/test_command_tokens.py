@@ -1,0 +1,160 @@
+"""A source whose token comes from a command: polled with it, renewed after a 401, stalled by a failure."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from processor.config.redaction import redact
+from processor.model import State
+from processor.service.jobs.watch import poll_now
+from processor.tokens import CommandToken
+from processor.tokens.command_token import RERUN_PAUSE
+
+HUSH = "hush-hush"
+
+
+class TokenCommand:
+    """The command of the source `commanded`; it appends a line to a file each time that it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        """Print the first token."""
+        self._path, self._runs = folder / "print-token", folder / "runs"
+        self.prints(f"{HUSH}-1")
+
+    def prints(self, text: str, then: str = "") -> None:
+        """Print this from now on, then do more."""
+        note = f"open({str(self._runs)!r}, 'a').write('run\\n')"
+        self._path.write_text(
+            f"#!{sys.executable} -IS\nimport sys\n{note}\nprint({text!r})\n{then}\n"
+        )
+        self._path.chmod(0o755)
+
+    @property
+    def runs(self) -> int:
+        """How often it has run."""
+        return len(self._runs.read_text().splitlines()) if self._runs.exists() else 0
+
+
+@pytest.fixture
+def token_command(tmp_path: Path) -> TokenCommand:
+    return TokenCommand(tmp_path)
+
+
+@pytest.fixture
+def later(bench: Any) -> Callable[[], None]:
+    """Makes the time at which the command ran a minute earlier."""
+    token = bench.context.settings.sources["commanded"].token
+    assert isinstance(token, CommandToken)
+
+    def pass_a_minute() -> None:
+        token._ran_at -= RERUN_PAUSE
+
+    return pass_a_minute
+
+
+async def watch_and_poll(bench: Any, *jobs: str) -> None:
+    """Watch jobs, and poll all of them at once."""
+    for job in jobs:
+        await bench.watch(job, "commanded")
+        await poll_now(bench.context, "commanded", job)
+    assert await bench.poll_at_once() == [f"commanded/{job}" for job in jobs]
+
+
+async def test_polls_at_once_use_the_token_of_one_run(
+    bench: Any, provider: Any, token_command: TokenCommand
+):
+    for job in "12":
+        provider.says(job, status="running")
+    await watch_and_poll(bench, "1", "2")
+    assert [sent["authorization"] for sent in provider.headers] == [f"Bearer {HUSH}-1"] * 2
+    assert token_command.runs == 1
+
+
+async def test_a_401_renews_the_token_and_the_job_is_polled_again_at_once(
+    bench: Any, provider: Any, token_command: TokenCommand, polled: Any, later: Callable[[], None]
+):
+    provider.says("1", status="running")
+    await watch_and_poll(bench, "1")
+    token_command.prints(f"{HUSH}-2")
+    provider.wants(f"Bearer {HUSH}-2")
+    later()
+    await poll_now(bench.context, "commanded", "1")
+    with capture_logs() as logs:
+        assert await polled(bench) == ["commanded/1"]  # refused
+        assert await polled(bench) == ["commanded/1"]  # due at once
+    assert provider.headers[-1]["authorization"] == f"Bearer {HUSH}-2"
+    assert [entry["kind"] for entry in logs if entry["event"] == "poll_failed"] == ["outdated"]
+    assert await bench.store.stalled() == {}
+    assert (await bench.job("1", "commanded")).state is State.RUNNING
+    assert token_command.runs == 2
+
+
+async def test_a_401_within_a_minute_of_a_run_stalls_the_source(
+    bench: Any, provider: Any, token_command: TokenCommand
+):
+    provider.wants("Bearer another")
+    await watch_and_poll(bench, "1")
+    assert "HTTP 401" in (await bench.store.stalled())["commanded"]
+    await poll_now(bench.context, "commanded", "1")
+    assert await bench.poll() == []  # the source is paused
+    assert token_command.runs == 1
+
+
+async def test_a_failed_command_stalls_its_source_and_a_good_poll_ends_that(
+    bench: Any, provider: Any, token_command: TokenCommand
+):
+    provider.says("1", status="running")
+    token_command.prints(HUSH, "print('please log in', file=sys.stderr)\nsys.exit(3)")
+    with capture_logs() as logs:
+        await watch_and_poll(bench, "1")
+    stalled = (await bench.store.stalled())["commanded"]
+    assert "sources.commanded.token: " in stalled
+    assert stalled.endswith("/print-token: it ended with exit code 3: please log in")
+    assert HUSH not in json.dumps([stalled, logs], default=str)
+    assert provider.asked == []
+    token_command.prints(HUSH)
+    await bench.store.connection.redis.delete(bench.store.shards[0].paused["poll"])
+    await poll_now(bench.context, "commanded", "1")
+    assert await bench.poll() == ["commanded/1"]
+    assert await bench.store.stalled() == {}
+
+
+async def test_an_answer_that_repeats_the_token_or_the_one_before_is_redacted(
+    bench: Any, provider: Any, token_command: TokenCommand
+):
+    source = bench.context.settings.sources["commanded"]
+    assert redact(source, HUSH) == HUSH  # it has not run
+    assert token_command.runs == 0
+    provider.wants("Bearer another", says=f"who is {HUSH}-1?")
+    with capture_logs() as logs:
+        await watch_and_poll(bench, "1")
+    shown = json.dumps([await bench.store.stalled(), logs], default=str)
+    assert "who is ********?" in shown
+    assert HUSH not in shown
+
+
+async def test_watching_checking_and_showing_run_nothing(bench: Any, token_command: TokenCommand):
+    await bench.watch("1", "commanded")
+    source = bench.context.settings.sources["commanded"]
+    assert source.pollable
+    assert b"print-token" in source.credential
+    shown = bench.context.settings.masked()["sources"]["commanded"]
+    assert shown["token"] == "********"
+    assert token_command.runs == 0
+
+
+async def test_a_poll_that_is_given_up_leaves_the_run_to_the_others(
+    bench: Any, provider: Any, token_command: TokenCommand
+):
+    source = bench.context.settings.sources["commanded"]
+    first, second = (asyncio.create_task(source.account_now()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).token == f"{HUSH}-1"
+    assert token_command.runs == 1

@@ -1,0 +1,1 @@
+"""Tokens from commands: real executables, on both event loops."""
