@@ -163,6 +163,12 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     poll_not_before: float = msgspec.field(default=0.0, name="again_at")
     failed_polls: FailedPolls | None = None  # None: the last poll brought an answer
     poll_stalls: int = 0  # series of failed polls for which `job.poll_stalled` was published
+    push_missing: bool = False  # a poll found the end, and no push of it has come
+
+    @property
+    def attempt_since(self) -> float:
+        """When this attempt was first seen."""
+        return max(self.created_at, self.deadline_at - self.deadline)
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):

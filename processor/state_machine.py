@@ -144,6 +144,7 @@ def _start_attempt(job: Job, attempt: int, now: float) -> Job:
         finished_at=None,
         ended_at=None,
         completion=None,
+        push_missing=False,
         **_RESET,
     )
 

@@ -40,6 +40,7 @@ from processor.model import HistoryEntry, Job, Push, Retention, State, Subscript
 from processor.provider import PollRules, PushRules, WebhookSetup, parse_profile
 from processor.provider.condition import StatusField
 from processor.provider.profile import PushFields, UpdateFields
+from processor.push_loss import PushLoss
 from processor.service.delivery import attempt, batch, circuit_breaker, history
 from processor.service.events import listener, tail
 from processor.service.events.tail import Tailer
@@ -395,7 +396,7 @@ def measured() -> Iterator[tuple[str, set[str]]]:
         (family,) = collector.collect()
         total = "_total" if family.type == "counter" else ""
         yield family.name + total, set(collector._labelnames)
-    for gauge in Gauges(1, 0.0, 0, ["s"], {"poll": (0, 0.0)}).collect():
+    for gauge in Gauges(1, 0.0, 0, ["s"], {"poll": (0, 0.0)}, losses={"s": PushLoss()}).collect():
         yield gauge.name, {label for sample in gauge.samples for label in sample.labels}
 
 

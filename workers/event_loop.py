@@ -11,6 +11,7 @@ from dramatiq.middleware import AsyncIO
 
 from processor.config import Settings
 from processor.errors import ConfigError, Unavailable
+from processor.service.polling.push_loss import write_statistics
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage, run_periodically, wait_until_ready
 from processor.service.runtime.process import open_context
@@ -75,7 +76,11 @@ class WorkerLoop(AsyncIO):
             run_periodically(self.outage, lambda: _heartbeat(context, name)),
             run_periodically(self.outage, RedisCheck(context.store, "worker").check),
         ]
-        maybe_idle = (self._renew, *(pump.give_back for pump in self.pumps.values()))
+        maybe_idle = (
+            self._renew,
+            lambda: write_statistics(context),
+            *(pump.give_back for pump in self.pumps.values()),
+        )
         repeated += [run_periodically(self.outage, s, calls_redis=False) for s in maybe_idle]
         self._tasks = [asyncio.create_task(step) for step in repeated]
         self._tasks.append(asyncio.create_task(self._watch_store(context)))

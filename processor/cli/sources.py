@@ -21,7 +21,17 @@ from processor.errors import ConfigError, ProviderError
 from processor.service.registration import register as registration
 from processor.service.registration.register import RegisterResult
 
-COLUMNS = ("source", "provider", "push", "scheme", "trust", "polled", "stalled", "last error")
+COLUMNS = (
+    "source",
+    "provider",
+    "push",
+    "scheme",
+    "trust",
+    "polled",
+    "lost",
+    "stalled",
+    "last error",
+)
 RESULTS = {
     "created": "created {hook} for {url}",
     "updated": "updated {hook} for {url}",
@@ -88,7 +98,16 @@ def _row(source: dict[str, Any]) -> tuple[object, ...]:
     name, provider, push = source["name"], source["provider"], source["push"]
     last = source["poll_error"]
     error = last and f"{last['at']} {last['job']}: {last['error']}"
-    return (name, provider, push, signed, source["trust"], polled, source["stalled"], error)
+    lost = _lost(source.get("push_loss"))
+    return (name, provider, push, signed, source["trust"], polled, lost, source["stalled"], error)
+
+
+def _lost(loss: dict[str, Any] | None) -> str | None:
+    """The share of lost pushes; None if no job has shown any yet."""
+    if not loss or not loss["jobs"]:
+        return None
+    turned = ", poll-first" if loss["poll_first"] else ""
+    return f"{output.percent(loss['share'])} of {loss['jobs']}{turned}"
 
 
 async def _register(

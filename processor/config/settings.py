@@ -121,6 +121,16 @@ class Source(msgspec.Struct, frozen=True, dict=True):
         """Whether it has a `/hooks/{name}`."""
         return self.why_no_pushes is None
 
+    def pushes(self, kind: str | None) -> bool:
+        """Whether pushes about jobs of this kind are received."""
+        known = self.profile.kinds.get(kind)
+        return self.takes_pushes and known is not None and known.push is not None
+
+    @cached_property
+    def pushed_and_polled(self) -> bool:
+        """Whether there are jobs that it is polled about and also receives pushes of."""
+        return any(self.pushes(kind) for kind in self._polls)
+
     @cached_property
     def why_no_pushes(self) -> str | None:
         """What is missing to receive pushes, with the remedy; None if nothing."""

@@ -31,6 +31,7 @@ subscriptions      subscriptions and callbacks
 deliveries         the deliveries of a subscription: pending, ended, overflow
 redeliveries       deliveries made again
 subscriber_health  failure scores of subscribers
+statistics         statistics of sources, written every few seconds
 reseal             encrypts stored secrets with the newest master key
 memory             how full Redis is, and what waits in it
 reserve            what the accepted work will still need, priced

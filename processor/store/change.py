@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from processor.model import HistoryEntry, Job
+from processor.source_statistics import JobEnd
 from processor.store.work_items import Claim, WorkItem
 
 
@@ -31,3 +32,4 @@ class Change(msgspec.Struct, frozen=True):
     done: Sequence[Claim] = ()  # claims that end with this
     dropped: Sequence[tuple[str, str, str]] = ()  # (backlog, lane, item) that are not needed now
     answer: bytes | None = None
+    end: JobEnd | None = None  # for the statistics of its source

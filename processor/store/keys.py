@@ -50,6 +50,7 @@ Without a shard:
     rb:probe        string  written to check whether Redis accepts writes            1 s
     rb:stalled      hash    source → why its token is refused        until a poll succeeds
     rb:poll_errors  hash    source → its last failed poll: time, job, reason            1 h
+    rb:statistics   hash    source → its lost pushes, of about its last hundred jobs    30 d
 
 Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log, delivered
 and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_… sets others.
@@ -67,6 +68,7 @@ PROBE = "rb:probe"
 WORKERS = "rb:workers"
 STALLED = "rb:stalled"
 POLL_ERRORS = "rb:poll_errors"
+STATISTICS = "rb:statistics"
 
 
 SHARED = frozenset(
@@ -93,7 +95,7 @@ event, target or lane."""
 def is_shared(key: str) -> bool:
     """Whether all work needs this key."""
     word = re.match(r"\{rb:\d+\}:([a-z_]+)", key)
-    return word is None or word[1] in SHARED
+    return key != STATISTICS if word is None else word[1] in SHARED
 
 
 def shard_of(source: str, job: str, shards: int) -> int:

@@ -23,6 +23,7 @@ from processor.store.redeliveries import Redeliveries
 from processor.store.requirements import Requirements
 from processor.store.reseal import Resealer
 from processor.store.reserve import FULL
+from processor.store.statistics import Statistics
 from processor.store.subscriber_health import FailureScores
 from processor.store.subscriptions import Subscriptions
 from processor.vault import Vault
@@ -68,6 +69,7 @@ class Store:
         self.events = Events(self.connection, self.shards, keep)
         self.redeliveries = Redeliveries(self.connection)
         self.failure_scores = FailureScores(self.connection, self.shards[0])
+        self.statistics = Statistics(self.connection)
         safe = vault or Vault()
         self.subscriptions = Subscriptions(self.connection, self.shards, static or {}, safe, keep)
         self.deliveries = Deliveries(self.connection, self.shards)
@@ -98,6 +100,7 @@ class Store:
         """Forget what was read from data that was replaced."""
         self.subscriptions.forget()
         self.backlogs.forget()
+        self.statistics.forget()
         self._stalled_read_at = float("-inf")
         for forget in self.at_replacement:
             forget()

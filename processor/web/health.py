@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.errors import Unavailable
+from processor.push_loss import PushLoss
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import RemoteMetrics
 from processor.service.runtime.redis_check import RedisCheck
@@ -84,12 +85,19 @@ class Health:
             if store.memory.use.limit
             else 0,
             stalled=list(await store.stalled()),
+            losses=await self._losses(),
             depths={b: await store.backlogs.depth(b) for b in BACKLOGS},
         )
         registry = CollectorRegistry()
         registry.register(RemoteMetrics([("web", self._context.metrics.dump()), *workers.items()]))
         registry.register(gauges)
         return Response(generate_latest(registry), headers={"content-type": METRICS})
+
+    async def _losses(self) -> dict[str, PushLoss]:
+        """The push loss of each source whose jobs have shown any."""
+        known = await self._context.store.statistics.read()
+        both = [s.name for s in self._context.settings.sources.values() if s.pushed_and_polled]
+        return {name: known[name].push_loss for name in both if name in known}
 
 
 class Gauges(Collector):
@@ -103,6 +111,7 @@ class Gauges(Collector):
         stalled: list[str],
         depths: dict[str, tuple[int, float]],
         *,
+        losses: Mapping[str, PushLoss],
         reserved: float = 0.0,
     ) -> None:
         self._workers = workers
@@ -111,6 +120,7 @@ class Gauges(Collector):
         self._reserved = reserved
         self._stalled = stalled
         self._depths = depths
+        self._losses = losses
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Each as a gauge."""
@@ -142,4 +152,13 @@ class Gauges(Collector):
         )
         for source in self._stalled:
             stalled.add_metric([source], 1)
-        yield from (items, overdue, stalled)
+        loss = GaugeMetricFamily(
+            "ringback_push_loss", "Share of pushes that never came", labels=["source"]
+        )
+        poll_first = GaugeMetricFamily(
+            "ringback_source_poll_first", "1: polls do not wait for pushes", labels=["source"]
+        )
+        for source, found in self._losses.items():
+            loss.add_metric([source], found.share)
+            poll_first.add_metric([source], found.poll_first)
+        yield from (items, overdue, stalled, loss, poll_first)

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from processor.config import Source
 from processor.payload import utc
 from processor.service.runtime.context import Context
 from processor.store.poll_errors import PollError
@@ -24,6 +25,7 @@ class Sources:
         store = self._context.store
         stalled = await store.stalled()
         errors = await store.poll_errors.read(await store.now())
+        await store.statistics.read()
         items = [
             {
                 "name": source.name,
@@ -36,10 +38,21 @@ class Sources:
                 "lacks": source.why_unusable,
                 "stalled": stalled.get(source.name),
                 "poll_error": _poll_error(errors.get(source.name)),
+                "push_loss": self._push_loss(source),
             }
             for source in self._context.settings.sources.values()
         ]
         return Json({"items": items, "next": None})
+
+    def _push_loss(self, source: Source) -> dict[str, Any] | None:
+        if not source.pushed_and_polled:
+            return None
+        loss = self._context.store.statistics.of(source.name).push_loss
+        return {
+            "jobs": round(loss.jobs),
+            "share": round(loss.share, 3),
+            "poll_first": loss.poll_first,
+        }
 
 
 def _poll_error(found: PollError | None) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The commands that call a server, with a stub server: calls, output and exit codes."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -593,12 +594,13 @@ def test_sources_are_listed_with_their_hooks(stub: Stub, ringback: Run):
     source = {"name": "clips", "provider": "wistia", "push": "/hooks/clips", "poll": True}
     source |= {"scheme": "hmac-sha256", "trust": "event"}
     last = {"at": "2026-11-22T10:00:00Z", "job": "1", "error": "HTTP 502: bad gateway"}
+    source |= {"push_loss": {"jobs": 96, "share": 0.31, "poll_first": True}}
     rest = {"mirror": [], "stalled": "401", "poll_error": last}
     page = {"items": [{**source, **rest}], "next": None}
     stub.responds("GET /v1/sources", page)
-    row = ringback("sources").out.splitlines()[1].split()
-    assert row[:7] == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes", "401"]
-    assert " ".join(row[8:]) == "1: HTTP 502: bad gateway"
+    row = re.split(r"\s{2,}", ringback("sources").out.splitlines()[1])
+    assert row[:6] == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes"]
+    assert row[6:] == ["31% of 96, poll-first", "401", f"{last['at']} 1: HTTP 502: bad gateway"]
     assert ringback("sources", "--json").json == page
 
 

@@ -28,10 +28,11 @@ from processor.model import (
     Subscription,
 )
 from processor.service.events.publish import delivery_item
+from processor.source_statistics import JobEnd
 from processor.store import Store
 from processor.store.change import Change, NewEvent
 from processor.store.fleet import SCHEMA
-from processor.store.keys import META, WORKERS, Keys, day_of
+from processor.store.keys import META, STATISTICS, WORKERS, Keys, day_of
 from processor.store.names import naming
 from processor.store.redeliveries import ReadPosition, Redelivery
 from processor.store.refusals import Outcome
@@ -388,6 +389,17 @@ async def swap_subscription(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.connection.run("swap_subscription", [b.keys.subs], ["sub_1", was, b"{}"])
 
 
+async def statistics_of_a_source(b: Bench) -> None:
+    b.store.statistics.collect([("s", JobEnd("poll", 1.0))])
+    await b.store.statistics.write()
+
+
+async def swap_statistics(b: Bench, _: Given, __: list[int]) -> None:
+    was = await b.store.connection.ask(b.store.connection.redis.hget(STATISTICS, "s")) or b""
+    args = [60_000, "s", was, b"{}", "t", b"", b"{}"]
+    assert await b.store.connection.run("swap_statistics", [STATISTICS], args) == [1, 1]
+
+
 async def claimed_deliveries(b: Bench) -> list[Claim]:
     await subscriptions(b)
     for n, target in enumerate(("sub_1", "sub_1", "sub_2", "sub_2"), 1):
@@ -634,6 +646,7 @@ SCRIPTS = {
     "pause": Operation(pause, a_delivery_for_later, "settle"),
     "subscribe": Operation(subscribe, nothing, "subscribe"),
     "swap subscription": Operation(swap_subscription, subscriptions, "swap_subscription"),
+    "swap statistics": Operation(swap_statistics, statistics_of_a_source, "swap_statistics"),
     "enqueue deliveries": Operation(enqueue_deliveries, nothing, "enqueue_deliveries"),
     "nudge due": Operation(nudge_due, due_work, "nudge_due", atomic=False),
     "trim event log": Operation(trim_event_log, a_long_log, "trim_event_log"),

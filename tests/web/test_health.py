@@ -6,11 +6,15 @@ import time
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processor.errors import StoreUnavailable
+from processor.push_loss import PushLoss
 from processor.service.runtime.metrics import Metrics
+from processor.source_statistics import SourceStatistics
+from processor.store.keys import STATISTICS
 
 from .calling import Served, Web, refused
 from .pushing import push, signed
@@ -109,6 +113,21 @@ async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
     assert wistia["stalled"] == "401"
 
 
+async def test_the_push_loss_of_a_source_is_shown(web: Web) -> None:
+    loss = PushLoss(arrived=30.0, lost=10.0, poll_first=True)
+    text = msgspec.json.encode(SourceStatistics(await web.context.store.now(), loss))
+    redis = web.context.store.connection.redis
+    await redis.hset(STATISTICS, mapping={"asked": text, "removed": text})
+    await redis.pexpire(STATISTICS, 10_000)
+    found = {source["name"]: source["push_loss"] for source in await web.items("/v1/sources")}
+    assert found["asked"] == {"jobs": 40, "share": 0.25, "poll_first": True}
+    assert (found["feed"], found["wistia"]["jobs"]) == (None, 0)
+    samples = await metrics(web)
+    assert samples["ringback_push_loss", "asked"] == 0.25
+    assert samples["ringback_source_poll_first", "asked"] == 1
+    assert ("ringback_push_loss", "removed") not in samples
+
+
 async def test_an_unusable_source_shows_what_it_lacks(web: Web) -> None:
     found = {source["name"]: source["lacks"] for source in await web.items("/v1/sources")}
     assert found["anyones"] is not None
@@ -128,6 +147,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "mirror": [],
         "lacks": None,
         "stalled": None,
+        "push_loss": None,
     }
     assert found["bluesky"] == {
         "provider": "bluesky",
@@ -137,6 +157,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "poll": True,
         "lacks": None,
         "stalled": None,
+        "push_loss": None,
         "mirror": [
             "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}",
             "/mirror/bluesky/xrpc/app.bsky.video.getUploadStatus?jobId={id}",

@@ -62,6 +62,7 @@ async def _commit_once(
     written = [c for c, outcome in zip(changes, outcomes, strict=True) if outcome is True]
     jobs += [change.job for change in written]
     context.metrics.committed(written)
+    context.store.statistics.collect([(c.job.source, c.end) for c in written if c.end])
     results = list(zip(groups, outcomes, strict=True))
     failures = [(u, o) for g, o in results if isinstance(o, WrongKeyType) for u in g.updates]
     if failures:

@@ -21,6 +21,7 @@ from processor.model import (
 from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation, failed_polls
 from processor.service.jobs.failed_polls import FailedPoll
+from processor.service.jobs.job_end import job_end
 from processor.store.change import Change, NewEvent
 from processor.store.jobs import JobLookup, kept_from, name_of
 from processor.store.planned_poll import encode_interval
@@ -90,6 +91,9 @@ def decide(
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
+    end = job_end(before, job, [u.update for u in updates], inputs.source)
+    if end and job.push_missing is not (missing := end.found_by == "poll"):
+        job = replace(job, push_missing=missing)
     return Change(
         job=job,
         version=lookup.version,
@@ -101,6 +105,7 @@ def decide(
         answer=answer,
         items=items,
         dropped=timers_to_drop(before, job, inputs.source),
+        end=end,
     )
 
 

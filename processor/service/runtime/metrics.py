@@ -35,6 +35,9 @@ class Metrics:
         self.flags = self._counter("update_flags", "Unusual updates", "source", "flag")
         self.events = self._counter("events", "Published events", "type")
         self.polls = self._counter("polls", "Polls, by outcome", "source", "outcome")
+        self.pushes_lost = self._counter(
+            "pushes_lost", "Ends that a poll found, and of which no push came", "source"
+        )
         self.attempts = self._counter("delivery_attempts", "Attempts to deliver", "outcome")
         self.orphans = self._counter(
             "orphan_updates", "Updates of sources that are not in the configuration", "source"
@@ -75,6 +78,11 @@ class Metrics:
     def polled(self, source: str, outcome: str) -> None:
         """Count one poll."""
         self.polls(source, outcome).inc()
+
+    def lost(self, source: str, pushes: int) -> None:
+        """Count pushes that never came."""
+        if pushes:
+            self.pushes_lost(source).inc(pushes)
 
     def orphan(self, source: str) -> None:
         """Count an update whose source is not in the configuration."""

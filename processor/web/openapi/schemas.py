@@ -216,9 +216,20 @@ class PollStalledItem(PollStalledEvent, frozen=True, kw_only=True):
     id: str
 
 
+class PushLoss(msgspec.Struct):
+    """The share of pushes that never came, of the last `jobs` that were also polled; `poll_first`:
+    polls do not wait for pushes.
+    """
+
+    jobs: int
+    share: float
+    poll_first: bool
+
+
 class Source(msgspec.Struct):
     """A configured account at a provider; `stalled` is the reason why its polls are refused,
-    `lacks` what must be set before it can be used.
+    `lacks` what must be set before it can be used. `push_loss` is null unless it is both pushed to
+    us and polled.
     """
 
     name: str
@@ -233,6 +244,7 @@ class Source(msgspec.Struct):
     poll_error: Annotated[
         PollError | None, msgspec.Meta(description="Its last failed poll within the hour, or null")
     ]
+    push_loss: PushLoss | None
 
 
 class Alive(msgspec.Struct):

@@ -459,8 +459,8 @@ def test_sources_are_listed_with_scheme_and_trust(ringback: Run, provider: Provi
     page = {"items": [source, signed, polled], "next": None}
     provider.refuses["GET"] = (200, page)
     rows = [line.split() for line in ringback("sources", "--url", provider.url)[1].splitlines()]
-    assert rows[0][3:] == ["scheme", "trust", "polled", "stalled"]
-    assert rows[1] == ["a", "mute", "/hooks/a", "unsigned", "refetch", "yes", "-"]
+    assert rows[0][3:] == ["scheme", "trust", "polled", "lost", "stalled"]
+    assert rows[1] == ["a", "mute", "/hooks/a", "unsigned", "refetch", "yes", "-", "-"]
     assert [row[3:5] for row in rows[2:]] == [["sns", "event"], ["-", "refetch"]]
     assert json.loads(ringback("--json", "sources", "--url", provider.url)[1]) == page
 
