@@ -147,6 +147,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "mirror": [],
         "lacks": None,
         "stalled": None,
+        "poll_error": None,
         "push_loss": None,
     }
     assert found["bluesky"] == {
@@ -157,6 +158,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "poll": True,
         "lacks": None,
         "stalled": None,
+        "poll_error": None,
         "push_loss": None,
         "mirror": [
             "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}",

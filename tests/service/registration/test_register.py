@@ -453,14 +453,14 @@ def test_json_output_has_the_result(register: Run):
 
 def test_sources_are_listed_with_scheme_and_trust(ringback: Run, provider: Provider):
     source = {"name": "a", "provider": "mute", "push": "/hooks/a", "scheme": None}
-    source |= {"trust": "refetch", "poll": True, "mirror": [], "stalled": None}
+    source |= {"trust": "refetch", "poll": True, "mirror": [], "stalled": None, "poll_error": None}
     signed = source | {"name": "b", "scheme": "sns", "trust": "event"}
     polled = source | {"name": "c", "push": None}
     page = {"items": [source, signed, polled], "next": None}
     provider.refuses["GET"] = (200, page)
     rows = [line.split() for line in ringback("sources", "--url", provider.url)[1].splitlines()]
-    assert rows[0][3:] == ["scheme", "trust", "polled", "lost", "stalled"]
-    assert rows[1] == ["a", "mute", "/hooks/a", "unsigned", "refetch", "yes", "-", "-"]
+    assert rows[0][3:] == ["scheme", "trust", "polled", "lost", "stalled", "last", "error"]
+    assert rows[1] == ["a", "mute", "/hooks/a", "unsigned", "refetch", "yes", "-", "-", "-"]
     assert [row[3:5] for row in rows[2:]] == [["sns", "event"], ["-", "refetch"]]
     assert json.loads(ringback("--json", "sources", "--url", provider.url)[1]) == page
 
