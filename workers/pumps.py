@@ -6,6 +6,7 @@ The actors are declared in `workers.__main__`; each runs the pump of its backlog
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs import ingest as ingesting
 from processor.service.polling import poll as polling
+from processor.service.polling.run import run as run_poll
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage
 from processor.store.work_items import Claim
@@ -49,7 +50,7 @@ def poll(context: Context, outage: Outage) -> Pump:
     """Polls providers: many jobs at a time, each source within its own limits."""
 
     async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
-        return [([claim], polling.poll(context, claim)) for claim in claims]
+        return [([claim], run_poll(context, claim)) for claim in claims]
 
     memory = context.store.memory
     return Pump(

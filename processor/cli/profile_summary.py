@@ -149,6 +149,7 @@ def _kind(profile: Profile, kind: JobKind) -> dict[str, Any]:
         "polled": poll and poll.request.text,
         "auth": poll.auth.text if poll and poll.auth else None,
         "every": poll and " to ".join(map(span, poll.every)),
+        "cancel": poll.cancel.text if poll and poll.cancel else None,
         "root": poll.root.text if poll and poll.root is not WHOLE else None,
         "poll-fields": _pointers(poll),
         "submit-fields": _pointers(kind.submit),

@@ -40,8 +40,11 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         deadline=collect(0.0, checks.duration, f"{at}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
         largest=collect(0, _max_push, f"{at}.largest", profile, table),
+        cancel=table.cancel,
         mirror_root=table.mirror_root,
     )
+    if table.cancel:
+        collect(None, _check_cancel, f"{at}.cancel", profile)
     if (
         table.trust == "refetch"
         and not source.pollable
@@ -50,6 +53,11 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         why = source.why_not_pollable(next(iter(profile.kinds)))
         raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
     return source
+
+
+def _check_cancel(at: str, profile: Profile) -> None:
+    if not any(kind.poll and kind.poll.cancel for kind in profile.kinds.values()):
+        raise ConfigError(f"{at}: {profile.name} has no call that cancels a job; remove the key")
 
 
 def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:

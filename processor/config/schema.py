@@ -22,6 +22,7 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     track: str = "all"
     trust: str | None = None
     deadline: str = "72h"
+    cancel: bool = False
     largest: str | None = None
     mirror: str | None = None
     mirror_root: bool = False

@@ -32,6 +32,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     deadline: float  # seconds after the job was first seen
     mirror_open: bool
     largest: int = PUSH_SIZE  # bytes of a push
+    cancel: bool = False  # at the deadline the provider is asked to cancel the job
     mirror_root: bool = False  # its mirror paths are served at the root as well
     secrets: tuple[str, ...] = ()  # that the keys were made from: for registration at the provider
 
@@ -82,6 +83,11 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     def confirms(self, kind: str | None) -> bool:
         """Whether a final state in a push must be confirmed by a poll."""
         return self.trust == "refetch" and self.poll(kind) is not None
+
+    def cancels(self, kind: str | None) -> bool:
+        """Whether the provider is asked to cancel a job of this kind at its deadline."""
+        poll = self.poll(kind)
+        return self.cancel and poll is not None and poll.cancel is not None
 
     @property
     def pollable(self) -> bool:
@@ -199,6 +205,7 @@ def _masked_source(source: Source) -> dict[str, Any]:
         "params": dict(source.account.params),
         "trust": source.trust,
         "deadline": source.deadline,
+        "cancel": source.cancel,
         "largest": source.largest,
         "mirror": "open" if source.mirror_open else None,
         "mirror_root": source.mirror_root,

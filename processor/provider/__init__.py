@@ -19,7 +19,7 @@ parse_profile        TOML to a Profile, or one error with line, key and remedy
 extract_update       one status update from a document
 decode               the body of a push as JSON: plain, form, SNS, CloudEvents
 push                 the status updates of a push, or its challenge
-poll_request         builds the HTTP request that polls a job
+poll_request         builds the HTTP request that polls a job, or cancels it
 poll_response        the response to a poll: a status update, or the reason why there is none
 submit_response      the provider's response to the user's own submit call
 mirror_path          the paths of the mirror
@@ -31,6 +31,7 @@ from processor.provider.parse_profile import decode_profile, parse
 from processor.provider.poll_request import (
     Account,
     PollRequest,
+    build_cancel_request,
     build_poll_request,
     missing_params,
     why_not_pollable,
@@ -64,6 +65,7 @@ __all__ = [
     "UrlTemplate",
     "WebhookSetup",
     "bare_id",
+    "build_cancel_request",
     "build_poll_request",
     "check_content_type",
     "check_id",

@@ -46,6 +46,17 @@ def check_request(at: str, kind: JobKind) -> None:
         raise ProfileError(f"{at}poll", "request", need)
 
 
+def check_cancel(at: str, kind: JobKind) -> None:
+    """Refuse a cancel call with a placeholder that the poll request does not fill."""
+    poll = kind.poll
+    if poll is None or poll.cancel is None:
+        return
+    known = {"id"} | (poll.request.path.placeholders if poll.request.path else set())
+    if unknown := sorted(poll.cancel.path.placeholders - known):
+        need = f"cancel: `{{{unknown[0]}}}` is not in `request`; a job may lack it"
+        raise ProfileError(f"{at}poll", "cancel", need)
+
+
 def check_interval(at: str, every: object) -> None:
     """Refuse intervals in the wrong order; other errors in `every` are reported elsewhere."""
     try:

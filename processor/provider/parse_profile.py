@@ -138,6 +138,7 @@ def _kind(name: str | None, kind_tables: _KindTables) -> JobKind:
         raise ProfileError("", f"{at}mirror", need)
     consistency_checks.check_status_rules(at, kind)
     consistency_checks.check_request(at, kind)
+    consistency_checks.check_cancel(at, kind)
     for to, table in (
         ("push", kind_tables.push),
         ("poll", kind_tables.poll),

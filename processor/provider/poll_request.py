@@ -1,4 +1,4 @@
-"""Builds the HTTP request that polls one job: URL and headers."""
+"""Builds the HTTP requests that poll one job, or cancel it: URL and headers."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -62,15 +62,37 @@ def build_poll_request(
     lack = why_not_pollable(profile, kind, account)
     if poll is None or lack:
         raise InvalidValue(f"this job cannot be polled: {lack}")
-    headers = {"Accept": "application/json", **poll.headers}
-    if poll.auth and account.token:
-        name, value = poll.auth.header(account.token)
-        headers[name] = value
     try:
         url = _url(poll, account, {**params, **account.params, "id": bare_id(kind, job)})
     except ValueError as error:
         raise InvalidValue(f"this job cannot be polled: {error}") from None
-    return PollRequest("GET", url, headers)
+    return PollRequest("GET", url, _headers(poll, account))
+
+
+def build_cancel_request(
+    profile: Profile, kind: str | None, job: str, account: Account, params: Mapping[str, str]
+) -> PollRequest:
+    """Build the request that cancels one job; raise InvalidValue naming what is missing.
+
+    It is sent as polls are, with the same token, headers and placeholders.
+    """
+    poll = profile.polls(kind)
+    if poll is None or poll.cancel is None:
+        raise InvalidValue(f"{profile.name} has no call that cancels this kind of job")
+    try:
+        path = poll.cancel.path.fill({**params, **account.params, "id": bare_id(kind, job)})
+    except ValueError as error:
+        raise InvalidValue(f"this job cannot be canceled: {error}") from None
+    url = account.base_url.rstrip("/") + path
+    return PollRequest(poll.cancel.method, url, _headers(poll, account))
+
+
+def _headers(poll: PollRules, account: Account) -> dict[str, str]:
+    headers = {"Accept": "application/json", **poll.headers}
+    if poll.auth and account.token:
+        name, value = poll.auth.header(account.token)
+        headers[name] = value
+    return headers
 
 
 def missing_params(profile: Profile, kind: str | None, params: Mapping[str, str]) -> frozenset[str]:

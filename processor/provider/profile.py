@@ -16,7 +16,7 @@ from processor.http_time import UNITS
 from processor.provider.condition import Condition, StatusField
 from processor.provider.field_types import Auth, Budget, Decode, Seconds, Size, States
 from processor.provider.pointer import Pointer, PointerSum
-from processor.provider.url_template import PollTarget, UrlTemplate
+from processor.provider.url_template import CancelCall, PollTarget, UrlTemplate
 from processor.provider.webhook_setup import WebhookSetup
 from processor.signing import Verify
 
@@ -106,6 +106,7 @@ class PollRules(UpdateFields, frozen=True, kw_only=True):
     throttled: Condition | None = None
     hint: PollHint | None = None
     etag: bool = False
+    cancel: CancelCall | None = None  # how the provider is asked to cancel a job
 
     def __post_init__(self) -> None:
         """Refuse an interval of 0, and a first interval above the longest."""

@@ -59,6 +59,20 @@ class PollTarget:
         self.path = None if setting else UrlTemplate(target, needs=None)
 
 
+class CancelCall:
+    """The `cancel` of [poll], such as `POST /jobs/{id}/cancel` below the base URL, without a body."""
+
+    __slots__ = ("method", "path", "text")
+
+    def __init__(self, text: object) -> None:
+        """Parse the request; raise ValueError with the remedy."""
+        self.text = str(text)
+        self.method, _, target = self.text.partition(" ")
+        if self.method not in {"POST", "PUT", "DELETE"} or not target.startswith("/"):
+            raise ValueError(f"`{text}` cancels nothing; write `POST /jobs/{{id}}/cancel`")
+        self.path = UrlTemplate(target, needs=None)
+
+
 def _whole(text: str) -> bool:
     match = _ORIGIN.match(text)
     return match is not None and text[match.end() : match.end() + 1] == "/"

@@ -92,6 +92,7 @@ def test_a_wrong_type_is_reported_with_line_and_key(
         (SOURCE, 'provider = "wista"', "sources.video.provider: no provider 'wista'; there are"),
         (SOURCE, 'provider = "wista"', "; did you mean `wistia`?"),
         (SOURCE, f'{SOURCE}\ntrust = "refetsch"', "sources.video.trust: 'refetsch' is not known; there is event, refetch; did you mean `refetch`?"),
+        (SOURCE, f"{SOURCE}\ncancel = true", "sources.video.cancel: wistia has no call that cancels a job; remove the key"),
         (SOURCE, f'{SOURCE}\ndeadline = "3 days"', "sources.video.deadline: `3 days` is not a duration; write it as"),
         (SOURCE, f'{SOURCE}\nlargest = "20 MB"', "sources.video.largest: `20 MB` is not a size; write it as"),
         (SOURCE, f'{SOURCE}\nbase_url = "http://a b/"', "sources.video.base_url: 'http://a b/' is not a URL; write"),

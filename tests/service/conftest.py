@@ -15,7 +15,7 @@ from processor.model import Job, Push
 from processor.service.jobs import ingest as jobs_ingest, query, watch as jobs_watch
 from processor.service.jobs.query import Found
 from processor.service.jobs.watch_request import WatchRequest
-from processor.service.polling import poll as polling_poll
+from processor.service.polling.run import run as run_poll
 from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
@@ -133,6 +133,11 @@ webhook_secret = ["a token", "{secret}"]
 provider = "placed"
 base_url = "{url}"
 
+[sources.giver]
+provider = "giver"
+base_url = "{url}"
+cancel = true
+
 [sources.deaf]
 provider = "pushes"
 
@@ -152,6 +157,8 @@ class Provider:
         """Know no job."""
         self.url = ""
         self.asked: list[str] = []
+        self.canceled: list[str] = []
+        self.cancel_status = 200
         self.headers: list[dict[str, str]] = []  # of each poll
         self._answers: dict[str, web.Response | Callable[[], Any]] = {}
         self._wanted: str | None = None  # the Authorization, if only one is accepted
@@ -191,11 +198,17 @@ class Provider:
         answer = make()  # type: ignore[operator]
         return await answer if asyncio.iscoroutine(answer) else answer
 
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel a job."""
+        self.canceled.append(request.match_info["id"])
+        return web.Response(text="no more of this", status=self.cancel_status)
+
 
 @pytest.fixture
 async def provider() -> AsyncIterator[Provider]:
     ours, app = Provider(), web.Application()
     app.router.add_get("/jobs/{id:.+}", ours.answer)
+    app.router.add_post("/jobs/{id}/cancel", ours.cancel)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -247,13 +260,13 @@ class Bench:
         """Poll every job that is due; their names."""
         claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
         for claim in claims:
-            await polling_poll.poll(self.context, claim)
+            await run_poll(self.context, claim)
         return sorted(claim.item for claim in claims)
 
     async def poll_at_once(self) -> list[str]:
         """Poll every job that is due, all at the same time; their names."""
         claims = [c for k in self.store.shards for c in await self.claim(k, "poll")]
-        await asyncio.gather(*(polling_poll.poll(self.context, claim) for claim in claims))
+        await asyncio.gather(*(run_poll(self.context, claim) for claim in claims))
         return sorted(claim.item for claim in claims)
 
     async def watch(self, job: str, source: str = "lab", **request: Any) -> tuple[Found, bool]:
@@ -319,6 +332,8 @@ async def bench_of(
     (tmp_path / "profiles" / "numbered.toml").write_text(numbered)
     again = LAB.replace('attempt = "/attempt"', 'reopens = "/ended"')
     (tmp_path / "profiles" / "again.toml").write_text(again % "")
+    giver = LAB % 'cancel = "POST /jobs/{id}/cancel"'
+    (tmp_path / "profiles" / "giver.toml").write_text(giver)
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 

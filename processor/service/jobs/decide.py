@@ -25,7 +25,7 @@ from processor.service.jobs.job_end import job_end
 from processor.store.change import Change, NewEvent
 from processor.store.jobs import JobLookup, kept_from, name_of
 from processor.store.planned_poll import encode_interval
-from processor.store.work_items import Claim, WorkItem
+from processor.store.work_items import NOW, Claim, WorkItem
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,6 +37,7 @@ class IncomingUpdate(msgspec.Struct, frozen=True):
     claim: Claim | None = None
     answer: bytes | None = None  # the provider's whole answer, for the mirror
     failed: FailedPoll | None = None  # the poll brought none: the update only names the job
+    note: HistoryEntry | None = None  # only for the history: the update only names the job
 
 
 def new_job(source: Source, job: str, now: float, uid: str) -> Job:
@@ -65,6 +66,9 @@ def decide(
     due, answer = False, None  # whether the deadline was claimed; the newest answer to a poll
     failed: FailedPoll | None = None  # the newest poll, if it failed
     for incoming in updates:
+        if incoming.note:
+            entries.append((inputs.now, incoming.note))
+            continue
         if incoming.failed:
             if failed_polls.concerns(incoming.failed, job):
                 failed = incoming.failed
@@ -88,6 +92,8 @@ def decide(
     items = timers(before, job, inputs, reschedule=reschedule, due=due)
     if failed and not reschedule:
         items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
+    if _gives_up(before, job) and inputs.source.cancels(job.kind):
+        items.append(cancel_item(job))
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
@@ -173,6 +179,21 @@ def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs) -> float:
 def poll_item(job: Job, at: float, interval: float | None = None) -> WorkItem:
     """A poll of a job at a time; `interval` is None if somebody asked for it."""
     return WorkItem("poll", job.source, name_of(job), at, encode_interval(interval))
+
+
+CANCEL = "cancel:"  # begins the item of a cancel call; a job's poll has its name, `source/id`
+
+
+def _gives_up(before: Job | None, job: Job) -> bool:
+    """Whether the deadline of this attempt has just passed."""
+    was = before is not None and before.provisional and before.attempt == job.attempt
+    return job.provisional and not was
+
+
+def cancel_item(job: Job) -> WorkItem:
+    """The provider's cancel call of this attempt of a job, due now."""
+    payload = str(job.attempt).encode()
+    return WorkItem("poll", job.source, f"{CANCEL}{name_of(job)}", NOW, payload)
 
 
 def _deadline(job: Job, at: float) -> WorkItem:

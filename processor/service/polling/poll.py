@@ -1,4 +1,4 @@
-"""The `poll` backlog: polls the provider about a job, and takes the job through the answer."""
+"""Polls the provider about a job, and takes the job through the answer."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -89,16 +89,11 @@ async def poll_once(
     return response, outcome
 
 
-async def poll(context: Context, claim: Claim) -> None:
+async def poll(context: Context, source: Source, claim: Claim) -> None:
     """Poll one claimed job, and commit the outcome."""
     keys = context.store.shards[claim.shard]
-    source = context.settings.sources.get(claim.lane)
     (lookup,) = await context.store.jobs.read(keys, [claim.item])
     job = lookup.job
-    if source is None:  # not in the configuration now, but perhaps later
-        later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
-        await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
-        return
     if job is None or not _may_still_change(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return

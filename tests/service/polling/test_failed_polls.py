@@ -12,7 +12,7 @@ from processor.event_types import POLL_STALLED
 from processor.model import FailedPolls, State
 from processor.service.jobs import query
 from processor.service.jobs.watch import poll_now
-from processor.service.polling import poll as polling
+from processor.service.polling.run import run
 
 FIVE = schedule.STALLED_AFTER
 
@@ -204,10 +204,10 @@ async def test_a_lost_answer_of_the_commit_makes_no_second_event(
     await bench.watch("1")
     await fail(bench, FIVE - 1)
     await poll_now(bench.context, "lab", "1")
-    run = bench.store.connection.run
+    call = bench.store.connection.run
 
     async def lost(script: str, *given: Any, **more: Any) -> Any:
-        answer = await run(script, *given, **more)
+        answer = await call(script, *given, **more)
         if script == "commit":
             raise StoreUnavailable("the answer is lost")
         return answer
@@ -216,8 +216,8 @@ async def test_a_lost_answer_of_the_commit_makes_no_second_event(
     with monkeypatch.context() as patch:
         patch.setattr(bench.store.connection, "run", lost)
         with pytest.raises(StoreUnavailable):
-            await polling.poll(bench.context, claim)
-    await polling.poll(bench.context, claim)  # the same work again
+            await run(bench.context, claim)
+    await run(bench.context, claim)  # the same work again
     await fail(bench, 2)
     assert len(await stalled(bench)) == 1
 
@@ -228,5 +228,5 @@ async def test_two_workers_with_the_same_claim_publish_one_event(bench: Any, pro
     await fail(bench, FIVE - 1)
     await poll_now(bench.context, "lab", "1")
     (claim,) = await bench.claim(bench.store.shard("lab", "1"), "poll")
-    await asyncio.gather(*(polling.poll(bench.context, claim) for _ in range(4)))
+    await asyncio.gather(*(run(bench.context, claim) for _ in range(4)))
     assert len(await stalled(bench)) == 1

@@ -1,0 +1,20 @@
+"""Runs what a worker claimed from the `poll` backlog: polls of jobs, and cancel calls."""
+
+from processor import schedule
+from processor.service.jobs.decide import CANCEL
+from processor.service.polling.cancel import cancel
+from processor.service.polling.poll import poll
+from processor.service.runtime.context import Context
+from processor.store.work_items import Claim, Settlement
+
+
+async def run(context: Context, claim: Claim) -> None:
+    """Run one claimed item; one whose source is not in the configuration waits for it."""
+    source = context.settings.sources.get(claim.lane)
+    if source is None:
+        later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
+        await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
+    elif claim.item.startswith(CANCEL):
+        await cancel(context, source, claim)
+    else:
+        await poll(context, source, claim)
