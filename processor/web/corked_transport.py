@@ -41,17 +41,22 @@ class CorkedTransport:
         """Write what is held back, then this, unless this is a head whose body follows."""
         if self._head:
             head, self._head = self._head, b""
-            self._transport.write(head + data)
+            self._write(head + data)
         elif self._awaits_body() and data.startswith(b"HTTP/"):
             self._head = data
         else:
-            self._transport.write(data)
+            self._write(data)
 
     def uncork(self) -> None:
         """Write what is held back: the response has no body after all, as that to a HEAD."""
         if self._head:
             head, self._head = self._head, b""
-            self._transport.write(head)
+            self._write(head)
+
+    def _write(self, data: bytes) -> None:
+        """Write, unless the client is gone: uvloop raises an error then, before uvicorn knows it."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
         """Write what is held back, then close."""

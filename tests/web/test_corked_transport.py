@@ -15,6 +15,10 @@ class Recorder(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
+        self.closing = False
+
+    def is_closing(self) -> bool:
+        return self.closing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
@@ -33,6 +37,16 @@ def test_a_head_waits_for_its_body() -> None:
     assert inner.writes == []
     corked.write(b"{}")
     assert inner.writes == [HEAD + b"{}"]
+
+
+def test_nothing_is_written_to_a_client_that_is_gone() -> None:
+    inner = Recorder()
+    corked = CorkedTransport(inner, lambda: True)
+    corked.write(HEAD)
+    inner.closing = True
+    corked.write(b"{}")
+    corked.uncork()
+    assert inner.writes == []
 
 
 def test_a_body_in_pieces_is_not_held_back() -> None:
