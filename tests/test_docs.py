@@ -37,7 +37,7 @@ from processor.config.profiles import ProfileRegistry
 from processor.egress import failures
 from processor.formats import FORMATS, Event, cloudevents, custom_headers
 from processor.model import HistoryEntry, Job, Push, Retention, State, Subscription
-from processor.provider import PollRules, PushRules, WebhookSetup, parse_profile
+from processor.provider import ListRules, PollRules, PushRules, WebhookSetup, parse_profile
 from processor.provider.condition import StatusField
 from processor.provider.profile import PushFields, UpdateFields
 from processor.push_loss import PushLoss
@@ -363,6 +363,7 @@ VOCABULARY = [
     ("only in `[push]`", (names(PushFields) | names(PushRules)) - names(UpdateFields)),
     ("in `[push.verify]`", names(Verify)),
     ("only in `[poll]`", names(PollRules) - names(UpdateFields)),
+    ("in `[poll.list]`", names(ListRules)),
     ("in `[register]`", names(WebhookSetup)),
 ]
 

@@ -6,6 +6,8 @@ The actors are declared in `workers.__main__`; each runs the pump of its backlog
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs import ingest as ingesting
 from processor.service.polling import poll as polling
+from processor.service.polling.list_groups import by_kind
+from processor.service.polling.list_poll import ListPoller
 from processor.service.polling.run import run as run_poll
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage
@@ -48,9 +50,12 @@ def ingest(context: Context, outage: Outage) -> Pump:
 
 def poll(context: Context, outage: Outage) -> Pump:
     """Polls providers: many jobs at a time, each source within its own limits."""
+    lists = ListPoller(context)
 
     async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
-        return [([claim], run_poll(context, claim)) for claim in claims]
+        with_list, others = by_kind(context, claims)
+        units: list[WorkUnit] = [(part, lists.poll(part)) for part in with_list]
+        return units + [([claim], run_poll(context, claim)) for claim in others]
 
     memory = context.store.memory
     return Pump(

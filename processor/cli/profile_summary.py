@@ -147,6 +147,7 @@ def _kind(profile: Profile, kind: JobKind) -> dict[str, Any]:
         else None,
         "push-fields": _pointers(push),
         "polled": poll and poll.request.text,
+        "polled together": poll.list.request.text if poll and poll.list else None,
         "auth": poll.auth.text if poll and poll.auth else None,
         "every": poll and " to ".join(map(span, poll.every)),
         "cancel": poll.cancel.text if poll and poll.cancel else None,

@@ -19,25 +19,34 @@ parse_profile        TOML to a Profile, or one error with line, key and remedy
 extract_update       one status update from a document
 decode               the body of a push as JSON: plain, form, SNS, CloudEvents
 push                 the status updates of a push, or its challenge
-poll_request         builds the HTTP request that polls a job, or cancels it
+poll_request         builds the HTTP request that polls a job or many, or cancels a job
 poll_response        the response to a poll: a status update, or the reason why there is none
+list_response        the response to a request that polls many jobs: the answer about each
 submit_response      the provider's response to the user's own submit call
 mirror_path          the paths of the mirror
 """
 
 from processor.provider.job_ids import bare_id, check_id, full_id
+from processor.provider.list_response import (
+    ListedJob,
+    ListedJobs,
+    as_answer,
+    read_list_response,
+)
 from processor.provider.mirror_path import mirror_paths, mirror_template, paths_overlap
 from processor.provider.parse_profile import decode_profile, parse
 from processor.provider.poll_request import (
     Account,
+    ListPage,
     PollRequest,
     build_cancel_request,
+    build_list_request,
     build_poll_request,
     missing_params,
     why_not_pollable,
 )
 from processor.provider.poll_response import PollFailure, PollFailureKind, read_poll_response
-from processor.provider.profile import JobKind, PollRules, Profile, PushRules
+from processor.provider.profile import JobKind, ListRules, PollRules, Profile, PushRules
 from processor.provider.push import ParsedPush, check_content_type, read_push
 from processor.provider.submit_response import read_submit_response
 from processor.provider.toml_lines import explain_toml_error, line_of, line_of_error
@@ -53,6 +62,10 @@ from processor.provider.webhook_setup import SetupRequest, WebhookSetup
 __all__ = [
     "Account",
     "JobKind",
+    "ListPage",
+    "ListRules",
+    "ListedJob",
+    "ListedJobs",
     "ParsedPush",
     "PollFailure",
     "PollFailureKind",
@@ -64,8 +77,10 @@ __all__ = [
     "SetupRequest",
     "UrlTemplate",
     "WebhookSetup",
+    "as_answer",
     "bare_id",
     "build_cancel_request",
+    "build_list_request",
     "build_poll_request",
     "check_content_type",
     "check_id",
@@ -81,6 +96,7 @@ __all__ = [
     "missing_params",
     "parse",
     "paths_overlap",
+    "read_list_response",
     "read_poll_response",
     "read_push",
     "read_submit_response",

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from processor.provider.field_types import Seconds
 from processor.provider.pointer_checks import NamedPointer, problem
-from processor.provider.profile import JobKind
+from processor.provider.profile import JobKind, PollRules
 from processor.provider.validation_messages import ProfileError
 
 _BASE = re.compile(r"https?://[!\"$->@-~]+")
@@ -55,6 +55,26 @@ def check_cancel(at: str, kind: JobKind) -> None:
     if unknown := sorted(poll.cancel.path.placeholders - known):
         need = f"cancel: `{{{unknown[0]}}}` is not in `request`; a job may lack it"
         raise ProfileError(f"{at}poll", "cancel", need)
+
+
+def check_list(at: str, poll: PollRules | None, named: Iterable[NamedPointer]) -> None:
+    """Refuse a list whose elements could not be told apart, or whose request no job could fill."""
+    if poll is None or poll.list is None:
+        return
+    own = poll.request.path.placeholders if poll.request.path else frozenset()
+    if unknown := sorted(poll.list.placeholders - (own - {"id"}) - {"ids", "page", "last"}):
+        need = (
+            f"`{{{unknown[0]}}}` is not filled in for many jobs at once; write {{ids}}, {{page}}, "
+        )
+        raise ProfileError(
+            f"{at}.list", "request", f"request: {need}{{last}}, or a placeholder of [{at}] request"
+        )
+    if poll.id is None:
+        raise ProfileError(at, "list", '`id` is missing; [poll.list] needs it, such as id = "/id"')
+    for one in named:
+        if one.key in {"id", "status"} and one.pointer and not one.pointer.startswith("/"):
+            need = f"{one.key}: `{one.pointer}` is the same for all jobs of [{at}.list]"
+            raise ProfileError(at, one.key, f"{need}; write a JSON pointer")
 
 
 def check_interval(at: str, every: object) -> None:

@@ -147,6 +147,9 @@ def _kind(name: str | None, kind_tables: _KindTables) -> JobKind:
         consistency_checks.check_pointers(
             f"{at}{to}", pointer_checks.pointers_of(table), answered=to != "push"
         )
+    consistency_checks.check_list(
+        f"{at}poll", kind.poll, pointer_checks.pointers_of(kind_tables.poll)
+    )
     return kind
 
 

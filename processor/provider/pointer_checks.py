@@ -24,6 +24,7 @@ NESTED_POINTERS = {
     "counts": ("total", "succeeded", "failed"),
     "hint": ("at",),
     "echo": ("at",),
+    "list": ("each",),
 }
 CONDITION_KEYS = frozenset({"about", "throttled"})
 REGISTER_KEYS = frozenset({"items", "url", "id", "secret"})  # the pointers of [register]

@@ -1,7 +1,8 @@
-"""Builds the HTTP requests that poll one job, or cancel it: URL and headers."""
+"""Builds the HTTP requests that poll one job or many, or cancel one: URL and headers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -9,7 +10,7 @@ from processor.errors import InvalidValue
 from processor.provider.job_ids import bare_id
 from processor.provider.origin import absolute_url
 from processor.provider.profile import PollRules, Profile
-from processor.provider.url_template import UrlTemplate
+from processor.provider.url_template import PollTarget, UrlTemplate
 
 
 class Account(NamedTuple):
@@ -85,6 +86,37 @@ def build_cancel_request(
         raise InvalidValue(f"this job cannot be canceled: {error}") from None
     url = account.base_url.rstrip("/") + path
     return PollRequest(poll.cancel.method, url, _headers(poll, account))
+
+
+class ListPage(NamedTuple):
+    """Which page of a list is asked for: its number, and the last job of the page before."""
+
+    number: int = 1
+    last: str = ""
+
+
+def build_list_request(
+    poll: PollRules,
+    account: Account,
+    params: Mapping[str, str],
+    ids: Sequence[str],
+    page: ListPage,
+) -> PollRequest:
+    """Build the request that polls many jobs at once.
+
+    `ids` are the provider's own. Raise InvalidValue naming what is missing.
+    """
+    rules = poll.list
+    target = rules and (rules.request if page.number == 1 else rules.more)
+    if rules is None or not isinstance(target, PollTarget) or target.path is None:
+        raise InvalidValue("these jobs cannot be listed: there is no such page")
+    values = {**params, **account.params, "page": str(page.number), "last": page.last}
+    names = rules.join.join(quote(one, safe="") for one in ids)
+    try:
+        path = target.path.fill(values, {"ids": names})
+    except ValueError as error:
+        raise InvalidValue(f"these jobs cannot be listed: {error}") from None
+    return PollRequest("GET", account.base_url.rstrip("/") + path, _headers(poll, account))
 
 
 def _headers(poll: PollRules, account: Account) -> dict[str, str]:

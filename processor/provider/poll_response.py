@@ -58,12 +58,10 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
     if known is None or poll is None:
         return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
     headers = {**response.headers, CODE: str(response.status)}
-    document, why_unreadable = _document(response.body)
-    wait = _requested_wait(poll, document, response, asked_at + response.seconds)
-    if poll.throttled and poll.throttled.holds(document, headers):
-        return PollFailure("throttled", _http_error(response), wait)
-    if response.status not in poll.reads:
-        return _failure(poll, response, wait)
+    document, why_unreadable = read_body(response.body)
+    wait = requested_wait(poll, document, response, asked_at + response.seconds)
+    if refusal := refused(poll, document, headers, response, wait):
+        return refusal
     context = UpdateContext(
         source=source,
         kind=kind,
@@ -84,6 +82,19 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
     return update if wait is None else replace(update, poll_after=wait)
 
 
+def refused(
+    poll: PollRules,
+    document: Any,
+    headers: dict[str, str],
+    response: HttpResponse,
+    wait: float | None,
+) -> PollFailure | None:
+    """Why a response contains no status, as its HTTP code says; None if it contains one."""
+    if poll.throttled and poll.throttled.holds(document, headers):
+        return PollFailure("throttled", _http_error(response), wait)
+    return None if response.status in poll.reads else _failure(poll, response, wait)
+
+
 def update_document(
     poll: PollRules, document: Any, headers: dict[str, str], why_unreadable: str
 ) -> Any:
@@ -96,7 +107,7 @@ def update_document(
     return as_object(found)
 
 
-def _document(body: bytes) -> tuple[Any, str]:
+def read_body(body: bytes) -> tuple[Any, str]:
     """The body as JSON, or the reason why it is not JSON."""
     try:
         return read_json(body), ""
@@ -104,7 +115,7 @@ def _document(body: bytes) -> tuple[Any, str]:
         return None, str(error)
 
 
-def _requested_wait(
+def requested_wait(
     poll: PollRules, document: Any, response: HttpResponse, now: float
 ) -> float | None:
     """Seconds that the provider wants us to wait, from Retry-After or its own hint."""

@@ -89,6 +89,52 @@ class PollHint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError(f"unit `{self.unit}` is not known; write {', '.join(UNITS)}")
 
 
+class ListRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one request polls many jobs, and where their answers are in the response.
+
+    Either the request names up to `most` jobs (`{ids}`, with `join` between two of them). Or it is
+    for the first page of a list, and `more` for the next ones, of `most` jobs each: `{page}` is the
+    number of a page, `{last}` the id of the last job on the page before.
+    """
+
+    request: PollTarget
+    more: PollTarget | None = None
+    each: Pointer
+    whole: bool = False  # whether an element is all that the poll of one job would return
+    most: int | None = None
+    join: str = ","
+
+    def __post_init__(self) -> None:
+        """Refuse what is not one of the two kinds of requests."""
+        names = self.names_jobs
+        if (names or self.more is not None) != (self.most is not None and self.most > 1):
+            raise ValueError(
+                "`most` is how many jobs {ids} may name, or a page holds before there are `more`; "
+                "write it with either"
+            )
+        if self.more and (names or not _placeholders(self.more) & {"page", "last"}):
+            raise ValueError("`more` is for the next page of a list; write {page} or {last} in it")
+        if "last" in _placeholders(self.request):
+            raise ValueError("`request` is for the first page; write {last} in `more`")
+
+    @property
+    def names_jobs(self) -> bool:
+        """Whether the request names the jobs."""
+        return "ids" in _placeholders(self.request)
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """All that is filled in, in either request."""
+        return _placeholders(self.request) | _placeholders(self.more)
+
+
+def _placeholders(target: PollTarget | None) -> frozenset[str]:
+    """The placeholders of a path; a whole URL (`GET {setting}`) has one that no list can fill."""
+    if target is None:
+        return frozenset()
+    return target.path.placeholders if target.path else frozenset({target.setting or ""})
+
+
 class PollRules(UpdateFields, frozen=True, kw_only=True):
     """How one job is polled, and how the response is read."""
 
@@ -107,6 +153,7 @@ class PollRules(UpdateFields, frozen=True, kw_only=True):
     hint: PollHint | None = None
     etag: bool = False
     cancel: CancelCall | None = None  # how the provider is asked to cancel a job
+    list: ListRules | None = None
 
     def __post_init__(self) -> None:
         """Refuse an interval of 0, and a first interval above the longest."""

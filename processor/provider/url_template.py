@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import quote
 
 _PLACEHOLDER = re.compile(r"\{(\+?)([a-z][a-z0-9_]*)\}")
 _STRAY = re.compile(r"[{}\s]")
 _ORIGIN = re.compile(r"https?://[^/?#{}\s]+")
+ENCODED: Mapping[str, str] = MappingProxyType({})
 
 
 class UrlTemplate:
@@ -32,11 +34,17 @@ class UrlTemplate:
                 "those of placeholders in lower-case letters, digits and _"
             )
 
-    def fill(self, values: Mapping[str, str]) -> str:
-        """Insert the values, percent-encoded; raise ValueError for a value that is not allowed."""
-        return _PLACEHOLDER.sub(
-            lambda placeholder: _filled(placeholder[2], values, whole=not placeholder[1]), self.text
-        )
+    def fill(self, values: Mapping[str, str], encoded: Mapping[str, str] = ENCODED) -> str:
+        """Insert the values, percent-encoded; raise ValueError for a value that is not allowed.
+
+        Values of `encoded` are inserted as they are.
+        """
+
+        def value(placeholder: re.Match[str]) -> str:
+            plus, name = placeholder.groups()
+            return encoded.get(name) or _filled(name, values, whole=not plus)
+
+        return _PLACEHOLDER.sub(value, self.text)
 
 
 class PollTarget:

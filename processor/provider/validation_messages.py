@@ -10,7 +10,14 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from processor.provider.profile import CountFields, EchoRule, ErrorFields, PollHint, ProgressField
+from processor.provider.profile import (
+    CountFields,
+    EchoRule,
+    ErrorFields,
+    ListRules,
+    PollHint,
+    ProgressField,
+)
 from processor.signing import Verify
 
 # The tables inside tables, and an example for each key that is not a plain string.
@@ -22,6 +29,7 @@ NESTED_TABLES: dict[str, type[msgspec.Struct]] = {
     "counts": CountFields,
     "hint": PollHint,
     "echo": EchoRule,
+    "list": ListRules,
 }
 EXAMPLES = {
     "verify": '{ scheme = "hmac-sha256", header = "X-Signature" }',
@@ -31,6 +39,10 @@ EXAMPLES = {
     "counts": '{ total = "/total", failed = "/failed" }',
     "hint": '{ at = "/retry_in", unit = "s" }',
     "echo": '{ at = "/challenge", as = "challenge" }',
+    "list": "a table, [poll.list]",
+    "each": '"/data"',
+    "more": '"GET /jobs?page={page}"',
+    "most": "100",
     "about": '{ "/type" = ["job.done", "job.failed"] }',
     "id": '"/id"',
     "status": '"/status"',
@@ -98,7 +110,11 @@ def describe_error(
     what, _, path = str(error).rpartition(" - at `$")
     what, key = (what, path.strip("`.")) if what else (path, "")
     first, _, rest = key.partition(".")
-    while first in NESTED_TABLES and (rest or not what.startswith("Expected")):
+    while (
+        isinstance(written.get(first), dict)
+        and first in NESTED_TABLES
+        and (rest or not what.startswith("Expected"))
+    ):
         at, shape, key = f"{at}.{first}", NESTED_TABLES[first], rest
         written = written.get(first, {})
         first, _, rest = key.partition(".")

@@ -246,6 +246,15 @@ class Backlogs:
             for at, payload in zip(rows[::2], rows[1::2], strict=True)
         ]
 
+    async def due_until(
+        self, keys: Keys, backlog: str, lane: str, until: float, most: int
+    ) -> list[str]:
+        """The items of a lane that wait and are due by then, the most overdue first."""
+        command = self._connection.redis.zrange(
+            keys.due(backlog, lane), "-inf", int(until * 1000), byscore=True, offset=0, num=most
+        )
+        return [item.decode() for item in await self._connection.ask(command)]
+
     async def due_at(
         self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]
     ) -> list[float | None]:

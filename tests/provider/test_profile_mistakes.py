@@ -26,6 +26,7 @@ done = "succeeded"
 [register]
 paste = "Push to {url}."
 """
+LISTED = '[poll]\nid = "/id"\nlist = {{ {}, each = "/data" }}\n'
 MISTAKES = [
     ("https://api", "ftp://api", 1, "base_url: `ftp://api.example.com` is not a base URL"),
     (
@@ -88,6 +89,49 @@ MISTAKES = [
     ("[poll]\n", '[poll]\ncounts = { all = "/n" }\n', 10, "[poll.counts] unknown key `all`; it"),
     ("[poll]\n", '[poll]\nhint = { unit = "s" }\n', 10, "[poll.hint] `at` is missing; add it"),
     ("[poll]\n", '[poll]\ngone = "yes"\n', 10, "[poll] `gone` holds a text; write true"),
+    (
+        "[poll]\n",
+        LISTED.format('request = "GET /jobs"').replace('id = "/id"\n', ""),
+        10,
+        '`id` is missing; [poll.list] needs it, such as id = "/id"',
+    ),
+    ("[poll]\n", '[poll]\nlist = { request = "GET /jobs" }\n', 10, "[poll.list] `each` is missing"),
+    (
+        "[poll]\n",
+        '[poll]\nlist = "GET /jobs"\n',
+        10,
+        "`list` holds a text; write a table, [poll.list]",
+    ),
+    ("[poll]\n", LISTED.format('requests = "GET /jobs"'), 11, "did you mean `request`?"),
+    ("[poll]\n", LISTED.format('request = "POST /jobs"'), 11, "`POST /jobs` is not a request"),
+    ("[poll]\n", LISTED.format('request = "GET /jobs?{ids}"'), 11, "how many jobs {ids} may name"),
+    ("[poll]\n", LISTED.format('request = "GET /jobs", most = 9'), 11, "`most` is how many jobs"),
+    (
+        "[poll]\n",
+        LISTED.format('request = "GET /a", more = "GET /b", most = 9'),
+        11,
+        "`more` is for the next page of a list; write {page} or {last} in it",
+    ),
+    ("[poll]\n", LISTED.format('request = "GET /a/{last}"'), 11, "write {last} in `more`"),
+    (
+        "[poll]\n",
+        LISTED.format('request = "GET /jobs/{id}"'),
+        11,
+        "request: `{id}` is not filled in for many jobs at once; write {ids}, {page}, {last}, or",
+    ),
+    ("[poll]\n", LISTED.format('request = "GET {url}"'), 11, "`{url}` is not filled in for many"),
+    (
+        "[poll]\n",
+        LISTED.format('request = "GET /jobs"').replace("/data", "/*/data"),
+        11,
+        "[poll] list.each: `/*/data`",
+    ),
+    (
+        "[poll]\n",
+        LISTED.format('request = "GET /jobs"').replace('"/id"', '["/id", "header:x-id"]'),
+        10,
+        "id: `header:x-id` is the same for all jobs of [poll.list]; write a JSON pointer",
+    ),
     ("[poll]\n", "[poll]\nreads = 200\n", 10, "[poll] `reads` holds a number; write [200, 409]"),
     (
         "[push]\n",

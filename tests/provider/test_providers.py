@@ -3,8 +3,8 @@
 There is no test code for one provider: a provider is `processor/providers/<name>.toml` and its
 captures. A capture is `tests/providers/<name>/<case>.json`, the bytes as received, and
 `<case>.toml`: where they come from (`mark` V: seen there in these words; I: composed from what
-is documented there), `what` they are (push, answer or submit), and the expected updates,
-trouble or refusal. `result` is JSON text there; an update's time is ours unless `at` says so.
+is documented there), `what` they are (push, answer, list or submit), and the expected
+updates, trouble or refusal. `result` is JSON text there; an update's time is ours unless `at` says so.
 """
 
 import json
@@ -21,7 +21,7 @@ from hypothesis import given, settings, strategies as st
 from processor import provider
 from processor.errors import InvalidValue, Unreadable
 from processor.model import FINAL, HttpResponse, Push, State, StatusUpdate
-from processor.provider import PollFailure, Profile, check_id
+from processor.provider import ListedJobs, PollFailure, Profile, check_id
 
 CAPTURES = Path(__file__).parents[1] / "providers"
 PROFILES = {
@@ -39,11 +39,11 @@ class Capture(msgspec.Struct, forbid_unknown_fields=True):
     mark: str
     source: str
     checked: date
-    what: str
+    what: str  # push, answer, list, submit
     headers: dict[str, str]
     query: str = ""  # of the URL that was pushed to
     job: str | None = None  # the polled id, or the id given with a submit response
-    kind: str | None = None  # of jobs, for a submit
+    kind: str | None = None  # of jobs, for a list or a submit
     echo: dict[str, Any] | None = None
     status: int = 200
     ignored: int = 0
@@ -71,10 +71,12 @@ def test_a_capture_reads_as_expected(case: str) -> None:
             read_push(profile, capture, body)
         case "answer":
             read_poll_response(profile, capture, body)
+        case "list":
+            read_list_response(profile, capture, body)
         case "submit":
             read_submit_response(profile, capture, body)
         case _:
-            pytest.fail(f"{case}: `what` is push, answer or submit")
+            pytest.fail(f"{case}: `what` is push, answer, list or submit")
 
 
 def read_push(profile: Profile, capture: Capture, body: bytes) -> None:
@@ -102,6 +104,13 @@ def read_poll_response(profile: Profile, capture: Capture, body: bytes) -> None:
     assert result.kind == capture.trouble["kind"]
     assert capture.trouble["reason"] in result.reason
     assert result.retry_after == capture.trouble.get("retry_after")
+
+
+def read_list_response(profile: Profile, capture: Capture, body: bytes) -> None:
+    response = HttpResponse(capture.status, capture.headers, body, SECONDS)
+    listed = provider.read_list_response(profile, "acme", capture.kind, response, NOW)
+    assert not isinstance(listed, PollFailure), listed
+    assert [shown(job.update, "poll") for job in listed.jobs] == expected(capture, "poll")
 
 
 def read_submit_response(profile: Profile, capture: Capture, body: bytes) -> None:
@@ -165,6 +174,14 @@ def test_every_status_of_a_profile_is_in_a_capture(name: str) -> None:
         assert set(kind.states.words) <= words, f"{name_of_kind}: add captures of these words"
         if kind.states.otherwise is not None:
             assert words - set(kind.states.words), f"{name_of_kind}: capture an unlisted word"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_list_of_a_profile_is_in_a_capture(name: str) -> None:
+    cases = [load(case)[1] for case in CASES if case.startswith(f"{name}/")]
+    listed = {capture.kind for capture in cases if capture.what == "list"}
+    kinds = PROFILES[name].kinds.items()
+    assert listed == {kind for kind, known in kinds if known.poll and known.poll.list}
 
 
 def test_every_capture_has_a_profile_and_its_bytes() -> None:
@@ -280,6 +297,10 @@ def survives(body: bytes, status: int = 200, headers: Mapping[str, str] | None =
                 is_sound(result)
             else:
                 assert result.reason.isprintable()
+            response = HttpResponse(status, lower, body, SECONDS)
+            listed = provider.read_list_response(profile, "acme", kind, response, NOW)
+            for listed_job in listed.jobs if isinstance(listed, ListedJobs) else ():
+                is_sound(listed_job.update)
             try:
                 is_sound(
                     provider.read_submit_response(profile, "acme", job, status, lower, body, NOW)

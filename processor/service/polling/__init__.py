@@ -5,6 +5,8 @@ push_loss       writes the statistics of sources, and says when polls wait for p
 poll            polls a job, and takes it through the answer
 cancel          the provider's cancel call, at the deadline
 run             the `poll` backlog
+list_groups     which jobs one request can poll
+list_poll       polls many jobs with one request
 recent_answers  a small cache of answers, bounded in number and bytes
 mirror          the provider's own status call, answered from the last poll
 """

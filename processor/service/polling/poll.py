@@ -94,7 +94,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     keys = context.store.shards[claim.shard]
     (lookup,) = await context.store.jobs.read(keys, [claim.item])
     job = lookup.job
-    if job is None or not _may_still_change(source, job):
+    if job is None or not may_still_change(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return
     last = await _read_last_answer(context, keys, source, job)
@@ -102,7 +102,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     if isinstance(outcome, PollFailure) and outcome.kind == "gone":
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
-        await _failed(context, claim, source, job, outcome)
+        await postpone(context, claim, source, job, outcome)
     else:
         answer = LastAnswer.from_response(response).encode() if response else None
         await advance(context, keys, [IncomingUpdate(outcome, claim, answer)])
@@ -118,7 +118,7 @@ async def _read_last_answer(
     return None if stored is None else LastAnswer.decode(stored)
 
 
-def _may_still_change(source: Source, job: Job) -> bool:
+def may_still_change(source: Source, job: Job) -> bool:
     """A finished job is polled only if the provider may run it again."""
     poll = source.poll(job.kind)
     may_run_again = poll is not None and (poll.reopens or poll.attempt is not None)
@@ -145,7 +145,7 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
     )
 
 
-async def _failed(
+async def postpone(
     context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
 ) -> None:
     """Poll again later; if the provider refuses or throttles the account, pause its lane."""

@@ -1,0 +1,226 @@
+"""Polls many jobs of a source with one request, where the provider has a list of its jobs.
+
+What the list does not answer about a claimed job, a poll of that job alone answers. So nothing
+depends on the list but the number of requests.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar, cast
+
+import structlog
+from msgspec.structs import replace
+
+from processor import provider
+from processor.config import Source
+from processor.config.redaction import redact
+from processor.egress import NetworkScope
+from processor.errors import (
+    BlockedTarget,
+    ConfigError,
+    Contention,
+    InvalidValue,
+    RequestFailed,
+    WrongKeyType,
+)
+from processor.model import FINAL, HttpResponse, StatusUpdate
+from processor.provider import ListedJobs, ListPage, ListRules, PollFailure, PollFailureKind
+from processor.service.jobs.advance import advance
+from processor.service.jobs.decide import IncomingUpdate, with_id
+from processor.service.polling import poll as polling
+from processor.service.polling.last_answer import LastAnswer
+from processor.service.polling.list_groups import (
+    MOST_PAGES,
+    WORTH_IT,
+    Key,
+    ListGroup,
+    list_groups,
+)
+from processor.service.runtime.context import Context
+from processor.store.work_items import Claim
+
+READ_AT_MOST = 4 * 1_048_576  # bytes of a page; 100 runs of GitHub have 2 MB
+REST = 300.0  # seconds without a list after one that answered too few
+PASSING: frozenset[PollFailureKind] = frozenset({"throttled", "outdated"})  # not the list's fault
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger()
+
+
+class Answer(NamedTuple):
+    """What a list says about a job, and the answer that a poll of this job alone would have got."""
+
+    update: StatusUpdate
+    response: HttpResponse | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether this is enough: without the whole answer the result of a job may be missing."""
+        return self.response is not None or self.update.state not in FINAL
+
+    def incoming(self, claim: Claim | None) -> IncomingUpdate:
+        """The update of a job; what the mirror repeats is stored only if it is the whole answer."""
+        stored = LastAnswer.from_response(self.response).encode() if self.response else None
+        return IncomingUpdate(self.update, claim, stored)
+
+
+class ListPoller:
+    """The list polls of one process."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._rests_until: dict[Key, float] = {}
+
+    async def poll(self, claims: Sequence[Claim]) -> None:
+        """Poll claimed jobs of one source and kind, and commit what is said about them.
+
+        One after the other: what one list answers, the next need not ask about.
+        """
+        source = self._context.settings.sources[claims[0].lane]
+        async with self._locks[source.name, source.kind_of(claims[0].item.partition("/")[2])]:
+            groups = await list_groups(self._context, source, claims)
+            useful = [g for g in groups if self._rests_until.get(g.key, 0.0) < time.monotonic()]
+            answered = await _all(self._poll_group(group) for group in useful)
+        done = {id(claim) for some in answered for claim in some}
+        left = [claim for claim in claims if id(claim) not in done]
+        await _all(polling.poll(self._context, source, claim) for claim in left)
+
+    async def _poll_group(self, group: ListGroup) -> list[Claim]:
+        """Poll a group, and commit what the lists say; the claims that are settled by it."""
+        settled, waiting, page = [], list(group.jobs), ListPage()
+        listed, failure = 0, None
+        while _is_worth_it(group.rules, waiting, page):
+            outcome = await self._request(group, waiting[: group.rules.most], page)
+            if isinstance(outcome, PollFailure):
+                failure = outcome
+                break
+            response, jobs = outcome
+            answers = _matched(group, jobs, response)
+            listed += len(answers)
+            settled += await self._commit(group, answers)
+            waiting, page = _next(group, waiting, page, jobs, answers)
+        if listed < WORTH_IT and (failure is None or failure.kind not in PASSING):
+            self._rests_until[group.key] = time.monotonic() + REST
+        if failure and failure.kind == "throttled":
+            settled += await self._postpone(group, settled, failure)
+        return settled
+
+    async def _postpone(
+        self, group: ListGroup, settled: Sequence[Claim], failure: PollFailure
+    ) -> list[Claim]:
+        """Poll all other jobs later: the provider said that we poll too much."""
+        done = set(map(id, settled))
+        left = {job: claim for job, claim in group.claims.items() if id(claim) not in done}
+        await _all(
+            polling.postpone(self._context, claim, group.source, group.jobs[job], failure)
+            for job, claim in left.items()
+        )
+        return list(left.values())
+
+    async def _request(
+        self, group: ListGroup, jobs: Sequence[str], page: ListPage
+    ) -> tuple[HttpResponse, ListedJobs] | PollFailure:
+        """One request, for these jobs or a page."""
+        context, source = self._context, group.source
+        ids = [provider.bare_id(group.kind, job) for job in jobs]
+        asked_at = await context.store.now()
+        try:
+            account = await source.account_now()
+        except ConfigError as error:
+            return self._failed(source, PollFailure("unauthorized", str(error)))
+        try:
+            request = provider.build_list_request(group.poll, account, group.params, ids, page)
+            response = await context.egress.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                scope=NetworkScope.CONFIGURED,
+                timeout=polling.TIMEOUT,
+                read_limit=READ_AT_MOST,
+            )
+        except (BlockedTarget, RequestFailed, InvalidValue) as error:
+            return self._failed(source, PollFailure("failed", str(error)))
+        outcome = provider.read_list_response(
+            source.profile, source.name, group.kind, response, asked_at
+        )
+        if isinstance(outcome, PollFailure):
+            if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
+                outcome = replace(outcome, kind="outdated")
+            return self._failed(source, outcome)
+        context.metrics.polled(source.name, "answered")
+        return response, outcome
+
+    def _failed(self, source: Source, failure: PollFailure) -> PollFailure:
+        failure = replace(failure, reason=redact(source, failure.reason))
+        self._context.metrics.polled(source.name, failure.kind)
+        log.info("list_failed", source=source.name, kind=failure.kind, reason=failure.reason)
+        return failure
+
+    async def _commit(self, group: ListGroup, answers: Mapping[str, Answer]) -> list[Claim]:
+        """Take jobs through the answers that count; the claims that this settled.
+
+        For jobs without a claim it may fail: they are not due.
+        """
+        counted = {job: answer for job, answer in answers.items() if answer.counts}
+        if not counted:
+            return []
+        claims = {job: claim for job, claim in group.claims.items() if job in counted}
+        nearly = [answer.incoming(None) for job, answer in counted.items() if job not in claims]
+        keys = self._context.store.shards[next(iter(group.claims.values())).shard]
+        await advance(
+            self._context, keys, [counted[job].incoming(claim) for job, claim in claims.items()]
+        )
+        with suppress(Contention, WrongKeyType):
+            await advance(self._context, keys, nearly)
+        await self._context.store.clear_stall(group.source.name)
+        return list(claims.values())
+
+
+async def _all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Run all to their end; then raise the first error, if there was one."""
+    results = await asyncio.gather(*coroutines, return_exceptions=True)
+    for error in results:
+        if isinstance(error, BaseException):
+            raise error
+    return cast("list[Result]", results)
+
+
+def _is_worth_it(rules: ListRules, waiting: Sequence[str], page: ListPage) -> bool:
+    """Whether a request can answer enough jobs; pages may be in vain, but not most of them."""
+    pages = 1 if rules.names_jobs else page.number
+    return len(waiting) >= WORTH_IT * pages and pages <= MOST_PAGES
+
+
+def _next(
+    group: ListGroup,
+    waiting: list[str],
+    page: ListPage,
+    listed: ListedJobs,
+    answers: Mapping[str, Answer],
+) -> tuple[list[str], ListPage]:
+    """The jobs that another request should answer, and the page for it."""
+    rules, claims = group.rules, group.claims.keys()
+    if rules.names_jobs:
+        rest = waiting[rules.most :]
+        return rest if claims & rest else [], page
+    rest = [job for job in waiting if job not in answers]
+    is_last = rules.most is None or listed.size < rules.most
+    in_vain = len(answers) < WORTH_IT and not claims & rest
+    return [] if is_last or in_vain else rest, ListPage(page.number + 1, listed.last)
+
+
+def _matched(group: ListGroup, listed: ListedJobs, response: HttpResponse) -> dict[str, Answer]:
+    """What a page says about the jobs of a group, by their ids; the first element of a job counts."""
+    names = {name: job.id for job in group.jobs.values() for name in (job.id, *job.aliases)}
+    found: dict[str, Answer] = {}
+    for update, element in listed.jobs:
+        job = next((names[name] for name in (update.id, *update.aliases) if name in names), None)
+        if job is not None and job not in found:
+            whole = provider.as_answer(group.poll, element, response)
+            found[job] = Answer(with_id(update, job), whole)
+    return found

@@ -1,0 +1,102 @@
+"""A thousand jobs that are due take a few requests where the provider answers many at once."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from .feed import Caller
+from .processes import free_port
+from .provider import Provider
+from .system import CLOCK, WEB, WORKER, System
+from .waiting import until_it
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
+
+JOBS = 1000
+PAGE = 100
+PROFILE = """
+[poll]
+request = "GET /jobs/{id}"
+id = "/id"
+status = "/status"
+after = "1ms"
+every = ["1s", "5s"]
+
+[poll.list]
+LIST
+most = 100
+each = "/data"
+whole = true
+
+[states]
+done = "succeeded"
+"""
+LISTS = {
+    "named": 'request = "GET /jobs?ids={ids}"',
+    "paged": 'request = "GET /jobs?page=1"\nmore = "GET /jobs?page={page}"',
+}
+
+
+def listed(path: str) -> list[str]:
+    """The jobs that the answer to a request contains."""
+    query = parse_qs(urlsplit(path).query)
+    if "ids" in query:
+        return query["ids"][0].split(",")
+    page = int(query["page"][0])
+    return [f"job-{n}" for n in range(JOBS)][PAGE * (page - 1) : PAGE * page]
+
+
+async def answer(path: str) -> web.Response:
+    """Say of every job that it is done."""
+    if "?" not in path:
+        return web.json_response({"id": path.rpartition("/")[2], "status": "done"})
+    return web.json_response({"data": [{"id": job, "status": "done"} for job in listed(path)]})
+
+
+async def watch_all(caller: Caller) -> None:
+    """Watch all jobs; each is due at once."""
+    jobs = iter(range(JOBS))
+
+    async def watcher() -> None:
+        for job in jobs:
+            status, _ = await caller.call("PUT", f"/v1/jobs/farm/job-{job}", {})
+            assert status == 201
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(16):
+            group.create_task(watcher())
+
+
+@pytest.mark.parametrize(("kind", "most"), [("named", 20), ("paged", 60)])
+async def test_a_thousand_jobs_take_a_few_requests(tmp_path: Path, kind: str, most: int) -> None:
+    (tmp_path / "farm.toml").write_text(PROFILE.replace("LIST", LISTS[kind]))
+    port = free_port()
+    source = f'[sources.farm]\nprovider = "farm"\nbase_url = "http://127.0.0.1:{port}"\n'
+    with System(tmp_path, f'providers = "."\n{source}') as system:
+        system.start("web", *WEB)
+        async with Provider(port, answer) as provider, Caller(system.url) as caller:
+            await until_it(lambda: _is_up(caller), 20, "the receiver")
+            await watch_all(caller)
+            for name, words in (("one", WORKER), ("other", WORKER), ("clock", CLOCK)):
+                system.start(name, *words)
+            await until_it(lambda: _all_done(caller), 40, "all jobs")
+    requests = Counter("list" if "?" in path else "job" for _, path in provider.asked)
+    assert requests["list"] <= most, requests
+    assert requests["job"] <= PAGE // 10, requests
+
+
+async def _is_up(caller: Caller) -> bool:
+    with suppress(aiohttp.ClientError):
+        return (await caller.ask("/v1/jobs")).status == HTTPStatus.OK
+    return False
+
+
+async def _all_done(caller: Caller) -> bool:
+    return not (await caller.get("/v1/jobs?source=farm&state=queued&limit=1"))["items"]
