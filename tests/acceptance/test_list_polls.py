@@ -74,7 +74,7 @@ async def watch_all(caller: Caller) -> None:
             group.create_task(watcher())
 
 
-@pytest.mark.parametrize(("kind", "most"), [("named", 20), ("paged", 60)])
+@pytest.mark.parametrize(("kind", "most"), [("named", 30), ("paged", 40)])
 async def test_a_thousand_jobs_take_a_few_requests(tmp_path: Path, kind: str, most: int) -> None:
     (tmp_path / "farm.toml").write_text(PROFILE.replace("LIST", LISTS[kind]))
     port = free_port()
