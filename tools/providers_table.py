@@ -119,7 +119,8 @@ def _asked(kind: JobKind) -> str:
     if kind.poll is None:
         return "no"
     first, longest = (f"{seconds:g} s" for seconds in kind.poll.every)
-    return f"`{kind.poll.request.text}`, {first} to {longest}"
+    many = f" (many: `{kind.poll.list.request.text}`)" if kind.poll.list else ""
+    return f"`{kind.poll.request.text}`{many}, {first} to {longest}"
 
 
 def _words(kind: JobKind) -> str:

@@ -1,7 +1,7 @@
 """Which jobs one request can poll: jobs of a claim, and jobs that are nearly due."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from processor.config import Source
 from processor.model import Job
@@ -18,6 +18,7 @@ PAGE = 100  # jobs on a page, if the profile does not say
 FILLED_BY_US = frozenset({"ids", "page", "last"})  # the placeholders that need no param of a job
 
 Key = tuple[object, ...]
+Value = TypeVar("Value")
 
 
 class ListGroup(NamedTuple):
@@ -50,41 +51,51 @@ def by_kind(context: Context, claims: Sequence[Claim]) -> tuple[list[list[Claim]
     return list(with_list.values()), others
 
 
-async def list_groups(context: Context, source: Source, claims: Sequence[Claim]) -> list[ListGroup]:
+async def list_groups(
+    context: Context, source: Source, claims: Sequence[Claim], rests: Callable[[Key], bool]
+) -> list[ListGroup]:
     """The groups in claims of one kind and shard that are worth a list."""
     keys = context.store.shards[claims[0].shard]
-    claimed = {claim.item: claim for claim in claims}
-    now = await context.store.now()
-    nearly = await _nearly_due(context, keys, source, claims[0].item, now)
-    items = [*claimed, *(item for item in nearly if item not in claimed)]
     groups: dict[Key, ListGroup] = {}
-    for item, lookup in zip(items, await context.store.jobs.read(keys, items), strict=True):
-        job, claim = lookup.job, claimed.get(item)
-        if job is None or not may_still_change(source, job):
-            continue
-        if claim is None and job.poll_not_before > now:
-            continue
-        if one := _group(source, job):
-            group = groups.setdefault(one.key, one)
+    claimed = {claim.item: claim for claim in claims}
+    for job, claim in await _jobs(context, keys, source, claimed):
+        group = _group(source, job)
+        if group and not rests(group.key):
+            group = groups.setdefault(group.key, group)
+            group.jobs[job.id], group.claims[job.id] = job, claim
+    if groups:
+        await _add_nearly_due(context, keys, source, groups, claimed)
+    return [group for group in groups.values() if len(group.jobs) >= WORTH_IT]
+
+
+async def _jobs(
+    context: Context, keys: Keys, source: Source, items: Mapping[str, Value]
+) -> list[tuple[Job, Value]]:
+    """The jobs of items, as far as they may still change."""
+    lookups = await context.store.jobs.read(keys, list(items))
+    rows = zip(lookups, items.values(), strict=True)
+    return [(u.job, value) for u, value in rows if u.job and may_still_change(source, u.job)]
+
+
+async def _add_nearly_due(
+    context: Context,
+    keys: Keys,
+    source: Source,
+    groups: Mapping[Key, ListGroup],
+    claimed: Mapping[str, Claim],
+) -> None:
+    """Add jobs that are due soon, or now, to the groups that would have them."""
+    poll, rules, kind = next((g.poll, g.rules, g.kind) for g in groups.values())
+    now = await context.store.now()
+    until, most = now + NEARLY_DUE * poll.every[0], _most_jobs(rules)
+    due = await context.store.backlogs.due_until(keys, "poll", source.name, until, most)
+    alike = [item for item in due if _rules(source, item) and _kind(source, item) == kind]
+    others = {item: None for item in alike if item not in claimed}
+    for job, _ in await _jobs(context, keys, source, others):
+        own = _group(source, job)
+        group = groups.get(own.key) if own and job.poll_not_before <= now else None
+        if group:
             group.jobs[job.id] = job
-            if claim:
-                group.claims[job.id] = claim
-    return [g for g in groups.values() if g.claims and len(g.jobs) >= WORTH_IT]
-
-
-async def _nearly_due(
-    context: Context, keys: Keys, source: Source, like: str, now: float
-) -> list[str]:
-    """The items of a source that are due soon, or now, of the same kind as this one."""
-    kind = _kind(source, like)
-    poll = source.poll(kind)
-    if poll is None or poll.list is None:
-        return []
-    until = now + NEARLY_DUE * poll.every[0]
-    items = await context.store.backlogs.due_until(
-        keys, "poll", source.name, until, _most_jobs(poll.list)
-    )
-    return [i for i in items if _rules(source, i) and _kind(source, i) == kind]
 
 
 def _most_jobs(rules: ListRules) -> int:

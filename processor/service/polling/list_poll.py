@@ -83,12 +83,15 @@ class ListPoller:
         """
         source = self._context.settings.sources[claims[0].lane]
         async with self._locks[source.name, source.kind_of(claims[0].item.partition("/")[2])]:
-            groups = await list_groups(self._context, source, claims)
-            useful = [g for g in groups if self._rests_until.get(g.key, 0.0) < time.monotonic()]
-            answered = await _all(self._poll_group(group) for group in useful)
+            groups = await list_groups(self._context, source, claims, self._rests)
+            answered = await _all(self._poll_group(group) for group in groups)
         done = {id(claim) for some in answered for claim in some}
         left = [claim for claim in claims if id(claim) not in done]
         await _all(polling.poll(self._context, source, claim) for claim in left)
+
+    def _rests(self, key: Key) -> bool:
+        """Whether a list was of no use a short time ago."""
+        return self._rests_until.get(key, 0.0) > time.monotonic()
 
     async def _poll_group(self, group: ListGroup) -> list[Claim]:
         """Poll a group, and commit what the lists say; the claims that are settled by it."""

@@ -13,11 +13,13 @@ from processor.model import Job, State
 from processor.service.jobs import query, watch as jobs_watch
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.polling.last_answer import LastAnswer
+from processor.service.polling.list_groups import by_kind
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.outage import Outage
 from processor.service.runtime.process import egress_policy
 from processor.store import Store
+from processor.store.work_items import Claim
 from workers import pumps
 
 from .listing_provider import PROFILES, ListingProvider
@@ -176,6 +178,22 @@ async def test_jobs_that_are_nearly_due_are_answered_too(bench: Bench, provider:
     assert min([await bench.wait(job) for job in range(40)]) > 40
 
 
+async def test_a_job_that_the_provider_wants_later_is_not_asked_about_sooner(
+    bench: Bench, provider: ListingProvider
+):
+    provider.says(range(4), status="running")
+    provider.list_headers = {"Retry-After": "300"}
+    await bench.watch([1, 2])
+    await bench.poll()
+    assert await bench.wait(1) > 290
+    await bench.due([1, 2], seconds=10.0)
+    await bench.watch([0, 3])
+    provider.says([1, 2], status="succeeded")
+    await bench.poll()
+    assert provider.asked == ["/jobs", "/jobs"]
+    assert await bench.states([1, 2]) == {State.RUNNING}
+
+
 async def test_more_jobs_than_may_be_claimed_are_answered(bench: Bench, provider: ListingProvider):
     provider.says(range(90), status="succeeded")
     await bench.watch(range(90), "slow")  # its budget starts two polls at once
@@ -293,6 +311,11 @@ async def test_each_value_of_a_param_has_a_list_of_its_own(bench: Bench, provide
     await bench.poll()
     assert sorted(provider.asked) == ["/a/jobs", "/b/jobs", "/c/jobs/4"]
     assert await bench.states(range(5), "placed") == {State.RUNNING}
+
+
+def test_a_cancel_call_belongs_to_no_list(bench: Bench):
+    claims = [Claim(0, "poll", "paged", item, b"", 0) for item in ("paged/1", "cancel:paged/1")]
+    assert by_kind(bench.context, claims) == ([claims[:1]], claims[1:])
 
 
 # --- the mirror -----------------------------------------------------------------------------
