@@ -164,6 +164,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     failed_polls: FailedPolls | None = None  # None: the last poll brought an answer
     poll_stalls: int = 0  # series of failed polls for which `job.poll_stalled` was published
     push_missing: bool = False  # a poll found the end, and no push of it has come
+    polled_at: float = 0.0  # when the last poll began that found the job unfinished
 
     @property
     def attempt_since(self) -> float:

@@ -32,6 +32,7 @@ COLUMNS = (
     "stalled",
     "last error",
 )
+LEARNT = ("source", "kind", "last jobs", "median", "shortest 1%", "first poll after")
 RESULTS = {
     "created": "created {hook} for {url}",
     "updated": "updated {hook} for {url}",
@@ -50,10 +51,14 @@ def sources(
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List the server's sources, and where their providers must push to."""
+    """List the server's sources, where their providers must push to, and how long their jobs took."""
     if context.invoked_subcommand is None:
         page = options.client(url=url, key=key, data=data).get("/v1/sources")
         output.page(page, COLUMNS, _row, json=json)
+        learnt = [(s["name"], row) for s in page["items"] for row in s.get("learnt", [])]
+        if learnt and not json:
+            output.line("")
+            output.table(LEARNT, [_learnt(name, row) for name, row in learnt])
 
 
 def register(
@@ -108,6 +113,12 @@ def _lost(loss: dict[str, Any] | None) -> str | None:
         return None
     turned = ", poll-first" if loss["poll_first"] else ""
     return f"{output.percent(loss['share'])} of {loss['jobs']}{turned}"
+
+
+def _learnt(source: str, row: dict[str, Any]) -> tuple[object, ...]:
+    """How long the last jobs of a kind took."""
+    seconds = (row["median"], row["shortest"], row["first_poll"])
+    return (source, row["kind"], row["jobs"], *(f"{number:.1f}s" for number in seconds))
 
 
 async def _register(

@@ -42,6 +42,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         largest=collect(0, _max_push, f"{at}.largest", profile, table),
         cancel=table.cancel,
         mirror_root=table.mirror_root,
+        learn=table.learn,
     )
     if table.cancel:
         collect(None, _check_cancel, f"{at}.cancel", profile)

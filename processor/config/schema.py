@@ -26,6 +26,7 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     largest: str | None = None
     mirror: str | None = None
     mirror_root: bool = False
+    learn: bool = True
 
 
 class SubscriptionTable(

@@ -34,6 +34,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     largest: int = PUSH_SIZE  # bytes of a push
     cancel: bool = False  # at the deadline the provider is asked to cancel the job
     mirror_root: bool = False  # its mirror paths are served at the root as well
+    learn: bool = True  # False: its polls keep to the profile's intervals
     secrets: tuple[str, ...] = ()  # that the keys were made from: for registration at the provider
 
     async def account_now(self) -> Account:
@@ -75,6 +76,11 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     def _polls(self) -> Mapping[str | None, PollRules]:
         polls = {kind: self.profile.polls(kind) for kind in self.profile.kinds}
         return {k: poll for k, poll in polls.items() if poll and not self.why_not_pollable(k)}
+
+    def learns(self, kind: str | None) -> bool:
+        """Whether polls of this kind are scheduled by how long its last jobs took."""
+        poll = self.poll(kind)
+        return self.learn and poll is not None and poll.learn
 
     def why_not_pollable(self, kind: str | None) -> str | None:
         """What is missing to poll jobs of this kind, with the remedy; None if nothing."""
@@ -206,6 +212,7 @@ def _masked_source(source: Source) -> dict[str, Any]:
         "trust": source.trust,
         "deadline": source.deadline,
         "cancel": source.cancel,
+        "learn": source.learn,
         "largest": source.largest,
         "mirror": "open" if source.mirror_open else None,
         "mirror_root": source.mirror_root,

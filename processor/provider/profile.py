@@ -154,6 +154,7 @@ class PollRules(UpdateFields, frozen=True, kw_only=True):
     etag: bool = False
     cancel: CancelCall | None = None  # how the provider is asked to cancel a job
     list: ListRules | None = None
+    learn: bool = True  # False: polls keep to `every`, however long jobs take
 
     def __post_init__(self) -> None:
         """Refuse an interval of 0, and a first interval above the longest."""

@@ -50,7 +50,7 @@ Without a shard:
     rb:probe        string  written to check whether Redis accepts writes            1 s
     rb:stalled      hash    source → why its token is refused        until a poll succeeds
     rb:poll_errors  hash    source → its last failed poll: time, job, reason            1 h
-    rb:statistics   hash    source → its lost pushes, of about its last hundred jobs    30 d
+    rb:statistics   hash    source → how long its last jobs took, and its lost pushes    30 d
 
 Times in Redis are whole milliseconds of Redis' own clock. Lifetimes of jobs, seen, log, delivered
 and dead are the defaults of `Retention` (processor/model.py); RINGBACK_KEEP_… sets others.

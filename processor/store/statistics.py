@@ -13,14 +13,13 @@ import msgspec
 
 from processor.errors import Unavailable
 from processor.push_loss import PushLoss
-from processor.source_statistics import JobEnd, SourceStatistics
+from processor.source_statistics import NO_STATISTICS, JobEnd, SourceStatistics
 from processor.store.connection import Connection
 from processor.store.keys import STATISTICS
 
 MAX_AGE = 5.0  # seconds for which the last read is used
 MAX_COLLECTED = 1000  # ends of a source's jobs between two writes; more would teach nothing new
 REMEMBERED = 30 * 86_400.0  # seconds after the last job of a source that ended
-NOTHING = SourceStatistics()
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(SourceStatistics).decode
@@ -46,7 +45,7 @@ class Statistics:
 
     def of(self, source: str) -> SourceStatistics:
         """What was known about a source at the last read."""
-        return self._known.get(source, NOTHING)
+        return self._known.get(source, NO_STATISTICS)
 
     def collect(self, ends: Iterable[tuple[str, JobEnd]]) -> None:
         """Note the ends of jobs, each with its source, for the next write."""
@@ -86,7 +85,7 @@ class Statistics:
         try:
             return _decode(text)
         except msgspec.DecodeError:
-            return NOTHING
+            return NO_STATISTICS
 
     async def write(self) -> list[Written]:
         """Add what was collected; what another process changes meanwhile is added next time."""

@@ -7,7 +7,9 @@ from starlette.responses import Response
 
 from processor.config import Source
 from processor.payload import utc
+from processor.service.jobs.poll_interval import first_poll
 from processor.service.runtime.context import Context
+from processor.source_statistics import SourceStatistics
 from processor.store.poll_errors import PollError
 from processor.web.query_params import check_query
 from processor.web.request_body import Json
@@ -38,21 +40,39 @@ class Sources:
                 "lacks": source.why_unusable,
                 "stalled": stalled.get(source.name),
                 "poll_error": _poll_error(errors.get(source.name)),
-                "push_loss": self._push_loss(source),
+                "push_loss": _push_loss(source, store.statistics.of(source.name)),
+                "learnt": _learnt(source, store.statistics.of(source.name)),
             }
             for source in self._context.settings.sources.values()
         ]
         return Json({"items": items, "next": None})
 
-    def _push_loss(self, source: Source) -> dict[str, Any] | None:
-        if not source.pushed_and_polled:
-            return None
-        loss = self._context.store.statistics.of(source.name).push_loss
-        return {
-            "jobs": round(loss.jobs),
-            "share": round(loss.share, 3),
-            "poll_first": loss.poll_first,
+
+def _push_loss(source: Source, found: SourceStatistics) -> dict[str, Any] | None:
+    if not source.pushed_and_polled:
+        return None
+    loss = found.push_loss
+    return {
+        "jobs": round(loss.jobs),
+        "share": round(loss.share, 3),
+        "poll_first": loss.poll_first,
+    }
+
+
+def _learnt(source: Source, found: SourceStatistics) -> list[dict[str, Any]]:
+    """How long the last jobs of each kind took that is polled."""
+    rows = [(kind, found.durations(kind)) for kind in source.profile.kinds if source.poll(kind)]
+    return [
+        {
+            "kind": kind,
+            "jobs": known.count,
+            "median": known.quantile(0.5),
+            "shortest": known.quantile(0.01),
+            "first_poll": float(first_poll(source, kind, found)),
         }
+        for kind, known in rows
+        if known.count
+    ]
 
 
 def _poll_error(found: PollError | None) -> dict[str, Any] | None:

@@ -390,7 +390,7 @@ async def swap_subscription(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def statistics_of_a_source(b: Bench) -> None:
-    b.store.statistics.collect([("s", JobEnd("poll", 1.0))])
+    b.store.statistics.collect([("s", JobEnd(None, 1.0, "poll"))])
     await b.store.statistics.write()
 
 

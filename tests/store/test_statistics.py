@@ -13,7 +13,7 @@ from processor.store.statistics import MAX_COLLECTED, REMEMBERED
 
 async def ended(store: Store, *found_by: str, source: str = "s") -> None:
     now = await store.now()
-    store.statistics.collect((source, JobEnd(by, now)) for by in found_by)
+    store.statistics.collect((source, JobEnd(None, now, by)) for by in found_by)
 
 
 async def total(store: Store, source: str = "s") -> tuple[int, int]:
@@ -29,6 +29,28 @@ async def test_what_all_workers_have_seen_is_added_up(store_of: Any):
     for store in (one, other, one):
         await store.statistics.write()
     assert await total(one) == await total(other) == (2, 2)
+
+
+async def test_the_durations_of_each_kind_are_kept(store: Store):
+    for kind, lasted in ((None, (1.0, 2.0)), ("media", (5.0, 5.0)), (None, (3.0, 3.0))):
+        store.statistics.collect([("s", JobEnd(kind, 0.0, "poll", lasted))])
+        await store.statistics.write()
+    await store.statistics.read()
+    found = store.statistics.of("s")
+    assert found.durations(None).ends == ((3.0, 3.0), (1.0, 2.0))
+    assert found.durations("media").ends == ((5.0, 5.0),)
+    assert found.durations("unknown").count == store.statistics.of("t").durations(None).count == 0
+
+
+async def test_what_follows_is_computed_once_for_each_change(store: Store):
+    await ended(store, "push")
+    await store.statistics.write()
+    await store.statistics.read()
+    known = store.statistics.of("s")
+    schedule = known.poll_schedule(None, (1.0, 2.0), 1.0, pushes=True)
+    await store.statistics.read()
+    assert store.statistics.of("s") is known
+    assert known.poll_schedule(None, (1.0, 2.0), 1.0, pushes=True) is schedule
 
 
 async def test_what_another_worker_changes_meanwhile_is_not_overwritten(

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processor.errors import StoreUnavailable
+from processor.job_durations import Durations
 from processor.push_loss import PushLoss
 from processor.service.runtime.metrics import Metrics
 from processor.source_statistics import SourceStatistics
@@ -113,13 +114,18 @@ async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
     assert wistia["stalled"] == "401"
 
 
-async def test_the_push_loss_of_a_source_is_shown(web: Web) -> None:
+async def test_what_a_source_has_shown_is_shown(web: Web) -> None:
     loss = PushLoss(arrived=30.0, lost=10.0, poll_first=True)
-    text = msgspec.json.encode(SourceStatistics(await web.context.store.now(), loss))
+    took = {"": Durations(((8.0, 12.0), (20.0, 20.0), (30.0, 30.0)))}
+    text = msgspec.json.encode(SourceStatistics(await web.context.store.now(), loss, took))
     redis = web.context.store.connection.redis
     await redis.hset(STATISTICS, mapping={"asked": text, "removed": text})
     await redis.pexpire(STATISTICS, 10_000)
-    found = {source["name"]: source["push_loss"] for source in await web.items("/v1/sources")}
+    sources = await web.items("/v1/sources")
+    (learnt,) = next(source["learnt"] for source in sources if source["name"] == "asked")
+    assert learnt.pop("first_poll") > 0
+    assert learnt == {"kind": None, "jobs": 3, "median": 20.0, "shortest": 10.0}
+    found = {source["name"]: source["push_loss"] for source in sources}
     assert found["asked"] == {"jobs": 40, "share": 0.25, "poll_first": True}
     assert (found["feed"], found["wistia"]["jobs"]) == (None, 0)
     samples = await metrics(web)
@@ -149,6 +155,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "stalled": None,
         "poll_error": None,
         "push_loss": None,
+        "learnt": [],
     }
     assert found["bluesky"] == {
         "provider": "bluesky",
@@ -160,6 +167,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "stalled": None,
         "poll_error": None,
         "push_loss": None,
+        "learnt": [],
         "mirror": [
             "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId={id}",
             "/mirror/bluesky/xrpc/app.bsky.video.getUploadStatus?jobId={id}",

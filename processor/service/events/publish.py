@@ -14,6 +14,7 @@ from processor.model import (
     JobOrder,
 )
 from processor.service.events.ordering import order_of
+from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.change import NewEvent
 from processor.store.work_items import NOW, WorkItem
 
@@ -30,6 +31,7 @@ class DecisionInputs(msgspec.Struct, frozen=True):
     now: float
     random_unit: float
     uid: str  # of a new job
+    statistics: SourceStatistics = NO_STATISTICS
 
 
 def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:

@@ -7,7 +7,8 @@ listing        the list of jobs, a page at a time
 aliases        which job an update is about
 confirmation   pushes that a poll must confirm (`trust = "refetch"`)
 failed_polls   polls that fail in a row, and `job.poll_stalled`
-job_end        how the end of a job became known, for the statistics of its source
+job_end        what the end of a job shows about its source
+poll_interval  when a job is polled next
 decide         updates to one change, without I/O
 advance        read, decide, commit, again after a conflict
 inbox          accepts updates for ingest, each of them once

@@ -55,6 +55,7 @@ async def _commit_once(
     if not groups:
         return []
     router = await context.store.subscriptions.router(keys)
+    await context.store.statistics.refresh()
     now = await context.store.now()
     changes = [decide(g.lookup, g.id, g.updates, _inputs(context, g, router, now)) for g in groups]
     groups, changes = await _renew_aliases(context, groups, changes)
@@ -165,7 +166,8 @@ def size_of(change: Change) -> int:
 
 def _inputs(context: Context, group: Group, router: EventRouter, now: float) -> DecisionInputs:
     source = context.settings.sources[group.updates[0].update.source]
-    return DecisionInputs(source, router, now, random_unit(), group.lookup.uid or new_uid())
+    uid, statistics = group.lookup.uid or new_uid(), context.store.statistics.of(source.name)
+    return DecisionInputs(source, router, now, random_unit(), uid, statistics)
 
 
 async def _move(

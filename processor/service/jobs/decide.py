@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from processor import schedule, state_machine
+from processor import state_machine
 from processor.config import Source
 from processor.model import (
     FINAL,
@@ -21,7 +21,8 @@ from processor.model import (
 from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation, failed_polls
 from processor.service.jobs.failed_polls import FailedPoll
-from processor.service.jobs.job_end import job_end
+from processor.service.jobs.job_end import job_end, remember
+from processor.service.jobs.poll_interval import first_poll, poll_interval
 from processor.store.change import Change, NewEvent
 from processor.store.jobs import JobLookup, kept_from, name_of
 from processor.store.planned_poll import encode_interval
@@ -97,9 +98,8 @@ def decide(
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
-    end = job_end(before, job, [u.update for u in updates], inputs.source)
-    if end and job.push_missing is not (missing := end.found_by == "poll"):
-        job = replace(job, push_missing=missing)
+    end = job_end(before, job, known := [u.update for u in updates], inputs.source)
+    job = remember(job, end, known)
     return Change(
         job=job,
         version=lookup.version,
@@ -133,15 +133,6 @@ def _entry(was: Job, step: state_machine.Transition, update: StatusUpdate) -> Hi
     )
 
 
-def poll_interval(job: Job, source: Source, now: float, random_unit: float) -> float:
-    """Seconds until the next poll of a job: the older the job, the longer."""
-    poll = source.poll(job.kind)
-    every = poll.every if poll else (0.0, 0.0)
-    if job.polling.every:
-        every = (job.polling.every, job.polling.every)
-    return schedule.poll_interval(now - job.created_at, every, random_unit)
-
-
 def expiry_changed(before: Job | None, job: Job) -> bool:
     """Whether a job's keys must get another expiry."""
     return before is None or kept_from(before) != kept_from(job)
@@ -170,10 +161,10 @@ def _is_polled(job: Job, source: Source) -> bool:
 
 
 def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs) -> float:
-    poll = inputs.source.poll(job.kind)
-    if before is None and poll and not job.polling.every:
-        return poll.after
-    return poll_interval(job, inputs.source, inputs.now, inputs.random_unit)
+    source, statistics = inputs.source, inputs.statistics
+    if before is None and not job.polling.every:
+        return first_poll(source, job.kind, statistics)
+    return poll_interval(job, source, statistics, inputs.now, inputs.random_unit)
 
 
 def poll_item(job: Job, at: float, interval: float | None = None) -> WorkItem:

@@ -1,30 +1,62 @@
-"""How the end of a job became known, for the statistics of its source: pure."""
+"""What the end of a job shows about its source: how long it took, and whether its push came. Pure."""
 
 from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from processor.config import Source
 from processor.model import FINAL, Job, Origin, State, StatusUpdate
 from processor.source_statistics import JobEnd
 
 COUNTED = frozenset({State.SUCCEEDED, State.FAILED})
-"""Many providers send no push for a job that was canceled, or that they dropped."""
+"""Somebody's cancellation says nothing about other jobs, and many providers push nothing about it."""
 
 
 def job_end(
     before: Job | None, job: Job, updates: Sequence[StatusUpdate], source: Source
 ) -> JobEnd | None:
-    """What these updates show: the end of a job, or a push after a poll found the end.
+    """What these updates have shown: the end of a job, or a push after a poll found the end.
 
-    Only a job that is polled and pushed shows anything, and only if it was known before it ended.
+    Only a job that is polled and was known before it ended shows anything.
     """
     if before is None or job.ended_at is None or job.state not in COUNTED:
         return None
-    if not (job.polling.enabled and source.poll(job.kind) and source.pushes(job.kind)):
+    if before.attempt != job.attempt or not job.polling.enabled or not source.poll(job.kind):
         return None
     pushed = any(u.origin is Origin.PUSH and u.state in FINAL for u in updates)
-    if before.push_missing and before.attempt == job.attempt:
-        return JobEnd("late_push", job.ended_at) if pushed else None
     if before.ended_at == job.ended_at:
-        return None
-    announced = before.unconfirmed is not None or before.poll_requested_at >= job.attempt_since
-    return JobEnd("push" if pushed or announced else "poll", job.ended_at)
+        late = before.push_missing and pushed
+        return JobEnd(job.kind, job.ended_at, "late_push") if late else None
+    lasted = _lasted(before, job, updates)
+    if not source.pushes(job.kind):
+        return JobEnd(job.kind, job.ended_at, None, lasted)
+    pushed |= _announced_at(before) is not None
+    return JobEnd(job.kind, job.ended_at, "push" if pushed else "poll", lasted)
+
+
+def remember(job: Job, end: JobEnd | None, updates: Sequence[StatusUpdate]) -> Job:
+    """The job with what the next updates are compared with."""
+    if end and job.push_missing is not (missing := end.found_by == "poll"):
+        job = replace(job, push_missing=missing)
+    asked_at = max((u.poll_started_at or 0.0 for u in updates), default=0.0)
+    return replace(job, polled_at=asked_at) if asked_at and job.state not in FINAL else job
+
+
+def _announced_at(job: Job) -> float | None:
+    """When a push said that this attempt ended, if a poll had to confirm it."""
+    return job.poll_requested_at if job.poll_requested_at >= job.attempt_since else None
+
+
+def _lasted(before: Job, job: Job, updates: Sequence[StatusUpdate]) -> tuple[float, float]:
+    """After how many seconds at least and at most a job ended: at a known time, or between two polls.
+
+    The provider's time counts if it is possible, else the arrival of the push.
+    """
+    began, now = job.attempt_since, job.ended_at or 0.0
+    earliest = min(max(before.polled_at, began), now)
+    given, asked_at = job.finished_at or 0.0, {u.poll_started_at for u in updates}
+    end = now if job.origin is Origin.PUSH else _announced_at(before) or 0.0
+    if earliest < given <= now and given not in asked_at:
+        end = given
+    after, until = (end, end) if end >= earliest else (earliest, now)
+    return round(after - began, 3), round(until - began, 3)

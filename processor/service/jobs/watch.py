@@ -57,8 +57,10 @@ async def _try(context: Context, request: ParsedWatchRequest) -> bool | None:
     if job_id != request.id:
         request = request._replace(aliases=(request.id, *request.aliases))
     router = await context.store.subscriptions.router(keys)
+    await context.store.statistics.refresh()
+    statistics = context.store.statistics.of(request.source.name)
     now, uid = await context.store.now(), lookup.uid or new_uid()
-    inputs = DecisionInputs(request.source, router, now, random_unit(), uid)
+    inputs = DecisionInputs(request.source, router, now, random_unit(), uid, statistics)
     before = lookup.job
     job = with_request(before or new_job(request.source, job_id, now, uid), request)
     _check_can_be_polled(context, request, job)

@@ -16,10 +16,12 @@ from processor.provider import PollFailure
 from processor.service.jobs import failed_polls
 from processor.service.jobs.advance import advance
 from processor.service.jobs.confirmation import UNCONFIRMED
-from processor.service.jobs.decide import IncomingUpdate, poll_interval
+from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.failed_polls import FailedPoll
+from processor.service.jobs.poll_interval import poll_interval
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.runtime.context import Context, random_unit
+from processor.source_statistics import SourceStatistics
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.poll_errors import PollError
@@ -151,7 +153,8 @@ async def postpone(
     """Poll again later; if the provider refuses or throttles the account, pause its lane."""
     now = await context.store.now()
     pause = schedule.source_pause(failure.kind, failure.retry_after)
-    again_in = _job_pause(job, source, failure, now) if pause is None else pause
+    statistics = context.store.statistics.of(source.name)
+    again_in = _job_pause(job, source, statistics, failure, now) if pause is None else pause
     say = log.warning if failure.kind == "unauthorized" else log.info
     say(
         "poll_failed",
@@ -172,10 +175,12 @@ async def postpone(
     await context.store.backlogs.settle([Settlement(claim, later, claim.payload)], [(claim, later)])
 
 
-def _job_pause(job: Job, source: Source, failure: PollFailure, now: float) -> float:
+def _job_pause(
+    job: Job, source: Source, statistics: SourceStatistics, failure: PollFailure, now: float
+) -> float:
     """Seconds until a job is polled again after one more failure."""
     failures = job.failed_polls.count if job.failed_polls else 0
-    interval = poll_interval(job, source, now, random_unit())
+    interval = poll_interval(job, source, statistics, now, random_unit())
     return schedule.poll_pause(failures + 1, interval, failure.retry_after)
 
 

@@ -226,6 +226,18 @@ class PushLoss(msgspec.Struct):
     poll_first: bool
 
 
+class Learnt(msgspec.Struct):
+    """How long the last `jobs` of a kind took, in seconds: the median, and the shortest hundredth;
+    and after how long the next one is polled first.
+    """
+
+    kind: str | None
+    jobs: int
+    median: float
+    shortest: float
+    first_poll: float
+
+
 class Source(msgspec.Struct):
     """A configured account at a provider; `stalled` is the reason why its polls are refused,
     `lacks` what must be set before it can be used. `push_loss` is null unless it is both pushed to
@@ -245,6 +257,7 @@ class Source(msgspec.Struct):
         PollError | None, msgspec.Meta(description="Its last failed poll within the hour, or null")
     ]
     push_loss: PushLoss | None
+    learnt: list[Learnt]
 
 
 class Alive(msgspec.Struct):

@@ -8,9 +8,13 @@ from msgspec.structs import replace
 
 from processor.config import Source, load
 from processor.event_filters import EventRouter
+from processor.job_durations import Durations
 from processor.model import Job, Polling, State
+from processor.poll_schedule import PollSchedule
+from processor.push_loss import PushLoss
 from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.decide import decide, new_job, timers, with_poll_now
+from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.jobs import JobLookup
 from processor.store.work_items import WorkItem
 
@@ -25,23 +29,31 @@ id = "/id"
 status = "/status"
 after = "7s"
 every = ["20s", "1m"]
+learn = false
 
 [states]
 running = "running"
 """
+LEARNING = PROFILE.replace("learn = false\n", "")
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "lab.toml").write_text(PROFILE)
-    config = 'providers = "profiles"\n[sources.lab]\nprovider = "lab"\ndeadline = "1h"\n'
-    (tmp_path / "ringback.toml").write_text(config)
-    return load(tmp_path / "ringback.toml", {}).sources["lab"]
+    return source_of(tmp_path, PROFILE)
 
 
-def inputs(source: Source, now: float = NOW) -> DecisionInputs:
-    return DecisionInputs(source, EventRouter("0", []), now, 0.0, "u")
+def source_of(folder: Path, profile: str, more: str = "") -> Source:
+    (folder / "profiles").mkdir(exist_ok=True)
+    (folder / "profiles" / "lab.toml").write_text(profile)
+    config = f'providers = "profiles"\n[sources.lab]\nprovider = "lab"\ndeadline = "1h"\n{more}'
+    (folder / "ringback.toml").write_text(config)
+    return load(folder / "ringback.toml", {}).sources["lab"]
+
+
+def inputs(
+    source: Source, now: float = NOW, statistics: SourceStatistics = NO_STATISTICS
+) -> DecisionInputs:
+    return DecisionInputs(source, EventRouter("0", []), now, 0.0, "u", statistics)
 
 
 def fresh(source: Source, **fields: Any) -> Job:
@@ -99,6 +111,57 @@ def test_a_deadline_that_moved_or_was_claimed_early_is_written_again(source: Sou
     ]
     late = inputs(source, NOW + 9000.0)  # past the deadline by this clock, not by Redis' clock
     assert when(timers(job, job, late, reschedule=False, due=True), "ingest") == [NOW + 9001.0]
+
+
+TOOK = Durations(((300.0, 300.0), (310.0, 320.0)) * 50)
+LOSSY = PushLoss(arrived=80.0, lost=20.0)
+
+
+def test_polls_come_when_the_last_jobs_show_that_they_are_useful(tmp_path: Path):
+    source, known = source_of(tmp_path, LEARNING), SourceStatistics(0.0, LOSSY, {"": TOOK})
+    learnt = PollSchedule.learn(
+        TOOK, (FIRST, LONGEST), AFTER
+    )  # it has no pushes that could be lost
+    job = fresh(source)
+    first = timers(None, job, inputs(source, statistics=known), reschedule=True)
+    assert when(first, "poll") == [NOW + learnt.first]
+    for age in (10.0, 290.0, 1000.0):
+        puts = timers(job, job, inputs(source, NOW + age, known), reschedule=True)
+        assert when(puts, "poll") == [pytest.approx(NOW + age + learnt.gap(age))]
+
+
+def test_pushes_that_are_not_lost_make_polls_rarer(tmp_path: Path):
+    pushed = LEARNING.replace("[poll]", '[push]\nid = "/id"\nstatus = "/status"\n\n[poll]')
+    source, known = source_of(tmp_path, pushed), SourceStatistics(0.0, LOSSY, {"": TOOK})
+    learnt = PollSchedule.learn(TOOK, (FIRST, LONGEST), AFTER, loss=LOSSY.factor)
+    puts = timers(fresh(source), fresh(source), inputs(source, NOW + 50, known), reschedule=True)
+    assert when(puts, "poll") == [pytest.approx(NOW + 50 + learnt.gap(50.0))]
+
+
+def test_progress_shows_when_a_job_will_end(tmp_path: Path):
+    source, known = source_of(tmp_path, LEARNING), SourceStatistics(0.0, LOSSY, {"": TOOK})
+    job = fresh(source, progress=0.5)
+    learnt = PollSchedule.learn(TOOK, (FIRST, LONGEST), AFTER)
+    puts = timers(job, job, inputs(source, NOW + 100, known), reschedule=True)
+    assert when(puts, "poll") == [pytest.approx(NOW + 100 + learnt.gap(100.0, remaining=100.0))]
+
+
+@pytest.mark.parametrize("profile", [PROFILE, LEARNING])
+def test_nothing_is_learnt_where_the_configuration_says_so(tmp_path: Path, profile: str):
+    source = source_of(tmp_path, profile, "learn = false\n")
+    known = SourceStatistics(0.0, LOSSY, {"": TOOK})
+    first = timers(None, fresh(source), inputs(source, statistics=known), reschedule=True)
+    assert when(first, "poll") == [NOW + AFTER]
+    puts = timers(fresh(source), fresh(source), inputs(source, NOW + 2000, known), reschedule=True)
+    assert when(puts, "poll") == [NOW + 2000 + 40.0]
+
+
+def test_a_callers_interval_is_not_learnt_over(tmp_path: Path):
+    source, known = source_of(tmp_path, LEARNING), SourceStatistics(0.0, LOSSY, {"": TOOK})
+    job = fresh(source, polling=Polling(every=3.0))
+    for before, age in ((None, 0.0), (job, 290.0)):
+        puts = timers(before, job, inputs(source, NOW + age, known), reschedule=True)
+        assert when(puts, "poll") == [NOW + age + 3.0]
 
 
 def test_a_finished_job_has_no_timers(source: Source):

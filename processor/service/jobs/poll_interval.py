@@ -1,0 +1,46 @@
+"""When a job is polled next, by its age and by how long the last jobs of its source took. Pure.
+
+A caller's own interval is kept to, and so is a profile's where nothing is to be learnt
+(`learn = false`).
+"""
+
+from processor import schedule
+from processor.config import Source
+from processor.model import Job
+from processor.poll_schedule import PollSchedule, remaining_time
+from processor.schedule import POLL_JITTER
+from processor.source_statistics import SourceStatistics
+
+
+def poll_interval(
+    job: Job, source: Source, statistics: SourceStatistics, now: float, random_unit: float
+) -> float:
+    """Seconds until the next poll of a job."""
+    learnt = None if job.polling.every else poll_schedule(source, job.kind, statistics)
+    if learnt is None:
+        return schedule.poll_interval(now - job.created_at, intervals(job, source), random_unit)
+    age = now - job.attempt_since
+    gap = learnt.gap(age, remaining=remaining_time(age, job.progress))
+    return gap * (1 - POLL_JITTER * random_unit)
+
+
+def first_poll(source: Source, kind: str | None, statistics: SourceStatistics) -> float:
+    """Seconds until the first poll of a job of this kind; 0 if there is none."""
+    learnt, poll = poll_schedule(source, kind, statistics), source.poll(kind)
+    return learnt.first if learnt else poll.after if poll else 0.0
+
+
+def intervals(job: Job, source: Source) -> tuple[float, float]:
+    """The first and the longest interval between polls of a job, in seconds, if nothing is learnt."""
+    poll, own = source.poll(job.kind), job.polling.every
+    return (own, own) if own else poll.every if poll else (0.0, 0.0)
+
+
+def poll_schedule(
+    source: Source, kind: str | None, statistics: SourceStatistics
+) -> PollSchedule | None:
+    """What was learnt about jobs of this kind; None if they are not polled by that."""
+    poll = source.poll(kind)
+    if poll is None or not source.learns(kind):
+        return None
+    return statistics.poll_schedule(kind, poll.every, poll.after, pushes=source.pushes(kind))
