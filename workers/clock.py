@@ -1,4 +1,5 @@
-"""The clock: wakes workers for work that is due (a nudge), removes what has expired, delivers what is in overflow.
+"""The clock: wakes workers for work that is due (a nudge), removes what has expired, delivers what is in
+overflow, has all jobs polled after trouble.
 
 Any number of clocks may run.
 """
@@ -9,6 +10,7 @@ from functools import partial
 import structlog
 
 from processor.config import Settings
+from processor.service.polling.after_trouble import AfterTrouble
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage, run_periodically, wait_until_ready
@@ -31,6 +33,8 @@ async def run(settings: Settings) -> None:
         await wait_until_ready(context.store, outage)
         calling = [nudge_due, sweep, trim, catch_up, follow_clock, end_leases]
         tasks = [run_periodically(outage, partial(step, context)) for step in calling]
+        after_trouble = AfterTrouble(context)
+        tasks.append(run_periodically(outage, after_trouble.check, calls_redis=False))
         tasks.append(run_periodically(outage, RedisCheck(context.store, "clock").check))
         # With one shard there is nothing to repair, so this does not show that Redis is there.
         tasks.append(run_periodically(outage, partial(repair, context), calls_redis=False))

@@ -41,11 +41,13 @@ class CommandGroup(TyperGroup):
 
 
 def move_shared_options(args: list[str]) -> list[str]:
-    """Move leading shared options, with their values, after the name of the command."""
+    """Move leading shared options, with their values, after the name of the command, if one follows."""
     rest, moved = list(args), list[str]()
     while rest and (name := rest[0].partition("=")[0]) in SHARED_OPTIONS:
         takes = 2 if SHARED_OPTIONS[name] and "=" not in rest[0] else 1
         moved, rest = moved + rest[:takes], rest[takes:]
+    if rest and rest[0].startswith("-"):
+        return args
     return [*rest[:1], *moved, *rest[1:]]
 
 
@@ -63,9 +65,9 @@ def build() -> typer.Typer:
     app.command()(simulate.simulate)
     app.command()(jobs.watch)
     app.command()(jobs.wait)
-    app.command()(jobs.jobs)
     app.command()(jobs.history)
     app.command()(events.events)
+    app.add_typer(jobs.group(), name="jobs", cls=CommandGroup)
     app.add_typer(subscriptions.group(), name="subscriptions", cls=CommandGroup)
     app.add_typer(deliveries.group(), name="deliveries", cls=CommandGroup)
     app.add_typer(sources.group(), name="sources", cls=CommandGroup)

@@ -1,4 +1,4 @@
-"""`ringback jobs`, `watch`, `wait` and `history`: lists jobs, waits for jobs, shows a history."""
+"""`ringback jobs`, `watch`, `wait` and `history`: lists jobs, polls and waits for them, shows a history."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,7 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, job_path
-from processor.cli.exit_codes import CODE_OF_STATE, Exit, code_of_jobs
+from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit, code_of_jobs
 from processor.cli.follow import JobName, follow
 from processor.cli.progress import progress_display
 
@@ -15,19 +15,57 @@ MAX_HISTORY = 200  # entries; no more are kept
 HISTORY_COLUMNS = ("at", "origin", "status", "state", "event", "times", "flags")
 
 
-@options.server
+Source = Annotated[str | None, typer.Option(help="Only jobs of this source.")]
+State = Annotated[str | None, typer.Option(help="Only jobs in this state.")]
+
+
 def jobs(
+    context: typer.Context,
     *,
-    source: Annotated[str | None, typer.Option(help="Only jobs of this source.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    source: Source = None,
+    state: State = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
-    server: Client,
+    url: options.Url = options.DEFAULT_URL,
+    key: options.Key = None,
+    data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
     """List jobs."""
-    page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
-    output.page(page, COLUMNS, _row, json=json)
+    if context.invoked_subcommand is None:
+        server = options.client(url=url, key=key, data=data)
+        page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
+        output.page(page, COLUMNS, _row, json=json)
+
+
+@options.server
+def poll(
+    job: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE ID]", help="One job.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All unfinished jobs.")] = False,
+    source: Source = None,
+    state: State = None,
+    server: Client,
+    json: options.Json = False,
+) -> None:
+    """Poll one job now, or all unfinished jobs soon."""
+    names = job or []
+    if every is bool(names) or len(names) not in (0, 2) or (names and (source or state)):
+        raise CommandError("name one job (SOURCE ID), or --all, perhaps with --source and --state")
+    if names:
+        answer = server.call("POST", job_path(*names, "poll"), {})
+        output.result(answer, f"{' '.join(names)} is polled now", json=json)
+    else:
+        answer = server.call("POST", "/v1/jobs/poll", options.given(source=source, state=state))
+        output.result(answer, f"{answer['asked']} jobs are polled", json=json)
+
+
+def group() -> typer.Typer:
+    """The group; without a command it lists the jobs."""
+    app = typer.Typer(invoke_without_command=True)
+    app.callback()(jobs)
+    app.command("poll")(poll)
+    return app
 
 
 @options.server

@@ -16,11 +16,18 @@ from processor.model import Retention
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.planned_poll import PlannedPoll, decode_interval
+from processor.store.planned_poll import PlannedPoll, WaitingPoll, decode_interval
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
 from processor.store.script_args import ScriptArgs
-from processor.store.work_items import Busy, Claim, LaneLimits, Settlement, claims_of
+from processor.store.work_items import (
+    Busy,
+    Claim,
+    LaneLimits,
+    Settlement,
+    WorkItem,
+    claims_of,
+)
 
 LANES_AT_ONCE = 64  # lanes that one claim checks, the most overdue first
 BUSY = 250  # ms that a worker counts as awake after it claimed something
@@ -254,6 +261,32 @@ class Backlogs:
             keys.due(backlog, lane), "-inf", int(until * 1000), byscore=True, offset=0, num=most
         )
         return [item.decode() for item in await self._connection.ask(command)]
+
+    async def enqueue_new(self, keys: Keys, items: Sequence[WorkItem]) -> int:
+        """Enqueue items that belong to no job, unless they are there already; how many are new."""
+        args = ScriptArgs(keys)
+        args.add_list(items, args.add_item)
+        return int(await self._connection.run("enqueue_new", args.keys, args.pack()))
+
+    async def waiting_polls(
+        self, keys: Keys, source: str, cursor: int, count: int
+    ) -> tuple[int, list[WaitingPoll]]:
+        """About `count` polls of a source that wait, and the next cursor; it begins and ends at 0.
+
+        One that waits all the time is returned at least once, unless Redis is restarted.
+        """
+        redis = self._connection.redis
+        command = redis.zscan(keys.due("poll", source), cursor, count=count)
+        cursor, rows = await self._connection.ask(command)
+        names = [item for item, _ in rows]
+        if not names:
+            return cursor, []
+        payloads = await self._connection.ask(redis.hmget(keys.items["poll"], names))
+        return cursor, [
+            WaitingPoll(item.decode(), at / 1000, decode_interval(payload))
+            for (item, at), payload in zip(rows, payloads, strict=True)
+            if payload is not None
+        ]
 
     async def due_at(
         self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]

@@ -85,6 +85,13 @@ class Fleet:
         run_id: str | None = _permitted(found).get("run_id")
         return run_id
 
+    @property
+    def server_seen(self) -> tuple[str | None, str | None] | None:
+        """The Redis of the last check: the ids of its process and of its data, None if INFO is
+        denied. Before the first check, and after a replacement, None.
+        """
+        return self._before and (self._before.run_id, self._before.replid)
+
     async def check_replaced(self, name: str) -> Found | None:
         """Whether Redis was replaced since the last check; leaves a mark under this name.
 

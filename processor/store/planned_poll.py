@@ -10,6 +10,14 @@ class PlannedPoll(NamedTuple):
     interval: float | None  # since the one before; None: it was asked for, or is the first one
 
 
+class WaitingPoll(NamedTuple):
+    """An item of the `poll` backlog that waits."""
+
+    item: str
+    at: float
+    interval: float | None  # as in PlannedPoll
+
+
 def encode_interval(interval: float | None) -> bytes:
     """The payload of a poll that was planned so many seconds ahead."""
     return b"0" if interval is None else b"%.3f" % interval

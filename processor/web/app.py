@@ -75,6 +75,7 @@ def routes(
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
         route("/v1/jobs", GET=large(jobs.list)),
+        route("/v1/jobs/poll", POST=jobs.poll_all),
         route(job, GET=jobs.get, PUT=jobs.put, DELETE=jobs.delete),
         route(f"{job}/history", GET=large(jobs.history)),
         route(f"{job}/poll", POST=jobs.poll),

@@ -10,6 +10,7 @@ from processor.formats import traceparent
 from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.jobs import listing, query as jobs_query, watch, watch_request
+from processor.service.polling.poll_all import PollAllRequest, poll_all
 from processor.service.runtime.context import Context
 from processor.web.query_params import (
     Key,
@@ -69,6 +70,13 @@ class Jobs:
         await read_nothing(request)
         await watch.poll_now(self._context, *self._name(request))
         return Json({"asked": True}, 202)
+
+    async def poll_all(self, request: Request) -> Response:
+        """Poll all unfinished jobs of a source, in a state, soon."""
+        check_query(request)
+        body = await read_as(request, PollAllRequest)
+        asked = await poll_all(self._context, body)
+        return Json({"asked": asked}, 202)
 
     async def list(self, request: Request) -> Response:
         """List all jobs, those with the latest deadline first."""

@@ -657,6 +657,7 @@ def test_wrong_usage_ends_with_2_without_any_call(
         (["--json", "jobs", "--state", "x"], ["jobs", "--json", "--state", "x"]),
         (["--url", "u", "--key=k", "wait", "s", "1"], ["wait", "--url", "u", "--key=k", "s", "1"]),
         (["--help"], ["--help"]),
+        (["--json", "--source", "s"], ["--json", "--source", "s"]),
         (["jobs"], ["jobs"]),
         ([], []),
     ],
@@ -686,3 +687,22 @@ def test_failed_polls_are_shown_while_a_job_is_watched():
     poll = {"failures": 3, "last_error": "HTTP 502: bad gateway", "next_at": None, "interval": 5}
     text = progress.describe(job("1", "running", poll=poll))
     assert text == "running · 3 failed polls: HTTP 502: bad gateway"
+
+
+def test_one_job_is_polled_now(stub: Stub, ringback: Run):
+    stub.responds("POST /v1/jobs/clips/1/poll", {"asked": True}, status=202)
+    assert ringback("jobs", "poll", "clips", "1").out == "clips 1 is polled now\n"
+
+
+def test_all_jobs_of_a_source_are_polled(stub: Stub, ringback: Run):
+    stub.responds("POST /v1/jobs/poll", {"asked": 7}, status=202)
+    assert ringback("jobs", "poll", "--source", "clips", "--all").out == "7 jobs are polled\n"
+    assert stub.calls[-1][1] == {"source": "clips"}
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("clips",), ("clips", "1", "--all"), ("clips", "1", "--state", "running")]
+)
+def test_polling_needs_one_job_or_all(stub: Stub, ringback: Run, words: tuple[str, ...]):
+    assert ringback("jobs", "poll", *words).code == 2
+    assert stub.calls == []

@@ -131,6 +131,7 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
         ("GET", f"{jobs}/feed/1/history", None),
         ("GET", f"{jobs}?limit=1", None),
         ("POST", f"{jobs}/asked/1/poll", None),
+        ("POST", f"{jobs}/poll", {"source": "asked"}),
         ("DELETE", f"{jobs}/asked/1", None),
         ("GET", f"{subscriptions}", None),
         ("GET", f"{subscriptions}/{made['id']}", None),

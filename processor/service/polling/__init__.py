@@ -4,6 +4,8 @@ last_answer     a provider's last answer: for the mirror, and as the body of a 3
 push_loss       writes the statistics of sources, and says when polls wait for pushes no more
 poll            polls a job, and takes it through the answer
 cancel          the provider's cancel call, at the deadline
+poll_all        has all unfinished jobs polled soon
+after_trouble   has them polled after a start, and when Redis was replaced
 run             the `poll` backlog
 list_groups     which jobs one request can poll
 list_poll       polls many jobs with one request

@@ -1,9 +1,10 @@
-"""Runs what a worker claimed from the `poll` backlog: polls of jobs, and cancel calls."""
+"""Runs what a worker claimed from the `poll` backlog: polls of jobs, cancel calls, walks."""
 
 from processor import schedule
 from processor.service.jobs.decide import CANCEL
 from processor.service.polling.cancel import cancel
 from processor.service.polling.poll import poll
+from processor.service.polling.poll_all import ALL, run_all
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 
@@ -16,5 +17,7 @@ async def run(context: Context, claim: Claim) -> None:
         await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
     elif claim.item.startswith(CANCEL):
         await cancel(context, source, claim)
+    elif claim.item.startswith(ALL):
+        await run_all(context, source, claim)
     else:
         await poll(context, source, claim)

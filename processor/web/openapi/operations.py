@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from processor.service.polling.poll_all import PollAllRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.web.openapi import schemas
 from processor.web.problems import MEDIA_TYPE
@@ -82,6 +83,13 @@ OPERATIONS = (
         {200: Response("A page; it may be short and still have a `next`", schemas.Job, many=True)},
         (400, 422),
         ("of_source", "in_state", "limit", "jobs_cursor"),
+    ),
+    Operation(
+        *("post", "/v1/jobs/poll", "pollJobs", "Poll all unfinished jobs of a source, soon"),
+        {202: Response("How many jobs are polled within a while", schemas.PollsQueued)},
+        (404, 409, 422, *WITH_BODY),
+        (),
+        PollAllRequest,
     ),
     Operation(
         *("put", _JOB, "watchJob", "Watch a job; repeating it is safe"),

@@ -14,6 +14,7 @@ from processor.formats.cloudevents import CloudEvent
 from processor.model import Counts
 from processor.payload import JobData, JobEvent, PollData, PollStalledEvent
 from processor.service.jobs import watch_request
+from processor.service.polling.poll_all import PollAllRequest
 from processor.service.replay import plan, replay as replay_replay
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.subscription_settings import SubscriptionSettings
@@ -125,6 +126,12 @@ class PollQueued(msgspec.Struct):
     """The job is polled as soon as a worker is free."""
 
     asked: bool
+
+
+class PollsQueued(msgspec.Struct):
+    """How many jobs are polled."""
+
+    asked: int
 
 
 class _State(msgspec.Struct):
@@ -312,7 +319,7 @@ class DisabledItem(DisabledEvent, kw_only=True):
 
 
 SCHEMAS: tuple[Any, ...] = (
-    *(WatchRequest, Job, HistoryEntry, PollQueued, Receipt, Source),
+    *(WatchRequest, Job, HistoryEntry, PollQueued, PollAllRequest, PollsQueued, Receipt, Source),
     *(CreateSubscription, UpdateSubscription, Subscription, SubscriptionWithSecret),
     *(CreatedSubscription, PublicKeys, TestSent, ReplayRequest, ReplayResult),
     *(Delivery, Retried, Event, JobEvent, TestEvent, DisabledEvent, DisabledItem, CloudEvent),
