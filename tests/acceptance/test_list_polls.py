@@ -1,4 +1,4 @@
-"""A thousand jobs that are due take a few requests where the provider answers many at once."""
+"""Many jobs take few requests where the provider answers many at once."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ from .feed import Caller
 from .processes import free_port
 from .provider import Provider
 from .system import CLOCK, WEB, WORKER, System
-from .waiting import until_it
+from .waiting import until, until_it
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
 
@@ -60,6 +60,12 @@ async def answer(path: str) -> web.Response:
     return web.json_response({"data": [{"id": job, "status": "done"} for job in listed(path)]})
 
 
+def farm(folder: Path, port: int) -> System:
+    """A Ringback with one source, whose profile is in the folder."""
+    source = f'[sources.farm]\nprovider = "farm"\nbase_url = "http://127.0.0.1:{port}"\n'
+    return System(folder, f'providers = "."\n{source}')
+
+
 async def watch_all(caller: Caller) -> None:
     """Watch all jobs; each is due at once."""
     jobs = iter(range(JOBS))
@@ -78,8 +84,7 @@ async def watch_all(caller: Caller) -> None:
 async def test_a_thousand_jobs_take_a_few_requests(tmp_path: Path, kind: str, most: int) -> None:
     (tmp_path / "farm.toml").write_text(PROFILE.replace("LIST", LISTS[kind]))
     port = free_port()
-    source = f'[sources.farm]\nprovider = "farm"\nbase_url = "http://127.0.0.1:{port}"\n'
-    with System(tmp_path, f'providers = "."\n{source}') as system:
+    with farm(tmp_path, port) as system:
         system.start("web", *WEB)
         async with Provider(port, answer) as provider, Caller(system.url) as caller:
             await until_it(lambda: _is_up(caller), 20, "the receiver")
@@ -100,3 +105,29 @@ async def _is_up(caller: Caller) -> bool:
 
 async def _all_done(caller: Caller) -> bool:
     return not (await caller.get("/v1/jobs?source=farm&state=queued&limit=1"))["items"]
+
+
+async def test_jobs_that_fall_due_one_after_the_other_come_to_share_requests(
+    tmp_path: Path,
+) -> None:
+    text = PROFILE.replace("LIST", LISTS["named"]).replace('["1s", "5s"]', '["400ms", "400ms"]')
+    (tmp_path / "farm.toml").write_text(text.replace("[states]", '[states]\nbusy = "running"'))
+    port, asked = free_port(), Counter[str]()
+
+    async def busy(path: str) -> web.Response:
+        jobs = listed(path) if "?" in path else [path.rpartition("/")[2]]
+        asked.update(jobs)
+        found = [{"id": job, "status": "busy"} for job in jobs]
+        return web.json_response({"data": found} if "?" in path else found[0])
+
+    with farm(tmp_path, port) as system:
+        async with Provider(port, busy) as provider, Caller(system.url) as caller:
+            system.start_all()
+            for job in range(PAGE):  # which takes longer than one interval
+                await caller.call("PUT", f"/v1/jobs/farm/job-{job}", {})
+            requests, answers = len(provider.asked), asked.total()
+            everyone = {f"job-{job}" for job in range(PAGE)}
+            seen = Counter(asked)
+            await until(lambda: min((asked - seen)[j] for j in everyone) >= 10, 30, "ten polls")
+            requests, answers = len(provider.asked) - requests, asked.total() - answers
+    assert requests <= answers / 10
