@@ -22,6 +22,7 @@ RingbackError
     │   └── WrongRedisUrl   Redis refuses what REDIS_URL says: a wrong setting
     │       └── WrongCredentials   Redis refuses the user or password
     ├── WrongKeyType       a key of one job, target or event has another type than ours
+    ├── NotFinished        the job runs longer than a call may wait for it
     ├── Overloaded         a limit is reached: memory, bytes in flight, streams
     └── Contention         concurrent changes of the same record, too often
 """
@@ -126,6 +127,8 @@ class RequestFailed(RingbackError):
 class Unavailable(RingbackError):
     """The call cannot be served now; the same call may work later."""
 
+    retry_after = 5  # seconds
+
 
 class StoreUnavailable(Unavailable):
     """Redis does not answer, or cannot serve reads or writes now.
@@ -150,6 +153,12 @@ class WrongCredentials(WrongRedisUrl):
 
 class WrongKeyType(Unavailable):
     """A key holds a value of another type; only what needs it fails, until somebody removes it."""
+
+
+class NotFinished(Unavailable):
+    """The job has not finished within the time that a call may wait for it."""
+
+    retry_after = 1
 
 
 class Overloaded(Unavailable):

@@ -41,6 +41,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         mirror_open=table.mirror == "open",
         largest=collect(0, _max_push, f"{at}.largest", profile, table),
         cancel=table.cancel,
+        mirror_max_age=collect(None, _mirror_max_age, f"{at}.mirror_max_age", table.mirror_max_age),
         mirror_root=table.mirror_root,
         learn=table.learn,
     )
@@ -65,6 +66,10 @@ def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:
     known = sorted(profiles)
     near = did_you_mean(name, known)
     return f"{at}: no provider {name!r}; there are {', '.join(known)}{near}"
+
+
+def _mirror_max_age(where: str, text: str | None) -> float | None:
+    return None if text is None else checks.duration(where, text)
 
 
 def _max_push(where: str, profile: Profile, table: SourceTable) -> int:

@@ -12,6 +12,7 @@ OURS = frozenset(
         "v1",
         "hooks",
         "mirror",
+        "final",
         "healthz",
         "readyz",
         "metrics",

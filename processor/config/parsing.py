@@ -28,6 +28,7 @@ EXAMPLES = {
     "deadline": '"72h"',
     "largest": '"20MB"',
     "mirror": '"open"',
+    "mirror_max_age": '"10s"',
     "url": '"https://billing.example.com/hooks"',
     "secret": '"env:BILLING_SECRET"',
     "events": '["job.completed"]',

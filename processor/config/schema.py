@@ -25,6 +25,7 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cancel: bool = False
     largest: str | None = None
     mirror: str | None = None
+    mirror_max_age: str | None = None
     mirror_root: bool = False
     learn: bool = True
 

@@ -33,6 +33,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     mirror_open: bool
     largest: int = PUSH_SIZE  # bytes of a push
     cancel: bool = False  # at the deadline the provider is asked to cancel the job
+    mirror_max_age: float | None = None  # seconds; an older answer is refreshed before it is given
     mirror_root: bool = False  # its mirror paths are served at the root as well
     learn: bool = True  # False: its polls keep to the profile's intervals
     secrets: tuple[str, ...] = ()  # that the keys were made from: for registration at the provider
@@ -43,6 +44,11 @@ class Source(msgspec.Struct, frozen=True, dict=True):
         It may run a command, which only workers do.
         """
         return self.account._replace(token=await self.token.now()) if self.token else self.account
+
+    @property
+    def polled_by_workers_only(self) -> bool:
+        """Whether a command prints the token, which only workers run."""
+        return self.account.token == ""
 
     def renewed_after_refusal(self, account: Account) -> bool:
         """The provider refused the token of this account: whether the next one is another."""
@@ -215,6 +221,7 @@ def _masked_source(source: Source) -> dict[str, Any]:
         "learn": source.learn,
         "largest": source.largest,
         "mirror": "open" if source.mirror_open else None,
+        "mirror_max_age": source.mirror_max_age,
         "mirror_root": source.mirror_root,
     }
 

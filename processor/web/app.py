@@ -71,7 +71,7 @@ def routes(
     """Every call except pushes."""
     large = LargeReadLimit().limit
     jobs, events = Jobs(context, tailer), Events(context, tailer)
-    subscriptions, mirror = Subscriptions(context), Mirror(context)
+    subscriptions, mirror = Subscriptions(context), Mirror(context, tailer)
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
         route("/v1/jobs", GET=large(jobs.list)),
@@ -95,6 +95,7 @@ def routes(
         route("/v1/deliveries/{id}/retry", POST=subscriptions.retry),
         route("/v1/events", GET=large(events.get)),
         route("/v1/sources", GET=Sources(context).list),
+        route("/mirror/{source}/final/{path:path}", GET=mirror.final),
         route("/mirror/{source}/{path:path}", GET=mirror.get),
         route(ALIVE, GET=rate_limited(calls, health.alive)),
         route("/readyz", GET=rate_limited(calls, health.ready)),

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from processor.config import Source
 
 PREFIX = "/mirror/"
+FINAL = "/final"  # before the provider's path: only the answer that ends a job
 
 
 class Match(NamedTuple):
@@ -44,7 +45,8 @@ class MirrorRoutes:
         return None
 
     def at_root(self, target: str) -> Source | None:
-        """The source that serves a path and query at the root."""
+        """The source that serves a path and query at the root, there or below `/final`."""
+        target = target.removeprefix(FINAL)
         found = (self.find(s.name, target) for s in self._sources.values() if s.mirror_root)
         return next((match.source for match in found if match), None)
 

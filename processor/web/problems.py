@@ -18,7 +18,6 @@ from processor.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = "5"  # seconds, while Redis is unavailable
 
 CLOSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 """Statuses that are sent before the whole body was read; the rest of it is not read."""
@@ -69,7 +68,7 @@ def explain(error: Exception) -> Response:
         return problem(error.status, error.title, str(error), headers)
     if isinstance(error, Unavailable):
         detail = public_detail(error)
-        return problem(503, "Service unavailable", detail, {"retry-after": RETRY_AFTER})
+        return problem(503, "Service unavailable", detail, {"retry-after": str(error.retry_after)})
     if isinstance(error, ProviderError):
         return problem(error.status, "Provider error", str(error))
     if isinstance(error, HTTPException):

@@ -16,6 +16,7 @@ import pytest
 
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import Overloaded
+from processor.service.events.tail import Tailer
 from processor.service.jobs import watch
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.polling import mirror
@@ -190,7 +191,9 @@ async def test_without_free_memory_only_calls_that_remove_are_accepted(
             lambda: watch.watch(context, "lab", "new", WatchRequest()),
             lambda: watch.watch(context, "lab", "known", WatchRequest(metadata={"b": "x" * 100})),
             lambda: manage.create(context, manage.CreateSubscription(url="https://two.example/")),
-            lambda: mirror.Mirror(context).read(source, "unknown", has_key=True),
+            lambda: mirror.Mirror(context, Tailer(context.store)).read(
+                source, "unknown", mirror.Reader(has_key=True)
+            ),
         ):
             with pytest.raises(Overloaded):
                 await call()

@@ -93,6 +93,17 @@ provider = "bluesky"
 base_url = "{url}"
 mirror = "open"
 
+[sources.recent]                     # its answers are refreshed after a minute, for all readers
+provider = "bluesky"
+base_url = "{url}"
+mirror = "open"
+mirror_max_age = "1m"
+
+[sources.commanded]                  # only workers poll it
+provider = "wistia"
+token = ["exec", "false"]
+base_url = "{url}/modern"
+
 [egress]
 allow = ["127.0.0.1/32"]
 

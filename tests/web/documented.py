@@ -9,6 +9,7 @@ import jsonschema_rs
 
 from processor.web import openapi
 
+AT_ROOT = ("/xrpc/", "/final/xrpc/")
 Call = tuple[str, dict[str, Any]]  # the path as documented, and the operation
 
 
@@ -16,7 +17,7 @@ def check(method: str, raw_path: str, answer: httpx.Response) -> str | None:
     """See that an answer is one that is documented; the documented path, if there is one."""
     found = call(method, raw_path)
     if found is None and answer.is_success:  # `mirror_root`: the same as below /mirror/{source}
-        found = call(method, f"/mirror/source{raw_path}") if raw_path.startswith("/xrpc/") else None
+        found = call(method, f"/mirror/source{raw_path}") if raw_path.startswith(AT_ROOT) else None
     if found is None:
         assert answer.status_code in (401, 404, 405), answer
         return None
@@ -51,7 +52,8 @@ def paths() -> dict[str, re.Pattern[str]]:
     """Every documented path, and what matches it; only the mirror's has slashes in a parameter."""
 
     def pattern(path: str) -> str:
-        return re.escape(path).replace(r"\{path\}", ".*")
+        anything = "(?!final/).*" if path == "/mirror/{source}/{path}" else ".*"
+        return re.escape(path).replace(r"\{path\}", anything)
 
     return {
         path: re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", pattern(path)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web as aio
 
-from processor.service.polling import mirror
+from processor.service.polling import mirror_poll
 
 from .calling import Web, refused
 
@@ -83,7 +83,7 @@ async def test_a_provider_that_hangs_is_504(
         await response.wait()
         return aio.Response()
 
-    monkeypatch.setattr(mirror, "FIRST_POLL_TIMEOUT", 0.1)
+    monkeypatch.setattr(mirror_poll, "POLL_TIMEOUT", 0.1)
     provider.says = hang
     answer = await web("GET", f"{BLUESKY}?jobId=abc")
     response.set()
@@ -106,7 +106,8 @@ async def test_a_provider_that_hangs_is_504(
         f"{WISTIA}/background_job_status/",
         f"{WISTIA}/background_job_status/9/x",
         f"{WISTIA}/medias",
-        "/mirror/wistia/final/modern/medias/x",  # not yet
+        "/mirror/wistia/final/medias/x",
+        "/mirror/wistia/final/final/modern/medias/x",
     ],
 )
 async def test_only_the_status_call_is_mirrored(web: Web, provider: Any, path: str) -> None:

@@ -10,8 +10,10 @@ from aiohttp import web as aio
 from processor.errors import Overloaded
 from processor.model import Origin, State, StatusUpdate
 from processor.provider import PollFailure
-from processor.service.polling import mirror as polling_mirror, poll
-from processor.service.polling.mirror import MAX_IN_FLIGHT_WITHOUT_KEY, Mirror
+from processor.service.events.tail import Tailer
+from processor.service.polling import mirror as polling_mirror, mirror_poll, poll
+from processor.service.polling.mirror import Mirror, Reader
+from processor.service.polling.mirror_poll import MAX_IN_FLIGHT_WITHOUT_KEY
 from processor.shared_calls import SharedCalls
 from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
 
@@ -26,7 +28,7 @@ ENCODING = {"jobId": "abc", "state": "JOB_STATE_ENCODING"}
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is, no question and no answer is too old."""
-    monkeypatch.setattr(polling_mirror, "FIRST_POLL_TIMEOUT", 60.0)
+    monkeypatch.setattr(mirror_poll, "POLL_TIMEOUT", 60.0)
     monkeypatch.setattr(poll, "TIMEOUT", 60.0)
     monkeypatch.setattr(polling_mirror, "_lasts", lambda *_: 60.0)
 
@@ -140,18 +142,23 @@ async def test_a_refusal_is_forgotten(
 async def test_sequential_mirror_calls_use_at_most_half_the_burst(web: Web, provider: Any) -> None:
     """Wistia's budget is 600 a minute: 60 at once, and then nine a second."""
     provider.tell(json.dumps({"background_job_status": {"id": 9, "status": "started"}}))
-    mirror, wistia = Mirror(web.context), web.context.settings.sources["wistia"]
+    mirror, wistia = (
+        Mirror(web.context, Tailer(web.context.store)),
+        web.context.settings.sources["wistia"],
+    )
     begun, refusals = await web.context.store.now(), list[str]()
     for number in range(150):
         try:
-            await mirror.read(wistia, str(number), has_key=False)
+            await mirror.read(wistia, str(number), Reader(has_key=False))
         except Overloaded as error:
             refusals.append(str(error))
     flowed = (await web.context.store.now() - begun) * 9
     assert all("rate limit" in refusal for refusal in refusals)
     assert len(provider.asked) == 150 - len(refusals)
     assert len(provider.asked) <= 30 + flowed + 1
-    await mirror.read(wistia, "mine", has_key=True)  # the other half is for callers with a key
+    await mirror.read(
+        wistia, "mine", Reader(has_key=True)
+    )  # the other half is for callers with a key
 
 
 async def test_polls_in_progress_reduce_the_mirrors_share(web: Web, provider: Any) -> None:

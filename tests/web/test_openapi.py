@@ -111,7 +111,7 @@ def test_calls_without_a_key_are_marked_in_the_document(
 
 async def test_every_successful_response_matches_its_schema(web: Web, provider: Any) -> None:
     """One call at least for each; all other tests' answers are held against it as well."""
-    provider.tell('{"jobId": "b", "state": "JOB_STATE_ENCODING"}')
+    provider.tell('{"jobId": "b", "state": "JOB_STATE_COMPLETED"}')
     subscriptions, jobs = "/v1/subscriptions", "/v1/jobs"
     request = {"url": f"{provider.url}/in", "sources": ["feed"], "events": [*EVENT_TYPES]}
     made = (await web("POST", subscriptions, request)).json()
@@ -146,6 +146,7 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
         ("GET", "/v1/events", None),
         ("GET", "/v1/sources", None),
         ("GET", "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId=b", None),
+        ("GET", "/mirror/bluesky/final/xrpc/app.bsky.video.getJobStatus?jobId=b", None),
         ("DELETE", f"{subscriptions}/{made['id']}", None),
         ("GET", "/metrics", None),
         ("OPTIONS", "/hooks/clouds", None),

@@ -10,5 +10,6 @@ run             the `poll` backlog
 list_groups     which jobs one request can poll
 list_poll       polls many jobs with one request
 recent_answers  a small cache of answers, bounded in number and bytes
+mirror_poll     polls for the mirror: one of a job at a time, within its source's limits
 mirror          the provider's own status call, answered from the last poll
 """

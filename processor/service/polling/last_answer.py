@@ -19,13 +19,19 @@ class LastAnswer(NamedTuple):
     content_type: str
     body: bytes
     etag: str = ""
+    at: float = 0.0  # when its poll began, by Redis' clock; 0: unknown, an older version stored it
 
     @classmethod
-    def from_response(cls, response: HttpResponse) -> Self:
-        """Keep status, content type, body and ETag."""
+    def from_response(cls, response: HttpResponse, now: float) -> Self:
+        """Keep status, content type, body and ETag of a response that has come now."""
         headers = response.headers
         content_type, etag = headers.get("content-type", JSON), headers.get("etag", "")
-        return cls(response.status, content_type, response.body, etag)
+        return cls(response.status, content_type, response.body, etag, now - response.seconds)
+
+    def as_response(self) -> HttpResponse:
+        """The answer as a response, to read it again."""
+        headers = {"content-type": self.content_type, "etag": self.etag}
+        return HttpResponse(self.status, headers, self.body, 0.0)
 
     @classmethod
     def decode(cls, stored: bytes) -> Self:

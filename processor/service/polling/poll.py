@@ -106,7 +106,8 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     if isinstance(outcome, PollFailure):
         await postpone(context, claim, source, job, outcome)
     else:
-        answer = LastAnswer.from_response(response).encode() if response else None
+        now = await context.store.now()
+        answer = LastAnswer.from_response(response, now).encode() if response else None
         await advance(context, keys, [IncomingUpdate(outcome, claim, answer)])
         await context.store.clear_stall(source.name)
 

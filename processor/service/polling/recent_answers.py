@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 MAX_ANSWERS = 4096
 MAX_BODY = 16_384  # bytes; an answer with a longer body is not kept
 
 Key = TypeVar("Key")
-Value = TypeVar("Value", bound=Any)
+Value = TypeVar("Value")
 
 
 class RecentAnswers(Generic[Key, Value]):
@@ -23,10 +23,10 @@ class RecentAnswers(Generic[Key, Value]):
         until, value = self._answers.get(key, (0.0, None))
         return value if until > self._clock() else None
 
-    def put(self, key: Key, value: Value, seconds: float) -> None:
-        """Keep an answer for so many seconds, unless its body is too long."""
+    def put(self, key: Key, value: Value, seconds: float, size: int = 0) -> None:
+        """Keep an answer for so many seconds, unless its body of `size` bytes is too long."""
         self._answers.pop(key, None)
-        if len(value.body) > MAX_BODY:
+        if size > MAX_BODY:
             return
         self._answers[key] = (self._clock() + seconds, value)
         if len(self._answers) > MAX_ANSWERS:

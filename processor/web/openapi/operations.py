@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from processor.service.polling.mirror import MAX_HOLD
 from processor.service.polling.poll_all import PollAllRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.web.openapi import schemas
@@ -47,6 +48,18 @@ _STREAM = Response(
     many=True,
     other={"text/event-stream": TEXT},
 )
+_MIRRORED: Mapping[int | str, Response] = {
+    200: Response(
+        "The provider's last response, unchanged, and in `Age` how many seconds ago it was asked",
+        other={"*/*": {}},
+    ),
+    "default": Response(
+        "The provider's error, unchanged; or ours: 404 if the path is not mirrored, 409 if only "
+        "workers can poll and the job is not watched, 502 if the provider refuses the source's "
+        "token, 503 at the limits of the source, 504 if the provider does not respond",
+        other={MEDIA_TYPE: PROBLEM, "*/*": {}},
+    ),
+}
 _ADDED = "The job; metadata, params, aliases and callbacks were added to the existing ones"
 _JOB, _SUBSCRIPTION = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
 
@@ -256,15 +269,18 @@ OPERATIONS = (
             "mirror",
             "The provider's own status call, answered from the last poll",
         ),
-        {
-            200: Response("The provider's last response, unchanged", other={"*/*": {}}),
-            "default": Response(
-                "The provider's error, unchanged; or ours: 404 if the path is not "
-                "mirrored, 502 if the provider refuses the source's token, 504 if it does not respond",
-                other={MEDIA_TYPE: PROBLEM, "*/*": {}},
-            ),
-        },
-        parameters=("source", "mirrored"),
+        _MIRRORED,
+        parameters=("source", "mirrored", "cache_control"),
+    ),
+    Operation(
+        *(
+            "get",
+            "/mirror/{source}/final/{path}",
+            "mirrorFinal",
+            f"The same once the job has ended; after {MAX_HOLD:g} s 503, with `Retry-After`",
+        ),
+        _MIRRORED,
+        parameters=("source", "mirrored", "cache_control"),
     ),
     Operation(
         *("get", "/healthz", "alive", "Liveness: does the process run? Redis is not asked"),

@@ -53,6 +53,11 @@ PARAMETERS = {
         "The provider's own path, its slashes as they are, and with its own query: "
         "`mirror` in `/v1/sources` shows them",
     ),
+    "cache_control": _header(
+        "Cache-Control",
+        "`no-cache`, or `max-age=SECONDS`: an older answer is refreshed by a poll first. Ignored "
+        "without a key",
+    ),
     "of_source": _query("source", "Only jobs of this source"),
     "in_state": _query("state", "Only jobs in this state", enum=[str(s) for s in State]),
     "limit": Parameter("limit", "query", "Items of a page", _LIMITS),

@@ -10,6 +10,7 @@ import pytest
 
 from processor.errors import Conflict, NotFound
 from processor.model import Origin, Retention, State, StatusUpdate
+from processor.service.events.tail import Tailer
 from processor.service.jobs import ingest, watch
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.query import find
@@ -230,7 +231,9 @@ async def test_the_mirror_uses_the_uid_that_a_waiting_push_reserved(bench: Any, 
     before = await snapshot(bench)
     provider.says("x", status="running")
     source = bench.context.settings.sources["lab"]
-    assert (await mirror.Mirror(bench.context).read(source, "x", has_key=True)).status == 200
+    mirrored = mirror.Mirror(bench.context, Tailer(bench.store))
+    response = await mirrored.read(source, "x", mirror.Reader(has_key=True))
+    assert response.answer.status == 200
     await bench.ingest()
     ids = await completions(bench)
     await lose(bench, before)
