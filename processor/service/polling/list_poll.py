@@ -62,9 +62,9 @@ class Answer(NamedTuple):
         """Whether this is enough: without the whole answer the result of a job may be missing."""
         return self.response is not None or self.update.state not in FINAL
 
-    def incoming(self, claim: Claim | None) -> IncomingUpdate:
+    def incoming(self, claim: Claim | None, now: float) -> IncomingUpdate:
         """The update of a job; what the mirror repeats is stored only if it is the whole answer."""
-        stored = LastAnswer.from_response(self.response).encode() if self.response else None
+        stored = LastAnswer.from_response(self.response, now).encode() if self.response else None
         return IncomingUpdate(self.update, claim, stored)
 
 
@@ -173,10 +173,15 @@ class ListPoller:
         if not counted:
             return []
         claims = {job: claim for job, claim in group.claims.items() if job in counted}
-        nearly = [answer.incoming(None) for job, answer in counted.items() if job not in claims]
+        now = await self._context.store.now()
+        nearly = [
+            answer.incoming(None, now) for job, answer in counted.items() if job not in claims
+        ]
         keys = self._context.store.shards[next(iter(group.claims.values())).shard]
         await advance(
-            self._context, keys, [counted[job].incoming(claim) for job, claim in claims.items()]
+            self._context,
+            keys,
+            [counted[job].incoming(claim, now) for job, claim in claims.items()],
         )
         with suppress(Contention, WrongKeyType):
             await advance(self._context, keys, nearly)
