@@ -9,7 +9,7 @@ model                  the data model: job, status update, event, subscription, 
 durations              parses durations and rates
 job_durations          how long the last jobs of a source and kind took
 sizes                  parses sizes
-http_time              parses Retry-After, poll hints and timestamps
+http_time              parses Retry-After, waits in any unit and timestamps
 text_input             decodes text of files and variables, in any encoding with a mark
 json_repair            repairs invalid JSON text
 json_input             tolerant reader of JSON from outside

@@ -1,4 +1,4 @@
-"""Parses HTTP times: Retry-After headers, poll hints and timestamps, to seconds."""
+"""Parses HTTP times: Retry-After headers, waits in any unit and timestamps, to seconds."""
 
 import re
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ MAX_RETRY_AFTER = 86_400.0  # seconds; with a longer pause we would never try ag
 END_OF_TIME = 253_402_300_800.0  # the year 10000: our calendars end here
 LARGEST = 2**53  # larger numbers are garbage, and too large for some arithmetic
 _NUMERIC = (int, float)
-UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of poll hints; `epoch` is a point in time
+UNITS = {"s": 1.0, "ms": 0.001, "epoch": 1.0}  # of waits; `epoch` is a point in time
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
@@ -44,8 +44,8 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def parse_poll_hint(value: object, unit: str, now: float) -> float | None:
-    """Return the seconds of a poll hint, 0 to a day; None if it is invalid."""
+def parse_wait(value: object, unit: str, now: float) -> float | None:
+    """Return the seconds from now, 0 to a day, of a number in a unit; None if it is invalid."""
     number = parse_number(value)
     if number is None or number < 0:
         return None

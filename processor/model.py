@@ -87,6 +87,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     params: dict[str, str] = {}  # fills {placeholders} of poll requests
     # seconds until the provider wants the next poll
     poll_after: float | None = msgspec.field(default=None, name="again")
+    remaining: float | None = None  # seconds that the provider expects the job to take yet
     reopens: bool = False  # whether a poll that started after the end may start a new attempt
     # when its poll started, by Redis' clock
     poll_started_at: float | None = msgspec.field(default=None, name="begun")
@@ -165,6 +166,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     poll_stalls: int = 0  # series of failed polls for which `job.poll_stalled` was published
     push_missing: bool = False  # a poll found the end, and no push of it has come
     polled_at: float = 0.0  # when the last poll began that found the job unfinished
+    expected_at: float = 0.0  # when the provider expects the end
 
     @property
     def attempt_since(self) -> float:

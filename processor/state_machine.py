@@ -145,6 +145,7 @@ def _start_attempt(job: Job, attempt: int, now: float) -> Job:
         ended_at=None,
         completion=None,
         push_missing=False,
+        expected_at=0.0,
         **_RESET,
     )
 

@@ -114,6 +114,7 @@ def _pointers(fields: UpdateFields | None) -> dict[str, str] | None:
             ("id", fields.id and fields.id.text),
             ("status", fields.status and fields.status.text),
             ("progress", progress and f"{progress.at.text} of {_of(progress.of)}"),
+            ("eta", fields.eta and fields.eta.at.text),
             ("result", fields.result and fields.result.text),
             ("error code", error and error.code and error.code.text),
             ("error", error and error.message and error.message.text),

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from processor.errors import Unreadable
-from processor.http_time import parse_number, parse_timestamp
+from processor.http_time import parse_number, parse_timestamp, parse_wait
 from processor.json_input import is_whole, mended, write_json
 from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusUpdate
 from processor.provider.condition import StatusField
@@ -22,6 +22,7 @@ from processor.provider.profile import (
     ProgressField,
     PushFields,
     UpdateFields,
+    WaitField,
 )
 from processor.state_machine import FUTURE_TOLERANCE
 
@@ -106,6 +107,7 @@ def read_update(
         aliases=tuple(aliases),
         attempt=_attempt(find(fields.attempt), fields.attempt),
         progress=progress,
+        remaining=_remaining(fields.eta, find, context.at),
         result=result,
         error=_failure(fields.error, find) if fields.error else None,
         counts=_counts(fields.counts, find) if fields.counts else None,
@@ -190,6 +192,11 @@ def _progress(field: ProgressField | None, find: Find) -> tuple[float | None, bo
     if not 0 <= value <= whole:
         return None, True
     return value / whole, False
+
+
+def _remaining(field: WaitField | None, find: Find, now: float) -> float | None:
+    """The seconds until the end that the provider expects."""
+    return parse_wait(find(field.at), field.unit, now) if field else None
 
 
 def _params(field: Mapping[str, Pointer], find: Find) -> dict[str, str]:

@@ -22,6 +22,7 @@ NESTED_POINTERS = {
     "progress": ("at", "of"),
     "error": ("code", "message"),
     "counts": ("total", "succeeded", "failed"),
+    "eta": ("at",),
     "hint": ("at",),
     "echo": ("at",),
     "list": ("each",),

@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.errors import Unreadable
-from processor.http_time import parse_poll_hint, parse_retry_after
+from processor.http_time import parse_retry_after, parse_wait
 from processor.json_input import read_json
 from processor.model import HttpResponse, Origin, StatusUpdate
 from processor.provider.extract_update import UpdateContext, as_object, read_update
@@ -121,7 +121,7 @@ def requested_wait(
     """Seconds that the provider wants us to wait, from Retry-After or its own hint."""
     wait = parse_retry_after(response.headers.get("retry-after"), now)
     if wait is None and poll.hint:
-        wait = parse_poll_hint(poll.hint.at.find(document, response.headers), poll.hint.unit, now)
+        wait = parse_wait(poll.hint.at.find(document, response.headers), poll.hint.unit, now)
     return wait
 
 

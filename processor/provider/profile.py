@@ -37,6 +37,18 @@ class ProgressField(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError("`of` is the number that means done; it must be more than 0")
 
 
+class WaitField(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The pointer to a number of seconds from now, or to a time (`epoch`)."""
+
+    at: Pointer
+    unit: str = "s"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown unit."""
+        if self.unit not in UNITS:
+            raise ValueError(f"unit `{self.unit}` is not known; write {', '.join(UNITS)}")
+
+
 class ErrorFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Pointers to the provider's error code and message."""
 
@@ -60,6 +72,7 @@ class UpdateFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     aliases: tuple[Pointer, ...] = ()
     attempt: Pointer | None = None
     progress: ProgressField | None = None
+    eta: WaitField | None = None  # when the provider expects the end
     result: Pointer | None = None
     error: ErrorFields | None = None
     counts: CountFields | None = None
@@ -75,18 +88,6 @@ class PushFields(UpdateFields, frozen=True, kw_only=True):
     matches: Condition = msgspec.field(default=Condition(), name="about")
     event_id: Pointer | None = None
     reopens: Pointer | None = None  # when the last run ended, if re-runs have no number
-
-
-class PollHint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where a response says when to poll again, if it has no Retry-After."""
-
-    at: Pointer
-    unit: str = "s"
-
-    def __post_init__(self) -> None:
-        """Refuse an unknown unit."""
-        if self.unit not in UNITS:
-            raise ValueError(f"unit `{self.unit}` is not known; write {', '.join(UNITS)}")
 
 
 class ListRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,7 +151,7 @@ class PollRules(UpdateFields, frozen=True, kw_only=True):
     auth: Auth | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     throttled: Condition | None = None
-    hint: PollHint | None = None
+    hint: WaitField | None = None  # when to poll again, if there is no Retry-After
     etag: bool = False
     cancel: CancelCall | None = None  # how the provider is asked to cancel a job
     list: ListRules | None = None

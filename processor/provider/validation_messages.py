@@ -15,8 +15,8 @@ from processor.provider.profile import (
     EchoRule,
     ErrorFields,
     ListRules,
-    PollHint,
     ProgressField,
+    WaitField,
 )
 from processor.signing import Verify
 
@@ -27,7 +27,8 @@ NESTED_TABLES: dict[str, type[msgspec.Struct]] = {
     "progress": ProgressField,
     "error": ErrorFields,
     "counts": CountFields,
-    "hint": PollHint,
+    "eta": WaitField,
+    "hint": WaitField,
     "echo": EchoRule,
     "list": ListRules,
 }
@@ -37,6 +38,7 @@ EXAMPLES = {
     "progress": '{ at = "/percent", of = 100 }',
     "error": '{ code = "/error/code", message = "/error/message" }',
     "counts": '{ total = "/total", failed = "/failed" }',
+    "eta": '{ at = "/eta", unit = "s" }',
     "hint": '{ at = "/retry_in", unit = "s" }',
     "echo": '{ at = "/challenge", as = "challenge" }',
     "list": "a table, [poll.list]",

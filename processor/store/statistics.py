@@ -17,7 +17,7 @@ from processor.source_statistics import NO_STATISTICS, JobEnd, SourceStatistics
 from processor.store.connection import Connection
 from processor.store.keys import STATISTICS
 
-MAX_AGE = 5.0  # seconds for which the last read is used
+MAX_AGE = 15.0  # seconds for which decisions use one read: a schedule takes 10 ms to learn
 MAX_COLLECTED = 1000  # ends of a source's jobs between two writes; more would teach nothing new
 REMEMBERED = 30 * 86_400.0  # seconds after the last job of a source that ended
 
@@ -38,14 +38,15 @@ class Statistics:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._known: dict[str, SourceStatistics] = {}
-        self._texts: dict[str, bytes] = {}  # as they were read
-        self._read_at = float("-inf")  # on the monotonic clock
+        self._used: Mapping[str, SourceStatistics] = {}
+        self._refreshed_at = float("-inf")  # on the monotonic clock
+        self._known: dict[str, SourceStatistics] = {}  # by the last read or write
+        self._texts: dict[str, bytes] = {}  # the same, as they are in Redis
         self._collected: dict[str, list[JobEnd]] = {}
 
     def of(self, source: str) -> SourceStatistics:
-        """What was known about a source at the last read."""
-        return self._known.get(source, NO_STATISTICS)
+        """What is known about a source, for decisions."""
+        return self._used.get(source, NO_STATISTICS)
 
     def collect(self, ends: Iterable[tuple[str, JobEnd]]) -> None:
         """Note the ends of jobs, each with its source, for the next write."""
@@ -56,17 +57,17 @@ class Statistics:
 
     def forget(self) -> None:
         """Forget what was read from data that was replaced."""
-        self._read_at = float("-inf")
+        self._refreshed_at = float("-inf")
 
     async def refresh(self) -> None:
-        """Read again if the last read is too old; a failure stops no work."""
-        if time.monotonic() - self._read_at > MAX_AGE:
+        """Read what `of` returns again if it is too old; a failure stops no work."""
+        if time.monotonic() - self._refreshed_at > MAX_AGE:
+            self._refreshed_at = time.monotonic()
             with suppress(Unavailable):
-                await self.read()
+                self._used = await self.read()
 
     async def read(self) -> Mapping[str, SourceStatistics]:
         """Read the statistics of every source; removes those of sources that are long gone."""
-        self._read_at = time.monotonic()
         redis, now = self._connection.redis, await self._connection.now()
         rows = await self._connection.ask(redis.hgetall(STATISTICS))
         texts = {source.decode(): text for source, text in rows.items()}
@@ -95,8 +96,9 @@ class Statistics:
         await self.read()
         collected = {s: tuple(ends) for s, ends in self._collected.items() if ends}
         changes = {
-            s: (self.of(s), self.of(s).add(collected.get(s, ()), now))
+            s: (found, found.add(collected.get(s, ()), now))
             for s in collected.keys() | self._due(now)
+            for found in [self._known.get(s, NO_STATISTICS)]
         }
         written = []
         for source in await self._swap({s: after for s, (_, after) in changes.items()}):
@@ -113,7 +115,7 @@ class Statistics:
             args += [source, self._texts.get(source, b""), text]
         done = await self._connection.run("swap_statistics", [STATISTICS], args)
         written = [source for source, row in zip(texts, done, strict=True) if row]
-        self._known |= {s: new[s] for s in written}
+        self._known = self._known | {s: new[s] for s in written}
         self._texts |= {s: texts[s] for s in written}
         return written
 

@@ -9,7 +9,7 @@ from processor.config import Source
 from processor.payload import utc
 from processor.service.jobs.poll_interval import first_poll
 from processor.service.runtime.context import Context
-from processor.source_statistics import SourceStatistics
+from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.poll_errors import PollError
 from processor.web.query_params import check_query
 from processor.web.request_body import Json
@@ -27,7 +27,7 @@ class Sources:
         store = self._context.store
         stalled = await store.stalled()
         errors = await store.poll_errors.read(await store.now())
-        await store.statistics.read()
+        known = await store.statistics.read()
         items = [
             {
                 "name": source.name,
@@ -40,8 +40,8 @@ class Sources:
                 "lacks": source.why_unusable,
                 "stalled": stalled.get(source.name),
                 "poll_error": _poll_error(errors.get(source.name)),
-                "push_loss": _push_loss(source, store.statistics.of(source.name)),
-                "learnt": _learnt(source, store.statistics.of(source.name)),
+                "push_loss": _push_loss(source, known.get(source.name, NO_STATISTICS)),
+                "learnt": _learnt(source, known.get(source.name, NO_STATISTICS)),
             }
             for source in self._context.settings.sources.values()
         ]

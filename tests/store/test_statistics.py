@@ -6,7 +6,7 @@ import pytest
 
 from processor.push_loss import ENOUGH, GRACE
 from processor.source_statistics import JobEnd
-from processor.store import Store
+from processor.store import Store, statistics
 from processor.store.keys import STATISTICS
 from processor.store.statistics import MAX_COLLECTED, REMEMBERED
 
@@ -35,20 +35,23 @@ async def test_the_durations_of_each_kind_are_kept(store: Store):
     for kind, lasted in ((None, (1.0, 2.0)), ("media", (5.0, 5.0)), (None, (3.0, 3.0))):
         store.statistics.collect([("s", JobEnd(kind, 0.0, "poll", lasted))])
         await store.statistics.write()
-    await store.statistics.read()
+    await store.statistics.refresh()
     found = store.statistics.of("s")
     assert found.durations(None).ends == ((3.0, 3.0), (1.0, 2.0))
     assert found.durations("media").ends == ((5.0, 5.0),)
     assert found.durations("unknown").count == store.statistics.of("t").durations(None).count == 0
 
 
-async def test_what_follows_is_computed_once_for_each_change(store: Store):
+async def test_what_follows_is_computed_once_for_each_change(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(statistics, "MAX_AGE", -1.0)
     await ended(store, "push")
     await store.statistics.write()
-    await store.statistics.read()
+    await store.statistics.refresh()
     known = store.statistics.of("s")
     schedule = known.poll_schedule(None, (1.0, 2.0), 1.0, pushes=True)
-    await store.statistics.read()
+    await store.statistics.refresh()
     assert store.statistics.of("s") is known
     assert known.poll_schedule(None, (1.0, 2.0), 1.0, pushes=True) is schedule
 

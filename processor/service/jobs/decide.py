@@ -90,6 +90,8 @@ def decide(
         )
         if step.event:
             events.append(publish(job, step.event, inputs))
+    end = job_end(before, job, known := [u.update for u in updates], inputs.source)
+    job = remember(job, end, known, inputs.now)
     items = timers(before, job, inputs, reschedule=reschedule, due=due)
     if failed and not reschedule:
         items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
@@ -98,8 +100,6 @@ def decide(
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
-    end = job_end(before, job, known := [u.update for u in updates], inputs.source)
-    job = remember(job, end, known)
     return Change(
         job=job,
         version=lookup.version,

@@ -34,12 +34,18 @@ def job_end(
     return JobEnd(job.kind, job.ended_at, "push" if pushed else "poll", lasted)
 
 
-def remember(job: Job, end: JobEnd | None, updates: Sequence[StatusUpdate]) -> Job:
-    """The job with what the next updates are compared with."""
+def remember(job: Job, end: JobEnd | None, updates: Sequence[StatusUpdate], now: float) -> Job:
+    """The job with what its next poll and its end are compared with."""
     if end and job.push_missing is not (missing := end.found_by == "poll"):
-        job = replace(job, push_missing=missing)
-    asked_at = max((u.poll_started_at or 0.0 for u in updates), default=0.0)
-    return replace(job, polled_at=asked_at) if asked_at and job.state not in FINAL else job
+        return replace(job, push_missing=missing)
+    if job.state in FINAL:
+        return job
+    for update in updates:
+        if update.poll_started_at:
+            job = replace(job, polled_at=update.poll_started_at)
+        if update.remaining is not None:
+            job = replace(job, expected_at=now + update.remaining)
+    return job
 
 
 def _announced_at(job: Job) -> float | None:

@@ -19,9 +19,15 @@ def poll_interval(
     learnt = None if job.polling.every else poll_schedule(source, job.kind, statistics)
     if learnt is None:
         return schedule.poll_interval(now - job.created_at, intervals(job, source), random_unit)
-    age = now - job.attempt_since
-    gap = learnt.gap(age, remaining=remaining_time(age, job.progress))
+    gap = learnt.gap(now - job.attempt_since, remaining=remaining(job, now))
     return gap * (1 - POLL_JITTER * random_unit)
+
+
+def remaining(job: Job, now: float) -> float | None:
+    """Seconds that a job still takes by its provider's ETA or progress, if one is known."""
+    if job.expected_at > now:
+        return job.expected_at - now
+    return remaining_time(now - job.attempt_since, job.progress)
 
 
 def first_poll(source: Source, kind: str | None, statistics: SourceStatistics) -> float:

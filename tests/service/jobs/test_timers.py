@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from processor.config import Source, load
 from processor.event_filters import EventRouter
 from processor.job_durations import Durations
-from processor.model import Job, Polling, State
+from processor.model import Job, Origin, Polling, State, StatusUpdate
 from processor.poll_schedule import PollSchedule
 from processor.push_loss import PushLoss
 from processor.service.events.publish import DecisionInputs
-from processor.service.jobs.decide import decide, new_job, timers, with_poll_now
+from processor.service.jobs.decide import IncomingUpdate, decide, new_job, timers, with_poll_now
 from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.jobs import JobLookup
 from processor.store.work_items import WorkItem
@@ -180,3 +180,31 @@ def test_without_updates_nothing_is_written(source: Source):
     job = fresh(source)
     change = decide(JobLookup("1-v", job), "1", [], inputs(source))
     assert (change.save, change.renew, change.items, change.dropped) == (False, False, [], [])
+
+
+def test_an_eta_shows_when_a_job_will_end_until_it_is_over(tmp_path: Path):
+    source, known = source_of(tmp_path, LEARNING), SourceStatistics(0.0, LOSSY, {"": TOOK})
+    learnt = PollSchedule.learn(TOOK, (FIRST, LONGEST), AFTER)
+    job = fresh(source, expected_at=NOW + 130.0, progress=0.5)
+    for age, remaining in ((100.0, 30.0), (140.0, 140.0)):
+        puts = timers(job, job, inputs(source, NOW + age, known), reschedule=True)
+        gap = learnt.gap(age, remaining=remaining)
+        assert when(puts, "poll") == [pytest.approx(NOW + age + gap)]
+
+
+def test_the_newest_eta_is_remembered(source: Source):
+    job = fresh(source)
+    for age, remaining, expected in ((10.0, 60.0, 70.0), (20.0, None, 70.0), (30.0, 0.0, 30.0)):
+        update = StatusUpdate(
+            "lab",
+            "1",
+            "running",
+            State.RUNNING,
+            NOW + age,
+            Origin.POLL,
+            remaining=remaining,
+            poll_started_at=NOW + age,
+        )
+        given = [IncomingUpdate(update)]
+        job = decide(JobLookup("1", job), "1", given, inputs(source, NOW + age)).job
+        assert job.expected_at == NOW + expected

@@ -9,6 +9,7 @@ import structlog
 from processor import push_loss
 from processor.push_loss import Period
 from processor.service.polling.push_loss import write_statistics
+from processor.source_statistics import NO_STATISTICS
 
 
 class Ends:
@@ -37,9 +38,8 @@ class Ends:
     async def counted(self, source: str = "lab") -> tuple[int, int]:
         """How many jobs have had their push, and how many miss it."""
         await write_statistics(self.bench.context)
-        found = self.bench.store.statistics
-        await found.read()
-        period: Period = found.of(source).push_loss.present
+        found = await self.bench.store.statistics.read()
+        period: Period = found.get(source, NO_STATISTICS).push_loss.present
         return period.arrived, period.missing
 
 
