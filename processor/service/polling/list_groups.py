@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from processor.config import Source
-from processor.model import Job
+from processor.model import FINAL, Job
 from processor.provider import ListRules, PollRules
-from processor.service.polling.poll import may_still_change
 from processor.service.runtime.context import Context
 from processor.store.keys import Keys
 from processor.store.work_items import Claim
@@ -58,7 +57,7 @@ async def list_groups(
     keys = context.store.shards[claims[0].shard]
     groups: dict[Key, ListGroup] = {}
     claimed = {claim.item: claim for claim in claims}
-    for job, claim in await _jobs(context, keys, source, claimed):
+    for job, claim in await _jobs(context, keys, claimed):
         group = _group(source, job)
         if group and not rests(group.key):
             group = groups.setdefault(group.key, group)
@@ -69,12 +68,14 @@ async def list_groups(
 
 
 async def _jobs(
-    context: Context, keys: Keys, source: Source, items: Mapping[str, Value]
+    context: Context, keys: Keys, items: Mapping[str, Value]
 ) -> list[tuple[Job, Value]]:
-    """The jobs of items, as far as they may still change."""
+    """The jobs of items, without those that have ended: whether they run again, a list may not know."""
     lookups = await context.store.jobs.read(keys, list(items))
     rows = zip(lookups, items.values(), strict=True)
-    return [(u.job, value) for u, value in rows if u.job and may_still_change(source, u.job)]
+    return [
+        (u.job, v) for u, v in rows if u.job and (u.job.state not in FINAL or u.job.provisional)
+    ]
 
 
 async def _add_nearly_due(
@@ -91,7 +92,7 @@ async def _add_nearly_due(
     due = await context.store.backlogs.due_until(keys, "poll", source.name, until, most)
     alike = [item for item in due if _rules(source, item) and _kind(source, item) == kind]
     others = {item: None for item in alike if item not in claimed}
-    for job, _ in await _jobs(context, keys, source, others):
+    for job, _ in await _jobs(context, keys, others):
         own = _group(source, job)
         group = groups.get(own.key) if own and job.poll_not_before <= now else None
         if group:

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 from msgspec.structs import replace
@@ -26,19 +26,12 @@ from processor.errors import (
     RequestFailed,
     WrongKeyType,
 )
-from processor.model import FINAL, HttpResponse, StatusUpdate
-from processor.provider import ListedJobs, ListPage, ListRules, PollFailure, PollFailureKind
+from processor.model import HttpResponse
+from processor.provider import ListedJobs, PollFailure, PollFailureKind
 from processor.service.jobs.advance import advance
-from processor.service.jobs.decide import IncomingUpdate, with_id
 from processor.service.polling import poll as polling
-from processor.service.polling.last_answer import LastAnswer
-from processor.service.polling.list_groups import (
-    MOST_PAGES,
-    WORTH_IT,
-    Key,
-    ListGroup,
-    list_groups,
-)
+from processor.service.polling.list_answers import Answer, ListQuery, match_answers
+from processor.service.polling.list_groups import WORTH_IT, Key, ListGroup, list_groups
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim
 
@@ -49,23 +42,6 @@ PASSING: frozenset[PollFailureKind] = frozenset({"throttled", "outdated"})  # no
 Result = TypeVar("Result")
 
 log = structlog.get_logger()
-
-
-class Answer(NamedTuple):
-    """What a list says about a job, and the answer that a poll of this job alone would have got."""
-
-    update: StatusUpdate
-    response: HttpResponse | None
-
-    @property
-    def counts(self) -> bool:
-        """Whether this is enough: without the whole answer the result of a job may be missing."""
-        return self.response is not None or self.update.state not in FINAL
-
-    def incoming(self, claim: Claim | None, now: float) -> IncomingUpdate:
-        """The update of a job; what the mirror repeats is stored only if it is the whole answer."""
-        stored = LastAnswer.from_response(self.response, now).encode() if self.response else None
-        return IncomingUpdate(self.update, claim, stored)
 
 
 class ListPoller:
@@ -95,19 +71,19 @@ class ListPoller:
 
     async def _poll_group(self, group: ListGroup) -> list[Claim]:
         """Poll a group, and commit what the lists say; the claims that are settled by it."""
-        settled, waiting, page = [], list(group.jobs), ListPage()
-        listed, failure = 0, None
-        while _is_worth_it(group.rules, waiting, page):
-            outcome = await self._request(group, waiting[: group.rules.most], page)
+        settled, query = [], ListQuery(group, tuple(group.jobs))
+        answered, failure = 0, None
+        while query.is_worth_it:
+            outcome = await self._request(query)
             if isinstance(outcome, PollFailure):
                 failure = outcome
                 break
-            response, jobs = outcome
-            answers = _matched(group, jobs, response)
-            listed += len(answers)
+            response, listed = outcome
+            answers = match_answers(group, listed, response)
+            answered += len(answers)
             settled += await self._commit(group, answers)
-            waiting, page = _next(group, waiting, page, jobs, answers)
-        if listed < WORTH_IT and (failure is None or failure.kind not in PASSING):
+            query = query.after(listed, answers)
+        if answered < WORTH_IT and (failure is None or failure.kind not in PASSING):
             self._rests_until[group.key] = time.monotonic() + REST
         if failure and failure.kind == "throttled":
             settled += await self._postpone(group, settled, failure)
@@ -125,19 +101,19 @@ class ListPoller:
         )
         return list(left.values())
 
-    async def _request(
-        self, group: ListGroup, jobs: Sequence[str], page: ListPage
-    ) -> tuple[HttpResponse, ListedJobs] | PollFailure:
-        """One request, for these jobs or a page."""
-        context, source = self._context, group.source
-        ids = [provider.bare_id(group.kind, job) for job in jobs]
+    async def _request(self, query: ListQuery) -> tuple[HttpResponse, ListedJobs] | PollFailure:
+        """One request, for some jobs or a page."""
+        context, group = self._context, query.group
+        source = group.source
         asked_at = await context.store.now()
         try:
             account = await source.account_now()
         except ConfigError as error:
             return self._failed(source, PollFailure("unauthorized", str(error)))
         try:
-            request = provider.build_list_request(group.poll, account, group.params, ids, page)
+            request = provider.build_list_request(
+                group.poll, account, group.params, query.ids, query.page
+            )
             response = await context.egress.request(
                 request.method,
                 request.url,
@@ -196,39 +172,3 @@ async def _all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result
         if isinstance(error, BaseException):
             raise error
     return cast("list[Result]", results)
-
-
-def _is_worth_it(rules: ListRules, waiting: Sequence[str], page: ListPage) -> bool:
-    """Whether a request can answer enough jobs; pages may be in vain, but not most of them."""
-    pages = 1 if rules.names_jobs else page.number
-    return len(waiting) >= WORTH_IT * pages and pages <= MOST_PAGES
-
-
-def _next(
-    group: ListGroup,
-    waiting: list[str],
-    page: ListPage,
-    listed: ListedJobs,
-    answers: Mapping[str, Answer],
-) -> tuple[list[str], ListPage]:
-    """The jobs that another request should answer, and the page for it."""
-    rules, claims = group.rules, group.claims.keys()
-    if rules.names_jobs:
-        rest = waiting[rules.most :]
-        return rest if claims & rest else [], page
-    rest = [job for job in waiting if job not in answers]
-    is_last = rules.most is None or listed.size < rules.most
-    in_vain = len(answers) < WORTH_IT and not claims & rest
-    return [] if is_last or in_vain else rest, ListPage(page.number + 1, listed.last)
-
-
-def _matched(group: ListGroup, listed: ListedJobs, response: HttpResponse) -> dict[str, Answer]:
-    """What a page says about the jobs of a group, by their ids; the first element of a job counts."""
-    names = {name: job.id for job in group.jobs.values() for name in (job.id, *job.aliases)}
-    found: dict[str, Answer] = {}
-    for update, element in listed.jobs:
-        job = next((names[name] for name in (update.id, *update.aliases) if name in names), None)
-        if job is not None and job not in found:
-            whole = provider.as_answer(group.poll, element, response)
-            found[job] = Answer(with_id(update, job), whole)
-    return found

@@ -96,7 +96,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     keys = context.store.shards[claim.shard]
     (lookup,) = await context.store.jobs.read(keys, [claim.item])
     job = lookup.job
-    if job is None or not may_still_change(source, job):
+    if job is None or not _may_still_change(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return
     last = await _read_last_answer(context, keys, source, job)
@@ -121,7 +121,7 @@ async def _read_last_answer(
     return None if stored is None else LastAnswer.decode(stored)
 
 
-def may_still_change(source: Source, job: Job) -> bool:
+def _may_still_change(source: Source, job: Job) -> bool:
     """A finished job is polled only if the provider may run it again."""
     poll = source.poll(job.kind)
     may_run_again = poll is not None and (poll.reopens or poll.attempt is not None)

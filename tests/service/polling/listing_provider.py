@@ -48,6 +48,7 @@ PROFILES = {
     "wrapped": WRAPPED,
     "placed": PLACED,
     "both": BOTH,
+    "reruns": PAGED.replace("[poll]", "[poll]\nreopens = true"),
     "slow": PAGED.replace("[poll]", '[poll]\nbudget = "20/1h"'),
 }
 

@@ -243,6 +243,22 @@ async def test_the_end_of_a_job_in_an_excerpt_is_confirmed_by_a_poll_of_its_own(
     assert await bench.states([1, 2], "excerpt") == {State.RUNNING}
 
 
+async def test_whether_a_job_runs_again_only_a_poll_of_its_own_can_say(
+    bench: Bench, provider: ListingProvider
+):
+    """A list may be a little old, and would run the job again that has just ended."""
+    provider.says([1], status="succeeded")
+    provider.says([2, 3], status="running")
+    await bench.watch([1, 2, 3], "reruns")
+    await bench.poll()
+    provider.elements = {"1": {"id": "1", "status": "running"}}
+    await jobs_watch.poll_now(bench.context, "reruns", "1")
+    await bench.due([1, 2, 3], "reruns")
+    await bench.poll()
+    assert (provider.lists, provider.single) == (["/jobs", "/jobs"], ["1"])
+    assert await bench.states([1], "reruns") == {State.SUCCEEDED}
+
+
 @pytest.mark.parametrize("status", [403, 404, 500])
 async def test_after_a_list_that_fails_all_jobs_are_polled_alone_and_it_rests(
     bench: Bench, provider: ListingProvider, status: int
