@@ -138,6 +138,10 @@ provider = "giver"
 base_url = "{url}"
 cancel = true
 
+[sources.rare]
+provider = "rare"
+base_url = "{url}"
+
 [sources.deaf]
 provider = "pushes"
 
@@ -332,6 +336,8 @@ async def bench_of(
     (tmp_path / "profiles" / "numbered.toml").write_text(numbered)
     again = LAB.replace('attempt = "/attempt"', 'reopens = "/ended"')
     (tmp_path / "profiles" / "again.toml").write_text(again % "")
+    rare = LAB.replace('every = ["50ms", "1s"]', 'every = ["10m", "1h"]')
+    (tmp_path / "profiles" / "rare.toml").write_text(rare % "")
     giver = LAB % 'cancel = "POST /jobs/{id}/cancel"'
     (tmp_path / "profiles" / "giver.toml").write_text(giver)
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)

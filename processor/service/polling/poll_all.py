@@ -121,7 +121,8 @@ async def _read(
 def _earliest(source: Source, job: Job, poll: WaitingPoll, now: float) -> float:
     """When a job may be polled again: the shortest interval after its last poll."""
     rules = source.poll(job.kind)
-    shortest = job.polling.every or (rules.every[0] if rules else 0.0)
+    first = rules.every[0] if rules else 0.0
+    shortest = min(first, job.polling.every or first)
     last = now if poll.interval is None else poll.at - poll.interval
     return max(last + shortest, job.poll_not_before)
 

@@ -12,7 +12,6 @@ from processor.service.polling.after_trouble import AfterTrouble
 from processor.service.polling.poll_all import PollAllRequest
 
 SLOW = PollSettings("1h")
-FLOOR = 0.05  # seconds: the first interval of the profile
 
 
 async def watch(bench: Any, *jobs: str, source: str = "lab", **request: Any) -> None:
@@ -76,11 +75,18 @@ async def test_a_job_that_is_due_sooner_keeps_its_time(bench: Any):
 
 
 async def test_the_shortest_interval_since_the_last_poll_holds(bench: Any):
-    await watch(bench, "1", poll=SLOW)
+    await watch(bench, "1", "2", source="rare")
     redis, keys = bench.store.connection.redis, bench.store.shards[0]
-    await redis.hset(keys.items["poll"], "lab/1", b"1000.000")  # it was polled a moment ago
+    await redis.hset(keys.items["poll"], "rare/1", b"1000.000")  # it was polled a moment ago
     await ask(bench)
-    assert await wait(bench, "1") > 900
+    assert await wait(bench, "1", "rare") == pytest.approx(600, abs=5)
+    assert await wait(bench, "2", "rare") < 1
+
+
+async def test_an_interval_of_the_jobs_own_does_not_hold_it_up(bench: Any):
+    await watch(bench, "1", poll=SLOW)
+    await ask(bench)
+    assert await wait(bench, "1") < 1
 
 
 async def test_the_providers_own_time_holds(bench: Any, provider: Any, polled: Any):
