@@ -95,10 +95,18 @@ class Caller:
             for _ in range(32):
                 group.create_task(sender())
 
-    async def ask(self, path: str) -> Answer:
-        """Get something that may be no JSON, or refused."""
-        async with self._session.get(f"{self.url}{path}") as answer:
+    async def ask(self, path: str, **headers: str) -> Answer:
+        """Get something that may be no JSON, or refused; a `_` in a header's name is a `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._session.get(f"{self.url}{path}", headers=named) as answer:
             return Answer(answer.status, dict(answer.headers), await answer.text())
+
+    async def serves(self) -> bool:
+        """Whether the receiver has found its Redis, and answers."""
+        try:
+            return (await self.ask("/v1/sources")).status == HTTPStatus.OK
+        except OSError:
+            return False
 
     async def metric(self, sample: str) -> float:
         """One sample of /metrics, by its name and labels as they stand there."""

@@ -34,6 +34,7 @@ class Provider:
     port: int
     tell: Tell
     asked: list[tuple[float, str]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)  # the Authorization of each
 
     async def __aenter__(self) -> Self:
         """Listen."""
@@ -55,4 +56,5 @@ class Provider:
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.asked.append((time.monotonic(), request.path_qs))
+        self.tokens.append(request.headers.get("Authorization"))
         return await self.tell(request.path_qs)

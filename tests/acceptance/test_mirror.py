@@ -2,16 +2,22 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 from atproto import Client
+from redis.asyncio import Redis
 
-from .conftest import Shared
+from processor.service.polling.last_answer import LastAnswer
+
+from .conftest import Shared, hosted
 from .feed import Caller
-from .processes import BEARER
+from .processes import BEARER, free_port
 from .provider import Provider, hang, says
+from .system import WEB, System
+from .waiting import until_it
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(60)]
 
@@ -70,6 +76,55 @@ async def test_the_atproto_client_reads_every_state(shared: Shared, caller: Call
                 assert got.failure_code == "encoding_failure"
             await caller.call("DELETE", f"/v1/jobs/bluesky/{job}")  # or it is polled for ever
     client.request.close()
+
+
+async def test_the_atproto_client_gets_the_end_in_one_call(shared: Shared, caller: Caller) -> None:
+    """Its own loop over the states is not needed."""
+    client = Client(base_url=f"{shared.system.url}/mirror/bluesky/final")
+    client.request.add_additional_header("Authorization", BEARER["authorization"])
+    states = iter(["JOB_STATE_CREATED", "JOB_STATE_ENCODING"])
+
+    async def tell(_: str) -> web.Response:
+        state = next(states, "JOB_STATE_COMPLETED")
+        status = {"jobId": "END", "did": "did:plc:ewvi7nxzyoun6zhxrhs64oiz", "state": state}
+        return web.json_response({"jobStatus": status | EXTRAS.get(state, {})})
+
+    async with Provider(shared.ports["bluesky"], tell) as provider:
+        ask = client.app.bsky.video.get_job_status
+        got = (await asyncio.to_thread(ask, {"job_id": "END"})).job_status
+        assert got.state == "JOB_STATE_COMPLETED"
+        assert len(provider.asked) == 3
+        await caller.call("DELETE", "/v1/jobs/bluesky/END")
+    client.request.close()
+
+
+async def test_a_hundred_readers_of_two_receivers_cause_one_poll(
+    plan: Callable[..., System],
+) -> None:
+    """At first sight, and again once the answer is too old for them."""
+    port, other = free_port(), free_port()
+    system = plan(hosted("bluesky", "bluesky", port))
+    system.start("web", *WEB)
+    system.start("web-2", *WEB, PORT=str(other))
+    path = "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId=ENCODING"
+    url = f"http://127.0.0.1:{other}"
+    async with (
+        Provider(port, _bluesky) as provider,
+        Caller(system.url) as one,
+        Caller(url) as two,
+        Redis.from_url(system.redis.url) as redis,
+    ):
+        for receiver in (one, two):
+            await until_it(receiver.serves, 20, "the receivers answer")
+        for polls in (1, 2):
+            calls = [one.ask(path, cache_control="max-age=60") for _ in range(50)]
+            calls += [two.ask(path, cache_control="max-age=60") for _ in range(50)]
+            answers = await asyncio.gather(*calls)
+            assert {answer.status for answer in answers} == {200}
+            assert len(provider.asked) == polls
+            (key,) = await redis.keys("*answer:*")
+            last = LastAnswer.decode(await redis.get(key))
+            await redis.set(key, last._replace(at=last.at - 61).encode() or b"", keepttl=True)
 
 
 async def test_wistia_is_mirrored_in_its_own_shape(shared: Shared, caller: Caller) -> None:

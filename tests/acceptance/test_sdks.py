@@ -87,14 +87,7 @@ async def asked(plan: Callable[..., System]) -> AsyncIterator[tuple[System, Prov
     system = plan("".join(tables) + "mirror_root = true\n")
     system.start("web", *WEB)
     async with Provider(port, tell) as provider, Caller(system.url) as caller:
-
-        async def serves() -> bool:
-            try:
-                return (await caller.ask("/v1/sources")).status == 200
-            except OSError:
-                return False
-
-        await until_it(serves, 20, "the receiver answers")
+        await until_it(caller.serves, 20, "the receiver answers")
         yield system, provider
 
 

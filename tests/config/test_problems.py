@@ -254,6 +254,26 @@ async def test_a_renewed_token_that_no_header_can_carry_is_ignored(tmp_path: Pat
         assert (await source.account_now()).token == now
 
 
+def test_only_a_token_in_the_file_is_a_command(tmp_path: Path) -> None:
+    """A variable, a file and another secret with such a text hold this very text."""
+    text = '["exec", "false"]'
+    (tmp_path / "token").write_text(text)
+    for token in ("env:T", "file:token"):
+        found = written(tmp_path, GOOD.replace('"t"', f'"{token}"'), T=text).sources["video"]
+        assert found.account.token == text
+        assert not found.polled_by_workers_only
+    listed = written(tmp_path, GOOD.replace('webhook_secret = "s"', f"webhook_secret = {text}"))
+    assert listed.sources["video"].secrets == ("exec", "false")
+    assert written(tmp_path, GOOD, RINGBACK_API_KEYS=text).api_keys == ('["exec"', '"false"]')
+
+
+def test_a_command_is_relative_to_the_file_if_its_name_has_a_slash(tmp_path: Path) -> None:
+    for program, found in (("bin/token", tmp_path / "bin/token"), ("token", "token"), ("/a", "/a")):
+        source = written(tmp_path, GOOD.replace('"t"', f'["exec", "{program}", "./x"]'))
+        credential = source.sources["video"].credential
+        assert credential == f'exec:["{found}", "./x"]'.encode()
+
+
 def test_a_credential_is_the_same_for_the_same_token_and_after_a_renewal(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("old\n")
     same = written(tmp_path, GOOD).sources["video"].credential

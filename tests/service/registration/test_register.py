@@ -188,6 +188,19 @@ def test_a_webhook_is_created_once_and_then_updated(register: Run, provider: Pro
     }
 
 
+def test_a_command_prints_the_token(register: Run, provider: Provider, tmp_path: Path):
+    command = tmp_path / "token"
+    command.write_text(f"#!/bin/sh\nprintf '%s\\n' {TOKEN!r}\n")
+    command.chmod(0o755)
+    assert register("hub", token=["exec", "./token"])[0] == 0
+    assert provider.headers[-1]["authorization"] == f"Bearer {TOKEN}"
+    command.write_text("#!/bin/sh\necho log in first >&2\nexit 4\n")
+    code, _, err = register("hub", token=["exec", "./token"])
+    assert code == 2
+    assert "sources.mine.token: " in err
+    assert "it ended with exit code 4: log in first" in " ".join(err.split())
+
+
 def test_a_request_carries_what_a_poll_would(register: Run, provider: Provider):
     register("hub")
     sent = provider.headers[-1]
