@@ -13,7 +13,7 @@ from aiohttp import web
 
 from .feed import Caller
 from .processes import free_port
-from .provider import Provider
+from .provider import Provider, Tell
 from .system import CLOCK, WEB, WORKER, System
 from .waiting import until, until_it
 
@@ -80,21 +80,47 @@ async def watch_all(caller: Caller) -> None:
             group.create_task(watcher())
 
 
-@pytest.mark.parametrize(("kind", "most"), [("named", 30), ("paged", 40)])
-async def test_a_thousand_jobs_take_a_few_requests(tmp_path: Path, kind: str, most: int) -> None:
-    (tmp_path / "farm.toml").write_text(PROFILE.replace("LIST", LISTS[kind]))
+async def poll_all(folder: Path, kind: str, tell: Tell) -> Counter[str]:
+    """Have two workers poll jobs that are all due, to their end; how many requests of each sort."""
+    (folder / "farm.toml").write_text(PROFILE.replace("LIST", LISTS[kind]))
     port = free_port()
-    with farm(tmp_path, port) as system:
+    with farm(folder, port) as system:
         system.start("web", *WEB)
-        async with Provider(port, answer) as provider, Caller(system.url) as caller:
+        async with Provider(port, tell) as provider, Caller(system.url) as caller:
             await until_it(lambda: _is_up(caller), 20, "the receiver")
             await watch_all(caller)
             for name, words in (("one", WORKER), ("other", WORKER), ("clock", CLOCK)):
                 system.start(name, *words)
             await until_it(lambda: _all_done(caller), 40, "all jobs")
-    requests = Counter("list" if "?" in path else "job" for _, path in provider.asked)
+    return Counter("list" if "?" in path else "job" for _, path in provider.asked)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("named", 30), ("paged", 40)])
+async def test_a_thousand_jobs_take_a_few_requests(tmp_path: Path, kind: str, most: int) -> None:
+    requests = await poll_all(tmp_path, kind, answer)
     assert requests["list"] <= most, requests
     assert requests["job"] <= PAGE // 10, requests
+
+
+async def test_jobs_that_lists_lack_or_garble_are_polled_alone(tmp_path: Path) -> None:
+    async def faulty(path: str) -> web.Response:
+        if "?" not in path:
+            return await answer(path)
+        found = [{"id": job, "status": "" if job.endswith("4") else "done"} for job in listed(path)]
+        return web.json_response({"data": [e for e in found if not e["id"].endswith("7")]})
+
+    requests = await poll_all(tmp_path, "named", faulty)
+    assert JOBS / 5 <= requests["job"] <= JOBS / 2, requests
+    assert requests["list"] <= 60, requests
+
+
+async def test_without_a_list_that_works_every_job_is_polled_alone(tmp_path: Path) -> None:
+    async def broken(path: str) -> web.Response:
+        return web.Response(status=500) if "?" in path else await answer(path)
+
+    requests = await poll_all(tmp_path, "paged", broken)
+    assert requests["job"] >= JOBS, requests
+    assert requests["list"] <= 2, requests  # one of each worker
 
 
 async def _is_up(caller: Caller) -> bool:
