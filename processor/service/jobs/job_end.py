@@ -53,16 +53,19 @@ def _announced_at(job: Job) -> float | None:
     return job.poll_requested_at if job.poll_requested_at >= job.attempt_since else None
 
 
-def _lasted(before: Job, job: Job, updates: Sequence[StatusUpdate]) -> tuple[float, float]:
+def _lasted(before: Job, job: Job, updates: Sequence[StatusUpdate]) -> tuple[float, float] | None:
     """After how many seconds at least and at most a job ended: at a known time, or between two polls.
 
-    The provider's time counts if it is possible, else the arrival of the push.
+    The provider's time counts if it is possible, else the arrival of the push. None if the job had
+    ended before we knew it.
     """
     began, now = job.attempt_since, job.ended_at or 0.0
-    earliest = min(max(before.polled_at, began), now)
     given, asked_at = job.finished_at or 0.0, {u.poll_started_at for u in updates}
+    if given < began and not before.polled_at:
+        return None
+    earliest = min(max(before.polled_at, began), now)
     end = now if job.origin is Origin.PUSH else _announced_at(before) or 0.0
     if earliest < given <= now and given not in asked_at:
         end = given
     after, until = (end, end) if end >= earliest else (earliest, now)
-    return round(after - began, 3), round(until - began, 3)
+    return after - began, until - began

@@ -103,6 +103,13 @@ def test_a_time_that_cannot_be_right_does_not_count(source: Source, at: float):
     assert lasted(job.poll(45.0, at=NOW + at)) == (19.5, 45.0)
 
 
+def test_a_job_that_ended_before_it_was_known_shows_no_duration(source: Source):
+    """Its push may have been held, or somebody watches it late."""
+    held = Run(source).push(0.1, at=NOW - 5.0)
+    assert (held.found_by, held.lasted) == ("push", None)
+    assert Run(source).poll(20.0, at=NOW - 60.0).lasted is None
+
+
 def test_a_push_that_a_poll_confirms_shows_the_end(source: Source):
     job = Run(replace(source, trust="refetch"))
     assert job.push(30.0) is None
