@@ -24,6 +24,7 @@ RingbackError
     ├── WrongKeyType       a key of one job, target or event has another type than ours
     ├── NotFinished        the job runs longer than a call may wait for it
     ├── Overloaded         a limit is reached: memory, bytes in flight, streams
+    │   └── BudgetSpent      a provider's budget is used up, or it wants no requests now
     └── Contention         concurrent changes of the same record, too often
 """
 
@@ -163,6 +164,15 @@ class NotFinished(Unavailable):
 
 class Overloaded(Unavailable):
     """A limit of ours is reached: memory, bytes in flight, or open streams."""
+
+
+class BudgetSpent(Overloaded):
+    """No request may be sent with a token before a time."""
+
+    def __init__(self, message: str, until: float) -> None:
+        """Take the time in seconds."""
+        super().__init__(message)
+        self.until = until
 
 
 class Contention(Unavailable):

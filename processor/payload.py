@@ -84,7 +84,10 @@ def poll_data(job: Job, next_at: float | None, interval: float | None) -> PollDa
     """How the polls of a job go, with its next one."""
     failed = job.failed_polls
     count, error = (failed.count, failed.error) if failed else (0, None)
-    return PollData(count, error, _utc(next_at), interval and round(interval, 3))
+    shown = interval and round(
+        max(interval, 0.0), 3
+    )  # below 0: it goes ahead of others that are late
+    return PollData(count, error, _utc(next_at), shown)
 
 
 def poll_stalled_body(job: Job, now: float, poll: PollData) -> bytes:

@@ -14,6 +14,9 @@ MAX_FAILURE_PAUSE = 300.0
 STALLED_AFTER = 5  # polls of a job that fail in a row …
 STALLED_SECONDS = 600.0  # … or so long, with two failed polls at least, and polling is stalled
 
+MAX_WAITED = 1_000  # jobs of a source without a budget, in a shard
+MAX_AHEAD = 32  # the same with one: half of the polls that it may have in flight
+
 THROTTLED_PAUSE = 30.0  # seconds a source rests after a 429 without Retry-After
 UNAUTHORIZED_PAUSE = 60.0  # seconds a source rests after a 401 or 403
 
@@ -58,6 +61,20 @@ def source_pause(trouble: str, retry_after: float | None) -> float | None:
     if trouble == "throttled":
         return THROTTLED_PAUSE if retry_after is None else max(retry_after, 1.0)
     return {"unauthorized": UNAUTHORIZED_PAUSE, "outdated": 0.0}.get(trouble)
+
+
+def waited_polls(budget: tuple[int, float] | None, floor: float, shards: int) -> tuple[float, int]:
+    """For jobs that somebody waits for: at least how many seconds lie between two polls, and how many
+    such jobs of a source a shard may have.
+
+    So they take at most half of the budget, and no other job starves.
+    """
+    if budget is None:
+        return floor, MAX_WAITED
+    count, seconds = budget
+    each = 2 * shards * seconds / count  # seconds for a request of a shard's part of that half
+    floor = max(floor, each)
+    return floor, min(int(floor / each), MAX_AHEAD)
 
 
 MAX_FAILURE_SCORE = 10

@@ -62,6 +62,7 @@ class Pump:
         self._in_flight = 0  # items in work units
         self._unsettled: list[Claim] = []  # of work that ended without settling them
         self._unit_ended = asyncio.Event()
+        self._first_shard = 0  # of the next round: what shards share, such as budgets, goes round
         self._kept_free = 0  # items that commits may claim
         self._idle = asyncio.Event()
         self._idle.set()
@@ -93,7 +94,9 @@ class Pump:
         """Claim once from every shard; whether there was anything."""
         found, memory = False, self._context.store.memory
         await memory.refresh()
-        for keys in self._context.store.shards:
+        shards = self._context.store.shards
+        self._first_shard = (self._first_shard + 1) % len(shards)
+        for keys in shards[self._first_shard :] + shards[: self._first_shard]:
             limit = min(await self._wait_for_capacity(), self._claim_size)
             if self.stopping or not self._may_claim():
                 return False

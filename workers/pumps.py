@@ -53,6 +53,7 @@ def poll(context: Context, outage: Outage) -> Pump:
     lists = ListPoller(context)
 
     async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
+        claims.sort(key=lambda claim: claim.due)  # sources may share a budget
         with_list, others = by_kind(context, claims)
         units: list[WorkUnit] = [(part, lists.poll(part)) for part in with_list]
         return units + [([claim], run_poll(context, claim)) for claim in others]

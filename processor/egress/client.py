@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from processor.egress import urls
 from processor.egress.compression import decompress
-from processor.egress.connection_pool import ConnectionPool, Origin
+from processor.egress.connection_pool import ConnectionPool, MaySend, Origin
 from processor.egress.connector import Connector
 from processor.egress.failures import REQUEST_ERRORS, BrokenResponseError, describe_failure
 from processor.egress.guard import NetworkScope, authorize_url
@@ -99,6 +99,7 @@ class Egress:
         body_wanted: bool = True,
         partial: bool = False,
         repeatable: bool = False,
+        may_send: MaySend | None = None,
     ) -> HttpResponse:
         """Send one request; a response with any status is returned, redirects included.
 
@@ -107,7 +108,8 @@ class Egress:
         a status line alone is a response. `timeout` is in seconds for the whole request.
         `repeatable`: a POST or PATCH that may arrive twice, as others may (RFC 9110, 9.2.2); it is
         sent again if the server had closed the idle connection that it was sent on.
-        Raises BlockedTarget or RequestFailed, and nothing else.
+        `may_send` is awaited right before the request is written, each time that it is.
+        Raises BlockedTarget or RequestFailed, and nothing else but what `may_send` raises.
         """
         began = perf_counter()
         try:
@@ -119,6 +121,7 @@ class Egress:
                 timeout,
                 read_limit if body_wanted else None,
                 repeatable=repeatable or method not in _ONCE,
+                may_send=may_send,
             )
         except BrokenResponseError as broken:
             salvaged = salvage(broken.received) if partial or not body_wanted else None

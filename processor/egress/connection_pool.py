@@ -1,7 +1,7 @@
 """The pool of HTTP/1.1 connections: reuses them, and limits how many are open, of an origin and in all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic
@@ -12,6 +12,9 @@ from processor.egress.connection import Connection
 from processor.egress.connector import Connector
 from processor.egress.failures import CONNECT_SECONDS, BrokenResponseError, ConnectTimeoutError
 from processor.egress.salvage import RawResponse
+
+MaySend = Callable[[], Awaitable[None]]
+"""Returns when a request may be written, or raises."""
 
 KEEPALIVE_SECONDS = 4.0  # many servers close idle connections after 5; a POST would fail then
 
@@ -55,25 +58,27 @@ class ConnectionPool:
         read_limit: int | None,
         *,
         repeatable: bool,
+        may_send: MaySend | None = None,
     ) -> RawResponse:
         """Send a request, and return its response; see `Connection.send`.
 
         If a connection that was idle dies before a byte of the response, which is how one ends that
         the server closed meanwhile, a `repeatable` request is sent once more, on a new connection.
-        Raises what `Connector.connect` raises, TimeoutError, or BrokenResponseError.
+        `may_send` is awaited before each time. Raises what it and `Connector.connect` raise,
+        TimeoutError, or BrokenResponseError.
         """
         end = monotonic() + seconds
         await self._enter(origin, end)
         try:
             if connection := self._take(origin):
                 try:
-                    return await self._send(connection, request, end, read_limit)
+                    return await self._send(connection, request, end, read_limit, may_send)
                 except BrokenResponseError as broken:
                     died = not broken.received and not isinstance(broken.error, TimeoutError)
                     if not (died and repeatable):
                         raise
             connection = await self._connect(origin, end)
-            return await self._send(connection, request, end, read_limit)
+            return await self._send(connection, request, end, read_limit, may_send)
         finally:
             self._places.release()
             origin.places.release()
@@ -126,9 +131,16 @@ class ConnectionPool:
         return connection
 
     async def _send(
-        self, connection: Connection, request: bytes, end: float, read_limit: int | None
+        self,
+        connection: Connection,
+        request: bytes,
+        end: float,
+        read_limit: int | None,
+        may_send: MaySend | None,
     ) -> RawResponse:
         try:
+            if may_send:
+                await may_send()
             return await connection.send(request, end - monotonic(), read_limit)
         finally:
             if connection.reusable and not self._closed:

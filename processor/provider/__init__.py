@@ -20,6 +20,7 @@ extract_update       one status update from a document
 decode               the body of a push as JSON: plain, form, SNS, CloudEvents
 push                 the status updates of a push, or its challenge
 poll_request         builds the HTTP request that polls a job or many, or cancels a job
+rate_limit_headers   for how long an account has no requests left
 poll_response        the response to a poll: a status update, or the reason why there is none
 list_response        the response to a request that polls many jobs: the answer about each
 submit_response      the provider's response to the user's own submit call
@@ -48,6 +49,7 @@ from processor.provider.poll_request import (
 from processor.provider.poll_response import PollFailure, PollFailureKind, read_poll_response
 from processor.provider.profile import JobKind, ListRules, PollRules, Profile, PushRules
 from processor.provider.push import ParsedPush, check_content_type, read_push
+from processor.provider.rate_limit_headers import exhausted_for
 from processor.provider.submit_response import read_submit_response
 from processor.provider.toml_lines import explain_toml_error, line_of, line_of_error
 from processor.provider.url_template import UrlTemplate
@@ -87,6 +89,7 @@ __all__ = [
     "decode_profile",
     "describe_error",
     "did_you_mean",
+    "exhausted_for",
     "explain_toml_error",
     "full_id",
     "line_of",

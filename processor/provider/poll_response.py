@@ -13,6 +13,7 @@ from processor.provider.extract_update import UpdateContext, as_object, read_upd
 from processor.provider.job_ids import bare_id, full_id
 from processor.provider.pointer import CODE
 from processor.provider.profile import PollRules, Profile
+from processor.provider.rate_limit_headers import exhausted_for
 
 PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "outdated", "failed"]
 
@@ -118,10 +119,14 @@ def read_body(body: bytes) -> tuple[Any, str]:
 def requested_wait(
     poll: PollRules, document: Any, response: HttpResponse, now: float
 ) -> float | None:
-    """Seconds that the provider wants us to wait, from Retry-After or its own hint."""
+    """Seconds that the provider wants us to wait, from Retry-After or its own hint; if it refused the
+    poll, also from its rate limit headers.
+    """
     wait = parse_retry_after(response.headers.get("retry-after"), now)
     if wait is None and poll.hint:
         wait = parse_wait(poll.hint.at.find(document, response.headers), poll.hint.unit, now)
+    if wait is None and response.status not in poll.reads:
+        wait = exhausted_for(response.headers, now)
     return wait
 
 

@@ -24,6 +24,8 @@ planned_poll       the next poll of a job, and the interval that it was planned 
 change             what a commit writes of one job
 script_args        assembles the keys and arguments of a script call
 backlogs           durable work: claim, settle, renew
+buckets            what is left of a credential's budget, for all processes
+waiters            jobs that somebody waits for
 names              names of jobs that are yet to be made, reserved
 jobs               jobs: read, commit, aliases, history
 events             the event log

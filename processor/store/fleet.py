@@ -34,6 +34,7 @@ class Fleet:
         self._marks = frozenset[str]()  # the last one written, and any that may have been written
         self._marked_at = 0.0  # when the last one was written, seconds
         self._joined = False
+        self._id: str | None = None
         self._forgot_at = float("-inf")  # when old marks were removed, seconds
 
     async def join(self) -> dict[str, str]:
@@ -52,6 +53,17 @@ class Fleet:
         self.check(meta)
         self._joined = True
         return meta
+
+    async def id(self) -> str:
+        """The store's random id."""
+        if self._id is None:
+            meta = await self.meta()
+            self._id = (meta if "id" in meta else await self.join())["id"]
+        return self._id
+
+    def forget(self) -> None:
+        """Forget the id: the store was replaced."""
+        self._id = None
 
     def is_older(self, meta: dict[str, str]) -> bool:
         """Whether a store must be migrated; ConfigError if it has another number of shards."""

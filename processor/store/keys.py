@@ -35,6 +35,9 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
                             (`FROM TO`)                            until all is delivered
     paused:B        hash    paused lane → until when                   removed when over
     rate_limit:B    hash    lane → when its budget is full again     as long as the lane's limits
+    bucket:ID       hash    what is left of the budget of a credential (ID: its keyed digest), and
+                            until when it is parked; only in shard 0       1 s behind both
+    waited:S        zset    jobs that somebody waits for, by until when              120 s
     nudge:B         list    at most one element: "there is work"      until a worker wakes
     clock_step      hash    the last step back of Redis' clock, and how far it was undone  1 h
     busy:B          string  the worker that is claiming, and will claim again         0.25 s
@@ -226,6 +229,14 @@ class Keys:
             "busy": self.busy[backlog],
         }
         return found | {"waiting": self.waiting} if backlog == "ingest" else found
+
+    def bucket(self, credential: str) -> str:
+        """What is left of the budget of a credential, by its digest."""
+        return f"{self.tag}bucket:{credential}"
+
+    def waited(self, source: str) -> str:
+        """The jobs of a source that somebody waits for."""
+        return f"{self.tag}waited:{source}"
 
     def order(self, target: str, job: str) -> str:
         """The deliveries of a job, by the uid of its record, to an ordered subscription."""

@@ -170,7 +170,7 @@ class ScriptArgs:
             packed["may_be_skipped"] = s.may_be_skipped
         if s.at is not None:
             payload = self.blob(s.payload)
-            return packed | {"at": int(s.at * 1000), "payload": payload, "failed": s.failed}
+            return packed | {"at": round(s.at * 1000), "payload": payload, "failed": s.failed}
         return packed if s.event is None else packed | self._ended(s, s.event, today)
 
     def _ended(self, s: Settlement, event: str, today: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from processor.errors import Overloaded
 from processor.model import Retention, Subscription
 from processor.store.backlogs import Backlogs
+from processor.store.buckets import Buckets
 from processor.store.clock_steps import ClockSteps
 from processor.store.connection import Connection
 from processor.store.deliveries import Deliveries
@@ -26,6 +27,7 @@ from processor.store.reserve import FULL
 from processor.store.statistics import Statistics
 from processor.store.subscriber_health import FailureScores
 from processor.store.subscriptions import Subscriptions
+from processor.store.waiters import Waiters
 from processor.vault import Vault
 
 HEARTBEAT_INTERVAL = 5.0  # seconds between heartbeats of a worker
@@ -63,6 +65,8 @@ class Store:
         self.poll_errors = PollErrors(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
+        self.buckets = Buckets(self.connection, self.shards[0], self.fleet)
+        self.waiters = Waiters(self.connection)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)
         self.jobs = Jobs(self.connection, self.shards, keep, self.persistence, lease)
         self.names = Names(self.jobs.intake, self.shards, keep)
@@ -101,6 +105,7 @@ class Store:
         self.subscriptions.forget()
         self.backlogs.forget()
         self.statistics.forget()
+        self.fleet.forget()
         self._stalled_read_at = float("-inf")
         for forget in self.at_replacement:
             forget()

@@ -50,13 +50,14 @@ class Claim(msgspec.Struct):
     item: str
     payload: bytes
     token: int
+    due: int = 0  # ms: since when it was due; 0 if that is not known
 
 
 def claims_of(keys: Keys, backlog: str, rows: Sequence[Any]) -> list[Claim]:
-    """The claims that a script returned: lane, item, payload and token of each."""
+    """The claims that a script returned: lane, item, payload, token and due time of each."""
     return [
-        Claim(keys.shard, backlog, lane.decode(), item.decode(), payload, token)
-        for lane, item, payload, token in zip(*(iter(rows),) * 4, strict=True)
+        Claim(keys.shard, backlog, lane.decode(), item.decode(), payload, token, int(float(due)))
+        for lane, item, payload, token, due in zip(*(iter(rows),) * 5, strict=True)
     ]
 
 

@@ -100,6 +100,25 @@ provider = "renewed"
 base_url = "{url}"
 token = ["exec", "./print-token", "-q"]
 
+[sources.brisk]
+provider = "brisk"
+base_url = "{url}"
+
+[sources.paced]
+provider = "paced"
+base_url = "{url}"
+token = "shared"
+
+[sources.paced-too]
+provider = "paced"
+base_url = "{url}/"
+token = "shared"
+
+[sources.paced-alone]
+provider = "paced"
+base_url = "{url}"
+token = "another"
+
 [sources.forgetful]
 provider = "dropper"
 base_url = "{url}"
@@ -328,6 +347,9 @@ async def bench_of(
     placed = placed.replace("[poll]", 'params = { repo = "/repo" }\n\n[poll]')
     (tmp_path / "profiles" / "placed.toml").write_text(placed % "")
     (tmp_path / "profiles" / "renewed.toml").write_text(LAB % 'auth = "bearer"')
+    (tmp_path / "profiles" / "brisk.toml").write_text(LAB % 'budget = "20/1s"')
+    paced = LAB % 'budget = "10/1h"\nauth = "bearer"'
+    (tmp_path / "profiles" / "paced.toml").write_text(paced)
     (tmp_path / "token").write_text("first")
     rule = '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Sign"\n\n[poll]'
     signed = (LAB % "gone = true").replace("[poll]", rule)

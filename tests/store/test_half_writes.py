@@ -36,6 +36,7 @@ from processor.store.keys import META, STATISTICS, WORKERS, Keys, day_of
 from processor.store.names import naming
 from processor.store.redeliveries import ReadPosition, Redelivery
 from processor.store.refusals import Outcome
+from processor.store.waiters import PollBounds
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from processor.vault import MasterKey, Vault
 
@@ -343,6 +344,28 @@ async def admit(b: Bench, _: Given, __: list[int]) -> None:
     assert isinstance(await b.store.backlogs.admit(b.keys, "poll", ("a", "?a/1"), pace), Claim)
 
 
+async def take(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    names = [b.keys.bucket(str(n)) for n in parts]
+    args = [value for index, _n in enumerate(parts, 1) for value in (index, 1000, 4, 0)]
+    rows = await b.store.connection.run("take", names, args)
+    return [row == 0 or WrongKeyType(str(row)) for row in rows]
+
+
+async def park(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.connection.run("park", [b.keys.bucket("0")], [int(FUTURE * 1000)])
+
+
+async def mark_waited(b: Bench, _: Given, __: list[int]) -> None:
+    bounds = PollBounds(1.0, FUTURE - 100, 10)
+    assert await b.store.waiters.mark(b.keys, "a", "a1", 60, bounds)
+
+
+async def a_poll_far_away(b: Bench) -> None:
+    items = [WorkItem("poll", "a", "a1", FUTURE, b"900.000")]
+    change = Change(job=job("none"), version="", save=False, items=items)
+    assert await b.store.jobs.commit(b.keys, "0", [change]) == [True]
+
+
 async def renew(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
     claims = [replace(given[n]) for n in parts]
     await b.store.backlogs.renew(claims)
@@ -636,6 +659,9 @@ SCRIPTS = {
     "unstep": Operation(unstep, polls_for_later, "undo_clock_step"),
     "end leases": Operation(end_leases, a_lease_for_too_long, "end_leases"),
     "renew": Operation(renew, claimed, "renew", 2),
+    "take": Operation(take, nothing, "take", 2),
+    "park": Operation(park, nothing, "park"),
+    "mark waited": Operation(mark_waited, a_poll_far_away, "mark_waited"),
     "replay": Operation(replay, delivered_before, "replay"),
     "memory": Operation(memory, deliveries_to_make, "memory"),
     "swap callback": Operation(swap_callback, a_sealed_callback, "swap_callback"),
@@ -800,6 +826,8 @@ FAMILIES = (
         "dead:",
         "delivered_ids:",
         "failure_scores",
+        "bucket:",
+        "waited:",
         "lanes:",
         "due:",
         "retries:",

@@ -4,11 +4,12 @@ An update of an unknown job makes the job: a push may come before anybody watche
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from processor import state_machine
+from processor import schedule, state_machine
 from processor.config import Source
 from processor.model import (
     FINAL,
@@ -22,13 +23,20 @@ from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation, failed_polls
 from processor.service.jobs.failed_polls import FailedPoll
 from processor.service.jobs.job_end import job_end, remember
-from processor.service.jobs.poll_interval import first_poll, poll_interval
+from processor.service.jobs.poll_interval import first_poll, intervals, poll_interval
 from processor.store.change import Change, NewEvent
 from processor.store.jobs import JobLookup, kept_from, name_of
 from processor.store.planned_poll import encode_interval
 from processor.store.work_items import NOW, Claim, WorkItem
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Hurry(NamedTuple):
+    """How a job is polled that somebody waits for."""
+
+    floor: float  # seconds between two polls, at least
+    late: float  # seconds by which polls of the source leave late: it goes ahead by as much
 
 
 class IncomingUpdate(msgspec.Struct, frozen=True):
@@ -39,6 +47,7 @@ class IncomingUpdate(msgspec.Struct, frozen=True):
     answer: bytes | None = None  # the provider's whole answer, for the mirror
     failed: FailedPoll | None = None  # the poll brought none: the update only names the job
     note: HistoryEntry | None = None  # only for the history: the update only names the job
+    hurry: Hurry | None = None  # if somebody waits for the job
 
 
 def new_job(source: Source, job: str, now: float, uid: str) -> Job:
@@ -66,6 +75,7 @@ def decide(
     reschedule = poll_now = False  # the next poll: later, or used up; at once
     due, answer = False, None  # whether the deadline was claimed; the newest answer to a poll
     failed: FailedPoll | None = None  # the newest poll, if it failed
+    hurry = None
     for incoming in updates:
         if incoming.note:
             entries.append((inputs.now, incoming.note))
@@ -79,6 +89,7 @@ def decide(
             continue
         due |= incoming.update.origin is Origin.DEADLINE
         answer = incoming.answer or answer
+        hurry = incoming.hurry or hurry
         update, job = confirmation.apply_trust(incoming.update, job, inputs.source)
         seen = job.seen
         step = state_machine.advance(job, update, inputs.now)
@@ -92,7 +103,7 @@ def decide(
             events.append(publish(job, step.event, inputs))
     end = job_end(before, job, known := [u.update for u in updates], inputs.source)
     job = remember(job, end, known, inputs.now)
-    items = timers(before, job, inputs, reschedule=reschedule, due=due)
+    items = timers(before, job, inputs, reschedule=reschedule, due=due, hurry=hurry)
     if failed and not reschedule:
         items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
     if _gives_up(before, job) and inputs.source.cancels(job.kind):
@@ -139,11 +150,18 @@ def expiry_changed(before: Job | None, job: Job) -> bool:
 
 
 def timers(
-    before: Job | None, job: Job, inputs: DecisionInputs, *, reschedule: bool, due: bool = False
+    before: Job | None,
+    job: Job,
+    inputs: DecisionInputs,
+    *,
+    reschedule: bool,
+    due: bool = False,
+    hurry: Hurry | None = None,
 ) -> list[WorkItem]:
     """The next poll and the deadline of a job, where they must be written.
 
-    `reschedule`: the next poll gets a new time; `due`: the deadline item was claimed.
+    `reschedule`: the next poll gets a new time; `due`: the deadline item was claimed; `hurry`: somebody
+    waits for the job.
     """
     if job.state in FINAL:
         return []
@@ -151,7 +169,8 @@ def timers(
     if before is None or before.deadline_at != job.deadline_at or due:
         items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
     if reschedule and _is_polled(job, inputs.source):
-        at = max(inputs.now + _until_poll(before, job, inputs), job.poll_not_before)
+        at = max(inputs.now + _until_poll(before, job, inputs, hurry), job.poll_not_before)
+        at -= hurry.late if hurry else 0.0
         items.append(poll_item(job, at, at - inputs.now))
     return items
 
@@ -160,8 +179,11 @@ def _is_polled(job: Job, source: Source) -> bool:
     return job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
 
 
-def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs) -> float:
+def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs, hurry: Hurry | None) -> float:
     source, statistics = inputs.source, inputs.statistics
+    if hurry:
+        floor = max(intervals(job, source)[0], hurry.floor)
+        return floor * (1 - schedule.POLL_JITTER * inputs.random_unit)
     if before is None and not job.polling.every:
         return first_poll(source, job.kind, statistics)
     return poll_interval(job, source, statistics, inputs.now, inputs.random_unit)

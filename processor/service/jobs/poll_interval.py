@@ -42,6 +42,12 @@ def intervals(job: Job, source: Source) -> tuple[float, float]:
     return (own, own) if own else poll.every if poll else (0.0, 0.0)
 
 
+def earliest_poll(job: Job, source: Source, planned_at: float) -> float:
+    """Before when a poll that was planned at a time is not made, even if somebody waits (seconds)."""
+    floor = intervals(job, source)[0] * (1 - POLL_JITTER)
+    return max(planned_at + floor, job.poll_not_before)
+
+
 def poll_schedule(
     source: Source, kind: str | None, statistics: SourceStatistics
 ) -> PollSchedule | None:

@@ -8,6 +8,7 @@ from processor.config import Source
 from processor.errors import NotFound
 from processor.model import FINAL, Job
 from processor.service.events.tail import Tailer
+from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.runtime.context import Context
 from processor.store.jobs import JobLookup, name_of
 from processor.store.keys import Keys
@@ -80,6 +81,7 @@ async def wait(context: Context, tailer: Tailer, source: str, job: str, seconds:
         found = await find(context, source, job)  # it may have finished before we listened
         if found.job.state in FINAL:
             return found
+        await poll_sooner(context, found.keys, found.job, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await finished.wait()

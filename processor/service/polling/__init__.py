@@ -1,6 +1,7 @@
 """Polls of providers. In reading order:
 
 last_answer     a provider's last answer: for the mirror, and as the body of a 304
+budget          the budget of an account: asked before each request, parked by the answers
 push_loss       writes the statistics of sources, and says when polls wait for pushes no more
 poll            polls a job, and takes it through the answer
 cancel          the provider's cancel call, at the deadline

@@ -4,18 +4,22 @@ At least once, to be exact: if a worker dies between the provider's answer and i
 is made again when the lease has ended.
 """
 
+from functools import partial
+
 import structlog
 
 from processor import provider
 from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
-from processor.errors import BlockedTarget, ConfigError, InvalidValue, RequestFailed
+from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidValue, RequestFailed
 from processor.model import HistoryEntry, Job, Origin
 from processor.provider.poll_response import excerpt
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import CANCEL, IncomingUpdate
 from processor.service.jobs.failed_polls import MAX_ERROR, as_update
+from processor.service.polling import budget
+from processor.service.polling.poll import put_back
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 
@@ -33,7 +37,11 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
     if job is None or not job.provisional or job.attempt != int(claim.payload):
         await context.store.backlogs.settle([Settlement(claim)])
         return
-    problem = await _send(context, source, job)
+    try:
+        problem = await _send(context, source, job)
+    except BudgetSpent as error:
+        await put_back(context, claim, error.until)
+        return
     if problem:
         log.warning("cancel_failed", source=source.name, job=job.id, reason=problem)
     update = as_update(job, problem or SENT, await context.store.now())
@@ -54,6 +62,7 @@ async def _send(context: Context, source: Source, job: Job) -> str:
             scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
             partial=True,
+            may_send=partial(budget.take, context, source),
         )
     except (BlockedTarget, ConfigError, RequestFailed, InvalidValue) as error:
         return redact(source, str(error))[:MAX_ERROR]

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -20,6 +21,7 @@ from processor.config.redaction import redact
 from processor.egress import NetworkScope
 from processor.errors import (
     BlockedTarget,
+    BudgetSpent,
     ConfigError,
     Contention,
     InvalidValue,
@@ -29,7 +31,7 @@ from processor.errors import (
 from processor.model import HttpResponse
 from processor.provider import ListedJobs, PollFailure, PollFailureKind
 from processor.service.jobs.advance import advance
-from processor.service.polling import poll as polling
+from processor.service.polling import budget, poll as polling
 from processor.service.polling.list_answers import Answer, ListQuery, match_answers
 from processor.service.polling.list_groups import WORTH_IT, Key, ListGroup, list_groups
 from processor.service.runtime.context import Context
@@ -71,10 +73,14 @@ class ListPoller:
 
     async def _poll_group(self, group: ListGroup) -> list[Claim]:
         """Poll a group, and commit what the lists say; the claims that are settled by it."""
-        settled, query = [], ListQuery(group, tuple(group.jobs))
+        settled: list[Claim] = []
+        query = ListQuery(group, tuple(group.jobs))
         answered, failure = 0, None
         while query.is_worth_it:
-            outcome = await self._request(query)
+            try:
+                outcome = await self._request(query)
+            except BudgetSpent:
+                return settled  # polls of single jobs wait for the budget
             if isinstance(outcome, PollFailure):
                 failure = outcome
                 break
@@ -121,12 +127,14 @@ class ListPoller:
                 scope=NetworkScope.CONFIGURED,
                 timeout=polling.TIMEOUT,
                 read_limit=READ_AT_MOST,
+                may_send=partial(budget.take, context, source),
             )
         except (BlockedTarget, RequestFailed, InvalidValue) as error:
             return self._failed(source, PollFailure("failed", str(error)))
         outcome = provider.read_list_response(
             source.profile, source.name, group.kind, response, asked_at
         )
+        await budget.obey(context, source, response, outcome)
         if isinstance(outcome, PollFailure):
             if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
                 outcome = replace(outcome, kind="outdated")

@@ -135,7 +135,7 @@ class MirrorPolls:
             found = await self.stored(source, stored.id)
             if answer := found.answer_since(stored):
                 return Polled(answer, None)
-            response, outcome = await self._ask(source, found)
+            response, outcome = await self._ask(source, found, self._left(source, has_key=has_key))
             answer = LastAnswer.from_response(response, await self._context.store.now())
             if watch and isinstance(outcome, StatusUpdate):
                 await self._commit(found, outcome, answer)
@@ -149,7 +149,7 @@ class MirrorPolls:
         backlogs = self._context.store.backlogs
         whole = polling.lane_limits(self._context)(source.name)
         allowed = whole if has_key else LaneLimits(MAX_IN_FLIGHT_WITHOUT_KEY, whole.budget)
-        left = 0 if has_key else whole.args()[2] // 2
+        left = self._left(source, has_key=has_key)
         item = (source.name, f"?{source.name}/{stored.id}")  # no job's name begins with `?`
         while True:
             claim = await backlogs.admit(stored.keys, "poll", item, allowed, left)
@@ -163,11 +163,17 @@ class MirrorPolls:
         finally:
             await backlogs.settle([Settlement(claim, requires_token=True)])
 
+    def _left(self, source: Source, *, has_key: bool) -> int:
+        """How many requests of the budget's burst stay for others."""
+        return 0 if has_key else polling.lane_limits(self._context)(source.name).args()[2] // 2
+
     async def _ask(
-        self, source: Source, stored: StoredJob
+        self, source: Source, stored: StoredJob, left: int
     ) -> tuple[HttpResponse, StatusUpdate | PollFailure]:
         params = stored.job.params if stored.job else {}
-        response, outcome = await polling.poll_once(self._context, source, stored.id, params)
+        response, outcome = await polling.poll_once(
+            self._context, source, stored.id, params, left=left
+        )
         if response is None:
             reason = outcome.reason if isinstance(outcome, PollFailure) else "no answer"
             raise ProviderError(f"{source.profile.name} cannot be reached: {reason}", 504)

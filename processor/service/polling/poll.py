@@ -1,6 +1,8 @@
 """Polls the provider about a job, and takes the job through the answer."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import structlog
@@ -10,7 +12,7 @@ from processor import provider, schedule
 from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
-from processor.errors import BlockedTarget, ConfigError, InvalidValue, RequestFailed
+from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidValue, RequestFailed
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.jobs import failed_polls
@@ -18,18 +20,22 @@ from processor.service.jobs.advance import advance
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.failed_polls import FailedPoll
-from processor.service.jobs.poll_interval import poll_interval
+from processor.service.jobs.poll_interval import earliest_poll, poll_interval
+from processor.service.jobs.poll_sooner import hurried
+from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.runtime.context import Context, random_unit
 from processor.source_statistics import SourceStatistics
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
+from processor.store.planned_poll import decode_interval, encode_interval
 from processor.store.poll_errors import PollError
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
 READ_AT_MOST = 1_048_576  # bytes of an answer
 MAX_IN_FLIGHT = 64  # polls of one source at the same time
+MAX_HELD = 2.0  # seconds for which a claim waits until its job may be polled
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 log = structlog.get_logger()
@@ -51,10 +57,13 @@ async def poll_once(
     job: str,
     params: Mapping[str, str] = NO_PARAMS,
     last: LastAnswer | None = None,
+    *,
+    left: int = 0,
 ) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
-    """Poll a job; the response, and what it says. Nothing is written.
+    """Poll a job; the response, and what it says. Nothing is written but the account's bucket.
 
-    With the last answer the request is conditional, and a 304 stands for that answer.
+    With the last answer the request is conditional, and a 304 stands for that answer. BudgetSpent if
+    the request may not be sent now; `left` requests of the bucket's burst stay for others.
     """
     kind = source.kind_of(job)
     asked_at = await context.store.now()
@@ -73,6 +82,7 @@ async def poll_once(
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
             partial=True,
+            may_send=partial(budget.take, context, source, left),
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
         context.metrics.polled(source.name, "failed")
@@ -88,19 +98,26 @@ async def poll_once(
             outcome = replace(outcome, kind="outdated")
     word = outcome.kind if isinstance(outcome, PollFailure) else "answered"
     context.metrics.polled(source.name, word)
+    await budget.obey(context, source, response, outcome)
     return response, outcome
 
 
 async def poll(context: Context, source: Source, claim: Claim) -> None:
-    """Poll one claimed job, and commit the outcome."""
+    """Poll one claimed job, and commit the outcome; it waits if the budget does not allow it now."""
     keys = context.store.shards[claim.shard]
-    (lookup,) = await context.store.jobs.read(keys, [claim.item])
-    job = lookup.job
+    job = (await context.store.jobs.find(keys, claim.item)).job
     if job is None or not _may_still_change(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return
     last = await _read_last_answer(context, keys, source, job)
-    response, outcome = await poll_once(context, source, job.id, job.params, last)
+    if not await _is_time(context, source, claim, job):
+        return
+    late = await _late(context, claim)
+    try:
+        response, outcome = await poll_once(context, source, job.id, job.params, last)
+    except BudgetSpent as error:
+        await put_back(context, claim, error.until)
+        return
     if isinstance(outcome, PollFailure) and outcome.kind == "gone":
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
@@ -108,8 +125,40 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     else:
         now = await context.store.now()
         answer = LastAnswer.from_response(response, now).encode() if response else None
-        await advance(context, keys, [IncomingUpdate(outcome, claim, answer)])
+        hurry = await hurried(context, keys, job, source, late)
+        await advance(context, keys, [IncomingUpdate(outcome, claim, answer, hurry=hurry)])
         await context.store.clear_stall(source.name)
+
+
+async def _is_time(context: Context, source: Source, claim: Claim, job: Job) -> bool:
+    """Wait until a job may be polled, if that is soon; False if it is to wait in its lane.
+
+    A poll that went ahead of others that were late is early if they are late no more.
+    """
+    interval = decode_interval(claim.payload)
+    if interval is None or not claim.due:
+        return True
+    planned_at = claim.due / 1000 - interval
+    earliest = earliest_poll(job, source, planned_at)
+    wait = earliest - await context.store.now()
+    if wait > MAX_HELD:
+        again = Settlement(claim, earliest, encode_interval(earliest - planned_at))
+        await context.store.backlogs.settle([again])
+        return False
+    if wait > 0:
+        await asyncio.sleep(wait)
+    return True
+
+
+async def _late(context: Context, claim: Claim) -> float:
+    """By how many seconds a poll leaves late."""
+    return max(await context.store.now() - claim.due / 1000, 0.0) if claim.due else 0.0
+
+
+async def put_back(context: Context, claim: Claim, until: float) -> None:
+    """Let an item wait where it was in its lane, which is paused until then."""
+    again = Settlement(claim, claim.due / 1000, claim.payload)
+    await context.store.backlogs.settle([again], [(claim, until)])
 
 
 async def _read_last_answer(
@@ -172,8 +221,7 @@ async def postpone(
         return
     if failure.kind == "unauthorized":
         await context.store.stall(source.name, failure.reason)
-    later = now + pause
-    await context.store.backlogs.settle([Settlement(claim, later, claim.payload)], [(claim, later)])
+    await put_back(context, claim, now + pause)
 
 
 def _job_pause(

@@ -5,7 +5,8 @@
 --       then per lane: name, capacity, budget (ms per item, 0: none), burst (items at once), the
 --       claimer's share of the capacity
 -- Returns  due lanes that were not passed; per item: lane, item, payload, token (end of the lease,
---          ms); what is wrong with the key types of lanes, which were skipped
+--          ms), since when it was due (ms; 0: unknown); what is wrong with the key types of
+--          lanes, which were skipped
 -- Safe twice: the leases of the first claim run out.
 -- Uses: prove, key_types, time, claiming
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)

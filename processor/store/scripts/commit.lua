@@ -7,7 +7,7 @@
 --       may wait), lanes: [LANE; to claim from it also capacity, gap, burst, share], jobs (how
 --       many), fields: CHANGEs}; then the bytes that they name; times in ms
 -- Returns  per job 1 (written), or why nothing of it was: 0 (its version is another), or what is
---          wrong with the type of a key; lane, item, payload and token of each claimed delivery;
+--          wrong with the type of a key; what claim.lua returns of each claimed delivery;
 --          ids of events that keep an older body; nil if the subscriptions have another version
 -- Safe twice: the second time a job with a `doc` has another version, and nothing is claimed; one
 -- without repeats itself. If the answer is lost, what was claimed is due when its lease ends.

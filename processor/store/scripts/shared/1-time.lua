@@ -14,3 +14,8 @@ end
 local function due_members(key, now, most)
   return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
 end
+
+-- The same members, each followed by its time.
+local function due_with_times(key, now, most)
+  return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+end

@@ -5,7 +5,8 @@
 -- per item, 0: no budget), burst (items at once), share (the claimer's, of the capacity)}: of each
 -- a fair part of the claimer's room {limit (items), bytes (of payloads), lease (ms)}, within the
 -- lane's capacity and budget; nothing of a paused lane. Sets `lane.at`: when a lane must be checked
--- again. Returns lane, item, payload and token (end of the lease) of each item, one after another.
+-- again. Returns of each item, one after another: lane, item, payload, token (end of the lease),
+-- since when it was due.
 local function claim(lanes, room, paused, rate_limit, now)
   local part, claimed = math.ceil(room.limit / math.max(#lanes, 1)), {}
   for _, lane in ipairs(lanes) do
