@@ -7,7 +7,7 @@ import pytest
 from processor.errors import Overloaded
 from processor.model import State
 from processor.service.jobs.watch import poll_now
-from processor.service.polling.mirror import Mirror
+from processor.service.polling.mirror_poll import MirrorPolls
 from processor.service.polling.run import run
 from processor.store.work_items import Claim
 
@@ -113,11 +113,16 @@ async def test_a_refused_token_parks_no_bucket(lane: Lane, provider: Any):
 
 
 async def test_the_mirror_takes_from_the_same_bucket(lane: Lane, provider: Any):
-    settings, mirror = lane.bench.context.settings, Mirror(lane.bench.context)
-    await mirror.read(settings.sources["paced"], "1", has_key=True)
+    settings, polls = lane.bench.context.settings, MirrorPolls(lane.bench.context)
+
+    async def read(source: str, job: str) -> None:
+        stored = await polls.stored(settings.sources[source], job)
+        await polls.poll(settings.sources[source], stored, has_key=True)
+
+    await read("paced", "1")
     with pytest.raises(Overloaded, match="rate limit"):
-        await mirror.read(settings.sources["paced-too"], "2", has_key=True)
-    await mirror.read(settings.sources["paced-alone"], "3", has_key=True)
+        await read("paced-too", "2")
+    await read("paced-alone", "3")
     assert provider.asked == ["1", "3"]
     keys = lane.bench.store.shards[0]
     assert not await lane.bench.store.connection.redis.exists(keys.claimed("poll", "paced-too"))
