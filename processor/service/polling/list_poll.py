@@ -71,6 +71,12 @@ class ListPoller:
         """Whether a list was of no use a short time ago."""
         return self._rests_until.get(key, 0.0) > time.monotonic()
 
+    def _rest(self, key: Key) -> None:
+        """Ask for no list for a while; what has rested is forgotten."""
+        now = time.monotonic()
+        resting = {k: until for k, until in self._rests_until.items() if until > now}
+        self._rests_until = resting | {key: now + REST}
+
     async def _poll_group(self, group: ListGroup) -> list[Claim]:
         """Poll a group, and commit what the lists say; the claims that are settled by it."""
         settled: list[Claim] = []
@@ -90,7 +96,7 @@ class ListPoller:
             settled += await self._commit(group, answers)
             query = query.after(listed, answers)
         if answered < WORTH_IT and (failure is None or failure.kind not in PASSING):
-            self._rests_until[group.key] = time.monotonic() + REST
+            self._rest(group.key)
         if failure and failure.kind == "throttled":
             settled += await self._postpone(group, settled, failure)
         return settled
