@@ -9,9 +9,11 @@ from aiohttp import web
 
 from processor.config import load
 from processor.egress import Egress
+from processor.errors import BudgetSpent
 from processor.model import Job, State
 from processor.service.jobs import query, watch as jobs_watch
 from processor.service.jobs.watch_request import WatchRequest
+from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.list_groups import by_kind
 from processor.service.runtime.context import Context
@@ -200,6 +202,28 @@ async def test_more_jobs_than_may_be_claimed_are_answered(bench: Bench, provider
     await bench.poll()
     assert provider.asked == ["/jobs"]
     assert await bench.states(range(90), "slow") == {State.SUCCEEDED}
+
+
+async def test_a_list_takes_one_request_of_the_budget(bench: Bench, provider: ListingProvider):
+    provider.says(range(20), status="running")
+    await bench.watch(range(20), "slow")  # its budget has two requests at once
+    await bench.poll()
+    assert provider.asked == ["/jobs"]
+    source = bench.context.settings.sources["slow"]
+    await budget.take(bench.context, source)
+    with pytest.raises(BudgetSpent):
+        await budget.take(bench.context, source)
+
+
+async def test_without_budget_no_list_is_asked_for(bench: Bench, provider: ListingProvider):
+    provider.says(range(20), status="running")
+    source = bench.context.settings.sources["slow"]
+    for _ in range(2):  # its budget has two requests at once
+        await budget.take(bench.context, source)
+    await bench.watch(range(20), "slow")
+    await bench.poll()
+    assert provider.asked == []
+    assert await bench.states(range(20), "slow") == {State.QUEUED}
 
 
 # --- what it leaves open --------------------------------------------------------------------
