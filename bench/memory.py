@@ -38,6 +38,7 @@ providers = "profiles"
 
 [sources.lab]
 provider = "lab"
+track = "all"
 
 [subscriptions.app]
 url = "http://127.0.0.1:9/hook"

@@ -61,14 +61,14 @@ def insecure_base_url(profile: Profile, _kinds: tuple[KindTables, ...]) -> Itera
         yield LintWarning("", "base_url", text)
 
 
-def unsigned_push(profile: Profile, _kinds: tuple[KindTables, ...]) -> Iterator[LintWarning]:
-    """Anybody who knows the URL could end a job."""
+def unsigned_push(profile: Profile, kinds: tuple[KindTables, ...]) -> Iterator[LintWarning]:
+    """Anybody who knows the URL could end a job, or have it polled."""
     if profile.push is None or profile.verify:
         return
     remedy = 'put a token into the URL: [push.verify] with `scheme = "token"` and `query = "token"`'
-    if profile.push.trust == "event":
-        text = 'pushes are not signed, and are trusted; set `trust = "refetch"`'
-        yield LintWarning("push", "trust", f"{text}, and {remedy}")
+    if not any(tables.kind.poll for tables in kinds):
+        text = "pushes are not signed, and are trusted, since no poll confirms them; add a [poll]"
+        yield LintWarning("push", "", f"{text}, and {remedy}")
     else:
         text = "pushes are not signed: anybody can cause polls"
         yield LintWarning("push", "", f"{text}; {remedy}")

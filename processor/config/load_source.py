@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from processor import signing
 from processor.config import checks
 from processor.config.load_context import LoadContext
@@ -12,6 +14,7 @@ from processor.errors import ConfigError
 from processor.provider import Account, Profile, did_you_mean
 from processor.sizes import PUSH_SIZE
 
+TRACK = (None, "all", "registered")
 TRUST = (None, "event", "refetch")
 
 
@@ -21,7 +24,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
     key = f"sources.{name}"
     at = f"{where}: {key}"
     collect(None, checks.check_name, where, key, name)
-    for word, good in (("track", ("all",)), ("trust", TRUST), ("mirror", (None, "open"))):
+    for word, good in (("track", TRACK), ("trust", TRUST), ("mirror", (None, "open"))):
         collect(None, checks.one_of, where, f"{key}.{word}", getattr(table, word), good)
     secrets = collect(list[str](), secret.all, f"{at}.webhook_secret", table.webhook_secret)
     if table.provider not in context.profiles:
@@ -36,6 +39,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         senders=collect(frozenset(), _senders, where, f"{key}.senders", profile, table.senders),
         account=_account(context, key, profile, table)._replace(token=token.text),
         token=token.renewed,
+        track=table.track or ("registered" if _is_unsigned(profile) else "all"),
         trust=table.trust or (profile.push.trust if profile.push else "event"),
         deadline=collect(0.0, checks.duration, f"{at}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
@@ -45,6 +49,8 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         mirror_root=table.mirror_root,
         learn=table.learn,
     )
+    if table.trust is None and _is_unsigned(profile) and source.pollable:
+        source = replace(source, trust="refetch")
     if table.cancel:
         collect(None, _check_cancel, f"{at}.cancel", profile)
     if (
@@ -60,6 +66,11 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
 def _check_cancel(at: str, profile: Profile) -> None:
     if not any(kind.poll and kind.poll.cancel for kind in profile.kinds.values()):
         raise ConfigError(f"{at}: {profile.name} has no call that cancels a job; remove the key")
+
+
+def _is_unsigned(profile: Profile) -> bool:
+    """Whether anybody could have sent its pushes."""
+    return profile.push is not None and profile.verify is None
 
 
 def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:

@@ -23,7 +23,7 @@ EXAMPLES = {
     "status_url": '"https://api.example.com/jobs/{id}"',
     "params": '{ account = "…" }',
     "senders": '["arn:aws:sns:REGION:ACCOUNT:NAME"]',
-    "track": '"all"',
+    "track": '"all" or "registered"',
     "trust": '"event" or "refetch"',
     "deadline": '"72h"',
     "largest": '"20MB"',

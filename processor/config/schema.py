@@ -19,7 +19,7 @@ class SourceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status_url: str | None = None
     params: dict[str, str] = {}
     senders: list[str] = []
-    track: str = "all"
+    track: str | None = None
     trust: str | None = None
     deadline: str = "72h"
     cancel: bool = False

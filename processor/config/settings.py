@@ -28,6 +28,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
     senders: frozenset[str]  # who may push, if the keys also sign others' pushes
     account: Account
     token: RenewedToken | None  # where the account's token is renewed, if it is
+    track: str  # `all`, or `registered`: pushes about unknown jobs are held
     trust: str  # `event`, or `refetch`: a final push counts once a poll agrees
     deadline: float  # seconds after the job was first seen
     mirror_open: bool
@@ -102,6 +103,11 @@ class Source(msgspec.Struct, frozen=True, dict=True):
         return self.cancel and poll is not None and poll.cancel is not None
 
     @property
+    def holds(self) -> bool:
+        """Whether pushes about jobs that nobody has registered are held."""
+        return self.track == "registered"
+
+    @property
     def pollable(self) -> bool:
         """Whether jobs of some kind can be polled."""
         return bool(self._polls)
@@ -113,6 +119,18 @@ class Source(msgspec.Struct, frozen=True, dict=True):
             return None
         no_polls = self.why_not_pollable(next(iter(self.profile.kinds)))
         return f"it cannot receive pushes ({self.why_no_pushes}) and cannot be polled ({no_polls})"
+
+    @cached_property
+    def why_orphaned(self) -> str | None:
+        """Why its jobs stay unknown unless somebody registers each, with the remedy; None if not."""
+        if not (self.holds and self.takes_pushes) or self.pollable:
+            return None
+        no_polls = self.why_not_pollable(next(iter(self.profile.kinds)))
+        return (
+            f"it holds pushes of jobs that are not registered for 24 h, and cannot be polled "
+            f'({no_polls}): PUT /v1/jobs/{self.name}/ID for each job, or set track = "all" in '
+            f"[sources.{self.name}]"
+        )
 
     @cached_property
     def why_reruns_unseen(self) -> str | None:
@@ -215,6 +233,7 @@ def _masked_source(source: Source) -> dict[str, Any]:
         "senders": sorted(source.senders),
         "base_url": source.account.base_url or None,
         "params": dict(source.account.params),
+        "track": source.track,
         "trust": source.trust,
         "deadline": source.deadline,
         "cancel": source.cancel,

@@ -12,7 +12,7 @@ from processor.store.keys import META, PROCESSES
 from processor.store.replacement import REMEMBERED, Replacement, ServerState, lost_seconds, replaced
 
 PROMPT = 0.2  # seconds; a slower answer does not show the time
-SCHEMA = 3  # of what this version writes
+SCHEMA = 4  # of what this version writes
 
 
 class Found(NamedTuple):

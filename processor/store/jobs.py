@@ -1,6 +1,6 @@
 """Jobs in Redis: accept updates, look up jobs, and commit what was decided about them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,16 +11,16 @@ from processor.store import reserve
 from processor.store.change import Change, NewEvent
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
+from processor.store.held import HOLD, MOST_HELD, Accepted, accepted
 from processor.store.keys import Keys, shard_of
-from processor.store.names import Naming, add_naming, naming, reservation_ms
+from processor.store.names import Naming, add_naming, naming, new_uid, reservation_ms
 from processor.store.persistence import Persistence
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.script_args import ScriptArgs
-from processor.store.versions import new_version
+from processor.store.versions import HELD, RESERVED, new_version
 from processor.store.work_items import Claim, Room, claims_of
 
-RESERVED = b"new-"  # before the uid, while the record does not exist
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 PAGE = 1000  # records read at once, at most
 ANSWER_AT_MOST = 65_536  # bytes of an answer that is kept for the mirror
@@ -32,7 +32,8 @@ _decode_job = msgspec.json.Decoder(Job).decode
 class JobLookup(NamedTuple):
     """What is stored under a job's name: a job, an alias, a tombstone (`deleted`), or nothing.
 
-    Or a reservation: updates of the job wait in ingest, and its record will have this `uid`.
+    Or a reservation: updates of the job wait in ingest, and its record will have this `uid`. They
+    may be held (`held`): nobody has registered the job yet.
     """
 
     version: str = ""
@@ -41,6 +42,11 @@ class JobLookup(NamedTuple):
     deleted: bool = False
     uid: str | None = None
     size: int = 0  # bytes of the record
+
+    @property
+    def held(self) -> bool:
+        """Whether updates are held under this name."""
+        return self.version.startswith(HELD)
 
 
 class Bounds(NamedTuple):
@@ -89,10 +95,12 @@ class Jobs:
         pushes: Sequence[tuple[str, StatusUpdate]],
         names: Sequence[Naming] | None = None,
         bounds: Bounds | None = None,
-    ) -> list[Outcome] | None:
-        """Queue updates for ingest, each with its dedupe id; False if one was seen before.
+        hold: Container[int] = (),
+    ) -> list[Accepted] | None:
+        """Queue updates for ingest, each with its dedupe id; what became of each.
 
-        `names`, all of this shard, are reserved in the same call: by default each update's id.
+        `names`, all of this shard, are reserved in the same call: by default each update's id. The
+        updates at the places `hold` are held if their job is not known.
         None: the pushes of all receivers would exceed `bounds`, and nothing was written. Without
         bounds the updates are accepted work, which may be written even if Redis is full.
         """
@@ -101,22 +109,27 @@ class Jobs:
         payloads = [_encode(update) for _, update in pushes]
         args = ScriptArgs(keys, keys.waiting)
         args.add_list(_several_first(names), lambda given: add_naming(args, given))
-        for (dedupe_id, update), payload in zip(pushes, payloads, strict=True):
-            most = bounds and bounds.fan_out(update.source)
+        for place, ((dedupe_id, update), payload) in enumerate(zip(pushes, payloads, strict=True)):
+            most, ids = bounds and bounds.fan_out(update.source), self._ids_in(keys, update)
             price = reserve.update_price(1, len(payload), most) if most is not None else 0
-            args.add_push(dedupe_id, update, payload, self._ids_in(keys, update), price)
+            uid = None
+            if place in hold:
+                uid, price = new_uid(), price + reserve.held_price(len(update.aliases))
+            args.add_push(dedupe_id, update, payload, ids, price=price, uid=uid)
         packed = args.pack(
             keep=int(self._keep.seen * 1000),
             reserve=reservation_ms(self._keep),
             ceiling=bounds and bounds.ceiling,
             each=reserve.RECORD,
             pushes=len(pushes),
+            hold=int(HOLD * 1000),
+            most=bounds and MOST_HELD // len(self._shards),
         )
         done, file = await self.intake.run_with_persistence_info(
             "accept", args.keys, packed, bounded=bounds is not None
         )
         self._persistence.note(file)
-        return None if done is None else [outcome(row) for row in done]
+        return None if done is None else [accepted(row) for row in done]
 
     def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
         """The names in this shard that an update gives its job."""
@@ -221,8 +234,14 @@ class Jobs:
         await self._connection.run("enqueue_deliveries", args.keys, packed, bounded=True)
 
     async def alias(self, keys: Keys, name: str, to: str, ends: float) -> bool:
-        """Make `source/alias` an alias of a job; False if the name is something else already."""
-        return bool(await self._connection.run("alias", [keys.job(name)], [to, int(ends * 1000)]))
+        """Make `source/alias` an alias of a job; False if the name is something else already.
+
+        Updates that are held under it are due then.
+        """
+        args = ScriptArgs(keys, keys.job(name), keys.held(name))
+        args.lane("ingest", name.partition("/")[0])
+        packed = args.pack(to=to, ends=int(ends * 1000))
+        return bool(await self._connection.run("alias", args.keys, packed))
 
     async def delete(self, keys: Keys, name: str) -> bool:
         """Delete a job, and leave a tombstone for a while."""
@@ -288,8 +307,8 @@ def _lookup(row: bytes | None) -> JobLookup:
             return JobLookup("gone", deleted=True)
         case b"to":
             return JobLookup("to", alias_of=rest.decode())
-        case _ if word.startswith(RESERVED):
-            return JobLookup(word.decode(), uid=word.removeprefix(RESERVED).decode())
+        case _ if (version := word.decode()).startswith((RESERVED, HELD)):
+            return JobLookup(version, uid=version.partition("-")[2])
         case _:
             return JobLookup(word.decode(), _decode_job(rest), size=len(rest))
 

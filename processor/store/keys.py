@@ -5,7 +5,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
 
     job:S/ID        string  "N-WORD {…}": a job with its version · "to ID": an alias ·
                             "gone": deleted, for 7 d · "new-UID": reserved: pushes of
-                            it wait, and its record will have that uid  30 d behind its deadline
+                            it wait, and its record will have that uid · "held-UID": the
+                            same, and its pushes are held           30 d behind its deadline
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
     jobs            zset    S/ID by the time its key expires           swept by the clock
@@ -13,6 +14,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     event:ID        hash    body, and n: deliveries that need it    until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million
     log:trimmed     string  id of the newest entry of the log that was trimmed  for good
+    held:S/ID       zset    items of ingest that are held until the job is registered, by
+                            the time of their arrival                      while work waits
     subs            hash    id → subscription, the same in every shard     until removed
     subs:version    string  a new random word with each change to subs          as subs
     callback:ID     string  a job's own callback target                      as the job
@@ -29,7 +32,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     order:ID:UID    zset    a job's deliveries to an ordered subscription by sequence; below
                             0: it failed, and may be skipped               while work waits
     waiting         hash    updates:S, size:S, records:S: waiting updates of a source, their
-                            bytes, and those of their jobs' records · taken: the sum of the
+                            bytes, and those of their jobs' records · held:S: how many of
+                            them are held · taken: the sum of the
                             prices of all pushes ever accepted, in bytes            for good
     overflow        hash    subscription → the part of the log that it has yet to get
                             (`FROM TO`)                            until all is delivered
@@ -167,6 +171,10 @@ class Keys:
     def history(self, name: str) -> str:
         """A job's history."""
         return f"{self.tag}history:{name}"
+
+    def held(self, name: str) -> str:
+        """Updates of a job that is not registered."""
+        return f"{self.tag}held:{name}"
 
     def answer(self, name: str) -> str:
         """The last answer to a poll of a job."""

@@ -38,7 +38,14 @@ async def draw_versions(connection: Connection, shards: Sequence[Keys]) -> None:
             await connection.ask(redis.set(keys.subs_version, new_version()))
 
 
-STEPS: Mapping[int, Step] = {1: draw_versions, 2: use_new_names}
+async def keep_all(_connection: Connection, _shards: Sequence[Keys]) -> None:
+    """3 → 4: there are more keys and fields, and all that is there stays as it is.
+
+    An old process that still runs would take what is held for accepted work.
+    """
+
+
+STEPS: Mapping[int, Step] = {1: draw_versions, 2: use_new_names, 3: keep_all}
 """The step from each schema to the next one."""
 
 

@@ -5,18 +5,23 @@ of the record have the same ids, whichever process commits it, and however often
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from processor.errors import WrongKeyType
 from processor.model import Retention
 from processor.store.connection import Connection
+from processor.store.held import ALIASES_LAST
 from processor.store.keys import Keys, shard_of
 from processor.store.refusals import or_wrong_key
 from processor.store.script_args import ScriptArgs
+from processor.store.versions import HELD, RESERVED
 
 SHOWS = 520  # bytes that show what a name is: `to ` and an id of up to 512
 DELETED = b""  # instead of an id: one of the names belongs to a deleted job
+
+Rows = dict[tuple[str, str], bytes | WrongKeyType]
+"""The beginning of what is stored, by source and name; b"" where nothing is."""
 
 
 class Naming(NamedTuple):
@@ -41,6 +46,13 @@ def naming(source: str, job: str, *aliases: str) -> Naming:
     return Naming(source, job, tuple(dict.fromkeys((job, *aliases))) if aliases else (job,))
 
 
+class HeldNames(NamedTuple):
+    """What names of a push that may be held are about."""
+
+    id: str  # of the job; empty if it was deleted
+    others: list[str]  # names of this job under which other pushes are held
+
+
 class Names:
     """Reservations in all shards."""
 
@@ -55,45 +67,99 @@ class Names:
         All processes visit the shards in the same order, and the first one there decides: so two
         pushes that give a job the same names in different orders agree which one is its id.
         """
-        if not namings:
-            return
-        ids: dict[Naming, bytes | None] = dict.fromkeys(namings)
-        await self._find(ids)
+        if namings:
+            rows = await self._read(namings)
+            await self._reserve(namings, rows, RESERVED, reservation_ms(self._keep))
+
+    async def hold(self, namings: Sequence[Naming]) -> list[HeldNames]:
+        """The same for pushes that may be held: for less time, and what each naming is about."""
+        lasts = int(ALIASES_LAST * 1000)
+        await self._reserve(namings, await self._read(namings), HELD, lasts)
+        rows = await self._read(namings)  # some may have become jobs meanwhile
+        found = {n: _decided(n, rows) for n in namings}
+        ids = {n: n.id.encode() if to is None else to for n, to in found.items()}
+        await self._prolong([n for n in namings if not _is_known(n, ids[n], rows)], lasts)
+        return [HeldNames(ids[n].decode(), _others(n, ids[n], rows)) for n in namings]
+
+    async def _reserve(self, namings: Sequence[Naming], rows: Rows, word: str, lasts: int) -> None:
+        """Reserve names that are free, where the job was not deleted."""
+        free = {n: _decided(n, rows) for n in namings if _has_free(n, rows)}
         for keys in self._shards:
-            here = self._here(ids, keys)
+            here = self._here(free, keys)
             if not here:
                 continue
             args = ScriptArgs(keys)
             args.add(len(here))
             for whole, part in here:
-                add_naming(args, part, ids[whole])
-            packed = args.pack(reserve=reservation_ms(self._keep))
+                add_naming(args, part, free[whole])
+            packed = args.pack(reserve=lasts, word=word)
             found = await self._connection.run("reserve_names", args.keys, packed)
-            ids.update(zip((whole for whole, _ in here), found, strict=True))
+            free.update(zip((whole for whole, _ in here), found, strict=True))
 
-    async def _find(self, ids: dict[Naming, bytes | None]) -> None:
-        """Note the id where one of the names exists; drop namings all of whose names exist."""
-        found_names: dict[tuple[str, str], bytes | WrongKeyType] = {}
-        for keys in self._shards:
-            names = sorted({(p.source, n) for _, p in self._here(ids, keys) for n in p.names})
+    async def _read(self, namings: Iterable[Naming]) -> Rows:
+        """The beginning of what is stored under each name; WrongKeyType where that is not ours."""
+        rows: Rows = {}
+        for keys, here in self._by_shard(namings):
+            names = sorted(here)
             pipe = self._connection.redis.pipeline(transaction=False)
             for source, name in names:
-                pipe.getrange(keys.job(f"{source}/{name}"), 0, SHOWS)
-            rows = await self._connection.ask(pipe.execute(raise_on_error=False))
-            found_names.update(zip(names, map(or_wrong_key, rows), strict=True))
-        for naming in list(ids):
-            found = [(name, found_names[naming.source, name]) for name in naming.names]
-            texts = [(name, row) for name, row in found if not isinstance(row, WrongKeyType)]
-            if len(texts) < len(found) or all(row for _, row in texts):
-                del ids[naming]  # if a key has another type, the update fails in ingest
-            else:
-                ids[naming] = next((_id(name, row) for name, row in texts if row), None)
+                pipe.getrange(keys.job_of(source, name), 0, SHOWS)
+            found = await self._connection.ask(pipe.execute(raise_on_error=False))
+            rows.update(zip(names, map(or_wrong_key, found), strict=True))
+        return rows
+
+    async def _prolong(self, namings: Sequence[Naming], lasts: int) -> None:
+        """Let the names of held pushes last until their jobs may be registered."""
+        for keys, here in self._by_shard(namings):
+            pipe = self._connection.redis.pipeline(transaction=False)
+            for source, name in here:
+                pipe.pexpire(keys.job_of(source, name), lasts, gt=True)
+            await self._connection.ask(pipe.execute())
+
+    def _by_shard(self, namings: Iterable[Naming]) -> Iterator[tuple[Keys, set[tuple[str, str]]]]:
+        """All names (source, name) of each shard that has some."""
+        count = len(self._shards)
+        names = {(n.source, name) for n in namings for name in n.names}
+        for keys in self._shards:
+            here = {(s, name) for s, name in names if shard_of(s, name, count) == keys.shard}
+            if here:
+                yield keys, here
 
     def _here(self, ids: dict[Naming, bytes | None], keys: Keys) -> list[tuple[Naming, Naming]]:
         """Each naming, except of deleted jobs, with its part in a shard, if it has one there."""
         count = len(self._shards)
         parts = [(n, n.within(keys.shard, count)) for n, to in ids.items() if to != DELETED]
         return [(whole, part) for whole, part in parts if part.names]
+
+
+def _decided(naming: Naming, rows: Rows) -> bytes | None:
+    """The id of the job that existing names belong to, the first of them that is not only held."""
+    found = [(name, rows[naming.source, name]) for name in naming.names]
+    known = [(name, row) for name, row in found if row and not isinstance(row, WrongKeyType)]
+    first = min(known, key=lambda pair: _is_held(pair[1]), default=None)
+    return _id(*first) if first else None
+
+
+def _has_free(naming: Naming, rows: Rows) -> bool:
+    """Whether a name does not exist. If a key has another type, the update fails in ingest."""
+    found = [rows[naming.source, name] for name in naming.names]
+    return not all(found) and not any(isinstance(row, WrongKeyType) for row in found)
+
+
+def _is_known(naming: Naming, job: bytes, rows: Rows) -> bool:
+    """Whether an id is that of a job, as far as its names show, or of one that was deleted."""
+    row = rows.get((naming.source, job.decode()), b"")
+    return job == DELETED or (isinstance(row, bytes) and row[:1].isdigit())
+
+
+def _others(naming: Naming, job: bytes, rows: Rows) -> list[str]:
+    """The names other than the id under which pushes are held."""
+    others = [name for name in naming.names if name.encode() != job]
+    return [name for name in others if _is_held(rows[naming.source, name])]
+
+
+def _is_held(row: bytes | WrongKeyType) -> bool:
+    return isinstance(row, bytes) and row.startswith(HELD.encode())
 
 
 def _id(name: str, row: bytes) -> bytes:

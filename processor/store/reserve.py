@@ -13,6 +13,8 @@ FULL = 0.85  # the part of maxmemory that used and reserved memory may reach tog
 POLLS_FULL = 0.95  # the part of maxmemory above which no job is polled
 
 ACCEPTED = 900  # a waiting update and its dedupe mark, without its payload
+HELD = 150  # a held update's place in the hold, and the name of its job
+NAME = 150  # each other name of the job
 UPDATE = (
     2_000  # what an update becomes: a record and its index, a line of history, an event in the log
 )
@@ -30,6 +32,11 @@ def update_price(updates: int, size: int, subscriptions: int) -> int:
     """What a push needs until it is done: so many updates, of `size` bytes in all."""
     each = ACCEPTED + UPDATE + subscriptions * ARRIVED
     return int(updates * each + 2 * PAYLOAD * size)
+
+
+def held_price(aliases: int) -> int:
+    """What a push needs beside that while it is held."""
+    return HELD + aliases * NAME
 
 
 def watch_price(size: int, *, new: bool) -> int:

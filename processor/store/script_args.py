@@ -15,6 +15,7 @@ import msgspec
 from processor.model import HistoryEntry, StatusUpdate
 from processor.store.change import Change, NewEvent
 from processor.store.keys import Keys
+from processor.store.versions import HELD
 from processor.store.work_items import LaneLimits, Settlement, WorkItem
 
 RECORDS, DEAD_RECORDS = 1000, 5000  # of ended deliveries of a target: few end undelivered
@@ -85,9 +86,19 @@ class ScriptArgs:
                 self._lanes[index - 1] |= own
 
     def add_push(
-        self, dedupe_id: str, update: StatusUpdate, payload: bytes, ids: Sequence[str], price: int
+        self,
+        dedupe_id: str,
+        update: StatusUpdate,
+        payload: bytes,
+        ids: Sequence[str],
+        *,
+        price: int,
+        uid: str | None,
     ) -> None:
-        """Add a push for accept.lua; `ids` are the names of its job in this shard."""
+        """Add a push for accept.lua; `ids` are the names of its job in this shard.
+
+        With a `uid`, for the record, it is held if the job is not known.
+        """
         source = update.source
         self._fields += (
             self.key(self._names.seen(source, dedupe_id)),
@@ -95,6 +106,8 @@ class ScriptArgs:
             f"{source}:{dedupe_id}",
             self.blob(payload),
             price,
+            self.key(self._names.held(f"{source}/{update.id}")) if uid else None,
+            uid,
             len(ids),
             *[self.key(self._names.job_of(source, job)) for job in ids],
         )
@@ -132,7 +145,7 @@ class ScriptArgs:
         """Add what commit.lua writes of a job, whose keys expire at `ends` (seconds)."""
         job = change.job
         name = f"{job.source}/{job.id}"
-        keys = self._names.job_keys(name)
+        keys, held = self._names.job_keys(name), change.save and change.version.startswith(HELD)
         self._fields += (
             self.key(keys.job),
             name,
@@ -143,6 +156,8 @@ class ScriptArgs:
             self.key(keys.history),
             self.blob(change.answer) if change.answer else None,
             self.key(keys.answer) if change.answer else None,
+            self.key(self._names.held(name)) if held else None,
+            self.lane("ingest", job.source) if held else None,
             len(job.callbacks),
             *[self.key(self._names.callback(c.id)) for c in job.callbacks],
         )

@@ -10,6 +10,9 @@ import random
 NONE = "0"
 """The version before the first write: all such stores have the same content, nothing."""
 
+RESERVED, HELD = "new-", "held-"
+"""Before the uid of a job without a record: its updates wait for a worker, or for its registration."""
+
 
 def new_version() -> str:
     """A word that no other change ever gets: 64 random bits.

@@ -40,6 +40,8 @@ async def run(settings: Settings) -> None:
     for source in settings.sources.values():
         if source.why_unusable:
             log.warning("source_unusable", source=source.name, reason=source.why_unusable)
+        if source.why_orphaned:
+            log.warning("pushes_held", source=source.name, reason=source.why_orphaned)
         if source.why_reruns_unseen:
             log.warning("reruns_unseen", source=source.name, reason=source.why_reruns_unseen)
     sys.setswitchinterval(SWITCH_INTERVAL)

@@ -59,9 +59,7 @@ class Hooks:
             response = explain(error)
             self._metrics.refused(name, str(response.status_code)).inc()
         else:
-            self._metrics.pushed(
-                name, receipt.accepted, receipt.duplicates, receipt.ignored, receipt.unreadable
-            )
+            self._metrics.pushed(name, receipt.counts)
             await _respond(send, source, receipt)
             return
         await self._calls.wait(scope)  # outside of `except`: the error keeps the body in memory
@@ -92,19 +90,19 @@ async def _respond(send: Send, source: Source, receipt: Receipt) -> None:
         start, body = _response(HTTPStatus.OK, _encode(receipt.echo))
     else:
         rules = source.profile.push
-        start, body = _counts(rules.answer if rules else HTTPStatus.OK, *receipt[:4])
+        start, body = _counts(rules.answer if rules else HTTPStatus.OK, receipt.counts)
     await send(start)
     await send(body)
 
 
 @lru_cache(128)
-def _counts(
-    status: int, accepted: int, duplicates: int, ignored: int, unreadable: int
-) -> tuple[Message, Message]:
+def _counts(status: int, receipt: tuple[int, int, int, int, int | None]) -> tuple[Message, Message]:
     if status == HTTPStatus.NO_CONTENT:
         return _response(status, b"")
+    accepted, duplicates, ignored, unreadable, held = receipt
     counts = {"accepted": accepted, "duplicates": duplicates, "ignored": ignored}
-    return _response(status, _encode(counts | ({"unreadable": unreadable} if unreadable else {})))
+    counts |= {"unreadable": unreadable} if unreadable else {}
+    return _response(status, _encode(counts | ({} if held is None else {"held": held})))
 
 
 def _response(status: int, body: bytes) -> tuple[Message, Message]:

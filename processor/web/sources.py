@@ -34,6 +34,7 @@ class Sources:
                 "provider": source.profile.name,
                 "push": f"/hooks/{source.name}" if source.takes_pushes else None,
                 "scheme": source.profile.scheme,
+                "track": source.track,
                 "trust": source.trust,
                 "poll": source.pollable,
                 "mirror": [f"/mirror/{source.name}{p}" for p in source.mirror_paths.values()],

@@ -12,6 +12,8 @@ import pytest
 from aiohttp import web
 from redis import Redis
 
+from processor.store.fleet import SCHEMA
+
 from .feed import Caller, push
 from .processes import free_port
 from .provider import Provider
@@ -74,7 +76,7 @@ def _lead(store: Any, sinks: dict[str, Sink]) -> None:
             store.keys[name][2] = value.replace(NOBODY, sinks["callback"].url)
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 async def test_a_store_of_an_older_schema_continues(
     schema: int, plan: Callable[..., System], old_store: Any
 ) -> None:
@@ -85,6 +87,7 @@ async def test_a_store_of_an_older_schema_continues(
 
     key = base64.b64encode(b"1" * 32).decode()
     source = f'[sources.feed]\nprovider = "lab"\nbase_url = "http://127.0.0.1:{port}"\n'
+    source += 'track = "all"\ntrust = "event"\n'  # the defaults of then
     system = plan(source, RINGBACK_SHARDS="2", RINGBACK_MASTER_KEYS=f"k1:{key}")
     file = system.folder / "ringback.toml"
     file.write_text('providers = "profiles"\n' + file.read_text())
@@ -116,10 +119,12 @@ async def test_a_store_of_an_older_schema_continues(
         assert not any(sink.forged for sink in sinks.values())
         await _stands_as_before(caller, old)
         await _heard_once_more(caller, sinks["plain"])
-        if schema == 2:
+        if schema >= 2:
             await _refused_before(caller, old.subs["plain"])
-    assert _events(system, "migration_finished") == [{"schema": n} for n in range(schema + 1, 4)]
-    assert redis_versions(system) == (b"3", True)
+    assert _events(system, "migration_finished") == [
+        {"schema": n} for n in range(schema + 1, SCHEMA + 1)
+    ]
+    assert redis_versions(system) == (str(SCHEMA).encode(), True)
     assert "Traceback" not in system.logs()
 
 

@@ -222,7 +222,7 @@ WARNINGS: list[tuple[str, str, str, int, str]] = [
         '[push.verify]\nscheme = "hmac-sha256"\nheader = "X-Signature"\n',
         "",
         5,
-        'set `trust = "refetch"`',
+        "pushes are not signed: anybody can cause polls",
     ),
     (
         "event id that is not signed",

@@ -72,33 +72,46 @@ providers = "profiles"
 [sources.lab]
 provider = "lab"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.other]
 provider = "lab"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.dropper]
 provider = "dropper"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.hints]
 provider = "lab"
 base_url = "{url}"
 trust = "refetch"
+track = "all"
 
 [sources.cautious]
 provider = "cautious"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.renewed]
 provider = "renewed"
 base_url = "{url}"
 token = "file:token"
+track = "all"
+trust = "event"
 
 [sources.commanded]
 provider = "renewed"
 base_url = "{url}"
 token = ["exec", "./print-token", "-q"]
+track = "all"
+trust = "event"
 
 [sources.brisk]
 provider = "brisk"
@@ -123,6 +136,7 @@ token = "another"
 provider = "dropper"
 base_url = "{url}"
 trust = "refetch"
+track = "all"
 
 [sources.signed]
 provider = "signed"
@@ -134,15 +148,29 @@ webhook_secret = "shh"
 provider = "numbered"
 base_url = "{url}"
 trust = "refetch"
+track = "all"
 
 [sources.again]
 provider = "again"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.reruns]
 provider = "again"
 base_url = "{url}"
 trust = "refetch"
+track = "all"
+
+[sources.registered]
+provider = "lab"
+base_url = "{url}"
+track = "registered"
+trust = "event"
+
+[sources.anybodys]
+provider = "lab"
+base_url = "{url}"
 
 [sources.gitlab]
 provider = "gitlab"
@@ -151,11 +179,15 @@ webhook_secret = ["a token", "{secret}"]
 [sources.placed]
 provider = "placed"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.giver]
 provider = "giver"
 base_url = "{url}"
 cancel = true
+track = "all"
+trust = "event"
 
 [sources.rare]
 provider = "rare"
@@ -163,10 +195,13 @@ base_url = "{url}"
 
 [sources.deaf]
 provider = "pushes"
+track = "all"
 
 [sources.mute]
 provider = "standard"
 webhook_secret = "{secret}"
+
+
 
 [egress]
 allow = ["127.0.0.1"]

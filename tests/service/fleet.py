@@ -31,6 +31,8 @@ providers = "."
 [sources.lab]
 provider = "lab"
 base_url = "https://lab.example"
+track = "all"
+trust = "event"
 """
 PROFILE = """\
 [push]

@@ -32,6 +32,7 @@ from processor.source_statistics import JobEnd
 from processor.store import Store
 from processor.store.change import Change, NewEvent
 from processor.store.fleet import SCHEMA
+from processor.store.held import Acceptance, HoldEnd
 from processor.store.keys import META, STATISTICS, WORKERS, Keys, day_of
 from processor.store.names import naming
 from processor.store.redeliveries import ReadPosition, Redelivery
@@ -132,6 +133,40 @@ async def accept(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     pushes = [(f"p{n}", one) for n, one in enumerate(updates)]
     names = [naming(one.source, one.id, *one.aliases) for one in updates]
     return await b.store.jobs.accept(b.keys, [pushes[n] for n in parts], [names[n] for n in parts])
+
+
+async def hold(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
+    pushes = [(f"p{n}", replace(update(str(n)), source=f"s{n}")) for n in parts]
+    rows = await b.store.jobs.accept(b.keys, pushes, [], hold=range(len(parts)))
+    return rows and [row is Acceptance.HELD or row for row in rows]
+
+
+async def two_held(b: Bench) -> list[Claim]:
+    assert await hold(b, None, [0, 1]) == [True, True]
+    redis = b.store.connection.redis
+    for n in (0, 1):
+        await redis.zadd(b.keys.due("ingest", f"s{n}"), {f"s{n}:p{n}": 1})
+        await redis.zadd(b.keys.lanes["ingest"], {f"s{n}": 1})
+    return await b.claims("ingest")
+
+
+async def end_held(b: Bench, given: Given, parts: list[int]) -> list[Outcome] | None:
+    rows = await b.store.held.end([(given[n], str(n)) for n in parts])
+    return [row is HoldEnd.ENDED or row for row in rows]
+
+
+async def one_held(b: Bench) -> None:
+    assert await hold(b, None, [0]) == [True]
+
+
+async def register_alias(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.jobs.alias(b.keys, "s0/0", "1", FUTURE)
+
+
+async def register(b: Bench, _: Given, __: list[int]) -> list[Outcome] | None:
+    (known,) = await b.store.jobs.read(b.keys, ["s0/0"])
+    change = Change(job("0", source="s0"), known.version, save=True, renew=True)
+    return await b.store.jobs.commit(b.keys, "0", [change])
 
 
 async def memory(b: Bench, _: Given, __: list[int]) -> None:
@@ -631,6 +666,10 @@ async def reseal(b: Bench, _: Given, __: list[int]) -> None:
 SCRIPTS = {
     "accept": Operation(accept, nothing, "accept", 3),
     "alias": Operation(alias, nothing, "alias"),
+    "alias of what is held": Operation(register_alias, one_held, "alias"),
+    "end held": Operation(end_held, two_held, "end_held", 2),
+    "hold": Operation(hold, nothing, "accept", 2),
+    "register": Operation(register, one_held, "commit"),
     "beat": Operation(heartbeat, nothing, "beat"),
     "callback": Operation(callback, nothing, "callback"),
     "callback again": Operation(callback, callback_that_is_there, "callback"),

@@ -46,6 +46,11 @@ providers = "providers"
 provider = "standard"
 webhook_secret = "{secret}"
 
+[sources.registered]                 # holds what is not registered
+provider = "standard"
+webhook_secret = "{secret}"
+track = "registered"
+
 [sources.asked]                      # answers too
 provider = "standard"
 webhook_secret = "{secret}"

@@ -154,6 +154,32 @@ async def test_each_json_media_type_is_accepted(web: Web, mime: str) -> None:
     )
 
 
+async def test_a_push_about_an_unknown_job_of_a_registered_source_is_held(web: Web) -> None:
+    for counts in ((0, 0, 0, 1), (0, 1, 0, 0)):
+        answer = await web("POST", "/hooks/registered", content=BODY, headers=signed(BODY))
+        names = ("accepted", "duplicates", "ignored", "held")
+        assert (answer.status_code, answer.json()) == (202, dict(zip(names, counts, strict=True)))
+    await web.ingest()
+    refused(await web("GET", "/v1/jobs/registered/1"), 404)
+    assert (await web("PUT", "/v1/jobs/registered/1", json={})).status_code == 201
+    await web.ingest()
+    assert (await web("GET", "/v1/jobs/registered/1")).json()["state"] == "running"
+    metrics = (await web("GET", "/metrics")).text
+    assert 'ringback_pushes_total{outcome="held",source="registered"} 1.0' in metrics.replace(
+        'process="web",', ""
+    )
+
+
+async def test_a_full_hold_answers_503_and_when_to_send_again(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor.store.jobs.MOST_HELD", 0)
+    answer = await web("POST", "/hooks/registered", content=BODY, headers=signed(BODY))
+    refused(answer, 503)
+    assert answer.headers["retry-after"]
+    assert "PUT the jobs" in answer.json()["detail"]
+
+
 async def test_a_repeated_push_is_a_duplicate(web: Web) -> None:
     for receipt in ((1, 0), (0, 1)):
         answer = await web("POST", "/hooks/feed", content=BODY, headers=signed(BODY))

@@ -36,7 +36,9 @@ class SimulatedSource(NamedTuple):
     @property
     def confirms(self) -> bool:
         """Whether Ringback accepts a pushed end only after a poll has confirmed it."""
-        trust = self.table.trust or (self.profile.push and self.profile.push.trust)
+        push = self.profile.push
+        unsigned = push is not None and push.verify is None
+        trust = self.table.trust or ("refetch" if unsigned else push and push.trust)
         return trust == "refetch"
 
     def secret(self, given: str | None, environ: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Takes jobs through updates: read, decide, commit; again after a conflict."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -22,6 +23,7 @@ from processor.store.work_items import NOW, Settlement
 
 CHANGE_OVERHEAD = 1000  # bytes of a change beside result and metadata
 MAX_TRIES = 3  # commits of a job that others change at the same time
+LOGGED = 10  # ids of jobs in one line of the log
 RETRY_AFTER = 60.0  # seconds until an update that cannot be written is tried again
 
 log = structlog.get_logger()
@@ -75,6 +77,7 @@ async def _resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdat
     """The updates of this shard by job; all others are moved, dropped or failed."""
     resolved = await resolve(context, keys, updates)
     dropped, failures = resolved.dropped, resolved.failures
+    _report_expired(context, resolved.expired)
     if resolved.to_move:
         moved, failed = await _move(context, resolved.to_move)
         dropped, failures = [*dropped, *moved], [*failures, *failed]
@@ -83,6 +86,14 @@ async def _resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdat
     if failures:
         await _fail(context, failures)
     return list(resolved.groups.values())
+
+
+def _report_expired(context: Context, updates: Sequence[IncomingUpdate]) -> None:
+    """Log and count what was held until its time was up."""
+    for source, count in Counter(u.update.source for u in updates).items():
+        context.metrics.expired(source, count)
+        jobs = sorted({u.update.id for u in updates if u.update.source == source})
+        log.warning("orphans_expired", source=source, count=count, jobs=jobs[:LOGGED])
 
 
 async def _renew_aliases(
@@ -173,11 +184,15 @@ def _inputs(context: Context, group: Group, router: EventRouter, now: float) -> 
 async def _move(
     context: Context, updates: Sequence[IncomingUpdate]
 ) -> tuple[list[IncomingUpdate], list[Failure]]:
-    """Enqueue updates that came with an alias in the shard of their job; those moved and failed."""
+    """Enqueue updates that came with an alias under the id of their job; those moved and failed."""
     shard = context.store.shard
     queued = [
         QueuedUpdate(
-            shard(u.update.source, u.update.id), f"moved:{new_uid()}", u.update, moved=True
+            shard(u.update.source, u.update.id),
+            f"moved:{new_uid()}",
+            u.update,
+            moved=True,
+            hold=context.settings.sources[u.update.source].holds,
         )
         for u in updates
     ]

@@ -13,11 +13,14 @@ from processor.errors import WrongKeyType
 from processor.model import Job, Origin, StatusUpdate
 from processor.service.jobs.decide import IncomingUpdate, new_job, with_id
 from processor.service.runtime.context import Context
+from processor.store.held import HoldEnd
 from processor.store.jobs import JobLookup
 from processor.store.keys import Keys
+from processor.store.work_items import Claim
 
 Failure = tuple[IncomingUpdate, WrongKeyType]
 Name = tuple[str, str]  # source, and id or alias
+Unregistered = tuple[IncomingUpdate, Claim, str]  # and the id of its job
 
 
 class Group(msgspec.Struct):
@@ -29,12 +32,15 @@ class Group(msgspec.Struct):
 
 
 class Resolved(msgspec.Struct):
-    """Updates by job; those for another shard; those without a job; those that failed."""
+    """Updates by job; those for another shard, or for the hold; those without a job; those that
+    failed; those whose time in the hold is up.
+    """
 
     groups: dict[str, Group]
     to_move: list[IncomingUpdate]
     dropped: list[IncomingUpdate]
     failures: list[Failure]
+    expired: list[IncomingUpdate]
 
 
 async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> Resolved:
@@ -42,7 +48,8 @@ async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate
     lookups = _Lookups(context, keys)
     await lookups.read({(u.update.source, u.update.id) for u in updates})
     await lookups.follow(updates)
-    resolved = Resolved({}, [], [], [])
+    resolved = Resolved({}, [], [], [], [])
+    unregistered: list[Unregistered] = []
     for incoming in updates:
         update = incoming.update
         job = lookups.canonical(update)
@@ -50,9 +57,35 @@ async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate
             resolved.dropped.append(incoming)
         elif context.store.shard(update.source, job) is not keys:
             resolved.to_move.append(replace(incoming, update=with_id(update, job)))
+        elif incoming.claim and _may_be_held(context, lookups, update, job):
+            unregistered.append((incoming, incoming.claim, job))
         else:
             await _add_to_group(context, resolved, lookups, incoming, job)
+    await _sort_unregistered(context, resolved, lookups, unregistered)
     return resolved
+
+
+async def _sort_unregistered(
+    context: Context,
+    resolved: Resolved,
+    lookups: "_Lookups",
+    updates: Sequence[Unregistered],
+) -> None:
+    """End the updates that are held; hold those again that were held under another name.
+
+    An update that was accepted makes the job, whoever has registered it: the job was known then.
+    """
+    ends = await context.store.held.end([(claim, job) for _, claim, job in updates])
+    for (incoming, _, job), end in zip(updates, ends, strict=True):
+        update = incoming.update
+        if isinstance(end, WrongKeyType):
+            resolved.failures.append((incoming, end))
+        elif end is HoldEnd.ENDED:
+            resolved.expired.append(incoming)
+        elif end is HoldEnd.NOT_HELD and lookups.by_name[update.source, job].held:
+            resolved.to_move.append(replace(incoming, update=with_id(update, job)))
+        elif end is HoldEnd.NOT_HELD:
+            await _add_to_group(context, resolved, lookups, incoming, job)
 
 
 async def _add_to_group(
@@ -97,6 +130,14 @@ async def write_aliases(context: Context, job: Job, aliases: Iterable[str]) -> l
         if not await jobs.alias(keys, f"{job.source}/{alias}", job.id, jobs.ends(job)):
             refused.append(alias)
     return refused
+
+
+def _may_be_held(context: Context, lookups: "_Lookups", update: StatusUpdate, job: str) -> bool:
+    """Whether a push came out of the hold without anybody having registered its job."""
+    lookup = lookups.by_name.get((update.source, job), JobLookup())
+    source = context.settings.sources[update.source]
+    unknown = lookup.job is None and (lookup.held or not lookup.version)
+    return unknown and source.holds and update.origin is Origin.PUSH
 
 
 def _is_deadline_without_job(lookups: "_Lookups", update: StatusUpdate, job: str) -> bool:

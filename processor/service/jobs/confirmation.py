@@ -16,6 +16,19 @@ UNCONFIRMED = "unconfirmed"
 """The flag of a final state that waits for a poll, or that no poll could confirm."""
 
 
+def without_unproven_names(update: StatusUpdate, source: Source) -> StatusUpdate:
+    """A push without the aliases that anybody could have made up: a name of another job would have
+    that job polled under the id in this push.
+    """
+    if (
+        not update.aliases
+        or source.profile.verify
+        or not source.confirms(source.kind_of(update.id))
+    ):
+        return update
+    return replace(update, aliases=())
+
+
 def apply_trust(update: StatusUpdate, job: Job, source: Source) -> tuple[StatusUpdate, Job]:
     """The part of an update that counts now, and the job with the part that may count later.
 

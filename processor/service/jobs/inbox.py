@@ -1,28 +1,36 @@
-"""The inbox of ingest: accepts updates durably and dedupes them (the decision is accept.lua's)."""
+"""The inbox of ingest: accepts updates durably and dedupes them (the decision is accept.lua's).
+
+Updates of a source with `track = "registered"` are held there if nobody knows their job.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from processor.errors import WrongKeyType
 from processor.model import StatusUpdate
+from processor.service.jobs.decide import with_id
 from processor.service.runtime.context import Context
+from processor.store.held import ALIASES_LAST, Acceptance, Accepted
 from processor.store.jobs import Bounds
 from processor.store.keys import Keys
 from processor.store.names import Naming, naming
-from processor.store.refusals import Outcome
 
 UPDATE_OVERHEAD = 250  # bytes of an update beside its result
+MAX_HOPS = 3  # from alias to alias, until an update is accepted under the name that it has
 
 
 class QueuedUpdate(NamedTuple):
     """An update for ingest, and its dedupe id.
 
-    `moved`: the job that its names belong to is known already.
+    `moved`: the job that its names belong to is known already. `hold`: it is held unless its job
+    is known.
     """
 
     keys: Keys
     dedupe_id: str
     update: StatusUpdate
     moved: bool = False
+    hold: bool = False
 
     def naming(self) -> Naming:
         """The names to reserve for its job."""
@@ -30,18 +38,69 @@ class QueuedUpdate(NamedTuple):
         return naming(self.update.source, self.update.id, *aliases)
 
 
+Result = Acceptance | WrongKeyType
+
+
 async def enqueue(
     context: Context, updates: Sequence[QueuedUpdate], *, bounded: bool = False
-) -> list[Outcome]:
-    """Accept updates, with one script call a shard and piece; False for those seen before.
+) -> list[Result]:
+    """Accept updates, with one script call a shard and piece; what became of each.
 
     Names in several shards are reserved first: an accepted push has the names of its job.
-    `bounded`, as pushes are: Overloaded if the pushes of all receivers would need too much memory.
+    `bounded`, as pushes are: Overloaded if the pushes of all receivers would need too much memory,
+    and no source holds more than it may.
     """
+    pending = {i: u for i, u in enumerate(updates) if u.hold and len(u.naming().names) > 1}
+    queued = dict(enumerate(updates)) | (await _by_job(context, pending) if pending else {})
+    results: dict[int, Result] = {}
+    for hop in range(MAX_HOPS):
+        rows = await _accept(context, list(queued.values()), bounded=bounded)
+        done = zip(queued.items(), rows, strict=True)
+        moved: dict[int, QueuedUpdate] = {}
+        for (index, update), row in done:
+            if isinstance(row, str):  # the name of its job has become an alias
+                moved[index] = _under(context, update, row, hold=hop < MAX_HOPS - 2)
+            else:
+                results[index] = row
+        if not moved:
+            break
+        queued = moved
+    return [results[index] for index in range(len(updates))]
+
+
+async def _by_job(context: Context, updates: dict[int, QueuedUpdate]) -> dict[int, QueuedUpdate]:
+    """Updates with several names, each under the id of its job, which gets all that is held."""
     store = context.store
-    outcomes: list[Outcome] = [False] * len(updates)
+    found = await store.names.hold([u.naming() for u in updates.values()])
+    ends = await store.now() + ALIASES_LAST
+    for queued, names in zip(updates.values(), found, strict=True):
+        for other in names.others:
+            source = queued.update.source
+            await store.jobs.alias(store.shard(source, other), f"{source}/{other}", names.id, ends)
+    return {
+        index: _under(context, queued, names.id, hold=True)
+        if names.id
+        else queued._replace(hold=False)
+        for (index, queued), names in zip(updates.items(), found, strict=True)
+    }
+
+
+def _under(context: Context, queued: QueuedUpdate, job: str, *, hold: bool) -> QueuedUpdate:
+    """An update under the id of its job."""
+    update = with_id(queued.update, job)
+    keys = context.store.shard(update.source, job)
+    return queued._replace(keys=keys, update=update, moved=True, hold=hold)
+
+
+async def _accept(
+    context: Context, updates: Sequence[QueuedUpdate], *, bounded: bool
+) -> list[Accepted]:
+    """Accept updates where they are; a text is the id under which to accept one instead."""
+    store = context.store
+    outcomes: list[Accepted] = [Acceptance.DUPLICATE] * len(updates)
     names = [u.naming() for u in updates]
-    spread = {n for n in names if len(n.names) > 1 and len(n.shards(len(store.shards))) > 1}
+    several = {n for n, u in zip(names, updates, strict=True) if len(n.names) > 1 and not u.hold}
+    spread = {n for n in several if len(n.shards(len(store.shards))) > 1}
     if spread:
         await store.names.reserve(list(spread))
     for shard in {u.keys.shard for u in updates}:
@@ -50,8 +109,9 @@ async def enqueue(
             rows = await store.jobs.accept(
                 store.shards[shard],
                 [(updates[i].dedupe_id, updates[i].update) for i in piece],
-                [names[i] for i in piece if names[i] not in spread],
+                [names[i] for i in piece if names[i] not in spread and not updates[i].hold],
                 await _bounds(context, shard) if bounded else None,
+                {place for place, i in enumerate(piece) if updates[i].hold},
             )
             if rows is None:
                 raise store.memory.refused(0)

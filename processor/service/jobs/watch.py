@@ -176,7 +176,8 @@ async def _write_new_aliases(context: Context, job: Job, before: Job | None) -> 
             raise Conflict(
                 f"aliases: {alias!r} was deleted, and is kept free for late pushes of it"
             )
-        if location.id != job.id and (location.lookup.version or location.id != alias):
+        is_free = location.id == alias and (location.lookup.held or not location.lookup.version)
+        if location.id != job.id and not is_free:
             raise _alias_conflict(alias)
     return not await write_aliases(context, job, new)
 

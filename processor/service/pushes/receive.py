@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,14 +21,16 @@ from processor.errors import (
     RequestFailed,
     Unavailable,
     Unreadable,
+    WrongKeyType,
 )
 from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
-from processor.service.jobs.inbox import QueuedUpdate, enqueue, size_of
+from processor.service.jobs.confirmation import without_unproven_names
+from processor.service.jobs.inbox import QueuedUpdate, Result, enqueue, size_of
 from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
 from processor.store.group_commit import GroupCommit
-from processor.store.refusals import Outcome, outcomes
+from processor.store.held import MOST_HELD, Acceptance
 from processor.store.reserve import update_price
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # bytes of all pushes that are being accepted
@@ -37,13 +40,22 @@ log = structlog.get_logger()
 
 
 class Receipt(NamedTuple):
-    """How many updates of a push were accepted, and the answer to a challenge in it."""
+    """How many updates of a push were accepted, and the answer to a challenge in it.
+
+    `held` is None if the source holds no pushes.
+    """
 
     accepted: int
     duplicates: int
     ignored: int
     unreadable: int = 0
+    held: int | None = None
     echo: dict[str, Any] | None = None
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int | None]:
+        """How many updates were accepted, duplicates, ignored, unreadable and held."""
+        return self[:5]
 
 
 class Receiver:
@@ -52,7 +64,7 @@ class Receiver:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._public_keys = PublicKeys(context.egress)
-        self._batch: GroupCommit[QueuedUpdate, Outcome] = GroupCommit(
+        self._batch: GroupCommit[QueuedUpdate, Result] = GroupCommit(
             lambda updates: enqueue(context, updates, bounded=True),
             lambda queued: len(memoryview(queued.update.result)),
         )
@@ -92,7 +104,9 @@ class Receiver:
         if parsed.errors:
             log.warning("updates_unreadable", source=source.name, reasons=parsed.errors[:3])
         if not parsed.updates:
-            return Receipt(0, 0, parsed.ignored, len(parsed.errors), parsed.echo)
+            return Receipt(
+                0, 0, parsed.ignored, len(parsed.errors), 0 if source.holds else None, parsed.echo
+            )
         body, memory = push.body, self._context.store.memory
         if self._in_flight + len(body) > MAX_IN_FLIGHT_BYTES:
             raise Overloaded("Too many pushes are being written; send this one again")
@@ -100,18 +114,18 @@ class Receiver:
         try:
             fan_out = await memory.fan_out(source.name)
             async with memory.admitted(_price(parsed.updates, fan_out)):
-                new = outcomes(await self._batch.add_all(queued))
+                results = await self._batch.add_all(queued)
                 await self._context.store.persistence.noted()
         finally:
             self._in_flight -= len(body)
-        return Receipt(sum(new), len(new) - sum(new), parsed.ignored, len(parsed.errors))
+        return _receipt(source, results, parsed)
 
     def _read(
         self, source: Source, push: Push, now: float
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
         """What a push says."""
         parsed = _parse(source, push, now)
-        return parsed, self._queued(parsed, push)
+        return parsed, self._queued(source, parsed, push)
 
     async def _confirm(self, source: Source, url: str) -> None:
         """Confirm the subscription to a topic; Unavailable if the provider must ask again."""
@@ -130,7 +144,9 @@ class Receiver:
             raise Unavailable(f"The subscription cannot be confirmed: {reason}; ask again")
         log.info("subscription_confirmed", source=source.name)
 
-    def _queued(self, parsed: provider.ParsedPush, push: Push) -> list[QueuedUpdate]:
+    def _queued(
+        self, source: Source, parsed: provider.ParsedPush, push: Push
+    ) -> list[QueuedUpdate]:
         """Updates with their dedupe ids: of the event's id, else of the bytes they were read from."""
         trace = traceparent(push.headers.get("traceparent"))
         queued, digest, shard = [], "", self._context.store.shard
@@ -140,9 +156,31 @@ class Receiver:
             else:
                 digest = digest or _digest(parsed.content)
                 dedupe_id = f"{digest}{index}"
+            update = without_unproven_names(update, source)  # noqa: PLW2901
             traced = replace(update, trace=trace) if trace else update
-            queued.append(QueuedUpdate(shard(update.source, update.id), dedupe_id, traced))
+            keys = shard(update.source, update.id)
+            queued.append(QueuedUpdate(keys, dedupe_id, traced, hold=source.holds))
         return queued
+
+
+def _receipt(source: Source, results: list[Result], parsed: provider.ParsedPush) -> Receipt:
+    """What became of the updates of a push; Unavailable if it must be sent again."""
+    for result in results:
+        if isinstance(result, WrongKeyType):
+            raise result
+    counts = Counter(results)
+    if counts[Acceptance.FULL]:
+        raise Overloaded(
+            f"{source.name} holds {MOST_HELD} updates of jobs that nobody has registered, and holds "
+            f"no more: PUT the jobs, or send this one again later"
+        )
+    return Receipt(
+        counts[Acceptance.ACCEPTED],
+        counts[Acceptance.DUPLICATE],
+        parsed.ignored,
+        len(parsed.errors),
+        counts[Acceptance.HELD] if source.holds else None,
+    )
 
 
 def _check_sender(source: Source, push: Push) -> None:

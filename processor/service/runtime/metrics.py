@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from processor.store.change import Change
 
-OUTCOMES = ("accepted", "duplicate", "ignored", "unreadable")  # of updates in pushes
+OUTCOMES = ("accepted", "duplicate", "ignored", "unreadable", "held")  # of updates in pushes
 DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 
 
@@ -42,6 +42,9 @@ class Metrics:
         self.orphans = self._counter(
             "orphan_updates", "Updates of sources that are not in the configuration", "source"
         )
+        self.orphans_expired = self._counter(
+            "orphans_expired", "Held updates of jobs that nobody registered in time", "source"
+        )
         self.replacements = self._counter(
             "redis_replaced", "How often this process found Redis' data replaced", "what"
         )
@@ -63,13 +66,11 @@ class Metrics:
         _count(self.flags, [(source, flag) for source, e in rows for flag in e.flags])
         _count(self.events, [(event.type,) for c in changes for event in c.events])
 
-    def pushed(
-        self, source: str, accepted: int, duplicates: int, ignored: int, unreadable: int
-    ) -> None:
-        """Count the updates of one push."""
-        for index, count in enumerate((accepted, duplicates, ignored, unreadable)):
+    def pushed(self, source: str, counts: Sequence[int | None]) -> None:
+        """Count the updates of one push, by their outcomes in the order of `OUTCOMES`."""
+        for outcome, count in zip(OUTCOMES, counts, strict=True):
             if count:
-                self.pushes(source, OUTCOMES[index]).inc(count)
+                self.pushes(source, outcome).inc(count)
 
     def closed(self, reason: str) -> None:
         """Count a connection that was closed."""
@@ -87,6 +88,10 @@ class Metrics:
     def orphan(self, source: str) -> None:
         """Count an update whose source is not in the configuration."""
         self.orphans(source).inc()
+
+    def expired(self, source: str, count: int) -> None:
+        """Count held updates whose time was up."""
+        self.orphans_expired(source).inc(count)
 
     def replaced(self, what: str) -> None:
         """Count one time that Redis' data was replaced."""

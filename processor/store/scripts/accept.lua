@@ -1,24 +1,27 @@
 -- Accepts pushes: marks each as seen and queues it for ingest, unless it was seen before. Reserves
 -- in the same call the names that the pushes give their jobs, so that the uid of a job is fixed
--- before any commit.
+-- before any commit. A push that has `held` is held instead if its job is not known.
 -- KEYS  waiting; then those that ARGV[1] names by index
 -- ARGV  msgpack {keep (ms), ceiling? (of what all pushes were ever priced at), each (price of a
---       byte of the record that a push is about), reserve (ms), pushes (how many), lanes: [LANE],
---       fields: NAMINGs, then PUSHes {seen, lane (index in lanes), item, payload, price, names
---       (its job's)}}; then the payloads
--- Returns  per push 1 (accepted), 0 (a duplicate), or what is wrong with the type of one of its
---          keys; nil if all of them would exceed the ceiling: then nothing was written
+--       byte of the record that a push is about), reserve (ms), pushes (how many), hold (ms), most?
+--       (as shared/7-holding.lua has them), lanes: [LANE], fields: NAMINGs, then PUSHes {seen,
+--       lane (index in lanes), item, payload, price, held?, uid?, names (its job's)}}; then the
+--       payloads
+-- Returns  per push 1 (accepted), 0 (a duplicate), 2 (held), 3 (the hold is full), `to ID` (its job
+--          has another id), or what is wrong with the type of one of its keys; nil if all of them
+--          would exceed the ceiling: then nothing was written
 -- Safe twice: the second time all are duplicates, and all are queued; reserved names stay.
--- Uses: prove, args, time, waiting, lane_args, readers, lanes, names
-prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
+-- Uses: prove, args, time, waiting, lane_args, readers, lanes, names, holding
+prove_each([[TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN
+  HINCRBY]])
 local now, price = now_ms(), 0
 local lanes, exists = open_lanes(args.lanes), {} -- by index of a job's name
 local named = list(read_naming)
 local pushes = list(function()
-  local p = take(5)
+  local p = take(7)
   return {
     seen = fields[p + 1], lane = fields[p + 2], item = fields[p + 3], payload = fields[p + 4],
-    price = fields[p + 5], names = list(field),
+    price = fields[p + 5], held = fields[p + 6], uid = fields[p + 7], names = list(field),
   }
 end, args.pushes)
 for _, push in ipairs(pushes) do
@@ -35,7 +38,7 @@ local taken = tonumber(redis.call('HGET', KEYS[1], 'taken')) or 0
 if args.ceiling and taken + price > args.ceiling then return false end
 for _, naming in ipairs(named) do
   if naming.names[2] then
-    reserve(naming, args.reserve)
+    reserve(naming, args.reserve, 'new-')
   elseif not exists[naming.names[1].key] then
     reserve_one(naming, args.reserve)
   end
@@ -43,7 +46,9 @@ end
 local results = {}
 for i, push in ipairs(pushes) do
   local lane = lanes[push.lane]
-  results[i] = lane.wrong or wrong_type_at({ push.seen }) or wrong_type_at(push.names)
+  results[i] = lane.wrong or wrong_type_at({ push.seen, push.held }) or wrong_type_at(push.names)
+    or push.held and hold_push(push, lane, args, now)
+  if results[i] == 2 then taken = taken + push.price end
   if not results[i] and redis.call('SET', KEYS[push.seen], '1', 'NX', 'PX', args.keep) then
     note_size(lane, push.item, #ARGV[push.payload], push.record)
     put(lane, push.item, now, ARGV[push.payload])

@@ -12,9 +12,9 @@
 -- Safe twice: the second time a job with a `doc` has another version, and nothing is claimed; one
 -- without repeats itself. If the answer is lost, what was claimed is due when its lease ends.
 -- Uses: prove, args, time, command_buffer, lane_args, changes, lanes, ordering, history
--- Uses: publish, claiming
+-- Uses: publish, claiming, held
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
-  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN]])
+  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN DEL HINCRBY]])
 if (redis.call('GET', KEYS[1]) or '0') ~= args.version then return false end
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local function is_unchanged(job)
@@ -40,6 +40,7 @@ local function write(job)
   for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[6], args.most, lanes, e, now) end
   for _, d in ipairs(job.drops) do drop(lanes[d.lane], d.item) end
   for _, i in ipairs(job.items) do enqueue(lanes, i, now) end
+  if job.held then release_held(lanes[job.held_lane], KEYS[job.held]) end
   return 1
 end
 

@@ -66,13 +66,15 @@ class Retried(msgspec.Struct):
 class Receipt(msgspec.Struct):
     """What became of the updates in a push; ignored ones are not about a job.
 
-    `unreadable` counts those of a batch that could not be read; the others were accepted.
+    `unreadable` counts those of a batch that could not be read; the others were accepted. `held`,
+    of a source with `track = "registered"`, counts those that wait until their job is registered.
     """
 
     accepted: int
     duplicates: int
     ignored: int
     unreadable: int | msgspec.UnsetType = msgspec.UNSET
+    held: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def _joined(
@@ -255,6 +257,7 @@ class Source(msgspec.Struct):
     provider: str
     push: str | None
     scheme: str | None
+    track: str
     trust: str
     poll: bool
     mirror: list[str]

@@ -49,6 +49,7 @@ providers = "profiles"
 
 [sources.lab]
 provider = "lab"
+track = "all"
 
 [egress]
 allow = ["127.0.0.1"]

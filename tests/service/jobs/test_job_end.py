@@ -42,7 +42,8 @@ def source(tmp_path: Path) -> Source:
 
 def source_of(folder: Path, profile: str) -> Source:
     (folder / "lab.toml").write_text(profile)
-    (folder / "ringback.toml").write_text('providers = "."\n[sources.lab]\nprovider = "lab"\n')
+    source = '[sources.lab]\nprovider = "lab"\ntrack = "all"\ntrust = "event"\n'
+    (folder / "ringback.toml").write_text(f'providers = "."\n{source}')
     return load(folder / "ringback.toml", {}).sources["lab"]
 
 

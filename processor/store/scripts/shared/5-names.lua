@@ -1,15 +1,16 @@
 -- Names of jobs. job:S/NAME is a record, `to ID` (an alias), `gone` (deleted), or `new-UID`: pushes
--- of the job wait, and the record that they make will have this uid.
+-- of the job wait, and the record that they make will have this uid; `held-UID`: they are held.
 -- Uses: prove
 
 local SHOWS = 520 -- bytes that show what a name is: `to ` and an id of up to 512
 
 -- Reserves the names of a NAMING {uid, id, to? (the id, if names in another shard have shown it),
 -- names: [{key, name}], the id first}. The first name that exists decides which job they name; if
--- none does, the job is new. A name that exists is never replaced.
+-- none does, the job is new, and its id gets `word` (`new-` or `held-`) and the uid. A name that
+-- exists is never replaced.
 -- Returns the job's id, or '' if the name that decides is a deleted job's, or a name's key has
 -- another type: then nothing is reserved, and the update fails alone when it is ingested.
-local function reserve(naming, lasts)
+local function reserve(naming, lasts, word)
   local to, free = naming.to, {}
   for _, n in ipairs(naming.names) do
     if wrong_types[KEYS[n.key]] then return '' end
@@ -23,7 +24,7 @@ local function reserve(naming, lasts)
   to = to or naming.id
   if to == '' then return to end
   for _, n in ipairs(free) do
-    local value = n.name == to and 'new-' .. naming.uid or 'to ' .. to
+    local value = n.name == to and word .. naming.uid or 'to ' .. to
     redis.call('SET', KEYS[n.key], value, 'PX', lasts)
   end
   return to
