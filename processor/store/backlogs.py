@@ -264,6 +264,8 @@ class Backlogs:
 
     async def enqueue_new(self, keys: Keys, items: Sequence[WorkItem]) -> int:
         """Enqueue items that belong to no job, unless they are there already; how many are new."""
+        if not items:
+            return 0
         args = ScriptArgs(keys)
         args.add_list(items, args.add_item)
         return int(await self._connection.run("enqueue_new", args.keys, args.pack()))

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from processor.errors import NotFound, Overloaded
 from processor.model import State
+from processor.service.events.tail import Tailer
 from processor.service.jobs import query
 from processor.service.jobs.watch import unwatch
-from processor.service.polling.mirror import Mirror
+from processor.service.polling.mirror import Mirror, Reader
 from processor.store.held import HOLD
 from processor.store.work_items import LaneLimits
 
@@ -160,11 +161,14 @@ async def test_a_poll_that_adds_a_name_applies_what_is_held_under_it(bench: Any,
 async def test_the_mirrors_first_sight_with_a_key_applies_what_is_held(bench: Any, provider: Any):
     provider.says("a", status="running")
     await hold(bench, "a")
-    source, mirror = bench.context.settings.sources[SOURCE], Mirror(bench.context)
-    await mirror.read(source, "a", has_key=False)
+    source, mirror = (
+        bench.context.settings.sources[SOURCE],
+        Mirror(bench.context, Tailer(bench.store)),
+    )
+    await mirror.read(source, "a", Reader(has_key=False))
     await bench.ingest()
     assert await bench.jobs() == []
-    await mirror.read(source, "a", has_key=True)
+    await mirror.read(source, "a", Reader(has_key=True))
     await bench.ingest()
     assert (await bench.job("a", SOURCE)).state is State.SUCCEEDED
 
