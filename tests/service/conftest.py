@@ -116,21 +116,29 @@ trust = "event"
 [sources.brisk]
 provider = "brisk"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.paced]
 provider = "paced"
 base_url = "{url}"
 token = "shared"
+track = "all"
+trust = "event"
 
 [sources.paced-too]
 provider = "paced"
 base_url = "{url}/"
 token = "shared"
+track = "all"
+trust = "event"
 
 [sources.paced-alone]
 provider = "paced"
 base_url = "{url}"
 token = "another"
+track = "all"
+trust = "event"
 
 [sources.forgetful]
 provider = "dropper"
@@ -192,6 +200,8 @@ trust = "event"
 [sources.rare]
 provider = "rare"
 base_url = "{url}"
+track = "all"
+trust = "event"
 
 [sources.deaf]
 provider = "pushes"
@@ -200,8 +210,6 @@ track = "all"
 [sources.mute]
 provider = "standard"
 webhook_secret = "{secret}"
-
-
 
 [egress]
 allow = ["127.0.0.1"]
