@@ -525,6 +525,10 @@ async def enqueue_deliveries(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.jobs.enqueue_deliveries(b.keys, new_event("evt_t", "sub_1", ordered="u1"))
 
 
+async def enqueue_new(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.backlogs.enqueue_new(b.keys, [WorkItem("poll", "s", "?all", NOW, b"0")])
+
+
 async def due_work(b: Bench) -> None:
     for backlog in ("ingest", "poll", "deliver"):
         await b.put(backlog, "a", "a1")
@@ -713,6 +717,7 @@ SCRIPTS = {
     "swap subscription": Operation(swap_subscription, subscriptions, "swap_subscription"),
     "swap statistics": Operation(swap_statistics, statistics_of_a_source, "swap_statistics"),
     "enqueue deliveries": Operation(enqueue_deliveries, nothing, "enqueue_deliveries"),
+    "enqueue new": Operation(enqueue_new, nothing, "enqueue_new"),
     "nudge due": Operation(nudge_due, due_work, "nudge_due", atomic=False),
     "trim event log": Operation(trim_event_log, a_long_log, "trim_event_log"),
     "unalias": Operation(unalias, an_alias, "unalias"),
