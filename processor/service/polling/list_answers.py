@@ -5,7 +5,7 @@ from typing import NamedTuple
 from processor import provider
 from processor.model import FINAL, HttpResponse, StatusUpdate
 from processor.provider import ListedJobs, ListPage
-from processor.service.jobs.decide import IncomingUpdate, with_id
+from processor.service.jobs.decide import Hurry, IncomingUpdate, with_id
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.list_groups import MOST_PAGES, WORTH_IT, ListGroup
 from processor.store.work_items import Claim
@@ -22,10 +22,10 @@ class Answer(NamedTuple):
         """Whether this is enough: without the whole answer the result of a job may be missing."""
         return self.response is not None or self.update.state not in FINAL
 
-    def incoming(self, claim: Claim | None, now: float) -> IncomingUpdate:
+    def incoming(self, claim: Claim | None, now: float, hurry: Hurry | None) -> IncomingUpdate:
         """The update of a job; what the mirror repeats is stored only if it is the whole answer."""
         stored = LastAnswer.from_response(self.response, now).encode() if self.response else None
-        return IncomingUpdate(self.update, claim, stored)
+        return IncomingUpdate(self.update, claim, stored, hurry=hurry)
 
 
 def match_answers(

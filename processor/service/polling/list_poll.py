@@ -31,6 +31,8 @@ from processor.errors import (
 from processor.model import HttpResponse
 from processor.provider import ListedJobs, PollFailure, PollFailureKind
 from processor.service.jobs.advance import advance
+from processor.service.jobs.decide import IncomingUpdate
+from processor.service.jobs.poll_sooner import hurried
 from processor.service.polling import budget, poll as polling
 from processor.service.polling.list_answers import Answer, ListQuery, match_answers
 from processor.service.polling.list_groups import WORTH_IT, Key, ListGroup, list_groups
@@ -159,24 +161,24 @@ class ListPoller:
 
         For jobs without a claim it may fail: they are not due.
         """
-        counted = {job: answer for job, answer in answers.items() if answer.counts}
-        if not counted:
-            return []
-        claims = {job: claim for job, claim in group.claims.items() if job in counted}
-        now = await self._context.store.now()
-        nearly = [
-            answer.incoming(None, now) for job, answer in counted.items() if job not in claims
-        ]
-        keys = self._context.store.shards[next(iter(group.claims.values())).shard]
-        await advance(
-            self._context,
-            keys,
-            [counted[job].incoming(claim, now) for job, claim in claims.items()],
-        )
+        context, source = self._context, group.source
+        keys = context.store.shards[next(iter(group.claims.values())).shard]
+        now = await context.store.now()
+
+        async def incoming(job: str, answer: Answer) -> IncomingUpdate:
+            claim = group.claims.get(job)
+            late = max(now - claim.due / 1000, 0.0) if claim and claim.due else 0.0
+            hurry = await hurried(context, keys, group.jobs[job], source, late)
+            return answer.incoming(claim, now, hurry)
+
+        updates = await _all(incoming(job, a) for job, a in answers.items() if a.counts)
+        claims = [update.claim for update in updates if update.claim]
+        await advance(context, keys, [update for update in updates if update.claim])
         with suppress(Contention, WrongKeyType):
-            await advance(self._context, keys, nearly)
-        await self._context.store.clear_stall(group.source.name)
-        return list(claims.values())
+            await advance(context, keys, [update for update in updates if not update.claim])
+        if updates:
+            await context.store.clear_stall(source.name)
+        return claims
 
 
 async def _all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

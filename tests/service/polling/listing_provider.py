@@ -49,6 +49,7 @@ PROFILES = {
     "placed": PLACED,
     "both": BOTH,
     "reruns": PAGED.replace("[poll]", "[poll]\nreopens = true"),
+    "unlearnt": PAGED.replace("[poll]", "[poll]\nlearn = false"),
     "slow": PAGED.replace("[poll]", '[poll]\nbudget = "20/1h"'),
 }
 

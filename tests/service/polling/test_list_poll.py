@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from processor.config import load
 from processor.egress import Egress
 from processor.errors import BudgetSpent
 from processor.model import Job, State
 from processor.service.jobs import query, watch as jobs_watch
+from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
@@ -21,6 +23,7 @@ from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.outage import Outage
 from processor.service.runtime.process import egress_policy
 from processor.store import Store
+from processor.store.change import Change
 from processor.store.work_items import Claim
 from workers import pumps
 
@@ -51,6 +54,15 @@ class Bench:
             keys, at = self.store.shard(source, str(job)), int((now + seconds) * 1000)
             await redis.zadd(keys.due("poll", source), {f"{source}/{job}": at}, xx=True)
             await redis.zadd(keys.lanes["poll"], {source: at}, lt=True)
+
+    async def age(self, job: object, seconds: float, source: str = "paged") -> None:
+        """Have a job be watched for longer."""
+        keys = self.store.shard(source, str(job))
+        lookup = await self.store.jobs.find(keys, f"{source}/{job}")
+        assert lookup.job is not None
+        older = replace(lookup.job, created_at=lookup.job.created_at - seconds)
+        change = Change(older, lookup.version, save=True)
+        assert await self.store.jobs.commit(keys, "0", [change]) == [True]
 
     async def poll(self) -> None:
         """Poll all that is due."""
@@ -178,6 +190,20 @@ async def test_jobs_that_are_nearly_due_are_answered_too(bench: Bench, provider:
     assert await bench.states(range(40)) == {State.RUNNING}
     assert await bench.states(range(40, 50)) == {State.QUEUED}
     assert min([await bench.wait(job) for job in range(40)]) > 40
+
+
+async def test_a_job_that_is_waited_for_stays_ahead(bench: Bench, provider: ListingProvider):
+    provider.says([1, 2], status="running")
+    await bench.watch([1, 2], "unlearnt")
+    for job in (1, 2):
+        await bench.age(job, 86_400, "unlearnt")
+    keys = bench.store.shard("unlearnt", "1")
+    await poll_sooner(bench.context, keys, await bench.job(1, "unlearnt"), 60)
+    await bench.due([1, 2], "unlearnt")
+    await bench.poll()
+    assert provider.asked == ["/jobs"]
+    assert await bench.wait(1, "unlearnt") < 61
+    assert await bench.wait(2, "unlearnt") > 600
 
 
 async def test_a_job_that_the_provider_wants_later_is_not_asked_about_sooner(
