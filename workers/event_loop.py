@@ -11,7 +11,7 @@ from dramatiq.middleware import AsyncIO
 
 from processor.config import Settings
 from processor.errors import ConfigError, Unavailable
-from processor.service.polling.push_loss import write_statistics
+from processor.service.polling.statistics import write_statistics
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage, run_periodically, wait_until_ready
 from processor.service.runtime.process import open_context

@@ -1,6 +1,6 @@
 """Statistics of sources, shared by all workers: collected in memory, written every few seconds.
 
-They cost no call to Redis a job, and no promise depends on them: what a worker has collected is
+They cost no call to Redis a job, and no promise depends on them: what a process has collected is
 lost with it, and counted twice if the answer of Redis is lost.
 """
 

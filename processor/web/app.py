@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.errors import StoreUnavailable
 from processor.service.events.tail import Tailer
+from processor.service.polling.statistics import write_statistics
 from processor.service.pushes.receive import Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage, run_periodically
@@ -38,6 +40,7 @@ def build(context: Context, health: Health) -> ASGIApp:
     outage = Outage("web")
     receiver, tailer, calls = Receiver(context), Tailer(context.store), KeylessRateLimit()
     health.at_drain.append(tailer.release)
+    write = partial(write_statistics, context)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -45,6 +48,7 @@ def build(context: Context, health: Health) -> ASGIApp:
             asyncio.create_task(context.store.connection.watchdog.run()),
             asyncio.create_task(run_periodically(outage, receiver.refresh)),
             asyncio.create_task(run_periodically(outage, health.redis_check.check)),
+            asyncio.create_task(run_periodically(outage, write, calls_redis=False)),
         ]
         yield
         for task in tasks:

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
 WORKER = """
 import runpy
 from processor import push_loss
-from processor.service.polling import push_loss as writer
-push_loss.GRACE, writer.WRITE_INTERVAL = 2.0, 0.2
+from processor.service.polling import statistics
+push_loss.GRACE, statistics.WRITE_INTERVAL = 2.0, 0.2
 runpy.run_module('workers', run_name='__main__')
 """
 LOSSY, HEALED = 120, 260  # jobs

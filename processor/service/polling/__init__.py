@@ -2,9 +2,9 @@
 
 last_answer     a provider's last answer: for the mirror, and as the body of a 304
 budget          the budget of an account: asked before each request, parked by the answers
-push_loss       writes the statistics of sources, and says when polls wait for pushes no more
 poll            polls a job, and takes it through the answer
 cancel          the provider's cancel call, at the deadline
+statistics      writes what ends of jobs have shown, and says when a source turns poll-first
 poll_all        has all unfinished jobs polled soon
 after_trouble   has them polled after a start, and when Redis was replaced
 run             the `poll` backlog

@@ -8,7 +8,7 @@ import structlog
 
 from processor import push_loss
 from processor.push_loss import Period
-from processor.service.polling.push_loss import write_statistics
+from processor.service.polling.statistics import write_statistics
 from processor.source_statistics import NO_STATISTICS
 
 

@@ -1,4 +1,4 @@
-"""Writes what this worker has seen of lost pushes, and says when a source turns poll-first or back."""
+"""Writes what ends of jobs have shown, and says when a source turns poll-first or back."""
 
 import structlog
 
@@ -11,9 +11,9 @@ log = structlog.get_logger()
 
 
 async def write_statistics(context: Context) -> float:
-    """Write the statistics that this worker has collected; the seconds until the next time.
+    """Write what this process has collected; the seconds until the next time.
 
-    Of all workers, the one whose write turns a source says so.
+    Of all processes, the one whose write turns a source says so.
     """
     for source, before, after in await context.store.statistics.write():
         context.metrics.lost(source, after.lost_ever - before.lost_ever)
