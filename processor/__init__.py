@@ -20,6 +20,7 @@ schedule               the retry schedule of deliveries, poll intervals, circuit
 poll_schedule          when to poll a job again, learnt from how long jobs took
 push_loss              how many pushes of a source never come, and what follows for its polls
 source_statistics      what the last jobs of a source have shown
+hazard                 how likely a job of some age ends next, estimated from durations
 event_filters          which subscriptions want which event
 payload                the payload of an event, and a job as the API returns it
 signing                signature verification of pushes, and the signatures of our deliveries
