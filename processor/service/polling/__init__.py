@@ -10,6 +10,7 @@ after_trouble   has them polled after a start, and when Redis was replaced
 run             the `poll` backlog
 list_groups     which jobs one request can poll
 list_answers    what a list says about them, and what to ask for next
+list_request    sends a request that polls many jobs
 list_poll       polls many jobs with one request
 recent_answers  a small cache of answers, bounded in number and bytes
 mirror_poll     polls for the mirror: one of a job at a time, within its source's limits

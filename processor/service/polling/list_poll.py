@@ -9,43 +9,24 @@ import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, TypeVar, cast
 
-import structlog
-from msgspec.structs import replace
-
-from processor import provider
-from processor.config import Source
-from processor.config.redaction import redact
-from processor.egress import NetworkScope
-from processor.errors import (
-    BlockedTarget,
-    BudgetSpent,
-    ConfigError,
-    Contention,
-    InvalidValue,
-    RequestFailed,
-    WrongKeyType,
-)
-from processor.model import HttpResponse
-from processor.provider import ListedJobs, PollFailure, PollFailureKind
+from processor.errors import BudgetSpent, Contention, WrongKeyType
+from processor.provider import PollFailure, PollFailureKind
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.poll_sooner import hurried
-from processor.service.polling import budget, poll as polling
+from processor.service.polling import poll as polling
 from processor.service.polling.list_answers import Answer, ListQuery, match_answers
 from processor.service.polling.list_groups import WORTH_IT, Key, ListGroup, list_groups
+from processor.service.polling.list_request import send
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim
 
-READ_AT_MOST = 4 * 1_048_576  # bytes of a page; 100 runs of GitHub have 2 MB
 REST = 300.0  # seconds without a list after one that answered too few
 PASSING: frozenset[PollFailureKind] = frozenset({"throttled", "outdated"})  # not the list's fault
 
 Result = TypeVar("Result")
-
-log = structlog.get_logger()
 
 
 class ListPoller:
@@ -86,9 +67,9 @@ class ListPoller:
         answered, failure = 0, None
         while query.is_worth_it:
             try:
-                outcome = await self._request(query)
+                outcome = await send(self._context, query)
             except BudgetSpent:
-                return settled  # polls of single jobs wait for the budget
+                return settled  # the polls of single jobs wait for the budget
             if isinstance(outcome, PollFailure):
                 failure = outcome
                 break
@@ -99,62 +80,7 @@ class ListPoller:
             query = query.after(listed, answers)
         if answered < WORTH_IT and (failure is None or failure.kind not in PASSING):
             self._rest(group.key)
-        if failure and failure.kind == "throttled":
-            settled += await self._postpone(group, settled, failure)
         return settled
-
-    async def _postpone(
-        self, group: ListGroup, settled: Sequence[Claim], failure: PollFailure
-    ) -> list[Claim]:
-        """Poll all other jobs later: the provider said that we poll too much."""
-        done = set(map(id, settled))
-        left = {job: claim for job, claim in group.claims.items() if id(claim) not in done}
-        await _all(
-            polling.postpone(self._context, claim, group.source, group.jobs[job], failure)
-            for job, claim in left.items()
-        )
-        return list(left.values())
-
-    async def _request(self, query: ListQuery) -> tuple[HttpResponse, ListedJobs] | PollFailure:
-        """One request, for some jobs or a page."""
-        context, group = self._context, query.group
-        source = group.source
-        asked_at = await context.store.now()
-        try:
-            account = await source.account_now()
-        except ConfigError as error:
-            return self._failed(source, PollFailure("unauthorized", str(error)))
-        try:
-            request = provider.build_list_request(
-                group.poll, account, group.params, query.ids, query.page
-            )
-            response = await context.egress.request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                scope=NetworkScope.CONFIGURED,
-                timeout=polling.TIMEOUT,
-                read_limit=READ_AT_MOST,
-                may_send=partial(budget.take, context, source),
-            )
-        except (BlockedTarget, RequestFailed, InvalidValue) as error:
-            return self._failed(source, PollFailure("failed", str(error)))
-        outcome = provider.read_list_response(
-            source.profile, source.name, group.kind, response, asked_at
-        )
-        await budget.obey(context, source, response, outcome)
-        if isinstance(outcome, PollFailure):
-            if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
-                outcome = replace(outcome, kind="outdated")
-            return self._failed(source, outcome)
-        context.metrics.polled(source.name, "answered")
-        return response, outcome
-
-    def _failed(self, source: Source, failure: PollFailure) -> PollFailure:
-        failure = replace(failure, reason=redact(source, failure.reason))
-        self._context.metrics.polled(source.name, failure.kind)
-        log.info("list_failed", source=source.name, kind=failure.kind, reason=failure.reason)
-        return failure
 
     async def _commit(self, group: ListGroup, answers: Mapping[str, Answer]) -> list[Claim]:
         """Take jobs through the answers that count; the claims that this settled.

@@ -121,7 +121,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     if isinstance(outcome, PollFailure) and outcome.kind == "gone":
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
-        await postpone(context, claim, source, job, outcome)
+        await _postpone(context, claim, source, job, outcome)
     else:
         now = await context.store.now()
         answer = LastAnswer.from_response(response, now).encode() if response else None
@@ -197,7 +197,7 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
     )
 
 
-async def postpone(
+async def _postpone(
     context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
 ) -> None:
     """Poll again later; if the provider refuses or throttles the account, pause its lane."""

@@ -1,0 +1,64 @@
+"""Sends a request that polls many jobs, and reads the response."""
+
+from functools import partial
+
+import structlog
+from msgspec.structs import replace
+
+from processor import provider
+from processor.config import Source
+from processor.config.redaction import redact
+from processor.egress import NetworkScope
+from processor.errors import BlockedTarget, ConfigError, InvalidValue, RequestFailed
+from processor.model import HttpResponse
+from processor.provider import ListedJobs, PollFailure
+from processor.service.polling import budget
+from processor.service.polling.list_answers import ListQuery
+from processor.service.polling.poll import TIMEOUT
+from processor.service.runtime.context import Context
+
+READ_AT_MOST = 4 * 1_048_576  # bytes of a page; 100 runs of GitHub have 2 MB
+
+log = structlog.get_logger()
+
+
+async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, ListedJobs] | PollFailure:
+    """Send a request for some jobs or a page; BudgetSpent if it may not be sent now."""
+    group, source = query.group, query.group.source
+    asked_at = await context.store.now()
+    try:
+        account = await source.account_now()
+    except ConfigError as error:
+        return _failed(context, source, PollFailure("unauthorized", str(error)))
+    try:
+        request = provider.build_list_request(
+            group.poll, account, group.params, query.ids, query.page
+        )
+        response = await context.egress.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            scope=NetworkScope.CONFIGURED,
+            timeout=TIMEOUT,
+            read_limit=READ_AT_MOST,
+            may_send=partial(budget.take, context, source),
+        )
+    except (BlockedTarget, RequestFailed, InvalidValue) as error:
+        return _failed(context, source, PollFailure("failed", str(error)))
+    outcome = provider.read_list_response(
+        source.profile, source.name, group.kind, response, asked_at
+    )
+    await budget.obey(context, source, response, outcome)
+    if isinstance(outcome, PollFailure):
+        if outcome.kind == "unauthorized" and source.renewed_after_refusal(account):
+            outcome = replace(outcome, kind="outdated")
+        return _failed(context, source, outcome)
+    context.metrics.polled(source.name, "answered")
+    return response, outcome
+
+
+def _failed(context: Context, source: Source, failure: PollFailure) -> PollFailure:
+    failure = replace(failure, reason=redact(source, failure.reason))
+    context.metrics.polled(source.name, failure.kind)
+    log.info("list_failed", source=source.name, kind=failure.kind, reason=failure.reason)
+    return failure
