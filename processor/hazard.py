@@ -88,18 +88,18 @@ def interpolate(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
 
 
 def end_ages(durations: Durations, start: float) -> list[float]:
-    """Return an age at which each job may have ended, in order, none below `start`.
+    """Return an age at which each job may have ended, in order, all after `start`.
 
     It is the middle of what is known. An end that is known only vaguely, mostly because it came
     before the first poll, is put beside another one in the same time, if there is any.
     """
     vague = [(after, until) for after, until in durations.ends if until > VAGUE * after]
     middles = ((after + until) / 2 for after, until in durations.ends if until <= VAGUE * after)
-    known = sorted(max(start * (1 + APART), age) for age in middles)
+    known = sorted(max(start, age) for age in middles)
     beside = (_beside(known, end, start, number) for number, end in enumerate(vague))
-    return list(
-        accumulate(sorted([*known, *beside]), lambda last, age: max(age, last * (1 + APART)))
-    )
+    ends = sorted([*known, *beside])
+    apart = accumulate(ends, lambda last, age: max(age, last * (1 + APART)), initial=start)
+    return list(apart)[1:]
 
 
 def _beside(known: Sequence[float], end: tuple[float, float], start: float, number: int) -> float:

@@ -72,6 +72,9 @@ def mean(polled: PollSchedule, jobs: Durations) -> tuple[float, float]:
 @example(
     durations=Durations(((0.0, 0.0),)), every=(0.1, 0.1), loss=0, age=0, remaining=0, waited=True
 )
+@example(
+    durations=Durations(((0.0, 0.5),)), every=(1.0, 1.0), loss=1, age=0, remaining=0, waited=True
+)
 @example(durations=SAME, every=EVERY, loss=1, age=300, remaining=math.inf, waited=False)
 def test_a_gap_is_never_below_the_first_interval_nor_above_the_bound(
     durations: Durations, every: tuple[float, float], loss: float, age: float, **known
