@@ -21,6 +21,7 @@ post           section: what a POST costs its sender, through our client and thr
 reading        section: reading each captured push
 hostile        section: honest pushes during attacks
 delivery       sections: deliveries alone; subscribers beside failing ones
+polls          sections: polls a second of a worker; 100,000 watched jobs
 listeners      section: listeners of /v1/events
 contenders     Ringback, another commit of it, and the two baselines
 load           the load generator and the sink

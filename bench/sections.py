@@ -17,6 +17,7 @@ from bench import (
 )
 from bench.delivery import alone, noise
 from bench.listeners import measure as listeners
+from bench.polls import rate as polls, watching
 from bench.runner import Section
 
 SECTIONS = {
@@ -26,6 +27,8 @@ SECTIONS = {
     "idle": Section("Idle", idle.measure, 400, standard=True),
     "receiver": Section("The receiver alone", receiver.measure, 600),
     "deliveries": Section("Deliveries alone", alone.measure, 900),
+    "polls": Section("Polls of one worker", polls.measure, 300),
+    "watching": Section("100,000 watched jobs", watching.measure, 600),
     "post": Section("What a POST costs", post.measure, 200),
     "noise": Section("Failing neighbours", noise.measure, 900),
     "growth": Section("A million finished jobs", growth.measure, 900),
