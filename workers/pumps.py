@@ -5,6 +5,7 @@ The actors are declared in `workers.__main__`; each runs the pump of its backlog
 
 from processor.service.delivery.deliver import Deliverer
 from processor.service.jobs import ingest as ingesting
+from processor.service.jobs.commit_together import CommitTogether
 from processor.service.polling import poll as polling
 from processor.service.polling.list_groups import by_kind
 from processor.service.polling.list_poll import ListPoller
@@ -24,7 +25,7 @@ def all_pumps(context: Context, outage: Outage) -> dict[str, Pump]:
     committing = context._replace(handover=handover)
     return {
         "ingest": ingest(committing, outage),
-        "poll": poll(committing, outage),
+        "poll": poll(committing._replace(committer=CommitTogether(committing)), outage),
         "deliver": delivery,
     }
 

@@ -16,7 +16,7 @@ from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidVal
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.jobs import failed_polls
-from processor.service.jobs.advance import advance
+from processor.service.jobs.commit_together import advance_one
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.failed_polls import FailedPoll
@@ -126,7 +126,8 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
         now = await context.store.now()
         answer = LastAnswer.from_response(response, now).encode() if response else None
         hurry = await hurried(context, keys, job, source, late)
-        await advance(context, keys, [IncomingUpdate(outcome, claim, answer, hurry=hurry)])
+        incoming = IncomingUpdate(outcome, claim, answer, hurry=hurry)
+        await advance_one(context, keys, incoming)
         await context.store.clear_stall(source.name)
 
 
@@ -240,4 +241,4 @@ async def _count_failure(
     update = failed_polls.as_update(job, reason, await context.store.now())
     failed = FailedPoll(reason, again_at, after_end=job.state in FINAL)
     keys = context.store.shards[claim.shard]
-    await advance(context, keys, [IncomingUpdate(update, claim, failed=failed)])
+    await advance_one(context, keys, IncomingUpdate(update, claim, failed=failed))

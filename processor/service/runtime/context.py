@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from processor.config import Settings
 from processor.egress import Egress
@@ -11,6 +11,7 @@ from processor.event_filters import EventRouter
 from processor.service.runtime.metrics import Metrics
 from processor.store import Store
 from processor.store.change import NewEvent
+from processor.store.keys import Keys
 from processor.store.work_items import Claim, Room
 
 
@@ -26,10 +27,18 @@ class Handover(Protocol):
         """Start what a commit claimed; it published these events, to these subscriptions."""
 
 
+class Committer(Protocol):
+    """Commits updates that come one by one together with others."""
+
+    async def add(self, keys: Keys, incoming: Any) -> None:
+        """Take a job through a claimed update (an IncomingUpdate)."""
+
+
 class Context(NamedTuple):
     """The settings, the store, the HTTP client and the counters; built once a process.
 
-    `handover`, which only a worker has, takes the deliveries that it commits.
+    Only a worker has the others: `handover` takes the deliveries that it commits, and `committer`
+    the answers to its polls.
     """
 
     settings: Settings
@@ -37,6 +46,7 @@ class Context(NamedTuple):
     egress: Egress
     metrics: Metrics
     handover: Handover | None = None
+    committer: Committer | None = None
 
 
 def random_unit() -> float:
