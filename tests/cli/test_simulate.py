@@ -309,6 +309,16 @@ def test_a_source_is_simulated_with_its_secret_at_its_port(
     assert f'"{ended.out[0]["url"]}/jobs/{{id}}"' in configured.read_text()
 
 
+def test_a_source_that_holds_pushes_says_that_jobs_must_be_registered(
+    hook: ProviderHook, run: Run, configured: Path
+):
+    words = ("fw", "--config", str(configured), "--to", hook.url, *FAST)
+    assert "registered" not in run(*words).err
+    text = configured.read_text()
+    configured.write_text(text.replace("[sources.other]", 'track = "registered"\n[sources.other]'))
+    assert "pushes are held until each job is registered: PUT it" in run(*words).err
+
+
 def test_settings_that_a_source_lacks_are_printed_under_its_name(
     hook: ProviderHook, capsys: pytest.CaptureFixture[str], configured: Path
 ):

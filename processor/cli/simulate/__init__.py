@@ -136,6 +136,8 @@ def simulate(
             output.setup_document(made, seed, table, base)
         else:
             output.setup(made, seed, table, source, base, pushed=hook is not None)
+        if hook and source.holds:
+            output.awaiting_registration()
         confirms = hook is not None and polled and source.confirms
         run_to_end(run, server, sender, keep_answering(linger, confirms=confirms))
     output.summary(run, pushes.lost if hook else 0, json=json)

@@ -92,6 +92,11 @@ def awaiting_confirmation(seconds: float) -> None:
     output.notice(f"a pushed end counts only after a poll confirms it: {answered}")
 
 
+def awaiting_registration() -> None:
+    """Say that pushes alone make no job."""
+    output.notice('pushes are held until each job is registered: PUT it, or set track = "all"')
+
+
 def not_confirmed() -> None:
     """Say that the end of some job was not polled."""
     output.notice("not every end was polled: check that the source's base_url leads here")

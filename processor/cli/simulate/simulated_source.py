@@ -37,9 +37,17 @@ class SimulatedSource(NamedTuple):
     def confirms(self) -> bool:
         """Whether Ringback accepts a pushed end only after a poll has confirmed it."""
         push = self.profile.push
-        unsigned = push is not None and push.verify is None
-        trust = self.table.trust or ("refetch" if unsigned else push and push.trust)
+        trust = self.table.trust or ("refetch" if self._unsigned else push and push.trust)
         return trust == "refetch"
+
+    @property
+    def holds(self) -> bool:
+        """Whether Ringback holds pushes about jobs that nobody has registered."""
+        return (self.table.track or ("registered" if self._unsigned else "all")) == "registered"
+
+    @property
+    def _unsigned(self) -> bool:
+        return self.profile.push is not None and self.profile.push.verify is None
 
     def secret(self, given: str | None, environ: Mapping[str, str]) -> str:
         """The secret that signs pushes: --secret, else the source's newest; empty without both."""

@@ -4,6 +4,7 @@ Updates of a source with `track = "registered"` are held there if nobody knows t
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from processor.errors import WrongKeyType
@@ -73,16 +74,16 @@ async def _by_job(context: Context, updates: dict[int, QueuedUpdate]) -> dict[in
     store = context.store
     found = await store.names.hold([u.naming() for u in updates.values()])
     ends = await store.now() + ALIASES_LAST
-    for queued, names in zip(updates.values(), found, strict=True):
+    by_job: dict[int, QueuedUpdate] = {}
+    for (index, queued), names in zip(updates.items(), found, strict=True):
+        source = queued.update.source
         for other in names.others:
-            source = queued.update.source
-            await store.jobs.alias(store.shard(source, other), f"{source}/{other}", names.id, ends)
-    return {
-        index: _under(context, queued, names.id, hold=True)
-        if names.id
-        else queued._replace(hold=False)
-        for (index, queued), names in zip(updates.items(), found, strict=True)
-    }
+            with suppress(WrongKeyType):  # it stays held under that name
+                keys = store.shard(source, other)
+                await store.jobs.alias(keys, f"{source}/{other}", names.id, ends)
+        known = queued._replace(hold=False)  # and was deleted: it is ignored when it is ingested
+        by_job[index] = _under(context, queued, names.id, hold=True) if names.id else known
+    return by_job
 
 
 def _under(context: Context, queued: QueuedUpdate, job: str, *, hold: bool) -> QueuedUpdate:

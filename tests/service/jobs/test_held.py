@@ -141,6 +141,21 @@ async def test_a_push_about_a_known_job_that_names_a_held_one_applies_what_is_he
     assert await waiting(bench) == {}
 
 
+async def test_a_push_under_an_alias_of_a_known_job_is_accepted_and_dedupes(bench: Any):
+    await register(bench, "b", aliases=["a"])
+    for counts in ((1, 0, 0, 0, 0), (0, 1, 0, 0, 0)):
+        assert (await bench.push(SOURCE, id="a", status="succeeded")).counts == counts
+    assert (await bench.job("b", SOURCE)).state is State.SUCCEEDED
+
+
+async def test_a_push_about_a_deleted_job_is_ignored_whatever_names_it_gives(bench: Any):
+    await register(bench, "a")
+    await unwatch(bench.context, SOURCE, "a")
+    receipt = await bench.push(SOURCE, id="b", alias="a", status="succeeded")
+    assert receipt.held == 0
+    assert (await bench.jobs(), await waiting(bench)) == ([], {})
+
+
 async def test_a_put_that_adds_a_name_applies_what_is_held_under_it(bench: Any):
     await hold(bench, "a")
     await register(bench, "b")

@@ -8,10 +8,10 @@
 --          that job's), or nil if the job is known
 local function hold_push(push, lane, limits, now)
   local name, held = KEYS[push.names[1]], KEYS[push.held]
+  if redis.call('EXISTS', KEYS[push.seen]) == 1 then return 0 end
   local found = redis.call('GETRANGE', name, 0, SHOWS)
   if found:find('^to ') then return found end
   if found ~= '' and not is_held(found) then return end
-  if redis.call('EXISTS', KEYS[push.seen]) == 1 then return 0 end
   local count = tonumber(redis.call('HGET', lane.waiting, 'held:' .. lane.name)) or 0
   if limits.most and count >= limits.most then return 3 end
   redis.call('SET', name, found ~= '' and found or 'held-' .. push.uid, 'PX', limits.reserve)
