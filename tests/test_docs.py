@@ -157,7 +157,7 @@ def variables(command: click.Command) -> Iterator[str]:
     for parameter in command.params:
         if isinstance(parameter.envvar, str):
             yield parameter.envvar
-    for inner in getattr(command, "commands", {}).values():
+    for inner in inner_commands(command).values():
         yield from variables(inner)
 
 
@@ -193,11 +193,18 @@ def test_every_command_is_documented():
 
 
 def commands(name: str, command: click.Command) -> Iterator[str]:
-    inner = getattr(command, "commands", None)
-    if inner is None or getattr(command, "invoke_without_command", False):
+    inner = inner_commands(command)
+    if not inner or getattr(command, "invoke_without_command", False):
         yield name
-    for word, one in (inner or {}).items():
+    for word, one in inner.items():
         yield from commands(f"{name} {word}", one)
+
+
+def inner_commands(command: Any) -> dict[str, Any]:
+    """The commands of a group; some are imported only when they are asked for."""
+    if not hasattr(command, "list_commands"):
+        return {}
+    return {word: command.get_command(None, word) for word in command.list_commands(None)}
 
 
 def test_every_exit_code_is_documented():

@@ -209,6 +209,8 @@ def test_logs_are_not_mixed_with_the_result(tmp_path: Path) -> None:
         "from processor.cli.app import output\n"
         "import processor.cli.app as app, structlog, typer\n"
         "def build():\n"
+        "    import processor.cli.logs as logs\n"
+        "    logs.configure()  # as every command does that imports structlog\n"
         "    made = typer.Typer()\n"
         "    @made.command()\n"
         "    def go():\n"

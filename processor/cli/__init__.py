@@ -2,6 +2,8 @@
 
 __main__         `python -m processor.cli`
 app              the list of commands
+lazy_group       imports a command's module only when it is called
+logs             logs go to standard error
 exit_codes       how a command ends
 output           what goes to the terminal: columns for people, JSON for programs
 options          options that several commands share
@@ -28,6 +30,7 @@ progress         progress of jobs: bars or lines
 jobs             `ringback jobs`, `watch`, `wait`, `history`
 events           `ringback events`
 sources          `ringback sources`
+register         `ringback sources register`
 subscriptions    `ringback subscriptions`
 setting_options  the options for the settings of a subscription
 replay           `ringback subscriptions replay`
@@ -54,22 +57,15 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-import structlog
-
-
-def _to_standard_error(*_: object) -> structlog.PrintLogger:
-    """Log to standard error, apart from the result, which programs read."""
-    return structlog.PrintLogger(sys.stderr)
-
 
 def _clean_variables() -> None:
-    """Clean Ringback's environment variables before the options read them."""
-    from processor.config.environment import KNOWN, cleaned  # noqa: PLC0415 - see main
+    """Trim Ringback's environment variables before the options read them; a blank one is unset."""
+    from processor.text_input import decode_system_text  # noqa: PLC0415 - see main
 
-    meant = cleaned(os.environ)
-    for name in os.environ.keys() & set(KNOWN):
-        if name in meant:
-            os.environ[name] = meant[name]
+    for name in [n for n in os.environ if n.startswith("RINGBACK_") or n in {"REDIS_URL", "PORT"}]:
+        text = decode_system_text(os.environ[name]).strip()
+        if text:
+            os.environ[name] = text
         else:
             del os.environ[name]
 
@@ -81,7 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
 
     _clean_variables()
-    structlog.configure(logger_factory=_to_standard_error)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Characters that a terminal cannot show are replaced.

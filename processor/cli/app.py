@@ -1,81 +1,76 @@
 """The list of commands."""
 
-from importlib import metadata
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from processor.cli import (
-    config,
-    deliveries,
-    demo,
-    doctor,
-    events,
-    inspect,
-    jobs,
-    output,
-    processes,
-    providers,
-    secrets,
-    simulate,
-    sources,
-    subscriptions,
-    up,
-)
+from processor.cli import output
+from processor.cli.lazy_group import PLAIN, Command, lazy_group
 
-SHARED_OPTIONS = {
-    "--json": False,
-    "--url": True,
-    "--key": True,
-    "--data": True,
-}  # option → does it take a value?
-
-
-class CommandGroup(TyperGroup):
-    """A group that accepts its commands' shared options also before the command."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move shared options after the command."""
-        return super().parse_args(ctx, move_shared_options(args))
-
-
-def move_shared_options(args: list[str]) -> list[str]:
-    """Move leading shared options, with their values, after the name of the command, if one follows."""
-    rest, moved = list(args), list[str]()
-    while rest and (name := rest[0].partition("=")[0]) in SHARED_OPTIONS:
-        takes = 2 if SHARED_OPTIONS[name] and "=" not in rest[0] else 1
-        moved, rest = moved + rest[:takes], rest[takes:]
-    if rest and rest[0].startswith("-"):
-        return args
-    return [*rest[:1], *moved, *rest[1:]]
+COMMANDS = {
+    "up": Command(
+        "Run everything: web, workers, clock and, without REDIS_URL, an embedded Redis.", "up", "up"
+    ),
+    "web": Command("Run one receiver, against REDIS_URL.", "processes", "web"),
+    "worker": Command("Run one worker, against REDIS_URL.", "processes", "worker"),
+    "clock": Command("Run the clock, against REDIS_URL.", "processes", "clock"),
+    "demo": Command("Run jobs of simulated providers, and check every callback.", "demo", "demo"),
+    "simulate": Command(
+        "Simulate a provider: push about jobs to --to, and answer polls about them.",
+        "simulate",
+        "simulate",
+    ),
+    "watch": Command("Watch a job, and show its progress until it is finished.", "jobs", "watch"),
+    "wait": Command("Wait until all of these jobs are finished.", "jobs", "wait"),
+    "history": Command(
+        "Show a job's transitions, ignored updates and failed polls with the reason, oldest first.",
+        "jobs",
+        "history",
+    ),
+    "events": Command(
+        "Print events, oldest first; with --follow new ones, or those after --after.",
+        "events",
+        "events",
+    ),
+    "jobs": Command("List jobs.", "jobs", "group", group=True),
+    "subscriptions": Command(
+        "Manage subscriptions: the URLs that receive events.", "subscriptions", "group", group=True
+    ),
+    "deliveries": Command("List and retry deliveries.", "deliveries", "group", group=True),
+    "sources": Command(
+        "List the server's sources, where their providers must push to, and how long their jobs took.",
+        "sources",
+        "group",
+        group=True,
+    ),
+    "providers": Command(
+        "List the providers that a source may name: built-in ones and those of your folder.",
+        "providers",
+        "group",
+        group=True,
+    ),
+    "secrets": Command(
+        "Encrypt the secrets of subscriptions in Redis.", "secrets", "group", group=True
+    ),
+    "config": Command(
+        "Print the effective configuration: file, environment and defaults, with secrets redacted.",
+        "config",
+        "config",
+    ),
+    "doctor": Command("Check the configuration, Redis and the running server.", "doctor", "doctor"),
+    "inspect": Command(
+        "Verify a captured push step by step and read it, as the receiver would; prints JSON.",
+        "inspect",
+        "inspect",
+    ),
+}
+"""The commands in the order of the help."""
 
 
 def build() -> typer.Typer:
-    """The command line, in the order of its help."""
-    app = typer.Typer(
-        cls=CommandGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-    )
+    """The command line."""
+    app = typer.Typer(cls=lazy_group(COMMANDS), no_args_is_help=True, **PLAIN)
     app.callback()(ringback)
-    app.command()(up.up)
-    app.command()(processes.web)
-    app.command()(processes.worker)
-    app.command()(processes.clock)
-    app.command()(demo.demo)
-    app.command()(simulate.simulate)
-    app.command()(jobs.watch)
-    app.command()(jobs.wait)
-    app.command()(jobs.history)
-    app.command()(events.events)
-    app.add_typer(jobs.group(), name="jobs", cls=CommandGroup)
-    app.add_typer(subscriptions.group(), name="subscriptions", cls=CommandGroup)
-    app.add_typer(deliveries.group(), name="deliveries", cls=CommandGroup)
-    app.add_typer(sources.group(), name="sources", cls=CommandGroup)
-    app.add_typer(providers.group(), name="providers", cls=CommandGroup)
-    app.add_typer(secrets.group(), name="secrets", cls=CommandGroup)
-    app.command()(config.config)
-    app.command()(doctor.doctor)
-    app.command()(inspect.inspect)
     return app
 
 
@@ -86,6 +81,8 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
 
 
 def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415 -- slow to import
+
     try:
         return metadata.version("ringback")
     except metadata.PackageNotFoundError:

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from typing import TYPE_CHECKING, Any
 
 from processor.cli import output
 from processor.cli.exit_codes import CODE_OF_STATE
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 Job = Mapping[str, Any]
 Show = Callable[[str, Job], None]
@@ -33,7 +34,7 @@ class ProgressLines:
 class ProgressBars:
     """Draws a bar for each job; without a known progress the bar pulses until the job ends."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
@@ -58,6 +59,13 @@ def progress_display(*, silent: bool) -> Iterator[Show]:
     elif not sys.stdout.isatty():
         yield ProgressLines().show
     else:
+        from rich.progress import (  # noqa: PLC0415 -- slow to import, and only for terminals
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+        )
+
         # Without markup, because ids and status words come from outside.
         name = TextColumn("{task.description}", markup=False)
         state = TextColumn("{task.fields[state]}", markup=False)

@@ -1,25 +1,11 @@
-"""`ringback sources`: lists sources, and registers the webhook of a source at its provider."""
+"""`ringback sources`: lists sources, and what their jobs have shown."""
 
-import asyncio
-import os
-import re
-from contextlib import suppress
-from ipaddress import ip_address
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-import msgspec
 import typer
 
-from processor.cli import config as cli_config, options, output
-from processor.cli.config import read
-from processor.cli.exit_codes import CommandError, Exit
-from processor.config import Settings, Source
-from processor.config.secrets import MASK
-from processor.egress import Egress, Policy
-from processor.errors import ConfigError, ProviderError
-from processor.service.registration import register as registration
-from processor.service.registration.register import RegisterResult
+from processor.cli import options, output
+from processor.cli.lazy_group import Command, lazy_group
 
 COLUMNS = (
     "source",
@@ -33,14 +19,11 @@ COLUMNS = (
     "last error",
 )
 LEARNT = ("source", "kind", "last jobs", "median", "shortest 1%", "first poll after")
-RESULTS = {
-    "created": "created {hook} for {url}",
-    "updated": "updated {hook} for {url}",
-    "already": "nothing to do: {hook} for {url}",
-    "would create": "would create a hook for {url}",
-    "would update": "would update {hook} for {url}",
-}
-_BASE = re.compile(r"https?://[^/?#\s]+(?:/[^?#\s]*)?")
+REGISTER = Command(
+    "Register the webhook of a source: create or update its hook, or print what to paste.",
+    "register",
+    "register",
+)
 
 
 def sources(
@@ -61,39 +44,10 @@ def sources(
             output.table(LEARNT, [_learnt(name, row) for name, row in learnt])
 
 
-def register(
-    source: options.SourceName,
-    *,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="This server's URL for the provider, https://…. Default: RINGBACK_PUBLIC_URL.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only read the existing hooks; change nothing.")
-    ] = False,
-    config: options.Config,
-    json: options.Json = False,
-) -> None:
-    """Register the webhook of a source: create or update its hook, or print what to paste.
-
-    A second run finds the hook of the first. The server need not run.
-    """
-    settings = read(config, os.environ)
-    chosen, base = cli_config.source_of(settings, source), _base(url or settings.public_url)
-    outcome = asyncio.run(_register(settings, chosen, base, dry_run=dry_run))
-    if json:
-        return output.document(msgspec.structs.asdict(outcome))
-    return _show(outcome)
-
-
 def group() -> typer.Typer:
     """The group; without a command it lists the sources."""
-    app = typer.Typer(invoke_without_command=True)
+    app = typer.Typer(cls=lazy_group({"register": REGISTER}), invoke_without_command=True)
     app.callback()(sources)
-    app.command("register")(register)
     return app
 
 
@@ -119,60 +73,3 @@ def _learnt(source: str, row: dict[str, Any]) -> tuple[object, ...]:
     """How long the last jobs of a kind took."""
     seconds = (row["median"], row["shortest"], row["first_poll"])
     return (source, row["kind"], row["jobs"], *(f"{number:.1f}s" for number in seconds))
-
-
-async def _register(
-    settings: Settings, source: Source, base: str, *, dry_run: bool
-) -> RegisterResult:
-    try:
-        async with Egress(Policy.parse(settings.egress_allow)) as egress:
-            return await registration.register(egress, source, base, dry=dry_run)
-    except ProviderError as error:
-        raise CommandError(f"{error}; try again later", Exit.UNREACHABLE) from None
-
-
-def _base(url: str | None) -> str:
-    if not url:
-        raise ConfigError(
-            "the URL at which providers reach this server is not set: "
-            "give --url https://…, or RINGBACK_PUBLIC_URL"
-        )
-    if not _BASE.fullmatch(url):
-        raise ConfigError(f"--url {url}: not a base URL; write it like https://hooks.example.com")
-    if url.startswith("http://") and not _is_loopback(url):
-        output.notice(
-            f"{url}: plain http shows pushes, and a token in the URL, to everybody on the way, "
-            "and most providers refuse it: give an https:// URL"
-        )
-    return url
-
-
-def _is_loopback(url: str) -> bool:
-    """Whether the URL is on this machine."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return host == "localhost" or host.endswith(".localhost")
-
-
-def _show(outcome: RegisterResult) -> None:
-    """Print what was done, and on standard error what is left to do."""
-    if outcome.paste is not None:
-        for line in outcome.paste.splitlines():
-            output.line(line)
-        if MASK in outcome.url:
-            output.notice("the URL holds the source's secret: show it only to the provider")
-    else:
-        hook = f"hook {outcome.hook}" if outcome.hook else "the hook"
-        output.line(RESULTS[outcome.did].format(hook=hook, url=outcome.url))
-    if outcome.request:
-        output.line(f"{outcome.request['method']} {outcome.request['url']}")
-        output.document(outcome.request["body"])
-    if outcome.secret:
-        output.line(f"secret  {outcome.secret}")
-        where = f"set it as webhook_secret of [sources.{outcome.source}], then restart Ringback"
-        output.notice(f"save the secret now, it may not be shown again: {where}")
-    if outcome.note:
-        output.notice(
-            f"until then pushes are answered 404: sources.{outcome.source}: {outcome.note}"
-        )

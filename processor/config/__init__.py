@@ -21,8 +21,21 @@ load_subscription  from a [subscriptions.NAME] table to a Subscription
 loading            from the file and the environment to Settings
 """
 
-from processor.config.environment import cleaned
-from processor.config.loading import load, require_keys
-from processor.config.settings import Settings, Source
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from processor.config.environment import cleaned
+    from processor.config.loading import load, require_keys
+    from processor.config.settings import Settings, Source
 
 __all__ = ["Settings", "Source", "cleaned", "load", "require_keys"]
+
+_MODULES = {"cleaned": "environment", "Settings": "settings", "Source": "settings"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import these names when they are needed: commands that only ask a server need none."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'loading')}"), name)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from processor.cli import events, follow, key_file, main, progress
-from processor.cli.app import move_shared_options
+from processor.cli.lazy_group import move_shared_options
 from processor.cli.setting_options import SettingOptions
 from processor.subscription_settings import SubscriptionSettings
 

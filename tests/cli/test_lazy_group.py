@@ -1,0 +1,59 @@
+"""Commands are imported when they are called, and their help says what they say themselves."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+import structlog
+
+from processor.cli import logs
+from processor.cli.app import COMMANDS
+from processor.cli.lazy_group import Command, load
+from processor.cli.sources import REGISTER
+
+ALL = {**COMMANDS, "register": REGISTER}
+OF_SERVERS = [
+    ["--help"],
+    ["jobs"],
+    ["events"],
+    ["wait", "s", "1"],
+    ["watch", "s", "1"],
+    ["sources"],
+    ["subscriptions", "list"],
+    ["deliveries", "list", "sub_1"],
+]
+HEAVY = ("processor.config.loading", "processor.provider", "processor.service", "structlog", "rich")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_help_of_a_command_is_its_own(name: str) -> None:
+    command: Command = ALL[name]
+    text = load(name, command).help
+    assert text.splitlines()[0] == command.help
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_is_where_the_table_says(name: str) -> None:
+    command: Command = ALL[name]
+    assert callable(getattr(import_module(f"processor.cli.{command.module}"), command.function))
+
+
+def test_a_command_that_may_log_does_so_on_standard_error() -> None:
+    load("inspect", COMMANDS["inspect"])
+    assert structlog.get_config()["logger_factory"] is logs._to_standard_error
+
+
+@pytest.mark.parametrize("words", OF_SERVERS, ids=" ".join)
+def test_a_command_that_only_asks_a_server_imports_little(words: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from processor.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    url = [] if words == ["--help"] else ["--url", "http://127.0.0.1:1", "--key", "k"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words, *url], capture_output=True, check=False, text=True
+    )
+    assert ended.stderr.splitlines()[-1] == "[]", ended.stderr
