@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web as aio
 
+from processor.config import load
 from processor.model import HttpResponse, Origin, State, StatusUpdate
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
@@ -16,7 +18,7 @@ from processor.service.polling.last_answer import LastAnswer
 from processor.shared_calls import SharedCalls
 from processor.store.work_items import Claim, LaneLimits
 
-from .calling import Web, refused
+from .calling import KEY, Web, refused
 
 STATUS = "/xrpc/app.bsky.video.getJobStatus?jobId=abc"
 BLUESKY, RECENT = f"/mirror/bluesky{STATUS}", f"/mirror/recent{STATUS}"
@@ -179,6 +181,31 @@ async def test_an_answer_of_an_older_version_has_no_age_and_is_refreshed(
     stale = await web("GET", RECENT)
     assert "age" not in stale.headers
     assert stale.json()["progress"] == 1
+
+
+async def test_a_refresh_is_conditional_where_the_provider_takes_that(
+    web_of: Any, provider: Any, redis_url: str, tmp_path: Path
+) -> None:
+    table = f"""
+[sources.actions]
+provider = "github"
+base_url = "{provider.url}"
+token = "made-up"
+params = {{ repo = "me/it" }}
+"""
+    (tmp_path / "github.toml").write_text(table)
+    environ = {"REDIS_URL": redis_url, "RINGBACK_API_KEYS": KEY}
+    web = await web_of(settings=load(tmp_path / "github.toml", environ))
+    run = json.dumps({"id": 1, "status": "in_progress", "conclusion": None, "run_attempt": 1})
+    provider.tell(run, Etag='"one"')
+    path = "/mirror/actions/repos/me/it/actions/runs/1"
+    assert (await web("GET", path)).text == run
+    await age(web, 100, "actions/1")
+    provider.tell("", 304)
+    answer = await web("GET", path, headers=NO_CACHE)
+    assert (answer.status_code, answer.text, len(provider.asked)) == (200, run, 2)
+    assert provider.headers[-1]["If-None-Match"] == '"one"'
+    assert int(answer.headers["age"]) < 60
 
 
 async def test_a_job_is_polled_with_its_params_and_under_its_id(web: Web, provider: Any) -> None:

@@ -135,6 +135,23 @@ async def test_without_a_key_only_a_watched_job_is_waited_for(
     refused(await web.without_key("GET", FINAL), 401)
 
 
+async def test_few_readers_without_a_key_are_held(
+    web: Web, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody could else hold all connections, and pushes would find none."""
+    monkeypatch.setattr(polling_mirror, "MAX_HOLD", 60.0)
+    provider.tell(RUNNING)
+    await web("GET", f"/mirror/open{STATUS}")
+    most = polling_mirror.MAX_HELD_WITHOUT_KEY
+    readers = [asyncio.create_task(web.without_key("GET", OPEN)) for _ in range(most + 10)]
+    with_key = asyncio.create_task(web("GET", OPEN))
+    await wait_until(lambda: sum(map(len, waiting(web).values())) == most + 1, 30)
+    await wait_until(lambda: sum(reader.done() for reader in readers) == 10, 30)
+    web.health.drain()
+    for answer in await asyncio.gather(*readers, with_key):
+        refused(answer, 503)
+
+
 async def test_a_process_that_stops_lets_go_of_its_readers(
     web: Web, provider: Any, wait_until: Any
 ) -> None:

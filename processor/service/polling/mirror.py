@@ -6,7 +6,8 @@ Without a key (`mirror = "open"`) nothing is watched, the answer is repeated unt
 would be due, and most of the concurrency and half of the budget's burst are left for polls.
 """
 
-from contextlib import suppress
+import asyncio
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from processor import provider
@@ -23,6 +24,7 @@ from processor.service.runtime.context import Context
 
 FAILURE_LASTS = 5.0  # seconds for which a failed answer is repeated, without another poll
 MAX_HOLD = 25.0  # seconds that a reader of `/final/` is held
+MAX_HELD_WITHOUT_KEY = 256  # such readers of a process: connections are left for pushes
 
 Name = tuple[str, str]  # source, id
 
@@ -50,6 +52,7 @@ class Mirror:
         self._polls = MirrorPolls(context)
         self._recent: RecentAnswers[Name, Polled] = RecentAnswers()
         self._failed: RecentAnswers[Name, str] = RecentAnswers()
+        self._held_without_key = asyncio.Semaphore(MAX_HELD_WITHOUT_KEY)
 
     async def read(self, source: Source, job: str, reader: Reader) -> MirrorResponse:
         """The last answer about a job, after a poll if it is too old for this reader."""
@@ -64,13 +67,21 @@ class Mirror:
     async def read_final(self, source: Source, job: str, reader: Reader) -> MirrorResponse:
         """The answer that ends a job, or a refusal; NotFinished if it does not end in time."""
         response = await self.read(source, job, reader)
-        if _still_runs(source, job, response.answer):
-            with suppress(NotFound):  # it is not watched, so nothing tells when it ends
-                await query.wait(self._context, self._tailer, source.name, job, MAX_HOLD)
-                response = await self.read(source, job, Reader(reader.has_key))
+        if _still_runs(source, job, response.answer) and await self._held(source, job, reader):
+            response = await self.read(source, job, Reader(reader.has_key))
         if _still_runs(source, job, response.answer):
             raise NotFinished("The job has not finished; try again")
         return response
+
+    async def _held(self, source: Source, job: str, reader: Reader) -> bool:
+        """Return when a job has ended or the time is up; False: at once, this one is not waited for."""
+        if not reader.has_key and self._held_without_key.locked():
+            return False
+        with suppress(NotFound):  # it is not watched, so nothing tells when it ends
+            async with nullcontext() if reader.has_key else self._held_without_key:
+                await query.wait(self._context, self._tailer, source.name, job, MAX_HOLD)
+                return True
+        return False
 
     async def _first(
         self, source: Source, job: str, stored: StoredJob, reader: Reader

@@ -171,8 +171,10 @@ class MirrorPolls:
         self, source: Source, stored: StoredJob, left: int
     ) -> tuple[HttpResponse, StatusUpdate | PollFailure]:
         params = stored.job.params if stored.job else {}
+        poll = source.poll(source.kind_of(stored.id))
+        last = stored.answer if poll and poll.etag else None
         response, outcome = await polling.poll_once(
-            self._context, source, stored.id, params, left=left
+            self._context, source, stored.id, params, last, left=left
         )
         if response is None:
             reason = outcome.reason if isinstance(outcome, PollFailure) else "no answer"
