@@ -40,9 +40,8 @@ class StoredJob(NamedTuple):
     answer: LastAnswer | None
 
     def answer_since(self, before: "StoredJob") -> LastAnswer | None:
-        """The answer, if it is a newer one than before."""
-        newer = self.answer and (before.answer is None or self.answer.at > before.answer.at)
-        return self.answer if newer else None
+        """The answer, if it is another one than before."""
+        return self.answer if self.answer != before.answer else None
 
 
 class Polled(NamedTuple):
