@@ -221,6 +221,28 @@ async def test_what_was_held_before_a_job_was_deleted_stays_gone(bench: Any):
     assert await bench.jobs() == []
 
 
+async def test_what_is_held_counts_in_the_reserve_of_memory(bench: Any):
+    memory = bench.store.memory
+    for job in ("a", "b"):
+        await hold(bench, job)
+    await memory.refresh_now()
+    assert (memory.use.waiting[SOURCE].updates, memory.reserved > 0) == (2, True)
+    await register(bench, "a")
+    await end_hold(bench)
+    await memory.refresh_now()
+    assert (SOURCE in memory.use.waiting, memory.use.timers) == (False, 0)
+
+
+async def test_a_source_that_tracks_all_jobs_runs_no_command_more(bench: Any):
+    redis = bench.store.connection.redis
+    await bench.accept("lab", id="a", status="succeeded")
+    await redis.config_resetstat()
+    await bench.accept("lab", id="b", status="succeeded")
+    calls = {name: row["calls"] for name, row in (await redis.info("commandstats")).items()}
+    ours = {"cmdstat_hincrby", "cmdstat_pexpire", "cmdstat_del"}
+    assert (calls["cmdstat_evalsha"], calls.keys() & ours) == (1, set())
+
+
 async def test_a_full_hold_refuses_what_is_new_until_there_is_room(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ):
