@@ -90,7 +90,7 @@ def plan(store: Stored, times: dict[str, float], sources: int) -> None:
         source = f"lab{int(job) % sources}"
         pipe.zadd(KEYS.due("poll", source), {f"{source}/{job}": int(at * 1000)})
     for n in range(sources):
-        pipe.zadd(KEYS.lanes["poll"], {f"lab{n}": 0})
+        pipe.zadd(KEYS.lanes["poll"], {f"lab{n}": min(times.values(), default=0.0) * 1000}, lt=True)
     pipe.execute()
 
 

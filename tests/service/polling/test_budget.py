@@ -1,5 +1,6 @@
 """The budget of an account: shared by its sources, and obeyed before a 429; no poll is lost."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from processor.model import State
 from processor.service.jobs.watch import poll_now
 from processor.service.polling.mirror_poll import MirrorPolls
 from processor.service.polling.run import run
+from processor.service.runtime.outage import Outage
 from processor.store.work_items import Claim
+from workers import pumps
 
 RUNNING = {"status": "running"}
 
@@ -126,3 +129,32 @@ async def test_the_mirror_takes_from_the_same_bucket(lane: Lane, provider: Any):
     assert provider.asked == ["1", "3"]
     keys = lane.bench.store.shards[0]
     assert not await lane.bench.store.connection.redis.exists(keys.claimed("poll", "paced-too"))
+
+
+async def test_many_due_jobs_cost_no_more_claims_than_the_budget_allows(
+    lane: Lane, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """20 polls a second, two workers, 150 jobs that are due."""
+    context = lane.bench.context
+    for job in range(150):
+        provider.says(str(job), **RUNNING)
+        await lane.bench.watch(str(job), "brisk")
+    claimed, claim = list[str](), context.store.backlogs.claim
+
+    async def counted(*given: Any, **more: Any) -> list[Claim]:
+        found: list[Claim] = await claim(*given, **more)
+        claimed.extend(one.item for one in found)
+        return found
+
+    monkeypatch.setattr(context.store.backlogs, "claim", counted)
+    workers = [pumps.poll(context, Outage("test")) for _ in range(2)]
+
+    async def enough() -> bool:
+        await asyncio.gather(*(pump.run() for pump in workers))
+        return len(provider.asked) >= 60
+
+    await wait_until(enough, 60)
+    for pump in workers:
+        await pump.finish(5)
+    assert len(set(provider.asked)) == len(provider.asked)  # first come, first served
+    assert len(claimed) <= 2 * len(provider.asked)
