@@ -14,6 +14,7 @@ from processor.model import HttpResponse, Job, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
+from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.query import locate
 from processor.service.jobs.watch import poll_now
 from processor.service.polling import poll as polling
@@ -25,6 +26,7 @@ from processor.store.keys import Keys
 from processor.store.reserve import watch_price
 from processor.store.work_items import Busy, LaneLimits, Settlement
 
+FIRST_WAIT = 60.0  # seconds for which somebody counts as waiting who asks for the first time
 POLL_TIMEOUT = 10.0  # seconds that a reader waits for the provider
 MAX_IN_FLIGHT_WITHOUT_KEY = polling.MAX_IN_FLIGHT // 4  # polls of one source
 LOOK_AGAIN = 0.05  # seconds between looks for what another process does
@@ -185,4 +187,7 @@ class MirrorPolls:
 
     async def _commit(self, stored: StoredJob, update: StatusUpdate, answer: LastAnswer) -> None:
         incoming = IncomingUpdate(update, answer=answer.encode())
-        await advance(self._context, stored.keys, [incoming])
+        jobs = await advance(self._context, stored.keys, [incoming])
+        if stored.job is None:  # whoever asks for the first time will ask again
+            for job in jobs:
+                await poll_sooner(self._context, stored.keys, job, FIRST_WAIT)

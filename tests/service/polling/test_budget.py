@@ -131,6 +131,15 @@ async def test_the_mirror_takes_from_the_same_bucket(lane: Lane, provider: Any):
     assert not await lane.bench.store.connection.redis.exists(keys.claimed("poll", "paced-too"))
 
 
+async def test_who_asks_the_mirror_for_the_first_time_counts_as_waiting(lane: Lane):
+    lab, polls = lane.bench.context.settings.sources["lab"], MirrorPolls(lane.bench.context)
+    store = lane.bench.store
+    for job, has_key in (("1", True), ("2", False)):
+        await polls.poll(lab, await polls.stored(lab, job), has_key=has_key)
+        waits = await store.waiters.waits(store.shard("lab", job), "lab", f"lab/{job}")
+        assert waits is has_key
+
+
 async def test_many_due_jobs_cost_no_more_claims_than_the_budget_allows(
     lane: Lane, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ):
