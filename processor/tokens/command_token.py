@@ -49,7 +49,7 @@ class CommandToken:
     def refused(self, token: str) -> bool:
         """The provider refused a token: the command runs again, at most once a minute."""
         if token == self._token.text and self._token.ends > NEVER:
-            if self._clock() < self._ran_at + RERUN_PAUSE:
+            if 0 <= self._clock() - self._ran_at < RERUN_PAUSE:  # below 0: the clock was set back
                 return False
             self._token, self._renew_at = PrintedToken(token, NEVER), NEVER
         return True
@@ -85,8 +85,8 @@ class CommandToken:
 
     def _shown(self, error: bytes) -> str:
         """The beginning of a standard error as one line, without the tokens that we know."""
-        text = error[:MAX_SHOWN].decode("utf-8", "replace")
         for token in self._known:
-            text = text.replace(token, "********")
+            error = error.replace(token.encode(), b"********")
+        text = error[:MAX_SHOWN].decode("utf-8", "replace")
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return line or "nothing on standard error"

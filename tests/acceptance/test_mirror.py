@@ -160,8 +160,8 @@ async def test_trouble_at_first_sight_is_passed_on_and_makes_no_job(
 
 async def test_a_provider_that_hangs_makes_a_504(shared: Shared, caller: Caller) -> None:
     began = time.monotonic()
-    async with Provider(shared.ports["wistia-bad"], hang):
-        path = "/mirror/wistia-bad/modern/background_job_status/1"
+    async with Provider(shared.ports["wistia"], hang):
+        path = "/mirror/wistia/modern/background_job_status/1"
         status, _ = await caller.call("GET", path)
     assert status == 504
     assert time.monotonic() - began <= 11.0
