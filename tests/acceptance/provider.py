@@ -39,7 +39,7 @@ class Provider:
     async def __aenter__(self) -> Self:
         """Listen."""
         app = web.Application()
-        app.router.add_get("/{tail:.*}", self._answer)
+        app.router.add_route("*", "/{tail:.*}", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024).start()

@@ -195,6 +195,38 @@ async def test_polling_a_job_that_cannot_be_polled_is_409(web: Web) -> None:
     assert "finished" in refused(await web("POST", f"{ASKED}/poll"), 409)
 
 
+async def test_all_unfinished_jobs_are_polled(web: Web) -> None:
+    await web("PUT", ASKED, {"poll": {"every": "1h"}})
+    await web("PUT", JOB, {})  # cannot be polled
+    before = (await web("GET", ASKED)).json()["next_poll_at"]
+    for body, asked in (({}, 1), ({"source": "asked", "state": "running"}, 0)):
+        answer = await web("POST", "/v1/jobs/poll", body)
+        assert (answer.status_code, answer.json()) == (202, {"asked": asked})
+    assert (await web("GET", ASKED)).json()["next_poll_at"] < before
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({"source": "nowhere"}, 404, "nowhere"),
+        ({"source": "feed"}, 409, "cannot be polled"),
+        ({"state": "lost"}, 422, "state"),
+        ({"job": "1"}, 422, "job"),
+    ],
+)
+async def test_jobs_that_cannot_be_polled_are_refused(
+    web: Web, body: dict[str, str], status: int, says: str
+) -> None:
+    assert says in refused(await web("POST", "/v1/jobs/poll", body), status)
+
+
+async def test_a_job_shows_its_failed_polls(web: Web, provider: Any) -> None:
+    await web("PUT", ASKED, {})
+    poll = (await web("GET", ASKED)).json()["poll"]
+    assert (poll["failures"], poll["last_error"]) == (0, None)
+    assert poll["next_at"]
+
+
 async def test_a_deleted_job_is_a_tombstone(web: Web) -> None:
     await web.push("1", "running")
     answer = await web("DELETE", JOB)
