@@ -150,6 +150,12 @@ async def test_nothing_is_enqueued_before_redis_was_seen(bench: Any):
     assert await walks(bench) == []
 
 
+async def test_without_a_source_that_can_be_polled_there_is_nothing_to_do(bench: Any):
+    bench.context.settings.sources.clear()
+    await poll_all.enqueue_all(bench.context, "x")
+    assert (await bench.store.backlogs.depth("poll"))[0] == 0
+
+
 async def test_other_data_is_trouble(bench: Any):
     await bench.store.fleet.check_replaced("clock-1")
     clock = AfterTrouble(bench.context)
