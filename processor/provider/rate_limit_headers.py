@@ -21,6 +21,7 @@ LEAST_TIME = 1e8  # a reset from here on is a time: so many seconds would be thr
 LONGEST_HEADER = 1_000  # characters
 
 _PAIRS = ("ratelimit", "x-ratelimit", "x-rate-limit")
+_NAMES = frozenset(["ratelimit", *(f"{prefix}-remaining" for prefix in _PAIRS)])
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -30,6 +31,8 @@ def exhausted_for(headers: Mapping[str, str], now: float) -> float | None:
     Names of headers are in lower case. `now` is in seconds since 1970; where the response has a
     `Date`, that counts instead: times of a reset are by the provider's clock.
     """
+    if _NAMES.isdisjoint(headers):  # as most
+        return None
     resets = [reset for remaining, reset in _limits(headers) if _number(remaining) == 0]
     if not resets:
         return None

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from processor.egress import connection as connection_module
 from processor.egress.connection import Connection
 from processor.egress.failures import BrokenResponseError
-from processor.errors import RequestFailed
+from processor.errors import BudgetSpent, RequestFailed
 
 from .legal_responses import LEGAL, Legal
 from .odd_responses import ODD
@@ -247,6 +247,31 @@ async def test_it_is_sent_once_more_but_not_twice():
         with pytest.raises(RequestFailed, match="connection closed before an answer"):
             await post(b"2")
         assert server.requests == [(1, b"1"), (1, b"2"), (2, b"2")]
+
+
+async def test_each_time_that_a_request_is_sent_is_asked_for_first():
+    asked = []
+
+    async def may_send():
+        asked.append(len(server.requests))
+
+    async with between(closes_from(2)) as (server, post):
+        await post(b"1", may_send=may_send)
+        with pytest.raises(RequestFailed):
+            await post(b"2", may_send=may_send)
+        assert asked == [0, 1, 2]
+
+
+async def test_a_request_that_may_not_be_sent_is_not_and_its_connection_stays():
+    async def may_not():
+        raise BudgetSpent("not now", 1.0)
+
+    async with between(partial(answers, OK)) as (server, post):
+        await post(b"1")
+        with pytest.raises(BudgetSpent):
+            await post(b"2", may_send=may_not)
+        await post(b"3")
+        assert server.requests == [(1, b"1"), (1, b"3")]
 
 
 async def test_a_request_on_a_new_connection_is_sent_once():

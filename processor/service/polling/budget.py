@@ -4,12 +4,16 @@ All sources with the same token at the same base URL share one bucket; a source 
 its own.
 """
 
+import structlog
+
 from processor import provider, schedule
 from processor.config import Source
 from processor.errors import BudgetSpent
 from processor.model import HttpResponse
 from processor.provider import PollFailure
 from processor.service.runtime.context import Context
+
+log = structlog.get_logger()
 
 
 def credential_of(source: Source) -> bytes:
@@ -37,5 +41,7 @@ async def obey(
     pause = provider.exhausted_for(response.headers, now) or 0.0
     if isinstance(outcome, PollFailure) and outcome.kind == "throttled":
         pause = max(pause, schedule.source_pause("throttled", outcome.retry_after) or 0.0)
+    elif pause:
+        log.info("budget_exhausted", source=source.name, seconds=round(pause, 1))
     if pause:
         await context.store.buckets.park(credential_of(source), now + pause)
