@@ -1,6 +1,7 @@
 """Status calls by providers' own SDKs; run by test_sdks.py in an environment that has them.
 
-On standard input JSON: {"url": where Ringback is, "key": its key, "ids": provider → a job's id}.
+On standard input JSON: {"url": where Ringback is, "final": "" or "/final", "key": its key,
+"ids": provider → a job's id}.
 On standard output JSON: call → the status that the SDK read, or what it raised.
 """
 
@@ -16,18 +17,22 @@ import replicate
 import runwayml
 
 request = json.load(sys.stdin)
-url, key, ids = request["url"], request["key"], request["ids"]
+key, ids = request["key"], request["ids"]
+
+
+def base(name: str) -> str:
+    return f"{request['url']}/mirror/{name}{request['final']}"
 
 
 def transcript() -> Any:
-    assemblyai.settings.base_url, assemblyai.settings.api_key = f"{url}/mirror/assemblyai", key
+    assemblyai.settings.base_url, assemblyai.settings.api_key = base("assemblyai"), key
     return assemblyai.Transcript.get_by_id(ids["assemblyai"]).status.value
 
 
-OPENAI = openai.OpenAI(api_key=key, base_url=f"{url}/mirror/openai/v1", max_retries=0)
-ANTHROPIC = anthropic.Anthropic(api_key=key, base_url=f"{url}/mirror/anthropic", max_retries=0)
-REPLICATE = replicate.Client(api_token=key, base_url=f"{url}/mirror/replicate")
-RUNWAY = runwayml.RunwayML(api_key=key, base_url=f"{url}/mirror/runway", max_retries=0)
+OPENAI = openai.OpenAI(api_key=key, base_url=base("openai") + "/v1", max_retries=0)
+ANTHROPIC = anthropic.Anthropic(api_key=key, base_url=base("anthropic"), max_retries=0)
+REPLICATE = replicate.Client(api_token=key, base_url=base("replicate"))
+RUNWAY = runwayml.RunwayML(api_key=key, base_url=base("runway"), max_retries=0)
 CALLS: dict[str, Callable[[], Any]] = {
     "openai": lambda: OPENAI.batches.retrieve(ids["openai"]).status,
     "anthropic": lambda: ANTHROPIC.messages.batches.retrieve(ids["anthropic"]).processing_status,

@@ -92,10 +92,11 @@ async def asked(plan: Callable[..., System]) -> AsyncIterator[tuple[System, Prov
 
 
 @pytest.mark.skipif(not READY.exists(), reason="needs the SDKs: `make sdks`")
-async def test_sdks_of_python_read_it(asked: tuple[System, Provider]) -> None:
+@pytest.mark.parametrize("final", ["", "/final"])
+async def test_sdks_of_python_read_it(asked: tuple[System, Provider], final: str) -> None:
     system, provider = asked
     ids = {name: capture(name)[1] for name in SAID}
-    words = {"url": system.url, "key": KEY, "ids": ids}
+    words = {"url": system.url, "final": final, "key": KEY, "ids": ids}
     command = [str(PYTHON), str(ROOT / "tests" / "acceptance" / "sdk_calls.py")]
     assert json.loads(await asyncio.to_thread(run, command, words)) == READ
     assert len(provider.asked) == len(SAID)
