@@ -12,8 +12,7 @@
 --          would exceed the ceiling: then nothing was written
 -- Safe twice: the second time all are duplicates, and all are queued; reserved names stay.
 -- Uses: prove, args, time, waiting, lane_args, readers, lanes, names, holding
-prove_each([[TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN
-  HINCRBY]])
+prove_each('TIME GETRANGE SET ZADD HSET ZRANGE ZREM EXISTS RPUSH HDEL HGET HMGET HSTRLEN STRLEN')
 local now, price = now_ms(), 0
 local lanes, exists = open_lanes(args.lanes), {} -- by index of a job's name
 local named = list(read_naming)

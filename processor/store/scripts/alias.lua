@@ -5,7 +5,7 @@
 -- Returns  1 if the name is an alias of this job now, else 0
 -- Safe twice: the second time only the expiry is set again.
 -- Uses: prove, args, time, lane_args, lanes, held
-prove('TIME GET SET ZRANGE ZADD ZREM DEL HINCRBY HDEL HSET HMGET EXISTS RPUSH')
+prove('TIME GET SET ZRANGE ZADD ZREM DEL HDEL HGET HSET HMGET EXISTS RPUSH')
 local to, lanes, now = 'to ' .. args.to, open_lanes(args.lanes), now_ms()
 local found = redis.call('GET', KEYS[1]) or ''
 if is_held(found) then

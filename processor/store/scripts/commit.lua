@@ -14,7 +14,7 @@
 -- Uses: prove, args, time, command_buffer, lane_args, changes, lanes, ordering, history
 -- Uses: publish, claiming, held
 prove_each([[TIME GET GETRANGE SET PEXPIREAT LINDEX LSET RPUSH LTRIM XADD HGET HSET HDEL HEXISTS
-  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN DEL HINCRBY]])
+  EXPIRE ZADD ZREM ZRANGE ZCARD ZSCORE EXISTS HMGET HSTRLEN DEL]])
 if (redis.call('GET', KEYS[1]) or '0') ~= args.version then return false end
 local lanes, now, results = open_lanes(args.lanes), now_ms(), {}
 local function is_unchanged(job)

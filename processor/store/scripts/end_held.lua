@@ -7,7 +7,7 @@
 --          wrong with the type of one of its keys
 -- Only what is in held:S/ID and claimed with this token ends. Safe twice: it is gone.
 -- Uses: prove, args, time, lane_args, lanes, held
-prove_each([[TIME ZSCORE ZREM DEL HINCRBY HDEL HSET HMGET HSTRLEN ZADD ZRANGE EXISTS RPUSH
+prove_each([[TIME ZSCORE ZREM DEL HDEL HGET HSET HMGET HSTRLEN ZADD ZRANGE EXISTS RPUSH
   GETRANGE]])
 local lanes, now = open_lanes(args.lanes), now_ms()
 

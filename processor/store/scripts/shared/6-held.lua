@@ -8,9 +8,9 @@ end
 
 local function count_held(lane, by)
   local counter = 'held:' .. lane.name
-  if redis.call('HINCRBY', lane.waiting, counter, by) <= 0 then
-    redis.call('HDEL', lane.waiting, counter)
-  end
+  local count = (tonumber(redis.call('HGET', lane.waiting, counter)) or 0) + by
+  if count > 0 then redis.call('HSET', lane.waiting, counter, count) end
+  if count <= 0 then redis.call('HDEL', lane.waiting, counter) end
 end
 
 -- Makes what is held of a job due, by the times of its arrival: the job is registered, or its name
