@@ -66,6 +66,7 @@ async def _send(context: Context, source: Source, job: Job) -> str:
         )
     except (BlockedTarget, ConfigError, RequestFailed, InvalidValue) as error:
         return redact(source, str(error))[:MAX_ERROR]
+    await budget.obey(context, source, response)
     if 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
         return ""
     reason = redact(source, f"HTTP {response.status}: {excerpt(response.body)}")

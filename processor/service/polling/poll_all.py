@@ -94,7 +94,8 @@ async def _poll_shard(
             pause = number * len(context.store.shards) / RATE
             at = max(now + pause, _earliest(source, job, poll, now))
             if at < poll.at:
-                changes.append(_sooner(poll, lookup, job, at))
+                items = [poll_item(job, at)]  # asked for: a job's own interval does not hold it up
+                changes.append(Change(job=job, version=lookup.version, save=False, items=items))
         await _commit(context, keys, changes)
         asked = Asked(asked.jobs + len(found), asked.sooner + len(changes))
         if cursor == 0:
@@ -125,12 +126,6 @@ def _earliest(source: Source, job: Job, poll: WaitingPoll, now: float) -> float:
     shortest = min(first, job.polling.every or first)
     last = now if poll.interval is None else poll.at - poll.interval
     return max(last + shortest, job.poll_not_before)
-
-
-def _sooner(poll: WaitingPoll, lookup: JobLookup, job: Job, at: float) -> Change:
-    interval = None if poll.interval is None else at - (poll.at - poll.interval)
-    items = [poll_item(job, at, interval)]
-    return Change(job=job, version=lookup.version, save=False, items=items)
 
 
 async def _commit(context: Context, keys: Keys, changes: Sequence[Change]) -> None:
