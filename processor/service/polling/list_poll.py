@@ -64,8 +64,9 @@ class ListPoller:
         """Poll a group, and commit what the lists say; the claims that are settled by it."""
         settled: list[Claim] = []
         query = ListQuery(group, tuple(group.jobs))
-        answered, failure = 0, None
+        requests, answered, failure = 0, 0, None
         while query.is_worth_it:
+            requests += 1
             try:
                 outcome = await send(self._context, query)
             except BudgetSpent:
@@ -78,7 +79,8 @@ class ListPoller:
             answered += len(answers)
             settled += await self._commit(group, answers)
             query = query.after(listed, answers)
-        if answered < WORTH_IT and (failure is None or failure.kind not in PASSING):
+        was_worth_it = answered >= WORTH_IT * requests
+        if not was_worth_it and (failure is None or failure.kind not in PASSING):
             self._rest(group.key)
         return settled
 

@@ -337,6 +337,18 @@ async def test_a_list_without_our_jobs_rests(bench: Bench, provider: ListingProv
     assert len(provider.single) == 6
 
 
+async def test_a_list_that_answers_fewer_than_two_jobs_a_request_rests(
+    bench: Bench, provider: ListingProvider
+):
+    provider.says(range(2000), status="running")
+    old = range(1990, 2000)
+    for _ in range(2):
+        await bench.watch([0, 1, *old])
+        await bench.poll()
+        assert len(provider.lists) == 5
+    assert await bench.states([0, *old]) == {State.RUNNING}
+
+
 async def test_a_429_of_a_list_pauses_the_source_and_no_job_is_polled(
     bench: Bench, provider: ListingProvider
 ):
