@@ -137,7 +137,7 @@ async def _is_time(context: Context, source: Source, claim: Claim, job: Job) -> 
     A poll that went ahead of others that were late is early if they are late no more.
     """
     interval = decode_interval(claim.payload)
-    if interval is None or not claim.due:
+    if interval is None or not claim.due or job.status is None:  # asked for, or the first one
         return True
     planned_at = claim.due / 1000 - interval
     earliest = earliest_poll(job, source, planned_at)

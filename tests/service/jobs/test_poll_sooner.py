@@ -132,3 +132,18 @@ async def test_no_job_starves_while_another_is_waited_for(
     assert min(count.values()) >= 1
     assert waited > 2 * max(count.values())
     assert waited <= 0.6 * len(provider.asked)
+
+
+async def test_only_a_first_poll_may_come_before_the_shortest_interval_is_over(
+    bench: Any, provider: Any, polled: Any
+):
+    """A profile's `after` may be shorter than its `every`: nothing was polled before."""
+    provider.says("1", status="running")
+    await bench.watch("1", poll=PollSettings("1h"))
+    keys, redis = bench.store.shards[0], bench.store.connection.redis
+    for _ in range(2):
+        await redis.hset(keys.items["poll"], "lab/1", encode_interval(0.0))  # planned right now
+        await bench.make_due("poll", "lab/1")
+        assert await polled(bench) == ["lab/1"]
+    assert provider.asked == ["1"]
+    assert await bench.due("poll", "lab/1") - await bench.store.now() > 3000
