@@ -45,7 +45,7 @@ async def measured(runner: Runner, provider: Provider, pids: dict[str, int]) -> 
     """Return polls a second, and µs a poll of each process, after a warm-up."""
     await asyncio.sleep(WARM_UP)
     await asyncio.to_thread(provider.asked)
-    before, seconds = stores.used(pids), runner.seconds(SECONDS)
+    before, seconds = stores.used(pids), max(runner.seconds(SECONDS), 1.0)
     await asyncio.sleep(seconds)
     polls, after = len(await asyncio.to_thread(provider.asked)), stores.used(pids)
     if not polls:

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.acceptance
         ("curve", "90%", []),
         ("growth", "full", []),
         ("memory", "seen", []),
+        ("polls", "loop", []),
+        ("watching", "200", []),
     ],
 )
 def test_a_section_runs(section: str, row: str, contenders: list[str]) -> None:
