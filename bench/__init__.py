@@ -18,6 +18,9 @@ fsync          section: appendfsync always, and what the disk takes
 memory         section: bytes of Redis a job, an event, a delivery
 reserve        section: bytes that accepted work still takes
 post           section: what a POST costs its sender, through our client and through aiohttp
+polling        section: polls and detection delay of the learnt schedule, by simulation
+poll_shapes    how long simulated jobs take
+best_polls     the best poll schedule for a known distribution, by dynamic programming
 reading        section: reading each captured push
 hostile        section: honest pushes during attacks
 delivery       sections: deliveries alone; subscribers beside failing ones

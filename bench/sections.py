@@ -7,6 +7,7 @@ from bench import (
     hostile,
     idle,
     memory,
+    polling,
     post,
     reading,
     receiver,
@@ -39,5 +40,6 @@ SECTIONS = {
     "reserve": Section("Memory that accepted work still takes", reserve.measure, 300),
     "listeners": Section("Listeners", listeners.measure, 900),
     "hostile": Section("Honest pushes during attacks", hostile.measure, 900),
+    "polling": Section("Polls learnt from durations", polling.measure, 900),
     "reading": Section("Reading a push", reading.measure, 300),
 }

@@ -51,15 +51,17 @@ class PastJobs(NamedTuple):
         lived = list(accumulate(spent, initial=start))
         return cls(ends, ages, running, lived, _root_hazard(hazard, ages))
 
-    def running_at(self, age: float) -> float:
-        """Return which part of the jobs is running at an age."""
-        return interpolate(self.ages, self.running, age)
-
-    def lived_until(self, age: float) -> float:
-        """Return how many seconds a job has run until an age, in the mean."""
-        n = max(0, bisect_right(self.ages, age) - 1)
-        mean = (self.running[n] + self.running_at(age)) / 2
-        return self.lived[n] + (age - self.ages[n]) * mean
+    def at(self, age: float) -> tuple[float, float]:
+        """Return which part of the jobs is running at an age, and how long a job has run by then."""
+        if age <= self.ages[0]:
+            return 1.0, age
+        if age >= self.ages[-1]:
+            return 0.0, self.lived[-1]
+        n = bisect_right(self.ages, age) - 1
+        since, before = age - self.ages[n], self.running[n]
+        part = since / (self.ages[n + 1] - self.ages[n])
+        running = before + part * (self.running[n + 1] - before)
+        return running, self.lived[n] + since * (before + running) / 2
 
     def first_end(self, part: float) -> float:
         """Return the age at which so small a part of the jobs has ended, at least one job."""
@@ -81,10 +83,12 @@ def _root_hazard(hazard: Sequence[Piece], ages: Sequence[float]) -> list[float]:
 
 def interpolate(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
     """Return the height at `x` of the line through all points; it is level before and after them."""
-    n = min(max(bisect_right(xs, x), 1), len(xs) - 1)
-    width = xs[n] - xs[n - 1]
-    part = (x - xs[n - 1]) / width if width else 1.0
-    return ys[n - 1] + (ys[n] - ys[n - 1]) * max(0.0, min(1.0, part))
+    if x <= xs[0]:
+        return ys[0]
+    if x >= xs[-1]:
+        return ys[-1]
+    n = bisect_right(xs, x)
+    return ys[n - 1] + (ys[n] - ys[n - 1]) * (x - xs[n - 1]) / (xs[n] - xs[n - 1])
 
 
 def end_ages(durations: Durations, start: float) -> list[float]:

@@ -129,18 +129,14 @@ def _rate(at: Callable[[float], "PollSchedule"], jobs: PastJobs, goal: float) ->
 
 def _delay(polled: PollSchedule, jobs: PastJobs) -> float:
     """Return how late the end of a job is found, in the mean."""
-    age, delay = polled.first, _late(jobs, 0.0, polled.first, 1)
-    while jobs.running_at(age):
+    age, running, lived, delay = 0.0, 1.0, 0.0, 0.0
+    gap, polls = polled.first, 1
+    while running:
+        age += polls * gap
+        still_running, until = jobs.at(age)
+        ended = running - still_running
+        delay += ended * gap / 2 if polls > 1 else running * gap - (until - lived)
+        running, lived = still_running, until
         gap = polled.gap(age) * MEAN_JITTER
         polls = max(1, int(age * SIMILAR / gap))
-        delay += _late(jobs, age, gap, polls)
-        age += polls * gap
     return delay
-
-
-def _late(jobs: PastJobs, age: float, gap: float, polls: int) -> float:
-    """Return how late the ends between so many polls are found, times the part of them."""
-    until = age + polls * gap
-    if polls > 1:
-        return (jobs.running_at(age) - jobs.running_at(until)) * gap / 2
-    return jobs.running_at(age) * gap - jobs.lived_until(until) + jobs.lived_until(age)
