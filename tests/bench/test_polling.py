@@ -4,9 +4,9 @@ import random
 import xml.etree.ElementTree as ET
 
 import pytest
-from bench.best_polls import Bounds, best, yardstick
 
 from bench import polling
+from bench.best_polls import Bounds, best, yardstick
 from bench.poll_shapes import SHAPES, Cost, Truth, doubled
 from processor.poll_schedule import PollSchedule
 
