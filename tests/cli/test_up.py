@@ -327,7 +327,7 @@ def test_a_data_folder_may_have_any_name(tmp_path: Path):
     (folder / "p#?").mkdir(parents=True)
     (folder / "p#?" / "own.toml").write_text(PROFILE)
     config = folder / "ring#back?.toml"
-    config.write_text('providers = "p#?"\n[sources.a]\nprovider = "own"\n')
+    config.write_text('providers = "p#?"\n[sources.a]\nprovider = "own"\ntrack = "all"\n')
     clean = {
         n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_", "PORT"))
     }
