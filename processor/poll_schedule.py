@@ -18,7 +18,6 @@ from processor.job_durations import Durations
 MAX_GAP = 0.1  # a gap is at most this part of the age, or the profile's longest interval
 MAX_FIRST = 300.0  # seconds: a learnt first delay is not longer …
 FIRST_ENDED = 0.01  # … nor so long that more than this part of the jobs learnt from had ended
-WAITED_RATE = 2.0  # while somebody waits for the job, polls are so many times as frequent
 TRUSTED = 30  # jobs after which what was learnt counts alone; before, the profile's schedule too
 MEAN_JITTER = 1 - schedule.POLL_JITTER / 2
 CLOSE = 0.01  # part by which the expected delay may differ from the profile's
@@ -66,34 +65,33 @@ class PollSchedule(msgspec.Struct, frozen=True):
                 for ours, learnt, running in zip(own, jobs.root_hazard, jobs.running, strict=False)
             ]
             found = cls(every, 0.0, tuple(jobs.ages), tuple(accumulate(polls, initial=0.0)))
-            first = max(after, min(latest, found._age_after(0.0, 1.0)))
+            first = max(after, min(latest, found._next_poll(0.0)))
             return msgspec.structs.replace(found, first=first)
 
         return at(_rate(at, jobs, _delay(profile, jobs)), loss)
 
-    def gap(self, age: float, *, remaining: float | None = None, waited: bool = False) -> float:
+    def gap(self, age: float, *, remaining: float | None = None) -> float:
         """Return the seconds from a poll at this age to the next one.
 
         The caller may subtract up to POLL_JITTER of it. `remaining`: seconds that the job still takes by
-        its provider's word; `waited`: whether somebody waits for the job now.
+        its provider's word.
         """
-        rate = WAITED_RATE if waited else 1.0
         most = max(self.every[1], MAX_GAP * age)
-        gap = self._age_after(age, 1 / rate) - age
+        gap = self._next_poll(age) - age
         if remaining is not None:
             done = age / (age + remaining) if remaining > 0 else 1.0
-            prompt = schedule.poll_interval(age, self.every, 0.0) / rate
+            prompt = schedule.poll_interval(age, self.every, 0.0)
             gap += done * (max(min(remaining / 2, most), prompt) - gap)
         return max(self.every[0], min(most, gap))
 
-    def _age_after(self, age: float, polls: float) -> float:
-        """Return the age when so many polls were made since another age."""
+    def _next_poll(self, age: float) -> float:
+        """Return the age at which one more poll was made than at this age, without bounds."""
         if not self.ages or age >= self.ages[-1]:
-            return age + polls * schedule.poll_interval(age, self.every, 0.0)
-        until = interpolate(self.ages, self.polls, age) + polls
-        if until > self.polls[-1]:
-            return self.ages[-1]
-        return interpolate(self.polls, self.ages, until)
+            return age + schedule.poll_interval(age, self.every, 0.0)
+        polls = interpolate(self.ages, self.polls, age) + 1.0
+        return (
+            self.ages[-1] if polls > self.polls[-1] else interpolate(self.polls, self.ages, polls)
+        )
 
 
 def remaining_time(age: float, progress: float | None) -> float | None:
