@@ -19,7 +19,7 @@ from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import CANCEL, IncomingUpdate
 from processor.service.jobs.failed_polls import MAX_ERROR, as_update
 from processor.service.polling import budget
-from processor.service.polling.poll import put_back
+from processor.service.polling.postpone import put_back
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 

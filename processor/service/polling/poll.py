@@ -5,31 +5,27 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-import structlog
 from msgspec.structs import replace
 
-from processor import provider, schedule
+from processor import provider
 from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidValue, RequestFailed
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
-from processor.service.jobs import failed_polls
 from processor.service.jobs.commit_together import advance_one
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate
-from processor.service.jobs.failed_polls import FailedPoll
-from processor.service.jobs.poll_interval import earliest_poll, poll_interval
+from processor.service.jobs.poll_interval import earliest_poll
 from processor.service.jobs.poll_sooner import hurried
 from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
-from processor.service.runtime.context import Context, random_unit
-from processor.source_statistics import SourceStatistics
+from processor.service.polling.postpone import postpone, put_back
+from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.planned_poll import decode_interval, encode_interval
-from processor.store.poll_errors import PollError
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
@@ -37,8 +33,6 @@ READ_AT_MOST = 1_048_576  # bytes of an answer
 MAX_IN_FLIGHT = 64  # polls of one source at the same time
 MAX_HELD = 2.0  # seconds for which a claim waits until its job may be polled
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
-
-log = structlog.get_logger()
 
 
 def lane_limits(context: Context) -> Callable[[str], LaneLimits]:
@@ -121,7 +115,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     if isinstance(outcome, PollFailure) and outcome.kind == "gone":
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
-        await _postpone(context, claim, source, job, outcome)
+        await postpone(context, claim, source, job, outcome)
     else:
         now = await context.store.now()
         answer = LastAnswer.from_response(response, now).encode() if response else None
@@ -154,12 +148,6 @@ async def _is_time(context: Context, source: Source, claim: Claim, job: Job) -> 
 async def _late(context: Context, claim: Claim) -> float:
     """By how many seconds a poll leaves late."""
     return max(await context.store.now() - claim.due / 1000, 0.0) if claim.due else 0.0
-
-
-async def put_back(context: Context, claim: Claim, until: float) -> None:
-    """Let an item wait where it was in its lane, which is paused until then."""
-    again = Settlement(claim, claim.due / 1000, claim.payload)
-    await context.store.backlogs.settle([again], [(claim, until)])
 
 
 async def _read_last_answer(
@@ -196,49 +184,3 @@ def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | P
         at=now,
         origin=Origin.POLL,
     )
-
-
-async def _postpone(
-    context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
-) -> None:
-    """Poll again later; if the provider refuses or throttles the account, pause its lane."""
-    now = await context.store.now()
-    pause = schedule.source_pause(failure.kind, failure.retry_after)
-    statistics = context.store.statistics.of(source.name)
-    again_in = _job_pause(job, source, statistics, failure, now) if pause is None else pause
-    say = log.warning if failure.kind == "unauthorized" else log.info
-    say(
-        "poll_failed",
-        source=source.name,
-        job=job.id,
-        kind=failure.kind,
-        reason=failure.reason,
-        again_in=round(again_in, 1),
-    )
-    error = PollError(now, job.id, failure.reason[: failed_polls.MAX_ERROR])
-    await context.store.poll_errors.note(source.name, error)
-    if pause is None:
-        await _count_failure(context, claim, job, failure.reason, now + again_in)
-        return
-    if failure.kind == "unauthorized":
-        await context.store.stall(source.name, failure.reason)
-    await put_back(context, claim, now + pause)
-
-
-def _job_pause(
-    job: Job, source: Source, statistics: SourceStatistics, failure: PollFailure, now: float
-) -> float:
-    """Seconds until a job is polled again after one more failure."""
-    failures = job.failed_polls.count if job.failed_polls else 0
-    interval = poll_interval(job, source, statistics, now, random_unit())
-    return schedule.poll_pause(failures + 1, interval, failure.retry_after)
-
-
-async def _count_failure(
-    context: Context, claim: Claim, job: Job, reason: str, again_at: float
-) -> None:
-    """Commit a failure that concerns the job: its record, its history, the next poll."""
-    update = failed_polls.as_update(job, reason, await context.store.now())
-    failed = FailedPoll(reason, again_at, after_end=job.state in FINAL)
-    keys = context.store.shards[claim.shard]
-    await advance_one(context, keys, IncomingUpdate(update, claim, failed=failed))

@@ -1,0 +1,71 @@
+"""Polls that have to wait: put back to their place in their lane, or postponed after a failure."""
+
+import structlog
+
+from processor import schedule
+from processor.config import Source
+from processor.model import FINAL, Job
+from processor.provider import PollFailure
+from processor.service.jobs import failed_polls
+from processor.service.jobs.commit_together import advance_one
+from processor.service.jobs.decide import IncomingUpdate
+from processor.service.jobs.failed_polls import FailedPoll
+from processor.service.jobs.poll_interval import poll_interval
+from processor.service.runtime.context import Context, random_unit
+from processor.source_statistics import SourceStatistics
+from processor.store.poll_errors import PollError
+from processor.store.work_items import Claim, Settlement
+
+log = structlog.get_logger()
+
+
+async def put_back(context: Context, claim: Claim, until: float) -> None:
+    """Let an item wait where it was in its lane, which is paused until then."""
+    again = Settlement(claim, claim.due / 1000, claim.payload)
+    await context.store.backlogs.settle([again], [(claim, until)])
+
+
+async def postpone(
+    context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
+) -> None:
+    """Poll again later; if the provider refuses or throttles the account, pause its lane."""
+    now = await context.store.now()
+    pause = schedule.source_pause(failure.kind, failure.retry_after)
+    statistics = context.store.statistics.of(source.name)
+    again_in = _job_pause(job, source, statistics, failure, now) if pause is None else pause
+    say = log.warning if failure.kind == "unauthorized" else log.info
+    say(
+        "poll_failed",
+        source=source.name,
+        job=job.id,
+        kind=failure.kind,
+        reason=failure.reason,
+        again_in=round(again_in, 1),
+    )
+    error = PollError(now, job.id, failure.reason[: failed_polls.MAX_ERROR])
+    await context.store.poll_errors.note(source.name, error)
+    if pause is None:
+        await _count_failure(context, claim, job, failure.reason, now + again_in)
+        return
+    if failure.kind == "unauthorized":
+        await context.store.stall(source.name, failure.reason)
+    await put_back(context, claim, now + pause)
+
+
+def _job_pause(
+    job: Job, source: Source, statistics: SourceStatistics, failure: PollFailure, now: float
+) -> float:
+    """Seconds until a job is polled again after one more failure."""
+    failures = job.failed_polls.count if job.failed_polls else 0
+    interval = poll_interval(job, source, statistics, now, random_unit())
+    return schedule.poll_pause(failures + 1, interval, failure.retry_after)
+
+
+async def _count_failure(
+    context: Context, claim: Claim, job: Job, reason: str, again_at: float
+) -> None:
+    """Commit a failure that concerns the job: its record, its history, the next poll."""
+    update = failed_polls.as_update(job, reason, await context.store.now())
+    failed = FailedPoll(reason, again_at, after_end=job.state in FINAL)
+    keys = context.store.shards[claim.shard]
+    await advance_one(context, keys, IncomingUpdate(update, claim, failed=failed))
