@@ -16,6 +16,7 @@ AWARE = {  # calls of `.timestamp()`, each on a time that has a zone
     "signing/schemes/sns_certificate.py": 2,  # cryptography's `…_utc`
     "signing/parse/timestamp.py": 1,  # its pattern demands the Z
     "http_time.py": 1,  # made UTC there
+    "tokens/printed_token.py": 1,  # RFC 3339, whose pattern demands a zone
     "web/query_params.py": 1,  # what `payload.utc` made
     "web/jobs.py": 1,  # the same
     "service/replay/replay.py": 1,  # refused there without a zone
