@@ -29,6 +29,7 @@ SIZED: dict[type, dict[str, str]] = {
         "completion": "ours",
         "trace": "55 characters, formats/trace_context.py",
         "unconfirmed": "one update, provider/extract_update.py",
+        "failed_polls": "failed_polls.MAX_ERROR",
     },
     Subscription: {
         "id": "ours",
