@@ -18,7 +18,7 @@ from bench import (
 )
 from bench.delivery import alone, noise
 from bench.listeners import measure as listeners
-from bench.polls import rate as polls, watching
+from bench.polls import learnt, rate as polls, watching
 from bench.runner import Section
 
 SECTIONS = {
@@ -41,5 +41,6 @@ SECTIONS = {
     "listeners": Section("Listeners", listeners.measure, 900),
     "hostile": Section("Honest pushes during attacks", hostile.measure, 900),
     "polling": Section("Polls learnt from durations", polling.measure, 900),
+    "learnt": Section("The learnt schedule on a real worker", learnt.measure, 300),
     "reading": Section("Reading a push", reading.measure, 300),
 }

@@ -9,6 +9,7 @@ DECIDES = {
     "circuit breaker": "processor/service/delivery/circuit_breaker.py",
     "dedupe": "processor/service/jobs/inbox.py",
     "overflow": "processor/service/replay/overflow.py",
+    "poll schedule": "processor/poll_schedule.py",
     "rate limit": "processor/service/delivery/limits.py",
     "redact": "processor/config/redaction.py",
     "replay": "processor/service/replay/replay.py",

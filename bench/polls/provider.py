@@ -1,4 +1,4 @@
-"""A provider whose jobs never end: answers at once, in a process of its own.
+"""A provider that answers at once, in a process of its own. Its jobs never end, except `NAME_UNIXTIME`.
 
 It prints its URL; for each line of standard input it prints what it was asked since the line before,
 as JSON: [job, Unix time] of each request.
@@ -7,6 +7,7 @@ as JSON: [job, Unix time] of each request.
 import asyncio
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import time
@@ -17,11 +18,8 @@ import uvloop
 
 from bench import processes
 
-BODY = b'{"status": "queued"}'
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
-    + BODY
-)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
+RUNNING, DONE = HEAD + b'{"status": "queued"}', HEAD + b'{"status": "done"  }'
 HEAD_END = b"\r\n\r\n"
 
 Asked = list[tuple[str, float]]
@@ -44,8 +42,15 @@ class Connection(asyncio.Protocol):
         *heads, self._rest = (self._rest + data).split(HEAD_END)
         for head in heads:
             path = head.split(b" ", 2)[1]
-            self._asked.append((path.rpartition(b"/")[2].decode(), time.time()))
-            self._transport.write(ANSWER)
+            job, now = path.rpartition(b"/")[2].decode(), time.time()
+            self._asked.append((job, now))
+            self._transport.write(DONE if ends_at(job) <= now else RUNNING)
+
+
+def ends_at(job: str) -> float:
+    """Return the Unix time at which a job ends."""
+    _, known, end = job.partition("_")
+    return float(end) if known else math.inf
 
 
 class Provider:

@@ -31,6 +31,16 @@ learn = false
 [states]
 queued = "queued"
 """
+LEARNING = """\
+[poll]
+request = "GET /{id}"
+status = "/status"
+every = ["0.2s", "4s"]
+
+[states]
+queued = "queued"
+done = "succeeded"
+"""
 SOURCE = """
 [sources.lab{n}]
 provider = "lab"
@@ -49,13 +59,21 @@ class Stored(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def stored(folder: Path, url: str, *, sources: int, every: float) -> AsyncIterator[Stored]:
-    """Run a Redis with sources of a provider, each job of which is polled so often (seconds)."""
+async def stored(
+    folder: Path, url: str, *, sources: int, every: float = 0.0, learning: bool = False
+) -> AsyncIterator[Stored]:
+    """Run a Redis with sources of a provider, each job of which is polled so often (seconds).
+
+    With `learning` the schedule is learnt instead, except by the last source.
+    """
     (folder / "profiles").mkdir()
-    (folder / "profiles" / "lab.toml").write_text(PROFILE.format(every=every))
+    (folder / "profiles" / "lab.toml").write_text(
+        LEARNING if learning else PROFILE.format(every=every)
+    )
     text = 'providers = "profiles"\n[egress]\nallow = ["127.0.0.1"]\n'
     file = folder / "ringback.toml"
-    file.write_text(text + "".join(SOURCE.format(n=n, url=url) for n in range(sources)))
+    tables = "".join(SOURCE.format(n=n, url=url) for n in range(sources))
+    file.write_text(text + tables + ("learn = false\n" if learning else ""))
     with redis_server(folder) as (process, socket):
         await until_there(socket)
         settings = load(file, {"REDIS_URL": f"unix://{socket}"})
