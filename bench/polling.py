@@ -274,14 +274,10 @@ def hint_table(found: Sequence[Hints]) -> str:
         "pushes, 2 % lost",
     )
     costs = [mean([getattr(one, field) for one in found]) for field in Hints._fields]
+    parts = [f"{cost.polls * cost.delay / truth.limit:.2f}" for cost in costs[:3]] + ["-", "-"]
     rows = [
-        (
-            name,
-            f"{cost.polls:.1f}",
-            f"{cost.delay:.2f} s",
-            f"{cost.polls * cost.delay / truth.limit:.2f}",
-        )
-        for name, cost in zip(names, costs, strict=True)
+        (name, f"{cost.polls:.1f}", f"{cost.delay:.2f} s", part)
+        for name, cost, part in zip(names, costs, parts, strict=True)
     ]
     return report.table(
         (f"{HINTED}: the provider sends", "polls", "delay", "polls · delay ÷ limit"), rows
