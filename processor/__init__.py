@@ -15,6 +15,7 @@ json_repair            repairs invalid JSON text
 json_input             tolerant reader of JSON from outside
 shared_calls           concurrent callers of the same call share one
 form_data              parses form-urlencoded and multipart bodies
+group                  many jobs and one callback: how the ends of its members complete a group
 state_machine          the state machine of a job: legal transitions, and why an update is ignored
 schedule               the retry schedule of deliveries, poll intervals, circuit breaker pauses
 poll_schedule          when to poll a job again, learnt from how long jobs took
@@ -23,6 +24,7 @@ source_statistics      what the last jobs of a source have shown
 hazard                 how likely a job of some age ends next, estimated from durations
 event_filters          which subscriptions want which event
 payload                the payload of an event, and a job as the API returns it
+group_payload          a group as the API returns it, and the payload of its event
 signing                signature verification of pushes, and the signatures of our deliveries
 vault                  encryption of secrets at rest with a master key
 formats                the delivery formats: Standard Webhooks, CloudEvents

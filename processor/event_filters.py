@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from processor.event_types import GROUPS, JOB_TYPES
+from processor.event_types import GROUP_COMPLETED, GROUPS, JOB_TYPES
 from processor.model import Subscription
 
 
@@ -40,6 +40,18 @@ class EventRouter:
             return [s for s in found if not s.metadata or _equal(s.metadata, metadata)]
         return found
 
+    def matching_group(
+        self, sources: Sequence[str], providers: Sequence[str], metadata: dict[str, Any]
+    ) -> list[Subscription]:
+        """The subscriptions that want to know that a group with members of these sources ended."""
+        return [
+            s
+            for s in self.matching_type(GROUP_COMPLETED)
+            if (not s.sources or not set(sources).isdisjoint(s.sources))
+            and (not s.providers or not set(providers).isdisjoint(s.providers))
+            and (not s.metadata or _equal(s.metadata, metadata))
+        ]
+
     def fan_out(self, source: str) -> int:
         """How many subscriptions may want events of a source's jobs, at most."""
         found = self._fan_out.get(source)
@@ -67,9 +79,9 @@ def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
 
 
 def _equal(wanted: dict[str, Any], metadata: dict[str, Any]) -> bool:
-    return all(key in metadata and _same(metadata[key], value) for key, value in wanted.items())
+    return all(key in metadata and same_json(metadata[key], value) for key, value in wanted.items())
 
 
-def _same(one: object, other: object) -> bool:
+def same_json(one: object, other: object) -> bool:
     """Equal as JSON: to Python, true is 1."""
     return one == other and isinstance(one, bool) is isinstance(other, bool)

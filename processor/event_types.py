@@ -4,8 +4,9 @@ COMPLETED = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
 JOB_TYPES = ("job.started", "job.progressed", *COMPLETED)
 """What the state machine emits; each has a `sequence`."""
 POLL_STALLED = "job.poll_stalled"
+GROUP_COMPLETED = "group.completed"
 DISABLED = "subscription.disabled"
-EVENT_TYPES = (*JOB_TYPES, POLL_STALLED, DISABLED)
+EVENT_TYPES = (*JOB_TYPES, POLL_STALLED, GROUP_COMPLETED, DISABLED)
 """What a filter may name; `subscription.test` is sent to one subscription only, and never named."""
 
 GROUPS = {"job.completed": COMPLETED}

@@ -110,6 +110,14 @@ class Callback(msgspec.Struct, frozen=True):
     lane: str
 
 
+class Membership(msgspec.Struct, frozen=True):
+    """A group that a job is a member of."""
+
+    group: str
+    uid: str  # of the group's record: another group may get its id later
+    member: str  # the `source/id` under which the group knows the job
+
+
 class FailedPolls(msgspec.Struct, frozen=True):
     """The series of a job's polls that failed since its last answer."""
 
@@ -148,6 +156,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     params: dict[str, str] = {}  # fills {placeholders} of poll requests
     aliases: tuple[str, ...] = ()
     callbacks: tuple[Callback, ...] = ()
+    groups: tuple[Membership, ...] = ()
     polling: Polling = Polling()
     seen: bool = False  # whether the provider has sent at least one update
     origin: Origin | None = None  # of the update that made the newest transition

@@ -24,6 +24,7 @@ from processor import (
     config,
     durations,
     event_types,
+    group_payload,
     payload,
     provider,
     schedule,
@@ -36,6 +37,7 @@ from processor.config import schema as config_tables
 from processor.config.profiles import ProfileRegistry
 from processor.egress import failures
 from processor.formats import FORMATS, Event, cloudevents, custom_headers
+from processor.group import MAX_GROUPS, MAX_LISTED, MAX_MEMBERS, GroupState
 from processor.model import HistoryEntry, Job, Push, Retention, State, Subscription
 from processor.provider import ListRules, PollRules, PushRules, WebhookSetup, parse_profile
 from processor.provider.condition import StatusField
@@ -44,7 +46,8 @@ from processor.push_loss import PushLoss
 from processor.service.delivery import attempt, batch, circuit_breaker, history
 from processor.service.events import listener, tail
 from processor.service.events.tail import Tailer
-from processor.service.jobs import failed_polls, watch_request
+from processor.service.groups import create, group_request
+from processor.service.jobs import failed_polls, listing, watch_request
 from processor.service.polling import cancel
 from processor.service.pushes import receive
 from processor.service.replay import plan, replay
@@ -54,9 +57,10 @@ from processor.service.subscriptions import manage, update as subscriptions_upda
 from processor.signing import SCHEMES, Verify
 from processor.store.reserve import FULL
 from processor.subscription_settings import FORMAT_NAMES
-from processor.web import request_body, stream, write_timeout
+from processor.web import groups, request_body, stream, write_timeout
 from processor.web.app import routes
 from processor.web.health import Gauges, Health
+from processor.web.jobs import MAX_WAIT
 from processor.web.openapi import document
 from processor.web.rate_limit import KeylessRateLimit
 
@@ -241,6 +245,24 @@ FIELDS = [
     ("field", set(payload.view(JOB, None)) - DATA),
     ("field of an entry", names(HistoryEntry) | {"at", "count"}),
 ]
+GROUP_FIELDS = [
+    ("field of the group", list(names(group_request.GroupRequest))),
+    ("field of its event", list(group_payload.GroupData.__struct_fields__)),
+    ("state of a group", list(GroupState)),
+]
+
+
+@pytest.mark.parametrize(("head", "fields"), GROUP_FIELDS)
+def test_everything_about_a_group_is_documented(head: str, fields: list[str]):
+    assert sorted(table("docs/groups.md", head)) == sorted(fields)
+
+
+def test_groups_are_shown_as_they_are():
+    created, event, waited = (block.encode() for block in blocks("docs/groups.md", "json"))
+    assert msgspec.json.decode(created, type=group_request.GroupRequest).id == "batch-7"
+    completed = msgspec.json.decode(event, type=group_payload.GroupEvent)
+    assert msgspec.json.encode(completed) == msgspec.json.encode(json.loads(event))
+    assert msgspec.json.decode(waited, type=groups.WaitRequest).mode == "any"
 
 
 @pytest.mark.parametrize(("head", "fields"), FIELDS)
@@ -497,6 +519,14 @@ QUOTED = [
     ("docs/api.md", f"over {FULL:.0%} of its memory".replace("%", " %")),
     ("docs/api.md", f"For {Retention().seen / DAY:g} days pushes about it are ignored"),
     ("docs/api.md", f"until {Retention().jobs / DAY:g} days after its deadline"),
+    ("docs/api.md", f"reads at most {listing.MAX_SCANNED:,} jobs"),
+    ("docs/api.md", f"of a group {groups.MAX_BODY >> 20} MiB"),
+    ("docs/groups.md", f"A body may have {groups.MAX_BODY >> 20} MiB"),
+    ("docs/groups.md", f"At most {MAX_MEMBERS:,}; a job is in {MAX_GROUPS} groups at most"),
+    ("docs/groups.md", f"at most {MAX_LISTED:,}; `state`"),
+    ("docs/groups.md", f"({create.EMPTY_DEADLINE / 3600:g} h for a group"),
+    ("docs/groups.md", f"({MAX_WAIT} at most"),
+    ("docs/groups.md", f"that fits {request_body.MAX_BODY >> 20} MiB"),
     ("docs/operations.md", f"Above {FULL:.0%} of `maxmemory`".replace("%", " %")),
     ("docs/decisions.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),
     ("docs/operations.md", f"or {schedule.THROTTLED_PAUSE:g} s"),
@@ -604,7 +634,7 @@ def test_metrics_and_log_events_that_are_named_exist():
     assert named <= set(logged())
 
 
-LATER = ["group", "dashboard"]
+LATER = ["dashboard"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,6 +10,7 @@ from processor.event_types import (
     COMPLETED,
     DISABLED,
     EVENT_TYPES,
+    GROUP_COMPLETED,
     GROUPS,
     JOB_TYPES,
     POLL_STALLED,
@@ -33,7 +34,7 @@ def test_by_default_a_subscription_wants_every_completion_and_nothing_else():
 
 def test_the_state_machine_emits_the_event_types_of_the_filters():
     assert {*EVENT_OF_STATE.values(), "job.progressed"} == set(JOB_TYPES)
-    assert {*JOB_TYPES, POLL_STALLED, DISABLED} == set(EVENT_TYPES)
+    assert {*JOB_TYPES, POLL_STALLED, GROUP_COMPLETED, DISABLED} == set(EVENT_TYPES)
     assert set(COMPLETED) == {kind for state, kind in EVENT_OF_STATE.items() if state != "running"}
 
 

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 DECIDES = {
     "circuit breaker": "processor/service/delivery/circuit_breaker.py",
     "dedupe": "processor/service/jobs/inbox.py",
+    "group": "processor/group.py",
     "overflow": "processor/service/replay/overflow.py",
     "poll schedule": "processor/poll_schedule.py",
     "rate limit": "processor/service/delivery/limits.py",

@@ -51,7 +51,9 @@ async def nudge_due(context: Context) -> float:
 async def sweep(context: Context) -> float:
     """Remove jobs whose keys have expired from the list of jobs; the seconds to wait."""
     await context.store.connection.synchronise()
-    await context.store.jobs.sweep(await context.store.now())
+    now = await context.store.now()
+    await context.store.jobs.sweep(now)
+    await context.store.groups.sweep(now)
     return SWEEP_INTERVAL
 
 

@@ -4,6 +4,7 @@ The actors are declared in `workers.__main__`; each runs the pump of its backlog
 """
 
 from processor.service.delivery.deliver import Deliverer
+from processor.service.groups import member_ends
 from processor.service.jobs import ingest as ingesting
 from processor.service.jobs.commit_together import CommitTogether
 from processor.service.polling import poll as polling
@@ -12,6 +13,7 @@ from processor.service.polling.list_poll import ListPoller
 from processor.service.polling.run import run as run_poll
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage
+from processor.store.groups import LANE as GROUPS
 from processor.store.work_items import Claim
 from workers.handover import DeliveryHandover
 from workers.pump import Pump, WorkUnit
@@ -35,10 +37,17 @@ def ingest(context: Context, outage: Outage) -> Pump:
     size = ingesting.MAX_BATCH
 
     async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
-        if len(claims) == size:
-            return [(claims, ingesting.ingest(context, claims))]
-        await ingesting.ingest(context, claims)  # we have caught up: the next batch grows
-        return []
+        groups = [claim for claim in claims if claim.lane == GROUPS]
+        updates = [claim for claim in claims if claim.lane != GROUPS] if groups else claims
+        if updates and len(updates) < size:
+            await ingesting.ingest(context, updates)  # we have caught up: the next batch grows
+            updates = []
+        units: list[WorkUnit] = []
+        if updates:
+            units.append((updates, ingesting.ingest(context, updates)))
+        if groups:
+            units.append((groups, member_ends.apply_claims(context, groups)))
+        return units
 
     return Pump(
         *(context, outage, "ingest"),

@@ -25,9 +25,10 @@ A running server, from outside:
 client           the HTTP client of the command line
 credentials      which API key a command sends
 sse              reads Server-Sent Events
-follow           follows jobs until they are finished
+follow           follows jobs and groups until they have ended
 progress         progress of jobs: bars or lines
 jobs             `ringback jobs`, `watch`, `wait`, `history`
+groups           `ringback group`
 events           `ringback events`
 sources          `ringback sources`
 register         `ringback sources register`

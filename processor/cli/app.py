@@ -21,11 +21,19 @@ COMMANDS = {
         "simulate",
     ),
     "watch": Command("Watch a job, and show its progress until it is finished.", "jobs", "watch"),
-    "wait": Command("Wait until all of these jobs are finished.", "jobs", "wait"),
+    "wait": Command(
+        "Wait until all of these jobs and groups have ended, or the first one.", "jobs", "wait"
+    ),
     "history": Command(
         "Show a job's transitions, ignored updates and failed polls with the reason, oldest first.",
         "jobs",
         "history",
+    ),
+    "group": Command(
+        "Many jobs and one callback: create groups of jobs, and wait for them.",
+        "groups",
+        "group",
+        group=True,
     ),
     "events": Command(
         "Print events, oldest first; with --follow new ones, or those after --after.",

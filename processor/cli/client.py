@@ -150,7 +150,9 @@ def _address(url: str) -> tuple[str, str, int | None, str]:
 
 def _target(path: str, params: Mapping[str, object]) -> str:
     given = {name: value for name, value in params.items() if value is not None}
-    query = urlencode(given, errors="surrogateescape")  # bytes of the command line, as they are
+    query = urlencode(
+        given, doseq=True, errors="surrogateescape"
+    )  # bytes of the command line, as they are
     return f"{path}?{query}" if query else path
 
 

@@ -43,7 +43,9 @@ def events(
 
 
 def _is_of(source: str | None, item: dict[str, Any]) -> bool:
-    return source is None or (item.get("data") or {}).get("source") == source
+    data = item.get("data") or {}
+    members = {member["source"] for member in data.get("jobs", ())}
+    return source is None or source in {data.get("source"), *members}
 
 
 def _print_page(page: dict[str, Any], *, json: bool) -> None:
@@ -90,10 +92,16 @@ def _print_message(message: Message, source: str | None, *, json: bool) -> None:
 
 def _line(item: dict[str, Any]) -> str:
     data = item.get("data") or {}
-    job = f"{data['source']}/{data['id']}" if data.get("source") and data.get("id") else ""
-    parts = [item.get("timestamp", ""), item.get("type", ""), job]
+    parts = [item.get("timestamp", ""), item.get("type", ""), _name(data)]
     if "state" in data:
         parts.append(describe(data))
     if data.get("progress") is not None:
         parts.append(output.percent(data["progress"]))
     return "  ".join(part for part in parts if part)
+
+
+def _name(data: dict[str, Any]) -> str:
+    """The job or group that an event is about."""
+    if not data.get("id"):
+        return ""
+    return f"{data['source']}/{data['id']}" if data.get("source") else f"group {data['id']}"

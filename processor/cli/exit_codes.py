@@ -8,18 +8,19 @@ class Exit(IntEnum):
     """An exit code."""
 
     GOOD = 0
-    FAILED = 1  # a job failed or was canceled; `inspect`: not verified
+    FAILED = 1  # a job or a part of a group failed or was canceled; `inspect`: not verified
     USAGE = 2  # wrong command line or configuration, or the server refuses the call
     EXPIRED = 3
     TIMEOUT = 4
     UNREACHABLE = 5  # the server cannot be reached, or cannot serve now
 
 
-# The states in which a job is finished.
+# The states in which a job or a group has ended.
 CODE_OF_STATE = {
     "succeeded": Exit.GOOD,
     "failed": Exit.FAILED,
     "canceled": Exit.FAILED,
+    "partial": Exit.FAILED,
     "expired": Exit.EXPIRED,
 }
 WORST_FIRST = (Exit.FAILED, Exit.EXPIRED, Exit.TIMEOUT)
@@ -34,7 +35,7 @@ class CommandError(Exception):
 
 
 def code_of_jobs(states: Iterable[str]) -> Exit:
-    """The exit code of the worst of several jobs; an unfinished job is a timeout."""
+    """The exit code of the worst of several jobs and groups; an unfinished one is a timeout."""
     found = {CODE_OF_STATE.get(state, Exit.TIMEOUT) for state in states}
     return next((code for code in WORST_FIRST if code in found), Exit.GOOD)
 

@@ -1,43 +1,44 @@
-"""Follow jobs until they are finished or the time is up."""
+"""Follow jobs and groups until they have ended or the time is up."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from processor.cli import output
-from processor.cli.client import Client, job_path, path
+from processor.cli.client import Client, path
 from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit
 from processor.cli.progress import Show
 
-JobName = tuple[str, str]  # source, id
-
 RECONNECT_TIMEOUT = 15.0  # seconds that the server may be unreachable: long enough to restart
 RECONNECT_PAUSE = 0.5  # seconds
+ROUND = 1.0  # seconds that the server waits in one call: then the progress is shown
 CHECK_SOURCES_AFTER, CHECK_SOURCES_EVERY = 2.0, 10.0  # seconds
+
+Name = tuple[str, str]
+"""What is followed: a `job` by `source/id`, or a `group` by its id."""
 
 
 def follow(
-    client: Client, names: Sequence[JobName], show: Show, timeout: float | None
-) -> list[Any]:
-    """Wait for the jobs; returns them in the given order.
+    client: Client, names: Sequence[Name], show: Show, timeout: float | None, *, first: bool = False
+) -> dict[Name, Any]:
+    """Wait for all of them, or for the first one; returns them in the given order.
 
-    Each round lets the server wait up to a second for the first unfinished job, then reads the
-    others: the end of a single job is seen at once.
+    In each round the server waits up to a second for those that have not ended, in one call.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    jobs = {name: client.get(job_path(*name)) for name in names}
+    found = _round(client, names, 0, first=first)
     answered = time.monotonic()
     stalled = StalledSources(client)
     while True:
-        for name in names:
-            show("/".join(name), jobs[name])
-        unfinished = [name for name in names if jobs[name]["state"] not in CODE_OF_STATE]
-        left = 1.0 if deadline is None else deadline - time.monotonic()
-        if not unfinished or left <= 0:
-            return [jobs[name] for name in names]
+        for kind, name in names:
+            show(name if kind == "job" else f"group {name}", _shown(found[kind, name]))
+        unfinished = [name for name in names if not has_ended(found[name])]
+        left = ROUND if deadline is None else deadline - time.monotonic()
+        if not unfinished or left <= 0 or (first and len(unfinished) < len(names)):
+            return {name: found[name] for name in names}
         try:
-            stalled.warn({source for source, _ in unfinished})
-            jobs |= _round(client, unfinished, left)
+            stalled.warn({name.partition("/")[0] for kind, name in unfinished if kind == "job"})
+            found |= _round(client, unfinished, min(left, ROUND), first=first)
             answered = time.monotonic()
         except CommandError as error:
             if (
@@ -46,6 +47,34 @@ def follow(
             ):
                 raise
             time.sleep(min(RECONNECT_PAUSE, left))
+
+
+def has_ended(found: Mapping[str, Any]) -> bool:
+    """Whether a job or group has ended."""
+    return found["state"] in CODE_OF_STATE
+
+
+def _round(client: Client, names: Sequence[Name], wait: float, *, first: bool) -> dict[Name, Any]:
+    """What the server says of these after waiting for so many seconds at most."""
+    jobs = [name for name in names if name[0] == "job"]
+    groups = [name for name in names if name[0] == "group"]
+    body = {
+        "jobs": [name for _, name in jobs],
+        "groups": [name for _, name in groups],
+        "mode": "any" if first else "all",
+        "timeout": wait,
+    }
+    answer = client.call("POST", path("v1", "wait"), body)
+    found = [*answer["jobs"], *answer.get("groups", ())]
+    return dict(zip([*jobs, *groups], found, strict=True))
+
+
+def _shown(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A job, or a group with the part of it that has ended as its progress."""
+    counts = found.get("policy") and found["counts"]
+    if not counts or not counts["total"]:
+        return found
+    return {**found, "progress": 1 - counts["pending"] / counts["total"]}
 
 
 class StalledSources:
@@ -66,11 +95,3 @@ class StalledSources:
             if reason and name in sources - self._warned:
                 self._warned.add(name)
                 output.notice(f"{name} refuses polls: check its `token` ({reason})")
-
-
-def _round(client: Client, names: Sequence[JobName], left: float) -> dict[JobName, Any]:
-    first, *others = names
-    if left < 1:  # the API waits whole seconds
-        time.sleep(left)
-    found = {first: client.get(job_path(*first), wait=int(left >= 1))}
-    return found | {name: client.get(job_path(*name)) for name in others}

@@ -6,8 +6,8 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, job_path
-from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit, code_of_jobs
-from processor.cli.follow import JobName, follow
+from processor.cli.exit_codes import CommandError, code_of_jobs
+from processor.cli.follow import Name, follow, has_ended
 from processor.cli.progress import progress_display
 
 COLUMNS = ("source", "id", "state", "status", "progress")
@@ -24,6 +24,13 @@ def jobs(
     *,
     source: Source = None,
     state: State = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only jobs with this metadata. May be repeated."),
+    ] = None,
+    group_id: Annotated[
+        str | None, typer.Option("--group", help="Only the jobs of this group.")
+    ] = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
     url: options.Url = options.DEFAULT_URL,
@@ -34,7 +41,16 @@ def jobs(
     """List jobs."""
     if context.invoked_subcommand is None:
         server = options.client(url=url, key=key, data=data)
-        page = server.get("/v1/jobs", source=source, state=state, limit=limit, cursor=cursor)
+        pairs = options.pairs("--metadata", metadata) or {}
+        page = server.get(
+            "/v1/jobs",
+            source=source,
+            state=state,
+            metadata=[f"{name}:{value}" for name, value in pairs.items()],
+            group=group_id,
+            limit=limit,
+            cursor=cursor,
+        )
         output.page(page, COLUMNS, _row, json=json)
 
 
@@ -95,26 +111,47 @@ def watch(
     )
     limit = options.seconds(timeout)
     server.call("PUT", job_path(source, job_id), body)
-    _until_done(server, [(source, job_id)], limit, json=json)
+    until_done(server, [("job", f"{source}/{job_id}")], limit, json)
 
 
 @options.server
 def wait(
-    source: options.SourceName,
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SOURCE ID... | SOURCE/ID...", help="The jobs."),
+    ] = None,
     *,
+    first: Annotated[bool, typer.Option("--any", help="Only until the first has ended.")] = False,
+    group: Annotated[
+        list[str] | None, typer.Option(help="A group to wait for. May be repeated.")
+    ] = None,
     timeout: options.Timeout = None,
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Wait until all of these jobs are finished.
+    """Wait until all of these jobs and groups have ended, or the first one.
 
-    Ends with 0 if all succeeded, 1 if one failed or was canceled, 3 if one expired, 4 if the time
-    was up, 5 if the server cannot be reached; with several of these, the worst: failed, expired,
-    timeout.
+    Ends with 0 if all succeeded, 1 if one failed or was canceled (or a part of a group), 3 if one
+    expired, 4 if the time was up, 5 if the server cannot be reached; with several of these, the
+    worst: failed, expired, timeout. With --any, only those that have ended count.
+
+    Examples: `ringback wait encoder 1 2 3`, `ringback wait encoder/1 wistia/abc --any`,
+    `ringback wait --group batch-7 --timeout 10m`.
     """
-    names = [(source, job_id) for job_id in dict.fromkeys(job_ids)]
-    _until_done(server, names, options.seconds(timeout), json=json)
+    found = [*_jobs(names or []), *(("group", one) for one in group or [])]
+    if not found:
+        raise CommandError("name at least one job, as SOURCE ID or SOURCE/ID, or a --group")
+    until_done(server, list(dict.fromkeys(found)), options.seconds(timeout), json, first=first)
+
+
+def _jobs(words: list[str]) -> list[Name]:
+    """The jobs that words name: SOURCE ID..., or SOURCE/ID... if there is a slash in the first."""
+    if not words or "/" in words[0]:
+        return options.job_names(words)
+    source, *ids = words
+    if not ids:
+        raise CommandError(f"{source}: name a job, as SOURCE ID or SOURCE/ID")
+    return [("job", f"{source}/{job_id}") for job_id in ids]
 
 
 @options.server
@@ -150,14 +187,25 @@ def _row(job: dict[str, Any]) -> tuple[object, ...]:
     return (job["source"], job["id"], job["state"], job["status"], progress)
 
 
-def _until_done(server: Client, names: list[JobName], timeout: float | None, *, json: bool) -> None:
+def until_done(
+    server: Client,
+    names: list[Name],
+    timeout: float | None,
+    json: bool,  # noqa: FBT001 -- as the option
+    *,
+    first: bool = False,
+) -> None:
+    """Follow jobs and groups, print them, and end with their exit code."""
     with progress_display(silent=json) as show:
-        found = follow(server, names, show, timeout)
-    states = [job["state"] for job in found]
+        found = follow(server, names, show, timeout, first=first)
+    ended = [one for one in found.values() if has_ended(one)]
+    done = bool(ended) if first else len(ended) == len(found)
     if json:
-        done = all(state in CODE_OF_STATE for state in states)
-        output.document({"done": done, "jobs": found})
-    code = code_of_jobs(states)
-    if code is Exit.TIMEOUT:
+        jobs = [one for (kind, _), one in found.items() if kind == "job"]
+        groups = [one for (kind, _), one in found.items() if kind == "group"]
+        more = {"groups": groups} if groups else {}
+        output.document({"done": done, "jobs": jobs, **more})
+    if not done:
         output.notice("the time is up; the jobs are still watched")
-    raise typer.Exit(code)
+    counted = ended if first and ended else found.values()
+    raise typer.Exit(code_of_jobs(one["state"] for one in counted))

@@ -87,6 +87,15 @@ def seconds(text: str | None) -> float | None:
         raise CommandError(f"--timeout: {error}") from None
 
 
+def job_names(words: list[str]) -> list[tuple[str, str]]:
+    """The jobs that words name as SOURCE/ID."""
+    for word in words:
+        source, _, job = word.partition("/")
+        if not (source and job):
+            raise CommandError(f"{word}: write the job as SOURCE/ID")
+    return [("job", word) for word in words]
+
+
 def pairs(option: str, texts: list[str] | None) -> dict[str, str] | None:
     """Parse NAME=VALUE options; None without any."""
     for pair in texts or []:

@@ -1,4 +1,4 @@
-"""Shows the progress of jobs: bars on a terminal, elsewhere a line for each change."""
+"""Shows the progress of jobs and groups: bars on a terminal, elsewhere a line for each change."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping

@@ -28,7 +28,7 @@ _PLAIN = "".join(c for c in map(chr, range(0x21, 0x7F)) if c not in '"%')
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
-    """A CloudEvent. `subject` is the job's id, or the id of the subscription that it is about.
+    """A CloudEvent. `subject` is the id of the job, group or subscription that it is about.
 
     `traceparent` is the specification's own extension attribute; a batch has no other place for it.
     """

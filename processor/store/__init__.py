@@ -29,6 +29,7 @@ waiters            jobs that somebody waits for
 held               updates that wait for the registration of their job
 names              names of jobs that are yet to be made, reserved
 jobs               jobs: read, commit, aliases, history
+groups             groups: records, members, commits
 events             the event log
 subscriptions      subscriptions and callbacks
 deliveries         the deliveries of a subscription: pending, ended, overflow

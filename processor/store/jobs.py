@@ -19,7 +19,7 @@ from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import HELD, RESERVED, new_version
-from processor.store.work_items import Claim, Room, claims_of
+from processor.store.work_items import Claim, Room, WorkItem, claims_of
 
 INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 PAGE = 1000  # records read at once, at most
@@ -243,10 +243,18 @@ class Jobs:
         packed = args.pack(to=to, ends=int(ends * 1000))
         return bool(await self._connection.run("alias", args.keys, packed))
 
-    async def delete(self, keys: Keys, name: str) -> bool:
-        """Delete a job, and leave a tombstone for a while."""
-        names, lasts = [*keys.job_keys(name), keys.jobs], int(self._keep.seen * 1000)
-        return bool(await self._connection.run("delete_job", names, [name, lasts]))
+    async def delete(
+        self, keys: Keys, name: str, version: str, items: Sequence[WorkItem] = ()
+    ) -> bool:
+        """Delete a job, enqueue items, and leave a tombstone for a while.
+
+        False, and nothing is written, if the job has another version.
+        """
+        args = ScriptArgs(keys, *keys.job_keys(name), keys.jobs)
+        args.add_list(items, args.add_item)
+        lasts = int(self._keep.seen * 1000)
+        packed = args.pack(version=version, name=name, lasts=lasts)
+        return bool(await self._connection.run("delete_job", args.keys, packed))
 
     async def unalias(self, keys: Keys, name: str, to: str) -> bool:
         """Let `source/alias` of a deleted job expire with the tombstone."""

@@ -10,6 +10,9 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     history:S/ID    list    what happened to the job, newest last, ≤ 200      as the job
     answer:S/ID     string  the provider's last answer, for the mirror        as the job
     jobs            zset    S/ID by the time its key expires           swept by the clock
+    group:ID        string  "N-WORD {…}": a group with its version     30 d behind its deadline
+    members:ID      hash    S/ID → place, end and version of a group's member         as the group
+    groups          zset    group by the time its key expires          swept by the clock
     seen:S:ID       string  this push was accepted                                    7 d
     event:ID        hash    body, and n: deliveries that need it    until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million
@@ -81,6 +84,7 @@ STATISTICS = "rb:statistics"
 SHARED = frozenset(
     [
         "jobs",
+        "groups",
         "log",
         "subs",
         "failure_scores",
@@ -142,6 +146,7 @@ class Keys:
         self.shard = shard
         self.tag = f"{{rb:{shard}}}:"
         self.jobs = self.tag + "jobs"
+        self.groups = self.tag + "groups"
         self.log = self.tag + "log"
         self.trimmed = self.tag + "log:trimmed"
         self.subs = self.tag + "subs"
@@ -183,6 +188,14 @@ class Keys:
     def job_keys(self, name: str) -> JobKeys:
         """All keys of a job, by `source/id`."""
         return JobKeys(self.job(name), self.history(name), self.answer(name))
+
+    def group(self, group: str) -> str:
+        """A group's record."""
+        return f"{self.tag}group:{group}"
+
+    def members(self, group: str) -> str:
+        """The members of a group."""
+        return f"{self.tag}members:{group}"
 
     def seen(self, source: str, push: str) -> str:
         """The dedupe mark of one push."""

@@ -24,6 +24,8 @@ RECORD = 2.6  # copies of a record's bytes in its events, for each update
 WAITING = 1_000  # how much a waiting delivery grows: the notes of nine failed attempts
 TIMER = 1_500  # the end of a watched job: a line of history, an event in the log
 WATCHED = 2_200  # a job that is watched: its record and index, its timers
+GROUP = 1_000  # a group: its record and index, its timer
+MEMBER = 500  # a member of a group: its row, the note in its job, its part of the event
 PUT = 600  # a delivery that is enqueued
 EVENT = 400  # an event while deliveries need it, without its body
 
@@ -42,6 +44,11 @@ def held_price(aliases: int) -> int:
 def watch_price(size: int, *, new: bool) -> int:
     """What a PUT needs that creates a record, or makes a record larger by `size` bytes."""
     return int((WATCHED + TIMER if new else 0) + (PAYLOAD + RECORD) * size)
+
+
+def group_price(members: int, size: int = 0) -> int:
+    """What a group needs, or new members of it: `size` are the bytes of its metadata."""
+    return int(GROUP + members * MEMBER + RECORD * size)
 
 
 def delivery_price(size: int) -> int:

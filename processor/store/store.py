@@ -12,6 +12,7 @@ from processor.store.connection import Connection
 from processor.store.deliveries import Deliveries
 from processor.store.events import Events
 from processor.store.fleet import Fleet
+from processor.store.groups import Groups
 from processor.store.held import HeldUpdates
 from processor.store.jobs import Jobs
 from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
@@ -70,6 +71,7 @@ class Store:
         self.waiters = Waiters(self.connection)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)
         self.jobs = Jobs(self.connection, self.shards, keep, self.persistence, lease)
+        self.groups = Groups(self.connection, self.shards, keep)
         self.names = Names(self.jobs.intake, self.shards, keep)
         self.held = HeldUpdates(self.connection, self.shards)
         self.events = Events(self.connection, self.shards, keep)

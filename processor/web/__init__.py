@@ -19,6 +19,7 @@ request_body      request bodies, read and checked
 query_params      paths and queries, read and checked
 hooks             POST /hooks/{source}
 jobs              /v1/jobs
+groups            /v1/groups, /v1/wait
 subscriptions     /v1/subscriptions, /v1/deliveries
 stream            Server-Sent Events
 events            /v1/events: pages, or a stream

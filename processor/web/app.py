@@ -21,6 +21,7 @@ from processor.service.runtime.outage import Outage, run_periodically
 from processor.web import openapi
 from processor.web.auth import Authentication
 from processor.web.events import Events
+from processor.web.groups import Groups
 from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
@@ -76,6 +77,7 @@ def routes(
     large = LargeReadLimit().limit
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context, tailer)
+    groups, group = Groups(context, tailer), "/v1/groups/{group}"
     job, subscription = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
     return [
         route("/v1/jobs", GET=large(jobs.list)),
@@ -83,6 +85,12 @@ def routes(
         route(job, GET=jobs.get, PUT=jobs.put, DELETE=jobs.delete),
         route(f"{job}/history", GET=large(jobs.history)),
         route(f"{job}/poll", POST=jobs.poll),
+        route("/v1/wait", GET=groups.wait, POST=groups.post_wait),
+        route("/v1/groups", GET=large(groups.list), POST=groups.post),
+        route(group, GET=groups.get, DELETE=groups.delete),
+        route(f"{group}/close", POST=groups.close),
+        route(f"{group}/jobs", GET=large(groups.members)),
+        route(f"{group}/jobs/{{source}}/{{id}}", PUT=groups.put_member),
         route("/v1/subscriptions", GET=large(subscriptions.list), POST=subscriptions.post),
         route(
             subscription,

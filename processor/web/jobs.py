@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from processor.errors import InvalidValue
 from processor.formats import traceparent
 from processor.model import State
 from processor.service.events.tail import Tailer
@@ -79,13 +80,13 @@ class Jobs:
         return Json({"asked": asked}, 202)
 
     async def list(self, request: Request) -> Response:
-        """List all jobs, those with the latest deadline first."""
-        check_query(request, "source", "state", "limit", "cursor")
+        """List jobs, those with the latest deadline first."""
+        check_query(request, "source", "state", "metadata", "group", "limit", "cursor")
         query, state = request.query_params, choice(request, "state", list(State))
+        metadata = [_pair(text) for text in query.getlist("metadata")]
+        wanted = listing.JobFilter(query.get("source"), state, metadata, query.get("group"))
         try:
-            found = await listing.jobs(
-                self._context, query.get("source"), state, limit(request), query.get("cursor")
-            )
+            found = await listing.jobs(self._context, wanted, limit(request), query.get("cursor"))
         except ValueError as error:
             raise no_cursor("cursor") from error
         return Json(found)
@@ -98,6 +99,13 @@ def _position(numbered: tuple[int, dict[str, Any]]) -> Key:
     """The position of an entry in its history, which has at most 200."""
     number, entry = numbered
     return entry["at"].timestamp(), f"{number:03}"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, colon, value = text.partition(":")
+    if not colon:
+        raise InvalidValue(f"metadata: {text!r} is not `key:value`")
+    return key, value
 
 
 def _wait(request: Request) -> tuple[float, dict[str, str]]:

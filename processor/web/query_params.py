@@ -88,12 +88,17 @@ def page(request: Request, items: Sequence[Item], key: Callable[[Item], Key]) ->
 
     A cursor is the key of the last item shown, so it holds when that item is removed.
     """
-    cursor = request.query_params.get("cursor")
-    after = None if cursor is None else _read(cursor)
+    after = cursor(request)
     rest = [item for item in items if after is None or key(item) > after]
     shown = rest[: limit(request)]
     more = len(rest) > len(shown)
     return Page(shown, _written(key(shown[-1])) if more else None)
+
+
+def cursor(request: Request) -> Key | None:
+    """Where the previous page ended."""
+    text = request.query_params.get("cursor")
+    return None if text is None else _read(text)
 
 
 def _written(key: Key) -> str:

@@ -113,13 +113,13 @@ async def _large(slot: LargeBodySlot, size: int, limit: asyncio.Timeout, count: 
     limit.reschedule(began + count / LARGE_BODY_RATE)
 
 
-async def read_as(request: Request, kind: type[Value]) -> Value:
+async def read_as(request: Request, kind: type[Value], largest: int = MAX_BODY) -> Value:
     """A JSON body as a struct; raises Unreadable, WrongType or InvalidValue."""
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
     length, state = request.headers.get("content-length", "0"), request.scope.get("state", {})
-    body = await read_body(length, state, request.receive)
+    body = await read_body(length, state, request.receive, largest)
     document = read_exactly(body or b"{}", apart=SUBMITTED)
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise Unreadable(f"The body is nested too deeply: at most {MAX_DEPTH} levels")

@@ -1,5 +1,6 @@
 """The commands that call a server, with a stub server: calls, output and exit codes."""
 
+import io
 import json
 import re
 import socket
@@ -114,6 +115,18 @@ def job(job_id: str, state: str, **more: object) -> dict[str, object]:
     }
 
 
+WAIT = "POST /v1/wait"
+
+
+def waited(*jobs: Any, groups: Any = ()) -> dict[str, Any]:
+    return {"done": False, "jobs": jobs} | ({"groups": groups} if groups else {})
+
+
+def group(state: str) -> dict[str, Any]:
+    counts = {"total": 2, "pending": 1, "succeeded": 1, "failed": 0, "canceled": 0, "expired": 0}
+    return {"id": "g", "state": state, "policy": "all", "open": False, "counts": counts}
+
+
 @pytest.mark.parametrize(
     ("states", "code"),
     [
@@ -133,37 +146,80 @@ def job(job_id: str, state: str, **more: object) -> dict[str, object]:
 def test_wait_ends_with_the_exit_code_of_the_worst_job(
     stub: Stub, ringback: Run, states: list[str], code: int
 ):
-    for number, state in enumerate(states):
-        stub.responds(f"GET /v1/jobs/wistia/{number}", job(str(number), state))
+    stub.responds(WAIT, waited(*(job(str(n), state) for n, state in enumerate(states))))
     ids = [str(number) for number in range(len(states))]
     assert ringback("wait", "wistia", *ids, "--timeout", "0s").code == code
 
 
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("succeeded", 0), ("failed", 1), ("partial", 1), ("expired", 3), ("running", 4)],
+)
+def test_the_state_of_a_group_decides_the_exit_code(
+    stub: Stub, ringback: Run, state: str, code: int
+):
+    stub.responds(WAIT, waited(groups=[group(state)]))
+    ended = ringback("group", "wait", "g", "--timeout", "0s")
+    assert ended.code == code
+    assert ended.out.splitlines() == [f"group g  {state} 50%"]
+
+
 def test_wait_returns_when_the_last_job_is_finished(stub: Stub, ringback: Run):
     stub.responds(
-        "GET /v1/jobs/wistia/1", job("1", "running"), job("1", "running"), job("1", "succeeded")
+        WAIT,
+        waited(job("1", "running"), job("2", "succeeded")),
+        waited(job("1", "running")),
+        waited(job("1", "succeeded")),
     )
-    stub.responds("GET /v1/jobs/wistia/2", job("2", "succeeded"))
     ended = ringback("wait", "wistia", "1", "2", "--json")
     assert ended.code == 0
     assert ended.json["done"] is True
+    assert [found["id"] for found in ended.json["jobs"]] == ["1", "2"]
     assert [found["state"] for found in ended.json["jobs"]] == ["succeeded", "succeeded"]
-    assert ("GET /v1/jobs/wistia/1?wait=1", None) in stub.calls
+    bodies = [body for _, body in stub.calls]
+    assert bodies[0] == {
+        "jobs": ["wistia/1", "wistia/2"],
+        "groups": [],
+        "mode": "all",
+        "timeout": 0,
+    }
+    assert [body["jobs"] for body in bodies[1:]] == [["wistia/1"], ["wistia/1"]]
+    assert [body["timeout"] for body in bodies[1:]] == [1, 1]
+
+
+@pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("failed", 1)])
+def test_wait_for_any_returns_with_the_first(stub: Stub, ringback: Run, state: str, code: int):
+    stub.responds(
+        WAIT,
+        waited(job("1", "running"), groups=[group("running")]),
+        waited(job("1", state), groups=[group("running")]),
+    )
+    ended = ringback("wait", "wistia/1", "--group", "g", "--any", "--json")
+    assert (ended.code, ended.json["done"]) == (code, True)
+    assert [found["state"] for found in ended.json["groups"]] == ["running"]
+    assert stub.calls[-1][1]["mode"] == "any"
+
+
+@pytest.mark.parametrize("words", [(), ("wistia",), ("wistia/1", "2"), ("wistia/",)])
+def test_wait_needs_names_of_jobs(stub: Stub, ringback: Run, words: tuple[str, ...]):
+    assert ringback("wait", *words).code == 2
+    assert stub.calls == []
 
 
 def test_wait_ends_with_4_after_the_timeout(stub: Stub, ringback: Run):
-    stub.responds("GET /v1/jobs/wistia/1", job("1", "running"))
+    stub.responds(WAIT, waited(job("1", "running")))
     ended = ringback("wait", "wistia", "1", "--timeout", "50ms", "--json")
     assert (ended.code, ended.json["done"]) == (4, False)
     assert "time is up" in ended.err
 
 
 def test_wait_prints_a_line_for_each_change(stub: Stub, ringback: Run):
+    error = {"code": "x", "message": "no codec"}
     stub.responds(
-        "GET /v1/jobs/wistia/1",
-        job("1", "running", status="JOB_STATE_ENCODING", progress=0.9),
-        job("1", "running", status="JOB_STATE_SCANNING", progress=0.1),
-        job("1", "failed", status="JOB_STATE_FAILED", error={"code": "x", "message": "no codec"}),
+        WAIT,
+        waited(job("1", "running", status="JOB_STATE_ENCODING", progress=0.9)),
+        waited(job("1", "running", status="JOB_STATE_SCANNING", progress=0.1)),
+        waited(job("1", "failed", status="JOB_STATE_FAILED", error=error)),
     )
     assert ringback("wait", "wistia", "1").out.splitlines() == [
         "wistia/1  running (JOB_STATE_ENCODING) 90%",
@@ -173,18 +229,18 @@ def test_wait_prints_a_line_for_each_change(stub: Stub, ringback: Run):
 
 
 def test_an_id_is_one_segment_of_the_path(stub: Stub, ringback: Run):
-    stub.responds("GET /v1/jobs/wistia/a%2Fb%20c%3F", job("a/b c?", "succeeded"))
-    assert ringback("wait", "wistia", "a/b c?").code == 0
+    stub.responds("GET /v1/jobs/wistia/a%2Fb%20c%3F/history", {"items": [], "next": None})
+    assert ringback("history", "wistia", "a/b c?").code == 0
 
 
 def test_an_id_that_is_not_utf8_is_sent_to_the_server(stub: Stub, ringback: Run):
-    assert ringback("wait", "wistia", "\udcff", "--json").code == 2
-    assert stub.calls == [("GET /v1/jobs/wistia/%FF", None)]
+    assert ringback("history", "wistia", "\udcff", "--json").code == 2
+    assert stub.calls == [("GET /v1/jobs/wistia/%FF/history?limit=200", None)]
 
 
 def test_watch_registers_then_follows(stub: Stub, ringback: Run):
     stub.responds("PUT /v1/jobs/wistia/1", job("1", "queued"), status=201)
-    stub.responds("GET /v1/jobs/wistia/1", job("1", "queued"), job("1", "expired"))
+    stub.responds(WAIT, waited(job("1", "queued")), waited(job("1", "expired")))
     ended = ringback(
         "watch", "wistia", "1", "--metadata", "order=7", "--param", "a=b=c", "--deadline", "5m"
     )
@@ -194,16 +250,71 @@ def test_watch_registers_then_follows(stub: Stub, ringback: Run):
 
 
 def test_wait_goes_on_after_a_restart_of_the_server(stub: Stub, ringback: Run):
-    stub.responds("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM, job("1", "succeeded"))
-    stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
+    stub.responds(WAIT, waited(job("1", "running")), PROBLEM, waited(job("1", "succeeded")))
+    stub.answers[WAIT][1] = (503, JSON, b"{}")
     assert ringback("wait", "wistia", "1").code == 0
 
 
 def test_wait_ends_if_the_server_stays_unreachable(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(follow, "RECONNECT_TIMEOUT", 0.0)
-    stub.responds("GET /v1/jobs/wistia/1", job("1", "running"), PROBLEM)
-    stub.answers["GET /v1/jobs/wistia/1"][1] = (503, JSON, b"{}")
+    stub.responds(WAIT, waited(job("1", "running")), PROBLEM)
+    stub.answers[WAIT][1] = (503, JSON, b"{}")
     assert ringback("wait", "wistia", "1").code == 5
+
+
+def test_a_group_is_created_from_words_and_a_file(stub: Stub, ringback: Run, tmp_path: Path):
+    stub.responds("POST /v1/groups", group("running"), status=201)
+    (tmp_path / "jobs.txt").write_text("wistia/2\n\n  mux/a/b \n")
+    words = ["--from", str(tmp_path / "jobs.txt"), "--policy", "fail_fast", "--open", "--id", "g"]
+    words += ["--metadata", "batch=7", "--deadline", "2h", "--callback-url", "https://a.example/"]
+    ended = ringback("group", "create", "wistia/1", *words, "--callback-secret", "whsec_x")
+    assert ended.code == 0
+    assert ended.out.splitlines()[1].split() == ["g", "running", "all", "False", *"211000"]
+    assert stub.calls[0][1] == {
+        "id": "g",
+        "jobs": ["wistia/1", "wistia/2", "mux/a/b"],
+        "policy": "fail_fast",
+        "open": True,
+        "metadata": {"batch": "7"},
+        "deadline": "2h",
+        "callback_url": "https://a.example/",
+        "callback_secret": "whsec_x",
+    }
+
+
+def test_the_jobs_of_a_group_may_come_from_standard_input(
+    stub: Stub, ringback: Run, monkeypatch: Any
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO("wistia/1\nwistia/2"))
+    stub.responds("POST /v1/groups", group("running"), status=201)
+    stub.responds(WAIT, waited(groups=[group("running")]), waited(groups=[group("partial")]))
+    ended = ringback("group", "create", "--from", "-", "--wait", "--json")
+    assert (ended.code, ended.json["done"]) == (1, True)
+    assert stub.calls[0][1] == {"jobs": ["wistia/1", "wistia/2"]}
+    assert stub.calls[1][1]["groups"] == ["g"]
+
+
+@pytest.mark.parametrize("words", [("wistia",), ("--from", "/nowhere")])
+def test_a_group_needs_names_of_jobs(stub: Stub, ringback: Run, words: tuple[str, ...]):
+    assert ringback("group", "create", *words).code == 2
+    assert ringback("group", "add", "g", *words).code == 2
+    assert stub.calls == []
+
+
+def test_a_group_is_changed_by_its_id(stub: Stub, ringback: Run):
+    stub.responds("PUT /v1/groups/a%2Fb/jobs/wistia/c%2Fd", group("running"))
+    stub.responds("POST /v1/groups/a%2Fb/close", group("running"))
+    stub.responds("DELETE /v1/groups/a%2Fb", None, status=204)
+    assert ringback("group", "add", "a/b", "wistia/c/d", "--json").json == group("running")
+    assert ringback("group", "close", "a/b").code == 0
+    assert ringback("group", "rm", "a/b").out == "removed a/b\n"
+
+
+def test_jobs_are_listed_by_metadata_and_group(stub: Stub, ringback: Run):
+    stub.responds("GET /v1/jobs", {"items": [], "next": None})
+    ringback("jobs", "--metadata", "batch=7", "--metadata", "a=b:c", "--group", "g")
+    ((call, _),) = stub.calls
+    assert call == "GET /v1/jobs?metadata=batch%3A7&metadata=a%3Ab%3Ac&group=g&limit=50"
 
 
 def test_history_prints_a_line_for_each_entry(stub: Stub, ringback: Run):
@@ -228,9 +339,14 @@ def test_events_can_be_filtered_by_source(stub: Stub, ringback: Run):
         {"type": "job.started", "timestamp": "t", "data": {"source": name, "id": "1"}}
         for name in ("wistia", "mux")
     ]
-    stub.responds("GET /v1/events", {"items": [*items, {"type": "group.completed"}], "next": "c"})
+    data = {"id": "g", "state": "partial", "jobs": [{"source": "mux", "id": "1"}]}
+    items.append({"type": "group.completed", "timestamp": "t", "data": data})
+    stub.responds("GET /v1/events", {"items": items, "next": "c"})
     ended = ringback("events", "--source", "mux")
-    assert ended.out.splitlines() == ["t  job.started  mux/1"]
+    assert ended.out.splitlines() == [
+        "t  job.started  mux/1",
+        "t  group.completed  group g  partial",
+    ]
     assert "--after c" in ended.err
     assert len(ringback("events", "--json").json["items"]) == 3
 
@@ -242,6 +358,12 @@ COMMANDS = [
     ("events",),
     ("events", "--follow"),
     ("history", "wistia", "9"),
+    ("group", "create", "wistia/9"),
+    ("group", "show", "g"),
+    ("group", "add", "g", "wistia/9"),
+    ("group", "close", "g"),
+    ("group", "wait", "g"),
+    ("group", "rm", "g"),
     ("sources",),
     ("subscriptions", "list"),
     ("subscriptions", "add", "https://example.com"),

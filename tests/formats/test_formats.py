@@ -14,11 +14,12 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
-from processor import provider
+from processor import group_payload, provider
 from processor.config.profiles import ProfileRegistry
 from processor.event_types import EVENT_TYPES
 from processor.formats import BATCH, FORMATS, Event, SignedRequest, traceparent
 from processor.formats.cloudevents import batch_id
+from processor.group import Group, GroupState, Member, Policy, event_id
 from processor.model import Job, Origin, Push, State, Subscription
 from processor.payload import event_body
 from processor.subscription_settings import FORMAT_NAMES
@@ -189,8 +190,21 @@ def test_a_test_event_has_its_subscription_as_subject(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", CLOUDY)
+@given(group=IDS)
+def test_an_event_of_a_group_has_the_group_as_subject(form: str, group: str) -> None:
+    ended = Group(
+        *(group, "u", "", Policy.ALL, 0.0, 1.0), own_deadline=True, state=GroupState.SUCCEEDED
+    )
+    body = group_payload.event_body(ended, {"wistia/1": Member(0, State.SUCCEEDED)})
+    (event,) = read(form, write(form, Event(event_id(ended), body)))
+    assert (event.get_source(), event.get_subject()) == ("/ringback", group)
+    assert (event.get_type(), event.get_id()) == ("ringback.group.completed", "evt_gu_final")
+    assert event.get_data()["jobs"] == [{"source": "wistia", "id": "1", "state": "succeeded"}]
+
+
+@pytest.mark.parametrize("form", CLOUDY)
 def test_an_event_without_a_known_subject_has_none(form: str) -> None:
-    body = b'{"type":"group.completed","timestamp":"2026-11-22T10:00:00Z","data":{"jobs":[]}}'
+    body = b'{"type":"other.thing","timestamp":"2026-11-22T10:00:00Z","data":{"jobs":[]}}'
     (event,) = read(form, write(form, Event("evt_1", body)))
     assert event.get_subject() is None
     assert event.get_data() == {"jobs": []}

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
 from processor.config import load
 from processor.egress import Egress
+from processor.group import Group
 from processor.model import Job, Push
+from processor.service.groups import create as groups_create, member_ends
+from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import ingest as jobs_ingest, query, watch as jobs_watch
 from processor.service.jobs.query import Found
 from processor.service.jobs.watch_request import WatchRequest
@@ -20,6 +24,7 @@ from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import egress_policy
+from processor.store.groups import LANE as GROUPS
 from processor.store.keys import Keys
 from processor.store.work_items import Claim, LaneLimits
 
@@ -316,7 +321,10 @@ class Bench:
             if not any(some):
                 return
             for claims in filter(None, some):
-                await jobs_ingest.ingest(self.context, claims)
+                groups = [claim for claim in claims if claim.lane == GROUPS]
+                await member_ends.apply_claims(self.context, groups)
+                updates = [claim for claim in claims if claim.lane != GROUPS]
+                await jobs_ingest.ingest(self.context, updates)
 
     async def claim(self, keys: Keys, backlog: str) -> list[Claim]:
         """Claim all that is due."""
@@ -338,6 +346,11 @@ class Bench:
     async def watch(self, job: str, source: str = "lab", **request: Any) -> tuple[Found, bool]:
         """PUT a job."""
         return await jobs_watch.watch(self.context, source, job, WatchRequest(**request))
+
+    async def group(self, *jobs: Any, **request: Any) -> tuple[Group, bool]:
+        """POST a group."""
+        body = msgspec.convert({"id": "g", "jobs": jobs} | request, GroupRequest)
+        return await groups_create.create(self.context, body, None)
 
     async def job(self, job: str, source: str = "lab") -> Job:
         """A job as it now is."""

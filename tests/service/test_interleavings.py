@@ -149,7 +149,9 @@ async def test_a_settlement_leaves_an_item_that_was_put_again(bench: Any, claime
     """A worker read that the job is deleted, and will settle; before it does, the job is PUT."""
     await bench.watch("1")
     claim = await claimed("poll")
-    await bench.store.jobs.delete(bench.store.shards[0], "lab/1")
+    shard = bench.store.shards[0]
+    (found,) = await bench.store.jobs.read(shard, ["lab/1"])
+    await bench.store.jobs.delete(shard, "lab/1", found.version)
     await bench.watch("1")  # between the read and the settlement of `poll`
     assert await bench.due("poll", "lab/1") is not None
     await bench.store.backlogs.settle([Settlement(claim)])

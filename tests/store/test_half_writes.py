@@ -17,10 +17,13 @@ from msgspec.structs import replace
 from redis import Redis
 
 from processor.errors import MissingPermission, StoreUnavailable, Unavailable, WrongKeyType
+from processor.group import Group, GroupState, Member, Policy, deletions_of
 from processor.model import (
+    Callback,
     HistoryEntry,
     Job,
     JobOrder,
+    Membership,
     Origin,
     Retention,
     State,
@@ -32,6 +35,7 @@ from processor.source_statistics import JobEnd
 from processor.store import Store
 from processor.store.change import Change, NewEvent
 from processor.store.fleet import SCHEMA
+from processor.store.groups import LANE, GroupChange, deadline_item, deadline_name, end_item
 from processor.store.held import Acceptance, HoldEnd
 from processor.store.keys import META, STATISTICS, WORKERS, Keys, day_of
 from processor.store.names import naming
@@ -45,6 +49,13 @@ FUTURE = 4_000_000_000.0
 USER, SECRET = "limited", "s3cret"
 SUB = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",), created_at=1.0)
 CALLBACK = Subscription(id="cb_1", url="https://back.example", secrets=("whsec_b",))
+MEMBERSHIP = Membership("g", "u", "s/1")
+GROUP = Group(
+    *("g", "u", "digest", Policy.ALL, FUTURE, FUTURE + 60),
+    own_deadline=True,
+    callback=Callback("cb_1", "back.example"),
+    total=3,
+)
 HARNESS = {"config|resetstat", "client|setinfo", "hello", "auth", "ping", "script|load"}
 NEED_NOT = {"info"}  # commands without which a push is still accepted
 TYPELESS = {"writable", "rights"}  # operations that read no value
@@ -322,7 +333,57 @@ async def a_job(b: Bench) -> None:
 
 
 async def delete_job(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.jobs.delete(b.keys, "s/1")
+    (found,) = await b.store.jobs.read(b.keys, ["s/1"])
+    assert await b.store.jobs.delete(b.keys, "s/1", found.version)
+
+
+def member() -> Job:
+    return replace(job("1"), groups=(MEMBERSHIP,))
+
+
+async def a_member(b: Bench) -> None:
+    whole = Change(member(), "", save=True, renew=True)
+    assert await b.store.jobs.commit(b.keys, "0", [whole]) == [True]
+
+
+async def delete_member(b: Bench, _: Given, __: list[int]) -> None:
+    (found,) = await b.store.jobs.read(b.keys, ["s/1"])
+    items = [end_item(end) for end in deletions_of(member())]
+    assert await b.store.jobs.delete(b.keys, "s/1", found.version, items)
+
+
+async def subscriptions_and_callback(b: Bench) -> None:
+    await subscriptions(b)
+    await b.store.subscriptions.save_callback(b.keys, CALLBACK, FUTURE)
+
+
+async def create_group(b: Bench, _: Given, __: list[int]) -> None:
+    version = (await b.store.subscriptions.router(b.keys, fresh=True)).version
+    rows = {f"s/{n}": Member(n) for n in range(3)}
+    change = GroupChange(GROUP, "", rows, items=[deadline_item(GROUP)])
+    assert await b.store.groups.commit(version, change)
+
+
+async def a_group(b: Bench) -> str:
+    await subscriptions_and_callback(b)
+    await create_group(b, None, [])
+    return (await b.store.groups.read("g")).version
+
+
+async def end_group(b: Bench, read: Given, __: list[int]) -> None:
+    ended = replace(GROUP, state=GroupState.EXPIRED, finished_at=FUTURE)
+    rows = {"s/1": Member(1, State.SUCCEEDED)}
+    change = GroupChange(
+        *(ended, read, rows),
+        events=[new_event("evt_gu_final", "sub_1", "cb_1")],
+        dropped=[("ingest", LANE, deadline_name("g"))],
+    )
+    version = (await b.store.subscriptions.router(b.keys, fresh=True)).version
+    assert await b.store.groups.commit(version, change)
+
+
+async def delete_group(b: Bench, _: Given, __: list[int]) -> None:
+    assert await b.store.groups.delete("g")
 
 
 async def deliveries_to_make(b: Bench) -> None:
@@ -550,6 +611,7 @@ async def trim_event_log(b: Bench, _: Given, __: list[int]) -> None:
 
 async def sweep(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.jobs.sweep(FUTURE * 2)
+    await b.store.groups.sweep(FUTURE * 2)
 
 
 async def a_dead_worker(b: Bench) -> None:
@@ -692,6 +754,10 @@ SCRIPTS = {
     "migrate records": Operation(migrate_records, deliveries_of_schema_2, "migrate_records", 2),
     "overflow": Operation(overflow, a_full_subscription, "commit", 2),
     "delete job": Operation(delete_job, a_job, "delete_job"),
+    "delete member": Operation(delete_member, a_member, "delete_job"),
+    "create group": Operation(create_group, subscriptions_and_callback, "commit_group"),
+    "delete group": Operation(delete_group, a_group, "delete_group"),
+    "end group": Operation(end_group, a_group, "commit_group"),
     "read deliveries": Operation(read_deliveries, deliveries_to_make, "read_deliveries", 4),
     "record attempt": Operation(record_attempt, nothing, "record_attempt"),
     "record attempt after failures": Operation(record_attempt, failures, "record_attempt"),
@@ -864,7 +930,8 @@ def configured(admin: "Redis", name: str, value: str) -> Iterator[None]:
 
 
 FAMILIES = (
-    *("job:", "history:", "answer:", "jobs", "seen:", "event:", "log", "subs", "callback:"),
+    *("job:", "history:", "answer:", "jobs", "group:", "members:", "groups"),
+    *("seen:", "event:", "log", "subs", "callback:"),
     *(
         "delivered:",
         "dead:",

@@ -8,11 +8,13 @@ import httpx
 from processor.config import Settings
 from processor.egress import Egress
 from processor.service.delivery.deliver import Deliverer
+from processor.service.groups import member_ends
 from processor.service.jobs import ingest as jobs_ingest
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import egress_policy
 from processor.store import Store
+from processor.store.groups import LANE as GROUPS
 from processor.store.work_items import LaneLimits
 from processor.web.__main__ import run
 from processor.web.app import build
@@ -101,7 +103,9 @@ class Web:
         """Do what the workers would do with accepted pushes."""
         store = self.context.store
         while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: PACE):
-            await jobs_ingest.ingest(self.context, claims)
+            groups = [claim for claim in claims if claim.lane == GROUPS]
+            await member_ends.apply_claims(self.context, groups)
+            await jobs_ingest.ingest(self.context, [c for c in claims if c.lane != GROUPS])
 
     async def deliver(self) -> None:
         """Do what the workers would do with deliveries that are due."""

@@ -112,7 +112,7 @@ def test_calls_without_a_key_are_marked_in_the_document(
 async def test_every_successful_response_matches_its_schema(web: Web, provider: Any) -> None:
     """One call at least for each; all other tests' answers are held against it as well."""
     provider.tell('{"jobId": "b", "state": "JOB_STATE_COMPLETED"}')
-    subscriptions, jobs = "/v1/subscriptions", "/v1/jobs"
+    subscriptions, jobs, groups = "/v1/subscriptions", "/v1/jobs", "/v1/groups"
     request = {"url": f"{provider.url}/in", "sources": ["feed"], "events": [*EVENT_TYPES]}
     made = (await web("POST", subscriptions, request)).json()
     keyed = (await web("POST", subscriptions, request | {"signature": "v1a"})).json()
@@ -133,6 +133,16 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
         ("POST", f"{jobs}/asked/1/poll", None),
         ("POST", f"{jobs}/poll", {"source": "asked"}),
         ("DELETE", f"{jobs}/asked/1", None),
+        ("POST", groups, {"id": "g", "jobs": ["feed/3"], "open": True}),
+        ("POST", groups, {"id": "g", "jobs": ["feed/3"], "open": True}),
+        ("PUT", f"{groups}/g/jobs/feed/4", {}),
+        ("GET", f"{groups}/g/jobs", None),
+        ("POST", f"{groups}/g/close", None),
+        ("GET", f"{groups}/g", None),
+        ("GET", groups, None),
+        ("GET", "/v1/wait?job=feed/1&group=g&timeout=0", None),
+        ("POST", "/v1/wait", {"jobs": ["feed/1"]}),
+        ("DELETE", f"{groups}/g", None),
         ("GET", f"{subscriptions}", None),
         ("GET", f"{subscriptions}/{made['id']}", None),
         ("GET", f"{subscriptions}/{keyed['id']}/public-key", None),

@@ -18,7 +18,15 @@ WRITES = [
     ("DELETE", "/v1/subscriptions/sub_x"),
     ("POST", "/v1/subscriptions/sub_x/rotate"),
     ("POST", "/v1/subscriptions/sub_x/test"),
+    ("POST", "/v1/wait"),
+    ("PUT", "/v1/groups/g/jobs/feed/1"),
+    ("POST", "/v1/groups/g/close"),
+    ("DELETE", "/v1/groups/g"),
 ]
+NEEDED = {
+    "/v1/subscriptions": {"url": "https://hooks.example.com/"},
+    "/v1/wait": {"jobs": ["feed/1"]},
+}
 JSON = {"content-type": "application/json"}
 
 
@@ -82,8 +90,12 @@ async def test_too_large_a_body_is_413(web: Web, method: str, path: str) -> None
         ("GET", "/v1/subscriptions/sub_x"),
         ("GET", "/v1/subscriptions/cb_x"),
         ("POST", "/v1/subscriptions/sub_x/rotate"),
-        ("GET", "/v1/wait"),  # not yet
-        ("GET", "/v1/groups"),  # not yet
+        ("GET", "/v1/wait/"),
+        ("GET", "/v1/groups/g"),
+        ("GET", "/v1/groups/g/jobs"),
+        ("GET", "/v1/groups/g/jobs/feed/"),
+        ("PUT", "/v1/groups/g/jobs/nobody/1"),
+        ("POST", "/v1/groups/g/close"),
         ("GET", "/healthz/"),
         ("GET", "//v1/jobs"),
     ],
@@ -98,6 +110,10 @@ async def test_an_unknown_object_is_404(web: Web, method: str, path: str) -> Non
         ("POST", "/v1/jobs/feed/1", {"GET", "HEAD", "PUT", "DELETE"}),
         ("PUT", "/v1/subscriptions/sub_x", {"GET", "HEAD", "PATCH", "DELETE"}),
         ("PUT", "/v1/subscriptions", {"GET", "HEAD", "POST"}),
+        ("PUT", "/v1/groups", {"GET", "HEAD", "POST"}),
+        ("PUT", "/v1/groups/g", {"GET", "HEAD", "DELETE"}),
+        ("GET", "/v1/groups/g/close", {"POST"}),
+        ("DELETE", "/v1/wait", {"GET", "HEAD", "POST"}),
         ("GET", "/v1/subscriptions/sub_x/rotate", {"POST"}),
         ("OPTIONS", "/v1/events", {"GET", "HEAD"}),
         ("POST", "/mirror/bluesky/x", {"GET", "HEAD"}),
@@ -124,6 +140,10 @@ async def test_another_method_is_405_naming_all_there_are(
         "/v1/deliveries?subscription=sub_fixed&after=x",
         "/v1/events?cursor=x",
         "/v1/sources?limit=1",
+        "/v1/groups?state=x",
+        "/v1/groups/g?limit=1",
+        "/v1/groups/g/jobs?state=x",
+        "/v1/wait?jobs=x",
     ],
 )
 async def test_an_unknown_query_parameter_is_422(web: Web, path: str) -> None:
@@ -131,7 +151,7 @@ async def test_an_unknown_query_parameter_is_422(web: Web, path: str) -> None:
     assert "Unknown query parameter" in refused(await web("GET", path), 422)
 
 
-LISTS = ["/v1/jobs", "/v1/jobs/feed/1/history", "/v1/subscriptions", "/v1/events"]
+LISTS = ["/v1/jobs", "/v1/groups", "/v1/jobs/feed/1/history", "/v1/subscriptions", "/v1/events"]
 LISTS += ["/v1/deliveries?subscription=sub_fixed"]
 
 
@@ -159,8 +179,7 @@ async def test_a_cursor_that_redis_does_not_accept_is_400(web: Web, cursor: str)
 async def test_a_redis_outage_is_503_with_retry_after(web_of: Any) -> None:
     web = await web_of(away=True)
     for method, path in (*WRITES, ("GET", "/v1/jobs"), ("GET", "/v1/sources"), ("GET", "/metrics")):
-        body = {"url": "https://hooks.example.com/"} if path == "/v1/subscriptions" else None
-        answer = await web(method, path, {} if method == "PUT" else body)
+        answer = await web(method, path, NEEDED.get(path, {} if method == "PUT" else None))
         assert "Redis" in refused(answer, 503)
         assert answer.headers["retry-after"] == "5"
 

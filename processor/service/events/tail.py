@@ -1,11 +1,11 @@
 """One follower of the event log a process: it serves SSE listeners and callers that wait for a job."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from processor.errors import StoreUnavailable
-from processor.event_types import COMPLETED
+from processor.event_types import COMPLETED, GROUP_COMPLETED
 from processor.service.events.listener import Listener
 from processor.service.runtime.outage import RETRY_INTERVAL, Outage
 from processor.state_machine import uid_of
@@ -16,6 +16,7 @@ BLOCK = 2.0  # seconds that one read of the log waits for events
 MAX_EVENTS_READ = 100  # in one read
 YIELD_EVERY = 10  # listeners or waiters that are woken before other tasks run
 MAX_LISTENERS = 4096  # at a time
+ENDS = frozenset({*COMPLETED, GROUP_COMPLETED})  # types of events that end a wait
 
 
 class Tailer:
@@ -24,7 +25,7 @@ class Tailer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._listeners: set[Listener] = set()
-        self._waiters: dict[str, set[asyncio.Event]] = {}  # by the uid of their job
+        self._waiters: dict[str, set[Waiter]] = {}  # by the uids of what they wait for
         self._follower: asyncio.Task[None] | None = None
         self._released = False
         self._outage = Outage("tailer")
@@ -49,20 +50,26 @@ class Tailer:
             self._listeners.discard(listener)
 
     @asynccontextmanager
-    async def finishing(self, uid: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when the job with this uid completes, from now on."""
-        done = asyncio.Event()
-        self._waiters.setdefault(uid, set()).add(done)
+    async def finishing(self, *uids: str, first: bool = False) -> AsyncIterator[asyncio.Event]:
+        """An event that is set once all of these jobs and groups, or the first of them, have ended
+        from now on. The uid of a group follows a `g`.
+        """
+        waiter, names = Waiter(1 if first else len(set(uids))), set(uids)
+        for uid in names:
+            self._waiters.setdefault(uid, set()).add(waiter)
         try:
             await self._start()
             if self._released:
-                done.set()
-            yield done
+                waiter.done.set()
+            yield waiter.done
         finally:
-            waiters = self._waiters[uid]
-            waiters.discard(done)
-            if not waiters:
-                del self._waiters[uid]
+            for uid in names:
+                self._leave(uid, waiter)
+
+    @property
+    def released(self) -> bool:
+        """Whether this process is shutting down: nobody waits any more."""
+        return self._released
 
     def release(self) -> None:
         """End all listeners and waiters, also those to come: this process is shutting down."""
@@ -80,8 +87,8 @@ class Tailer:
         for listener in self._listeners:
             listener.end()
         for waiters in self._waiters.values():
-            for done in waiters:
-                done.set()
+            for waiter in waiters:
+                waiter.done.set()
 
     async def close(self) -> None:
         """Stop following."""
@@ -127,16 +134,40 @@ class Tailer:
     async def _dispatch(self, events: Sequence[LoggedEvent]) -> None:
         """Wake waiters and listeners. One that comes during this reads these events in the log."""
         for event in events:
-            if event.type in COMPLETED:
-                await self._wake(self._waiters.get(uid_of(event.id), ()))
+            if event.type in ENDS:
+                await self._wake(uid_of(event.id))
         for number, listener in enumerate(tuple(self._listeners), 1):
             listener.receive(events)
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
-    @staticmethod
-    async def _wake(waiters: Iterable[asyncio.Event]) -> None:
-        for number, done in enumerate(tuple(waiters), 1):
-            done.set()
+    async def _wake(self, uid: str) -> None:
+        """Count an end for those who wait for it."""
+        for number, waiter in enumerate(tuple(self._waiters.get(uid, ())), 1):
+            self._leave(uid, waiter)
+            waiter.count()
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+
+    def _leave(self, uid: str, waiter: "Waiter") -> None:
+        """Forget that a waiter waits for this uid."""
+        waiters = self._waiters.get(uid, set())
+        waiters.discard(waiter)
+        if not waiters:
+            self._waiters.pop(uid, None)
+
+
+class Waiter:
+    """Somebody who waits for so many of several jobs and groups to end."""
+
+    __slots__ = ("_left", "done")
+
+    def __init__(self, ends: int) -> None:
+        self._left = ends
+        self.done = asyncio.Event()
+
+    def count(self) -> None:
+        """Note that one has ended."""
+        self._left -= 1
+        if self._left <= 0:
+            self.done.set()

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from processor import schedule, state_machine
 from processor.config import Source
+from processor.group import ends_of
 from processor.model import (
     FINAL,
     HistoryEntry,
@@ -25,6 +26,7 @@ from processor.service.jobs.failed_polls import FailedPoll
 from processor.service.jobs.job_end import job_end, remember
 from processor.service.jobs.poll_interval import first_poll, intervals, poll_interval
 from processor.store.change import Change, NewEvent
+from processor.store.groups import end_item
 from processor.store.jobs import JobLookup, kept_from, name_of
 from processor.store.planned_poll import encode_interval
 from processor.store.work_items import NOW, Claim, WorkItem
@@ -111,6 +113,8 @@ def decide(
     if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
         items = with_poll_now(items, job)
+    if job.groups:
+        items += group_items(before, job)
     return Change(
         job=job,
         version=lookup.version,
@@ -124,6 +128,11 @@ def decide(
         dropped=timers_to_drop(before, job, inputs.source),
         end=end,
     )
+
+
+def group_items(before: Job | None, job: Job) -> list[WorkItem]:
+    """What the groups of a job must learn of a change."""
+    return [end_item(end) for end in ends_of(before, job)]
 
 
 def with_poll_now(items: list[WorkItem], job: Job) -> list[WorkItem]:

@@ -38,6 +38,14 @@ async def find(context: Context, source: str, job: str) -> Found:
     return Found(location.keys, location.lookup, location.lookup.job)
 
 
+async def member(context: Context, name: str) -> Found | None:
+    """The job that a group names `source/id`; None if it is not watched any more."""
+    source, _, job = name.partition("/")
+    location = await locate(context, source, job)
+    found = location.lookup.job
+    return Found(location.keys, location.lookup, found) if found else None
+
+
 async def locate(context: Context, source: str, job: str) -> JobLocation:
     """What is stored under a name; of an alias, under the id that it leads to."""
     keys = context.store.shard(source, job)

@@ -7,6 +7,7 @@ from processor import payload, provider, state_machine
 from processor.config import Source
 from processor.egress import NetworkScope, check_url
 from processor.errors import BlockedTarget, Conflict, Contention, InvalidValue
+from processor.group import deletions_of
 from processor.model import FINAL, Job
 from processor.service.events.publish import DecisionInputs, delivery_item
 from processor.service.jobs import watch_request
@@ -15,6 +16,7 @@ from processor.service.jobs.decide import (
     IncomingUpdate,
     decide,
     expiry_changed,
+    group_items,
     new_job,
     poll_item,
     timers,
@@ -24,6 +26,7 @@ from processor.service.jobs.query import Found, JobLocation, find, locate, sourc
 from processor.service.jobs.watch_request import ParsedWatchRequest, WatchRequest, with_request
 from processor.service.runtime.context import Context, random_unit
 from processor.store.change import Change, NewEvent
+from processor.store.groups import end_item
 from processor.store.jobs import JobLookup, name_of
 from processor.store.names import naming, new_uid
 from processor.store.refusals import outcomes
@@ -44,11 +47,24 @@ async def watch(
     """
     configured, now = source_of(context, source), await context.store.now()
     request = watch_request.parse(context, configured, job, body, now=now, trace=trace)
+    new = await register(context, request)
+    return await find(context, source, request.id), new
+
+
+async def register(context: Context, request: ParsedWatchRequest) -> bool:
+    """Write a request: True for a new job."""
     for _ in range(MAX_TRIES):
         new = await _try(context, request)
         if new is not None:
-            return await find(context, source, request.id), new
+            return new
     raise _contention()
+
+
+def check(context: Context, request: ParsedWatchRequest, before: Job | None, now: float) -> Job:
+    """The job that a request makes of this one; InvalidValue if it may not. Nothing is written."""
+    job = with_request(before or new_job(request.source, request.id, now, ""), request)
+    _check_can_be_polled(context, request, job)
+    return job
 
 
 async def _try(context: Context, request: ParsedWatchRequest) -> bool | None:
@@ -109,7 +125,7 @@ def _change(
         version=lookup.version,
         save=job != before,
         renew=expiry_changed(before, job),
-        items=_timers(before, job, request, inputs),
+        items=_timers(before, job, request, inputs) + group_items(before, job),
         dropped=[] if job.polling.enabled else [("poll", job.source, name_of(job))],
         events=_events_for_late_callbacks(before, job),
     )
@@ -126,7 +142,8 @@ def _change(
         save=True,
         entries=step.entries,
         events=[*change.events, *step.events],
-        items=[i for i in change.items if (i.backlog, i.item) not in dropped],
+        items=[i for i in change.items if (i.backlog, i.item) not in dropped]
+        + group_items(job, step.job),
         dropped=[*change.dropped, *step.dropped],
     )
 
@@ -239,8 +256,15 @@ def _check_may_poll_now(source: Source, job: Job) -> None:
 
 async def unwatch(context: Context, source: str, job: str) -> None:
     """Stop watching a job; late pushes of it are ignored for a while."""
-    found = await find(context, source, job)
     store = context.store
-    for alias in found.job.aliases:  # first: if this is interrupted, the next call finds the job
-        await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
-    await store.jobs.delete(found.keys, name_of(found.job))
+    for _ in range(MAX_TRIES):
+        found = await find(context, source, job)
+        for (
+            alias
+        ) in found.job.aliases:  # first: if this is interrupted, the next call finds the job
+            await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
+        items = [end_item(end) for end in deletions_of(found.job)]
+        name, version = name_of(found.job), found.lookup.version
+        if await store.jobs.delete(found.keys, name, version, items):
+            return
+    raise _contention()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from processor import durations, provider
 from processor.config import Source
 from processor.errors import InvalidValue
-from processor.model import Callback, Job, Polling, StatusUpdate, Subscription
+from processor.model import Callback, Job, Membership, Polling, StatusUpdate, Subscription
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_job
 from processor.service.subscriptions.validation import check_secret, check_target, lane_of
@@ -68,6 +68,7 @@ class ParsedWatchRequest(NamedTuple):
     submitted: StatusUpdate | None
     callback: Subscription | None
     trace: str | None
+    membership: Membership | None = None  # of the group that it becomes a member of
 
 
 def parse(
@@ -81,7 +82,7 @@ def parse(
         body=body,
         aliases=_aliases(job, body, submitted),
         submitted=submitted,
-        callback=_callback(context, body),
+        callback=parse_callback(context, body.callback_url, body.callback_secret),
         trace=trace,
     )
 
@@ -113,22 +114,23 @@ def _aliases(job: str, body: WatchRequest, submitted: StatusUpdate | None) -> tu
     return tuple(dict.fromkeys(n for n in names if n != canonical))
 
 
-def _callback(context: Context, body: WatchRequest) -> Subscription | None:
-    if body.callback_url is None:
+def parse_callback(context: Context, url: str | None, secret: str | None) -> Subscription | None:
+    """The target of a callback URL, which has the same id for the same URL and secret."""
+    if url is None:
         return None
-    secret = body.callback_secret or context.settings.callback_secret
+    secret = secret or context.settings.callback_secret
     if secret is None:
         raise InvalidValue("callback_url: send a callback_secret, or set RINGBACK_CALLBACK_SECRET")
     check_secret("callback_secret", secret)
-    check_target(context, "callback_url", body.callback_url)
-    digest = hashlib.sha256(f"{body.callback_url} {secret}".encode()).hexdigest()[:24]
-    return Subscription(id=f"cb_{digest}", url=body.callback_url, secrets=(secret,))
+    check_target(context, "callback_url", url)
+    digest = hashlib.sha256(f"{url} {secret}".encode()).hexdigest()[:24]
+    return Subscription(id=f"cb_{digest}", url=url, secrets=(secret,))
 
 
 def with_request(job: Job, request: ParsedWatchRequest) -> Job:
     """The job with what a request adds; InvalidValue if that goes beyond a limit."""
     body, callback = request.body, request.callback
-    deadline = _seconds("deadline", body.deadline, MAX_DEADLINE) or job.deadline
+    deadline = parse_seconds("deadline", body.deadline, MAX_DEADLINE) or job.deadline
     callbacks = job.callbacks
     names = {job.id, *job.aliases}
     if callback and all(c.id != callback.id for c in callbacks):
@@ -144,21 +146,27 @@ def with_request(job: Job, request: ParsedWatchRequest) -> Job:
         polling=_polling(job.polling, body),
         aliases=(*job.aliases, *(a for a in request.aliases if a not in names)),
         callbacks=callbacks,
+        groups=_groups(job, request.membership),
         trace=request.trace or job.trace,
     )
     check_job(job, new)
     return new
 
 
+def _groups(job: Job, new: Membership | None) -> tuple[Membership, ...]:
+    return job.groups if new is None or new in job.groups else (*job.groups, new)
+
+
 def _polling(old: Polling, body: WatchRequest) -> Polling:
     if body.poll is msgspec.UNSET:
         return old
     if isinstance(body.poll, PollSettings):
-        return Polling(every=_seconds("poll.every", body.poll.every, MAX_POLL_INTERVAL))
+        return Polling(every=parse_seconds("poll.every", body.poll.every, MAX_POLL_INTERVAL))
     return Polling(enabled=bool(body.poll))
 
 
-def _seconds(field: str, text: str | None, most: float) -> float | None:
+def parse_seconds(field: str, text: str | None, most: float) -> float | None:
+    """A duration in a request, in seconds; InvalidValue if it is not one, or out of bounds."""
     if text is None:
         return None
     try:

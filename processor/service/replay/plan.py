@@ -1,6 +1,6 @@
 """The plan of a replay, which events of the log it delivers, and its result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from processor import event_filters
 from processor.event_filters import EventRouter
-from processor.event_types import DISABLED, JOB_TYPES
+from processor.event_types import DISABLED, GROUP_COMPLETED, JOB_TYPES
 from processor.model import JobOrder, Subscription
 from processor.state_machine import uid_of
 from processor.store.events import LoggedEvent
@@ -47,7 +47,12 @@ class ReplayResult(msgspec.Struct):
     next: str | None = None
 
 
+class _Member(msgspec.Struct, frozen=True):
+    source: str
+
+
 class _Data(msgspec.Struct, frozen=True):
+    jobs: tuple[_Member, ...] = ()  # of a group, at least one of each source
     source: str = ""
     provider: str = ""
     metadata: dict[str, Any] = {}
@@ -74,8 +79,10 @@ def order_in(target: Subscription, event: LoggedEvent) -> JobOrder | None:
 class EventMatcher:
     """Whether a replay wants an event: by the subscription's filter and the plan's."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, providers: Mapping[str, str]) -> None:
+        """`providers` has the provider of each source."""
         self._plan = plan
+        self._providers = providers
         self._router = EventRouter("", [replace(plan.target, disabled=None)])
         self.types = event_filters.expand_groups(plan.target.events)
         if plan.events:
@@ -88,5 +95,13 @@ class EventMatcher:
         data, source = _read(event.body).data, self._plan.source
         if event.type == DISABLED:
             return source is None and data.subscription != self._plan.target.id
+        if event.type == GROUP_COMPLETED:
+            return self._wants_group(data)
         found = self._router.matching(event.type, data.source, data.provider, data.metadata)
         return bool(found) and source in (None, data.source)
+
+    def _wants_group(self, data: _Data) -> bool:
+        sources = {member.source for member in data.jobs}
+        providers = [self._providers[s] for s in sources if s in self._providers]
+        found = self._router.matching_group(list(sources), providers, data.metadata)
+        return bool(found) and (self._plan.source is None or self._plan.source in sources)

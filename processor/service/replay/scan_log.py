@@ -54,7 +54,8 @@ class _ShardScan:
         self._result = result
         self._limit = limit
         self.scanned = 0
-        self._wants = EventMatcher(plan)
+        sources = context.settings.sources
+        self._wants = EventMatcher(plan, {name: s.profile.name for name, s in sources.items()})
         self._ended: dict[str, Ended] = {}  # the newest record of each delivery
         self._arrived: set[str] = set()
         self._found_in_log: set[str] = set()  # ended deliveries whose events are still in the log

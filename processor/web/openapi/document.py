@@ -24,7 +24,10 @@ REFUSALS = {
     408: "The body did not arrive in time",
     409: "Not possible in its present state",
     410: "The events after this cursor were trimmed; start again without it",
-    413: "The body has more than 1 MiB; for a push: more than its profile or source allows",
+    413: (
+        "The body has more than 1 MiB (of a group: 4 MiB); for a push: more than its profile or "
+        "source allows"
+    ),
     415: "Not `application/json`; for a push: compressed, or not a type that the provider sends",
     422: "An unknown or invalid value or key",
     500: "Internal error; its line in the log has the same `request_id`",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from processor.group_payload import GroupMember
 from processor.service.polling.mirror import MAX_HOLD
 from processor.service.polling.poll_all import PollAllRequest
 from processor.service.subscriptions.update import UpdateSubscription
@@ -38,7 +39,7 @@ class Operation(NamedTuple):
     open: bool = False
 
 
-_LOGGED = ("Event", "PollStalledItem", "DisabledItem")
+_LOGGED = ("Event", "PollStalledItem", "GroupItem", "DisabledItem")
 _STREAM = Response(
     "A page, oldest first; or, for `Accept: text/event-stream`, a stream from now on (or after "
     "`Last-Event-ID` or `after`): `retry: 3000` first, then for each event `id:` its cursor, "
@@ -61,6 +62,10 @@ _MIRRORED: Mapping[int | str, Response] = {
     ),
 }
 _ADDED = "The job; metadata, params, aliases and callbacks were added to the existing ones"
+_WAITED = Response(
+    "`done`, or the time was up: all jobs and groups as they are", schemas.WaitResult
+)
+_GROUP = "/v1/groups/{group}"
 _JOB, _SUBSCRIPTION = "/v1/jobs/{source}/{id}", "/v1/subscriptions/{id}"
 
 OPERATIONS = (
@@ -92,10 +97,10 @@ OPERATIONS = (
         open=True,
     ),
     Operation(
-        *("get", "/v1/jobs", "listJobs", "List all jobs, those with the latest deadline first"),
+        *("get", "/v1/jobs", "listJobs", "List jobs, those with the latest deadline first"),
         {200: Response("A page; it may be short and still have a `next`", schemas.Job, many=True)},
         (400, 422),
-        ("of_source", "in_state", "limit", "jobs_cursor"),
+        ("of_source", "in_state", "with_metadata", "in_group", "limit", "jobs_cursor"),
     ),
     Operation(
         *("post", "/v1/jobs/poll", "pollJobs", "Poll all unfinished jobs of a source, soon"),
@@ -134,6 +139,70 @@ OPERATIONS = (
         {202: Response("The poll is due now", schemas.PollQueued)},
         (404, 409, 422, *WITH_BODY),
         ("source", "job"),
+    ),
+    Operation(
+        *("get", "/v1/wait", "wait", "Wait for several jobs and groups: for all, or the first"),
+        {200: _WAITED},
+        (404, 422),
+        ("wait_jobs", "wait_groups", "mode", "timeout"),
+    ),
+    Operation(
+        *("post", "/v1/wait", "waitForMany", "The same for names in a body"),
+        {200: _WAITED},
+        (404, 422, *WITH_BODY),
+        body=schemas.WaitRequest,
+    ),
+    Operation(
+        *("get", "/v1/groups", "listGroups", "List all groups, those that are kept longest first"),
+        {200: Response("A page", schemas.Group, many=True)},
+        (400, 422),
+        ("limit", "cursor"),
+    ),
+    Operation(
+        *("post", "/v1/groups", "createGroup", "Create a group and watch its jobs; repeatable"),
+        {
+            200: Response("The same group was created before", schemas.Group),
+            201: Response("The group is new; all its jobs are watched", schemas.Group),
+        },
+        (409, 422, *WITH_BODY),
+        ("trace",),
+        schemas.GroupRequest,
+    ),
+    Operation(
+        *("get", _GROUP, "getGroup", "Get one group; with `wait`, once it has ended"),
+        {200: Response("The group as it is now, ended or not", schemas.Group)},
+        (404, 422),
+        ("group", "wait_for_group"),
+    ),
+    Operation(
+        *("delete", _GROUP, "forgetGroup", "Forget a group; its jobs stay, nobody is called back"),
+        {204: Response("Forgotten")},
+        (404, 422, *WITH_BODY),
+        ("group",),
+    ),
+    Operation(
+        *("post", f"{_GROUP}/close", "closeGroup", "Take no more jobs; repeatable"),
+        {200: Response("The group, which ends with the jobs that it has", schemas.Group)},
+        (404, 422, *WITH_BODY),
+        ("group",),
+    ),
+    Operation(
+        *("get", f"{_GROUP}/jobs", "listGroupJobs", "List the jobs of a group, in its order"),
+        {200: Response("A page", GroupMember, many=True)},
+        (400, 404, 422),
+        ("group", "limit", "cursor"),
+    ),
+    Operation(
+        *(
+            "put",
+            f"{_GROUP}/jobs/{{source}}/{{id}}",
+            "addToGroup",
+            "Watch a job in an open group; repeatable",
+        ),
+        {200: Response("The group with this job", schemas.Group)},
+        (404, 409, 422, *WITH_BODY),
+        ("group", "source", "job", "trace"),
+        schemas.WatchRequest,
     ),
     Operation(
         *("get", "/v1/subscriptions", "listSubscriptions", "List all subscriptions, oldest first"),

@@ -7,6 +7,7 @@ from processor.model import State
 from processor.provider.job_ids import LONGEST_ID
 from processor.service.delivery.history import STATES
 from processor.service.jobs.listing import CURSOR
+from processor.web.groups import MODES
 from processor.web.jobs import MAX_WAIT
 from processor.web.query_params import LIMIT, MAX_LIMIT
 
@@ -14,6 +15,8 @@ JOB_ID = (
     "The job's id, or an alias: **one percent-encoded segment**, so `a%2Fb` is the id `a/b`. "
     f"At most {LONGEST_ID} bytes, no control characters, not `.` or `..`"
 )
+
+GROUP_ID = "The group's id: one percent-encoded segment, like a job's"
 
 
 class Parameter(NamedTuple):
@@ -28,6 +31,10 @@ class Parameter(NamedTuple):
 
 def _query(name: str, description: str, **schema: Any) -> Parameter:
     return Parameter(name, "query", description, {"type": "string", **schema})
+
+
+def _several(name: str, description: str) -> Parameter:
+    return Parameter(name, "query", description, {"type": "array", "items": {"type": "string"}})
 
 
 def _path(name: str, description: str, **schema: Any) -> Parameter:
@@ -46,6 +53,7 @@ _WAIT = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
 PARAMETERS = {
     "source": _path("source", "A source of the configuration", pattern=f"^{NAME.pattern}$"),
     "job": _path("id", JOB_ID, minLength=1, maxLength=LONGEST_ID, pattern=_ID),
+    "group": _path("group", GROUP_ID, minLength=1, maxLength=LONGEST_ID, pattern=_ID),
     "delivery": _path("id", "The delivery's id, as `/v1/deliveries` shows it", minLength=1),
     "subscription": _path("id", "The subscription's id", minLength=1),
     "mirrored": _path(
@@ -60,11 +68,26 @@ PARAMETERS = {
     ),
     "of_source": _query("source", "Only jobs of this source"),
     "in_state": _query("state", "Only jobs in this state", enum=[str(s) for s in State]),
+    "with_metadata": _several(
+        "metadata",
+        "`key:value`, split at the first colon: only jobs whose metadata has this value, as text or "
+        "as JSON; all of them, if there are several",
+    ),
+    "in_group": _query("group", "Only the jobs of this group, in its order"),
     "limit": Parameter("limit", "query", "Items of a page", _LIMITS),
     "cursor": _query("cursor", "`next` of the previous page", pattern=_BASE64),
     "jobs_cursor": _query("cursor", "`next` of the previous page", pattern=f"^{CURSOR.pattern}$"),
     "wait": Parameter(
         "wait", "query", "Seconds to wait until the job is finished; 200 both ways", _WAIT
+    ),
+    "wait_for_group": Parameter(
+        "wait", "query", "Seconds to wait until the group has ended; 200 both ways", _WAIT
+    ),
+    "wait_jobs": _several("job", "Jobs as `source/id`, split at the first slash"),
+    "wait_groups": _several("group", "Ids of groups"),
+    "mode": _query("mode", "Wait for all of them (default), or for the first", enum=list(MODES)),
+    "timeout": Parameter(
+        "timeout", "query", "Seconds to wait; 200 both ways", _WAIT | {"default": MAX_WAIT}
     ),
     "prefer": _header("Prefer", "`wait=SECONDS`; the query parameter wins"),
     "target": Parameter(

@@ -9,15 +9,18 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from processor import model
+from processor import group_payload, model
 from processor.formats.cloudevents import CloudEvent
+from processor.group_payload import GroupEvent, GroupMember
 from processor.model import Counts
 from processor.payload import JobData, JobEvent, PollData, PollStalledEvent
+from processor.service.groups import group_request
 from processor.service.jobs import watch_request
 from processor.service.polling.poll_all import PollAllRequest
 from processor.service.replay import plan, replay as replay_replay
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.subscription_settings import SubscriptionSettings
+from processor.web import groups
 from processor.web.problems import Problem
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -114,6 +117,34 @@ Job: Any = _joined(
     "A job: the `data` of its events without `origin`, and more.",
     *(JobData, _More),
     without="origin",
+)
+
+
+class GroupRequest(group_request.GroupRequest, frozen=True):
+    """The jobs of a group, and when it ends.
+
+    `policy`: `all` ends it once all jobs have ended, `fail_fast` at the first that did not succeed.
+    `open`: it takes more jobs, until it is closed. `deadline` is a duration, by default that of the
+    job that has the longest.
+    """
+
+
+class WaitRequest(groups.WaitRequest, frozen=True):
+    """Jobs as `source/id`, groups by their ids; `timeout` in seconds."""
+
+
+class Group(group_payload.GroupView, frozen=True):
+    """A group, and how many of its jobs are in which state."""
+
+
+WaitResult: Any = msgspec.defstruct(
+    "WaitResult",
+    [
+        ("done", bool),
+        ("jobs", list[Job]),
+        ("groups", list[Group] | msgspec.UnsetType, msgspec.UNSET),
+    ],
+    namespace={"__doc__": "Whether the wait is over, and the jobs (and groups) as they are now."},
 )
 
 
@@ -315,6 +346,12 @@ class DisabledEvent(msgspec.Struct):
     data: DisabledData
 
 
+class GroupItem(GroupEvent, frozen=True, kw_only=True):
+    """A `group.completed` in the event log, with its webhook-id."""
+
+    id: str
+
+
 class DisabledItem(DisabledEvent, kw_only=True):
     """A `subscription.disabled` in the event log, with its webhook-id."""
 
@@ -323,9 +360,10 @@ class DisabledItem(DisabledEvent, kw_only=True):
 
 SCHEMAS: tuple[Any, ...] = (
     *(WatchRequest, Job, HistoryEntry, PollQueued, PollAllRequest, PollsQueued, Receipt, Source),
+    *(GroupRequest, Group, GroupMember, WaitRequest, WaitResult),
     *(CreateSubscription, UpdateSubscription, Subscription, SubscriptionWithSecret),
     *(CreatedSubscription, PublicKeys, TestSent, ReplayRequest, ReplayResult),
-    *(Delivery, Retried, Event, JobEvent, TestEvent, DisabledEvent, DisabledItem, CloudEvent),
-    *(PollStalledEvent, PollStalledItem),
+    *(Delivery, Retried, Event, JobEvent, GroupEvent, GroupItem, TestEvent, DisabledEvent),
+    *(DisabledItem, PollStalledEvent, PollStalledItem, CloudEvent),
     *(Alive, Ready, Problem),
 )

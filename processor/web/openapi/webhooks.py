@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from processor.event_types import DISABLED, JOB_TYPES, POLL_STALLED
+from processor.event_types import DISABLED, GROUP_COMPLETED, JOB_TYPES, POLL_STALLED
 
 HEADERS = ("webhook_id", "webhook_timestamp", "webhook_signature")
 
@@ -26,6 +26,7 @@ _SUMMARIES = {
     "job.canceled": "It was stopped at the provider",
     "job.expired": "The provider dropped it; or its deadline passed, and a final event may still follow",
     POLL_STALLED: "Five polls of a job failed in a row, or all of them for ten minutes; once until one succeeds",
+    GROUP_COMPLETED: "A group of jobs ended; only for subscriptions that name this type",
     DISABLED: "Another subscription was disabled: it answered 410, or only failed for five days",
     "subscription.test": "A test that was requested",
 }
@@ -36,6 +37,7 @@ def webhooks() -> dict[str, Any]:
     jobs = {kind: _webhook(kind, "JobEvent") for kind in JOB_TYPES}
     return jobs | {
         POLL_STALLED: _webhook(POLL_STALLED, "PollStalledEvent"),
+        GROUP_COMPLETED: _webhook(GROUP_COMPLETED, "GroupEvent"),
         DISABLED: _webhook(DISABLED, "DisabledEvent"),
         "subscription.test": _webhook("subscription.test", "TestEvent"),
     }

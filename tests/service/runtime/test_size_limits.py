@@ -26,6 +26,7 @@ SIZED: dict[type, dict[str, str]] = {
         "params": "size_limits.MAX_PARAMS, and what a profile names",
         "aliases": "machine.ALIASES",
         "callbacks": "watch_request.MAX_CALLBACKS",
+        "groups": "group.MAX_GROUPS",
         "completion": "ours",
         "trace": "55 characters, formats/trace_context.py",
         "unconfirmed": "one update, provider/extract_update.py",

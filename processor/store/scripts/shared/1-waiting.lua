@@ -1,10 +1,11 @@
 -- How many accepted updates wait, and their bytes, by source: for the reserve of memory. Only lanes
 -- of ingest have `waiting`, the key of the hash; deadlines are among their items, but do not count.
+-- Nor does what jobs tell their groups: it needs nothing more.
 
 -- Notes in `lane.sizes` that an item has `size` bytes from now on (0: the item is gone), and that
 -- the record of its job has `record` bytes.
 local function note_size(lane, item, size, record)
-  if not lane.waiting or item:find('^deadline:.*/') then return end
+  if not lane.waiting or lane.name == '?groups' or item:find('^deadline:.*/') then return end
   lane.sizes = lane.sizes or { updates = 0, size = 0, records = 0, of = {} }
   local sizes = lane.sizes
   local before = sizes.of[item] or redis.call('HSTRLEN', lane.items, item)

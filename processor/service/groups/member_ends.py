@@ -1,0 +1,125 @@
+"""The `?groups` lane of ingest: what jobs tell their groups, and the deadlines of groups.
+
+An entry waits in the shard of its job until the group has it. It may be applied again, after a
+crash or with others: the row of a member says which of its versions came last.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from processor.errors import Unavailable
+from processor.group import Group, GroupState, MemberEnd, ends_of, expired, with_ends
+from processor.model import Job, Membership
+from processor.service.groups.step import Decision, change
+from processor.service.jobs.advance import RETRY_AFTER
+from processor.service.jobs.query import member
+from processor.service.runtime.context import Context
+from processor.store.groups import GroupLookup, deadline_item, read_item
+from processor.store.work_items import Claim, Settlement
+
+TOGETHER = 100  # jobs that are read at the same time
+
+log = structlog.get_logger()
+
+
+async def apply_claims(context: Context, claims: Sequence[Claim]) -> None:
+    """Take groups through the claimed entries of one shard, each group at once, and settle them.
+
+    Raises what stopped one of them, once all others are done.
+    """
+    by_group: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_group.setdefault(_group_of(claim), []).append(claim)
+    parts = [_apply(context, part) for part in by_group.values()]
+    for error in await asyncio.gather(*parts, return_exceptions=True):
+        if error:
+            raise error
+
+
+def _group_of(claim: Claim) -> str:
+    """The group of an entry; of one that cannot be read, a name of its own: it fails alone."""
+    try:
+        entry = read_item(claim)
+    except msgspec.MsgspecError:
+        return claim.item
+    return entry.membership.group if isinstance(entry, MemberEnd) else entry.group
+
+
+async def _apply(context: Context, claims: Sequence[Claim]) -> None:
+    """Take one group through its entries, and settle them. A deadline that is not over waits on."""
+    try:
+        entries = [read_item(claim) for claim in claims]
+        ends = [entry for entry in entries if isinstance(entry, MemberEnd)]
+        group = await apply_ends(context, ends) if ends else None
+        for entry in entries:
+            if not isinstance(entry, MemberEnd):
+                group = await end_at_deadline(context, entry.group)
+        running = group is not None and group.state is GroupState.RUNNING
+        again = deadline_item(group).at if group and running else None
+        settled = [
+            Settlement(claim, None if isinstance(entry, MemberEnd) else again, claim.payload)
+            for claim, entry in zip(claims, entries, strict=True)
+        ]
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("update_error", item=claims[0].item)
+        later = await context.store.now() + RETRY_AFTER
+        settled = [Settlement(claim, later, claim.payload) for claim in claims]
+    await context.store.backlogs.settle(settled)
+
+
+async def apply_ends(context: Context, ends: Sequence[MemberEnd]) -> Group | None:
+    """Tell a group how its members ended; None if it is not there any more."""
+
+    def decide(lookup: GroupLookup, _: float) -> Decision | None:
+        return with_ends(lookup.group, lookup.members, ends) if lookup.group else None
+
+    names = {end.membership.member for end in ends}
+    return await change(context, ends[0].membership.group, decide, list(names))
+
+
+async def end_at_deadline(context: Context, group: str) -> Group | None:
+    """End a group whose deadline has passed, unless its members have ended or have more time."""
+    found = (await context.store.groups.read(group)).group
+    if found is None or found.state is not GroupState.RUNNING:
+        return found
+    latest = await recheck(context, found)
+
+    def decide(lookup: GroupLookup, now: float) -> Decision | None:
+        group = lookup.group
+        if group is None:
+            return None
+        if not group.own_deadline and latest > now:  # one of its jobs runs again
+            return replace(group, deadline_at=max(latest, group.deadline_at)), {}
+        return expired(group, now), {}
+
+    return await change(context, group, decide)
+
+
+async def recheck(context: Context, group: Group) -> float:
+    """Read the jobs of pending members again, for entries that a Redis has lost together with its
+    last second, in a cluster. The latest of their deadlines.
+    """
+    members = await context.store.groups.members(group.id)
+    pending = [name for name, member in members.items() if member.end is None]
+    jobs = await _jobs(context, pending)
+    told = {n: replace(j, groups=(Membership(group.id, group.uid, n),)) for n, j in jobs.items()}
+    ends = [end for job in told.values() for end in ends_of(None, job)]
+    if ends:
+        await apply_ends(context, ends)
+    return max((job.deadline_at for job in jobs.values()), default=0.0)
+
+
+async def _jobs(context: Context, names: Sequence[str]) -> dict[str, Job]:
+    """The jobs of members, as far as they are watched."""
+    jobs: dict[str, Job] = {}
+    for start in range(0, len(names), TOGETHER):
+        part = names[start : start + TOGETHER]
+        found = await asyncio.gather(*(member(context, name) for name in part))
+        jobs |= {name: f.job for name, f in zip(part, found, strict=True) if f}
+    return jobs

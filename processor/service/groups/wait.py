@@ -1,0 +1,70 @@
+"""Waits for jobs and groups: for all of them, or for the first one that ends."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from processor.group import Group, GroupState
+from processor.model import FINAL
+from processor.service.events.tail import Tailer
+from processor.service.groups import query as groups_query
+from processor.service.jobs import query as jobs_query
+from processor.service.jobs.query import Found
+from processor.service.runtime.context import Context
+
+Name = tuple[str, str]  # source, id
+
+
+class Waited(NamedTuple):
+    """The jobs and groups that somebody waits for, as they are now."""
+
+    jobs: list[Found]
+    groups: list[Group]
+
+    def unfinished(self) -> list[str]:
+        """The uids under which the log of events names those that have not ended."""
+        jobs = [found.job.uid for found in self.jobs if found.job.state not in FINAL]
+        groups = [f"g{g.uid}" for g in self.groups if g.state is GroupState.RUNNING]
+        return [*jobs, *groups]
+
+    def done(self, *, first: bool) -> bool:
+        """Whether all have ended, or (`first`) one of them."""
+        left = len(self.unfinished())
+        return left < len(self.jobs) + len(self.groups) if first else not left
+
+
+async def wait(
+    context: Context,
+    tailer: Tailer,
+    jobs: Sequence[Name],
+    groups: Sequence[str],
+    *,
+    first: bool,
+    seconds: float,
+) -> Waited:
+    """Wait until all have ended, or (`first`) one has, or so many seconds; NotFound if one is unknown.
+
+    A waiter reads before and after, and nothing in between.
+    """
+    time = asyncio.get_running_loop().time
+    deadline = time() + seconds
+    found = await _read(context, jobs, groups)
+    while not found.done(first=first) and not tailer.released and time() < deadline:
+        names = found.unfinished()
+        async with tailer.finishing(*names, first=first) as ended:
+            found = await _read(context, jobs, groups)
+            if found.unfinished() != names:
+                continue  # one has ended before we listened
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await ended.wait()
+            found = await _read(context, jobs, groups)
+    return found
+
+
+async def _read(context: Context, jobs: Sequence[Name], groups: Sequence[str]) -> Waited:
+    return Waited(
+        await asyncio.gather(*(jobs_query.find(context, *name) for name in jobs)),
+        await asyncio.gather(*(groups_query.find(context, group) for group in groups)),
+    )

@@ -1,0 +1,172 @@
+"""/v1/groups: create, get, wait, list; add and list members; close and delete. And /v1/wait."""
+
+import asyncio
+from collections.abc import Sequence
+from math import inf
+from typing import Annotated, Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor import group_payload, provider
+from processor.errors import InvalidValue
+from processor.formats import traceparent
+from processor.group import Group
+from processor.service.events.tail import Tailer
+from processor.service.groups import create, query, wait
+from processor.service.groups.group_request import GroupRequest, check_id
+from processor.service.jobs import query as jobs_query
+from processor.service.jobs.watch_request import WatchRequest
+from processor.service.runtime.context import Context
+from processor.web.jobs import MAX_WAIT
+from processor.web.query_params import (
+    MAX_LIMIT,
+    check_query,
+    choice,
+    cursor,
+    job_name,
+    number,
+    page,
+    segment,
+)
+from processor.web.request_body import Json, read_as, read_nothing
+
+MAX_BODY = 4 * 1024 * 1024  # bytes of a POST
+MODES = ("all", "any")
+
+
+class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/wait`; jobs as `source/id`."""
+
+    jobs: list[str] = []
+    groups: list[str] = []
+    mode: Literal["all", "any"] = "all"
+    timeout: Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT)] = MAX_WAIT
+
+
+class Groups:
+    """The handlers of /v1/groups and /v1/wait."""
+
+    def __init__(self, context: Context, tailer: Tailer) -> None:
+        self._context = context
+        self._tailer = tailer
+
+    async def post(self, request: Request) -> Response:
+        """Create a group."""
+        check_query(request)
+        body = await read_as(request, GroupRequest, MAX_BODY)
+        group, new = await create.create(self._context, body, _trace(request))
+        return _shown(group, 201 if new else 200)
+
+    async def list(self, request: Request) -> Response:
+        """List all groups, those with the latest deadline first."""
+        check_query(request, "limit", "cursor")
+        store, after = self._context.store.groups, cursor(request)
+        found = await store.listed(-after[0] if after else inf, 2 * MAX_LIMIT)
+        shown = page(request, found, lambda row: row)
+        groups = await asyncio.gather(*(store.read(group) for _, group in shown.items))
+        items = [group_payload.view(g.group) for g in groups if g.group]
+        return Json({"items": items, "next": shown.next})
+
+    async def get(self, request: Request) -> Response:
+        """Get a group, now or once it has ended."""
+        check_query(request, "wait")
+        seconds = number(request, "wait", 0, 0, MAX_WAIT)
+        group = _id(request)
+        waited = await wait.wait(
+            self._context, self._tailer, [], [group], first=False, seconds=seconds
+        )
+        return _shown(waited.groups[0])
+
+    async def delete(self, request: Request) -> Response:
+        """Forget a group; its jobs stay."""
+        check_query(request)
+        await read_nothing(request)
+        await create.delete(self._context, _id(request))
+        return Response(status_code=204)
+
+    async def close(self, request: Request) -> Response:
+        """Take no more members."""
+        check_query(request)
+        await read_nothing(request)
+        return _shown(await create.close(self._context, _id(request)))
+
+    async def members(self, request: Request) -> Response:
+        """List the members of a group, in the order in which they were named."""
+        check_query(request, "limit", "cursor")
+        found = await query.members(self._context, _id(request))
+        shown = page(request, list(found.items()), lambda row: (row[1].place, ""))
+        items = [group_payload.listed(name, member) for name, member in shown.items]
+        return Json({"items": items, "next": shown.next})
+
+    async def put_member(self, request: Request) -> Response:
+        """Watch a job as a member of an open group."""
+        check_query(request)
+        body = await read_as(request, WatchRequest) if _has_body(request) else WatchRequest()
+        name = job_name(request, self._context.settings.sources)
+        group = _id(request)
+        return _shown(await create.add(self._context, group, name, body, _trace(request)))
+
+    async def wait(self, request: Request) -> Response:
+        """Wait for jobs and groups that the query names."""
+        check_query(request, "job", "group", "mode", "timeout")
+        several = request.query_params.getlist
+        seconds = number(request, "timeout", MAX_WAIT, 0, MAX_WAIT)
+        mode = choice(request, "mode", MODES)
+        return await self._wait(several("job"), several("group"), mode == "any", seconds)
+
+    async def post_wait(self, request: Request) -> Response:
+        """The same for names in a body."""
+        check_query(request)
+        body = await read_as(request, WaitRequest)
+        return await self._wait(body.jobs, body.groups, body.mode == "any", body.timeout)
+
+    async def _wait(
+        self,
+        jobs: Sequence[str],
+        groups: Sequence[str],
+        first: bool,  # noqa: FBT001 -- from one place
+        seconds: float,
+    ) -> Response:
+        if not jobs and not groups:
+            raise InvalidValue("job: name at least one job as source/id, or a group")
+        names = [_split(f"job[{place}]", name) for place, name in enumerate(jobs)]
+        context = self._context
+        waited = await wait.wait(context, self._tailer, names, groups, first=first, seconds=seconds)
+        shown: dict[str, Any] = {
+            "done": waited.done(first=first),
+            "jobs": await asyncio.gather(*(jobs_query.view(context, f) for f in waited.jobs)),
+        }
+        if groups:
+            shown["groups"] = [group_payload.view(group) for group in waited.groups]
+        return Json(shown)
+
+
+def _id(request: Request) -> str:
+    """The id of a group in a path."""
+    group = segment(request, "group")
+    check_id("group", group)
+    return group
+
+
+def _shown(group: Group, status: int = 200) -> Response:
+    return Json(group_payload.view(group), status)
+
+
+def _trace(request: Request) -> str | None:
+    return traceparent(request.headers.get("traceparent"))
+
+
+def _split(field: str, name: str) -> tuple[str, str]:
+    """Source and id: the name is split at its first slash."""
+    source, _, job = name.partition("/")
+    try:
+        return source, provider.check_id(job)
+    except ValueError as error:
+        raise InvalidValue(f"{field}: {name!r} is not `source/id`: {error}") from error
+
+
+def _has_body(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

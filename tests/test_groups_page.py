@@ -1,0 +1,141 @@
+"""The commands of docs/groups.md work as they are written: a server, its jobs, its callback.
+
+Only ports are replaced.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import standardwebhooks
+
+from processor.cli.listen_address import free_port
+from processor.cli.loopback_server import Handler, LoopbackServer
+
+PAGE = (Path(__file__).parents[1] / "docs" / "groups.md").read_text(encoding="utf-8")
+TWENTY, FAIL_FAST, SUBSCRIBE, WAIT = re.findall(
+    r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+)
+SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+BINARIES = Path(sys.executable).parent
+CONFIGURATION = f"""
+[sources.encoder]
+provider = "standard"
+webhook_secret = "{SECRET}"
+
+[egress]
+allow = ["127.0.0.1"]
+"""
+
+
+class Subscriber(LoopbackServer):
+    """Verifies and keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__(0, CallbackHandler)
+        self.got: list[tuple[str, dict[str, object]]] = []
+        self.answered = threading.Event()
+
+
+class CallbackHandler(Handler):
+    """Answers one callback."""
+
+    server: Subscriber
+
+    def do_POST(self) -> None:  # noqa: N802 -- the base's name
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        event = standardwebhooks.Webhook(SECRET).verify(body, dict(self.headers))
+        self.server.got.append((self.path, event))
+        self.send_response(204)
+        self.end_headers()
+        self.server.answered.set()
+
+
+@contextmanager
+def ringback(folder: Path, environ: Mapping[str, str], port: int) -> Iterator[None]:
+    """A server in this folder."""
+    (folder / "ringback.toml").write_text(CONFIGURATION, encoding="utf-8")
+    with (folder / "errors").open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            ["ringback", "up", "--port", str(port)],  # noqa: S607 -- the one of this environment
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Ringback is ready")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(27)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def push(port: int, status: str, *jobs: str) -> None:
+    """What the encoder says of its jobs."""
+    for job in jobs:
+        body, now = json.dumps({"id": job, "status": status}), datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": f"{job}-{status}",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": standardwebhooks.Webhook(SECRET).sign(
+                f"{job}-{status}", now, body
+            ),
+        }
+        url = f"http://127.0.0.1:{port}/hooks/encoder"
+        urllib.request.urlopen(urllib.request.Request(url, body.encode(), headers)).close()
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(90)
+def test_the_commands_work_as_they_are_written(tmp_path: Path):
+    port = free_port("127.0.0.1", 0)
+    ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
+    ours |= {"PATH": f"{BINARIES}:{os.environ['PATH']}", "CALLBACK_SECRET": SECRET}
+    environ = ours | {"RINGBACK_URL": f"http://127.0.0.1:{port}"}
+    jobs = [str(n) for n in range(1, 21)]
+    (tmp_path / "jobs.txt").write_text("".join(f"encoder/{job}\n" for job in jobs))
+    callbacks = Subscriber()
+    with callbacks.serving(), ringback(tmp_path, ours, port):
+
+        def run(block: str) -> str:
+            block = block.replace("127.0.0.1:9000", f"127.0.0.1:{callbacks.server_port}")
+            block = block.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
+            command = ["/bin/sh", "-ec", block]
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        push(port, "succeeded", *jobs[:10])  # they may end before and after the group is created
+        rest = threading.Thread(target=push, args=(port, "succeeded", *jobs[10:]))
+        rest.start()
+        assert run(TWENTY).splitlines()[-1].startswith("group batch-7  succeeded")
+        rest.join()
+        assert callbacks.answered.wait(10)
+        ((path, event),) = callbacks.got
+        assert (path, event["type"]) == ("/batches", "group.completed")
+        push(port, "failed", "c")
+        assert "failed" in run(FAIL_FAST).splitlines()[-1].split()
+        assert "whsec_" in run(SUBSCRIBE)
+        if shutil.which("curl"):
+            assert '"done":true' in run(WAIT)
