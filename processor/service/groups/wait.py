@@ -10,6 +10,7 @@ from processor.model import FINAL
 from processor.service.events.tail import Tailer
 from processor.service.groups import query as groups_query
 from processor.service.jobs import query as jobs_query
+from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.query import Found
 from processor.service.runtime.context import Context
 
@@ -56,6 +57,8 @@ async def wait(
             found = await _read(context, jobs, groups)
             if found.unfinished() != names:
                 continue  # one has ended before we listened
+            left = deadline - time()
+            await asyncio.gather(*(poll_sooner(context, f.keys, f.job, left) for f in found.jobs))
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await ended.wait()

@@ -259,9 +259,7 @@ async def unwatch(context: Context, source: str, job: str) -> None:
     store = context.store
     for _ in range(MAX_TRIES):
         found = await find(context, source, job)
-        for (
-            alias
-        ) in found.job.aliases:  # first: if this is interrupted, the next call finds the job
+        for alias in found.job.aliases:  # first: if this is cut, the next call finds the job
             await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
         items = [end_item(end) for end in deletions_of(found.job)]
         name, version = name_of(found.job), found.lookup.version
