@@ -20,7 +20,7 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
     ({"url": URL, "events": []}, "events"),
     ({"url": URL, "events": "job.failed"}, "events"),
     ({"url": URL, "events": ["job.exploded"]}, "job.exploded"),
-    ({"url": URL, "events": ["group.completed"]}, "group.completed"),  # not yet
+    ({"url": URL, "events": ["group.started"]}, "group.started"),
     ({"url": URL, "sources": ["nobody"]}, "nobody"),
     ({"url": URL, "secret": "short"}, "whsec_"),
     ({"url": URL, "format": "soap"}, "format"),

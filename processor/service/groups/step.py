@@ -74,6 +74,8 @@ async def _commit(
         ),
         bounded=before is None or after.total > before.total,
     )
+    if done and ended:
+        context.metrics.group_ended(after.state.value)
     return bool(done)
 
 

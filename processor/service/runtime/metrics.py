@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from processor.event_types import GROUP_COMPLETED
 from processor.store.change import Change
 
 OUTCOMES = ("accepted", "duplicate", "ignored", "unreadable", "held")  # of updates in pushes
@@ -34,6 +35,7 @@ class Metrics:
         )
         self.flags = self._counter("update_flags", "Unusual updates", "source", "flag")
         self.events = self._counter("events", "Published events", "type")
+        self.groups = self._counter("groups", "Groups that ended, by state", "state")
         self.polls = self._counter("polls", "Polls, by outcome", "source", "outcome")
         self.pushes_lost = self._counter(
             "pushes_lost", "Ends that a poll found, and of which no push came", "source"
@@ -65,6 +67,11 @@ class Metrics:
         _count(self.updates, [(s, e.origin.value, e.ignored or "taken") for s, e in rows])
         _count(self.flags, [(source, flag) for source, e in rows for flag in e.flags])
         _count(self.events, [(event.type,) for c in changes for event in c.events])
+
+    def group_ended(self, state: str) -> None:
+        """Count a group that ended, and its event."""
+        self.groups(state).inc()
+        self.events(GROUP_COMPLETED).inc()
 
     def pushed(self, source: str, counts: Sequence[int | None]) -> None:
         """Count the updates of one push, by their outcomes in the order of `OUTCOMES`."""

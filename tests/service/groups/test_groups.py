@@ -61,6 +61,7 @@ async def test_a_group_ends_once_its_last_member_has(bench: Any, ends: list[str]
     assert (await group_now(bench)).state == state
     data = (await body_of_completion(bench))["data"]
     assert (data["id"], data["state"], data["counts"]["total"]) == ("g", state, 2)
+    assert f'["ringback_groups_total",{{"state":"{state}"}},1.0]' in bench.context.metrics.dump()
     assert data["jobs"] == [
         {"source": "lab", "id": "1", "state": ends[0]},
         {"source": "lab", "id": "2", "state": ends[1]},
