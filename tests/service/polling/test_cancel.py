@@ -109,7 +109,8 @@ async def test_it_is_noted_though_the_job_changes_meanwhile(
 async def test_a_deleted_job_is_not_canceled(bench: Any, provider: Any, wait_until: Any):
     await expire(bench, wait_until)
     keys = bench.store.shard("giver", "1")
-    await bench.store.jobs.delete(keys, "giver/1")
+    (found,) = await bench.store.jobs.read(keys, ["giver/1"])
+    assert await bench.store.jobs.delete(keys, "giver/1", found.version)
     await bench.poll()
     assert provider.canceled == []
 
