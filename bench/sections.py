@@ -3,6 +3,7 @@
 from bench import (
     curve,
     fsync,
+    groups,
     growth,
     hostile,
     idle,
@@ -35,6 +36,7 @@ SECTIONS = {
     "growth": Section("A million finished jobs", growth.measure, 900),
     "workers": Section("More workers, a second receiver", scaling.workers, 400),
     "python": Section("Another Python", scaling.other_python, 600),
+    "groups": Section("A group of 10,000 jobs", groups.measure, 300),
     "fsync": Section("appendfsync always", fsync.measure, 300),
     "memory": Section("Memory of jobs and deliveries", memory.measure, 300),
     "reserve": Section("Memory that accepted work still takes", reserve.measure, 300),

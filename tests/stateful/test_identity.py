@@ -32,6 +32,8 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.store import Store
 
+from .redis_state import dump, restore
+
 CONFIGURATION = '[sources.s]\nprovider = "standard"\nstatus_url = "http://127.0.0.1:9/{id}"\n'
 NAMES = ("a", "x", "ax", "xa")  # the names in a push or a PUT, the id first
 
@@ -139,7 +141,7 @@ class Losses(RuleBasedStateMachine):
 
     def lose(self) -> None:
         """Redis is killed, and loses what workers wrote since the last answer."""
-        self.do(self.restore())
+        self.do(restore(self.redis, self.kept))
 
     # --- what always holds ------------------------------------------------------------
 
@@ -168,26 +170,7 @@ class Losses(RuleBasedStateMachine):
 
     def keep(self) -> None:
         """Remember what Redis holds."""
-        self.kept = self.do(self.dump())
-
-    async def dump(self) -> dict[bytes, tuple[bytes, int]]:
-        """All of it."""
-        keys = await self.redis.keys("*")
-        pipe = self.redis.pipeline(transaction=False)
-        for key in keys:
-            pipe.dump(key)
-            pipe.pttl(key)
-        rows = await pipe.execute()
-        found = zip(keys, rows[::2], rows[1::2], strict=True)
-        return {key: (value, max(0, ttl)) for key, value, ttl in found if value is not None}
-
-    async def restore(self) -> None:
-        """Put it back."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.flushall()
-        for key, (value, ttl) in self.kept.items():
-            pipe.restore(key, ttl, value)
-        await pipe.execute()
+        self.kept = self.do(dump(self.redis))
 
     def teardown(self) -> None:
         """Ingest everything that is left."""
