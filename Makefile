@@ -14,7 +14,7 @@ SDKS := .venv-sdks/.ready
 FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 assemblyai==1.8.2
 
 # Tests that search for a counterexample: the longer, the better.
-SEARCHING := tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \
+SEARCHING := tests/stateful/test_groups.py tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \
 	tests/test_state_machine.py tests/signing/test_changed_bits.py tests/egress/test_guard.py tests/test_large_json.py
 
 # Real processes side by side on a small machine can miss their time. What failed is run once more, by itself, and

@@ -111,8 +111,13 @@ def end_of(job: Job | None) -> State | None:
 def ends_of(before: Job | None, job: Job) -> list[MemberEnd]:
     """What a job tells its groups after a change; groups that are new learn of a finished job."""
     old = {m: end_of(before) for m in before.groups} if before else {}
-    end, version = end_of(job), MemberVersion(job.created_at, job.attempt, job.sequence)
-    return [MemberEnd(m, end, version) for m in job.groups if end != old.get(m)]
+    return [state_of(job, m) for m in job.groups if end_of(job) != old.get(m)]
+
+
+def state_of(job: Job, membership: Membership) -> MemberEnd:
+    """What a job tells one of its groups now."""
+    version = MemberVersion(job.created_at, job.attempt, job.sequence)
+    return MemberEnd(membership, end_of(job), version)
 
 
 def deletions_of(job: Job) -> list[MemberEnd]:

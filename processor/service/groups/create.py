@@ -16,6 +16,7 @@ from processor.errors import Conflict, InvalidValue, NotFound
 from processor.group import MAX_GROUPS, MAX_MEMBERS, Group, GroupState, Member, with_members
 from processor.model import Job, Membership
 from processor.service.groups.group_request import GroupRequest, ParsedGroup, ParsedMember, parse
+from processor.service.groups.member_ends import read_again
 from processor.service.groups.step import Decision, change
 from processor.service.jobs import watch, watch_request
 from processor.service.jobs.query import JobLocation, locate, source_of
@@ -51,6 +52,8 @@ async def create(context: Context, body: GroupRequest, trace: str | None) -> tup
     if not found.filled and found.state is GroupState.RUNNING:
         await _write_rows(context, found, list(request.members))
         await _watch_all(context, found, request.members)
+        if not new:  # a member may have been deleted meanwhile, and is watched again now
+            await read_again(context, found, list(request.members))
         found = await change(context, group.id, _filled)
     if found is None:
         raise missing(group.id)
@@ -157,9 +160,11 @@ async def add(
         found = await change(context, group, decide, [name])
     if found is None:
         raise missing(group)
-    if found.state is GroupState.RUNNING:
-        await _watch(context, found, name, request)
-    return found
+    if found.state is not GroupState.RUNNING:
+        return found
+    await _watch(context, found, name, request)
+    await read_again(context, found, [name])  # one that had been deleted is pending again
+    return (await context.store.groups.read(group)).group or found
 
 
 def _with_member(group: Group, name: str, source: str, deadline: float) -> Decision:

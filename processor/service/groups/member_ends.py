@@ -12,7 +12,7 @@ import structlog
 from msgspec.structs import replace
 
 from processor.errors import Unavailable
-from processor.group import Group, GroupState, MemberEnd, ends_of, expired, with_ends
+from processor.group import Group, GroupState, MemberEnd, expired, state_of, with_ends
 from processor.model import Job, Membership
 from processor.service.groups.step import Decision, change
 from processor.service.jobs.advance import RETRY_AFTER
@@ -107,11 +107,15 @@ async def recheck(context: Context, group: Group) -> float:
     """
     members = await context.store.groups.members(group.id)
     pending = [name for name, member in members.items() if member.end is None]
-    jobs = await _jobs(context, pending)
-    told = {n: replace(j, groups=(Membership(group.id, group.uid, n),)) for n, j in jobs.items()}
-    ends = [end for job in told.values() for end in ends_of(None, job)]
-    if ends:
-        await apply_ends(context, ends)
+    return await read_again(context, group, pending)
+
+
+async def read_again(context: Context, group: Group, names: Sequence[str]) -> float:
+    """Tell a group how the jobs of these members are now. The latest of their deadlines."""
+    jobs = await _jobs(context, names)
+    states = [state_of(j, Membership(group.id, group.uid, n)) for n, j in jobs.items()]
+    if states:
+        await apply_ends(context, states)
     return max((job.deadline_at for job in jobs.values()), default=0.0)
 
 

@@ -429,3 +429,14 @@ def test_a_long_event_has_a_member_of_each_source_first():
     assert data["jobs_truncated"]
     assert len(data["jobs"]) == 1000
     assert {job["source"] for job in data["jobs"]} == {"a", "b"}
+
+
+async def test_a_deleted_member_that_is_watched_again_is_pending_again(bench: Any):
+    await bench.group("lab/1", "lab/2")
+    await watch.unwatch(bench.context, "lab", "1")
+    await bench.ingest()
+    assert (await group_now(bench)).pending == 1
+    group = await create.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
+    assert group.pending == 2
+    await finish(bench, "1", "2")
+    assert (await group_now(bench)).state is GroupState.SUCCEEDED
