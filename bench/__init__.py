@@ -15,6 +15,7 @@ finished_jobs  fills a store with finished jobs, by copying what one leaves
 receiver       section: pushes until the 202, beside a bare endpoint
 scaling        sections: more workers, a second receiver, another Python
 fsync          section: appendfsync always, and what the disk takes
+groups         section: a group of 10,000 jobs, and what it costs the others
 memory         section: bytes of Redis a job, an event, a delivery
 reserve        section: bytes that accepted work still takes
 post           section: what a POST costs its sender, through our client and through aiohttp
