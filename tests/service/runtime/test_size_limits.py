@@ -26,7 +26,6 @@ SIZED: dict[type, dict[str, str]] = {
         "params": "size_limits.MAX_PARAMS, and what a profile names",
         "aliases": "machine.ALIASES",
         "callbacks": "watch_request.MAX_CALLBACKS",
-        "failed_polls": "one reason of 200 characters, jobs/failed_polls.py",
         "groups": "group.MAX_GROUPS",
         "completion": "ours",
         "trace": "55 characters, formats/trace_context.py",
