@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from processor.config import Settings
+from processor.service.groups.member_ends import recheck_all
 from processor.service.polling.after_trouble import AfterTrouble
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
@@ -33,7 +34,7 @@ async def run(settings: Settings) -> None:
         await wait_until_ready(context.store, outage)
         calling = [nudge_due, sweep, trim, catch_up, follow_clock, end_leases]
         tasks = [run_periodically(outage, partial(step, context)) for step in calling]
-        after_trouble = AfterTrouble(context)
+        after_trouble = AfterTrouble(context, recheck_all)
         tasks.append(run_periodically(outage, after_trouble.check, calls_redis=False))
         tasks.append(run_periodically(outage, RedisCheck(context.store, "clock").check))
         # With one shard there is nothing to repair, so this does not show that Redis is there.

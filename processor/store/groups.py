@@ -1,11 +1,11 @@
 """Groups in Redis: their records, the rows of their members, and commits of both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from processor.group import Group, Member, MemberEnd
+from processor.group import Group, GroupState, Member, MemberEnd
 from processor.model import Retention
 from processor.store.change import NewEvent
 from processor.store.connection import Connection
@@ -17,7 +17,7 @@ from processor.store.work_items import NOW, Claim, WorkItem
 LANE = "?groups"
 """The lane of ingest for ends of members, and for deadlines of groups; no source has this name."""
 
-PIECE = 1000  # members read at once
+PIECE = 1000  # members or records read at once
 
 
 class GroupDeadline(msgspec.Struct, frozen=True):
@@ -181,6 +181,20 @@ class Groups:
             rows = await self._connection.ask(command)
             found += [(-score, name.decode()) for name, score in rows]
         return sorted(found)
+
+    async def running(self, keys: Keys) -> AsyncIterator[Group]:
+        """The groups of a shard that have not ended, page by page."""
+        redis, cursor = self._connection.redis, 0
+        while True:
+            cursor, rows = await self._connection.ask(redis.zscan(keys.groups, cursor, count=PIECE))
+            names = [keys.group(name.decode()) for name, _ in rows]
+            records = await self._connection.command("MGET", *names) if names else []
+            for record in records:
+                group = _decode_group(record.partition(b" ")[2]) if record else None
+                if group and group.state is GroupState.RUNNING:
+                    yield group
+            if not cursor:
+                return
 
     async def sweep(self, now: float) -> None:
         """Remove the ids of groups whose keys have expired from the list."""

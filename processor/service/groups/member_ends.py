@@ -101,6 +101,13 @@ async def end_at_deadline(context: Context, group: str) -> Group | None:
     return await change(context, group, decide)
 
 
+async def recheck_all(context: Context) -> None:
+    """Read the jobs of all running groups again: after a start, or when Redis was replaced."""
+    for keys in context.store.shards:
+        async for group in context.store.groups.running(keys):
+            await recheck(context, group)
+
+
 async def recheck(context: Context, group: Group) -> float:
     """Read the jobs of pending members again, for entries that a Redis has lost together with its
     last second, in a cluster. The latest of their deadlines.
