@@ -42,7 +42,6 @@ from processor.model import HistoryEntry, Job, Push, Retention, State, Subscript
 from processor.provider import ListRules, PollRules, PushRules, WebhookSetup, parse_profile
 from processor.provider.condition import StatusField
 from processor.provider.profile import PushFields, UpdateFields
-from processor.push_loss import PushLoss
 from processor.service.delivery import attempt, batch, circuit_breaker, history
 from processor.service.events import listener, tail
 from processor.service.events.tail import Tailer
@@ -59,7 +58,8 @@ from processor.store.reserve import FULL
 from processor.subscription_settings import FORMAT_NAMES
 from processor.web import groups, request_body, stream, write_timeout
 from processor.web.app import routes
-from processor.web.health import Gauges, Health
+from processor.web.gauges import GAUGES
+from processor.web.health import Health
 from processor.web.jobs import MAX_WAIT
 from processor.web.openapi import document
 from processor.web.rate_limit import KeylessRateLimit
@@ -428,8 +428,8 @@ def measured() -> Iterator[tuple[str, set[str]]]:
         (family,) = collector.collect()
         total = "_total" if family.type == "counter" else ""
         yield family.name + total, set(collector._labelnames)
-    for gauge in Gauges(1, 0.0, 0, ["s"], {"poll": (0, 0.0)}, losses={"s": PushLoss()}).collect():
-        yield gauge.name, {label for sample in gauge.samples for label in sample.labels}
+    for name, gauge in GAUGES.items():
+        yield f"ringback_{name}", {gauge.label} if gauge.label else set()
 
 
 def test_every_line_of_the_log_is_documented():

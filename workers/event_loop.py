@@ -71,9 +71,9 @@ class WorkerLoop(AsyncIO):
         self.pumps = pumps.all_pumps(context, self.outage)
         self._nudges = Nudges(self._settings.redis_url, self._settings.shards, self.outage)
         self._stack.push_async_callback(self._nudges.close)
-        name = f"worker-{new_uid()[:6]}"
+        uid = new_uid()[:6]
         repeated = [
-            run_periodically(self.outage, lambda: _heartbeat(context, name)),
+            run_periodically(self.outage, lambda: _heartbeat(context, uid)),
             run_periodically(self.outage, RedisCheck(context.store, "worker").check),
         ]
         maybe_idle = (
@@ -84,7 +84,7 @@ class WorkerLoop(AsyncIO):
         repeated += [run_periodically(self.outage, s, calls_redis=False) for s in maybe_idle]
         self._tasks = [asyncio.create_task(step) for step in repeated]
         self._tasks.append(asyncio.create_task(self._watch_store(context)))
-        self._stack.push_async_callback(_retire, context, name)
+        self._stack.push_async_callback(_retire, context, uid)
 
     async def _watch_store(self, context: Context) -> None:
         """Start over when Redis was replaced; exit if its new data is not for this process."""
@@ -109,11 +109,11 @@ class WorkerLoop(AsyncIO):
         await self._stack.aclose()
 
 
-async def _retire(context: Context, name: str) -> None:
+async def _retire(context: Context, uid: str) -> None:
     with suppress(Unavailable):
-        await context.store.retire(name)
+        await context.store.retire(uid)
 
 
-async def _heartbeat(context: Context, name: str) -> float:
-    await context.store.heartbeat(name, context.metrics.dump())
+async def _heartbeat(context: Context, uid: str) -> float:
+    await context.store.heartbeat(uid, context.metrics.dump())
     return HEARTBEAT_INTERVAL

@@ -185,6 +185,14 @@ class Backlogs:
         command = self._connection.redis.hexists(self._shards[0].paused[backlog], lane)
         return bool(await self._connection.ask(command))
 
+    async def paused_lanes(self, backlog: str) -> set[str]:
+        """The lanes that are paused in the first shard."""
+        now = await self._connection.now()
+        rows = await self._connection.ask(
+            self._connection.redis.hgetall(self._shards[0].paused[backlog])
+        )
+        return {lane.decode() for lane, until in rows.items() if float(until) > now * 1000}
+
     async def pause(self, backlog: str, lane: str, until: float) -> None:
         """Pause a lane in every shard until a time, or for as long as it is paused already."""
         for keys in self._shards:

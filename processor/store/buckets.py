@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from redis.exceptions import ResponseError
+
 from processor.errors import WrongKeyType
 from processor.store.connection import Connection
 from processor.store.fleet import Fleet
@@ -60,6 +62,15 @@ class Buckets:
         """Let nothing be taken before a time in seconds, or for as long as it is parked already."""
         key = await self._key(credential)
         await self._connection.run("park", [key], [math.ceil(until * 1000)])
+
+    async def parked(self, credentials: Sequence[bytes]) -> list[float]:
+        """For how many seconds each bucket is still parked; 0.0 if it is not."""
+        pipe, now = self._connection.redis.pipeline(transaction=False), await self._connection.now()
+        for credential in credentials:
+            pipe.hget(await self._key(credential), "parked")
+        rows = await self._connection.ask_each(pipe, ResponseError)  # a key of another type: 0.0
+        untils = [float(row) if isinstance(row, bytes) else 0.0 for row in rows]
+        return [max(until / 1000 - now, 0.0) for until in untils]
 
     async def _key(self, credential: bytes) -> str:
         """The key names the credential by a digest that only this store makes: it may be a secret."""

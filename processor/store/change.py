@@ -33,3 +33,4 @@ class Change(msgspec.Struct, frozen=True):
     dropped: Sequence[tuple[str, str, str]] = ()  # (backlog, lane, item) that are not needed now
     answer: bytes | None = None
     end: JobEnd | None = None  # for the statistics of its source
+    delay: float | None = None  # seconds from the end of the job until now, if it just ended

@@ -54,6 +54,15 @@ class HeldUpdates:
         self._connection = connection
         self._shards = shards
 
+    async def counts(self, sources: Sequence[str]) -> dict[str, int]:
+        """How many updates of each source are held."""
+        counts = dict.fromkeys(sources, 0)
+        for keys in self._shards if counts else ():
+            command = self._connection.redis.hmget(keys.waiting, [f"held:{s}" for s in counts])
+            for source, count in zip(counts, await self._connection.ask(command), strict=True):
+                counts[source] += int(count or 0)
+        return counts
+
     async def end(self, claims: Sequence[tuple[Claim, str]]) -> list[HoldEnd | WrongKeyType]:
         """End claimed updates of one shard, each with its job's id, if they are still held.
 

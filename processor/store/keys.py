@@ -56,7 +56,7 @@ Without a shard:
                             migration; steps back of Redis' clock: how many, the length and
                             time of the last one (ms), how many are undone           for good
     rb:processes    hash    process → time, schema and mark of its last check  15 s a field
-    rb:workers      hash    worker → time and metrics of its last heartbeat   15 s a field
+    rb:workers      hash    `worker-N UID` → time and metrics of its last beat  15 s a field
     rb:probe        string  written to check whether Redis accepts writes            1 s
     rb:stalled      hash    source → why its token is refused        until a poll succeeds
     rb:poll_errors  hash    source → its last failed poll: time, job, reason            1 h

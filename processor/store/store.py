@@ -129,34 +129,35 @@ class Store:
                 "raise maxmemory"
             )
 
-    async def heartbeat(self, name: str, metrics: str) -> None:
-        """Write a worker's heartbeat, remove those of dead workers, and read Redis' time."""
-        await self.connection.synchronise()
-        redis, now = self.connection.redis, await self.now()
-        await self.connection.run("beat", [WORKERS], [name, f"{now:.3f} {metrics}"])
-        dead = [
-            n for n, (at, _) in (await self._heartbeats()).items() if at < now - HEARTBEAT_LASTS
-        ]
-        if dead:
-            await self.connection.ask(redis.hdel(WORKERS, *dead))
+    async def heartbeat(self, uid: str, metrics: str) -> None:
+        """Write a worker's heartbeat, remove those of dead workers, and read Redis' time.
 
-    async def retire(self, name: str) -> None:
+        Workers have numbers, and one that starts gets the lowest that is free: names that were new
+        with each start would be new time series with each start.
+        """
+        await self.connection.synchronise()
+        now = await self.now()
+        args: list[str | float] = [uid, f"{now:.3f}", now - HEARTBEAT_LASTS, metrics]
+        await self.connection.run("beat_worker", [WORKERS], args)
+
+    async def retire(self, uid: str) -> None:
         """Remove a worker's heartbeat: it stops."""
-        await self.connection.ask(self.connection.redis.hdel(WORKERS, name))
+        redis = self.connection.redis
+        fields = await self.connection.ask(redis.hkeys(WORKERS))
+        ours = [field for field in fields if field.decode().endswith(f" {uid}")]
+        if ours:
+            await self.connection.ask(redis.hdel(WORKERS, *ours))
 
     async def workers(self) -> dict[str, str]:
         """Live workers: the metrics that each sent with its last heartbeat, by name."""
-        now = await self.now()
-        return {
-            n: metrics
-            for n, (at, metrics) in (await self._heartbeats()).items()
-            if at >= now - HEARTBEAT_LASTS
-        }
-
-    async def _heartbeats(self) -> dict[str, tuple[float, str]]:
+        oldest = await self.now() - HEARTBEAT_LASTS
         found = await self.connection.ask(self.connection.redis.hgetall(WORKERS))
-        rows = {name.decode(): text.decode().partition(" ") for name, text in found.items()}
-        return {name: (float(at), metrics) for name, (at, _, metrics) in rows.items()}
+        rows = {field.decode(): text.decode().partition(" ") for field, text in found.items()}
+        return {
+            field.partition(" ")[0]: metrics
+            for field, (at, _, metrics) in rows.items()
+            if float(at) >= oldest
+        }
 
     async def stall(self, source: str, reason: str | None) -> None:
         """Note why the provider refuses a source's token, or (None) that it accepts it."""

@@ -26,7 +26,9 @@ events            /v1/events: pages, or a stream
 sources           /v1/sources
 mirror_routes     which source and job a call of the mirror is about
 mirror            /mirror
-health            /healthz, /readyz, /metrics
+health            /healthz, /readyz
+metrics           /metrics
+gauges            gauges of /metrics: the state of all work
 openapi           what is served, as OpenAPI 3.1
 app               the routes
 """

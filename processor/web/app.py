@@ -25,6 +25,7 @@ from processor.web.groups import Groups
 from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
+from processor.web.metrics import Metrics
 from processor.web.mirror import Mirror
 from processor.web.mirror_routes import MirrorRoot, MirrorRoutes
 from processor.web.problems import explain, handle
@@ -111,7 +112,7 @@ def routes(
         route("/mirror/{source}/{path:path}", GET=mirror.get),
         route(ALIVE, GET=rate_limited(calls, health.alive)),
         route("/readyz", GET=rate_limited(calls, health.ready)),
-        route("/metrics", GET=health.metrics),
+        route("/metrics", GET=Metrics(context).get),
         route("/openapi.json", GET=_openapi),
     ]
 

@@ -37,7 +37,7 @@ from processor.store.change import Change, NewEvent
 from processor.store.fleet import SCHEMA
 from processor.store.groups import LANE, GroupChange, deadline_item, deadline_name, end_item
 from processor.store.held import Acceptance, HoldEnd
-from processor.store.keys import META, STATISTICS, WORKERS, Keys, day_of
+from processor.store.keys import META, PROCESSES, STATISTICS, WORKERS, Keys, day_of
 from processor.store.names import naming
 from processor.store.redeliveries import ReadPosition, Redelivery
 from processor.store.refusals import Outcome
@@ -186,7 +186,7 @@ async def memory(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def heartbeat(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.connection.run("beat", [WORKERS], ["worker-1", "1.000 {}"])
+    await b.store.connection.run("beat", [PROCESSES], ["web-1", "1.000 {}"])
 
 
 async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
@@ -791,7 +791,7 @@ SCRIPTS = {
 }
 
 CALLS = {
-    "beat of a worker": Operation(beat, a_dead_worker, atomic=False),
+    "beat of a worker": Operation(beat, a_dead_worker, "beat_worker"),
     "check": Operation(check, nothing, atomic=False),
     "forget": Operation(forget, a_busy_subscription, atomic=False),
     "reseal": Operation(reseal, deliveries_to_make, atomic=False),

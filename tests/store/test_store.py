@@ -35,27 +35,49 @@ async def test_another_schema_is_a_configuration_error(store: Store):
 
 
 async def test_a_live_worker_is_listed_with_its_metrics(store: Store):
-    await store.heartbeat("worker-1", "fact")
-    await store.heartbeat("worker-2", "fact 2")
+    await store.heartbeat("a", "fact")
+    await store.heartbeat("b", "fact 2")
     await store.writable()  # its probe is not a worker
     assert await store.workers() == {"worker-1": "fact", "worker-2": "fact 2"}
     assert 2 * HEARTBEAT_INTERVAL < HEARTBEAT_LASTS
 
 
 async def test_a_dead_worker_is_not_listed_and_then_removed(store: Store):
-    await store.heartbeat("worker-1", "fact")
+    await store.heartbeat("a", "fact")
     redis, now = store.connection.redis, await store.now()
     await redis.hset(WORKERS, "dead", f"{now - HEARTBEAT_LASTS - 1:.3f} fact")
     assert list(await store.workers()) == ["worker-1"]
-    await store.heartbeat("worker-2", "fact")
-    assert await redis.hkeys(WORKERS) == [b"worker-1", b"worker-2"]
+    await store.heartbeat("b", "fact")
+    assert await redis.hkeys(WORKERS) == [b"worker-1 a", b"worker-2 b"]
+
+
+async def test_a_worker_that_starts_gets_the_lowest_free_number(store: Store):
+    for uid in ("a", "b", "c"):
+        await store.heartbeat(uid, uid)
+    await store.retire("a")
+    await store.heartbeat("b", "still b")
+    await store.heartbeat("d", "d")
+    assert await store.workers() == {"worker-1": "d", "worker-2": "still b", "worker-3": "c"}
+
+
+async def test_workers_that_start_together_get_different_numbers(store: Store):
+    await asyncio.gather(*(store.heartbeat(f"uid{n}", f"{n}") for n in range(20)))
+    assert set(await store.workers()) == {f"worker-{n}" for n in range(1, 21)}
 
 
 async def test_a_worker_that_returns_is_listed_again(store: Store):
-    now = await store.now()
-    await store.connection.redis.hset(WORKERS, "worker-1", f"{now - HEARTBEAT_LASTS - 1:.3f} old")
-    await store.heartbeat("worker-1", "new fact")
-    assert await store.workers() == {"worker-1": "new fact"}
+    redis, old = store.connection.redis, f"{await store.now() - HEARTBEAT_LASTS - 1:.3f} old"
+    await redis.hset(WORKERS, "worker-7 a", old)
+    await store.heartbeat("a", "new fact")
+    assert await store.workers() == {"worker-7": "new fact"}
+
+
+async def test_a_worker_whose_number_was_given_away_gets_another(store: Store):
+    redis, old = store.connection.redis, f"{await store.now() - HEARTBEAT_LASTS - 1:.3f} old"
+    await redis.hset(WORKERS, "worker-1 a", old)
+    await store.heartbeat("b", "b")
+    await store.heartbeat("a", "a")
+    assert await store.workers() == {"worker-1": "b", "worker-2": "a"}
 
 
 async def test_a_stalled_source_is_listed_until_it_recovers(store: Store):

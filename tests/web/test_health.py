@@ -1,4 +1,4 @@
-"""/healthz, /readyz, /metrics: liveness, readiness, metrics; and draining."""
+"""/healthz, /readyz, /v1/sources: liveness, readiness, sources; and draining."""
 
 import asyncio
 import re
@@ -6,16 +6,10 @@ import time
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from processor.errors import StoreUnavailable
-from processor.job_durations import Durations
-from processor.push_loss import PushLoss
 from processor.service.runtime.metrics import Metrics
-from processor.source_statistics import SourceStatistics
-from processor.store.keys import STATISTICS
 
 from .calling import Served, Web, refused
 from .pushing import push, signed
@@ -49,6 +43,7 @@ async def test_concurrent_readiness_calls_share_one_check(
 
     monkeypatch.setattr(web.context.store, "writable", writable)
     await web.context.store.heartbeat("w1", Metrics().dump())
+    await web.health.redis_check.check()  # else its warnings come in between
     answers = await asyncio.gather(*(web("GET", "/readyz") for _ in range(50)))
     assert len({answer.text for answer in answers}) == 1
     assert looks == 1
@@ -73,65 +68,6 @@ async def test_before_redis_has_answered_only_healthz_is_served(web: Web) -> Non
 
 async def test_without_redis_it_is_not_ready(web_of: Any) -> None:
     assert "Redis" in (await lacks(await web_of(away=True)))[0]
-
-
-async def metrics(web: Web) -> dict[tuple[str, ...], float]:
-    """All samples, by name and labels' values."""
-    answer = await web("GET", "/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    return {
-        (sample.name, *(v for k, v in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
-
-
-async def test_pushes_are_counted_by_their_result(web: Web) -> None:
-    for _ in range(2):
-        await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
-    await web("POST", "/hooks/feed", content=push(), headers=signed(b"another"))
-    await web("POST", "/hooks/nobody", content=push(), headers=signed(push()))
-    found = await metrics(web)
-    pushes = {key[1:]: n for key, n in found.items() if key[0] == "ringback_pushes_total"}
-    assert pushes == {("accepted", "web", "feed"): 1, ("duplicate", "web", "feed"): 1}
-    refusals = {key[1:]: n for key, n in found.items() if key[0] == "ringback_pushes_refused_total"}
-    assert refusals == {("web", "feed", "401"): 1, ("web", "", "404"): 1}
-
-
-async def test_workers_and_backlogs_are_counted_too(web: Web) -> None:
-    theirs = Metrics()
-    theirs.polled("wistia", "answered")
-    await web.context.store.heartbeat("w1", theirs.dump())
-    await web.context.store.stall("wistia", "401")
-    await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
-    found = await metrics(web)
-    assert found["ringback_polls_total", "answered", "w1", "wistia"] == 1
-    assert found["ringback_workers",] == 1
-    assert found["ringback_backlog_items", "ingest"] == 1
-    assert found["ringback_source_stalled", "wistia"] == 1
-    (wistia,) = [s for s in await web.items("/v1/sources") if s["name"] == "wistia"]
-    assert wistia["stalled"] == "401"
-
-
-async def test_what_a_source_has_shown_is_shown(web: Web) -> None:
-    loss = PushLoss(arrived=30.0, lost=10.0, poll_first=True)
-    took = {"": Durations(((8.0, 12.0), (20.0, 20.0), (30.0, 30.0)))}
-    text = msgspec.json.encode(SourceStatistics(await web.context.store.now(), loss, took))
-    redis = web.context.store.connection.redis
-    await redis.hset(STATISTICS, mapping={"asked": text, "removed": text})
-    await redis.pexpire(STATISTICS, 10_000)
-    sources = await web.items("/v1/sources")
-    (learnt,) = next(source["learnt"] for source in sources if source["name"] == "asked")
-    assert learnt.pop("first_poll") > 0
-    assert learnt == {"kind": None, "jobs": 3, "median": 20.0, "shortest": 10.0}
-    found = {source["name"]: source["push_loss"] for source in sources}
-    assert found["asked"] == {"jobs": 40, "share": 0.25, "poll_first": True}
-    assert (found["feed"], found["wistia"]["jobs"]) == (None, 0)
-    samples = await metrics(web)
-    assert samples["ringback_push_loss", "asked"] == 0.25
-    assert samples["ringback_source_poll_first", "asked"] == 1
-    assert ("ringback_push_loss", "removed") not in samples
 
 
 async def test_an_unusable_source_shows_what_it_lacks(web: Web) -> None:

@@ -100,7 +100,7 @@ class Deliverer:
             await self._end(prepared, delivery, "canceled", _undeliverable(target))
             return
         if has_sealed_secrets(target):  # not settled, so it is due again when the lease ends
-            self._context.metrics.attempts("sealed").inc()
+            self._context.metrics.sealed(target.id)
             return
         if delivery.order and not await self._is_next(prepared, delivery.order):
             return
@@ -118,7 +118,8 @@ class Deliverer:
         """Decide by the response: delivered, the end, or a retry."""
         attempt = result.attempt
         ok = attempt.status is not None and attempt.status // 100 == 2  # noqa: PLR2004 -- HTTP's success
-        self._context.metrics.attempted("delivered" if ok else "failed", attempt.seconds)
+        outcome = "delivered" if ok else "failed"
+        self._context.metrics.attempted(target.id, outcome, attempt.seconds)
         if ok:
             await self._end(prepared, delivery, "delivered")
         elif attempt.status == GONE or result.control == "disable":
@@ -200,6 +201,7 @@ class Deliverer:
         """Record the end of a delivery; the event's body is deleted with its last delivery."""
         if state not in ARRIVED:
             log.warning("delivery_ended", delivery=delivery.id, state=state, reason=reason)
+            self._context.metrics.dead_letter(delivery.target, state)
         record = EndedDelivery(*astuple(delivery), state=state, reason=reason or None)
         order = delivery.order
         if order is None and await self._expired(prepared):  # a replay may have given it an order

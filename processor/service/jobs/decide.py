@@ -23,7 +23,7 @@ from processor.model import (
 from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation, failed_polls
 from processor.service.jobs.failed_polls import FailedPoll
-from processor.service.jobs.job_end import job_end, remember
+from processor.service.jobs.job_end import detection_delay, job_end, remember
 from processor.service.jobs.poll_interval import first_poll, intervals, poll_interval
 from processor.store.change import Change, NewEvent
 from processor.store.groups import end_item
@@ -127,6 +127,7 @@ def decide(
         items=items,
         dropped=timers_to_drop(before, job, inputs.source),
         end=end,
+        delay=detection_delay(before, job, known),
     )
 
 

@@ -48,6 +48,23 @@ def remember(job: Job, end: JobEnd | None, updates: Sequence[StatusUpdate], now:
     return job
 
 
+def detection_delay(before: Job | None, job: Job, updates: Sequence[StatusUpdate]) -> float | None:
+    """How many seconds ago a job ended that has just been found to have ended.
+
+    By the time that the provider gives, else since its push was received. None if that is unknown:
+    a poll without such a time, our own deadline, an end before the job was registered.
+    """
+    if job.ended_at is None or job.finished_at is None or job.origin is None or job.provisional:
+        return None
+    if before and before.ended_at == job.ended_at:
+        return None
+    if job.origin is not Origin.PUSH:
+        asked_at = {u.poll_started_at for u in updates if u.origin is Origin.POLL}
+        if asked_at & {None, job.finished_at} or job.finished_at < job.attempt_since:
+            return None
+    return max(job.ended_at - job.finished_at, 0.0)
+
+
 def _announced_at(job: Job) -> float | None:
     """When a push said that this attempt ended, if a poll had to confirm it."""
     return job.poll_requested_at if job.poll_requested_at >= job.attempt_since else None

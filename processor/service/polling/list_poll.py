@@ -96,6 +96,8 @@ class ListPoller:
         async def incoming(job: str, answer: Answer) -> IncomingUpdate:
             claim = group.claims.get(job)
             late = max(now - claim.due / 1000, 0.0) if claim and claim.due else 0.0
+            if claim and claim.due:
+                context.metrics.late(source.name, late)
             hurry = await hurried(context, keys, group.jobs[job], source, late)
             return answer.incoming(claim, now, hurry)
 

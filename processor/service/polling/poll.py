@@ -112,6 +112,8 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     except BudgetSpent as error:
         await put_back(context, claim, error.until)
         return
+    if claim.due:
+        context.metrics.late(source.name, late)
     if isinstance(outcome, PollFailure) and outcome.kind == "gone":
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):

@@ -15,10 +15,17 @@ from processor.store.change import Change
 
 OUTCOMES = ("accepted", "duplicate", "ignored", "unreadable", "held")  # of updates in pushes
 DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15)
+DELAY_BUCKETS = (1, 5, 15, 60, 300, 1800)
+MAX_SUBSCRIPTIONS = 100  # that a process counts by id, the first that it sees
+OTHER = "other"  # stands for the rest of them
+CALLBACK = "callback"  # stands for all callback URLs of jobs
 
 
 class Metrics:
-    """The counters of one process. Labels are bounded: sources, event types, outcomes."""
+    """The counters of one process.
+
+    Labels are bounded: sources, event types, outcomes, so many subscriptions.
+    """
 
     def __init__(self) -> None:
         """Each has its own registry, so that a test can have several."""
@@ -40,7 +47,17 @@ class Metrics:
         self.pushes_lost = self._counter(
             "pushes_lost", "Ends that a poll found, and of which no push came", "source"
         )
-        self.attempts = self._counter("delivery_attempts", "Attempts to deliver", "outcome")
+        self.lateness = self._histogram("poll_lateness", "How late polls began", "source")
+        self.detection = self._histogram(
+            "detection_delay", "From the end of a job to its event", "source", "origin"
+        )
+        self.attempts = self._counter(
+            "delivery_attempts", "Attempts to deliver", "subscription", "outcome"
+        )
+        self.dead_letters = self._counter(
+            "dead_letters", "Deliveries that ended undelivered", "subscription", "outcome"
+        )
+        self._by_id: set[str] = set()  # subscriptions that are counted by id
         self.orphans = self._counter(
             "orphan_updates", "Updates of sources that are not in the configuration", "source"
         )
@@ -61,12 +78,33 @@ class Metrics:
         """A counter by the values of its labels, each of which is looked up once."""
         return cache(Counter(f"ringback_{name}", text, labels, registry=self.registry).labels)
 
+    def _histogram(self, name: str, text: str, *labels: str) -> Callable[..., Histogram]:
+        """The same for a histogram of seconds."""
+        found = Histogram(
+            f"ringback_{name}_seconds", text, labels, buckets=DELAY_BUCKETS, registry=self.registry
+        )
+        return cache(found.labels)
+
+    def _subscription(self, target: str) -> str:
+        """The label of a subscription or callback target."""
+        if target in self._by_id:
+            return target
+        if target.startswith("cb_"):
+            return CALLBACK
+        if len(self._by_id) >= MAX_SUBSCRIPTIONS:
+            return OTHER
+        self._by_id.add(target)
+        return target
+
     def committed(self, changes: Sequence[Change]) -> None:
         """Count what was written: all that is alike at once."""
         rows = [(c.job.source, entry) for c in changes for _, entry in c.entries]
         _count(self.updates, [(s, e.origin.value, e.ignored or "taken") for s, e in rows])
         _count(self.flags, [(source, flag) for source, e in rows for flag in e.flags])
         _count(self.events, [(event.type,) for c in changes for event in c.events])
+        for change in changes:
+            if change.delay is not None and change.job.origin:
+                self.detection(change.job.source, change.job.origin.value).observe(change.delay)
 
     def group_ended(self, state: str) -> None:
         """Count a group that ended, and its event."""
@@ -87,6 +125,10 @@ class Metrics:
         """Count one poll."""
         self.polls(source, outcome).inc()
 
+    def late(self, source: str, seconds: float) -> None:
+        """Count a poll that began so late."""
+        self.lateness(source).observe(seconds)
+
     def lost(self, source: str, pushes: int) -> None:
         """Count pushes that never came."""
         if pushes:
@@ -104,10 +146,18 @@ class Metrics:
         """Count one time that Redis' data was replaced."""
         self.replacements(what).inc()
 
-    def attempted(self, outcome: str, seconds: float) -> None:
+    def attempted(self, target: str, outcome: str, seconds: float) -> None:
         """Count one attempt to deliver."""
-        self.attempts(outcome).inc()
+        self.attempts(self._subscription(target), outcome).inc()
         self.seconds.observe(seconds)
+
+    def sealed(self, target: str) -> None:
+        """Count a delivery that was postponed, since its secret cannot be decrypted."""
+        self.attempts(self._subscription(target), "sealed").inc()
+
+    def dead_letter(self, target: str, outcome: str) -> None:
+        """Count a delivery that ended undelivered."""
+        self.dead_letters(self._subscription(target), outcome).inc()
 
     def dump(self) -> str:
         """All samples, for the heartbeat."""

@@ -1,5 +1,5 @@
 -- Writes the heartbeat of a process, even if Redis is full: a process that runs must not seem dead.
--- KEYS  rb:workers or rb:processes
+-- KEYS  rb:processes
 -- ARGV  name of the process, its heartbeat
 -- Returns  1
 -- Safe twice: the heartbeat is the same.

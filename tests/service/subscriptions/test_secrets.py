@@ -21,6 +21,7 @@ from processor.config import load
 from processor.model import Subscription
 from processor.service.delivery import history
 from processor.service.runtime import process
+from processor.service.runtime.metrics import CALLBACK
 from processor.service.runtime.outage import Outage
 from processor.service.subscriptions import manage
 from processor.store import Store
@@ -172,7 +173,9 @@ async def test_a_delivery_whose_secret_cannot_be_decrypted_waits_for_the_key(
         ]
     found = [(line["event"], line["key"], line["log_level"]) for line in logged]
     assert found == [("secret_decrypt_failed", "k1", "error")]
-    assert lost.context.metrics.attempts("sealed")._value.get() == 3
+    attempts = lost.context.metrics.attempts
+    assert attempts(target, "sealed")._value.get() == 2
+    assert attempts(CALLBACK, "sealed")._value.get() == 1
     assert subscriber.got == []
     back = await bench_of(vault=Vault([K2, K1]))
 
