@@ -173,9 +173,9 @@ async def test_a_delivery_whose_secret_cannot_be_decrypted_waits_for_the_key(
         ]
     found = [(line["event"], line["key"], line["log_level"]) for line in logged]
     assert found == [("secret_decrypt_failed", "k1", "error")]
-    attempts = lost.context.metrics.attempts
-    assert attempts(target, "sealed")._value.get() == 2
-    assert attempts(CALLBACK, "sealed")._value.get() == 1
+    counted = lost.context.metrics.attempts
+    assert counted(target, "sealed")._value.get() == 2
+    assert counted(CALLBACK, "sealed")._value.get() == 1
     assert subscriber.got == []
     back = await bench_of(vault=Vault([K2, K1]))
 
