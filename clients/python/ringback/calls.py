@@ -1,0 +1,197 @@
+"""What each call of the clients does, once for both: generators that yield what is to be done.
+
+A client sends each `Request` and returns the answer into the generator, or waits for a `Pause`.
+"""
+
+import json
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from ringback.errors import EventsTrimmed, RingbackError, Timeout, Unavailable, error_of
+from ringback.event_stream import Message
+from ringback.model import Event, Group, Job, Subscription
+
+MAX_WAIT = 60.0  # seconds that the server holds one call
+ANSWER_WITHIN = 15.0  # seconds, beyond what the server holds
+TRY_FOR = 30.0  # seconds for which a call that may be repeated is tried again
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries
+OK = 300  # the first status code that is not a success
+UNAVAILABLE = 503
+
+Value = TypeVar("Value")
+
+
+class Request(NamedTuple):
+    """A request to send."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | Sequence[tuple[str, str]] = {}
+    body: Any = None
+    timeout: float = ANSWER_WITHIN  # seconds
+
+
+class Pause(NamedTuple):
+    """A time to wait, in seconds."""
+
+    seconds: float
+
+
+Flow = Generator[Request | Pause, Any, Value]
+"""What a client does until the value is there."""
+
+
+def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
+    """Send a request; its document. GET and PUT (or `again`) are tried again while the server is away."""
+    may_repeat = request.method in {"GET", "PUT"} if again is None else again
+    until, pause = time.monotonic() + TRY_FOR, FIRST_PAUSE
+    while True:
+        failure, wait = None, pause
+        try:
+            response: httpx.Response = yield request
+        except httpx.TransportError as error:
+            failure = Unavailable(f"{request.method} {request.path}: {error or type(error).__name__}")
+        else:
+            if response.status_code != UNAVAILABLE:
+                return _document(response)
+            failure, wait = _error(response), max(pause, _retry_after(response))
+        if not may_repeat or time.monotonic() + wait > until:
+            raise failure
+        yield Pause(wait)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _document(response: httpx.Response) -> Any:
+    if response.status_code >= OK:
+        raise _error(response)
+    return response.json() if response.content else None
+
+
+def _error(response: httpx.Response) -> RingbackError:
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    return error_of(response.status_code, problem, response.text)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    try:
+        return min(float(response.headers.get("retry-after", 0)), LONGEST_PAUSE)
+    except ValueError:
+        return 0.0
+
+
+def path(*segments: str) -> str:
+    """A path of the API; each segment is percent-encoded as a whole: an id may hold a slash."""
+    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def watch(source: str, job: str, **fields: Any) -> Flow[Job]:
+    """PUT a job."""
+    answer = yield from send(Request("PUT", path("jobs", source, job), body=given(**fields)))
+    return Job.read(answer)
+
+
+def get(source: str, job: str) -> Flow[Job]:
+    """A job as it is."""
+    return Job.read((yield from send(Request("GET", path("jobs", source, job)))))
+
+
+def wait(source: str, job: str, timeout: float | None) -> Flow[Job]:
+    """A job once it has finished; Timeout after so many seconds."""
+    target = path("jobs", source, job)
+    left = _time_left(timeout)
+    while True:
+        seconds = min(MAX_WAIT, left())
+        request = Request("GET", target, {"wait": f"{seconds:.3f}"}, None, seconds + ANSWER_WITHIN)
+        found = Job.read((yield from send(request)))
+        if found.finished:
+            return found
+        if left() <= 0:
+            raise Timeout(f"{source}/{job} is {found.state} after {timeout:g} s", jobs=(found,))
+
+
+def wait_many(jobs: Sequence[str], mode: str, timeout: float | None) -> Flow[list[Job]]:
+    """Jobs (`source/id`), in this order, once all (or any) have finished."""
+    left = _time_left(timeout)
+    while True:
+        seconds = min(MAX_WAIT, left())
+        body = {"jobs": list(jobs), "mode": mode, "timeout": round(seconds, 3)}
+        request = Request("POST", path("wait"), {}, body, seconds + ANSWER_WITHIN)
+        answer = yield from send(request, again=True)
+        found = [Job.read(job) for job in answer["jobs"]]
+        if answer["done"]:
+            return found
+        if left() <= 0:
+            raise Timeout(f"{mode} of {len(found)} jobs: not after {timeout:g} s", jobs=tuple(found))
+
+
+def history(source: str, job: str) -> Flow[list[Mapping[str, Any]]]:
+    """What happened to a job, oldest first."""
+    entries: list[Mapping[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        params = given(limit=200, cursor=cursor)
+        page = yield from send(Request("GET", path("jobs", source, job, "history"), params))
+        entries += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return entries
+
+
+def page_of_jobs(params: Mapping[str, Any], cursor: str | None) -> Flow[tuple[list[Job], str | None]]:
+    """One page of the list of jobs, and the cursor of the next."""
+    page = yield from send(Request("GET", path("jobs"), given(**params, cursor=cursor)))
+    return [Job.read(job) for job in page["items"]], page["next"]
+
+
+def group(**fields: Any) -> Flow[Group]:
+    """Create a group; with an id the call may be repeated."""
+    body = given(**fields)
+    request = Request("POST", path("groups"), body=body, timeout=MAX_WAIT)
+    return Group.read((yield from send(request, again="id" in body)))
+
+
+def wait_group(name: str, timeout: float | None) -> Flow[Group]:
+    """A group once it has ended; Timeout after so many seconds."""
+    left = _time_left(timeout)
+    while True:
+        seconds = min(MAX_WAIT, left())
+        params = {"wait": f"{seconds:.3f}"}
+        request = Request("GET", path("groups", name), params, None, seconds + ANSWER_WITHIN)
+        found = Group.read((yield from send(request)))
+        if found.finished:
+            return found
+        if left() <= 0:
+            raise Timeout(f"group {name} is still running after {timeout:g} s", group=found)
+
+
+def subscribe(url: str, **fields: Any) -> Flow[Subscription]:
+    """Create a subscription."""
+    request = Request("POST", path("subscriptions"), body=given(url=url, **fields))
+    return Subscription.read((yield from send(request)))
+
+
+def event_of(message: Message, cursor: str | None, types: frozenset[str]) -> Event | None:
+    """The event of a message of the stream, if it is of these types; EventsTrimmed at a gap."""
+    if message.event == "gap":
+        raise EventsTrimmed("the log begins after the cursor: read the jobs, then follow from now")
+    document = json.loads(message.data)
+    event = Event.read(document, document["id"], cursor)
+    return event if not types or event.type in types else None
+
+
+def _time_left(timeout: float | None) -> Callable[[], float]:
+    """A function of the seconds that are left."""
+    until = None if timeout is None else time.monotonic() + timeout
+    return lambda: MAX_WAIT if until is None else max(0.0, until - time.monotonic())

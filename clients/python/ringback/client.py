@@ -1,0 +1,356 @@
+"""The clients: `Ringback` blocks, `AsyncRingback` is awaited; both do the same."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import httpx
+
+from ringback import calls
+from ringback.calls import FIRST_PAUSE, LONGEST_PAUSE, TRY_FOR, Flow, Pause, Request
+from ringback.errors import RingbackError, Unavailable, error_of
+from ringback.event_stream import MessageReader
+from ringback.model import Event, Group, Job, Subscription
+from ringback.settings import find_server
+
+Value = TypeVar("Value")
+Mode = Literal["all", "any"]
+
+STREAM_TIMEOUT = httpx.Timeout(15.0, read=45.0)  # seconds; the server pings every 15
+EVENTS = "/v1/events"
+
+
+def _options(url: str | None, key: str | None) -> dict[str, Any]:
+    server = find_server(url, key)
+    headers = {"authorization": f"Bearer {server.key}"} if server.key else {}
+    # No proxy sees what goes to this machine; redirects, which could send the key elsewhere, are
+    # not followed.
+    return {"base_url": server.url, "headers": headers, "trust_env": not server.local}
+
+
+def _sent(request: Request) -> dict[str, Any]:
+    content = {} if request.body is None else {"json": request.body}
+    return {"params": request.params, "timeout": request.timeout, **content}
+
+
+class Ringback:
+    """Calls a server. Close it, or use it in a `with`.
+
+    Without arguments: RINGBACK_URL (else loopback, port 8080) and RINGBACK_API_KEY (else, on this
+    machine, the key that `ringback up` made). Errors are RingbackError. While the server is away,
+    GET, PUT and waits are tried again for 30 s.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+        self._http = httpx.Client(**_options(url, key))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def watch(
+        self,
+        source: str,
+        id: str,  # noqa: A002 -- its name in the API
+        *,
+        params: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        deadline: str | None = None,
+        poll: bool | Mapping[str, str] | None = None,
+        callback_url: str | None = None,
+        callback_secret: str | None = None,
+    ) -> Job:
+        """Watch a job; repeating it is safe. Durations are texts such as `30s`, `5m`, `24h`."""
+        fields = {"params": params, "metadata": metadata, "deadline": deadline, "poll": poll}
+        callback = {"callback_url": callback_url, "callback_secret": callback_secret}
+        return self._run(calls.watch(source, id, **fields, **callback))
+
+    def wait(self, source: str, id: str, timeout: float | None = None) -> Job:  # noqa: A002
+        """A job once it has finished, in whichever way; Timeout (with `.job`) after so many seconds."""
+        return self._run(calls.wait(source, id, timeout))
+
+    def wait_many(
+        self, jobs: Sequence[str], mode: Mode = "all", timeout: float | None = None
+    ) -> list[Job]:
+        """Jobs (`source/id`) once all, or one of them, have finished; Timeout has `.jobs`."""
+        return self._run(calls.wait_many(jobs, mode, timeout))
+
+    def get(self, source: str, id: str) -> Job:  # noqa: A002
+        """A job as it is."""
+        return self._run(calls.get(source, id))
+
+    def jobs(self, source: str | None = None, state: str | None = None) -> Iterator[Job]:
+        """All jobs, those with the latest deadline first; pages are read as needed."""
+        cursor: str | None = None
+        while True:
+            params = {"source": source, "state": state}
+            page, cursor = self._run(calls.page_of_jobs(params, cursor))
+            yield from page
+            if cursor is None:
+                return
+
+    def history(self, source: str, id: str) -> list[Mapping[str, Any]]:  # noqa: A002
+        """What happened to a job, oldest first."""
+        return self._run(calls.history(source, id))
+
+    def group(
+        self,
+        jobs: Sequence[str | Mapping[str, Any]] = (),
+        *,
+        id: str | None = None,  # noqa: A002
+        policy: Literal["all", "fail_fast"] | None = None,
+        open: bool | None = None,  # noqa: A002
+        metadata: Mapping[str, Any] | None = None,
+        deadline: str | None = None,
+        callback_url: str | None = None,
+        callback_secret: str | None = None,
+    ) -> Group:
+        """Create a group of jobs (`source/id`), which are watched; one callback tells of all."""
+        fields = {"id": id, "policy": policy, "open": open, "metadata": metadata}
+        callback = {"callback_url": callback_url, "callback_secret": callback_secret}
+        return self._run(calls.group(jobs=list(jobs), deadline=deadline, **fields, **callback))
+
+    def wait_group(self, id: str, timeout: float | None = None) -> Group:  # noqa: A002
+        """A group once it has ended; Timeout (with `.group`) after so many seconds."""
+        return self._run(calls.wait_group(id, timeout))
+
+    def subscribe(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        sources: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        secret: str | None = None,
+    ) -> Subscription:
+        """Create a subscription; its `secret` verifies the callbacks, and is shown only now."""
+        fields = {"events": events, "sources": sources, "metadata": metadata, "secret": secret}
+        return self._run(calls.subscribe(url, **fields))
+
+    def events(self, after: str | None = None, types: Iterable[str] | None = None) -> Iterator[Event]:
+        """Events from now on, or after a cursor, for ever; reconnects where it was.
+
+        EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
+        server.
+        """
+        reader, wanted = MessageReader(after), frozenset(types or ())
+        away_since, pause = time.monotonic(), FIRST_PAUSE
+        while True:
+            try:
+                with self._http.stream(
+                    "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
+                ) as answer:
+                    if answer.is_error:
+                        answer.read()
+                        raise _refusal(answer)
+                    for line in answer.iter_lines():
+                        away_since, pause = time.monotonic(), FIRST_PAUSE
+                        message = reader.line(line)
+                        event = message and calls.event_of(message, reader.last_id, wanted)
+                        if event:
+                            yield event
+            except (httpx.TransportError, Unavailable) as error:
+                if time.monotonic() - away_since > TRY_FOR:
+                    raise Unavailable(f"GET {EVENTS}: {error}") from error
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _run(self, flow: Flow[Value]) -> Value:
+        """Do what a call asks for."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = flow.throw(error) if error else flow.send(answer)
+            except StopIteration as done:
+                value: Value = done.value
+                return value
+            answer, error = None, None
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                continue
+            try:
+                answer = self._http.request(step.method, step.path, **_sent(step))
+            except httpx.TransportError as failure:
+                error = failure
+
+
+class AsyncRingback:
+    """The same as `Ringback`, for asyncio. Close it, or use it in an `async with`."""
+
+    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+        self._http = httpx.AsyncClient(**_options(url, key))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def watch(
+        self,
+        source: str,
+        id: str,  # noqa: A002
+        *,
+        params: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        deadline: str | None = None,
+        poll: bool | Mapping[str, str] | None = None,
+        callback_url: str | None = None,
+        callback_secret: str | None = None,
+    ) -> Job:
+        """Watch a job; repeating it is safe. Durations are texts such as `30s`, `5m`, `24h`."""
+        fields = {"params": params, "metadata": metadata, "deadline": deadline, "poll": poll}
+        callback = {"callback_url": callback_url, "callback_secret": callback_secret}
+        return await self._run(calls.watch(source, id, **fields, **callback))
+
+    async def wait(self, source: str, id: str, timeout: float | None = None) -> Job:  # noqa: A002, ASYNC109
+        """A job once it has finished, in whichever way; Timeout (with `.job`) after so many seconds."""
+        return await self._run(calls.wait(source, id, timeout))
+
+    async def wait_many(
+        self,
+        jobs: Sequence[str],
+        mode: Mode = "all",
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> list[Job]:
+        """Jobs (`source/id`) once all, or one of them, have finished; Timeout has `.jobs`."""
+        return await self._run(calls.wait_many(jobs, mode, timeout))
+
+    async def get(self, source: str, id: str) -> Job:  # noqa: A002
+        """A job as it is."""
+        return await self._run(calls.get(source, id))
+
+    async def jobs(self, source: str | None = None, state: str | None = None) -> AsyncIterator[Job]:
+        """All jobs, those with the latest deadline first; pages are read as needed."""
+        cursor: str | None = None
+        while True:
+            params = {"source": source, "state": state}
+            page, cursor = await self._run(calls.page_of_jobs(params, cursor))
+            for job in page:
+                yield job
+            if cursor is None:
+                return
+
+    async def history(self, source: str, id: str) -> list[Mapping[str, Any]]:  # noqa: A002
+        """What happened to a job, oldest first."""
+        return await self._run(calls.history(source, id))
+
+    async def group(
+        self,
+        jobs: Sequence[str | Mapping[str, Any]] = (),
+        *,
+        id: str | None = None,  # noqa: A002
+        policy: Literal["all", "fail_fast"] | None = None,
+        open: bool | None = None,  # noqa: A002
+        metadata: Mapping[str, Any] | None = None,
+        deadline: str | None = None,
+        callback_url: str | None = None,
+        callback_secret: str | None = None,
+    ) -> Group:
+        """Create a group of jobs (`source/id`), which are watched; one callback tells of all."""
+        fields = {"id": id, "policy": policy, "open": open, "metadata": metadata}
+        callback = {"callback_url": callback_url, "callback_secret": callback_secret}
+        flow = calls.group(jobs=list(jobs), deadline=deadline, **fields, **callback)
+        return await self._run(flow)
+
+    async def wait_group(self, id: str, timeout: float | None = None) -> Group:  # noqa: A002, ASYNC109
+        """A group once it has ended; Timeout (with `.group`) after so many seconds."""
+        return await self._run(calls.wait_group(id, timeout))
+
+    async def subscribe(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        sources: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        secret: str | None = None,
+    ) -> Subscription:
+        """Create a subscription; its `secret` verifies the callbacks, and is shown only now."""
+        fields = {"events": events, "sources": sources, "metadata": metadata, "secret": secret}
+        return await self._run(calls.subscribe(url, **fields))
+
+    async def events(
+        self, after: str | None = None, types: Iterable[str] | None = None
+    ) -> AsyncIterator[Event]:
+        """Events from now on, or after a cursor, for ever; reconnects where it was.
+
+        EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
+        server.
+        """
+        reader, wanted = MessageReader(after), frozenset(types or ())
+        away_since, pause = time.monotonic(), FIRST_PAUSE
+        while True:
+            try:
+                async with self._http.stream(
+                    "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
+                ) as answer:
+                    if answer.is_error:
+                        await answer.aread()
+                        raise _refusal(answer)
+                    async for line in answer.aiter_lines():
+                        away_since, pause = time.monotonic(), FIRST_PAUSE
+                        message = reader.line(line)
+                        event = message and calls.event_of(message, reader.last_id, wanted)
+                        if event:
+                            yield event
+            except (httpx.TransportError, Unavailable) as error:
+                if time.monotonic() - away_since > TRY_FOR:
+                    raise Unavailable(f"GET {EVENTS}: {error}") from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _run(self, flow: Flow[Value]) -> Value:
+        """Do what a call asks for."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = flow.throw(error) if error else flow.send(answer)
+            except StopIteration as done:
+                value: Value = done.value
+                return value
+            answer, error = None, None
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                answer = await self._http.request(step.method, step.path, **_sent(step))
+            except httpx.TransportError as failure:
+                error = failure
+
+
+def _stream_headers(reader: MessageReader) -> dict[str, str]:
+    place = {"last-event-id": reader.last_id} if reader.last_id else {}
+    return {"accept": "text/event-stream", **place}
+
+
+def _refusal(answer: httpx.Response) -> RingbackError:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    return error_of(answer.status_code, problem, answer.text)
