@@ -50,11 +50,13 @@ def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
     may_repeat = request.method in {"GET", "PUT"} if again is None else again
     until, pause = time.monotonic() + TRY_FOR, FIRST_PAUSE
     while True:
-        failure, wait = None, pause
+        failure: RingbackError
+        wait = pause
         try:
             response: httpx.Response = yield request
         except httpx.TransportError as error:
-            failure = Unavailable(f"{request.method} {request.path}: {error or type(error).__name__}")
+            reason = str(error) or type(error).__name__
+            failure = Unavailable(f"{request.method} {request.path}: {reason}")
         else:
             if response.status_code != UNAVAILABLE:
                 return _document(response)
@@ -133,7 +135,9 @@ def wait_many(jobs: Sequence[str], mode: str, timeout: float | None) -> Flow[lis
         if answer["done"]:
             return found
         if left() <= 0:
-            raise Timeout(f"{mode} of {len(found)} jobs: not after {timeout:g} s", jobs=tuple(found))
+            raise Timeout(
+                f"{mode} of {len(found)} jobs: not after {timeout:g} s", jobs=tuple(found)
+            )
 
 
 def history(source: str, job: str) -> Flow[list[Mapping[str, Any]]]:
@@ -149,7 +153,9 @@ def history(source: str, job: str) -> Flow[list[Mapping[str, Any]]]:
             return entries
 
 
-def page_of_jobs(params: Mapping[str, Any], cursor: str | None) -> Flow[tuple[list[Job], str | None]]:
+def page_of_jobs(
+    params: Mapping[str, Any], cursor: str | None
+) -> Flow[tuple[list[Job], str | None]]:
     """One page of the list of jobs, and the cursor of the next."""
     page = yield from send(Request("GET", path("jobs"), given(**params, cursor=cursor)))
     return [Job.read(job) for job in page["items"]], page["next"]

@@ -47,6 +47,7 @@ class Ringback:
         self._http = httpx.Client(**_options(url, key))
 
     def __enter__(self) -> Self:
+        """Close it at the end."""
         return self
 
     def __exit__(
@@ -55,6 +56,7 @@ class Ringback:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the connections."""
         self.close()
 
     def close(self) -> None:
@@ -140,7 +142,9 @@ class Ringback:
         fields = {"events": events, "sources": sources, "metadata": metadata, "secret": secret}
         return self._run(calls.subscribe(url, **fields))
 
-    def events(self, after: str | None = None, types: Iterable[str] | None = None) -> Iterator[Event]:
+    def events(
+        self, after: str | None = None, types: Iterable[str] | None = None
+    ) -> Iterator[Event]:
         """Events from now on, or after a cursor, for ever; reconnects where it was.
 
         EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
@@ -195,6 +199,7 @@ class AsyncRingback:
         self._http = httpx.AsyncClient(**_options(url, key))
 
     async def __aenter__(self) -> Self:
+        """Close it at the end."""
         return self
 
     async def __aexit__(
@@ -203,6 +208,7 @@ class AsyncRingback:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the connections."""
         await self.close()
 
     async def close(self) -> None:

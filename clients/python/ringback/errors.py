@@ -1,15 +1,15 @@
 """The exceptions, all of them below RingbackError.
 
-    RingbackError
-    ├── Unauthorized   401: no key, or one that the server does not know
-    ├── Forbidden      403
-    ├── NotFound       404: no such job, source, subscription or group
-    ├── Conflict       409
-    ├── Invalid        400, 413, 415, 422: the call itself is wrong
-    ├── Unavailable    5xx, or no answer at all: try again later
-    ├── Timeout        the time to wait is over; `job` or `jobs` say how they are
-    ├── EventsTrimmed  events after the cursor are not in the log any more
-    └── BadSignature   a callback is not genuine, or too old
+RingbackError
+├── Unauthorized   401: no key, or one that the server does not know
+├── Forbidden      403
+├── NotFound       404: no such job, source, subscription or group
+├── Conflict       409
+├── Invalid        400, 413, 415, 422: the call itself is wrong
+├── Unavailable    5xx, or no answer at all: try again later
+├── Timeout        the time to wait is over; `job` or `jobs` say how they are
+├── EventsTrimmed  events after the cursor are not in the log any more
+└── BadSignature   a callback is not genuine, or too old
 """
 
 from typing import Any
@@ -100,10 +100,13 @@ BY_STATUS: dict[int, type[RingbackError]] = {
 }
 
 
+FAILED = 500  # the first status code that is the server's fault
+
+
 def error_of(status: int, problem: Any, text: str) -> RingbackError:
     """The error for an answer; `problem` is its document (RFC 9457), if it has one."""
     fields = problem if isinstance(problem, dict) else {}
-    kind = BY_STATUS.get(status, Unavailable if status >= 500 else RingbackError)
+    kind = BY_STATUS.get(status, Unavailable if status >= FAILED else RingbackError)
     return kind(
         str(fields.get("detail") or text[:200] or f"HTTP {status}"),
         status=status,

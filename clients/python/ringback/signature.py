@@ -23,7 +23,9 @@ def verify(headers: Mapping[str, str], body: bytes | str, *secrets: str) -> Even
     """
     found = {name.lower(): value for name, value in headers.items()}
     try:
-        name, at, signatures = (found[f"webhook-{word}"] for word in ("id", "timestamp", "signature"))
+        name, at, signatures = (
+            found[f"webhook-{word}"] for word in ("id", "timestamp", "signature")
+        )
     except KeyError as missing:
         raise BadSignature(f"the header {missing.args[0]!r} is missing") from None
     _check_time(at)
