@@ -128,6 +128,39 @@ def test_a_wrong_key_is_unauthorized(client_of: Any, shared: Server) -> None:
         client_of(shared.url, "wrong").get("encoder", "1")
 
 
+def test_several_jobs_are_waited_for_in_one_call(client: Any, shared: Server, job: str) -> None:
+    names = [f"{job}-{number}" for number in range(3)]
+    for name in names:
+        client.watch("encoder", name)
+    wanted = [f"encoder/{name}" for name in names]
+    shared.push(names[1], "failed")
+    first = client.wait_many(wanted, mode="any", timeout=30)
+    assert [found.state for found in first] == ["queued", "failed", "queued"]
+    with pytest.raises(ringback.Timeout) as caught:
+        client.wait_many(wanted, timeout=0.5)
+    assert [found.id for found in caught.value.jobs] == names
+    shared.push(names[0], "succeeded")
+    shared.push(names[2], "succeeded")
+    done = client.wait_many(wanted, timeout=30)
+    assert [found.state for found in done] == ["succeeded", "failed", "succeeded"]
+
+
+def test_a_group_is_created_and_waited_for(client: Any, shared: Server, job: str) -> None:
+    jobs = [f"encoder/{job}-a", f"encoder/{job}-b"]
+    made = client.group(jobs, id=f"group {job}", metadata={"batch": 7})
+    assert client.group(jobs, id=f"group {job}", metadata={"batch": 7}) == made
+    assert (made.state, made.counts["pending"]) == ("running", 2)
+    with pytest.raises(ringback.Timeout) as caught:
+        client.wait_group(made.id, timeout=0.5)
+    assert caught.value.group is not None
+    shared.push(f"{job}-a", "succeeded")
+    shared.push(f"{job}-b", "failed")
+    done = client.wait_group(made.id, timeout=30)
+    assert (done.state, done.finished, done.succeeded) == ("partial", True, False)
+    with pytest.raises(ringback.Conflict):
+        client.group(jobs, id=f"group {job}")
+
+
 def test_a_subscription_has_its_secret(client: Any) -> None:
     made = client.subscribe("https://one.example/hooks", events=["job.completed"])
     assert made.id.startswith("sub_")
