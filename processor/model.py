@@ -239,6 +239,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: tuple[Attempt, ...] = ()
     trace: str | None = None  # `traceparent` to send with it
     order: JobOrder | None = None  # if its subscription wants the events of a job in order
+    job: str | None = None  # `source/id` of the job that its event is about
 
 
 class EndedDelivery(Delivery, frozen=True, omit_defaults=True, kw_only=True):

@@ -27,7 +27,8 @@ credentials      which API key a command sends
 sse              reads Server-Sent Events
 follow           follows jobs and groups until they have ended
 progress         progress of jobs: bars or lines
-jobs             `ringback jobs`, `watch`, `wait`, `history`
+watch            `ringback watch`, `wait`
+jobs             `ringback jobs`, `history`
 groups           `ringback group`
 events           `ringback events`
 sources          `ringback sources`

@@ -20,9 +20,9 @@ COMMANDS = {
         "simulate",
         "simulate",
     ),
-    "watch": Command("Watch a job, and show its progress until it is finished.", "jobs", "watch"),
+    "watch": Command("Watch jobs, and show their progress until all have ended.", "watch", "watch"),
     "wait": Command(
-        "Wait until all of these jobs and groups have ended, or the first one.", "jobs", "wait"
+        "Wait until all of these jobs and groups have ended, or the first one.", "watch", "wait"
     ),
     "history": Command(
         "Show a job's transitions, ignored updates and failed polls with the reason, oldest first.",
@@ -40,7 +40,7 @@ COMMANDS = {
         "events",
         "events",
     ),
-    "jobs": Command("List jobs.", "jobs", "group", group=True),
+    "jobs": Command("List, show, poll and forget jobs.", "jobs", "group", group=True),
     "subscriptions": Command(
         "Manage subscriptions: the URLs that receive events.", "subscriptions", "group", group=True
     ),

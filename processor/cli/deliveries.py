@@ -1,4 +1,4 @@
-"""`ringback deliveries …`: lists a subscription's deliveries, and retries a delivery."""
+"""`ringback deliveries …`: lists a subscription's deliveries, and retries one or all of them."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,12 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, path
+from processor.cli.exit_codes import CommandError
+from processor.cli.replay import replay_all
 
-COLUMNS = ("id", "type", "state", "attempts", "last", "created")
+COLUMNS = ("id", "job", "type", "state", "attempts", "last", "next attempt", "created")
+MAX_RETRIED = 10_000  # deliveries that one call retries
+LOG_KEPT = "7d"  # older events are no longer in the log
 
 
 @options.server
@@ -23,7 +27,10 @@ def list_all(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """List the deliveries of a subscription, newest first."""
+    """List the deliveries of a subscription, newest first.
+
+    The ID of a job's callback (cb_…), as `ringback jobs show` names it, lists those of the callback.
+    """
     page = server.get(
         "/v1/deliveries", subscription=subscription, state=state, limit=limit, cursor=cursor
     )
@@ -33,15 +40,43 @@ def list_all(
 @options.server
 def retry(
     delivery: Annotated[
-        str, typer.Argument(metavar="ID", help="The id of the delivery, as `list` shows it.")
-    ],
+        str | None, typer.Argument(metavar="[ID]", help="One delivery, as `list` shows it.")
+    ] = None,
     *,
+    every: Annotated[
+        bool, typer.Option("--all", help="All that wait for their next attempt or have failed.")
+    ] = False,
+    subscription: Annotated[
+        str | None, typer.Option(metavar="ID", help="With --all: the subscription.")
+    ] = None,
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Attempt a delivery now, if it is pending, failed or canceled."""
-    delivered = server.call("POST", path("v1", "deliveries", delivery, "retry"), {})
-    output.result(delivered, f"{delivery} is due now", json=json)
+    """Attempt a delivery now, if it is pending, failed or canceled; or all of a subscription.
+
+    Examples: `ringback deliveries retry evt_1_final.sub_1`,
+    `ringback deliveries retry --all --subscription sub_1`.
+    """
+    if every and subscription and not delivery:
+        _show_all(retry_all(server, subscription), json=json)
+    elif delivery and not (every or subscription):
+        delivered = server.call("POST", path("v1", "deliveries", delivery, "retry"), {})
+        output.result(delivered, f"{delivery} is due now", json=json)
+    else:
+        raise CommandError("name one delivery, or --all --subscription ID")
+
+
+def retry_all(server: Client, subscription: str) -> dict[str, Any]:
+    """Make all waiting deliveries due now, and enqueue those that have failed again."""
+    due, body = 0, {"subscription": subscription}
+    while more := server.call("POST", path("v1", "deliveries", "retry"), body)["due"]:
+        due += more
+        if more < MAX_RETRIED:
+            break
+    if subscription.startswith("cb_"):
+        return {"due": due}
+    failed = replay_all(server, subscription, {"since": LOG_KEPT, "state": "failed"})
+    return {"due": due, "replay": failed}
 
 
 def group() -> typer.Typer:
@@ -52,8 +87,17 @@ def group() -> typer.Typer:
     return app
 
 
+def _show_all(done: dict[str, Any], *, json: bool) -> None:
+    replay = done.get("replay", {"queued": 0, "gone": 0})
+    text = f"{done['due']} are due now, {replay['queued']} that had failed are enqueued again"
+    gone = f", {replay['gone']} are no longer in the event log" if replay["gone"] else ""
+    output.result(done, text + gone, json=json)
+
+
 def _row(item: dict[str, Any]) -> tuple[object, ...]:
     attempts = item["attempts"]
     last = attempts[-1] if attempts else {}
     how = last.get("status") or last.get("error")
-    return item["id"], item["type"], item["state"], len(attempts), how, item["created_at"]
+    made, following = item["created_at"], item["next_attempt_at"]
+    kind, state = item["type"], item["state"]
+    return item["id"], item["job"], kind, state, len(attempts), how, following, made

@@ -9,7 +9,7 @@ from processor.cli.client import Client, path
 from processor.cli.exit_codes import CODE_OF_STATE, CommandError, Exit
 from processor.cli.progress import Show
 
-RECONNECT_TIMEOUT = 15.0  # seconds that the server may be unreachable: long enough to restart
+RECONNECT_TIMEOUT = 15.0  # seconds that the server may be unreachable if there is no time limit
 RECONNECT_PAUSE = 0.5  # seconds
 ROUND = 1.0  # seconds that the server waits in one call: then the progress is shown
 CHECK_SOURCES_AFTER, CHECK_SOURCES_EVERY = 2.0, 10.0  # seconds
@@ -23,7 +23,8 @@ def follow(
 ) -> dict[Name, Any]:
     """Wait for all of them, or for the first one; returns them in the given order.
 
-    In each round the server waits up to a second for those that have not ended, in one call.
+    In each round the server waits up to a second for those that have not ended, in one call. Once
+    it has answered, it may be unreachable until the time is up.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     found = _round(client, names, 0, first=first)
@@ -41,12 +42,10 @@ def follow(
             found |= _round(client, unfinished, min(left, ROUND), first=first)
             answered = time.monotonic()
         except CommandError as error:
-            if (
-                error.code is not Exit.UNREACHABLE
-                or time.monotonic() - answered > RECONNECT_TIMEOUT
-            ):
+            give_up = answered + RECONNECT_TIMEOUT if deadline is None else deadline
+            if error.code is not Exit.UNREACHABLE or time.monotonic() + RECONNECT_PAUSE >= give_up:
                 raise
-            time.sleep(min(RECONNECT_PAUSE, left))
+            time.sleep(RECONNECT_PAUSE)
 
 
 def has_ended(found: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import typer
 from processor.cli import options, output
 from processor.cli.client import Client, path
 from processor.cli.exit_codes import CommandError
-from processor.cli.jobs import until_done
+from processor.cli.watch import until_done
 from processor.text_input import decode_text
 
 COUNTS = ("total", "pending", "succeeded", "failed", "canceled", "expired")
@@ -45,16 +45,14 @@ def create(
     is_open: Annotated[
         bool, typer.Option("--open", help="Take more jobs, until `ringback group close`.")
     ] = False,
-    metadata: options.Pairs = None,
+    metadata: options.Metadata = None,
     deadline: Annotated[
         str | None, typer.Option(help="Expire the group after this long: 5m, 24h.")
     ] = None,
     callback_url: Annotated[
         str | None, typer.Option(help="Where to send the event that ends the group.")
     ] = None,
-    callback_secret: Annotated[
-        str | None, typer.Option(help="whsec_…, which signs it. Default: the server's.")
-    ] = None,
+    callback_secret: options.CallbackSecret = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the group has ended.")] = False,
     timeout: options.Timeout = None,
     server: Client,
@@ -70,7 +68,7 @@ def create(
         jobs=_named(jobs, file),
         policy=policy,
         open=is_open or None,
-        metadata=options.pairs("--metadata", metadata),
+        metadata=options.typed_pairs("--metadata", metadata),
         deadline=deadline,
         callback_url=callback_url,
         callback_secret=callback_secret,

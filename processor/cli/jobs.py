@@ -1,4 +1,4 @@
-"""`ringback jobs`, `watch`, `wait` and `history`: lists jobs, polls and waits for them, shows a history."""
+"""`ringback jobs` and `history`: lists and shows jobs, polls them, stops watching them."""
 
 from typing import Annotated, Any
 
@@ -6,9 +6,7 @@ import typer
 
 from processor.cli import options, output
 from processor.cli.client import Client, job_path
-from processor.cli.exit_codes import CommandError, code_of_jobs
-from processor.cli.follow import Name, follow, has_ended
-from processor.cli.progress import progress_display
+from processor.cli.exit_codes import CommandError
 
 COLUMNS = ("source", "id", "state", "status", "progress")
 MAX_HISTORY = 200  # entries; no more are kept
@@ -38,7 +36,12 @@ def jobs(
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List jobs."""
+    """List, show, poll and forget jobs.
+
+    Without a command it lists them.
+
+    Examples: `ringback jobs --source wistia --state running`, `ringback jobs --metadata order=42`.
+    """
     if context.invoked_subcommand is None:
         server = options.client(url=url, key=key, data=data)
         pairs = options.pairs("--metadata", metadata) or {}
@@ -51,7 +54,7 @@ def jobs(
             limit=limit,
             cursor=cursor,
         )
-        output.page(page, COLUMNS, _row, json=json)
+        output.page(page, COLUMNS, row, json=json)
 
 
 @options.server
@@ -76,82 +79,54 @@ def poll(
         output.result(answer, f"{answer['asked']} jobs are polled", json=json)
 
 
+@options.server
+def show(
+    source: options.SourceName,
+    job_id: options.JobId,
+    *,
+    server: Client,
+    json: options.Json = False,
+) -> None:
+    """Show a job with everything that is known of it, and where it calls back."""
+    job = server.get(job_path(source, job_id))
+    callbacks = server.get(job_path(source, job_id, "callbacks"))["items"]
+    shown = {**job, "callbacks": callbacks}
+    if json:
+        output.document(shown)
+    else:
+        output.fields(shown | {"callbacks": [f"{one['url']} ({one['id']})" for one in callbacks]})
+
+
+@options.server
+def remove(
+    names: options.JobNames = None,
+    *,
+    callback: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only take back this callback (cb_…), as `show` names it."),
+    ] = None,
+    server: Client,
+    json: options.Json = False,
+) -> None:
+    """Stop watching jobs: nobody is called back, and late pushes about them are ignored."""
+    named = [name for _, name in options.jobs(names)]
+    if not named:
+        raise CommandError("name at least one job, as SOURCE ID or SOURCE/ID")
+    more = ("callbacks", callback) if callback else ()
+    for name in named:
+        server.call("DELETE", job_path(*name.split("/", 1), *more))
+    removed = [f"removed {callback or 'job'} {'of ' if callback else ''}{name}" for name in named]
+    output.result({"jobs": named, "removed": callback or True}, *removed, json=json)
+
+
 def group() -> typer.Typer:
     """The group; without a command it lists the jobs."""
     app = typer.Typer(invoke_without_command=True)
     app.callback()(jobs)
+    app.command("show")(show)
     app.command("poll")(poll)
+    app.command("rm")(remove)
     return app
-
-
-@options.server
-def watch(
-    source: options.SourceName,
-    job_id: options.JobId,
-    *,
-    metadata: options.Pairs = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE", help="The value of a {placeholder} in the poll request."
-        ),
-    ] = None,
-    deadline: Annotated[
-        str | None, typer.Option(help="Expire the job after this long: 5m, 24h.")
-    ] = None,
-    timeout: options.Timeout = None,
-    server: Client,
-    json: options.Json = False,
-) -> None:
-    """Watch a job, and show its progress until it is finished."""
-    body = options.given(
-        metadata=options.pairs("--metadata", metadata),
-        params=options.pairs("--param", param),
-        deadline=deadline,
-    )
-    limit = options.seconds(timeout)
-    server.call("PUT", job_path(source, job_id), body)
-    until_done(server, [("job", f"{source}/{job_id}")], limit, json)
-
-
-@options.server
-def wait(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SOURCE ID... | SOURCE/ID...", help="The jobs."),
-    ] = None,
-    *,
-    first: Annotated[bool, typer.Option("--any", help="Only until the first has ended.")] = False,
-    group: Annotated[
-        list[str] | None, typer.Option(help="A group to wait for. May be repeated.")
-    ] = None,
-    timeout: options.Timeout = None,
-    server: Client,
-    json: options.Json = False,
-) -> None:
-    """Wait until all of these jobs and groups have ended, or the first one.
-
-    Ends with 0 if all succeeded, 1 if one failed or was canceled (or a part of a group), 3 if one
-    expired, 4 if the time was up, 5 if the server cannot be reached; with several of these, the
-    worst: failed, expired, timeout. With --any, only those that have ended count.
-
-    Examples: `ringback wait encoder 1 2 3`, `ringback wait encoder/1 wistia/abc --any`,
-    `ringback wait --group batch-7 --timeout 10m`.
-    """
-    found = [*_jobs(names or []), *(("group", one) for one in group or [])]
-    if not found:
-        raise CommandError("name at least one job, as SOURCE ID or SOURCE/ID, or a --group")
-    until_done(server, list(dict.fromkeys(found)), options.seconds(timeout), json, first=first)
-
-
-def _jobs(words: list[str]) -> list[Name]:
-    """The jobs that words name: SOURCE ID..., or SOURCE/ID... if there is a slash in the first."""
-    if not words or "/" in words[0]:
-        return options.job_names(words)
-    source, *ids = words
-    if not ids:
-        raise CommandError(f"{source}: name a job, as SOURCE ID or SOURCE/ID")
-    return [("job", f"{source}/{job_id}") for job_id in ids]
 
 
 @options.server
@@ -182,30 +157,7 @@ def _history_row(entry: dict[str, Any]) -> tuple[object, ...]:
     return (entry["at"], entry["origin"], entry["status"], state, event, times, flags)
 
 
-def _row(job: dict[str, Any]) -> tuple[object, ...]:
+def row(job: dict[str, Any]) -> tuple[object, ...]:
+    """The columns of a job."""
     progress = output.percent(job["progress"])
     return (job["source"], job["id"], job["state"], job["status"], progress)
-
-
-def until_done(
-    server: Client,
-    names: list[Name],
-    timeout: float | None,
-    json: bool,  # noqa: FBT001 -- as the option
-    *,
-    first: bool = False,
-) -> None:
-    """Follow jobs and groups, print them, and end with their exit code."""
-    with progress_display(silent=json) as show:
-        found = follow(server, names, show, timeout, first=first)
-    ended = [one for one in found.values() if has_ended(one)]
-    done = bool(ended) if first else len(ended) == len(found)
-    if json:
-        jobs = [one for (kind, _), one in found.items() if kind == "job"]
-        groups = [one for (kind, _), one in found.items() if kind == "group"]
-        more = {"groups": groups} if groups else {}
-        output.document({"done": done, "jobs": jobs, **more})
-    if not done:
-        output.notice("the time is up; the jobs are still watched")
-    counted = ended if first and ended else found.values()
-    raise typer.Exit(code_of_jobs(one["state"] for one in counted))

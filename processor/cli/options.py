@@ -1,5 +1,6 @@
 """The options that several commands share."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,13 @@ Timeout = Annotated[
     str | None,
     typer.Option("--timeout", help="Stop waiting after this long: 90, 1.5s, 30s, 5m, 24h, 7d."),
 ]
-Pairs = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")]
+TYPED = """A VALUE that is JSON is taken as such: 42 is a number, '"42"' a text."""
+Metadata = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help=f"May be repeated. {TYPED}")
+]
+CallbackSecret = Annotated[
+    str | None, typer.Option(help="whsec_…, which signs the callback. Default: the server's.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=200)]
 Cursor = Annotated[
     str | None, typer.Option("--cursor", help="Continue after the page that ended here.")
@@ -61,6 +68,10 @@ SubscriptionId = Annotated[
     ),
 ]
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the configuration.")]
+JobNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SOURCE ID... | SOURCE/ID...", help="The jobs.", show_default=False),
+]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")]
 
 
@@ -87,6 +98,16 @@ def seconds(text: str | None) -> float | None:
         raise CommandError(f"--timeout: {error}") from None
 
 
+def jobs(words: list[str] | None) -> list[tuple[str, str]]:
+    """The jobs that words name: SOURCE ID..., or SOURCE/ID... if there is a slash in the first."""
+    if not words or "/" in words[0]:
+        return job_names(words or [])
+    source, *ids = words
+    if not ids:
+        raise CommandError(f"{source}: name a job, as SOURCE ID or SOURCE/ID")
+    return [("job", f"{source}/{job_id}") for job_id in ids]
+
+
 def job_names(words: list[str]) -> list[tuple[str, str]]:
     """The jobs that words name as SOURCE/ID."""
     for word in words:
@@ -102,3 +123,18 @@ def pairs(option: str, texts: list[str] | None) -> dict[str, str] | None:
         if "=" not in pair:
             raise CommandError(f"{option} {pair}: write it as NAME=VALUE")
     return dict(pair.split("=", 1) for pair in texts) if texts else None
+
+
+def typed_pairs(option: str, texts: list[str] | None) -> dict[str, Any] | None:
+    """The same, with values that are JSON as such, so that they match what a program sends."""
+    found = pairs(option, texts)
+    return found and {name: _typed(text) for name, text in found.items()}
+
+
+def _typed(text: str) -> Any:
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)  # NaN is not JSON: a text
+    except (ValueError, RecursionError):
+        return text
+    return value

@@ -2,7 +2,7 @@
 
 import json as codec
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -53,6 +53,17 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line("  ".join(padded).rstrip())
+
+
+def fields(value: Mapping[str, Any]) -> None:
+    """Print the fields of an object that are not empty, one a line, or one a line of a list."""
+    full = {name: one for name, one in value.items() if one not in (None, [], {})}
+    width = max(map(len, full), default=0)
+    for name, one in full.items():
+        rows = one if isinstance(one, list) else [one]
+        for label, row in zip([name, *[""] * len(rows)], rows, strict=False):
+            text = row if isinstance(row, str) else codec.dumps(row, ensure_ascii=False)
+            line(f"{label.ljust(width)}  {text}")
 
 
 def page(

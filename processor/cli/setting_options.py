@@ -1,5 +1,6 @@
 """The options of `ringback subscriptions add` and `set` for the settings of a subscription."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from processor.cli.option_groups import option_group
 from processor.subscription_settings import MAX_CONCURRENCY
 
 Texts = list[str] | None
+ReadPairs = Callable[[str, Texts], dict[str, Any] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class SettingOptions:
         ),
     ] = None
     metadata: Annotated[
-        Texts, Option(metavar="NAME=VALUE", help='May be repeated; "" for none.')
+        Texts, Option(metavar="NAME=VALUE", help=f'May be repeated; "" for none. {options.TYPED}')
     ] = None
     format: Annotated[str | None, Option(help="standard, or one of the cloudevents formats.")] = (
         None
@@ -73,8 +75,8 @@ class SettingOptions:
         read = {
             "sources": _values(self.sources),
             "providers": _values(self.providers),
-            "metadata": _pairs("--metadata", self.metadata),
-            "headers": _pairs("--header", self.headers),
+            "metadata": _pairs(options.typed_pairs, "--metadata", self.metadata),
+            "headers": _pairs(options.pairs, "--header", self.headers),
         }
         body = options.given(**vars(self) | read)
         return body | {"rate": None} if self.rate == "" else body
@@ -88,6 +90,6 @@ def _values(texts: Texts) -> Texts:
     return None if texts is None else [text for text in texts if text]
 
 
-def _pairs(option: str, texts: Texts) -> dict[str, str] | None:
+def _pairs(read: ReadPairs, option: str, texts: Texts) -> dict[str, Any] | None:
     """The same for NAME=VALUE options."""
-    return None if texts is None else options.pairs(option, _values(texts)) or {}
+    return None if texts is None else read(option, _values(texts)) or {}

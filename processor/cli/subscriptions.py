@@ -1,14 +1,17 @@
 """`ringback subscriptions …`: list, add, change and remove subscriptions."""
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from processor.cli import options, output, setting_options
 from processor.cli.client import Client, path
+from processor.cli.exit_codes import Exit
 from processor.cli.replay import replay, replay_all
 from processor.cli.setting_options import SettingOptions
 
+CHECK_EVERY = 0.1  # seconds between looks at a delivery
 COLUMNS = ("id", "url", "events", "sources", "from", "disabled")
 
 
@@ -95,11 +98,51 @@ def rotate(
 
 @options.server
 def send_test(
-    subscription: options.SubscriptionId, *, server: Client, json: options.Json = False
+    subscription: options.SubscriptionId,
+    *,
+    timeout: Annotated[
+        str, typer.Option(help="Wait this long for the first attempt: 5s, 30s.")
+    ] = "30s",
+    server: Client,
+    json: options.Json = False,
 ) -> None:
-    """Send a subscription.test event to a subscription."""
-    event = _post(server, subscription, "test")
-    output.result(event, f"sent a subscription.test event to {subscription}", json=json)
+    """Send a subscription.test event to a subscription, and say what came of the first attempt.
+
+    Ends with 0 if the subscriber took it, 1 if not, 4 if nothing was attempted in time.
+    """
+    event = _post(server, subscription, "test")["event_id"]
+    delivery = _attempted(server, subscription, event, options.seconds(timeout) or 0.0)
+    code, text = _outcome(delivery)
+    output.result({"event_id": event, "delivery": delivery}, text, json=json)
+    raise typer.Exit(code)
+
+
+def _attempted(
+    server: Client, subscription: str, event: str, limit: float
+) -> dict[str, Any] | None:
+    """The delivery of an event once an attempt was made, or as it is when the time is up."""
+    deadline = time.monotonic() + limit
+    while True:
+        page = server.get("/v1/deliveries", subscription=subscription)
+        found = next((one for one in page["items"] if one["event_id"] == event), None)
+        if (found and (found["attempts"] or found["state"] != "pending")) or (
+            time.monotonic() >= deadline
+        ):
+            return found
+        time.sleep(CHECK_EVERY)
+
+
+def _outcome(delivery: dict[str, Any] | None) -> tuple[Exit, str]:
+    """What came of a delivery."""
+    if delivery is None or (delivery["state"] == "pending" and not delivery["attempts"]):
+        return Exit.TIMEOUT, "nothing was sent in time: `ringback doctor` says whether workers run"
+    if not delivery["attempts"]:
+        return Exit.FAILED, f"nothing was sent: {delivery['reason']}"
+    last = delivery["attempts"][-1]
+    answer = f"HTTP {last['status']}" if last["status"] else last["error"]
+    took = delivery["state"] == "delivered"
+    text = f"{'delivered' if took else 'not delivered'}: {answer} after {last['seconds']:.3f} s"
+    return (Exit.GOOD if took else Exit.FAILED), text
 
 
 def group() -> typer.Typer:

@@ -33,28 +33,40 @@ class Deliveries:
             found += [fields[b"delivery"] for _, fields in rows]
         return found
 
-    async def pending(self, target: str, limit: int) -> list[bytes]:
-        """Deliveries of a target that wait or are claimed."""
-        found: list[bytes] = []
+    async def pending(self, lane: str, limit: int) -> list[tuple[bytes, float | None]]:
+        """Deliveries of a lane that wait or are claimed, each with the time of its next attempt:
+        None while it is made. The lane of a subscription has its id.
+        """
+        found: list[tuple[bytes, float | None]] = []
         for keys in self._shards:
-            pipe = self._connection.redis.pipeline(transaction=False)
-            for part in (keys.claimed, keys.retries, keys.due):
-                pipe.zrange(part("deliver", target), 0, limit - 1)
-            items = [i for part in await self._connection.ask(pipe.execute()) for i in part]
-            found += await self._payloads(keys, items)
+            claimed, *waiting = await self._waiting(keys, lane, limit)
+            times: dict[bytes, float | None] = dict.fromkeys([item for item, _ in claimed])
+            times |= {item: score / 1000 for row in waiting for item, score in row}
+            payloads = await self._payloads(keys, list(times))
+            rows = zip(payloads, times.values(), strict=True)
+            found += [(payload, at) for payload, at in rows if payload]
         return found[:limit]
+
+    async def _waiting(self, keys: Keys, lane: str, limit: int) -> list[list[tuple[bytes, float]]]:
+        """The claimed, the retried and the new items of a lane, each with its score."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for part in (keys.claimed, keys.retries, keys.due):
+            pipe.zrange(part("deliver", lane), 0, limit - 1, withscores=True)
+        found: list[list[tuple[bytes, float]]] = await self._connection.ask(pipe.execute())
+        return found
 
     async def in_order(self, keys: Keys, target: str, job: str) -> list[Delivery]:
         """Deliveries of a job to an ordered subscription that have not ended, in their order."""
         command = self._connection.redis.zrange(keys.order(target, job), 0, -1)
         items = await self._connection.ask(command)
-        return [_decode(doc) for doc in await self._payloads(keys, items)]
+        return [_decode(doc) for doc in await self._payloads(keys, items) if doc]
 
-    async def _payloads(self, keys: Keys, items: Sequence[bytes]) -> list[bytes]:
+    async def _payloads(self, keys: Keys, items: Sequence[bytes]) -> list[bytes | None]:
         if not items:
             return []
         command = self._connection.redis.hmget(keys.items["deliver"], list(items))
-        return [doc for doc in await self._connection.ask(command) if doc]
+        found: list[bytes | None] = await self._connection.ask(command)
+        return found
 
     async def overflow(self, keys: Keys) -> dict[str, str]:
         """The subscriptions with overflow, and the position in the log right before it."""

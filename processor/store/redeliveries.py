@@ -96,6 +96,14 @@ class Redeliveries:
         args.lane("deliver", lane)
         return bool(await self._connection.run("run_now", args.keys, args.pack(item=delivery)))
 
+    async def retries(self, keys: Keys, lane: str, limit: int) -> list[str]:
+        """The deliveries of a lane that failed and wait for their next attempt."""
+        now = int(await self._connection.now() * 1000)
+        command = self._connection.redis.zrange(
+            keys.retries("deliver", lane), now, "+inf", byscore=True, offset=0, num=limit
+        )
+        return [item.decode() for item in await self._connection.ask(command)]
+
     async def waiting(self, keys: Keys, lane: str) -> int:
         """How many deliveries of a lane wait, or are claimed."""
         pipe = self._connection.redis.pipeline(transaction=False)

@@ -11,6 +11,7 @@ from processor.formats import traceparent
 from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.jobs import listing, query as jobs_query, watch, watch_request
+from processor.service.jobs.callbacks import list_callbacks, remove_callback
 from processor.service.polling.poll_all import PollAllRequest, poll_all
 from processor.service.runtime.context import Context
 from processor.web.query_params import (
@@ -22,6 +23,7 @@ from processor.web.query_params import (
     no_cursor,
     number,
     page,
+    segment,
 )
 from processor.web.request_body import Json, read_as, read_nothing
 
@@ -71,6 +73,20 @@ class Jobs:
         await read_nothing(request)
         await watch.poll_now(self._context, *self._name(request))
         return Json({"asked": True}, 202)
+
+    async def callbacks(self, request: Request) -> Response:
+        """List where a job calls back."""
+        check_query(request)
+        found = await list_callbacks(self._context, *self._name(request))
+        return Json({"items": found, "next": None})
+
+    async def delete_callback(self, request: Request) -> Response:
+        """Take a callback of a job back."""
+        check_query(request)
+        await read_nothing(request)
+        callback = segment(request, "callback")
+        await remove_callback(self._context, *self._name(request), callback)
+        return Response(status_code=204)
 
     async def poll_all(self, request: Request) -> Response:
         """Poll all unfinished jobs of a source, in a state, soon."""

@@ -8,6 +8,7 @@ from processor.service.delivery import history
 from processor.service.replay import replay as replay_replay, retry as replay_retry
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage, update
+from processor.service.subscriptions.validation import lane_of_target
 from processor.web.query_params import check_query, choice, newest_first, page, segment
 from processor.web.request_body import Json, read_as, read_nothing
 
@@ -93,6 +94,12 @@ class Subscriptions:
         await read_nothing(request)
         return Json(await replay_retry.retry(self._context, segment(request, "id")), 202)
 
+    async def retry_all(self, request: Request) -> Response:
+        """Retry all deliveries of a subscription that wait for their next attempt."""
+        check_query(request)
+        body = await read_as(request, replay_retry.RetryAllRequest)
+        return Json({"due": await replay_retry.retry_all(self._context, body)}, 202)
+
     async def deliveries(self, request: Request) -> Response:
         """List the deliveries of a subscription, newest first."""
         check_query(request, "subscription", "state", "limit", "cursor")
@@ -101,7 +108,7 @@ class Subscriptions:
             raise InvalidValue(
                 "subscription: it is missing; name the subscription whose deliveries to list"
             )
-        await manage.get(self._context, target)
+        lane = lane_of_target(await replay_retry.delivery_target(self._context, target))
         state = choice(request, "state", history.STATES)
-        found = await history.list_deliveries(self._context, target, state, ALL)
+        found = await history.list_deliveries(self._context, target, state, ALL, lane)
         return Json(page(request, sorted(found, key=newest_first), newest_first))

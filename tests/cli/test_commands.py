@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from processor.cli import events, follow, key_file, main, progress
+from processor.cli import events, follow, key_file, main, options, progress, subscriptions
 from processor.cli.lazy_group import move_shared_options
 from processor.cli.setting_options import SettingOptions
 from processor.subscription_settings import SubscriptionSettings
@@ -245,14 +245,95 @@ def test_watch_registers_then_follows(stub: Stub, ringback: Run):
         "watch", "wistia", "1", "--metadata", "order=7", "--param", "a=b=c", "--deadline", "5m"
     )
     assert ended.code == 3
-    body = {"metadata": {"order": "7"}, "params": {"a": "b=c"}, "deadline": "5m"}
+    body = {"metadata": {"order": 7}, "params": {"a": "b=c"}, "deadline": "5m"}
     assert stub.calls[0] == ("PUT /v1/jobs/wistia/1", body)
+
+
+def test_several_jobs_are_watched_without_waiting(stub: Stub, ringback: Run):
+    for name in ("1", "2"):
+        stub.responds(f"PUT /v1/jobs/wistia/{name}", job(name, "queued"), status=201)
+    words = ("--callback-url", "https://a.example/", "--callback-secret", "whsec_x", "--no-wait")
+    ended = ringback("watch", "wistia", "1", "2", *words)
+    assert (ended.code, [line.split()[:3] for line in ended.out.splitlines()[1:]]) == (
+        0,
+        [["wistia", "1", "queued"], ["wistia", "2", "queued"]],
+    )
+    body = {"callback_url": "https://a.example/", "callback_secret": "whsec_x"}
+    assert stub.calls == [(f"PUT /v1/jobs/wistia/{name}", body) for name in ("1", "2")]
+    ended = ringback("watch", "wistia/1", "wistia/2", "--no-wait", "--json")
+    assert (ended.json["done"], len(ended.json["jobs"])) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("42", 42),
+        ('"42"', "42"),
+        ("true", True),
+        ("null", None),
+        ('{"a": [1]}', {"a": [1]}),
+        ("007", "007"),
+        ("2026-11-22", "2026-11-22"),
+        ("NaN", "NaN"),
+        ("1e999", "1e999"),
+        ("[" * 100_000, "[" * 100_000),
+        ("", ""),
+    ],
+)
+def test_metadata_that_is_json_is_sent_as_json(text: str, value: object):
+    assert options.typed_pairs("--metadata", [f"a={text}"]) == {"a": value}
+
+
+def test_a_job_is_shown_with_its_callbacks(stub: Stub, ringback: Run):
+    callback = {"id": "cb_1", "url": "https://a.example/"}
+    stub.responds("GET /v1/jobs/wistia/a%2Fb", job("a/b", "running", metadata={"order": 1}))
+    stub.responds("GET /v1/jobs/wistia/a%2Fb/callbacks", {"items": [callback], "next": None})
+    lines = [
+        line.split(maxsplit=1)
+        for line in ringback("jobs", "show", "wistia", "a/b").out.splitlines()
+    ]
+    assert ["metadata", '{"order": 1}'] in lines
+    assert ["callbacks", "https://a.example/ (cb_1)"] in lines
+    assert "progress" not in dict(lines)
+    assert ringback("jobs", "show", "wistia", "a/b", "--json").json["callbacks"] == [callback]
+
+
+def test_jobs_and_callbacks_are_removed(stub: Stub, ringback: Run):
+    stub.responds("DELETE /v1/jobs/wistia/1", None, status=204)
+    stub.responds("DELETE /v1/jobs/wistia/2", None, status=204)
+    stub.responds("DELETE /v1/jobs/wistia/1/callbacks/cb_1", None, status=204)
+    assert ringback("jobs", "rm", "wistia", "1", "2").out.splitlines() == [
+        "removed job wistia/1",
+        "removed job wistia/2",
+    ]
+    ended = ringback("jobs", "rm", "wistia/1", "--callback", "cb_1", "--json")
+    assert ended.json == {"jobs": ["wistia/1"], "removed": "cb_1"}
+    assert ringback("jobs", "rm").code == 2
 
 
 def test_wait_goes_on_after_a_restart_of_the_server(stub: Stub, ringback: Run):
     stub.responds(WAIT, waited(job("1", "running")), PROBLEM, waited(job("1", "succeeded")))
     stub.answers[WAIT][1] = (503, JSON, b"{}")
     assert ringback("wait", "wistia", "1").code == 0
+
+
+def test_wait_outlives_an_outage_that_ends_before_its_timeout(
+    stub: Stub, ringback: Run, monkeypatch
+):
+    monkeypatch.setattr(follow, "RECONNECT_TIMEOUT", 0.0)
+    monkeypatch.setattr(follow, "RECONNECT_PAUSE", 0.01)
+    stub.responds(WAIT, waited(job("1", "running")), *[PROBLEM] * 9, waited(job("1", "succeeded")))
+    stub.answers[WAIT][1:-1] = [(503, JSON, b"{}")] * 9
+    assert ringback("wait", "wistia", "1", "--timeout", "60s").code == 0
+
+
+def test_wait_ends_with_5_if_the_server_is_away_when_the_time_is_up(
+    stub: Stub, ringback: Run, monkeypatch
+):
+    monkeypatch.setattr(follow, "RECONNECT_PAUSE", 0.01)
+    stub.responds(WAIT, waited(job("1", "running")), PROBLEM)
+    stub.answers[WAIT][1] = (503, JSON, b"{}")
+    assert ringback("wait", "wistia", "1", "--timeout", "100ms").code == 5
 
 
 def test_wait_ends_if_the_server_stays_unreachable(stub: Stub, ringback: Run, monkeypatch):
@@ -275,7 +356,7 @@ def test_a_group_is_created_from_words_and_a_file(stub: Stub, ringback: Run, tmp
         "jobs": ["wistia/1", "wistia/2", "mux/a/b"],
         "policy": "fail_fast",
         "open": True,
-        "metadata": {"batch": "7"},
+        "metadata": {"batch": 7},
         "deadline": "2h",
         "callback_url": "https://a.example/",
         "callback_secret": "whsec_x",
@@ -354,6 +435,9 @@ def test_events_can_be_filtered_by_source(stub: Stub, ringback: Run):
 COMMANDS = [
     ("jobs",),
     ("watch", "wistia", "9"),
+    ("jobs", "show", "wistia", "9"),
+    ("jobs", "rm", "wistia", "9"),
+    ("jobs", "poll", "wistia", "9"),
     ("wait", "wistia", "9"),
     ("events",),
     ("events", "--follow"),
@@ -375,6 +459,7 @@ COMMANDS = [
     ("subscriptions", "replay", "sub_1", "--since", "24h"),
     ("deliveries", "list", "sub_1"),
     ("deliveries", "retry", "evt_1.sub_1"),
+    ("deliveries", "retry", "--all", "--subscription", "sub_1"),
 ]
 
 
@@ -611,13 +696,49 @@ def test_a_subscription_with_a_public_key_shows_the_key_and_no_secret(stub: Stub
 def test_a_subscription_can_be_removed_rotated_and_tested(stub: Stub, ringback: Run):
     stub.answers["DELETE /v1/subscriptions/sub_1"] = [(204, {}, b"")]
     stub.responds("POST /v1/subscriptions/sub_1/rotate", {"id": "sub_1", "secret": "whsec_y"})
-    stub.responds("POST /v1/subscriptions/sub_1/test", {"id": "msg_1"}, status=202)
     assert ringback("subscriptions", "rm", "sub_1", "--json").json == {
         "id": "sub_1",
         "removed": True,
     }
     assert ringback("subscriptions", "rotate", "sub_1", "--json").json["secret"] == "whsec_y"
-    assert ringback("subscriptions", "test", "sub_1", "--json").json == {"id": "msg_1"}
+
+
+def delivery(state: str, *attempts: dict[str, Any], **more: object) -> dict[str, Any]:
+    return {
+        "id": "evt_1.sub_1",
+        "event_id": "evt_1",
+        "job": "wistia/1",
+        "type": "job.failed",
+        "state": state,
+        "reason": None,
+        "created_at": "2026",
+        "next_attempt_at": None,
+        "attempts": attempts,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "code", "text"),
+    [
+        (delivery("delivered", {"status": 204, "error": None, "seconds": 0.01}), 0, "HTTP 204"),
+        (delivery("pending", {"status": 500, "error": None, "seconds": 0.01}), 1, "HTTP 500"),
+        (delivery("pending", {"status": None, "error": "refused", "seconds": 1}), 1, "refused"),
+        (delivery("canceled", reason="it is disabled"), 1, "it is disabled"),
+        (delivery("pending"), 4, "doctor"),
+    ],
+)
+def test_a_test_event_ends_as_its_first_attempt(
+    stub: Stub, ringback: Run, monkeypatch, after: Any, *, code: int, text: str
+):
+    monkeypatch.setattr(subscriptions, "CHECK_EVERY", 0.01)
+    stub.responds("POST /v1/subscriptions/sub_1/test", {"event_id": "evt_1"}, status=202)
+    pages = [{"items": items, "next": None} for items in ([], [delivery("pending")], [after])]
+    stub.responds("GET /v1/deliveries", *pages)
+    ended = ringback("subscriptions", "test", "sub_1", "--timeout", "300ms")
+    assert (ended.code, text in ended.out) == (code, True)
+    ended = ringback("subscriptions", "test", "sub_1", "--json", "--timeout", "300ms")
+    assert ended.json == {"event_id": "evt_1", "delivery": json.loads(json.dumps(after))}
 
 
 SUBSCRIPTION = {"id": "sub_1", "url": "https://e.com", "events": [], "sources": []}
@@ -668,7 +789,7 @@ def test_a_subscription_can_be_changed_and_enabled(stub: Stub, ringback: Run):
     stub.responds("POST /v1/subscriptions/sub_1/enable", SUBSCRIPTION)
     given = "--to", "https://e.com", "--event", "job.failed", "--source", "", "--metadata", "a=1"
     assert "https://e.com" in ringback("subscriptions", "set", "sub_1", *given).out
-    body = {"url": "https://e.com", "events": ["job.failed"], "sources": [], "metadata": {"a": "1"}}
+    body = {"url": "https://e.com", "events": ["job.failed"], "sources": [], "metadata": {"a": 1}}
     assert stub.calls[0] == ("PATCH /v1/subscriptions/sub_1", body)
     assert ringback("subscriptions", "enable", "sub_1", "--json").json == SUBSCRIPTION
 
@@ -685,16 +806,13 @@ def test_a_replay_continues_to_its_end(stub: Stub, ringback: Run):
 
 
 def test_deliveries_are_listed_and_retried(stub: Stub, ringback: Run):
-    item = {
-        "id": "evt_1.sub_1",
-        "type": "job.failed",
-        "state": "failed",
-        "created_at": "2026",
-        "attempts": [{"status": 503, "error": None}, {"status": None, "error": "refused"}],
-    }
+    tried = {"status": 503, "error": None}, {"status": None, "error": "refused"}
+    item = delivery("pending", *tried, next_attempt_at="2027")
     stub.responds("GET /v1/deliveries", {"items": [item], "next": None})
     row = ringback("deliveries", "list", "sub_1", "--state", "failed").out.splitlines()[1]
-    assert row.split() == ["evt_1.sub_1", "job.failed", "failed", "2", "refused", "2026"]
+    assert row.split() == [
+        *("evt_1.sub_1", "wistia/1", "job.failed", "pending", "2", "refused", "2027", "2026")
+    ]
     stub.responds("POST /v1/deliveries/evt_1.sub_1/retry", {"id": "evt_1.sub_1"}, status=202)
     assert "due" in ringback("deliveries", "retry", "evt_1.sub_1").out
 
@@ -828,3 +946,20 @@ def test_all_jobs_of_a_source_are_polled(stub: Stub, ringback: Run):
 def test_polling_needs_one_job_or_all(stub: Stub, ringback: Run, words: tuple[str, ...]):
     assert ringback("jobs", "poll", *words).code == 2
     assert stub.calls == []
+
+
+def test_all_deliveries_of_a_subscription_are_retried(stub: Stub, ringback: Run):
+    done = {"queued": 2, "pending": 0, "delivered_before": 0, "gone": 1}
+    stub.responds("POST /v1/deliveries/retry", {"due": 10_000}, {"due": 5}, status=202)
+    replay = done | {"oldest": None, "next": None}
+    stub.responds("POST /v1/subscriptions/sub_1/replay", replay, status=202)
+    ended = ringback("deliveries", "retry", "--all", "--subscription", "sub_1")
+    assert ended.out.startswith("10005 are due now, 2 that had failed are enqueued again, 1 ")
+    assert stub.calls[-1][1] == {"since": "7d", "state": "failed"}
+
+
+@pytest.mark.parametrize("words", [(), ("--all",), ("--subscription", "s"), ("x", "--all")])
+def test_a_retry_names_one_delivery_or_all_of_a_subscription(
+    stub: Stub, ringback: Run, words: tuple[str, ...]
+):
+    assert (ringback("deliveries", "retry", *words).code, stub.calls) == (2, [])

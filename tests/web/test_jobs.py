@@ -106,6 +106,28 @@ async def test_a_ninth_callback_is_422(web: Web) -> None:
     assert "8" in refused(answer, 422)
 
 
+async def test_callbacks_are_listed_without_their_secrets_and_taken_back(
+    web: Web, provider: Any
+) -> None:
+    provider.tell("")
+    await web("PUT", JOB, {})
+    assert await web.items(f"{JOB}/callbacks") == []
+    for name in ("one", "two"):
+        await web("PUT", JOB, {"callback_url": f"{provider.url}/{name}", "callback_secret": SECRET})
+    one, two = await web.items(f"{JOB}/callbacks")
+    assert [one["url"], two["url"]] == [f"{provider.url}/one", f"{provider.url}/two"]
+    assert one.keys() == {"id", "url"}
+    gone = f"{JOB}/callbacks/{one['id']}"
+    assert (await web("DELETE", gone)).status_code == 204
+    assert one["id"] in refused(await web("DELETE", gone), 404)
+    await web.push("1", "succeeded")
+    (waiting,) = await web.items("/v1/deliveries", subscription=two["id"])
+    assert (waiting["state"], waiting["job"]) == ("pending", "feed/1")
+    await web.deliver()
+    (made,) = await web.items("/v1/deliveries", subscription=two["id"])
+    assert (made["state"], made["job"], len(provider.got)) == ("delivered", "feed/1", 1)
+
+
 async def test_an_alias_of_two_jobs_is_409(web: Web) -> None:
     assert (await web("PUT", JOB, {"aliases": ["x", "y/z"]})).status_code == 201
     assert "'x'" in refused(await web("PUT", "/v1/jobs/feed/2", {"aliases": ["x"]}), 409)

@@ -25,6 +25,7 @@ from processor.web.rate_limit import KeylessRateLimit
 
 from .calling import BEARER, Web
 from .documented import check, resolve, validator
+from .pushing import SECRET
 
 DOCUMENT = openapi.document()
 SHOWN_ELSEWHERE = [positive_data_acceptance]  # no schema knows which cursors exist
@@ -109,6 +110,14 @@ def test_calls_without_a_key_are_marked_in_the_document(
 # --- real answers ---------------------------------------------------------------------------
 
 
+async def _callback(web: Web, job: str, url: str) -> str:
+    """The id of a callback that a job has from now on."""
+    body = {"callback_url": url, "callback_secret": SECRET}
+    await web("PUT", f"/v1/jobs/feed/{job}", body)
+    (callback,) = await web.items(f"/v1/jobs/feed/{job}/callbacks")
+    return str(callback["id"])
+
+
 async def test_every_successful_response_matches_its_schema(web: Web, provider: Any) -> None:
     """One call at least for each; all other tests' answers are held against it as well."""
     provider.tell('{"jobId": "b", "state": "JOB_STATE_COMPLETED"}')
@@ -129,6 +138,8 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
         ("GET", f"{jobs}/asked/1", None),
         ("GET", f"{jobs}/feed/1", None),
         ("GET", f"{jobs}/feed/1/history", None),
+        ("GET", f"{jobs}/feed/9/callbacks", None),
+        ("DELETE", f"{jobs}/feed/9/callbacks/{await _callback(web, '9', request['url'])}", None),
         ("GET", f"{jobs}?limit=1", None),
         ("POST", f"{jobs}/asked/1/poll", None),
         ("POST", f"{jobs}/poll", {"source": "asked"}),
@@ -150,6 +161,7 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
         ("POST", f"{subscriptions}/{made['id']}/enable", None),
         ("POST", f"{subscriptions}/{made['id']}/replay", {"since": "1h"}),
         ("POST", f"/v1/deliveries/{waiting['id']}/retry", None),
+        ("POST", "/v1/deliveries/retry", {"subscription": made["id"]}),
         ("POST", f"{subscriptions}/{made['id']}/test", None),
         ("POST", f"{subscriptions}/{made['id']}/rotate", None),
         ("GET", f"/v1/deliveries?subscription={made['id']}", None),

@@ -234,6 +234,8 @@ async def test_a_delivery_shows_its_attempts(web: Web, provider: Any) -> None:
         "type": "job.succeeded",
         "created_at": 0,
         "subscription": made["id"],
+        "job": "feed/1",
+        "next_attempt_at": None,
         "state": "delivered",
         "reason": None,
     }
@@ -256,10 +258,29 @@ async def test_deliveries_filter_and_page(web: Web, provider: Any) -> None:
     found = await web.items("/v1/deliveries", **query)
     assert [d["state"] for d in found] == ["pending", "delivered", "delivered", "delivered"]
     assert found[0]["attempts"][0]["status"] == 503
+    assert found[0]["next_attempt_at"] > found[0]["attempts"][0]["at"]
     for limit in (1, 2, 3):
         assert await web.items("/v1/deliveries", **query, limit=limit) == found
     for state, count in (("pending", 1), ("delivered", 3), ("failed", 0), ("canceled", 0)):
         assert len(await web.items("/v1/deliveries", **query, state=state)) == count
+
+
+async def test_all_waiting_deliveries_are_retried(web: Web, provider: Any) -> None:
+    made = await make(web, url=f"{provider.url}/in", sources=["feed"])
+    provider.tell("", 503)
+    for number in range(3):
+        await web.push(f"{number}", "succeeded")
+    await web.deliver()
+    provider.tell("")
+    body = {"subscription": made["id"]}
+    answer = await web("POST", "/v1/deliveries/retry", body)
+    assert (answer.status_code, answer.json()) == (202, {"due": 3})
+    assert (await web("POST", "/v1/deliveries/retry", body)).json() == {"due": 0}
+    await web.deliver()
+    found = await web.items("/v1/deliveries", subscription=made["id"])
+    assert [d["state"] for d in found] == ["delivered"] * 3
+    refused(await web("POST", "/v1/deliveries/retry", {"subscription": "sub_nobody"}), 404)
+    assert "nope" in refused(await web("POST", "/v1/deliveries/nope/retry"), 404)
 
 
 @pytest.mark.parametrize(("status", "headers"), [(410, {}), (500, {"webhook_delivery": "disable"})])

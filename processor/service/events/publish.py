@@ -16,6 +16,7 @@ from processor.model import (
 from processor.service.events.ordering import order_of
 from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.change import NewEvent
+from processor.store.jobs import name_of
 from processor.store.work_items import NOW, WorkItem
 
 _encode = msgspec.json.Encoder().encode
@@ -43,7 +44,7 @@ def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
         *((callback.id, callback.lane, None) for callback in callbacks),
     ]
     body = payload.event_body(job, kind)
-    return _new_event(state_machine.event_id(job), kind, body, places, job.trace, inputs.now)
+    return _new_event(job, state_machine.event_id(job), kind, body, places, inputs.now)
 
 
 def publish_poll_stalled(job: Job, poll: payload.PollData, inputs: DecisionInputs) -> NewEvent:
@@ -54,14 +55,15 @@ def publish_poll_stalled(job: Job, poll: payload.PollData, inputs: DecisionInput
         payload.poll_stalled_body(job, inputs.now, poll),
     )
     places = [(s.id, s.id, None) for s in matching]
-    return _new_event(event, POLL_STALLED, body, places, job.trace, inputs.now)
+    return _new_event(job, event, POLL_STALLED, body, places, inputs.now)
 
 
 def _new_event(  # noqa: PLR0917 - one fact about the event each
-    event: str, kind: str, body: bytes, places: Sequence[Place], trace: str | None, now: float
+    job: Job, event: str, kind: str, body: bytes, places: Sequence[Place], now: float
 ) -> NewEvent:
+    name = name_of(job)
     deliveries = tuple(
-        delivery_item(event, kind, target, lane, now, trace=trace, order=order)
+        delivery_item(event, kind, target, lane, now, trace=job.trace, order=order, job=name)
         for target, lane, order in places
     )
     return NewEvent(id=event, type=kind, body=body, deliveries=deliveries)
@@ -76,7 +78,10 @@ def delivery_item(
     *,
     trace: str | None = None,
     order: JobOrder | None = None,
+    job: str | None = None,
 ) -> WorkItem:
     """A delivery, due at once, or once the deliveries before it in its order have ended."""
-    delivery = Delivery(f"{event}.{target}", event, kind, target, now, trace=trace, order=order)
+    delivery = Delivery(
+        f"{event}.{target}", event, kind, target, now, trace=trace, order=order, job=job
+    )
     return WorkItem("deliver", lane, delivery.id, NOW, _encode(delivery), order)

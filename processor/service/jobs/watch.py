@@ -1,5 +1,7 @@
 """PUT and DELETE of a job, and `poll now`."""
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec.structs import replace
 
@@ -173,7 +175,10 @@ def _events_for_late_callbacks(before: Job | None, job: Job) -> list[NewEvent]:
             type=kind,
             body=payload.event_body(job, kind),
             deliveries=tuple(
-                delivery_item(job.completion, kind, c.id, c.lane, at, trace=job.trace) for c in new
+                delivery_item(
+                    job.completion, kind, c.id, c.lane, at, trace=job.trace, job=name_of(job)
+                )
+                for c in new
             ),
             logged=False,
         )
@@ -230,17 +235,24 @@ def _check_can_be_polled(context: Context, request: ParsedWatchRequest, job: Job
 
 async def poll_now(context: Context, source: str, job: str) -> None:
     """Make the next poll of a job due now; Conflict if the job cannot be polled."""
+
+    def due_now(found: Found) -> Change:
+        _check_may_poll_now(source_of(context, source), found.job)
+        items = [poll_item(found.job, NOW)]
+        return Change(job=found.job, version=found.lookup.version, save=False, items=items)
+
+    await commit_change(context, source, job, due_now)
+
+
+async def commit_change(
+    context: Context, source: str, job: str, change: Callable[[Found], Change]
+) -> None:
+    """Commit a change of a job, made of the job as it is; again if somebody else changed it first."""
     for again in range(MAX_TRIES):
         found = await find(context, source, job)
-        _check_may_poll_now(source_of(context, source), found.job)
-        change = Change(
-            job=found.job,
-            version=found.lookup.version,
-            save=False,
-            items=[poll_item(found.job, NOW)],
-        )
+        wanted = change(found)
         router = await context.store.subscriptions.router(found.keys, fresh=bool(again))
-        done = await context.store.jobs.commit(found.keys, router.version, [change])
+        done = await context.store.jobs.commit(found.keys, router.version, [wanted])
         if outcomes(done or [False])[0]:
             return
     raise _contention()

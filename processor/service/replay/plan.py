@@ -54,6 +54,7 @@ class _Member(msgspec.Struct, frozen=True):
 class _Data(msgspec.Struct, frozen=True):
     jobs: tuple[_Member, ...] = ()  # of a group, at least one of each source
     source: str = ""
+    id: str = ""
     provider: str = ""
     metadata: dict[str, Any] = {}
     subscription: str = ""
@@ -74,6 +75,14 @@ def order_in(target: Subscription, event: LoggedEvent) -> JobOrder | None:
     if not target.ordered or event.type not in JOB_TYPES:
         return None
     return JobOrder(uid_of(event.id), _read(event.body).data.sequence)
+
+
+def job_of(event: LoggedEvent) -> str | None:
+    """The `source/id` of the job that an event is about."""
+    if event.type not in JOB_TYPES:
+        return None
+    data = _read(event.body).data
+    return f"{data.source}/{data.id}"
 
 
 class EventMatcher:

@@ -10,13 +10,20 @@ from processor.model import ARRIVED, Delivery, Subscription
 from processor.service.replay.replay import check_enabled
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
-from processor.service.subscriptions.validation import lane_of
+from processor.service.subscriptions.validation import lane_of_target
 from processor.store.keys import Keys
 from processor.store.redeliveries import Ended, ReadPosition, Redelivery
 from processor.store.work_items import NOW, WorkItem
 
+MAX_RETRIED = 10_000  # deliveries of one call
 CREATED_AFTER = 1.0  # seconds: an event may be in the log before its delivery's `created_at`
 _encode = msgspec.json.Encoder().encode
+
+
+class RetryAllRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose deliveries to make now: a subscription's, or those of a job's callback."""
+
+    subscription: str
 
 
 async def retry(context: Context, delivery: str) -> dict[str, Any]:
@@ -25,7 +32,10 @@ async def retry(context: Context, delivery: str) -> dict[str, Any]:
     A dead letter starts again with all its attempts. Raises NotFound, or Conflict if it was
     delivered or its event is no longer kept.
     """
-    target = await _target(context, delivery.rpartition(".")[2])
+    name = delivery.rpartition(".")[2]
+    if not name.startswith(("sub_", "cb_")):
+        raise _unknown(delivery)
+    target = await delivery_target(context, name)
     check_enabled(target)
     for keys in context.store.shards:
         if await _run_now(context, keys, target, delivery) or await _revive(
@@ -35,8 +45,23 @@ async def retry(context: Context, delivery: str) -> dict[str, Any]:
     raise _unknown(delivery)
 
 
-async def _target(context: Context, target: str) -> Subscription:
-    """A subscription, or a job's own callback URL."""
+async def retry_all(context: Context, body: RetryAllRequest) -> int:
+    """Make all deliveries of a target due now that failed and wait for their next attempt; how many
+    there were. At most MAX_RETRIED in one call. Conflict if its subscription is disabled.
+    """
+    target = await delivery_target(context, body.subscription)
+    check_enabled(target)
+    due = 0
+    for keys in context.store.shards:
+        lane = lane_of_target(target)
+        for item in await context.store.redeliveries.retries(keys, lane, MAX_RETRIED - due):
+            ours = item.endswith(f".{target.id}")  # the callbacks of a host share a lane
+            due += ours and await context.store.redeliveries.run_now(keys, lane, item)
+    return due
+
+
+async def delivery_target(context: Context, target: str) -> Subscription:
+    """A subscription, or a callback target; NotFound if there is none of this id."""
     if not target.startswith("cb_"):
         return await manage.get(context, target)
     for keys in context.store.shards:
@@ -50,7 +75,7 @@ async def _target(context: Context, target: str) -> Subscription:
 
 
 async def _run_now(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
-    return await context.store.redeliveries.run_now(keys, _lane(target), delivery)
+    return await context.store.redeliveries.run_now(keys, lane_of_target(target), delivery)
 
 
 async def _revive(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
@@ -63,7 +88,9 @@ async def _revive(context: Context, keys: Keys, target: Subscription, delivery: 
     last = records[-1]
     if last.state in ARRIVED:
         raise _arrived(delivery, last.state)
-    again = Redelivery(_item(last, _lane(target)), last.event_id, await _body(context, keys, last))
+    again = Redelivery(
+        _item(last, lane_of_target(target)), last.event_id, await _body(context, keys, last)
+    )
     (state,) = await store.redeliveries.queue(keys, target.id, seen, [again], again=True)
     if state == "delivered":
         raise _arrived(delivery, state)
@@ -84,10 +111,6 @@ async def _body(context: Context, keys: Keys, record: Ended) -> bytes:
     if body is None:
         raise Conflict(f"{record.id}: its event is not in the log any more (kept for 7 days)")
     return body
-
-
-def _lane(target: Subscription) -> str:
-    return lane_of(target.url) if target.id.startswith("cb_") else target.id
 
 
 def _unknown(delivery: str) -> NotFound:

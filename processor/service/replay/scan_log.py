@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from processor.model import ARRIVED, DEAD
 from processor.payload import utc
 from processor.service.events.publish import delivery_item
-from processor.service.replay.plan import EventMatcher, Plan, ReplayResult, order_in
+from processor.service.replay.plan import EventMatcher, Plan, ReplayResult, job_of, order_in
 from processor.service.runtime.context import Context
 from processor.store.events import LoggedEvent
 from processor.store.keys import Keys
@@ -134,7 +134,13 @@ class _ShardScan:
         """The delivery as it would have been enqueued when the event was published."""
         target, order = self._plan.target.id, order_in(self._plan.target, event)
         item = delivery_item(
-            event.id, event.type, target, target, written_at(event.position), order=order
+            event.id,
+            event.type,
+            target,
+            target,
+            written_at(event.position),
+            order=order,
+            job=job_of(event),
         )
         self._due += MIN_INTERVAL
         at = self._due if self._plan.from_now else written_at(event.position)

@@ -13,6 +13,7 @@ from processor.egress import check_url
 from processor.errors import BlockedTarget, InvalidValue
 from processor.event_types import FILTER_NAMES
 from processor.formats import check_headers
+from processor.model import Subscription
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_filter_size
 from processor.subscription_settings import FORMAT_NAMES, SIGNATURE_NAMES, check_concurrency
@@ -71,6 +72,11 @@ def check_target(context: Context, field: str, url: str) -> None:
 def check_secret(field: str, secret: str) -> None:
     """Check that a secret can sign."""
     checked(field, signing.decode_secret, secret)
+
+
+def lane_of_target(target: Subscription) -> str:
+    """The lane of a subscription or callback target."""
+    return lane_of(target.url) if target.id.startswith("cb_") else target.id
 
 
 def lane_of(url: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from processor.group_payload import GroupMember
 from processor.service.polling.mirror import MAX_HOLD
 from processor.service.polling.poll_all import PollAllRequest
+from processor.service.replay.retry import RetryAllRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.web.openapi import schemas
 from processor.web.problems import MEDIA_TYPE
@@ -139,6 +140,18 @@ OPERATIONS = (
         {202: Response("The poll is due now", schemas.PollQueued)},
         (404, 409, 422, *WITH_BODY),
         ("source", "job"),
+    ),
+    Operation(
+        *("get", f"{_JOB}/callbacks", "listCallbacks", "List where a job calls back"),
+        {200: Response("All of them; secrets are not shown", schemas.Callback, many=True)},
+        (404, 422),
+        ("source", "job"),
+    ),
+    Operation(
+        *("delete", f"{_JOB}/callbacks/{{callback}}", "removeCallback", "Take a callback back"),
+        {204: Response("Removed; a call that is due already is still made")},
+        (404, 422, *WITH_BODY),
+        ("source", "job", "callback"),
     ),
     Operation(
         *("get", "/v1/wait", "wait", "Wait for several jobs and groups: for all, or the first"),
@@ -292,6 +305,12 @@ OPERATIONS = (
         (404, 409, 422, *WITH_BODY),
         ("subscription",),
         schemas.ReplayRequest,
+    ),
+    Operation(
+        *("post", "/v1/deliveries/retry", "retryDeliveries", "Retry all waiting deliveries"),
+        {202: Response("How many are due now, at most 10,000", schemas.RetriedAll)},
+        (404, 409, 422, *WITH_BODY),
+        body=RetryAllRequest,
     ),
     Operation(
         *("post", "/v1/deliveries/{id}/retry", "retryDelivery", "Retry one delivery"),

@@ -55,6 +55,7 @@ PARAMETERS = {
     "job": _path("id", JOB_ID, minLength=1, maxLength=LONGEST_ID, pattern=_ID),
     "group": _path("group", GROUP_ID, minLength=1, maxLength=LONGEST_ID, pattern=_ID),
     "delivery": _path("id", "The delivery's id, as `/v1/deliveries` shows it", minLength=1),
+    "callback": _path("callback", "The callback's id, as the job's list shows it", minLength=1),
     "subscription": _path("id", "The subscription's id", minLength=1),
     "mirrored": _path(
         "path",
@@ -91,7 +92,11 @@ PARAMETERS = {
     ),
     "prefer": _header("Prefer", "`wait=SECONDS`; the query parameter wins"),
     "target": Parameter(
-        "subscription", "query", "The id of a subscription", {"type": "string"}, required=True
+        "subscription",
+        "query",
+        "The id of a subscription, or of a job's callback",
+        {"type": "string"},
+        required=True,
     ),
     "delivered": _query("state", "Only deliveries in this state", enum=list(STATES)),
     "after": _query(

@@ -18,6 +18,7 @@ from processor.service.groups import group_request
 from processor.service.jobs import watch_request
 from processor.service.polling.poll_all import PollAllRequest
 from processor.service.replay import plan, replay as replay_replay
+from processor.service.replay.retry import RetryAllRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.subscription_settings import SubscriptionSettings
 from processor.web import groups
@@ -64,6 +65,12 @@ class Retried(msgspec.Struct):
 
     id: str
     state: Literal["pending"]
+
+
+class RetriedAll(msgspec.Struct):
+    """So many deliveries that had failed are due now."""
+
+    due: int
 
 
 class Receipt(msgspec.Struct):
@@ -161,6 +168,13 @@ class PollQueued(msgspec.Struct):
     asked: bool
 
 
+class Callback(msgspec.Struct):
+    """A callback URL of a job; `id` is its `subscription` in `/v1/deliveries`."""
+
+    id: str
+    url: str | None
+
+
 class PollsQueued(msgspec.Struct):
     """How many jobs are polled."""
 
@@ -229,9 +243,15 @@ class Delivery(msgspec.Struct):
     id: str
     event_id: str
     type: str
-    subscription: str
+    subscription: Annotated[str, msgspec.Meta(description="Or a job's callback, `cb_…`")]
+    job: Annotated[
+        str | None, msgspec.Meta(description="`source/id`; null if it is not about a job")
+    ]
     state: str
     reason: str | None
+    next_attempt_at: Annotated[
+        Time | None, msgspec.Meta(description="Null while it is made, and once it has ended")
+    ]
     created_at: Time
     attempts: list[Attempt]
 
@@ -359,11 +379,32 @@ class DisabledItem(DisabledEvent, kw_only=True):
 
 
 SCHEMAS: tuple[Any, ...] = (
-    *(WatchRequest, Job, HistoryEntry, PollQueued, PollAllRequest, PollsQueued, Receipt, Source),
+    *(
+        WatchRequest,
+        Job,
+        Callback,
+        HistoryEntry,
+        PollQueued,
+        PollAllRequest,
+        PollsQueued,
+        Receipt,
+        Source,
+    ),
     *(GroupRequest, Group, GroupMember, WaitRequest, WaitResult),
     *(CreateSubscription, UpdateSubscription, Subscription, SubscriptionWithSecret),
     *(CreatedSubscription, PublicKeys, TestSent, ReplayRequest, ReplayResult),
-    *(Delivery, Retried, Event, JobEvent, GroupEvent, GroupItem, TestEvent, DisabledEvent),
+    *(
+        Delivery,
+        Retried,
+        RetriedAll,
+        RetryAllRequest,
+        Event,
+        JobEvent,
+        GroupEvent,
+        GroupItem,
+        TestEvent,
+        DisabledEvent,
+    ),
     *(DisabledItem, PollStalledEvent, PollStalledItem, CloudEvent),
     *(Alive, Ready, Problem),
 )
