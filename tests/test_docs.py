@@ -31,6 +31,7 @@ from processor import (
     signing,
     state_machine,
 )
+from processor.cli import follow
 from processor.cli.app import build as build_cli
 from processor.cli.exit_codes import Exit
 from processor.config import schema as config_tables
@@ -43,13 +44,13 @@ from processor.provider import ListRules, PollRules, PushRules, WebhookSetup, pa
 from processor.provider.condition import StatusField
 from processor.provider.profile import PushFields, UpdateFields
 from processor.service.delivery import attempt, batch, circuit_breaker, history
-from processor.service.events import listener, tail
+from processor.service.events import listener, selection, tail
 from processor.service.events.tail import Tailer
 from processor.service.groups import create, group_request
 from processor.service.jobs import failed_polls, listing, watch_request
 from processor.service.polling import cancel
 from processor.service.pushes import receive
-from processor.service.replay import plan, replay
+from processor.service.replay import plan, replay, retry
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.process import open_context
 from processor.service.subscriptions import manage, update as subscriptions_update
@@ -520,6 +521,12 @@ QUOTED = [
     ("docs/api.md", f"For {Retention().seen / DAY:g} days pushes about it are ignored"),
     ("docs/api.md", f"until {Retention().jobs / DAY:g} days after its deadline"),
     ("docs/api.md", f"reads at most {listing.MAX_SCANNED:,} jobs"),
+    ("docs/api.md", f"reads at most {selection.MAX_SCANNED:,} events"),
+    (
+        "docs/api.md",
+        f'wait for their next attempt; 202 `{{"due": n}}`, {retry.MAX_RETRIED:,} at most',
+    ),
+    ("docs/api.md", f"or for {follow.RECONNECT_TIMEOUT:g} s without one"),
     ("docs/api.md", f"of a group {groups.MAX_BODY >> 20} MiB"),
     ("docs/groups.md", f"A body may have {groups.MAX_BODY >> 20} MiB"),
     ("docs/groups.md", f"At most {MAX_MEMBERS:,}; a job is in {MAX_GROUPS} groups at most"),

@@ -36,7 +36,7 @@ COMMANDS = {
         group=True,
     ),
     "events": Command(
-        "Print events, oldest first; with --follow new ones, or those after --after.",
+        "Print the newest events; with --follow new ones, or those after --after.",
         "events",
         "events",
     ),

@@ -91,12 +91,14 @@ class Client:
         """Call with GET."""
         return self.call("GET", path, **params)
 
-    def stream(self, path: str, after: str | None = None) -> Stream:
+    def stream(self, path: str, after: str | None = None, **params: object) -> Stream:
         """Open an event stream, after an event id if given."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         with ExitStack() as opened:
             connection = opened.enter_context(closing(self._connect(STREAM_TIMEOUT)))
-            answer = opened.enter_context(self._request(connection, "GET", path, None, headers))
+            answer = opened.enter_context(
+                self._request(connection, "GET", _target(path, params), None, headers)
+            )
             if answer.status >= MULTIPLE_CHOICES:
                 self._read(answer)
             return Stream(self.url, opened.pop_all(), sse.Reader(answer, after))

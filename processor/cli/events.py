@@ -2,7 +2,7 @@
 
 import json as codec
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -18,75 +18,87 @@ RECONNECT_PAUSE = 1.0  # seconds before a broken stream is opened again
 RECONNECT_TIMEOUT = 30.0  # seconds without a server after which --follow ends
 
 
+Types = Annotated[
+    list[str] | None, typer.Option("--type", help="Only events of this type. May be repeated.")
+]
+Source = Annotated[str | None, typer.Option(help="Only events of this source's jobs.")]
+Job = Annotated[
+    str | None, typer.Option(metavar="SOURCE/ID", help="Only events of this job, by its id.")
+]
+
+
 @options.server
 def events(
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print new events as they come, until stopped.")
     ] = False,
-    after: Annotated[str | None, typer.Option(help="Only events after this cursor.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only events of this source's jobs.")] = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=200, help="How many events to read, before --source selects.")
-    ] = 50,
+    after: Annotated[
+        str | None, typer.Option(help="Only events after this cursor, the oldest first.")
+    ] = None,
+    oldest: Annotated[
+        bool, typer.Option("--oldest", help="Begin with the oldest event that is kept.")
+    ] = False,
+    source: Source = None,
+    types: Types = None,
+    job: Job = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many events to print.")] = 50,
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Print events, oldest first; with --follow new ones, or those after --after."""
+    """Print the newest events; with --follow new ones, or those after --after.
+
+    With --json each event is one line.
+
+    Examples: `ringback events --source wistia --limit 3`, `ringback events -f --type job.failed`,
+    `ringback events --oldest --json`.
+    """
+    wanted = {"source": source, "type": types, "job": job}
     if follow:
-        for message in _stream(server, after):
-            _print_message(message, source, json=json)
+        for message in stream(server, after, wanted):
+            _print_message(message, json=json)
     else:
-        page = server.get("/v1/events", after=after, limit=limit)
-        items = [item for item in page["items"] if _is_of(source, item)]
-        _print_page({**page, "items": items}, json=json)
-
-
-def _is_of(source: str | None, item: dict[str, Any]) -> bool:
-    data = item.get("data") or {}
-    members = {member["source"] for member in data.get("jobs", ())}
-    return source is None or source in {data.get("source"), *members}
+        newest = None if oldest or after else "true"
+        page = server.get("/v1/events", after=after, newest=newest, limit=limit, **wanted)
+        _print_page(page, json=json)
 
 
 def _print_page(page: dict[str, Any], *, json: bool) -> None:
-    if json:
-        return output.document(page)
     for item in page["items"]:
-        output.line(_line(item))
+        output.result(item, _line(item), json=json)
     if page["next"]:
         output.notice(f"more: --after {page['next']}")
-    return None
 
 
-def _stream(server: Client, after: str | None) -> Iterator[Message]:
+def stream(server: Client, after: str | None, wanted: Mapping[str, object]) -> Iterator[Message]:
     """Follow the stream; a lost connection is opened again after the newest cursor seen."""
-    incoming = server.stream("/v1/events", after)
+    incoming = server.stream("/v1/events", after, **wanted)
     while True:
         with suppress(UnreachableError):  # a broken stream is handled like an ended one
             yield from incoming
-        incoming = _reconnect(server, incoming.last_id)
+        incoming = _reconnect(server, incoming.last_id, wanted)
 
 
-def _reconnect(server: Client, after: str | None) -> Stream:
+def _reconnect(server: Client, after: str | None, wanted: Mapping[str, object]) -> Stream:
     deadline = time.monotonic() + RECONNECT_TIMEOUT
     while True:
         time.sleep(RECONNECT_PAUSE)
         try:
-            return server.stream("/v1/events", after)
+            return server.stream("/v1/events", after, **wanted)
         except CommandError as error:
             if error.code is not Exit.UNREACHABLE or time.monotonic() > deadline:
                 raise
 
 
-def _print_message(message: Message, source: str | None, *, json: bool) -> None:
+def _print_message(message: Message, *, json: bool) -> None:
     if message.event == "gap":
         output.notice("gap: events were trimmed before they could be read here")
-    item = codec.loads(message.data) if message.data else {}
-    if message.event != "gap" and not _is_of(source, item):
-        return
+        item: dict[str, Any] = {}
+    else:
+        item = codec.loads(message.data)
     if json:
         output.document({"type": message.event, **item, "cursor": message.id})
-    elif message.event != "gap":
+    elif item:
         output.line(_line(item))
 
 

@@ -54,6 +54,24 @@ class Events:
         )
         return _with_cursors(list(positions), merged[:limit])
 
+    async def page_back(
+        self, positions: Sequence[str] | None, limit: int
+    ) -> tuple[list[LoggedEvent], list[str]]:
+        """Up to `limit` events before `positions` (None: the end), the newest first, and the
+        positions of the oldest of them. They have no cursors.
+        """
+        positions = positions or self.past_the_end()
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for keys, position in zip(self._shards, positions, strict=True):
+            pipe.xrevrange(keys.log, max=f"({position}", count=limit)
+        rows = await self._connection.ask(pipe.execute())
+        found = [_without_cursor(shard, *row) for shard, log in enumerate(rows) for row in log]
+        found.sort(key=lambda event: (sort_key(event.position), event.shard), reverse=True)
+        oldest = list(positions)
+        for event in found[:limit]:
+            oldest[event.shard] = event.position
+        return found[:limit], oldest
+
     async def follow(self, positions: Sequence[str], limit: int, wait: float) -> list[LoggedEvent]:
         """About `limit` events after `positions`; waits up to `wait` seconds for the first."""
         each = max(1, limit // len(self._shards))
@@ -77,12 +95,7 @@ class Events:
         command = self._connection.redis.xrange(keys.log, min=f"({position}", max=end, count=count)
         rows = await self._connection.ask(command)
         self._read_size.learn(len(f[b"body"]) for _, f in rows)
-        return [
-            LoggedEvent(
-                "", f[b"id"].decode(), f[b"type"].decode(), f[b"body"], keys.shard, i.decode()
-            )
-            for i, f in rows
-        ]
+        return [_without_cursor(keys.shard, *row) for row in rows]
 
     async def find(self, keys: Keys, event: str, since: float) -> bytes | None:
         """The body of an event that was published then or soon after, if the log has it."""
@@ -145,6 +158,10 @@ class Events:
         """The positions before the oldest events."""
         return [BEGIN for _ in self._shards]
 
+    def past_the_end(self) -> list[str]:
+        """The positions after all events, also those to come."""
+        return [f"{LAST}-{LAST}" for _ in self._shards]
+
     def read_cursor(self, cursor: str) -> list[str]:
         """The positions of an opaque cursor; RequestError if it is not a cursor of this server."""
         try:
@@ -178,6 +195,12 @@ class Events:
     def cursor(positions: Sequence[str]) -> str:
         """Positions as one opaque word."""
         return base64.urlsafe_b64encode(",".join(positions).encode()).decode().rstrip("=")
+
+
+def _without_cursor(shard: int, position: bytes, fields: dict[bytes, bytes]) -> LoggedEvent:
+    """An entry of one log, without a cursor."""
+    name, kind, body = (fields[field] for field in (b"id", b"type", b"body"))
+    return LoggedEvent("", name.decode(), kind.decode(), body, shard, position.decode())
 
 
 def _last(stream: Any) -> bytes:

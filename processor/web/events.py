@@ -4,10 +4,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import Overloaded
+from processor.errors import InvalidValue, Overloaded
+from processor.service.events.selection import Page, Selection, newest, page
 from processor.service.events.tail import MAX_LISTENERS, Tailer
 from processor.service.runtime.context import Context
-from processor.web.query_params import check_query, limit
+from processor.web.query_params import check_query, choice, limit
 from processor.web.request_body import Json
 from processor.web.stream import MEDIA_TYPE, FrameCache, Stream, item
 
@@ -22,21 +23,31 @@ class Events:
 
     async def get(self, request: Request) -> Response:
         """A page, or a stream for callers that accept one."""
-        check_query(request, "after", "limit")
-        after = request.query_params.get("after")
+        check_query(request, "after", "limit", "newest", "type", "source", "job")
+        query = request.query_params
+        select = Selection.of(query.getlist("type"), query.get("source"), query.get("job"))
         if MEDIA_TYPE in request.headers.get("accept", ""):
-            if self._tailer.full:
-                raise Overloaded(
-                    f"The stream already has {MAX_LISTENERS} listeners; retry later, or page through /v1/events"
-                )
-            after = request.headers.get("last-event-id") or after
-            places = self._events.read_cursor(after) if after else await self._events.end()
-            return Stream(self._events, self._tailer, self._frames, places)
-        return await self._page(after, limit(request))
+            return await self._stream(request, select)
+        if choice(request, "newest", ("true", "false")) == "true":
+            if "after" in query:
+                raise InvalidValue("newest: leave out `after`, or `newest`")
+            return _answer(await newest(self._events, select, limit(request)))
+        positions = self._positions(query.get("after"))
+        await self._events.check(positions)
+        return _answer(await page(self._events, positions, select, limit(request)))
 
-    async def _page(self, after: str | None, most: int) -> Response:
-        places = self._events.read_cursor(after) if after else self._events.start()
-        await self._events.check(places)
-        found = await self._events.page(places, most)
-        items = [msgspec.Raw(item(event)) for event in found]
-        return Json({"items": items, "next": found[-1].cursor if len(found) == most else None})
+    async def _stream(self, request: Request, select: Selection) -> Response:
+        if self._tailer.full:
+            raise Overloaded(
+                f"The stream already has {MAX_LISTENERS} listeners; retry later, or page through /v1/events"
+            )
+        after = request.headers.get("last-event-id") or request.query_params.get("after")
+        places = self._positions(after) if after else await self._events.end()
+        return Stream(self._events, self._tailer, self._frames, places, select)
+
+    def _positions(self, after: str | None) -> list[str]:
+        return self._events.read_cursor(after) if after else self._events.start()
+
+
+def _answer(found: Page) -> Response:
+    return Json({"items": [msgspec.Raw(item(event)) for event in found.events], "next": found.next})

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -10,12 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from processor.errors import CursorExpired, Unavailable
 from processor.service.events.listener import Listener
+from processor.service.events.selection import Selection
 from processor.service.events.tail import MAX_EVENTS_READ, Tailer
 from processor.store.events import Events, LoggedEvent
 
 PING = 15.0  # seconds
 BEGIN = b"retry: 3000\nid: %b\n\n"  # ms until a client reconnects; the cursor to continue from
 MEDIA_TYPE = "text/event-stream"
+EVERYTHING = Selection()
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -46,13 +49,20 @@ class Stream(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, events: Events, tailer: Tailer, shared: FrameCache, places: Sequence[str]
+        self,
+        events: Events,
+        tailer: Tailer,
+        shared: FrameCache,
+        places: Sequence[str],
+        select: Selection = EVERYTHING,
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._events = events
         self._tailer = tailer
         self._shared = shared
+        self._select = select
+        self._written_at = 0.0
         self._places = list(places)  # after the last event that was written
         self._caught_up = False  # with the tailer: from now on both are at the same places
 
@@ -76,6 +86,7 @@ class Stream(Response):
         await self._write(b"", more=False)
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        self._written_at = time.monotonic()
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def _past(self, listener: Listener) -> None:
@@ -90,20 +101,29 @@ class Stream(Response):
             found := await self._events.page(self._places, MAX_EVENTS_READ)
         ):
             self._places = self._events.read_cursor(found[-1].cursor)
-            await self._write(frames(found))
+            await self._write(frames(self._select.of_events(found)) or self._ping())
 
     async def _live(self, listener: Listener) -> None:
-        """Send events as they are published."""
+        """Send events as they are published; if none are for this client, at times a ping."""
         while (events := await listener.read(PING)) is not None:
-            await self._write(self._text(events) or b": ping\n\n")
+            text = self._text(events)
+            if text or not events or time.monotonic() - self._written_at >= PING:
+                await self._write(text or self._ping())
+
+    def _ping(self) -> bytes:
+        """A ping; events that were not selected need not be read again after a reconnection."""
+        cursor = (
+            b"" if self._select.all else b"id: %b\n" % self._events.cursor(self._places).encode()
+        )
+        return cursor + b": ping\n\n"
 
     def _text(self, events: Sequence[LoggedEvent]) -> bytes:
-        """Events as SSE, without those that `_past` has sent."""
-        if self._caught_up:
+        """The selected events as SSE, without those that `_past` has sent."""
+        if self._caught_up and self._select.all:
             return self._shared.encode(events)
         unread = self._events.unread(events, self._places)
         self._caught_up = bool(unread) and unread[-1].cursor == events[-1].cursor
-        return frames(unread)
+        return frames(self._select.of_events(unread))
 
 
 def frames(events: Sequence[LoggedEvent]) -> bytes:

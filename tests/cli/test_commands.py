@@ -415,21 +415,43 @@ def test_history_prints_a_line_for_each_entry(stub: Stub, ringback: Run):
     assert ringback("history", "wistia", "a/b", "--json").json == page
 
 
-def test_events_can_be_filtered_by_source(stub: Stub, ringback: Run):
-    items = [
-        {"type": "job.started", "timestamp": "t", "data": {"source": name, "id": "1"}}
-        for name in ("wistia", "mux")
-    ]
+def test_events_are_selected_by_the_server(stub: Stub, ringback: Run):
     data = {"id": "g", "state": "partial", "jobs": [{"source": "mux", "id": "1"}]}
-    items.append({"type": "group.completed", "timestamp": "t", "data": data})
-    stub.responds("GET /v1/events", {"items": items, "next": "c"})
-    ended = ringback("events", "--source", "mux")
+    items = [
+        {"type": "job.started", "timestamp": "t", "data": {"source": "mux", "id": "1"}},
+        {"type": "group.completed", "timestamp": "t", "data": data},
+    ]
+    stub.responds("GET /v1/events", {"items": items, "next": None})
+    words = ("--source", "mux", "--type", "job.started", "--type", "group.completed")
+    ended = ringback("events", *words, "--limit", "3")
     assert ended.out.splitlines() == [
         "t  job.started  mux/1",
         "t  group.completed  group g  partial",
     ]
-    assert "--after c" in ended.err
-    assert len(ringback("events", "--json").json["items"]) == 3
+    query = "newest=true&limit=3&source=mux&type=job.started&type=group.completed"
+    assert stub.calls == [(f"GET /v1/events?{query}", None)]
+
+
+def test_the_oldest_events_are_printed_on_request(stub: Stub, ringback: Run):
+    stub.responds("GET /v1/events", {"items": [], "next": "c"})
+    assert ringback("events", "--oldest", "--job", "mux/a/b").err == "more: --after c\n"
+    assert stub.calls == [("GET /v1/events?limit=50&job=mux%2Fa%2Fb", None)]
+
+
+def test_events_as_json_are_lines_whether_they_are_followed_or_not(
+    stub: Stub, ringback: Run, monkeypatch
+):
+    monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
+    monkeypatch.setattr(events, "RECONNECT_TIMEOUT", 0.0)
+    found = [{"id": name, "type": "job.started", "data": {}} for name in ("e1", "e2")]
+    stub.responds("GET /v1/events", {"items": found, "next": None})
+    lines = ringback("events", "--json").out.splitlines()
+    chunks = [f"id: c\nevent: job.started\ndata: {json.dumps(one)}\n\n" for one in found]
+    stub.streams("".join(chunks))
+    stub.answers["GET /v1/events"].append((503, JSON, b"{}"))
+    followed = ringback("events", "--follow", "--json").out.splitlines()
+    assert [json.loads(line) for line in lines] == found
+    assert [json.loads(line) for line in followed] == [one | {"cursor": "c"} for one in found]
 
 
 COMMANDS = [
@@ -605,14 +627,13 @@ def test_events_are_printed_by_pages(stub: Stub, ringback: Run):
     assert stub.calls[0][0] == "GET /v1/events?after=c0&limit=50"
 
 
-def test_followed_events_can_be_filtered_by_source(stub: Stub, ringback: Run, monkeypatch):
+def test_followed_events_are_selected_by_the_server(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(events, "RECONNECT_PAUSE", 0.0)
     monkeypatch.setattr(events, "RECONNECT_TIMEOUT", 0.0)
-    chunks = [f'id: {name}\ndata: {{"data": {{"source": "{name}"}}}}\n\n' for name in ("a", "b")]
-    stub.streams("".join(chunks))
+    stub.streams(": ping\n\n")
     stub.answers["GET /v1/events"].append((503, JSON, b"{}"))
-    ended = ringback("events", "--follow", "--source", "b", "--json")
-    assert [json.loads(line)["cursor"] for line in ended.out.splitlines()] == ["b"]
+    ringback("events", "--follow", "--source", "b")
+    assert {call for call, _ in stub.calls} == {"GET /v1/events?source=b"}
 
 
 def test_following_goes_on_after_a_lost_connection(stub: Stub, ringback: Run, monkeypatch):

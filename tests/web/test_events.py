@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from processor.cli.sse import Message, Reader
-from processor.service.events import tail
+from processor.service.events import selection, tail
 from processor.service.events.listener import MAX_UNREAD
 from processor.service.events.tail import Tailer
 from processor.store.events import LoggedEvent
@@ -229,3 +230,70 @@ async def test_without_redis_a_stream_is_a_503_at_once(web_of: Any) -> None:
     web = await web_of(away=True)
     refused(await web("GET", "/v1/events", headers=STREAM), 503)
     refused(await web("GET", "/v1/events"), 503)
+
+
+SELECTED = [
+    ({"source": "feed"}, ["1", "2"]),
+    ({"source": "asked"}, []),
+    ({"type": "job.succeeded"}, ["2"]),
+    ({"type": ["job.started", "job.completed"]}, ["1", "2"]),
+    ({"job": "feed/2"}, ["2"]),
+    ({"job": "feed/2", "type": "job.started"}, []),
+]
+
+
+@pytest.mark.parametrize(("query", "jobs"), SELECTED)
+async def test_events_are_selected_by_source_type_and_job(
+    web: Web, served: Served, query: dict[str, Any], jobs: list[str]
+) -> None:
+    path = str(httpx.URL("/v1/events", params=query))
+    async with stream(served, path) as found:
+        await web.push("1", "running")
+        await web.push("2", "succeeded")
+        for how in ({}, {"newest": "true"}):
+            answer = await web("GET", "/v1/events", params=query | how)
+            assert [e["data"]["id"] for e in answer.json()["items"]] == jobs
+        items = [json.loads((await found.message()).data) for _ in jobs]
+    assert [item["data"]["id"] for item in items] == jobs
+
+
+async def test_the_newest_events_come_with_the_oldest_of_them_first(web: Web) -> None:
+    for number in range(4):
+        await web.push(str(number), "running")
+    found = await web("GET", "/v1/events", params={"newest": "true", "limit": 3})
+    assert [e["data"]["id"] for e in found.json()["items"]] == ["1", "2", "3"]
+    assert found.json()["next"] is None
+    assert len(await web.items("/v1/events", newest="true")) == 4
+
+
+async def test_a_selection_reads_past_other_events(web: Web, monkeypatch: Any) -> None:
+    monkeypatch.setattr(selection, "PIECE", 2)
+    for number in range(7):
+        await web.push(str(number), "succeeded" if number in (0, 5) else "running")
+    query = {"type": "job.completed", "limit": 1}
+    assert [e["data"]["id"] for e in await web.items("/v1/events", **query)] == ["0", "5"]
+    for limit, jobs in ((1, ["5"]), (2, ["0", "5"])):
+        answer = await web("GET", "/v1/events", params=query | {"newest": "true", "limit": limit})
+        assert [e["data"]["id"] for e in answer.json()["items"]] == jobs
+    monkeypatch.setattr(selection, "MAX_SCANNED", 2)  # a page may be short, and go on
+    assert [e["data"]["id"] for e in await web.items("/v1/events", **query)] == ["0", "5"]
+
+
+async def test_a_stream_of_selected_events_resumes_behind_the_others(
+    web: Web, served: Served, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(streams, "PING", 0.0)
+    async with stream(served, "/v1/events?source=asked") as found:
+        await web.push("1", "running")
+        frame = await found.frame()
+        while frame[0] in (": ping", f"id: {found.start}"):
+            frame = await found.frame()
+    (event,) = await web.items("/v1/events")
+    after = await web("GET", "/v1/events", params={"after": frame[0].removeprefix("id: ")})
+    assert (event["data"]["id"], after.json()["items"]) == ("1", [])
+
+
+@pytest.mark.parametrize("query", ["type=job.lost", "newest=yes", "newest=true&after=x", "job="])
+async def test_a_bad_selection_is_refused(web: Web, query: str) -> None:
+    answer = await web("GET", f"/v1/events?{query}")
+    assert answer.status_code == (200 if query == "job=" else 422)

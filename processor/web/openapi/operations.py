@@ -338,7 +338,7 @@ OPERATIONS = (
         ),
         {200: _STREAM},
         (400, 410, 422),
-        ("after", "limit", "last_event_id"),
+        ("after", "newest", "event_types", "event_source", "event_job", "limit", "last_event_id"),
     ),
     Operation(
         *(

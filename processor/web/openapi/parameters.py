@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from processor.config.checks import NAME
+from processor.event_types import FILTER_NAMES
 from processor.model import State
 from processor.provider.job_ids import LONGEST_ID
 from processor.service.delivery.history import STATES
@@ -104,6 +105,20 @@ PARAMETERS = {
         "`next` of the previous page, or the `id:` of an event in the stream",
         pattern=_BASE64,
     ),
+    "newest": Parameter(
+        "newest",
+        "query",
+        "The newest events, still the oldest of them first; without `after`",
+        {"type": "boolean", "default": False},
+    ),
+    "event_types": Parameter(
+        "type",
+        "query",
+        "Only events of this type; may be repeated",
+        {"type": "array", "items": {"type": "string", "enum": list(FILTER_NAMES)}},
+    ),
+    "event_source": _query("source", "Only events of this source's jobs, and of groups with one"),
+    "event_job": _query("job", "Only events of the job `source/id`, and of groups with it"),
     "last_event_id": _header(
         "Last-Event-ID", "Like `after`, over which it wins; only for streams", pattern=_BASE64
     ),
