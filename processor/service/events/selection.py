@@ -80,7 +80,7 @@ class Page(NamedTuple):
     next: str | None
 
 
-async def page(log: Events, positions: list[str], select: Selection, most: int) -> Page:
+async def page(store: Events, positions: list[str], select: Selection, most: int) -> Page:
     """The first `most` selected events after these positions.
 
     It reads at most MAX_SCANNED events, so it may be short and still have a `next`.
@@ -88,23 +88,23 @@ async def page(log: Events, positions: list[str], select: Selection, most: int) 
     found: list[LoggedEvent] = []
     for _ in range(0, MAX_SCANNED, PIECE):
         size = most if select.all else PIECE
-        events = await log.page(positions, size)
+        events = await store.page(positions, size)
         for event in events:
             found += select.of_events([event])
             if len(found) == most:
                 return Page(found, event.cursor)
         if len(events) < size:
             return Page(found, None)
-        positions = log.read_cursor(events[-1].cursor)
-    return Page(found, log.cursor(positions))
+        positions = store.read_cursor(events[-1].cursor)
+    return Page(found, store.cursor(positions))
 
 
-async def newest(log: Events, select: Selection, most: int) -> Page:
+async def newest(store: Events, select: Selection, most: int) -> Page:
     """The last `most` selected events, of the last MAX_SCANNED ones."""
     found: list[LoggedEvent] = []
     positions = None
     for _ in range(0, MAX_SCANNED, PIECE):
-        events, positions = await log.page_back(positions, PIECE)
+        events, positions = await store.page_back(positions, PIECE)
         found += select.of_events(events)
         if len(found) >= most or len(events) < PIECE:
             break
