@@ -31,6 +31,7 @@ watch            `ringback watch`, `wait`
 jobs             `ringback jobs`, `history`
 groups           `ringback group`
 events           `ringback events`
+listen           `ringback listen`: posts events to a program on this machine
 sources          `ringback sources`
 register         `ringback sources register`
 subscriptions    `ringback subscriptions`

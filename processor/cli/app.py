@@ -40,6 +40,11 @@ COMMANDS = {
         "events",
         "events",
     ),
+    "listen": Command(
+        "Post a server's events to a program on this machine, signed as for a subscriber.",
+        "listen",
+        "listen",
+    ),
     "jobs": Command("List, show, poll and forget jobs.", "jobs", "group", group=True),
     "subscriptions": Command(
         "Manage subscriptions: the URLs that receive events.", "subscriptions", "group", group=True
@@ -77,7 +82,10 @@ COMMANDS = {
 
 def build() -> typer.Typer:
     """The command line."""
-    app = typer.Typer(cls=lazy_group(COMMANDS), no_args_is_help=True, **PLAIN)
+    names = {"help_option_names": ["--help", "-h"]}  # of all commands
+    app = typer.Typer(
+        cls=lazy_group(COMMANDS), no_args_is_help=True, context_settings=names, **PLAIN
+    )
     app.callback()(ringback)
     return app
 

@@ -6,7 +6,7 @@ could send the key to another server.
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -56,6 +56,10 @@ class Stream:
     def last_id(self) -> str | None:
         """The id after which to resume; an id may come without a message."""
         return self._reader.last_id
+
+    def report(self, passed: Callable[[str | None], None]) -> None:
+        """Have each id reported once its message was handled."""
+        self._reader.passed = passed
 
     def __iter__(self) -> Iterator[sse.Message]:
         """The messages until the stream ends; UnreachableError if it breaks."""

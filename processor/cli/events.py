@@ -2,7 +2,7 @@
 
 import json as codec
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -65,15 +65,24 @@ def events(
 
 def _print_page(page: dict[str, Any], *, json: bool) -> None:
     for item in page["items"]:
-        output.result(item, _line(item), json=json)
+        output.result(item, line(item), json=json)
     if page["next"]:
         output.notice(f"more: --after {page['next']}")
 
 
-def stream(server: Client, after: str | None, wanted: Mapping[str, object]) -> Iterator[Message]:
-    """Follow the stream; a lost connection is opened again after the newest cursor seen."""
+def stream(
+    server: Client,
+    after: str | None,
+    wanted: Mapping[str, object],
+    passed: Callable[[str | None], None] = lambda _: None,
+) -> Iterator[Message]:
+    """Follow the stream; a lost connection is opened again after the newest cursor seen.
+
+    `passed` is called with each cursor once its message was handled.
+    """
     incoming = server.stream("/v1/events", after, **wanted)
     while True:
+        incoming.report(passed)
         with suppress(UnreachableError):  # a broken stream is handled like an ended one
             yield from incoming
         incoming = _reconnect(server, incoming.last_id, wanted)
@@ -99,10 +108,11 @@ def _print_message(message: Message, *, json: bool) -> None:
     if json:
         output.document({"type": message.event, **item, "cursor": message.id})
     elif item:
-        output.line(_line(item))
+        output.line(line(item))
 
 
-def _line(item: dict[str, Any]) -> str:
+def line(item: dict[str, Any]) -> str:
+    """An event on one line."""
     data = item.get("data") or {}
     parts = [item.get("timestamp", ""), item.get("type", ""), _name(data)]
     if "state" in data:

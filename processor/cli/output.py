@@ -1,14 +1,16 @@
 """Prints to the terminal: lines and columns of text, or with --json only JSON."""
 
 import json as codec
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 
 def document(value: Any) -> None:
     """Print one JSON value on one line, in ASCII, so that it cannot control the terminal."""
-    print(codec.dumps(value), flush=True)  # noqa: T201 - this is where the CLI prints
+    _print(codec.dumps(value), sys.stdout)
 
 
 def result(value: Any, *texts: str, json: bool) -> None:
@@ -24,7 +26,7 @@ def tree(value: Any) -> None:
     """Print one JSON value indented, with letters as they are and control characters escaped."""
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     text = codec.dumps(value, indent=2, ensure_ascii=plain)
-    print("".join(map(_escaped, text)), flush=True)  # noqa: T201 - this is where the CLI prints
+    _print("".join(map(_escaped, text)), sys.stdout)
 
 
 def _escaped(char: str) -> str:
@@ -33,12 +35,28 @@ def _escaped(char: str) -> str:
 
 def line(text: str) -> None:
     """Print one line of text."""
-    print(clean(text), flush=True)  # noqa: T201 - this is where the CLI prints
+    _print(clean(text), sys.stdout)
 
 
 def notice(text: str) -> None:
     """Print one line on standard error, apart from the result."""
-    print(clean(text), file=sys.stderr, flush=True)  # noqa: T201 - this is where the CLI prints
+    _print(clean(text), sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print a line; end quietly if nobody reads any more, as after `| head`."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        end_quietly()
+
+
+def end_quietly() -> NoReturn:
+    """End as a program that SIGPIPE kills does, and write nothing more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())  # Python flushes them at its end
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def clean(text: str) -> str:

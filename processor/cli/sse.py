@@ -1,7 +1,7 @@
 """Parses Server-Sent Events: lines in, messages out; no I/O."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 _END = re.compile("\r\n|\n|\r")
@@ -28,6 +28,8 @@ class Reader:
         """`last_id` is the id after which the stream was opened."""
         self._lines = lines
         self.last_id = last_id
+        self.passed: Callable[[str | None], None] = lambda _: None
+        """Called with the id of each block, once its message was handled."""
 
     def __iter__(self) -> Iterator[Message]:
         """The messages as they come."""
@@ -40,6 +42,7 @@ class Reader:
                 if data:
                     yield Message(named, event or "message", "\n".join(data))
                 event, data = "", []
+                self.passed(named)
             elif name == "id" and "\0" not in value:
                 named = value
             elif name == "event":

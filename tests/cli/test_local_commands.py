@@ -2,6 +2,8 @@
 
 import hmac
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -347,3 +349,25 @@ def test_a_block_without_data_sets_the_id_to_resume_after(stream: bytes, last: s
 def test_columns_are_as_wide_as_their_cells(capsys):
     output.table(("a", "long"), [("wider", None), (["x", "y"], [])])
     assert capsys.readouterr().out == "a      long\nwider  -\nx, y   -\n"
+
+
+@pytest.mark.parametrize("words", ["", "jobs", "jobs show", "subscriptions", "inspect", "listen"])
+def test_every_command_has_a_short_option_for_help(ringback, words: str):
+    code, out, _ = ringback(*words.split(), "-h")
+    assert code == 0
+    assert out == ringback(*words.split(), "--help")[1]
+    assert out.startswith(f"Usage: ringback {words}".rstrip())
+
+
+def test_a_command_whose_reader_is_gone_ends_quietly(tmp_path: Path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as nobody:
+        ended = subprocess.run(
+            [sys.executable, "-m", "processor.cli", "providers", "--json"],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=tmp_path,
+        )
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
