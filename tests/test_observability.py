@@ -1,0 +1,205 @@
+"""Alert rules and board: they name what exists, and Prometheus' own tool finds nothing wrong with them."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from processor.cli.app import build
+from processor.config.schema import Environment
+from processor.service.runtime.metrics import Metrics
+from processor.web.gauges import GAUGES
+
+ROOT = Path(__file__).parents[1]
+RULES = ROOT / "deploy/prometheus/ringback.rules.yml"
+BOARD = ROOT / "deploy/grafana/ringback.json"
+ALERTS: list[dict[str, Any]] = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+BY_NAME = {alert["alert"]: alert for alert in ALERTS}
+PANELS: list[dict[str, Any]] = json.loads(BOARD.read_text())["panels"]
+EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+PLACEHOLDERS = {"$__rate_interval": "5m"}  # of Grafana
+
+promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+
+
+def run_promtool(*words: str | Path, given: str = "") -> None:
+    """Run it, and see that it finds nothing."""
+    ran = subprocess.run(
+        ["promtool", *map(str, words)],  # noqa: S607 -- wherever it is installed
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def exported() -> Iterator[tuple[str, set[str]]]:
+    """The names under which samples are exported, and their labels."""
+    for family in Metrics().registry.collect():
+        collector = Metrics().registry._names_to_collectors[family.name]
+        labels = {*collector._labelnames, "process"}  # type: ignore[attr-defined]
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
+        yield from ((family.name + suffix, labels | {"le"}) for suffix in suffixes[family.type])
+    for name, gauge in GAUGES.items():
+        yield f"ringback_{name}", {gauge.label} if gauge.label else set()
+
+
+@pytest.mark.parametrize("expression", [*EXPRESSIONS, *(alert["expr"] for alert in ALERTS)])
+def test_an_expression_names_metrics_labels_and_words_that_exist(expression: str) -> None:
+    metrics = dict(exported())
+    named = set(re.findall(r"\b(?:ringback_\w+|up)\b", expression))
+    assert named
+    assert named - {"up"} <= set(metrics)
+    labels = {"job"}.union(*(metrics[name] for name in named - {"up"}))
+    used = set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", expression))
+    for some in re.findall(r"by \(([^)]*)\)", expression):
+        used |= set(some.split(", "))
+    assert used <= labels
+
+
+def grouped_by(expression: str) -> set[str]:
+    """The labels of what an expression returns."""
+    if found := re.search(r"\bsum(?: by \((\w+)[^)]*\) )?\(", expression):
+        return {found[1]} if found[1] else set()
+    metric = re.search(r"ringback_\w+", expression)
+    return dict(exported())[metric[0]] if metric else {"instance"}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_an_alert_names_thing_place_and_remedy(name: str) -> None:
+    alert = BY_NAME[name]
+    assert set(alert["annotations"]) == {"summary", "remedy"}
+    text = " ".join(alert["annotations"].values())
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    for variable in re.findall(r"RINGBACK_[A-Z_]+", text):
+        assert variable in Environment.__struct_fields__
+    for label in grouped_by(alert["expr"]) - {"process"}:
+        assert f"$labels.{label}" in text, label
+
+
+def test_the_commands_of_the_remedies_exist() -> None:
+    text = " ".join(alert["annotations"]["remedy"] for alert in ALERTS)
+    commands = re.findall(r"`ringback ((?:[a-z]+ ?)+)", text)
+    assert commands
+    for words in commands:
+        typer.main.get_command(build()).main([*words.split(), "--help"], standalone_mode=False)
+
+
+def test_every_alert_is_documented() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    assert re.findall(r"^\| `(Ringback\w+)` \|", page, re.MULTILINE) == list(BY_NAME)
+
+
+@promtool
+def test_promtool_accepts_the_rules() -> None:
+    run_promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+
+
+@promtool
+def test_promtool_accepts_the_expressions_of_the_board(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:{n}", "expr": text} for n, text in enumerate(EXPRESSIONS)]
+    text = json.dumps({"groups": [{"name": "board", "rules": rules}]})
+    for word, value in PLACEHOLDERS.items():
+        text = text.replace(word, value)
+    (tmp_path / "board.yml").write_text(text)
+    run_promtool("check", "rules", tmp_path / "board.yml")
+
+
+# Input series of an hour, a minute each, after which the alert fires; promtool's notation.
+FIRING: dict[str, dict[str, str]] = {
+    "RingbackDown": {'up{job="ringback"}': "1 0x59"},
+    "RingbackNoWorker": {"ringback_workers": "2 0x59"},
+    "RingbackBacklogLate": {'ringback_backlog_overdue_seconds{backlog="poll"}': "0+1x59"},
+    "RingbackRedisFull": {
+        "ringback_redis_memory_used_ratio": "0.5x59",
+        "ringback_redis_memory_reserved_ratio": "0.3x59",
+    },
+    "RingbackRedisReplaced": {'ringback_redis_replaced_total{what="emptied"}': "_x55 1x3"},
+    "RingbackRedisDiskSlow": {"ringback_redis_delayed_syncs_total": "0x55 1x3"},
+    "RingbackPushesRefused": {
+        'ringback_pushes_refused_total{source="mux",status="401"}': "0x50 20+1x8"
+    },
+    "RingbackPushesLost": {'ringback_source_poll_first{source="mux"}': "1x59"},
+    "RingbackUpdatesHeld": {'ringback_source_held_updates{source="mux"}': "9000x59"},
+    "RingbackSourceUnknown": {'ringback_orphan_updates_total{source="old"}': "_x55 1x3"},
+    "RingbackStatusUnknown": {
+        'ringback_update_flags_total{source="mux",flag="unknown_status"}': "1x55 2x3"
+    },
+    "RingbackSourceStalled": {'ringback_source_stalled{source="mux"}': "1x59"},
+    "RingbackSourceThrottled": {'ringback_source_throttled_seconds{source="mux"}': "60x59"},
+    "RingbackPollsFail": {
+        'ringback_polls_total{source="mux",outcome="failed"}': "0+9x59",
+        'ringback_polls_total{source="mux",outcome="answered"}': "0+1x59",
+    },
+    "RingbackPollsStalled": {'ringback_events_total{type="job.poll_stalled"}': "_x55 1x3"},
+    "RingbackPollsLate": {
+        'ringback_poll_lateness_seconds_bucket{source="mux",le="60.0"}': "0x59",
+        'ringback_poll_lateness_seconds_bucket{source="mux",le="300.0"}': "0+9x59",
+        'ringback_poll_lateness_seconds_bucket{source="mux",le="+Inf"}': "0+9x59",
+    },
+    "RingbackSubscriptionDisabled": {
+        'ringback_subscription_disabled{subscription="sub_1"}': "1x59"
+    },
+    "RingbackDeadLetters": {
+        'ringback_dead_letters_total{subscription="sub_1",outcome="failed"}': "_x55 1x3"
+    },
+    "RingbackCircuitBreakerOpen": {'ringback_circuit_breaker_open{subscription="sub_1"}': "1x59"},
+    "RingbackOverflow": {
+        'ringback_subscription_overflow_seconds{subscription="sub_1"}': "0+100x59"
+    },
+    "RingbackSecretsSealed": {
+        'ringback_delivery_attempts_total{subscription="sub_1",outcome="sealed"}': "0+1x59"
+    },
+}
+
+
+@promtool
+def test_each_alert_fires_in_its_trouble_and_no_other_one_does(tmp_path: Path) -> None:
+    assert list(FIRING) == list(BY_NAME)
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": s, "values": values} for s, values in series.items()],
+            "promql_expr_test": [
+                {
+                    "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": "59m",
+                    "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1}],
+                }
+            ],
+        }
+        for name, series in FIRING.items()
+    ]
+    document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.yml").write_text(json.dumps(document))
+    run_promtool("test", "rules", tmp_path / "tests.yml")
+
+
+@promtool
+def test_a_quiet_ringback_raises_no_alert(tmp_path: Path) -> None:
+    quiet = {
+        'up{job="ringback"}': "1x59",
+        "ringback_workers": "2x59",
+        "ringback_redis_memory_used_ratio": "0.2x59",
+        "ringback_redis_memory_reserved_ratio": "0x59",
+        'ringback_polls_total{source="mux",outcome="answered"}': "0+5x59",
+        'ringback_dead_letters_total{subscription="sub_1",outcome="failed"}': "7x59",
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": s, "values": values} for s, values in quiet.items()],
+        "promql_expr_test": [
+            {"expr": "ALERTS", "eval_time": "59m", "exp_samples": []},
+        ],
+    }
+    document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "tests.yml").write_text(json.dumps(document))
+    run_promtool("test", "rules", tmp_path / "tests.yml")
