@@ -81,7 +81,9 @@ async def test_prometheus_scrapes_evaluates_the_rules_and_answers_the_board(
         assert await caller.push(push(source, "1", "succeeded")) == 202
 
         async def scraped() -> bool:
-            query = f'ringback_delivery_attempts_total{{subscription="{target}",process="worker-1"}}'
+            query = (
+                f'ringback_delivery_attempts_total{{subscription="{target}",process="worker-1"}}'
+            )
             found = await theirs.get("query", query=query)
             return bool(found and found["result"])
 
