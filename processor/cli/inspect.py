@@ -22,7 +22,7 @@ from processor.service.pushes.public_keys import MAX_AGE, PublicKeys
 from processor.signing import Verify
 from processor.text_input import decode_text
 
-NOTHING = ParsedPush((), 0)
+NOTHING = ParsedPush(())
 OPTIONAL_FIELDS = frozenset({"again", "reopens", "begun", "ended"})
 
 
@@ -130,8 +130,9 @@ def _verdict(
     reason: str | None,
     reading: ParsedPush = NOTHING,
 ) -> dict[str, Any]:
-    """The result; `ignored` counts parts that are not about a job."""
+    """The result; `ignored` counts parts that are not about a job, and `ignored_because` says why."""
     requests = {
+        "ignored_because": list(dict.fromkeys(part.text for part in reading.ignored_parts)),
         "echo": reading.echo,
         "confirm": reading.confirm,
         "unreadable": list(reading.errors),

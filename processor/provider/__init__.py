@@ -18,6 +18,7 @@ consistency_checks   refuses what parses but could never work
 parse_profile        TOML to a Profile, or one error with line, key and remedy
 extract_update       one status update from a document
 decode               the body of a push as JSON: plain, form, SNS, CloudEvents
+ignored              why a part of a push is not about a job
 push                 the status updates of a push, or its challenge
 poll_request         builds the HTTP request that polls a job or many, or cancels a job
 rate_limit_headers   for how long an account has no requests left
@@ -27,6 +28,7 @@ submit_response      the provider's response to the user's own submit call
 mirror_path          the paths of the mirror
 """
 
+from processor.provider.ignored import IgnoredPart
 from processor.provider.job_ids import bare_id, check_id, full_id
 from processor.provider.list_response import (
     ListedJob,
@@ -63,6 +65,7 @@ from processor.provider.webhook_setup import SetupRequest, WebhookSetup
 
 __all__ = [
     "Account",
+    "IgnoredPart",
     "JobKind",
     "ListPage",
     "ListRules",

@@ -1,7 +1,7 @@
 """Conditions on a document: which values select an update, or decide its status."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from processor.provider.large_json import open_level
 from processor.provider.pointer import (
@@ -18,6 +18,21 @@ ANY = "*"  # the step of a JSON pointer that matches every element
 
 _WORD = (str, int)  # what the words of a profile are compared with
 _SHAPE = 'write it as { "/type" = ["job.done", "job.failed"], "/error" = false }'
+
+
+class Mismatch(NamedTuple):
+    """A location of a condition, and the value there that is not the required one."""
+
+    at: str
+    value: Any
+    wanted: bool | tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """`empty`, `not_listed`, or `not_empty`."""
+        if self.wanted is False:
+            return "not_empty"
+        return "not_listed" if self.value is not None and self.wanted is not True else "empty"
 
 
 class Condition:
@@ -48,6 +63,18 @@ class Condition:
             elif not _is(_at(location, document, headers), wanted):
                 return False
         return True
+
+    def mismatch(self, document: Any, headers: Mapping[str, str]) -> "Mismatch | None":
+        """The first location without its required value; None if there is none."""
+        for location, wanted in self._rules:
+            if isinstance(location, tuple) and ANY in location:
+                found = list(_each(location, document)) or [None]
+            else:
+                found = [_at(location, document, headers)]
+            for value in found:
+                if not _is(value, wanted):
+                    return Mismatch(_text_of(location), value, wanted)
+        return None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -106,6 +133,13 @@ def _is(value: object, wanted: bool | tuple[str, ...]) -> bool:  # noqa: FBT001 
     if isinstance(wanted, bool):
         return bool(value) is wanted
     return isinstance(value, _WORD) and not isinstance(value, bool) and str(value) in wanted
+
+
+def _text_of(location: Location) -> str:
+    """A location as a profile writes it."""
+    if isinstance(location, str):
+        return f"header:{location}"
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in location)
 
 
 def _at(location: Location, document: Any, headers: Mapping[str, str]) -> Any:

@@ -10,23 +10,29 @@ from processor.json_input import mended
 from processor.model import Origin, Push, StatusUpdate
 from processor.provider import decode
 from processor.provider.extract_update import UpdateContext, as_object, read_update
+from processor.provider.ignored import CHALLENGE, CONFIRMATION, IgnoredPart, explain
 from processor.provider.large_json import open_level
 from processor.provider.profile import EchoRule, Profile
 
 
 class ParsedPush(msgspec.Struct, frozen=True, gc=False):
-    """The updates of a push, and how many of its parts are not about a job.
+    """The updates of a push, and why each of its other parts is not about a job.
 
     `errors` lists the unreadable parts of a batch, each with its index. `echo` is the response to
     a challenge; `confirm` is the URL that confirms a subscription to an SNS topic.
     """
 
     updates: tuple[StatusUpdate, ...]
-    ignored: int
+    ignored_parts: tuple[IgnoredPart, ...] = ()
     echo: dict[str, Any] | None = None
     confirm: str | None = None
     content: bytes = b""  # dedupes updates that have no id of their own
     errors: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> int:
+        """How many parts are not about a job."""
+        return len(self.ignored_parts)
 
 
 def check_content_type(profile: Profile, push: Push) -> None:
@@ -45,15 +51,16 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
         raise Unreadable(f"{profile.name} does not push")
     inside = decode.decode_push(rules.decode, push, signed=profile.signs)
     if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
-        return ParsedPush((), 1, echo=echo)
+        return ParsedPush((), (CHALLENGE,), echo=echo)
     if inside.confirm:
-        return ParsedPush((), 1, confirm=inside.confirm)
+        return ParsedPush((), (CONFIRMATION,), confirm=inside.confirm)
     parts = open_level(rules.each.find(inside.document, push.headers))
     parts = parts if isinstance(parts, list) else [parts]
     context = UpdateContext(
         source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers
     )
-    updates, errors = [], []
+    conditions = [kind.push.matches for kind in profile.kinds.values() if kind.push]
+    updates, errors, ignored = [], [], []
     for index, part in enumerate(parts):
         try:
             whole = part if isinstance(part, dict) else _object(part)
@@ -61,12 +68,13 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
         except Unreadable as error:
             errors.append(f"update {index}: {error}" if len(parts) > 1 else str(error))
             continue
-        if update is not None:
+        if update is None:
+            ignored.append(explain(conditions, whole, push.headers))
+        else:
             updates.append(update)
     if errors and not updates:
         raise Unreadable(errors[0])
-    ignored = len(parts) - len(updates) - len(errors)
-    return ParsedPush(tuple(updates), ignored, content=inside.content, errors=tuple(errors))
+    return ParsedPush(tuple(updates), tuple(ignored), content=inside.content, errors=tuple(errors))
 
 
 def _object(part: object) -> dict[str, Any]:

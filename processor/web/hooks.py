@@ -3,6 +3,7 @@
 The busiest call, so it uses ASGI directly, without router and middleware.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -27,6 +28,9 @@ from processor.web.request_body import read_body
 PATH = "/hooks/"
 METHODS = ("POST", "OPTIONS")
 ALLOWED = ", ".join(METHODS)
+
+Counts = tuple[int, int, int, int, int | None]
+"""How many updates were accepted, duplicates, ignored, unreadable and held."""
 
 _encode = msgspec.json.Encoder().encode
 _HEADERS = [(b"content-type", b"application/json")]
@@ -60,6 +64,7 @@ class Hooks:
             self._metrics.refused(name, str(response.status_code)).inc()
         else:
             self._metrics.pushed(name, receipt.counts)
+            self._metrics.ignored(name, receipt.ignored_parts)
             await _respond(send, source, receipt)
             return
         await self._calls.wait(scope)  # outside of `except`: the error keeps the body in memory
@@ -90,19 +95,31 @@ async def _respond(send: Send, source: Source, receipt: Receipt) -> None:
         start, body = _response(HTTPStatus.OK, _encode(receipt.echo))
     else:
         rules = source.profile.push
-        start, body = _counts(rules.answer if rules else HTTPStatus.OK, receipt.counts)
+        status = rules.answer if rules else HTTPStatus.OK
+        start, body = _counts(status, receipt.counts, receipt.ignored_because)
     await send(start)
     await send(body)
 
 
+def _counts(status: int, receipt: Counts, because: Sequence[str]) -> tuple[Message, Message]:
+    """The answer; of most pushes it is one of a few."""
+    return _answer(status, receipt, because) if because else _usual(status, receipt)
+
+
 @lru_cache(128)
-def _counts(status: int, receipt: tuple[int, int, int, int, int | None]) -> tuple[Message, Message]:
+def _usual(status: int, receipt: Counts) -> tuple[Message, Message]:
+    return _answer(status, receipt, ())
+
+
+def _answer(status: int, receipt: Counts, because: Sequence[str]) -> tuple[Message, Message]:
     if status == HTTPStatus.NO_CONTENT:
         return _response(status, b"")
     accepted, duplicates, ignored, unreadable, held = receipt
     counts = {"accepted": accepted, "duplicates": duplicates, "ignored": ignored}
-    counts |= {"unreadable": unreadable} if unreadable else {}
-    return _response(status, _encode(counts | ({} if held is None else {"held": held})))
+    more = {"ignored_because": because, "unreadable": unreadable, "held": held}
+    return _response(
+        status, _encode(counts | {n: v for n, v in more.items() if v or (n == "held" and v == 0)})
+    )
 
 
 def _response(status: int, body: bytes) -> tuple[Message, Message]:

@@ -180,6 +180,9 @@ def test_inspect_counts_ignored_parts_and_leaves_out_fields_of_polls(
     (tmp_path / "b").write_bytes(body)
     found = json.loads(ringback("inspect", "clips", "--headers", "h", "--body", "b")[1])
     assert (len(found["updates"]), found["ignored"]) == (1, 1)
+    assert found["ignored_because"] == [
+        "`/type` is `project.created`, which the profile's `about` does not list"
+    ]
     assert not {"again", "reopens", "begun"} & {*found["updates"][0]}
     assert not {"echo", "confirm"} & {*found}
 

@@ -208,8 +208,19 @@ async def test_updates_that_are_not_about_a_job_are_ignored(web: Web) -> None:
     answer = await web("POST", "/hooks/wistia", content=body, headers=headers)
     assert (answer.status_code, answer.json()) == (
         202,
-        {"accepted": 2, "duplicates": 0, "ignored": 2},
+        {
+            "accepted": 2,
+            "duplicates": 0,
+            "ignored": 2,
+            "ignored_because": [
+                "`/type` is `media.updated`, which the profile's `about` does not list",
+                "`/type` is `viewing_session.play`, which the profile's `about` does not list",
+            ],
+        },
     )
+    found = (await web("GET", "/metrics")).text
+    labels = 'at="/type",process="web",reason="not_listed",source="wistia"'
+    assert f"ringback_pushes_ignored_total{{{labels}}} 2.0" in found
     await web.ingest()
     found = {(job["id"], job["kind"], job["state"]) for job in await web.items("/v1/jobs")}
     assert found == {("media:a", "media", "succeeded"), ("media:c", "media", "failed")}

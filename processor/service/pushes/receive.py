@@ -25,6 +25,7 @@ from processor.errors import (
 )
 from processor.formats import traceparent
 from processor.model import Push, StatusUpdate
+from processor.provider import IgnoredPart
 from processor.service.jobs.confirmation import without_unproven_names
 from processor.service.jobs.inbox import QueuedUpdate, Result, enqueue, size_of
 from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
@@ -34,6 +35,7 @@ from processor.store.held import MOST_HELD, Acceptance
 from processor.store.reserve import update_price
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # bytes of all pushes that are being accepted
+MAX_REASONS = 3  # why parts of one push were ignored
 TIMEOUT = 10.0  # seconds for a confirmation; SNS allows fifteen
 
 log = structlog.get_logger()
@@ -47,7 +49,7 @@ class Receipt(NamedTuple):
 
     accepted: int
     duplicates: int
-    ignored: int
+    ignored_parts: tuple[IgnoredPart, ...] = ()
     unreadable: int = 0
     held: int | None = None
     echo: dict[str, Any] | None = None
@@ -55,7 +57,12 @@ class Receipt(NamedTuple):
     @property
     def counts(self) -> tuple[int, int, int, int, int | None]:
         """How many updates were accepted, duplicates, ignored, unreadable and held."""
-        return self[:5]
+        return self.accepted, self.duplicates, len(self.ignored_parts), self.unreadable, self.held
+
+    @property
+    def ignored_because(self) -> list[str]:
+        """Why parts were ignored, each reason once, and no more than a few."""
+        return list(dict.fromkeys(part.text for part in self.ignored_parts))[:MAX_REASONS]
 
 
 class Receiver:
@@ -105,7 +112,12 @@ class Receiver:
             log.warning("updates_unreadable", source=source.name, reasons=parsed.errors[:3])
         if not parsed.updates:
             return Receipt(
-                0, 0, parsed.ignored, len(parsed.errors), 0 if source.holds else None, parsed.echo
+                0,
+                0,
+                parsed.ignored_parts,
+                len(parsed.errors),
+                0 if source.holds else None,
+                parsed.echo,
             )
         body, memory = push.body, self._context.store.memory
         if self._in_flight + len(body) > MAX_IN_FLIGHT_BYTES:
@@ -177,7 +189,7 @@ def _receipt(source: Source, results: list[Result], parsed: provider.ParsedPush)
     return Receipt(
         counts[Acceptance.ACCEPTED],
         counts[Acceptance.DUPLICATE],
-        parsed.ignored,
+        parsed.ignored_parts,
         len(parsed.errors),
         counts[Acceptance.HELD] if source.holds else None,
     )
@@ -206,7 +218,7 @@ def _parse(source: Source, push: Push, now: float) -> provider.ParsedPush:
     except Unreadable as error:
         if source.profile.push is None or not source.profile.push.lenient:
             raise
-        return provider.ParsedPush((), 0, errors=(str(error),))
+        return provider.ParsedPush((), errors=(str(error),))
 
 
 def _digest(data: bytes) -> str:

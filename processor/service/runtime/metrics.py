@@ -11,6 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from processor.event_types import GROUP_COMPLETED
+from processor.provider import IgnoredPart
 from processor.store.change import Change
 
 OUTCOMES = ("accepted", "duplicate", "ignored", "unreadable", "held")  # of updates in pushes
@@ -31,6 +32,9 @@ class Metrics:
         """Each has its own registry, so that a test can have several."""
         self.registry = CollectorRegistry()
         self.pushes = self._counter("pushes", "Updates in pushes", "source", "outcome")
+        self.pushes_ignored = self._counter(
+            "pushes_ignored", "Parts of pushes that are not about a job", "source", "reason", "at"
+        )
         self.refused = self._counter(
             "pushes_refused", "Refused pushes, by answer", "source", "status"
         )
@@ -116,6 +120,11 @@ class Metrics:
         for outcome, count in zip(OUTCOMES, counts, strict=True):
             if count:
                 self.pushes(source, outcome).inc(count)
+
+    def ignored(self, source: str, parts: Iterable[IgnoredPart]) -> None:
+        """Count parts of a push that are not about a job, by reason and place in the profile."""
+        for part in parts:
+            self.pushes_ignored(source, part.reason, part.at).inc()
 
     def closed(self, reason: str) -> None:
         """Count a connection that was closed."""

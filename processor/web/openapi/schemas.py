@@ -74,7 +74,7 @@ class RetriedAll(msgspec.Struct):
 
 
 class Receipt(msgspec.Struct):
-    """What became of the updates in a push; ignored ones are not about a job.
+    """What became of the updates in a push; ignored ones are not about a job (`ignored_because`).
 
     `unreadable` counts those of a batch that could not be read; the others were accepted. `held`,
     of a source with `track = "registered"`, counts those that wait until their job is registered.
@@ -83,6 +83,7 @@ class Receipt(msgspec.Struct):
     accepted: int
     duplicates: int
     ignored: int
+    ignored_because: list[str] | msgspec.UnsetType = msgspec.UNSET
     unreadable: int | msgspec.UnsetType = msgspec.UNSET
     held: int | msgspec.UnsetType = msgspec.UNSET
 
