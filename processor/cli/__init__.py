@@ -5,6 +5,7 @@ app              the list of commands
 lazy_group       imports a command's module only when it is called
 logs             logs go to standard error
 exit_codes       how a command ends
+completion       `ringback completion`: commands and options in bash, zsh and fish
 output           what goes to the terminal: columns for people, JSON for programs
 options          options that several commands share
 option_groups    options that become one value, such as the client of a server
@@ -76,10 +77,12 @@ def _clean_variables() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; an error becomes a line on standard error and an exit code."""
     from processor.cli.app import build  # noqa: PLC0415 - tests use parts of the CLI without it
+    from processor.cli.completion import prepare  # noqa: PLC0415 - see above
     from processor.cli.exit_codes import CommandError, Exit  # noqa: PLC0415 - see above
     from processor.errors import ConfigError  # noqa: PLC0415 - see above
 
     _clean_variables()
+    prepare()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Characters that a terminal cannot show are replaced.

@@ -71,6 +71,11 @@ COMMANDS = {
         "config",
     ),
     "doctor": Command("Check the configuration, Redis and the running server.", "doctor", "doctor"),
+    "completion": Command(
+        "Print a script that has a shell complete commands and options.",
+        "completion",
+        "completion",
+    ),
     "inspect": Command(
         "Verify a captured push step by step and read it, as the receiver would; prints JSON.",
         "inspect",

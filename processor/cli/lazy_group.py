@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined] # not in its list
 from typer.main import get_group
 
 SHARED_OPTIONS = {
@@ -57,6 +57,15 @@ class LazyGroup(CommandGroup):
         """The command of this name, imported now."""
         found = self.lazy.get(cmd_name)
         return load(cmd_name, found) if found else super().get_command(ctx, cmd_name)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete the name of a command without importing any."""
+        lazy = [
+            CompletionItem(name, help=command.help)
+            for name, command in self.lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return lazy or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the first line of each command's help."""
