@@ -44,7 +44,7 @@ def x_ticks(most: float) -> list[float]:
 
 def y_ticks(least: float, most: float) -> list[float]:
     """Return 1, 2 and 5 times the powers of ten that contain both."""
-    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    powers = range(math.floor(math.log10(least)) - 1, math.ceil(math.log10(most)) + 2)  # rounded
     found = sorted(part * 10.0**power for power in powers for part in (1, 2, 5))
     low = max((tick for tick in found if tick <= least), default=found[0])
     high = min((tick for tick in found if tick >= most), default=found[-1])
