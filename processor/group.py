@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from processor.model import FINAL, Callback, Job, Membership, State
 
 MAX_MEMBERS = 10_000
-MAX_GROUPS = 32  # that a job is a member of
+MAX_GROUPS = 32  # that run, and that a job is a member of
 MAX_LISTED = 1_000  # members in the event
 
 

@@ -529,7 +529,7 @@ QUOTED = [
     ("docs/api.md", f"or for {follow.RECONNECT_TIMEOUT:g} s without one"),
     ("docs/api.md", f"of a group {groups.MAX_BODY >> 20} MiB"),
     ("docs/groups.md", f"A body may have {groups.MAX_BODY >> 20} MiB"),
-    ("docs/groups.md", f"At most {MAX_MEMBERS:,}; a job is in {MAX_GROUPS} groups at most"),
+    ("docs/groups.md", f"At most {MAX_MEMBERS:,}; a job is in {MAX_GROUPS} running groups at most"),
     ("docs/groups.md", f"at most {MAX_LISTED:,}; `state`"),
     ("docs/groups.md", f"({create.EMPTY_DEADLINE / 3600:g} h for a group"),
     ("docs/groups.md", f"({MAX_WAIT} at most"),

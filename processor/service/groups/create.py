@@ -79,7 +79,23 @@ async def _latest_deadline(context: Context, request: ParsedGroup, now: float) -
 
 
 async def _locate(context: Context, request: ParsedWatchRequest) -> JobLocation:
+    """Where a member is; if it has as many groups as it may, it forgets those that are over first."""
+    location = await locate(context, request.source.name, request.id)
+    job = location.lookup.job
+    if job is None or len(job.groups) < MAX_GROUPS:
+        return location
+    running = await _running(context, job)
+    if len(running) == len(job.groups):
+        return location
+    await watch.keep_groups(context, location, running)
     return await locate(context, request.source.name, request.id)
+
+
+async def _running(context: Context, job: Job) -> list[Membership]:
+    """The groups of a job that have not ended; what it tells the others changes nothing."""
+    found = await asyncio.gather(*(context.store.groups.read(m.group) for m in job.groups))
+    rows = [(m, lookup.group) for m, lookup in zip(job.groups, found, strict=True)]
+    return [m for m, g in rows if g and g.uid == m.uid and g.state is GroupState.RUNNING]
 
 
 def _checked(
@@ -89,7 +105,7 @@ def _checked(
     before = location.lookup.job
     groups = {m.group for m in before.groups} if before else set()
     if group not in groups and len(groups) >= MAX_GROUPS:
-        raise InvalidValue(f"a job is a member of at most {MAX_GROUPS} groups")
+        raise InvalidValue(f"a job is a member of at most {MAX_GROUPS} running groups")
     return watch.check(context, request, before, now)
 
 
@@ -150,9 +166,12 @@ async def add(
     request = watch_request.parse(context, configured, job_id, body, now=now, trace=trace)
     location = await _locate(context, request)
     deadline = _checked(context, group, request, location, now).deadline_at
+    known = False
 
     def decide(lookup: GroupLookup, _: float) -> Decision | None:
-        if lookup.group is None or name in lookup.members:
+        nonlocal known
+        known = name in lookup.members
+        if lookup.group is None or known:
             return (lookup.group, {}) if lookup.group else None
         return _with_member(lookup.group, name, source, deadline)
 
@@ -163,7 +182,8 @@ async def add(
     if found.state is not GroupState.RUNNING:
         return found
     await _watch(context, found, name, request)
-    await read_again(context, found, [name])  # one that had been deleted is pending again
+    if known:  # the job may have been deleted, and is watched again now
+        await read_again(context, found, [name])
     return (await context.store.groups.read(group)).group or found
 
 

@@ -32,21 +32,38 @@ async def change(
     this change, and its event is published; one that has ended never changes. Contention if others
     change it all the time.
     """
-    for again in range(MAX_TRIES):
-        lookup = await context.store.groups.read(group, members)
-        now = await context.store.now()
-        decision = decide(lookup, now)
-        if decision is None:
-            return None
-        if lookup.group and lookup.group.state is not GroupState.RUNNING:
-            return lookup.group
-        after, rows = completed(decision[0], now), decision[1]
-        if after == lookup.group and not rows:
-            return after
-        if await _commit(context, lookup, after, rows, fresh=bool(again)):
-            return after
-        await asyncio.sleep(random.random() * 0.01 * 2**again)  # noqa: S311 -- jitter
+    done, after = await _try(context, group, decide, members, fresh=False)
+    if done:
+        return after
+    async with context.store.groups.turn(group):  # or callers here would hinder each other for ever
+        for again in range(MAX_TRIES):
+            done, after = await _try(context, group, decide, members, fresh=True)
+            if done:
+                return after
+            await asyncio.sleep(random.random() * 0.01 * 2**again)  # noqa: S311 -- jitter
     raise Contention("Many calls are changing this group at the same time; try again")
+
+
+async def _try(
+    context: Context,
+    group: str,
+    decide: Callable[[GroupLookup, float], Decision | None],
+    members: Sequence[str],
+    *,
+    fresh: bool,
+) -> tuple[bool, Group | None]:
+    """Change a group once: whether nobody else has changed it meanwhile, and what it is then."""
+    lookup = await context.store.groups.read(group, members)
+    now = await context.store.now()
+    decision = decide(lookup, now)
+    if decision is None:
+        return True, None
+    if lookup.group and lookup.group.state is not GroupState.RUNNING:
+        return True, lookup.group
+    after, rows = completed(decision[0], now), decision[1]
+    if after == lookup.group and not rows:
+        return True, after
+    return await _commit(context, lookup, after, rows, fresh=fresh), after
 
 
 async def _commit(

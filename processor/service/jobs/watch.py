@@ -1,6 +1,6 @@
 """PUT and DELETE of a job, and `poll now`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from processor.config import Source
 from processor.egress import NetworkScope, check_url
 from processor.errors import BlockedTarget, Conflict, Contention, InvalidValue
 from processor.group import deletions_of
-from processor.model import FINAL, Job
+from processor.model import FINAL, Job, Membership
 from processor.service.events.publish import DecisionInputs, delivery_item
 from processor.service.jobs import watch_request
 from processor.service.jobs.aliases import write_aliases
@@ -264,6 +264,16 @@ def _check_may_poll_now(source: Source, job: Job) -> None:
         raise Conflict(f"This job cannot be polled: {source.why_not_pollable(job.kind)}")
     if job.state in FINAL and not job.provisional and not poll.reopens:
         raise Conflict("This job has finished, and its provider never runs a job again")
+
+
+async def keep_groups(context: Context, location: JobLocation, kept: Sequence[Membership]) -> None:
+    """Have a job forget all groups but these; it stays as it is if somebody changes it meanwhile."""
+    if (job := location.lookup.job) is None:
+        return
+    left = replace(job, groups=tuple(kept))
+    change = Change(job=left, version=location.lookup.version, save=True)
+    router = await context.store.subscriptions.router(location.keys)
+    await context.store.jobs.commit(location.keys, router.version, [change])
 
 
 async def unwatch(context: Context, source: str, job: str) -> None:

@@ -154,7 +154,10 @@ def with_request(job: Job, request: ParsedWatchRequest) -> Job:
 
 
 def _groups(job: Job, new: Membership | None) -> tuple[Membership, ...]:
-    return job.groups if new is None or new in job.groups else (*job.groups, new)
+    """The groups of a job with a new one, in place of an earlier group with the same id."""
+    if new is None or new in job.groups:
+        return job.groups
+    return (*(m for m in job.groups if m.group != new.group or m.uid == new.uid), new)
 
 
 def _polling(old: Polling, body: WatchRequest) -> Polling:

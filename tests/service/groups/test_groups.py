@@ -14,7 +14,7 @@ from processor.group import MAX_MEMBERS, Group, GroupState, Member, Policy, even
 from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.groups import create, member_ends, query, step, wait
-from processor.service.jobs import ingest, watch
+from processor.service.jobs import ingest, query as jobs_query, watch
 from processor.service.jobs.watch_request import PollSettings, WatchRequest
 from processor.store.work_items import Settlement
 
@@ -357,12 +357,20 @@ async def test_a_broken_entry_does_not_hold_up_the_others(bench: Any):
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
 
 
-async def test_a_job_is_a_member_of_at_most_32_groups(bench: Any):
+async def test_a_job_is_a_member_of_at_most_32_running_groups(bench: Any):
     for n in range(32):
         await bench.group("lab/1", id=f"g{n}")
-    with pytest.raises(InvalidValue, match="32"):
+    with pytest.raises(InvalidValue, match=r"jobs\[0\]: a job is a member of at most 32 running"):
         await bench.group("lab/1")
     assert not (await bench.group("lab/1", id="g0"))[1]
+    await create.delete(bench.context, "g0")
+    await bench.group("lab/1", id="after a deletion")
+    await finish(bench, "1")
+    await bench.ingest()
+    await bench.group("lab/1", id="after an end")
+    await bench.ingest()
+    assert (await query.find(bench.context, "after an end")).state is GroupState.SUCCEEDED
+    assert (await query.find(bench.context, "g1")).state is GroupState.SUCCEEDED
 
 
 async def test_the_order_of_metadata_makes_no_other_group(bench: Any):
@@ -456,3 +464,24 @@ async def test_after_trouble_the_jobs_of_running_groups_are_read_again(bench: An
     await member_ends.recheck_all(bench.context)
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
     assert (await query.find(bench.context, "h")).pending == 1
+
+
+async def test_a_job_keeps_one_note_of_a_group_that_is_made_again_and_again(bench: Any):
+    for _ in range(3):
+        group, _ = await bench.group("lab/1")
+        await create.delete(bench.context, "g")
+    group, _ = await bench.group("lab/1")
+    found = await jobs_query.find(bench.context, "lab", "1")
+    assert [m.uid for m in found.job.groups] == [group.uid]
+    await finish(bench, "1")
+    assert await completions(bench) == [event_id(group)]
+
+
+async def test_many_callers_may_add_to_one_group_at_the_same_time(bench: Any):
+    await bench.group(open=True)
+    bodies = [
+        create.add(bench.context, "g", ("lab", str(n)), WatchRequest(), None) for n in range(60)
+    ]
+    await asyncio.gather(*bodies)
+    group = await group_now(bench)
+    assert (group.total, group.pending) == (60, 60)
