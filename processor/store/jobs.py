@@ -54,6 +54,7 @@ class Bounds(NamedTuple):
 
     ceiling: int | None
     fan_out: Callable[[str], int]  # how many subscriptions may get events of a source
+    may_hold: bool = True
 
 
 class Committed(NamedTuple):
@@ -110,8 +111,8 @@ class Jobs:
         args = ScriptArgs(keys, keys.waiting)
         args.add_list(_several_first(names), lambda given: add_naming(args, given))
         for place, ((dedupe_id, update), payload) in enumerate(zip(pushes, payloads, strict=True)):
-            most, ids = bounds and bounds.fan_out(update.source), self._ids_in(keys, update)
-            price = reserve.update_price(1, len(payload), most) if most is not None else 0
+            fan_out, ids = bounds and bounds.fan_out(update.source), self._ids_in(keys, update)
+            price = 0 if fan_out is None else reserve.update_price(1, len(payload), fan_out)
             uid = None
             if place in hold:
                 uid, price = new_uid(), price + reserve.held_price(len(update.aliases))
@@ -123,7 +124,7 @@ class Jobs:
             each=reserve.RECORD,
             pushes=len(pushes),
             hold=int(HOLD * 1000),
-            most=bounds and MOST_HELD // len(self._shards),
+            most=bounds and (MOST_HELD // len(self._shards) if bounds.may_hold else 0),
         )
         done, file = await self.intake.run_with_persistence_info(
             "accept", args.keys, packed, bounded=bounds is not None

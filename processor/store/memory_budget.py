@@ -73,6 +73,11 @@ class MemoryBudget:
         return pieces
 
     @property
+    def may_hold(self) -> bool:
+        """Whether updates may be held: else a PUT that releases some would find no room either."""
+        return self._room >= reserve.HELD_LEAVE * self.use.limit or not self.use.limit
+
+    @property
     def may_poll(self) -> bool:
         """Whether jobs may be polled. Polls stop as pushes do, but at a higher level."""
         return self.use.fullness < reserve.POLLS_FULL

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from processor.store.memory import MemoryUse, Waiting
 
 FULL = 0.85  # the part of maxmemory that used and reserved memory may reach together
+HELD_LEAVE = (
+    0.1  # the part of maxmemory that held updates, which may wait for a day, leave for other work
+)
 POLLS_FULL = 0.95  # the part of maxmemory above which no job is polled
 
 ACCEPTED = 900  # a waiting update and its dedupe mark, without its payload

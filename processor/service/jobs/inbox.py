@@ -128,4 +128,5 @@ def size_of(update: StatusUpdate) -> int:
 
 async def _bounds(context: Context, shard: int) -> Bounds:
     router = await context.store.subscriptions.router(context.store.shards[0])
-    return Bounds(context.store.memory.ceiling(shard), router.fan_out)
+    memory = context.store.memory
+    return Bounds(memory.ceiling(shard), router.fan_out, memory.may_hold)

@@ -183,8 +183,8 @@ def _receipt(source: Source, results: list[Result], parsed: provider.ParsedPush)
     counts = Counter(results)
     if counts[Acceptance.FULL]:
         raise Overloaded(
-            f"{source.name} holds {MOST_HELD} updates of jobs that nobody has registered, and holds "
-            f"no more: PUT the jobs, or send this one again later"
+            f"{source.name} holds no more updates of jobs that nobody has registered: it has "
+            f"{MOST_HELD}, or memory is short. PUT the jobs, or send this one again later"
         )
     return Receipt(
         counts[Acceptance.ACCEPTED],

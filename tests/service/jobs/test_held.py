@@ -233,6 +233,24 @@ async def test_what_is_held_counts_in_the_reserve_of_memory(bench: Any):
     assert (SOURCE in memory.use.waiting, memory.use.timers) == (False, 0)
 
 
+async def test_held_updates_leave_memory_for_the_put_that_releases_them(bench: Any):
+    await hold(bench, "a")
+    redis, memory = bench.store.connection.redis, bench.store.memory
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory", int(used / 0.8))  # 5 % are left for what is new
+    try:
+        await memory.refresh_now()
+        with pytest.raises(Overloaded, match="or memory is short"):
+            await bench.push(SOURCE, id="b", status="running")
+        await register(bench, "a")
+        assert (await bench.push(SOURCE, id="a", status="running")).accepted == 1
+        assert (await bench.push("lab", id="c", status="running")).accepted == 1
+    finally:
+        await redis.config_set("maxmemory", 0)
+    await memory.refresh_now()
+    await hold(bench, "b")
+
+
 async def test_a_source_that_tracks_all_jobs_runs_no_command_more(bench: Any):
     redis = bench.store.connection.redis
     await bench.accept("lab", id="a", status="succeeded")
