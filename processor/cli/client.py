@@ -27,12 +27,11 @@ SCHEMES: dict[str, type[http.client.HTTPConnection]] = {
 class UnreachableError(CommandError):
     """The server cannot be reached."""
 
-    def __init__(self, url: str, reason: object) -> None:
-        super().__init__(
-            f"cannot reach {url} ({reason}): start it with `ringback up`, "
-            "or name the server with --url",
-            Exit.UNREACHABLE,
-        )
+    def __init__(self, url: str, error: Exception) -> None:
+        remedy = "start it with `ringback up`, or name the server with --url"
+        if isinstance(error, TimeoutError):
+            remedy = "it is slow or starting: try again, or ask `ringback doctor`"
+        super().__init__(f"cannot reach {url} ({_reason(error)}): {remedy}", Exit.UNREACHABLE)
 
 
 def path(*segments: str) -> str:
@@ -67,7 +66,7 @@ class Stream:
             try:
                 yield from self._reader
             except (OSError, http.client.HTTPException) as error:
-                raise UnreachableError(self._url, _reason(error)) from error
+                raise UnreachableError(self._url, error) from error
 
 
 class Client:
@@ -122,7 +121,7 @@ class Client:
             connection.request(method, self._prefix + target, content, {**headers, **self._headers})
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(self.url, _reason(error)) from error
+            raise UnreachableError(self.url, error) from error
         except ValueError:
             raise CommandError("--key or --after: only printable ASCII can be sent") from None
 
@@ -130,11 +129,13 @@ class Client:
         try:
             raw = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(self.url, _reason(error)) from error
+            raise UnreachableError(self.url, error) from error
         if answer.status >= MULTIPLE_CHOICES:
+            if answer.status == UNAUTHORIZED:
+                refused = "refuses this key" if self._headers else "needs a key"
+                raise CommandError(f"{self.url} {refused}: {REMEDY}")
             message = _error_message(self.url, answer.status, raw)
-            remedy = f": {REMEDY}" if answer.status == UNAUTHORIZED else ""
-            raise CommandError(message + remedy, code_of_status(answer.status))
+            raise CommandError(message, code_of_status(answer.status))
         try:
             return json.loads(raw) if raw else None
         except ValueError:

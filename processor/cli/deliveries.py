@@ -49,6 +49,9 @@ def retry(
     subscription: Annotated[
         str | None, typer.Option(metavar="ID", help="With --all: the subscription.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also one that was delivered: send it once more.")
+    ] = False,
     server: Client,
     json: options.Json = False,
 ) -> None:
@@ -57,10 +60,12 @@ def retry(
     Examples: `ringback deliveries retry evt_1_final.sub_1`,
     `ringback deliveries retry --all --subscription sub_1`.
     """
-    if every and subscription and not delivery:
+    if every and subscription and not (delivery or again):
         _show_all(retry_all(server, subscription), json=json)
     elif delivery and not (every or subscription):
-        delivered = server.call("POST", path("v1", "deliveries", delivery, "retry"), {})
+        delivered = server.call(
+            "POST", path("v1", "deliveries", delivery, "retry"), options.given(again=again or None)
+        )
         output.result(delivered, f"{delivery} is due now", json=json)
     else:
         raise CommandError("name one delivery, or --all --subscription ID")

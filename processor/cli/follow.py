@@ -28,24 +28,26 @@ def follow(
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     found = _round(client, names, 0, first=first)
-    answered = time.monotonic()
+    answered, away = time.monotonic(), None
     stalled = StalledSources(client)
     while True:
         for kind, name in names:
             show(name if kind == "job" else f"group {name}", _shown(found[kind, name]))
         unfinished = [name for name in names if not has_ended(found[name])]
         left = ROUND if deadline is None else deadline - time.monotonic()
+        if away and (left <= 0 if deadline else time.monotonic() > answered + RECONNECT_TIMEOUT):
+            raise away
         if not unfinished or left <= 0 or (first and len(unfinished) < len(names)):
             return {name: found[name] for name in names}
         try:
             stalled.warn({name.partition("/")[0] for kind, name in unfinished if kind == "job"})
             found |= _round(client, unfinished, min(left, ROUND), first=first)
-            answered = time.monotonic()
+            answered, away = time.monotonic(), None
         except CommandError as error:
-            give_up = answered + RECONNECT_TIMEOUT if deadline is None else deadline
-            if error.code is not Exit.UNREACHABLE or time.monotonic() + RECONNECT_PAUSE >= give_up:
+            if error.code is not Exit.UNREACHABLE:
                 raise
-            time.sleep(RECONNECT_PAUSE)
+            away = error
+            time.sleep(min(RECONNECT_PAUSE, left))
 
 
 def has_ended(found: Mapping[str, Any]) -> bool:

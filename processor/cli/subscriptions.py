@@ -7,7 +7,7 @@ import typer
 
 from processor.cli import options, output, setting_options
 from processor.cli.client import Client, path
-from processor.cli.exit_codes import Exit
+from processor.cli.exit_codes import CommandError, Exit
 from processor.cli.replay import replay, replay_all
 from processor.cli.setting_options import SettingOptions
 
@@ -67,6 +67,8 @@ def change(
 ) -> None:
     """Change the given settings of a subscription; the given values replace the old ones."""
     body = options.given(url=to) | settings.body()
+    if not body:
+        raise CommandError("name a setting to change: --to, --event, --source, … (--help has all)")
     _show(server.call("PATCH", path("v1", "subscriptions", subscription), body), json=json)
 
 

@@ -23,7 +23,8 @@ CLOSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 """Statuses that are sent before the whole body was read; the rest of it is not read."""
 
 REMEDIES = {
-    HTTPStatus.NOT_FOUND: "There is no such call: /openapi.json lists all calls",
+    HTTPStatus.NOT_FOUND: "There is no such call: /openapi.json lists all calls. "
+    "An id with a slash is one segment of a path: `a%2Fb` is the id `a/b`",
     HTTPStatus.METHOD_NOT_ALLOWED: "This path has other methods: the Allow header lists them",
 }
 """Remedies for the router's own errors, which have only a status."""

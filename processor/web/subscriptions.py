@@ -10,7 +10,7 @@ from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.validation import lane_of_target
 from processor.web.query_params import check_query, choice, newest_first, page, segment
-from processor.web.request_body import Json, read_as, read_nothing
+from processor.web.request_body import Json, read_as, read_nothing, read_optional
 
 ALL = 2 * history.MAX_LISTED  # deliveries: pending and ended ones
 
@@ -91,8 +91,9 @@ class Subscriptions:
     async def retry(self, request: Request) -> Response:
         """Retry a delivery."""
         check_query(request)
-        await read_nothing(request)
-        return Json(await replay_retry.retry(self._context, segment(request, "id")), 202)
+        body = await read_optional(request, replay_retry.RetryRequest)
+        name = segment(request, "id")
+        return Json(await replay_retry.retry(self._context, name, again=body.again), 202)
 
     async def retry_all(self, request: Request) -> Response:
         """Retry all deliveries of a subscription that wait for their next attempt."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from processor.cli import events, follow, key_file, options, progress, subscriptions
+from processor.cli import client, events, follow, key_file, options, progress, subscriptions
 from processor.cli.lazy_group import move_shared_options
 from processor.cli.setting_options import SettingOptions
 from processor.subscription_settings import SubscriptionSettings
@@ -702,7 +702,6 @@ def test_the_rate_of_a_subscription_can_be_set_and_cleared(
         (("--header", ""), {"headers": {}}),
         (("--metadata", ""), {"metadata": {}}),
         (("--provider", "wistia"), {"providers": ["wistia"]}),
-        ((), {}),
     ],
 )
 def test_only_the_given_settings_of_a_subscription_are_changed(
@@ -898,3 +897,26 @@ def test_a_retry_names_one_delivery_or_all_of_a_subscription(
     stub: Stub, ringback: Run, words: tuple[str, ...]
 ):
     assert (ringback("deliveries", "retry", *words).code, stub.calls) == (2, [])
+
+
+def test_a_change_without_a_setting_is_refused_before_any_call(stub: Stub, ringback: Run):
+    ended = ringback("subscriptions", "set", "sub_1")
+    assert (ended.code, stub.calls, "--to" in ended.err) == (2, [], True)
+
+
+def test_a_delivered_event_can_be_sent_again(stub: Stub, ringback: Run):
+    stub.responds("POST /v1/deliveries/evt_1.sub_1/retry", {"id": "evt_1.sub_1"}, status=202)
+    assert ringback("deliveries", "retry", "evt_1.sub_1", "--again").code == 0
+    assert stub.calls[0][1] == {"again": True}
+
+
+def test_a_server_that_does_not_answer_in_time_is_not_started_again(ringback: Run, monkeypatch):
+    monkeypatch.setattr(client.Client.__init__, "__defaults__", (None, 0.01))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = ringback("jobs", "--url", url)
+    assert (ended.code, "ringback up" in ended.err, "ringback doctor" in ended.err) == (
+        5,
+        False,
+        True,
+    )

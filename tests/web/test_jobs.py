@@ -351,3 +351,10 @@ async def test_a_pushed_job_is_there_once_it_is_ingested(web: Web) -> None:
     job = (await web("GET", JOB)).json()
     assert (job["state"], job["progress"], job["result"]) == ("running", 0.25, {"a": [1]})
     assert job["started_at"].endswith("Z")
+
+
+async def test_what_is_missing_is_named(web: Web) -> None:
+    """The source, if that is unknown; else the job. An id whose slash is not encoded: the remedy."""
+    assert "No source 'nope'" in refused(await web("GET", "/v1/jobs/nope/1"), 404)
+    assert "No job '9'" in refused(await web("GET", "/v1/jobs/feed/9"), 404)
+    assert "a%2Fb" in refused(await web("PUT", "/v1/jobs/feed/a/b", {}), 404)

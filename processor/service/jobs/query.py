@@ -34,7 +34,10 @@ async def find(context: Context, source: str, job: str) -> Found:
     """A job by its id or an alias; NotFound if there is none."""
     location = await locate(context, source, job)
     if location.lookup.job is None:
-        raise NotFound(f"No job {job!r} at source {source!r} is watched: PUT it first")
+        source_of(context, source)
+        raise NotFound(
+            f"No job {job!r} at source {source!r} is watched: PUT it first, or `ringback watch` it"
+        )
     return Found(location.keys, location.lookup, location.lookup.job)
 
 

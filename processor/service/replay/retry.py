@@ -20,16 +20,23 @@ CREATED_AFTER = 1.0  # seconds: an event may be in the log before its delivery's
 _encode = msgspec.json.Encoder().encode
 
 
+class RetryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`again`: also a delivery that was delivered, or superseded."""
+
+    again: bool = False
+
+
 class RetryAllRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose deliveries to make now: a subscription's, or those of a job's callback."""
 
     subscription: str
 
 
-async def retry(context: Context, delivery: str) -> dict[str, Any]:
-    """Make a delivery due now: a pending one, or a dead letter (failed or canceled).
+async def retry(context: Context, delivery: str, *, again: bool = False) -> dict[str, Any]:
+    """Make a delivery due now: a pending one, or a dead letter (failed or canceled); with `again`
+    also one that was delivered.
 
-    A dead letter starts again with all its attempts. Raises NotFound, or Conflict if it was
+    One that has ended starts again with all its attempts. Raises NotFound, or Conflict if it was
     delivered or its event is no longer kept.
     """
     name = delivery.rpartition(".")[2]
@@ -39,7 +46,7 @@ async def retry(context: Context, delivery: str) -> dict[str, Any]:
     check_enabled(target)
     for keys in context.store.shards:
         if await _run_now(context, keys, target, delivery) or await _revive(
-            context, keys, target, delivery
+            context, keys, target, delivery, again=again
         ):
             return {"id": delivery, "state": "pending"}
     raise _unknown(delivery)
@@ -78,20 +85,21 @@ async def _run_now(context: Context, keys: Keys, target: Subscription, delivery:
     return await context.store.redeliveries.run_now(keys, lane_of_target(target), delivery)
 
 
-async def _revive(context: Context, keys: Keys, target: Subscription, delivery: str) -> bool:
-    """Enqueue a dead letter again; False if this shard does not know it."""
+async def _revive(
+    context: Context, keys: Keys, target: Subscription, delivery: str, *, again: bool
+) -> bool:
+    """Enqueue an ended delivery again; False if this shard does not know it."""
     store = context.store
     ended, seen = await store.redeliveries.ended(keys, target.id, ReadPosition())
     records = [record for record in ended if record.id == delivery]
     if not records:
         return False
     last = records[-1]
-    if last.state in ARRIVED:
+    if last.state in ARRIVED and not again:
         raise _arrived(delivery, last.state)
-    again = Redelivery(
-        _item(last, lane_of_target(target)), last.event_id, await _body(context, keys, last)
-    )
-    (state,) = await store.redeliveries.queue(keys, target.id, seen, [again], again=True)
+    item, body = _item(last, lane_of_target(target)), await _body(context, keys, last)
+    made = Redelivery(item, last.event_id, body)
+    (state,) = await store.redeliveries.queue(keys, target.id, seen, [made], again=True)
     if state == "delivered":
         raise _arrived(delivery, state)
     return True
@@ -118,5 +126,5 @@ def _unknown(delivery: str) -> NotFound:
 
 
 def _arrived(delivery: str, state: str) -> Conflict:
-    remedy = 'to send it once more, replay its subscription with "again": true'
+    remedy = 'to send it once more, send {"again": true} (`ringback deliveries retry --again`)'
     return Conflict(f"{delivery} was {state}; {remedy}")

@@ -93,7 +93,10 @@ def _call(operation: Operation) -> dict[str, Any]:
     }
     if operation.body:
         schema = _schema(operation.body)
-        call["requestBody"] = {"required": True, "content": {"application/json": schema}}
+        call["requestBody"] = {
+            "required": operation.body_required,
+            "content": {"application/json": schema},
+        }
     return call | ({"security": []} if operation.open else {})
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from processor.group_payload import GroupMember
 from processor.service.polling.mirror import MAX_HOLD
 from processor.service.polling.poll_all import PollAllRequest
-from processor.service.replay.retry import RetryAllRequest
+from processor.service.replay.retry import RetryAllRequest, RetryRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.web.openapi import schemas
 from processor.web.problems import MEDIA_TYPE
@@ -38,6 +38,7 @@ class Operation(NamedTuple):
     parameters: tuple[str, ...] = ()
     body: Any = None
     open: bool = False
+    body_required: bool = True
 
 
 _LOGGED = ("Event", "PollStalledItem", "GroupItem", "DisabledItem")
@@ -317,6 +318,8 @@ OPERATIONS = (
         {202: Response("It is due now", schemas.Retried)},
         (404, 409, 422, *WITH_BODY),
         ("delivery",),
+        RetryRequest,
+        body_required=False,
     ),
     Operation(
         *(

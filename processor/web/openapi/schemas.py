@@ -18,7 +18,7 @@ from processor.service.groups import group_request
 from processor.service.jobs import watch_request
 from processor.service.polling.poll_all import PollAllRequest
 from processor.service.replay import plan, replay as replay_replay
-from processor.service.replay.retry import RetryAllRequest
+from processor.service.replay.retry import RetryAllRequest, RetryRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.subscription_settings import SubscriptionSettings
 from processor.web import groups
@@ -398,6 +398,7 @@ SCHEMAS: tuple[Any, ...] = (
         Delivery,
         Retried,
         RetriedAll,
+        RetryRequest,
         RetryAllRequest,
         Event,
         JobEvent,

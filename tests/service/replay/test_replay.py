@@ -457,6 +457,9 @@ async def test_retry_makes_a_pending_delivery_due_now(desk: Desk):
     assert desk.subscriber.got == (await desk.ids()) * 2
     with pytest.raises(Conflict, match="again"):
         await retry.retry(desk.context, delivery)
+    await retry.retry(desk.context, delivery, again=True)
+    await desk.deliver()
+    assert desk.subscriber.got == (await desk.ids()) * 3
 
 
 async def test_retry_does_not_touch_a_delivery_in_progress(desk: Desk):
