@@ -5,13 +5,16 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Each test worker has a Redis of its own. Tests often wait for processes, so there are more workers than cores.
 TEST_WORKERS ?= 4
-# For two tests, which are skipped without it: nobody waits long for a registry that is not there.
+# For three tests, which are skipped without it: nobody waits long for a registry that is not there.
 NPM := npm install --prefix .venv/npm --no-package-lock --no-save --no-audit --no-fund \
 	--ignore-scripts --silent --fetch-retries=0 --fetch-timeout=10000
-FOR_NODE := standardwebhooks@1.1.1 @atproto/api@0.21.0
+FOR_NODE := standardwebhooks@1.1.1 @atproto/api@0.21.0 axe-core@4.14.1
 # Providers' own SDKs, which read the mirror in a test that is skipped without them.
 SDKS := .venv-sdks/.ready
 FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 assemblyai==1.8.2
+# A driver for `chromium`, for the test of the dashboard, which is skipped without both.
+BROWSER := .venv-browser/.ready
+FOR_BROWSER := playwright==1.65.2
 
 # Tests that search for a counterexample: the longer, the better.
 SEARCHING := tests/stateful/test_groups.py tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \
@@ -26,7 +29,7 @@ ALONE = (echo '=== once more, one at a time: what failed above' && \
 OTHER_PYTHON ?= $(wildcard /usr/bin/python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sdks demo test test-fast soak coverage lint check bench bench-all docs fmt clean
+.PHONY: help setup sdks browser demo test test-fast soak coverage lint check bench bench-all docs fmt clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -47,10 +50,16 @@ $(SDKS): Makefile
 
 sdks: $(SDKS) ## install the providers' SDKs that one test uses into .venv-sdks
 
+$(BROWSER): Makefile
+	@$(PYTHON) -m venv .venv-browser && .venv-browser/bin/python -m pip install --quiet \
+		--disable-pip-version-check --retries 0 $(FOR_BROWSER) && touch $@ || true
+
+browser: $(BROWSER) ## install what drives a browser in one test into .venv-browser
+
 demo: setup ## play documented jobs from simulated providers; exits 0 if every callback came
 	$(BIN)/ringback demo
 
-test: setup sdks ## all tests, in parallel, the ones with real processes included
+test: setup sdks browser ## all tests, in parallel, the ones with real processes included
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal || $(ALONE)
 
 test-fast: setup ## the tests without real processes: the minutes between two thoughts
@@ -85,4 +94,4 @@ fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what runs left behind
-	rm -rf .venv .venv-sdks .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sdks .venv-browser .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis

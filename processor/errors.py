@@ -7,6 +7,7 @@ RingbackError
 │   ├── BadSignature       a push whose signature is not valid             401
 │   │   └── UnknownKey       no published key made it; a newer one might     401
 │   ├── Unauthorized       a call without a valid key                      401
+│   ├── Forbidden          a form of the dashboard without its token       403
 │   ├── NotFound           no such source, job or subscription             404
 │   ├── Conflict           not possible in this state                      409
 │   ├── CursorExpired      a cursor older than the log                     410
@@ -64,6 +65,13 @@ class Unauthorized(RequestError):
 
     status = 401
     title = "Unauthorized"
+
+
+class Forbidden(RequestError):
+    """A form that none of our own pages has sent in this session."""
+
+    status = 403
+    title = "Forbidden"
 
 
 class NotFound(RequestError):

@@ -1,6 +1,7 @@
 """Deliveries of one target: pending, ended, and overflow, which is only in the log yet."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -9,7 +10,17 @@ from processor.store.connection import Connection
 from processor.store.keys import Keys
 from processor.store.stream_ids import sort_key
 
+MAX_OF_JOB = 1000  # records of each target that are searched for the deliveries of a job
+
 _decode = msgspec.json.Decoder(Delivery).decode
+
+
+class DeliveryCounts(NamedTuple):
+    """How many deliveries of a target wait, and how many records of ended ones are kept."""
+
+    pending: int = 0
+    delivered: int = 0
+    dead: int = 0  # dead letters
 
 
 class Deliveries:
@@ -54,6 +65,56 @@ class Deliveries:
             pipe.zrange(part("deliver", lane), 0, limit - 1, withscores=True)
         found: list[list[tuple[bytes, float]]] = await self._connection.ask(pipe.execute())
         return found
+
+    async def counts(self, targets: Sequence[str]) -> dict[str, DeliveryCounts]:
+        """The counts of each of these targets; no record is read."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        for target in targets:
+            for keys in self._shards:
+                for part in (keys.claimed, keys.retries, keys.due):
+                    pipe.zcard(part("deliver", target))
+                pipe.xlen(keys.delivered(target))
+                pipe.xlen(keys.dead(target))
+        found = await self._connection.ask(pipe.execute()) if targets else []
+        size = 5 * len(self._shards)  # answers about one target
+        rows = [found[start : start + size] for start in range(0, len(found), size)]
+        counted = (
+            (sum(sum(row[n::5]) for n in range(3)), sum(row[3::5]), sum(row[4::5])) for row in rows
+        )
+        return {t: DeliveryCounts(*row) for t, row in zip(targets, counted, strict=True)}
+
+    async def newest_ended(self, targets: Sequence[str], count: int) -> dict[str, list[bytes]]:
+        """The last ended deliveries of each of these targets, at most `count`, the newest last."""
+        pipe = self._connection.redis.pipeline(transaction=False)
+        streams = [f(t) for t in targets for k in self._shards for f in (k.delivered, k.dead)]
+        for stream in streams:
+            pipe.xrevrange(stream, count=count)
+        found = await self._connection.ask(pipe.execute()) if targets else []
+        size, newest = 2 * len(self._shards), {}  # answers about one target
+        for place, target in enumerate(targets):
+            rows = [row for rows in found[place * size : (place + 1) * size] for row in rows]
+            rows.sort(key=lambda row: sort_key(row[0]))
+            newest[target] = [fields[b"delivery"] for _, fields in rows[-count:]]
+        return newest
+
+    async def of_events(
+        self, keys: Keys, targets: Sequence[str], events: Collection[str], since: float
+    ) -> list[bytes]:
+        """Deliveries of these events of a job to these targets, pending ones first; events and their
+        ends are later than `since` (seconds).
+        """
+        if not targets or not events:
+            return []
+        begin, marks = f"{int(since * 1000)}", [f'"{event}"'.encode() for event in events]
+        pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.hmget(keys.items["deliver"], [f"{e}.{target}" for target in targets for e in events])
+        for target in targets:
+            pipe.xrevrange(keys.delivered(target), min=begin, count=MAX_OF_JOB)
+            pipe.xrevrange(keys.dead(target), min=begin, count=MAX_OF_JOB)
+        pending, *streams = await self._connection.ask(pipe.execute())
+        ended = (fields[b"delivery"] for stream in streams for _, fields in stream)
+        of_events = [doc for doc in ended if any(mark in doc for mark in marks)]
+        return [doc for doc in pending if doc] + of_events
 
     async def in_order(self, keys: Keys, target: str, job: str) -> list[Delivery]:
         """Deliveries of a job to an ordered subscription that have not ended, in their order."""

@@ -14,7 +14,8 @@ rate_limit        rate limit for calls without a key, concurrency limit for larg
 process_limits    these limits, shared by all connections
 protocol          one connection within these limits
 problems          errors as problem+json
-auth              API keys
+session           sessions of browsers: the cookie, and its CSRF token
+auth              API keys, and sessions
 request_body      request bodies, read and checked
 query_params      paths and queries, read and checked
 hooks             POST /hooks/{source}
@@ -29,6 +30,7 @@ mirror            /mirror
 health            /healthz, /readyz
 metrics           /metrics
 gauges            gauges of /metrics: the state of all work
+dashboard         the pages of the dashboard
 openapi           what is served, as OpenAPI 3.1
 app               the routes
 """

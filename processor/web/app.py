@@ -20,6 +20,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage, run_periodically
 from processor.web import openapi
 from processor.web.auth import Authentication
+from processor.web.dashboard import routes as dashboard_routes
 from processor.web.events import Events
 from processor.web.groups import Groups
 from processor.web.health import Health
@@ -60,7 +61,7 @@ def build(context: Context, health: Health) -> ASGIApp:
 
     mirrors = MirrorRoutes(context.settings.sources.values())
     app = Starlette(
-        routes=routes(context, tailer, health, calls),
+        routes=[*routes(context, tailer, health, calls), *dashboard(context, health)],
         lifespan=lifespan,
         exception_handlers={HTTPException: handle},
     )
@@ -74,7 +75,7 @@ def build(context: Context, health: Health) -> ASGIApp:
 def routes(
     context: Context, tailer: Tailer, health: Health, calls: KeylessRateLimit
 ) -> list[Route]:
-    """Every call except pushes."""
+    """Every call of the API except pushes."""
     large = LargeReadLimit().limit
     jobs, events = Jobs(context, tailer), Events(context, tailer)
     subscriptions, mirror = Subscriptions(context), Mirror(context, tailer)
@@ -118,6 +119,12 @@ def routes(
         route("/metrics", GET=Metrics(context).get),
         route("/openapi.json", GET=_openapi),
     ]
+
+
+def dashboard(context: Context, health: Health) -> list[Route]:
+    """The pages of the dashboard, and its actions."""
+    pages = dashboard_routes.routes(context, health)
+    return [route(path, **handlers) for path, handlers in pages.items()]
 
 
 def route(path: str, **handlers: Handler) -> Route:

@@ -1,9 +1,14 @@
-"""Authentication: calls need one of the API keys. Pushes have signatures instead."""
+"""Authentication: calls need one of the API keys, or the session of a browser that had one. Pushes
+have signatures instead.
+"""
 
 import hmac
+import time
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from urllib.parse import quote
 
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.config import Settings, Source
@@ -11,9 +16,13 @@ from processor.errors import Unauthorized
 from processor.web.mirror_routes import MirrorRoutes
 from processor.web.problems import explain
 from processor.web.rate_limit import KeylessRateLimit
+from processor.web.session import CSRF_HEADER, SCOPE, Session, Sessions, cookie_of
 
 OPEN = ("/healthz", "/readyz")
 """Paths without a key. Pushes do not come here: `PathRouter` passes them to the receiver."""
+
+HOME, SIGN_IN, PAGES, STATIC = "/", "/session", "/dashboard/", "/dashboard/static/"
+"""The dashboard: `/` is the sign-in form without a session, and the overview with one."""
 
 READING = ("GET", "HEAD")
 HAS_KEY = "ringback.has_key"  # in the scope of a call: whether it has a key
@@ -35,26 +44,70 @@ class Authentication:
         self._app = app
         self._keys = tuple(sha256(key.encode()).digest() for key in settings.api_keys)
         self._mirrors = mirrors
+        self._sessions = Sessions(settings.api_keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, then pass on."""
-        if scope["type"] != "lifespan" and not self._may(scope):
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        allowed = self._may(scope)
+        signed_in = scope[HAS_KEY] or scope[SCOPE] is not None
+        if not allowed or (not signed_in and is_sign_in(scope)):
             await self._calls.wait(scope)
-            error = Unauthorized("No valid key; send `Authorization: Bearer KEY`")
-            return await explain(error)(scope, receive, send)
-        return await self._app(scope, receive, send)
+        if allowed:
+            return await self._app(scope, receive, send)
+        return await _refusal(scope)(scope, receive, send)
 
     def _may(self, scope: Scope) -> bool:
         path: str = scope["path"]
         source = self._mirrors.source_of(path) if scope["method"] in READING else None
         scope[HAS_KEY] = any(self._is_known(key) for key in candidates(scope["headers"], source))
-        return scope[HAS_KEY] or path in OPEN or (source is not None and source.mirror_open)
+        scope[SCOPE] = session = None if scope[HAS_KEY] else self._session(scope["headers"])
+        if scope[HAS_KEY] or path in OPEN or is_sign_in(scope):
+            return True
+        if source is not None and source.mirror_open:
+            return True
+        return session is not None and _may_use(session, scope)
+
+    def _session(self, headers: Headers) -> Session | None:
+        cookie = cookie_of(only_value(headers, b"cookie"))
+        return self._sessions.read(cookie, time.time()) if cookie else None
 
     def _is_known(self, key: bytes) -> bool:
         """Compare with every key, so that the time does not depend on which one matches."""
         digest = sha256(key).digest()
         matches = [hmac.compare_digest(digest, known) for known in self._keys]
         return any(matches)
+
+
+def is_sign_in(scope: Scope) -> bool:
+    """Whether a call needs no key because it is a part of signing in."""
+    path, method = scope["path"], scope["method"]
+    if method == "POST":
+        return bool(path == SIGN_IN)
+    return method in READING and (path == HOME or path.startswith(STATIC))
+
+
+def _may_use(session: Session, scope: Scope) -> bool:
+    """A session may see the dashboard and read the API; every other call needs its CSRF token.
+
+    The forms of the dashboard carry the token in their body: their handlers check it.
+    """
+    path: str = scope["path"]
+    if path.startswith(PAGES):
+        return True
+    if not path.startswith("/v1/") and path != SIGN_IN:
+        return False
+    token = only_value(scope["headers"], CSRF_HEADER).decode("latin-1")
+    return scope["method"] in READING or session.allows(token)
+
+
+def _refusal(scope: Scope) -> ASGIApp:
+    """A page asks to sign in and leads back; all else is a problem."""
+    path: str = scope["path"]
+    if path.startswith(PAGES) and scope[SCOPE] is None and scope["method"] in READING:
+        return RedirectResponse(f"/?next={quote(path)}", 303)
+    return explain(Unauthorized("No valid key; send `Authorization: Bearer KEY`"))
 
 
 def candidates(headers: Headers, source: Source | None = None) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from processor.service.runtime.context import Context
 from processor.web.jobs import MAX_WAIT
 from processor.web.query_params import (
     MAX_LIMIT,
+    Page,
     check_query,
     choice,
     cursor,
@@ -62,18 +63,13 @@ class Groups:
     async def list(self, request: Request) -> Response:
         """List all groups, those with the latest deadline first."""
         check_query(request, "limit", "cursor")
-        store, after = self._context.store.groups, cursor(request)
-        found = await store.listed(-after[0] if after else inf, 2 * MAX_LIMIT)
-        shown = page(request, found, lambda row: row)
-        groups = await asyncio.gather(*(store.read(group) for _, group in shown.items))
-        items = [group_payload.view(g.group) for g in groups if g.group]
-        return Json({"items": items, "next": shown.next})
+        return Json(await page_of_groups(self._context, request))
 
     async def get(self, request: Request) -> Response:
         """Get a group, now or once it has ended."""
         check_query(request, "wait")
         seconds = number(request, "wait", 0, 0, MAX_WAIT)
-        group = _id(request)
+        group = group_id(request)
         waited = await wait.wait(
             self._context, self._tailer, [], [group], first=False, seconds=seconds
         )
@@ -83,29 +79,26 @@ class Groups:
         """Forget a group; its jobs stay."""
         check_query(request)
         await read_nothing(request)
-        await create.delete(self._context, _id(request))
+        await create.delete(self._context, group_id(request))
         return Response(status_code=204)
 
     async def close(self, request: Request) -> Response:
         """Take no more members."""
         check_query(request)
         await read_nothing(request)
-        return _shown(await create.close(self._context, _id(request)))
+        return _shown(await create.close(self._context, group_id(request)))
 
     async def members(self, request: Request) -> Response:
         """List the members of a group, in the order in which they were named."""
         check_query(request, "limit", "cursor")
-        found = await query.members(self._context, _id(request))
-        shown = page(request, list(found.items()), lambda row: (row[1].place, ""))
-        items = [group_payload.listed(name, member) for name, member in shown.items]
-        return Json({"items": items, "next": shown.next})
+        return Json(await page_of_members(self._context, request))
 
     async def put_member(self, request: Request) -> Response:
         """Watch a job as a member of an open group."""
         check_query(request)
         body = await read_as(request, WatchRequest) if _has_body(request) else WatchRequest()
         name = job_name(request, self._context.settings.sources)
-        group = _id(request)
+        group = group_id(request)
         return _shown(await create.add(self._context, group, name, body, _trace(request)))
 
     async def wait(self, request: Request) -> Response:
@@ -143,7 +136,23 @@ class Groups:
         return Json(shown)
 
 
-def _id(request: Request) -> str:
+async def page_of_groups(context: Context, request: Request) -> Page[group_payload.GroupView]:
+    """The groups of the page that a request asks for."""
+    store, after = context.store.groups, cursor(request)
+    found = await store.listed(-after[0] if after else inf, 2 * MAX_LIMIT)
+    shown = page(request, found, lambda row: row)
+    groups = await asyncio.gather(*(store.read(group) for _, group in shown.items))
+    return Page([group_payload.view(g.group) for g in groups if g.group], shown.next)
+
+
+async def page_of_members(context: Context, request: Request) -> Page[group_payload.GroupMember]:
+    """The members of a group of the page that a request asks for."""
+    found = await query.members(context, group_id(request))
+    shown = page(request, list(found.items()), lambda row: (row[1].place, ""))
+    return Page([group_payload.listed(name, member) for name, member in shown.items], shown.next)
+
+
+def group_id(request: Request) -> str:
     """The id of a group in a path."""
     group = segment(request, "group")
     check_id("group", group)

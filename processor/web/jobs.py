@@ -6,7 +6,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.errors import InvalidValue
 from processor.formats import traceparent
 from processor.model import State
 from processor.service.events.tail import Tailer
@@ -19,6 +18,7 @@ from processor.web.query_params import (
     check_query,
     choice,
     job_name,
+    key_and_value,
     limit,
     no_cursor,
     number,
@@ -99,7 +99,7 @@ class Jobs:
         """List jobs, those with the latest deadline first."""
         check_query(request, "source", "state", "metadata", "group", "limit", "cursor")
         query, state = request.query_params, choice(request, "state", list(State))
-        metadata = [_pair(text) for text in query.getlist("metadata")]
+        metadata = [key_and_value(text) for text in query.getlist("metadata")]
         wanted = listing.JobFilter(query.get("source"), state, metadata, query.get("group"))
         try:
             found = await listing.jobs(self._context, wanted, limit(request), query.get("cursor"))
@@ -115,13 +115,6 @@ def _position(numbered: tuple[int, dict[str, Any]]) -> Key:
     """The position of an entry in its history, which has at most 200."""
     number, entry = numbered
     return entry["at"].timestamp(), f"{number:03}"
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, colon, value = text.partition(":")
-    if not colon:
-        raise InvalidValue(f"metadata: {text!r} is not `key:value`")
-    return key, value
 
 
 def _wait(request: Request) -> tuple[float, dict[str, str]]:

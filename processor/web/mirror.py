@@ -55,6 +55,10 @@ class Mirror:
         return match, job, Reader(has_key, _max_age(match.source, request, has_key=has_key))
 
 
+_NOT_OUR_PAGE = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+"""A browser must not run what a provider answers beside our dashboard, in the same origin."""
+
+
 def _max_age(source: Source, request: Request, *, has_key: bool) -> float | None:
     """How old an answer may be: as the source says, and a reader with a key may ask for less."""
     ages = [] if source.mirror_max_age is None else [source.mirror_max_age]
@@ -66,7 +70,7 @@ def _max_age(source: Source, request: Request, *, has_key: bool) -> float | None
 
 def _response(mirrored: MirrorResponse) -> Response:
     answer = mirrored.answer
-    headers = {"content-type": answer.content_type}
+    headers = {"content-type": answer.content_type, **_NOT_OUR_PAGE}
     if answer.at:
         headers["age"] = str(int(mirrored.age))
     if mirrored.retry_after:

@@ -33,7 +33,11 @@ def segment(request: Request, name: str) -> str:
 
 def job_name(request: Request, sources: Mapping[str, Source]) -> tuple[str, str]:
     """Source and id of the job in a path; what follows `kind:` must be a valid id by itself."""
-    name, job = segment(request, "source"), segment(request, "id")
+    return checked_name(sources, segment(request, "source"), segment(request, "id"))
+
+
+def checked_name(sources: Mapping[str, Source], name: str, job: str) -> tuple[str, str]:
+    """Source and id of a job, if the id is valid."""
     source = sources.get(name)
     try:
         return name, provider.check_id(job, source.kind_of(job) if source else None)
@@ -55,6 +59,14 @@ def choice(request: Request, name: str, good: Collection[str]) -> str | None:
     if word is not None and word not in good:
         raise InvalidValue(f"{name}: {word!r} is not known; use one of {', '.join(good)}")
     return word
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """A filter by metadata: `key:value`."""
+    key, colon, value = text.partition(":")
+    if not colon:
+        raise InvalidValue(f"metadata: {text!r} is not `key:value`")
+    return key, value
 
 
 def number(request: Request, name: str, default: float, least: float, most: float) -> float:

@@ -24,29 +24,33 @@ class Sources:
     async def list(self, request: Request) -> Response:
         """Every source: how it receives pushes, how it is polled, whether it is stalled."""
         check_query(request)
-        store = self._context.store
-        stalled = await store.stalled()
-        errors = await store.poll_errors.read(await store.now())
-        known = await store.statistics.read()
-        items = [
-            {
-                "name": source.name,
-                "provider": source.profile.name,
-                "push": f"/hooks/{source.name}" if source.takes_pushes else None,
-                "scheme": source.profile.scheme,
-                "track": source.track,
-                "trust": source.trust,
-                "poll": source.pollable,
-                "mirror": [f"/mirror/{source.name}{p}" for p in source.mirror_paths.values()],
-                "lacks": source.why_unusable,
-                "stalled": stalled.get(source.name),
-                "poll_error": _poll_error(errors.get(source.name)),
-                "push_loss": _push_loss(source, known.get(source.name, NO_STATISTICS)),
-                "learnt": _learnt(source, known.get(source.name, NO_STATISTICS)),
-            }
-            for source in self._context.settings.sources.values()
-        ]
-        return Json({"items": items, "next": None})
+        return Json({"items": await views(self._context), "next": None})
+
+
+async def views(context: Context) -> list[dict[str, Any]]:
+    """Every source as the API shows it."""
+    store = context.store
+    stalled = await store.stalled()
+    errors = await store.poll_errors.read(await store.now())
+    known = await store.statistics.read()
+    return [
+        {
+            "name": source.name,
+            "provider": source.profile.name,
+            "push": f"/hooks/{source.name}" if source.takes_pushes else None,
+            "scheme": source.profile.scheme,
+            "track": source.track,
+            "trust": source.trust,
+            "poll": source.pollable,
+            "mirror": [f"/mirror/{source.name}{p}" for p in source.mirror_paths.values()],
+            "lacks": source.why_unusable,
+            "stalled": stalled.get(source.name),
+            "poll_error": _poll_error(errors.get(source.name)),
+            "push_loss": _push_loss(source, known.get(source.name, NO_STATISTICS)),
+            "learnt": _learnt(source, known.get(source.name, NO_STATISTICS)),
+        }
+        for source in context.settings.sources.values()
+    ]
 
 
 def _push_loss(source: Source, found: SourceStatistics) -> dict[str, Any] | None:

@@ -24,7 +24,6 @@ GUARDED = [
     "/metrics",
     "/openapi.json",
     "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId=1",
-    "/",
     "/nothing",
 ]
 OTHER_SPELLINGS = [

@@ -1,0 +1,16 @@
+"""The dashboard: server-rendered pages over the use cases of the API. In reading order:
+
+render         templates, and the headers of every page
+forms          a submitted form, and its CSRF token
+sign_in        POST and DELETE /session, and the sign-in form
+attention      what needs attention, as a list
+sparkline      the last deliveries of a subscription, as bars
+overview       /
+jobs           /dashboard/jobs, and one job with its timeline
+groups         /dashboard/groups, and one group
+subscriptions  /dashboard/subscriptions, and one with its deliveries
+sources        /dashboard/sources
+actions        what the buttons do
+static_files   the style and the script
+routes         which path has which page
+"""

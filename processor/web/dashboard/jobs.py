@@ -1,0 +1,61 @@
+"""Jobs: the list, and one job with its timeline and its deliveries."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor.model import State
+from processor.service.delivery import history as delivery_history
+from processor.service.jobs import listing, query as jobs_query
+from processor.service.runtime.context import Context
+from processor.store.jobs import name_of
+from processor.web.dashboard.render import render
+from processor.web.query_params import choice, job_name, key_and_value, limit, no_cursor
+
+
+class Jobs:
+    """The handlers of /dashboard/jobs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def list(self, request: Request) -> Response:
+        """A page of jobs; empty fields of the filter count as none."""
+        query = request.query_params
+        state = choice(request, "state", list(State)) if query.get("state") else None
+        metadata = [key_and_value(text) for text in query.getlist("metadata") if text]
+        source, group = query.get("source") or None, query.get("group") or None
+        wanted = listing.JobFilter(source, state, metadata, group)
+        try:
+            found = await listing.jobs(
+                self._context, wanted, limit(request), query.get("cursor") or None
+            )
+        except ValueError as error:
+            raise no_cursor("cursor") from error
+        sources = sorted(self._context.settings.sources)
+        return render(
+            request,
+            "jobs.html",
+            jobs=found["items"],
+            next=found["next"],
+            states=list(State),
+            sources=sources,
+        )
+
+    async def get(self, request: Request) -> Response:
+        """One job."""
+        name = job_name(request, self._context.settings.sources)
+        found = await jobs_query.find(self._context, *name)
+        entries = await self._context.store.jobs.history(found.keys, name_of(found.job))
+        return render(
+            request,
+            "job.html",
+            job=await jobs_query.view(self._context, found),
+            entries=entries,
+            deliveries=await delivery_history.of_job(self._context, found, entries),
+            pollable=_can_be_polled(self._context, found),
+        )
+
+
+def _can_be_polled(context: Context, found: jobs_query.Found) -> bool:
+    source = context.settings.sources.get(found.job.source)
+    return source is not None and source.poll(found.job.kind) is not None
