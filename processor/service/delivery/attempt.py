@@ -12,6 +12,7 @@ from processor.model import Attempt, Delivery, Subscription
 from processor.service.delivery.batch import Batcher
 from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.runtime.context import Context
+from processor.service.runtime.tracing import Span
 
 TIMEOUT = 15.0  # seconds for a subscriber's response
 TOO_LARGE = 413  # of a batch: it is sent again in halves
@@ -35,10 +36,19 @@ class Sender:
 
     async def send(self, target: Subscription, delivery: Delivery, body: bytes) -> AttemptResult:
         """Send one event, alone or in a batch with others of this subscriber."""
-        event = Event(delivery.event_id, body, delivery.trace)
-        if target.format == BATCH:
-            return await self._batcher.add(target, event)
-        return await self._request(target, [event])
+        with self._context.tracer.span(
+            *("deliver", delivery.trace),
+            subscription=target.id,
+            event=delivery.event_id,
+            attempt=len(delivery.attempts) + 1,
+        ) as span:
+            event = Event(delivery.event_id, body, span.trace)
+            if target.format == BATCH:
+                result = await self._batcher.add(target, event)
+            else:
+                result = await self._request(target, [event])
+            _note(span, result.attempt)
+        return result
 
     async def _send_batch(
         self, target: Subscription, events: Sequence[Event]
@@ -79,3 +89,12 @@ class Sender:
         control = response.headers.get("webhook-delivery", "").strip().lower()
         attempt = Attempt(at=at, seconds=response.seconds, status=response.status)
         return AttemptResult(attempt, wait, control)
+
+
+def _note(span: Span, attempt: Attempt) -> None:
+    """Say in its span how an attempt ended."""
+    span.note(status=attempt.status)
+    if attempt.status is None:
+        span.fail("no response")
+    elif attempt.status // 100 != 2:  # noqa: PLR2004 -- HTTP's success
+        span.fail(f"HTTP {attempt.status}")

@@ -12,6 +12,7 @@ failed_polls   polls that fail in a row, and `job.poll_stalled`
 job_end        what the end of a job shows about its source
 poll_interval  when a job is polled next
 decide         updates to one change, without I/O
+update_spans   the span of an update
 advance        read, decide, commit, again after a conflict
 commit_together  answers of polls in one commit
 inbox          accepts updates for ingest, each of them once

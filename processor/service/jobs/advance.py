@@ -13,6 +13,7 @@ from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.aliases import Failure, Group, resolve, write_aliases
 from processor.service.jobs.decide import IncomingUpdate, decide
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
+from processor.service.jobs.update_spans import update_spans
 from processor.service.runtime.context import Context, random_unit
 from processor.store.change import Change
 from processor.store.keys import Keys
@@ -39,13 +40,14 @@ async def advance(context: Context, keys: Keys, updates: Sequence[IncomingUpdate
     they become due again later, or raise WrongKeyType if they came without a claim.
     """
     jobs: list[Job] = []
-    pending = list(updates)
-    for _ in range(MAX_TRIES):
-        if not pending:
-            return jobs
-        pending = await _commit_once(context, keys, pending, jobs)
-    if pending:
-        await _make_due_again(context, pending)
+    with update_spans(context.tracer, updates) as traced:
+        pending = list(traced)
+        for _ in range(MAX_TRIES):
+            if not pending:
+                return jobs
+            pending = await _commit_once(context, keys, pending, jobs)
+        if pending:
+            await _make_due_again(context, pending)
     return jobs
 
 

@@ -2,6 +2,7 @@
 
 last_answer     a provider's last answer: for the mirror, and as the body of a 304
 budget          the budget of an account: asked before each request, parked by the answers
+poll_span       the span of a poll
 postpone        polls that have to wait, in their place or after a failure
 poll            polls a job, and takes it through the answer
 cancel          the provider's cancel call, at the deadline

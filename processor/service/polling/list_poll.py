@@ -20,6 +20,7 @@ from processor.service.polling import poll as polling
 from processor.service.polling.list_answers import Answer, ListQuery, match_answers
 from processor.service.polling.list_groups import WORTH_IT, Key, ListGroup, list_groups
 from processor.service.polling.list_request import send
+from processor.service.polling.poll_span import with_span
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim
 
@@ -66,7 +67,7 @@ class ListPoller:
         query = ListQuery(group, tuple(group.jobs))
         requests, answered, failure = 0, 0, None
         while query.is_worth_it:
-            requests += 1
+            requests, began = requests + 1, time.time_ns()
             try:
                 outcome = await send(self._context, query)
             except BudgetSpent:
@@ -77,15 +78,19 @@ class ListPoller:
             response, listed = outcome
             answers = match_answers(group, listed, response)
             answered += len(answers)
-            settled += await self._commit(group, answers)
+            settled += await self._commit(group, answers, began)
             query = query.after(listed, answers)
         was_worth_it = answered >= WORTH_IT * requests
         if not was_worth_it and (failure is None or failure.kind not in PASSING):
             self._rest(group.key)
         return settled
 
-    async def _commit(self, group: ListGroup, answers: Mapping[str, Answer]) -> list[Claim]:
+    async def _commit(
+        self, group: ListGroup, answers: Mapping[str, Answer], began: int
+    ) -> list[Claim]:
         """Take jobs through the answers that count; the claims that this settled.
+
+        `began` is when the request began, in ns.
 
         For jobs without a claim it may fail: they are not due.
         """
@@ -99,7 +104,16 @@ class ListPoller:
             if claim and claim.due:
                 context.metrics.late(source.name, late)
             hurry = await hurried(context, keys, group.jobs[job], source, late)
-            return answer.incoming(claim, now, hurry)
+            update = with_span(
+                context.tracer,
+                source.name,
+                job,
+                answer.update,
+                parent=group.jobs[job].trace,
+                began=began,
+                response=answer.response,
+            )
+            return answer._replace(update=update).incoming(claim, now, hurry)
 
         updates = await _all(incoming(job, a) for job, a in answers.items() if a.counts)
         claims = [update.claim for update in updates if update.claim]

@@ -1,6 +1,7 @@
 """Polls the provider about a job, and takes the job through the answer."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from processor.service.jobs.poll_interval import earliest_poll
 from processor.service.jobs.poll_sooner import hurried
 from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
+from processor.service.polling.poll_span import with_span
 from processor.service.polling.postpone import postpone, put_back
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
@@ -53,12 +55,30 @@ async def poll_once(
     last: LastAnswer | None = None,
     *,
     left: int = 0,
+    trace: str | None = None,
 ) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
     """Poll a job; the response, and what it says. Nothing is written but the account's bucket.
 
     With the last answer the request is conditional, and a 304 stands for that answer. BudgetSpent if
-    the request may not be sent now; `left` requests of the bucket's burst stay for others.
+    the request may not be sent now; `left` requests of the bucket's burst stay for others. The poll
+    belongs to `trace`, a `traceparent`.
     """
+    began = time.time_ns()
+    response, outcome = await _ask(context, source, job, params, last, left)
+    outcome = with_span(
+        context.tracer, source.name, job, outcome, parent=trace, began=began, response=response
+    )
+    return response, outcome
+
+
+async def _ask(  # noqa: PLR0917 - as poll_once
+    context: Context,
+    source: Source,
+    job: str,
+    params: Mapping[str, str],
+    last: LastAnswer | None,
+    left: int,
+) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
     kind = source.kind_of(job)
     asked_at = await context.store.now()
     try:
@@ -108,7 +128,9 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
         return
     late = await _late(context, claim)
     try:
-        response, outcome = await poll_once(context, source, job.id, job.params, last)
+        response, outcome = await poll_once(
+            context, source, job.id, job.params, last, trace=job.trace
+        )
     except BudgetSpent as error:
         await put_back(context, claim, error.until)
         return

@@ -96,16 +96,22 @@ class Receiver:
 
         RequestError if it is refused, Unavailable if the provider must send it again.
         """
-        now = await self._context.store.now()
+        now, began = await self._context.store.now(), time.time_ns()
         _check_sender(source, push)
         if source.profile.verify:
             await self._public_keys.verify(
                 source.profile.verify, source.keys, push, now, time.time()
             )
+        trace = traceparent(push.headers.get("traceparent"))  # not a stranger's: it is verified
+        with self._context.tracer.span("push", trace, began, source=source.name) as span:
+            return await self._accept(source, push, now, span.trace)
+
+    async def _accept(self, source: Source, push: Push, now: float, trace: str | None) -> Receipt:
+        """Read and accept a verified push, whose updates belong to `trace`."""
         if len(push.body) <= LARGE_PUSH:
-            parsed, queued = self._read(source, push, now)
+            parsed, queued = self._read(source, push, now, trace)
         else:  # in a thread, so that other calls can run
-            parsed, queued = await asyncio.to_thread(self._read, source, push, now)
+            parsed, queued = await asyncio.to_thread(self._read, source, push, now, trace)
         if parsed.confirm:
             await self._confirm(source, parsed.confirm)
         if parsed.errors:
@@ -133,11 +139,11 @@ class Receiver:
         return _receipt(source, results, parsed)
 
     def _read(
-        self, source: Source, push: Push, now: float
+        self, source: Source, push: Push, now: float, trace: str | None
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
         """What a push says."""
         parsed = _parse(source, push, now)
-        return parsed, self._queued(source, parsed, push)
+        return parsed, self._queued(source, parsed, trace)
 
     async def _confirm(self, source: Source, url: str) -> None:
         """Confirm the subscription to a topic; Unavailable if the provider must ask again."""
@@ -157,10 +163,9 @@ class Receiver:
         log.info("subscription_confirmed", source=source.name)
 
     def _queued(
-        self, source: Source, parsed: provider.ParsedPush, push: Push
+        self, source: Source, parsed: provider.ParsedPush, trace: str | None
     ) -> list[QueuedUpdate]:
         """Updates with their dedupe ids: of the event's id, else of the bytes they were read from."""
-        trace = traceparent(push.headers.get("traceparent"))
         queued, digest, shard = [], "", self._context.store.shard
         for index, update in enumerate(parsed.updates):
             if update.event_id:

@@ -6,6 +6,8 @@ logs         JSON log lines
 outage       outages of Redis: logged once, survived by periodic tasks
 ticks        the pauses of periodic tasks
 metrics      counters of one process, and those of the workers
+tracing      spans of a push on its way to a delivery, if OpenTelemetry is configured
+otel         the same, recorded with OpenTelemetry
 redis_check  checks Redis' settings, rights and clock every few seconds
 store_watch  notices that Redis was replaced, and starts over
 open_files   raises the limit of open files

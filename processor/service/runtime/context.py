@@ -9,6 +9,7 @@ from processor.config import Settings
 from processor.egress import Egress
 from processor.event_filters import EventRouter
 from processor.service.runtime.metrics import Metrics
+from processor.service.runtime.tracing import NO_TRACER, Tracer
 from processor.store import Store
 from processor.store.change import NewEvent
 from processor.store.keys import Keys
@@ -35,7 +36,7 @@ class Committer(Protocol):
 
 
 class Context(NamedTuple):
-    """The settings, the store, the HTTP client and the counters; built once a process.
+    """The settings, the store, the HTTP client, the counters, the tracer; built once a process.
 
     Only a worker has the others: `handover` takes the deliveries that it commits, and `committer`
     the answers to its polls.
@@ -45,6 +46,7 @@ class Context(NamedTuple):
     store: Store
     egress: Egress
     metrics: Metrics
+    tracer: Tracer = NO_TRACER
     handover: Handover | None = None
     committer: Committer | None = None
 

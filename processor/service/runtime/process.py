@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -19,6 +20,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.logs import configure_logging
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.open_files import raise_open_files
+from processor.service.runtime.tracing import open_tracer
 from processor.store import Store
 from processor.vault import Vault
 
@@ -81,6 +83,7 @@ async def _until_signal(process: Coroutine[object, object, None]) -> None:
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[Context]:
     """Everything that the use cases need, in the running loop."""
+    tracer = open_tracer(os.environ)
     store = Store(
         settings.redis_url,
         shards=settings.shards,
@@ -91,9 +94,10 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     )
     try:
         async with Egress(egress_policy(settings)) as egress:
-            yield Context(settings, store, egress, Metrics())
+            yield Context(settings, store, egress, Metrics(), tracer)
     finally:
         await store.close()
+        await asyncio.to_thread(tracer.close)
 
 
 def egress_policy(settings: Settings) -> Policy:
