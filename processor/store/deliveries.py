@@ -12,6 +12,8 @@ from processor.store.stream_ids import sort_key
 
 MAX_OF_JOB = 1000  # records of each target that are searched for the deliveries of a job
 
+NOT_YET = 9e15  # ms: the due time of a delivery that waits for another one (3-ordering.lua)
+
 _decode = msgspec.json.Decoder(Delivery).decode
 
 
@@ -46,13 +48,14 @@ class Deliveries:
 
     async def pending(self, lane: str, limit: int) -> list[tuple[bytes, float | None]]:
         """Deliveries of a lane that wait or are claimed, each with the time of its next attempt:
-        None while it is made. The lane of a subscription has its id.
+        None while it is made, or waits for an earlier event of its job. The lane of a subscription has its id.
         """
         found: list[tuple[bytes, float | None]] = []
         for keys in self._shards:
             claimed, *waiting = await self._waiting(keys, lane, limit)
             times: dict[bytes, float | None] = dict.fromkeys([item for item, _ in claimed])
-            times |= {item: score / 1000 for row in waiting for item, score in row}
+            scores = {item: score for row in waiting for item, score in row}
+            times |= {i: None if at == NOT_YET else at / 1000 for i, at in scores.items()}
             payloads = await self._payloads(keys, list(times))
             rows = zip(payloads, times.values(), strict=True)
             found += [(payload, at) for payload, at in rows if payload]
