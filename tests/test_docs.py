@@ -7,8 +7,10 @@ its first column is compared with the code. Blocks of TOML, JSON and Python are 
 import ast
 import inspect
 import json
+import os
 import re
 import runpy
+import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
@@ -595,6 +597,38 @@ def test_a_service_of_ones_own_tells_as_shown(monkeypatch: pytest.MonkeyPatch):
     signing.verify(profile.push.verify, [key], push, time.time())
     (update,) = provider.read_push(profile, "encoder", push, 0.0).updates
     assert (update.id, update.event_id) == ("job-1", "a-1")
+
+
+def test_a_shell_script_tells_as_shown(tmp_path: Path):
+    """The secret that the page makes, and the headers that reach curl."""
+    make, tell = blocks("docs/providers.md", "sh")
+    curl = tmp_path / "curl"
+    curl.write_text(
+        f'#!/bin/sh\nfor one in "$@"; do printf "%s\\0" "$one"; done >{tmp_path}/called\n'
+    )
+    curl.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def sh(script: str, **more: str) -> str:
+        shell = subprocess.run(
+            ["/bin/sh", "-c", script],
+            env=environment | more,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return shell.stdout.strip()
+
+    secret, update = sh(make), '{"id": "job-1", "status": "running"}'
+    sh(f"{tell}\nsend_update https://x.example a-1 '{update}'", ENCODER_SECRET=secret)
+    words = (tmp_path / "called").read_text().split("\0")
+    headers = dict(word.split(": ") for word in words if ": " in word and word != update)
+    assert update in words
+    profile = ProfileRegistry()["standard"]
+    assert profile.push
+    assert profile.push.verify
+    key = signing.secret_key(profile.push.verify, secret)
+    signing.verify(profile.push.verify, [key], Push(headers, update.encode()), time.time())
 
 
 class Accepted:

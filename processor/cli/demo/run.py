@@ -99,3 +99,6 @@ def _show_results(client: Client, problems: Sequence[str], callbacks: int, secon
         )
     verdict = "not everything is right" if problems else "all came, each once, all verified"
     output.line(f"{callbacks} callbacks in {seconds:.1f} s: {verdict}")
+    if not problems:
+        output.line("")
+        output.line('Now with a job of yours: README.md, "In 60 seconds", needs three commands.')
