@@ -27,10 +27,11 @@ class PlannedPush(NamedTuple):
 
 
 class PushPlan(NamedTuple):
-    """The pushes to send, in order, and how many are lost."""
+    """The pushes to send, in order, how many are lost, and the jobs of which no push says the end."""
 
     pushes: tuple[PlannedPush, ...]
     lost: int
+    ends_lost: frozenset[int] = frozenset()  # indexes of jobs
 
     @property
     def duplicates(self) -> int:
@@ -43,7 +44,9 @@ def plan_pushes(jobs: Sequence[SimulatedJob], faults: Faults, rng: Random) -> Pu
     due = [push for index, job in enumerate(jobs) for push in _planned(index, job, faults, rng)]
     kept = [push for push in due if rng.random() >= faults.lose]
     twice = [_repeat(push, jobs, rng) for push in kept if rng.random() < faults.duplicates]
-    return PushPlan(tuple(sorted((*kept, *twice))), len(due) - len(kept))
+    lost = frozenset(due) - frozenset(kept)
+    ends = (push.job for push in lost if push.number == len(jobs[push.job].moments) - 1)
+    return PushPlan(tuple(sorted((*kept, *twice))), len(lost), frozenset(ends))
 
 
 def _planned(index: int, job: SimulatedJob, faults: Faults, rng: Random) -> list[PlannedPush]:

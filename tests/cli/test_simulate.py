@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -587,3 +588,20 @@ def test_the_run_ends_when_the_end_was_confirmed(hook: ProviderHook):
         while run.call("/speechtotext/v1/jobs/a").body.find(b"transcribed") < 0:
             pass
         assert run.ended()[0] == 0
+
+
+def test_ends_whose_pushes_were_lost_can_be_polled(hook: ProviderHook):
+    seed = next(n for n in range(999) if _lost(n) == [False, False, False, True])
+    args = ("--to", hook.url, "--secret", SECRET, "--lose", "0.5", "--seed", str(seed), *FAST)
+    with running("standard", *args, "--id", "a") as run:
+        while read("standard", "a", run.call("/jobs/a")).state != "succeeded":
+            pass
+        code, summary = run.ended()
+    assert (code, summary["pushes"]["lost"]) == (0, 1)
+    assert {update.state for update in hook.updates} == {"queued", "running"}
+
+
+def _lost(seed: int) -> list[bool]:
+    """Which of four pushes half a loss loses."""
+    rng = random.Random(seed)
+    return [rng.random() < 0.5 for _ in range(4)]

@@ -87,7 +87,8 @@ def simulate(
         typer.Option(
             min=0.0,
             help="Seconds to answer polls after the last job has ended. Default: 0, or if ends "
-            "must be confirmed by polls, until they are, 60 at most.",
+            "must be polled (to confirm them, or since their pushes were lost), until they are, "
+            "60 at most.",
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed repeats a run.")] = None,
@@ -139,7 +140,9 @@ def simulate(
         if hook and source.holds:
             output.awaiting_registration()
         confirms = hook is not None and polled and source.confirms
-        run_to_end(run, server, sender, keep_answering(linger, confirms=confirms))
+        lost = [made[index].id for index in pushes.ends_lost] if hook and polled else []
+        keep = keep_answering(linger, confirms=confirms, lost=lost)
+        run_to_end(run, server, sender, keep)
     output.summary(run, pushes.lost if hook else 0, json=json)
     raise typer.Exit(exit_code(run))
 

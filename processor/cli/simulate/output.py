@@ -92,6 +92,13 @@ def awaiting_confirmation(seconds: float) -> None:
     output.notice(f"a pushed end counts only after a poll confirms it: {answered}")
 
 
+def awaiting_polls(seconds: float) -> None:
+    """Say that no push says the end of some jobs."""
+    output.notice(
+        f"ends whose pushes were lost must be polled: polls are answered for {seconds:g} s at most"
+    )
+
+
 def awaiting_registration() -> None:
     """Say that pushes alone make no job."""
     output.notice('pushes are held until each job is registered: PUT it, or set track = "all"')

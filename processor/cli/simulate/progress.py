@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from processor.simulation import SimulatedJob
 
@@ -66,7 +66,6 @@ class Run:
         """How many pushes were answered 3xx or 4xx."""
         return sum(count for status, count in self.pushes.items() if status[0] in "34")
 
-    @property
-    def all_ends_polled(self) -> bool:
-        """Whether a poll of every job was answered with its end."""
-        return len(self._ends_polled) == len(self.jobs)
+    def ends_polled(self, jobs: Collection[str] | None = None) -> bool:
+        """Whether a poll of each of these jobs, else of every job, was answered with its end."""
+        return self._ends_polled >= set(self.jobs if jobs is None else jobs)

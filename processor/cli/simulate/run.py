@@ -1,7 +1,7 @@
 """Runs a simulation: begins the jobs, pushes and answers polls until every job has ended."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
@@ -20,14 +20,20 @@ class KeepAnswering(NamedTuple):
 
     seconds: float = 0.0
     confirms: bool = False  # Ringback must poll before it accepts a pushed end
-    until_polled: bool = False  # stop as soon as the end of each job was polled
+    until_polled: bool = False  # stop as soon as the end of each of `jobs` was polled
+    jobs: Collection[str] | None = None  # None: all
 
 
-def keep_answering(given: float | None, *, confirms: bool) -> KeepAnswering:
-    """As long as --linger says; without it, until Ringback has confirmed pushed ends by polls."""
-    if given is not None or not confirms:
+def keep_answering(
+    given: float | None, *, confirms: bool, lost: Collection[str] = ()
+) -> KeepAnswering:
+    """As long as --linger says; without it, until Ringback has polled the ends that it can learn
+    only so: all ends if it confirms pushed ones, else the `lost` ones, which no push says.
+    """
+    if given is not None or not (confirms or lost):
         return KeepAnswering(given or 0.0, confirms)
-    return KeepAnswering(CONFIRMATION_TIMEOUT, confirms, until_polled=True)
+    jobs = None if confirms else lost
+    return KeepAnswering(CONFIRMATION_TIMEOUT, confirms, until_polled=True, jobs=jobs)
 
 
 @contextmanager
@@ -64,19 +70,21 @@ def exit_code(run: Run) -> Exit:
 
 def _keep_answering(run: Run, keep: KeepAnswering) -> None:
     """Go on answering polls as long as anybody may poll."""
-    polls_expected = run.accepted and not run.all_ends_polled
+    polls_expected = run.accepted and not run.ends_polled(keep.jobs)
     if keep.confirms and polls_expected:
         output.awaiting_confirmation(keep.seconds)
+    elif keep.until_polled and polls_expected:
+        output.awaiting_polls(keep.seconds)
     seconds = keep.seconds if polls_expected or not keep.until_polled else 0.0
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not (keep.until_polled and run.all_ends_polled):
+    while time.monotonic() < deadline and not (keep.until_polled and run.ends_polled(keep.jobs)):
         time.sleep(CHECK_EVERY)
-    if keep.until_polled and polls_expected and not run.all_ends_polled:
+    if keep.until_polled and polls_expected and not run.ends_polled(keep.jobs):
         output.not_confirmed()
 
 
 def _is_over(run: Run, sender: PushSender | None) -> bool:
     if sender is None:
-        return run.all_ends_polled
+        return run.ends_polled()
     ends = max(run.begun[job.id] + job.moments[-1].at for job in run.jobs.values())
     return not sender.running and time.time() >= ends
