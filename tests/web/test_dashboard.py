@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from redis import Redis
 
 from processor.web.dashboard.render import POLICY
 from processor.web.dashboard.routes import routes
@@ -260,3 +261,50 @@ async def test_a_mirrored_answer_is_no_page_of_ours(web: Web, provider: Any):
     answer = await web("GET", "/mirror/open/xrpc/app.bsky.video.getJobStatus?jobId=1")
     assert answer.headers["content-security-policy"] == "sandbox"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# --- cost -------------------------------------------------------------------------------------
+
+
+def copy_job(redis: Redis, job: str, count: int) -> None:
+    """So many records like that of a job."""
+    (key,) = redis.keys(f"*:job:feed/{job}")
+    tag = key[: key.index(b"job:")]
+    record, score = redis.get(key), redis.zscore(tag + b"jobs", f"feed/{job}")
+    pipe = redis.pipeline(transaction=False)
+    for number in range(count):
+        name = f"feed/copy-{number}".encode()
+        text = record.replace(f'"id":"{job}"'.encode(), b'"id":"copy-%d"' % number)
+        pipe.set(tag + b"job:" + name, text, px=3_600_000)
+        pipe.zadd(tag + b"jobs", {name: score - number})
+        if number % 5_000 == 0:
+            pipe.execute()
+    pipe.execute()
+
+
+async def cost(browser: Browser, redis: Redis, path: str) -> tuple[int, int]:
+    """How many commands Redis runs for a page, and how many bytes it answers."""
+    await browser.read(path)  # what is cached is not counted
+    before = redis.info("stats")
+    await browser.read(path)
+    after = redis.info("stats")
+    names = ("total_commands_processed", "total_net_output_bytes")
+    commands, size = (after[name] - before[name] for name in names)
+    return commands, size
+
+
+async def test_a_page_costs_the_same_however_many_jobs_there_are(
+    browser: Browser, web: Web, redis_url: str
+):
+    """A page reads one page of a list: what Redis does for it does not grow with the jobs."""
+    await web.push("original", "running", progress=0.5)
+    pages = (*PAGES, "/dashboard/jobs/feed/original", "/dashboard/jobs?state=running")
+    with Redis.from_url(redis_url) as redis:
+        copy_job(redis, "original", 200)
+        few = {page: await cost(browser, redis, page) for page in pages}
+        copy_job(redis, "original", 20_000)
+        many = {page: await cost(browser, redis, page) for page in pages}
+    for page in pages:
+        (commands, size), (commands_of_many, size_of_many) = few[page], many[page]
+        assert commands_of_many < commands + 40, page  # some are those of other tasks
+        assert size_of_many < 1.2 * size + 20_000, page

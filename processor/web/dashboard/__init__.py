@@ -9,6 +9,7 @@ overview       /
 jobs           /dashboard/jobs, and one job with its timeline
 groups         /dashboard/groups, and one group
 subscriptions  /dashboard/subscriptions, and one with its deliveries
+origins        where the updates of each source come from
 sources        /dashboard/sources
 actions        what the buttons do
 static_files   the style and the script

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from processor.service.runtime.context import Context
 from processor.web import sources
+from processor.web.dashboard.origins import by_origin
 from processor.web.dashboard.render import render
 
 
@@ -16,4 +17,11 @@ class Sources:
 
     async def list(self, request: Request) -> Response:
         """Every source."""
-        return render(request, "sources.html", sources=await sources.views(self._context))
+        workers = await self._context.store.workers()
+        dumps = [("web", self._context.metrics.dump()), *workers.items()]
+        return render(
+            request,
+            "sources.html",
+            sources=await sources.views(self._context),
+            origins=by_origin(dumps),
+        )

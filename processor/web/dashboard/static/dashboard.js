@@ -7,6 +7,7 @@ const IDLE = 15000; // ms after which a page is read without an event
 const job = document.querySelector("main").dataset.job;
 let timer = null;
 let last = 0;
+let stream = null;
 
 function schedule(delay) {
   if (timer !== null) return;
@@ -15,7 +16,7 @@ function schedule(delay) {
 
 async function refresh() {
   timer = null;
-  if (document.hidden) return; // `visibilitychange` schedules the next read
+  if (document.hidden) return; // `follow` has it read once somebody looks
   last = Date.now();
   try {
     const answer = await fetch(location.href);
@@ -43,20 +44,22 @@ function nameOf(element) {
   return element.getAttribute("href") ?? element.form?.getAttribute("action") ?? element.ariaLabel;
 }
 
-function concerns(event) {
-  if (!job || !event.type.startsWith("job.")) return true;
-  const { source, id } = JSON.parse(event.data).data;
-  return `${source}/${id}` === job;
+// A browser has few connections to one server, so a page that nobody sees holds none.
+function follow() {
+  stream?.close();
+  stream = null;
+  if (document.hidden) return;
+  stream = new EventSource("/v1/events" + (job ? `?job=${encodeURIComponent(job)}` : ""));
+  stream.addEventListener("open", () => schedule(0));
+  for (const type of document.body.dataset.eventTypes.split(" ")) {
+    stream.addEventListener(type, () => schedule(SOON / 4));
+  }
 }
 
 if (document.querySelector("[data-live]")) {
-  const stream = new EventSource("/v1/events");
-  for (const type of document.body.dataset.eventTypes.split(" ")) {
-    stream.addEventListener(type, (event) => concerns(event) && schedule(300));
-  }
-  stream.addEventListener("open", () => schedule(0));
+  follow();
+  document.addEventListener("visibilitychange", follow);
   setInterval(() => Date.now() - last > IDLE && schedule(0), IDLE);
-  document.addEventListener("visibilitychange", () => document.hidden || schedule(0));
 }
 
 if (new URLSearchParams(location.search).has("notice")) {
