@@ -30,6 +30,8 @@ def list_all(
     """List the deliveries of a subscription, newest first.
 
     The ID of a job's callback (cb_…), as `ringback jobs show` names it, lists those of the callback.
+
+    Example: `ringback deliveries list sub_1 --state failed`.
     """
     page = server.get(
         "/v1/deliveries", subscription=subscription, state=state, limit=limit, cursor=cursor

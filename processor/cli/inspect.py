@@ -47,6 +47,8 @@ def inspect(
     """Verify a captured push step by step and read it, as the receiver would; prints JSON.
 
     Ends with 0 if it is verified, 1 if not.
+
+    Example: `ringback inspect wistia --headers headers.json --body body.json`.
     """
     configured = _source(source, config)
     push = Push(_headers(headers), _bytes("--body", body), query)

@@ -67,7 +67,10 @@ def poll(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Poll one job now, or all unfinished jobs soon."""
+    """Poll one job now, or all unfinished jobs soon.
+
+    Examples: `ringback jobs poll wistia 197424`, `ringback jobs poll --all --source wistia`.
+    """
     names = job or []
     if every is bool(names) or len(names) not in (0, 2) or (names and (source or state)):
         raise CommandError("name one job (SOURCE ID), or --all, perhaps with --source and --state")
@@ -87,7 +90,10 @@ def show(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Show a job with everything that is known of it, and where it calls back."""
+    """Show a job with everything that is known of it, and where it calls back.
+
+    Example: `ringback jobs show wistia 197424`.
+    """
     job = server.get(job_path(source, job_id))
     callbacks = server.get(job_path(source, job_id, "callbacks"))["items"]
     shown = {**job, "callbacks": callbacks}
@@ -108,7 +114,10 @@ def remove(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Stop watching jobs: nobody is called back, and late pushes about them are ignored."""
+    """Stop watching jobs: nobody is called back, and late pushes about them are ignored.
+
+    Examples: `ringback jobs rm encoder 1 2`, `ringback jobs rm encoder/1 --callback cb_1`.
+    """
     named = [name for _, name in options.jobs(names)]
     if not named:
         raise CommandError("name at least one job, as SOURCE ID or SOURCE/ID")
@@ -137,7 +146,10 @@ def history(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Show a job's transitions, ignored updates and failed polls with the reason, oldest first."""
+    """Show a job's transitions, ignored updates and failed polls with the reason, oldest first.
+
+    Example: `ringback history wistia 197424`.
+    """
     page = server.get(job_path(source, job_id, "history"), limit=MAX_HISTORY)
     show_history(page, json=json)
 

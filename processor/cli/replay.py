@@ -27,7 +27,11 @@ def replay(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Deliver the events that a subscription missed; it is safe to repeat."""
+    """Deliver the events that a subscription missed; it is safe to repeat.
+
+    Examples: `ringback subscriptions replay sub_1 --since 24h --failed`,
+    `ringback subscriptions replay sub_1 --since 2026-11-22T10:00:00Z --event job.completed`.
+    """
     body = options.given(
         since=since,
         until=until,

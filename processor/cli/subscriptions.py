@@ -47,7 +47,11 @@ def add(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Subscribe a URL. Its secret is shown only now, a public key at any time."""
+    """Subscribe a URL. Its secret is shown only now, a public key at any time.
+
+    Examples: `ringback subscriptions add https://app.example/hooks`,
+    `ringback subscriptions add https://app.example/hooks --event job.failed --source wistia --since 24h`.
+    """
     new = options.given(url=target, secret=secret, signature=signature, since=since)
     made = server.call("POST", "/v1/subscriptions", new | settings.body())
     if since and made["replay"]["next"]:
@@ -65,7 +69,11 @@ def change(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """Change the given settings of a subscription; the given values replace the old ones."""
+    """Change the given settings of a subscription; the given values replace the old ones.
+
+    Examples: `ringback subscriptions set sub_1 --to https://app.example/new`,
+    `ringback subscriptions set sub_1 --source wistia --source mux --rate 100/1m`.
+    """
     body = options.given(url=to) | settings.body()
     if not body:
         raise CommandError("name a setting to change: --to, --event, --source, … (--help has all)")
@@ -111,6 +119,8 @@ def send_test(
     """Send a subscription.test event to a subscription, and say what came of the first attempt.
 
     Ends with 0 if the subscriber took it, 1 if not, 4 if nothing was attempted in time.
+
+    Example: `ringback subscriptions test sub_1 --timeout 10s`.
     """
     event = _post(server, subscription, "test")["event_id"]
     delivery = _attempted(server, subscription, event, options.seconds(timeout) or 0.0)

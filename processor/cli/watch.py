@@ -8,7 +8,11 @@ from processor.cli import jobs, options, output
 from processor.cli.client import Client, job_path
 from processor.cli.exit_codes import CommandError, code_of_jobs
 from processor.cli.follow import Name, follow, has_ended
-from processor.cli.progress import progress_display
+from processor.cli.progress import describe, progress_display
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print each job once, when the waiting is over.")
+]
 
 
 @options.server
@@ -33,6 +37,7 @@ def watch(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Return at once: the jobs are watched.")
     ] = False,
+    quiet: Quiet = False,
     timeout: options.Timeout = None,
     server: Client,
     json: options.Json = False,
@@ -56,7 +61,7 @@ def watch(
     )
     watched = [server.call("PUT", job_path(*name.split("/", 1)), body) for _, name in named]
     if not no_wait:
-        until_done(server, list(dict.fromkeys(named)), limit, json)
+        until_done(server, list(dict.fromkeys(named)), limit, json, quiet=quiet)
     elif json:
         output.document({"done": all(map(has_ended, watched)), "jobs": watched})
     else:
@@ -71,6 +76,7 @@ def wait(
     group: Annotated[
         list[str] | None, typer.Option(help="A group to wait for. May be repeated.")
     ] = None,
+    quiet: Quiet = False,
     timeout: options.Timeout = None,
     server: Client,
     json: options.Json = False,
@@ -87,7 +93,8 @@ def wait(
     found = [*options.jobs(names), *(("group", one) for one in group or [])]
     if not found:
         raise CommandError("name at least one job, as SOURCE ID or SOURCE/ID, or a --group")
-    until_done(server, list(dict.fromkeys(found)), options.seconds(timeout), json, first=first)
+    limit = options.seconds(timeout)
+    until_done(server, list(dict.fromkeys(found)), limit, json, first=first, quiet=quiet)
 
 
 def until_done(
@@ -97,9 +104,10 @@ def until_done(
     json: bool,  # noqa: FBT001 -- as the option
     *,
     first: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Follow jobs and groups, print them, and end with their exit code."""
-    with progress_display(silent=json) as show:
+    with progress_display(silent=json or quiet) as show:
         found = follow(server, names, show, timeout, first=first)
     ended = [one for one in found.values() if has_ended(one)]
     done = bool(ended) if first else len(ended) == len(found)
@@ -108,6 +116,9 @@ def until_done(
         groups = [one for (kind, _), one in found.items() if kind == "group"]
         more = {"groups": groups} if groups else {}
         output.document({"done": done, "jobs": watched, **more})
+    elif quiet:
+        for (kind, name), one in found.items():
+            output.line(f"{name if kind == 'job' else f'group {name}'}  {describe(one)}")
     if not done:
         output.notice("the time is up; the jobs are still watched")
     counted = ended if first and ended else found.values()

@@ -142,6 +142,17 @@ def test_wait_prints_a_line_for_each_change(stub: Stub, ringback: Run):
     ]
 
 
+def test_a_quiet_wait_prints_each_job_once(stub: Stub, ringback: Run):
+    stub.responds(
+        WAIT,
+        waited(job("1", "running"), job("2", "running"), groups=[group("running")]),
+        waited(job("1", "succeeded"), job("2", "failed"), groups=[group("partial")]),
+    )
+    ended = ringback("wait", "wistia/1", "wistia/2", "--group", "g", "-q")
+    lines = ["wistia/1  succeeded", "wistia/2  failed", "group g  partial"]
+    assert (ended.code, ended.out.splitlines()) == (1, lines)
+
+
 def test_an_id_is_one_segment_of_the_path(stub: Stub, ringback: Run):
     stub.responds("GET /v1/jobs/wistia/a%2Fb%20c%3F/history", {"items": [], "next": None})
     assert ringback("history", "wistia", "a/b c?").code == 0

@@ -57,3 +57,21 @@ def test_a_command_that_only_asks_a_server_imports_little(words: list[str]) -> N
         [sys.executable, "-c", script, *words, *url], capture_output=True, check=False, text=True
     )
     assert ended.stderr.splitlines()[-1] == "[]", ended.stderr
+
+
+WITH_EXAMPLES = [
+    *("watch", "wait", "history", "events", "listen", "jobs", "jobs show", "jobs poll", "jobs rm"),
+    *("group create", "group add", "subscriptions add", "subscriptions set", "subscriptions test"),
+    *("subscriptions replay", "deliveries list", "deliveries retry", "completion", "inspect"),
+]
+
+
+@pytest.mark.parametrize("words", WITH_EXAMPLES)
+def test_the_help_has_an_example_that_names_the_command(words: str) -> None:
+    name, *inner = words.split()
+    command = load(name, ALL[name])
+    for one in inner:
+        command = command.commands[one]
+    text = " ".join(command.help.split())
+    examples = text.partition("Example")[2]
+    assert f"ringback {words} " in examples
