@@ -15,6 +15,9 @@ FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 a
 # A driver for `chromium`, for the test of the dashboard, which is skipped without both.
 BROWSER := .venv-browser/.ready
 FOR_BROWSER := playwright==1.65.2
+# Agents' clients, which call the MCP server in a test that is skipped without them.
+AGENTS := .venv-agents/.ready
+FOR_AGENTS := mcp==2.3.0 fastmcp==4.1.4 fastmcp-tasks==4.1.4
 
 # Tests that search for a counterexample: the longer, the better.
 SEARCHING := tests/stateful/test_groups.py tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \
@@ -29,7 +32,7 @@ ALONE = (echo '=== once more, one at a time: what failed above' && \
 OTHER_PYTHON ?= $(wildcard /usr/bin/python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sdks browser demo test test-fast soak coverage lint check bench bench-all docs fmt clean
+.PHONY: help setup sdks browser agents demo test test-fast soak coverage lint check bench bench-all docs fmt clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -56,10 +59,16 @@ $(BROWSER): Makefile
 
 browser: $(BROWSER) ## install what drives a browser in one test into .venv-browser
 
+$(AGENTS): Makefile
+	@$(PYTHON) -m venv .venv-agents && .venv-agents/bin/python -m pip install --quiet \
+		--disable-pip-version-check --retries 0 $(FOR_AGENTS) && touch $@ || true
+
+agents: $(AGENTS) ## install the MCP clients that one test uses into .venv-agents
+
 demo: setup ## play documented jobs from simulated providers; exits 0 if every callback came
 	$(BIN)/ringback demo
 
-test: setup sdks browser ## all tests, in parallel, the ones with real processes included
+test: setup sdks browser agents ## all tests, in parallel, the ones with real processes included
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal || $(ALONE)
 
 test-fast: setup ## the tests without real processes: the minutes between two thoughts
@@ -94,4 +103,4 @@ fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what runs left behind
-	rm -rf .venv .venv-sdks .venv-browser .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sdks .venv-browser .venv-agents .ringback .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,13 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def write_duration(seconds: float) -> str:
+    """The duration of so many seconds in the largest unit that needs no fraction: `3d`, `1.5s`."""
+    units = [unit for unit in ("d", "h", "m") if seconds and seconds % _UNITS[unit] == 0]
+    unit = units[0] if units else "s"
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 def parse_rate(text: str) -> tuple[int, float]:
     """Return count and seconds of `100/1m`, or raise ValueError with the remedy."""
     match = _RATE.fullmatch(text)

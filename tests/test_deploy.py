@@ -100,7 +100,7 @@ def test_compose_builds_and_mounts_what_there_is():
     assert (DEPLOY / build_from["context"] / build_from["dockerfile"]).exists()
     (mounted,) = COMPOSE["services"]["web"]["volumes"]
     workdir = re.findall(r"^WORKDIR (\S+)$", DOCKERFILE, re.MULTILINE)[-1]
-    assert mounted == f"./ringback.toml:{workdir}/ringback.toml:ro"
+    assert mounted == f"./ringback:{workdir}:ro"
     assert (DEPLOY / COMPOSE["services"]["redis"]["volumes"][0].partition(":")[0]).exists()
 
 

@@ -228,7 +228,7 @@ async def test_every_call_is_documented(tmp_path: Path):
             for route in routes(ours, Tailer(ours.store), Health(ours), KeylessRateLimit())
             for method in route.methods - {"HEAD"}
         }
-    assert set(table("docs/api.md", "call")) == served | {"POST /hooks/{source}"}
+    assert set(table("docs/api.md", "call")) == served | {"POST /hooks/{source}", "POST /mcp"}
 
 
 JOB = Job(

@@ -31,6 +31,7 @@ progress         progress of jobs: bars or lines
 watch            `ringback watch`, `wait`
 jobs             `ringback jobs`, `history`
 groups           `ringback group`
+mcp              `ringback mcp`: carries an agent's messages to a server
 events           `ringback events`
 listen           `ringback listen`: posts events to a program on this machine
 sources          `ringback sources`

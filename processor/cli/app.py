@@ -45,6 +45,11 @@ COMMANDS = {
         "listen",
         "listen",
     ),
+    "mcp": Command(
+        "Serve an agent over standard input and output (MCP), as /mcp of the server does.",
+        "mcp",
+        "mcp",
+    ),
     "jobs": Command("List, show, poll and forget jobs.", "jobs", "group", group=True),
     "subscriptions": Command(
         "Manage subscriptions: the URLs that receive events.", "subscriptions", "group", group=True

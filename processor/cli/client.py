@@ -6,9 +6,11 @@ could send the key to another server.
 
 import http.client
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
-from typing import Any
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPResponse
+from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 from processor.cli import sse
@@ -69,6 +71,34 @@ class Stream:
                 raise UnreachableError(self._url, error) from error
 
 
+class RawAnswer:
+    """An open response, whose body is passed on as it is."""
+
+    def __init__(
+        self, client: "Client", connection: http.client.HTTPConnection, answer: HTTPResponse
+    ) -> None:
+        self._client, self._connection, self._answer = client, connection, answer
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream of events."""
+        return self._answer.headers.get_content_type() == "text/event-stream"
+
+    def body(self, ours: str) -> bytes:
+        """The whole body; CommandError for an error, unless its JSON has the field `ours`."""
+        return self._client.read_raw(self._answer, ours)
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines as they come, until the response ends or breaks."""
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            yield from self._answer
+
+    def abort(self) -> None:
+        """End it; another thread may be reading."""
+        with suppress(OSError, AttributeError):
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+
 class Client:
     """Calls one server with one key."""
 
@@ -106,6 +136,29 @@ class Client:
                 self._read(answer)
             return Stream(self.url, opened.pop_all(), sse.Reader(answer, after))
 
+    @contextmanager
+    def post_raw(
+        self, path: str, content: bytes, headers: Mapping[str, str]
+    ) -> Iterator[RawAnswer]:
+        """POST JSON as it is; the response is open until the end of the context."""
+        accept = {"Accept": "application/json, text/event-stream"}
+        headers = {**accept, "Content-Type": "application/json", **headers}
+        with (
+            closing(self._connect(self._timeout)) as connection,
+            self._request(connection, "POST", path, content, headers) as answer,
+        ):
+            yield RawAnswer(self, connection, answer)
+
+    def read_raw(self, answer: HTTPResponse, ours: str) -> bytes:
+        """A body; CommandError for an error, unless its JSON has the field `ours`."""
+        try:
+            raw = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(self.url, error) from error
+        if answer.status >= MULTIPLE_CHOICES and ours.encode() not in raw:
+            self._refuse(answer.status, raw)
+        return raw
+
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         return SCHEMES[self._scheme](self._host, self._port, timeout=timeout)
 
@@ -131,17 +184,20 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(self.url, error) from error
         if answer.status >= MULTIPLE_CHOICES:
-            if answer.status == UNAUTHORIZED:
-                refused = "refuses this key" if self._headers else "needs a key"
-                raise CommandError(f"{self.url} {refused}: {REMEDY}")
-            message = _error_message(self.url, answer.status, raw)
-            raise CommandError(message, code_of_status(answer.status))
+            self._refuse(answer.status, raw)
         try:
             return json.loads(raw) if raw else None
         except ValueError:
             raise CommandError(
                 f"{self.url} answered without JSON: is it Ringback?", Exit.UNREACHABLE
             ) from None
+
+    def _refuse(self, status: int, raw: bytes) -> NoReturn:
+        """Raise the error that a response says."""
+        if status == UNAUTHORIZED:
+            refused = "refuses this key" if self._headers else "needs a key"
+            raise CommandError(f"{self.url} {refused}: {REMEDY}")
+        raise CommandError(_error_message(self.url, status, raw), code_of_status(status))
 
 
 def _address(url: str) -> tuple[str, str, int | None, str]:

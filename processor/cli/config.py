@@ -8,14 +8,44 @@ from typing import Any
 
 from processor.cli import options, output
 from processor.config import Settings, Source, load
+from processor.durations import write_duration
 from processor.errors import ConfigError
+
+EMBEDDED = "# redis_url is not set: `ringback up` runs an embedded Redis"
+DURATIONS = frozenset(
+    {
+        "lease",
+        "secret_overlap",
+        "deadline",
+        "mirror_max_age",
+        "jobs",
+        "events",
+        "deliveries",
+        "seen",
+    }
+)
+"""The last words of the settings that are seconds."""
 
 
 def config(*, config: options.Config, json: options.Json = False) -> None:
-    """Print the effective configuration: file, environment and defaults, with secrets redacted."""
+    """Print the effective configuration: file, environment and defaults, with secrets redacted.
+
+    With --json durations are seconds.
+    """
     masked = read(config, os.environ).masked()
-    lines = (f"{name} = {codec.dumps(value)}" for name, value in _flat("", masked))
+    lines = [_line(name, value) for name, value in _flat("", masked)]
+    if "REDIS_URL" not in os.environ:
+        lines = [EMBEDDED if line.startswith("redis_url =") else line for line in lines]
     output.result(masked, *lines, json=json)
+
+
+def _line(name: str, value: Any) -> str:
+    """A setting as it is written in TOML, or a comment for one that is not set."""
+    if value is None:
+        return f"# {name} is not set"
+    if name.rpartition(".")[2] in DURATIONS and isinstance(value, float):
+        value = write_duration(value)
+    return f"{name} = {codec.dumps(value)}"
 
 
 def read(file: Path | None, environ: Mapping[str, str]) -> Settings:

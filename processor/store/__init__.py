@@ -26,6 +26,7 @@ script_args        assembles the keys and arguments of a script call
 backlogs           durable work: claim, settle, renew
 buckets            what is left of a credential's budget, for all processes
 waiters            jobs that somebody waits for
+wait_tasks         waits that are asked about later (MCP tasks)
 held               updates that wait for the registration of their job
 names              names of jobs that are yet to be made, reserved
 jobs               jobs: read, commit, aliases, history

@@ -4,7 +4,6 @@ A bucket is asked right before each request, so a pause holds for every request 
 yet, whoever has claimed it.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -73,9 +72,7 @@ class Buckets:
         return [max(until / 1000 - now, 0.0) for until in untils]
 
     async def _key(self, credential: bytes) -> str:
-        """The key names the credential by a digest that only this store makes: it may be a secret."""
-        key = (await self._fleet.id()).encode()
-        return self._keys.bucket(hashlib.blake2b(credential, digest_size=16, key=key).hexdigest())
+        return self._keys.bucket(await self._fleet.digest(credential))
 
     async def _take_all(self, requests: Sequence[_Request]) -> list[float | WrongKeyType]:
         keys = list(dict.fromkeys(request.bucket for request in requests))

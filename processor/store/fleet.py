@@ -1,5 +1,6 @@
 """The processes that share a store: its identity, their heartbeats, and whether it was replaced."""
 
+import hashlib
 import secrets
 import time
 from typing import Any, NamedTuple
@@ -60,6 +61,11 @@ class Fleet:
             meta = await self.meta()
             self._id = (meta if "id" in meta else await self.join())["id"]
         return self._id
+
+    async def digest(self, secret: bytes) -> str:
+        """Names a secret by a digest that only this store makes."""
+        key = (await self.id()).encode()
+        return hashlib.blake2b(secret, digest_size=16, key=key).hexdigest()
 
     def forget(self) -> None:
         """Forget the id: the store was replaced."""

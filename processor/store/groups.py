@@ -19,7 +19,7 @@ from processor.store.work_items import NOW, Claim, WorkItem
 LANE = "?groups"
 """The lane of ingest for ends of members, and for deadlines of groups; no source has this name."""
 
-PIECE = 1000  # members or records read at once
+PIECE = 1000  # rows of members that are read or written at once: Redis does nothing else meanwhile
 
 
 class GroupDeadline(msgspec.Struct, frozen=True):

@@ -13,6 +13,9 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     group:ID        string  "N-WORD {…}": a group with its version     30 d behind its deadline
     members:ID      hash    S/ID → place, end and version of a group's member         as the group
     groups          zset    group by the time its key expires          swept by the clock
+    task:ID         hash    a wait for jobs that is asked about later (an MCP task): wait: the
+                            jobs, and the keyed digest of its owner's API key · end: how it
+                            ended, written once                               as the job
     seen:S:ID       string  this push was accepted                                    7 d
     event:ID        hash    body, and n: deliveries that need it    until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million
@@ -196,6 +199,10 @@ class Keys:
     def members(self, group: str) -> str:
         """The members of a group."""
         return f"{self.tag}members:{group}"
+
+    def task(self, task: str) -> str:
+        """A wait that is asked about later."""
+        return f"{self.tag}task:{task}"
 
     def seen(self, source: str, push: str) -> str:
         """The dedupe mark of one push."""

@@ -29,6 +29,7 @@ TIMER = 1_500  # the end of a watched job: a line of history, an event in the lo
 WATCHED = 2_200  # a job that is watched: its record and index, its timers
 GROUP = 1_000  # a group: its record and index, its timer
 MEMBER = 500  # a member of a group: its row, the note in its job, its part of the event
+TASK = 600  # a wait that is asked about later, with its end
 PUT = 600  # a delivery that is enqueued
 EVENT = 400  # an event while deliveries need it, without its body
 
@@ -52,6 +53,11 @@ def watch_price(size: int, *, new: bool) -> int:
 def group_price(members: int, size: int = 0) -> int:
     """What a group needs, or new members of it: `size` are the bytes of its metadata."""
     return int(GROUP + members * MEMBER + RECORD * size)
+
+
+def task_price(size: int) -> int:
+    """What a wait needs that is asked about later: its record has `size` bytes."""
+    return int(TASK + PAYLOAD * size)
 
 
 def delivery_price(size: int) -> int:

@@ -29,6 +29,7 @@ from processor.store.reserve import FULL
 from processor.store.statistics import Statistics
 from processor.store.subscriber_health import FailureScores
 from processor.store.subscriptions import Subscriptions
+from processor.store.wait_tasks import WaitTasks
 from processor.store.waiters import Waiters
 from processor.vault import Vault
 
@@ -72,6 +73,7 @@ class Store:
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)
         self.jobs = Jobs(self.connection, self.shards, keep, self.persistence, lease)
         self.groups = Groups(self.connection, self.shards, keep)
+        self.wait_tasks = WaitTasks(self.connection, self.shards)
         self.names = Names(self.jobs.intake, self.shards, keep)
         self.held = HeldUpdates(self.connection, self.shards)
         self.events = Events(self.connection, self.shards, keep)

@@ -27,6 +27,7 @@ events            /v1/events: pages, or a stream
 sources           /v1/sources
 mirror_routes     which source and job a call of the mirror is about
 mirror            /mirror
+mcp               /mcp: for agents
 health            /healthz, /readyz
 metrics           /metrics
 gauges            gauges of /metrics: the state of all work

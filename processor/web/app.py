@@ -26,6 +26,8 @@ from processor.web.groups import Groups
 from processor.web.health import Health
 from processor.web.hooks import PATH, Hooks
 from processor.web.jobs import Jobs
+from processor.web.mcp.endpoint import Mcp
+from processor.web.mcp.exchange import Services
 from processor.web.metrics import Metrics
 from processor.web.mirror import Mirror
 from processor.web.mirror_routes import MirrorRoot, MirrorRoutes
@@ -36,6 +38,7 @@ from processor.web.sources import Sources
 from processor.web.subscriptions import Subscriptions
 
 ALIVE = "/healthz"
+MCP = "/mcp"
 
 
 def build(context: Context, health: Health) -> ASGIApp:
@@ -60,8 +63,13 @@ def build(context: Context, health: Health) -> ASGIApp:
         await tailer.close()
 
     mirrors = MirrorRoutes(context.settings.sources.values())
+    mcp = Mcp(Services(context, tailer, LargeReadLimit()))
     app = Starlette(
-        routes=[*routes(context, tailer, health, calls), *dashboard(context, health)],
+        routes=[
+            *routes(context, tailer, health, calls),
+            *dashboard(context, health),
+            route(MCP, POST=mcp.post),
+        ],
         lifespan=lifespan,
         exception_handlers={HTTPException: handle},
     )

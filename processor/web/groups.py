@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +16,6 @@ from processor.group import Group
 from processor.service.events.tail import Tailer
 from processor.service.groups import create, query, wait
 from processor.service.groups.group_request import GroupRequest, check_id
-from processor.service.jobs import query as jobs_query
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.runtime.context import Context
 from processor.web.jobs import MAX_WAIT
@@ -124,13 +123,10 @@ class Groups:
     ) -> Response:
         if not jobs and not groups:
             raise InvalidValue("job: name at least one job as source/id, or a group")
-        names = [_split(f"job[{place}]", name) for place, name in enumerate(jobs)]
+        names = [split_name(f"job[{place}]", name) for place, name in enumerate(jobs)]
         context = self._context
         waited = await wait.wait(context, self._tailer, names, groups, first=first, seconds=seconds)
-        shown: dict[str, Any] = {
-            "done": waited.done(first=first),
-            "jobs": await asyncio.gather(*(jobs_query.view(context, f) for f in waited.jobs)),
-        }
+        shown = await wait.view(context, waited, first=first)
         if groups:
             shown["groups"] = [group_payload.view(group) for group in waited.groups]
         return Json(shown)
@@ -167,7 +163,7 @@ def _trace(request: Request) -> str | None:
     return traceparent(request.headers.get("traceparent"))
 
 
-def _split(field: str, name: str) -> tuple[str, str]:
+def split_name(field: str, name: str) -> tuple[str, str]:
     """Source and id: the name is split at its first slash."""
     source, _, job = name.partition("/")
     try:

@@ -7,7 +7,8 @@ responses a second without a key.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,17 +37,23 @@ class LargeReadLimit:
         """The same handler within the limit; Overloaded if it has waited too long."""
 
         async def answer(request: Request) -> Response:
-            try:
-                async with asyncio.timeout(MAX_WAIT):
-                    await self._slots.acquire()
-            except TimeoutError:
-                raise Overloaded("Too many lists are being read at once; try again") from None
-            try:
+            async with self.slot():
                 return await handler(request)
-            finally:
-                self._slots.release()
 
         return answer
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """A place among those that read; Overloaded if it was waited for too long."""
+        try:
+            async with asyncio.timeout(MAX_WAIT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Overloaded("Too many lists are being read at once; try again") from None
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
 class KeylessRateLimit:

@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from processor import durations
 from processor.cli import main, output, sse
 from processor.cli.processes import argv, environment
 
@@ -374,3 +376,24 @@ def test_a_command_whose_reader_is_gone_ends_quietly(tmp_path: Path):
             cwd=tmp_path,
         )
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_config_prints_durations_and_what_is_not_set(ringback, configured: Path, monkeypatch):
+    _, out, _ = ringback("config")
+    lines = out.splitlines()
+    assert 'lease = "30s"' in lines
+    assert 'sources.clips.deadline = "3d"' in lines
+    assert "# public_url is not set" in lines
+    assert "# redis_url is not set: `ringback up` runs an embedded Redis" in lines
+    assert "null" not in out
+    settings = tomllib.loads(out)
+    assert settings["keep"]["events_count"] == 1_000_000
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:6380/0")
+    assert 'redis_url = "redis://127.0.0.1:6380/0"' in ringback("config")[1].splitlines()
+
+
+@pytest.mark.parametrize("text", ["3d", "5h", "90s", "1.5s", "2m", "0s", "0.25s"])
+def test_a_duration_is_written_as_it_is_read(text: str):
+    assert durations.parse_duration(durations.write_duration(durations.parse_duration(text))) == (
+        durations.parse_duration(text)
+    )

@@ -6,4 +6,5 @@ create         creates a group, adds members, closes and deletes it
 member_ends    what jobs tell their groups, and deadlines of groups: the `?groups` lane of ingest
 query          a group, and its members
 wait           waits for jobs and groups, all or any
+wait_task      waits that are asked about later (MCP tasks)
 """

@@ -22,13 +22,12 @@ from processor.service.jobs import watch, watch_request
 from processor.service.jobs.query import JobLocation, locate, source_of
 from processor.service.jobs.watch_request import ParsedWatchRequest, WatchRequest
 from processor.service.runtime.context import Context
-from processor.store.groups import GroupLookup
+from processor.store.groups import PIECE, GroupLookup
 from processor.store.reserve import group_price, watch_price
 
 _encode = msgspec.json.Encoder().encode
 
 TOGETHER = 16  # members that are read or watched at the same time: more delay other calls
-PIECE = 1_000  # rows that are written at once: Redis does nothing else meanwhile
 EMPTY_DEADLINE = 72 * 3600.0  # seconds, of a group that is created without members
 
 

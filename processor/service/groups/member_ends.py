@@ -18,7 +18,7 @@ from processor.service.groups.step import Decision, change
 from processor.service.jobs.advance import RETRY_AFTER
 from processor.service.jobs.query import member
 from processor.service.runtime.context import Context
-from processor.store.groups import GroupLookup, deadline_item, read_item
+from processor.store.groups import PIECE, GroupLookup, deadline_item, read_item
 from processor.store.work_items import Claim, Settlement
 
 TOGETHER = 100  # jobs that are read at the same time
@@ -119,11 +119,14 @@ async def recheck(context: Context, group: Group) -> float:
 
 async def read_again(context: Context, group: Group, names: Sequence[str]) -> float:
     """Tell a group how the jobs of these members are now. The latest of their deadlines."""
-    jobs = await _jobs(context, names)
-    states = [state_of(j, Membership(group.id, group.uid, n)) for n, j in jobs.items()]
-    if states:
-        await apply_ends(context, states)
-    return max((job.deadline_at for job in jobs.values()), default=0.0)
+    latest = 0.0
+    for start in range(0, len(names), PIECE):
+        jobs = await _jobs(context, names[start : start + PIECE])
+        states = [state_of(j, Membership(group.id, group.uid, n)) for n, j in jobs.items()]
+        if states:
+            await apply_ends(context, states)
+        latest = max([latest, *(job.deadline_at for job in jobs.values())])
+    return latest
 
 
 async def _jobs(context: Context, names: Sequence[str]) -> dict[str, Job]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from processor.group import Group, GroupState
 from processor.model import FINAL
@@ -50,11 +50,11 @@ async def wait(
     """
     time = asyncio.get_running_loop().time
     deadline = time() + seconds
-    found = await _read(context, jobs, groups)
+    found = await read(context, jobs, groups)
     while not found.done(first=first) and not tailer.released and time() < deadline:
         names = found.unfinished()
         async with tailer.finishing(*names, first=first) as ended:
-            found = await _read(context, jobs, groups)
+            found = await read(context, jobs, groups)
             if found.unfinished() != names:
                 continue  # one has ended before we listened
             left = deadline - time()
@@ -62,11 +62,18 @@ async def wait(
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await ended.wait()
-            found = await _read(context, jobs, groups)
+            found = await read(context, jobs, groups)
     return found
 
 
-async def _read(context: Context, jobs: Sequence[Name], groups: Sequence[str]) -> Waited:
+async def view(context: Context, waited: Waited, *, first: bool) -> dict[str, Any]:
+    """What a wait for jobs has come to, as the API shows it."""
+    jobs = await asyncio.gather(*(jobs_query.view(context, found) for found in waited.jobs))
+    return {"done": waited.done(first=first), "jobs": jobs}
+
+
+async def read(context: Context, jobs: Sequence[Name], groups: Sequence[str] = ()) -> Waited:
+    """Jobs and groups as they are now; NotFound if one is unknown."""
     return Waited(
         await asyncio.gather(*(jobs_query.find(context, *name) for name in jobs)),
         await asyncio.gather(*(groups_query.find(context, group) for group in groups)),

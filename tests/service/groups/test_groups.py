@@ -466,6 +466,20 @@ async def test_after_trouble_the_jobs_of_running_groups_are_read_again(bench: An
     assert (await query.find(bench.context, "h")).pending == 1
 
 
+async def test_the_members_of_a_large_group_are_read_again_piece_by_piece(
+    bench: Any, monkeypatch: Any
+):
+    monkeypatch.setattr(member_ends, "PIECE", 2)
+    group, _ = await bench.group(*(f"lab/{n}" for n in range(5)))
+    for n in range(5):
+        await bench.accept(id=str(n), status="succeeded")
+    await lose_entries(bench)
+    assert (await group_now(bench)).pending > 0
+    await member_ends.recheck(bench.context, group)
+    assert (await group_now(bench)).state is GroupState.SUCCEEDED
+    assert len(await completions(bench)) == 1
+
+
 async def test_a_job_keeps_one_note_of_a_group_that_is_made_again_and_again(bench: Any):
     for _ in range(3):
         group, _ = await bench.group("lab/1")

@@ -137,6 +137,33 @@ async def test_one_page_answers_all_jobs_of_a_claim(bench: Bench, provider: List
     assert await bench.wait(0) > 30
 
 
+async def test_each_job_of_a_list_has_a_span_that_begins_with_the_request(
+    bench: Bench, provider: ListingProvider, wait_until: Any
+):
+    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="`otel` is not installed")
+    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    from processor.service.runtime.otel import OtelTracer  # noqa: PLC0415 - needs the extra
+
+    tracers, kept = sdk.TracerProvider(), memory.InMemorySpanExporter()
+    tracers.add_span_processor(export.SimpleSpanProcessor(kept))
+    traced = Bench(bench.context._replace(tracer=OtelTracer(tracers)), wait_until)
+    provider.says(range(30), status="succeeded")
+    await traced.watch(range(30))
+    await traced.poll()
+    assert provider.asked == ["/jobs"]
+    polls = {s.attributes["ringback.job"]: s for s in kept.get_finished_spans() if s.name == "poll"}
+    steps = [s for s in kept.get_finished_spans() if s.name == "advance"]
+    assert set(polls) == {s.attributes["ringback.job"] for s in steps} == set(map(str, range(30)))
+    for step in steps:
+        assert step.parent.span_id == polls[step.attributes["ringback.job"]].context.span_id
+    assert len({span.start_time for span in polls.values()}) == 1
+    lateness = bench.context.metrics.registry.get_sample_value(
+        "ringback_poll_lateness_seconds_count", {"source": "paged"}
+    )
+    assert lateness == 30
+
+
 async def test_further_pages_are_asked_for_while_there_are_jobs_enough(
     bench: Bench, provider: ListingProvider
 ):

@@ -33,10 +33,13 @@ class Listener:
     def __init__(self) -> None:
         self.url, self.status = "", 200
         self.traces: list[str | None] = []
+        self.events: list[Any] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         """Receive an event."""
         self.traces.append(request.headers.get("traceparent"))
+        body = await request.json()
+        self.events += body if isinstance(body, list) else [body]
         return web.Response(status=self.status)
 
 
@@ -96,7 +99,9 @@ async def traced(bench: Any, listener: Listener) -> Traced:
 
 
 def named(span: Any) -> str:
-    return f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
+    """The `traceparent` of a span."""
+    ids = span.context
+    return f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{int(ids.trace_flags):02x}"
 
 
 async def test_a_trace_goes_from_the_push_to_its_delivery(traced: Traced) -> None:
@@ -154,6 +159,18 @@ async def test_a_failed_attempt_says_how(traced: Traced) -> None:
     await traced.desk.round()
     assert traced.chain() == ["push", "advance", "deliver"]
     assert traced.spans[-1].status.description == "HTTP 500"
+
+
+async def test_events_of_a_batch_keep_their_own_traces(bench: Any, listener: Listener) -> None:
+    traced = Traced(bench, listener)
+    await traced.desk.subscribe(url=listener.url, format="cloudevents-batch")
+    for job in "12":
+        body = json.dumps({"id": job, "status": "succeeded"}).encode()
+        await traced.bench.take("lab", Push({}, body))
+    await traced.desk.deliver()
+    sent = [span for span in traced.spans if span.name == "deliver"]
+    assert len({span.context.trace_id for span in sent}) == 2
+    assert sorted(event["traceparent"] for event in listener.events) == sorted(map(named, sent))
 
 
 async def test_a_refused_push_makes_no_span(traced: Traced) -> None:

@@ -1,0 +1,120 @@
+"""What tools say in words: one sentence about their answer, and what to do next. No I/O."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+Document = dict[str, Any]
+"""An answer of the API, as JSON."""
+
+FAILURES = ("failed", "canceled", "expired")
+FINAL = ("succeeded", *FAILURES)
+MAX_SHOWN = 20  # jobs that a sentence names
+MAX_RESULT = 1000  # characters of a result in a sentence
+
+
+def failed(document: Document) -> bool:
+    """Whether an answer is about a job that failed, was canceled or expired, or was deleted."""
+    if "done" in document and "error" in document:
+        return True
+    jobs = document.get("jobs", [document] if "source" in document else [])
+    return any(one["state"] in FAILURES for one in jobs)
+
+
+def problem(document: Document) -> str:
+    """A call that was refused."""
+    todo = {404: " To watch the job, call watch_job.", 503: " Try again."}
+    return f"{document['title']}: {document['detail']}.{todo.get(document['status'], '')}"
+
+
+def job(document: Document) -> str:
+    """One job."""
+    name = f"{document['source']}/{document['id']}"
+    match document["state"]:
+        case "succeeded":
+            return f"{name} succeeded.{_result(document)}"
+        case "failed":
+            return f"{name} failed{_error(document)}. job_history shows what happened."
+        case "canceled":
+            return f"{name} was canceled{_error(document)}."
+        case "expired":
+            return f"{name} expired: its provider said nothing final before its deadline."
+        case _:
+            return f"{_short(document)}. Call wait_for_job to wait until it ends."
+
+
+def wait(document: Document) -> str:
+    """A wait for one or several jobs."""
+    jobs = document["jobs"]
+    if not jobs:
+        return f"{document['error']}."
+    if len(jobs) == 1 and document["done"]:
+        return job(jobs[0])
+    ended = sum(one["state"] in FINAL for one in jobs)
+    text = f"{ended} of {len(jobs)} jobs have ended: {_several(jobs)}." if len(jobs) > 1 else ""
+    if document["done"]:
+        return f"{text} {document.get('next', '')}".rstrip()
+    return f"{text or _short(jobs[0]) + '.'} {document['next']}"
+
+
+def working(jobs: Sequence[Document]) -> str:
+    """Jobs that a wait is open for."""
+    return f"Waiting: {_several(jobs)}"
+
+
+def jobs(document: Document) -> str:
+    """A page of jobs."""
+    more = " For more, pass `next` as `cursor`." if document["next"] else ""
+    return f"{_counted(document['items'], 'job')}: {_several(document['items'])}.{more}"
+
+
+def history(document: Document) -> str:
+    """What happened to a job."""
+    items = document["items"]
+    last = f", the last one {items[-1]['state']} ({items[-1]['origin']})" if items else ""
+    return f"{_counted(items, 'entry', 'entries')}{last}."
+
+
+def sources(document: Document) -> str:
+    """The sources of a server."""
+    named = ", ".join(f"{one['name']} ({one['provider']})" for one in document["items"])
+    return f"{_counted(document['items'], 'source')}: {named}. watch_job takes one as `source`."
+
+
+def group(document: Document) -> str:
+    """A group of jobs."""
+    counts = document["counts"]
+    ended = counts["total"] - counts["pending"]
+    done = f"group {document['id']} is {document['state']}, {ended} of {counts['total']} have ended"
+    return f"{done}. Its jobs are watched; call wait_for_jobs to wait for them."
+
+
+def _short(document: Document) -> str:
+    progress = document.get("progress")
+    percent = f", {progress:.0%}" if progress is not None and document["state"] == "running" else ""
+    return f"{document['source']}/{document['id']} is {document['state']}{percent}"
+
+
+def _several(found: Sequence[Document]) -> str:
+    shown = "; ".join(map(_short, found[:MAX_SHOWN])) or "none"
+    more = len(found) - MAX_SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _counted(items: Sequence[Any], one: str, several: str = "") -> str:
+    return f"{len(items)} {one if len(items) == 1 else several or one + 's'}"
+
+
+def _error(document: Document) -> str:
+    error = document.get("error") or {}
+    said = error.get("message") or error.get("code") or document.get("status")
+    return f": {said}" if said else ""
+
+
+def _result(document: Document) -> str:
+    found = document.get("result")
+    if found is None:
+        return ""
+    text = msgspec.json.encode(found).decode()
+    return f" Its result: {text}" if len(text) <= MAX_RESULT else " Its result is in `result`."

@@ -1,0 +1,123 @@
+"""The official Python client of MCP and FastMCP's wait for jobs: over HTTP and over stdio, in each
+version of the protocol, with and without tasks, and while the server restarts.
+
+They are where `make test` puts them: in an environment of their own, `.venv-agents`.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from processor.web.mcp.tools import TOOLS
+
+from .conftest import standard
+from .feed import Caller, push
+from .processes import KEY
+from .system import WEB, System
+from .waiting import until, until_it
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-agents" / "bin" / "python"
+READY = ROOT / ".venv-agents" / ".ready"
+CALLS = ROOT / "tests" / "acceptance" / "agent_calls.py"
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(not READY.exists(), reason="needs the agents' clients: `make agents`"),
+]
+VERSIONS = {
+    "stateless": "2026-07-28",
+    "auto": "2026-07-28",
+    "task": "2026-07-28",
+    "handshake": "2025-11-25",
+    "fastmcp": "2026-07-28",
+}
+
+
+@pytest.fixture
+def system(plan: Callable[..., System]) -> System:
+    return plan(standard("feed")).start_all()
+
+
+def run(words: dict[str, Any]) -> Any:
+    """One client that calls one tool; the environment has nothing of ours."""
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    done = subprocess.run(
+        [str(PYTHON), str(CALLS)],
+        input=json.dumps(words).encode(), capture_output=True, timeout=100, check=False, env=env,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def stdio(system: System) -> dict[str, Any]:
+    """How a client starts `ringback mcp`."""
+    words = ["-m", "processor.cli", "mcp", "--url", system.url, "--key", KEY]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    return {"command": [sys.executable, *words], "env": env, "folder": str(ROOT)}
+
+
+async def call(system: System, client: str, over: str, tool: str, **arguments: Any) -> Any:
+    server = stdio(system) if over == "stdio" else {"url": f"{system.url}/mcp", "key": KEY}
+    words = server | {"client": client, "tool": tool, "arguments": arguments}
+    return await asyncio.to_thread(run, words)
+
+
+@pytest.mark.parametrize("over", ["http", "stdio"])
+async def test_clients_wait_for_a_job(system: System, over: str) -> None:
+    watched = await asyncio.gather(
+        *(call(system, client, over, "watch_job", source="feed", id=client) for client in VERSIONS)
+    )
+    for client, found in zip(VERSIONS, watched, strict=True):
+        # over stdio the first message is the client's own choice
+        assert found["version"] == VERSIONS[client], client
+        assert (found["failed"], found["tools"]) == (False, list(TOOLS))
+        assert found["structured"]["state"] == "queued"
+    waits = asyncio.gather(
+        *(
+            call(system, client, over, "wait_for_job", source="feed", id=client)
+            for client in VERSIONS
+        )
+    )
+    async with Caller(system.url) as caller:
+        for client in VERSIONS:
+            assert await caller.push(push("feed", client, "failed", error={"message": "no"})) == 202
+    for client, found in zip(VERSIONS, await waits, strict=True):
+        assert (found["failed"], found["structured"]["done"]) == (True, True), client
+        assert found["structured"]["jobs"][0]["state"] == "failed"
+        assert "no" in found["words"][0]
+
+
+@pytest.mark.parametrize(("client", "over"), [("resumed", "http"), ("task", "stdio")])
+async def test_a_task_outlives_a_restart_of_the_server(
+    system: System, client: str, over: str
+) -> None:
+    await call(system, "auto", over, "watch_job", source="feed", id="1")
+    waiting = asyncio.ensure_future(
+        call(system, client, over, "wait_for_job", source="feed", id="1")
+    )
+    with Redis.from_url(system.redis.url) as redis:
+        await until(lambda: redis.keys("*:task:*"), 20, "the task is kept")
+    system.children["web"].end()
+    system.start("web", *WEB)
+    async with Caller(system.url) as caller:
+        await until_it(caller.serves, 20, "the receiver answers")
+        assert await caller.push(push("feed", "1", "succeeded")) == 202
+    found = await waiting
+    assert (found["failed"], found["structured"]["done"]) == (False, True)
+
+
+async def test_a_plain_wait_answers_within_its_time(system: System) -> None:
+    """Progress comes meanwhile."""
+    await call(system, "auto", "http", "watch_job", source="feed", id="1")
+    found = await call(system, "auto", "http", "wait_for_job", source="feed", id="1", timeout=1)
+    assert (found["failed"], found["structured"]["done"]) == (False, False)
+    assert "feed/1 is queued" in found["progress"][0]
