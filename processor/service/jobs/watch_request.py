@@ -117,6 +117,8 @@ def _aliases(job: str, body: WatchRequest, submitted: StatusUpdate | None) -> tu
 def parse_callback(context: Context, url: str | None, secret: str | None) -> Subscription | None:
     """The target of a callback URL, which has the same id for the same URL and secret."""
     if url is None:
+        if secret is not None:
+            raise InvalidValue("callback_secret: there is no callback_url that it could sign")
         return None
     secret = secret or context.settings.callback_secret
     if secret is None:

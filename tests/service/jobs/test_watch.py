@@ -114,6 +114,7 @@ INVALID = [
     ("an interval over a day", {"poll": PollSettings("25h")}, "poll.every"),
     ("polls without a pause", {"poll": PollSettings("0s")}, "poll.every"),
     ("an id that cannot be one", {"aliases": ["a\nb"]}, "aliases"),
+    ("a secret that signs nothing", {"callback_secret": SECRET}, "no callback_url"),
     ("a bad secret", {"callback_url": TARGET, "callback_secret": "hunter2"}, "callback_secret"),
     ("a private target", {"callback_url": "https://10.0.0.1/"}, "callback_url"),
     ("no URL", {"callback_url": "one.example"}, "callback_url"),
