@@ -77,7 +77,6 @@ async def test_clients_wait_for_a_job(system: System, over: str) -> None:
         *(call(system, client, over, "watch_job", source="feed", id=client) for client in VERSIONS)
     )
     for client, found in zip(VERSIONS, watched, strict=True):
-        # over stdio the first message is the client's own choice
         assert found["version"] == VERSIONS[client], client
         assert (found["failed"], found["tools"]) == (False, list(TOOLS))
         assert found["structured"]["state"] == "queued"
@@ -94,9 +93,14 @@ async def test_clients_wait_for_a_job(system: System, over: str) -> None:
         assert (found["failed"], found["structured"]["done"]) == (True, True), client
         assert found["structured"]["jobs"][0]["state"] == "failed"
         assert "no" in found["words"][0]
+    with Redis.from_url(system.redis.url) as redis:
+        kept = {client for client in VERSIONS if redis.keys(f"*:task:wait-feed-{client}-*")}
+    assert kept == {"task", "fastmcp"}
 
 
-@pytest.mark.parametrize(("client", "over"), [("resumed", "http"), ("task", "stdio")])
+@pytest.mark.parametrize(
+    ("client", "over"), [("resumed", "http"), ("task", "stdio"), ("fastmcp", "stdio")]
+)
 async def test_a_task_outlives_a_restart_of_the_server(
     system: System, client: str, over: str
 ) -> None:
@@ -105,7 +109,7 @@ async def test_a_task_outlives_a_restart_of_the_server(
         call(system, client, over, "wait_for_job", source="feed", id="1")
     )
     with Redis.from_url(system.redis.url) as redis:
-        await until(lambda: redis.keys("*:task:*"), 20, "the task is kept")
+        await until(lambda: redis.keys("*:task:*"), 40, "the task is kept")
     system.children["web"].end()
     system.start("web", *WEB)
     async with Caller(system.url) as caller:

@@ -1,0 +1,154 @@
+"""`ringback mcp` carries lines between an agent and a server, whatever the server does."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from processor.cli import mcp
+from processor.cli.client import Client
+from processor.cli.listen_address import free_port
+from processor.cli.loopback_server import Handler, LoopbackServer
+from processor.cli.mcp import Bridge
+
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+VERSION = "io.modelcontextprotocol/protocolVersion"
+JSON, STREAM, PROBLEM = "application/json", "text/event-stream", "application/problem+json"
+
+
+class Answers(Handler):
+    """Answers as its server says, and keeps what it got."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:  # noqa: N802 -- the base's name
+        body = self.rfile.read(int(self.headers["content-length"]))
+        server: Any = self.server
+        server.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        status, kind, content = server.answer
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
+        if server.hold:
+            server.holding.set()
+            server.ended.wait(10)
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    made: Any = LoopbackServer(0, Answers)
+    made.got, made.hold = [], False
+    made.holding, made.ended = threading.Event(), threading.Event()
+    with made.serving():
+        yield made
+        made.ended.set()
+
+
+@pytest.fixture
+def carried(server: Any) -> Callable[..., list[Any]]:
+    """What an agent gets that sends these messages and then closes its end."""
+
+    def carry(*sent: Any, url: str = "") -> list[Any]:
+        found: list[bytes] = []
+        lines = [m if isinstance(m, bytes) else json.dumps(m).encode() for m in sent]
+        Bridge(Client(url or server.base, "key"), found.append).run(iter(lines))
+        return [json.loads(line) for line in found]
+
+    return carry
+
+
+def test_a_message_and_its_answer_are_passed_on_as_they_are(server: Any, carried: Any):
+    server.answer = 200, JSON, b'{"jsonrpc":"2.0","id":1,"result":{"n":1.50}}'
+    found = carried(b' {"jsonrpc": "2.0", "id": 1, "method": "ping"}\r\n', b"\n")
+    assert found == [{"jsonrpc": "2.0", "id": 1, "result": {"n": 1.5}}]
+    ((headers, body),) = server.got
+    assert body == b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+    assert headers["authorization"] == "Bearer key"
+    assert "mcp-protocol-version" not in headers
+
+
+def test_a_stateless_message_gets_its_headers(server: Any, carried: Any):
+    server.answer = 202, JSON, b""
+    params = {"name": "ä", "_meta": {VERSION: "2026-07-28"}}
+    carried({"jsonrpc": "2.0", "method": "tools/call", "params": params})
+    headers, _ = server.got[0]
+    assert headers["mcp-protocol-version"] == "2026-07-28"
+    assert headers["mcp-method"] == "tools/call"
+    assert headers["mcp-name"] == "=?base64?w6Q=?="
+
+
+def test_an_error_of_the_protocol_is_passed_on(server: Any, carried: Any):
+    answer = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "no"}}
+    server.answer = 400, JSON, json.dumps(answer).encode()
+    assert carried(CALL) == [answer]
+
+
+def test_a_stream_is_passed_on_message_by_message(server: Any, carried: Any):
+    progress = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {}}
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    frames = [f"data: {json.dumps(one)}\n\n" for one in (progress, answer)]
+    server.answer = 200, STREAM, (": ping\n\n" + "".join(frames)).encode()
+    assert carried(CALL) == [progress, answer]
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        ((401, PROBLEM, b"{}"), "RINGBACK_API_KEY"),
+        ((503, PROBLEM, b'{"title":"Busy","detail":"later"}'), "Busy: later"),
+        ((200, STREAM, b": ping\n\n"), "try again"),
+        ((200, JSON, b""), "try again"),
+    ],
+)
+def test_what_is_no_answer_is_an_error_with_a_remedy(
+    server: Any, carried: Any, answer: Any, word: str
+):
+    server.answer = answer
+    (found,) = carried(CALL)
+    assert (found["id"], found["error"]["code"]) == (1, -32603)
+    assert word in found["error"]["message"]
+
+
+def test_a_server_that_stays_away_is_an_error(carried: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mcp, "RESTART_TIMEOUT", 0.0)
+    (found,) = carried(CALL, url=f"http://127.0.0.1:{free_port('127.0.0.1', 0)}")
+    assert "ringback up" in found["error"]["message"]
+
+
+def test_what_is_not_json_is_an_error(carried: Any):
+    (found,) = carried(b"{")
+    assert found["error"]["code"] == -32700
+
+
+def test_a_call_that_is_canceled_gets_no_answer(server: Any, carried: Any):
+    """Its connection ends, so that the server stops, too."""
+    server.answer, server.hold = (200, STREAM, b": ping\n\n"), True
+
+    def lines() -> Iterator[bytes]:
+        yield json.dumps(CALL).encode()
+        assert server.holding.wait(10)
+        cancel = {"method": "notifications/cancelled", "params": {"requestId": 1}}
+        yield json.dumps({"jsonrpc": "2.0", **cancel}).encode()
+
+    found: list[bytes] = []
+    Bridge(Client(server.base, "key"), found.append).run(lines())
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "error", "again"),
+    [
+        ("create_group", ConnectionRefusedError(), True),
+        ("create_group", ConnectionResetError(), False),
+        ("watch_job", ConnectionResetError(), True),
+        ("watch_job", TimeoutError(), False),
+    ],
+)
+def test_only_what_may_be_done_twice_is_repeated(tool: str, error: OSError, *, again: bool):
+    assert mcp._may_repeat({"params": {"name": tool}}, error) is again
