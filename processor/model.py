@@ -93,7 +93,8 @@ class StatusUpdate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     poll_started_at: float | None = msgspec.field(default=None, name="begun")
     # when the last run ended, if pushes say so
     run_ended_at: float | None = msgspec.field(default=None, name="ended")
-    trace: str | None = None  # `traceparent` of its push
+    trace: str | None = None  # `traceparent` of its push or poll
+    own_trace: bool = False  # Ringback began that trace: a caller's goes before it
 
 
 class Polling(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -165,6 +166,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: float | None = None  # the same by Redis' clock: retention is counted from it
     completion: str | None = None  # id of the newest completion event
     trace: str | None = None  # `traceparent` of the last transition, or of the registration
+    own_trace: bool = False  # Ringback began that trace
     # a pushed final update that a poll must confirm
     unconfirmed: StatusUpdate | None = msgspec.field(default=None, name="claimed")
     # when a push last requested a poll

@@ -10,6 +10,8 @@ change. So state, attempt and completion event of a job do not depend on order, 
 of other updates, provided that each attempt gets one final update.
 """
 
+from typing import Any
+
 import msgspec
 from msgspec.structs import replace
 
@@ -182,7 +184,7 @@ def _change_state(
         partial=state is State.SUCCEEDED and bool(update.counts and update.counts.failed),
         flags=update.flags,
         origin=update.origin,
-        trace=update.trace or job.trace,
+        **_trace(job, update),
         started_at=update.at if state is State.RUNNING else job.started_at,
         finished_at=update.at if final else None,
         ended_at=now if final else None,
@@ -207,11 +209,23 @@ def _update_progress(job: Job, update: StatusUpdate, now: float) -> Transition:
     )
     if _visible(updated) == _visible(job):
         return Transition(updated, ignored="duplicate")
-    updated = replace(updated, origin=update.origin, trace=update.trace or job.trace)
+    updated = replace(updated, origin=update.origin, **_trace(job, update))
     if job.state is not State.RUNNING or now - job.progressed_at < PROGRESS_EVENTS_APART:
         return Transition(updated)
     emitted = replace(updated, sequence=job.sequence + 1, progressed_at=now)
     return Transition(emitted, event="job.progressed")
+
+
+def _trace(job: Job, update: StatusUpdate) -> dict[str, Any]:
+    """The trace of a transition: the update's; but one that Ringback began does not end a caller's."""
+    known, new = job.trace, update.trace
+    if new is None:
+        return {}
+    if known and known.split("-")[1] == new.split("-")[1]:
+        return {"trace": new}
+    if known and update.own_trace and not job.own_trace:
+        return {}
+    return {"trace": new, "own_trace": update.own_trace}
 
 
 def _visible(job: Job) -> tuple[object, ...]:

@@ -150,6 +150,7 @@ def with_request(job: Job, request: ParsedWatchRequest) -> Job:
         callbacks=callbacks,
         groups=_groups(job, request.membership),
         trace=request.trace or job.trace,
+        own_trace=job.own_trace and not request.trace,
     )
     check_job(job, new)
     return new

@@ -102,7 +102,8 @@ class ListPoller:
             claim = group.claims.get(job)
             late = max(now - claim.due / 1000, 0.0) if claim and claim.due else 0.0
             if claim and claim.due:
-                context.metrics.late(source.name, late)
+                took = (time.time_ns() - began) / 1e9
+                context.metrics.late(source.name, max(late - took, 0.0))
             hurry = await hurried(context, keys, group.jobs[job], source, late)
             update = with_span(
                 context.tracer,

@@ -174,8 +174,9 @@ class MirrorPolls:
         params = stored.job.params if stored.job else {}
         poll = source.poll(source.kind_of(stored.id))
         last = stored.answer if poll and poll.etag else None
+        trace = stored.job.trace if stored.job else None
         response, outcome = await polling.poll_once(
-            self._context, source, stored.id, params, last, left=left
+            self._context, source, stored.id, params, last, left=left, trace=trace
         )
         if response is None:
             reason = outcome.reason if isinstance(outcome, PollFailure) else "no answer"

@@ -29,4 +29,4 @@ def with_span(
         if isinstance(outcome, PollFailure):
             span.fail(outcome.kind)
             return outcome
-    return replace(outcome, trace=span.trace)
+    return replace(outcome, trace=span.trace, own_trace=True)

@@ -143,7 +143,7 @@ class Receiver:
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
         """What a push says."""
         parsed = _parse(source, push, now)
-        return parsed, self._queued(source, parsed, trace)
+        return parsed, self._queued(source, parsed, push, trace)
 
     async def _confirm(self, source: Source, url: str) -> None:
         """Confirm the subscription to a topic; Unavailable if the provider must ask again."""
@@ -163,9 +163,10 @@ class Receiver:
         log.info("subscription_confirmed", source=source.name)
 
     def _queued(
-        self, source: Source, parsed: provider.ParsedPush, trace: str | None
+        self, source: Source, parsed: provider.ParsedPush, push: Push, trace: str | None
     ) -> list[QueuedUpdate]:
         """Updates with their dedupe ids: of the event's id, else of the bytes they were read from."""
+        own = traceparent(push.headers.get("traceparent")) is None  # or there is none at all
         queued, digest, shard = [], "", self._context.store.shard
         for index, update in enumerate(parsed.updates):
             if update.event_id:
@@ -174,7 +175,7 @@ class Receiver:
                 digest = digest or _digest(parsed.content)
                 dedupe_id = f"{digest}{index}"
             update = without_unproven_names(update, source)  # noqa: PLW2901
-            traced = replace(update, trace=trace) if trace else update
+            traced = replace(update, trace=trace, own_trace=own) if trace else update
             keys = shard(update.source, update.id)
             queued.append(QueuedUpdate(keys, dedupe_id, traced, hold=source.holds))
         return queued

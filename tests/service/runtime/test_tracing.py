@@ -142,6 +142,33 @@ async def test_a_poll_belongs_to_the_trace_of_its_registration(
     assert named(traced.spans[0]).split("-")[1] == TRACE
 
 
+async def test_a_push_without_a_trace_does_not_end_the_one_of_the_registration(
+    traced: Traced,
+) -> None:
+    await watch(traced.bench.context, "lab", "1", WatchRequest(poll=False), CALLER)
+    await traced.push(None, id="1", status="succeeded")
+    (sent,) = traced.listener.traces
+    assert sent
+    assert sent.split("-")[1] == TRACE
+
+
+async def test_the_last_push_decides_if_nobody_gave_a_trace(traced: Traced) -> None:
+    for event, status in enumerate(("running", "succeeded")):
+        await traced.push(None, id="1", status=status, event=str(event))
+    *_, push, advance, sent = traced.spans
+    assert [push.name, advance.name, sent.name] == ["push", "advance", "deliver"]
+    assert push.context.trace_id == advance.context.trace_id == sent.context.trace_id
+
+
+async def test_a_trace_of_the_provider_goes_before_all_others(traced: Traced) -> None:
+    await watch(
+        traced.bench.context, "lab", "1", WatchRequest(poll=False), CALLER.replace(TRACE, "1" * 32)
+    )
+    await traced.push(id="1", status="succeeded")
+    assert traced.listener.traces == [named(traced.spans[-1])]
+    assert traced.listener.traces[0].split("-")[1] == TRACE
+
+
 async def test_a_poll_that_fails_says_how(traced: Traced, provider: Any) -> None:
     provider.says("1", 500, status="secret words of the provider")
     await traced.bench.watch("1")
