@@ -8,11 +8,13 @@ from urllib.parse import quote
 import pytest
 from redis import Redis
 
+from processor.model import Subscription
 from processor.web.dashboard.render import POLICY
 from processor.web.dashboard.routes import routes
 
 from .browsing import Browser
 from .calling import Served, Web
+from .pushing import SECRET
 
 HTML = "<img src=x onerror=alert(1)>\"'&</title>{{ 7*7 }}"
 PAGES = ("/", *(f"/dashboard/{name}" for name in ("jobs", "groups", "subscriptions", "sources")))
@@ -81,6 +83,21 @@ async def test_the_overview_names_what_needs_attention(browser: Browser, web: We
     assert "1 dead letters" in attention
     assert "Polls are stalled: the token is refused" in attention
     assert attention.index("Disabled: ") < attention.index("1 dead letters")
+
+
+async def test_the_overview_lists_fifty_things_and_counts_the_rest(browser: Browser, web: Web):
+    made = [
+        Subscription(
+            id=f"sub_{n:04}", url=f"https://{n}.example", secrets=(SECRET,), disabled="410"
+        )
+        for n in range(60)
+    ]
+    for one in made:
+        await web.context.store.subscriptions.save(one)
+    page = await browser.read("/")
+    attention = page.partition('id="attention"')[2].partition("</section>")[0]
+    assert attention.count("<li") == 50
+    assert re.search(r"And 1\d more\.", attention)
 
 
 async def test_a_jobs_name_full_of_html_stays_text(browser: Browser, web: Web):

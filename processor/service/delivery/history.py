@@ -71,6 +71,7 @@ async def of_job(
     return [_view(row) for row in sorted(newest, key=lambda row: -row["created_at"])]
 
 
+MAX_COUNTED = 500  # subscriptions whose deliveries are counted for one page
 MAX_RECENT = 30  # ended deliveries that show how a subscription fares
 
 
@@ -83,14 +84,18 @@ class Health(NamedTuple):
 
 
 async def health(context: Context, subscriptions: Sequence[Subscription]) -> dict[str, Health]:
-    """How subscriptions fare, by id."""
+    """How subscriptions fare, by id; the deliveries of the first MAX_COUNTED are counted."""
     store = context.store
     failing = await store.failure_scores.all(await store.now())
     overflows = {target for k in store.shards for target in await store.deliveries.overflow(k)}
-    counts = await store.deliveries.counts([s.id for s in subscriptions])
+    counts = await store.deliveries.counts([s.id for s in subscriptions[:MAX_COUNTED]])
     return {
-        target: Health(count, target in overflows, failing.get(target, SubscriberHealth()))
-        for target, count in counts.items()
+        s.id: Health(
+            counts.get(s.id, DeliveryCounts()),
+            overflows=s.id in overflows,
+            failing=failing.get(s.id, SubscriberHealth()),
+        )
+        for s in subscriptions
     }
 
 
