@@ -113,7 +113,8 @@ async def official(mode: str, *extensions: ClientExtension) -> Any:
 async def resumed() -> Any:
     """Ask about a task with a new connection each time: the client does not survive a lost one."""
     async with Client(transport(), extensions=[Tasks()]) as client:
-        task = await client.call_tool(request["tool"], request["arguments"], allow_claimed=True)
+        call = client.session.call_tool
+        task = await call(request["tool"], request["arguments"], allow_claimed=True)
     while True:
         await asyncio.sleep(0.2)
         try:

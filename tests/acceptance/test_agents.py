@@ -109,7 +109,8 @@ async def test_a_task_outlives_a_restart_of_the_server(
         call(system, client, over, "wait_for_job", source="feed", id="1")
     )
     with Redis.from_url(system.redis.url) as redis:
-        await until(lambda: redis.keys("*:task:*"), 40, "the task is kept")
+        await until(lambda: waiting.done() or redis.keys("*:task:*"), 40, "the task is kept")
+    assert not waiting.done(), await waiting
     system.children["web"].end()
     system.start("web", *WEB)
     async with Caller(system.url) as caller:
