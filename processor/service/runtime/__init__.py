@@ -7,6 +7,7 @@ outage       outages of Redis: logged once, survived by periodic tasks
 ticks        the pauses of periodic tasks
 metrics      counters of one process, and those of the workers
 tracing      spans of a push on its way to a delivery, if OpenTelemetry is configured
+open_tracer  the tracer that OpenTelemetry's variables ask for
 otel         the same, recorded with OpenTelemetry
 redis_check  checks Redis' settings, rights and clock every few seconds
 store_watch  notices that Redis was replaced, and starts over

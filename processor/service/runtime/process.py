@@ -20,7 +20,7 @@ from processor.service.runtime.context import Context
 from processor.service.runtime.logs import configure_logging
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.open_files import raise_open_files
-from processor.service.runtime.tracing import open_tracer
+from processor.service.runtime.open_tracer import open_tracer
 from processor.store import Store
 from processor.vault import Vault
 

@@ -14,7 +14,8 @@ from processor.errors import BadSignature, ConfigError
 from processor.model import Push
 from processor.service.jobs.watch import watch
 from processor.service.jobs.watch_request import WatchRequest
-from processor.service.runtime.tracing import NO_TRACER, open_tracer
+from processor.service.runtime.open_tracer import open_tracer
+from processor.service.runtime.tracing import NO_TRACER
 
 from ..conftest import Bench
 from ..desk import Desk
@@ -242,7 +243,7 @@ def test_the_sdk_is_not_imported_by_us_unless_it_is_configured() -> None:
     """redis-py imports the API and some of the SDK where they are installed; it exports nothing."""
     program = (
         "import sys; import workers.__main__, processor.web.__main__\n"
-        "from processor.service.runtime.tracing import open_tracer\n"
+        "from processor.service.runtime.open_tracer import open_tracer\n"
         "open_tracer({}); ours = 'processor.service.runtime.otel', 'opentelemetry.exporter'\n"
         "sys.exit(any(name.startswith(ours) for name in sys.modules))"
     )
