@@ -9,7 +9,7 @@ local TYPES = {
   overflow = 'hash', lanes = 'zset', items = 'hash', paused = 'hash', rate_limit = 'hash',
   nudge = 'list', busy = 'string', meta = 'hash', waiting = 'hash', workers = 'hash',
   processes = 'hash', clock_step = 'hash', statistics = 'hash', bucket = 'hash', waited = 'zset',
-  held = 'zset', group = 'string', members = 'hash', groups = 'zset',
+  held = 'zset', group = 'string', members = 'hash', task = 'hash', groups = 'zset',
 }
 
 -- Keys that all work of a shard or backlog needs: a wrong type of one of them stops a script. The
