@@ -19,7 +19,7 @@ ACCEPTED = 900  # a waiting update and its dedupe mark, without its payload
 HELD = 150  # a held update's place in the hold, and the name of its job
 NAME = 150  # each other name of the job
 UPDATE = (
-    2_000  # what an update becomes: a record and its index, a line of history, an event in the log
+    2_100  # what an update becomes: a record and its index, a line of history, an event in the log
 )
 ARRIVED = 200  # an event that one subscription got: the record of it, its id for replays
 PAYLOAD = 1.3  # copies of an update's bytes, beside the one that waits
@@ -30,7 +30,7 @@ WATCHED = 2_200  # a job that is watched: its record and index, its timers
 GROUP = 1_000  # a group: its record and index, its timer
 MEMBER = 500  # a member of a group: its row, the note in its job, its part of the event
 TASK = 600  # a wait that is asked about later, with its end
-PUT = 600  # a delivery that is enqueued
+PUT = 650  # a delivery that is enqueued
 EVENT = 400  # an event while deliveries need it, without its body
 
 

@@ -166,7 +166,8 @@ async def _heard_once_more(caller: Caller, sink: Sink) -> None:
 
 def _events(system: System, event: str) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in system.logs().splitlines() if line.startswith("{")]
-    return [{"schema": row["schema"]} for row in rows if row["event"] == event]
+    found = [row["schema"] for row in rows if row["event"] == event]
+    return [{"schema": schema} for schema in sorted(found)]  # of several processes, in any order
 
 
 def redis_versions(system: System) -> tuple[bytes, bool]:
