@@ -17,6 +17,9 @@ class Connection(Protocol):
     def evict(self) -> None:
         """Close the connection to make room."""
 
+    def has_unread(self) -> bool:
+        """Whether bytes have arrived that were not read yet: they may be a request."""
+
 
 class ConnectionLimit:
     """The connections of one process."""
@@ -43,7 +46,11 @@ class ConnectionLimit:
             self._idle.pop(address, None)
 
     def evict_idle(self) -> list[Connection]:
-        """Idle connections to close; they do not count as idle any more."""
+        """Idle connections to close; they do not count as idle any more.
+
+        One that only seems idle, since a busy process has not read its request yet, is not among
+        them: it counts as the newest.
+        """
         return list(self._oldest_idle(EVICTED_TOGETHER))
 
     def _oldest_idle(self, count: int) -> Iterator[Connection]:
@@ -53,7 +60,10 @@ class ConnectionLimit:
             address = max(self._idle, key=lambda key: len(self._idle[key]))
             connection = next(iter(self._idle[address]))
             self.busy(connection, address)
-            yield connection
+            if connection.has_unread():
+                self.idle(connection, address)
+            else:
+                yield connection
 
 
 def limit_of(wanted: int, files: int) -> int:

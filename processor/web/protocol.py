@@ -1,8 +1,12 @@
 """One connection within the limits of its process: bytes of bodies, reading, connections."""
 
+from array import array
 from asyncio import AbstractEventLoop, Transport
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
@@ -129,6 +133,13 @@ class BoundedProtocol(SlowRequestProtocol):
             self.cycle.message_event.set()
         self._uncount()
         self.transport.close()
+
+    def has_unread(self) -> bool:
+        """Whether bytes have arrived that were not read yet."""
+        count = array("i", [0])
+        with suppress(OSError):  # it is closed
+            ioctl(self.transport.get_extra_info("socket").fileno(), FIONREAD, count)
+        return count[0] > 0
 
     def send_400_response(self, msg: str) -> None:
         """Answer malformed HTTP: counted, not logged."""

@@ -9,8 +9,13 @@ from processor.web.connection_limit import EVICTED_TOGETHER, ConnectionLimit, li
 class Line:
     """A connection for tests."""
 
+    unread = False
+
     def evict(self) -> None:
         """Nothing to close."""
+
+    def has_unread(self) -> bool:
+        return self.unread
 
 
 def idle(limit: ConnectionLimit, address: str, count: int) -> list[Line]:
@@ -35,6 +40,15 @@ def test_the_address_with_most_idle_connections_is_evicted_first() -> None:
     many = idle(limit, "a", EVICTED_TOGETHER + 2)
     assert limit.evict_idle() == many[:EVICTED_TOGETHER]
     assert set(limit.evict_idle()) == {*other, *many[EVICTED_TOGETHER:]}
+
+
+def test_a_connection_whose_request_was_not_read_yet_is_not_evicted() -> None:
+    limit = ConnectionLimit(100)
+    lines = idle(limit, "a", EVICTED_TOGETHER + 1)
+    lines[1].unread = True
+    assert limit.evict_idle() == [lines[0], *lines[2:EVICTED_TOGETHER]]
+    lines[1].unread = False
+    assert limit.evict_idle() == [lines[EVICTED_TOGETHER], lines[1]]
 
 
 def test_a_busy_connection_is_not_evicted() -> None:
