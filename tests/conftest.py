@@ -3,6 +3,7 @@
 redis_url    a redis-server of our own for the whole run, append-only, on a Unix socket
 store        a Store on it, emptied before the test, closed after
 store_of     makes further Stores on the same Redis: `store_of(shards=4, lease=0.2)`
+terminal     runs the commands of a page in the test's folder, the last until the block ends
 tls_for      makes a server's and a client's TLS context for a name and 127.0.0.1
 wait_until   `await wait_until(condition)`: a sync or async condition that must become true
 
@@ -17,11 +18,13 @@ import json
 import os
 import re
 import ssl
+import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pytest
 import structlog
@@ -45,7 +48,43 @@ Condition = Callable[[], Any | Awaitable[Any]]
 WaitUntil = Callable[..., Awaitable[None]]
 StoreOf = Callable[..., Store]
 
+Terminal = Callable[..., AbstractContextManager[IO[str]]]
+
 BY_STORE = {"store", "store_of"}  # fixtures whose tests are checked for leaks
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    @contextmanager
+    def run(block: str, environ: Mapping[str, str], first: str = "") -> Iterator[IO[str]]:
+        """What the last command prints, after a first line that begins like `first`."""
+        *before, last = block.splitlines()
+        script = "\n".join([*before, f"exec {last}"])  # exec: so that its signals reach it
+        with (tmp_path / "errors").open("a", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                ["/bin/sh", "-ec", script],
+                cwd=tmp_path,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        assert process.stdout
+        try:
+            if first:
+                printed = process.stdout.readline()
+                assert printed.startswith(first), (tmp_path / "errors").read_text()
+            yield process.stdout
+        finally:
+            process.terminate()
+            try:
+                process.wait(27)
+            finally:
+                process.kill()
+                process.wait()
+                process.stdout.close()
+
+    return run
 
 
 @pytest.fixture

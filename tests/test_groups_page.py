@@ -11,10 +11,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import standardwebhooks
@@ -61,33 +60,6 @@ class CallbackHandler(Handler):
         self.server.answered.set()
 
 
-@contextmanager
-def ringback(folder: Path, environ: Mapping[str, str], port: int) -> Iterator[None]:
-    """A server in this folder."""
-    (folder / "ringback.toml").write_text(CONFIGURATION, encoding="utf-8")
-    with (folder / "errors").open("w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            ["ringback", "up", "--port", str(port)],  # noqa: S607 -- the one of this environment
-            cwd=folder,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        assert process.stdout
-        assert process.stdout.readline().startswith("Ringback is ready")
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(27)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
-
 def push(port: int, status: str, *jobs: str) -> None:
     """What the encoder says of its jobs."""
     for job in jobs:
@@ -106,15 +78,16 @@ def push(port: int, status: str, *jobs: str) -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
-def test_the_commands_work_as_they_are_written(tmp_path: Path):
+def test_the_commands_work_as_they_are_written(tmp_path: Path, terminal: Any):
     port = free_port("127.0.0.1", 0)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
     ours |= {"PATH": f"{BINARIES}:{os.environ['PATH']}", "CALLBACK_SECRET": SECRET}
     environ = ours | {"RINGBACK_URL": f"http://127.0.0.1:{port}"}
     jobs = [str(n) for n in range(1, 21)]
     (tmp_path / "jobs.txt").write_text("".join(f"encoder/{job}\n" for job in jobs))
-    callbacks = Subscriber()
-    with callbacks.serving(), ringback(tmp_path, ours, port):
+    (tmp_path / "ringback.toml").write_text(CONFIGURATION, encoding="utf-8")
+    up, callbacks = f"ringback up --port {port}", Subscriber()
+    with callbacks.serving(), terminal(up, ours, "Ringback is ready"):
 
         def run(block: str) -> str:
             block = block.replace("127.0.0.1:9000", f"127.0.0.1:{callbacks.server_port}")

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,39 +69,14 @@ def wistia() -> Iterator[str]:
         yield server.url
 
 
-@contextmanager
-def up(folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    with (folder / "errors").open("w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            ["ringback", "up"],  # noqa: S607 -- the one of this environment
-            cwd=folder,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        assert process.stdout
-        ready = process.stdout.readline()
-        assert ready.startswith("Ringback is ready"), (folder / "errors").read_text()
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(27)
-        finally:
-            process.kill()
-            process.wait()
-            assert process.stdout
-            process.stdout.close()
-
-
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
 @pytest.mark.skipif(
     not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl and openssl"
 )
-def test_the_commands_work_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_commands_work_as_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: Any
+):
     url = f"http://127.0.0.1:{(port := free_port('127.0.0.1', 0))}"
     environ = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
     environ |= {"PATH": f"{BINARIES}:{os.environ['PATH']}", "PORT": str(port), "RINGBACK_URL": url}
@@ -120,7 +95,7 @@ def test_the_commands_work_as_they_are_written(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "jobs.txt").write_text("encoder/good-1\nwistia/197424\n")
     with wistia() as provider:
         (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(wistia=provider))
-        with up(tmp_path, environ):
+        with terminal("ringback up", environ, "Ringback is ready"):
             assert run(ENCODER, "good-1")[0] == 0
             assert run(ENCODER, "bad-1")[0] == 7  # as without Ringback
             for job, code, word in [("good-1", 0, "succeeded"), ("bad-1", 1, "failed or canceled")]:

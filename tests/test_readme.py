@@ -9,8 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,40 +119,11 @@ class CallbackHandler(Handler):
         self.server.answered.set()
 
 
-@contextmanager
-def started(folder: Path, environ: Mapping[str, str], port: int) -> Iterator[None]:
-    """The first terminal."""
-    script = "\n".join(command for command in START if command not in NOT_RUN)
-    assert script.endswith("\nringback up")
-    up = f"\nexec ringback up --port {port}"  # exec: so that its signals reach it
-    script = script.replace("\nringback up", up)
-    with (folder / "errors").open("w") as errors:
-        process = subprocess.Popen(
-            ["/bin/sh", "-ec", script],
-            cwd=folder,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        assert process.stdout
-        ready = process.stdout.readline()
-        assert ready.startswith("Ringback is ready"), (folder / "errors").read_text()
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(27)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
-
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
-def test_the_60_second_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_60_second_example_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: Any
+):
     port = free_port("127.0.0.1", 0)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
     ours.pop("PORT", None)  # no variable is set but those of the README
@@ -163,7 +133,7 @@ def test_the_60_second_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (text,) = blocks("toml")
         simulated = f'provider = "wistia"\nbase_url = "{wistia.url}"'
         (tmp_path / "ringback.toml").write_text(text.replace('provider = "wistia"', simulated))
-        with started(tmp_path, environ, port):
+        with terminal(first_terminal(port), environ, "Ringback is ready"):
             subscribe, watch, get = (at_port(command, port) for command in USE)
             subscribe = subscribe.replace(":9000", f":{callbacks.server_port}")
             printed = run(subscribe, tmp_path, environ)
@@ -174,6 +144,13 @@ def test_the_60_second_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 assert '"state":"succeeded"' in run(get, tmp_path, environ)
             assert callbacks.answered.wait(10)
     assert callbacks.answers == [204]
+
+
+def first_terminal(port: int) -> str:
+    """Its commands, with another port."""
+    script = "\n".join(command for command in START if command not in NOT_RUN)
+    assert script.endswith("\nringback up")
+    return f"{script} --port {port}"
 
 
 def at_port(command: str, port: int) -> str:
