@@ -4,73 +4,46 @@
 since then is lost.
 """
 
-import asyncio
 import json
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
-from processor.config import load
-from processor.egress import Egress, Policy
 from processor.errors import Conflict, NotFound
 from processor.event_types import GROUP_COMPLETED
 from processor.group import Group, GroupState, end_of
-from processor.model import FINAL, Origin, State, StatusUpdate
+from processor.model import FINAL, State
 from processor.service.groups import create, member_ends
 from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import watch, watch_request
-from processor.service.jobs.inbox import QueuedUpdate, enqueue
-from processor.service.jobs.ingest import LANE_LIMITS, ingest
+from processor.service.jobs.ingest import ingest
 from processor.service.jobs.query import locate
-from processor.service.runtime.context import Context
-from processor.service.runtime.metrics import Metrics
-from processor.store import Store
 from processor.store.groups import LANE
 
-from .redis_state import dump, restore
+from .losses import Losses, search
 
-CONFIGURATION = '[sources.s]\nprovider = "standard"\nstatus_url = "http://127.0.0.1:9/{id}"\n'
 JOBS = ("a", "b", "c")
 ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
 
 
-class Groups(RuleBasedStateMachine):
+class Groups(Losses):
     """One group of up to three jobs, their workers, and a Redis that loses what they wrote."""
 
     def __init__(self, url: str, file: Path, shards: int) -> None:
-        super().__init__()
-        self.loop = asyncio.Runner()
-        found = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
-        self.store = Store(url, shards=shards, lease=0.001)
-        self.context = Context(found, self.store, Egress(Policy()), Metrics())
-        self.redis = self.store.connection.redis
-        self.do(self.redis.flushall())
-        self.kept: dict[bytes, tuple[bytes, int]] = {}
-        self.pushes = 0
+        super().__init__(url, file, shards)
         self.uids: set[str] = set()  # of all records of the group
         self.may_have_ended: set[str] = set()  # jobs that a push or a deletion has ended, ever
         self.members: set[str] = set()  # of the newest record
         self.fail_fast = False
         self.there = False  # the group, as far as its callers know
         self.seen: dict[str, Any] = {}  # events of the group by id: the newest data
-
-    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run to the end."""
-        return self.loop.run(work)
-
-    def answered(self) -> None:
-        """Remember what Redis holds: no loss goes back further."""
-        self.kept = self.do(dump(self.redis))
 
     # --- what callers and the provider do -----------------------------------------------------
 
@@ -128,24 +101,18 @@ class Groups(RuleBasedStateMachine):
     @rule(job=st.sampled_from(JOBS), state=st.sampled_from([State.RUNNING, *ENDS]))
     def push(self, job: str, state: State) -> None:
         """A push of the first attempt is answered."""
-        self.accept(job, state, 1)
+        self.push_of(job, state, 1)
 
     @rule(job=st.sampled_from(JOBS), state=st.sampled_from([State.RUNNING, *ENDS]))
     def run_again(self, job: str, state: State) -> None:
         """A push of the second attempt is answered."""
-        self.accept(job, state, 2)
+        self.push_of(job, state, 2)
 
-    def accept(self, job: str, state: State, attempt: int) -> None:
-        """Accept a push."""
-        self.pushes += 1
-        update = StatusUpdate(
-            *("s", job, state.value, state, 1_000.0 + self.pushes, Origin.PUSH), attempt=attempt
-        )
-        place = self.store.shard("s", job)
-        assert self.do(enqueue(self.context, [QueuedUpdate(place, f"p{self.pushes}", update)]))
+    def push_of(self, job: str, state: State, attempt: int) -> None:
+        """A push of an attempt is answered."""
+        self.accept(job, state, attempt)
         if state in FINAL:
             self.may_have_ended.add(job)
-        self.answered()
 
     @rule(job=st.sampled_from(JOBS))
     def delete(self, job: str) -> None:
@@ -162,11 +129,7 @@ class Groups(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
     def work(self, limit: int, order: Any) -> None:
         """A worker takes some work; it may die before it has settled it."""
-        for keys in order.sample(self.store.shards, len(self.store.shards)):
-            claims = self.do(
-                self.store.backlogs.claim(keys, "ingest", limit, lambda _: LANE_LIMITS)
-            )
-            order.shuffle(claims)
+        for claims in self.claimed(limit, order):
             for claim in claims[: order.randint(0, len(claims))]:
                 self.do(self.apply([claim]))
         self.hear()
@@ -180,7 +143,7 @@ class Groups(RuleBasedStateMachine):
     @rule()
     def lose(self) -> None:
         """Redis is killed, and loses what workers wrote since the last answer."""
-        self.do(restore(self.redis, self.kept))
+        self.lose_writes()
 
     # --- what always holds --------------------------------------------------------------------
 
@@ -208,19 +171,14 @@ class Groups(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Do all work that is left; no completion is missing then."""
         try:
-            for _ in range(8):
-                for keys in self.store.shards:
-                    claim = self.store.backlogs.claim
-                    if claims := self.do(claim(keys, "ingest", 200, lambda _: LANE_LIMITS)):
-                        self.do(self.apply(claims))
+            self.work_off(self.apply)
             self.hear()
             self.a_record_of_the_group_has_one_event()
             self.no_group_ends_early()
             if self.there:
                 self.none_is_missing(self.do(self.store.groups.read("g")).group)
         finally:
-            self.do(self.store.close())
-            self.loop.close()
+            self.disconnect()
 
     def none_is_missing(self, group: Group) -> None:
         """A group that runs has a reason; one that has ended has its event."""
@@ -241,11 +199,4 @@ class Groups(RuleBasedStateMachine):
 def test_a_group_has_one_completion_whatever_redis_loses(
     redis_url: str, tmp_path: Path, shards: int
 ):
-    file = tmp_path / "ringback.toml"
-    file.write_text(CONFIGURATION)
-    run_state_machine_as_test(
-        lambda: Groups(redis_url, file, shards),
-        settings=settings(
-            max_examples=max(25, settings.default.max_examples // 5), stateful_step_count=25
-        ),
-    )
+    search(Groups, redis_url, tmp_path, shards, steps=25)

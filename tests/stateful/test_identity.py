@@ -1,64 +1,41 @@
 """A job has one id, whichever commits Redis loses, and in whichever order pushes give its names.
 
-`lose` restores what Redis held after the newest push, PUT or DELETE, which were answered: what
+`lose_writes` restores what Redis held after the newest push, PUT or DELETE, which were answered: what
 workers have written since then is lost.
 """
 
-import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
-from processor.config import load
-from processor.egress import Egress, Policy
-from processor.model import Origin, State, StatusUpdate
+from processor.model import State
 from processor.service.jobs import watch, watch_request
-from processor.service.jobs.inbox import QueuedUpdate, enqueue
-from processor.service.jobs.ingest import LANE_LIMITS, ingest
+from processor.service.jobs.ingest import ingest
 from processor.service.jobs.query import locate
-from processor.service.runtime.context import Context
-from processor.service.runtime.metrics import Metrics
-from processor.store import Store
 
-from .redis_state import dump, restore
+from .losses import Losses, search
 
-CONFIGURATION = '[sources.s]\nprovider = "standard"\nstatus_url = "http://127.0.0.1:9/{id}"\n'
 NAMES = ("a", "x", "ax", "xa")  # the names in a push or a PUT, the id first
 
 
-class Losses(RuleBasedStateMachine):
+class Identity(Losses):
     """One job under two names, its workers, and a Redis that loses what they wrote."""
 
     def __init__(self, url: str, file: Path, shards: int) -> None:
-        """Connect, to an empty Redis."""
-        super().__init__()
-        self.loop = asyncio.Runner()
-        found = load(file, {"REDIS_URL": url, "RINGBACK_SHARDS": str(shards)})
-        self.store = Store(url, shards=shards, lease=0.001)
-        self.context = Context(found, self.store, Egress(Policy()), Metrics())
-        self.redis = self.store.connection.redis
-        self.do(self.redis.flushall())
-        self.kept: dict[bytes, tuple[bytes, int]] = {}
-        self.life = self.pushes = 0  # deletions so far; pushes so far
+        super().__init__(url, file, shards)
+        self.life = 0  # deletions so far
         self.deleted = False  # and not watched again
         self.known: set[str] = set()  # names that are known to belong to the job so far
         self.published: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
-
-    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run to the end."""
-        return self.loop.run(work)
 
     def may_name(self, names: str) -> bool:
         """Whether these names belong to one job as far as anybody knows."""
@@ -81,22 +58,7 @@ class Losses(RuleBasedStateMachine):
         if not self.may_name(names):
             return
         self.name(names)
-        self.pushes += 1
-        update = StatusUpdate(
-            "s",
-            names[0],
-            state.value,
-            state,
-            1_000.0 + self.pushes,
-            Origin.PUSH,
-            aliases=tuple(names[1:]),
-            attempt=attempt,
-        )
-        place = self.store.shard("s", names[0])
-        assert self.do(enqueue(self.context, [QueuedUpdate(place, f"p{self.pushes}", update)])) == [
-            True
-        ]
-        self.keep()
+        self.accept(names[0], state, attempt, *names[1:])
 
     @rule(names=st.sampled_from(NAMES))
     def put(self, names: str) -> None:
@@ -107,7 +69,7 @@ class Losses(RuleBasedStateMachine):
         self.name(names)
         request = watch_request.WatchRequest(aliases=list(names[1:]))
         self.do(watch.watch(self.context, "s", names[0], request))
-        self.keep()
+        self.answered()
 
     @precondition(lambda self: self.known)
     @rule()
@@ -118,30 +80,22 @@ class Losses(RuleBasedStateMachine):
             return
         self.do(watch.unwatch(self.context, "s", name))
         self.life, self.deleted = self.life + 1, True
-        self.keep()
+        self.answered()
 
     @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
     def work_and_lose(self, limit: int, order: Any) -> None:
         """Redis is killed right after a worker has written, and loses that."""
         self.work(limit, order)
-        self.lose()
+        self.lose_writes()
 
     @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
     def work(self, limit: int, order: Any) -> None:
         """A worker ingests some updates of the job."""
-        for keys in order.sample(self.store.shards, len(self.store.shards)):
-            claims = self.do(
-                self.store.backlogs.claim(keys, "ingest", limit, lambda _: LANE_LIMITS)
-            )
-            order.shuffle(claims)
+        for claims in self.claimed(limit, order):
             half = order.randint(0, len(claims))
             for some in filter(None, (claims[:half], claims[half:])):
                 self.do(ingest(self.context, some))
         self.hear()
-
-    def lose(self) -> None:
-        """Redis is killed, and loses what workers wrote since the last answer."""
-        self.do(restore(self.redis, self.kept))
 
     # --- what always holds ------------------------------------------------------------
 
@@ -168,35 +122,19 @@ class Losses(RuleBasedStateMachine):
                 attempt = json.loads(event.body)["data"]["attempt"]
                 self.published[self.life, attempt].add(event.id)
 
-    def keep(self) -> None:
-        """Remember what Redis holds."""
-        self.kept = self.do(dump(self.redis))
-
     def teardown(self) -> None:
         """Ingest everything that is left."""
         try:
-            for _ in range(8):
-                for keys in self.store.shards:
-                    claim = self.store.backlogs.claim
-                    if claims := self.do(claim(keys, "ingest", 200, lambda _: LANE_LIMITS)):
-                        self.do(ingest(self.context, claims))
+            self.work_off(lambda claims: ingest(self.context, claims))
             self.hear()
             self.an_attempt_in_a_life_of_the_job_has_one_completion()
             self.there_is_one_job()
         finally:
-            self.do(self.store.close())
-            self.loop.close()
+            self.disconnect()
 
 
 @pytest.mark.parametrize("shards", [1, 4])
 def test_a_job_has_one_completion_per_attempt_whatever_redis_loses(
     redis_url: str, tmp_path: Path, shards: int
 ):
-    file = tmp_path / "ringback.toml"
-    file.write_text(CONFIGURATION)
-    run_state_machine_as_test(
-        lambda: Losses(redis_url, file, shards),
-        settings=settings(
-            max_examples=max(25, settings.default.max_examples // 5), stateful_step_count=20
-        ),
-    )
+    search(Identity, redis_url, tmp_path, shards, steps=20)
