@@ -45,13 +45,32 @@ Flow = Generator[Request | Pause, Any, Value]
 """What a client does until the value is there."""
 
 
+class Patience:
+    """How long to wait for a server that is away: ever longer, until `TRY_FOR` is over."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """The server is there: it may be away as long again."""
+        self._until, self._pause = time.monotonic() + TRY_FOR, FIRST_PAUSE
+
+    def pause(self, failure: RingbackError | None = None, least: float = 0.0) -> float:
+        """Seconds to wait now; the failure is raised if the time is over by then."""
+        seconds = max(self._pause, least)
+        if failure and time.monotonic() + seconds > self._until:
+            raise failure
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        return seconds
+
+
 def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
     """Send a request; its document. GET and PUT (or `again`) are tried again while the server is away."""
     may_repeat = request.method in {"GET", "PUT"} if again is None else again
-    until, pause = time.monotonic() + TRY_FOR, FIRST_PAUSE
+    patience = Patience()
     while True:
         failure: RingbackError
-        wait = pause
+        least = 0.0
         try:
             response: httpx.Response = yield request
         except httpx.TransportError as error:
@@ -60,20 +79,20 @@ def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
         else:
             if response.status_code != UNAVAILABLE:
                 return _document(response)
-            failure, wait = _error(response), max(pause, _retry_after(response))
-        if not may_repeat or time.monotonic() + wait > until:
+            failure, least = refusal(response), _retry_after(response)
+        if not may_repeat:
             raise failure
-        yield Pause(wait)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        yield Pause(patience.pause(failure, least))
 
 
 def _document(response: httpx.Response) -> Any:
     if response.status_code >= OK:
-        raise _error(response)
+        raise refusal(response)
     return response.json() if response.content else None
 
 
-def _error(response: httpx.Response) -> RingbackError:
+def refusal(response: httpx.Response) -> RingbackError:
+    """The error of an answer that is no success, whose body was read."""
     try:
         problem = response.json()
     except ValueError:

@@ -9,8 +9,8 @@ from typing import Any, Literal, Self, TypeVar
 import httpx
 
 from ringback import calls
-from ringback.calls import FIRST_PAUSE, LONGEST_PAUSE, TRY_FOR, Flow, Pause, Request
-from ringback.errors import RingbackError, Unavailable, error_of
+from ringback.calls import Flow, Patience, Pause, Request
+from ringback.errors import RingbackError, Unavailable
 from ringback.event_stream import MessageReader
 from ringback.model import Event, Group, Job, Subscription
 from ringback.settings import find_server
@@ -151,26 +151,25 @@ class Ringback:
         server.
         """
         reader, wanted = MessageReader(after), frozenset(types or ())
-        away_since, pause = time.monotonic(), FIRST_PAUSE
+        patience = Patience()
         while True:
+            failure: RingbackError | None = None
             try:
                 with self._http.stream(
                     "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
                 ) as answer:
                     if answer.is_error:
                         answer.read()
-                        raise _refusal(answer)
+                        raise calls.refusal(answer)
                     for line in answer.iter_lines():
-                        away_since, pause = time.monotonic(), FIRST_PAUSE
+                        patience.renew()
                         message = reader.line(line)
                         event = message and calls.event_of(message, reader.last_id, wanted)
                         if event:
                             yield event
             except (httpx.TransportError, Unavailable) as error:
-                if time.monotonic() - away_since > TRY_FOR:
-                    raise Unavailable(f"GET {EVENTS}: {error}") from error
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                failure = Unavailable(f"GET {EVENTS}: {error}")
+            time.sleep(patience.pause(failure))
 
     def _run(self, flow: Flow[Value]) -> Value:
         """Do what a call asks for."""
@@ -308,26 +307,25 @@ class AsyncRingback:
         server.
         """
         reader, wanted = MessageReader(after), frozenset(types or ())
-        away_since, pause = time.monotonic(), FIRST_PAUSE
+        patience = Patience()
         while True:
+            failure: RingbackError | None = None
             try:
                 async with self._http.stream(
                     "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
                 ) as answer:
                     if answer.is_error:
                         await answer.aread()
-                        raise _refusal(answer)
+                        raise calls.refusal(answer)
                     async for line in answer.aiter_lines():
-                        away_since, pause = time.monotonic(), FIRST_PAUSE
+                        patience.renew()
                         message = reader.line(line)
                         event = message and calls.event_of(message, reader.last_id, wanted)
                         if event:
                             yield event
             except (httpx.TransportError, Unavailable) as error:
-                if time.monotonic() - away_since > TRY_FOR:
-                    raise Unavailable(f"GET {EVENTS}: {error}") from error
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                failure = Unavailable(f"GET {EVENTS}: {error}")
+            await asyncio.sleep(patience.pause(failure))
 
     async def _run(self, flow: Flow[Value]) -> Value:
         """Do what a call asks for."""
@@ -352,11 +350,3 @@ class AsyncRingback:
 def _stream_headers(reader: MessageReader) -> dict[str, str]:
     place = {"last-event-id": reader.last_id} if reader.last_id else {}
     return {"accept": "text/event-stream", **place}
-
-
-def _refusal(answer: httpx.Response) -> RingbackError:
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    return error_of(answer.status_code, problem, answer.text)
