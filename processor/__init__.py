@@ -14,6 +14,7 @@ text_input             decodes text of files and variables, in any encoding with
 json_repair            repairs invalid JSON text
 json_input             tolerant reader of JSON from outside
 shared_calls           concurrent callers of the same call share one
+keyed_locks            a lock for each key
 form_data              parses form-urlencoded and multipart bodies
 group                  many jobs and one callback: how the ends of its members complete a group
 state_machine          the state machine of a job: legal transitions, and why an update is ignored

@@ -1,13 +1,12 @@
 """Groups in Redis: their records, the rows of their members, and commits of both."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
-from weakref import WeakValueDictionary
 
 import msgspec
 
 from processor.group import Group, GroupState, Member, MemberEnd
+from processor.keyed_locks import KeyedLocks
 from processor.model import Retention
 from processor.store.change import NewEvent
 from processor.store.connection import Connection
@@ -89,11 +88,7 @@ class Groups:
         self._connection = connection
         self._shards = shards
         self._keep = keep
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def turn(self, group: str) -> asyncio.Lock:
-        """Held while a group is changed after a conflict, by one caller of this process at a time."""
-        return self._turns.setdefault(group, asyncio.Lock())
+        self.turns: KeyedLocks[str] = KeyedLocks()  # of callers of this process, after a conflict
 
     def shard(self, group: str) -> Keys:
         """The keys of the shard of a group."""

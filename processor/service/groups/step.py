@@ -35,7 +35,9 @@ async def change(
     done, after = await _try(context, group, decide, members, fresh=False)
     if done:
         return after
-    async with context.store.groups.turn(group):  # or callers here would hinder each other for ever
+    async with context.store.groups.turns[
+        group
+    ]:  # or callers here would hinder each other for ever
         for again in range(MAX_TRIES):
             done, after = await _try(context, group, decide, members, fresh=True)
             if done:

@@ -6,12 +6,12 @@ depends on the list but the number of requests.
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from processor.errors import BudgetSpent, Contention, WrongKeyType
+from processor.keyed_locks import KeyedLocks
 from processor.provider import PollFailure, PollFailureKind
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
@@ -35,7 +35,7 @@ class ListPoller:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: KeyedLocks[Key] = KeyedLocks()
         self._rests_until: dict[Key, float] = {}
 
     async def poll(self, claims: Sequence[Claim]) -> None:
@@ -44,7 +44,7 @@ class ListPoller:
         One after the other: what one list answers, the next need not ask about.
         """
         source = self._context.settings.sources[claims[0].lane]
-        async with self._locks[source.name, source.kind_of(claims[0].item.partition("/")[2])]:
+        async with self._turns[source.name, source.kind_of(claims[0].item.partition("/")[2])]:
             groups = await list_groups(self._context, source, claims, self._rests)
             answered = await _all(self._poll_group(group) for group in groups)
         done = {id(claim) for some in answered for claim in some}

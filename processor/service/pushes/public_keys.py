@@ -10,6 +10,7 @@ import structlog
 from processor import signing
 from processor.egress import Egress, NetworkScope
 from processor.errors import BlockedTarget, ProviderError, RequestFailed, UnknownKey
+from processor.keyed_locks import KeyedLocks
 from processor.model import Push
 from processor.signing import Key, Verify
 
@@ -42,7 +43,7 @@ class PublicKeys:
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
         self._cache: OrderedDict[str, CachedDocument] = OrderedDict()
-        self._fetching: dict[str, asyncio.Lock] = {}  # by URL, while a push waits
+        self._fetching: KeyedLocks[str] = KeyedLocks()  # by URL
 
     async def verify(
         self,
@@ -72,17 +73,12 @@ class PublicKeys:
 
     async def document(self, url: str, now: float, max_age: float) -> bytes:
         """The document at a URL, at most `max_age` seconds old unless a fetch fails."""
-        lock = self._fetching.setdefault(url, asyncio.Lock())
-        try:
-            async with lock:
-                known = self._cache.get(url, NEVER)
-                allowed = FAILURE_MAX_AGE if known.reason else max_age
-                if now - known.at > allowed:
-                    known = await self._fetch(url, now, known.document)
-                    self._keep(url, known)
-        finally:
-            if not lock.locked():
-                self._fetching.pop(url, None)
+        async with self._fetching[url]:
+            known = self._cache.get(url, NEVER)
+            allowed = FAILURE_MAX_AGE if known.reason else max_age
+            if now - known.at > allowed:
+                known = await self._fetch(url, now, known.document)
+                self._keep(url, known)
         if not known.document:
             raise ProviderError(
                 f"The key at {url[:MAX_URL_SHOWN]} cannot be fetched: {known.reason}; send this again",
