@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from processor.event_types import GROUP_COMPLETED, GROUPS, JOB_TYPES
+from processor.event_types import GROUP_COMPLETED, JOB_TYPES, TYPES_BY_NAME
 from processor.model import Subscription
 
 
-def expand_groups(names: Iterable[str]) -> frozenset[str]:
-    """The event types of a filter, with group names expanded."""
-    return frozenset(kind for name in names for kind in GROUPS.get(name, (name,)))
+def expand_names(names: Iterable[str]) -> frozenset[str]:
+    """The event types of a filter, with the names expanded that stand for several."""
+    return frozenset(kind for name in names for kind in TYPES_BY_NAME.get(name, (name,)))
 
 
 class EventRouter:
@@ -61,18 +61,18 @@ class EventRouter:
 
     def matching_type(self, kind: str) -> list[Subscription]:
         """The subscriptions that want an event of no job: only their types decide."""
-        return [s for s in self.active if kind in expand_groups(s.events)]
+        return [s for s in self.active if kind in expand_names(s.events)]
 
 
 def _may_want(s: Subscription, source: str) -> bool:
-    return (not s.sources or source in s.sources) and not expand_groups(s.events).isdisjoint(
+    return (not s.sources or source in s.sources) and not expand_names(s.events).isdisjoint(
         JOB_TYPES
     )
 
 
 def _wants(s: Subscription, kind: str, source: str, provider: str) -> bool:
     return (
-        kind in expand_groups(s.events)
+        kind in expand_names(s.events)
         and (not s.sources or source in s.sources)
         and (not s.providers or provider in s.providers)
     )

@@ -9,7 +9,7 @@ DISABLED = "subscription.disabled"
 EVENT_TYPES = (*JOB_TYPES, POLL_STALLED, GROUP_COMPLETED, DISABLED)
 """What a filter may name; `subscription.test` is sent to one subscription only, and never named."""
 
-GROUPS = {"job.completed": COMPLETED}
+TYPES_BY_NAME = {"job.completed": COMPLETED}
 """Names that stand for several event types in a filter."""
 
-FILTER_NAMES = (*EVENT_TYPES, *GROUPS)
+FILTER_NAMES = (*EVENT_TYPES, *TYPES_BY_NAME)

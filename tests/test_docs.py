@@ -326,7 +326,7 @@ def test_every_event_type_is_documented():
         == {*event_types.EVENT_TYPES, "subscription.test"}
         == set(document()["webhooks"])
     )
-    assert list(event_types.GROUPS) == ["job.completed"]
+    assert list(event_types.TYPES_BY_NAME) == ["job.completed"]
     assert "`job.completed`, which means any of the four that end a job" in prose("docs/events.md")
 
 
@@ -483,7 +483,7 @@ def test_the_glossary_has_every_state():
 
 
 def test_the_glossary_has_every_event_type():
-    groups = event_types.GROUPS
+    groups = event_types.TYPES_BY_NAME
     assert set(glossary("event type")) == {*document()["webhooks"], *groups}
 
 

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from processor.event_filters import EventRouter, expand_groups
+from processor.event_filters import EventRouter, expand_names
 from processor.event_types import (
     COMPLETED,
     DISABLED,
     EVENT_TYPES,
     GROUP_COMPLETED,
-    GROUPS,
     JOB_TYPES,
     POLL_STALLED,
+    TYPES_BY_NAME,
 )
 from processor.model import Subscription
 from processor.state_machine import EVENT_OF_STATE
@@ -55,10 +55,10 @@ def test_an_event_without_a_job_matches_by_type_only():
     assert [s.id for s in router.matching_type(DISABLED)] == ["sub_2"]
 
 
-@pytest.mark.parametrize(("group", "kinds"), GROUPS.items())
+@pytest.mark.parametrize(("group", "kinds"), TYPES_BY_NAME.items())
 def test_a_group_name_matches_its_types(group: str, kinds: tuple[str, ...]):
-    assert expand_groups([group]) == frozenset(kinds)
-    assert expand_groups([group, kinds[0], "job.started"]) == {*kinds, "job.started"}
+    assert expand_names([group]) == frozenset(kinds)
+    assert expand_names([group, kinds[0], "job.started"]) == {*kinds, "job.started"}
 
 
 EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
@@ -103,7 +103,7 @@ def test_a_router_knows_its_version():
 names = st.sampled_from(["a", "b", "c"])
 wishes = st.fixed_dictionaries(
     {
-        "events": st.lists(st.sampled_from([*EVENT_TYPES, *GROUPS]), min_size=1).map(tuple),
+        "events": st.lists(st.sampled_from([*EVENT_TYPES, *TYPES_BY_NAME]), min_size=1).map(tuple),
         "sources": st.lists(names, max_size=2).map(tuple),
         "providers": st.lists(names, max_size=2).map(tuple),
         "metadata": st.dictionaries(names, names, max_size=2),

@@ -8,7 +8,7 @@ from processor.service.groups import member_ends
 from processor.service.jobs import ingest as ingesting
 from processor.service.jobs.commit_together import CommitTogether
 from processor.service.polling import poll as polling
-from processor.service.polling.list_groups import by_kind
+from processor.service.polling.list_batches import by_kind
 from processor.service.polling.list_poll import ListPoller
 from processor.service.polling.run import run as run_poll
 from processor.service.runtime.context import Context

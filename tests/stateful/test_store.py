@@ -195,7 +195,7 @@ class Workers(RuleBasedStateMachine):
                 self.expected |= {
                     f"{event.id}.{name}"
                     for name, one in self.subscriptions.items()
-                    if event.type in event_filters.expand_groups(one.events)
+                    if event.type in event_filters.expand_names(one.events)
                 }
         assert self.do(self.deliveries()) == self.expected
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from processor.errors import InvalidValue
-from processor.event_filters import expand_groups
+from processor.event_filters import expand_names
 from processor.event_types import FILTER_NAMES
 from processor.store.events import Events, LoggedEvent
 
@@ -51,7 +51,7 @@ class Selection(NamedTuple):
             if name not in FILTER_NAMES:
                 known = ", ".join(FILTER_NAMES)
                 raise InvalidValue(f"type: {name!r} is not known; use one of {known}")
-        return cls(expand_groups(types), source, job)
+        return cls(expand_names(types), source, job)
 
     @property
     def all(self) -> bool:

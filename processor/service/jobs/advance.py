@@ -10,7 +10,7 @@ from processor.errors import Contention, WrongKeyType
 from processor.event_filters import EventRouter
 from processor.model import Job
 from processor.service.events.publish import DecisionInputs
-from processor.service.jobs.aliases import Failure, Group, resolve, write_aliases
+from processor.service.jobs.aliases import Failure, JobUpdates, resolve, write_aliases
 from processor.service.jobs.decide import IncomingUpdate, decide
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.update_spans import update_spans
@@ -55,27 +55,32 @@ async def _commit_once(
     context: Context, keys: Keys, updates: Sequence[IncomingUpdate], jobs: list[Job]
 ) -> list[IncomingUpdate]:
     """Decide and commit; the updates whose job was changed by somebody else since it was read."""
-    groups = await _resolve(context, keys, updates)
-    if not groups:
+    of_jobs = await _resolve(context, keys, updates)
+    if not of_jobs:
         return []
     router = await context.store.subscriptions.router(keys)
     await context.store.statistics.refresh()
     now = await context.store.now()
-    changes = [decide(g.lookup, g.id, g.updates, _inputs(context, g, router, now)) for g in groups]
-    groups, changes = await _renew_aliases(context, groups, changes)
+    changes = [
+        decide(one.lookup, one.id, one.updates, _inputs(context, one, router, now))
+        for one in of_jobs
+    ]
+    of_jobs, changes = await _renew_aliases(context, of_jobs, changes)
     outcomes = await _commit(context, keys, router, changes)
     written = [c for c, outcome in zip(changes, outcomes, strict=True) if outcome is True]
     jobs += [change.job for change in written]
     context.metrics.committed(written)
     context.store.statistics.collect([(c.job.source, c.end) for c in written if c.end])
-    results = list(zip(groups, outcomes, strict=True))
-    failures = [(u, o) for g, o in results if isinstance(o, WrongKeyType) for u in g.updates]
+    results = list(zip(of_jobs, outcomes, strict=True))
+    failures = [(u, o) for one, o in results if isinstance(o, WrongKeyType) for u in one.updates]
     if failures:
         await _fail(context, failures)
-    return [u for group, outcome in results if outcome is False for u in group.updates]
+    return [u for one, outcome in results if outcome is False for u in one.updates]
 
 
-async def _resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> list[Group]:
+async def _resolve(
+    context: Context, keys: Keys, updates: Sequence[IncomingUpdate]
+) -> list[JobUpdates]:
     """The updates of this shard by job; all others are moved, dropped or failed."""
     resolved = await resolve(context, keys, updates)
     dropped, failures = resolved.dropped, resolved.failures
@@ -87,7 +92,7 @@ async def _resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdat
         await _settle(context, [Settlement(u.claim) for u in dropped if u.claim])
     if failures:
         await _fail(context, failures)
-    return list(resolved.groups.values())
+    return list(resolved.by_job.values())
 
 
 def _report_expired(context: Context, updates: Sequence[IncomingUpdate]) -> None:
@@ -99,20 +104,20 @@ def _report_expired(context: Context, updates: Sequence[IncomingUpdate]) -> None
 
 
 async def _renew_aliases(
-    context: Context, groups: Sequence[Group], changes: Sequence[Change]
-) -> tuple[list[Group], list[Change]]:
-    """Keep the aliases of jobs as long as their jobs; the groups and changes that did not fail."""
-    kept_groups, kept_changes = [], []
-    for group, change in zip(groups, changes, strict=True):
+    context: Context, of_jobs: Sequence[JobUpdates], changes: Sequence[Change]
+) -> tuple[list[JobUpdates], list[Change]]:
+    """Keep the aliases of jobs as long as their jobs; the jobs and changes that did not fail."""
+    kept_jobs, kept_changes = [], []
+    for of_job, change in zip(of_jobs, changes, strict=True):
         try:
             if change.renew and change.job.aliases:
                 await write_aliases(context, change.job, change.job.aliases)
         except WrongKeyType as error:
-            await _fail(context, [(u, error) for u in group.updates])
+            await _fail(context, [(u, error) for u in of_job.updates])
         else:
-            kept_groups.append(group)
+            kept_jobs.append(of_job)
             kept_changes.append(change)
-    return kept_groups, kept_changes
+    return kept_jobs, kept_changes
 
 
 async def _fail(context: Context, failures: Sequence[Failure]) -> None:
@@ -177,9 +182,11 @@ def size_of(change: Change) -> int:
     return bodies + record + CHANGE_OVERHEAD
 
 
-def _inputs(context: Context, group: Group, router: EventRouter, now: float) -> DecisionInputs:
-    source = context.settings.sources[group.updates[0].update.source]
-    uid, statistics = group.lookup.uid or new_uid(), context.store.statistics.of(source.name)
+def _inputs(
+    context: Context, of_job: JobUpdates, router: EventRouter, now: float
+) -> DecisionInputs:
+    source = context.settings.sources[of_job.updates[0].update.source]
+    uid, statistics = of_job.lookup.uid or new_uid(), context.store.statistics.of(source.name)
     return DecisionInputs(source, router, now, random_unit(), uid, statistics)
 
 

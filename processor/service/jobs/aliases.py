@@ -23,7 +23,7 @@ Name = tuple[str, str]  # source, and id or alias
 Unregistered = tuple[IncomingUpdate, Claim, str]  # and the id of its job
 
 
-class Group(msgspec.Struct):
+class JobUpdates(msgspec.Struct):
     """All incoming updates of one job, and what was stored under its id."""
 
     id: str
@@ -36,7 +36,7 @@ class Resolved(msgspec.Struct):
     failed; those whose time in the hold is up.
     """
 
-    groups: dict[str, Group]
+    by_job: dict[str, JobUpdates]
     to_move: list[IncomingUpdate]
     dropped: list[IncomingUpdate]
     failures: list[Failure]
@@ -60,7 +60,7 @@ async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate
         elif incoming.claim and _may_be_held(context, lookups, update, job):
             unregistered.append((incoming, incoming.claim, job))
         else:
-            await _add_to_group(context, resolved, lookups, incoming, job)
+            await _add_to_job(context, resolved, lookups, incoming, job)
     await _sort_unregistered(context, resolved, lookups, unregistered)
     return resolved
 
@@ -85,10 +85,10 @@ async def _sort_unregistered(
         elif end is HoldEnd.NOT_HELD and lookups.by_name[update.source, job].held:
             resolved.to_move.append(replace(incoming, update=with_id(update, job)))
         elif end is HoldEnd.NOT_HELD:
-            await _add_to_group(context, resolved, lookups, incoming, job)
+            await _add_to_job(context, resolved, lookups, incoming, job)
 
 
-async def _add_to_group(
+async def _add_to_job(
     context: Context, resolved: Resolved, lookups: "_Lookups", incoming: IncomingUpdate, job: str
 ) -> None:
     update = with_id(incoming.update, job)
@@ -100,8 +100,8 @@ async def _add_to_group(
         except WrongKeyType as error:
             resolved.failures.append((incoming, error))
             return
-    group = resolved.groups.setdefault(name, Group(job, lookup, []))
-    group.updates.append(
+    of_job = resolved.by_job.setdefault(name, JobUpdates(job, lookup, []))
+    of_job.updates.append(
         incoming if update is incoming.update else replace(incoming, update=update)
     )
 

@@ -10,7 +10,7 @@ statistics      writes what ends of jobs have shown, and says when a source turn
 poll_all        has all unfinished jobs polled soon
 after_trouble   has them polled after a start, and when Redis was replaced
 run             the `poll` backlog
-list_groups     which jobs one request can poll
+list_batches    which jobs one request can poll
 list_answers    what a list says about them, and what to ask for next
 list_request    sends a request that polls many jobs
 list_poll       polls many jobs with one request

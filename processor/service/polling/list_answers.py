@@ -1,4 +1,4 @@
-"""What a list says about the jobs of a group, and what to ask for next: without I/O."""
+"""What a list says about the jobs of a batch, and what to ask for next: without I/O."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from processor.model import FINAL, HttpResponse, StatusUpdate
 from processor.provider import ListedJobs, ListPage
 from processor.service.jobs.decide import Hurry, IncomingUpdate, with_id
 from processor.service.polling.last_answer import LastAnswer
-from processor.service.polling.list_groups import MOST_PAGES, WORTH_IT, ListGroup
+from processor.service.polling.list_batches import MOST_PAGES, WORTH_IT, ListBatch
 from processor.store.work_items import Claim
 
 
@@ -29,41 +29,41 @@ class Answer(NamedTuple):
 
 
 def match_answers(
-    group: ListGroup, listed: ListedJobs, response: HttpResponse
+    batch: ListBatch, listed: ListedJobs, response: HttpResponse
 ) -> dict[str, Answer]:
-    """What a page says about the jobs of a group, by their ids; the first element of a job counts."""
-    names = {name: job.id for job in group.jobs.values() for name in (job.id, *job.aliases)}
+    """What a page says about the jobs of a batch, by their ids; the first element of a job counts."""
+    names = {name: job.id for job in batch.jobs.values() for name in (job.id, *job.aliases)}
     found: dict[str, Answer] = {}
     for update, element in listed.jobs:
         job = next((names[name] for name in (update.id, *update.aliases) if name in names), None)
         if job is not None and job not in found:
-            whole = provider.as_answer(group.poll, element, response)
+            whole = provider.as_answer(batch.poll, element, response)
             found[job] = Answer(with_id(update, job), whole)
     return found
 
 
 class ListQuery(NamedTuple):
-    """The next request of a group: which of its jobs have no answer yet, and the page."""
+    """The next request of a batch: which of its jobs have no answer yet, and the page."""
 
-    group: ListGroup
+    batch: ListBatch
     waiting: tuple[str, ...]
     page: ListPage = ListPage()
 
     @property
     def is_worth_it(self) -> bool:
         """Whether it can answer enough jobs; pages may be in vain, but not most of them."""
-        pages = 1 if self.group.rules.names_jobs else self.page.number
+        pages = 1 if self.batch.rules.names_jobs else self.page.number
         return len(self.waiting) >= WORTH_IT * pages and pages <= MOST_PAGES
 
     @property
     def ids(self) -> list[str]:
         """The jobs that the request may name, by the provider's ids."""
-        named = self.waiting[: self.group.rules.most]
-        return [provider.bare_id(self.group.kind, job) for job in named]
+        named = self.waiting[: self.batch.rules.most]
+        return [provider.bare_id(self.batch.kind, job) for job in named]
 
     def after(self, listed: ListedJobs, answered: dict[str, Answer]) -> "ListQuery":
         """The query after a response; none of its jobs waits if another request is not needed."""
-        rules, claims = self.group.rules, self.group.claims.keys()
+        rules, claims = self.batch.rules, self.batch.claims.keys()
         if rules.names_jobs:
             rest = self.waiting[rules.most :]
             return self._replace(waiting=rest if claims & rest else ())
@@ -71,4 +71,4 @@ class ListQuery(NamedTuple):
         is_last = rules.most is None or listed.size < rules.most
         in_vain = len(answered) < WORTH_IT and not claims & rest
         page = ListPage(self.page.number + 1, listed.last)
-        return ListQuery(self.group, () if is_last or in_vain else rest, page)
+        return ListQuery(self.batch, () if is_last or in_vain else rest, page)

@@ -18,7 +18,7 @@ from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.poll_sooner import hurried
 from processor.service.polling import poll as polling
 from processor.service.polling.list_answers import Answer, ListQuery, match_answers
-from processor.service.polling.list_groups import WORTH_IT, Key, ListGroup, list_groups
+from processor.service.polling.list_batches import WORTH_IT, Key, ListBatch, list_batches
 from processor.service.polling.list_request import send
 from processor.service.polling.poll_span import with_span
 from processor.service.runtime.context import Context
@@ -45,8 +45,8 @@ class ListPoller:
         """
         source = self._context.settings.sources[claims[0].lane]
         async with self._turns[source.name, source.kind_of(claims[0].item.partition("/")[2])]:
-            groups = await list_groups(self._context, source, claims, self._rests)
-            answered = await _all(self._poll_group(group) for group in groups)
+            batches = await list_batches(self._context, source, claims, self._rests)
+            answered = await _all(self._poll_batch(batch) for batch in batches)
         done = {id(claim) for some in answered for claim in some}
         left = [claim for claim in claims if id(claim) not in done]
         await _all(polling.poll(self._context, source, claim) for claim in left)
@@ -61,10 +61,10 @@ class ListPoller:
         resting = {k: until for k, until in self._rests_until.items() if until > now}
         self._rests_until = resting | {key: now + REST}
 
-    async def _poll_group(self, group: ListGroup) -> list[Claim]:
-        """Poll a group, and commit what the lists say; the claims that are settled by it."""
+    async def _poll_batch(self, batch: ListBatch) -> list[Claim]:
+        """Poll a batch, and commit what the lists say; the claims that are settled by it."""
         settled: list[Claim] = []
-        query = ListQuery(group, tuple(group.jobs))
+        query = ListQuery(batch, tuple(batch.jobs))
         requests, answered, failure = 0, 0, None
         while query.is_worth_it:
             requests, began = requests + 1, time.time_ns()
@@ -76,17 +76,17 @@ class ListPoller:
                 failure = outcome
                 break
             response, listed = outcome
-            answers = match_answers(group, listed, response)
+            answers = match_answers(batch, listed, response)
             answered += len(answers)
-            settled += await self._commit(group, answers, began)
+            settled += await self._commit(batch, answers, began)
             query = query.after(listed, answers)
         was_worth_it = answered >= WORTH_IT * requests
         if not was_worth_it and (failure is None or failure.kind not in PASSING):
-            self._rest(group.key)
+            self._rest(batch.key)
         return settled
 
     async def _commit(
-        self, group: ListGroup, answers: Mapping[str, Answer], began: int
+        self, batch: ListBatch, answers: Mapping[str, Answer], began: int
     ) -> list[Claim]:
         """Take jobs through the answers that count; the claims that this settled.
 
@@ -94,23 +94,23 @@ class ListPoller:
 
         For jobs without a claim it may fail: they are not due.
         """
-        context, source = self._context, group.source
-        keys = context.store.shards[next(iter(group.claims.values())).shard]
+        context, source = self._context, batch.source
+        keys = context.store.shards[next(iter(batch.claims.values())).shard]
         now = await context.store.now()
 
         async def incoming(job: str, answer: Answer) -> IncomingUpdate:
-            claim = group.claims.get(job)
+            claim = batch.claims.get(job)
             late = max(now - claim.due / 1000, 0.0) if claim and claim.due else 0.0
             if claim and claim.due:
                 took = (time.time_ns() - began) / 1e9
                 context.metrics.late(source.name, max(late - took, 0.0))
-            hurry = await hurried(context, keys, group.jobs[job], source, late)
+            hurry = await hurried(context, keys, batch.jobs[job], source, late)
             update = with_span(
                 context.tracer,
                 source.name,
                 job,
                 answer.update,
-                parent=group.jobs[job].trace,
+                parent=batch.jobs[job].trace,
                 began=began,
                 response=answer.response,
             )

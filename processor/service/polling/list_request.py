@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, ListedJobs] | PollFailure:
     """Send a request for some jobs or a page; BudgetSpent if it may not be sent now."""
-    group, source = query.group, query.group.source
+    batch, source = query.batch, query.batch.source
     asked_at = await context.store.now()
     try:
         account = await source.account_now()
@@ -32,7 +32,7 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
         return _failed(context, source, PollFailure("unauthorized", str(error)))
     try:
         request = provider.build_list_request(
-            group.poll, account, group.params, query.ids, query.page
+            batch.poll, account, batch.params, query.ids, query.page
         )
         response = await context.egress.request(
             request.method,
@@ -46,7 +46,7 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
         return _failed(context, source, PollFailure("failed", str(error)))
     outcome = provider.read_list_response(
-        source.profile, source.name, group.kind, response, asked_at
+        source.profile, source.name, batch.kind, response, asked_at
     )
     await budget.obey(context, source, response, outcome)
     if isinstance(outcome, PollFailure):

@@ -93,9 +93,9 @@ class EventMatcher:
         self._plan = plan
         self._providers = providers
         self._router = EventRouter("", [replace(plan.target, disabled=None)])
-        self.types = event_filters.expand_groups(plan.target.events)
+        self.types = event_filters.expand_names(plan.target.events)
         if plan.events:
-            self.types &= event_filters.expand_groups(plan.events)
+            self.types &= event_filters.expand_names(plan.events)
 
     def __call__(self, event: LoggedEvent) -> bool:
         """A subscription never receives its own `subscription.disabled` event."""

@@ -17,7 +17,7 @@ from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
-from processor.service.polling.list_groups import by_kind
+from processor.service.polling.list_batches import by_kind
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.outage import Outage

@@ -20,7 +20,7 @@ Key = tuple[object, ...]
 Value = TypeVar("Value")
 
 
-class ListGroup(NamedTuple):
+class ListBatch(NamedTuple):
     """Jobs of one source and kind, with the same params: those that the request needs."""
 
     source: Source
@@ -50,21 +50,21 @@ def by_kind(context: Context, claims: Sequence[Claim]) -> tuple[list[list[Claim]
     return list(with_list.values()), others
 
 
-async def list_groups(
+async def list_batches(
     context: Context, source: Source, claims: Sequence[Claim], rests: Callable[[Key], bool]
-) -> list[ListGroup]:
-    """The groups in claims of one kind and shard that are worth a list."""
+) -> list[ListBatch]:
+    """The batches in claims of one kind and shard that are worth a list."""
     keys = context.store.shards[claims[0].shard]
-    groups: dict[Key, ListGroup] = {}
+    batches: dict[Key, ListBatch] = {}
     claimed = {claim.item: claim for claim in claims}
     for job, claim in await _jobs(context, keys, claimed):
-        group = _group(source, job)
-        if group and not rests(group.key):
-            group = groups.setdefault(group.key, group)
-            group.jobs[job.id], group.claims[job.id] = job, claim
-    if groups:
-        await _add_nearly_due(context, keys, source, groups, claimed)
-    return [group for group in groups.values() if len(group.jobs) >= WORTH_IT]
+        batch = _batch(source, job)
+        if batch and not rests(batch.key):
+            batch = batches.setdefault(batch.key, batch)
+            batch.jobs[job.id], batch.claims[job.id] = job, claim
+    if batches:
+        await _add_nearly_due(context, keys, source, batches, claimed)
+    return [batch for batch in batches.values() if len(batch.jobs) >= WORTH_IT]
 
 
 async def _jobs(
@@ -82,38 +82,38 @@ async def _add_nearly_due(
     context: Context,
     keys: Keys,
     source: Source,
-    groups: Mapping[Key, ListGroup],
+    batches: Mapping[Key, ListBatch],
     claimed: Mapping[str, Claim],
 ) -> None:
-    """Add jobs that are due soon, or now, to the groups that would have them."""
-    poll, rules, kind = next((g.poll, g.rules, g.kind) for g in groups.values())
+    """Add jobs that are due soon, or now, to the batches that would have them."""
+    poll, rules, kind = next((g.poll, g.rules, g.kind) for g in batches.values())
     now = await context.store.now()
     until, most = now + NEARLY_DUE * poll.every[0], _most_jobs(rules)
     due = await context.store.backlogs.due_until(keys, "poll", source.name, until, most)
     alike = [item for item in due if _rules(source, item) and _kind(source, item) == kind]
     others = {item: None for item in alike if item not in claimed}
     for job, _ in await _jobs(context, keys, others):
-        own = _group(source, job)
-        group = groups.get(own.key) if own and job.poll_not_before <= now else None
-        if group:
-            group.jobs[job.id] = job
+        own = _batch(source, job)
+        batch = batches.get(own.key) if own and job.poll_not_before <= now else None
+        if batch:
+            batch.jobs[job.id] = job
 
 
 def _most_jobs(rules: ListRules) -> int:
-    """How many jobs the lists of one group can answer."""
+    """How many jobs the lists of one batch can answer."""
     if rules.most is None:
         return PAGE
     return rules.most if rules.names_jobs else MOST_PAGES * rules.most
 
 
-def _group(source: Source, job: Job) -> ListGroup | None:
-    """The group of a job, empty."""
+def _batch(source: Source, job: Job) -> ListBatch | None:
+    """The batch of a job, empty."""
     poll = source.poll(job.kind)
     if poll is None or poll.list is None:
         return None
     names = poll.list.placeholders - FILLED_BY_US - source.account.params.keys()
     params = {name: value for name, value in job.params.items() if name in names}
-    return ListGroup(source, poll, poll.list, job.kind, params, {}, {})
+    return ListBatch(source, poll, poll.list, job.kind, params, {}, {})
 
 
 def _kind(source: Source, item: str) -> str | None:
