@@ -66,69 +66,107 @@ def new_job(source: Source, job: str, now: float, uid: str) -> Job:
     )
 
 
+class _Progress(msgspec.Struct):
+    """A job on its way through its updates, and what they have caused so far."""
+
+    job: Job
+    entries: list[tuple[float, HistoryEntry]] = []
+    events: list[NewEvent] = []
+    reschedule: bool = False  # the next poll gets a new time
+    poll_now: bool = False
+    deadline_claimed: bool = False
+    answer: bytes | None = None  # the newest answer to a poll
+    failed: FailedPoll | None = None  # the newest poll, if it failed
+    hurry: Hurry | None = None
+
+
 def decide(
     lookup: JobLookup, name: str, updates: Sequence[IncomingUpdate], inputs: DecisionInputs
 ) -> Change:
     """Take a job through all its updates; the change to commit."""
     before = lookup.job
-    job = before or new_job(inputs.source, name, inputs.now, inputs.uid)
-    entries: list[tuple[float, HistoryEntry]] = []
-    events: list[NewEvent] = []
-    reschedule = poll_now = False  # the next poll: later, or used up; at once
-    due, answer = False, None  # whether the deadline was claimed; the newest answer to a poll
-    failed: FailedPoll | None = None  # the newest poll, if it failed
-    hurry = None
+    so_far = _Progress(before or new_job(inputs.source, name, inputs.now, inputs.uid))
     for incoming in updates:
-        if incoming.note:
-            entries.append((inputs.now, incoming.note))
-            continue
-        if incoming.failed:
-            if failed_polls.concerns(incoming.failed, job):
-                failed = incoming.failed
-                job, entry, event = failed_polls.count(job, incoming.update, failed, inputs)
-                entries.append((inputs.now, entry))
-                events += [event] if event else []
-            continue
-        due |= incoming.update.origin is Origin.DEADLINE
-        answer = incoming.answer or answer
-        hurry = incoming.hurry or hurry
-        update, job = confirmation.apply_trust(incoming.update, job, inputs.source)
-        seen = job.seen
-        step = state_machine.advance(job, update, inputs.now)
-        reschedule |= step.ignored is None or update.origin is Origin.POLL
-        poll_now |= confirmation.should_poll_now(step, update, job, inputs.source)
-        entries.append((inputs.now, _entry(job, step, update)))
-        job = confirmation.remember_poll_after(
-            failed_polls.ended(step.job, update), update, inputs.source, inputs.now, seen=seen
-        )
-        if step.event:
-            events.append(publish(job, step.event, inputs))
-    end = job_end(before, job, known := [u.update for u in updates], inputs.source)
-    job = remember(job, end, known, inputs.now)
-    items = timers(before, job, inputs, reschedule=reschedule, due=due, hurry=hurry)
-    if failed and not reschedule:
-        items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
-    if _gives_up(before, job) and inputs.source.cancels(job.kind):
-        items.append(cancel_item(job))
-    if poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
-        job = replace(job, poll_requested_at=inputs.now)
-        items = with_poll_now(items, job)
-    if job.groups:
-        items += group_items(before, job)
+        _take(so_far, incoming, inputs)
+    known = [u.update for u in updates]
+    end = job_end(before, so_far.job, known, inputs.source)
+    so_far.job = remember(so_far.job, end, known, inputs.now)
+    job, items = _with_items(before, so_far, inputs)
     return Change(
         job=job,
         version=lookup.version,
         save=job is not before,
         renew=expiry_changed(before, job),
-        entries=entries,
-        events=events,
+        entries=so_far.entries,
+        events=so_far.events,
         done=[u.claim for u in updates if u.claim],
-        answer=answer,
+        answer=so_far.answer,
         items=items,
         dropped=timers_to_drop(before, job, inputs.source),
         end=end,
         delay=detection_delay(before, job, known),
     )
+
+
+def _take(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionInputs) -> None:
+    """Take a job through one update, or note what is none."""
+    if incoming.note:
+        so_far.entries.append((inputs.now, incoming.note))
+    elif incoming.failed:
+        _take_failed(so_far, incoming.update, incoming.failed, inputs)
+    else:
+        _take_update(so_far, incoming, inputs)
+
+
+def _take_failed(
+    so_far: _Progress, update: StatusUpdate, failed: FailedPoll, inputs: DecisionInputs
+) -> None:
+    if not failed_polls.concerns(failed, so_far.job):
+        return
+    so_far.failed = failed
+    so_far.job, entry, event = failed_polls.count(so_far.job, update, failed, inputs)
+    so_far.entries.append((inputs.now, entry))
+    so_far.events += [event] if event else []
+
+
+def _take_update(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionInputs) -> None:
+    source, now = inputs.source, inputs.now
+    so_far.deadline_claimed |= incoming.update.origin is Origin.DEADLINE
+    so_far.answer = incoming.answer or so_far.answer
+    so_far.hurry = incoming.hurry or so_far.hurry
+    update, job = confirmation.apply_trust(incoming.update, so_far.job, source)
+    step = state_machine.advance(job, update, now)
+    so_far.reschedule |= step.ignored is None or update.origin is Origin.POLL
+    so_far.poll_now |= confirmation.should_poll_now(step, update, job, source)
+    so_far.entries.append((now, _entry(job, step, update)))
+    so_far.job = confirmation.remember_poll_after(
+        failed_polls.ended(step.job, update), update, source, now, seen=job.seen
+    )
+    if step.event:
+        so_far.events.append(publish(so_far.job, step.event, inputs))
+
+
+def _with_items(
+    before: Job | None, so_far: _Progress, inputs: DecisionInputs
+) -> tuple[Job, list[WorkItem]]:
+    """The job after its updates, its timers, and what its groups must learn."""
+    job, failed = so_far.job, so_far.failed
+    items = timers(
+        before,
+        job,
+        inputs,
+        reschedule=so_far.reschedule,
+        due=so_far.deadline_claimed,
+        hurry=so_far.hurry,
+    )
+    if failed and not so_far.reschedule:
+        items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
+    if _gives_up(before, job) and inputs.source.cancels(job.kind):
+        items.append(cancel_item(job))
+    if so_far.poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
+        job = replace(job, poll_requested_at=inputs.now)
+        items = with_poll_now(items, job)
+    return job, (items + group_items(before, job) if job.groups else items)
 
 
 def group_items(before: Job | None, job: Job) -> list[WorkItem]:
