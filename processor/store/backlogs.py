@@ -248,17 +248,27 @@ class Backlogs:
     async def next_polls(
         self, keys: Keys, items: Sequence[tuple[str, str]]
     ) -> list[PlannedPoll | None]:
-        """The next polls of jobs (source, name); None for those that are not polled."""
+        """The next polls of jobs (source, name); None for those that are not polled.
+
+        Those of a paused source come when its pause ends.
+        """
+        if not items:
+            return []
+        lanes = sorted({lane for lane, _ in items})
         pipe = self._connection.redis.pipeline(transaction=False)
+        pipe.hmget(keys.paused["poll"], lanes)
         for lane, item in items:
             pipe.zscore(keys.due("poll", lane), item)
             pipe.hget(keys.items["poll"], item)
-        rows = await self._connection.ask(pipe.execute())
+        pauses, *rows = await self._connection.ask(pipe.execute())
+        paused_until = {lane: float(until or 0) for lane, until in zip(lanes, pauses, strict=True)}
         return [
             None
             if payload is None
-            else PlannedPoll(None if at is None else at / 1000, decode_interval(payload))
-            for at, payload in zip(rows[::2], rows[1::2], strict=True)
+            else PlannedPoll(
+                None if at is None else max(at, paused_until[lane]) / 1000, decode_interval(payload)
+            )
+            for (lane, _), at, payload in zip(items, rows[::2], rows[1::2], strict=True)
         ]
 
     async def due_until(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 class PlannedPoll(NamedTuple):
     """A job's next poll. Times in seconds."""
 
-    at: float | None  # None: it is being made
+    at: float | None  # not before a pause of its source ends; None: it is being made
     interval: float | None  # since the one before; None: it was asked for, or is the first one
 
 

@@ -47,6 +47,17 @@ async def test_a_job_shows_how_its_polls_fail_and_when_the_next_is(bench: Any, p
     assert poll.next_at.timestamp() == await bench.due("poll", "lab/1")
 
 
+@pytest.mark.parametrize("code", [401, 429])
+async def test_a_job_of_a_paused_source_is_polled_when_the_pause_ends(
+    bench: Any, provider: Any, code: int
+):
+    provider.says("1", code, headers={"Retry-After": "60"})
+    await bench.watch("1")
+    await fail(bench, 1)
+    ahead = (await shown(bench)).next_at.timestamp() - await bench.store.now()
+    assert ahead == pytest.approx(60, abs=3)
+
+
 async def test_an_error_is_short_and_without_the_token(bench: Any, provider: Any):
     provider.says("1", 500, note="your token first is " + "bad " * 200)
     await bench.watch("1", "renewed")
