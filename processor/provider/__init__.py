@@ -22,7 +22,7 @@ ignored              why a part of a push is not about a job
 push                 the status updates of a push, or its challenge
 poll_request         builds the HTTP request that polls a job or many, or cancels a job
 rate_limit_headers   for how long an account has no requests left
-poll_response        the response to a poll: a status update, or the reason why there is none
+poll_response        the response to a poll or a cancel call: a status update, or why there is none
 list_response        the response to a request that polls many jobs: the answer about each
 submit_response      the provider's response to the user's own submit call
 mirror_path          the paths of the mirror
@@ -48,7 +48,12 @@ from processor.provider.poll_request import (
     missing_params,
     why_not_pollable,
 )
-from processor.provider.poll_response import PollFailure, PollFailureKind, read_poll_response
+from processor.provider.poll_response import (
+    PollFailure,
+    PollFailureKind,
+    read_cancel_response,
+    read_poll_response,
+)
 from processor.provider.profile import JobKind, ListRules, PollRules, Profile, PushRules
 from processor.provider.push import ParsedPush, check_content_type, read_push
 from processor.provider.rate_limit_headers import exhausted_for
@@ -102,6 +107,7 @@ __all__ = [
     "missing_params",
     "parse",
     "paths_overlap",
+    "read_cancel_response",
     "read_list_response",
     "read_poll_response",
     "read_push",

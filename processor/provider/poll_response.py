@@ -96,6 +96,21 @@ def refused(
     return None if response.status in poll.reads else _failure(poll, response, wait)
 
 
+def read_cancel_response(
+    profile: Profile, kind: str | None, response: HttpResponse, asked_at: float
+) -> PollFailure | None:
+    """Why the provider did not take a cancel call; None if it did."""
+    poll = profile.polls(kind)
+    if poll is None:
+        return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
+    headers = {**response.headers, CODE: str(response.status)}
+    document, _ = read_body(response.body)
+    wait = requested_wait(poll, document, response, asked_at + response.seconds)
+    if poll.throttled and poll.throttled.holds(document, headers):
+        return PollFailure("throttled", _http_error(response), wait)
+    return None if 200 <= response.status < 300 else _failure(poll, response, wait)  # noqa: PLR2004 - HTTP's success
+
+
 def update_document(
     poll: PollRules, document: Any, headers: dict[str, str], why_unreadable: str
 ) -> Any:

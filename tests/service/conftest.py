@@ -230,6 +230,7 @@ class Provider:
         self.asked: list[str] = []
         self.canceled: list[str] = []
         self.cancel_status = 200
+        self.cancel_headers: dict[str, str] = {}
         self.headers: list[dict[str, str]] = []  # of each poll
         self._answers: dict[str, web.Response | Callable[[], Any]] = {}
         self._wanted: str | None = None  # the Authorization, if only one is accepted
@@ -272,7 +273,8 @@ class Provider:
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
         self.canceled.append(request.match_info["id"])
-        return web.Response(text="no more of this", status=self.cancel_status)
+        text, headers = "no more of this", self.cancel_headers
+        return web.Response(text=text, status=self.cancel_status, headers=headers)
 
 
 @pytest.fixture

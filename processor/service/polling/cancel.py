@@ -1,20 +1,20 @@
 """The provider's cancel call of a job whose deadline has passed: sent once, noted in the history.
 
-At least once, to be exact: if a worker dies between the provider's answer and its commit, the call
-is made again when the lease has ended.
+It is sent again if the provider was too busy to read it (429), or if a worker dies between the
+provider's answer and its commit.
 """
 
 from functools import partial
 
 import structlog
 
-from processor import provider
+from processor import provider, schedule
 from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidValue, RequestFailed
 from processor.model import HistoryEntry, Job, Origin
-from processor.provider.poll_response import excerpt
+from processor.provider import PollFailure
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import CANCEL, IncomingUpdate
 from processor.service.jobs.failed_polls import MAX_ERROR, as_update
@@ -24,6 +24,7 @@ from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
+MAX_SENT = 5  # times that a call is sent whose answers are 429
 SENT, FAILED = "cancel_sent", "cancel_failed"
 
 log = structlog.get_logger()
@@ -34,22 +35,36 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
     keys = context.store.shards[claim.shard]
     (lookup,) = await context.store.jobs.read(keys, [claim.item.removeprefix(CANCEL)])
     job = lookup.job
-    if job is None or not job.provisional or job.attempt != int(claim.payload):
+    attempt, sent = _numbers(claim)
+    if job is None or not job.provisional or job.attempt != attempt:
         await context.store.backlogs.settle([Settlement(claim)])
         return
     try:
-        problem = await _send(context, source, job)
+        failure = await _send(context, source, job)
     except BudgetSpent as error:
         await put_back(context, claim, error.until)
         return
+    if failure and failure.kind == "throttled" and sent + 1 < MAX_SENT:
+        claim.payload = b"%d %d" % (attempt, sent + 1)
+        pause = schedule.source_pause(failure.kind, failure.retry_after) or 0.0
+        await put_back(context, claim, await context.store.now() + pause)
+        return
+    problem = redact(source, failure.reason)[:MAX_ERROR] if failure else ""
     if problem:
         log.warning("cancel_failed", source=source.name, job=job.id, reason=problem)
     update = as_update(job, problem or SENT, await context.store.now())
     await advance(context, keys, [IncomingUpdate(update, claim, note=_entry(job, problem))])
 
 
-async def _send(context: Context, source: Source, job: Job) -> str:
-    """Ask the provider to cancel a job; why it did not take the request, or nothing."""
+def _numbers(claim: Claim) -> tuple[int, int]:
+    """The attempt of the job that is to be canceled, and how often the call was sent."""
+    attempt, _, sent = claim.payload.partition(b" ")
+    return int(attempt), int(sent or 0)
+
+
+async def _send(context: Context, source: Source, job: Job) -> PollFailure | None:
+    """Ask the provider to cancel a job; why it did not take the request, if it did not."""
+    asked_at = await context.store.now()
     try:
         request = provider.build_cancel_request(
             source.profile, job.kind, job.id, await source.account_now(), job.params
@@ -65,12 +80,10 @@ async def _send(context: Context, source: Source, job: Job) -> str:
             may_send=partial(budget.take, context, source),
         )
     except (BlockedTarget, ConfigError, RequestFailed, InvalidValue) as error:
-        return redact(source, str(error))[:MAX_ERROR]
-    await budget.obey(context, source, response)
-    if 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
-        return ""
-    reason = redact(source, f"HTTP {response.status}: {excerpt(response.body)}")
-    return reason[:MAX_ERROR]
+        return PollFailure("failed", str(error))
+    failure = provider.read_cancel_response(source.profile, job.kind, response, asked_at)
+    await budget.obey(context, source, response, failure)
+    return failure
 
 
 def _entry(job: Job, problem: str) -> HistoryEntry:

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 async def put_back(context: Context, claim: Claim, until: float) -> None:
-    """Let an item wait where it was in its lane, which is paused until then."""
+    """Let an item wait where it was in its lane, which is paused until then (seconds)."""
     again = Settlement(claim, claim.due / 1000, claim.payload)
     await context.store.backlogs.settle([again], [(claim, until)])
 

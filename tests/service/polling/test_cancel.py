@@ -7,6 +7,7 @@ import pytest
 from processor.model import State
 from processor.provider import parse_profile
 from processor.service.jobs import query
+from processor.service.polling.cancel import MAX_SENT
 from processor.service.polling.run import run
 
 LATE = "50ms"
@@ -54,6 +55,33 @@ async def test_its_failure_is_in_the_history(bench: Any, provider: Any, wait_unt
     assert provider.canceled == ["1"]
     assert await notes(bench) == [("deadline", "cancel_failed", "HTTP 409: no more of this")]
     assert (await bench.job("1", "giver")).state is State.EXPIRED
+
+
+async def test_a_call_answered_429_is_sent_again_after_retry_after(
+    bench: Any, provider: Any, wait_until: Any
+):
+    provider.cancel_status, provider.cancel_headers = 429, {"Retry-After": "1"}
+    await expire(bench, wait_until)
+    await bench.poll()
+    assert await bench.poll() == []
+    assert (provider.canceled, await notes(bench)) == (["1"], [])
+    provider.cancel_status = 200
+    await wait_until(bench.poll)
+    assert provider.canceled == ["1", "1"]
+    assert [word for _, word, _ in await notes(bench)] == ["cancel_sent"]
+
+
+async def test_a_call_that_is_always_answered_429_ends(bench: Any, provider: Any, wait_until: Any):
+    provider.cancel_status = 429
+    await expire(bench, wait_until)
+    redis = bench.store.connection.redis
+    for _ in range(MAX_SENT + 1):
+        await bench.poll()
+        for key in await redis.keys("*bucket:*") + await redis.keys("*paused:poll"):
+            await redis.delete(key)
+        await redis.zadd(bench.store.shards[0].lanes["poll"], {"giver": 1}, xx=True)
+    assert len(provider.canceled) == MAX_SENT
+    assert await notes(bench) == [("deadline", "cancel_failed", "HTTP 429: no more of this")]
 
 
 async def test_a_source_without_the_setting_cancels_nothing(
