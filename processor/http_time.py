@@ -10,7 +10,7 @@ _NUMBER = re.compile(
 _DELTA = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,40})?")
 _ZONE = re.compile(r" (?:UTC|([+-][0-9]{2}):?([0-9]{2}))$")
 
-MAX_RETRY_AFTER = 86_400.0  # seconds; with a longer pause we would never try again
+MAX_RETRY_AFTER = 86_400.0  # seconds; a longer pause would be as good as never
 END_OF_TIME = 253_402_300_800.0  # the year 10000: our calendars end here
 LARGEST = 2**53  # larger numbers are garbage, and too large for some arithmetic
 _NUMERIC = (int, float)

@@ -1,11 +1,12 @@
 """The retry schedule of deliveries, poll intervals, circuit breaker thresholds: pure functions."""
 
+from processor.http_time import MAX_RETRY_AFTER
+
 RETRY_DELAYS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds before attempt 1, 2, … of a delivery: the Standard Webhooks 1.0.0 example,
 ten attempts over 75 hours."""
 
 RETRY_JITTER = 0.2  # either way
-MAX_RETRY_AFTER = 86_400.0  # seconds that a subscriber can push an attempt away
 
 LATENESS = 0.02  # a poll finds a job at most this part of its age late
 POLL_JITTER = 0.1  # only ever earlier, so that a profile's `first` is a promise

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 
 from processor.http_time import http_date, parse_number, parse_timestamp
 
-MAX_PAUSE = 3_600.0  # seconds: a limit that resets later is asked again by then
+# Seconds. Less than for Retry-After, whose unit is sure: a reset in milliseconds is taken for seconds.
+MAX_PAUSE = 3_600.0
 LEAST_TIME = 1e8  # a reset from here on is a time: so many seconds would be three years
 LONGEST_HEADER = 1_000  # characters
 
