@@ -69,8 +69,13 @@ def find_server() -> Path:
     return _executable(Path(wheel.get_redis_server()))
 
 
-def prepare(data: Path, server: Path) -> RedisSetup:
-    """Make the folders, and return how to start Redis in them."""
+def half_of_memory() -> int:
+    """Half of this machine's memory in bytes: Redis may need as much again to rewrite its file."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
+    """Make the folders, and return how to start Redis in them; `maxmemory` in bytes, 0: no limit."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = _private(data / "redis")
     log = store / "redis.log"
@@ -84,6 +89,7 @@ def prepare(data: Path, server: Path) -> RedisSetup:
         "appendfsync": "everysec",
         "auto-aof-rewrite-min-size": "256mb",  # rewriting a small file costs more than it saves
         "save": "",  # the append-only file is the only copy
+        "maxmemory": str(maxmemory),
         "maxmemory-policy": "noeviction",  # no data may be dropped to make room
         "daemonize": "no",
         "logfile": str(log),

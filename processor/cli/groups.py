@@ -152,12 +152,19 @@ def group() -> typer.Typer:
 
 def _named(jobs: list[str] | None, file: str | None) -> list[str]:
     """The jobs of the command line and of a file."""
+    words = [name for _, name in options.job_names(jobs or [])]
+    return words if file is None else [*words, *_lines(file)]
+
+
+def _lines(file: str) -> list[str]:
+    """The jobs of a file, one a line; empty lines are skipped."""
     try:
-        text = "" if file is None else _text(file)
+        lines = [line.strip() for line in _text(file).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"--from {file}: {error}") from None
-    lines = [line.strip() for line in text.splitlines()]
-    return [name for _, name in options.job_names([*(jobs or []), *filter(None, lines)])]
+    for number, line in enumerate(lines, 1):
+        options.job_names([line] if line else [], f"--from {file}, line {number}: ")
+    return [line for line in lines if line]
 
 
 def _text(file: str) -> str:
@@ -169,6 +176,5 @@ def _show(group: dict[str, Any], *, json: bool) -> None:
         output.document(group)
     else:
         counts = [group["counts"][name] for name in COUNTS]
-        output.table(
-            COLUMNS, [[group["id"], group["state"], group["policy"], group["open"], *counts]]
-        )
+        is_open = "yes" if group["open"] else "no"
+        output.table(COLUMNS, [[group["id"], group["state"], group["policy"], is_open, *counts]])

@@ -108,12 +108,12 @@ def jobs(words: list[str] | None) -> list[tuple[str, str]]:
     return [("job", f"{source}/{job_id}") for job_id in ids]
 
 
-def job_names(words: list[str]) -> list[tuple[str, str]]:
-    """The jobs that words name as SOURCE/ID."""
+def job_names(words: list[str], place: str = "") -> list[tuple[str, str]]:
+    """The jobs that words name as SOURCE/ID; `place` begins the error about one that does not."""
     for word in words:
         source, _, job = word.partition("/")
         if not (source and job):
-            raise CommandError(f"{word}: write the job as SOURCE/ID")
+            raise CommandError(f"{place}{word}: write the job as SOURCE/ID")
     return [("job", word) for word in words]
 
 

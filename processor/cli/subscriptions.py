@@ -56,7 +56,7 @@ def add(
     made = server.call("POST", "/v1/subscriptions", new | settings.body())
     if since and made["replay"]["next"]:
         replay_all(server, made["id"], {"after": made["replay"]["next"]})
-    _show_secret(made, json=json)
+    _show_secret(made, json=json, given=secret is not None)
 
 
 @setting_options.settings
@@ -190,11 +190,14 @@ def _show(subscription: dict[str, Any], *, json: bool) -> None:
         output.table(COLUMNS, [_row(subscription)])
 
 
-def _show_secret(made: dict[str, Any], *, json: bool) -> None:
+def _show_secret(made: dict[str, Any], *, json: bool, given: bool = False) -> None:
+    """Show a new secret, or the public key; a secret that the caller has given is not repeated."""
     if json:
         return output.document(made)
     output.line(f"id      {made['id']}")
     if made["secret"] is None:
         return output.line(f"public key  {made['public_key']}")
+    if given:
+        return None
     output.line(f"secret  {made['secret']}")
     return output.notice("save the secret now: it is not shown again")

@@ -52,7 +52,8 @@ def up(
         port = listen_address.free_port(host, port)
         store = None
         if not os.environ.get("REDIS_URL"):
-            store = embedded_redis.prepare(data, embedded_redis.find_server())
+            server = embedded_redis.find_server()
+            store = embedded_redis.prepare(data, server, embedded_redis.half_of_memory())
         environ = environment(
             os.environ,
             RINGBACK_CONFIG=str(config) if config else None,

@@ -275,7 +275,7 @@ def test_a_group_is_created_from_words_and_a_file(stub: Stub, ringback: Run, tmp
     words += ["--metadata", "batch=7", "--deadline", "2h", "--callback-url", "https://a.example/"]
     ended = ringback("group", "create", "wistia/1", *words, "--callback-secret", "whsec_x")
     assert ended.code == 0
-    assert ended.out.splitlines()[1].split() == ["g", "running", "all", "False", *"211000"]
+    assert ended.out.splitlines()[1].split() == ["g", "running", "all", "no", *"211000"]
     assert stub.calls[0][1] == {
         "id": "g",
         "jobs": ["wistia/1", "wistia/2", "mux/a/b"],
@@ -298,6 +298,15 @@ def test_the_jobs_of_a_group_may_come_from_standard_input(
     assert (ended.code, ended.json["done"]) == (1, True)
     assert stub.calls[0][1] == {"jobs": ["wistia/1", "wistia/2"]}
     assert stub.calls[1][1]["groups"] == ["g"]
+
+
+def test_a_line_that_names_no_job_is_named_by_its_file_and_number(
+    stub: Stub, ringback: Run, tmp_path: Path
+):
+    (tmp_path / "jobs.txt").write_text("wistia/1\n\n# done\n")
+    ended = ringback("group", "create", "--from", str(tmp_path / "jobs.txt"))
+    assert (ended.code, stub.calls) == (2, [])
+    assert "jobs.txt, line 3: # done: write the job as SOURCE/ID" in ended.err
 
 
 @pytest.mark.parametrize("words", [("wistia",), ("--from", "/nowhere")])
@@ -601,6 +610,13 @@ def test_adding_a_subscription_shows_its_secret(stub: Stub, ringback: Run):
     assert "whsec_x" in ended.out
     body = {"url": "https://e.com", "events": ["job.failed"], "sources": ["wistia"]}
     assert stub.calls[0] == ("POST /v1/subscriptions", body)
+
+
+def test_a_secret_that_was_given_is_not_printed_again(stub: Stub, ringback: Run):
+    made = {"id": "sub_1", "secret": "whsec_x"}
+    stub.responds("POST /v1/subscriptions", made, status=201)
+    ended = ringback("subscriptions", "add", "https://e.com", "--secret", "whsec_x")
+    assert (ended.code, ended.out.split(), ended.err) == (0, ["id", "sub_1"], "")
 
 
 def test_every_setting_of_a_subscription_has_an_option():

@@ -420,9 +420,11 @@ class Running:
 
 
 @contextmanager
-def running(*args: str) -> Iterator[Running]:
+def running(*args: str, stderr: int | None = None) -> Iterator[Running]:
     command = [sys.executable, "-m", "processor.cli", "simulate", "--json", *args]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=os.environ
+    ) as process:
         assert process.stdout
         try:
             yield Running(process, json.loads(process.stdout.readline()))
@@ -599,6 +601,16 @@ def test_ends_whose_pushes_were_lost_can_be_polled(hook: ProviderHook):
         code, summary = run.ended()
     assert (code, summary["pushes"]["lost"]) == (0, 1)
     assert {update.state for update in hook.updates} == {"queued", "running"}
+
+
+def test_the_end_of_a_registered_job_whose_pushes_are_all_lost_can_be_polled(hook: ProviderHook):
+    args = ("--to", hook.url, "--secret", SECRET, "--lose", "1", "--seconds", "2", "--id", "a")
+    with running("standard", *args, stderr=subprocess.PIPE) as run:
+        assert read("standard", "a", run.call("/jobs/a")).state != "succeeded"
+        assert run.process.stderr
+        assert "polls are answered" in run.process.stderr.readline()  # the job has ended
+        assert read("standard", "a", run.call("/jobs/a")).state == "succeeded"
+        assert run.ended()[0] == 0
 
 
 def _lost(seed: int) -> list[bool]:

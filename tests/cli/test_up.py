@@ -313,6 +313,7 @@ def test_the_real_processes_get_ready_and_answer(tmp_path: Path):
             connection.close()
         process.terminate()
         assert process.wait(30) == 0
+    assert "redis_misconfigured" not in (tmp_path / "errors").read_text()
 
 
 ODD = "c#/x y%41?&=ü;'"

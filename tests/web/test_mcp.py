@@ -170,6 +170,15 @@ async def test_a_tool_answers_as_the_call_of_its_name(either: Agent) -> None:
     assert (shown["policy"], shown["counts"]["total"]) == ("fail_fast", 2)
 
 
+@pytest.mark.parametrize("tool", ["watch_job", "wait_for_job", "get_job", "job_history"])
+async def test_an_unknown_source_leads_to_the_list_of_sources(either: Agent, tool: str) -> None:
+    """An agent that is told to call watch_job would call it again and again."""
+    refused = await either.tool(tool, source="unknown", id="1")
+    assert refused["isError"]
+    assert "No source 'unknown'" in said(refused)
+    assert said(refused).endswith(" list_sources names the sources.")
+
+
 @pytest.mark.parametrize("state", ["failed", "canceled"])
 async def test_a_job_that_did_not_succeed_is_an_error(either: Agent, state: str) -> None:
     await either.web.push("1", state)

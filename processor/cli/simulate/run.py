@@ -70,7 +70,8 @@ def exit_code(run: Run) -> Exit:
 
 def _keep_answering(run: Run, keep: KeepAnswering) -> None:
     """Go on answering polls as long as anybody may poll."""
-    polls_expected = run.accepted and not run.ends_polled(keep.jobs)
+    known = run.accepted or run.polls  # Ringback has a job if it took a push or asks about it
+    polls_expected = known and not run.ends_polled(keep.jobs)
     if keep.confirms and polls_expected:
         output.awaiting_confirmation(keep.seconds)
     elif keep.until_polled and polls_expected:

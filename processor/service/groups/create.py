@@ -220,4 +220,6 @@ async def delete(context: Context, group: str) -> None:
 
 def missing(group: str) -> NotFound:
     """The error for a group that does not exist."""
-    return NotFound(f"No group {group!r}: POST it to /v1/groups first")
+    return NotFound(
+        f"No group {group!r}: POST it to /v1/groups first, or `ringback group create` it"
+    )

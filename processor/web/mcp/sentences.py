@@ -24,8 +24,7 @@ def failed(document: Document) -> bool:
 
 def problem(document: Document) -> str:
     """A call that was refused."""
-    todo = {404: " To watch the job, call watch_job.", 503: " Try again."}
-    return f"{document['title']}: {document['detail']}.{todo.get(document['status'], '')}"
+    return f"{document['title']}: {document['detail']}.{_next_step(document)}"
 
 
 def job(document: Document) -> str:
@@ -88,6 +87,19 @@ def group(document: Document) -> str:
     ended = counts["total"] - counts["pending"]
     done = f"group {document['id']} is {document['state']}, {ended} of {counts['total']} have ended"
     return f"{done}. Its jobs are watched; call wait_for_jobs to wait for them."
+
+
+def _next_step(document: Document) -> str:
+    """What an agent can do about a call that was refused."""
+    match document["status"]:
+        case 404 if document["detail"].startswith("No source "):
+            return " list_sources names the sources."
+        case 404:
+            return " To watch the job, call watch_job."
+        case 503:
+            return " Try again."
+        case _:
+            return ""
 
 
 def _short(document: Document) -> str:
