@@ -20,7 +20,7 @@ migration          brings a store of an older version to our schema
 group_commit       one write while the last is in flight
 read_size          how many values to read at once
 work_items         the nouns of a backlog: items, claims, settlements, limits of lanes
-planned_poll       the next poll of a job, and the interval that it was planned with
+planned_poll       polls that wait: the next one of a job, and how they are brought forward
 change             what a commit writes of one job
 script_args        assembles the keys and arguments of a script call
 backlogs           durable work: claim, settle, renew

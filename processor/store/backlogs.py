@@ -14,9 +14,7 @@ import structlog
 
 from processor.model import Retention
 from processor.store.connection import Connection
-from processor.store.group_commit import GroupCommit
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.planned_poll import PlannedPoll, WaitingPoll, decode_interval
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
 from processor.store.script_args import ScriptArgs
@@ -50,9 +48,6 @@ class Backlogs:
         self._lease = int(lease * 1000)
         self.name = secrets.token_hex(4)
         self._renewing = asyncio.Lock()
-        self._next_polls: GroupCommit[tuple[Keys, str, str], PlannedPoll | None] = GroupCommit(
-            self._all_next_polls
-        )
         self._silent_until: dict[str, float] = {}
         self._recent_lanes: dict[tuple[int, str], list[str]] = {}
 
@@ -233,44 +228,6 @@ class Backlogs:
             overdue = max([overdue, *(seconds - at / 1000 for _, at in first)])
         return items, overdue
 
-    async def next_poll(self, keys: Keys, source: str, job: str) -> PlannedPoll | None:
-        """A job's next poll, if it is polled; many calls at the same time share a round trip."""
-        return await self._next_polls.add((keys, source, job))
-
-    async def _all_next_polls(self, asked: list[tuple[Keys, str, str]]) -> list[PlannedPoll | None]:
-        found: dict[tuple[int, str, str], PlannedPoll | None] = {}
-        for shard in {keys.shard for keys, _, _ in asked}:
-            items = sorted({(lane, item) for keys, lane, item in asked if keys.shard == shard})
-            polls = await self.next_polls(self._shards[shard], items)
-            found |= {(shard, *item): poll for item, poll in zip(items, polls, strict=True)}
-        return [found[keys.shard, lane, item] for keys, lane, item in asked]
-
-    async def next_polls(
-        self, keys: Keys, items: Sequence[tuple[str, str]]
-    ) -> list[PlannedPoll | None]:
-        """The next polls of jobs (source, name); None for those that are not polled.
-
-        Those of a paused source come when its pause ends.
-        """
-        if not items:
-            return []
-        lanes = sorted({lane for lane, _ in items})
-        pipe = self._connection.redis.pipeline(transaction=False)
-        pipe.hmget(keys.paused["poll"], lanes)
-        for lane, item in items:
-            pipe.zscore(keys.due("poll", lane), item)
-            pipe.hget(keys.items["poll"], item)
-        pauses, *rows = await self._connection.ask(pipe.execute())
-        paused_until = {lane: float(until or 0) for lane, until in zip(lanes, pauses, strict=True)}
-        return [
-            None
-            if payload is None
-            else PlannedPoll(
-                None if at is None else max(at, paused_until[lane]) / 1000, decode_interval(payload)
-            )
-            for (lane, _), at, payload in zip(items, rows[::2], rows[1::2], strict=True)
-        ]
-
     async def due_until(
         self, keys: Keys, backlog: str, lane: str, until: float, most: int
     ) -> list[str]:
@@ -287,26 +244,6 @@ class Backlogs:
         args = ScriptArgs(keys)
         args.add_list(items, args.add_item)
         return int(await self._connection.run("enqueue_new", args.keys, args.pack()))
-
-    async def waiting_polls(
-        self, keys: Keys, source: str, cursor: int, count: int
-    ) -> tuple[int, list[WaitingPoll]]:
-        """About `count` polls of a source that wait, and the next cursor; it begins and ends at 0.
-
-        One that waits all the time is returned at least once, unless Redis is restarted.
-        """
-        redis = self._connection.redis
-        command = redis.zscan(keys.due("poll", source), cursor, count=count)
-        cursor, rows = await self._connection.ask(command)
-        names = [item for item, _ in rows]
-        if not names:
-            return cursor, []
-        payloads = await self._connection.ask(redis.hmget(keys.items["poll"], names))
-        return cursor, [
-            WaitingPoll(item.decode(), at / 1000, decode_interval(payload))
-            for (item, at), payload in zip(rows, payloads, strict=True)
-            if payload is not None
-        ]
 
     async def due_at(
         self, keys: Keys, backlog: str, items: Sequence[tuple[str, str]]

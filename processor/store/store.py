@@ -21,6 +21,7 @@ from processor.store.memory_budget import MemoryBudget
 from processor.store.migration import Migration
 from processor.store.names import Names
 from processor.store.persistence import Persistence
+from processor.store.planned_poll import PlannedPolls
 from processor.store.poll_errors import PollErrors
 from processor.store.redeliveries import Redeliveries
 from processor.store.requirements import Requirements
@@ -68,6 +69,7 @@ class Store:
         self.poll_errors = PollErrors(self.connection)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
+        self.polls = PlannedPolls(self.connection, self.shards)
         self.buckets = Buckets(self.connection, self.shards[0], self.fleet)
         self.waiters = Waiters(self.connection)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
 from processor.store.keys import Keys
+from processor.store.planned_poll import LANE_KEYS
 
 
 class PollBounds(NamedTuple):
@@ -31,8 +32,7 @@ class Waiters:
     ) -> bool:
         """Mark a job, and bring its next poll forward; False if too many are waited for."""
         lane = keys.lane("poll", source)
-        parts = ("lanes", "items", "due", "retries", "claimed", "nudge", "busy")
-        names = [keys.waited(source), *(lane[part] for part in parts)]
+        names = [keys.waited(source), *(lane[part] for part in LANE_KEYS)]
         args: list[str | float] = [source, item, int(seconds * 1000), bounds.most]
         args += [int(bounds.floor * 1000), int(bounds.not_before * 1000)]
         return bool(await self._connection.run("mark_waited", names, args))

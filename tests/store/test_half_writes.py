@@ -39,6 +39,7 @@ from processor.store.groups import LANE, GroupChange, deadline_item, deadline_na
 from processor.store.held import Acceptance, HoldEnd
 from processor.store.keys import META, PROCESSES, STATISTICS, WORKERS, Keys, day_of
 from processor.store.names import naming
+from processor.store.planned_poll import SoonerPoll
 from processor.store.redeliveries import ReadPosition, Redelivery
 from processor.store.refusals import Outcome
 from processor.store.waiters import PollBounds
@@ -456,6 +457,11 @@ async def mark_waited(b: Bench, _: Given, __: list[int]) -> None:
     assert await b.store.waiters.mark(b.keys, "a", "a1", 60, bounds)
 
 
+async def bring_forward(b: Bench, _: Given, __: list[int]) -> None:
+    sooner = SoonerPoll("a1", FUTURE - 100, 1.0)
+    assert await b.store.polls.bring_forward(b.keys, "a", [sooner]) == 1
+
+
 async def a_poll_far_away(b: Bench) -> None:
     items = [WorkItem("poll", "a", "a1", FUTURE, b"900.000")]
     change = Change(job=job("none"), version="", save=False, items=items)
@@ -770,6 +776,7 @@ SCRIPTS = {
     "renew": Operation(renew, claimed, "renew", 2),
     "take": Operation(take, nothing, "take", 2),
     "park": Operation(park, nothing, "park"),
+    "bring forward": Operation(bring_forward, a_poll_far_away, "bring_forward"),
     "mark waited": Operation(mark_waited, a_poll_far_away, "mark_waited"),
     "replay": Operation(replay, delivered_before, "replay"),
     "memory": Operation(memory, deliveries_to_make, "memory"),

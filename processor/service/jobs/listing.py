@@ -70,7 +70,7 @@ async def jobs(
             read, size = read + 1, size + lookup.size
             if lookup.job and wanted.matches(lookup.job):
                 found.append(lookup.job)
-        polls = await context.store.backlogs.next_polls(
+        polls = await context.store.polls.next_polls(
             keys, [(job.source, name_of(job)) for job in found]
         )
         items += [

@@ -42,10 +42,16 @@ def intervals(job: Job, source: Source) -> tuple[float, float]:
     return (own, own) if own else poll.every if poll else (0.0, 0.0)
 
 
+def least_gap(job: Job, source: Source) -> float:
+    """Seconds between two polls of a job, at least; a longer interval of its own does not count."""
+    poll, own = source.poll(job.kind), job.polling.every
+    first = poll.every[0] if poll else 0.0
+    return min(first, own or first) * (1 - POLL_JITTER)
+
+
 def earliest_poll(job: Job, source: Source, planned_at: float) -> float:
     """Before when a poll that was planned at a time is not made, even if somebody waits (seconds)."""
-    floor = intervals(job, source)[0] * (1 - POLL_JITTER)
-    return max(planned_at + floor, job.poll_not_before)
+    return max(planned_at + least_gap(job, source), job.poll_not_before)
 
 
 def poll_schedule(

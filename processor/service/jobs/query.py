@@ -71,7 +71,7 @@ async def view(context: Context, found: Found) -> dict[str, Any]:
     job = found.job
     if job.state in FINAL:
         return payload.view(job, None)  # a finished job is not polled
-    planned = await context.store.backlogs.next_poll(found.keys, job.source, name_of(job))
+    planned = await context.store.polls.next_poll(found.keys, job.source, name_of(job))
     return payload.view(job, planned and payload.poll_data(job, *planned))
 
 

@@ -2,7 +2,7 @@
 
 A job's next poll is brought forward, never put off: to now, but not sooner than the shortest
 interval after the last poll, nor than the provider allows, and only so many a second. A job that is
-due anyway stays as it is. So doing this twice costs little, and a walk that was cut off begins again.
+due anyway stays as it is, and so does one that somebody has asked for. So doing this twice costs little, and a walk that was cut off begins again.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,17 @@ import structlog
 from processor.config import Source
 from processor.errors import Conflict
 from processor.model import FINAL, Job, State
-from processor.service.jobs.decide import poll_item
+from processor.service.jobs.poll_interval import least_gap
 from processor.service.jobs.query import source_of
 from processor.service.runtime.context import Context
-from processor.store.change import Change
-from processor.store.jobs import JobLookup
+from processor.store.jobs import name_of
 from processor.store.keys import Keys
-from processor.store.planned_poll import WaitingPoll
+from processor.store.planned_poll import SoonerPoll
 from processor.store.work_items import NOW, Claim, Settlement, WorkItem
 
 ALL = "all:"  # begins the item that has all jobs of its lane polled; a job's poll has its name
 PAGE = 500  # jobs read and written at once
 RATE = 50.0  # polls a second of one source, since not every source has a budget
-MAX_TRIES = 3  # commits of a page while subscriptions change
 
 log = structlog.get_logger()
 
@@ -82,55 +80,33 @@ def _pollable(source: Source) -> Source:
 async def _poll_shard(
     context: Context, keys: Keys, source: Source, state: State | None = None
 ) -> Asked:
-    asked, cursor = Asked(), 0
+    polls, asked, cursor = context.store.polls, Asked(), 0
     while True:
-        cursor, waiting = await context.store.backlogs.waiting_polls(
-            keys, source.name, cursor, PAGE
-        )
-        found = await _read(context, keys, source, state, waiting)
+        cursor, items = await polls.waiting(keys, source.name, cursor, PAGE)
+        jobs = await _read(context, keys, source, state, items)
         now = await context.store.now()
-        changes: list[Change] = []
-        for number, (poll, lookup, job) in enumerate(found, asked.jobs):
-            pause = number * len(context.store.shards) / RATE
-            at = max(now + pause, _earliest(source, job, poll, now))
-            if at < poll.at:
-                items = [poll_item(job, at)]  # asked for: a job's own interval does not hold it up
-                changes.append(Change(job=job, version=lookup.version, save=False, items=items))
-        await _commit(context, keys, changes)
-        asked = Asked(asked.jobs + len(found), asked.sooner + len(changes))
+        pause = len(context.store.shards) / RATE
+        sooner = await polls.bring_forward(
+            keys,
+            source.name,
+            [
+                SoonerPoll(
+                    name_of(job),
+                    max(now + number * pause, job.poll_not_before),
+                    least_gap(job, source),
+                )
+                for number, job in enumerate(jobs, asked.jobs)
+            ],
+        )
+        asked = Asked(asked.jobs + len(jobs), asked.sooner + sooner)
         if cursor == 0:
             return asked
 
 
 async def _read(
-    context: Context,
-    keys: Keys,
-    source: Source,
-    state: State | None,
-    waiting: Sequence[WaitingPoll],
-) -> list[tuple[WaitingPoll, JobLookup, Job]]:
+    context: Context, keys: Keys, source: Source, state: State | None, items: Sequence[str]
+) -> list[Job]:
     """The unfinished jobs of a page, in this state if it is given."""
-    polls = [poll for poll in waiting if poll.item.startswith(f"{source.name}/")]
-    lookups = await context.store.jobs.read(keys, [poll.item for poll in polls])
-    return [
-        (poll, lookup, lookup.job)
-        for poll, lookup in zip(polls, lookups, strict=True)
-        if lookup.job and lookup.job.state not in FINAL and state in (None, lookup.job.state)
-    ]
-
-
-def _earliest(source: Source, job: Job, poll: WaitingPoll, now: float) -> float:
-    """When a job may be polled again: the shortest interval after its last poll."""
-    rules = source.poll(job.kind)
-    first = rules.every[0] if rules else 0.0
-    shortest = min(first, job.polling.every or first)
-    last = now if poll.interval is None else poll.at - poll.interval
-    return max(last + shortest, job.poll_not_before)
-
-
-async def _commit(context: Context, keys: Keys, changes: Sequence[Change]) -> None:
-    """Write them; a job that has changed since it was read keeps the poll that it got then."""
-    for again in range(MAX_TRIES if changes else 0):
-        router = await context.store.subscriptions.router(keys, fresh=bool(again))
-        if await context.store.jobs.commit(keys, router.version, changes) is not None:
-            return
+    names = [item for item in items if item.startswith(f"{source.name}/")]
+    jobs = [lookup.job for lookup in await context.store.jobs.read(keys, names)]
+    return [j for j in jobs if j and j.state not in FINAL and state in (None, j.state)]

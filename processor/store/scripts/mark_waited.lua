@@ -4,10 +4,9 @@
 -- ARGV  source, item, for how long somebody waits (ms), how many jobs of the source may be waited
 --       for, the least time between two polls (ms), before when the provider wants no poll (ms)
 -- Returns  1 if it is marked, 0 if too many others are
--- A poll is not brought forward before both times, nor one that somebody asked for: its payload is
--- not the interval (s) that it was planned with. Where the polls of the source leave late, it goes
+-- A poll is not brought forward before both times. Where polls of the source leave late, it goes
 -- ahead of others by as much. Safe twice: then the mark lasts longer.
--- Uses: prove, time, command_buffer, lanes
+-- Uses: prove, time, lanes, bring_forward
 prove([[TIME ZREMRANGEBYSCORE ZSCORE ZCARD ZADD PEXPIRE HGET ZRANGE ZREM HDEL HMGET HSET EXISTS
   RPUSH]])
 local now, item, wait = now_ms(), ARGV[2], tonumber(ARGV[3])
@@ -19,17 +18,8 @@ redis.call('PEXPIRE', KEYS[1], 120000)
 
 local lane = { name = ARGV[1], lanes = KEYS[2], items = KEYS[3], due = KEYS[4] }
 lane.retries, lane.claimed, lane.nudge, lane.busy = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local due = tonumber(redis.call('ZSCORE', lane.due, item))
-local interval = (redis.call('HGET', lane.items, item) or ''):match('^-?%d+%.%d+$')
-if due and interval then
-  local planned_at = due - interval * 1000
-  local late = math.max(now - first_due(lane), 0)
-  local at = math.max(now, planned_at + tonumber(ARGV[5]), tonumber(ARGV[6])) - late
-  if at < due then
-    buffer('ZADD', lane.due, at, item)
-    buffer('HSET', lane.items, item, string.format('%.3f', (at - planned_at) / 1000))
-    lane.changed = true
-  end
-end
+local first = first_due(lane)
+local at, late = math.max(now, tonumber(ARGV[6])), first and math.max(now - first, 0) or 0
+bring_forward(lane, item, at, tonumber(ARGV[5]), late)
 finish({ lane }, now)
 return 1
