@@ -4,7 +4,7 @@ The actors are declared in `workers.__main__`; each runs the pump of its backlog
 """
 
 from processor.service.delivery.deliver import Deliverer
-from processor.service.groups import member_ends
+from processor.service.groups.apply_together import ApplyTogether
 from processor.service.jobs import ingest as ingesting
 from processor.service.jobs.commit_together import CommitTogether
 from processor.service.polling import poll as polling
@@ -34,7 +34,7 @@ def all_pumps(context: Context, outage: Outage) -> dict[str, Pump]:
 
 def ingest(context: Context, outage: Outage) -> Pump:
     """Takes jobs through accepted updates: a batch a commit, two at a time under load."""
-    size = ingesting.MAX_BATCH
+    size, together = ingesting.MAX_BATCH, ApplyTogether(context)
 
     async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
         groups = [claim for claim in claims if claim.lane == GROUPS]
@@ -46,7 +46,7 @@ def ingest(context: Context, outage: Outage) -> Pump:
         if updates:
             units.append((updates, ingesting.ingest(context, updates)))
         if groups:
-            units.append((groups, member_ends.apply_claims(context, groups)))
+            units.append((groups, together.add(groups)))
         return units
 
     return Pump(

@@ -88,7 +88,7 @@ class Groups:
         self._connection = connection
         self._shards = shards
         self._keep = keep
-        self.turns: KeyedLocks[str] = KeyedLocks()  # of callers of this process, after a conflict
+        self.turns: KeyedLocks[str] = KeyedLocks()  # of callers of this process
 
     def shard(self, group: str) -> Keys:
         """The keys of the shard of a group."""

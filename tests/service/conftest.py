@@ -14,7 +14,8 @@ from processor.config import load
 from processor.egress import Egress
 from processor.group import Group
 from processor.model import Job, Push
-from processor.service.groups import create as groups_create, member_ends
+from processor.service.groups import create as groups_create
+from processor.service.groups.apply_together import ApplyTogether
 from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import ingest as jobs_ingest, query, watch as jobs_watch
 from processor.service.jobs.query import Found
@@ -324,7 +325,7 @@ class Bench:
                 return
             for claims in filter(None, some):
                 groups = [claim for claim in claims if claim.lane == GROUPS]
-                await member_ends.apply_claims(self.context, groups)
+                await ApplyTogether(self.context, interval=0.0).add(groups)
                 updates = [claim for claim in claims if claim.lane != GROUPS]
                 await jobs_ingest.ingest(self.context, updates)
 

@@ -20,7 +20,8 @@ from processor.errors import Conflict, NotFound
 from processor.event_types import GROUP_COMPLETED
 from processor.group import Group, GroupState, end_of
 from processor.model import FINAL, State
-from processor.service.groups import create, member_ends
+from processor.service.groups import create
+from processor.service.groups.apply_together import ApplyTogether
 from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import watch, watch_request
 from processor.service.jobs.ingest import ingest
@@ -136,7 +137,7 @@ class Groups(Losses):
 
     async def apply(self, claims: list[Any]) -> None:
         """What a worker does with claims."""
-        await member_ends.apply_claims(self.context, [c for c in claims if c.lane == LANE])
+        await ApplyTogether(self.context, interval=0.0).add([c for c in claims if c.lane == LANE])
         await ingest(self.context, [c for c in claims if c.lane != LANE])
 
     @precondition(lambda self: self.kept)

@@ -8,7 +8,7 @@ import httpx
 from processor.config import Settings
 from processor.egress import Egress
 from processor.service.delivery.deliver import Deliverer
-from processor.service.groups import member_ends
+from processor.service.groups.apply_together import ApplyTogether
 from processor.service.jobs import ingest as jobs_ingest
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
@@ -104,7 +104,7 @@ class Web:
         store = self.context.store
         while claims := await store.backlogs.claim(store.shards[0], "ingest", 200, lambda _: PACE):
             groups = [claim for claim in claims if claim.lane == GROUPS]
-            await member_ends.apply_claims(self.context, groups)
+            await ApplyTogether(self.context, interval=0.0).add(groups)
             await jobs_ingest.ingest(self.context, [c for c in claims if c.lane != GROUPS])
 
     async def deliver(self) -> None:

@@ -1,10 +1,11 @@
 """Groups of jobs that one callback completes. In reading order:
 
-group_request  the body of POST /v1/groups, parsed and checked
-step           changes a group: read, decide, commit; again after a conflict
-create         creates a group, adds members, closes and deletes it
-member_ends    what jobs tell their groups, and deadlines of groups: the `?groups` lane of ingest
-query          a group, and its members
-wait           waits for jobs and groups, all or any
-wait_task      waits that are asked about later (MCP tasks)
+group_request   the body of POST /v1/groups, parsed and checked
+step            changes a group: read, decide, commit; again after a conflict
+create          creates a group, adds members, closes and deletes it
+member_ends     what jobs tell their groups, and deadlines of groups: the `?groups` lane of ingest
+apply_together  what comes while a group is changed shares its next commit
+query           a group, and its members
+wait            waits for jobs and groups, all or any
+wait_task       waits that are asked about later (MCP tasks)
 """

@@ -27,7 +27,7 @@ from processor.store.reserve import group_price, watch_price
 
 _encode = msgspec.json.Encoder().encode
 
-TOGETHER = 16  # members that are read or watched at the same time: more delay other calls
+TOGETHER = 8  # members that are read or watched at the same time: more delay other calls
 EMPTY_DEADLINE = 72 * 3600.0  # seconds, of a group that is created without members
 
 

@@ -26,21 +26,7 @@ TOGETHER = 100  # jobs that are read at the same time
 log = structlog.get_logger()
 
 
-async def apply_claims(context: Context, claims: Sequence[Claim]) -> None:
-    """Take groups through the claimed entries of one shard, each group at once, and settle them.
-
-    Raises what stopped one of them, once all others are done.
-    """
-    by_group: dict[str, list[Claim]] = {}
-    for claim in claims:
-        by_group.setdefault(_group_of(claim), []).append(claim)
-    parts = [_apply(context, part) for part in by_group.values()]
-    for error in await asyncio.gather(*parts, return_exceptions=True):
-        if error:
-            raise error
-
-
-def _group_of(claim: Claim) -> str:
+def group_of(claim: Claim) -> str:
     """The group of an entry; of one that cannot be read, a name of its own: it fails alone."""
     try:
         entry = read_item(claim)
@@ -49,8 +35,11 @@ def _group_of(claim: Claim) -> str:
     return entry.membership.group if isinstance(entry, MemberEnd) else entry.group
 
 
-async def _apply(context: Context, claims: Sequence[Claim]) -> None:
-    """Take one group through its entries, and settle them. A deadline that is not over waits on."""
+async def apply(context: Context, claims: Sequence[Claim]) -> None:
+    """Take one group through its claimed entries of one shard, and settle them.
+
+    A deadline that is not over waits on.
+    """
     try:
         entries = [read_item(claim) for claim in claims]
         ends = [entry for entry in entries if isinstance(entry, MemberEnd)]

@@ -32,14 +32,9 @@ async def change(
     this change, and its event is published; one that has ended never changes. Contention if others
     change it all the time.
     """
-    done, after = await _try(context, group, decide, members, fresh=False)
-    if done:
-        return after
-    async with context.store.groups.turns[
-        group
-    ]:  # or callers here would hinder each other for ever
+    async with context.store.groups.turns[group]:  # callers here would hinder each other
         for again in range(MAX_TRIES):
-            done, after = await _try(context, group, decide, members, fresh=True)
+            done, after = await _try(context, group, decide, members)
             if done:
                 return after
             await asyncio.sleep(random.random() * 0.01 * 2**again)  # noqa: S311 -- jitter
@@ -51,8 +46,6 @@ async def _try(
     group: str,
     decide: Callable[[GroupLookup, float], Decision | None],
     members: Sequence[str],
-    *,
-    fresh: bool,
 ) -> tuple[bool, Group | None]:
     """Change a group once: whether nobody else has changed it meanwhile, and what it is then."""
     lookup = await context.store.groups.read(group, members)
@@ -65,20 +58,16 @@ async def _try(
     after, rows = completed(decision[0], now), decision[1]
     if after == lookup.group and not rows:
         return True, after
-    return await _commit(context, lookup, after, rows, fresh=fresh), after
+    return await _commit(context, lookup, after, rows), after
 
 
 async def _commit(
-    context: Context,
-    lookup: GroupLookup,
-    after: Group,
-    rows: Mapping[str, Member],
-    *,
-    fresh: bool,
+    context: Context, lookup: GroupLookup, after: Group, rows: Mapping[str, Member]
 ) -> bool:
     """Write a change; False if it was decided on what is not true any more."""
     before, store = lookup.group, context.store
-    router = await store.subscriptions.router(store.groups.shard(after.id), fresh=fresh)
+    keys = store.groups.shard(after.id)
+    router = await store.subscriptions.router(keys)
     ended = after.state is not GroupState.RUNNING
     moved = before is None or before.deadline_at != after.deadline_at
     done = await store.groups.commit(
@@ -93,6 +82,8 @@ async def _commit(
         ),
         bounded=before is None or after.total > before.total,
     )
+    if done is None:
+        await store.subscriptions.router(keys, fresh=True)
     if done and ended:
         context.metrics.group_ended(after.state.value)
     return bool(done)

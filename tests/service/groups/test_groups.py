@@ -14,6 +14,7 @@ from processor.group import MAX_MEMBERS, Group, GroupState, Member, Policy, even
 from processor.model import State
 from processor.service.events.tail import Tailer
 from processor.service.groups import create, member_ends, query, step, wait
+from processor.service.groups.apply_together import ApplyTogether
 from processor.service.jobs import ingest, query as jobs_query, watch
 from processor.service.jobs.watch_request import PollSettings, WatchRequest
 from processor.store.work_items import Settlement
@@ -353,7 +354,7 @@ async def test_a_broken_entry_does_not_hold_up_the_others(bench: Any):
         await ingest.ingest(bench.context, await bench.claim(keys, "ingest"))
         claims = await bench.claim(keys, "ingest")
         broken = [replace(c, item=f"{c.item}x", payload=b"{") for c in claims]
-        await member_ends.apply_claims(bench.context, [*broken, *claims])
+        await ApplyTogether(bench.context, interval=0.0).add([*broken, *claims])
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
 
 
