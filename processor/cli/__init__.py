@@ -3,6 +3,7 @@
 __main__         `python -m processor.cli`
 app              the list of commands
 lazy_group       imports a command's module only when it is called
+conversion       converts the values of options without pydantic
 logs             logs go to standard error
 exit_codes       how a command ends
 completion       `ringback completion`: commands and options in bash, zsh and fish
@@ -24,6 +25,7 @@ processes        `ringback web`, `worker`, `clock`: one process each
 
 A running server, from outside:
 client           the HTTP client of the command line
+http_request     one HTTP/1.1 request to a server
 credentials      which API key a command sends
 sse              reads Server-Sent Events
 follow           follows jobs and groups until they have ended

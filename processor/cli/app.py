@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from processor.cli import output
+from processor.cli.conversion import convert_without_pydantic
 from processor.cli.lazy_group import PLAIN, Command, lazy_group
 
 COMMANDS = {
@@ -92,6 +93,7 @@ COMMANDS = {
 
 def build() -> typer.Typer:
     """The command line."""
+    convert_without_pydantic()
     names = {"help_option_names": ["--help", "-h"]}  # of all commands
     app = typer.Typer(
         cls=lazy_group(COMMANDS), no_args_is_help=True, context_settings=names, **PLAIN

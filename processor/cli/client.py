@@ -1,29 +1,22 @@
 """The HTTP client of the command line; an answer is JSON, or an error of one line.
 
-It uses the standard library because that ignores proxy variables and follows no redirects, which
-could send the key to another server.
+No proxy and no redirect can send the key to another server.
 """
 
-import http.client
 import json
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
-from http.client import HTTPResponse
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
-from processor.cli import sse
+from processor.cli import http_request, sse
 from processor.cli.credentials import REMEDY
 from processor.cli.exit_codes import CommandError, Exit, code_of_status
+from processor.cli.http_request import DEFAULT_PORTS, Response
 
 RESPONSE_TIMEOUT = 75.0  # seconds; the longest wait of the API is 60
 STREAM_TIMEOUT = 45.0  # seconds without even a ping: the stream is dead
 MULTIPLE_CHOICES, UNAUTHORIZED = 300, 401
-SCHEMES: dict[str, type[http.client.HTTPConnection]] = {
-    "http": http.client.HTTPConnection,
-    "https": http.client.HTTPSConnection,
-}
 
 
 class UnreachableError(CommandError):
@@ -49,9 +42,9 @@ def job_path(source: str, job_id: str, *more: str) -> str:
 class Stream:
     """An open event stream."""
 
-    def __init__(self, url: str, opened: ExitStack, reader: sse.Reader) -> None:
-        """`opened` is closed when the stream ends."""
-        self._url, self._opened, self._reader = url, opened, reader
+    def __init__(self, url: str, response: Response, after: str | None) -> None:
+        """The response is closed when the stream ends."""
+        self._url, self._response, self._reader = url, response, sse.Reader(response, after)
 
     @property
     def last_id(self) -> str | None:
@@ -64,25 +57,23 @@ class Stream:
 
     def __iter__(self) -> Iterator[sse.Message]:
         """The messages until the stream ends; UnreachableError if it breaks."""
-        with self._opened:
+        with self._response:
             try:
                 yield from self._reader
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 raise UnreachableError(self._url, error) from error
 
 
 class RawAnswer:
     """An open response, whose body is passed on as it is."""
 
-    def __init__(
-        self, client: "Client", connection: http.client.HTTPConnection, answer: HTTPResponse
-    ) -> None:
-        self._client, self._connection, self._answer = client, connection, answer
+    def __init__(self, client: "Client", answer: Response) -> None:
+        self._client, self._answer = client, answer
 
     @property
     def is_stream(self) -> bool:
         """Whether it is a stream of events."""
-        return self._answer.headers.get_content_type() == "text/event-stream"
+        return self._answer.headers.get("content-type", "").startswith("text/event-stream")
 
     def body(self, ours: str) -> bytes:
         """The whole body; CommandError for an error, unless its JSON has the field `ours`."""
@@ -90,13 +81,12 @@ class RawAnswer:
 
     def lines(self) -> Iterator[bytes]:
         """The lines as they come, until the response ends or breaks."""
-        with suppress(OSError, http.client.HTTPException, ValueError):
+        with suppress(OSError, ValueError):
             yield from self._answer
 
     def abort(self) -> None:
         """End it; another thread may be reading."""
-        with suppress(OSError, AttributeError):
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._answer.abort()
 
 
 class Client:
@@ -114,10 +104,7 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         content = None if body is None else _encoded(body)
-        with (
-            closing(self._connect(self._timeout)) as connection,
-            self._request(connection, method, _target(path, params), content, headers) as answer,
-        ):
+        with self._send(method, _target(path, params), content, headers) as answer:
             return self._read(answer)
 
     def get(self, path: str, **params: object) -> Any:
@@ -127,14 +114,11 @@ class Client:
     def stream(self, path: str, after: str | None = None, **params: object) -> Stream:
         """Open an event stream, after an event id if given."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        with ExitStack() as opened:
-            connection = opened.enter_context(closing(self._connect(STREAM_TIMEOUT)))
-            answer = opened.enter_context(
-                self._request(connection, "GET", _target(path, params), None, headers)
-            )
-            if answer.status >= MULTIPLE_CHOICES:
+        answer = self._send("GET", _target(path, params), None, headers, STREAM_TIMEOUT)
+        if answer.status >= MULTIPLE_CHOICES:
+            with answer:
                 self._read(answer)
-            return Stream(self.url, opened.pop_all(), sse.Reader(answer, after))
+        return Stream(self.url, answer, after)
 
     @contextmanager
     def post_raw(
@@ -143,46 +127,44 @@ class Client:
         """POST JSON as it is; the response is open until the end of the context."""
         accept = {"Accept": "application/json, text/event-stream"}
         headers = {**accept, "Content-Type": "application/json", **headers}
-        with (
-            closing(self._connect(self._timeout)) as connection,
-            self._request(connection, "POST", path, content, headers) as answer,
-        ):
-            yield RawAnswer(self, connection, answer)
+        with self._send("POST", path, content, headers) as answer:
+            yield RawAnswer(self, answer)
 
-    def read_raw(self, answer: HTTPResponse, ours: str) -> bytes:
+    def read_raw(self, answer: Response, ours: str) -> bytes:
         """A body; CommandError for an error, unless its JSON has the field `ours`."""
-        try:
-            raw = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(self.url, error) from error
+        raw = self._body(answer)
         if answer.status >= MULTIPLE_CHOICES and ours.encode() not in raw:
             self._refuse(answer.status, raw)
         return raw
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        return SCHEMES[self._scheme](self._host, self._port, timeout=timeout)
-
-    def _request(
+    def _send(
         self,
-        connection: http.client.HTTPConnection,
         method: str,
         target: str,
         content: bytes | None,
         headers: Mapping[str, str],
-    ) -> http.client.HTTPResponse:
+        timeout: float | None = None,
+    ) -> Response:
+        """Send a request; `timeout` is in seconds."""
+        address = (self._scheme, self._host, self._port)
+        fields = {**headers, **self._headers}
         try:
-            connection.request(method, self._prefix + target, content, {**headers, **self._headers})
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+            return http_request.send(
+                *address, method, self._prefix + target, fields, content, timeout or self._timeout
+            )
+        except OSError as error:
             raise UnreachableError(self.url, error) from error
         except ValueError:
             raise CommandError("--key or --after: only printable ASCII can be sent") from None
 
-    def _read(self, answer: http.client.HTTPResponse) -> Any:
+    def _body(self, answer: Response) -> bytes:
         try:
-            raw = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            return answer.read()
+        except OSError as error:
             raise UnreachableError(self.url, error) from error
+
+    def _read(self, answer: Response) -> Any:
+        raw = self._body(answer)
         if answer.status >= MULTIPLE_CHOICES:
             self._refuse(answer.status, raw)
         try:
@@ -204,10 +186,17 @@ def _address(url: str) -> tuple[str, str, int | None, str]:
     """Split a server's URL into scheme, host, port and path prefix."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme in SCHEMES and parts.hostname and url.isprintable() and " " not in url:
-            return parts.scheme, parts.hostname, parts.port, parts.path.rstrip("/")
+        if (
+            parts.scheme in DEFAULT_PORTS
+            and parts.hostname
+            and url.isprintable()
+            and " " not in url
+        ):
+            host = parts.hostname
+            name = host if host.isascii() else host.encode("idna").decode()
+            return parts.scheme, name, parts.port, parts.path.rstrip("/")
     except ValueError:
-        pass  # an invalid port or an unclosed bracket: the error is below
+        pass  # an invalid port, name or bracket: the error is below
     raise CommandError(f"--url {url}: not a server's URL; write it like http://127.0.0.1:8080")
 
 

@@ -7,6 +7,7 @@ import typer
 from processor.cli import options, output
 from processor.cli.client import Client, path
 from processor.cli.exit_codes import CommandError
+from processor.cli.lazy_group import command_group
 from processor.cli.replay import replay_all
 
 COLUMNS = ("id", "job", "type", "state", "attempts", "last", "next attempt", "created")
@@ -88,10 +89,7 @@ def retry_all(server: Client, subscription: str) -> dict[str, Any]:
 
 def group() -> typer.Typer:
     """The group of these commands."""
-    app = typer.Typer(help="List and retry deliveries.", no_args_is_help=True)
-    app.command("list")(list_all)
-    app.command("retry")(retry)
-    return app
+    return command_group({"list": list_all, "retry": retry}, text="List and retry deliveries.")
 
 
 def _show_all(done: dict[str, Any], *, json: bool) -> None:

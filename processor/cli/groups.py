@@ -9,6 +9,7 @@ import typer
 from processor.cli import options, output
 from processor.cli.client import Client, path
 from processor.cli.exit_codes import CommandError
+from processor.cli.lazy_group import command_group
 from processor.cli.watch import until_done
 from processor.text_input import decode_text
 
@@ -137,17 +138,16 @@ def remove(group_id: Id, *, server: Client, json: options.Json = False) -> None:
 
 def group() -> typer.Typer:
     """The group of these commands."""
-    app = typer.Typer(
-        help="Many jobs and one callback: create groups of jobs, and wait for them.",
-        no_args_is_help=True,
-    )
-    app.command("create")(create)
-    app.command("show")(show)
-    app.command("add")(add)
-    app.command("close")(close)
-    app.command("wait")(wait)
-    app.command("rm")(remove)
-    return app
+    commands = {
+        "create": create,
+        "show": show,
+        "add": add,
+        "close": close,
+        "wait": wait,
+        "rm": remove,
+    }
+    text = "Many jobs and one callback: create groups of jobs, and wait for them."
+    return command_group(commands, text=text)
 
 
 def _named(jobs: list[str] | None, file: str | None) -> list[str]:

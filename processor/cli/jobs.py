@@ -7,6 +7,7 @@ import typer
 from processor.cli import options, output
 from processor.cli.client import Client, job_path
 from processor.cli.exit_codes import CommandError
+from processor.cli.lazy_group import command_group
 
 COLUMNS = ("source", "id", "state", "status", "progress")
 MAX_HISTORY = 200  # entries; no more are kept
@@ -130,12 +131,7 @@ def remove(
 
 def group() -> typer.Typer:
     """The group; without a command it lists the jobs."""
-    app = typer.Typer(invoke_without_command=True)
-    app.callback()(jobs)
-    app.command("show")(show)
-    app.command("poll")(poll)
-    app.command("rm")(remove)
-    return app
+    return command_group({"show": show, "poll": poll, "rm": remove}, alone=jobs)
 
 
 @options.server

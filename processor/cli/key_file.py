@@ -6,7 +6,6 @@ is refused, because anybody who knows the key can call.
 
 import os
 import re
-import secrets
 import stat
 from pathlib import Path
 
@@ -21,6 +20,8 @@ _REMEDY = "delete it, and `ringback up` makes another"
 
 def make(path: Path) -> str | None:
     """Make the file; returns the key, or None if the file exists already."""
+    import secrets  # noqa: PLC0415 -- slow to import for those who only read a key
+
     key = secrets.token_urlsafe(BYTES)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

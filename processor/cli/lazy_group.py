@@ -5,7 +5,7 @@ modules import the whole of Ringback, which takes ten times as long as to ask a 
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
@@ -36,63 +36,87 @@ class Command(NamedTuple):
     group: bool = False
 
 
-class CommandGroup(TyperGroup):
-    """A group that accepts its commands' shared options also before the command."""
+Function = Callable[..., None]
+Commands = Mapping[str, Command | Function]
+"""Commands by name, in the order of the help."""
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are built, and imported, when they are called.
+
+    It accepts its commands' shared options also before the command.
+    """
+
+    lazy: ClassVar[Commands] = {}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move shared options after the command."""
         return super().parse_args(ctx, move_shared_options(args))
 
-
-class LazyGroup(CommandGroup):
-    """A group with some commands that are imported when they are called."""
-
-    lazy: ClassVar[Mapping[str, Command]] = {}
-
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as in TyperGroup
         """The commands, in the order of the help."""
-        return [*self.lazy, *super().list_commands(ctx)]
+        return list(self.lazy)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name, imported now."""
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as in TyperGroup
+        """The command of this name, built now."""
         found = self.lazy.get(cmd_name)
-        return load(cmd_name, found) if found else super().get_command(ctx, cmd_name)
+        return load(cmd_name, found) if found else None
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete the name of a command without importing any."""
-        lazy = [
-            CompletionItem(name, help=command.help)
+        found = [
+            CompletionItem(name, help=first_line(command))
             for name, command in self.lazy.items()
             if name.startswith(incomplete)
         ]
-        return lazy or super().shell_complete(ctx, incomplete)
+        return found or super().shell_complete(ctx, incomplete)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as in TyperGroup
         """Write the first line of each command's help."""
-        eager = {name: self.get_command(ctx, name) for name in super().list_commands(ctx)}
-        rows = [(name, command.help) for name, command in self.lazy.items()]
-        rows += [(name, command.get_short_help_str(80)) for name, command in eager.items()]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, first_line(one)) for name, one in self.lazy.items()])
 
 
-def lazy_group(commands: Mapping[str, Command]) -> type[LazyGroup]:
+def first_line(command: Command | Function) -> str:
+    """The first line of a command's help."""
+    if isinstance(command, Command):
+        return command.help
+    return (command.__doc__ or "").partition("\n")[0]
+
+
+def lazy_group(commands: Commands) -> type[LazyGroup]:
     """The class of a group with these commands."""
     return type("CommandsOfGroup", (LazyGroup,), {"lazy": commands})
 
 
-def load(name: str, command: Command) -> Any:
-    """Import a command."""
-    made = getattr(import_module(f"processor.cli.{command.module}"), command.function)
-    if "structlog" in sys.modules:  # something that it imported may log
-        import_module("processor.cli.logs").configure()
+def command_group(
+    commands: Commands, *, alone: Function | None = None, text: str | None = None
+) -> typer.Typer:
+    """A group of these commands, whose help begins with `text`.
+
+    Without a command it does `alone`, whose docstring is then the help, or shows its help.
+    """
+    kind = lazy_group(commands)
+    if alone is None:
+        return typer.Typer(cls=kind, help=text, no_args_is_help=True)
+    app = typer.Typer(cls=kind, invoke_without_command=True)
+    app.callback()(alone)
+    return app
+
+
+def load(name: str, command: Command | Function) -> Any:
+    """Build a command, and import it if need be."""
     app = typer.Typer(**PLAIN)
-    if command.group:
-        group = made()
-        kind = group.info.cls if isinstance(group.info.cls, type) else CommandGroup
-        app.add_typer(group, name=name, cls=kind)
+    if not isinstance(command, Command):
+        app.command(name)(command)
     else:
-        app.command(name)(made)
+        made = getattr(import_module(f"processor.cli.{command.module}"), command.function)
+        if "structlog" in sys.modules:  # something that it imported may log
+            import_module("processor.cli.logs").configure()
+        if command.group:
+            app.add_typer(group := made(), name=name, cls=group.info.cls)
+        else:
+            app.command(name)(made)
     return get_group(app).commands[name]
 
 

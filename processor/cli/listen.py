@@ -1,7 +1,6 @@
 """`ringback listen`: posts a server's events to a program on this machine, signed as for a subscriber."""
 
 import hashlib
-import http.client
 import json as codec
 import secrets
 import time
@@ -13,11 +12,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from processor.cli import options, output
-from processor.cli.client import SCHEMES, Client
+from processor.cli import http_request, options, output
+from processor.cli.client import Client
 from processor.cli.credentials import is_loopback
 from processor.cli.events import Source, Types, line, stream
 from processor.cli.exit_codes import CommandError
+from processor.cli.http_request import DEFAULT_PORTS
 from processor.cli.sse import Message
 from processor.formats import FORMATS, Event
 from processor.model import Subscription
@@ -99,7 +99,8 @@ def _target(to: str, secret: str, *, allow: bool) -> Subscription:
     """The program as a subscription; CommandError if it may not be posted to, or cannot be signed."""
     try:
         parts = urlsplit(to)
-        good = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in DEFAULT_PORTS and bool(parts.hostname) and parts.port != 0
+        good = good and to.isascii() and to.isprintable() and " " not in to
     except ValueError:
         good = False
     if not good:
@@ -139,14 +140,12 @@ def _attempt(target: Subscription, event: Event) -> Attempt:
     headers, body = FORMATS["standard"]([event], target, time.time())
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     status, error = None, None
-    connection = SCHEMES[parts.scheme](parts.hostname or "", parts.port, timeout=TIMEOUT)
+    where = (parts.scheme, parts.hostname or "", parts.port)
     try:
-        connection.request("POST", path, body, dict(headers))
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as problem:
-        error = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-    finally:
-        connection.close()
+        with http_request.send(*where, "POST", path, dict(headers), body, TIMEOUT) as answer:
+            status = answer.status
+    except OSError as problem:
+        error = problem.strerror or str(problem) or type(problem).__name__
     return {"status": status, "error": error, "seconds": round(time.monotonic() - begun, 3)}
 
 

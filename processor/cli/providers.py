@@ -12,6 +12,7 @@ import typer
 from processor import provider
 from processor.cli import options, output, profile_lint
 from processor.cli.exit_codes import CommandError, Exit
+from processor.cli.lazy_group import command_group
 from processor.cli.profile_summary import facts, polls, pushes, rows
 from processor.config.loading import load_profiles
 from processor.config.profiles import SUFFIX, ProfileRegistry
@@ -79,11 +80,7 @@ def new(
 
 def group() -> typer.Typer:
     """The group; without a command it lists the providers."""
-    app = typer.Typer(invoke_without_command=True)
-    app.callback()(providers)
-    app.command("check")(check)
-    app.command("new")(new)
-    return app
+    return command_group({"check": check, "new": new}, alone=providers)
 
 
 class CheckResult(NamedTuple):

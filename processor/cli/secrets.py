@@ -10,6 +10,7 @@ from processor import vault
 from processor.cli import options, output
 from processor.cli.config import read
 from processor.cli.exit_codes import CommandError, Exit
+from processor.cli.lazy_group import command_group
 from processor.cli.redis_doctor import url_of
 from processor.config import Settings
 from processor.errors import ConfigError, StoreUnavailable
@@ -41,10 +42,7 @@ def seal(
 
 def group() -> typer.Typer:
     """The group of this command."""
-    app = typer.Typer(help="Encrypt the secrets of subscriptions in Redis.", no_args_is_help=True)
-    app.callback()(lambda: None)
-    app.command("seal")(seal)
-    return app
+    return command_group({"seal": seal}, text="Encrypt the secrets of subscriptions in Redis.")
 
 
 async def _seal(settings: Settings, url: str) -> "ResealReport":

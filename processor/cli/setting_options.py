@@ -8,7 +8,6 @@ from typer import Option
 
 from processor.cli import options
 from processor.cli.option_groups import option_group
-from processor.subscription_settings import MAX_CONCURRENCY
 
 Texts = list[str] | None
 ReadPairs = Callable[[str, Texts], dict[str, Any] | None]
@@ -52,7 +51,7 @@ class SettingOptions:
     ] = None
     concurrency: Annotated[
         int | None,
-        Option(min=1, max=MAX_CONCURRENCY, help="How many deliveries run at the same time."),
+        Option(min=1, help="How many deliveries run at the same time."),
     ] = None
     rate: Annotated[
         str | None,

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from processor.cli import options, output
-from processor.cli.lazy_group import Command, lazy_group
+from processor.cli.lazy_group import Command, command_group
 
 COLUMNS = (
     "source",
@@ -46,9 +46,7 @@ def sources(
 
 def group() -> typer.Typer:
     """The group; without a command it lists the sources."""
-    app = typer.Typer(cls=lazy_group({"register": REGISTER}), invoke_without_command=True)
-    app.callback()(sources)
-    return app
+    return command_group({"register": REGISTER}, alone=sources)
 
 
 def _row(source: dict[str, Any]) -> tuple[object, ...]:

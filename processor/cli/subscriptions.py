@@ -8,6 +8,7 @@ import typer
 from processor.cli import options, output, setting_options
 from processor.cli.client import Client, path
 from processor.cli.exit_codes import CommandError, Exit
+from processor.cli.lazy_group import command_group
 from processor.cli.replay import replay, replay_all
 from processor.cli.setting_options import SettingOptions
 
@@ -159,18 +160,17 @@ def _outcome(delivery: dict[str, Any] | None) -> tuple[Exit, str]:
 
 def group() -> typer.Typer:
     """The group of these commands."""
-    app = typer.Typer(
-        help="Manage subscriptions: the URLs that receive events.", no_args_is_help=True
-    )
-    app.command("list")(list_all)
-    app.command("add")(add)
-    app.command("set")(change)
-    app.command("enable")(enable)
-    app.command("replay")(replay)
-    app.command("rm")(remove)
-    app.command("rotate")(rotate)
-    app.command("test")(send_test)
-    return app
+    commands = {
+        "list": list_all,
+        "add": add,
+        "set": change,
+        "enable": enable,
+        "replay": replay,
+        "rm": remove,
+        "rotate": rotate,
+        "test": send_test,
+    }
+    return command_group(commands, text="Manage subscriptions: the URLs that receive events.")
 
 
 def _post(server: Client, subscription: str, action: str) -> Any:
