@@ -47,11 +47,12 @@ class GroupCommit(Generic[Item, Result]):
 
     def _enqueued(self, items: Sequence[Item]) -> asyncio.Future[list[Result]]:
         """The future results of items that the next batches will write."""
-        group: _Group[Item, Result] = _Group(items)  # a subscripted class takes longer to call
-        (self._small if len(items) <= SLICE else self._large).append(group)
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
-        return group.future
+        future = self._writer.get_loop().create_future()  # asking for the running loop is a syscall
+        group: _Group[Item, Result] = _Group(items, future)  # a subscripted class takes longer
+        (self._small if len(items) <= SLICE else self._large).append(group)
+        return future
 
     async def _drain(self) -> None:
         try:
@@ -101,10 +102,11 @@ class GroupCommit(Generic[Item, Result]):
 class _Group(Generic[Item, Result]):
     """The items of one caller."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], future: asyncio.Future[list[Result]]) -> None:
+        """`future` gets all results."""
         self.items = items
         self.left = len(items)  # not taken yet
-        self.future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self.future = future
         self._results: list[Result] = []
 
     def take(self, count: int, size: int, size_of: Callable[[Item], int]) -> tuple[list[Item], int]:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -186,18 +185,17 @@ def _receipt(source: Source, results: list[Result], parsed: provider.ParsedPush)
     for result in results:
         if isinstance(result, WrongKeyType):
             raise result
-    counts = Counter(results)
-    if counts[Acceptance.FULL]:
+    if Acceptance.FULL in results:
         raise Overloaded(
             f"{source.name} holds no more updates of jobs that nobody has registered: it has "
             f"{MOST_HELD}, or memory is short. PUT the jobs, or send this one again later"
         )
     return Receipt(
-        counts[Acceptance.ACCEPTED],
-        counts[Acceptance.DUPLICATE],
+        results.count(Acceptance.ACCEPTED),
+        results.count(Acceptance.DUPLICATE),
         parsed.ignored_parts,
         len(parsed.errors),
-        counts[Acceptance.HELD] if source.holds else None,
+        results.count(Acceptance.HELD) if source.holds else None,
     )
 
 
