@@ -21,6 +21,7 @@ TRY_FOR = 30.0  # seconds for which a call that may be repeated is tried again
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries
 OK = 300  # the first status code that is not a success
 UNAVAILABLE = 503
+_DOTS = {".": "%2E", "..": "%2E%2E"}  # as they are, they would lead to another path
 
 Value = TypeVar("Value")
 
@@ -73,7 +74,7 @@ def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
         least = 0.0
         try:
             response: httpx.Response = yield request
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
             failure = Unavailable(f"{request.method} {request.path}: {reason}")
         else:
@@ -86,18 +87,32 @@ def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
 
 
 def _document(response: httpx.Response) -> Any:
-    if response.status_code >= OK:
+    document = _json(response)
+    if response.status_code >= OK or not isinstance(document, dict):
         raise refusal(response)
-    return response.json() if response.content else None
+    return document
 
 
 def refusal(response: httpx.Response) -> RingbackError:
-    """The error of an answer that is no success, whose body was read."""
+    """The error of an answer that is no success, or not ours; its body was read."""
+    if response.status_code < OK:
+        detail = f"{response.url} answered as no Ringback does: is it one?"
+        return RingbackError(detail, status=response.status_code)
+    return error_of(response.status_code, _json(response), response.text)
+
+
+def is_stream(response: httpx.Response) -> bool:
+    """Whether an answer is a stream of events."""
+    kind: str = response.headers.get("content-type", "")
+    return response.status_code < OK and kind.startswith("text/event-stream")
+
+
+def _json(response: httpx.Response) -> Any:
+    """The document of an answer; None if it is not JSON."""
     try:
-        problem = response.json()
-    except ValueError:
-        problem = None
-    return error_of(response.status_code, problem, response.text)
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -109,7 +124,7 @@ def _retry_after(response: httpx.Response) -> float:
 
 def path(*segments: str) -> str:
     """A path of the API; each segment is percent-encoded as a whole: an id may hold a slash."""
-    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+    return "/v1/" + "/".join(_DOTS.get(part) or quote(part, safe="") for part in segments)
 
 
 def given(**fields: Any) -> dict[str, Any]:

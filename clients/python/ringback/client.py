@@ -158,16 +158,17 @@ class Ringback:
                 with self._http.stream(
                     "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
                 ) as answer:
-                    if answer.is_error:
+                    if not calls.is_stream(answer):
                         answer.read()
                         raise calls.refusal(answer)
-                    for line in answer.iter_lines():
+                    reader.begin()
+                    for data in answer.iter_bytes():
                         patience.renew()
-                        message = reader.line(line)
-                        event = message and calls.event_of(message, reader.last_id, wanted)
-                        if event:
-                            yield event
-            except (httpx.TransportError, Unavailable) as error:
+                        for message in reader.feed(data):
+                            event = calls.event_of(message, reader.last_id, wanted)
+                            if event:
+                                yield event
+            except (httpx.RequestError, Unavailable) as error:
                 failure = Unavailable(f"GET {EVENTS}: {error}")
             time.sleep(patience.pause(failure))
 
@@ -187,7 +188,7 @@ class Ringback:
                 continue
             try:
                 answer = self._http.request(step.method, step.path, **_sent(step))
-            except httpx.TransportError as failure:
+            except httpx.RequestError as failure:
                 error = failure
 
 
@@ -314,16 +315,17 @@ class AsyncRingback:
                 async with self._http.stream(
                     "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
                 ) as answer:
-                    if answer.is_error:
+                    if not calls.is_stream(answer):
                         await answer.aread()
                         raise calls.refusal(answer)
-                    async for line in answer.aiter_lines():
+                    reader.begin()
+                    async for data in answer.aiter_bytes():
                         patience.renew()
-                        message = reader.line(line)
-                        event = message and calls.event_of(message, reader.last_id, wanted)
-                        if event:
-                            yield event
-            except (httpx.TransportError, Unavailable) as error:
+                        for message in reader.feed(data):
+                            event = calls.event_of(message, reader.last_id, wanted)
+                            if event:
+                                yield event
+            except (httpx.RequestError, Unavailable) as error:
                 failure = Unavailable(f"GET {EVENTS}: {error}")
             await asyncio.sleep(patience.pause(failure))
 
@@ -343,7 +345,7 @@ class AsyncRingback:
                 continue
             try:
                 answer = await self._http.request(step.method, step.path, **_sent(step))
-            except httpx.TransportError as failure:
+            except httpx.RequestError as failure:
                 error = failure
 
 

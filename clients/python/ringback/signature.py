@@ -1,10 +1,10 @@
 """Verifies a callback: Standard Webhooks 1.0.0 (github.com/standard-webhooks), `v1` and `v1a`."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Mapping
 
@@ -29,30 +29,37 @@ def verify(headers: Mapping[str, str], body: bytes | str, *secrets: str) -> Even
     except KeyError as missing:
         raise BadSignature(f"the header {missing.args[0]!r} is missing") from None
     _check_time(at)
-    content = body.encode() if isinstance(body, str) else bytes(body)
-    signed = f"{name}.{at}.".encode() + content
+    content = _encoded(body) if isinstance(body, str) else bytes(body)
+    signed = _encoded(f"{name}.{at}.") + content
     if not any(_fits(secret, signed, signatures.split(" ")) for secret in secrets):
         raise BadSignature("no signature fits one of the secrets")
-    return Event.read(json.loads(content), name)
+    try:
+        return Event.read(json.loads(content), name)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        reason = "the body is not an event: does the subscription have the format `standard`?"
+        raise BadSignature(reason) from None
 
 
 def _check_time(text: str) -> None:
-    try:
-        at = int(text)
-    except ValueError:
-        raise BadSignature(f"webhook-timestamp: {text!r} is not a time") from None
-    if abs(time.time() - at) > TOLERANCE:
-        raise BadSignature(f"webhook-timestamp: {at} is more than {TOLERANCE:g} s from now")
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise BadSignature(f"webhook-timestamp: {text[:30]!r} is not a time in seconds")
+    if abs(time.time() - int(text)) > TOLERANCE:
+        raise BadSignature(f"webhook-timestamp: {text} is more than {TOLERANCE:g} s from now")
+
+
+def _encoded(text: str) -> bytes:
+    """Any text, each as other bytes: frameworks make lone surrogates of bytes that are not UTF-8."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _fits(secret: str, signed: bytes, signatures: list[str]) -> bool:
     version = "v1a" if secret.startswith("whpk_") else "v1"
     given = [text.partition(",")[2] for text in signatures if text.partition(",")[0] == version]
-    key = _decoded(secret.removeprefix("whsec_").removeprefix("whpk_"))
+    key = _key(secret.removeprefix("whsec_").removeprefix("whpk_"))
     if version == "v1a":
         return any(_fits_public_key(key, signed, text) for text in given)
     right = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-    return any(hmac.compare_digest(right.encode(), text.encode()) for text in given)
+    return any(hmac.compare_digest(right.encode(), _encoded(text)) for text in given)
 
 
 def _fits_public_key(key: bytes, signed: bytes, text: str) -> bool:
@@ -68,8 +75,15 @@ def _fits_public_key(key: bytes, signed: bytes, text: str) -> bool:
     return True
 
 
-def _decoded(text: str) -> bytes:
+def _key(text: str) -> bytes:
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
+        key = _decoded(text)
+    except ValueError:
         raise BadSignature("a secret is not base64: copy it again, with its `whsec_`") from None
+    if not key:
+        raise BadSignature("a secret is empty, so anybody could sign: is its variable set?")
+    return key
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4))

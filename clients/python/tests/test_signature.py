@@ -1,6 +1,7 @@
 """`verify` believes what the library of Standard Webhooks believes, and nothing else."""
 
 import base64
+import hmac
 import json
 import time
 from datetime import UTC, datetime
@@ -63,6 +64,11 @@ def test_one_of_several_signatures_is_enough() -> None:
         ({"webhook-signature": ""}, BODY, [SECRET]),
         ({"webhook-signature": "v1"}, BODY, [SECRET]),
         ({}, BODY, ["whsec_not base64!"]),
+        ({"webhook-timestamp": "9" * 400}, BODY, [SECRET]),
+        ({"webhook-timestamp": "-1"}, BODY, [SECRET]),
+        ({"webhook-id": "\udcff"}, BODY, [SECRET]),  # a byte that is not UTF-8, by surrogateescape
+        ({"webhook-signature": "v1,\udcff"}, BODY, [SECRET]),
+        ({}, "\ud800", [SECRET]),
     ],
 )
 def test_everything_else_is_refused(change: dict[str, str], body: str, secrets: list[str]) -> None:
@@ -98,3 +104,25 @@ def test_a_public_key_verifies_v1a() -> None:
     assert verify(headers, BODY, public).id == "evt_1"
     with pytest.raises(BadSignature):
         verify(headers, BODY + " ", public)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whpk_", "!!!!"])
+def test_an_empty_secret_verifies_nothing(secret: str) -> None:
+    headers = headers_of(BODY)
+    signed = f"evt_1.{headers['webhook-timestamp']}.{BODY}".encode()
+    text = base64.b64encode(hmac.digest(b"", signed, "sha256")).decode()
+    with pytest.raises(BadSignature, match="empty"):
+        verify(headers | {"webhook-signature": f"v1,{text}"}, BODY, secret)
+
+
+@pytest.mark.parametrize("body", ["", "x", "[1]", "{}", '{"type":"x","timestamp":5,"data":{}}'])
+def test_a_signed_body_that_is_not_an_event_is_refused(body: str) -> None:
+    with pytest.raises(BadSignature, match="format"):
+        verify(headers_of(body), body, SECRET)
+
+
+def test_a_damaged_signature_does_not_hide_a_good_one() -> None:
+    public = "whpk_" + base64.b64encode(b"k" * 32).decode()
+    headers = headers_of(BODY)
+    both = f"v1a,A {headers['webhook-signature']}"
+    assert verify(headers | {"webhook-signature": both}, BODY, public, SECRET)

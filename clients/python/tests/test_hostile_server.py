@@ -1,0 +1,139 @@
+"""Both clients against servers that break off, or are not Ringback."""
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import ringback
+from ringback import AsyncRingback, Event, Ringback
+
+STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+
+
+class Script:
+    """A server that answers each connection with the next bytes, and closes it."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = list(answers)
+        self.requests: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for answer in self._answers:
+            connection, _ = self._socket.accept()
+            with connection:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += connection.recv(65_536)
+                self.requests.append(request)
+                connection.sendall(answer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def script() -> Iterator[Any]:
+    made: list[Script] = []
+
+    def make(*answers: bytes) -> Script:
+        made.append(Script(*answers))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def answer(body: bytes, status: str = "200 OK", *headers: bytes) -> bytes:
+    head = [f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}".encode(), *headers]
+    return b"\r\n".join([*head, b"connection: close", b"", body])
+
+
+def message(number: int, text: str = "x") -> bytes:
+    data = {"id": f"evt_{number}", "type": "job.failed", "timestamp": "2026-11-22T10:00:00Z"}
+    body = json.dumps(data | {"data": {"text": text}}, ensure_ascii=False)
+    return f"id: {number}\nevent: job.failed\ndata: {body}\n\n".encode()
+
+
+def take(kind: Any, url: str, count: int) -> list[Event]:
+    """The first events of a stream."""
+    if kind is Ringback:
+        with Ringback(url, "key") as client:
+            stream = client.events()
+            return [next(stream) for _ in range(count)]
+
+    async def read() -> list[Event]:
+        async with AsyncRingback(url, "key") as client:
+            stream = client.events()
+            return [await anext(stream) for _ in range(count)]
+
+    return asyncio.run(read())
+
+
+@pytest.fixture(params=[Ringback, AsyncRingback])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.mark.parametrize("text", ["\u2028", "\u0085", "\x7f", "ä\u2029"])
+def test_an_event_may_hold_any_character(script: Any, kind: Any, text: str) -> None:
+    (event,) = take(kind, script(STREAM + message(1, text)).url, 1)
+    assert event.data == {"text": text}
+
+
+@pytest.mark.parametrize("kept", [4, 9, 25, len(message(2)) - 1])
+def test_an_event_that_breaks_off_comes_after_reconnecting(
+    script: Any, kind: Any, kept: int
+) -> None:
+    server = script(STREAM + message(1) + message(2)[:kept], STREAM + message(2) + message(3))
+    events = take(kind, server.url, 3)
+    assert [event.id for event in events] == ["evt_1", "evt_2", "evt_3"]
+    assert b"last-event-id: 1\r\n" in server.requests[1].lower()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        answer(b"<h1>Welcome</h1>"),
+        answer(b"\xff"),
+        answer(b"[" * 100_000),
+        answer(b"[1]"),
+        answer(b""),
+        answer(b"", "307 Temporary Redirect", b"location: http://127.0.0.1:1/"),
+        answer(b'{"detail": {}, "title": []}', "418 Teapot"),
+    ],
+    ids=["HTML", "bytes", "deep", "list", "empty", "redirect", "odd problem"],
+)
+def test_what_is_not_ringback_is_an_error_of_ours(script: Any, kind: Any, wrong: bytes) -> None:
+    with pytest.raises(ringback.RingbackError), Ringback(script(wrong).url, "key") as client:
+        client.get("encoder", "1")
+    with pytest.raises(ringback.RingbackError):
+        take(kind, script(wrong).url, 1)
+
+
+def test_a_body_that_cannot_be_unpacked_is_an_error_of_ours(script: Any) -> None:
+    broken = answer(gzip.compress(b"{}")[:-9] + b"x" * 9, "200 OK", b"content-encoding: gzip")
+    with (
+        Ringback(script(broken).url, "key") as client,
+        pytest.raises(ringback.Unavailable),
+    ):
+        client.subscribe("https://one.example/")
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_dots_are_a_name_and_lead_nowhere_else(script: Any, name: str) -> None:
+    server = script(answer(b"{}", "422 Unprocessable Content"))
+    with Ringback(server.url, "key") as client, pytest.raises(ringback.Invalid):
+        client.get("encoder", name)
+    dots = name.replace(".", "%2E").encode()
+    assert server.requests[0].startswith(b"GET /v1/jobs/encoder/" + dots + b" ")
