@@ -7,7 +7,6 @@ from time import perf_counter
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from processor.egress import urls
 from processor.egress.compression import decompress
 from processor.egress.connection_pool import ConnectionPool, MaySend, Origin
 from processor.egress.connector import Connector
@@ -150,8 +149,8 @@ class Egress:
         return context
 
     def _find_route(self, url: str, scope: NetworkScope) -> _Route:
-        written, scope = authorize_url(url, self.policy, scope)
-        pool, parsed = self._pools[scope], urls.split(written)
+        parsed, scope = authorize_url(url, self.policy, scope)
+        pool = self._pools[scope]
         return _Route(pool, pool.origin(parsed.scheme, parsed.host, parsed.port), parsed)
 
 

@@ -47,8 +47,11 @@ class ConnectionPool:
 
     def origin(self, scheme: str, host: str | Address, port: int) -> Origin:
         """The only origin of this name; it is forgotten when nothing uses it."""
-        made = Origin(scheme, host, port, max(1, self._limit // 2))
-        return self._origins.setdefault((scheme, host, port), made)
+        name = (scheme, host, port)
+        if found := self._origins.get(name):
+            return found
+        made = self._origins[name] = Origin(scheme, host, port, max(1, self._limit // 2))
+        return made
 
     async def exchange(
         self,

@@ -43,7 +43,9 @@ def check_url(url: str, policy: Policy, scope: NetworkScope = NetworkScope.PUBLI
     authorize_url(url, policy, scope)
 
 
-def authorize_url(url: str, policy: Policy, scope: NetworkScope) -> tuple[str, NetworkScope]:
+def authorize_url(
+    url: str, policy: Policy, scope: NetworkScope
+) -> tuple[urls.ParsedUrl, NetworkScope]:
     """Check a URL; return it normalized, with the scope that applies to its addresses.
 
     A host name on the allow list gets the scope CONFIGURED.
@@ -55,7 +57,7 @@ def authorize_url(url: str, policy: Policy, scope: NetworkScope) -> tuple[str, N
         raise BlockedTarget(f"{parts.host} is a {kind} address{remedy}")
     if scope is NetworkScope.PUBLIC:
         _demand_public(parts, policy)
-    return parts.url(), NetworkScope.CONFIGURED if named else scope
+    return parts, NetworkScope.CONFIGURED if named else scope
 
 
 def denied_kind(address: Address, policy: Policy, scope: NetworkScope) -> str | None:

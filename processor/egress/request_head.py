@@ -52,7 +52,6 @@ def _template(names: tuple[str, ...], defaults: tuple[tuple[str, str], ...]) -> 
     )
 
 
-@lru_cache(2048)
 def _host(url: ParsedUrl) -> str:
     """The `host` header: the port is left out where it is the scheme's own."""
     host = f"[{url.host}]" if isinstance(url.host, IPv6Address) else url.host

@@ -2,6 +2,7 @@
 
 import re
 import string
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote
@@ -58,6 +59,7 @@ def split(url: str) -> ParsedUrl:
     return ParsedUrl(scheme, _host(found["host"]), port, tail if tail[:1] == "/" else f"/{tail}")
 
 
+@lru_cache(1024)  # the URLs of polls differ, their hosts do not
 def _host(text: str) -> str | Address:
     try:
         return hosts.read(text)

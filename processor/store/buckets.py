@@ -35,6 +35,7 @@ class Buckets:
     def __init__(self, connection: Connection, keys: Keys, fleet: Fleet) -> None:
         """`keys` are those of the shard that has all buckets, so that one call asks many."""
         self._connection, self._keys, self._fleet = connection, keys, fleet
+        self._names: dict[bytes, str] = {}  # of the buckets, by credential
         self._requests: GroupCommit[_Request, float | WrongKeyType] = GroupCommit(self._take_all)
 
     async def take(
@@ -72,7 +73,13 @@ class Buckets:
         return [max(until / 1000 - now, 0.0) for until in untils]
 
     async def _key(self, credential: bytes) -> str:
-        return self._keys.bucket(await self._fleet.digest(credential))
+        if credential not in self._names:
+            self._names[credential] = self._keys.bucket(await self._fleet.digest(credential))
+        return self._names[credential]
+
+    def forget(self) -> None:
+        """Forget the names of the buckets: another store has others."""
+        self._names.clear()
 
     async def _take_all(self, requests: Sequence[_Request]) -> list[float | WrongKeyType]:
         keys = list(dict.fromkeys(request.bucket for request in requests))

@@ -114,6 +114,7 @@ class Store:
         self.backlogs.forget()
         self.statistics.forget()
         self.fleet.forget()
+        self.buckets.forget()
         self._stalled_read_at = float("-inf")
         for forget in self.at_replacement:
             forget()

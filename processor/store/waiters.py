@@ -6,7 +6,6 @@ from typing import NamedTuple
 from redis.exceptions import ResponseError
 
 from processor.store.connection import Connection
-from processor.store.group_commit import GroupCommit
 from processor.store.keys import Keys
 from processor.store.planned_poll import LANE_KEYS
 
@@ -25,7 +24,6 @@ class Waiters:
     def __init__(self, connection: Connection) -> None:
         """Read and write through this connection."""
         self._connection = connection
-        self._asked: GroupCommit[tuple[Keys, str, str], bool] = GroupCommit(self._waits_all)
 
     async def mark(
         self, keys: Keys, source: str, item: str, seconds: float, bounds: PollBounds
@@ -36,17 +34,6 @@ class Waiters:
         args: list[str | float] = [source, item, int(seconds * 1000), bounds.most]
         args += [int(bounds.floor * 1000), int(bounds.not_before * 1000)]
         return bool(await self._connection.run("mark_waited", names, args))
-
-    async def waits(self, keys: Keys, source: str, item: str) -> bool:
-        """Whether somebody waits for a job; many calls at the same time share a round trip."""
-        return await self._asked.add((keys, source, item))
-
-    async def _waits_all(self, asked: Sequence[tuple[Keys, str, str]]) -> list[bool]:
-        found = set[tuple[int, str]]()
-        for keys in {keys.shard: keys for keys, _, _ in asked}.values():
-            items = [(source, item) for own, source, item in asked if own is keys]
-            found |= {(keys.shard, item) for item in await self.among(keys, items)}
-        return [(keys.shard, item) in found for keys, _, item in asked]
 
     async def among(self, keys: Keys, items: Sequence[tuple[str, str]]) -> frozenset[str]:
         """Those of some jobs of a shard (source, item) that are waited for now."""

@@ -33,6 +33,7 @@ class DecisionInputs(msgspec.Struct, frozen=True):
     random_unit: float
     uid: str  # of a new job
     statistics: SourceStatistics = NO_STATISTICS
+    waited: bool = False  # whether somebody waits for the job
 
 
 def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:

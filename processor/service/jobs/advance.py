@@ -60,9 +60,15 @@ async def _commit_once(
         return []
     router = await context.store.subscriptions.router(keys)
     await context.store.statistics.refresh()
+    waited = await _waited(context, keys, of_jobs)
     now = await context.store.now()
     changes = [
-        decide(one.lookup, one.id, one.updates, _inputs(context, one, router, now))
+        decide(
+            one.lookup,
+            one.id,
+            one.updates,
+            _inputs(context, one, router, now, waited=one.name in waited),
+        )
         for one in of_jobs
     ]
     of_jobs, changes = await _renew_aliases(context, of_jobs, changes)
@@ -76,6 +82,13 @@ async def _commit_once(
     if failures:
         await _fail(context, failures)
     return [u for one, outcome in results if outcome is False for u in one.updates]
+
+
+async def _waited(context: Context, keys: Keys, of_jobs: Sequence[JobUpdates]) -> frozenset[str]:
+    """The names of those jobs that were polled, and that somebody waits for."""
+    polled = [one for one in of_jobs if any(u.hurry for u in one.updates)]
+    names = [(one.updates[0].update.source, one.name) for one in polled]
+    return await context.store.waiters.among(keys, names) if names else frozenset()
 
 
 async def _resolve(
@@ -183,11 +196,11 @@ def size_of(change: Change) -> int:
 
 
 def _inputs(
-    context: Context, of_job: JobUpdates, router: EventRouter, now: float
+    context: Context, of_job: JobUpdates, router: EventRouter, now: float, *, waited: bool
 ) -> DecisionInputs:
     source = context.settings.sources[of_job.updates[0].update.source]
     uid, statistics = of_job.lookup.uid or new_uid(), context.store.statistics.of(source.name)
-    return DecisionInputs(source, router, now, random_unit(), uid, statistics)
+    return DecisionInputs(source, router, now, random_unit(), uid, statistics, waited)
 
 
 async def _move(

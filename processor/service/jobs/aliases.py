@@ -30,6 +30,11 @@ class JobUpdates(msgspec.Struct):
     lookup: JobLookup
     updates: list[IncomingUpdate]
 
+    @property
+    def name(self) -> str:
+        """Its `source/id`."""
+        return f"{self.updates[0].update.source}/{self.id}"
+
 
 class Resolved(msgspec.Struct):
     """Updates by job; those for another shard, or for the hold; those without a job; those that

@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Hurry(NamedTuple):
-    """How a job is polled that somebody waits for."""
+    """How a job is polled if somebody waits for it."""
 
     floor: float  # seconds between two polls, at least
     late: float  # seconds by which polls of the source leave late: it goes ahead by as much
@@ -49,7 +49,7 @@ class IncomingUpdate(msgspec.Struct, frozen=True):
     answer: bytes | None = None  # the provider's whole answer, for the mirror
     failed: FailedPoll | None = None  # the poll brought none: the update only names the job
     note: HistoryEntry | None = None  # only for the history: the update only names the job
-    hurry: Hurry | None = None  # if somebody waits for the job
+    hurry: Hurry | None = None  # of a poll: how the next one follows if somebody waits for the job
 
 
 def new_job(source: Source, job: str, now: float, uid: str) -> Job:
@@ -133,7 +133,8 @@ def _take_update(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionIn
     source, now = inputs.source, inputs.now
     so_far.deadline_claimed |= incoming.update.origin is Origin.DEADLINE
     so_far.answer = incoming.answer or so_far.answer
-    so_far.hurry = incoming.hurry or so_far.hurry
+    if inputs.waited:
+        so_far.hurry = incoming.hurry or so_far.hurry
     update, job = confirmation.apply_trust(incoming.update, so_far.job, source)
     step = state_machine.advance(job, update, now)
     so_far.reschedule |= step.ignored is None or update.origin is Origin.POLL

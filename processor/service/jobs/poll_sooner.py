@@ -30,12 +30,8 @@ async def poll_sooner(context: Context, keys: Keys, job: Job, seconds: float) ->
         await context.store.waiters.mark(keys, job.source, name_of(job), seconds, bounds)
 
 
-async def hurried(
-    context: Context, keys: Keys, job: Job, source: Source, late: float
-) -> Hurry | None:
-    """How a job is polled next that somebody waits for, if its poll was so many seconds late."""
-    if not await context.store.waiters.waits(keys, job.source, name_of(job)):
-        return None
+def hurry_of(context: Context, job: Job, source: Source, late: float) -> Hurry:
+    """How a job is polled next if somebody waits for it; its last poll was so many seconds late."""
     return Hurry(_waited_polls(context, job, source)[0], late if source.budget else 0.0)
 
 

@@ -22,7 +22,7 @@ class Answer(NamedTuple):
         """Whether this is enough: without the whole answer the result of a job may be missing."""
         return self.response is not None or self.update.state not in FINAL
 
-    def incoming(self, claim: Claim | None, now: float, hurry: Hurry | None) -> IncomingUpdate:
+    def incoming(self, claim: Claim | None, now: float, hurry: Hurry) -> IncomingUpdate:
         """The update of a job; what the mirror repeats is stored only if it is the whole answer."""
         stored = LastAnswer.from_response(self.response, now).encode() if self.response else None
         return IncomingUpdate(self.update, claim, stored, hurry=hurry)

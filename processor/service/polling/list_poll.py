@@ -15,7 +15,7 @@ from processor.keyed_locks import KeyedLocks
 from processor.provider import PollFailure, PollFailureKind
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
-from processor.service.jobs.poll_sooner import hurried
+from processor.service.jobs.poll_sooner import hurry_of
 from processor.service.polling import poll as polling
 from processor.service.polling.list_answers import Answer, ListQuery, match_answers
 from processor.service.polling.list_batches import WORTH_IT, Key, ListBatch, list_batches
@@ -98,13 +98,13 @@ class ListPoller:
         keys = context.store.shards[next(iter(batch.claims.values())).shard]
         now = await context.store.now()
 
-        async def incoming(job: str, answer: Answer) -> IncomingUpdate:
+        def incoming(job: str, answer: Answer) -> IncomingUpdate:
             claim = batch.claims.get(job)
             late = max(now - claim.due / 1000, 0.0) if claim and claim.due else 0.0
             if claim and claim.due:
                 took = (time.time_ns() - began) / 1e9
                 context.metrics.late(source.name, max(late - took, 0.0))
-            hurry = await hurried(context, keys, batch.jobs[job], source, late)
+            hurry = hurry_of(context, batch.jobs[job], source, late)
             update = with_span(
                 context.tracer,
                 source.name,
@@ -116,7 +116,7 @@ class ListPoller:
             )
             return answer._replace(update=update).incoming(claim, now, hurry)
 
-        updates = await _all(incoming(job, a) for job, a in answers.items() if a.counts)
+        updates = [incoming(job, a) for job, a in answers.items() if a.counts]
         claims = [update.claim for update in updates if update.claim]
         await advance(context, keys, [update for update in updates if update.claim])
         with suppress(Contention, WrongKeyType):

@@ -19,7 +19,7 @@ from processor.service.jobs.commit_together import advance_one
 from processor.service.jobs.confirmation import UNCONFIRMED
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.poll_interval import earliest_poll
-from processor.service.jobs.poll_sooner import hurried
+from processor.service.jobs.poll_sooner import hurry_of
 from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.poll_span import with_span
@@ -143,7 +143,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     else:
         now = await context.store.now()
         answer = LastAnswer.from_response(response, now).encode() if response else None
-        hurry = await hurried(context, keys, job, source, late)
+        hurry = hurry_of(context, job, source, late)
         incoming = IncomingUpdate(outcome, claim, answer, hurry=hurry)
         await advance_one(context, keys, incoming)
         await context.store.clear_stall(source.name)
