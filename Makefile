@@ -23,6 +23,9 @@ FOR_AGENTS := mcp==2.3.0 fastmcp==4.1.4 fastmcp-tasks==4.1.4
 SEARCHING := tests/stateful/test_groups.py tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \
 	tests/test_state_machine.py tests/signing/test_changed_bits.py tests/egress/test_guard.py tests/test_large_json.py
 
+# Tests that install the tutorial's packages and compile with Go.
+INSTALLING := tests/test_tutorial.py tests/test_receivers.py
+
 # Real processes side by side on a small machine can miss their time. What failed is run once more, by itself, and
 # only that counts; a test that fails there fails the run, and one that needs this often is to be mended.
 ALONE = (echo '=== once more, one at a time: what failed above' && \
@@ -74,9 +77,9 @@ test: setup sdks browser agents ## all tests, in parallel, the ones with real pr
 test-fast: setup ## the tests without real processes: the minutes between two thoughts
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m "not acceptance"
 
-soak: setup ## the searching tests, with a fixed seed and many more examples
+soak: setup ## the searching tests, with a fixed seed and many more examples, and what installs or compiles
 	RINGBACK_TEST_PROFILE=soak $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal \
-		-o timeout=1800 --randomly-seed=1 $(SEARCHING)
+		-o timeout=1800 --randomly-seed=1 $(SEARCHING) $(INSTALLING)
 
 coverage: setup ## before a release: the lines and branches that test-fast runs, with a floor that only rises
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m "not acceptance" --cov --cov-report=term

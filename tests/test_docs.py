@@ -187,6 +187,7 @@ def load(text: str, folder: Path) -> config.Settings:
     for name in re.findall(r'"file:([^"]+)"', text):
         (folder / name).write_text(secret)
     (folder / "providers").mkdir(exist_ok=True)
+    (folder / "providers" / "acme.toml").write_text(blocks("docs/profiles.md", "toml")[0])
     (folder / "ringback.toml").write_text(text)
     return config.load(
         folder / "ringback.toml", dict.fromkeys(re.findall(r'"env:(\w+)"', text), secret)
@@ -385,9 +386,16 @@ def test_the_table_of_the_providers_is_as_the_profiles_are():
     )
 
 
-def test_the_readme_counts_the_providers():
-    (count,) = re.findall(r"(\d+) providers", PAGES["README.md"])
-    assert int(count) == len(ProfileRegistry())
+def test_the_readme_counts_and_names_the_providers():
+    (count, again) = re.findall(r"(\d+)(?: providers\]| are built in, each)", PAGES["README.md"])
+    assert int(count) == int(again) == len(ProfileRegistry())
+    providers = PAGES["README.md"].partition("\n## Providers\n")[2].partition("[docs/")[0]
+    assert set(re.findall(r"`([\w.-]+)`", providers)) == set(ProfileRegistry())
+
+
+def test_every_promise_names_its_tests():
+    promises = table("docs/promises.md", "promise")
+    assert [one for one, (tests,) in promises.items() if not tests.startswith("`pytest ")] == []
 
 
 VOCABULARY = [
@@ -642,21 +650,21 @@ class Accepted:
 
 
 def test_no_python_is_left_untested():
-    """That of the README is for test_readme.py, that of the events for store/test_groups.py, and
-    that of the configuration for tokens/test_github_app.py. Tutorial and how-tos have tests of
-    their own name.
+    """That of the README is for test_readme.py, that of the events for store/test_groups.py, that
+    of the configuration for tokens/test_github_app.py, and that of the agents for
+    acceptance/test_agents.py. Tutorial and how-tos have tests of their own name.
     """
     pages = ["README.md", "docs/providers.md", "docs/events.md", "docs/configuration.md"]
-    pages += ["docs/tutorial.md", "docs/howto.md"]
+    pages += ["docs/tutorial.md", "docs/howto.md", "docs/agents.md"]
     shown = {page: len(found) for page in PAGES if (found := blocks(page, "python"))}
     assert shown == dict.fromkeys(pages, 1)
 
 
-def test_the_state_machine_in_the_readme_is_that_of_the_code():
+def test_the_state_machine_on_the_page_of_promises_is_that_of_the_code():
     drawn = [
         line.strip() for line in (state_machine.__doc__ or "").splitlines() if line.startswith("  ")
     ]
-    shown = [line.strip() for line in blocks("README.md", "text")[0].splitlines()]
+    shown = [line.strip() for line in blocks("docs/promises.md", "text")[0].splitlines()]
     assert shown == drawn
 
 

@@ -25,11 +25,11 @@ from processor.cli.simulate.provider_server import PollAnswer, ProviderServer
 from processor.config.profiles import ProfileRegistry
 from processor.model import State
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 NOT_RUN = {
     "make demo": "sets up an environment; `ringback demo` is run by cli/test_demo.py",
     "make test": "is what runs this",
-    "pip install '.[embedded]'": "installs from a package index; test_install.py uses the wheel",
     ". .venv/bin/activate": "the tests run in that environment already",
 }
 BINARIES = Path(sys.executable).parent
@@ -51,6 +51,17 @@ def test_every_command_is_run_or_has_its_reason():
     left_out = [command for command in (*MAKE, *START, *USE) if command in NOT_RUN]
     assert sorted(left_out) == sorted(NOT_RUN)
     assert set(MAKE) <= set(NOT_RUN)
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_make_has_what_it_is_asked_for(target: str):
+    make = ["make", "--dry-run", target]
+    planned = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"demo": ".venv/bin/ringback demo", "test": "-m pytest"}[target] in planned
+
+
+def test_it_is_short():
+    assert len(README.split()) < 1200
 
 
 def test_the_configuration_has_ten_lines():

@@ -7,6 +7,7 @@ They are where `make test` puts them: in an environment of their own, `.venv-age
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,6 +119,35 @@ async def test_a_task_outlives_a_restart_of_the_server(
         assert await caller.push(push("feed", "1", "succeeded")) == 202
     found = await waiting
     assert (found["failed"], found["structured"]["done"]) == (False, True)
+
+
+PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+(SCRIPT,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+(STDIO,) = re.findall(r"`(StdioServerParameters\(.*?\))`", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("over", ["http", "stdio"])
+async def test_the_agent_on_the_page_waits_for_its_job(over: str, system: System) -> None:
+    stdio = STDIO.replace('"mcp"]', f'"mcp", "--url", "{system.url}"]')
+    script = SCRIPT.replace('"encoder"', '"feed"').replace("http://127.0.0.1:8080", system.url)
+    if over == "stdio":
+        script = script.replace("Client(http)", f"Client({stdio})")
+        script = script.replace("import Client\n", "import Client, StdioServerParameters\n", 1)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {"PATH": path, "HOME": os.environ.get("HOME", "/"), "RINGBACK_API_KEY": KEY}
+    command = [str(PYTHON), "-c", script]
+    waiting = asyncio.create_task(
+        asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, check=False)
+    )
+    async with Caller(system.url) as caller:
+
+        async def watched() -> bool:
+            return waiting.done() or (await caller.call("GET", "/v1/jobs/feed/42"))[0] == 200
+
+        await until_it(watched, 60, "the agent watches its job")
+        assert await caller.push(push("feed", "42", "succeeded")) == 202
+    done = await waiting
+    assert done.stdout.decode() == "feed/42 succeeded.\n", done.stderr.decode()
 
 
 async def test_a_plain_wait_answers_within_its_time(system: System) -> None:

@@ -24,7 +24,7 @@ def test_every_block_is_python(block: str) -> None:
 
 
 async def test_the_starlette_receiver_takes_genuine_callbacks_alone(monkeypatch: Any) -> None:
-    monkeypatch.setenv("RINGBACK_SECRET", SECRET)
+    monkeypatch.setenv("CALLBACK_SECRET", SECRET)
     names: dict[str, Any] = {}
     exec(next(block for block in BLOCKS if "Starlette(" in block), names)  # noqa: S102
     now = datetime.fromtimestamp(int(time.time()), UTC)
