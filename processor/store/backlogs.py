@@ -76,8 +76,6 @@ class Backlogs:
             lanes[:] = [*(name.decode() for name in unlisted), *kept]
             if not rows:
                 _, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
-        if rows:  # the lease was counted from Redis' time
-            self._connection.note_time((rows[3] - self._lease) / 1000)
         return claims_of(keys, backlog, rows)
 
     async def _claim(
@@ -97,7 +95,10 @@ class Backlogs:
             own = keys.lane(backlog, lane)
             names += [own["due"], own["retries"], own["claimed"]]
             args += [lane, *limits(lane).args()]
+        asked_at = time.monotonic()
         unlisted, claimed, wrong = await self._connection.run("claim", names, args)
+        if claimed:  # the lease was counted from Redis' time
+            self._connection.note_time((claimed[3] - self._lease) / 1000, asked_at)
         for text in wrong:
             self._report(text.decode())
         return unlisted, claimed

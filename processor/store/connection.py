@@ -50,7 +50,7 @@ OUT_OF_MEMORY = (
 )
 TIMEOUT = 5.0  # seconds for an answer of Redis
 NO_ANSWER = "Timeout reading from socket"
-CLOCK_DRIFT = 0.1  # seconds between Redis' clock and ours that are more than a delay
+CLOCK_UNIT = 0.001  # seconds; scripts answer with whole milliseconds
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
 TOO_MANY_CLIENTS = "max number of clients"  # Redis' words to a new client
 
@@ -237,22 +237,28 @@ class Connection:
         return found
 
     async def now(self) -> float:
-        """Redis' time in seconds: as it was read last, plus our monotonic clock since then."""
+        """Redis' time in seconds, by our monotonic clock: it lags by a network delay at most, and
+        goes back only if Redis' clock does.
+        """
         if self._offset is None:
             await self.synchronise()
         return time.monotonic() + (self._offset or 0.0)
 
     async def synchronise(self) -> None:
         """Read Redis' time; call this every few seconds, since our clock may have slept."""
-        before = time.monotonic()
+        asked_at = time.monotonic()
         seconds, micros = await self.ask(self.redis.time())
-        self._offset = seconds + micros / 1e6 - (before + time.monotonic()) / 2
+        self.note_time(seconds + micros / 1e6, asked_at)
 
-    def note_time(self, now: float) -> None:
-        """Note Redis' time from an answer; small differences are only the delay of the answer."""
-        offset = now - time.monotonic()
-        if self._offset is None or abs(offset - self._offset) > CLOCK_DRIFT:
-            self._offset = offset
+    def note_time(self, now: float, asked_at: float) -> None:
+        """Note Redis' time from the answer to a call of `asked_at` (our monotonic clock).
+
+        Redis read its clock some time between then and now. An offset that this allows is kept, so
+        a slow answer does not move the time.
+        """
+        lowest, highest = now - time.monotonic(), now + CLOCK_UNIT - asked_at
+        if self._offset is None or not lowest <= self._offset <= highest:
+            self._offset = lowest
 
     async def close(self) -> None:
         """Close all connections."""

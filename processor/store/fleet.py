@@ -12,7 +12,6 @@ from processor.store.connection import Connection
 from processor.store.keys import META, PROCESSES
 from processor.store.replacement import REMEMBERED, Replacement, ServerState, lost_seconds, replaced
 
-PROMPT = 0.2  # seconds; a slower answer does not show the time
 SCHEMA = 4  # of what this version writes
 
 
@@ -136,15 +135,13 @@ class Fleet:
         pipe.hgetall(META)
         pipe.hget(PROCESSES, name)
         pipe.time()
-        before = time.monotonic()
+        asked_at = time.monotonic()
         rows = await self._connection.ask_each(pipe, NoPermissionError)
-        took = time.monotonic() - before
         server, replication, meta, mark, (seconds, micros) = map(_permitted, rows)
         found = _text(meta)
         there = "schema" in found and "id" in found
         at = seconds + micros / 1e6
-        if took < PROMPT:  # so that each process follows Redis' clock within a second
-            self._connection.note_time(at + took / 2)
+        self._connection.note_time(at, asked_at)  # each process follows Redis' clock within a second
         return ServerState(
             at=at,
             run_id=server.get("run_id"),

@@ -1,6 +1,7 @@
 """Whether Redis has our data, can be used, and has room."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -194,13 +195,33 @@ async def test_a_clock_that_slept_is_corrected(store: Store, astray: float):
     assert await store.now() == pytest.approx(before, abs=0.1)
 
 
-async def test_an_answer_with_a_time_corrects_a_wrong_clock_only(store: Store):
-    connection, now = store.connection, await store.now()
-    offset = connection._offset
-    connection.note_time(now - 0.05)  # late, as every answer is
-    assert connection._offset == offset
-    connection.note_time(now + 60)
-    assert await store.now() == pytest.approx(now + 60, abs=0.1)
+async def test_a_slow_answer_does_not_move_the_time(store: Store):
+    """Redis may have read its clock at the beginning of a slow call, or at the end."""
+    await store.now()
+    connection, offset = store.connection, store.connection._offset
+    assert offset is not None
+    slow = time.monotonic() - 5.0
+    for early in (0.0, 2.5, 4.9):
+        connection.note_time(time.monotonic() + offset - early, slow)
+        assert connection._offset == offset
+
+
+async def test_the_time_never_goes_back_while_redis_clock_does_not(store: Store):
+    """Whichever answers are slow, and on whichever way."""
+    connection, redis_ahead, noted = store.connection, 1000.0, list[float]()
+    for there, back in [(0.0, 3.0), (3.0, 0.0), (0.0, 0.0), (1.0, 1.0), (0.0, 9.0)]:
+        now = time.monotonic()
+        connection.note_time(now - back + redis_ahead, now - back - there)
+        noted.append(connection._offset or 0.0)
+    assert noted == sorted(noted)
+    assert noted[-1] == pytest.approx(redis_ahead, abs=0.01)
+
+
+@pytest.mark.parametrize("step", [-60.0, 60.0])
+async def test_an_answer_with_a_time_corrects_a_wrong_clock(store: Store, step: float):
+    now = await store.now()
+    store.connection.note_time(now + step, time.monotonic())
+    assert await store.now() == pytest.approx(now + step, abs=0.1)
 
 
 async def test_accepted_work_survives_a_crash(tmp_path: Path, update_of: Any, wait_until: Any):
