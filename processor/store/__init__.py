@@ -7,7 +7,8 @@ refusals           what Redis refuses: a key of another type, a command without 
 watchdog           notices that Redis does not answer
 script_loader      loads the Lua scripts, each with the shared parts that it uses
 pool               connections to Redis, used again
-connection         runs scripts and commands; Redis' clock; one error
+error_translation  our error for each error of Redis
+connection         runs scripts and commands; Redis' clock
 requirements       what Redis must be: settings, permissions, clock
 poll_errors        the last failed poll of each source
 persistence        whether what Redis answered is in its append-only file
@@ -32,6 +33,7 @@ names              names of jobs that are yet to be made, reserved
 jobs               jobs: read, commit, aliases, history
 groups             groups: records, members, commits
 events             the event log
+subscription_copies  the same subscriptions in every shard
 subscriptions      subscriptions and callbacks
 deliveries         the deliveries of a subscription: pending, ended, overflow
 redeliveries       deliveries made again

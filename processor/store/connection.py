@@ -1,58 +1,26 @@
-"""The connection to Redis: scripts by name, Redis' time, and few errors for all that can fail."""
+"""The connection to Redis: runs scripts by name and commands, and knows Redis' time."""
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    ClusterDownError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from processor.errors import (
-    Overloaded,
-    RingbackError,
-    StoreUnavailable,
-    WrongCredentials,
-    WrongRedisUrl,
-)
+from processor.errors import Overloaded, StoreUnavailable
+from processor.store.error_translation import error_of, unavailable_reason
 from processor.store.pool import Pool
-from processor.store.refusals import Client, refusal
+from processor.store.refusals import Client
 from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
 
-TRANSIENT = (ReadOnlyError, ClusterDownError)
-TRANSIENT_WORDS = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")
-"""Errors of a Redis that cannot serve now: by class, or by the first word if redis-py has no class.
-Any other refusal is an internal error."""
-
-URL_ERRORS = {
-    "DB index is out of range": "name a database below its `databases`",
-    "invalid DB index": "name a database by its number",
-    "SELECT is not allowed in cluster mode": "Redis Cluster is not supported: use one Redis",
-    "Client names cannot contain": "leave client_name out",
-}
-"""How Redis refuses a connection because of REDIS_URL, and the remedy."""
-
 PERSISTENCE_INFO = ("INFO", "persistence")
-OUT_OF_MEMORY = (
-    "Redis is out of memory: accepted work continues, and no more is accepted. Raise maxmemory, or "
-    "wait until waiting deliveries are made"
-)
 TIMEOUT = 5.0  # seconds for an answer of Redis
 NO_ANSWER = "Timeout reading from socket"
 CLOCK_UNIT = 0.001  # seconds; scripts answer with whole milliseconds
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
-TOO_MANY_CLIENTS = "max number of clients"  # Redis' words to a new client
 
 
 class Connection:
@@ -183,7 +151,7 @@ class Connection:
                 raise asyncio.CancelledError from error
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another Redis
                 await self.drop_idle()
-            if ours := self._our_error(error):
+            if ours := error_of(error, self.url):
                 raise ours from error
             raise  # an internal error: not to be tried again
         finally:
@@ -211,17 +179,7 @@ class Connection:
         """Why the limit of a call has ended it."""
         if self.watchdog.silent:
             return self.watchdog.error()
-        return StoreUnavailable(_unavailable_reason(self.url, TimeoutError(NO_ANSWER)))
-
-    def _our_error(self, error: Exception) -> RingbackError | None:
-        """Our error for one of Redis or the network; None for a call that is wrong in itself."""
-        if overload := _overload(error):
-            return Overloaded(overload)
-        if wrong := _wrong_url(error):
-            return wrong
-        if isinstance(error, ResponseError) and not _is_transient(error):
-            return refusal(error)
-        return StoreUnavailable(_unavailable_reason(self.url, error))
+        return StoreUnavailable(unavailable_reason(self.url, TimeoutError(NO_ANSWER)))
 
     async def ask_each(self, pipe: Any, allowed: type[ResponseError]) -> list[Any]:
         """The answers to a pipeline; errors of the class `allowed` are answers too."""
@@ -281,33 +239,3 @@ def _cancels() -> int:
     """How often this task was cancelled: redis-py swallows a cancellation while it connects."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
-
-
-def _overload(error: BaseException) -> str | None:
-    """The message if this is only overload: a Redis without memory still reads and deletes."""
-    return OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) else None
-
-
-def _is_transient(error: ResponseError) -> bool:
-    return isinstance(error, TRANSIENT) or bool(TRANSIENT_WORDS.match(_words(error)))
-
-
-def _wrong_url(error: BaseException) -> WrongRedisUrl | None:
-    """The error if Redis refuses a connection because of REDIS_URL."""
-    words = _words(error)
-    if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
-        return WrongCredentials(f"{words}: correct the user or password")
-    remedy = next((URL_ERRORS[start] for start in URL_ERRORS if words.startswith(start)), None)
-    return WrongRedisUrl(f"{words}: {remedy}") if remedy else None
-
-
-def _words(error: BaseException) -> str:
-    """Redis' own words: for a pipeline, redis-py adds the command with all that it writes."""
-    return str(error).rpartition("caused error: ")[2].strip("()',") or type(error).__name__
-
-
-def _unavailable_reason(url: str, error: BaseException) -> str:
-    place = url.rsplit("@", 1)[-1].partition("?")[0]  # never the password
-    words = _words(error)
-    answered = isinstance(error, ResponseError) or words.startswith(TOO_MANY_CLIENTS)
-    return f"Redis at {place} {'cannot serve' if answered else 'does not answer'}: {words}"

@@ -141,7 +141,7 @@ class Fleet:
         found = _text(meta)
         there = "schema" in found and "id" in found
         at = seconds + micros / 1e6
-        self._connection.note_time(at, asked_at)  # each process follows Redis' clock within a second
+        self._connection.note_time(at, asked_at)  # each second: so all follow Redis' clock
         return ServerState(
             at=at,
             run_id=server.get("run_id"),

@@ -12,7 +12,7 @@ import structlog
 from msgspec.structs import replace
 
 from processor import vault
-from processor.errors import ConfigError, Contention, StoreUnavailable, WrongKeyType
+from processor.errors import ConfigError, Contention, WrongKeyType
 from processor.event_filters import EventRouter
 from processor.model import Retention, Subscription
 from processor.store.change import NewEvent
@@ -21,7 +21,8 @@ from processor.store.keys import Keys
 from processor.store.refusals import wrong_key
 from processor.store.reseal import map_secrets, without_file_secrets
 from processor.store.script_args import ScriptArgs
-from processor.store.versions import NONE, new_version
+from processor.store.subscription_copies import SubscriptionCopies, subs_version
+from processor.store.versions import new_version
 from processor.vault import Vault
 
 MAX_TRIES = 30  # of a change, if subscriptions are changed at the same time
@@ -50,13 +51,12 @@ class Subscriptions:
         self._vault = safe
         self._unopened: set[str] = set()  # ids of master keys that were missing, each logged once
         self._routers: dict[int, EventRouter] = {}
-        self._agreed: list[str] = []  # versions of the shards when all had the same
-        self._differed: set[str] = set()  # subscriptions, at the last check
+        self._copies = SubscriptionCopies(connection, shards)
 
     def forget(self) -> None:
         """Forget the routers: Redis or its data was replaced."""
         self._routers.clear()
-        self._agreed, self._differed = [], set()
+        self._copies.forget()
 
     async def router(self, keys: Keys, *, fresh: bool = False) -> EventRouter:
         """The subscriptions of a shard by event; read again if `fresh`, after a refused commit."""
@@ -67,7 +67,7 @@ class Subscriptions:
             pipe.hvals(keys.subs)
             version, docs = await self._connection.ask(pipe.execute())
             usable = map(_with_usable_secrets, self._all(docs))
-            router = self._routers[keys.shard] = EventRouter(_version(version), usable)
+            router = self._routers[keys.shard] = EventRouter(subs_version(version), usable)
         return router
 
     async def current(self, keys: Keys) -> EventRouter:
@@ -76,7 +76,7 @@ class Subscriptions:
         """
         router = await self.router(keys)
         version = await self._connection.ask(self._connection.redis.get(keys.subs_version))
-        same = _version(version) == router.version
+        same = subs_version(version) == router.version
         return router if same else await self.router(keys, fresh=True)
 
     def _all(self, docs: Iterable[bytes]) -> list[Subscription]:
@@ -154,36 +154,16 @@ class Subscriptions:
         return _encode(map_secrets(target.id, without_file_secrets(target), self._vault.seal))
 
     async def save(self, subscription: Subscription) -> None:
-        """Write a subscription to every shard; commits that matched without it are refused.
-
-        The first shard decides which subscriptions exist, and is written last: a call that was cut
-        short has created nothing.
-        """
-        stored = self._stored(subscription)
-        for keys in reversed(self._shards):
-            await self._write(keys, subscription.id, stored)
-        await self._copy_to_shards(subscription.id)
+        """Write a subscription; commits that matched without it are refused."""
+        await self._copies.write(subscription.id, self._stored(subscription))
 
     async def remove(self, target: str) -> bool:
-        """Remove a subscription from every shard; False if no shard had it.
+        """Remove a subscription; False if there was none."""
+        return await self._copies.remove(target)
 
-        All shards are tried, even if one is unavailable; StoreUnavailable then says to try again.
-        The first shard comes first: a change at the same time copies what is there to the others.
-        """
-        found, failure = False, None
-        for keys in self._shards:
-            try:
-                found = await self._remove(keys, target) or found
-            except StoreUnavailable as error:
-                failure = error
-        if failure:
-            raise failure
-        return found
-
-    async def _remove(self, keys: Keys, target: str) -> bool:
-        names = [keys.paused["deliver"], keys.rate_limit["deliver"], keys.overflow]
-        names = [keys.subs, keys.subs_version, *names]
-        return bool(await self._connection.run("unsubscribe", names, [target, new_version()]))
+    async def repair(self) -> list[str]:
+        """Copy subscriptions that differ between shards; returns their ids."""
+        return await self._copies.repair()
 
     async def save_callback(self, keys: Keys, target: Subscription, ends: float) -> None:
         """Write a callback target, which lives as long as the longest of its jobs.
@@ -217,11 +197,11 @@ class Subscriptions:
             if (
                 new := edit(was)
             ) == was:  # perhaps an earlier call was cut short before all shards had it
-                await self._copy_to_shards(target)
+                await self._copies.copy(target)
                 return was
-            event = publish(new, EventRouter(_version(version), self._all(docs.values())))
-            if await self._change(keys, _version(version), new, event):
-                await self._copy_to_shards(target)
+            event = publish(new, EventRouter(subs_version(version), self._all(docs.values())))
+            if await self._change(keys, subs_version(version), new, event):
+                await self._copies.copy(target)
                 return new
         raise Contention("Too many subscriptions are being changed at the same time; try again")
 
@@ -239,70 +219,9 @@ class Subscriptions:
         )
         return bool(await self._connection.run("update_subscription", args.keys, packed))
 
-    async def _copy_to_shards(self, target: str) -> None:
-        """Copy a subscription from the first shard to the others; repeat if it changes."""
-        first, *others = self._shards
-        doc = await self._doc(first, target) if others else None
-        while others:
-            was = doc
-            for keys in others:
-                if await self._doc(keys, target) != doc:
-                    await self._write(keys, target, doc)
-            doc = await self._doc(first, target)
-            if doc == was:
-                return
-
-    async def _doc(self, keys: Keys, target: str) -> bytes | None:
-        found: bytes | None = await self._connection.ask(
-            self._connection.redis.hget(keys.subs, target)
-        )
-        return found
-
-    async def _write(self, keys: Keys, target: str, doc: bytes | None) -> None:
-        """Write, or remove, a subscription in one shard."""
-        if doc is None:
-            await self._remove(keys, target)
-            return
-        names = [keys.subs, keys.subs_version]
-        await self._connection.run("subscribe", names, [target, doc, new_version()])
-
-    async def repair(self) -> list[str]:
-        """Copy subscriptions that another process left different between shards; returns their ids.
-
-        A difference may be a change that is still being made: it is repaired if the next check,
-        some seconds later, finds it again.
-        """
-        if len(self._shards) == 1:
-            return []
-        versions = await self._versions()
-        if versions == self._agreed:
-            return []
-        differing = await self._differing()
-        left = sorted(differing & self._differed)
-        for target in left:
-            await self._copy_to_shards(target)
-        self._differed = differing - set(left)
-        self._agreed = [] if differing else versions
-        return left
-
-    async def _versions(self) -> list[str]:
-        commands = [self._connection.redis.get(keys.subs_version) for keys in self._shards]
-        return [_version(await self._connection.ask(command)) for command in commands]
-
-    async def _differing(self) -> set[str]:
-        """The ids of subscriptions that differ between the first shard and another one."""
-        commands = [self._connection.redis.hgetall(keys.subs) for keys in self._shards]
-        first, *others = [await self._connection.ask(command) for command in commands]
-        rows = {row for docs in others for row in docs.items() ^ first.items()}
-        return {target.decode() for target, _ in rows}
-
 
 def _wrong(row: list[bytes]) -> WrongKeyType:
     return wrong_key(row[0].decode())
-
-
-def _version(version: bytes | None) -> str:
-    return version.decode() if version else NONE
 
 
 def _from_file(static: Subscription, stored: Subscription | None) -> Subscription:

@@ -19,7 +19,7 @@ from processor.service.runtime.outage import Outage
 from processor.service.subscriptions.update import disable
 from processor.store import Store
 from processor.store.change import Change
-from processor.store.connection import _unavailable_reason
+from processor.store.error_translation import unavailable_reason
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from workers.pump import Pump
 
@@ -196,7 +196,7 @@ def test_a_poll_that_was_sent_before_the_job_ended_does_not_reopen_it() -> None:
 
 
 async def test_a_password_in_the_query_of_a_redis_url_is_not_shown() -> None:
-    assert "hunter2" not in _unavailable_reason(
+    assert "hunter2" not in unavailable_reason(
         "redis://h:1/0?password=hunter2", StoreUnavailable("x")
     )
 

@@ -181,7 +181,9 @@ async def test_a_removal_continues_past_an_unavailable_shard(
     store = store_of(shards=3)
     await store.subscriptions.save(ONE)
     with monkeypatch.context() as patch:
-        patch.setattr(store.subscriptions, "_remove", away_in(store.subscriptions, 1))
+        patch.setattr(
+            store.subscriptions._copies, "_remove", away_in(store.subscriptions._copies, 1)
+        )
         with pytest.raises(StoreUnavailable):
             await store.subscriptions.remove("sub_1")
     there = [await store.connection.redis.hlen(keys.subs) for keys in store.shards]
@@ -238,7 +240,7 @@ def four(store_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """
     store = store_of(shards=4)
     left: list[int | None] = [None]
-    write = store.subscriptions._write
+    write = store.subscriptions._copies._write
 
     async def writes(keys: Keys, target: str, doc: bytes | None) -> None:
         if keys.shard and left[0] is not None:
@@ -247,7 +249,7 @@ def four(store_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             left[0] -= 1
         await write(keys, target, doc)
 
-    monkeypatch.setattr(store.subscriptions, "_write", writes)
+    monkeypatch.setattr(store.subscriptions._copies, "_write", writes)
     store.cut = lambda count: left.__setitem__(0, count)
     return store
 

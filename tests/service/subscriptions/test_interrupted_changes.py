@@ -25,7 +25,7 @@ async def four(desk_of: Any) -> Desk:
 @pytest.fixture
 def cut(four: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Awaits a call while the second shard is away, so that it is answered 503."""
-    write = four.store.subscriptions._write
+    write = four.store.subscriptions._copies._write
 
     async def away(keys: Keys, target: str, doc: bytes | None) -> None:
         if keys.shard == 1:
@@ -34,7 +34,7 @@ def cut(four: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     async def made(call: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(four.store.subscriptions, "_write", away)
+            patch.setattr(four.store.subscriptions._copies, "_write", away)
             with pytest.raises(StoreUnavailable):
                 await call
 
@@ -92,7 +92,7 @@ async def test_removing_again_after_an_interruption_removes_every_shard(
     four: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     made = await four.subscribe()
-    remove = four.store.subscriptions._remove
+    remove = four.store.subscriptions._copies._remove
 
     async def away(keys: Keys, target: str) -> bool:
         if keys.shard == 1:
@@ -100,7 +100,7 @@ async def test_removing_again_after_an_interruption_removes_every_shard(
         return await remove(keys, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(four.store.subscriptions, "_remove", away)
+        patch.setattr(four.store.subscriptions._copies, "_remove", away)
         with pytest.raises(StoreUnavailable):
             await manage.remove(four.context, made.id)
     await manage.remove(four.context, made.id)
