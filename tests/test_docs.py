@@ -60,7 +60,7 @@ from processor.service.subscriptions import manage, update as subscriptions_upda
 from processor.signing import SCHEMES, Verify
 from processor.store.reserve import FULL
 from processor.subscription_settings import FORMAT_NAMES
-from processor.web import groups, request_body, stream, write_timeout
+from processor.web import groups, request_body, sse, write_timeout
 from processor.web.app import routes
 from processor.web.gauges import GAUGES
 from processor.web.health import Health
@@ -523,7 +523,7 @@ QUOTED = [
     ("docs/events.md", f"more than {signing.TOLERANCE // 60} minutes old".replace("5", "five")),
     ("docs/api.md", f"more than {request_body.MAX_BODY >> 20} MiB"),
     ("docs/api.md", f"{receive.MAX_IN_FLIGHT_BYTES >> 20} MiB of pushes"),
-    ("docs/api.md", f"`: ping` comes every {stream.PING:g} s"),
+    ("docs/api.md", f"`: ping` comes every {sse.PING_INTERVAL:g} s"),
     ("docs/api.md", f"A listener that is more than {listener.MAX_UNREAD:,} events behind"),
     ("docs/api.md", f"reads nothing for {write_timeout.NO_READ_TIMEOUT:g} s"),
     ("docs/api.md", f"A receiver has {tail.MAX_LISTENERS:,} listeners at most"),
@@ -547,7 +547,7 @@ QUOTED = [
     ("docs/groups.md", f"that fits {request_body.MAX_BODY >> 20} MiB"),
     ("docs/howto.md", f"A group may have {groups.MAX_BODY >> 20} MiB"),
     ("docs/howto.md", f"answers that take {MAX_WAIT} s, since waits do"),
-    ("docs/howto.md", f"A `: ping` comes every {stream.PING:g} s"),
+    ("docs/howto.md", f"A `: ping` comes every {sse.PING_INTERVAL:g} s"),
     ("docs/operations.md", f"Above {FULL:.0%} of `maxmemory`".replace("%", " %")),
     ("docs/decisions.md", f"after {schedule.LATENESS:.0%} of its age".replace("%", " %")),
     ("docs/operations.md", f"or {schedule.THROTTLED_PAUSE:g} s"),

@@ -17,7 +17,7 @@ from bench.listeners.report import Cost
 from bench.listeners.running import Running, crowd, running
 from bench.report import Result
 from bench.runner import Runner, say
-from processor.web.stream import PING
+from processor.web.sse import PING_INTERVAL
 
 ROUNDS = 3
 LISTENERS = (1000, 4000)
@@ -51,7 +51,7 @@ async def once(folder: Path, run: int, count: int) -> Cost:
         async with crowd(ours.port, count) as ask:
             opened = await ask()
             memory = ours.memory() - memory
-            idle, redis = await idling(ours, PING)
+            idle, redis = await idling(ours, PING_INTERVAL)
             connected = await ours.connections()
             steady, came = await with_events(ours, ask, pusher.steadily(RATE, EVENTS), EVENTS)
             took = sorted(pusher.took)

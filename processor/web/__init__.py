@@ -22,7 +22,8 @@ hooks             POST /hooks/{source}
 jobs              /v1/jobs
 groups            /v1/groups, /v1/wait
 subscriptions     /v1/subscriptions, /v1/deliveries
-stream            Server-Sent Events
+sse               a response of server-sent events
+stream            the event log as such a response
 events            /v1/events: pages, or a stream
 sources           /v1/sources
 mirror_routes     which source and job a call of the mirror is about

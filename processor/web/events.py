@@ -10,7 +10,8 @@ from processor.service.events.tail import MAX_LISTENERS, Tailer
 from processor.service.runtime.context import Context
 from processor.web.query_params import check_query, choice, limit
 from processor.web.request_body import Json
-from processor.web.stream import MEDIA_TYPE, FrameCache, Stream, item
+from processor.web.sse import MEDIA_TYPE
+from processor.web.stream import FrameCache, Stream, item
 
 
 class Events:

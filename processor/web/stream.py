@@ -1,25 +1,20 @@
 """The event log as server-sent events (SSE): first past events, then live ones."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
 
 import msgspec
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from processor.errors import CursorExpired, Unavailable
 from processor.service.events.listener import Listener
 from processor.service.events.selection import Selection
 from processor.service.events.tail import MAX_EVENTS_READ, Tailer
 from processor.store.events import Events, LoggedEvent
+from processor.web.sse import PING, PING_INTERVAL, EventStream
 
-PING = 15.0  # seconds
 BEGIN = b"retry: 3000\nid: %b\n\n"  # ms until a client reconnects; the cursor to continue from
-MEDIA_TYPE = "text/event-stream"
 EVERYTHING = Selection()
-_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class FrameCache:
@@ -36,17 +31,13 @@ class FrameCache:
         return self._text
 
 
-class Stream(Response):
+class Stream(EventStream):
     """Events after `places`.
 
     It ends when the client disconnects, reads nothing (`write_timeout.py`) or falls behind
     (`service/events/listener.py`), when the log was replaced (`service/events/tail.py`), and when
     this process drains; the client then reconnects with its cursor.
-
-    Starlette's StreamingResponse would take a fifth more memory for each listener.
     """
-
-    media_type = MEDIA_TYPE
 
     def __init__(
         self,
@@ -56,38 +47,21 @@ class Stream(Response):
         places: Sequence[str],
         select: Selection = EVERYTHING,
     ) -> None:
-        super().__init__(headers=_HEADERS)
-        del self.headers["content-length"]
+        super().__init__()
         self._events = events
         self._tailer = tailer
         self._shared = shared
         self._select = select
-        self._written_at = 0.0
         self._places = list(places)  # after the last event that was written
         self._caught_up = False  # with the tailer: from now on both are at the same places
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
-        """Send events until the client disconnects or the process stops."""
-        self._send = send
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        async with asyncio.TaskGroup() as group:
-            sending = group.create_task(self._send_events())
-            while (await receive())["type"] != "http.disconnect":  # our own cancelation is one, too
-                pass
-            sending.cancel()
-
-    async def _send_events(self) -> None:
-        await self._write(BEGIN % self._events.cursor(self._places).encode())
+    async def run(self) -> None:
+        """Write past events, then live ones."""
+        await self.write(BEGIN % self._events.cursor(self._places).encode())
         with contextlib.suppress(Unavailable):  # the client reconnects, with its cursor
             async with self._tailer.listening() as listener:
                 await self._past(listener)
                 await self._live(listener)
-        await self._write(b"", more=False)
-
-    async def _write(self, chunk: bytes, *, more: bool = True) -> None:
-        self._written_at = time.monotonic()
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def _past(self, listener: Listener) -> None:
         """Send the events from before we listened."""
@@ -96,26 +70,26 @@ class Stream(Response):
         except CursorExpired as error:
             self._places = self._events.start()
             detail = msgspec.json.encode({"detail": str(error)})
-            await self._write(b"event: gap\ndata: %b\n\n" % detail)
+            await self.write(b"event: gap\ndata: %b\n\n" % detail)
         while not listener.ended and (
             found := await self._events.page(self._places, MAX_EVENTS_READ)
         ):
             self._places = self._events.read_cursor(found[-1].cursor)
-            await self._write(frames(self._select.of_events(found)) or self._ping())
+            await self.write(frames(self._select.of_events(found)) or self._ping())
 
     async def _live(self, listener: Listener) -> None:
         """Send events as they are published; if none are for this client, at times a ping."""
-        while (events := await listener.read(PING)) is not None:
+        while (events := await listener.read(PING_INTERVAL)) is not None:
             text = self._text(events)
-            if text or not events or time.monotonic() - self._written_at >= PING:
-                await self._write(text or self._ping())
+            if text or not events or time.monotonic() - self._written_at >= PING_INTERVAL:
+                await self.write(text or self._ping())
 
     def _ping(self) -> bytes:
         """A ping; events that were not selected need not be read again after a reconnection."""
         cursor = (
             b"" if self._select.all else b"id: %b\n" % self._events.cursor(self._places).encode()
         )
-        return cursor + b": ping\n\n"
+        return cursor + PING
 
     def _text(self, events: Sequence[LoggedEvent]) -> bytes:
         """The selected events as SSE, without those that `_past` has sent."""

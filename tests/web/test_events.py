@@ -153,7 +153,7 @@ async def test_a_trimmed_cursor_is_410_and_in_a_stream_a_gap(web: Web, served: S
 async def test_silence_is_filled_with_pings(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "PING", 0.05)
+    monkeypatch.setattr(streams, "PING_INTERVAL", 0.05)
     async with stream(served) as quiet:
         assert await quiet.frame() == [": ping"]
         assert await quiet.frame() == [": ping"]
@@ -282,7 +282,7 @@ async def test_a_selection_reads_past_other_events(web: Web, monkeypatch: Any) -
 async def test_a_stream_of_selected_events_resumes_behind_the_others(
     web: Web, served: Served, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(streams, "PING", 0.0)
+    monkeypatch.setattr(streams, "PING_INTERVAL", 0.0)
     async with stream(served, "/v1/events?source=asked") as found:
         await web.push("1", "running")
         frame = await found.frame()

@@ -29,7 +29,7 @@ from processor.web.mcp.messages import (
 )
 from processor.web.problems import explain
 from processor.web.request_body import Json, read_as
-from processor.web.stream import MEDIA_TYPE
+from processor.web.sse import MEDIA_TYPE
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
