@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from processor.errors import Overloaded
+from processor.web.client_address import sender_of
 
 LARGE_READS = 2  # at the same time; each reads page by page
 MAX_WAIT = 10.0  # seconds that a further one waits
@@ -66,8 +67,8 @@ class KeylessRateLimit:
 
     async def wait(self, scope: Scope) -> None:
         """Return when the caller's address may get one more such response."""
-        client = scope.get("client")
-        delay = self.delay(client[0] if client else "", asyncio.get_running_loop().time())
+        address = sender_of(scope.get("client"))
+        delay = self.delay(address, asyncio.get_running_loop().time())
         if delay > 0:
             await asyncio.sleep(delay)
 

@@ -42,6 +42,13 @@ def test_only_so_many_addresses_are_remembered() -> None:
     assert len(calls._next) == MAX_ADDRESSES
 
 
+async def test_all_addresses_of_an_ipv6_network_count_as_one() -> None:
+    calls = KeylessRateLimit()
+    for host in ("2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::1", "2001:db8:0:1::1"):
+        await calls.wait({"client": (host, 1)})
+    assert len(calls._next) == 2
+
+
 async def test_two_large_reads_run_at_once_and_others_time_out_with_503(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
