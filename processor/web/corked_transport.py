@@ -1,6 +1,8 @@
-"""A transport that sends the head of a response together with its body.
+"""A transport that sends the head of a response together with its body, and closes when all is read.
 
-uvicorn writes them one after the other: two system calls, and the client is woken twice.
+uvicorn writes head and body one after the other: two system calls, and the client is woken twice. It
+closes a connection right after its last response: if the client still sends, it gets a reset, and
+may never read the response (RFC 9112, 9.6).
 """
 
 import asyncio
@@ -12,6 +14,7 @@ class CorkedTransport:
 
     __slots__ = (
         "_awaits_body",
+        "_awaits_request",
         "_head",
         "_transport",
         "get_extra_info",
@@ -22,13 +25,20 @@ class CorkedTransport:
         "set_protocol",
     )
 
-    def __init__(self, transport: asyncio.Transport, awaits_body: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        awaits_body: Callable[[], bool],
+        awaits_request: Callable[[], bool] = lambda: False,
+    ) -> None:
         """`awaits_body`: whether the head that is being written announces a body with its length.
 
         Its application has the body ready; one that makes it bit by bit announces no length.
+        `awaits_request`: whether a close is to wait until the client has sent its whole request.
         """
         self._transport = transport
         self._awaits_body = awaits_body
+        self._awaits_request = awaits_request
         self._head = b""
         self.get_extra_info = transport.get_extra_info
         self.get_write_buffer_size = transport.get_write_buffer_size
@@ -59,9 +69,10 @@ class CorkedTransport:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Write what is held back, then close."""
+        """Write what is held back, then close, unless the client is still sending."""
         self.uncork()
-        self._transport.close()
+        if not self._awaits_request():
+            self._transport.close()
 
     def abort(self) -> None:
         """Close at once; what is held back is lost, as what is in the buffer."""

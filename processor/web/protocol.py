@@ -63,10 +63,12 @@ class BoundedProtocol(SlowRequestProtocol):
         self._uncounted = 0  # bytes of the newest body that are not counted yet
         self._surplus = 0  # bytes of a body after the response to its request
         self._counted = True  # among the open connections
+        self._lingers = False  # it is to be closed once the client has sent its request
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as theirs
         """Count as idle until a request comes."""
-        super().connection_made(CorkedTransport(transport, self._awaits_body))  # type: ignore[arg-type] # see above
+        corked = CorkedTransport(transport, self._awaits_body, self._awaits_request)
+        super().connection_made(corked)  # type: ignore[arg-type] # see above
         self.flow = PausableFlow(transport, self.loop)
         self._sender = sender_of(self.client)
         self._limits.connections.idle(self, self._sender)
@@ -101,6 +103,8 @@ class BoundedProtocol(SlowRequestProtocol):
         """Note that a body is complete: it is not closed for others any more."""
         self._count(whole=True)
         super().on_message_complete()
+        if self._lingers:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Release the body of an answered request."""
@@ -149,6 +153,17 @@ class BoundedProtocol(SlowRequestProtocol):
 
     def _awaits_body(self) -> bool:
         return self._had_request and self.cycle.expected_content_length > 0
+
+    def _awaits_request(self) -> bool:
+        """Whether the last response is early: what its client still sends is read, for a while.
+
+        The second close is one: by a timer, by a limit, at the end of the process.
+        """
+        if self._lingers or not self._had_request:
+            return False
+        cycle = self.cycle
+        self._lingers = cycle.response_complete and cycle.more_body and not cycle.keep_alive
+        return self._lingers
 
     def _uncount(self) -> None:
         self._limits.connections.busy(self, self._sender)

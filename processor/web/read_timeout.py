@@ -55,9 +55,9 @@ class SlowRequestProtocol(SlowReaderProtocol):
         self._in_head, self._had_request = False, True
 
     def on_response_complete(self) -> None:
-        """Start the timer again if a part of the next head has arrived already."""
+        """Start the timer again if a part of the next head is here, or some of the body is not."""
         super().on_response_complete()
-        if self._in_head and self._timer is None:
+        if (self._in_head or self.cycle.more_body) and self._timer is None:
             self._timer = self.loop.call_later(HEAD_TIMEOUT, self._end)
 
     def data_received(self, data: bytes) -> None:

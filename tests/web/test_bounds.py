@@ -282,6 +282,19 @@ async def test_a_huge_body_of_a_refused_push_is_discarded(served_of: Any, line: 
     writer.close()
 
 
+async def test_an_early_answer_reaches_a_client_that_sends_on(served: Served, line: Any) -> None:
+    """A proxy such as nginx sends `Connection: close`; a reset would make its 404 a 502."""
+    reader, writer = await line(served)
+    request = post("/hooks/nobody", b"x" * 3_000_000, connection="close")
+    writer.write(request[:100_000])
+    assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")
+    writer.write(request[100_000:])
+    await asyncio.wait_for(writer.drain(), 10)
+    response = await asyncio.wait_for(reader.read(), 10)  # to the end of the connection
+    assert b'"status":404' in response
+    writer.close()
+
+
 # --- pushes over 1 MiB ----------------------------------------------------------------------------
 
 BIG = 5_000_000  # bytes

@@ -52,6 +52,12 @@ async def test_a_missing_head_closes_the_connection(
     assert SOON * 0.9 < time.monotonic() - began < 3
 
 
+async def test_after_an_early_answer_the_rest_is_not_waited_for_without_end(served: Served) -> None:
+    request = post("/hooks/nobody", 3_000_000, connection="close") + b"x" * 1000
+    response = await asyncio.wait_for(served.raw(request), 10)
+    assert response.startswith(b"HTTP/1.1 404 ")
+
+
 @pytest.mark.parametrize("rest", [b"\r\n", HEAD], ids=["an empty line", "half a head"])
 async def test_a_missing_second_head_closes_the_connection(served: Served, rest: bytes) -> None:
     """Uvicorn's own clock between requests stops at the first byte."""
