@@ -8,7 +8,6 @@ the browser forget it.
 import hmac
 import secrets
 from collections.abc import Sequence
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -57,12 +56,13 @@ class Sessions:
 
 
 def cookie_of(header: bytes) -> str:
-    """Our cookie in a `Cookie` header; empty if there is none."""
-    try:
-        found = SimpleCookie(header.decode("latin-1")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    """Our cookie in a `Cookie` header; empty if there is none.
+
+    Python's `SimpleCookie` finds none after a cookie that it does not like, such as JSON. Those of
+    other programs on the same machine come along: a cookie is for all ports.
+    """
+    pairs = (part.strip().partition("=") for part in header.decode("latin-1").split(";"))
+    return next((value for name, _, value in pairs if name == COOKIE), "")
 
 
 def session_of(request: Request) -> Session | None:

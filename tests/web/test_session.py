@@ -62,6 +62,12 @@ def test_a_cookie_is_found_among_others():
     assert cookie_of(b"a=1") == cookie_of(b"") == cookie_of(b"\xff;;=") == ""
 
 
+@pytest.mark.parametrize("other", ['x={"a": 1}', "x=a b", "a,b=1", "flag", "a[b]=\xff", '"', "=;="])
+def test_no_cookie_of_another_program_hides_ours(other: str):
+    header = f"{other}; ringback_session=x.y.z; {other}".encode("latin-1")
+    assert cookie_of(header) == "x.y.z"
+
+
 async def test_a_browser_without_a_key_gets_the_form_with_its_style_and_script(browser: Browser):
     page = await browser.read("/")
     assert 'type="password"' in page
