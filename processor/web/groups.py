@@ -123,7 +123,8 @@ class Groups:
     ) -> Response:
         if not jobs and not groups:
             raise InvalidValue("job: name at least one job as source/id, or a group")
-        names = [split_name(f"job[{place}]", name) for place, name in enumerate(jobs)]
+        named = [split_name(f"job[{place}]", name) for place, name in enumerate(jobs)]
+        names, groups = list(dict.fromkeys(named)), list(dict.fromkeys(groups))
         context = self._context
         waited = await wait.wait(context, self._tailer, names, groups, first=first, seconds=seconds)
         shown = await wait.view(context, waited, first=first)

@@ -253,6 +253,18 @@ async def test_a_name_in_a_wait_is_split_at_its_first_slash(web: Web) -> None:
     assert found.json()["jobs"][0]["id"] == "a/b"
 
 
+async def test_a_repeated_name_in_a_wait_counts_once(web: Web) -> None:
+    """A body of 1 MiB would otherwise ask for 100,000 copies of a job with its result."""
+    await web("POST", GROUPS, {"id": "g", "jobs": ["feed/1"]})
+    body = {"jobs": ["feed/1"] * 3, "groups": ["g"] * 3, "timeout": 0}
+    for found in (
+        await web("POST", WAIT, body),
+        await web("GET", f"{WAIT}?job=feed/1&job=feed/1&group=g&group=g&timeout=0"),
+    ):
+        shown = found.json()
+        assert ([job["id"] for job in shown["jobs"]], len(shown["groups"])) == (["1"], 1)
+
+
 async def test_two_hundred_jobs_in_one_wait(served: Served) -> None:
     jobs = [f"feed/{n}-{'x' * 40}" for n in range(200)]
     made = await served.client.post(GROUPS, json={"id": "g", "jobs": jobs})
