@@ -25,6 +25,8 @@ PARSE_ERROR, INTERNAL_ERROR = -32700, -32603
 VERSION = "io.modelcontextprotocol/protocolVersion"
 NAMES = ("name", "uri", "taskId")  # parameters that a header repeats
 
+Id = str | int | None
+
 
 @options.server
 def mcp(*, server: Client) -> None:
@@ -50,8 +52,9 @@ class Bridge:
         self._server = server
         self._send = write
         self._lock = threading.Lock()
-        self._streams: dict[Any, RawAnswer] = {}  # responses in progress, by id
-        self._canceled: set[Any] = set()  # ids whose answer nobody wants
+        self._running: set[Id] = set()  # ids that have no answer yet
+        self._streams: dict[Id, RawAnswer] = {}  # responses in progress, by id
+        self._canceled: set[Id] = set()  # ids whose answer nobody wants
 
     def run(self, lines: Iterator[bytes]) -> None:
         """Carry lines until there are no more."""
@@ -66,38 +69,44 @@ class Bridge:
     def _start(self, line: bytes) -> list[threading.Thread]:
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             self._write(_error(None, PARSE_ERROR, "Not JSON"))
             return []
         message = message if isinstance(message, dict) else {}
         if message.get("method") == "notifications/cancelled":
-            self._cancel((message.get("params") or {}).get("requestId"))
+            self._cancel(_id(_object(message.get("params")).get("requestId")))
             return []
+        if (request_id := _id(message.get("id"))) is not None:
+            self._running.add(request_id)
         thread = threading.Thread(target=self._carry, args=(line, message), daemon=True)
         thread.start()
         return [thread]
 
-    def _cancel(self, request_id: Any) -> None:
+    def _cancel(self, request_id: Id) -> None:
         """Drop a request; ending its connection is how the server learns of it."""
-        self._canceled.add(request_id)
+        if request_id in self._running:
+            self._canceled.add(request_id)
         if stream := self._streams.get(request_id):
             stream.abort()
 
     def _carry(self, line: bytes, message: dict[str, Any]) -> None:
         """Send one message, and write what comes back."""
-        request_id = message.get("id")
+        request_id = _id(message.get("id"))
         try:
             answered = self._exchange(line, message)
             reason = "The server ended the connection; try again"
         except CommandError as error:
             answered, reason = False, str(error)
+        except (ValueError, TypeError, RecursionError) as error:
+            answered, reason = False, f"Neither a call nor an answer of MCP: {error}"
         if not answered and request_id is not None and request_id not in self._canceled:
             self._write(_error(request_id, INTERNAL_ERROR, reason))
+        self._running.discard(request_id)
         self._canceled.discard(request_id)
 
     def _exchange(self, line: bytes, message: dict[str, Any]) -> bool:
         """Whether the answer came."""
-        request_id, ends = message.get("id"), time.monotonic() + RESTART_TIMEOUT
+        request_id, ends = _id(message.get("id")), time.monotonic() + RESTART_TIMEOUT
         while True:
             try:
                 with self._server.post_raw(PATH, line, _headers(message)) as answer:
@@ -111,7 +120,7 @@ class Bridge:
             finally:
                 self._streams.pop(request_id, None)
 
-    def _read(self, answer: RawAnswer, request_id: Any) -> bool:
+    def _read(self, answer: RawAnswer, request_id: Id) -> bool:
         if not answer.is_stream:
             raw = answer.body(ours="jsonrpc")
             if raw:
@@ -119,11 +128,11 @@ class Bridge:
             return bool(raw)
         found = False
         for event in sse.Reader(answer.lines()):
+            found = "method" not in json.loads(event.data)  # an error if it is no message
             self._write(event.data.encode(), request_id)
-            found = "method" not in json.loads(event.data)
         return found
 
-    def _write(self, line: bytes, request_id: Any = None) -> None:
+    def _write(self, line: bytes, request_id: Id = None) -> None:
         if request_id is not None and request_id in self._canceled:
             return
         with self._lock, suppress(BrokenPipeError):
@@ -132,9 +141,8 @@ class Bridge:
 
 def _headers(message: dict[str, Any]) -> dict[str, str]:
     """The headers that repeat a message of the stateless era."""
-    found = message.get("params")
-    params = found if isinstance(found, dict) else {}
-    version = (params.get("_meta") or {}).get(VERSION)
+    params = _object(message.get("params"))
+    version = _object(params.get("_meta")).get(VERSION)
     if version is None:
         return {}
     name = next((params[key] for key in NAMES if key in params), None)
@@ -155,6 +163,15 @@ def _encoded(text: str) -> str:
     return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
 
 
-def _error(request_id: Any, code: int, text: str) -> bytes:
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _id(value: Any) -> Id:
+    """The id of a request; None for what is no id, which the server refuses."""
+    return value if isinstance(value, str | int) else None
+
+
+def _error(request_id: Id, code: int, text: str) -> bytes:
     error = {"code": code, "message": text}
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}).encode()

@@ -126,6 +126,31 @@ def test_what_is_not_json_is_an_error(carried: Any):
     assert found["error"]["code"] == -32700
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"[" * 100_000,
+        b"7",
+        {"method": "notifications/cancelled", "params": [1]},
+        {"method": "notifications/cancelled", "params": {"requestId": [1]}},
+        {"method": "notifications/cancelled", "params": {"requestId": 1}},  # not begun yet
+        {"method": "ping", "id": [1]},
+        {"method": "ping", "id": 2, "params": {"_meta": [1]}},
+        {"method": "ping", "id": 2, "params": {"_meta": {VERSION: "x"}, "name": "\ud800"}},
+    ],
+)
+def test_no_odd_message_ends_the_calls_after_it(server: Any, carried: Any, odd: Any):
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    server.answer = 200, JSON, json.dumps(answer).encode()
+    assert answer in carried(odd, CALL)
+
+
+@pytest.mark.parametrize("data", ["{", "7", "\ud800"])
+def test_a_stream_of_something_else_is_an_error(server: Any, carried: Any, data: str):
+    server.answer = 200, STREAM, f"data: {data}\n\n".encode("utf-8", "surrogatepass")
+    assert carried(CALL)[-1]["error"]["code"] == -32603
+
+
 def test_a_call_that_is_canceled_gets_no_answer(server: Any, carried: Any):
     """Its connection ends, so that the server stops, too."""
     server.answer, server.hold = (200, STREAM, b": ping\n\n"), True
