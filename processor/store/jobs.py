@@ -1,60 +1,27 @@
-"""Jobs in Redis: accept updates, look up jobs, and commit what was decided about them."""
+"""Jobs in Redis: look them up, and commit what was decided about them."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from processor.model import Job, Retention, StatusUpdate
+from processor.model import Job, Retention
 from processor.payload import utc
-from processor.store import reserve
 from processor.store.change import Change, NewEvent
 from processor.store.connection import Connection
 from processor.store.group_commit import GroupCommit
-from processor.store.held import HOLD, MOST_HELD, Accepted, accepted
-from processor.store.keys import Keys, shard_of
-from processor.store.names import Naming, add_naming, naming, new_uid, reservation_ms
-from processor.store.persistence import Persistence
+from processor.store.job_lookup import JobLookup, lookup
+from processor.store.keys import Keys
 from processor.store.read_size import PIECE, ReadSize
 from processor.store.refusals import Outcome, outcome
 from processor.store.script_args import ScriptArgs
-from processor.store.versions import HELD, RESERVED, new_version
+from processor.store.versions import new_version
 from processor.store.work_items import Claim, Room, WorkItem, claims_of
 
-INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 PAGE = 1000  # records read at once, at most
 ANSWER_AT_MOST = 65_536  # bytes of an answer that is kept for the mirror
 
 _encode = msgspec.json.Encoder().encode
-_decode_job = msgspec.json.Decoder(Job).decode
-
-
-class JobLookup(NamedTuple):
-    """What is stored under a job's name: a job, an alias, a tombstone (`deleted`), or nothing.
-
-    Or a reservation: updates of the job wait in ingest, and its record will have this `uid`. They
-    may be held (`held`): nobody has registered the job yet.
-    """
-
-    version: str = ""
-    job: Job | None = None
-    alias_of: str | None = None  # the id of the job that this name is an alias of
-    deleted: bool = False
-    uid: str | None = None
-    size: int = 0  # bytes of the record
-
-    @property
-    def held(self) -> bool:
-        """Whether updates are held under this name."""
-        return self.version.startswith(HELD)
-
-
-class Bounds(NamedTuple):
-    """The memory for pushes: `ceiling` limits the sum of the prices of all pushes ever accepted."""
-
-    ceiling: int | None
-    fan_out: Callable[[str], int]  # how many subscriptions may get events of a source
-    may_hold: bool = True
 
 
 class Committed(NamedTuple):
@@ -73,15 +40,12 @@ class Jobs:
         connection: Connection,
         shards: Sequence[Keys],
         keep: Retention,
-        persistence: Persistence,
         lease: float,
     ) -> None:
         """`lease` is in seconds."""
         self._lease = int(lease * 1000)
         self._connection = connection
-        self.intake = connection.with_own_pool(INTAKE_CONNECTIONS)
         self._reads: GroupCommit[tuple[Keys, str], JobLookup] = GroupCommit(self._read_all)
-        self._persistence = persistence
         self._shards = shards
         self._keep = keep
         self._read_size = ReadSize(PAGE)
@@ -89,60 +53,6 @@ class Jobs:
     def ends(self, job: Job) -> float:
         """When a job's keys expire, in seconds."""
         return kept_from(job) + self._keep.jobs
-
-    async def accept(
-        self,
-        keys: Keys,
-        pushes: Sequence[tuple[str, StatusUpdate]],
-        names: Sequence[Naming] | None = None,
-        bounds: Bounds | None = None,
-        hold: Container[int] = (),
-    ) -> list[Accepted] | None:
-        """Queue updates for ingest, each with its dedupe id; what became of each.
-
-        `names`, all of this shard, are reserved in the same call: by default each update's id. The
-        updates at the places `hold` are held if their job is not known.
-        None: the pushes of all receivers would exceed `bounds`, and nothing was written. Without
-        bounds the updates are accepted work, which may be written even if Redis is full.
-        """
-        if names is None:
-            names = [naming(update.source, update.id) for _, update in pushes]
-        payloads = [_encode(update) for _, update in pushes]
-        args = ScriptArgs(keys, keys.waiting)
-        args.add_list(_several_first(names), lambda given: add_naming(args, given))
-        for place, ((dedupe_id, update), payload) in enumerate(zip(pushes, payloads, strict=True)):
-            fan_out, ids = bounds and bounds.fan_out(update.source), self._ids_in(keys, update)
-            price = 0 if fan_out is None else reserve.update_price(1, len(payload), fan_out)
-            uid = None
-            if place in hold:
-                uid, price = new_uid(), price + reserve.held_price(len(update.aliases))
-            args.add_push(dedupe_id, update, payload, ids, price=price, uid=uid)
-        packed = args.pack(
-            keep=int(self._keep.seen * 1000),
-            reserve=reservation_ms(self._keep),
-            ceiling=bounds and bounds.ceiling,
-            each=reserve.RECORD,
-            pushes=len(pushes),
-            hold=int(HOLD * 1000),
-            most=bounds and (MOST_HELD // len(self._shards) if bounds.may_hold else 0),
-        )
-        done, file = await self.intake.run_with_persistence_info(
-            "accept", args.keys, packed, bounded=bounds is not None
-        )
-        self._persistence.note(file)
-        return None if done is None else [accepted(row) for row in done]
-
-    def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
-        """The names in this shard that an update gives its job."""
-        shards = len(self._shards)
-        names = [update.id, *update.aliases]
-        if shards == 1:
-            return names
-        return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
-
-    async def close(self) -> None:
-        """Close the connections that are only for pushes."""
-        await self.intake.close()
 
     async def read(self, keys: Keys, names: Sequence[str]) -> list[JobLookup]:
         """What each `source/id` is."""
@@ -153,7 +63,7 @@ class Jobs:
             batch = names[len(found) : len(found) + self._read_size.next(PIECE)]
             rows = await self._connection.command("MGET", *map(keys.job, batch))
             self._read_size.learn(len(row or b"") for row in rows)
-            found += [_lookup(row) for row in rows]
+            found += [lookup(row) for row in rows]
         return found
 
     async def find(self, keys: Keys, name: str) -> JobLookup:
@@ -305,26 +215,6 @@ def kept_from(job: Job) -> float:
 def name_of(job: Job) -> str:
     """A job's name in keys: `source/id`."""
     return f"{job.source}/{job.id}"
-
-
-def _lookup(row: bytes | None) -> JobLookup:
-    word, _, rest = (row or b"").partition(b" ")
-    match word:
-        case b"":
-            return JobLookup()
-        case b"gone":
-            return JobLookup("gone", deleted=True)
-        case b"to":
-            return JobLookup("to", alias_of=rest.decode())
-        case _ if (version := word.decode()).startswith((RESERVED, HELD)):
-            return JobLookup(version, uid=version.partition("-")[2])
-        case _:
-            return JobLookup(word.decode(), _decode_job(rest), size=len(rest))
-
-
-def _several_first(names: Sequence[Naming]) -> list[Naming]:
-    """Each once; those with several names first, since they may show which job a single name is."""
-    return sorted(dict.fromkeys(names), key=lambda given: -len(given.names))
 
 
 def _record(change: Change) -> bytes | None:

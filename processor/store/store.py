@@ -14,6 +14,7 @@ from processor.store.events import Events
 from processor.store.fleet import Fleet
 from processor.store.groups import Groups
 from processor.store.held import HeldUpdates
+from processor.store.inbox import Inbox
 from processor.store.jobs import Jobs
 from processor.store.keys import PROBE, STALLED, WORKERS, Keys, shard_of
 from processor.store.memory import Memory
@@ -34,6 +35,7 @@ from processor.store.wait_tasks import WaitTasks
 from processor.store.waiters import Waiters
 from processor.vault import Vault
 
+INTAKE_CONNECTIONS = 2  # for pushes alone: each process writes one batch of them at a time
 HEARTBEAT_INTERVAL = 5.0  # seconds between heartbeats of a worker
 HEARTBEAT_LASTS = 15.0
 STALLED_MAX_AGE = 5.0  # seconds; shorter than the pause of a source whose token is refused
@@ -73,10 +75,12 @@ class Store:
         self.buckets = Buckets(self.connection, self.shards[0], self.fleet)
         self.waiters = Waiters(self.connection)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)
-        self.jobs = Jobs(self.connection, self.shards, keep, self.persistence, lease)
+        self._intake = self.connection.with_own_pool(INTAKE_CONNECTIONS)
+        self.inbox = Inbox(self._intake, self.shards, keep, self.persistence)
+        self.jobs = Jobs(self.connection, self.shards, keep, lease)
         self.groups = Groups(self.connection, self.shards, keep)
         self.wait_tasks = WaitTasks(self.connection, self.shards)
-        self.names = Names(self.jobs.intake, self.shards, keep)
+        self.names = Names(self._intake, self.shards, keep)
         self.held = HeldUpdates(self.connection, self.shards)
         self.events = Events(self.connection, self.shards, keep)
         self.redeliveries = Redeliveries(self.connection)
@@ -190,6 +194,6 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.jobs.close()
+        await self._intake.close()
         await self.persistence.close()
         await self.connection.close()

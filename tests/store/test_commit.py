@@ -12,7 +12,8 @@ from processor.model import HistoryEntry, Job, Origin, Retention, State
 from processor.service.jobs.decide import expiry_changed
 from processor.store import Store
 from processor.store.change import Change, NewEvent
-from processor.store.jobs import JobLookup, name_of
+from processor.store.job_lookup import JobLookup
+from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 
@@ -412,7 +413,7 @@ async def test_a_test_event_is_delivered_once_and_not_logged(store: Store, keys:
 
 async def test_a_push_is_accepted_once(store: Store, keys: Keys, update_of: Any, twice: Any):
     pushes = [("p1", update_of("1")), ("p2", update_of("2")), ("p1", update_of("1"))]
-    first, second = await twice(lambda: store.jobs.accept(keys, pushes))
+    first, second = await twice(lambda: store.inbox.accept(keys, pushes))
     assert first == [True, True, False]
     assert second == [False, False, False]
     claims = await claims_of(store, keys, "ingest")
@@ -422,18 +423,18 @@ async def test_a_push_is_accepted_once(store: Store, keys: Keys, update_of: Any,
 
 async def test_the_same_name_at_two_sources_is_two_pushes(store: Store, keys: Keys, update_of: Any):
     pushes = [("p1", update_of("1")), ("p1", update_of("1", source="t"))]
-    assert await store.jobs.accept(keys, pushes) == [True, True]
+    assert await store.inbox.accept(keys, pushes) == [True, True]
 
 
 async def test_a_dedupe_mark_lives_for_a_week(store: Store, keys: Keys, update_of: Any):
-    await store.jobs.accept(keys, [("p1", update_of())])
+    await store.inbox.accept(keys, [("p1", update_of())])
     await store.backlogs.settle([Settlement(c) for c in await claims_of(store, keys, "ingest")])
-    assert await store.jobs.accept(keys, [("p1", update_of())]) == [False]
+    assert await store.inbox.accept(keys, [("p1", update_of())]) == [False]
     assert await lives(store, keys.seen("s", "p1")) == pytest.approx(7 * DAY, abs=5)
 
 
 async def test_an_accepted_push_nudges_ingest(store: Store, keys: Keys, update_of: Any):
-    await store.jobs.accept(keys, [("p1", update_of()), ("p2", update_of())])
+    await store.inbox.accept(keys, [("p1", update_of()), ("p2", update_of())])
     assert await store.connection.redis.llen(keys.nudge["ingest"]) == 1
 
 

@@ -144,12 +144,12 @@ async def accept(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     updates = [update("1"), replace(update("2"), source="t"), replace(update("3"), aliases=("a",))]
     pushes = [(f"p{n}", one) for n, one in enumerate(updates)]
     names = [naming(one.source, one.id, *one.aliases) for one in updates]
-    return await b.store.jobs.accept(b.keys, [pushes[n] for n in parts], [names[n] for n in parts])
+    return await b.store.inbox.accept(b.keys, [pushes[n] for n in parts], [names[n] for n in parts])
 
 
 async def hold(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     pushes = [(f"p{n}", replace(update(str(n)), source=f"s{n}")) for n in parts]
-    rows = await b.store.jobs.accept(b.keys, pushes, [], hold=range(len(parts)))
+    rows = await b.store.inbox.accept(b.keys, pushes, [], hold=range(len(parts)))
     return rows and [row is Acceptance.HELD or row for row in rows]
 
 

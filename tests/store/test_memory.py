@@ -11,7 +11,7 @@ from processor.errors import Overloaded
 from processor.model import NULL, StatusUpdate
 from processor.store import Store, reserve
 from processor.store.change import Change
-from processor.store.jobs import Bounds
+from processor.store.inbox import Bounds
 from processor.store.keys import Keys
 from processor.store.memory import MemoryUse, Waiting
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
@@ -22,7 +22,7 @@ MIB = 1024 * 1024
 
 async def accept(store: Store, *updates: StatusUpdate, keys: Keys | None = None) -> Any:
     """Queue updates, each under a name of its job."""
-    return await store.jobs.accept(keys or store.shards[0], [(f"p{u.id}", u) for u in updates])
+    return await store.inbox.accept(keys or store.shards[0], [(f"p{u.id}", u) for u in updates])
 
 
 async def claim(store: Store, limit: int = 100, **more: Any) -> list[Claim]:
@@ -141,12 +141,12 @@ async def test_pushes_beyond_the_ceiling_are_all_refused(
     for receiver in range(20):
         pushes = [(f"r{receiver}p{n}", one) for n in range(3)]
         before = everything()
-        done.append(await store.jobs.accept(keys, pushes, bounds=taken))
+        done.append(await store.inbox.accept(keys, pushes, bounds=taken))
         if done[-1] is None:
             assert everything() == before
     assert done[:3] == [[True] * 3] * 3
     assert done[4:] == [None] * 16
-    assert await store.jobs.accept(keys, [("moved", one)]) == [True]  # accepted work
+    assert await store.inbox.accept(keys, [("moved", one)]) == [True]  # accepted work
 
 
 async def test_a_claim_takes_no_more_than_fits(store: Store, update_of: Any):

@@ -77,7 +77,7 @@ async def test_a_write_without_a_sync_needs_no_further_read(
     answers = Answers(store, monkeypatch, File())
     look, seen = store.persistence.note, list[bytes]()
     monkeypatch.setattr(store.persistence, "note", lambda info: (seen.append(info), look(info)))
-    await store.jobs.accept(store.shards[0], [("p", update_of())])
+    await store.inbox.accept(store.shards[0], [("p", update_of())])
     await store.persistence.noted()
     assert answers.asked == File.of(seen[0]).syncing
 

@@ -94,7 +94,7 @@ async def test_jobs_are_kept_so_long_after_their_deadline(brief: Store, job_of: 
 
 async def test_dedupe_marks_are_kept_so_long(brief: Store, update_of: Any):
     keys = brief.shards[0]
-    assert await brief.jobs.accept(keys, [("p1", update_of())]) == [True]
+    assert await brief.inbox.accept(keys, [("p1", update_of())]) == [True]
     assert await lives(brief, keys.seen("s", "p1")) == pytest.approx(3 * DAY, abs=5)
 
 

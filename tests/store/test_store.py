@@ -12,7 +12,7 @@ from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import ConfigError, Overloaded, StoreUnavailable
 from processor.model import Subscription
 from processor.store import Store
-from processor.store.jobs import Bounds
+from processor.store.inbox import Bounds
 from processor.store.keys import WORKERS
 from processor.store.store import HEARTBEAT_INTERVAL, HEARTBEAT_LASTS
 from processor.store.work_items import LaneLimits, Settlement
@@ -129,7 +129,7 @@ async def test_a_redis_that_cannot_serve_now_is_unavailable(
     """Whether by script, in a transaction or by a single command; so callers try again."""
     subscription = Subscription(id="sub_1", url="https://one.example", secrets=("whsec_a",))
     calls = (
-        lambda: store.jobs.accept(store.shards[0], [("p1", update_of())]),
+        lambda: store.inbox.accept(store.shards[0], [("p1", update_of())]),
         lambda: store.subscriptions.save(subscription),
         lambda: store.stall("s", "HTTP 401"),
         store.writable,
@@ -155,13 +155,13 @@ async def test_a_full_redis_is_not_an_outage_and_accepted_work_continues(
     try:
         await redis.config_set("maxmemory", "1")
         for call in (
-            lambda: store.jobs.accept(keys, [("p1", update_of())], bounds=bounds),
+            lambda: store.inbox.accept(keys, [("p1", update_of())], bounds=bounds),
             lambda: store.stall("s", "HTTP 401"),
             store.writable,
         ):
             with pytest.raises(Overloaded, match="memory"):
                 await call()
-        assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
+        assert await store.inbox.accept(keys, [("p1", update_of())]) == [True]
         (claim,) = await store.backlogs.claim(keys, "ingest", 1, lambda _: LaneLimits(1))
         assert await store.backlogs.settle([Settlement(claim)]) == [True]
         await store.heartbeat("worker-1", "{}")
@@ -179,7 +179,7 @@ async def test_an_internal_error_is_not_an_outage(store: Store):
 
 async def test_a_script_that_redis_lost_is_sent_again(store: Store, update_of: Any):
     await store.connection.redis.script_flush()
-    assert await store.jobs.accept(store.shards[0], [("p1", update_of())]) == [True]
+    assert await store.inbox.accept(store.shards[0], [("p1", update_of())]) == [True]
 
 
 async def test_the_time_is_redis_time(store: Store):
@@ -229,7 +229,7 @@ async def test_accepted_work_survives_a_crash(tmp_path: Path, update_of: Any, wa
     server = EmbeddedRedis(tmp_path)
     store = Store(server.start())
     keys = store.shards[0]
-    assert await store.jobs.accept(keys, [("p1", update_of())]) == [True]
+    assert await store.inbox.accept(keys, [("p1", update_of())]) == [True]
     server.kill()
     with pytest.raises(StoreUnavailable):
         await store.stalled()
@@ -237,7 +237,7 @@ async def test_accepted_work_survives_a_crash(tmp_path: Path, update_of: Any, wa
 
     async def back() -> bool:
         try:
-            return await store.jobs.accept(keys, [("p1", update_of())]) == [False]
+            return await store.inbox.accept(keys, [("p1", update_of())]) == [False]
         except StoreUnavailable:
             return False
 

@@ -50,11 +50,11 @@ async def test_calls_to_a_stopped_redis_fail_within_two_seconds_and_then_recover
     own_redis: EmbeddedRedis, own_store: Store, wait_until: Any
 ) -> None:
     keys = own_store.shards[0]
-    assert await own_store.jobs.accept(keys, [("p0", update("0"))]) == [True]
+    assert await own_store.inbox.accept(keys, [("p0", update("0"))]) == [True]
     assert own_redis.pid
     os.kill(own_redis.pid, signal.SIGSTOP)
     began = time.monotonic()
-    calls = [own_store.jobs.accept(keys, [(f"p{n}", update("1"))]) for n in (1, 2, 3)]
+    calls = [own_store.inbox.accept(keys, [(f"p{n}", update("1"))]) for n in (1, 2, 3)]
     calls += [own_store.jobs.find(keys, "s/1"), own_store.workers()]
     failed = await asyncio.gather(*calls, return_exceptions=True)
     took = time.monotonic() - began
@@ -62,13 +62,13 @@ async def test_calls_to_a_stopped_redis_fail_within_two_seconds_and_then_recover
     assert SILENT_AFTER / 2 < took < SOON + 0.5, took  # half a second for a busy machine
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):  # while it lasts, calls fail at once
-        await own_store.jobs.accept(keys, [("p4", update("1"))])
+        await own_store.inbox.accept(keys, [("p4", update("1"))])
     assert time.monotonic() - began < SILENT_AFTER / 2
     os.kill(own_redis.pid, signal.SIGCONT)
 
     async def answers() -> bool:
         try:
-            return await own_store.jobs.accept(keys, [("p5", update("5"))]) == [True]
+            return await own_store.inbox.accept(keys, [("p5", update("5"))]) == [True]
         except StoreUnavailable:
             return False
 
@@ -101,7 +101,7 @@ async def test_an_exhausted_pool_is_overload_and_pushes_have_their_own(
         await free.acquire()
     with pytest.raises(Overloaded):
         await store.workers()
-    assert await store.jobs.accept(keys, [("p1", update("1"))]) == [True]
+    assert await store.inbox.accept(keys, [("p1", update("1"))]) == [True]
     for _ in range(connection.CONNECTIONS):
         free.release()
     assert await store.workers() == {}
@@ -171,10 +171,10 @@ async def test_no_call_uses_a_connection_from_before_the_restart(
 ) -> None:
     keys, watchdog = own_store.shards[0], own_store.connection.watchdog
     await asyncio.gather(*(own_store.workers() for _ in range(8)))  # some connections lie idle
-    await own_store.jobs.accept(keys, [("p0", update("0"))])
+    await own_store.inbox.accept(keys, [("p0", update("0"))])
     own_redis.stop()
     await wait_until(lambda: watchdog.silent)
     own_redis.start()
     await wait_until(lambda: not watchdog.silent)
     await asyncio.gather(*(own_store.workers() for _ in range(8)))
-    assert len(await own_store.jobs.accept(keys, [("p1", update("1"))])) == 1
+    assert len(await own_store.inbox.accept(keys, [("p1", update("1"))])) == 1

@@ -14,7 +14,7 @@ from processor.model import Job, Origin, StatusUpdate
 from processor.service.jobs.decide import IncomingUpdate, new_job, with_id
 from processor.service.runtime.context import Context
 from processor.store.held import HoldEnd
-from processor.store.jobs import JobLookup
+from processor.store.job_lookup import JobLookup
 from processor.store.keys import Keys
 from processor.store.work_items import Claim
 

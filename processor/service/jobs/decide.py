@@ -27,7 +27,8 @@ from processor.service.jobs.job_end import detection_delay, job_end, remember
 from processor.service.jobs.poll_interval import first_poll, intervals, poll_interval
 from processor.store.change import Change, NewEvent
 from processor.store.groups import end_item
-from processor.store.jobs import JobLookup, kept_from, name_of
+from processor.store.job_lookup import JobLookup
+from processor.store.jobs import kept_from, name_of
 from processor.store.planned_poll import encode_interval
 from processor.store.work_items import NOW, Claim, WorkItem
 

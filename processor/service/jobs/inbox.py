@@ -12,7 +12,7 @@ from processor.model import StatusUpdate
 from processor.service.jobs.decide import with_id
 from processor.service.runtime.context import Context
 from processor.store.held import ALIASES_LAST, Acceptance, Accepted
-from processor.store.jobs import Bounds
+from processor.store.inbox import Bounds
 from processor.store.keys import Keys
 from processor.store.names import Naming, naming
 
@@ -107,7 +107,7 @@ async def _accept(
     for shard in {u.keys.shard for u in updates}:
         sizes = {i: size_of(u.update) for i, u in enumerate(updates) if u.keys.shard == shard}
         for piece in store.memory.in_pieces(sizes):
-            rows = await store.jobs.accept(
+            rows = await store.inbox.accept(
                 store.shards[shard],
                 [(updates[i].dedupe_id, updates[i].update) for i in piece],
                 [names[i] for i in piece if names[i] not in spread and not updates[i].hold],

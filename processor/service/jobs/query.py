@@ -10,7 +10,8 @@ from processor.model import FINAL, Job
 from processor.service.events.tail import Tailer
 from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.runtime.context import Context
-from processor.store.jobs import JobLookup, name_of
+from processor.store.job_lookup import JobLookup
+from processor.store.jobs import name_of
 from processor.store.keys import Keys
 
 

@@ -29,7 +29,8 @@ from processor.service.jobs.watch_request import ParsedWatchRequest, WatchReques
 from processor.service.runtime.context import Context, random_unit
 from processor.store.change import Change, NewEvent
 from processor.store.groups import end_item
-from processor.store.jobs import JobLookup, name_of
+from processor.store.job_lookup import JobLookup
+from processor.store.jobs import name_of
 from processor.store.names import naming, new_uid
 from processor.store.refusals import outcomes
 from processor.store.reserve import delivery_price, watch_price

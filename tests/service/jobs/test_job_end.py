@@ -13,7 +13,7 @@ from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.decide import IncomingUpdate, decide, new_job
 from processor.source_statistics import JobEnd
 from processor.store.change import Change
-from processor.store.jobs import JobLookup
+from processor.store.job_lookup import JobLookup
 
 NOW = 1_000_000.0
 PROFILE = """

@@ -15,7 +15,7 @@ from processor.push_loss import PushLoss
 from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.decide import IncomingUpdate, decide, new_job, timers, with_poll_now
 from processor.source_statistics import NO_STATISTICS, SourceStatistics
-from processor.store.jobs import JobLookup
+from processor.store.job_lookup import JobLookup
 from processor.store.work_items import WorkItem
 
 NOW = 1_000_000.0

@@ -1,0 +1,97 @@
+"""The inbox of ingest in Redis: accepts updates, each once, and reserves the names of their jobs."""
+
+from collections.abc import Callable, Container, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from processor.model import Retention, StatusUpdate
+from processor.store import reserve
+from processor.store.connection import Connection
+from processor.store.held import HOLD, MOST_HELD, Accepted, accepted
+from processor.store.keys import Keys, shard_of
+from processor.store.names import Naming, add_naming, naming, new_uid, reservation_ms
+from processor.store.persistence import Persistence
+from processor.store.script_args import ScriptArgs
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Bounds(NamedTuple):
+    """The memory for pushes: `ceiling` limits the sum of the prices of all pushes ever accepted."""
+
+    ceiling: int | None
+    fan_out: Callable[[str], int]  # how many subscriptions may get events of a source
+    may_hold: bool = True
+
+
+class Inbox:
+    """The inboxes of all shards."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        shards: Sequence[Keys],
+        keep: Retention,
+        persistence: Persistence,
+    ) -> None:
+        """`connection` is for pushes alone."""
+        self._connection = connection
+        self._shards = shards
+        self._keep = keep
+        self._persistence = persistence
+
+    async def accept(
+        self,
+        keys: Keys,
+        pushes: Sequence[tuple[str, StatusUpdate]],
+        names: Sequence[Naming] | None = None,
+        bounds: Bounds | None = None,
+        hold: Container[int] = (),
+    ) -> list[Accepted] | None:
+        """Queue updates for ingest, each with its dedupe id; what became of each.
+
+        `names`, all of this shard, are reserved in the same call: by default each update's id. The
+        updates at the places `hold` are held if their job is not known.
+        None: the pushes of all receivers would exceed `bounds`, and nothing was written. Without
+        bounds the updates are accepted work, which may be written even if Redis is full.
+        """
+        if names is None:
+            names = [naming(update.source, update.id) for _, update in pushes]
+        payloads = [_encode(update) for _, update in pushes]
+        args = ScriptArgs(keys, keys.waiting)
+        args.add_list(_several_first(names), lambda given: add_naming(args, given))
+        for place, ((dedupe_id, update), payload) in enumerate(zip(pushes, payloads, strict=True)):
+            fan_out, ids = bounds and bounds.fan_out(update.source), self._ids_in(keys, update)
+            price = 0 if fan_out is None else reserve.update_price(1, len(payload), fan_out)
+            uid = None
+            if place in hold:
+                uid, price = new_uid(), price + reserve.held_price(len(update.aliases))
+            args.add_push(dedupe_id, update, payload, ids, price=price, uid=uid)
+        packed = args.pack(
+            keep=int(self._keep.seen * 1000),
+            reserve=reservation_ms(self._keep),
+            ceiling=bounds and bounds.ceiling,
+            each=reserve.RECORD,
+            pushes=len(pushes),
+            hold=int(HOLD * 1000),
+            most=bounds and (MOST_HELD // len(self._shards) if bounds.may_hold else 0),
+        )
+        done, file = await self._connection.run_with_persistence_info(
+            "accept", args.keys, packed, bounded=bounds is not None
+        )
+        self._persistence.note(file)
+        return None if done is None else [accepted(row) for row in done]
+
+    def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
+        """The names in this shard that an update gives its job."""
+        shards = len(self._shards)
+        names = [update.id, *update.aliases]
+        if shards == 1:
+            return names
+        return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
+
+
+def _several_first(names: Sequence[Naming]) -> list[Naming]:
+    """Each once; those with several names first, since they may show which job a single name is."""
+    return sorted(dict.fromkeys(names), key=lambda given: -len(given.names))
