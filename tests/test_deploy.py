@@ -1,10 +1,13 @@
 """What is deployed starts exactly the commands that exist, with settings that exist."""
 
 import configparser
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -17,10 +20,12 @@ import yaml
 
 from processor.cli.app import build
 from processor.cli.embedded_redis import find_server
+from processor.cli.listen_address import free_port
 from processor.config.schema import Environment
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
+BINARIES = Path(sys.executable).parent
 PROCESSES = {"web", "worker", "clock"}
 DRAINS_WITHIN = 25  # seconds, promised
 VARIABLES = {*Environment.__struct_fields__, "RINGBACK_CONFIG"}
@@ -193,6 +198,40 @@ def test_units_differ_only_in_name_and_command(path: Path):
         for u in (unit(UNITS[0]), unit(path))
     )
     assert this == first
+
+
+@pytest.mark.acceptance
+def test_the_page_examines_what_systemd_has_started(tmp_path: Path, terminal: Any):
+    """`ringback up` stands for the units; only paths, the port and the URL of Redis are replaced."""
+    page = (DEPLOY / "README.md").read_text()
+    (doctor,) = re.findall(r"^```sh\n(set -a.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (file,) = re.findall(r"^```text\n(REDIS_URL=.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shown = dict(line.split("=", 1) for line in file.splitlines())
+    assert set(shown) <= VARIABLES
+    table = '[sources.encoder]\nprovider = "standard"\nwebhook_secret = "env:ENCODER_SECRET"\n'
+    (tmp_path / "ringback.toml").write_text(table)
+    clean = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
+    clean |= {"PATH": f"{BINARIES}:{clean['PATH']}"}
+    del shown["REDIS_URL"]
+    shown |= {"ENCODER_SECRET": "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}
+    port = free_port("127.0.0.1", 0)
+    with tempfile.TemporaryDirectory() as data:  # a short path, as a socket needs
+        up = f"ringback up --port {port} --data {data}"
+        with terminal(up, clean | shown, "Ringback is ready"):
+            shown |= {"REDIS_URL": f"unix://{data}/run/redis.sock"}
+            lines = [f"{name}={value}\n" for name, value in shown.items()]
+            (tmp_path / "ringback.env").write_text("".join(lines))
+            doctor = doctor.replace("/opt/ringback/bin/", "").replace("/etc/ringback/", "./")
+            done = subprocess.run(
+                ["/bin/sh", "-ec", doctor],
+                cwd=tmp_path,
+                env=clean | {"RINGBACK_URL": f"http://127.0.0.1:{port}"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ringback.toml: 1 sources" in done.stdout
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")

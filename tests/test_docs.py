@@ -719,6 +719,13 @@ def test_links_lead_somewhere(page: str):
             assert anchor in anchors(file), f"{page}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_links_by_name_are_defined_and_used(page: str):
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
+    defined = re.findall(r"^\[([\w-]+)\]: \S", text, re.MULTILINE)
+    assert sorted(defined) == sorted(set(re.findall(r"\]\[([\w-]+)\]", text)))
+
+
 def anchors(file: Path) -> set[str]:
     heads = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}

@@ -120,6 +120,6 @@ def until_done(
         for (kind, name), one in found.items():
             output.line(f"{name if kind == 'job' else f'group {name}'}  {describe(one)}")
     if not done:
-        output.notice("the time is up; the jobs are still watched")
+        output.notice("the time is up; what has not ended is still watched")
     counted = ended if first and ended else found.values()
     raise typer.Exit(code_of_jobs(one["state"] for one in counted))
