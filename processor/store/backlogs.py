@@ -111,21 +111,20 @@ class Backlogs:
             log.error("wrong_key_type", reason=str(wrong_key(wrong)))
 
     async def admit(
-        self, keys: Keys, backlog: str, claim: tuple[str, str], limits: LaneLimits, left: int = 0
+        self, keys: Keys, backlog: str, claim: tuple[str, str], capacity: int
     ) -> Claim | Busy:
         """Claim work that never waited in its lane: (lane, name). It must be settled.
 
-        It counts in the lane's capacity and budget as a claimed item does; `left` items of the
-        budget's burst stay free. The name must not be the name of an item.
+        It counts in the lane's capacity as a claimed item does. The name must not be the name of an
+        item.
         """
         lane, item = claim
-        capacity, gap, burst, _ = limits.args()
-        names = [keys.lanes[backlog], keys.paused[backlog], keys.rate_limit[backlog]]
+        names = [keys.lanes[backlog], keys.paused[backlog]]
         names += [keys.due(backlog, lane), keys.retries(backlog, lane), keys.claimed(backlog, lane)]
-        args: list[Any] = [lane, item, self._lease, capacity, gap, burst, left]
-        token, reason, wait = await self._connection.run("admit", names, args)
+        args: list[Any] = [lane, item, self._lease, capacity]
+        token, reason = await self._connection.run("admit", names, args)
         if not token:
-            return Busy(reason.decode(), wait / 1000)
+            return Busy(reason.decode())
         return Claim(keys.shard, backlog, lane, item, b"", token)
 
     async def settle(

@@ -46,7 +46,7 @@ class Buckets:
         `budget` is so many requests in so many seconds; `left` requests of its burst stay for
         others. Many calls at the same time share a round trip.
         """
-        gap, burst = pace(budget) if budget else (0.0, 0)
+        gap, burst = pace(budget)
         request = _Request(await self._key(credential), gap, burst, left)
         while True:
             asked = time.monotonic()
@@ -91,13 +91,15 @@ class Buckets:
         return [wrong_key(row.decode()) if isinstance(row, bytes) else row for row in rows]
 
 
-def pace(budget: tuple[int, float]) -> tuple[float, int]:
-    """How a budget is spent: ms per request, and how many may start at once (a tenth).
+def pace(budget: tuple[int, float] | None) -> tuple[float, int]:
+    """How a budget is spent: ms per request (0: none), and how many may start at once (a tenth).
 
     No span of the budget's time has more requests than the budget, at the provider too: it gets
     them in spans that are longer by less than `TRANSIT`, and such a span has room for less than one
     more than the rest of the budget.
     """
+    if budget is None:
+        return 0.0, 0
     count, seconds = budget
     burst = max(1, count // 10)
     return seconds * 1000 * (1 + TRANSIT) / (count - burst + 1), burst

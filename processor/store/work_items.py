@@ -62,10 +62,9 @@ def claims_of(keys: Keys, backlog: str, rows: Sequence[Any]) -> list[Claim]:
 
 
 class Busy(msgspec.Struct, frozen=True):
-    """Why nothing more may start in a lane now, and for how many seconds, if that is known."""
+    """Why an item may not start in a lane now."""
 
-    reason: str  # paused, claimed (the item is, already), full or rate limit
-    wait: float
+    reason: str  # paused, claimed (the item is, already) or full
 
 
 NOW = 0.0  # as the time of an item: whatever Redis' clock shows

@@ -437,8 +437,7 @@ async def a_poll_for_later(b: Bench) -> None:
 
 
 async def admit(b: Bench, _: Given, __: list[int]) -> None:
-    pace = LaneLimits(4, (100, 1.0))
-    assert isinstance(await b.store.backlogs.admit(b.keys, "poll", ("a", "?a/1"), pace), Claim)
+    assert isinstance(await b.store.backlogs.admit(b.keys, "poll", ("a", "?a/1"), 4), Claim)
 
 
 async def take(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:

@@ -293,9 +293,7 @@ async def test_a_poll_of_a_dead_process_holds_others_until_its_lease_ends(
 ) -> None:
     web = await web_of(RINGBACK_LEASE="1s")
     store = store_of(lease=0.5)
-    claim = await store.backlogs.admit(
-        store.shards[0], "poll", ("bluesky", "?bluesky/abc"), LaneLimits(64)
-    )
+    claim = await store.backlogs.admit(store.shards[0], "poll", ("bluesky", "?bluesky/abc"), 64)
     assert isinstance(claim, Claim)  # and its process has died
     provider.tell(encoding(1))
     assert (await read(web))[0] == 1

@@ -15,7 +15,7 @@ from processor.service.polling import mirror as polling_mirror, mirror_poll, pol
 from processor.service.polling.mirror import Mirror, Reader
 from processor.service.polling.mirror_poll import MAX_IN_FLIGHT_WITHOUT_KEY
 from processor.shared_calls import SharedCalls
-from processor.store.work_items import Busy, Claim, LaneLimits, Settlement
+from processor.store.work_items import NOW, Busy, Claim, LaneLimits, Settlement, WorkItem
 
 from .calling import Web, refused
 
@@ -166,7 +166,7 @@ async def test_polls_in_progress_reduce_the_mirrors_share(web: Web, provider: An
     store = web.context.store
     keys, held = store.shards[0], []
     for number in range(poll.MAX_IN_FLIGHT):
-        claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), LaneLimits(64))
+        claim = await store.backlogs.admit(keys, "poll", ("open", f"?{number}"), 64)
         assert isinstance(claim, Claim)
         held.append(Settlement(claim, requires_token=True))
         if number == MAX_IN_FLIGHT_WITHOUT_KEY:
@@ -219,9 +219,9 @@ async def test_an_admission_is_released_after_errors_too(web: Web, provider: Any
 async def test_an_unreleased_admission_ends_with_its_lease(store_of: Any, wait_until: Any) -> None:
     store = store_of(lease=0.5)
     keys, place = store.shards[0], ("open", "?open/1")
-    assert isinstance(await store.backlogs.admit(keys, "poll", place, LaneLimits(1)), Claim)
-    full = await store.backlogs.admit(keys, "poll", ("open", "?open/2"), LaneLimits(1))
-    again = await store.backlogs.admit(keys, "poll", place, LaneLimits(1))
+    assert isinstance(await store.backlogs.admit(keys, "poll", place, 1), Claim)
+    full = await store.backlogs.admit(keys, "poll", ("open", "?open/2"), 1)
+    again = await store.backlogs.admit(keys, "poll", place, 1)
     assert isinstance(full, Busy)
     assert isinstance(again, Busy)
     assert (full.reason, again.reason) == ("full", "claimed")
@@ -233,15 +233,15 @@ async def test_an_unreleased_admission_ends_with_its_lease(store_of: Any, wait_u
     await wait_until(free)
 
 
-async def test_admissions_and_claims_share_their_limits(store_of: Any) -> None:
-    """One budget and one concurrency for both."""
+async def test_admissions_and_claims_share_their_capacity(store_of: Any) -> None:
     store = store_of()
-    keys, pace = store.shards[0], LaneLimits(64, (10, 10.0))  # one at once, then one in 1.1 s
-    assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/1"), pace), Claim)
-    busy = await store.backlogs.admit(keys, "poll", ("a", "?a/2"), pace)
-    assert isinstance(busy, Busy)
-    assert busy.reason == "rate limit"
-    assert 0 < busy.wait <= 1.2
+    keys, polls = store.shards[0], [WorkItem("poll", "a", f"a/{n}", NOW, b"0") for n in "12"]
+    assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/1"), 1), Claim)
+    await store.backlogs.enqueue_new(keys, polls)
+    (claim,) = await store.backlogs.claim(keys, "poll", 9, lambda _: LaneLimits(2))
+    assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/2"), 2), Busy)
+    await store.backlogs.settle([Settlement(claim)])
+    assert isinstance(await store.backlogs.admit(keys, "poll", ("a", "?a/2"), 2), Claim)
 
 
 def test_an_answer_lasts_until_a_first_poll_would_be_due(web: Web) -> None:

@@ -21,10 +21,11 @@ from processor.service.polling import poll as polling
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.runtime.context import Context
 from processor.shared_calls import SharedCalls
+from processor.store.buckets import pace
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.reserve import watch_price
-from processor.store.work_items import Busy, LaneLimits, Settlement
+from processor.store.work_items import Busy, Settlement
 
 FIRST_WAIT = 60.0  # seconds for which somebody counts as waiting who asks for the first time
 POLL_TIMEOUT = 10.0  # seconds that a reader waits for the provider
@@ -136,7 +137,8 @@ class MirrorPolls:
             found = await self.stored(source, stored.id)
             if answer := found.answer_since(stored):
                 return Polled(answer, None)
-            response, outcome = await self._ask(source, found, self._left(source, has_key=has_key))
+            left = 0 if has_key else pace(source.budget)[1] // 2  # half of the burst is for others
+            response, outcome = await self._ask(source, found, left)
             answer = LastAnswer.from_response(response, await self._context.store.now())
             if watch and isinstance(outcome, StatusUpdate):
                 await self._commit(found, outcome, answer)
@@ -148,12 +150,10 @@ class MirrorPolls:
     ) -> AsyncIterator[None]:
         """Hold one of the source's polls; Overloaded if all are taken."""
         backlogs = self._context.store.backlogs
-        whole = polling.lane_limits(self._context)(source.name)
-        allowed = whole if has_key else LaneLimits(MAX_IN_FLIGHT_WITHOUT_KEY, whole.budget)
-        left = self._left(source, has_key=has_key)
+        capacity = polling.MAX_IN_FLIGHT if has_key else MAX_IN_FLIGHT_WITHOUT_KEY
         item = (source.name, f"?{source.name}/{stored.id}")  # no job's name begins with `?`
         while True:
-            claim = await backlogs.admit(stored.keys, "poll", item, allowed, left)
+            claim = await backlogs.admit(stored.keys, "poll", item, capacity)
             if not isinstance(claim, Busy):
                 break
             if claim.reason != CLAIMED:
@@ -163,10 +163,6 @@ class MirrorPolls:
             yield
         finally:
             await backlogs.settle([Settlement(claim, requires_token=True)])
-
-    def _left(self, source: Source, *, has_key: bool) -> int:
-        """How many requests of the budget's burst stay for others."""
-        return 0 if has_key else polling.lane_limits(self._context)(source.name).args()[2] // 2
 
     async def _ask(
         self, source: Source, stored: StoredJob, left: int
