@@ -7,6 +7,7 @@ write_update      one update as a document from which its profile reads that upd
 encode_push       encodes a push's document as headers and body
 push              the pushes that a provider would send, signed
 poll_response     the provider's responses to polls and to submit calls
+list_response     the provider's responses to requests that poll many jobs
 vocabulary        which of a profile's status words a push can contain, and which a response
 timeline          a job's states, statuses and progress over time
 job               one simulated job
@@ -16,6 +17,7 @@ A document holds only what the profile reads; a real payload holds more. Nothing
 """
 
 from processor.simulation.job import SimulatedJob
+from processor.simulation.list_response import write_list_response
 from processor.simulation.poll_response import write_poll_response, write_submit_response
 from processor.simulation.push import UnsignedPush, write_push
 from processor.simulation.push_plan import Faults, PlannedPush, PushPlan, plan_pushes
@@ -33,6 +35,7 @@ __all__ = [
     "plan_pushes",
     "timeline",
     "vocabulary",
+    "write_list_response",
     "write_poll_response",
     "write_push",
     "write_submit_response",

@@ -7,7 +7,7 @@ from processor.provider import full_id
 from processor.provider.profile import Profile
 from processor.simulation.poll_response import write_poll_response, write_submit_response
 from processor.simulation.push import UnsignedPush, write_push
-from processor.simulation.timeline import Moment
+from processor.simulation.timeline import Moment, cut_short
 
 RESULT = {"simulated": True}
 ERROR = Failure("simulated", "simulated failure")
@@ -45,6 +45,11 @@ class SimulatedJob(msgspec.Struct, frozen=True):
             return None
         update = self._update(reached[-1], started_at, self.moments[reached[-1]].polled)
         return write_poll_response(self.profile, self.kind, update)
+
+    def canceled(self, elapsed: float) -> "SimulatedJob":
+        """The job if it is canceled now; ValueError if it cannot be."""
+        moments = cut_short(self.profile, self.kind, self.moments, elapsed)
+        return msgspec.structs.replace(self, moments=moments)
 
     def submitted(self, started_at: float) -> HttpResponse:
         """The response to the submit call that started it."""

@@ -38,6 +38,22 @@ def timeline(profile: Profile, kind: str | None, end: State, seconds: float) -> 
     return _without_repeats(profile, kind, moments)
 
 
+def cut_short(
+    profile: Profile, kind: str | None, moments: tuple[Moment, ...], at: float
+) -> tuple[Moment, ...]:
+    """The moments of a job that is canceled `at` seconds after its start; ValueError if it has ended
+    by then, or if no poll can say so.
+    """
+    pushed, polled = vocabulary(profile, kind)
+    word = _first_word(polled, State.CANCELED)
+    if word is None:
+        raise ValueError(f"{profile.name} has no word for {State.CANCELED}")
+    if moments[-1].at <= at:
+        raise ValueError("the job has ended")
+    canceled = Moment(at, State.CANCELED, None, _first_word(pushed, State.CANCELED), word)
+    return (*(moment for moment in moments if moment.at <= at), canceled)
+
+
 def _first_word(words: Words, state: State) -> str | None:
     """One word per state: a profile does not say in which order several words come."""
     return next(iter(words.get(state, ())), None)

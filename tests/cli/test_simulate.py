@@ -25,7 +25,7 @@ from processor.cli import main
 from processor.cli.simulate import push_sender, run as simulation_run
 from processor.config.profiles import ProfileRegistry
 from processor.model import HttpResponse, Push, StatusUpdate
-from processor.provider import PollFailure
+from processor.provider import ListedJobs, PollFailure
 
 PROFILES = ProfileRegistry()
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -486,6 +486,76 @@ def test_throttled_polls_are_429_with_retry_after():
     assert isinstance(trouble, PollFailure)
     assert (trouble.kind, trouble.retry_after) == ("throttled", 1.0)
     assert (code, summary["polls"]) == (0, {"429": 1})
+
+
+def listed(name: str, kind: str | None, answer: HttpResponse) -> dict[str, str]:
+    """The jobs of a list and their statuses, in order."""
+    found = provider.read_list_response(PROFILES[name], "s", kind, answer, 0.0)
+    assert isinstance(found, ListedJobs), found
+    return {job.update.id: job.update.status for job in found.jobs}
+
+
+def test_a_list_has_the_jobs_that_its_request_names_and_ends_the_run():
+    path = "/client/v4/accounts/any/stream?id="
+    with running("cloudflare-stream", "--jobs", "3", "--id", "v", "--seconds", "0") as run:
+        found = listed("cloudflare-stream", None, run.call(f"{path}v-3,other,v-1"))
+        assert found == {"v-3": "ready", "v-1": "ready"}
+        assert run.process.poll() is None
+        run.call(f"{path}v-2")
+        assert run.ended()[0] == 0
+
+
+def test_pages_of_a_list_have_all_jobs_once():
+    path = "/v1/messages/batches?limit=100"
+    with running("anthropic", "--jobs", "150", "--id", "b", "--seconds", "60") as run:
+        first = listed("anthropic", None, run.call(path))
+        second = listed("anthropic", None, run.call(f"{path}&after_id={list(first)[-1]}"))
+    assert (len(first), len(second), len({**first, **second})) == (100, 50, 150)
+
+
+def test_numbered_pages_of_a_list_have_all_jobs_once():
+    path = "/video/v1/assets?limit=100"
+    with running("mux", "--jobs", "150", "--id", "a", "--seconds", "60") as run:
+        first = listed("mux", None, run.call(path))
+        second = listed("mux", None, run.call(f"{path}&page=2"))
+    assert (len(first), len(second), len({**first, **second})) == (100, 50, 150)
+
+
+def test_a_list_has_only_submitted_jobs_once_one_was_submitted():
+    with running("replicate", "--jobs", "3", "--id", "p", "--seconds", "60") as run:
+        run.call("/submit", method="POST")
+        assert listed("replicate", None, run.call("/v1/predictions")) == {"p-1": "starting"}
+
+
+def test_a_list_of_less_than_whole_answers_does_not_end_the_run():
+    with running("replicate", "--id", "p", "--seconds", "0") as run:
+        assert listed("replicate", None, run.call("/v1/predictions")) == {"p": "succeeded"}
+        assert run.process.poll() is None
+        run.call("/v1/predictions/p")
+        assert run.ended()[0] == 0
+
+
+def test_a_cancel_call_ends_its_job():
+    path = "/v1/predictions/p"
+    with running("replicate", "--id", "p", "--seconds", "60") as run:
+        assert run.call(f"{path}/cancel", method="POST").status == 404  # it has not begun
+        run.call(path)
+        assert run.call(path, method="DELETE").status == 404
+        canceled = run.call(f"{path}/cancel", method="POST")
+        assert read("replicate", "p", canceled).state == "canceled"
+        assert run.call(f"{path}/cancel", method="POST").status == 409
+        assert read("replicate", "p", run.call(path)).state == "canceled"
+        assert run.ended()[0] == 0
+
+
+def test_a_canceled_job_pushes_its_end_and_nothing_after_that(hook: ProviderHook):
+    hook.provider, hook.secret = "github", PLAIN
+    args = ("--to", hook.url, "--secret", PLAIN, "--id", "7", "--seconds", "3")
+    with running("github", *args) as run:
+        answer = run.call("/repos/acme/site/actions/runs/7/cancel", method="POST")
+        assert read("github", "7", answer).state == "canceled"
+        assert run.ended()[0] == 0
+    assert hook.words == ["queued", "cancelled"]
 
 
 def test_a_poll_with_the_current_etag_is_304():

@@ -22,12 +22,13 @@ from msgspec.structs import replace
 from processor import provider, signing
 from processor.config.profiles import ProfileRegistry
 from processor.model import Failure, HttpResponse, Origin, StatusUpdate
-from processor.provider import Profile, full_id
+from processor.provider import ListedJobs, Profile, full_id
 from processor.provider.pointer import Pointer
 from processor.provider.profile import PushFields, UpdateFields
 from processor.simulation import (
     params_from_provider,
     vocabulary,
+    write_list_response,
     write_poll_response,
     write_push,
     write_submit_response,
@@ -77,6 +78,11 @@ otherwise = "queued"
 PROFILES = {**ProfileRegistry(), "odd": provider.parse("odd", ODD)}
 KINDS = [(name, kind) for name, profile in PROFILES.items() for kind in profile.kinds]
 PUSHED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].push]
+LISTED = [
+    (name, kind)
+    for name, kind in KINDS
+    if (rules := PROFILES[name].kinds[kind].poll) and rules.list is not None
+]
 POLLED = [(name, kind) for name, kind in KINDS if PROFILES[name].kinds[kind].poll]
 BEGUN = [
     (name, kind)
@@ -299,6 +305,21 @@ def read_words(fields: PushFields) -> Iterator[str]:
     for location, wanted in fields.matches.rules:
         if location in places and isinstance(wanted, tuple):
             yield from wanted
+
+
+@pytest.mark.parametrize(("name", "kind"), LISTED)
+def test_a_list_reads_back_as_its_jobs(name: str, kind: str | None):
+    profile, sample = PROFILES[name], Sample("1", None, NOW, "e", 1, "p", None, None)
+    meant = [
+        replace(update(profile, kind, word, sample), id=full_id(kind, f"job{number}"))
+        for number, word in enumerate(sayable(name, kind)[1])
+    ]
+    answers = [write_poll_response(profile, kind, one) for one in meant]
+    page = write_list_response(profile, kind, answers)
+    found = provider.read_list_response(profile, "acme", kind, page, NOW)
+    assert isinstance(found, ListedJobs)
+    said = [(job.update.id, job.update.status) for job in found.jobs]
+    assert said == [(one.id, one.status) for one in meant]
 
 
 # --- results and errors -------------------------------------------------------------------

@@ -3,8 +3,8 @@
 simulated_source  what is simulated: a provider's profile, or a configured source
 make_jobs         which jobs: kind, ids, how they end
 progress          when each job began, and how its pushes and polls were answered
-poll_routes       the paths at which jobs are polled
-provider_server   answers polls on a loopback port
+poll_routes       the paths at which jobs are polled and canceled
+provider_server   answers polls and cancel calls on a loopback port
 hook              the URL that is pushed to
 push_sender       signs, sends and retries pushes
 run               runs until every job has ended
@@ -97,8 +97,9 @@ def simulate(
 ) -> None:
     """Simulate a provider: push about jobs to --to, and answer polls about them.
 
-    Without --to a job begins when it is first polled, or when POST /submit is
-    called, which stands for the provider's own call and begins the next job.
+    Without --to a job begins when it is first polled, alone or by a list, or
+    when POST /submit is called, which stands for the provider's own call and
+    begins the next job. A job that is canceled by the provider's call ends so.
     For a source of ringback.toml, its provider, its webhook_secret and the port
     of its base_url are used; settings that it lacks to be polled here are
     printed. The run ends when every job has ended (without --to: and its end was

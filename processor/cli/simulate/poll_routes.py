@@ -1,6 +1,8 @@
-"""The paths at which the simulated provider answers polls about jobs of one kind."""
+"""The paths at which the simulated provider answers polls and cancel calls of jobs of one kind."""
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from processor.provider import Profile
@@ -8,19 +10,52 @@ from processor.provider import Profile
 SUBMIT_PATH = "/submit"  # stands for the provider's own call that begins a job
 STATUS_PATH = "/jobs/{id}"  # for profiles whose poll has no path of its own
 
+_JOBS = frozenset({"id", "ids", "page", "last"})  # the placeholders that name jobs
 _PLACEHOLDER = re.compile(r"\{(\+?)(\w+)\}")
 
 
+class ListQuery(NamedTuple):
+    """What a request for many jobs asks for: jobs by their ids, or a page."""
+
+    ids: tuple[str, ...] = ()
+    page: int = 1
+    last: str = ""  # the last job of the page before
+
+
 class Routes:
-    """The path of polls and the mirrored path; values of placeholders other than id are ignored."""
+    """The paths of one kind; values of placeholders that name no jobs are ignored."""
 
     def __init__(self, profile: Profile, kind: str | None) -> None:
-        self._routes = [_route(path) for path in paths(profile, kind)]
+        poll, base = profile.polls(kind), base_path(profile)
+        rules, cancel = (poll.list, poll.cancel) if poll else (None, None)
+        targets = (
+            (rules.more, rules.request) if rules else ()
+        )  # the query of `more` is the longer one
+        self._polls = [_route(path) for path in paths(profile, kind)]
+        self._lists = [_route(base + t.path.text) for t in targets if t and t.path]
+        self._join = rules.join if rules else ""
+        self._cancel = (cancel.method, _route(base + cancel.path.text)) if cancel else None
 
     def job_id(self, target: str) -> str | None:
-        """The job id in a request's target; None if no route matches."""
-        matches = (route.fullmatch(target) for route in self._routes)
-        match = next((match for match in matches if match), None)
+        """The job id in the target of a poll; None if no route matches."""
+        match = _first_match(self._polls, target)
+        return unquote(match["id"]) if match else None
+
+    def list_query(self, target: str) -> ListQuery | None:
+        """What a request for many jobs asks for; None if it is none."""
+        match = _first_match(self._lists, target)
+        if match is None:
+            return None
+        found = match.groupdict()
+        ids = found["ids"].split(self._join) if "ids" in found else ()
+        page, last = int(found.get("page", "1")), unquote(found.get("last", ""))
+        return ListQuery(tuple(map(unquote, ids)), page, last)
+
+    def canceled_id(self, method: str, target: str) -> str | None:
+        """The job id in a cancel call; None if it is none."""
+        if self._cancel is None or self._cancel[0] != method:
+            return None
+        match = self._cancel[1].fullmatch(target)
         return unquote(match["id"]) if match else None
 
 
@@ -39,12 +74,17 @@ def paths(profile: Profile, kind: str | None) -> list[str]:
     return found
 
 
+def _first_match(routes: Sequence[re.Pattern[str]], target: str) -> re.Match[str] | None:
+    return next(filter(None, (route.fullmatch(target) for route in routes)), None)
+
+
 def _route(path: str) -> re.Pattern[str]:
     """A pattern of the path: a placeholder is one segment, or more where it may hold slashes."""
     parts, end = list[str](), 0
     for placeholder in _PLACEHOLDER.finditer(path):
-        value = r"[^?#]+?" if placeholder[1] else r"[^/?#&]+"
-        named = f"(?P<id>{value})" if placeholder[2] == "id" else value
+        name = placeholder[2]
+        value = "[0-9]{1,9}" if name == "page" else r"[^?#]+?" if placeholder[1] else r"[^/?#&]+"
+        named = f"(?P<{name}>{value})" if name in _JOBS else value
         parts += re.escape(path[end : placeholder.start()]), named
         end = placeholder.end()
     return re.compile("".join(parts) + re.escape(path[end:]))

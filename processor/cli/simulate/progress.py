@@ -18,6 +18,7 @@ class Run:
         self.sent = self.repeated = 0  # pushes, retries not counted; how many were duplicates
         self.given_up = 0  # pushes that got no answer, or only 5xx, at every attempt
         self.refusals: Counter[str] = Counter()  # refused pushes, by the reason of the server
+        self._submitted = False  # whether jobs begin when they are submitted
         self._ends_polled: set[str] = set()  # jobs whose end was the answer to a poll
         self._lock = threading.Lock()
 
@@ -29,11 +30,30 @@ class Run:
     def begin_next(self, now: float) -> SimulatedJob | None:
         """Begin the first job that has not begun; None if all have."""
         with self._lock:
+            self._submitted = True
             left = (job for name, job in self.jobs.items() if name not in self.begun)
             job = next(left, None)
             if job:
                 self.begun[job.id] = now
         return job
+
+    def listed(self, now: float) -> list[SimulatedJob]:
+        """The jobs that have begun, the newest first; a list begins all unless they are submitted."""
+        with self._lock:
+            for name in () if self._submitted else self.jobs:
+                self.begun.setdefault(name, now)
+            return [self.jobs[name] for name in sorted(self.begun, key=self._age)]
+
+    def _age(self, job: str) -> float:
+        return -self.begun[job]
+
+    def cancel(self, job: str, now: float) -> SimulatedJob | None:
+        """Cancel a job; None if it has not begun, ValueError if it cannot be canceled."""
+        with self._lock:
+            if job not in self.begun:
+                return None
+            self.jobs[job] = self.jobs[job].canceled(now - self.begun[job])
+            return self.jobs[job]
 
     def note_end_polled(self, job: SimulatedJob) -> None:
         """Note that a poll was answered with the end of this job."""

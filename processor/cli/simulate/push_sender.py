@@ -11,7 +11,7 @@ from processor.cli.exit_codes import CommandError
 from processor.cli.simulate.hook import Hook
 from processor.cli.simulate.progress import Run
 from processor.model import Push
-from processor.simulation import PlannedPush
+from processor.simulation import PlannedPush, SimulatedJob
 
 MAX_ATTEMPTS = 5
 RETRY_PAUSE = 1.0  # seconds before the next attempt
@@ -32,7 +32,7 @@ class PushSender:
     def __init__(self, hook: Hook, secret: str, run: Run, pushes: Sequence[PlannedPush]) -> None:
         self.hook, self.pushes = hook, pushes
         self._secret, self._run = secret, run
-        self._jobs = list(run.jobs.values())
+        self._ids = list(run.jobs)
         self._stopped = threading.Event()
         groups = [[due for due in pushes if due.job % MAX_THREADS == n] for n in range(MAX_THREADS)]
         self._threads = [
@@ -45,7 +45,7 @@ class PushSender:
         """CommandError if the pushes cannot be signed."""
         if not self.pushes:
             return
-        profile = self._jobs[0].profile
+        profile = self._job(self.pushes[0]).profile
         if profile.needs_secret and not self._secret:
             raise CommandError(f"{profile.name} signs its pushes: give the source's --secret")
         try:
@@ -55,9 +55,17 @@ class PushSender:
 
     def signed(self, due: PlannedPush) -> Push:
         """The push as it is sent now."""
-        job, now = self._jobs[due.job], time.time()
+        job, now = self._job(due), time.time()
         begun = self._run.begun.get(job.id, now)
         return job.push(due.number, begun).signed(self._secret, now)
+
+    def _job(self, due: PlannedPush) -> SimulatedJob:
+        return self._run.jobs[self._ids[due.job]]
+
+    def _is_over(self, due: PlannedPush) -> bool:
+        """Whether the job was canceled before it came so far."""
+        later = self._job(due).moments[due.number :]
+        return not later or later[0].pushed is None
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -66,7 +74,7 @@ class PushSender:
         Its end does not wait for a slow answer.
         """
         now = time.time()
-        for job in self._jobs:
+        for job in list(self._run.jobs.values()):
             self._run.begin(job, now)
         for thread in self._threads:
             thread.start()
@@ -83,14 +91,14 @@ class PushSender:
         return any(thread.is_alive() for thread in self._threads)
 
     def _send_all(self, pushes: Sequence[PlannedPush]) -> None:
-        waiting = [
-            _Attempt(self._run.begun[self._jobs[due.job].id] + due.at, due) for due in pushes
-        ]
+        waiting = [_Attempt(self._run.begun[self._ids[due.job]] + due.at, due) for due in pushes]
         heapq.heapify(waiting)
         while waiting:
             at, due, made = heapq.heappop(waiting)
             if self._stopped.wait(max(0.0, at - time.time())):
                 return
+            if self._is_over(due):
+                continue
             if not made:
                 self._run.note_sent(duplicate=due.again)
             if self._send(due):
