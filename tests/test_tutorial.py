@@ -32,6 +32,7 @@ def blocks(page: str, language: str) -> list[str]:
 INSTALL, SECRETS, UP, RECEIVE, SUBSCRIBE, ENCODER, RUN, LISTEN = blocks("tutorial.md", "sh")
 (CONFIGURATION,) = blocks("tutorial.md", "toml")
 (RECEIVER,) = blocks("tutorial.md", "python")
+WRONG_SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 NEW_TERMINAL = "".join(SUBSCRIBE.splitlines(keepends=True)[:2])
 
 pytestmark = [
@@ -125,6 +126,8 @@ def follow(folder: Path, terminal: Any, environ: Mapping[str, str]) -> None:
         assert receiver.readline().startswith("subscription.test ")
         assert "succeeded" in run(NEW_TERMINAL + RUN)
         assert receiver.readline() == done
+        forged = f"ENCODER_SECRET={WRONG_SECRET} sh encoder.sh job-1 || true"
+        assert '"status":401' in run(NEW_TERMINAL + forged)  # the reason is shown
         with terminal(at_ports(NEW_TERMINAL + LISTEN), environ, "posting to"):
             pass
     assert "variable_ignored" not in (folder / "errors").read_text(encoding="utf-8")

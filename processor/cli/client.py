@@ -20,13 +20,14 @@ MULTIPLE_CHOICES, UNAUTHORIZED = 300, 401
 
 
 class UnreachableError(CommandError):
-    """The server cannot be reached."""
+    """The server cannot be reached; `reason` says why, in a few words."""
 
     def __init__(self, url: str, error: Exception) -> None:
+        self.reason = _reason(error)
         remedy = "start it with `ringback up`, or name the server with --url"
         if isinstance(error, TimeoutError):
             remedy = "it is slow or starting: try again, or ask `ringback doctor`"
-        super().__init__(f"cannot reach {url} ({_reason(error)}): {remedy}", Exit.UNREACHABLE)
+        super().__init__(f"cannot reach {url} ({self.reason}): {remedy}", Exit.UNREACHABLE)
 
 
 def path(*segments: str) -> str:

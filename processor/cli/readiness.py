@@ -3,7 +3,7 @@
 import time
 
 from processor.cli import output
-from processor.cli.client import Client
+from processor.cli.client import Client, UnreachableError
 from processor.cli.exit_codes import CommandError
 
 SLOW = 15.0  # seconds after which a notice says what is missing
@@ -33,6 +33,8 @@ class Readiness:
     def _missing(self) -> str | None:
         try:
             Client(self._url, timeout=1.0).get("/readyz")
+        except UnreachableError as error:
+            return f"the receiver does not answer ({error.reason})"
         except CommandError as error:
             return str(error)
         return None

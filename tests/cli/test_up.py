@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.cli import embedded_redis, listen_address, up
+from processor.cli import embedded_redis, listen_address, readiness, up
 from processor.cli.child import StopOrder
 from processor.errors import ConfigError
 
@@ -136,6 +136,16 @@ def test_up_prints_its_url_and_stops_in_order(start: Start):
     none, made = one.errors.read_text().splitlines()
     assert none == "no ringback.toml in this folder: running without sources"
     assert made.startswith("made an API key, which is kept in ")
+
+
+def test_a_slow_start_is_not_told_to_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(readiness, "SLOW", -1.0)
+    port = listen_address.free_port("127.0.0.1", 0)
+    assert not readiness.Readiness(f"http://127.0.0.1:{port}", json=False).check()
+    told = "not ready yet: the receiver does not answer (Connection refused)\n"
+    assert capsys.readouterr() == ("", told)
 
 
 def test_the_second_start_uses_the_key_of_the_first(start: Start, tmp_path: Path):

@@ -266,6 +266,7 @@ async def test_a_form_must_be_a_small_form(browser: Browser):
 async def test_an_error_is_a_page_with_its_remedy(browser: Browser):
     page = await browser.read("/dashboard/subscriptions/sub_none", 404)
     assert "No subscription" in page
+    assert "subscriptions list" in page
     answer = await browser.submit("/dashboard/jobs", "/dashboard/jobs", source="none", id="1")
     assert answer.status_code == 404
     answer = await browser.submit("/dashboard/jobs", "/dashboard/jobs", source="feed", id="..")

@@ -158,4 +158,4 @@ def new_secret(signature: str = "v1") -> str:
 
 def missing(target: str) -> NotFound:
     """The error for a subscription that does not exist."""
-    return NotFound(f"No subscription {target!r}")
+    return NotFound(f"No subscription {target!r}: `ringback subscriptions list` shows all")
