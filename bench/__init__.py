@@ -26,6 +26,7 @@ reading        section: reading each captured push
 hostile        section: honest pushes during attacks
 delivery       sections: deliveries alone; subscribers beside failing ones
 polls          sections: polls a second of a worker; 100,000 watched jobs
+dashboard      section: pages with 100,000 jobs, and a browser during 500 events a second
 listeners      section: listeners of /v1/events
 contenders     Ringback, another commit of it, and the two baselines
 load           the load generator and the sink

@@ -17,6 +17,7 @@ from bench import (
     steps,
     throughput,
 )
+from bench.dashboard import measure as dashboard
 from bench.delivery import alone, noise
 from bench.listeners import measure as listeners
 from bench.polls import learnt, rate as polls, watching
@@ -41,6 +42,7 @@ SECTIONS = {
     "memory": Section("Memory of jobs and deliveries", memory.measure, 300),
     "reserve": Section("Memory that accepted work still takes", reserve.measure, 300),
     "listeners": Section("Listeners", listeners.measure, 900),
+    "dashboard": Section("The dashboard with 100,000 jobs", dashboard.measure, 400),
     "hostile": Section("Honest pushes during attacks", hostile.measure, 900),
     "polling": Section("Polls learnt from durations", polling.measure, 900),
     "learnt": Section("The learnt schedule on a real worker", learnt.measure, 300),

@@ -1,6 +1,6 @@
 """Jobs in Redis: look them up, and commit what was decided about them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -54,16 +54,23 @@ class Jobs:
         """When a job's keys expire, in seconds."""
         return kept_from(job) + self._keep.jobs
 
-    async def read(self, keys: Keys, names: Sequence[str]) -> list[JobLookup]:
-        """What each `source/id` is."""
-        if not names:
-            return []
+    async def read(
+        self, keys: Keys, names: Sequence[str], may_be: Callable[[bytes], bool] | None = None
+    ) -> list[JobLookup]:
+        """What each `source/id` is. Records that cannot be meant (`may_be`) are not decoded, only
+        their size is told.
+        """
         found: list[JobLookup] = []
         while len(found) < len(names):
             batch = names[len(found) : len(found) + self._read_size.next(PIECE)]
             rows = await self._connection.command("MGET", *map(keys.job, batch))
             self._read_size.learn(len(row or b"") for row in rows)
-            found += [lookup(row) for row in rows]
+            found += [
+                lookup(row)
+                if may_be is None or may_be(row or b"")
+                else JobLookup(size=len(row or b""))
+                for row in rows
+            ]
         return found
 
     async def find(self, keys: Keys, name: str) -> JobLookup:

@@ -103,11 +103,23 @@ def _may_use(session: Session, scope: Scope) -> bool:
 
 
 def _refusal(scope: Scope) -> ASGIApp:
-    """A page asks to sign in and leads back; all else is a problem."""
+    """A page or button of the dashboard asks to sign in, and leads back; all else is a problem."""
     path: str = scope["path"]
-    if path.startswith(PAGES) and scope[SCOPE] is None and scope["method"] in READING:
-        return RedirectResponse(f"/?next={quote(path)}", 303)
+    if path.startswith(PAGES) and scope[SCOPE] is None:
+        if scope["method"] in READING:
+            query = scope["query_string"].decode("latin-1")
+            return RedirectResponse(f"/?next={quote(f'{path}?{query}' if query else path)}", 303)
+        if b"text/html" in only_value(scope["headers"], b"accept"):
+            return RedirectResponse(f"/?notice=ended&next={quote(_page_of(path))}", 303)
     return explain(Unauthorized("No valid key; send `Authorization: Bearer KEY`"))
+
+
+def _page_of(action: str) -> str:
+    """The page with the button of an action, as far as the action's path names it."""
+    if action == f"{PAGES}jobs":
+        return action
+    page, _, _ = action.rpartition("/")
+    return page if page.startswith((f"{PAGES}jobs/", f"{PAGES}subscriptions/")) else HOME
 
 
 def candidates(headers: Headers, source: Source | None = None) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Visits the dashboard in a headless Chromium; run by test_dashboard.py in `.venv-browser`.
 
-Reads what to visit from standard input as JSON, and prints what it saw as JSON.
+Reads what to visit from standard input as a line of JSON, and prints what it saw as JSON. Before
+that it may print a word, what is to be done to the server, and waits for a line once it is done.
 """
 
 import json
@@ -27,12 +28,13 @@ class Visit:
     def __init__(self, plan: dict[str, Any], page: Page, look: str) -> None:
         self.plan, self.page, self.look = plan, page, look
         self.problems: list[str] = []
+        self.is_away = False  # the server, and the browser may say so
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
         page.on("dialog", lambda _: self.problems.append(f"{page.url}: a dialog"))
 
     def _said(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not self.is_away:
             self.problems.append(f"{self.page.url}: {message.text}")
 
     def sign_in(self) -> None:
@@ -47,6 +49,12 @@ class Visit:
         if answer is None or not answer.ok:
             self.problems.append(f"{path}: {answer and answer.status}")
         self.check(name)
+
+    def push(self, request: dict[str, Any]) -> None:
+        """Send a push."""
+        url, body = self.plan["url"] + request["path"], request["body"].encode()
+        made = urllib.request.Request(url, body, request["headers"])  # noqa: S310 -- ours
+        urllib.request.urlopen(made).close()  # noqa: S310 -- ours
 
     def check(self, name: str) -> None:
         """Look for what axe-core finds, and for a page that is wider than the window."""
@@ -73,9 +81,7 @@ def live(visit: Visit) -> None:
         page.evaluate("window.untouched = true")
         page.wait_for_timeout(300)  # the stream opens, which has the page read once
         for request in requests:
-            body, headers = request["body"].encode(), request["headers"]
-            url = visit.plan["url"] + request["path"]
-            urllib.request.urlopen(urllib.request.Request(url, body, headers)).close()  # noqa: S310
+            visit.push(request)
             page.get_by_text(request["shows"]).first.wait_for(timeout=WITHIN)
         if not page.evaluate("window.untouched === true"):
             visit.problems.append(f"{path}: it was loaded again")
@@ -90,6 +96,7 @@ def act(visit: Visit) -> None:
     """Press every button."""
     page, url = visit.page, visit.plan["url"]
     page.goto(f"{url}/dashboard/jobs")
+    page.get_by_text("Watch a job…").click()
     page.get_by_label("Source").last.select_option("service")
     page.get_by_label("Id").fill("by-hand")
     press(visit, "Watch", "The job is watched.")
@@ -112,9 +119,59 @@ def act(visit: Visit) -> None:
     press(visit, "Sign out", "signed out")
 
 
+def ask(word: str) -> None:
+    """Have something done to the server."""
+    print(word, flush=True)  # noqa: T201 -- its question
+    sys.stdin.readline()
+
+
+def keep_place(visit: Visit) -> None:
+    """What is focused stays so, and what is scrolled, while rows come above it and change."""
+    page, (path, request) = visit.page, visit.plan["above"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(visit.plan["url"] + path)
+    page.locator("#jobs tbody a", has_text="film").focus()
+    page.evaluate("document.querySelector('#jobs .wide').scrollLeft = 50")
+    visit.push(request)
+    page.locator("#jobs").get_by_text(request["shows"]).first.wait_for(timeout=WITHIN)
+    if page.evaluate("document.activeElement.textContent") != "film":
+        visit.problems.append("the focus moved when a row came")
+    if page.evaluate("document.querySelector('#jobs .wide').scrollLeft") != 50:
+        visit.problems.append("the table was scrolled back when a row came")
+    page.set_viewport_size(LOOKS[visit.look]["viewport"])
+
+
+def outlive(visit: Visit) -> None:
+    """A server that is away is told of until it is back; the end of the session leads to the form."""
+    page = visit.page
+    page.goto(visit.plan["url"] + "/dashboard/jobs")
+    page.wait_for_timeout(300)
+    visit.is_away = True
+    ask("stop")
+    page.get_by_text("The server does not answer").wait_for(timeout=WITHIN)
+    ask("start")
+    page.locator("#connection").wait_for(state="hidden", timeout=WITHIN)
+    for path, back in (("/", "Overview"), ("/dashboard/jobs?state=running", "Jobs")):
+        page.goto(visit.plan["url"] + path)
+        page.context.clear_cookies()
+        page.wait_for_timeout(300)
+        page.evaluate("schedule(0)")  # as an event or some time would
+        page.get_by_role("heading", name="Sign in").wait_for(timeout=WITHIN)
+        page.get_by_label("API key").fill(visit.plan["key"])
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name=back).wait_for(timeout=WITHIN)
+        if not page.url.endswith(path):
+            visit.problems.append(f"signing in again led to {page.url}")
+    page.goto(visit.plan["url"] + visit.plan["subscription"])
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Send a test event").click()
+    page.get_by_text("Your session had ended").wait_for(timeout=WITHIN)
+    visit.is_away = False
+
+
 def main() -> None:
     """Visit all."""
-    plan = json.load(sys.stdin)
+    plan = json.loads(sys.stdin.readline())
     problems: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -128,6 +185,9 @@ def main() -> None:
                 visit.read(name, path)
             if look == "desktop-light":
                 live(visit)
+                keep_place(visit)
+                outlive(visit)
+                visit.sign_in()
                 act(visit)
             problems += visit.problems
             page.close()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 from typing import Any
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import pytest
 from redis import Redis
 
 from processor.model import Subscription
+from processor.web.dashboard.jobs import MAX_SCANNED
 from processor.web.dashboard.render import POLICY
 from processor.web.dashboard.routes import routes
 
@@ -55,7 +57,7 @@ async def test_each_page_allows_only_our_own_files(browser: Browser):
 
 async def test_the_overview_of_a_new_server_says_what_is_missing(browser: Browser):
     page = await browser.read("/")
-    assert "start `ringback worker`" in page
+    assert "start <code>ringback worker</code>" in page
     assert "None of the newest 100 jobs is unfinished" in page
 
 
@@ -80,9 +82,9 @@ async def test_the_overview_names_what_needs_attention(browser: Browser, web: We
     attention = page.partition('id="attention"')[2].partition("</section>")[0]
     assert f'href="/dashboard/subscriptions/{gone}"' in attention
     assert "Disabled: " in attention
-    assert "1 dead letters" in attention
+    assert "1 dead letter" in attention
     assert "Polls are stalled: the token is refused" in attention
-    assert attention.index("Disabled: ") < attention.index("1 dead letters")
+    assert attention.index("Disabled: ") < attention.index("1 dead letter")
 
 
 async def test_the_overview_lists_fifty_things_and_counts_the_rest(browser: Browser, web: Web):
@@ -125,7 +127,7 @@ async def test_jobs_are_filtered_and_come_in_pages(browser: Browser, web: Web):
     path, seen = "/dashboard/jobs?limit=2", []
     while True:
         page = await browser.read(path)
-        seen += re.findall(r'<th scope="row"><a href="[^"]*">(job-\d)</a>', page)
+        seen += re.findall(r'<th scope="row"><a [^>]*>(job-\d)</a>', page)
         following = re.search(r'href="([^"]*)">Next page', page)
         if not following:
             break
@@ -150,6 +152,7 @@ async def test_a_jobs_page_has_its_timeline_and_deliveries(
     deliveries = page.partition('id="deliveries"')[2].partition("</section>")[0]
     assert "job.succeeded" in deliveries
     assert '<strong class="bad">500</strong>' in deliveries
+    assert f">{provider.url}/s</a>" in deliveries
     provider.tell("")
     back = await browser.press(
         "/dashboard/jobs/feed/a%2Fb",
@@ -158,6 +161,32 @@ async def test_a_jobs_page_has_its_timeline_and_deliveries(
     assert "being sent again" in back
     await web.deliver()
     assert '<strong class="good">200</strong>' in await browser.read("/dashboard/jobs/feed/a%2Fb")
+
+
+async def test_a_filter_that_nothing_matches_is_searched_for_in_parts(
+    browser: Browser, web: Web, redis_url: str
+):
+    await web.push("original", "running", progress=0.5)
+    await web.push("found", "failed")
+    with Redis.from_url(redis_url) as redis:
+        (jobs,) = redis.keys("*}:jobs")
+        redis.zincrby(jobs, -3_600_000, "feed/found")  # the last one of the list
+        copy_job(redis, "original", 1_200)
+    path, pages = "/dashboard/jobs?state=failed", 0
+    while found := re.search(r'<a data-search-on href="([^"]*)">', await browser.read(path)):
+        path, pages = unescape(found[1]), pages + 1
+    assert pages == 1_200 // MAX_SCANNED
+    assert 'data-key="feed/found"' in await browser.read(path)
+    assert "No job matches." in await browser.read(
+        "/dashboard/jobs?source=asked&state=failed&cursor=9.0.0"
+    )
+
+
+async def test_a_result_is_shown_if_there_is_one(browser: Browser, web: Web):
+    await web.push("1", "succeeded", result={"url": "https://cdn.example/1"})
+    await web.push("2", "succeeded")
+    assert "https://cdn.example/1" in await browser.read("/dashboard/jobs/feed/1")
+    assert "<summary>Result" not in await browser.read("/dashboard/jobs/feed/2")
 
 
 async def test_groups_and_their_members_are_shown(browser: Browser, web: Web):
@@ -191,6 +220,7 @@ async def test_sources_show_pushes_polls_and_what_is_missing(browser: Browser, w
         assert f'id="{name}"' in page
     assert "the token is refused" in page
     assert "held until registered" in page
+    assert page.index('id="bluesky"') < page.index('id="asked"')  # what is in trouble comes first
 
 
 # --- actions ----------------------------------------------------------------------------------

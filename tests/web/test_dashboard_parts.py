@@ -11,7 +11,7 @@ from processor.store.deliveries import DeliveryCounts
 from processor.store.subscriber_health import SubscriberHealth
 from processor.web.dashboard import attention
 from processor.web.dashboard.origins import by_origin
-from processor.web.dashboard.render import ago, duration
+from processor.web.dashboard.render import ago, duration, took
 from processor.web.dashboard.sparkline import HEIGHT, sparkline
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -41,8 +41,17 @@ def test_a_duration_has_two_units(seconds: float | None, text: str):
 
 def test_a_time_is_now_before_or_ahead():
     assert ago(NOW, NOW) == "now"
-    assert ago(NOW - timedelta(seconds=90), NOW) == "1 min 30 s ago"
-    assert ago(NOW + timedelta(hours=2), NOW) == "in 2 h"
+    assert ago(NOW - timedelta(seconds=59), NOW) == "59 s ago"
+    assert ago(NOW - timedelta(seconds=90), NOW) == "1 min ago"
+    assert ago(NOW - timedelta(seconds=90), NOW, exact=True) == "1 min 30 s ago"
+    assert ago(NOW + timedelta(hours=2, minutes=5, seconds=3), NOW) == "in 2 h 5 min"
+
+
+def test_a_finished_job_took_from_its_start_to_its_end_by_whatever_clocks():
+    job = {"created_at": NOW, "started_at": None, "finished_at": NOW + timedelta(seconds=9)}
+    assert took(job) == 9
+    assert took(job | {"started_at": NOW + timedelta(seconds=8)}) == 1
+    assert took(job | {"finished_at": NOW - timedelta(seconds=1)}) == 0
 
 
 def test_a_sparkline_shows_the_slow_ones_high_and_says_it_in_words():
@@ -81,7 +90,9 @@ def fares(**more: object) -> Health:
         ("410", fares(failing=SubscriberHealth(1, 0.0, 9)), ["Disabled: 410"]),
         (None, fares(failing=SubscriberHealth(1, 0.0, 9)), ["9 failed attempts in a row"]),
         (None, fares(overflows=True), ["Overflow: more waits than its queue may hold"]),
+        (None, fares(failing=SubscriberHealth(1, 0.0, 1)), ["1 failed attempt"]),
         (None, fares(counts=DeliveryCounts(dead=2)), ["2 dead letters"]),
+        (None, fares(counts=DeliveryCounts(dead=1)), ["1 dead letter"]),
     ],
 )
 def test_a_subscription_that_is_not_well_needs_attention(

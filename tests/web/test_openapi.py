@@ -19,11 +19,12 @@ from processor.service.events.tail import Tailer
 from processor.service.jobs import decide
 from processor.service.runtime.metrics import Metrics
 from processor.web import openapi
-from processor.web.app import routes
+from processor.web.app import dashboard, routes
+from processor.web.auth import SIGN_IN
 from processor.web.hooks import METHODS, PATH
 from processor.web.rate_limit import KeylessRateLimit
 
-from .calling import BEARER, Web
+from .calling import BEARER, KEY, Web
 from .documented import check, resolve, validator
 from .pushing import SECRET
 
@@ -78,6 +79,8 @@ async def test_the_document_describes_exactly_the_routes(web: Web) -> None:
         for route in found
         for method in (route.methods or set()) - {"HEAD"}
     }
+    pages = dashboard(web.context, web.health)  # for persons, but for signing in
+    served |= {(SIGN_IN, m) for page in pages if page.path == SIGN_IN for m in page.methods or ()}
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
     assert described == served | {(f"{PATH}{{source}}", m) for m in METHODS}
 
@@ -102,6 +105,7 @@ def test_calls_without_a_key_are_marked_in_the_document(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
     is_open = path.startswith("/hooks/") or path in ("/healthz", "/readyz")
+    is_open = is_open or (path, method) == (SIGN_IN, "post")
     assert (operation.get("security") == []) is is_open
     statuses = operation["responses"].keys()
     assert is_open or "default" in statuses or "401" in statuses
@@ -172,6 +176,8 @@ async def test_every_successful_response_matches_its_schema(web: Web, provider: 
         ("DELETE", f"{subscriptions}/{made['id']}", None),
         ("GET", "/metrics", None),
         ("OPTIONS", "/hooks/clouds", None),
+        ("POST", "/session", {"key": KEY}),
+        ("DELETE", "/session", None),
         ("GET", "/healthz", None),
         ("GET", "/readyz", None),
         ("GET", "/openapi.json", None),

@@ -1,6 +1,7 @@
 """Sessions of browsers: who gets one, what it is good for, and when it ends."""
 
 from collections.abc import AsyncIterator
+from html import unescape
 from typing import Any
 
 import pytest
@@ -85,6 +86,37 @@ async def test_a_page_without_a_session_leads_to_the_form_and_back(browser: Brow
     assert 'value="/dashboard/jobs/feed/a%2Fb"' in await browser.read(answer.headers["location"])
     signed_in = await browser.sign_in(next="/dashboard/jobs/feed/a%2Fb")
     assert signed_in.headers["location"] == "/dashboard/jobs/feed/a%2Fb"
+
+
+async def test_a_page_keeps_its_filter_over_signing_in(browser: Browser):
+    page = "/dashboard/jobs?state=failed&metadata=a:b"
+    answer = await browser.client.get(page)
+    form = await browser.read(answer.headers["location"])
+    onward = unescape(form.partition('name="next" value="')[2].partition('"')[0])
+    signed_in = await browser.sign_in(next=onward)
+    assert signed_in.headers["location"] == page
+
+
+@pytest.mark.parametrize(
+    ("action", "page"),
+    [
+        ("/dashboard/jobs", "/dashboard/jobs"),
+        ("/dashboard/jobs/feed/a%2Fb/poll", "/dashboard/jobs/feed/a%2Fb"),
+        ("/dashboard/subscriptions/sub_1/test", "/dashboard/subscriptions/sub_1"),
+        ("/dashboard/deliveries/1/retry", ""),
+        ("/dashboard/sign-out", ""),
+    ],
+)
+async def test_a_button_after_the_end_of_the_session_leads_to_the_form(
+    browser: Browser, action: str, page: str
+):
+    html = {"accept": "text/html,*/*;q=0.8"}
+    answer = await browser.client.post(action, data={"csrf_token": "old"}, headers=html)
+    assert answer.status_code == 303
+    form = await browser.read(answer.headers["location"])
+    assert "Your session had ended, so nothing was done" in form
+    assert f'name="next" value="{page}"' in form
+    refused(await browser.client.post(action, data={"csrf_token": "old"}), 401)
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,17 @@ def of_subscriptions(found: Sequence[Subscription], health: Mapping[str, Health]
         if one.disabled:
             yield Item(one.url, f"Disabled: {one.disabled}", href)
         elif fares.failing.failures:
-            yield Item(one.url, f"{fares.failing.failures} failed attempts in a row", href)
+            many = (
+                "1 failed attempt"
+                if fares.failing.failures == 1
+                else f"{fares.failing.failures} failed attempts in a row"
+            )
+            yield Item(one.url, many, href)
         if fares.overflows:
             yield Item(one.url, "Overflow: more waits than its queue may hold", href)
         if fares.counts.dead:
-            yield Item(one.url, f"{fares.counts.dead} dead letters", href, urgent=False)
+            letters = "dead letter" if fares.counts.dead == 1 else "dead letters"
+            yield Item(one.url, f"{fares.counts.dead} {letters}", href, urgent=False)
 
 
 def of_sources(views: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -64,7 +70,7 @@ def of_server(
         if seconds > LATE:
             yield Item(f"Backlog {backlog}", f"The oldest work is {seconds:.0f} s late", "#work")
     for warning in warnings:
-        yield Item("Redis", warning, "#work", urgent=False)
+        yield Item("Server", warning, "#work", urgent=False)
 
 
 def by_urgency(items: Iterator[Item]) -> list[Item]:

@@ -11,6 +11,8 @@ from processor.store.jobs import name_of
 from processor.web.dashboard.render import render
 from processor.web.query_params import choice, job_name, key_and_value, limit, no_cursor
 
+MAX_SCANNED = 500  # jobs that a page looks at to find those of its filter; its script searches on
+
 
 class Jobs:
     """The handlers of /dashboard/jobs."""
@@ -27,7 +29,7 @@ class Jobs:
         wanted = listing.JobFilter(source, state, metadata, group)
         try:
             found = await listing.jobs(
-                self._context, wanted, limit(request), query.get("cursor") or None
+                self._context, wanted, limit(request), query.get("cursor") or None, MAX_SCANNED
             )
         except ValueError as error:
             raise no_cursor("cursor") from error
@@ -46,12 +48,15 @@ class Jobs:
         name = job_name(request, self._context.settings.sources)
         found = await jobs_query.find(self._context, *name)
         entries = await self._context.store.jobs.history(found.keys, name_of(found.job))
+        subscriptions = await self._context.store.subscriptions.current(found.keys)
         return render(
             request,
             "job.html",
             job=await jobs_query.view(self._context, found),
             entries=entries,
             deliveries=await delivery_history.of_job(self._context, found, entries),
+            urls={one.id: one.url for one in subscriptions.listed},
+            has_result=bytes(found.job.result) != b"null",
             pollable=_can_be_polled(self._context, found),
         )
 

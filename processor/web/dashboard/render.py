@@ -1,5 +1,6 @@
 """Renders pages: Jinja2 templates that escape everything, with headers that allow only our own files."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -37,10 +38,12 @@ NOTICES = {
     "enabled": "The subscription is enabled.",
     "tested": "A test event is on its way.",
     "signed-out": "You are signed out.",
+    "ended": "Your session had ended, so nothing was done: sign in, and press the button again.",
 }
 """What a page says after an action, by the word in its address."""
 
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+MINUTE = 60  # seconds
+_UNITS = ((86_400, "d"), (3600, "h"), (MINUTE, "min"), (1, "s"))
 
 
 def page(handler: Handler) -> Handler:
@@ -90,6 +93,13 @@ def duration(seconds: float | None) -> str:
     return _in_units(round(seconds))
 
 
+def took(job: Mapping[str, Any]) -> float:
+    """How long a finished job took, in seconds, by the clocks of its updates."""
+    began: datetime = job["started_at"] or job["created_at"]
+    ended: datetime = job["finished_at"]
+    return max((ended - began).total_seconds(), 0.0)
+
+
 def _in_units(rest: int) -> str:
     words = []
     for size, unit in _UNITS:
@@ -99,12 +109,13 @@ def _in_units(rest: int) -> str:
     return " ".join(words[:2])
 
 
-def ago(time: datetime, now: datetime) -> str:
-    """How long ago a time was, or how far ahead it is."""
+def ago(time: datetime, now: datetime, *, exact: bool = False) -> str:
+    """How long ago a time was, or how far ahead it is; from a minute on without seconds, if not exact."""
     seconds = round((now - time).total_seconds())
     if not seconds:
         return "now"
-    text = _in_units(abs(seconds))
+    apart = abs(seconds)
+    text = _in_units(apart if exact or apart < MINUTE else apart - apart % MINUTE)
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
@@ -133,4 +144,4 @@ _templates.filters |= {
     "pretty": pretty,
     "moment": datetime.fromisoformat,
 }
-_templates.globals |= {"event_types": EVENT_TYPES, "final": FINAL}
+_templates.globals |= {"event_types": EVENT_TYPES, "final": FINAL, "took": took}

@@ -1,5 +1,8 @@
 """Sources: pushes, polls, and what the schedule has learnt."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +25,11 @@ class Sources:
         return render(
             request,
             "sources.html",
-            sources=await sources.views(self._context),
+            sources=sorted(await sources.views(self._context), key=_is_well),
             origins=by_origin(dumps),
         )
+
+
+def _is_well(source: Mapping[str, Any]) -> bool:
+    """Whether a source has none of the problems that the page shows: these stand first."""
+    return not (source["stalled"] or source["lacks"] or source["poll_error"])

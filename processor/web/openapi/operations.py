@@ -8,6 +8,7 @@ from processor.service.polling.mirror import MAX_HOLD
 from processor.service.polling.poll_all import PollAllRequest
 from processor.service.replay.retry import RetryAllRequest, RetryRequest
 from processor.service.subscriptions.update import UpdateSubscription
+from processor.web.dashboard.sign_in import Credentials
 from processor.web.openapi import schemas
 from processor.web.problems import MEDIA_TYPE
 
@@ -372,6 +373,22 @@ OPERATIONS = (
         ),
         _MIRRORED,
         parameters=("source", "mirrored", "cache_control"),
+    ),
+    Operation(
+        *("post", "/session", "signIn", "Sign a browser in with an API key, for the dashboard"),
+        {
+            204: Response(
+                "Signed in: the cookie `ringback_session` is set, and is also good for every GET "
+                "below `/v1`. The form of the sign-in page is answered 303, to a page"
+            )
+        },
+        (401, 422, *WITH_BODY),
+        body=Credentials,
+        open=True,
+    ),
+    Operation(
+        *("delete", "/session", "signOut", "Have a browser forget its session"),
+        {204: Response("Signed out; without a key this needs the session's `X-CSRF-Token`")},
     ),
     Operation(
         *("get", "/healthz", "alive", "Liveness: does the process run? Redis is not asked"),

@@ -22,6 +22,7 @@ from processor.service.replay.retry import RetryAllRequest, RetryRequest
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.subscription_settings import SubscriptionSettings
 from processor.web import groups
+from processor.web.dashboard.sign_in import Credentials
 from processor.web.problems import Problem
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -380,6 +381,7 @@ class DisabledItem(DisabledEvent, kw_only=True):
 
 
 SCHEMAS: tuple[Any, ...] = (
+    Credentials,
     *(
         WatchRequest,
         Job,
