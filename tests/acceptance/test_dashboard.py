@@ -113,6 +113,7 @@ async def test_a_browser_finds_nothing_wrong(plan: Callable[..., System]):
             "pages": pages,
             "pushes": pushes,
             "above": ("/dashboard/jobs", request("above", "running", "above")),
+            "later": [request(f"later-{n}", "running", "") for n in range(2)],
             "pictures": pictures,
         }
         said = await visited(system, visit)

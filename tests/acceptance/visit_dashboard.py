@@ -151,11 +151,11 @@ def outlive(visit: Visit) -> None:
     page.get_by_text("The server does not answer").wait_for(timeout=WITHIN)
     ask("start")
     page.locator("#connection").wait_for(state="hidden", timeout=WITHIN)
-    for path, back in (("/", "Overview"), ("/dashboard/jobs?state=running", "Jobs")):
+    pages = (("/", "Overview"), ("/dashboard/jobs?state=running", "Jobs"))
+    for (path, back), request in zip(pages, visit.plan["later"], strict=True):
         page.goto(visit.plan["url"] + path)
         page.context.clear_cookies()
-        page.wait_for_timeout(300)
-        page.evaluate("schedule(0)")  # as an event or some time would
+        visit.push(request)
         page.get_by_role("heading", name="Sign in").wait_for(timeout=WITHIN)
         page.get_by_label("API key").fill(visit.plan["key"])
         page.keyboard.press("Enter")

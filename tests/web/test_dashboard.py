@@ -58,7 +58,7 @@ async def test_each_page_allows_only_our_own_files(browser: Browser):
 async def test_the_overview_of_a_new_server_says_what_is_missing(browser: Browser):
     page = await browser.read("/")
     assert "start <code>ringback worker</code>" in page
-    assert "None of the newest 100 jobs is unfinished" in page
+    assert "None of the newest 500 jobs is unfinished" in page
 
 
 async def test_the_overview_shows_live_jobs_and_events(browser: Browser, web: Web):
@@ -70,6 +70,20 @@ async def test_the_overview_shows_live_jobs_and_events(browser: Browser, web: We
     assert page.count('href="/dashboard/jobs/feed/done"') >= 1
     live = page.partition('id="live-jobs"')[2].partition("</section>")[0]
     assert "done" not in live
+
+
+async def test_the_overview_finds_a_live_job_behind_finished_ones(
+    browser: Browser, web: Web, redis_url: str
+):
+    await web.push("done", "succeeded")
+    await web.push("film", "running")
+    with Redis.from_url(redis_url) as redis:
+        (jobs,) = redis.keys("*}:jobs")
+        redis.zincrby(jobs, -3_600_000, "feed/film")  # the last one of the list
+        copy_job(redis, "done", 300)
+    live = (await browser.read("/")).partition('id="live-jobs"')[2].partition("</section>")[0]
+    assert "/dashboard/jobs/feed/film" in live
+    assert "copy" not in live
 
 
 async def test_the_overview_names_what_needs_attention(browser: Browser, web: Web, provider: Any):

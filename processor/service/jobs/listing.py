@@ -9,7 +9,7 @@ import msgspec
 
 from processor import payload
 from processor.event_filters import same_json
-from processor.model import Job, State
+from processor.model import FINAL, Job, State
 from processor.service.jobs.query import member, view
 from processor.service.runtime.context import Context
 from processor.store.job_lookup import JobLookup
@@ -29,6 +29,7 @@ class JobFilter(NamedTuple):
     state: str | None = None
     metadata: Sequence[tuple[str, str]] = ()  # keys, each with its value as text or as JSON
     group: str | None = None
+    live: bool = False  # only unfinished ones
 
     def reads(self, name: str) -> bool:
         """Whether the record of a job `source/id` must be read to know whether the list has it."""
@@ -45,6 +46,8 @@ class JobFilter(NamedTuple):
     def matches(self, job: Job) -> bool:
         """Whether the list has this job, if it is one of the group."""
         if self.source not in (None, job.source) or self.state not in (None, job.state):
+            return False
+        if self.live and job.state in FINAL:
             return False
         return all(k in job.metadata and _is(job.metadata[k], text) for k, text in self.metadata)
 

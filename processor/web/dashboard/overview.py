@@ -7,7 +7,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.model import FINAL
 from processor.service.delivery import history
 from processor.service.jobs import listing
 from processor.service.runtime.context import Context
@@ -18,7 +17,8 @@ from processor.web.dashboard import attention
 from processor.web.dashboard.render import render
 from processor.web.health import Health
 
-NEWEST = 100  # jobs among which the overview looks for live ones
+NEWEST = 500  # jobs among which the overview looks for live ones
+MAX_JOBS = 25
 MAX_EVENTS = 20
 
 
@@ -31,7 +31,8 @@ class Overview:
 
     async def get(self, request: Request) -> Response:
         """One page of jobs and of events, and counts that Redis keeps: no list is read whole."""
-        jobs = await listing.jobs(self._context, listing.JobFilter(), NEWEST, None)
+        live = listing.JobFilter(live=True)
+        jobs = await listing.jobs(self._context, live, MAX_JOBS, None, NEWEST)
         events, _ = await self._context.store.events.page_back(None, MAX_EVENTS)
         depths = {b: await self._context.store.backlogs.depth(b) for b in BACKLOGS}
         workers = len(await self._context.store.workers())
@@ -39,7 +40,7 @@ class Overview:
             request,
             "overview.html",
             items=await self._attention(workers, {b: late for b, (_, late) in depths.items()}),
-            jobs=[job for job in jobs["items"] if job["state"] not in FINAL],
+            jobs=jobs["items"],
             newest=NEWEST,
             events=[shown(event) for event in events],
             depths=depths,
