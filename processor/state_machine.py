@@ -207,10 +207,12 @@ def _update_progress(job: Job, update: StatusUpdate, now: float) -> Transition:
         counts=update.counts or job.counts,
         flags=update.flags,
     )
-    if _visible(updated) == _visible(job):
+    progressed = _progress(updated) != _progress(job)
+    if not progressed and updated.flags == job.flags:
         return Transition(updated, ignored="duplicate")
     updated = replace(updated, origin=update.origin, **_trace(job, update))
-    if job.state is not State.RUNNING or now - job.progressed_at < PROGRESS_EVENTS_APART:
+    too_soon = now - job.progressed_at < PROGRESS_EVENTS_APART
+    if job.state is not State.RUNNING or too_soon or not progressed:  # no event shows flags
         return Transition(updated)
     emitted = replace(updated, sequence=job.sequence + 1, progressed_at=now)
     return Transition(emitted, event="job.progressed")
@@ -228,9 +230,9 @@ def _trace(job: Job, update: StatusUpdate) -> dict[str, Any]:
     return {"trace": new, "own_trace": update.own_trace}
 
 
-def _visible(job: Job) -> tuple[object, ...]:
-    """The fields that may change while a job stays in its state."""
-    return job.status, job.progress, bytes(job.result), job.counts, job.flags
+def _progress(job: Job) -> tuple[object, ...]:
+    """What may change while a job stays in its state, and is worth an event."""
+    return job.status, job.progress, bytes(job.result), job.counts
 
 
 def _add_names(job: Job, update: StatusUpdate) -> Job:

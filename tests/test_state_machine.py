@@ -267,15 +267,20 @@ def test_an_update_without_progress_keeps_the_newest_known():
     assert (step.job.progress, step.job.status) == (0.5, "more")
 
 
-@pytest.mark.parametrize("field", ["counts", "result", "flags"])
-def test_changes_beside_status_and_progress_are_emitted(field: str):
-    news = {
-        "counts": Counts(10, 4, 0),
-        "result": Raw(b'{"url":"x"}'),
-        "flags": ("progress_out_of_range",),
-    }[field]
-    new = update(State.RUNNING, CREATED + 20, status="on", progress=0.5, **{field: news})
-    assert getattr(advance(RUNNING, new, CREATED + 20).job, field) == news
+@pytest.mark.parametrize(
+    ("field", "news", "event"),
+    [
+        ("counts", Counts(10, 4, 0), "job.progressed"),
+        ("result", Raw(b'{"url":"x"}'), "job.progressed"),
+        ("flags", ("progress_out_of_range",), None),
+    ],
+)
+def test_changes_beside_status_and_progress_are_emitted_if_an_event_shows_them(
+    field: str, news: object, event: str | None
+):
+    same = update(State.RUNNING, CREATED + 20, status=RUNNING.status, progress=0.5)
+    step = advance(RUNNING, replace(same, **{field: news}), CREATED + 20)
+    assert (getattr(step.job, field), step.event, step.ignored) == (news, event, None)
 
 
 def test_failed_parts_make_a_success_partial():

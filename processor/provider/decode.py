@@ -32,8 +32,9 @@ def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) ->
         return
     if mime in _OTHER_TYPES.get(decode.name, ()):
         return
-    list_keys = " or ".join(("application/json", *_OTHER_TYPES.get(decode.name, ())))
-    raise WrongType(f"{name} pushes {list_keys}, not {mime or 'without_placeholders a type'}")
+    known = " or ".join(("application/json", *_OTHER_TYPES.get(decode.name, ())))
+    given = f"not {mime}" if mime else "but this has no Content-Type"
+    raise WrongType(f"{name} pushes {known}, {given}")
 
 
 def decode_push(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from processor.keyed_locks import KeyedLocks
 from processor.model import Job, Retention
 from processor.payload import utc
 from processor.store.change import Change, NewEvent
@@ -49,6 +50,7 @@ class Jobs:
         self._shards = shards
         self._keep = keep
         self._read_size = ReadSize(PAGE)
+        self.turns: KeyedLocks[str] = KeyedLocks()  # of this process's callers, by `source/id`
 
     def ends(self, job: Job) -> float:
         """When a job's keys expire, in seconds."""

@@ -24,18 +24,20 @@ class Events:
 
     async def get(self, request: Request) -> Response:
         """A page, or a stream for callers that accept one."""
-        check_query(request, "after", "limit", "newest", "type", "source", "job")
+        names = ("after", "limit", "newest", "type", "source", "job")
+        check_query(request, *names, repeatable=("type",))
         query = request.query_params
         select = Selection.of(query.getlist("type"), query.get("source"), query.get("job"))
-        if MEDIA_TYPE in request.headers.get("accept", ""):
+        from_end, most = choice(request, "newest", ("true", "false")) == "true", limit(request)
+        if MEDIA_TYPE in request.headers.get("accept", "").lower():
             return await self._stream(request, select)
-        if choice(request, "newest", ("true", "false")) == "true":
+        if from_end:
             if "after" in query:
                 raise InvalidValue("newest: leave out `after`, or `newest`")
-            return _answer(await newest(self._events, select, limit(request)))
+            return _answer(await newest(self._events, select, most))
         positions = self._positions(query.get("after"))
         await self._events.check(positions)
-        return _answer(await page(self._events, positions, select, limit(request)))
+        return _answer(await page(self._events, positions, select, most))
 
     async def _stream(self, request: Request, select: Selection) -> Response:
         if self._tailer.full:

@@ -30,7 +30,7 @@ from processor.web.query_params import (
     page,
     segment,
 )
-from processor.web.request_body import Json, read_as, read_nothing
+from processor.web.request_body import Json, read_as, read_nothing, read_optional
 
 MAX_BODY = 4 * 1024 * 1024  # bytes of a POST
 MODES = ("all", "any")
@@ -95,14 +95,14 @@ class Groups:
     async def put_member(self, request: Request) -> Response:
         """Watch a job as a member of an open group."""
         check_query(request)
-        body = await read_as(request, WatchRequest) if _has_body(request) else WatchRequest()
+        body = await read_optional(request, WatchRequest)
         name = job_name(request, self._context.settings.sources)
         group = group_id(request)
         return _shown(await create.add(self._context, group, name, body, _trace(request)))
 
     async def wait(self, request: Request) -> Response:
         """Wait for jobs and groups that the query names."""
-        check_query(request, "job", "group", "mode", "timeout")
+        check_query(request, "job", "group", "mode", "timeout", repeatable=("job", "group"))
         several = request.query_params.getlist
         seconds = number(request, "timeout", MAX_WAIT, 0, MAX_WAIT)
         mode = choice(request, "mode", MODES)
@@ -171,8 +171,3 @@ def split_name(field: str, name: str) -> tuple[str, str]:
         return source, provider.check_id(job)
     except ValueError as error:
         raise InvalidValue(f"{field}: {name!r} is not `source/id`: {error}") from error
-
-
-def _has_body(request: Request) -> bool:
-    headers = request.headers
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

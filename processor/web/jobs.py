@@ -97,7 +97,8 @@ class Jobs:
 
     async def list(self, request: Request) -> Response:
         """List jobs, those with the latest deadline first."""
-        check_query(request, "source", "state", "metadata", "group", "limit", "cursor")
+        names = ("source", "state", "metadata", "group", "limit", "cursor")
+        check_query(request, *names, repeatable=("metadata",))
         query, state = request.query_params, choice(request, "state", list(State))
         metadata = [key_and_value(text) for text in query.getlist("metadata")]
         wanted = listing.JobFilter(query.get("source"), state, metadata, query.get("group"))

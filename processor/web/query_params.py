@@ -45,12 +45,14 @@ def checked_name(sources: Mapping[str, Source], name: str, job: str) -> tuple[st
         raise InvalidValue(f"id: {error}") from error
 
 
-def check_query(request: Request, *known: str) -> None:
-    """Refuse unknown query parameters."""
+def check_query(request: Request, *known: str, repeatable: Collection[str] = ()) -> None:
+    """Refuse unknown query parameters, and several values of one that takes one."""
     for name in request.query_params:
         if name not in known:
             takes = ", ".join(known) or "none"
             raise InvalidValue(f"Unknown query parameter {name!r}; this call takes {takes}")
+        if name not in repeatable and len(request.query_params.getlist(name)) > 1:
+            raise InvalidValue(f"{name}: it is named more than once, and takes one value")
 
 
 def choice(request: Request, name: str, good: Collection[str]) -> str | None:

@@ -118,6 +118,8 @@ async def read_as(request: Request, kind: type[Value], largest: int = MAX_BODY) 
     mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if mime != "application/json":
         raise WrongType("Send the body as Content-Type: application/json")
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise WrongType("Send the body uncompressed, without Content-Encoding")
     length, state = request.headers.get("content-length", "0"), request.scope.get("state", {})
     body = await read_body(length, state, request.receive, largest)
     document = read_exactly(body or b"{}", apart=SUBMITTED)

@@ -25,11 +25,14 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._written_at = 0.0  # on the monotonic clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
-        """Run until the end, or until the client disconnects."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run until the end, or until the client disconnects; HEAD ends after the headers."""
         self._send = send
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
+        if scope["method"] == "HEAD":  # or its connection would be busy for ever
+            await send({"type": "http.response.body"})
+            return
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._run_to_end())
             while (await receive())["type"] != "http.disconnect":  # the end of the response is one

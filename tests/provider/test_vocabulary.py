@@ -573,6 +573,12 @@ def test_a_signed_cloudevent_must_be_structured() -> None:
     assert update.id == "7"
 
 
+def test_a_push_without_a_content_type_is_refused_in_plain_words() -> None:
+    with pytest.raises(WrongType) as refusal:
+        provider.check_content_type(pushed('decode = "json"'), Push({}, b""))
+    assert str(refusal.value) == "acme pushes application/json, but this has no Content-Type"
+
+
 def test_a_refused_form_is_not_cached() -> None:
     body = b"a=" + b"x" * 900_000
     for _ in range(3):  # what the libraries themselves keep

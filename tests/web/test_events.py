@@ -293,7 +293,20 @@ async def test_a_stream_of_selected_events_resumes_behind_the_others(
     assert (event["data"]["id"], after.json()["items"]) == ("1", [])
 
 
-@pytest.mark.parametrize("query", ["type=job.lost", "newest=yes", "newest=true&after=x", "job="])
-async def test_a_bad_selection_is_refused(web: Web, query: str) -> None:
-    answer = await web("GET", f"/v1/events?{query}")
-    assert answer.status_code == (200 if query == "job=" else 422)
+BAD_SELECTIONS = ["type=job.lost", "newest=yes", "job=", "job=1", "job=/1", "job=feed/", "limit=0"]
+
+
+@pytest.mark.parametrize("headers", [{}, STREAM], ids=["page", "stream"])
+@pytest.mark.parametrize("query", BAD_SELECTIONS)
+async def test_a_bad_selection_is_refused(web: Web, query: str, headers: dict[str, str]) -> None:
+    answer = await web("GET", f"/v1/events?{query}", headers=headers)
+    assert query.partition("=")[0] in refused(answer, 422)
+
+
+async def test_the_newest_events_are_not_those_after_a_cursor(web: Web) -> None:
+    assert "newest" in refused(await web("GET", "/v1/events?newest=true&after=x"), 422)
+
+
+async def test_a_media_type_has_no_case(served: Served) -> None:
+    async with stream(served, accept="Text/Event-Stream"):
+        pass

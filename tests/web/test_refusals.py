@@ -1,5 +1,6 @@
 """Errors: each is a problem document with a remedy; internal errors are logged with its id."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from structlog.testing import capture_logs
 from processor.service.jobs import listing
 from processor.web import request_body
 
-from .calling import Served, Web, refused
+from .calling import KEY, Served, Web, refused
 
 WRITES = [
     ("PUT", "/v1/jobs/feed/1"),
@@ -65,6 +66,13 @@ async def test_a_write_that_is_not_json_is_415(
     assert "application/json" in refused(
         await web(method, path, content=b"{}", headers=headers), 415
     )
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_a_compressed_write_is_415(web: Web, method: str, path: str) -> None:
+    headers = JSON | {"content-encoding": "gzip"}
+    body = gzip.compress(b"{}")
+    assert "uncompressed" in refused(await web(method, path, content=body, headers=headers), 415)
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
@@ -150,6 +158,20 @@ async def test_an_unknown_query_parameter_is_422(web: Web, path: str) -> None:
     assert "Unknown query parameter" in refused(await web("GET", path), 422)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/jobs?state=queued&state=running",
+        "/v1/events?source=feed&source=asked",
+        "/v1/jobs/feed/1?wait=0&wait=1",
+        "/v1/wait?job=feed/1&mode=any&mode=all",
+    ],
+)
+async def test_a_second_value_is_422_and_not_the_only_one_that_counts(web: Web, path: str) -> None:
+    await web.push("1", "running")
+    assert "more than once" in refused(await web("GET", path), 422)
+
+
 LISTS = ["/v1/jobs", "/v1/groups", "/v1/jobs/feed/1/history", "/v1/subscriptions", "/v1/events"]
 LISTS += ["/v1/deliveries?subscription=sub_fixed"]
 
@@ -230,3 +252,13 @@ async def test_a_head_is_a_get_without_its_body(served: Served) -> None:
     for path, status in (("/healthz", 200), ("/v1/jobs", 200), ("/v1/jobs/feed/1", 404)):
         answer = await served.client.head(path)
         assert (answer.status_code, answer.content) == (status, b"")
+
+
+async def test_a_head_of_the_stream_ends_and_leaves_its_connection_usable(served: Served) -> None:
+    head = b" HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nauthorization: Bearer %b\r\n"
+    asked = b"HEAD /v1/events" + head % KEY.encode() + b"\r\n"
+    then = b"GET /v1/sources" + head % KEY.encode() + b"connection: close\r\n\r\n"
+    stream, _, rest = (await served.raw(asked, then)).partition(b"\r\n\r\n")
+    assert b"content-type: text/event-stream" in stream
+    assert rest.startswith(b"HTTP/1.1 200")
+    assert b'"items"' in rest

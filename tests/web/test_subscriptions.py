@@ -23,6 +23,7 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
     ({"url": URL, "events": ["group.started"]}, "group.started"),
     ({"url": URL, "sources": ["nobody"]}, "nobody"),
     ({"url": URL, "secret": "short"}, "whsec_"),
+    ({"url": URL, "secret": ""}, "secret"),  # as of a variable that is not set
     ({"url": URL, "format": "soap"}, "format"),
     ({"url": URL, "signature": "v2"}, "signature"),
     ({"url": URL, "signature": "v1a", "secret": SECRET}, "whsk_"),

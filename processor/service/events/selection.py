@@ -46,11 +46,13 @@ class Selection(NamedTuple):
 
     @classmethod
     def of(cls, types: list[str], source: str | None, job: str | None) -> "Selection":
-        """The selection of a call; InvalidValue for an unknown type."""
+        """The selection of a call; InvalidValue for an unknown type, or a job without its source."""
         for name in types:
             if name not in FILTER_NAMES:
                 known = ", ".join(FILTER_NAMES)
                 raise InvalidValue(f"type: {name!r} is not known; use one of {known}")
+        if job is not None and not all(job.partition("/")):
+            raise InvalidValue(f"job: {job!r} is not `source/id`")
         return cls(expand_names(types), source, job)
 
     @property

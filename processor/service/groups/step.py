@@ -1,20 +1,17 @@
 """Changes a group: read, decide, commit; again after a conflict."""
 
-import asyncio
-import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from processor import group_payload
-from processor.errors import Contention
 from processor.event_filters import EventRouter
 from processor.event_types import GROUP_COMPLETED
 from processor.group import Group, GroupState, Member, completed, event_id
 from processor.service.events.publish import delivery_item
+from processor.service.runtime.contention import until_committed
 from processor.service.runtime.context import Context
 from processor.store.change import NewEvent
 from processor.store.groups import LANE, GroupChange, GroupLookup, deadline_item, deadline_name
-
-MAX_TRIES = 8  # commits of a group that others change at the same time
 
 Decision = tuple[Group, Mapping[str, Member]]
 """The group afterwards, and the rows of its members that change."""
@@ -32,13 +29,8 @@ async def change(
     this change, and its event is published; one that has ended never changes. Contention if others
     change it all the time.
     """
-    async with context.store.groups.turns[group]:  # callers here would hinder each other
-        for again in range(MAX_TRIES):
-            done, after = await _try(context, group, decide, members)
-            if done:
-                return after
-            await asyncio.sleep(random.random() * 0.01 * 2**again)  # noqa: S311 -- jitter
-    raise Contention("Many calls are changing this group at the same time; try again")
+    attempt = partial(_try, context, group, decide, members)
+    return await until_committed("group", context.store.groups.turns[group], attempt)
 
 
 async def _try(

@@ -1,6 +1,8 @@
 """PUT and DELETE of a job, and `poll now`."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -8,7 +10,7 @@ from msgspec.structs import replace
 from processor import payload, provider, state_machine
 from processor.config import Source
 from processor.egress import NetworkScope, check_url
-from processor.errors import BlockedTarget, Conflict, Contention, InvalidValue
+from processor.errors import BlockedTarget, Conflict, InvalidValue
 from processor.group import deletions_of
 from processor.model import FINAL, Job, Membership
 from processor.service.events.publish import DecisionInputs, delivery_item
@@ -26,6 +28,7 @@ from processor.service.jobs.decide import (
 )
 from processor.service.jobs.query import Found, JobLocation, find, locate, source_of
 from processor.service.jobs.watch_request import ParsedWatchRequest, WatchRequest, with_request
+from processor.service.runtime.contention import until_committed
 from processor.service.runtime.context import Context, random_unit
 from processor.store.change import Change, NewEvent
 from processor.store.groups import end_item
@@ -37,8 +40,6 @@ from processor.store.reserve import delivery_price, watch_price
 from processor.store.work_items import NOW, WorkItem
 
 _encode = msgspec.json.Encoder().encode
-
-MAX_TRIES = 5  # commits of a job that others change at the same time
 
 
 async def watch(
@@ -56,11 +57,8 @@ async def watch(
 
 async def register(context: Context, request: ParsedWatchRequest) -> bool:
     """Write a request: True for a new job."""
-    for _ in range(MAX_TRIES):
-        new = await _try(context, request)
-        if new is not None:
-            return new
-    raise _contention()
+    turn = _turn(context, request.source.name, request.id)
+    return await until_committed("job", turn, partial(_try, context, request))
 
 
 def check(context: Context, request: ParsedWatchRequest, before: Job | None, now: float) -> Job:
@@ -70,8 +68,8 @@ def check(context: Context, request: ParsedWatchRequest, before: Job | None, now
     return job
 
 
-async def _try(context: Context, request: ParsedWatchRequest) -> bool | None:
-    """Write a request once: True for a new job, None if somebody else changed it first."""
+async def _try(context: Context, request: ParsedWatchRequest) -> tuple[bool, bool]:
+    """Write a request once: whether nobody else has changed the job meanwhile, and whether it is new."""
     keys, job_id, lookup = await _locate_or_reserve(context, request)
     if job_id != request.id:
         request = request._replace(aliases=(request.id, *request.aliases))
@@ -87,14 +85,14 @@ async def _try(context: Context, request: ParsedWatchRequest) -> bool | None:
     price = _price(before, change)
     async with context.store.memory.admitted(price):
         if not await _write_new_aliases(context, job, before):
-            return None
+            return False, False
         if request.callback:
             ends = context.store.jobs.ends(job)
             await context.store.subscriptions.save_callback(keys, request.callback, ends)
         done = await context.store.jobs.commit(keys, router.version, [change], bounded=bool(price))
     if done is None:
         await context.store.subscriptions.router(keys, fresh=True)
-    return before is None if done and outcomes(done)[0] else None
+    return bool(done and outcomes(done)[0]), before is None
 
 
 async def _locate_or_reserve(context: Context, request: ParsedWatchRequest) -> JobLocation:
@@ -209,8 +207,9 @@ def _alias_conflict(alias: str) -> Conflict:
     return Conflict(f"aliases: {alias!r} already is a job, or an alias of another")
 
 
-def _contention() -> Contention:
-    return Contention("Many calls are changing this job at the same time; try again")
+def _turn(context: Context, source: str, job: str) -> asyncio.Lock:
+    """The lock of the callers that change a job by this name."""
+    return context.store.jobs.turns[f"{source}/{job}"]
 
 
 def _check_can_be_polled(context: Context, request: ParsedWatchRequest, job: Job) -> None:
@@ -249,14 +248,17 @@ async def commit_change(
     context: Context, source: str, job: str, change: Callable[[Found], Change]
 ) -> None:
     """Commit a change of a job, made of the job as it is; again if somebody else changed it first."""
-    for again in range(MAX_TRIES):
+
+    async def attempt() -> tuple[bool, None]:
         found = await find(context, source, job)
         wanted = change(found)
-        router = await context.store.subscriptions.router(found.keys, fresh=bool(again))
+        router = await context.store.subscriptions.router(found.keys)
         done = await context.store.jobs.commit(found.keys, router.version, [wanted])
-        if outcomes(done or [False])[0]:
-            return
-    raise _contention()
+        if done is None:
+            await context.store.subscriptions.router(found.keys, fresh=True)
+        return bool(done and outcomes(done)[0]), None
+
+    await until_committed("job", _turn(context, source, job), attempt)
 
 
 def _check_may_poll_now(source: Source, job: Job) -> None:
@@ -280,12 +282,13 @@ async def keep_groups(context: Context, location: JobLocation, kept: Sequence[Me
 async def unwatch(context: Context, source: str, job: str) -> None:
     """Stop watching a job; late pushes of it are ignored for a while."""
     store = context.store
-    for _ in range(MAX_TRIES):
+
+    async def attempt() -> tuple[bool, None]:
         found = await find(context, source, job)
         for alias in found.job.aliases:  # first: if this is cut, the next call finds the job
             await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
         items = [end_item(end) for end in deletions_of(found.job)]
         name, version = name_of(found.job), found.lookup.version
-        if await store.jobs.delete(found.keys, name, version, items):
-            return
-    raise _contention()
+        return bool(await store.jobs.delete(found.keys, name, version, items)), None
+
+    await until_committed("job", _turn(context, source, job), attempt)

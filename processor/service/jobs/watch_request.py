@@ -120,7 +120,7 @@ def parse_callback(context: Context, url: str | None, secret: str | None) -> Sub
         if secret is not None:
             raise InvalidValue("callback_secret: there is no callback_url that it could sign")
         return None
-    secret = secret or context.settings.callback_secret
+    secret = context.settings.callback_secret if secret is None else secret
     if secret is None:
         raise InvalidValue("callback_url: send a callback_secret, or set RINGBACK_CALLBACK_SECRET")
     check_secret("callback_secret", secret)
@@ -180,5 +180,6 @@ def parse_seconds(field: str, text: str | None, most: float) -> float | None:
     except ValueError as error:
         raise InvalidValue(f"{field}: {error}") from None
     if not MIN_DURATION <= seconds <= most:
-        raise InvalidValue(f"{field}: must be {MIN_DURATION:g} s to {most:g} s")
+        least, longest = durations.write_duration(MIN_DURATION), durations.write_duration(most)
+        raise InvalidValue(f"{field}: {text} is out of range; it goes from {least} to {longest}")
     return seconds

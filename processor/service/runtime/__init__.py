@@ -12,5 +12,6 @@ otel         the same, recorded with OpenTelemetry
 redis_check  checks Redis' settings, rights and clock every few seconds
 store_watch  notices that Redis was replaced, and starts over
 open_files   raises the limit of open files
+contention   commits a change again after a conflict
 size_limits  limits of the metadata and filters that callers may store
 """

@@ -41,7 +41,7 @@ class CreateSubscription(
 async def create(context: Context, request: CreateSubscription) -> Subscription:
     """Create a subscription; commits that did not consider it are refused, so it misses no event."""
     settings = checked_settings(context, settings_of(request))
-    secret = request.secret or new_secret(request.signature)
+    secret = new_secret(request.signature) if request.secret is None else request.secret
     checked("secret", signing.signer, request.signature, secret)
     check_count(await context.store.subscriptions.count())
     headers = settings["headers"]
