@@ -166,7 +166,9 @@ def _trace(request: Request) -> str | None:
 
 def split_name(field: str, name: str) -> tuple[str, str]:
     """Source and id: the name is split at its first slash."""
-    source, _, job = name.partition("/")
+    source, slash, job = name.partition("/")
+    if not source or not slash:
+        raise InvalidValue(f"{field}: {name!r} is not `source/id`")
     try:
         return source, provider.check_id(job)
     except ValueError as error:

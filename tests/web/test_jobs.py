@@ -34,7 +34,7 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
     ({"submitted": {"status": 200}}, "body"),
     ({"callback_url": "https://hooks.example.com/"}, "RINGBACK_CALLBACK_SECRET"),
     ({"callback_url": "https://hooks.example.com/", "callback_secret": "x"}, "callback_secret"),
-    ({"callback_url": "https://hooks.example.com/", "callback_secret": ""}, "callback_secret: a"),
+    ({"callback_secret": "", "callback_url": "https://hooks.example.com/"}, "callback_secret: a"),
     ({"callback_url": "http://169.254.169.254/", "callback_secret": SECRET}, "callback_url"),
     ({"callback_url": "https://localhost/", "callback_secret": SECRET}, "callback_url"),
     ({"callback_url": "ftp://example.com/", "callback_secret": SECRET}, "callback_url"),

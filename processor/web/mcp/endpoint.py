@@ -72,7 +72,7 @@ class Mcp:
 
 async def _answer(request: Request, exchange: Exchange) -> Response:
     if methods.streams(exchange):
-        if MEDIA_TYPE in request.headers.get("accept", ""):
+        if MEDIA_TYPE in request.headers.get("accept", "").lower():
             return MessageStream(lambda write: _stream(exchange, write))
         if exchange.message.method == methods.LISTEN:
             raise HTTPException(406, f"Its response is a stream: accept {MEDIA_TYPE}")
