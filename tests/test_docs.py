@@ -578,6 +578,14 @@ def test_json_is_json(text: str):
     json.loads(text)
 
 
+@pytest.mark.parametrize("text", every_block("sh"))
+def test_a_shell_script_is_read_by_a_plain_sh(text: str):
+    read = subprocess.run(
+        ["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (read.returncode, read.stderr) == (0, "")
+
+
 def test_the_standard_update_is_read_as_shown():
     (body,) = blocks("docs/providers.md", "json")
     profile = ProfileRegistry()["standard"]

@@ -21,12 +21,20 @@ TIMEOUT = 3.0  # seconds for each call of the server
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check; if it is not ok, the detail names the remedy."""
+    """The result of one check; if it is not ok, or a warning, the detail names the remedy."""
 
     name: str
     ok: bool
     detail: str
     code: Exit = Exit.GOOD
+    warning: bool = False  # it works, but not as well or as safely as it could
+
+    @property
+    def verdict(self) -> str:
+        """The word in front of it."""
+        if not self.ok:
+            return "NO"
+        return "warning" if self.warning else "ok"
 
 
 def doctor(
@@ -54,7 +62,7 @@ def doctor(
     else:
         output.table(
             ("", "check", "finding"),
-            [("ok" if f.ok else "NO", f.name, f.detail) for f in found],
+            [(f.verdict, f.name, f.detail) for f in found],
         )
     raise typer.Exit(next((f.code for f in found if not f.ok), Exit.GOOD))
 
@@ -79,7 +87,9 @@ def _configuration(file: Path | None) -> tuple[Settings, list[Finding]]:
     sources, subscriptions = len(settings.sources), len(settings.subscriptions)
     detail = f"{where}: {sources} sources, {subscriptions} subscriptions"
     warnings = [
-        Finding("environment", ok=True, detail=f"{doubt.variable} is set: {doubt.remedy}")
+        Finding(
+            "environment", ok=True, detail=f"{doubt.variable} is set: {doubt.remedy}", warning=True
+        )
         for doubt in settings.warnings
         if doubt.variable not in OF_COMMANDS  # this is a command
     ]
@@ -93,13 +103,19 @@ def _secrets(settings: Settings) -> list[Finding]:
         ids = ", ".join(key.id for key in settings.master_keys)
         return [Finding("secrets", ok=True, detail=f"encrypted in Redis; keys: {ids}")]
     plain = f"plain text in Redis: set {vault.NAME}; {vault.REMEDY}"
-    return [Finding("secrets", ok=True, detail=plain)] if settings.api_keys else []
+    return [Finding("secrets", ok=True, detail=plain, warning=True)] if settings.api_keys else []
 
 
 def _redis(settings: Settings, data: Path) -> list[Finding]:
-    """Check Redis as a worker does."""
+    """Check Redis as a worker does; a setting that loses nothing is a warning."""
     return [
-        Finding(name, ok=ok, detail=detail, code=Exit.GOOD if ok else Exit.USAGE)
+        Finding(
+            name,
+            ok=ok,
+            detail=detail,
+            code=Exit.GOOD if ok else Exit.USAGE,
+            warning=ok and name != "redis",
+        )
         for name, ok, detail in redis_doctor.check(settings, data)
     ]
 

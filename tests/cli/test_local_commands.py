@@ -281,6 +281,15 @@ def test_doctor_names_missing_parts(ringback: Run, configured: Path):
     assert found == {"configuration": True, "redis": True, "alive": False}
 
 
+def test_doctor_does_not_call_ok_what_it_warns_of(
+    ringback: Run, configured: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RINGBACK_SECRET", "whsec_x")
+    _, out, _ = ringback("doctor", "--url", "http://127.0.0.1:1")
+    (row,) = [line.split() for line in out.splitlines() if "RINGBACK_SECRET" in line]
+    assert row[:2] == ["warning", "environment"]
+
+
 def test_doctor_reports_the_configuration_first(ringback: Run, tmp_path: Path, monkeypatch):
     (tmp_path / "ringback.toml").write_text("sauces = 1")
     monkeypatch.setenv("REDIS_URL", "redis://user:pass@127.0.0.1:1/0")
