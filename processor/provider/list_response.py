@@ -20,6 +20,8 @@ from processor.provider.poll_response import (
 )
 from processor.provider.profile import PollRules, Profile
 
+MOST_READ = 2_000  # elements of a page: the longest have 1,000, and 4 MiB of `{}` would take 10 s
+
 
 class ListedJob(NamedTuple):
     """What an element of a list says about its job, and the element."""
@@ -39,7 +41,7 @@ class ListedJobs(NamedTuple):
 def read_list_response(
     profile: Profile, source: str, kind: str | None, response: HttpResponse, asked_at: float
 ) -> ListedJobs | PollFailure:
-    """Read every element like a poll of its job; what is unreadable is left out, and never raises."""
+    """Read each element like a poll of its job; what is unreadable is left out, and never raises."""
     known, poll = profile.kinds.get(kind), profile.polls(kind)
     if known is None or poll is None or poll.list is None:
         return PollFailure("failed", f"{profile.name} has no [poll.list] for this kind of job")
@@ -54,7 +56,7 @@ def read_list_response(
         return PollFailure("failed", f"{reason}: {excerpt(response.body)}")
     context = UpdateContext(source, kind, asked_at, Origin.POLL, headers, reopens=poll.reopens)
     jobs = []
-    for element in elements:
+    for element in elements[:MOST_READ]:
         try:
             update = read_update(known, poll, as_object(element), context)
         except Unreadable:

@@ -102,6 +102,13 @@ def test_what_is_unreadable_in_a_list_is_left_out():
     assert (listed.last, listed.size) == ("2", 9)
 
 
+def test_no_page_is_so_long_that_reading_it_holds_up_other_work():
+    job = {"id": "1", "status": "done"}
+    listed = read({"items": [job] * 3_000})
+    assert isinstance(listed, ListedJobs)
+    assert (len(listed.jobs), listed.size) == (2_000, 3_000)
+
+
 def test_an_element_as_the_answer_of_a_poll_is_read_like_the_element():
     profile = parse("acme", PROFILE)
     listed = read({"items": [{"id": "1", "status": "done", "more": [1]}]}, etag='"x"')
