@@ -265,6 +265,31 @@ async def test_a_repeated_name_in_a_wait_counts_once(web: Web) -> None:
         assert ([job["id"] for job in shown["jobs"]], len(shown["groups"])) == (["1"], 1)
 
 
+async def test_a_wait_for_many_jobs_leaves_room_for_other_requests(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads some at a time, and none after one that is unknown."""
+    jobs, read, most = web.context.store.jobs, 0, 0
+    find = jobs.find
+
+    async def counted(*args: Any) -> Any:
+        nonlocal read, most
+        before, read = read, read + 1
+        found = await find(*args)
+        most = max(most, read - before)
+        return found
+
+    monkeypatch.setattr(jobs, "find", counted)
+    names = [f"feed/{n}" for n in range(300)]
+    refused(await web("POST", WAIT, {"jobs": names, "timeout": 0}), 404)
+    assert read <= 50
+    await web("POST", GROUPS, {"id": "g", "jobs": names})
+    most = 0
+    found = await web("POST", WAIT, {"jobs": names, "timeout": 0})
+    assert [f"feed/{job['id']}" for job in found.json()["jobs"]] == names
+    assert 0 < most <= 50
+
+
 async def test_two_hundred_jobs_in_one_wait(served: Served) -> None:
     jobs = [f"feed/{n}-{'x' * 40}" for n in range(200)]
     made = await served.client.post(GROUPS, json={"id": "g", "jobs": jobs})

@@ -1,9 +1,10 @@
 """Waits for jobs and groups: for all of them, or for the first one that ends."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from processor.group import Group, GroupState
 from processor.model import FINAL
@@ -15,6 +16,10 @@ from processor.service.jobs.query import Found
 from processor.service.runtime.context import Context
 
 Name = tuple[str, str]  # source, id
+TOGETHER = 50  # jobs that one wait reads at the same time
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 class Waited(NamedTuple):
@@ -58,7 +63,7 @@ async def wait(
             if found.unfinished() != names:
                 continue  # one has ended before we listened
             left = deadline - time()
-            await asyncio.gather(*(poll_sooner(context, f.keys, f.job, left) for f in found.jobs))
+            await poll_all_sooner(context, found.jobs, left)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await ended.wait()
@@ -68,13 +73,26 @@ async def wait(
 
 async def view(context: Context, waited: Waited, *, first: bool) -> dict[str, Any]:
     """What a wait for jobs has come to, as the API shows it."""
-    jobs = await asyncio.gather(*(jobs_query.view(context, found) for found in waited.jobs))
+    jobs = await _in_parts(partial(jobs_query.view, context), waited.jobs)
     return {"done": waited.done(first=first), "jobs": jobs}
 
 
 async def read(context: Context, jobs: Sequence[Name], groups: Sequence[str] = ()) -> Waited:
     """Jobs and groups as they are now; NotFound if one is unknown."""
     return Waited(
-        await asyncio.gather(*(jobs_query.find(context, *name) for name in jobs)),
-        await asyncio.gather(*(groups_query.find(context, group) for group in groups)),
+        await _in_parts(lambda name: jobs_query.find(context, *name), jobs),
+        await _in_parts(partial(groups_query.find, context), groups),
     )
+
+
+async def poll_all_sooner(context: Context, jobs: Sequence[Found], seconds: float) -> None:
+    """Poll jobs sooner while somebody waits for them."""
+    await _in_parts(lambda found: poll_sooner(context, found.keys, found.job, seconds), jobs)
+
+
+async def _in_parts(call: Callable[[Item], Awaitable[Value]], items: Sequence[Item]) -> list[Value]:
+    """Call for each item, for some at the same time: other requests are answered in between."""
+    found: list[Value] = []
+    for start in range(0, len(items), TOGETHER):
+        found += await asyncio.gather(*map(call, items[start : start + TOGETHER]))
+    return found

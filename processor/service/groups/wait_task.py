@@ -4,7 +4,6 @@ Nothing runs for a wait: whoever asks reads its jobs, and the first who finds th
 writes its end, which never changes.
 """
 
-import asyncio
 import hmac
 import re
 import secrets
@@ -16,7 +15,6 @@ import msgspec
 from processor.errors import NotFound
 from processor.service.groups import wait
 from processor.service.groups.wait import Name, Waited
-from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.runtime.context import Context
 from processor.store.reserve import task_price
 from processor.store.wait_tasks import TaskEnd, WaitTask
@@ -87,7 +85,7 @@ async def _look(context: Context, task_id: str, task: WaitTask) -> WaitState:
         end = await _end(context, task_id, "completed", _kept(view), waited)
         return WaitState(task_id, task, end, None)
     await context.store.wait_tasks.keep(task_id, _expires(context, waited))
-    await asyncio.gather(*(poll_sooner(context, f.keys, f.job, ASKED_AGAIN) for f in waited.jobs))
+    await wait.poll_all_sooner(context, waited.jobs, ASKED_AGAIN)
     return WaitState(task_id, task, None, waited)
 
 
