@@ -1,9 +1,7 @@
 """A reverse proxy on the same machine, as plainly configured as can be, makes nobody our user."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import Popen
 
 import aiohttp
 import pytest
@@ -11,28 +9,15 @@ import pytest
 from .conftest import Shared
 from .feed import push
 from .processes import BEARER, free_port
+from .reverse_proxies import NGINX, nginx
 from .waiting import until_it
 
-NGINX = shutil.which("nginx")
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.timeout(60),
     pytest.mark.skipif(NGINX is None, reason="needs nginx on the PATH"),
 ]
 
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid {folder}/pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-    uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    {servers}
-}}
-"""
 # As in countless manuals: HTTP/1.0, `Host: 127.0.0.1:8080`, and not a word about who calls.
 PLAIN = "server {{ listen 127.0.0.1:{own}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}"
 WITH_ADDRESS = (
@@ -53,7 +38,7 @@ GUARDED = [
     ("GET", "/mirror/bluesky/xrpc/app.bsky.video.getJobStatus?jobId=1"),
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
-    ("GET", "/"),
+    ("POST", "/dashboard/jobs"),
     ("GET", "/nothing"),
     ("OPTIONS", "/v1/jobs"),
 ]
@@ -66,14 +51,8 @@ def proxied(
     """The shared Ringback behind nginx; the proxy's URL."""
     folder: Path = tmp_path_factory.mktemp("nginx")
     own = free_port()
-    server = request.param.format(own=own, port=shared.system.port)
-    file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, servers=server))
-    with (folder / "log").open("w") as log:
-        process = Popen([str(NGINX), "-p", str(folder), "-c", str(file)], stderr=log)
-    yield f"http://127.0.0.1:{own}"
-    process.terminate()
-    process.wait(10)
+    with nginx(folder, request.param.format(own=own, port=shared.system.port)):
+        yield f"http://127.0.0.1:{own}"
 
 
 async def test_a_stranger_behind_it_gets_401_everywhere(proxied: str, source: str) -> None:
@@ -92,6 +71,9 @@ async def test_a_stranger_behind_it_gets_401_everywhere(proxied: str, source: st
         await until_it(up, 10, "nginx answers")
         refused = {call: await status(*call) for call in GUARDED}
         assert refused == dict.fromkeys(GUARDED, 401)
+        for page in ("/", "/dashboard/jobs"):
+            async with session.get(proxied + page) as shown:
+                assert 'action="/session"' in await shown.text()  # the form to sign in
         body = {"url": "https://hooks.example.com/"}
         assert await status("POST", "/v1/subscriptions", json=body) == 401
         assert await status("GET", "/v1/jobs", headers=BEARER) == 200
