@@ -5,10 +5,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Each test worker has a Redis of its own. Tests often wait for processes, so there are more workers than cores.
 TEST_WORKERS ?= 4
-# For three tests, which are skipped without it: nobody waits long for a registry that is not there.
+# For tests that are skipped without it: nobody waits long for a registry that is not there.
 NPM := npm install --prefix .venv/npm --no-package-lock --no-save --no-audit --no-fund \
 	--ignore-scripts --silent --fetch-retries=0 --fetch-timeout=10000
-FOR_NODE := standardwebhooks@1.1.1 @atproto/api@0.21.0 axe-core@4.14.1
+FOR_NODE := standardwebhooks@1.1.1 @atproto/api@0.21.0 axe-core@4.14.1 \
+	@modelcontextprotocol/sdk@1.32.2 @modelcontextprotocol/client@2.3.1
 # Providers' own SDKs, which read the mirror in a test that is skipped without them.
 SDKS := .venv-sdks/.ready
 FOR_SDKS := openai==3.57.0 anthropic==2.14.0 replicate==1.0.7 runwayml==5.24.0 assemblyai==1.8.2
@@ -17,7 +18,7 @@ BROWSER := .venv-browser/.ready
 FOR_BROWSER := playwright==1.65.2
 # Agents' clients, which call the MCP server in a test that is skipped without them.
 AGENTS := .venv-agents/.ready
-FOR_AGENTS := mcp==2.3.0 fastmcp==4.1.4 fastmcp-tasks==4.1.4
+FOR_AGENTS := mcp==2.3.0 fastmcp==4.1.4 fastmcp-tasks==4.1.4 openai-agents==0.24.0
 
 # Tests that search for a counterexample: the longer, the better.
 SEARCHING := tests/stateful/test_groups.py tests/stateful/test_store.py tests/stateful/test_delivery.py tests/stateful/test_identity.py \

@@ -112,13 +112,13 @@ async def official(mode: str, *extensions: ClientExtension) -> Any:
 
 async def resumed() -> Any:
     """Ask about a task with a new connection each time: the client does not survive a lost one."""
-    async with Client(transport(), extensions=[Tasks()]) as client:
-        call = client.session.call_tool
-        task = await call(request["tool"], request["arguments"], allow_claimed=True)
+    task: Any = None
     while True:
         await asyncio.sleep(0.2)
         try:
             async with Client(transport(), extensions=[Tasks()]) as client:
+                call = client.session.call_tool
+                task = task or await call(request["tool"], request["arguments"], allow_claimed=True)
                 ask = GetTask(params=GetParams(task_id=task.task_id))
                 found = await client.session.send_request(ask, State)
                 version = client.protocol_version
@@ -144,7 +144,32 @@ async def fast() -> Any:
         return shown(client.session.protocol_version, tools, result)
 
 
+async def agents_sdk() -> Any:
+    """The session of the OpenAI Agents SDK, as docs/agents.md makes it; it needs no model."""
+    from agents.mcp import (  # noqa: PLC0415 -- takes seconds, which the other clients need not wait
+        MCPServerStdio,
+        MCPServerStreamableHttp,
+    )
+
+    patience = {"client_session_timeout_seconds": 60}
+    server: Any
+    if command := request.get("command"):
+        program = {"command": command[0], "args": command[1:]}
+        where = {"env": request["env"], "cwd": request["folder"]}
+        server = MCPServerStdio(params=program | where, **patience)
+    else:
+        headers = {"Authorization": f"Bearer {request['key']}"}
+        server = MCPServerStreamableHttp(
+            params={"url": request["url"], "headers": headers}, **patience
+        )
+    async with server:
+        tools = [tool.name for tool in await server.list_tools()]
+        result = await server.call_tool(request["tool"], request["arguments"])
+        return shown(server.session.protocol_version, tools, result)
+
+
 CLIENTS = {
+    "agents": agents_sdk,
     "stateless": lambda: official("2026-07-28"),
     "auto": lambda: official("auto"),
     "task": lambda: official("auto", Tasks()),

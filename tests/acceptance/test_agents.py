@@ -1,5 +1,6 @@
-"""The official Python client of MCP and FastMCP's wait for jobs: over HTTP and over stdio, in each
-version of the protocol, with and without tasks, and while the server restarts.
+"""The official Python client of MCP, FastMCP's and that of the OpenAI Agents SDK wait for jobs: over
+HTTP and over stdio, in each version of the protocol, with and without tasks, and while the server
+restarts.
 
 They are where `make test` puts them: in an environment of their own, `.venv-agents`.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from redis import Redis
 
 from processor.web.mcp.tools import TOOLS
@@ -40,6 +42,7 @@ VERSIONS = {
     "task": "2026-07-28",
     "handshake": "2025-11-25",
     "fastmcp": "2026-07-28",
+    "agents": "2026-07-28",
 }
 
 
@@ -148,6 +151,59 @@ async def test_the_agent_on_the_page_waits_for_its_job(over: str, system: System
         assert await caller.push(push("feed", "42", "succeeded")) == 202
     done = await waiting
     assert done.stdout.decode() == "feed/42 succeeded.\n", done.stderr.decode()
+
+
+class Model:
+    """Stands in for a model of OpenAI's API: it calls the wait once, and then says what came of it."""
+
+    def __init__(self) -> None:
+        """Nothing was asked."""
+        self.inputs: list[Any] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """One turn."""
+        self.inputs.append((await request.json())["input"])
+        arguments = json.dumps({"source": "encoder", "id": "42"})
+        call = {
+            "type": "function_call",
+            "call_id": "1",
+            "name": "wait_for_job",
+            "arguments": arguments,
+        }
+        text = {"type": "output_text", "text": "It has ended.", "annotations": []}
+        said = {"type": "message", "id": "m", "role": "assistant", "content": [text]}
+        output = [call if len(self.inputs) == 1 else said]
+        return web.json_response({"id": "r", "object": "response", "output": output})
+
+
+async def test_the_script_for_the_openai_agents_sdk_waits_for_its_job(plan: Callable[..., System]) -> None:
+    """With a stand-in for the model."""
+    system = plan(standard("encoder")).start_all()
+    (script,) = re.findall(r"^```text\n(import asyncio.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    model, app = Model(), web.Application()
+    app.router.add_post("/v1/responses", model.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    env = {
+        "PATH": os.environ["PATH"],
+        "RINGBACK_API_KEY": KEY,
+        "OPENAI_API_KEY": "made-up",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{runner.addresses[0][1]}/v1",
+        "OPENAI_AGENTS_DISABLE_TRACING": "1",
+    }
+    async with Caller(system.url) as caller:
+        await caller.call("PUT", "/v1/jobs/encoder/42", {})
+        process = await asyncio.create_subprocess_exec(
+            str(PYTHON), "-c", script.replace("http://127.0.0.1:8080", system.url),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env,
+        )  # fmt: skip
+        await until(lambda: model.inputs or process.returncode is not None, 60, "the first turn")
+        assert await caller.push(push("encoder", "42", "succeeded")) == 202
+        printed, errors = await process.communicate()
+    await runner.cleanup()
+    assert printed.decode() == "It has ended.\n", errors.decode()
+    assert "encoder/42 succeeded." in json.dumps(model.inputs[1])
 
 
 async def test_a_plain_wait_answers_within_its_time(system: System) -> None:
