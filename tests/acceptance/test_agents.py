@@ -176,7 +176,9 @@ class Model:
         return web.json_response({"id": "r", "object": "response", "output": output})
 
 
-async def test_the_script_for_the_openai_agents_sdk_waits_for_its_job(plan: Callable[..., System]) -> None:
+async def test_the_script_for_the_openai_agents_sdk_waits_for_its_job(
+    plan: Callable[..., System],
+) -> None:
     """With a stand-in for the model."""
     system = plan(standard("encoder")).start_all()
     (script,) = re.findall(r"^```text\n(import asyncio.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
