@@ -19,7 +19,7 @@ from processor.store.fleet import SCHEMA
 from .conftest import standard
 from .feed import Caller, push
 from .processes import BEARER, free_port
-from .proxy import Proxy
+from .redis_proxy import Proxy
 from .sink import Sink
 from .system import WORKER, System
 from .waiting import until, until_it
