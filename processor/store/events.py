@@ -72,20 +72,33 @@ class Events:
             oldest[event.shard] = event.position
         return found[:limit], oldest
 
-    async def follow(self, positions: Sequence[str], limit: int, wait: float) -> list[LoggedEvent]:
-        """About `limit` events after `positions`; waits up to `wait` seconds for the first."""
+    async def follow(
+        self, positions: Sequence[str], deletions: list[str], limit: int, wait: float
+    ) -> tuple[list[LoggedEvent], list[str]]:
+        """About `limit` events after `positions`, and the uids of what was deleted after `deletions`,
+        which moves past them; waits up to `wait` seconds for the first.
+        """
         each = max(1, limit // len(self._shards))
         each = min(each, self._read_size.next(PIECE))
-        streams = {
-            keys.log: position for keys, position in zip(self._shards, positions, strict=True)
-        }
+        logs = [keys.log for keys in self._shards]
+        others = [keys.deletions for keys in self._shards]
+        streams = dict(zip([*logs, *others], [*positions, *deletions], strict=True))
         rows = await self._connection.ask(
             self._connection.redis.xread(streams, count=each, block=int(wait * 1000))  # type: ignore[arg-type]
         )
-        shard_of = {keys.log.encode(): keys.shard for keys in self._shards}
-        found = [(shard_of[log], i.decode(), f) for log, part in rows or [] for i, f in part]
+        entries = {name.decode(): part for name, part in rows or []}
+        found = [
+            (shard, i.decode(), f)
+            for shard, log in enumerate(logs)
+            for i, f in entries.get(log, [])
+        ]
+        deleted: list[str] = []
+        for shard, name in enumerate(others):
+            for position, fields in entries.get(name, []):
+                deletions[shard] = position.decode()
+                deleted.append(fields[b"uid"].decode())
         self._read_size.learn(len(f[b"body"]) for _, _, f in found)
-        return _with_cursors(list(positions), [((0, 0), *row) for row in found])
+        return _with_cursors(list(positions), [((0, 0), *row) for row in found]), deleted
 
     async def between(self, keys: Keys, position: str, end: str, limit: int) -> list[LoggedEvent]:
         """Up to `limit` events of one shard after `position`, fewer if they are large, and none

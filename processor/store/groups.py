@@ -159,7 +159,8 @@ class Groups:
     async def delete(self, group: str) -> bool:
         """Forget a group; False if there was none."""
         keys = self.shard(group)
-        args = ScriptArgs(keys, keys.groups, keys.group(group), keys.members(group))
+        fixed = [keys.groups, keys.group(group), keys.members(group), keys.deletions]
+        args = ScriptArgs(keys, *fixed)
         args.add_list([deadline_name(group)], lambda i: args.add(args.lane("ingest", LANE), i))
         packed = args.pack(id=group)
         return bool(await self._connection.run("delete_group", args.keys, packed))

@@ -164,16 +164,17 @@ class Jobs:
         return bool(await self._connection.run("alias", args.keys, packed))
 
     async def delete(
-        self, keys: Keys, name: str, version: str, items: Sequence[WorkItem] = ()
+        self, keys: Keys, job: Job, version: str, items: Sequence[WorkItem] = ()
     ) -> bool:
-        """Delete a job, enqueue items, and leave a tombstone for a while.
+        """Delete a job, enqueue items, wake who waits for it, and leave a tombstone for a while.
 
         False, and nothing is written, if the job has another version.
         """
-        args = ScriptArgs(keys, *keys.job_keys(name), keys.jobs)
+        name = name_of(job)
+        args = ScriptArgs(keys, *keys.job_keys(name), keys.jobs, keys.deletions)
         args.add_list(items, args.add_item)
         lasts = int(self._keep.seen * 1000)
-        packed = args.pack(version=version, name=name, lasts=lasts)
+        packed = args.pack(version=version, uid=job.uid, name=name, lasts=lasts)
         return bool(await self._connection.run("delete_job", args.keys, packed))
 
     async def unalias(self, keys: Keys, name: str, to: str) -> bool:

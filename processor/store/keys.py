@@ -47,6 +47,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     rate_limit:B    hash    lane → when its budget is full again     as long as the lane's limits
     bucket:ID       hash    what is left of the budget of a credential (ID: its keyed digest), and
                             until when it is parked; only in shard 0       1 s behind both
+    deletions       stream  uids of deleted jobs, and of groups after a `g`: wakes those who
+                            wait for them; ≤ 1,000                                  120 s
     waited:S        zset    jobs that somebody waits for, by until when              120 s
     nudge:B         list    at most one element: "there is work"      until a worker wakes
     clock_step      hash    the last step back of Redis' clock, and how far it was undone  1 h
@@ -100,6 +102,7 @@ SHARED = frozenset(
         "busy",
         "meta",
         "waiting",
+        "deletions",
     ]
 )
 """The first words of keys that all work of a shard or backlog needs; the others belong to one job,
@@ -152,6 +155,7 @@ class Keys:
         self.groups = self.tag + "groups"
         self.log = self.tag + "log"
         self.trimmed = self.tag + "log:trimmed"
+        self.deletions = self.tag + "deletions"
         self.subs = self.tag + "subs"
         self.subs_version = self.tag + "subs:version"
         self.failure_scores = self.tag + "failure_scores"

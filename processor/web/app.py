@@ -97,7 +97,7 @@ def routes(
         route(f"{job}/poll", POST=jobs.poll),
         route(f"{job}/callbacks", GET=jobs.callbacks),
         route(f"{job}/callbacks/{{callback}}", DELETE=jobs.delete_callback),
-        route("/v1/wait", GET=groups.wait, POST=groups.post_wait),
+        route("/v1/wait", GET=groups.wait, POST=groups.wait),
         route("/v1/groups", GET=large(groups.list), POST=groups.post),
         route(group, GET=groups.get, DELETE=groups.delete),
         route(f"{group}/close", POST=groups.close),

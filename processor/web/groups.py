@@ -1,9 +1,8 @@
 """/v1/groups: create, get, wait, list; add and list members; close and delete. And /v1/wait."""
 
 import asyncio
-from collections.abc import Sequence
 from math import inf
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from starlette.requests import Request
@@ -33,7 +32,8 @@ from processor.web.query_params import (
 from processor.web.request_body import Json, read_as, read_nothing, read_optional
 
 MAX_BODY = 4 * 1024 * 1024  # bytes of a POST
-MODES = ("all", "any")
+Mode = Literal["all", "any"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     jobs: list[str] = []
     groups: list[str] = []
-    mode: Literal["all", "any"] = "all"
+    mode: Mode = "all"
     timeout: Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT)] = MAX_WAIT
 
 
@@ -101,36 +101,32 @@ class Groups:
         return _shown(await create.add(self._context, group, name, body, _trace(request)))
 
     async def wait(self, request: Request) -> Response:
-        """Wait for jobs and groups that the query names."""
-        check_query(request, "job", "group", "mode", "timeout", repeatable=("job", "group"))
-        several = request.query_params.getlist
-        seconds = number(request, "timeout", MAX_WAIT, 0, MAX_WAIT)
-        mode = choice(request, "mode", MODES)
-        return await self._wait(several("job"), several("group"), mode == "any", seconds)
-
-    async def post_wait(self, request: Request) -> Response:
-        """The same for names in a body."""
-        check_query(request)
-        body = await read_as(request, WaitRequest)
-        return await self._wait(body.jobs, body.groups, body.mode == "any", body.timeout)
-
-    async def _wait(
-        self,
-        jobs: Sequence[str],
-        groups: Sequence[str],
-        first: bool,  # noqa: FBT001 -- from one place
-        seconds: float,
-    ) -> Response:
-        if not jobs and not groups:
+        """Wait for jobs and groups that the query or the body names."""
+        asked = await _asked(request)
+        if not asked.jobs and not asked.groups:
             raise InvalidValue("job: name at least one job as source/id, or a group")
-        named = [split_name(f"job[{place}]", name) for place, name in enumerate(jobs)]
-        names, groups = list(dict.fromkeys(named)), list(dict.fromkeys(groups))
-        context = self._context
-        waited = await wait.wait(context, self._tailer, names, groups, first=first, seconds=seconds)
-        shown = await wait.view(context, waited, first=first)
+        named = [split_name(f"job[{place}]", name) for place, name in enumerate(asked.jobs)]
+        names, groups = list(dict.fromkeys(named)), list(dict.fromkeys(asked.groups))
+        first, seconds = asked.mode == "any", asked.timeout
+        waited = await wait.wait(
+            self._context, self._tailer, names, groups, first=first, seconds=seconds
+        )
+        shown = await wait.view(self._context, waited, first=first)
         if groups:
             shown["groups"] = [group_payload.view(group) for group in waited.groups]
         return Json(shown)
+
+
+async def _asked(request: Request) -> WaitRequest:
+    """What a wait is for."""
+    if request.method == "POST":
+        check_query(request)
+        return await read_as(request, WaitRequest)
+    check_query(request, "job", "group", "mode", "timeout", repeatable=("job", "group"))
+    several = request.query_params.getlist
+    seconds = number(request, "timeout", MAX_WAIT, 0, MAX_WAIT)
+    mode = choice(request, "mode", MODES) or "all"
+    return WaitRequest(several("job"), several("group"), mode, seconds)
 
 
 async def page_of_groups(context: Context, request: Request) -> Page[group_payload.GroupView]:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from processor.formats import traceparent
 from processor.model import State
 from processor.service.events.tail import Tailer
+from processor.service.groups.wait import wait_for_job
 from processor.service.jobs import listing, query as jobs_query, watch, watch_request
 from processor.service.jobs.callbacks import list_callbacks, remove_callback
 from processor.service.polling.poll_all import PollAllRequest, poll_all
@@ -50,7 +51,7 @@ class Jobs:
         """Get a job, now or once it is finished."""
         check_query(request, "wait")
         seconds, headers = _wait(request)
-        found = await jobs_query.wait(self._context, self._tailer, *self._name(request), seconds)
+        found = await wait_for_job(self._context, self._tailer, self._name(request), seconds)
         return Json(await jobs_query.view(self._context, found), headers=headers)
 
     async def delete(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ from processor.errors import InvalidValue, RequestError
 LIMIT, MAX_LIMIT = 50, 200  # items of a page
 
 Item = TypeVar("Item")
+Word = TypeVar("Word", bound=str)
 Key = tuple[float, str]
 """The sort key of a list, and the content of its cursors: a number, and a name for ties."""
 
@@ -55,12 +56,13 @@ def check_query(request: Request, *known: str, repeatable: Collection[str] = ())
             raise InvalidValue(f"{name}: it is named more than once, and takes one value")
 
 
-def choice(request: Request, name: str, good: Collection[str]) -> str | None:
+def choice(request: Request, name: str, good: Collection[Word]) -> Word | None:
     """A query parameter that is one of some words, or None; InvalidValue for another word."""
-    word = request.query_params.get(name)
-    if word is not None and word not in good:
-        raise InvalidValue(f"{name}: {word!r} is not known; use one of {', '.join(good)}")
-    return word
+    text = request.query_params.get(name)
+    found = next((word for word in good if word == text), None)
+    if text is not None and found is None:
+        raise InvalidValue(f"{name}: {text!r} is not known; use one of {', '.join(good)}")
+    return found
 
 
 def key_and_value(text: str) -> tuple[str, str]:

@@ -151,7 +151,7 @@ async def test_a_settlement_leaves_an_item_that_was_put_again(bench: Any, claime
     claim = await claimed("poll")
     shard = bench.store.shards[0]
     (found,) = await bench.store.jobs.read(shard, ["lab/1"])
-    await bench.store.jobs.delete(shard, "lab/1", found.version)
+    await bench.store.jobs.delete(shard, found.job, found.version)
     await bench.watch("1")  # between the read and the settlement of `poll`
     assert await bench.due("poll", "lab/1") is not None
     await bench.store.backlogs.settle([Settlement(claim)])
@@ -245,7 +245,7 @@ def test_a_connection_that_breaks_raises_store_unavailable_only(redis_url: str) 
             while time.monotonic() < ends and not strange:
                 try:
                     await ours.backlogs.nudge_due()
-                    await ours.events.follow(["0-0"], 9, 0.01)
+                    await ours.events.follow(["0-0"], ["0-0"], 9, 0.01)
                 except StoreUnavailable:
                     pass
                 except Exception as error:  # noqa: BLE001 -- what we look for

@@ -225,7 +225,7 @@ async def test_a_job_is_written_only_if_it_is_as_it_was_read(
         await written(store, keys, whole(job))
     word = await version(store, keys, job) if existing and read == "job" else read
     if existing == "gone":
-        await store.jobs.delete(keys, name_of(job), await version(store, keys, job))
+        await store.jobs.delete(keys, job, await version(store, keys, job))
     assert await written(store, keys, whole(job, word)) == [read == existing]
 
 
@@ -234,7 +234,7 @@ async def test_a_job_that_is_watched_again_is_another_job(store: Store, keys: Ke
     job = fresh()
     await written(store, keys, whole(job))
     read = await known(store, keys, job)
-    await store.jobs.delete(keys, name_of(job), await version(store, keys, job))
+    await store.jobs.delete(keys, job, await version(store, keys, job))
     again = replace(job, uid="another")
     await written(store, keys, whole(again, "gone"))
     stale = whole(replace(job, status="late"), read.version)
@@ -453,7 +453,7 @@ async def test_a_job_never_becomes_an_alias(store: Store, keys: Keys, fresh: Any
     job, end = fresh(), await store.now() + 60
     await written(store, keys, whole(job))
     assert not await store.jobs.alias(keys, name_of(job), "2", end)
-    await store.jobs.delete(keys, name_of(job), await version(store, keys, job))
+    await store.jobs.delete(keys, job, await version(store, keys, job))
     assert not await store.jobs.alias(keys, name_of(job), "2", end)
 
 
@@ -463,7 +463,7 @@ async def test_a_tombstone_lives_as_long_as_dedupe_marks(
     job = fresh()
     await written(store, keys, whole(job))
     read = await version(store, keys, job)
-    assert await twice(lambda: store.jobs.delete(keys, name_of(job), read)) == (True, False)
+    assert await twice(lambda: store.jobs.delete(keys, job, read)) == (True, False)
     assert await known(store, keys, job) == JobLookup(version="gone", deleted=True)
     assert await store.jobs.history(keys, name_of(job)) == []
     assert await store.jobs.answer(keys, name_of(job)) is None
@@ -474,16 +474,17 @@ async def test_a_tombstone_lives_as_long_as_dedupe_marks(
 async def test_a_deleted_job_may_be_watched_again(store: Store, keys: Keys, fresh: Any):
     job = fresh()
     await written(store, keys, whole(job))
-    await store.jobs.delete(keys, name_of(job), await version(store, keys, job))
+    await store.jobs.delete(keys, job, await version(store, keys, job))
     assert await written(store, keys, whole(job, "gone")) == [True]
     assert (await known(store, keys, job)).job == job
     assert not (await known(store, keys, job)).deleted
     assert await lives(store, keys.job(name_of(job))) > 30 * DAY
 
 
-async def test_an_alias_cannot_be_deleted_as_a_job(store: Store, keys: Keys):
-    await store.jobs.alias(keys, "s/a", "1", await store.now() + 60)
-    assert not await store.jobs.delete(keys, "s/a", "1")
+async def test_an_alias_cannot_be_deleted_as_a_job(store: Store, keys: Keys, fresh: Any):
+    job = fresh()
+    await store.jobs.alias(keys, name_of(job), "1", await store.now() + 60)
+    assert not await store.jobs.delete(keys, job, "1")
     assert [found.alias_of for found in await store.jobs.read(keys, ["s/a"])] == ["1"]
 
 

@@ -10,6 +10,7 @@ from processor.model import Retention
 from processor.store import Store
 from processor.store.change import Change, NewEvent
 from processor.store.events import LoggedEvent
+from processor.store.jobs import name_of
 from processor.store.keys import Keys
 from processor.store.stream_ids import BEGIN, position_at
 
@@ -64,12 +65,24 @@ async def test_shards_are_read_as_one_log_without_loss(store_of: Any, publish: A
 
 async def test_following_starts_at_the_end_and_waits(store: Store, publish: Any):
     await publish("old")
-    positions = await store.events.end()
-    waiting = asyncio.create_task(store.events.follow(positions, 9, 5.0))
+    positions, deletions = await store.events.end(), store.events.start()
+    waiting = asyncio.create_task(store.events.follow(positions, deletions, 9, 5.0))
     await publish("new")
-    (event,) = await waiting
+    (event,), _ = await waiting
     assert event.id == "new"
-    assert await store.events.follow(store.events.read_cursor(event.cursor), 9, 0.01) == []
+    after = store.events.read_cursor(event.cursor)
+    assert await store.events.follow(after, deletions, 9, 0.01) == ([], [])
+
+
+async def test_followers_learn_of_deletions(store: Store, keys: Keys, job_of: Any):
+    job, end, deletions = job_of("1"), await store.events.end(), store.events.start()
+    change = Change(job, "", save=True, renew=True)
+    assert await store.jobs.commit(keys, "0", [change]) == [True]
+    (found,) = await store.jobs.read(keys, [name_of(job)])
+    waiting = asyncio.create_task(store.events.follow(end, deletions, 9, 5.0))
+    assert await store.jobs.delete(keys, job, found.version)
+    assert await waiting == ([], [job.uid])
+    assert await store.events.follow(end, deletions, 9, 0.01) == ([], [])
 
 
 async def test_following_several_shards_never_skips_one(store_of: Any, publish: Any):

@@ -42,7 +42,7 @@ from processor.store.names import naming
 from processor.store.planned_poll import SoonerPoll
 from processor.store.redeliveries import ReadPosition, Redelivery
 from processor.store.refusals import Outcome
-from processor.store.waiters import PollBounds
+from processor.store.waiters import WaitMark
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from processor.vault import MasterKey, Vault
 
@@ -335,7 +335,7 @@ async def a_job(b: Bench) -> None:
 
 async def delete_job(b: Bench, _: Given, __: list[int]) -> None:
     (found,) = await b.store.jobs.read(b.keys, ["s/1"])
-    assert await b.store.jobs.delete(b.keys, "s/1", found.version)
+    assert await b.store.jobs.delete(b.keys, job("1"), found.version)
 
 
 def member() -> Job:
@@ -452,8 +452,8 @@ async def park(b: Bench, _: Given, __: list[int]) -> None:
 
 
 async def mark_waited(b: Bench, _: Given, __: list[int]) -> None:
-    bounds = PollBounds(1.0, FUTURE - 100, 10)
-    assert await b.store.waiters.mark(b.keys, "a", "a1", 60, bounds)
+    mark = WaitMark(b.keys, "a", "a1", 60, floor=1.0, not_before=FUTURE - 100, most=10)
+    assert await b.store.waiters.mark([mark]) == [True]
 
 
 async def bring_forward(b: Bench, _: Given, __: list[int]) -> None:

@@ -166,7 +166,8 @@ async def test_a_read_without_events_wakes_no_listener(
     monkeypatch.setattr(tail, "BLOCK", 0.01)
     tailer = Tailer(web.context.store)
     async with tailer.listening() as listener:
-        await tailer._read_once(await web.context.store.events.end())
+        events = web.context.store.events
+        await tailer._read_once(await events.end(), events.start())
         await web.push("1", "running")
         assert await listener.read(5)
     await tailer.close()

@@ -337,3 +337,23 @@ async def test_jobs_are_listed_by_group(web: Web) -> None:
     odd = await web.items("/v1/jobs", group="g", limit=2, metadata="odd:1")
     assert [job["id"] for job in odd] == ["1", "5", "7"]
     assert await web.items("/v1/jobs", group="nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("call", "deleted"),
+    [
+        (f"{WAIT}?job=feed/1&job=feed/2", "/v1/jobs/feed/1"),
+        (f"{WAIT}?job=feed/2&group=g", G),
+        ("/v1/jobs/feed/1?wait=30", "/v1/jobs/feed/1"),
+        (f"{G}?wait=30", G),
+    ],
+)
+async def test_a_deletion_ends_a_wait(web: Web, wait_until: Any, call: str, deleted: str) -> None:
+    """The answer is the same as to a wait that begins after it."""
+    await web("POST", GROUPS, {"id": "g", "jobs": ["feed/1", "feed/2"]})
+    waiting = asyncio.create_task(web("GET", call))
+    waiters: dict[str, Any] = web.health.at_drain[0].__self__._waiters  # type: ignore[attr-defined]
+    await wait_until(lambda: waiters)
+    assert (await web("DELETE", deleted)).status_code == 204
+    assert refused(await waiting, 404) == refused(await web("GET", call), 404)
+    assert not waiters

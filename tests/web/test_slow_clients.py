@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from processor.service.jobs import query
-from processor.web import read_timeout, request_body, write_timeout
+from processor.service.groups.wait import wait_for_job
+from processor.service.jobs.query import Found
+from processor.web import jobs, read_timeout, request_body, write_timeout
 
 from .calling import BEARER, Served, Web
 from .pushing import push, signed
@@ -210,13 +211,13 @@ async def test_a_connection_beyond_the_limit_is_503_while_all_others_are_served(
     served_of: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
     """Idle ones would give way; these wait for an answer."""
-    waiting, wait = [], query.wait
+    waiting = []
 
-    async def counted(*args: Any) -> query.Found:
+    async def counted(*args: Any) -> Found:
         waiting.append(1)
-        return await wait(*args)
+        return await wait_for_job(*args)
 
-    monkeypatch.setattr(query, "wait", counted)
+    monkeypatch.setattr(jobs, "wait_for_job", counted)
     monkeypatch.setattr("processor.web.__main__.MAX_CONNECTIONS", 1)
     monkeypatch.setattr("processor.web.__main__.MAX_LISTENERS", 1)
     served = await served_of()

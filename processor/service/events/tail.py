@@ -1,8 +1,9 @@
 """One follower of the event log a process: it serves SSE listeners and callers that wait for a job."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Self
 
 from processor.errors import StoreUnavailable
 from processor.event_types import COMPLETED, GROUP_COMPLETED
@@ -42,29 +43,30 @@ class Tailer:
         listener, full = Listener(), self.full
         self._listeners.add(listener)
         try:
-            await self._start()
+            await self.follow()
             if self._released or full:  # others came at the same moment
                 listener.end()
             yield listener
         finally:
             self._listeners.discard(listener)
 
-    @asynccontextmanager
-    async def finishing(self, *uids: str, first: bool = False) -> AsyncIterator[asyncio.Event]:
-        """An event that is set once all of these jobs and groups, or the first of them, have ended
-        from now on. The uid of a group follows a `g`.
+    def waiter(self, uids: Sequence[str], *, first: bool = False) -> "Waiter":
+        """Somebody who waits until all of these jobs and groups, or the first of them, end or one of
+        them is deleted; to be entered, and followed by `follow`. The uid of a group follows a `g`.
         """
-        waiter, names = Waiter(1 if first else len(set(uids))), set(uids)
-        for uid in names:
-            self._waiters.setdefault(uid, set()).add(waiter)
-        try:
-            await self._start()
-            if self._released:
-                waiter.done.set()
-            yield waiter.done
-        finally:
-            for uid in names:
-                self._leave(uid, waiter)
+        names = tuple(dict.fromkeys(uids))
+        return Waiter(self._waiters, names, 1 if first else len(names), over=self._released)
+
+    async def follow(self) -> None:
+        """Return once the log is followed from a position before now.
+
+        StoreUnavailable if it cannot be read.
+        """
+        if self._following:
+            return
+        positions = await self._store.events.end()
+        if not self._following:  # another caller may have started it during that call
+            self._follower = asyncio.create_task(self._follow(positions))
 
     @property
     def released(self) -> bool:
@@ -88,7 +90,7 @@ class Tailer:
             listener.end()
         for waiters in self._waiters.values():
             for waiter in waiters:
-                waiter.done.set()
+                waiter.end()
 
     async def close(self) -> None:
         """Stop following."""
@@ -96,36 +98,35 @@ class Tailer:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
 
-    async def _start(self) -> None:
-        """Return once the log is followed from a position before now."""
-        if self._following:
-            return
-        positions = await self._store.events.end()
-        if not self._following:  # another caller may have started it during that call
-            self._follower = asyncio.create_task(self._follow(positions))
-
     @property
     def _following(self) -> bool:
         return self._follower is not None and not self._follower.done()
 
     async def _follow(self, positions: list[str]) -> None:
         """Read and dispatch events; after an internal error no listener waits in vain."""
+        deletions = (
+            self._store.events.start()
+        )  # those of before are of no record that is waited for
         try:
             while self._listeners or self._waiters:
-                positions = await self._read_once(positions)
+                positions = await self._read_once(positions, deletions)
         except Exception:
             self._end_all()
             raise
 
-    async def _read_once(self, positions: list[str]) -> list[str]:
-        """Read the log once after these positions, and dispatch; the next positions."""
+    async def _read_once(self, positions: list[str], deletions: list[str]) -> list[str]:
+        """Read once after these positions, and dispatch; the next positions in the log."""
         try:
-            events = await self._store.events.follow(positions, MAX_EVENTS_READ, BLOCK)
+            events, deleted = await self._store.events.follow(
+                positions, deletions, MAX_EVENTS_READ, BLOCK
+            )
         except StoreUnavailable as error:
             self._outage.began(error)
             await asyncio.sleep(RETRY_INTERVAL)
             return positions
         self._outage.ended()
+        for uid in deleted:
+            await self._wake(uid, Waiter.end)
         if not events:
             return positions
         await self._dispatch(events)
@@ -135,39 +136,64 @@ class Tailer:
         """Wake waiters and listeners. One that comes during this reads these events in the log."""
         for event in events:
             if event.type in ENDS:
-                await self._wake(uid_of(event.id))
+                await self._wake(uid_of(event.id), Waiter.count)
         for number, listener in enumerate(tuple(self._listeners), 1):
             listener.receive(events)
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
-    async def _wake(self, uid: str) -> None:
-        """Count an end for those who wait for it."""
-        for number, waiter in enumerate(tuple(self._waiters.get(uid, ())), 1):
-            self._leave(uid, waiter)
-            waiter.count()
+    async def _wake(self, uid: str, tell: "Callable[[Waiter], None]") -> None:
+        """Tell those who wait for this uid what happened to it, once."""
+        for number, waiter in enumerate(self._waiters.pop(uid, ()), 1):
+            tell(waiter)
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
-    def _leave(self, uid: str, waiter: "Waiter") -> None:
-        """Forget that a waiter waits for this uid."""
-        waiters = self._waiters.get(uid, set())
-        waiters.discard(waiter)
-        if not waiters:
-            self._waiters.pop(uid, None)
-
 
 class Waiter:
-    """Somebody who waits for so many of several jobs and groups to end."""
+    """Somebody who waits for so many of several jobs and groups to end: a future, and little more,
+    since thousands may wait.
+    """
 
-    __slots__ = ("_left", "done")
+    __slots__ = ("_all", "_left", "_timer", "_uids", "done")
 
-    def __init__(self, ends: int) -> None:
-        self._left = ends
-        self.done = asyncio.Event()
+    def __init__(
+        self, waiters: "dict[str, set[Waiter]]", uids: Sequence[str], ends: int, *, over: bool
+    ) -> None:
+        """`waiters` are those of the tailer by uid; `over`: nobody waits any more."""
+        self._all, self._uids, self._left = waiters, uids, ends
+        self._timer: asyncio.TimerHandle | None = None
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if over:
+            self.end()
+
+    def __enter__(self) -> Self:
+        """Be told from now on."""
+        for uid in self._uids:
+            self._all.setdefault(uid, set()).add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave."""
+        if self._timer:
+            self._timer.cancel()
+        for uid in self._uids:
+            others = self._all.get(uid, set())
+            others.discard(self)
+            if not others:
+                self._all.pop(uid, None)
+
+    def end_at(self, time: float) -> None:
+        """Wait no longer than until a time of the loop."""
+        self._timer = asyncio.get_running_loop().call_at(time, self.end)
 
     def count(self) -> None:
         """Note that one has ended."""
         self._left -= 1
         if self._left <= 0:
-            self.done.set()
+            self.end()
+
+    def end(self) -> None:
+        """Wait no longer."""
+        if not self.done.done():
+            self.done.set_result(None)

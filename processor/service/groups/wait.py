@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from processor.group import Group, GroupState
-from processor.model import FINAL
+from processor.model import FINAL, Job
 from processor.service.events.tail import Tailer
 from processor.service.groups import query as groups_query
 from processor.service.jobs import query as jobs_query
 from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.query import Found
 from processor.service.runtime.context import Context
+from processor.store.keys import Keys
 
 Name = tuple[str, str]  # source, id
 TOGETHER = 50  # jobs that one wait reads at the same time
@@ -34,6 +34,10 @@ class Waited(NamedTuple):
         groups = [f"g{g.uid}" for g in self.groups if g.state is GroupState.RUNNING]
         return [*jobs, *groups]
 
+    def polled(self) -> list[tuple[Keys, Job]]:
+        """The jobs, each with the keys of its shard."""
+        return [(found.keys, found.job) for found in self.jobs]
+
     def done(self, *, first: bool) -> bool:
         """Whether all have ended, or (`first`) one of them."""
         left = len(self.unfinished())
@@ -51,24 +55,31 @@ async def wait(
 ) -> Waited:
     """Wait until all have ended, or (`first`) one has, or so many seconds; NotFound if one is unknown.
 
-    A waiter reads before and after, and nothing in between.
+    A waiter reads before and after, and nothing in between. It keeps little meanwhile, since
+    thousands may wait.
     """
     time = asyncio.get_running_loop().time
     deadline = time() + seconds
     found = await read(context, jobs, groups)
     while not found.done(first=first) and not tailer.released and time() < deadline:
         names = found.unfinished()
-        async with tailer.finishing(*names, first=first) as ended:
+        with tailer.waiter(names, first=first) as waiter:
+            await tailer.follow()
             found = await read(context, jobs, groups)
             if found.unfinished() != names:
                 continue  # one has ended before we listened
-            left = deadline - time()
-            await poll_all_sooner(context, found.jobs, left)
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await ended.wait()
-            found = await read(context, jobs, groups)
+            await poll_sooner(context, found.polled(), deadline - time())
+            del found
+            waiter.end_at(deadline)
+            await waiter.done
+        found = await read(context, jobs, groups)
     return found
+
+
+async def wait_for_job(context: Context, tailer: Tailer, job: Name, seconds: float) -> Found:
+    """A job once it has ended, or as it is after so many seconds; NotFound if it is unknown."""
+    found = await wait(context, tailer, [job], [], first=False, seconds=seconds)
+    return found.jobs[0]
 
 
 async def view(context: Context, waited: Waited, *, first: bool) -> dict[str, Any]:
@@ -83,11 +94,6 @@ async def read(context: Context, jobs: Sequence[Name], groups: Sequence[str] = (
         await _in_parts(lambda name: jobs_query.find(context, *name), jobs),
         await _in_parts(partial(groups_query.find, context), groups),
     )
-
-
-async def poll_all_sooner(context: Context, jobs: Sequence[Found], seconds: float) -> None:
-    """Poll jobs sooner while somebody waits for them."""
-    await _in_parts(lambda found: poll_sooner(context, found.keys, found.job, seconds), jobs)
 
 
 async def _in_parts(call: Callable[[Item], Awaitable[Value]], items: Sequence[Item]) -> list[Value]:

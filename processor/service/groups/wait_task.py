@@ -15,6 +15,7 @@ import msgspec
 from processor.errors import NotFound
 from processor.service.groups import wait
 from processor.service.groups.wait import Name, Waited
+from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.runtime.context import Context
 from processor.store.reserve import task_price
 from processor.store.wait_tasks import TaskEnd, WaitTask
@@ -85,7 +86,7 @@ async def _look(context: Context, task_id: str, task: WaitTask) -> WaitState:
         end = await _end(context, task_id, "completed", _kept(view), waited)
         return WaitState(task_id, task, end, None)
     await context.store.wait_tasks.keep(task_id, _expires(context, waited))
-    await wait.poll_all_sooner(context, waited.jobs, ASKED_AGAIN)
+    await poll_sooner(context, waited.polled(), ASKED_AGAIN)
     return WaitState(task_id, task, None, waited)
 
 

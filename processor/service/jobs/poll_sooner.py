@@ -1,33 +1,48 @@
-"""Polls a job sooner while somebody waits for it, within half of the budget of its source."""
+"""Polls jobs sooner while somebody waits for them, within half of the budget of their source."""
 
-from contextlib import suppress
+from collections.abc import Sequence
 
 from processor import schedule
 from processor.config import Source
-from processor.errors import WrongKeyType
 from processor.model import FINAL, Job
 from processor.service.jobs.decide import Hurry
 from processor.service.jobs.poll_interval import intervals
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
-from processor.store.waiters import PollBounds
+from processor.store.waiters import WaitMark
+
+TOGETHER = 100  # jobs that are marked in one round trip: other calls are answered in between
 
 
-async def poll_sooner(context: Context, keys: Keys, job: Job, seconds: float) -> None:
-    """Mark a job as waited for: its next poll is brought forward, and later ones follow closely.
+async def poll_sooner(context: Context, jobs: Sequence[tuple[Keys, Job]], seconds: float) -> None:
+    """Mark jobs as waited for: their next polls are brought forward, and later ones follow closely.
 
-    Not if it is not polled, if its last poll failed, or if enough jobs of its source are waited for.
+    Not of a job that is not polled, whose last poll failed, or of whose source enough are waited for.
     """
+    for start in range(0, len(jobs), TOGETHER):
+        part = jobs[start : start + TOGETHER]
+        marks = [_mark(context, keys, job, seconds) for keys, job in part]
+        await context.store.waiters.mark([mark for mark in marks if mark])
+
+
+def _mark(context: Context, keys: Keys, job: Job, seconds: float) -> WaitMark | None:
+    """The mark of a job that is polled sooner; None for one that is not."""
     source = context.settings.sources.get(job.source)
     if source is None or not job.polling.enabled or source.poll(job.kind) is None:
-        return
+        return None
     if job.failed_polls or (job.state in FINAL and not job.provisional):
-        return
+        return None
     floor, most = _waited_polls(context, job, source)
-    bounds = PollBounds(floor * (1 - schedule.POLL_JITTER), job.poll_not_before, most)
-    with suppress(WrongKeyType):  # then it is polled as if nobody waited
-        await context.store.waiters.mark(keys, job.source, name_of(job), seconds, bounds)
+    return WaitMark(
+        keys=keys,
+        source=job.source,
+        item=name_of(job),
+        seconds=seconds,
+        floor=floor * (1 - schedule.POLL_JITTER),
+        not_before=job.poll_not_before,
+        most=most,
+    )
 
 
 def hurry_of(context: Context, job: Job, source: Source, late: float) -> Hurry:

@@ -1,14 +1,11 @@
-"""Reads jobs for the API: find, wait, history."""
+"""Reads jobs for the API: find, view, history."""
 
-import asyncio
 from typing import Any, NamedTuple
 
 from processor import payload
 from processor.config import Source
 from processor.errors import NotFound
 from processor.model import FINAL, Job
-from processor.service.events.tail import Tailer
-from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.runtime.context import Context
 from processor.store.job_lookup import JobLookup
 from processor.store.jobs import name_of
@@ -82,24 +79,6 @@ def source_of(context: Context, name: str) -> Source:
     if source is None:
         raise NotFound(f"No source {name!r}: it needs a [sources.{name}] in the configuration")
     return source
-
-
-async def wait(context: Context, tailer: Tailer, source: str, job: str, seconds: float) -> Found:
-    """A job once it has finished, or as it is after so many seconds."""
-    found = await find(context, source, job)
-    if found.job.state in FINAL or not seconds:
-        return found
-    async with tailer.finishing(found.job.uid) as finished:
-        found = await find(context, source, job)  # it may have finished before we listened
-        if found.job.state in FINAL:
-            return found
-        await poll_sooner(context, found.keys, found.job, seconds)
-        try:
-            async with asyncio.timeout(seconds):
-                await finished.wait()
-        except TimeoutError:
-            pass
-    return await find(context, source, job)
 
 
 async def history(context: Context, source: str, job: str) -> list[dict[str, Any]]:

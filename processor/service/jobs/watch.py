@@ -288,7 +288,7 @@ async def unwatch(context: Context, source: str, job: str) -> None:
         for alias in found.job.aliases:  # first: if this is cut, the next call finds the job
             await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
         items = [end_item(end) for end in deletions_of(found.job)]
-        name, version = name_of(found.job), found.lookup.version
-        return bool(await store.jobs.delete(found.keys, name, version, items)), None
+        version = found.lookup.version
+        return bool(await store.jobs.delete(found.keys, found.job, version, items)), None
 
     await until_committed("job", _turn(context, source, job), attempt)

@@ -16,7 +16,7 @@ from processor.errors import NotFinished, NotFound, Overloaded, ProviderError, R
 from processor.model import FINAL, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.events.tail import Tailer
-from processor.service.jobs import query
+from processor.service.groups.wait import wait_for_job
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.mirror_poll import MirrorPolls, Polled, StoredJob
 from processor.service.polling.recent_answers import RecentAnswers
@@ -79,7 +79,7 @@ class Mirror:
             return False
         with suppress(NotFound):  # it is not watched, so nothing tells when it ends
             async with nullcontext() if reader.has_key else self._held_without_key:
-                await query.wait(self._context, self._tailer, source.name, job, MAX_HOLD)
+                await wait_for_job(self._context, self._tailer, (source.name, job), MAX_HOLD)
                 return True
         return False
 

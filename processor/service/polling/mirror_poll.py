@@ -186,5 +186,4 @@ class MirrorPolls:
         incoming = IncomingUpdate(update, answer=answer.encode())
         jobs = await advance(self._context, stored.keys, [incoming])
         if stored.job is None:  # whoever asks for the first time will ask again
-            for job in jobs:
-                await poll_sooner(self._context, stored.keys, job, FIRST_WAIT)
+            await poll_sooner(self._context, [(stored.keys, job) for job in jobs], FIRST_WAIT)

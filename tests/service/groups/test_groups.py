@@ -384,7 +384,7 @@ async def test_an_end_before_a_waiter_listens_is_not_missed(
     bench: Any, ends: list[str], monkeypatch: Any
 ):
     """Jobs end between the first read and the moment from which the log is followed."""
-    tailer, real = Tailer(bench.store), Tailer._start
+    tailer, real = Tailer(bench.store), Tailer.follow
     await bench.watch("1")
     await bench.watch("2")
 
@@ -393,7 +393,7 @@ async def test_an_end_before_a_waiter_listens_is_not_missed(
         await finish(bench, *ends)
         await real(self)
 
-    monkeypatch.setattr(Tailer, "_start", late)
+    monkeypatch.setattr(Tailer, "follow", late)
     jobs = [("lab", "1"), ("lab", "2")]
     waiting = asyncio.create_task(
         wait.wait(bench.context, tailer, jobs, [], first=False, seconds=30)

@@ -24,7 +24,7 @@ class Waiter:
         """Begin to wait for a job for a minute."""
         found = await self.bench.job(job, source)
         keys = self.store.shard(source, job)
-        await poll_sooner(self.bench.context, keys, found, 60)
+        await poll_sooner(self.bench.context, [(keys, found)], 60)
 
     async def asked(self, job: str, source: str = "lab") -> bool:
         """Whether a job is marked."""

@@ -10,6 +10,7 @@ import pytest
 from processor.errors import Conflict, InvalidValue, NotFound
 from processor.model import State
 from processor.service.events.tail import Tailer
+from processor.service.groups.wait import wait_for_job
 from processor.service.jobs import query, watch
 from processor.service.jobs.ingest import ingest
 from processor.service.jobs.watch_request import MAX_CALLBACKS, PollSettings, Submitted
@@ -339,7 +340,7 @@ async def test_poll_now_of_a_finished_job_is_a_conflict(bench: Any):
 async def test_waiting_ends_when_the_job_finishes(bench: Any):
     await bench.watch("1")
     tailer = Tailer(bench.store)
-    waiting = asyncio.create_task(query.wait(bench.context, tailer, "lab", "1", 10.0))
+    waiting = asyncio.create_task(wait_for_job(bench.context, tailer, ("lab", "1"), 10.0))
     await bench.push(id="1", status="running", event="a")
     assert not waiting.done()
     await bench.push(id="1", status="succeeded", event="b")
@@ -351,7 +352,7 @@ async def test_waiting_ends_when_the_job_finishes(bench: Any):
 async def test_waiting_ends_when_the_time_is_up(bench: Any):
     await bench.watch("1")
     tailer = Tailer(bench.store)
-    found = await query.wait(bench.context, tailer, "lab", "1", 0.05)
+    found = await wait_for_job(bench.context, tailer, ("lab", "1"), 0.05)
     assert found.job.state is State.QUEUED
     await tailer.close()
 

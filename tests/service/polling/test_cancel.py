@@ -138,7 +138,7 @@ async def test_a_deleted_job_is_not_canceled(bench: Any, provider: Any, wait_unt
     await expire(bench, wait_until)
     keys = bench.store.shard("giver", "1")
     (found,) = await bench.store.jobs.read(keys, ["giver/1"])
-    assert await bench.store.jobs.delete(keys, "giver/1", found.version)
+    assert await bench.store.jobs.delete(keys, found.job, found.version)
     await bench.poll()
     assert provider.canceled == []
 

@@ -225,7 +225,7 @@ async def test_a_job_that_is_waited_for_stays_ahead(bench: Bench, provider: List
     for job in (1, 2):
         await bench.age(job, 86_400, "unlearnt")
     keys = bench.store.shard("unlearnt", "1")
-    await poll_sooner(bench.context, keys, await bench.job(1, "unlearnt"), 60)
+    await poll_sooner(bench.context, [(keys, await bench.job(1, "unlearnt"))], 60)
     await bench.due([1, 2], "unlearnt")
     await bench.poll()
     assert provider.asked == ["/jobs"]

@@ -10,12 +10,13 @@ local TYPES = {
   nudge = 'list', busy = 'string', meta = 'hash', waiting = 'hash', workers = 'hash',
   processes = 'hash', clock_step = 'hash', statistics = 'hash', bucket = 'hash', waited = 'zset',
   held = 'zset', group = 'string', members = 'hash', task = 'hash', groups = 'zset',
+  deletions = 'stream',
 }
 
 -- Keys that all work of a shard or backlog needs: a wrong type of one of them stops a script. The
 -- others belong to one job, event, target or lane: only what needs such a key fails.
 local SHARED = [[ jobs groups log subs failure_scores overflow lanes items paused rate_limit
-  nudge busy meta waiting ]]
+  nudge busy meta waiting deletions ]]
 
 -- What is wrong with the type of a key (nil: nothing), and whether the key is shared.
 local function wrong_type(key)
