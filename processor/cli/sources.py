@@ -16,6 +16,7 @@ COLUMNS = (
     "polled",
     "lost",
     "stalled",
+    "failing",
     "last error",
 )
 LEARNT = ("source", "kind", "last jobs", "median", "shortest 1%", "first poll after")
@@ -56,7 +57,9 @@ def _row(source: dict[str, Any]) -> tuple[object, ...]:
     last = source["poll_error"]
     error = last and f"{last['at']} {last['job']}: {last['error']}"
     lost = _lost(source.get("push_loss"))
-    return (name, provider, push, signed, source["trust"], polled, lost, source["stalled"], error)
+    failing = source.get("failing_polls") or None  # jobs
+    shown = (name, provider, push, signed, source["trust"], polled, lost, source["stalled"])
+    return (*shown, failing, error)
 
 
 def _lost(loss: dict[str, Any] | None) -> str | None:

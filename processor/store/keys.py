@@ -50,6 +50,8 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     deletions       stream  uids of deleted jobs, and of groups after a `g`: wakes those who
                             wait for them; ≤ 1,000                                  120 s
     waited:S        zset    jobs that somebody waits for, by until when              120 s
+    failing:S       zset    jobs whose last poll failed, by until when that counts
+                                                            1 h behind the next poll
     nudge:B         list    at most one element: "there is work"      until a worker wakes
     clock_step      hash    the last step back of Redis' clock, and how far it was undone  1 h
     busy:B          string  the worker that is claiming, and will claim again         0.25 s
@@ -269,6 +271,10 @@ class Keys:
     def waited(self, source: str) -> str:
         """The jobs of a source that somebody waits for."""
         return f"{self.tag}waited:{source}"
+
+    def failing(self, source: str) -> str:
+        """The jobs of a source whose last poll failed."""
+        return f"{self.tag}failing:{source}"
 
     def order(self, target: str, job: str) -> str:
         """The deliveries of a job, by the uid of its record, to an ordered subscription."""

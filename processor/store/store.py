@@ -11,6 +11,7 @@ from processor.store.clock_steps import ClockSteps
 from processor.store.connection import Connection
 from processor.store.deliveries import Deliveries
 from processor.store.events import Events
+from processor.store.failing_jobs import FailingJobs
 from processor.store.fleet import Fleet
 from processor.store.groups import Groups
 from processor.store.held import HeldUpdates
@@ -69,6 +70,7 @@ class Store:
         self._stalled_read_at = float("-inf")  # on the monotonic clock
         self.persistence = Persistence(self.connection)
         self.poll_errors = PollErrors(self.connection)
+        self.failing_jobs = FailingJobs(self.connection, self.shards)
         self.keep = keep
         self.backlogs = Backlogs(self.connection, self.shards, lease, keep)
         self.polls = PlannedPolls(self.connection, self.shards)

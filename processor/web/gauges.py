@@ -42,6 +42,7 @@ GAUGES = {
     "source_stalled": Gauge("1: the provider refuses our token", "source"),
     "source_throttled_seconds": Gauge("For how long the provider wants no requests", "source"),
     "source_held_updates": Gauge("Updates of jobs that nobody registered", "source"),
+    "source_failing_polls": Gauge("Jobs whose last poll failed", "source"),
     "source_push_loss_ratio": Gauge("Share of pushes that never came", "source"),
     "source_poll_first": Gauge("1: polls do not wait for pushes", "source"),
     "subscriptions": Gauge("Subscriptions", "state"),
@@ -112,6 +113,7 @@ async def _sources(context: Context) -> dict[str, Samples]:
             {source.name: left for source, left in zip(polled, parked, strict=True)}
         ),
         "source_held_updates": _highest(await store.held.counts([s.name for s in sources])),
+        "source_failing_polls": _highest(await store.failing_jobs.counts([s.name for s in polled])),
         "source_push_loss_ratio": {name: loss.share for name, loss in losses.items()},
         "source_poll_first": {name: float(loss.poll_first) for name, loss in losses.items()},
     }

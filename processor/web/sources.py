@@ -33,6 +33,7 @@ async def views(context: Context) -> list[dict[str, Any]]:
     stalled = await store.stalled()
     errors = await store.poll_errors.read(await store.now())
     known = await store.statistics.read()
+    failing = await store.failing_jobs.counts([*context.settings.sources])
     return [
         {
             "name": source.name,
@@ -46,6 +47,7 @@ async def views(context: Context) -> list[dict[str, Any]]:
             "lacks": source.why_unusable,
             "stalled": stalled.get(source.name),
             "poll_error": _poll_error(errors.get(source.name)),
+            "failing_polls": failing[source.name],
             "push_loss": _push_loss(source, known.get(source.name, NO_STATISTICS)),
             "learnt": _learnt(source, known.get(source.name, NO_STATISTICS)),
         }

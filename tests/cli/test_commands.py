@@ -798,11 +798,13 @@ def test_sources_are_listed_with_their_hooks(stub: Stub, ringback: Run):
     source |= {"push_loss": {"jobs": 96, "share": 0.31, "poll_first": True}}
     learnt = {"kind": "media", "jobs": 134, "median": 61.23, "shortest": 40.0, "first_poll": 38.0}
     rest = {"mirror": [], "stalled": "401", "poll_error": last, "learnt": [learnt]}
+    rest |= {"failing_polls": 3}
     page = {"items": [{**source, **rest}], "next": None}
     stub.responds("GET /v1/sources", page)
     row = re.split(r"\s{2,}", ringback("sources").out.splitlines()[1])
     assert row[:6] == ["clips", "wistia", "/hooks/clips", "hmac-sha256", "event", "yes"]
-    assert row[6:] == ["31% of 96, poll-first", "401", f"{last['at']} 1: HTTP 502: bad gateway"]
+    error = f"{last['at']} 1: HTTP 502: bad gateway"
+    assert row[6:] == ["31% of 96, poll-first", "401", "3", error]
     last_row = ringback("sources").out.splitlines()[-1].split()
     assert last_row == ["clips", "media", "134", "61.2s", "40.0s", "38.0s"]
     assert ringback("sources", "--json").json == page

@@ -91,6 +91,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "lacks": None,
         "stalled": None,
         "poll_error": None,
+        "failing_polls": 0,
         "push_loss": None,
         "learnt": [],
     }
@@ -104,6 +105,7 @@ async def test_sources_show_their_pushes_and_polls(web: Web) -> None:
         "lacks": None,
         "stalled": None,
         "poll_error": None,
+        "failing_polls": 0,
         "push_loss": None,
         "learnt": [],
         "mirror": [

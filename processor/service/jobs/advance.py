@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 import structlog
 
-from processor.errors import Contention, WrongKeyType
+from processor.errors import Contention, Unavailable, WrongKeyType
 from processor.event_filters import EventRouter
 from processor.model import Job
 from processor.service.events.publish import DecisionInputs
@@ -73,15 +74,41 @@ async def _commit_once(
     ]
     of_jobs, changes = await _renew_aliases(context, of_jobs, changes)
     outcomes = await _commit(context, keys, router, changes)
-    written = [c for c, outcome in zip(changes, outcomes, strict=True) if outcome is True]
-    jobs += [change.job for change in written]
-    context.metrics.committed(written)
-    context.store.statistics.collect([(c.job.source, c.end) for c in written if c.end])
     results = list(zip(of_jobs, outcomes, strict=True))
+    pairs = zip(results, changes, strict=True)
+    written = [(one, change) for (one, outcome), change in pairs if outcome is True]
+    await _count(context, keys, written)
+    jobs += [change.job for _, change in written]
     failures = [(u, o) for one, o in results if isinstance(o, WrongKeyType) for u in one.updates]
     if failures:
         await _fail(context, failures)
     return [u for one, outcome in results if outcome is False for u in one.updates]
+
+
+async def _count(
+    context: Context, keys: Keys, written: Sequence[tuple[JobUpdates, Change]]
+) -> None:
+    """Count what was written, and mark the jobs whose polls fail; not if Redis is away by now."""
+    changes = [change for _, change in written]
+    context.metrics.committed(changes)
+    context.store.statistics.collect([(c.job.source, c.end) for c in changes if c.end])
+    with suppress(Unavailable, WrongKeyType):
+        await context.store.failing_jobs.note(keys, _failing(written))
+
+
+def _failing(
+    written: Sequence[tuple[JobUpdates, Change]],
+) -> dict[tuple[str, str], float | None]:
+    """When jobs whose poll failed are polled again; None for those whose series has ended."""
+    found: dict[tuple[str, str], float | None] = {}
+    for one, change in written:
+        before, job = one.lookup.job, change.job
+        failed = [update.failed.again_at for update in one.updates if update.failed]
+        if failed and job.failed_polls:
+            found[job.source, one.name] = max(failed)
+        elif before and before.failed_polls and not job.failed_polls:
+            found[job.source, one.name] = None
+    return found
 
 
 async def _waited(context: Context, keys: Keys, of_jobs: Sequence[JobUpdates]) -> frozenset[str]:

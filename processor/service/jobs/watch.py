@@ -289,6 +289,10 @@ async def unwatch(context: Context, source: str, job: str) -> None:
             await store.jobs.unalias(store.shard(source, alias), f"{source}/{alias}", found.job.id)
         items = [end_item(end) for end in deletions_of(found.job)]
         version = found.lookup.version
-        return bool(await store.jobs.delete(found.keys, found.job, version, items)), None
+        done = bool(await store.jobs.delete(found.keys, found.job, version, items))
+        if done and found.job.failed_polls:
+            marks = {(found.job.source, name_of(found.job)): None}
+            await store.failing_jobs.note(found.keys, marks)
+        return done, None
 
     await until_committed("job", _turn(context, source, job), attempt)

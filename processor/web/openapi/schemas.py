@@ -319,6 +319,7 @@ class Source(msgspec.Struct):
     poll_error: Annotated[
         PollError | None, msgspec.Meta(description="Its last failed poll within the hour, or null")
     ]
+    failing_polls: Annotated[int, msgspec.Meta(description="Jobs whose last poll failed")]
     push_loss: PushLoss | None
     learnt: list[Learnt]
 

@@ -11,8 +11,9 @@ from processor.errors import StoreUnavailable
 from processor.event_types import POLL_STALLED
 from processor.model import FailedPolls, State
 from processor.service.jobs import query
-from processor.service.jobs.watch import poll_now
+from processor.service.jobs.watch import poll_now, unwatch
 from processor.service.polling.run import run
+from processor.store import failing_jobs
 
 FIVE = schedule.STALLED_AFTER
 
@@ -65,6 +66,41 @@ async def test_an_error_is_short_and_without_the_token(bench: Any, provider: Any
     series = (await bench.job("1", "renewed")).failed_polls
     assert "first" not in series.error
     assert len(series.error) <= 200
+
+
+async def failing(bench: Any, *sources: str) -> list[int]:
+    """Of how many jobs of each source the last poll failed."""
+    return [*(await bench.store.failing_jobs.counts(sources)).values()]
+
+
+async def test_jobs_whose_polls_fail_are_counted_until_their_series_ends(
+    bench_of: Any, provider: Any
+):
+    bench = await bench_of(shards=2)
+    for job in "12345":
+        provider.says(job, 502)
+        await bench.watch(job)
+        await fail(bench, 1, job)
+    await fail(bench, 1, "1")
+    assert await failing(bench, "other", "lab") == [0, 5]
+    provider.says("1", status="running")
+    await fail(bench, 1, "1")
+    await bench.push(id="2", status="succeeded")
+    await unwatch(bench.context, "lab", "3")
+    assert await failing(bench, "lab", "other") == [2, 0]
+
+
+async def test_a_mark_that_nothing_removes_ends_by_itself(bench: Any, wait_until: Any):
+    keys, now = bench.store.shards[0], await bench.store.now()
+    marks = {("lab", "lab/1"): now - failing_jobs.GRACE + 0.05, ("lab", "lab/2"): now}
+    await bench.store.failing_jobs.note(keys, marks)
+
+    async def one_is_left() -> bool:
+        return await failing(bench, "lab") == [1]
+
+    await wait_until(one_is_left)
+    redis = bench.store.connection.redis
+    assert 3_000_000 < await redis.pttl(keys.failing("lab")) <= 3_600_001
 
 
 async def test_a_job_that_is_not_polled_shows_no_poll(bench: Any, provider: Any):

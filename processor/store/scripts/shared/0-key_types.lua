@@ -10,7 +10,7 @@ local TYPES = {
   nudge = 'list', busy = 'string', meta = 'hash', waiting = 'hash', workers = 'hash',
   processes = 'hash', clock_step = 'hash', statistics = 'hash', bucket = 'hash', waited = 'zset',
   held = 'zset', group = 'string', members = 'hash', task = 'hash', groups = 'zset',
-  deletions = 'stream',
+  deletions = 'stream', failing = 'zset',
 }
 
 -- Keys that all work of a shard or backlog needs: a wrong type of one of them stops a script. The
