@@ -13,7 +13,7 @@ from processor.errors import InvalidValue
 from processor.formats import traceparent
 from processor.group import Group
 from processor.service.events.tail import Tailer
-from processor.service.groups import create, query, wait
+from processor.service.groups import close, create, members, query, wait
 from processor.service.groups.group_request import GroupRequest, check_id
 from processor.service.jobs.watch_request import WatchRequest
 from processor.service.runtime.context import Context
@@ -78,14 +78,14 @@ class Groups:
         """Forget a group; its jobs stay."""
         check_query(request)
         await read_nothing(request)
-        await create.delete(self._context, group_id(request))
+        await close.delete(self._context, group_id(request))
         return Response(status_code=204)
 
     async def close(self, request: Request) -> Response:
         """Take no more members."""
         check_query(request)
         await read_nothing(request)
-        return _shown(await create.close(self._context, group_id(request)))
+        return _shown(await close.close(self._context, group_id(request)))
 
     async def members(self, request: Request) -> Response:
         """List the members of a group, in the order in which they were named."""
@@ -98,7 +98,7 @@ class Groups:
         body = await read_optional(request, WatchRequest)
         name = job_name(request, self._context.settings.sources)
         group = group_id(request)
-        return _shown(await create.add(self._context, group, name, body, _trace(request)))
+        return _shown(await members.add(self._context, group, name, body, _trace(request)))
 
     async def wait(self, request: Request) -> Response:
         """Wait for jobs and groups that the query or the body names."""

@@ -20,7 +20,7 @@ from processor.errors import Conflict, NotFound
 from processor.event_types import GROUP_COMPLETED
 from processor.group import Group, GroupState, end_of
 from processor.model import FINAL, State
-from processor.service.groups import create
+from processor.service.groups import close, create, members
 from processor.service.groups.apply_together import ApplyTogether
 from processor.service.groups.group_request import GroupRequest
 from processor.service.jobs import watch, watch_request
@@ -78,7 +78,7 @@ class Groups(Losses):
         """A PUT of a member is answered."""
         request = watch_request.WatchRequest()
         try:
-            self.do(create.add(self.context, "g", ("s", job), request, None))
+            self.do(members.add(self.context, "g", ("s", job), request, None))
         except Conflict:
             return
         self.members.add(job)
@@ -88,14 +88,14 @@ class Groups(Losses):
     @rule()
     def close(self) -> None:
         """A close is answered."""
-        self.do(create.close(self.context, "g"))
+        self.do(close.close(self.context, "g"))
         self.answered()
 
     @precondition(lambda self: self.there)
     @rule()
     def forget(self) -> None:
         """A DELETE of the group is answered."""
-        self.do(create.delete(self.context, "g"))
+        self.do(close.delete(self.context, "g"))
         self.there = False
         self.answered()
 

@@ -2,7 +2,9 @@
 
 group_request   the body of POST /v1/groups, parsed and checked
 step            changes a group: read, decide, commit; again after a conflict
-create          creates a group, adds members, closes and deletes it
+members         jobs as members of a group; adds one
+create          creates a group, and watches its members
+close           closes a group, deletes a group
 member_ends     what jobs tell their groups, and deadlines of groups: the `?groups` lane of ingest
 apply_together  what comes while a group is changed shares its next commit
 query           a group, and its members

@@ -1,26 +1,27 @@
-"""Creates a group, adds members to it, closes and deletes it.
+"""Creates a group, and watches its members.
 
 The members are in the group, pending, before any of them is watched, and the group ends only once
 all are watched: so a member that ends meanwhile is not missed, and no group ends early. A creation
 that was cut short is finished by its repetition.
+
+A job that is named by its id and by an alias is one member, under the first of these names.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from processor.errors import Conflict, InvalidValue, NotFound
-from processor.group import MAX_GROUPS, MAX_MEMBERS, Group, GroupState, Member, with_members
-from processor.model import Job, Membership
+from processor.errors import Conflict, InvalidValue
+from processor.group import Group, GroupState, Member, with_members
+from processor.service.groups import members as group_members
 from processor.service.groups.group_request import GroupRequest, ParsedGroup, ParsedMember, parse
 from processor.service.groups.member_ends import read_again
+from processor.service.groups.query import missing
 from processor.service.groups.step import Decision, change
-from processor.service.jobs import watch, watch_request
-from processor.service.jobs.query import JobLocation, locate, source_of
-from processor.service.jobs.watch_request import ParsedWatchRequest, WatchRequest
 from processor.service.runtime.context import Context
 from processor.store.groups import PIECE, GroupLookup
 from processor.store.reserve import group_price, watch_price
@@ -31,6 +32,13 @@ TOGETHER = 8  # members that are read or watched at the same time: more delay ot
 EMPTY_DEADLINE = 72 * 3600.0  # seconds, of a group that is created without members
 
 
+class CheckedMembers(NamedTuple):
+    """The members of a request, all of which can be watched."""
+
+    deadline: float  # the latest of theirs
+    rows: dict[str, str]  # by name as in the request: the name in the group, one for each job
+
+
 async def create(context: Context, body: GroupRequest, trace: str | None) -> tuple[Group, bool]:
     """Create a group and watch its members; True if it is new.
 
@@ -39,79 +47,64 @@ async def create(context: Context, body: GroupRequest, trace: str | None) -> tup
     """
     now = await context.store.now()
     request = await parse(context, body, now, trace)
-    group, new = request.group, False
+    group, new, rows = request.group, False, dict[str, str]()
     found = (await context.store.groups.read(group.id)).group
     if found is None:
-        latest = await _latest_deadline(context, request, now)
-        group = group if group.own_deadline else replace(group, deadline_at=latest)
-        found = await _write(context, request, group)
+        deadline, rows = await _check(context, request, now)
+        group = group if group.own_deadline else replace(group, deadline_at=deadline)
+        found = await _write(context, request, group, list(dict.fromkeys(rows.values())))
         new = found.uid == group.uid
     if found.request != group.request:
         raise Conflict(f"id: {group.id!r} is another group already")
     if not found.filled and found.state is GroupState.RUNNING:
-        await _write_rows(context, found, list(request.members))
-        await _watch_all(context, found, request.members)
+        if (
+            not new
+        ):  # it was cut; what was written stays, even if two names are one job, as we know now
+            written = await context.store.groups.members(group.id)
+            rows = (await _check(context, request, now, written)).rows
+        names = list(dict.fromkeys(rows.values()))
+        await _write_rows(context, found, names)
+        await _watch_all(context, found, request.members, rows)
         if not new:  # a member may have been deleted meanwhile, and is watched again now
-            await read_again(context, found, list(request.members))
+            await read_again(context, found, names)
         found = await change(context, group.id, _filled)
     if found is None:
         raise missing(group.id)
     return found, new
 
 
-async def _latest_deadline(context: Context, request: ParsedGroup, now: float) -> float:
-    """The latest deadline of the members, as they will be; InvalidValue if one cannot be watched."""
+async def _check(
+    context: Context, request: ParsedGroup, now: float, written: Container[str] = ()
+) -> CheckedMembers:
+    """Check that all members can be watched, else InvalidValue; `written` are in the group already."""
     latest, price = now if request.members else now + EMPTY_DEADLINE, 0
-    members = list(request.members.values())
+    rows: dict[str, str] = {}
+    row_of: dict[tuple[str, str], str] = {}  # by source and each name of a job
+    members = list(request.members.items())
     for start in range(0, len(members), TOGETHER):
         part = members[start : start + TOGETHER]
-        found = await asyncio.gather(*(_locate(context, member.request) for member in part))
-        for member, location in zip(part, found, strict=True):
+        found = await asyncio.gather(*(group_members.locate(context, m.request) for _, m in part))
+        for (name, member), location in zip(part, found, strict=True):
             try:
-                job = _checked(context, request.group.id, member.request, location, now)
+                job = group_members.check(context, request.group.id, member.request, location, now)
             except InvalidValue as error:
                 raise member.refused(error) from None
+            names = [(job.source, other) for other in (location.id, job.id, *job.aliases)]
+            known = next((row_of[other] for other in names if other in row_of), name)
+            rows[name] = name if name in written else known
+            row_of |= dict.fromkeys(names, rows[name])
             latest = max(latest, job.deadline_at)
             price += watch_price(0, new=location.lookup.job is None)
     async with context.store.memory.admitted(price):  # each is admitted again when it is watched
-        return latest
+        return CheckedMembers(latest, rows)
 
 
-async def _locate(context: Context, request: ParsedWatchRequest) -> JobLocation:
-    """Where a member is; if it has as many groups as it may, it forgets those that are over first."""
-    location = await locate(context, request.source.name, request.id)
-    job = location.lookup.job
-    if job is None or len(job.groups) < MAX_GROUPS:
-        return location
-    running = await _running(context, job)
-    if len(running) == len(job.groups):
-        return location
-    await watch.keep_groups(context, location, running)
-    return await locate(context, request.source.name, request.id)
-
-
-async def _running(context: Context, job: Job) -> list[Membership]:
-    """The groups of a job that have not ended; what it tells the others changes nothing."""
-    found = await asyncio.gather(*(context.store.groups.read(m.group) for m in job.groups))
-    rows = [(m, lookup.group) for m, lookup in zip(job.groups, found, strict=True)]
-    return [m for m, g in rows if g and g.uid == m.uid and g.state is GroupState.RUNNING]
-
-
-def _checked(
-    context: Context, group: str, request: ParsedWatchRequest, location: JobLocation, now: float
-) -> Job:
-    """The job as a member of a group will be; InvalidValue if it cannot be one."""
-    before = location.lookup.job
-    groups = {m.group for m in before.groups} if before else set()
-    if group not in groups and len(groups) >= MAX_GROUPS:
-        raise InvalidValue(f"a job is a member of at most {MAX_GROUPS} running groups")
-    return watch.check(context, request, before, now)
-
-
-async def _write(context: Context, request: ParsedGroup, group: Group) -> Group:
+async def _write(
+    context: Context, request: ParsedGroup, group: Group, names: Sequence[str]
+) -> Group:
     """Write a new group with all members pending; the group that has its id now."""
     sources = {member.request.source.name for member in request.members.values()}
-    grown, rows = with_members(group, list(request.members), sources)
+    grown, rows = with_members(group, names, sources)
     first, store = dict(islice(rows.items(), PIECE)), context.store
 
     def decide(lookup: GroupLookup, _: float) -> Decision:
@@ -139,87 +132,21 @@ async def _write_rows(context: Context, group: Group, names: Sequence[str]) -> N
         await change(context, group.id, decide, list(rows))
 
 
-async def _watch_all(context: Context, group: Group, members: Mapping[str, ParsedMember]) -> None:
-    names = list(members)
-    for start in range(0, len(names), TOGETHER):
-        part = names[start : start + TOGETHER]
-        await asyncio.gather(*(_watch(context, group, n, members[n].request) for n in part))
-
-
-async def _watch(context: Context, group: Group, name: str, request: ParsedWatchRequest) -> None:
-    """Watch a job as a member of a group, which learns from now on how it ends."""
-    membership = Membership(group.id, group.uid, name)
-    await watch.register(context, request._replace(membership=membership))
+async def _watch_all(
+    context: Context, group: Group, members: Mapping[str, ParsedMember], rows: Mapping[str, str]
+) -> None:
+    """Watch all members, each under its name in the group. Those with aliases come first: one of
+    these may be a name in the list too.
+    """
+    with_aliases = [name for name, member in members.items() if member.request.aliases]
+    others = [name for name, member in members.items() if not member.request.aliases]
+    for names in (with_aliases, others):
+        for start in range(0, len(names), TOGETHER):
+            part = names[start : start + TOGETHER]
+            await asyncio.gather(
+                *(group_members.watch(context, group, rows[n], members[n].request) for n in part)
+            )
 
 
 def _filled(lookup: GroupLookup, _: float) -> Decision | None:
     return (replace(lookup.group, filled=True), {}) if lookup.group else None
-
-
-async def add(
-    context: Context, group: str, job: tuple[str, str], body: WatchRequest, trace: str | None
-) -> Group:
-    """Watch a job (source, id) as a member of an open group; Conflict if the group takes no more."""
-    (source, job_id), now = job, await context.store.now()
-    configured, name = source_of(context, source), f"{source}/{job_id}"
-    request = watch_request.parse(context, configured, job_id, body, now=now, trace=trace)
-    location = await _locate(context, request)
-    deadline = _checked(context, group, request, location, now).deadline_at
-    known = False
-
-    def decide(lookup: GroupLookup, _: float) -> Decision | None:
-        nonlocal known
-        known = name in lookup.members
-        if lookup.group is None or known:
-            return (lookup.group, {}) if lookup.group else None
-        return _with_member(lookup.group, name, source, deadline)
-
-    async with context.store.memory.admitted(group_price(1)):
-        found = await change(context, group, decide, [name])
-    if found is None:
-        raise missing(group)
-    if found.state is not GroupState.RUNNING:
-        return found
-    await _watch(context, found, name, request)
-    if known:  # the job may have been deleted, and is watched again now
-        await read_again(context, found, [name])
-    return (await context.store.groups.read(group)).group or found
-
-
-def _with_member(group: Group, name: str, source: str, deadline: float) -> Decision:
-    if not group.open or group.state is not GroupState.RUNNING:
-        state = "closed" if group.state is GroupState.RUNNING else "finished"
-        raise Conflict(f"Group {group.id!r} is {state}: it takes no more jobs")
-    if not group.filled and group.total > PIECE:  # it may lack rows, perhaps of this job
-        raise Conflict(f"Group {group.id!r} is being created; if that was cut, POST it again")
-    if group.total >= MAX_MEMBERS:
-        raise InvalidValue(f"A group has at most {MAX_MEMBERS} jobs: start another one")
-    grown, rows = with_members(group, [name], [source])
-    if not group.own_deadline:
-        grown = replace(grown, deadline_at=max(group.deadline_at, deadline))
-    return grown, rows
-
-
-async def close(context: Context, group: str) -> Group:
-    """Take no more members: the group ends with those that it has."""
-
-    def decide(lookup: GroupLookup, _: float) -> Decision | None:
-        return (replace(lookup.group, open=False), {}) if lookup.group else None
-
-    found = await change(context, group, decide)
-    if found is None:
-        raise missing(group)
-    return found
-
-
-async def delete(context: Context, group: str) -> None:
-    """Forget a group; its jobs stay, and nobody is called back."""
-    if not await context.store.groups.delete(group):
-        raise missing(group)
-
-
-def missing(group: str) -> NotFound:
-    """The error for a group that does not exist."""
-    return NotFound(
-        f"No group {group!r}: POST it to /v1/groups first, or `ringback group create` it"
-    )

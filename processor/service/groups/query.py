@@ -1,7 +1,7 @@
 """Reads groups for the API."""
 
+from processor.errors import NotFound
 from processor.group import Group, Member
-from processor.service.groups.create import missing
 from processor.service.runtime.context import Context
 
 
@@ -17,3 +17,10 @@ async def members(context: Context, group: str) -> dict[str, Member]:
     """All members of a group, by `source/id`, in the order of its list."""
     await find(context, group)
     return await context.store.groups.members(group)
+
+
+def missing(group: str) -> NotFound:
+    """The error for a group that does not exist."""
+    return NotFound(
+        f"No group {group!r}: POST it to /v1/groups first, or `ringback group create` it"
+    )

@@ -13,7 +13,7 @@ from processor.event_types import GROUP_COMPLETED
 from processor.group import MAX_MEMBERS, Group, GroupState, Member, Policy, event_id
 from processor.model import State
 from processor.service.events.tail import Tailer
-from processor.service.groups import create, member_ends, query, step, wait
+from processor.service.groups import close, create, member_ends, members, query, step, wait
 from processor.service.groups.apply_together import ApplyTogether
 from processor.service.jobs import ingest, query as jobs_query, watch
 from processor.service.jobs.watch_request import PollSettings, WatchRequest
@@ -114,7 +114,7 @@ async def test_an_empty_group_must_be_open(bench: Any):
 
 async def test_an_empty_group_that_is_closed_has_succeeded(bench: Any):
     await bench.group(open=True)
-    assert (await create.close(bench.context, "g")).state is GroupState.SUCCEEDED
+    assert (await close.close(bench.context, "g")).state is GroupState.SUCCEEDED
     assert len(await completions(bench)) == 1
 
 
@@ -150,8 +150,8 @@ async def test_an_open_group_ends_only_once_it_is_closed(bench: Any):
     await bench.group("lab/1", open=True)
     await finish(bench, "1")
     assert await completions(bench) == []
-    await create.add(bench.context, "g", ("lab", "2"), WatchRequest(), None)
-    await create.close(bench.context, "g")
+    await members.add(bench.context, "g", ("lab", "2"), WatchRequest(), None)
+    await close.close(bench.context, "g")
     assert await completions(bench) == []
     await finish(bench, "2")
     assert len(await completions(bench)) == 1
@@ -160,16 +160,16 @@ async def test_an_open_group_ends_only_once_it_is_closed(bench: Any):
 async def test_adding_and_closing_again_change_nothing(bench: Any):
     await bench.group(open=True)
     for _ in range(2):
-        await create.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
+        await members.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
     assert (await group_now(bench)).total == 1
     for _ in range(2):
-        await create.close(bench.context, "g")
-    await create.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
+        await close.close(bench.context, "g")
+    await members.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
     with pytest.raises(Conflict, match="closed"):
-        await create.add(bench.context, "g", ("lab", "2"), WatchRequest(), None)
+        await members.add(bench.context, "g", ("lab", "2"), WatchRequest(), None)
     await finish(bench, "1")
     with pytest.raises(Conflict, match="finished"):
-        await create.add(bench.context, "g", ("lab", "2"), WatchRequest(), None)
+        await members.add(bench.context, "g", ("lab", "2"), WatchRequest(), None)
 
 
 async def test_a_member_that_runs_again_is_pending_again(bench: Any):
@@ -268,6 +268,7 @@ async def test_a_long_list_is_written_in_pieces_that_a_repetition_completes(
     bench: Any, monkeypatch: Any
 ):
     monkeypatch.setattr(create, "PIECE", 3)
+    monkeypatch.setattr(members, "PIECE", 3)
     jobs, real = [f"lab/{n}" for n in range(10)], step.change
     calls = 0
 
@@ -283,29 +284,29 @@ async def test_a_long_list_is_written_in_pieces_that_a_repetition_completes(
         await bench.group(*jobs, open=True)
     assert len(await query.members(bench.context, "g")) == 6
     with pytest.raises(Conflict, match="again"):
-        await create.add(bench.context, "g", ("lab", "9"), WatchRequest(), None)
+        await members.add(bench.context, "g", ("lab", "9"), WatchRequest(), None)
     await bench.group(*jobs, open=True)
     assert list(await query.members(bench.context, "g")) == jobs
-    await create.add(bench.context, "g", ("lab", "9"), WatchRequest(), None)
-    await create.close(bench.context, "g")
+    await members.add(bench.context, "g", ("lab", "9"), WatchRequest(), None)
+    await close.close(bench.context, "g")
     await finish(bench, *map(str, range(10)))
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
 
 
 async def test_a_deleted_group_sends_nothing_and_leaves_its_jobs(bench: Any):
     await bench.group("lab/1")
-    await create.delete(bench.context, "g")
+    await close.delete(bench.context, "g")
     await finish(bench, "1")
     assert await completions(bench) == []
     assert await bench.jobs() == ["lab/1"]
     with pytest.raises(NotFound):
-        await create.delete(bench.context, "g")
+        await close.delete(bench.context, "g")
 
 
 async def test_a_group_may_be_created_again_under_the_id_of_a_deleted_one(bench: Any):
     first, _ = await bench.group("lab/1")
     await finish(bench, "1")
-    await create.delete(bench.context, "g")
+    await close.delete(bench.context, "g")
     again, new = await bench.group("lab/1")
     assert new
     assert sorted(await completions(bench)) == sorted([event_id(first), event_id(again)])
@@ -315,7 +316,7 @@ async def test_a_group_may_be_created_again_under_the_id_of_a_deleted_one(bench:
 async def test_an_end_meant_for_a_deleted_group_is_not_one_of_its_successor(bench: Any):
     await bench.group("lab/1", "lab/2")
     await watch.unwatch(bench.context, "lab", "1")  # the entry waits
-    await create.delete(bench.context, "g")
+    await close.delete(bench.context, "g")
     await bench.group("lab/1", "lab/2")
     await bench.ingest()
     assert (await group_now(bench)).pending == 2
@@ -326,7 +327,7 @@ async def test_a_group_that_has_ended_is_not_closed_any_more(bench: Any):
     await make_deadline_due(bench)
     assert len(await completions(bench)) == 1
     ended = await group_now(bench)
-    assert await create.close(bench.context, "g") == ended
+    assert await close.close(bench.context, "g") == ended
     assert await bench.group("lab/1", open=True, deadline="1ms") == (ended, False)
     assert len(await completions(bench)) == 1
 
@@ -364,7 +365,7 @@ async def test_a_job_is_a_member_of_at_most_32_running_groups(bench: Any):
     with pytest.raises(InvalidValue, match=r"jobs\[0\]: a job is a member of at most 32 running"):
         await bench.group("lab/1")
     assert not (await bench.group("lab/1", id="g0"))[1]
-    await create.delete(bench.context, "g0")
+    await close.delete(bench.context, "g0")
     await bench.group("lab/1", id="after a deletion")
     await finish(bench, "1")
     await bench.ingest()
@@ -415,6 +416,55 @@ async def test_members_are_watched_as_in_a_put(bench: Any):
     assert (await bench.job("2")).polling.every == 3600
 
 
+ONE = {"source": "lab", "id": "1", "aliases": ["a"]}
+
+
+@pytest.mark.parametrize("jobs", [["lab/1", "lab/a"], ["lab/a", "lab/1"], ["lab/a"]])
+async def test_a_job_and_its_alias_are_one_member(bench: Any, jobs: list[str]):
+    await bench.watch("1", aliases=["a"])
+    assert (await bench.group(*jobs))[0].total == 1
+    assert list(await query.members(bench.context, "g")) == jobs[:1]
+    assert not (await bench.group(*jobs))[1]
+    await finish(bench, "1")
+    assert len(await completions(bench)) == 1
+
+
+@pytest.mark.parametrize("jobs", [[ONE, "lab/a", "lab/2"], ["lab/a", "lab/2", ONE]])
+async def test_a_list_may_say_that_two_of_its_names_are_one_job(bench: Any, jobs: list[Any]):
+    group, _ = await bench.group(*jobs)
+    assert (group.total, (await bench.job("a")).id) == (2, "1")
+    await finish(bench, "2", "a")
+    assert (await group_now(bench)).state is GroupState.SUCCEEDED
+
+
+async def test_an_alias_of_a_member_is_no_new_member(bench: Any):
+    await bench.watch("1", aliases=["a"])
+    await bench.group("lab/1", open=True)
+    for name in ("a", "1"):
+        group = await members.add(bench.context, "g", ("lab", name), WatchRequest(), None)
+        assert group.total == 1
+    assert list(await query.members(bench.context, "g")) == ["lab/1"]
+
+
+async def test_a_creation_that_was_cut_keeps_the_members_that_it_wrote(
+    bench: Any, monkeypatch: Any
+):
+    """Two names were not known to be one job: both are members, and both end with it."""
+
+    async def cut(*_: Any) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(create, "_watch_all", cut)
+        with pytest.raises(ConnectionError):
+            await bench.group("lab/1", "lab/a")
+    await bench.watch("1", aliases=["a"])
+    group, _ = await bench.group("lab/1", "lab/a")
+    assert group.total == 2
+    await finish(bench, "1")
+    assert (await group_now(bench)).state is GroupState.SUCCEEDED
+
+
 async def test_waits_for_groups_and_jobs(bench: Any):
     tailer = Tailer(bench.store)
     await bench.group("lab/1", "lab/2")
@@ -437,9 +487,9 @@ async def test_waits_for_groups_and_jobs(bench: Any):
 
 
 def test_a_long_event_has_a_member_of_each_source_first():
-    members = {f"a/{n}": Member(n) for n in range(1500)} | {"b/1": Member(1500)}
+    rows = {f"a/{n}": Member(n) for n in range(1500)} | {"b/1": Member(1500)}
     group = Group("g", "u", "", Policy.ALL, 0.0, 1.0, own_deadline=True, total=1501)
-    data = json.loads(group_payload.event_body(group, members))["data"]
+    data = json.loads(group_payload.event_body(group, rows))["data"]
     assert data["jobs_truncated"]
     assert len(data["jobs"]) == 1000
     assert {job["source"] for job in data["jobs"]} == {"a", "b"}
@@ -450,7 +500,7 @@ async def test_a_deleted_member_that_is_watched_again_is_pending_again(bench: An
     await watch.unwatch(bench.context, "lab", "1")
     await bench.ingest()
     assert (await group_now(bench)).pending == 1
-    group = await create.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
+    group = await members.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
     assert group.pending == 2
     await finish(bench, "1", "2")
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
@@ -484,7 +534,7 @@ async def test_the_members_of_a_large_group_are_read_again_piece_by_piece(
 async def test_a_job_keeps_one_note_of_a_group_that_is_made_again_and_again(bench: Any):
     for _ in range(3):
         group, _ = await bench.group("lab/1")
-        await create.delete(bench.context, "g")
+        await close.delete(bench.context, "g")
     group, _ = await bench.group("lab/1")
     found = await jobs_query.find(bench.context, "lab", "1")
     assert [m.uid for m in found.job.groups] == [group.uid]
@@ -495,7 +545,7 @@ async def test_a_job_keeps_one_note_of_a_group_that_is_made_again_and_again(benc
 async def test_many_callers_may_add_to_one_group_at_the_same_time(bench: Any):
     await bench.group(open=True)
     bodies = [
-        create.add(bench.context, "g", ("lab", str(n)), WatchRequest(), None) for n in range(60)
+        members.add(bench.context, "g", ("lab", str(n)), WatchRequest(), None) for n in range(60)
     ]
     await asyncio.gather(*bodies)
     group = await group_now(bench)
