@@ -14,7 +14,7 @@ from bench.dashboard.fill import job_id
 PAGES = {
     "overview": "/",
     "jobs": "/dashboard/jobs",
-    "jobs that failed": "/dashboard/jobs?state=failed",
+    "ten jobs that failed": "/dashboard/jobs?state=failed&limit=10",
     "jobs, none in this state": "/dashboard/jobs?state=canceled",
     "jobs, none of this source": "/dashboard/jobs?source=other",
     "jobs, none with this metadata": "/dashboard/jobs?metadata=team:none",
@@ -23,7 +23,7 @@ PAGES = {
     "subscriptions": "/dashboard/subscriptions",
     "sources": "/dashboard/sources",
 }
-LISTING = ("/", "/dashboard/jobs", "/dashboard/jobs?state=failed")
+LISTING = ("/", "/dashboard/jobs", "/dashboard/jobs?state=failed&limit=10")
 Times = dict[str, dict[str, float]]
 """Median milliseconds, by page and server."""
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.acceptance
         ("memory", "seen", []),
         ("polls", "loop", []),
         ("watching", "200", []),
+        ("dashboard", "overview", []),
     ],
 )
 def test_a_section_runs(section: str, row: str, contenders: list[str]) -> None:

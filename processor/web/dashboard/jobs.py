@@ -11,7 +11,7 @@ from processor.store.jobs import name_of
 from processor.web.dashboard.render import render
 from processor.web.query_params import choice, job_name, key_and_value, limit, no_cursor
 
-MAX_SCANNED = 500  # jobs that a page looks at to find those of its filter; its script searches on
+MAX_SCANNED = 250  # jobs that a page looks at to find those of its filter; its script searches on
 
 
 class Jobs:
