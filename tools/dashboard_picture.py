@@ -106,12 +106,12 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": 1100, "height": 720})
+        page = browser.new_page(viewport={"width": 1100, "height": 752})
         page.goto(URL)
         page.get_by_label("API key").fill(KEY)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_text("job.failed").wait_for()
-        page.get_by_text("in a row").wait_for()
+        page.get_by_text("failed attempt").wait_for()
         page.screenshot(path=PICTURE)
         browser.close()
 
