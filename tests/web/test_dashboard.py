@@ -163,6 +163,7 @@ async def test_a_jobs_page_has_its_timeline_and_deliveries(
     timeline = page.partition('id="timeline"')[2].partition("</section>")[0]
     assert "queued → " in timeline
     assert " ignored: " in timeline
+    assert len(re.findall(r">[^<]+ later</time>", timeline)) == 2
     deliveries = page.partition('id="deliveries"')[2].partition("</section>")[0]
     assert "job.succeeded" in deliveries
     assert '<strong class="bad">500</strong>' in deliveries
