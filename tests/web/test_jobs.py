@@ -351,6 +351,14 @@ async def test_the_list_filters_and_pages(web: Web) -> None:
     assert await web.items("/v1/jobs", source="asked", state="failed") == []
 
 
+@pytest.mark.parametrize("value", ["[" * 3000, "\udc80", "NaN", ""])
+async def test_a_filter_by_what_is_no_json_finds_nothing(web: Web, value: str) -> None:
+    """A deeply nested value was an internal error."""
+    await web("PUT", JOB, {"metadata": {"a": [1]}})
+    query = f"metadata=a:{quote(value, errors='surrogatepass')}"
+    assert (await web("GET", f"/v1/jobs?{query}")).json() == {"items": [], "next": None}
+
+
 async def test_an_item_of_the_list_is_the_job(web: Web) -> None:
     await web.push("1", "running", progress=0.5)
     await web("PUT", ASKED, {})  # which has a next poll

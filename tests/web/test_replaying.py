@@ -163,6 +163,7 @@ REPLAYS: list[tuple[Any, int, str]] = [
     ({"since": 5}, 422, "since"),
     ({"since": "2026-01-01"}, 422, "zone"),
     ({"since": "1h", "until": "x"}, 422, "until"),
+    ({"since": "1h", "until": "2h"}, 422, "until: it is before `since`"),
     ({"since": "1h", "state": "delivered"}, 422, "state"),
     ({"since": "1h", "events": ["job.exploded"]}, 422, "job.exploded"),
     ({"since": "1h", "source": "nobody"}, 422, "nobody"),

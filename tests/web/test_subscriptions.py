@@ -321,6 +321,7 @@ async def test_a_410_disables(web: Web, provider: Any) -> None:
     assert "410" in (await web("GET", f"{ALL}/{made['id']}")).json()["disabled"]
     (delivery,) = await web.items("/v1/deliveries", subscription=made["id"])
     assert (delivery["state"], delivery["attempts"][0]["status"]) == ("failed", 410)
+    assert "enable it first" in refused(await web("POST", f"{ALL}/{made['id']}/test"), 409)
 
 
 @pytest.mark.parametrize(

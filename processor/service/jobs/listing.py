@@ -58,7 +58,7 @@ NO_JOB = JobLookup()
 def _is_json(text: str) -> bool:
     try:
         msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
@@ -69,7 +69,7 @@ def _is(value: Any, text: str) -> bool:
         return value == text
     try:
         return same_json(value, msgspec.json.decode(text))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
 
 

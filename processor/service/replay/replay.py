@@ -81,7 +81,7 @@ async def replay(context: Context, target: str, request: ReplayRequest) -> Repla
     sources = [request.source] if request.source else []
     check_known("source", sources, tuple(context.settings.sources))
     starts, ends = await _span(context, request)
-    check_enabled(found)
+    manage.check_enabled(found)
     plan = Plan(
         target=found,
         starts=starts,
@@ -100,26 +100,23 @@ async def replay(context: Context, target: str, request: ReplayRequest) -> Repla
     return done
 
 
-def check_enabled(target: Subscription) -> None:
-    """Raise Conflict for a disabled subscription."""
-    if target.disabled:
-        raise Conflict(f"{target.id} is disabled ({target.disabled}): enable it first")
-
-
 async def _span(context: Context, request: ReplayRequest) -> tuple[list[str], list[str]]:
     """The positions of the log to scan between, a pair for each shard."""
     events, now = context.store.events, await context.store.now()
     ends = await events.end()
+    since = None if request.since is None else moment("since", request.since, now)
     if request.until is not None:
-        until = position_at(moment("until", request.until, now))
-        ends = [min(end, until, key=sort_key) for end in ends]
+        until = moment("until", request.until, now)
+        if since is not None and until < since:
+            raise InvalidValue("until: it is before `since`; exchange them")
+        ends = [min(end, position_at(until), key=sort_key) for end in ends]
     if request.after is not None:
         return events.read_cursor(request.after), ends
-    if request.since is None:
+    if since is None:
         raise InvalidValue(
             "since: it is missing; write from when, such as 24h or 2026-11-22T10:00:00Z"
         )
-    return [position_at(moment("since", request.since, now)) for _ in ends], ends
+    return [position_at(since) for _ in ends], ends
 
 
 def moment(field: str, text: str, now: float) -> float:

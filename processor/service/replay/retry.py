@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from processor.errors import Conflict, NotFound, WrongKeyType
 from processor.model import ARRIVED, Delivery, Subscription
-from processor.service.replay.replay import check_enabled
 from processor.service.runtime.context import Context
 from processor.service.subscriptions import manage
 from processor.service.subscriptions.validation import lane_of_target
@@ -43,7 +42,7 @@ async def retry(context: Context, delivery: str, *, again: bool = False) -> dict
     if not name.startswith(("sub_", "cb_")):
         raise _unknown(delivery)
     target = await delivery_target(context, name)
-    check_enabled(target)
+    manage.check_enabled(target)
     for keys in context.store.shards:
         if await _run_now(context, keys, target, delivery) or await _revive(
             context, keys, target, delivery, again=again
@@ -57,7 +56,7 @@ async def retry_all(context: Context, body: RetryAllRequest) -> int:
     there were. At most MAX_RETRIED in one call. Conflict if its subscription is disabled.
     """
     target = await delivery_target(context, body.subscription)
-    check_enabled(target)
+    manage.check_enabled(target)
     due = 0
     for keys in context.store.shards:
         lane = lane_of_target(target)

@@ -100,9 +100,16 @@ async def rotate(context: Context, target: str) -> Subscription:
     return new
 
 
+def check_enabled(target: Subscription) -> None:
+    """Raise Conflict for a disabled subscription."""
+    if target.disabled:
+        raise Conflict(f"{target.id} is disabled ({target.disabled}): enable it first")
+
+
 async def test(context: Context, target: str) -> str:
     """Send a `subscription.test` event to one subscription; returns the event's id."""
     found = await get(context, target)
+    check_enabled(found)
     event = f"evt_test_{secrets.token_hex(8)}"
     now = await context.store.now()
     body = {

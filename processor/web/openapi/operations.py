@@ -283,7 +283,7 @@ OPERATIONS = (
     Operation(
         *("post", f"{_SUBSCRIPTION}/test", "testSubscription", "Send a `subscription.test` event"),
         {202: Response("Enqueued", schemas.TestSent)},
-        (404, 422, *WITH_BODY),
+        (404, 409, 422, *WITH_BODY),
         ("subscription",),
     ),
     Operation(
