@@ -15,6 +15,7 @@ Ringback on one machine:
 up               `ringback up`
 supervisor       keeps the child processes running
 child            one supervised process
+reload           reads the configuration again, when a signal asks for it
 parent_death     child processes end when their parent is killed
 lock             one data directory, one running instance
 embedded_redis   the embedded Redis

@@ -59,13 +59,19 @@ class Child:
         self.due: float | None = 0.0
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._replaced: subprocess.Popen[bytes] | None = None
         self._exits = 0
         self._since = 0.0
 
     @property
     def running(self) -> bool:
-        """Whether the process is alive."""
-        return self._process is not None and self._process.poll() is None
+        """Whether the process, or one that it has replaced, is alive."""
+        return self.replaced or (self._process is not None and self._process.poll() is None)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a process that was replaced is still finishing its work."""
+        return self._replaced is not None and self._replaced.poll() is None
 
     @property
     def pid(self) -> int | None:
@@ -73,12 +79,22 @@ class Child:
         return self._process.pid if self._process is not None else None
 
     def step(self, now: float) -> None:
-        """Check whether the process has ended; start it if it is due."""
+        """Check whether the process, and one that it has replaced, have ended; start it if due."""
+        if not self.replaced:
+            self._replaced = None
         if self._process is not None and (code := self._process.poll()) is not None:
             self._process = None
             self._ended(code, now)
         if self._process is None and self.due is not None and now >= self.due:
             self._start(now)
+
+    def replace(self, now: float) -> None:
+        """Start another process, and have this one finish what it has begun."""
+        if self._process is None or self.due is not None:
+            return  # a new one starts soon
+        self._replaced = self._process
+        self._start(now)
+        self._replaced.terminate()
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM, and do not restart it."""
@@ -87,12 +103,12 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the process and the processes that it started."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._log(f"{self.command.name} did not stop in time: killed")
+        """Kill the process, one that it has replaced, and the processes that they started."""
+        for process in (self._process, self._replaced):
+            if process is not None and process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                self._log(f"{self.command.name} did not stop in time: killed")
 
     def _start(self, now: float) -> None:
         """Start it in its own process group: Ctrl-C does not reach it, and we stop it in order."""

@@ -12,8 +12,9 @@ SLOW = 15.0  # seconds after which a notice says what is missing
 class Readiness:
     """Checks /readyz until it answers 200, and not afterwards; a notice says if that takes long."""
 
-    def __init__(self, url: str, *, json: bool) -> None:
-        self._url, self._json = url, json
+    def __init__(self, url: str, key: str, *, json: bool) -> None:
+        """`key` says where the API key is that signs in to the dashboard."""
+        self._url, self._key, self._json = url, key, json
         self._slow = time.monotonic() + SLOW
         self._ready = False
 
@@ -23,8 +24,9 @@ class Readiness:
             missing = self._missing()
             if missing is None:
                 self._ready = True
-                text = f"Ringback is ready at {self._url}"
-                output.result({"ready": self._url}, text, json=self._json)
+                ready = f"Ringback is ready at {self._url}"
+                dashboard = f"The dashboard is at {self._url}/ (sign in with {self._key})"
+                output.result({"ready": self._url}, ready, dashboard, json=self._json)
             elif time.monotonic() > self._slow:
                 self._slow = float("inf")
                 output.notice(f"not ready yet: {missing}")

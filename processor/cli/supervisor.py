@@ -21,6 +21,7 @@ class Supervisor:
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
         self.children: list[Child] = []
+        self._to_replace: list[Child] = []
 
     def add(self, commands: Sequence[Command]) -> None:
         """Start more commands and supervise them."""
@@ -32,10 +33,18 @@ class Supervisor:
         """Whether a child refused its configuration, so that all must stop."""
         return any(child.refused for child in self.children)
 
+    def replace(self) -> None:
+        """Begin to replace all children except Redis by new processes, one after the other."""
+        self._to_replace = [
+            child for child in self.children if child.command.stop_order is not StopOrder.STORE
+        ]
+
     def step(self) -> None:
-        """Check every child once."""
+        """Check every child once; replace the next one once the one before has ended."""
         for child in self.children:
             child.step(time.monotonic())
+        while self._to_replace and not any(child.replaced for child in self.children):
+            self._to_replace.pop(0).replace(time.monotonic())
 
     def seconds_to_restart(self) -> float | None:
         """The seconds until a restart is due; None if no restart is due."""
@@ -59,12 +68,12 @@ class Supervisor:
 
 
 class Signals:
-    """Waits for Ctrl-C, SIGTERM and the end of a child."""
+    """Waits for Ctrl-C, SIGTERM, SIGUSR1 and the end of a child."""
 
     STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
-        self.stops = 0
+        self.stops, self.reloads = 0, 0
         self._reader, self._writer = socket.socketpair()
         self._handlers: dict[int, object] = {}
 
@@ -73,7 +82,7 @@ class Signals:
         for end in (self._reader, self._writer):
             end.settimeout(0.0)  # as a wake-up descriptor must be
         self._wakeup_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for sig in (*self.STOP_SIGNALS, signal.SIGCHLD):
+        for sig in (*self.STOP_SIGNALS, signal.SIGCHLD, signal.SIGUSR1):
             if sig is signal.SIGHUP and signal.getsignal(sig) is signal.SIG_IGN:
                 continue  # nohup
             self._handlers[sig] = signal.signal(sig, self._on_signal)
@@ -95,3 +104,4 @@ class Signals:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.stops += number in self.STOP_SIGNALS
+        self.reloads += number == signal.SIGUSR1

@@ -1,8 +1,10 @@
 """`ringback up`: runs all processes of Ringback on one machine, and restarts them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from socket import socket
 from typing import Annotated
 
 import typer
@@ -14,9 +16,11 @@ from processor.cli.exit_codes import Exit
 from processor.cli.lock import lock
 from processor.cli.processes import argv, environment
 from processor.cli.readiness import Readiness
+from processor.cli.reload import Reload
 from processor.cli.supervisor import Signals, Supervisor
 from processor.config import Settings
 from processor.errors import ConfigError
+from processor.service.runtime.listening_sockets import variable
 from processor.service.runtime.open_files import raise_open_files
 
 CHECK_EVERY = 0.1  # seconds between two checks of /readyz
@@ -41,7 +45,10 @@ def up(
 
     Without RINGBACK_API_KEYS, the first start makes an API key, and keeps it as the file `key` in
     --data, where commands on this machine find it. A process that ends is restarted. Ctrl-C or
-    SIGTERM lets work that has begun finish, and stops everything within 25 seconds.
+    SIGTERM lets work that has begun finish, and stops everything within 25 seconds. SIGUSR1 reads
+    the configuration again: if it is right, each process is replaced, and no push is refused.
+
+    Examples: `ringback up`, `ringback up --config prod.toml --port 9000 --workers 4`.
     """
     data = data.absolute()
     if config is None:
@@ -65,9 +72,12 @@ def up(
         # Wrong settings are an error here once, instead of in every process.
         settings = read(config, environ)
         key = None if settings.api_keys else local_key(settings, data)
-        commands = processes(environ, host, port, workers, key)
-        readiness = Readiness(listen_address.url(host, port), json=json)
-        code = _run(commands, store, held, signals, readiness)
+        sockets = listen_address.listen(host, port)
+        commands = inheriting(sockets, processes(environ, host, port, workers, key))
+        place = f"the API key in {data / key_file.NAME}" if key else "one of RINGBACK_API_KEYS"
+        readiness = Readiness(listen_address.url(host, port), place, json=json)
+        reload = Reload(signals, config, environ)
+        code = _run(commands, store, held, reload, readiness, sockets=sockets)
     raise typer.Exit(code)
 
 
@@ -106,21 +116,36 @@ def processes(
     ]
 
 
+def inheriting(sockets: Sequence[socket], commands: list[Command]) -> list[Command]:
+    """The same commands; the web accepts connections from these sockets."""
+    more, keeps = variable(sockets), tuple(one.fileno() for one in sockets)
+    return [
+        replace(command, environ={**command.environ, **more}, keeps=keeps)
+        if command.stop_order is StopOrder.WEB
+        else command
+        for command in commands
+    ]
+
+
 def _run(
     commands: list[Command],
     store: embedded_redis.RedisSetup | None,
     held: int,
-    signals: Signals,
+    reload: Reload,
     readiness: Readiness,
+    *,
+    sockets: list[socket],
 ) -> Exit:
-    supervisor = Supervisor(output.notice)
+    supervisor, signals = Supervisor(output.notice), reload.signals
     try:
         if store is not None:
             _start_store(supervisor, store, held, signals)
         if not signals.stops:
             supervisor.add(commands)
-            _supervise(supervisor, signals, readiness)
+            _supervise(supervisor, reload, readiness)
     finally:
+        for listening in sockets:  # nothing more waits to be accepted
+            listening.close()
         supervisor.stop(signals)
     return Exit.USAGE if supervisor.refused else Exit.GOOD
 
@@ -138,9 +163,12 @@ def _start_store(
             raise
 
 
-def _supervise(supervisor: Supervisor, signals: Signals, readiness: Readiness) -> None:
-    """Restart children until a signal or a refused configuration."""
+def _supervise(supervisor: Supervisor, reload: Reload, readiness: Readiness) -> None:
+    """Restart children until a signal or a refused configuration; replace them to reload."""
+    signals = reload.signals
     while not signals.stops:
+        if reload.asked():
+            supervisor.replace()
         supervisor.step()
         if supervisor.refused:
             return

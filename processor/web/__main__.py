@@ -1,6 +1,7 @@
 """One web process: uvicorn in our own event loop, drained by a signal."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import sys
@@ -25,6 +26,7 @@ from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import BoundedProtocol
 from processor.web.read_scheduler import ReadScheduler
 
+FIRST_CHECK = 2.0  # seconds that a start waits for Redis before it answers 503
 DRAIN_TIMEOUT = 8  # seconds for calls in progress, at the end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that they close first
 MAX_CONNECTIONS = 4096  # beside the listeners; beyond them idle ones are closed
@@ -66,8 +68,9 @@ async def run(settings: Settings) -> None:
             ),
             Listener(limits),
         )
-        checking = asyncio.create_task(_check(ours, health))
-        await _serve(server, health, checking)
+        ready = asyncio.Event()
+        checking = asyncio.create_task(_check(ours, health, ready))
+        await _serve(server, health, checking, ready)
 
 
 def _limits(ours: Context) -> ProcessLimits:
@@ -77,11 +80,12 @@ def _limits(ours: Context) -> ProcessLimits:
     )
 
 
-async def _check(ours: Context, health: Health) -> None:
+async def _check(ours: Context, health: Health, ready: asyncio.Event) -> None:
     """Accept calls once Redis answers, while its data is ours; ConfigError if it is not."""
     await wait_until_ready(ours.store, Outage("web"))
     async with watching_store(ours, "web") as watching:
         health.checked = True
+        ready.set()
         try:
             await watching
         except ConfigError:
@@ -89,9 +93,20 @@ async def _check(ours: Context, health: Health) -> None:
             raise
 
 
-async def _serve(server: ListeningServer, health: Health, checking: asyncio.Task[None]) -> None:
+async def _listen(server: ListeningServer, ready: asyncio.Event) -> None:
+    """Serve once Redis has answered: until then all answers are 503. Without Redis, soon as well."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_CHECK):
+            await ready.wait()
+    if not server.should_exit:
+        await server._serve()  # noqa: SLF001 -- `serve` takes our signals
+
+
+async def _serve(
+    server: ListeningServer, health: Health, checking: asyncio.Task[None], ready: asyncio.Event
+) -> None:
     """Serve; on a signal report it at /readyz, and end the calls in progress."""
-    serving = asyncio.create_task(server._serve())  # noqa: SLF001 -- `serve` takes our signals
+    serving = asyncio.create_task(_listen(server, ready))
     try:
         await asyncio.wait({checking, serving}, return_when=asyncio.FIRST_COMPLETED)
         if checking.done():
@@ -102,6 +117,7 @@ async def _serve(server: ListeningServer, health: Health, checking: asyncio.Task
     finally:
         checking.cancel()
         server.stop()
+        ready.set()
         await serving
         await asyncio.gather(checking, return_exceptions=True)
 

@@ -6,7 +6,6 @@ kernel's queue with all connections in it.
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import sys
@@ -15,14 +14,13 @@ from collections.abc import Callable
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from processor.service.runtime.listening_sockets import listening_sockets
 from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import OVERLOADED
 
 ACCEPTED_TOGETHER = 64  # in one iteration of the loop, within RESERVED_FILES of connection_limit
 DATE = 0  # the number of a tick of uvicorn that renews the Date
 PAUSE = 0.05  # seconds until the next try, if the system has no file left
-
-NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 Factory = Callable[[], asyncio.Protocol]
 
@@ -35,18 +33,10 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, host: str, port: int, backlog: int, factory: Factory) -> None:
-        """Listen at all addresses of a host, or raise OSError."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, address in dict.fromkeys((f, a) for f, _, _, _, a in found):
-            try:
-                listening = socket.create_server(address, family=family, backlog=backlog)
-            except OSError as error:
-                if error.errno not in NOT_HERE or len(found) == 1:
-                    raise
-                continue  # `localhost` without IPv6
-            listening.settimeout(0.0)
-            self._sockets.append(listening)
+    def open(self, host: str, port: int, factory: Factory) -> None:
+        """Accept at all addresses of a host, or from inherited sockets; or raise OSError."""
+        self._sockets = listening_sockets(host, port)
+        for listening in self._sockets:
             self._watch(listening, factory)
 
     def close(self) -> None:
@@ -142,7 +132,7 @@ class ListeningServer(uvicorn.Server):
             return made
 
         try:
-            self._listener.open(config.host, config.port, config.backlog, protocol)
+            self._listener.open(config.host, config.port, protocol)
         except OSError as error:
             logging.getLogger("uvicorn.error").error(error)  # noqa: TRY400 -- no traceback, as theirs
             await self.lifespan.shutdown()

@@ -149,6 +149,30 @@ def test_a_second_signal_kills_at_once(supervisor: Supervisor, signals: Signals,
     assert time.monotonic() - begun < STOP_TIMEOUTS[StopOrder.WORK] / 2
 
 
+def test_children_are_replaced_one_after_the_other(supervisor: Supervisor, tmp_path: Path):
+    story = tmp_path / "story"
+    code = (
+        "import os, signal, sys, time\n"
+        "def note(word):\n"
+        f"    open({str(story)!r}, 'a').write(f'{{word}} {{sys.argv[1]}}\\n')\n"
+        "def end(*_): note('ended'); os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "note('began'); time.sleep(60)\n"
+    )
+    argv = (sys.executable, "-c", code)
+    stages = {"web": StopOrder.WEB, "worker": StopOrder.WORK, "store": StopOrder.STORE}
+    supervisor.add([Command(n, (*argv, n), os.environ, s) for n, s in stages.items()])
+    lines = lambda: story.read_text().splitlines() if story.exists() else []  # noqa: E731
+    until(lambda: len(lines()) == 3)
+    supervisor.replace()
+    until(lambda: len(lines()) == 7, supervisor.step)
+    begun = [line for line in lines()[3:] if "web" in line], [x for x in lines() if "store" in x]
+    assert sorted(begun[0]) == ["began web", "ended web"]
+    assert begun[1] == ["began store"]
+    assert "worker" not in " ".join(lines()[3:4])
+    assert all(child.running for child in supervisor.children)
+
+
 def test_everything_stops_within_25_seconds():
     assert max(STOP_TIMEOUTS.values()) < 25
     assert list(STOP_TIMEOUTS) == sorted(STOP_TIMEOUTS)

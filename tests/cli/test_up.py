@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 # A stand-in for each of our modules: the web answers /readyz, the others wait; all notes their end.
 DUMMY = """
-import http.server, os, signal, sys
+import http.server, os, signal, socket, sys
 if os.environ.get("REFUSES") == NAME:
     sys.exit(2)
 story = os.environ["STORY"]
@@ -44,7 +45,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 if NAME == "web":
     assert os.environ["REDIS_URL"].startswith("unix://")
     where = (os.environ["RINGBACK_HOST"], int(os.environ["PORT"]))
-    http.server.HTTPServer(where, Handler).serve_forever()
+    server = http.server.HTTPServer(where, Handler, bind_and_activate=False)
+    server.socket = socket.socket(fileno=int(os.environ["LISTENING_SOCKETS"]))
+    server.serve_forever()
 signal.pause()
 """
 UP = """
@@ -258,6 +261,34 @@ def test_a_process_that_refuses_its_configuration_stops_up(start: Start):
     one = start(REFUSES="clock")
     assert one.process.wait(30) == 2
     assert "clock refuses its configuration: see its message above" in one.errors.read_text()
+
+
+def test_a_signal_replaces_each_process_and_no_connection_is_refused(start: Start, tmp_path: Path):
+    config = tmp_path / "ringback.toml"
+    config.write_text("")
+    one = start()
+    url = one.ready().split()[-1].removeprefix("http://")
+    until(lambda: len(one.pids("began")) == 4)
+    before = one.pids("began")
+    one.process.send_signal(signal.SIGUSR1)
+    answered = 0
+    while set(one.pids("ended").items()) < set(before.items()):
+        connection = HTTPConnection(url, timeout=20)
+        with suppress(ConnectionResetError):  # the dummy drops what it has begun
+            connection.request("GET", "/healthz")
+            answered += connection.getresponse().status == 200
+        connection.close()
+    assert answered
+    until(lambda: not set(one.pids("began").items()) & set(before.items()))
+    after = one.pids("began")
+    assert set(after) == set(before)
+    assert one.process.poll() is None
+    config.write_text("[sources.x]\nprovider = 'nobody'\n")
+    one.process.send_signal(signal.SIGUSR1)
+    until(lambda: "not reloaded" in one.errors.read_text())
+    assert "nobody" in one.errors.read_text()
+    assert one.pids("began") == after
+    assert one.end() == 0
 
 
 def test_the_processes_are_started_by_module():
