@@ -99,8 +99,9 @@ bench: setup ## Ringback, an older commit and two baselines: eleven minutes, wri
 bench-all: setup ## every section of the benchmark, in about an hour
 	$(BIN)/python -m bench all --page $(OTHER_PYTHON:%=--python %)
 
-docs: setup ## write the table of the profiles into docs/providers.md
+docs: setup ## write the table of the profiles into docs/providers.md, and docs/terminal.svg
 	PYTHONPATH=. $(BIN)/python tools/providers_table.py
+	$(BIN)/python tools/terminal_picture.py
 
 fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -117,8 +117,12 @@ def until_done(
         more = {"groups": groups} if groups else {}
         output.document({"done": done, "jobs": watched, **more})
     elif quiet:
-        for (kind, name), one in found.items():
-            output.line(f"{name if kind == 'job' else f'group {name}'}  {describe(one)}")
+        shown = [
+            (n if kind == "job" else f"group {n}", describe(found[kind, n])) for kind, n in found
+        ]
+        width = max(len(name) for name, _ in shown)
+        for name, text in shown:
+            output.line(f"{name.ljust(width)}  {text}")
     if not done:
         output.notice("the time is up; what has not ended is still watched")
     counted = ended if first and ended else found.values()
