@@ -124,4 +124,8 @@ def ringback(
         typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
     ] = False,
 ) -> None:
-    """Ringback calls you back when the job is done."""
+    """Ringback calls you back when the job is done.
+
+    `ringback COMMAND --help` has examples. Exit codes: 0 good, 1 a job failed or was canceled, 2 wrong
+    usage or configuration, 3 a job expired, 4 the time was up, 5 the server cannot be reached.
+    """

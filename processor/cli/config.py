@@ -31,6 +31,8 @@ def config(*, config: options.Config, json: options.Json = False) -> None:
     """Print the effective configuration: file, environment and defaults, with secrets redacted.
 
     With --json durations are seconds.
+
+    Examples: `ringback config`, `ringback config --config prod.toml --json`.
     """
     masked = read(config, os.environ).masked()
     lines = [_line(name, value) for name, value in _flat("", masked)]

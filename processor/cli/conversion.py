@@ -1,12 +1,12 @@
 """Converts the values of options and arguments, so that a command need not import pydantic.
 
 Typer converts with pydantic, which takes longer to import than most commands run. Values of the
-few types that commands have are converted here; what is not valid is left to Typer, which says so.
+few types that commands have are converted here.
 """
 
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from typer import BadParameter
 from typer.core import TyperArgument, TyperOption
 
 _typers_own = TyperOption.process_value
@@ -19,36 +19,50 @@ def convert_without_pydantic() -> None:
 
 
 def _process(parameter: Any, context: Any, value: Any) -> Any:
-    """The converted value of a parameter; by Typer if it is missing or not valid."""
-    try:
-        found = _valid(parameter, value)
-    except ValueError:
-        return _typers_own(parameter, context, value)
+    """The converted value of a parameter; BadParameter, or from Typer an error if it is missing."""
+    if value in (None, (), []):
+        if parameter.required:
+            return _typers_own(parameter, context, value)
+        found = None
+    else:
+        try:
+            found = _converted(parameter.type_descriptor.annotation, value, parameter)
+        except ValueError as error:
+            raise BadParameter(str(error), context, parameter) from None
     return parameter.callback(context, parameter, found) if parameter.callback else found
 
 
-def _valid(parameter: Any, value: Any) -> Any:
-    """The converted value, None for none; ValueError if it is missing, not valid or out of range."""
-    if value in (None, (), []):
-        if parameter.required:
-            raise ValueError
-        return None
-    found = _converted(parameter.type_descriptor.annotation, value)
-    least, most = parameter.min, parameter.max
-    if (least is not None and found < least) or (most is not None and found > most):
-        raise ValueError
-    return found
-
-
-def _converted(annotation: Any, value: Any) -> Any:
-    """The value in this type; ValueError if it is not valid, or the type is none of ours."""
+def _converted(annotation: Any, value: Any, parameter: Any) -> Any:
+    """The value in this type; ValueError with the remedy if it is not valid."""
     if get_origin(annotation) is list:
         (of_one,) = get_args(annotation)
-        return [_converted(of_one, one) for one in value]
-    if get_origin(annotation) is Literal and value in get_args(annotation):
-        return value
-    if isinstance(annotation, type) and isinstance(value, annotation):
-        return value
-    if annotation in (int, float, Path) and isinstance(value, str):
-        return annotation(value)
-    raise ValueError
+        return [_converted(of_one, one, parameter) for one in value]
+    if get_origin(annotation) is Literal:
+        return _one_of(get_args(annotation), value)
+    if annotation in (int, float):
+        return _number(annotation, value, parameter.min, parameter.max)
+    return value if isinstance(value, annotation) else annotation(value)
+
+
+def _one_of(choices: tuple[Any, ...], value: Any) -> Any:
+    if value not in choices:
+        raise ValueError(f"{value!r} is not known; write one of {', '.join(choices)}")
+    return value
+
+
+def _number(kind: type, value: Any, least: float | None, most: float | None) -> Any:
+    try:
+        found = kind(value)
+    except ValueError:
+        found = None
+    if (
+        found is None
+        or (least is not None and found < least)
+        or (most is not None and found > most)
+    ):
+        bounds = [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (
+            most is not None
+        )
+        name = "whole number" if kind is int else "number"
+        raise ValueError(f"{value!r} is not a {' '.join([name, ' and '.join(bounds)]).strip()}")
+    return found

@@ -94,8 +94,8 @@ def group() -> typer.Typer:
 
 def _show_all(done: dict[str, Any], *, json: bool) -> None:
     replay = done.get("replay", {"queued": 0, "gone": 0})
-    text = f"{done['due']} are due now, {replay['queued']} that had failed are enqueued again"
-    gone = f", {replay['gone']} are no longer in the event log" if replay["gone"] else ""
+    text = f"due now: {done['due']}; failed before and enqueued again: {replay['queued']}"
+    gone = f"; no longer in the event log: {replay['gone']}" if replay["gone"] else ""
     output.result(done, text + gone, json=json)
 
 

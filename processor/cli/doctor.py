@@ -49,6 +49,8 @@ def doctor(
 
     Ends with 2 if the configuration, Redis or a source is wrong, 5 if the server cannot be
     reached or is not ready.
+
+    Examples: `ringback doctor`, `ringback doctor --url https://ringback.example.com`.
     """
     key, wrong = _key(url, key, data)
     client = Client(url, key, timeout=TIMEOUT)

@@ -55,7 +55,12 @@ def events(
     """
     wanted = {"source": source, "type": types, "job": job}
     if follow:
-        for message in stream(server, after, wanted):
+        if oldest and not after:  # the stream continues after the first one
+            first = server.get("/v1/events", limit=1, **wanted)
+            after = first["next"]
+            for item in first["items"]:
+                output.result(item, line(item), json=json)
+        for message in stream(server, after, wanted, lambda _: output.end_if_unread()):
             _print_message(message, json=json)
     else:
         newest = None if oldest or after else "true"

@@ -83,7 +83,10 @@ def create(
 
 @options.server
 def show(group_id: Id, *, server: Client, json: options.Json = False) -> None:
-    """Show a group. `ringback jobs --group` lists its jobs."""
+    """Show a group. `ringback jobs --group` lists its jobs.
+
+    Example: `ringback group show batch-7`.
+    """
     _show(server.get(path("v1", "groups", group_id)), json=json)
 
 
@@ -110,7 +113,10 @@ def add(
 
 @options.server
 def close(group_id: Id, *, server: Client, json: options.Json = False) -> None:
-    """Take no more jobs: the group ends with those that it has."""
+    """Take no more jobs: the group ends with those that it has.
+
+    Example: `ringback group close batch-7`.
+    """
     _show(server.call("POST", path("v1", "groups", group_id, "close")), json=json)
 
 
@@ -125,13 +131,18 @@ def wait(
     """Wait until a group has ended.
 
     Ends with 0 if it succeeded, 1 if a part of it failed, 3 if it expired, 4 if the time was up.
+
+    Example: `ringback group wait batch-7 --timeout 10m`.
     """
     until_done(server, [("group", group_id)], options.seconds(timeout), json)
 
 
 @options.server
 def remove(group_id: Id, *, server: Client, json: options.Json = False) -> None:
-    """Forget a group. Its jobs stay, and nobody is called back."""
+    """Forget a group. Its jobs stay, and nobody is called back.
+
+    Example: `ringback group rm batch-7`.
+    """
     server.call("DELETE", path("v1", "groups", group_id))
     output.result({"id": group_id}, f"removed {group_id}", json=json)
 

@@ -101,7 +101,10 @@ def show(
     if json:
         output.document(shown)
     else:
-        output.fields(shown | {"callbacks": [f"{one['url']} ({one['id']})" for one in callbacks]})
+        poll = job.get("poll") or {}
+        polled = ", ".join(f"{name} {one}" for name, one in poll.items() if one)
+        where = [f"{one['url']} ({one['id']})" for one in callbacks]
+        output.fields(shown | {"poll": polled or None, "callbacks": where})
 
 
 @options.server

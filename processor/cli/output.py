@@ -2,9 +2,11 @@
 
 import json as codec
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 
@@ -57,6 +59,15 @@ def end_quietly() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())  # Python flushes them at its end
     sys.exit(128 + signal.SIGPIPE)
+
+
+def end_if_unread() -> None:
+    """End quietly if nobody reads standard output any more, though there is nothing to print."""
+    with suppress(OSError, ValueError):  # it is no file
+        reader = select.poll()
+        reader.register(sys.stdout, 0)
+        if any(state & select.POLLERR for _, state in reader.poll(0)):
+            end_quietly()
 
 
 def clean(text: str) -> str:

@@ -47,18 +47,27 @@ def web(
     ] = None,
     config: options.Config,
 ) -> None:
-    """Run one receiver, against REDIS_URL."""
+    """Run one receiver, against REDIS_URL.
+
+    Example: `REDIS_URL=redis://localhost:6379/0 RINGBACK_API_KEYS=… ringback web --port 8080`.
+    """
     settings = {"RINGBACK_HOST": host, "PORT": None if port is None else str(port)}
     _exec("processor.web", config, **settings)
 
 
 def worker(*, config: options.Config) -> None:
-    """Run one worker, against REDIS_URL."""
+    """Run one worker, against REDIS_URL.
+
+    Example: `REDIS_URL=redis://localhost:6379/0 ringback worker`.
+    """
     _exec("workers", config)
 
 
 def clock(*, config: options.Config) -> None:
-    """Run the clock, against REDIS_URL."""
+    """Run the clock, against REDIS_URL.
+
+    Example: `REDIS_URL=redis://localhost:6379/0 ringback clock`.
+    """
     _exec("workers.clock", config)
 
 

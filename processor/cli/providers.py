@@ -27,7 +27,10 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 def providers(
     context: typer.Context, *, config: options.Config, json: options.Json = False
 ) -> None:
-    """List the providers that a source may name: built-in ones and those of your folder."""
+    """List the providers that a source may name: built-in ones and those of your folder.
+
+    Example: `ringback providers`.
+    """
     if context.invoked_subcommand is None:
         profiles, built_in = load_profiles(config), ProfileRegistry()
         items = [
@@ -46,6 +49,8 @@ def check(
     """Print what is wrong with profiles, line by line, and what was understood.
 
     Ends with 2 when a profile cannot be used; warnings alone end with 0, unless --strict is given.
+
+    Example: `ringback providers check providers/acme.toml --strict`.
     """
     results = [check_file(file) for file in files]
     for result in results:
@@ -66,7 +71,10 @@ def new(
     *,
     json: options.Json = False,
 ) -> None:
-    """Print a skeleton of a profile: `ringback providers new acme > providers/acme.toml`."""
+    """Print a skeleton of a profile.
+
+    Example: `ringback providers new acme > providers/acme.toml`.
+    """
     if not _NAME.fullmatch(name):
         raise CommandError(
             f"{name!r}: a provider's name has 1 to 63 of a-z 0-9 . _ - and starts and ends with a "

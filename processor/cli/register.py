@@ -50,6 +50,8 @@ def register(
     """Register the webhook of a source: create or update its hook, or print what to paste.
 
     A second run finds the hook of the first. The server need not run.
+
+    Example: `ringback sources register mux --url https://ringback.example.com`.
     """
     settings = read(config, os.environ)
     chosen, base = cli_config.source_of(settings, source), _base(url or settings.public_url)

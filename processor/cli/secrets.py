@@ -30,6 +30,8 @@ def seal(
 
     Connects to Redis itself, whether Ringback runs or not; a second run finds nothing to do. Ends
     with 2 if a secret cannot be decrypted, and prints the remedy.
+
+    Example: `ringback secrets seal`.
     """
     settings = read(config, os.environ)
     if not settings.master_keys:

@@ -35,7 +35,10 @@ def sources(
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """List the server's sources, where their providers must push to, and how long their jobs took."""
+    """List the server's sources, where their providers must push to, and how long their jobs took.
+
+    Example: `ringback sources --url https://ringback.example.com`.
+    """
     if context.invoked_subcommand is None:
         page = options.client(url=url, key=key, data=data).get("/v1/sources")
         output.page(page, COLUMNS, _row, json=json)

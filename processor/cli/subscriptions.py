@@ -24,7 +24,10 @@ def list_all(
     server: Client,
     json: options.Json = False,
 ) -> None:
-    """List subscriptions."""
+    """List subscriptions.
+
+    Example: `ringback subscriptions list --json`.
+    """
     page = server.get("/v1/subscriptions", limit=limit, cursor=cursor)
     output.page(page, COLUMNS, _row, json=json)
 
@@ -85,7 +88,10 @@ def change(
 def enable(
     subscription: options.SubscriptionId, *, server: Client, json: options.Json = False
 ) -> None:
-    """Enable a disabled subscription; `replay` delivers the events that it missed."""
+    """Enable a disabled subscription; `replay` delivers the events that it missed.
+
+    Example: `ringback subscriptions enable sub_1`.
+    """
     _show(_post(server, subscription, "enable"), json=json)
 
 
@@ -93,7 +99,10 @@ def enable(
 def remove(
     subscription: options.SubscriptionId, *, server: Client, json: options.Json = False
 ) -> None:
-    """Remove a subscription."""
+    """Remove a subscription.
+
+    Example: `ringback subscriptions rm sub_1`.
+    """
     server.call("DELETE", path("v1", "subscriptions", subscription))
     removed = {"id": subscription, "removed": True}
     output.result(removed, f"removed {subscription}", json=json)
@@ -103,7 +112,10 @@ def remove(
 def rotate(
     subscription: options.SubscriptionId, *, server: Client, json: options.Json = False
 ) -> None:
-    """Give a subscription a new secret; the old secret also signs for a while."""
+    """Give a subscription a new secret; the old secret also signs for a while.
+
+    Example: `ringback subscriptions rotate sub_1`.
+    """
     _show_secret(_post(server, subscription, "rotate"), json=json)
 
 

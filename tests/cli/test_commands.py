@@ -3,7 +3,10 @@
 import io
 import json
 import re
+import signal
 import socket
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from processor.cli import client, events, follow, key_file, options, progress, subscriptions
 from processor.cli.lazy_group import move_shared_options
 from processor.cli.setting_options import SettingOptions
+from processor.cli.sse import Message
 from processor.subscription_settings import SubscriptionSettings
 
 from .stub_server import JSON, PROBLEM, Run, Stub
@@ -149,7 +153,7 @@ def test_a_quiet_wait_prints_each_job_once(stub: Stub, ringback: Run):
         waited(job("1", "succeeded"), job("2", "failed"), groups=[group("partial")]),
     )
     ended = ringback("wait", "wistia/1", "wistia/2", "--group", "g", "-q")
-    lines = ["wistia/1  succeeded", "wistia/2  failed", "group g  partial"]
+    lines = ["wistia/1  succeeded", "wistia/2  failed", "group g   partial"]
     assert (ended.code, ended.out.splitlines()) == (1, lines)
 
 
@@ -886,6 +890,26 @@ def test_progress_bars_are_drawn_on_a_terminal(capsys, monkeypatch):
     assert "succeeded · some parts failed" in last
 
 
+def test_following_from_the_oldest_event_continues_after_it(stub: Stub, ringback: Run, monkeypatch):
+    event = {"id": "evt_1", "type": "job.started", "timestamp": "t", "data": {}}
+    stub.responds("GET /v1/events", {"items": [event], "next": "c1"})
+    monkeypatch.setattr(events, "stream", lambda *called: iter([Message(called[1], "gap", "")]))
+    ended = ringback("events", "--follow", "--oldest", "--json")
+    assert [json.loads(line)["type"] for line in ended.out.splitlines()] == ["job.started", "gap"]
+    assert json.loads(ended.out.splitlines()[1])["cursor"] == "c1"
+    assert stub.calls == [("GET /v1/events?limit=1", None)]
+
+
+def test_following_ends_quietly_once_nobody_reads(stub: Stub):
+    stub.streams(": ping\n\n")
+    argv = [sys.executable, "-m", "processor.cli", "events", "--follow", "--url", stub.url]
+    running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running.stdout.close()
+    errors = running.stderr.read()
+    running.stderr.close()
+    assert (running.wait(60), errors) == (128 + signal.SIGPIPE, "")
+
+
 def test_failed_polls_are_shown_while_a_job_is_watched():
     poll = {"failures": 3, "last_error": "HTTP 502: bad gateway", "next_at": None, "interval": 5}
     text = progress.describe(job("1", "running", poll=poll))
@@ -917,7 +941,7 @@ def test_all_deliveries_of_a_subscription_are_retried(stub: Stub, ringback: Run)
     replay = done | {"oldest": None, "next": None}
     stub.responds("POST /v1/subscriptions/sub_1/replay", replay, status=202)
     ended = ringback("deliveries", "retry", "--all", "--subscription", "sub_1")
-    assert ended.out.startswith("10005 are due now, 2 that had failed are enqueued again, 1 ")
+    assert ended.out.startswith("due now: 10005; failed before and enqueued again: 2; no longer")
     assert stub.calls[-1][1] == {"since": "7d", "state": "failed"}
 
 

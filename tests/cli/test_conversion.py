@@ -1,4 +1,4 @@
-"""Values of options: converted as Typer does, and refused in its words."""
+"""Values of options: converted as Typer does, and refused with the remedy."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,11 +18,11 @@ GOOD: list[tuple[list[str], tuple[Any, ...]]] = [
 ]
 BAD = {
     "": "Missing argument 'NAME'",
-    "a --whole x": "Invalid value for '--whole'",
-    "a --whole 0": "Input should be greater than or equal to 1",
-    "a --whole 201": "Input should be less than or equal to 200",
-    "a --number x": "Invalid value for '--number'",
-    "a --choice blue": "Invalid value for '--choice'",
+    "a --whole x": "Invalid value for '--whole': 'x' is not a whole number at least 1 and at most 200",
+    "a --whole 0": "'0' is not a whole number at least 1 and at most 200",
+    "a --whole 201": "'201' is not a whole number",
+    "a --number x": "Invalid value for '--number': 'x' is not a number",
+    "a --choice blue": "Invalid value for '--choice': 'blue' is not known; write one of red, green",
 }
 
 

@@ -24,6 +24,8 @@ def demo(*, json: options.Json = False) -> None:
     """Run jobs of simulated providers, and check every callback.
 
     Ends with 0 only if every expected callback came exactly once and was verified.
+
+    Example: `ringback demo`.
     """
     if find_spec("standardwebhooks") is None:
         raise CommandError(MISSING_LIBRARY)

@@ -111,6 +111,8 @@ def simulate(
     has several words, the first is used, which may differ from the provider's.
     Pushes that are signed with Ed25519 or by Amazon SNS cannot be simulated:
     only the provider has the key.
+
+    Example: `ringback simulate mux --to http://127.0.0.1:8080/hooks/mux`.
     """
     source = find_source(provider, config)
     profile, ending = source.profile, make_jobs.end_state(end)
