@@ -146,7 +146,7 @@ def test_a_slow_start_is_not_told_to_start(
 ):
     monkeypatch.setattr(readiness, "SLOW", -1.0)
     port = listen_address.free_port("127.0.0.1", 0)
-    assert not readiness.Readiness(f"http://127.0.0.1:{port}", json=False).check()
+    assert not readiness.Readiness(f"http://127.0.0.1:{port}", "a key", json=False).check()
     told = "not ready yet: the receiver does not answer (Connection refused)\n"
     assert capsys.readouterr() == ("", told)
 
