@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from processor.errors import ConfigError
@@ -32,17 +31,19 @@ class CommandResult(NamedTuple):
 def run_command(command: Sequence[str]) -> CommandResult:
     """Run a command to its end; ConfigError if it cannot start, or takes or prints too much."""
     ends = time.monotonic() + TIMEOUT
-    with _started(command) as process:
-        try:
-            output, error = _read(process, ends)
-            code = process.wait(_left(ends))
-        except subprocess.TimeoutExpired:
-            _kill_group(process)
-            raise ConfigError(f"it did not end within {TIMEOUT:g} s") from None
-        except BaseException:
-            _kill_group(process)
-            raise
-    return CommandResult(code, output, error)
+    process = _started(command)
+    try:
+        output, error = _read(process, ends)
+        return CommandResult(process.wait(_left(ends)), output, error)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
+        raise ConfigError(f"it did not end within {TIMEOUT:g} s") from None
+    except BaseException:
+        _kill_group(process)
+        raise
+    finally:
+        for stream in filter(None, (process.stdout, process.stderr)):
+            stream.close()
 
 
 def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
@@ -88,7 +89,13 @@ def _left(ends: float) -> float:
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
     """Kill a command and the processes that it started; it leads a group of its own.
 
-    It has not been waited for, so its number cannot belong to another process yet.
+    It has not been waited for, so its number cannot belong to another process yet. What runs as
+    another user, as below `sudo`, cannot be killed, and nobody waits for it.
     """
-    with suppress(ProcessLookupError, PermissionError):
+    try:
         os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        return
+    process.wait()

@@ -124,6 +124,26 @@ async def test_children_that_keep_the_output_open_are_killed_too(
     await wait_until(family.dead)
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_nobody_waits_for_a_command_that_may_not_be_killed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As below `sudo`: otherwise its source would hang as long as the command does."""
+    monkeypatch.setattr(tokens_run_command, "TIMEOUT", 2.0)
+    file = tmp_path / "pid"
+    program = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(20)"
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refuse)
+    with pytest.raises(ConfigError, match="it did not end within 2 s"):
+        run_command([command(program)])
+    pid = int(file.read_text())
+    assert state_of(pid) == "S"
+    os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("stream", [1, 2])
 async def test_a_command_that_prints_too_much_is_killed_with_its_children(
     family: Family, wait_until: Any, stream: int
