@@ -1,5 +1,6 @@
 """Groups in Redis: their records, the rows of their members, and commits of both."""
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from processor.store.work_items import NOW, Claim, WorkItem
 LANE = "?groups"
 """The lane of ingest for ends of members, and for deadlines of groups; no source has this name."""
 
+NAMES_KEPT = 8  # lists of names, of at most a megabyte each
 PIECE = 1000  # rows of members that are read or written at once: Redis does nothing else meanwhile
 
 
@@ -89,6 +91,9 @@ class Groups:
         self._shards = shards
         self._keep = keep
         self.turns: KeyedLocks[str] = KeyedLocks()  # of callers of this process
+        self._names: OrderedDict[str, Sequence[str]] = (
+            OrderedDict()
+        )  # of groups that were listed last
 
     def shard(self, group: str) -> Keys:
         """The keys of the shard of a group."""
@@ -112,6 +117,20 @@ class Groups:
         found = zip(members, rows[0], strict=True) if rows else ()
         known = {name: _decode_member(row) for name, row in found if row is not None}
         return GroupLookup(version.decode(), _decode_group(text), known)
+
+    async def names(self, group: Group) -> Sequence[str]:
+        """The names of a group's members, in the order of its list.
+
+        Those of a group that takes no more are kept: else each page of its list would read all.
+        """
+        kept = self._names.get(group.uid)
+        if kept is None:
+            kept = tuple(await self.members(group.id))
+            if group.filled and not group.open and len(kept) == group.total:
+                self._names[group.uid] = kept
+        if len(self._names) > NAMES_KEPT:
+            self._names.popitem(last=False)
+        return kept
 
     async def members(self, group: str) -> dict[str, Member]:
         """All members of a group, by `source/id`, in the order of its list."""

@@ -140,9 +140,11 @@ async def page_of_groups(context: Context, request: Request) -> Page[group_paylo
 
 async def page_of_members(context: Context, request: Request) -> Page[group_payload.GroupMember]:
     """The members of a group of the page that a request asks for."""
-    found = await query.members(context, group_id(request))
-    shown = page(request, list(found.items()), lambda row: (row[1].place, ""))
-    return Page([group_payload.listed(name, member) for name, member in shown.items], shown.next)
+    store, group = context.store.groups, await query.find(context, group_id(request))
+    shown = page(request, list(enumerate(await store.names(group))), lambda row: (row[0], ""))
+    names = [name for _, name in shown.items]
+    rows = (await store.read(group.id, names)).members
+    return Page([group_payload.listed(n, rows[n]) for n in names if n in rows], shown.next)
 
 
 def group_id(request: Request) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from processor.group import MAX_MEMBERS
+from processor.store.groups import Groups
 
 from .calling import BEARER, Served, Web, refused
 from .pushing import SECRET
@@ -357,3 +358,32 @@ async def test_a_deletion_ends_a_wait(web: Web, wait_until: Any, call: str, dele
     assert (await web("DELETE", deleted)).status_code == 204
     assert refused(await waiting, 404) == refused(await web("GET", call), 404)
     assert not waiters
+
+
+async def test_pages_of_a_group_read_its_list_once(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And show how each member ended meanwhile."""
+    reads, real = [], Groups.members
+
+    async def counted(self: Groups, group: str) -> Any:
+        reads.append(group)
+        return await real(self, group)
+
+    jobs = [str(number) for number in range(7)]
+    await web("POST", GROUPS, {"id": "g", "jobs": [f"feed/{job}" for job in jobs]})
+    monkeypatch.setattr(Groups, "members", counted)
+    for ended in ({}, {"4": "failed"}):
+        for job, status in ended.items():
+            await web.push(job, status)
+        listed = await web.items(f"{G}/jobs", limit=3)
+        assert {one["id"]: one["state"] for one in listed} == dict.fromkeys(jobs, "pending") | ended
+        assert [job["id"] for job in await web.items("/v1/jobs", group="g", limit=3)] == jobs
+    assert reads == ["g"]
+
+
+async def test_a_list_of_an_open_group_shows_what_was_added(web: Web) -> None:
+    await web("POST", GROUPS, {"id": "g", "jobs": ["feed/1"], "open": True})
+    assert [job["id"] for job in await web.items(f"{G}/jobs")] == ["1"]
+    await web("PUT", f"{G}/jobs/feed/2", {})
+    assert [job["id"] for job in await web.items(f"{G}/jobs")] == ["1", "2"]

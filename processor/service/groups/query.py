@@ -1,7 +1,7 @@
-"""Reads groups for the API."""
+"""Finds a group for the API."""
 
 from processor.errors import NotFound
-from processor.group import Group, Member
+from processor.group import Group
 from processor.service.runtime.context import Context
 
 
@@ -11,12 +11,6 @@ async def find(context: Context, group: str) -> Group:
     if found is None:
         raise missing(group)
     return found
-
-
-async def members(context: Context, group: str) -> dict[str, Member]:
-    """All members of a group, by `source/id`, in the order of its list."""
-    await find(context, group)
-    return await context.store.groups.members(group)
 
 
 def missing(group: str) -> NotFound:

@@ -147,7 +147,8 @@ async def _of_group(
     context: Context, group: str, wanted: JobFilter, limit: int, skip: int
 ) -> dict[str, Any]:
     """The same of a group, in its order."""
-    names = list(await context.store.groups.members(group))
+    record = (await context.store.groups.read(group)).group
+    names = await context.store.groups.names(record) if record else ()
     items: list[dict[str, Any]] = []
     last = min(len(names), skip + MAX_SCANNED)
     while skip < last and len(items) < limit:

@@ -282,11 +282,11 @@ async def test_a_long_list_is_written_in_pieces_that_a_repetition_completes(
     monkeypatch.setattr(create, "change", cut)
     with pytest.raises(ConnectionError):
         await bench.group(*jobs, open=True)
-    assert len(await query.members(bench.context, "g")) == 6
+    assert len(await bench.store.groups.members("g")) == 6
     with pytest.raises(Conflict, match="again"):
         await members.add(bench.context, "g", ("lab", "9"), WatchRequest(), None)
     await bench.group(*jobs, open=True)
-    assert list(await query.members(bench.context, "g")) == jobs
+    assert list(await bench.store.groups.members("g")) == jobs
     await members.add(bench.context, "g", ("lab", "9"), WatchRequest(), None)
     await close.close(bench.context, "g")
     await finish(bench, *map(str, range(10)))
@@ -423,7 +423,7 @@ ONE = {"source": "lab", "id": "1", "aliases": ["a"]}
 async def test_a_job_and_its_alias_are_one_member(bench: Any, jobs: list[str]):
     await bench.watch("1", aliases=["a"])
     assert (await bench.group(*jobs))[0].total == 1
-    assert list(await query.members(bench.context, "g")) == jobs[:1]
+    assert list(await bench.store.groups.members("g")) == jobs[:1]
     assert not (await bench.group(*jobs))[1]
     await finish(bench, "1")
     assert len(await completions(bench)) == 1
@@ -443,7 +443,7 @@ async def test_an_alias_of_a_member_is_no_new_member(bench: Any):
     for name in ("a", "1"):
         group = await members.add(bench.context, "g", ("lab", name), WatchRequest(), None)
         assert group.total == 1
-    assert list(await query.members(bench.context, "g")) == ["lab/1"]
+    assert list(await bench.store.groups.members("g")) == ["lab/1"]
 
 
 async def test_a_creation_that_was_cut_keeps_the_members_that_it_wrote(
