@@ -137,7 +137,7 @@ class Served:
         self.port = settings.port
         self.task = asyncio.create_task(run(settings))
         url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.AsyncClient(base_url=url, timeout=60.0, headers=BEARER)
+        self.client = httpx.AsyncClient(base_url=url, timeout=120.0, headers=BEARER)
 
     async def __aexit__(self, *_: object) -> None:
         """End it."""

@@ -33,7 +33,7 @@ def encoding(progress: int) -> str:
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is: also a Redis that waits for its disk counts as one that answers."""
-    monkeypatch.setattr(mirror_poll, "POLL_TIMEOUT", 60.0)
+    monkeypatch.setattr(mirror_poll, "POLL_TIMEOUT", 120.0)
     monkeypatch.setattr(polling, "TIMEOUT", 60.0)
     monkeypatch.setattr(connection, "TIMEOUT", 60.0)
     monkeypatch.setattr(watchdog, "SILENT_AFTER", 60.0)
@@ -250,6 +250,7 @@ async def test_a_provider_that_lags_behind_its_push_is_not_polled_by_every_reade
 # --- many readers ---------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)
 async def test_a_hundred_readers_of_two_processes_share_one_poll(
     served_of: Any, provider: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,8 +270,8 @@ async def test_a_hundred_readers_of_two_processes_share_one_poll(
             for process in (one, two)
             for _ in range(50)
         ]
-        await wait_until(lambda: len(sharing) == 100, 30)
-        await wait_until(lambda count=progress: len(provider.asked) == count, 30)
+        await wait_until(lambda: len(sharing) == 100, 60)
+        await wait_until(lambda count=progress: len(provider.asked) == count, 60)
         go.set()
         answers = await asyncio.gather(*readers)
         assert {answer.status_code for answer in answers} == {200}
