@@ -13,6 +13,7 @@ from processor.web.dashboard import attention
 from processor.web.dashboard.origins import by_origin
 from processor.web.dashboard.render import ago, duration, took
 from processor.web.dashboard.sparkline import HEIGHT, sparkline
+from processor.web.dashboard.timeline import timeline
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 SOURCE = {
@@ -30,6 +31,7 @@ SOURCE = {
         (None, "none"),
         (0.0123, "12 ms"),
         (1.26, "1.3 s"),
+        (9.98, "10 s"),
         (59.6, "1 min"),
         (3_905, "1 h 5 min"),
         (90_061, "1 d 1 h"),
@@ -77,6 +79,21 @@ def test_the_share_of_each_origin_counts_all_processes_and_only_what_changed_a_j
     push, poll = by_origin([("one", one.dump()), ("two", two.dump())])["s"]
     assert (push.origin, push.share, push.delay) == ("push", 0.75, None)
     assert (poll.origin, poll.share, poll.delay) == ("poll", 0.25, 3.0)
+
+
+def entry(was: str, state: str, **more: object) -> dict[str, object]:
+    return {"was": was, "state": state, **more}
+
+
+def test_many_updates_that_change_no_state_are_one_part_of_a_timeline():
+    begun, same = entry("queued", "running"), entry("running", "running")
+    odd = entry("running", "running", flags=("unknown_status",))
+    ignored = entry("running", "running", ignored="older")
+    entries = [begun, *[same] * 4, ignored, odd, *[same] * 3]
+    found = timeline(entries)
+    assert [len(part) for part in found] == [1, 4, 1, 1, 1, 1, 1]
+    assert [one for part in found for one in part] == entries
+    assert timeline([]) == []
 
 
 def fares(**more: object) -> Health:

@@ -6,6 +6,7 @@ sign_in        POST and DELETE /session, and the sign-in form
 attention      what needs attention, as a list
 sparkline      the last deliveries of a subscription, as bars
 overview       /
+timeline       the history of a job, in parts
 jobs           /dashboard/jobs, and one job with its timeline
 groups         /dashboard/groups, and one group
 subscriptions  /dashboard/subscriptions, and one with its deliveries

@@ -9,6 +9,7 @@ from processor.service.jobs import listing, query as jobs_query
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.web.dashboard.render import render
+from processor.web.dashboard.timeline import timeline
 from processor.web.query_params import choice, job_name, key_and_value, limit, no_cursor
 
 MAX_SCANNED = 250  # jobs that a page looks at to find those of its filter; its script searches on
@@ -53,7 +54,7 @@ class Jobs:
             request,
             "job.html",
             job=await jobs_query.view(self._context, found),
-            entries=entries,
+            timeline=timeline(entries),
             deliveries=await delivery_history.of_job(self._context, found, entries),
             urls={one.id: one.url for one in subscriptions.listed},
             has_result=bytes(found.job.result) != b"null",

@@ -88,7 +88,7 @@ def duration(seconds: float | None) -> str:
         return "none"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:  # noqa: PLR2004 -- one digit more for short ones
+    if seconds < 9.95:  # noqa: PLR2004 -- one digit more for short ones
         return f"{seconds:.1f} s"
     return _in_units(round(seconds))
 
