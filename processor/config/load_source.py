@@ -59,7 +59,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         and not (table.token and token.text is None)
     ):
         why = source.why_not_pollable(next(iter(profile.kinds)))
-        raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls, and {why}')
+        raise ConfigError(f'{where}: {key}.trust: "refetch" needs polls: {why}')
     return source
 
 

@@ -14,8 +14,8 @@ import uvloop
 
 from processor import vault
 from processor.config import Settings, load
-from processor.egress import Egress, Policy
-from processor.errors import ConfigError
+from processor.egress import Egress, NetworkScope, Policy, check_url
+from processor.errors import BlockedTarget, ConfigError
 from processor.service.runtime.context import Context
 from processor.service.runtime.logs import configure_logging
 from processor.service.runtime.metrics import Metrics
@@ -101,8 +101,17 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
 
 
 def egress_policy(settings: Settings) -> Policy:
-    """Which hosts URLs from the API may reach; ConfigError if the setting cannot be parsed."""
+    """Which hosts URLs from the API may reach; ConfigError if the setting cannot be parsed, or if a
+    subscription of the file could never be reached.
+    """
     try:
-        return Policy.parse(settings.egress_allow)
+        policy = Policy.parse(settings.egress_allow)
     except ValueError as error:
         raise ConfigError(f"{settings.file}: {error}") from error
+    for name, subscription in settings.subscriptions.items():
+        try:
+            check_url(subscription.url, policy, NetworkScope.CONFIGURED)
+        except BlockedTarget as error:
+            key = f"subscriptions.{name.removeprefix('sub_')}.url"
+            raise ConfigError(f"{settings.file}: {key}: {error}") from None
+    return policy

@@ -1,0 +1,39 @@
+"""What the configuration says of hosts is checked at the start."""
+
+from pathlib import Path
+
+import pytest
+
+from processor.config import load
+from processor.errors import ConfigError
+from processor.service.runtime.process import egress_policy
+
+SUBSCRIPTION = """
+[subscriptions.billing]
+url = "{url}"
+secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[egress]\nallow = ["10.0.0.0/33"]', "10.0.0.0/33"),
+        (SUBSCRIPTION.format(url="http://169.254.169.254/"), "subscriptions.billing.url: 169.254"),
+        (SUBSCRIPTION.format(url="https://[fe80::1]/"), "which is never reached"),
+    ],
+)
+def test_hosts_that_can_never_be_reached_are_an_error(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        egress_policy(load(file, {}))
+    assert named in str(error.value)
+
+
+def test_a_subscription_of_the_file_may_be_private(tmp_path: Path) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text(SUBSCRIPTION.format(url="http://10.1.2.3/in"))
+    assert not egress_policy(load(file, {})).names
