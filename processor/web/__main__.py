@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import sys
 
 import structlog
@@ -13,6 +14,7 @@ from processor.config import Settings, require_keys
 from processor.errors import ConfigError
 from processor.service.events.tail import MAX_LISTENERS
 from processor.service.runtime.context import Context
+from processor.service.runtime.listening_sockets import INHERITED
 from processor.service.runtime.open_files import raise_open_files
 from processor.service.runtime.outage import Outage, wait_until_ready
 from processor.service.runtime.process import main, open_context
@@ -26,7 +28,7 @@ from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import BoundedProtocol
 from processor.web.read_scheduler import ReadScheduler
 
-FIRST_CHECK = 2.0  # seconds that a start waits for Redis before it answers 503
+FIRST_CHECK = 2.0  # seconds that a receiver of `up` waits for Redis before it answers 503
 DRAIN_TIMEOUT = 8  # seconds for calls in progress, at the end
 KEEP_ALIVE = 75  # seconds between requests: longer than proxies wait, so that they close first
 MAX_CONNECTIONS = 4096  # beside the listeners; beyond them idle ones are closed
@@ -94,10 +96,11 @@ async def _check(ours: Context, health: Health, ready: asyncio.Event) -> None:
 
 
 async def _listen(server: ListeningServer, ready: asyncio.Event) -> None:
-    """Serve once Redis has answered: until then all answers are 503. Without Redis, soon as well."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(FIRST_CHECK):
-            await ready.wait()
+    """Serve. Who replaces another waits until Redis has answered: until then all answers are 503."""
+    if INHERITED in os.environ:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_CHECK):
+                await ready.wait()
     if not server.should_exit:
         await server._serve()  # noqa: SLF001 -- `serve` takes our signals
 
