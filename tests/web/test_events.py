@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -180,6 +180,20 @@ async def test_a_client_without_events_can_resume(web: Web, served: Served) -> N
     async with stream(served, **{"last-event-id": cut.start}) as resumed:
         assert resumed.start == cut.start
         assert '"meanwhile"' in (await resumed.message()).data
+
+
+async def test_who_is_not_woken_yet_when_the_log_is_replaced_starts_over(web: Web) -> None:
+    tailer = Tailer(web.context.store)
+    event = LoggedEvent("1", "evt_uid_1_final", "job.succeeded", b"{}", 0, "1-1")
+    with ExitStack() as stack:
+        waiters = [stack.enter_context(tailer.waiter(["uid"])) for _ in range(3 * tail.YIELD_EVERY)]
+        waking = asyncio.create_task(tailer._dispatch([event]))
+        await asyncio.sleep(0)
+        assert {waiter.done.done() for waiter in waiters} == {True, False}
+        waking.cancel()
+        tailer.restart()
+        assert all(waiter.done.done() for waiter in waiters)
+    assert not tailer._waiters
 
 
 def event_batch(number: int) -> list[LoggedEvent]:

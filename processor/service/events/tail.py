@@ -144,7 +144,9 @@ class Tailer:
 
     async def _wake(self, uid: str, tell: "Callable[[Waiter], None]") -> None:
         """Tell those who wait for this uid what happened to it, once."""
-        for number, waiter in enumerate(self._waiters.pop(uid, ()), 1):
+        waiters = self._waiters.get(uid, set())
+        for number, waiter in enumerate(tuple(waiters), 1):
+            waiters.discard(waiter)
             tell(waiter)
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
