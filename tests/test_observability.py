@@ -98,6 +98,28 @@ def test_every_alert_is_documented() -> None:
     assert re.findall(r"^\| `(Ringback\w+)` \|", page, re.MULTILINE) == list(BY_NAME)
 
 
+def test_the_board_shows_every_documented_metric() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    documented = re.findall(r"^\| `(ringback_\w+)` \|", page, re.MULTILINE)
+    shown = {
+        name.removesuffix("_bucket")
+        for text in EXPRESSIONS
+        for name in re.findall(r"ringback_\w+", text)
+    }
+    assert set(documented) == shown
+
+
+def test_no_panels_of_the_board_overlap() -> None:
+    places = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in PANELS
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+    assert len(set(places)) == len(places)
+    assert len({panel["id"] for panel in PANELS}) == len(PANELS)
+
+
 @promtool
 def test_promtool_accepts_the_rules() -> None:
     run_promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
