@@ -25,6 +25,7 @@ HOME, SIGN_IN, PAGES, STATIC = "/", "/session", "/dashboard/", "/dashboard/stati
 """The dashboard: `/` is the sign-in form without a session, and the overview with one."""
 
 READING = ("GET", "HEAD")
+HEADER_ENCODINGS = ("utf-8", "latin-1")  # of keys with other characters than ASCII: callers differ
 HAS_KEY = "ringback.has_key"  # in the scope of a call: whether it has a key
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -42,7 +43,11 @@ class Authentication:
     ) -> None:
         self._calls = calls
         self._app = app
-        self._keys = tuple(sha256(key.encode()).digest() for key in settings.api_keys)
+        self._keys = tuple(
+            sha256(key.encode(encoding)).digest()
+            for key in settings.api_keys
+            for encoding in HEADER_ENCODINGS
+        )
         self._mirrors = mirrors
         self._sessions = Sessions(settings.api_keys)
 

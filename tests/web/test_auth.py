@@ -256,3 +256,13 @@ def test_a_web_process_without_keys_ends_with_2() -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "RINGBACK_API_KEYS" in line
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_key_beyond_ascii_is_known_as_callers_write_it(web_of: Any, encoding: str) -> None:
+    """Ringback's own commands send Latin-1, a terminal's curl UTF-8."""
+    web = await web_of(RINGBACK_API_KEYS="clé")
+    sent = {"authorization": b"Bearer " + "clé".encode(encoding)}
+    assert (await web.without_key("GET", "/v1/jobs", headers=sent)).status_code == 200
+    wrong = {"authorization": b"Bearer " + "cle".encode(encoding)}
+    refused(await web.without_key("GET", "/v1/jobs", headers=wrong), 401)
