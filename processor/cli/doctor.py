@@ -87,7 +87,7 @@ def _configuration(file: Path | None) -> tuple[Settings, list[Finding]]:
         return Settings(redis_url=os.environ.get("REDIS_URL", "")), wrong
     where = settings.file or "no ringback.toml"
     sources, subscriptions = len(settings.sources), len(settings.subscriptions)
-    detail = f"{where}: {sources} sources, {subscriptions} subscriptions"
+    detail = f"{where}; sources: {sources}, subscriptions: {subscriptions}"
     warnings = [
         Finding(
             "environment", ok=True, detail=f"{doubt.variable} is set: {doubt.remedy}", warning=True
