@@ -89,7 +89,7 @@ def retry_all(server: Client, subscription: str) -> dict[str, Any]:
 
 def group() -> typer.Typer:
     """The group of these commands."""
-    return command_group({"list": list_all, "retry": retry}, text="List and retry deliveries.")
+    return command_group({"list": list_all, "retry": retry}, about="List and retry deliveries.")
 
 
 def _show_all(done: dict[str, Any], *, json: bool) -> None:

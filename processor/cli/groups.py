@@ -158,7 +158,7 @@ def group() -> typer.Typer:
         "rm": remove,
     }
     text = "Many jobs and one callback: create groups of jobs, and wait for them."
-    return command_group(commands, text=text)
+    return command_group(commands, about=text)
 
 
 def _named(jobs: list[str] | None, file: str | None) -> list[str]:

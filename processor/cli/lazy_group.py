@@ -90,15 +90,15 @@ def lazy_group(commands: Commands) -> type[LazyGroup]:
 
 
 def command_group(
-    commands: Commands, *, alone: Function | None = None, text: str | None = None
+    commands: Commands, *, alone: Function | None = None, about: str | None = None
 ) -> typer.Typer:
-    """A group of these commands, whose help begins with `text`.
+    """A group of these commands, whose help begins with `about`.
 
     Without a command it does `alone`, whose docstring is then the help, or shows its help.
     """
     kind = lazy_group(commands)
     if alone is None:
-        return typer.Typer(cls=kind, help=text, no_args_is_help=True)
+        return typer.Typer(cls=kind, help=about, no_args_is_help=True)
     app = typer.Typer(cls=kind, invoke_without_command=True)
     app.callback()(alone)
     return app

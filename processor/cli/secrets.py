@@ -44,7 +44,7 @@ def seal(
 
 def group() -> typer.Typer:
     """The group of this command."""
-    return command_group({"seal": seal}, text="Encrypt the secrets of subscriptions in Redis.")
+    return command_group({"seal": seal}, about="Encrypt the secrets of subscriptions in Redis.")
 
 
 async def _seal(settings: Settings, url: str) -> "ResealReport":

@@ -182,7 +182,7 @@ def group() -> typer.Typer:
         "rotate": rotate,
         "test": send_test,
     }
-    return command_group(commands, text="Manage subscriptions: the URLs that receive events.")
+    return command_group(commands, about="Manage subscriptions: the URLs that receive events.")
 
 
 def _post(server: Client, subscription: str, action: str) -> Any:

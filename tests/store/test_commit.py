@@ -485,7 +485,7 @@ async def test_an_alias_cannot_be_deleted_as_a_job(store: Store, keys: Keys, fre
     job = fresh()
     await store.jobs.alias(keys, name_of(job), "1", await store.now() + 60)
     assert not await store.jobs.delete(keys, job, "1")
-    assert [found.alias_of for found in await store.jobs.read(keys, ["s/a"])] == ["1"]
+    assert [found.alias_of for found in await store.jobs.read(keys, [name_of(job)])] == ["1"]
 
 
 # --- listing and sweeping -----------------------------------------------------------------

@@ -140,7 +140,9 @@ class Worker:
 
     async def left(self) -> dict[str, Any]:
         """What is left in all lanes, and what is known about them."""
-        redis, now, found = self.store.connection.redis, await self.store.now() * 1000, {}
+        redis, found = self.store.connection.redis, {}
+        seconds, micros = await redis.time()
+        now = seconds * 1000 + micros / 1000
         for key in sorted(await redis.keys("*")):
             name = key.decode()
             part = name.partition(":deliver")[0].rpartition(":")[2]

@@ -87,10 +87,10 @@ async def test_followers_learn_of_deletions(store: Store, keys: Keys, job_of: An
 
 async def test_following_several_shards_never_skips_one(store_of: Any, publish: Any):
     store = store_of(shards=3)
-    positions, found = await store.events.end(), []
+    positions, deletions, found = await store.events.end(), store.events.start(), []
     for n in range(9):
         await publish(f"e{n}", on=store, shard=n % 3)
-    while events := await store.events.follow(positions, 9, 0.01):
+    while events := (await store.events.follow(positions, deletions, 9, 0.01))[0]:
         found += ids(events)
         positions = store.events.read_cursor(events[-1].cursor)
     assert sorted(found) == [f"e{n}" for n in range(9)]
@@ -112,7 +112,7 @@ async def test_a_reader_ahead_of_the_follower_stays_ahead_in_every_cursor(
     await publish("b1", "b2", on=store, shard=1)
     positions = store.events.read_cursor((await store.events.page(follower, 2))[-1].cursor)
     await publish("a", on=store, shard=0)
-    followed = await store.events.follow(follower, 9, 0.01)
+    followed, _ = await store.events.follow(follower, store.events.start(), 9, 0.01)
     assert ids(followed) == ["a", "b1", "b2"]
     (fresh,) = store.events.unread(followed, positions)
     assert fresh.id == "a"

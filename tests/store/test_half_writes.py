@@ -350,7 +350,7 @@ async def a_member(b: Bench) -> None:
 async def delete_member(b: Bench, _: Given, __: list[int]) -> None:
     (found,) = await b.store.jobs.read(b.keys, ["s/1"])
     items = [end_item(end) for end in deletions_of(member())]
-    assert await b.store.jobs.delete(b.keys, "s/1", found.version, items)
+    assert await b.store.jobs.delete(b.keys, member(), found.version, items)
 
 
 async def subscriptions_and_callback(b: Bench) -> None:
@@ -451,9 +451,10 @@ async def park(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.connection.run("park", [b.keys.bucket("0")], [int(FUTURE * 1000)])
 
 
-async def mark_waited(b: Bench, _: Given, __: list[int]) -> None:
+async def mark_waited(b: Bench, _: Given, __: list[int]) -> list[Outcome] | None:
     mark = WaitMark(b.keys, "a", "a1", 60, floor=1.0, not_before=FUTURE - 100, most=10)
-    assert await b.store.waiters.mark([mark]) == [True]
+    (marked,) = await b.store.waiters.mark([mark])
+    return None if marked else [WrongKeyType("the job is polled as if nobody waited")]
 
 
 async def bring_forward(b: Bench, _: Given, __: list[int]) -> None:

@@ -88,7 +88,7 @@ async def test_jobs_are_kept_so_long_after_their_deadline(brief: Store, job_of: 
     assert await brief.jobs.commit(keys, "0", [change]) == [True]
     assert await lives(brief, keys.job(name_of(job))) == pytest.approx(7 * DAY, abs=5)
     (found,) = await brief.jobs.read(keys, [name_of(job)])
-    assert await brief.jobs.delete(keys, name_of(job), found.version)
+    assert await brief.jobs.delete(keys, job, found.version)
     assert await lives(brief, keys.job(name_of(job))) == pytest.approx(3 * DAY, abs=5)
 
 

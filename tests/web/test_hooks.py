@@ -173,7 +173,7 @@ async def test_a_push_about_an_unknown_job_of_a_registered_source_is_held(web: W
 async def test_a_full_hold_answers_503_and_when_to_send_again(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor.store.jobs.MOST_HELD", 0)
+    monkeypatch.setattr("processor.store.inbox.MOST_HELD", 0)
     answer = await web("POST", "/hooks/registered", content=BODY, headers=signed(BODY))
     refused(answer, 503)
     assert answer.headers["retry-after"]

@@ -265,7 +265,7 @@ async def test_a_full_hold_refuses_what_is_new_until_there_is_room(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ):
     shards = len(bench.store.shards)
-    monkeypatch.setattr("processor.store.jobs.MOST_HELD", 3 * shards + shards - 1)
+    monkeypatch.setattr("processor.store.inbox.MOST_HELD", 3 * shards + shards - 1)
     home = bench.store.shard(SOURCE, "a")
     jobs = (f"job-{n}" for n in range(1000))
     here = [job for job in jobs if bench.store.shard(SOURCE, job) is home]

@@ -472,8 +472,9 @@ def test_sources_are_listed_with_scheme_and_trust(ringback: Run, provider: Provi
     page = {"items": [source, signed, polled], "next": None}
     provider.refuses["GET"] = (200, page)
     rows = [line.split() for line in ringback("sources", "--url", provider.url)[1].splitlines()]
-    assert rows[0][3:] == ["scheme", "trust", "polled", "lost", "stalled", "last", "error"]
-    assert rows[1] == ["a", "mute", "/hooks/a", "unsigned", "refetch", "yes", "-", "-", "-"]
+    facts = ["scheme", "trust", "polled", "lost"]
+    assert rows[0][3:] == [*facts, "stalled", "failing", "last", "error"]
+    assert rows[1] == ["a", "mute", "/hooks/a", "unsigned", "refetch", "yes", "-", "-", "-", "-"]
     assert [row[3:5] for row in rows[2:]] == [["sns", "event"], ["-", "refetch"]]
     assert json.loads(ringback("--json", "sources", "--url", provider.url)[1]) == page
 
