@@ -17,6 +17,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import ssl
 import subprocess
 import time
@@ -43,6 +44,9 @@ settings.register_profile("ci", max_examples=100, deadline=None, print_blob=True
 settings.register_profile("soak", max_examples=1000, deadline=None, derandomize=True)
 _DEFAULT = "ci" if os.environ.get("CI") else "dev"
 settings.load_profile(os.environ.get("RINGBACK_TEST_PROFILE", _DEFAULT))
+
+# A job in the background of a shell ignores it, and so would each process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Condition = Callable[[], Any | Awaitable[Any]]
 WaitUntil = Callable[..., Awaitable[None]]
