@@ -231,7 +231,7 @@ def test_the_page_examines_what_systemd_has_started(tmp_path: Path, terminal: An
                 check=False,
             )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ringback.toml: 1 sources" in done.stdout
+    assert "ringback.toml; sources: 1" in done.stdout
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")

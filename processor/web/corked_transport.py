@@ -69,10 +69,12 @@ class CorkedTransport:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Write what is held back, then close, unless the client is still sending."""
+        """Write what is held back, then close; if the client is still sending, only our side."""
         self.uncork()
         if not self._awaits_request():
             self._transport.close()
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
 
     def abort(self) -> None:
         """Close at once; what is held back is lost, as what is in the buffer."""
