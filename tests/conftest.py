@@ -3,6 +3,7 @@
 redis_url    a redis-server of our own for the whole run, append-only, on a Unix socket
 store        a Store on it, emptied before the test, closed after
 store_of     makes further Stores on the same Redis: `store_of(shards=4, lease=0.2)`
+shell        runs the commands of a page in the test's folder, and returns what they print
 terminal     runs the commands of a page in the test's folder, the last until the block ends
 tls_for      makes a server's and a client's TLS context for a name and 127.0.0.1
 wait_until   `await wait_until(condition)`: a sync or async condition that must become true
@@ -52,9 +53,28 @@ Condition = Callable[[], Any | Awaitable[Any]]
 WaitUntil = Callable[..., Awaitable[None]]
 StoreOf = Callable[..., Store]
 
+Shell = Callable[[str, Mapping[str, str]], str]
 Terminal = Callable[..., AbstractContextManager[IO[str]]]
 
 BY_STORE = {"store", "store_of"}  # fixtures whose tests are checked for leaks
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    def run(block: str, environ: Mapping[str, str]) -> str:
+        done = subprocess.run(
+            ["/bin/sh", "-ec", block],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture

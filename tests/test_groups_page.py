@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import urllib.request
@@ -78,7 +77,7 @@ def push(port: int, status: str, *jobs: str) -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
-def test_the_commands_work_as_they_are_written(tmp_path: Path, terminal: Any):
+def test_the_commands_work_as_they_are_written(tmp_path: Path, shell: Any, terminal: Any):
     port = free_port("127.0.0.1", 0)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
     ours |= {"PATH": f"{BINARIES}:{os.environ['PATH']}", "CALLBACK_SECRET": SECRET}
@@ -92,12 +91,7 @@ def test_the_commands_work_as_they_are_written(tmp_path: Path, terminal: Any):
         def run(block: str) -> str:
             block = block.replace("127.0.0.1:9000", f"127.0.0.1:{callbacks.server_port}")
             block = block.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-            command = ["/bin/sh", "-ec", block]
-            done = subprocess.run(
-                command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout
+            return str(shell(block, environ))
 
         push(port, "succeeded", *jobs[:10])  # they may end before and after the group is created
         rest = threading.Thread(target=push, args=(port, "succeeded", *jobs[10:]))

@@ -5,7 +5,6 @@ Only ports are replaced.
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,9 @@ MAKE, WATCH = blocks("sh")
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("more", ["", "--lose 1"])
-def test_the_commands_work_as_they_are_written(more: str, tmp_path: Path, terminal: Any):
+def test_the_commands_work_as_they_are_written(
+    more: str, tmp_path: Path, shell: Any, terminal: Any
+):
     port, provider = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
     environ = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
     environ |= {"PATH": f"{BINARIES}:{os.environ['PATH']}", "PORT": str(port)}
@@ -37,16 +38,7 @@ def test_the_commands_work_as_they_are_written(more: str, tmp_path: Path, termin
 
     def run(block: str) -> str:
         block = block.replace(":8080", f":{port}").replace("--to", f"{more} --to")
-        done = subprocess.run(
-            ["/bin/sh", "-ec", block],
-            cwd=tmp_path,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(shell(block, environ))
 
     assert "hmac-sha256" in run(MAKE)
     configuration = CONFIGURATION.replace(":9100", f":{provider}")

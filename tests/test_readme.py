@@ -133,7 +133,7 @@ class CallbackHandler(Handler):
 @pytest.mark.acceptance
 @pytest.mark.timeout(90)
 def test_the_60_second_example_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Any, terminal: Any
 ):
     port = free_port("127.0.0.1", 0)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("RINGBACK_", "REDIS_"))}
@@ -147,12 +147,12 @@ def test_the_60_second_example_works(
         with terminal(first_terminal(port), environ, "Ringback is ready"):
             subscribe, watch, get = (at_port(command, port) for command in USE)
             subscribe = subscribe.replace(":9000", f":{callbacks.server_port}")
-            printed = run(subscribe, tmp_path, environ)
+            printed = shell(subscribe, environ)
             (secret,) = re.findall(r"^secret +(whsec_\S+)$", printed, re.MULTILINE)
             monkeypatch.setenv("CALLBACK_SECRET", secret)
-            assert "succeeded (finished)" in run(watch, tmp_path, environ)
+            assert "succeeded (finished)" in shell(watch, environ)
             if shutil.which("curl"):
-                assert '"state":"succeeded"' in run(get, tmp_path, environ)
+                assert '"state":"succeeded"' in shell(get, environ)
             assert callbacks.answered.wait(10)
     assert callbacks.answers == [204]
 
@@ -168,17 +168,3 @@ def at_port(command: str, port: int) -> str:
     """The same command for a server on another port."""
     command = command.replace("ringback ", f"ringback --url http://127.0.0.1:{port} ", 1)
     return command.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-
-
-def run(command: str, folder: Path, environ: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        ["/bin/sh", "-ec", command],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

@@ -48,18 +48,18 @@ def test_the_script_signs_as_the_page_of_providers_says():
 
 
 @pytest.mark.timeout(90)
-def test_the_tutorial_works_as_it_is_written(tmp_path: Path, terminal: Any):
+def test_the_tutorial_works_as_it_is_written(tmp_path: Path, shell: Any, terminal: Any):
     """Its `.venv` holds the programs of the environment that runs the tests."""
     activate = tmp_path / ".venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
     activate.write_text(f"PATH={shlex.quote(str(BINARIES))}:$PATH\n", encoding="utf-8")
-    follow(tmp_path, terminal, variables("PATH", "PYTHONPATH"))
+    follow(tmp_path, shell, terminal, variables("PATH", "PYTHONPATH"))
 
 
 @pytest.mark.skipif(not SOAK, reason="installs everything: `make soak`")
 @pytest.mark.timeout(1200)
 def test_what_the_tutorial_installs_is_enough_for_it(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, terminal: Any
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, shell: Any, terminal: Any
 ):
     """In a copy of the checkout. First all wheels are fetched or built; from them alone its
     commands install.
@@ -75,7 +75,7 @@ def test_what_the_tutorial_installs_is_enough_for_it(
     subprocess.run([*pip, *names], cwd=tmp_path, env=environ, check=True)
     offline = environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     subprocess.run(["/bin/sh", "-ec", INSTALL], cwd=tmp_path, env=offline, check=True)
-    follow(tmp_path, terminal, variables("PATH"))
+    follow(tmp_path, shell, terminal, variables("PATH"))
 
 
 def variables(*names: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ def variables(*names: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if pattern.fullmatch(name)}
 
 
-def follow(folder: Path, terminal: Any, environ: Mapping[str, str]) -> None:
+def follow(folder: Path, shell: Any, terminal: Any, environ: Mapping[str, str]) -> None:
     """Do what the tutorial says after the installation."""
     port, callbacks = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
     environ = {**environ, "PORT": str(port), "RINGBACK_URL": f"http://127.0.0.1:{port}"}
@@ -95,16 +95,7 @@ def follow(folder: Path, terminal: Any, environ: Mapping[str, str]) -> None:
         return block.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
 
     def run(block: str) -> str:
-        done = subprocess.run(
-            ["/bin/sh", "-ec", at_ports(block)],
-            cwd=folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(shell(at_ports(block), environ))
 
     for name, text in [
         ("ringback.toml", CONFIGURATION),
