@@ -8,7 +8,7 @@ A job that is named by its id and by an alias is one member, under the first of 
 """
 
 import asyncio
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Container, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from processor.service.groups.member_ends import read_again
 from processor.service.groups.query import missing
 from processor.service.groups.step import Decision, change
 from processor.service.runtime.context import Context
+from processor.service.runtime.in_parts import in_parts
 from processor.store.groups import PIECE, GroupLookup
 from processor.store.reserve import group_price, watch_price
 
@@ -57,9 +58,7 @@ async def create(context: Context, body: GroupRequest, trace: str | None) -> tup
     if found.request != group.request:
         raise Conflict(f"id: {group.id!r} is another group already")
     if not found.filled and found.state is GroupState.RUNNING:
-        if (
-            not new
-        ):  # it was cut; what was written stays, even if two names are one job, as we know now
+        if not new:  # it was cut: what was written stays, even if two names are one job by now
             written = await context.store.groups.members(group.id)
             rows = (await _check(context, request, now, written)).rows
         names = list(dict.fromkeys(rows.values()))
@@ -140,12 +139,12 @@ async def _watch_all(
     """
     with_aliases = [name for name, member in members.items() if member.request.aliases]
     others = [name for name, member in members.items() if not member.request.aliases]
+
+    def watch(name: str) -> Awaitable[None]:
+        return group_members.watch(context, group, rows[name], members[name].request)
+
     for names in (with_aliases, others):
-        for start in range(0, len(names), TOGETHER):
-            part = names[start : start + TOGETHER]
-            await asyncio.gather(
-                *(group_members.watch(context, group, rows[n], members[n].request) for n in part)
-            )
+        await in_parts(watch, names, TOGETHER)
 
 
 def _filled(lookup: GroupLookup, _: float) -> Decision | None:

@@ -4,8 +4,8 @@ An entry waits in the shard of its job until the group has it. It may be applied
 crash or with others: the row of a member says which of its versions came last.
 """
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from processor.service.groups.step import Decision, change
 from processor.service.jobs.advance import RETRY_AFTER
 from processor.service.jobs.query import member
 from processor.service.runtime.context import Context
+from processor.service.runtime.in_parts import in_parts
 from processor.store.groups import PIECE, GroupLookup, deadline_item, read_item
 from processor.store.work_items import Claim, Settlement
 
@@ -120,9 +121,5 @@ async def read_again(context: Context, group: Group, names: Sequence[str]) -> fl
 
 async def _jobs(context: Context, names: Sequence[str]) -> dict[str, Job]:
     """The jobs of members, as far as they are watched."""
-    jobs: dict[str, Job] = {}
-    for start in range(0, len(names), TOGETHER):
-        part = names[start : start + TOGETHER]
-        found = await asyncio.gather(*(member(context, name) for name in part))
-        jobs |= {name: f.job for name, f in zip(part, found, strict=True) if f}
-    return jobs
+    found = await in_parts(partial(member, context), names, TOGETHER)
+    return {name: f.job for name, f in zip(names, found, strict=True) if f}

@@ -1,9 +1,9 @@
 """Waits for jobs and groups: for all of them, or for the first one that ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from processor.group import Group, GroupState
 from processor.model import FINAL, Job
@@ -13,13 +13,11 @@ from processor.service.jobs import query as jobs_query
 from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.query import Found
 from processor.service.runtime.context import Context
+from processor.service.runtime.in_parts import in_parts
 from processor.store.keys import Keys
 
 Name = tuple[str, str]  # source, id
-TOGETHER = 50  # jobs that one wait reads at the same time
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
+TOGETHER = 50  # jobs that one wait reads at the same time: other calls are answered in between
 
 
 class Waited(NamedTuple):
@@ -84,21 +82,13 @@ async def wait_for_job(context: Context, tailer: Tailer, job: Name, seconds: flo
 
 async def view(context: Context, waited: Waited, *, first: bool) -> dict[str, Any]:
     """What a wait for jobs has come to, as the API shows it."""
-    jobs = await _in_parts(partial(jobs_query.view, context), waited.jobs)
+    jobs = await in_parts(partial(jobs_query.view, context), waited.jobs, TOGETHER)
     return {"done": waited.done(first=first), "jobs": jobs}
 
 
 async def read(context: Context, jobs: Sequence[Name], groups: Sequence[str] = ()) -> Waited:
     """Jobs and groups as they are now; NotFound if one is unknown."""
     return Waited(
-        await _in_parts(lambda name: jobs_query.find(context, *name), jobs),
-        await _in_parts(partial(groups_query.find, context), groups),
+        await in_parts(lambda name: jobs_query.find(context, *name), jobs, TOGETHER),
+        await in_parts(partial(groups_query.find, context), groups, TOGETHER),
     )
-
-
-async def _in_parts(call: Callable[[Item], Awaitable[Value]], items: Sequence[Item]) -> list[Value]:
-    """Call for each item, for some at the same time: other requests are answered in between."""
-    found: list[Value] = []
-    for start in range(0, len(items), TOGETHER):
-        found += await asyncio.gather(*map(call, items[start : start + TOGETHER]))
-    return found

@@ -13,6 +13,7 @@ redis_check  checks Redis' settings, rights and clock every few seconds
 store_watch  notices that Redis was replaced, and starts over
 open_files   raises the limit of open files
 contention   commits a change again after a conflict
+in_parts     calls something for many items, for some at the same time
 listening_sockets  sockets that a receiver opens, or inherits from `ringback up`
 size_limits  limits of the metadata and filters that callers may store
 """
