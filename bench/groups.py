@@ -130,19 +130,11 @@ async def create(api: Api, name: str, count: int) -> None:
 
 async def end(running: Running, name: str, count: int) -> None:
     """End jobs at a steady rate."""
-    load = loadgen.Load(running.ports)
-    await load.connect(CONNECTIONS, iter(()))
     pushes = (
         (number / ENDS, workload.signed(f"msg_{job}".encode(), final(job)))
         for number, job in enumerate(members(name, count))
     )
-    try:
-        await loadgen.open_loop(load, pushes)
-        while load.statuses.total() < count:  # noqa: ASYNC110 -- a benchmark may look again
-            await asyncio.sleep(0.01)
-    finally:
-        load.close()
-    load.check()
+    await loadgen.answered(running.ports, pushes, count, CONNECTIONS)
 
 
 def final(job: str) -> bytes:

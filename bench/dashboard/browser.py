@@ -77,14 +77,6 @@ async def events(port: int, run: int, seconds: float, rate: int) -> None:
     if not rate:
         await asyncio.sleep(seconds)
         return
-    load = loadgen.Load([port])
-    await load.connect(CONNECTIONS, iter(()))
     count = round(rate * seconds)
     pushes = ((n / rate, workload.succeeded(workload.job_id(run, n))) for n in range(count))
-    try:
-        await loadgen.open_loop(load, pushes)
-        while load.statuses.total() < count:  # noqa: ASYNC110 -- a benchmark may look again
-            await asyncio.sleep(0.01)
-    finally:
-        load.close()
-    load.check()
+    await loadgen.answered([port], pushes, count, CONNECTIONS)

@@ -106,6 +106,21 @@ async def closed_loop(ports: Sequence[int], pushes: Iterable[bytes], connections
     return started
 
 
+async def answered(
+    ports: Sequence[int], pushes: Iterable[tuple[float, bytes]], count: int, connections: int
+) -> None:
+    """Send `count` pushes at their times, and return once each has an answer."""
+    load = Load(ports)
+    await load.connect(connections, iter(()))
+    try:
+        await open_loop(load, pushes)
+        while load.statuses.total() < count:  # noqa: ASYNC110 -- a benchmark may look again
+            await asyncio.sleep(0.01)
+    finally:
+        load.close()
+    load.check()
+
+
 async def open_loop(load: Load, pushes: Iterable[tuple[float, bytes]]) -> list[float]:
     """Send each push at its time (seconds from now); return when each really left."""
     start, left = time.perf_counter(), []
