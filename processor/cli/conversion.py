@@ -55,14 +55,11 @@ def _number(kind: type, value: Any, least: float | None, most: float | None) -> 
         found = kind(value)
     except ValueError:
         found = None
-    if (
-        found is None
-        or (least is not None and found < least)
-        or (most is not None and found > most)
-    ):
-        bounds = [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (
-            most is not None
-        )
+    too_small = found is not None and least is not None and found < least
+    too_large = found is not None and most is not None and found > most
+    if found is None or too_small or too_large:
+        limits = [(f"at least {least}", least), (f"at most {most}", most)]
+        bounds = " and ".join(words for words, limit in limits if limit is not None)
         name = "whole number" if kind is int else "number"
-        raise ValueError(f"{value!r} is not a {' '.join([name, ' and '.join(bounds)]).strip()}")
+        raise ValueError(f"{value!r} is not a {name} {bounds}".rstrip())
     return found

@@ -128,7 +128,7 @@ class Bridge:
             return bool(raw)
         found = False
         for event in sse.Reader(answer.lines()):
-            found = "method" not in json.loads(event.data)  # an error if it is no message
+            found = "method" not in json.loads(event.data)  # fails if it is not a message
             self._write(event.data.encode(), request_id)
         return found
 
@@ -168,7 +168,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _id(value: Any) -> Id:
-    """The id of a request; None for what is no id, which the server refuses."""
+    """The id of a request; None if it is not a valid one: the server refuses it."""
     return value if isinstance(value, str | int) else None
 
 

@@ -63,7 +63,7 @@ def end_quietly() -> NoReturn:
 
 def end_if_unread() -> None:
     """End quietly if nobody reads standard output any more, though there is nothing to print."""
-    with suppress(OSError, ValueError):  # it is no file
+    with suppress(OSError, ValueError):  # it is not a real file
         reader = select.poll()
         reader.register(sys.stdout, 0)
         if any(state & select.POLLERR for _, state in reader.poll(0)):

@@ -22,7 +22,7 @@ ignored              why a part of a push is not about a job
 push                 the status updates of a push, or its challenge
 poll_request         builds the HTTP request that polls a job or many, or cancels a job
 rate_limit_headers   for how long an account has no requests left
-poll_response        the response to a poll or a cancel call: a status update, or why there is none
+poll_response        the response to a poll or a cancel call: a status update, or a reason
 list_response        the response to a request that polls many jobs: the answer about each
 submit_response      the provider's response to the user's own submit call
 mirror_path          the paths of the mirror

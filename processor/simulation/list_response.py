@@ -13,7 +13,7 @@ from processor.simulation.encode_push import JSON, encoded
 def write_list_response(
     profile: Profile, kind: str | None, answers: Sequence[HttpResponse]
 ) -> HttpResponse:
-    """The page that holds these answers to polls of single jobs; ValueError if there is no list."""
+    """A page of a list, made of answers to polls of its jobs; ValueError if the kind has no list."""
     poll = profile.polls(kind)
     if poll is None or poll.list is None:
         raise ValueError(f"{profile.name} has no [poll.list] for this kind of job")

@@ -59,8 +59,8 @@ class Jobs:
     async def read(
         self, keys: Keys, names: Sequence[str], may_be: Callable[[bytes], bool] | None = None
     ) -> list[JobLookup]:
-        """What each `source/id` is. Records that cannot be meant (`may_be`) are not decoded, only
-        their size is told.
+        """What each `source/id` is. A record for which `may_be` is false is not decoded: of it only
+        the size is returned.
         """
         found: list[JobLookup] = []
         while len(found) < len(names):

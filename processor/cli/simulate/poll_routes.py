@@ -28,9 +28,8 @@ class Routes:
     def __init__(self, profile: Profile, kind: str | None) -> None:
         poll, base = profile.polls(kind), base_path(profile)
         rules, cancel = (poll.list, poll.cancel) if poll else (None, None)
-        targets = (
-            (rules.more, rules.request) if rules else ()
-        )  # the query of `more` is the longer one
+        # The query of `more` is the longer one, and so comes first.
+        targets = (rules.more, rules.request) if rules else ()
         self._polls = [_route(path) for path in paths(profile, kind)]
         self._lists = [_route(base + t.path.text) for t in targets if t and t.path]
         self._join = rules.join if rules else ""
@@ -42,7 +41,7 @@ class Routes:
         return unquote(match["id"]) if match else None
 
     def list_query(self, target: str) -> ListQuery | None:
-        """What a request for many jobs asks for; None if it is none."""
+        """What a request for many jobs asks for; None for any other request."""
         match = _first_match(self._lists, target)
         if match is None:
             return None
@@ -52,7 +51,7 @@ class Routes:
         return ListQuery(tuple(map(unquote, ids)), page, last)
 
     def canceled_id(self, method: str, target: str) -> str | None:
-        """The job id in a cancel call; None if it is none."""
+        """The job id in a cancel call; None for any other request."""
         if self._cancel is None or self._cancel[0] != method:
             return None
         match = self._cancel[1].fullmatch(target)

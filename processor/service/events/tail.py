@@ -104,9 +104,7 @@ class Tailer:
 
     async def _follow(self, positions: list[str]) -> None:
         """Read and dispatch events; after an internal error no listener waits in vain."""
-        deletions = (
-            self._store.events.start()
-        )  # those of before are of no record that is waited for
+        deletions = self._store.events.start()  # all: old ones are of no record that is waited for
         try:
             while self._listeners or self._waiters:
                 positions = await self._read_once(positions, deletions)
@@ -170,7 +168,7 @@ class Waiter:
             self.end()
 
     def __enter__(self) -> Self:
-        """Be told from now on."""
+        """Begin to wait."""
         for uid in self._uids:
             self._all.setdefault(uid, set()).add(self)
         return self

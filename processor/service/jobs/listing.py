@@ -19,6 +19,7 @@ from processor.store.keys import Keys
 CURSOR = re.compile(r"([0-9]{1,4})\.(\+inf|[0-9]{1,15})\.([0-9]{1,15})")
 MAX_SCANNED = 2000  # jobs looked at for one page: a page may be short and still have a next
 FIRST_PIECE, PIECE = 50, 400  # jobs read in one round trip: more if the first show no match
+NO_JOB = JobLookup()
 PAGE_BYTES = 1024 * 1024  # of records for one page: beyond it a page is short, too
 
 
@@ -40,7 +41,7 @@ class JobFilter(NamedTuple):
         named = (
             [] if self.state in (None, State.QUEUED) else [b'"state":"%b"' % self.state.encode()]
         )
-        texts = [text for _, text in self.metadata if not _is_json(text)]
+        texts = [text for _, text in self.metadata if not _as_json(text)]
         return named + list(map(msgspec.json.encode, [key for key, _ in self.metadata] + texts))
 
     def matches(self, job: Job) -> bool:
@@ -52,25 +53,19 @@ class JobFilter(NamedTuple):
         return all(k in job.metadata and _is(job.metadata[k], text) for k, text in self.metadata)
 
 
-NO_JOB = JobLookup()
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
-
-
 def _is(value: Any, text: str) -> bool:
     """Whether a value is written so, as text or as JSON."""
     if isinstance(value, str):
         return value == text
+    return any(same_json(value, one) for one in _as_json(text))
+
+
+def _as_json(text: str) -> list[Any]:
+    """The value of a text that is JSON; empty for any other text."""
     try:
-        return same_json(value, msgspec.json.decode(text))
+        return [msgspec.json.decode(text)]
     except (msgspec.DecodeError, RecursionError):
-        return False
+        return []
 
 
 async def jobs(

@@ -1,8 +1,9 @@
 """Polls all unfinished jobs again, soon: after trouble, or because somebody asks.
 
 A job's next poll is brought forward, never put off: to now, but not sooner than the shortest
-interval after the last poll, nor than the provider allows, and only so many a second. A job that is
-due anyway stays as it is, and so does one that somebody has asked for. So doing this twice costs little, and a walk that was cut off begins again.
+interval after the last poll, nor than the provider allows, and only so many a second. A poll that is
+due anyway stays as it is, and so does one that somebody asked for. So doing this twice costs little,
+and a walk that was cut off begins again.
 """
 
 from collections.abc import Sequence
