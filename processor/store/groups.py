@@ -91,9 +91,7 @@ class Groups:
         self._shards = shards
         self._keep = keep
         self.turns: KeyedLocks[str] = KeyedLocks()  # of callers of this process
-        self._names: OrderedDict[str, Sequence[str]] = (
-            OrderedDict()
-        )  # of groups that were listed last
+        self._names = OrderedDict[str, Sequence[str]]()  # of the groups that were listed last
 
     def shard(self, group: str) -> Keys:
         """The keys of the shard of a group."""

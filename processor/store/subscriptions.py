@@ -194,9 +194,8 @@ class Subscriptions:
             was = self._found(target, docs.get(target.encode()))
             if was is None:
                 return None
-            if (
-                new := edit(was)
-            ) == was:  # perhaps an earlier call was cut short before all shards had it
+            new = edit(was)
+            if new == was:  # perhaps an earlier call was cut short before all shards had it
                 await self._copies.copy(target)
                 return was
             event = publish(new, EventRouter(subs_version(version), self._all(docs.values())))

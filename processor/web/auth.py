@@ -43,11 +43,11 @@ class Authentication:
     ) -> None:
         self._calls = calls
         self._app = app
-        self._keys = tuple(
+        self._keys = {  # of a key in ASCII both encodings are one
             sha256(key.encode(encoding)).digest()
             for key in settings.api_keys
             for encoding in HEADER_ENCODINGS
-        )
+        }
         self._mirrors = mirrors
         self._sessions = Sessions(settings.api_keys)
 
