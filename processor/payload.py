@@ -1,6 +1,7 @@
 """The payload of an event as subscribers receive it, and a job as the API returns it."""
 
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -33,6 +34,10 @@ class JobData(msgspec.Struct, frozen=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+_TIMES = 3  # the last fields of JobData; a job has the others as they are, by the same names
+_same_fields = attrgetter(*JobData.__struct_fields__[:-_TIMES])
 
 
 class PollData(msgspec.Struct, frozen=True):
@@ -111,24 +116,5 @@ def view(job: Job, poll: PollData | None) -> dict[str, Any]:
 
 def _data(job: Job) -> tuple[Any, ...]:
     """The values of JobData, in the order of its fields."""
-    return (
-        job.source,
-        job.provider,
-        job.kind,
-        job.id,
-        job.aliases,
-        job.attempt,
-        job.sequence,
-        job.state,
-        job.previous_state,
-        job.status,
-        job.progress,
-        job.partial,
-        job.result,
-        job.error,
-        job.metadata,
-        job.origin,
-        utc(job.created_at),
-        _utc(job.started_at),
-        _utc(job.finished_at),
-    )
+    times = utc(job.created_at), _utc(job.started_at), _utc(job.finished_at)
+    return _same_fields(job) + times

@@ -10,8 +10,6 @@ change. So state, attempt and completion event of a job do not depend on order, 
 of other updates, provided that each attempt gets one final update.
 """
 
-from typing import Any
-
 import msgspec
 from msgspec.structs import replace
 
@@ -57,16 +55,18 @@ def advance(job: Job, update: StatusUpdate, now: float) -> Transition:
     """Apply one update to a job; `now` is Redis time, in seconds."""
     if update.origin is Origin.DEADLINE and now < job.deadline_at:
         return Transition(job, ignored="early")
+    job = _add_names(job, update)
     attempt = _attempt(job, update)
     if attempt > job.attempt:
         reopened = _start_attempt(job, attempt, now)
         return _change_state(reopened, update, update.state or State.QUEUED, now, was=job.state)
-    was, new = (job.attempt, rank(job)), (attempt, _rank_of(update, job))
-    if new > was:
-        return _change_state(job, update, update.state or job.state, now, was=job.state)
-    if new == was and job.state not in FINAL:
-        return _update_progress(job, update, now)
-    return Transition(_add_names(job, update), ignored=_why_ignored(job, update, attempt))
+    if attempt == job.attempt:
+        was, new = rank(job), _rank_of(update, job)
+        if new > was:
+            return _change_state(job, update, update.state or job.state, now, was=job.state)
+        if new == was and job.state not in FINAL:
+            return _update_progress(job, update, now)
+    return Transition(job, ignored=_why_ignored(job, update, attempt))
 
 
 def rank(job: Job) -> int:
@@ -80,8 +80,12 @@ def event_id(job: Job) -> str:
     The id of a completion does not depend on earlier events, since updates may be lost.
     """
     if job.state in FINAL:
-        return f"evt_{job.uid}_{job.attempt}_{'deadline' if job.provisional else 'final'}"
+        return _completion_id(job, provisional=job.provisional)
     return f"evt_{job.uid}_{job.sequence}"
+
+
+def _completion_id(job: Job, *, provisional: bool) -> str:
+    return f"evt_{job.uid}_{job.attempt}_{'deadline' if provisional else 'final'}"
 
 
 def poll_stalled_id(job: Job) -> str:
@@ -103,7 +107,7 @@ def _rank_of(update: StatusUpdate, job: Job) -> int:
 def _attempt(job: Job, update: StatusUpdate) -> int:
     if update.attempt is not None:
         return update.attempt
-    over = rank(job) == RANK[State.SUCCEEDED]
+    over = job.state in FINAL and not job.provisional
     return job.attempt + 1 if over and _runs_again(job, update) else job.attempt
 
 
@@ -168,15 +172,16 @@ def _change_state(
     """Enter another state (or a final one after our expiry) and emit its event."""
     event = EVENT_OF_STATE.get(state)
     final = state in FINAL
-    sequence = job.sequence + (event is not None)
+    provisional = update.origin is Origin.DEADLINE
+    trace, own_trace = _trace(job, update)
     moved = replace(
-        _add_names(job, update),
+        job,
         state=state,
         previous_state=was,
-        provisional=update.origin is Origin.DEADLINE,
-        status=job.status if update.origin is Origin.DEADLINE else update.status,
+        provisional=provisional,
+        status=job.status if provisional else update.status,
         status_at=update.at,
-        sequence=sequence,
+        sequence=job.sequence + 1 if event else job.sequence,
         progress=1.0 if state is State.SUCCEEDED else update.progress,
         result=update.result,
         error=update.error,
@@ -184,22 +189,22 @@ def _change_state(
         partial=state is State.SUCCEEDED and bool(update.counts and update.counts.failed),
         flags=update.flags,
         origin=update.origin,
-        **_trace(job, update),
+        trace=trace,
+        own_trace=own_trace,
         started_at=update.at if state is State.RUNNING else job.started_at,
         finished_at=update.at if final else None,
         ended_at=now if final else None,
+        completion=_completion_id(job, provisional=provisional) if final else job.completion,
     )
-    if final:
-        moved = replace(moved, completion=event_id(moved))
-    return Transition(moved, event=event)
+    return Transition(moved, event)
 
 
 def _update_progress(job: Job, update: StatusUpdate, now: float) -> Transition:
     """Apply the newer status and progress to a job that stays in its state."""
     if update.at < job.status_at <= now + FUTURE_TOLERANCE:
-        return Transition(_add_names(job, update), ignored="older")
+        return Transition(job, ignored="older")
     updated = replace(
-        _add_names(job, update),
+        job,
         status=update.status,
         status_at=update.at,
         progress=job.progress if update.progress is None else update.progress,
@@ -210,7 +215,8 @@ def _update_progress(job: Job, update: StatusUpdate, now: float) -> Transition:
     progressed = _progress(updated) != _progress(job)
     if not progressed and updated.flags == job.flags:
         return Transition(updated, ignored="duplicate")
-    updated = replace(updated, origin=update.origin, **_trace(job, update))
+    trace, own_trace = _trace(job, update)
+    updated = replace(updated, origin=update.origin, trace=trace, own_trace=own_trace)
     too_soon = now - job.progressed_at < PROGRESS_EVENTS_APART
     if job.state is not State.RUNNING or too_soon or not progressed:  # no event shows flags
         return Transition(updated)
@@ -218,16 +224,18 @@ def _update_progress(job: Job, update: StatusUpdate, now: float) -> Transition:
     return Transition(emitted, event="job.progressed")
 
 
-def _trace(job: Job, update: StatusUpdate) -> dict[str, Any]:
-    """The trace of a transition: the update's; but one that Ringback began does not end a caller's."""
+def _trace(job: Job, update: StatusUpdate) -> tuple[str | None, bool]:
+    """The trace of a transition, and whether Ringback began it: the update's; but one that Ringback
+    began does not end a caller's.
+    """
     known, new = job.trace, update.trace
     if new is None:
-        return {}
+        return known, job.own_trace
     if known and known.split("-")[1] == new.split("-")[1]:
-        return {"trace": new}
+        return new, job.own_trace
     if known and update.own_trace and not job.own_trace:
-        return {}
-    return {"trace": new, "own_trace": update.own_trace}
+        return known, job.own_trace
+    return new, update.own_trace
 
 
 def _progress(job: Job) -> tuple[object, ...]:
@@ -241,6 +249,8 @@ def _add_names(job: Job, update: StatusUpdate) -> Job:
     A param that is set already is kept, so that the poll request of a job never changes.
     """
     seen = job.seen or update.origin is not Origin.DEADLINE
+    if not update.aliases and not update.params:
+        return job if seen is job.seen else replace(job, seen=seen)
     aliases = tuple(a for a in update.aliases if a != job.id and a not in job.aliases)
     aliases = aliases[: max(0, MAX_ALIASES - len(job.aliases))]
     params = update.params | job.params if update.params else job.params

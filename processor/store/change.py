@@ -15,7 +15,7 @@ class NewEvent(msgspec.Struct, frozen=True):
     id: str
     type: str
     body: bytes
-    deliveries: tuple[WorkItem, ...]
+    deliveries: Sequence[WorkItem]
     logged: bool = True
 
 

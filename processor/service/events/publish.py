@@ -39,11 +39,9 @@ class DecisionInputs(msgspec.Struct, frozen=True):
 def publish(job: Job, kind: str, inputs: DecisionInputs) -> NewEvent:
     """An event of a job, with a delivery for each matching subscription and callback."""
     matching = inputs.router.matching(kind, job.source, job.provider, job.metadata)
-    callbacks = job.callbacks if kind in COMPLETED else ()
-    places = [
-        *((s.id, s.id, order_of(s, job)) for s in matching),
-        *((callback.id, callback.lane, None) for callback in callbacks),
-    ]
+    places: list[Place] = [(s.id, s.id, order_of(s, job)) for s in matching]
+    if job.callbacks and kind in COMPLETED:
+        places += [(callback.id, callback.lane, None) for callback in job.callbacks]
     body = payload.event_body(job, kind)
     return _new_event(job, state_machine.event_id(job), kind, body, places, inputs.now)
 
@@ -62,12 +60,14 @@ def publish_poll_stalled(job: Job, poll: payload.PollData, inputs: DecisionInput
 def _new_event(  # noqa: PLR0917 - one fact about the event each
     job: Job, event: str, kind: str, body: bytes, places: Sequence[Place], now: float
 ) -> NewEvent:
+    if not places:
+        return NewEvent(event, kind, body, ())
     name = name_of(job)
-    deliveries = tuple(
+    deliveries = [
         delivery_item(event, kind, target, lane, now, trace=job.trace, order=order, job=name)
         for target, lane, order in places
-    )
-    return NewEvent(id=event, type=kind, body=body, deliveries=deliveries)
+    ]
+    return NewEvent(event, kind, body, deliveries)
 
 
 def delivery_item(

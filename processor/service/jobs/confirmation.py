@@ -74,18 +74,15 @@ def _completed(poll: StatusUpdate, claim: StatusUpdate) -> StatusUpdate:
 def should_poll_now(
     step: state_machine.Transition, update: StatusUpdate, job: Job, source: Source
 ) -> bool:
-    """Whether a push is a reason to poll the job now."""
-    unconfirmed = update.origin is Origin.PUSH and UNCONFIRMED in update.flags
-    return unconfirmed or _may_run_again(step, update, job, source)
-
-
-def _may_run_again(
-    step: state_machine.Transition, update: StatusUpdate, job: Job, source: Source
-) -> bool:
-    """Whether a push hints that a finished job runs again, where only a poll can confirm it."""
+    """Whether a push is a reason to poll the job now: it needs a poll's confirmation, or hints that
+    a finished job runs again, which only a poll can confirm.
+    """
+    if UNCONFIRMED in update.flags:
+        return True
+    if step.ignored != "finished":
+        return False
     poll = source.poll(job.kind)
-    finished = step.ignored == "finished" and update.origin is Origin.PUSH
-    return finished and poll is not None and poll.reopens
+    return poll is not None and poll.reopens
 
 
 def remember_poll_after(
@@ -95,9 +92,9 @@ def remember_poll_after(
 
     A push that anybody could have sent does not prove that the provider has the job (`seen`).
     """
-    if update.origin is Origin.PUSH and not seen and job.seen:
-        proven = source.profile.signs or not source.confirms(job.kind)
-        return job if proven else replace(job, seen=False)
-    if update.origin is Origin.PUSH or not (update.poll_after or job.poll_not_before):
+    if update.origin is Origin.PUSH:
+        proven = seen or source.profile.signs or not source.confirms(job.kind)
+        return job if proven or not job.seen else replace(job, seen=False)
+    if not (update.poll_after or job.poll_not_before):
         return job
     return replace(job, poll_not_before=now + update.poll_after if update.poll_after else 0.0)

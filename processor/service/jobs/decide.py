@@ -23,7 +23,12 @@ from processor.model import (
 from processor.service.events.publish import DecisionInputs, publish
 from processor.service.jobs import confirmation, failed_polls
 from processor.service.jobs.failed_polls import FailedPoll
-from processor.service.jobs.job_end import detection_delay, job_end, remember
+from processor.service.jobs.job_end import (
+    detection_delay,
+    job_end,
+    with_poll_times,
+    with_push_missing,
+)
 from processor.service.jobs.poll_interval import first_poll, intervals, poll_interval
 from processor.store.change import Change, NewEvent
 from processor.store.groups import end_item
@@ -88,10 +93,20 @@ def decide(
     before = lookup.job
     so_far = _Progress(before or new_job(inputs.source, name, inputs.now, inputs.uid))
     for incoming in updates:
-        _take(so_far, incoming, inputs)
+        if incoming.note:
+            so_far.entries.append((inputs.now, incoming.note))
+        elif incoming.failed:
+            _take_failed(so_far, incoming.update, incoming.failed, inputs)
+        else:
+            _take_update(so_far, incoming, inputs)
+    job, end = so_far.job, None
+    finished = job.state in FINAL
     known = [u.update for u in updates]
-    end = job_end(before, so_far.job, known, inputs.source)
-    so_far.job = remember(so_far.job, end, known, inputs.now)
+    if finished:
+        end = job_end(before, job, known, inputs.source)
+        so_far.job = with_push_missing(job, end)
+    else:
+        so_far.job = with_poll_times(job, known, inputs.now)
     job, items = _with_items(before, so_far, inputs)
     return Change(
         job=job,
@@ -105,18 +120,8 @@ def decide(
         items=items,
         dropped=timers_to_drop(before, job, inputs.source),
         end=end,
-        delay=detection_delay(before, job, known),
+        delay=detection_delay(before, job, known) if finished else None,
     )
-
-
-def _take(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionInputs) -> None:
-    """Take a job through one update, or note what is none."""
-    if incoming.note:
-        so_far.entries.append((inputs.now, incoming.note))
-    elif incoming.failed:
-        _take_failed(so_far, incoming.update, incoming.failed, inputs)
-    else:
-        _take_update(so_far, incoming, inputs)
 
 
 def _take_failed(
@@ -132,20 +137,25 @@ def _take_failed(
 
 def _take_update(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionInputs) -> None:
     source, now = inputs.source, inputs.now
-    so_far.deadline_claimed |= incoming.update.origin is Origin.DEADLINE
-    so_far.answer = incoming.answer or so_far.answer
-    if inputs.waited:
-        so_far.hurry = incoming.hurry or so_far.hurry
-    update, job = confirmation.apply_trust(incoming.update, so_far.job, source)
-    step = state_machine.advance(job, update, now)
-    so_far.reschedule |= step.ignored is None or update.origin is Origin.POLL
-    so_far.poll_now |= confirmation.should_poll_now(step, update, job, source)
-    so_far.entries.append((now, _entry(job, step, update)))
-    so_far.job = confirmation.remember_poll_after(
-        failed_polls.ended(step.job, update), update, source, now, seen=job.seen
-    )
-    if step.event:
-        so_far.events.append(publish(so_far.job, step.event, inputs))
+    update, was = confirmation.apply_trust(incoming.update, so_far.job, source)
+    step = state_machine.advance(was, update, now)
+    job = failed_polls.ended(step.job, update) if step.job.failed_polls else step.job
+    job = confirmation.remember_poll_after(job, update, source, now, seen=was.seen)
+    event = publish(job, step.event, inputs) if step.event else None
+    if event:
+        so_far.events.append(event)
+    so_far.entries.append((now, _entry(was, step, update, event)))
+    so_far.job = job
+    if step.ignored is None or update.origin is Origin.POLL:
+        so_far.reschedule = True
+    if update.origin is Origin.DEADLINE:
+        so_far.deadline_claimed = True
+    elif update.origin is Origin.PUSH and confirmation.should_poll_now(step, update, was, source):
+        so_far.poll_now = True
+    if incoming.answer:
+        so_far.answer = incoming.answer
+    if incoming.hurry and inputs.waited:
+        so_far.hurry = incoming.hurry
 
 
 def _with_items(
@@ -181,14 +191,16 @@ def with_poll_now(items: list[WorkItem], job: Job) -> list[WorkItem]:
     return [i for i in items if i.backlog != "poll"] + [poll_item(job, job.poll_not_before)]
 
 
-def _entry(was: Job, step: state_machine.Transition, update: StatusUpdate) -> HistoryEntry:
+def _entry(
+    was: Job, step: state_machine.Transition, update: StatusUpdate, event: NewEvent | None
+) -> HistoryEntry:
     return HistoryEntry(
         origin=update.origin,
         status=update.status,
         was=was.state,
         state=step.job.state,
         attempt=step.job.attempt,
-        event=state_machine.event_id(step.job) if step.event else None,
+        event=event.id if event else None,
         ignored=step.ignored,
         flags=update.flags,
     )
@@ -249,8 +261,9 @@ CANCEL = "cancel:"  # begins the item of a cancel call; a job's poll has its nam
 
 def _gives_up(before: Job | None, job: Job) -> bool:
     """Whether the deadline of this attempt has just passed."""
-    was = before is not None and before.provisional and before.attempt == job.attempt
-    return job.provisional and not was
+    if not job.provisional:
+        return False
+    return before is None or not before.provisional or before.attempt != job.attempt
 
 
 def cancel_item(job: Job) -> WorkItem:

@@ -34,12 +34,15 @@ def job_end(
     return JobEnd(job.kind, job.ended_at, "push" if pushed else "poll", lasted)
 
 
-def remember(job: Job, end: JobEnd | None, updates: Sequence[StatusUpdate], now: float) -> Job:
-    """The job with what its next poll and its end are compared with."""
-    if end and job.push_missing is not (missing := end.found_by == "poll"):
-        return replace(job, push_missing=missing)
-    if job.state in FINAL:
+def with_push_missing(job: Job, end: JobEnd | None) -> Job:
+    """An ended job with what a late push of its end is compared with."""
+    if end is None or job.push_missing is (missing := end.found_by == "poll"):
         return job
+    return replace(job, push_missing=missing)
+
+
+def with_poll_times(job: Job, updates: Sequence[StatusUpdate], now: float) -> Job:
+    """An unfinished job with what its next poll and its end are compared with."""
     for update in updates:
         if update.poll_started_at:
             job = replace(job, polled_at=update.poll_started_at)
