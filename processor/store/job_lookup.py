@@ -1,7 +1,5 @@
 """What is stored under a name: a job, an alias, a tombstone, or a reservation."""
 
-from typing import NamedTuple
-
 import msgspec
 
 from processor.model import Job
@@ -10,7 +8,7 @@ from processor.store.versions import HELD, RESERVED
 _decode_job = msgspec.json.Decoder(Job).decode
 
 
-class JobLookup(NamedTuple):
+class JobLookup(msgspec.Struct, frozen=True):
     """What is stored under a job's name: a job, an alias, a tombstone (`deleted`), or nothing.
 
     Or a reservation: updates of the job wait in ingest, and its record will have this `uid`. They
@@ -30,17 +28,21 @@ class JobLookup(NamedTuple):
         return self.version.startswith(HELD)
 
 
+NOTHING = JobLookup()
+
+
 def lookup(row: bytes | None) -> JobLookup:
     """Read what Redis returned for a name."""
-    word, _, rest = (row or b"").partition(b" ")
-    match word:
-        case b"":
-            return JobLookup()
-        case b"gone":
-            return JobLookup("gone", deleted=True)
-        case b"to":
-            return JobLookup("to", alias_of=rest.decode())
-        case _ if (version := word.decode()).startswith((RESERVED, HELD)):
+    if not row:
+        return NOTHING
+    word, _, rest = row.partition(b" ")
+    version = word.decode()
+    match version:
+        case "gone":
+            return JobLookup(version, deleted=True)
+        case "to":
+            return JobLookup(version, alias_of=rest.decode())
+        case _ if version.startswith((RESERVED, HELD)):
             return JobLookup(version, uid=version.partition("-")[2])
         case _:
-            return JobLookup(word.decode(), _decode_job(rest), size=len(rest))
+            return JobLookup(version, _decode_job(rest), size=len(rest))

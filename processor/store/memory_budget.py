@@ -64,6 +64,8 @@ class MemoryBudget:
         """Indexes by their sizes in bytes, cut in order into steps of about one `piece`."""
         pieces: list[list[int]] = []
         piece, left = self.piece, 0
+        if sizes and sum(sizes.values()) <= piece:
+            return [list(sizes)]
         for index, size in sizes.items():
             if left <= 0:
                 pieces.append([])

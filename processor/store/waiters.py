@@ -1,7 +1,7 @@
 """Jobs that somebody waits for: marked for as long as the wait lasts, and polled sooner."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ class Waiters:
             return set()
         return {(keys.shard, m.item) for m, marked in zip(marks, done, strict=True) if marked}
 
-    async def among(self, keys: Keys, items: Sequence[tuple[str, str]]) -> frozenset[str]:
+    async def among(self, keys: Keys, items: Iterable[tuple[str, str]]) -> frozenset[str]:
         """Those of some jobs of a shard (source, item) that are waited for now."""
         by_source: dict[str, list[str]] = {}
         for source, item in items:

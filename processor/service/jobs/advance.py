@@ -18,6 +18,7 @@ from processor.service.jobs.update_spans import update_spans
 from processor.service.runtime.context import Context, random_unit
 from processor.store.change import Change
 from processor.store.keys import Keys
+from processor.store.memory_budget import MemoryBudget
 from processor.store.names import new_uid
 from processor.store.refusals import Outcome
 from processor.store.reserve import deliveries_price
@@ -63,26 +64,29 @@ async def _commit_once(
     await context.store.statistics.refresh()
     waited = await _waited(context, keys, of_jobs)
     now = await context.store.now()
-    changes = [
-        decide(
-            one.lookup,
-            one.id,
-            one.updates,
-            _inputs(context, one, router, now, waited=one.name in waited),
-        )
-        for one in of_jobs
-    ]
-    of_jobs, changes = await _renew_aliases(context, of_jobs, changes)
-    outcomes = await _commit(context, keys, router, changes)
-    results = list(zip(of_jobs, outcomes, strict=True))
-    pairs = zip(results, changes, strict=True)
-    written = [(one, change) for (one, outcome), change in pairs if outcome is True]
+    decided: list[tuple[JobUpdates, Change]] = []
+    for one in of_jobs:
+        inputs = _inputs(context, one, router, now, waited=one.name in waited)
+        change = decide(one.lookup, one.id, one.updates, inputs)
+        renewed = change.renew and change.job.aliases
+        if not renewed or await _renew_aliases(context, one, change.job):
+            decided.append((one, change))
+    outcomes = await _commit(context, keys, router, [change for _, change in decided])
+    written: list[tuple[JobUpdates, Change]] = []
+    failures: list[Failure] = []
+    conflicts: list[IncomingUpdate] = []
+    for pair, outcome in zip(decided, outcomes, strict=True):
+        if outcome is True:
+            written.append(pair)
+        elif outcome is False:
+            conflicts += pair[0].updates
+        else:
+            failures += [(u, outcome) for u in pair[0].updates]
     await _count(context, keys, written)
     jobs += [change.job for _, change in written]
-    failures = [(u, o) for one, o in results if isinstance(o, WrongKeyType) for u in one.updates]
     if failures:
         await _fail(context, failures)
-    return [u for one, outcome in results if outcome is False for u in one.updates]
+    return conflicts
 
 
 async def _count(
@@ -103,18 +107,18 @@ def _failing(
     found: dict[tuple[str, str], float | None] = {}
     for one, change in written:
         before, job = one.lookup.job, change.job
-        failed = [update.failed.again_at for update in one.updates if update.failed]
-        if failed and job.failed_polls:
-            found[job.source, one.name] = max(failed)
-        elif before and before.failed_polls and not job.failed_polls:
+        if job.failed_polls:
+            failed = [update.failed.again_at for update in one.updates if update.failed]
+            if failed:
+                found[job.source, one.name] = max(failed)
+        elif before and before.failed_polls:
             found[job.source, one.name] = None
     return found
 
 
 async def _waited(context: Context, keys: Keys, of_jobs: Sequence[JobUpdates]) -> frozenset[str]:
     """The names of those jobs that were polled, and that somebody waits for."""
-    polled = [one for one in of_jobs if any(u.hurry for u in one.updates)]
-    names = [(one.updates[0].update.source, one.name) for one in polled]
+    names = {(one.source, one.name) for one in of_jobs for u in one.updates if u.hurry}
     return await context.store.waiters.among(keys, names) if names else frozenset()
 
 
@@ -143,21 +147,14 @@ def _report_expired(context: Context, updates: Sequence[IncomingUpdate]) -> None
         log.warning("orphans_expired", source=source, count=count, jobs=jobs[:LOGGED])
 
 
-async def _renew_aliases(
-    context: Context, of_jobs: Sequence[JobUpdates], changes: Sequence[Change]
-) -> tuple[list[JobUpdates], list[Change]]:
-    """Keep the aliases of jobs as long as their jobs; the jobs and changes that did not fail."""
-    kept_jobs, kept_changes = [], []
-    for of_job, change in zip(of_jobs, changes, strict=True):
-        try:
-            if change.renew and change.job.aliases:
-                await write_aliases(context, change.job, change.job.aliases)
-        except WrongKeyType as error:
-            await _fail(context, [(u, error) for u in of_job.updates])
-        else:
-            kept_jobs.append(of_job)
-            kept_changes.append(change)
-    return kept_jobs, kept_changes
+async def _renew_aliases(context: Context, of_job: JobUpdates, job: Job) -> bool:
+    """Keep the aliases of a job as long as the job; if that fails, so do its updates."""
+    try:
+        await write_aliases(context, job, job.aliases)
+    except WrongKeyType as error:
+        await _fail(context, [(u, error) for u in of_job.updates])
+        return False
+    return True
 
 
 async def _fail(context: Context, failures: Sequence[Failure]) -> None:
@@ -182,12 +179,7 @@ async def _commit(
     await memory.refresh()
     for piece in memory.in_pieces(dict(enumerate(map(size_of, changes)))):
         batch = [changes[i] for i in piece]
-        events = [e for change in batch for e in change.events if e.deliveries]
-        most = await memory.may_wait(
-            sum(deliveries_price(len(e.deliveries), len(e.body)) for e in events),
-            max((len(e.body) for e in events), default=0),
-            len(router.active),
-        )
+        most = await _may_wait(memory, batch, router) if memory.use.limit else None
         rows = await _commit_and_deliver(context, keys, router, batch, most)
         if rows is None:
             await context.store.subscriptions.router(keys, fresh=True)
@@ -197,36 +189,57 @@ async def _commit(
     return outcomes
 
 
+async def _may_wait(
+    memory: MemoryBudget, changes: Sequence[Change], router: EventRouter
+) -> int | None:
+    """How many deliveries of a subscription may wait after these changes."""
+    price = largest = 0
+    for change in changes:
+        for event in change.events:
+            if event.deliveries:
+                price += deliveries_price(len(event.deliveries), len(event.body))
+                largest = max(largest, len(event.body))
+    return await memory.may_wait(price, largest, len(router.active))
+
+
 async def _commit_and_deliver(
     context: Context, keys: Keys, router: EventRouter, changes: Sequence[Change], most: int | None
 ) -> list[Outcome] | None:
     """Write changes, and start the deliveries that this worker has room for."""
     jobs, handover = context.store.jobs, context.handover
-    deliveries = sum(len(e.deliveries) for change in changes for e in change.events)
+    deliveries = sum([len(e.deliveries) for change in changes for e in change.events])
     if handover is None or not deliveries:
         return await jobs.commit(keys, router.version, changes, most=most)
     async with handover.room(deliveries) as room:
         done = await jobs.commit_and_claim(keys, router.version, changes, room, most=most)
         if done is None:
             return None
-        written = [c for c, outcome in zip(changes, done.outcomes, strict=True) if outcome is True]
-        events = [e for c in written for e in c.events if e.id not in done.older_bodies]
+        events = [
+            event
+            for change, outcome in zip(changes, done.outcomes, strict=True)
+            if outcome is True
+            for event in change.events
+            if event.deliveries and event.id not in done.older_bodies
+        ]
         handover.start(done.claims, events, router)
     return done.outcomes
 
 
 def size_of(change: Change) -> int:
     """About how many bytes of script arguments a change needs."""
-    job, bodies = change.job, sum(len(event.body) for event in change.events)
-    record = len(bytes(job.result)) + (len(_encode(job.metadata)) if job.metadata else 0)
-    return bodies + record + CHANGE_OVERHEAD
+    job = change.job
+    size = CHANGE_OVERHEAD + len(memoryview(job.result))
+    for event in change.events:
+        size += len(event.body)
+    return size + len(_encode(job.metadata)) if job.metadata else size
 
 
 def _inputs(
     context: Context, of_job: JobUpdates, router: EventRouter, now: float, *, waited: bool
 ) -> DecisionInputs:
-    source = context.settings.sources[of_job.updates[0].update.source]
-    uid, statistics = of_job.lookup.uid or new_uid(), context.store.statistics.of(source.name)
+    source, lookup = context.settings.sources[of_job.source], of_job.lookup
+    uid = "" if lookup.job else lookup.uid or new_uid()
+    statistics = context.store.statistics.of(of_job.source)
     return DecisionInputs(source, router, now, random_unit(), uid, statistics, waited)
 
 

@@ -26,14 +26,11 @@ Unregistered = tuple[IncomingUpdate, Claim, str]  # and the id of its job
 class JobUpdates(msgspec.Struct):
     """All incoming updates of one job, and what was stored under its id."""
 
+    source: str
     id: str
+    name: str  # `source/id`
     lookup: JobLookup
     updates: list[IncomingUpdate]
-
-    @property
-    def name(self) -> str:
-        """Its `source/id`."""
-        return f"{self.updates[0].update.source}/{self.id}"
 
 
 class Resolved(msgspec.Struct):
@@ -47,6 +44,15 @@ class Resolved(msgspec.Struct):
     failures: list[Failure]
     expired: list[IncomingUpdate]
 
+    def add(self, incoming: IncomingUpdate, job: str, lookup: JobLookup) -> None:
+        """Add an update to those of its job."""
+        source = incoming.update.source
+        name = f"{source}/{job}"
+        if of_job := self.by_job.get(name):
+            of_job.updates.append(incoming)
+        else:
+            self.by_job[name] = JobUpdates(source, job, name, lookup, [incoming])
+
 
 async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> Resolved:
     """Sort the updates of one shard by the job that they are about."""
@@ -57,16 +63,24 @@ async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate
     unregistered: list[Unregistered] = []
     for incoming in updates:
         update = incoming.update
-        job = lookups.canonical(update)
-        if job is None or _is_deadline_without_job(lookups, update, job):
+        job: str | None = update.id
+        lookup = lookups.by_name[update.source, update.id]
+        if lookup.job is None and lookup.uid is None:  # this is not the id of a job, or a new one
+            job = lookups.canonical(update)
+            lookup = lookups.by_name[update.source, job or update.id]
+        unknown = lookup.job is None
+        if job is None or (unknown and update.origin is Origin.DEADLINE):
             resolved.dropped.append(incoming)
-        elif context.store.shard(update.source, job) is not keys:
+        elif (update.source, job) in lookups.elsewhere:
             resolved.to_move.append(replace(incoming, update=with_id(update, job)))
-        elif incoming.claim and _may_be_held(context, lookups, update, job):
+        elif unknown and incoming.claim and _may_be_held(context, lookup, update):
             unregistered.append((incoming, incoming.claim, job))
+        elif job == update.id and not update.aliases:
+            resolved.add(incoming, job, lookup)
         else:
-            await _add_to_job(context, resolved, lookups, incoming, job)
-    await _sort_unregistered(context, resolved, lookups, unregistered)
+            await _add_to_job(context, resolved, lookup, incoming, job)
+    if unregistered:
+        await _sort_unregistered(context, resolved, lookups, unregistered)
     return resolved
 
 
@@ -83,32 +97,28 @@ async def _sort_unregistered(
     ends = await context.store.held.end([(claim, job) for _, claim, job in updates])
     for (incoming, _, job), end in zip(updates, ends, strict=True):
         update = incoming.update
+        lookup = lookups.by_name[update.source, job]
         if isinstance(end, WrongKeyType):
             resolved.failures.append((incoming, end))
         elif end is HoldEnd.ENDED:
             resolved.expired.append(incoming)
-        elif end is HoldEnd.NOT_HELD and lookups.by_name[update.source, job].held:
+        elif end is HoldEnd.NOT_HELD and lookup.held:
             resolved.to_move.append(replace(incoming, update=with_id(update, job)))
         elif end is HoldEnd.NOT_HELD:
-            await _add_to_job(context, resolved, lookups, incoming, job)
+            await _add_to_job(context, resolved, lookup, incoming, job)
 
 
 async def _add_to_job(
-    context: Context, resolved: Resolved, lookups: "_Lookups", incoming: IncomingUpdate, job: str
+    context: Context, resolved: Resolved, lookup: JobLookup, incoming: IncomingUpdate, job: str
 ) -> None:
+    """Add an update under the id of its job, once its aliases are written."""
     update = with_id(incoming.update, job)
-    name = f"{update.source}/{job}"
-    lookup = lookups.by_name[update.source, job]
-    if update.aliases:
-        try:
-            update = await _with_aliases(context, lookup, update)
-        except WrongKeyType as error:
-            resolved.failures.append((incoming, error))
-            return
-    of_job = resolved.by_job.setdefault(name, JobUpdates(job, lookup, []))
-    of_job.updates.append(
-        incoming if update is incoming.update else replace(incoming, update=update)
-    )
+    try:
+        update = await _with_aliases(context, lookup, update)
+    except WrongKeyType as error:
+        resolved.failures.append((incoming, error))
+        return
+    resolved.add(replace(incoming, update=update), job, lookup)
 
 
 async def _with_aliases(context: Context, lookup: JobLookup, update: StatusUpdate) -> StatusUpdate:
@@ -137,16 +147,10 @@ async def write_aliases(context: Context, job: Job, aliases: Iterable[str]) -> l
     return refused
 
 
-def _may_be_held(context: Context, lookups: "_Lookups", update: StatusUpdate, job: str) -> bool:
-    """Whether a push came out of the hold without anybody having registered its job."""
-    lookup = lookups.by_name.get((update.source, job), JobLookup())
+def _may_be_held(context: Context, lookup: JobLookup, update: StatusUpdate) -> bool:
+    """Whether a push of an unknown job came out of the hold, and nobody has registered the job."""
     source = context.settings.sources[update.source]
-    unknown = lookup.job is None and (lookup.held or not lookup.version)
-    return unknown and source.holds and update.origin is Origin.PUSH
-
-
-def _is_deadline_without_job(lookups: "_Lookups", update: StatusUpdate, job: str) -> bool:
-    return update.origin is Origin.DEADLINE and lookups.by_name[update.source, job].job is None
+    return source.holds and update.origin is Origin.PUSH and (lookup.held or not lookup.version)
 
 
 class _Lookups:
@@ -156,28 +160,29 @@ class _Lookups:
         self._context = context
         self._keys = keys
         self.by_name: dict[Name, JobLookup] = {}
+        self.elsewhere: set[Name] = set()  # those of other shards
 
     async def read(self, names: Iterable[Name]) -> None:
         """Read names, each in its own shard."""
+        store = self._context.store
         by_shard: dict[int, list[Name]] = {}
-        for source, job in names:
-            if (source, job) not in self.by_name:
-                shard = self._context.store.shard(source, job).shard
-                by_shard.setdefault(shard, []).append((source, job))
+        for name in names:
+            if name not in self.by_name:
+                keys = store.shard(*name)
+                if keys is not self._keys:
+                    self.elsewhere.add(name)
+                by_shard.setdefault(keys.shard, []).append(name)
         for shard, unread in by_shard.items():
-            rows = await self._context.store.jobs.read(
-                self._context.store.shards[shard], [f"{s}/{j}" for s, j in unread]
-            )
+            rows = await store.jobs.read(store.shards[shard], [f"{s}/{j}" for s, j in unread])
             self.by_name.update(zip(unread, rows, strict=True))
 
     async def follow(self, updates: Sequence[IncomingUpdate]) -> None:
         """Read the aliases of updates whose id is not stored, then the jobs of all aliases."""
-        aliases = set()
-        for update in (u.update for u in updates):
-            if not self.by_name[update.source, update.id].version:
-                aliases |= {(update.source, alias) for alias in update.aliases}
-        await self.read(aliases)
-        while unread := self._jobs_of_aliases() - set(self.by_name):
+        given = [(u.update, alias) for u in updates for alias in u.update.aliases]
+        await self.read(
+            {(u.source, alias) for u, alias in given if not self.by_name[u.source, u.id].version}
+        )
+        while unread := self._jobs_of_aliases() - self.by_name.keys():
             await self.read(unread)
 
     def _jobs_of_aliases(self) -> set[Name]:
@@ -187,7 +192,7 @@ class _Lookups:
         """The id of the job that an update is about; None if that job was deleted."""
         for name in (update.id, *update.aliases):
             job = self._follow_aliases(update.source, name)
-            lookup = self.by_name.get((update.source, job), JobLookup())
+            lookup = self.by_name[update.source, job]
             if lookup.deleted:
                 return None
             if lookup.version or job != name:
@@ -198,9 +203,9 @@ class _Lookups:
         """The id at the end of a chain of aliases; in a circle always the same one of its names."""
         passed: list[str] = []
         while name not in passed:
-            lookup = self.by_name.get((source, name))
-            if lookup is None or lookup.alias_of is None:
+            alias_of = self.by_name[source, name].alias_of
+            if alias_of is None:
                 return name
             passed.append(name)
-            name = lookup.alias_of
+            name = alias_of
         return min(passed[passed.index(name) :])

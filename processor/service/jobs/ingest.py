@@ -30,7 +30,7 @@ async def ingest(context: Context, claims: Sequence[Claim]) -> None:
     orphans = [c for c in claims if c.lane not in sources]
     if orphans:
         await _postpone_orphans(context, orphans)
-    known = [c for c in claims if c.lane in sources]
+    known = [c for c in claims if c.lane in sources] if orphans else claims
     if not known:
         return
     try:

@@ -133,9 +133,8 @@ def _change(
     update = request.submitted
     if update is None or (update.state in FINAL and request.source.poll(job.kind)):
         return change  # a final state in the answer to a submit counts once a poll confirms it
-    step = decide(
-        lookup._replace(job=job), job.id, [IncomingUpdate(replace(update, id=job.id))], inputs
-    )
+    incoming = IncomingUpdate(replace(update, id=job.id))
+    step = decide(replace(lookup, job=job), job.id, [incoming], inputs)
     dropped = {(backlog, item) for backlog, _, item in step.dropped}
     return replace(
         change,

@@ -102,13 +102,20 @@ class Metrics:
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Count what was written: all that is alike at once."""
-        rows = [(c.job.source, entry) for c in changes for _, entry in c.entries]
-        _count(self.updates, [(s, e.origin.value, e.ignored or "taken") for s, e in rows])
-        _count(self.flags, [(source, flag) for source, e in rows for flag in e.flags])
-        _count(self.events, [(event.type,) for c in changes for event in c.events])
+        rows = [
+            (c.job.source, e.origin, e.ignored or "taken", e.flags)
+            for c in changes
+            for _, e in c.entries
+        ]
+        for (source, origin, outcome, flags), number in Tally(rows).items():
+            self.updates(source, origin, outcome).inc(number)
+            for flag in flags:
+                self.flags(source, flag).inc(number)
+        for kind, number in Tally([e.type for c in changes for e in c.events]).items():
+            self.events(kind).inc(number)
         for change in changes:
             if change.delay is not None and change.job.origin:
-                self.detection(change.job.source, change.job.origin.value).observe(change.delay)
+                self.detection(change.job.source, change.job.origin).observe(change.delay)
 
     def group_ended(self, state: str) -> None:
         """Count a group that ended, and its event."""
@@ -175,11 +182,6 @@ class Metrics:
             for m in self.registry.collect()
         ]
         return msgspec.json.encode(families).decode()
-
-
-def _count(counter: Callable[..., Counter], labels: Iterable[tuple[str, ...]]) -> None:
-    for values, number in Tally(labels).items():
-        counter(*values).inc(number)
 
 
 class RemoteMetrics(Collector):
