@@ -7,12 +7,14 @@ assemble than tables in tables; Redis' time is about the same. The headers of th
 describe them. Bytes follow the table unpacked, since Redis' msgpack has no type for them.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
 
-from processor.model import HistoryEntry, StatusUpdate
+from processor.model import StatusUpdate
 from processor.store.change import Change, NewEvent
 from processor.store.keys import Keys
 from processor.store.versions import HELD
@@ -26,17 +28,35 @@ _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
 
 
+class _Lanes(dict[tuple[str, str], int]):
+    """The index in `tables` of each lane, by backlog and name. Asking for a lane adds it."""
+
+    def __init__(self, names: Keys, indexes: dict[str, int]) -> None:
+        self._names = names
+        self._indexes = indexes
+        self.tables: list[dict[str, str | float | bool]] = []
+
+    def __missing__(self, asked: tuple[str, str]) -> int:
+        backlog, lane = asked
+        keys = {part: self._indexes[key] for part, key in self._names.lane(backlog, lane).items()}
+        bounded = backlog == "deliver" and lane.startswith("sub_")
+        self.tables.append({"name": lane, "bounded": bounded, **keys})
+        self[asked] = len(self.tables)
+        return len(self.tables)
+
+
 class ScriptArgs:
     """The keys of a script call, each named once, and its arguments."""
 
     def __init__(self, keys: Keys, *fixed: str) -> None:
         """Start with the keys that the script expects at fixed indexes."""
         self._names = keys
-        self._indexes = {key: index for index, key in enumerate(fixed, 1)}
+        # Indexes in KEYS: asking for one adds the key.
+        self._indexes: dict[str, int] = defaultdict(count(len(fixed) + 1).__next__)
+        self._indexes |= {key: index for index, key in enumerate(fixed, 1)}
         self._blobs: list[bytes] = []
         self._fields: list[str | float | bool | None] = []
-        self._lanes: list[dict[str, str | float | bool]] = []
-        self._lane_indexes: dict[tuple[str, str], int] = {}
+        self._lanes = _Lanes(keys, self._indexes)
         self._targets: dict[tuple[str, bool], dict[str, int]] = {}
 
     @property
@@ -46,11 +66,14 @@ class ScriptArgs:
 
     def pack(self, **table: Any) -> list[bytes]:
         """ARGV: the table with all lanes and records, then all bytes."""
-        return [_msgpack(table | {"lanes": self._lanes, "fields": self._fields}), *self._blobs]
+        return [
+            _msgpack(table | {"lanes": self._lanes.tables, "fields": self._fields}),
+            *self._blobs,
+        ]
 
     def key(self, key: str) -> int:
         """The index of a key in KEYS; adds the key if it is new."""
-        return self._indexes.setdefault(key, len(self._indexes) + 1)
+        return self._indexes[key]
 
     def add(self, *fields: str | float | None) -> None:
         """Add fields of a record."""
@@ -69,21 +92,15 @@ class ScriptArgs:
 
     def lane(self, backlog: str, lane: str) -> int:
         """The index of a lane in `lanes`; adds the lane if it is new."""
-        index = self._lane_indexes.get((backlog, lane))
-        if index is None:
-            keys = {part: self.key(key) for part, key in self._names.lane(backlog, lane).items()}
-            bounded = backlog == "deliver" and lane.startswith("sub_")
-            self._lanes.append({"name": lane, "bounded": bounded, **keys})
-            index = self._lane_indexes[backlog, lane] = len(self._lanes)
-        return index
+        return self._lanes[backlog, lane]
 
     def open_lanes(self, backlog: str, limits: Callable[[str], LaneLimits | None]) -> None:
         """Let the script claim from the lanes of a backlog that are named so far."""
-        for (of, lane), index in self._lane_indexes.items():
+        for (of, lane), index in self._lanes.items():
             if of == backlog and (found := limits(lane)):
                 capacity, gap, burst, share = found.args()
                 own = {"capacity": capacity, "gap": gap, "burst": burst, "share": share}
-                self._lanes[index - 1] |= own
+                self._lanes.tables[index - 1] |= own
 
     def add_push(
         self,
@@ -99,30 +116,30 @@ class ScriptArgs:
 
         With a `uid`, for the record, it is held if the job is not known.
         """
-        source = update.source
+        source, names, indexes = update.source, self._names, self._indexes
         self._fields += (
-            self.key(self._names.seen(source, dedupe_id)),
-            self.lane("ingest", source),
+            indexes[names.seen(source, dedupe_id)],
+            self._lanes["ingest", source],
             f"{source}:{dedupe_id}",
             self.blob(payload),
             price,
-            self.key(self._names.held(f"{source}/{update.id}")) if uid else None,
+            indexes[names.held(f"{source}/{update.id}")] if uid else None,
             uid,
             len(ids),
-            *[self.key(self._names.job_of(source, job)) for job in ids],
         )
+        self._fields += [indexes[names.job_of(source, job)] for job in ids]
 
     def add_names(self, source: str, names: Sequence[str]) -> None:
         """Add names of jobs, each with its key."""
         self._fields.append(len(names))
         for name in names:
-            self._fields += (self.key(self._names.job_of(source, name)), name)
+            self._fields += (self._indexes[self._names.job_of(source, name)], name)
 
     def add_item(self, item: WorkItem) -> None:
         """Add an ITEM."""
         order = item.order
         self._fields += (
-            self.lane(item.backlog, item.lane),
+            self._lanes[item.backlog, item.lane],
             item.item,
             int(item.at * 1000),
             self.blob(item.payload),
@@ -132,46 +149,48 @@ class ScriptArgs:
 
     def add_event(self, event: NewEvent) -> None:
         """Add an EVENT."""
+        deliveries = event.deliveries
         self._fields += (
-            self.key(self._names.event(event.id)) if event.deliveries else None,
+            self._indexes[self._names.event(event.id)] if deliveries else None,
             event.id,
             event.type,
             self.blob(event.body),
             event.logged,
+            len(deliveries),
         )
-        self.add_list(event.deliveries, self.add_item)
+        for item in deliveries:
+            self.add_item(item)
 
     def add_change(self, change: Change, ends: float, record: bytes | None) -> None:
         """Add what commit.lua writes of a job, whose keys expire at `ends` (seconds)."""
-        job = change.job
-        name = f"{job.source}/{job.id}"
-        keys, held = self._names.job_keys(name), change.save and change.version.startswith(HELD)
-        self._fields += (
-            self.key(keys.job),
+        job, keys, indexes, lanes = change.job, self._names, self._indexes, self._lanes
+        name, fields = f"{job.source}/{job.id}", self._fields
+        held = change.save and change.version.startswith(HELD)
+        fields += (
+            indexes[keys.job(name)],
             name,
             change.version,
             int(ends * 1000),
             change.renew,
             self.blob(record) if record else None,
-            self.key(keys.history),
+            indexes[keys.history(name)],
             self.blob(change.answer) if change.answer else None,
-            self.key(keys.answer) if change.answer else None,
-            self.key(self._names.held(name)) if held else None,
-            self.lane("ingest", job.source) if held else None,
+            indexes[keys.answer(name)] if change.answer else None,
+            indexes[keys.held(name)] if held else None,
+            lanes["ingest", job.source] if held else None,
             len(job.callbacks),
-            *[self.key(self._names.callback(c.id)) for c in job.callbacks],
         )
-        self.add_list(change.entries, self._add_entry)
+        fields += [indexes[keys.callback(callback.id)] for callback in job.callbacks]
+        fields.append(len(change.entries))
+        for at, what in change.entries:
+            fields += (int(at * 1000), self.blob(_json(what)), what.ignored is not None)
         self.add_list(change.events, self.add_event)
         self.add_list(change.items, self.add_item)
-        dropped = [*change.dropped, *((c.backlog, c.lane, c.item) for c in change.done)]
-        self._fields.append(len(dropped))
-        for backlog, lane, item in dropped:
-            self._fields += (self.lane(backlog, lane), item)
-
-    def _add_entry(self, entry: tuple[float, HistoryEntry]) -> None:
-        at, what = entry
-        self._fields += (int(at * 1000), self.blob(_json(what)), what.ignored is not None)
+        fields.append(len(change.dropped) + len(change.done))
+        for backlog, lane, item in change.dropped:
+            fields += (lanes[backlog, lane], item)
+        for claim in change.done:
+            fields += (lanes[claim.backlog, claim.lane], claim.item)
 
     def settlement(self, s: Settlement, today: int) -> dict[str, Any]:
         """What settle.lua does with a claim; `today` is the day since 1970."""
