@@ -20,6 +20,7 @@ request_head     writes the head of a request; header injection is refused
 resolver         DNS resolution, with a cache
 connector        opens connections; each address is checked
 connection       one HTTP/1.1 connection: sends a request, and reads its response within limits
+places           limits how many requests run at once, in the order in which they came
 connection_pool  reuses connections, and limits how many are open
 salvage          reads a malformed response from its bytes as far as possible
 compression      decompresses unrequested compressed responses, within limits

@@ -13,10 +13,9 @@ from processor.egress.connector import Connector
 from processor.egress.failures import REQUEST_ERRORS, BrokenResponseError, describe_failure
 from processor.egress.guard import NetworkScope, authorize_url
 from processor.egress.policy import Policy
-from processor.egress.request_head import request_head
+from processor.egress.request_head import request_head, request_target
 from processor.egress.resolver import CachingResolver, Resolver, SystemResolver
 from processor.egress.salvage import salvage
-from processor.egress.urls import ParsedUrl
 from processor.model import HttpResponse
 
 _ONCE = frozenset({"POST", "PATCH"})  # methods that are not idempotent
@@ -28,7 +27,7 @@ class _Route(NamedTuple):
 
     pool: ConnectionPool
     origin: Origin
-    url: ParsedUrl
+    target: str  # see `request_target`
 
 
 class Egress:
@@ -112,8 +111,8 @@ class Egress:
         """
         began = perf_counter()
         try:
-            pool, origin, parsed = self._route(url, scope)
-            head = request_head(method, parsed, headers, self._defaults, body)
+            pool, origin, target = self._route(url, scope)
+            head = request_head(method, target, headers, self._defaults, body)
             found = await pool.exchange(
                 origin,
                 head + body if body else head,
@@ -129,15 +128,13 @@ class Egress:
             found = salvaged
         except REQUEST_ERRORS as error:
             raise describe_failure(error, timeout) from None  # see above
-        status, fields, content = found
-        if body_wanted and (encoding := fields.pop("content-encoding", "")):
-            content = decompress(content, encoding, read_limit)
-        return HttpResponse(
-            status=status,
-            headers=fields,
-            body=content[:read_limit] if body_wanted else b"",
-            seconds=perf_counter() - began,
-        )
+        content = b""
+        if body_wanted:
+            content = found.body
+            if encoding := found.headers.pop("content-encoding", ""):
+                content = decompress(content, encoding, read_limit)
+            content = content[:read_limit]
+        return HttpResponse(found.status, found.headers, content, perf_counter() - began)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -151,7 +148,8 @@ class Egress:
     def _find_route(self, url: str, scope: NetworkScope) -> _Route:
         parsed, scope = authorize_url(url, self.policy, scope)
         pool = self._pools[scope]
-        return _Route(pool, pool.origin(parsed.scheme, parsed.host, parsed.port), parsed)
+        origin = pool.origin(parsed.scheme, parsed.host, parsed.port)
+        return _Route(pool, origin, request_target(parsed))
 
 
 def _ourselves() -> str:

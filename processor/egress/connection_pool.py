@@ -11,6 +11,7 @@ from processor.egress.addresses import Address
 from processor.egress.connection import Connection
 from processor.egress.connector import Connector
 from processor.egress.failures import CONNECT_SECONDS, BrokenResponseError, ConnectTimeoutError
+from processor.egress.places import Places
 from processor.egress.salvage import RawResponse
 
 MaySend = Callable[[], Awaitable[None]]
@@ -24,7 +25,7 @@ class Origin:
 
     def __init__(self, scheme: str, host: str | Address, port: int, places: int) -> None:
         self.host, self.port, self.secure = host, port, scheme == "https"
-        self.places = asyncio.Semaphore(places)
+        self.places = Places(places)
         self.idle: list[Connection] = []  # the one used last is used first
 
 
@@ -37,7 +38,7 @@ class ConnectionPool:
     def __init__(self, connector: Connector, limit: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._connector, self._limit = connector, limit
-        self._places = asyncio.Semaphore(limit)
+        self._places = Places(limit)
         self._origins: WeakValueDictionary[object, Origin] = WeakValueDictionary()
         self._open: dict[Connection, Origin] = {}
         self._idle: dict[Connection, float] = {}  # since when; the longest idle one first
@@ -71,7 +72,11 @@ class ConnectionPool:
         TimeoutError, or BrokenResponseError.
         """
         end = monotonic() + seconds
-        await self._enter(origin, end)
+        if origin.places.free and self._places.free:
+            origin.places.take()
+            self._places.take()
+        else:
+            await self._wait_for_places(origin, end)
         try:
             if connection := self._take(origin):
                 try:
@@ -83,8 +88,8 @@ class ConnectionPool:
             connection = await self._connect(origin, end)
             return await self._send(connection, request, end, read_limit, may_send)
         finally:
-            self._places.release()
-            origin.places.release()
+            self._places.leave()
+            origin.places.leave()
 
     async def close(self) -> None:
         """Close all connections; requests in flight fail."""
@@ -93,20 +98,14 @@ class ConnectionPool:
             self._drop(connection)
         await asyncio.sleep(0)  # the loop tells the connections that they are closed
 
-    async def _enter(self, origin: Origin, end: float) -> None:
-        if origin.places.locked() or self._places.locked():
-            async with _connect_limit(end):
-                await self._acquire(origin)
-        else:
-            await self._acquire(origin)
-
-    async def _acquire(self, origin: Origin) -> None:
-        await origin.places.acquire()
-        try:
-            await self._places.acquire()
-        except BaseException:
-            origin.places.release()
-            raise
+    async def _wait_for_places(self, origin: Origin, end: float) -> None:
+        async with _connect_limit(end):
+            await origin.places.wait()
+            try:
+                await self._places.wait()
+            except BaseException:
+                origin.places.leave()
+                raise
 
     def _take(self, origin: Origin) -> Connection | None:
         while origin.idle:

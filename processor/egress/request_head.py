@@ -17,14 +17,24 @@ _OURS = frozenset(
 )
 
 
+def request_target(url: ParsedUrl) -> str:
+    """What follows the method in the head of every request to a URL: path, version and host.
+
+    The port is left out of the `host` header where it is the scheme's own.
+    """
+    host = f"[{url.host}]" if isinstance(url.host, IPv6Address) else url.host
+    port = "" if url.port == DEFAULT[url.scheme] else f":{url.port}"
+    return f"{url.tail} HTTP/1.1\r\nhost: {host}{port}\r\n"
+
+
 def request_head(
     method: str,
-    url: ParsedUrl,
+    target: str,
     headers: Mapping[str, str],
     defaults: tuple[tuple[str, str], ...],
     body: bytes | None,
 ) -> bytes:
-    """The head of a request; `defaults` are the headers that it has unless given others.
+    """The head of a request for a `request_target`; it has the `defaults` unless given others.
 
     Raises RequestFailed for a bad header, without its value, which may be a secret.
     """
@@ -34,7 +44,7 @@ def request_head(
         raise RequestFailed(f"the header {name!r} has a line break or another control character")
     lines = _template(tuple(headers), defaults) % values
     length = "" if body is None else f"content-length: {len(body)}\r\n"
-    return f"{method} {url.tail} HTTP/1.1\r\nhost: {_host(url)}\r\n{lines}{length}\r\n".encode()
+    return f"{method} {target}{lines}{length}\r\n".encode()
 
 
 @lru_cache(1024)
@@ -50,9 +60,3 @@ def _template(names: tuple[str, ...], defaults: tuple[tuple[str, str], ...]) -> 
     return (
         (more + "".join(f"{name}: \0\r\n" for name in names)).replace("%", "%%").replace("\0", "%s")
     )
-
-
-def _host(url: ParsedUrl) -> str:
-    """The `host` header: the port is left out where it is the scheme's own."""
-    host = f"[{url.host}]" if isinstance(url.host, IPv6Address) else url.host
-    return f"{host}" if url.port == DEFAULT[url.scheme] else f"{host}:{url.port}"

@@ -6,7 +6,8 @@ otherwise the event would be sent again and again. A provider's response is read
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+import msgspec
 
 _STATUS = re.compile(
     rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?![0-9])[^\n]*\n", re.IGNORECASE
@@ -18,7 +19,7 @@ _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
 _SWITCHING = 101
 
 
-class RawResponse(NamedTuple):
+class RawResponse(msgspec.Struct, frozen=True):
     """Status, headers by lower-case name, and the body as far as it came."""
 
     status: int

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from processor.formats.request_headers import Event, SignedRequest, signed_request
 from processor.model import Subscription
@@ -64,9 +65,8 @@ _encode = msgspec.json.Encoder().encode
 def structured(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
     """Structured mode: one event, with its attributes in the body."""
     (event,) = events
-    return signed_request(
-        target, event._replace(body=_encode(to_cloudevent(event))), now, STRUCTURED
-    )
+    wrapped = replace(event, body=_encode(to_cloudevent(event)))
+    return signed_request(target, wrapped, now, STRUCTURED)
 
 
 def binary(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:
@@ -78,7 +78,7 @@ def binary(events: Sequence[Event], target: Subscription, now: float) -> SignedR
         value = getattr(cloud_event, name)
         if value is not msgspec.UNSET:
             headers[f"ce-{name}"] = quote(value, safe=_PLAIN)
-    return signed_request(target, event._replace(body=bytes(cloud_event.data)), now, headers)
+    return signed_request(target, replace(event, body=bytes(cloud_event.data)), now, headers)
 
 
 def batch(events: Sequence[Event], target: Subscription, now: float) -> SignedRequest:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from processor import signing
 from processor.model import Subscription
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True):
     """An event as committed: its id, its payload, and the trace that it belongs to."""
 
     id: str
@@ -29,20 +31,19 @@ def signed_request(
     headers: Mapping[str, str],
 ) -> SignedRequest:
     """Sign an event as Standard Webhooks requires; our headers override the subscription's."""
-    message, body, trace = event
     stamp = int(now)
     keys = [signing.signing_key(secret) for secret in signing_secrets(target, now)]
     ours = {
         **headers,
-        "webhook-id": message,
+        "webhook-id": event.id,
         "webhook-timestamp": str(stamp),
-        "webhook-signature": signing.sign(keys, message, stamp, body),
+        "webhook-signature": signing.sign(keys, event.id, stamp, event.body),
     }
-    if trace:
-        ours["traceparent"] = trace
+    if event.trace:
+        ours["traceparent"] = event.trace
     if target.origin:
         ours["webhook-request-origin"] = target.origin
-    return SignedRequest({**target.headers, **ours} if target.headers else ours, body)
+    return SignedRequest({**target.headers, **ours} if target.headers else ours, event.body)
 
 
 def signing_secrets(target: Subscription, now: float) -> tuple[str, ...]:

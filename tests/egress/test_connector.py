@@ -241,7 +241,7 @@ async def test_a_request_that_is_cancelled_while_it_connects_leaves_nothing_open
         with pytest.raises(asyncio.CancelledError):
             await task
         pool = egress._pools[NetworkScope.CONFIGURED]
-        assert (pool._connecting, len(pool._open), pool._places._value) == (0, 0, 1000)
+        assert (pool._connecting, len(pool._open), pool._places.free) == (0, 0, 1000)
 
 
 # -- names --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from processor.egress import Egress, NetworkScope, Policy, urls
 from processor.egress.guard import authorize_url
-from processor.egress.request_head import request_head
+from processor.egress.request_head import request_head, request_target
 from processor.errors import BlockedTarget, RequestFailed
 
 from .site import Site
@@ -18,7 +18,7 @@ OURS = ["Host", "content-length", "Transfer-Encoding", "connection", "Expect", "
 
 
 def lines(headers, url=URL, body=None, method="POST"):
-    head = request_head(method, url, headers, DEFAULTS, body)
+    head = request_head(method, request_target(url), headers, DEFAULTS, body)
     assert head.endswith(b"\r\n\r\n")
     return head[:-4].decode().split("\r\n")
 

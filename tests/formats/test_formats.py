@@ -256,7 +256,7 @@ def test_a_batch_of_one_is_an_array_too() -> None:
 
 
 def test_the_id_of_a_batch_depends_only_on_its_events() -> None:
-    changed = DONE._replace(body=TEST.body)
+    changed = replace(DONE, body=TEST.body)
     assert batch_id([DONE, TEST]) == batch_id([changed, TEST]) == batch_id([DONE, TEST])
     ids = {batch_id(some) for some in ([DONE, TEST], [TEST, DONE], [DONE], [TEST])}
     assert len(ids) == 4
@@ -268,7 +268,7 @@ def test_the_id_of_a_batch_depends_only_on_its_events() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_trace_is_passed_on_outside_the_data(form: str) -> None:
-    wire = write(form, DONE._replace(trace=TRACE))
+    wire = write(form, replace(DONE, trace=TRACE))
     assert wire.headers.get("traceparent") == (None if form == BATCH else TRACE)
     if form == "standard":
         assert wire.body == DONE.body

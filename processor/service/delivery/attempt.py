@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, RequestFailed
@@ -18,7 +19,7 @@ TIMEOUT = 15.0  # seconds for a subscriber's response
 TOO_LARGE = 413  # of a batch: it is sent again in halves
 
 
-class AttemptResult(NamedTuple):
+class AttemptResult(msgspec.Struct, frozen=True):
     """An attempt, and what the response asks for."""
 
     attempt: Attempt
@@ -36,18 +37,21 @@ class Sender:
 
     async def send(self, target: Subscription, delivery: Delivery, body: bytes) -> AttemptResult:
         """Send one event, alone or in a batch with others of this subscriber."""
-        with self._context.tracer.span(
-            *("deliver", delivery.trace),
+        tracer, number = self._context.tracer, len(delivery.attempts) + 1
+        with tracer.span(
+            "deliver",
+            delivery.trace,
             subscription=target.id,
             event=delivery.event_id,
-            attempt=len(delivery.attempts) + 1,
+            attempt=number,
         ) as span:
             event = Event(delivery.event_id, body, span.trace)
             if target.format == BATCH:
                 result = await self._batcher.add(target, event)
             else:
                 result = await self._request(target, [event])
-            _note(span, result.attempt)
+            if tracer.records:
+                _note(span, result.attempt)
         return result
 
     async def _send_batch(
@@ -64,11 +68,6 @@ class Sender:
         return first + second
 
     async def _request(self, target: Subscription, events: Sequence[Event]) -> AttemptResult:
-        result = await self._post(target, events)
-        await self._breakers.record(target, result.attempt, result.wait)
-        return result
-
-    async def _post(self, target: Subscription, events: Sequence[Event]) -> AttemptResult:
         at = await self._context.store.now()
         headers, body = FORMATS[target.format](events, target, at)
         try:
@@ -84,11 +83,14 @@ class Sender:
             )
         except (BlockedTarget, RequestFailed) as error:
             seconds = await self._context.store.now() - at
-            return AttemptResult(Attempt(at=at, seconds=seconds, error=str(error)))
-        wait = parse_retry_after(response.headers.get("retry-after"), at + response.seconds)
-        control = response.headers.get("webhook-delivery", "").strip().lower()
-        attempt = Attempt(at=at, seconds=response.seconds, status=response.status)
-        return AttemptResult(attempt, wait, control)
+            result = AttemptResult(Attempt(at, seconds, error=str(error)))
+        else:
+            wait = parse_retry_after(response.headers.get("retry-after"), at + response.seconds)
+            control = response.headers.get("webhook-delivery", "").strip().lower()
+            attempt = Attempt(at, response.seconds, response.status)
+            result = AttemptResult(attempt, wait, control)
+        await self._breakers.record(target, result.attempt, result.wait)
+        return result
 
 
 def _note(span: Span, attempt: Attempt) -> None:
