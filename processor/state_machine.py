@@ -79,13 +79,7 @@ def event_id(job: Job) -> str:
 
     The id of a completion does not depend on earlier events, since updates may be lost.
     """
-    if job.state in FINAL:
-        return _completion_id(job, provisional=job.provisional)
-    return f"evt_{job.uid}_{job.sequence}"
-
-
-def _completion_id(job: Job, *, provisional: bool) -> str:
-    return f"evt_{job.uid}_{job.attempt}_{'deadline' if provisional else 'final'}"
+    return job.completion or f"evt_{job.uid}_{job.sequence}"
 
 
 def poll_stalled_id(job: Job) -> str:
@@ -171,9 +165,11 @@ def _change_state(
 ) -> Transition:
     """Enter another state (or a final one after our expiry) and emit its event."""
     event = EVENT_OF_STATE.get(state)
-    final = state in FINAL
+    final, completion = state in FINAL, None
     provisional = update.origin is Origin.DEADLINE
     trace, own_trace = _trace(job, update)
+    if final:
+        completion = f"evt_{job.uid}_{job.attempt}_{'deadline' if provisional else 'final'}"
     moved = replace(
         job,
         state=state,
@@ -194,7 +190,7 @@ def _change_state(
         started_at=update.at if state is State.RUNNING else job.started_at,
         finished_at=update.at if final else None,
         ended_at=now if final else None,
-        completion=_completion_id(job, provisional=provisional) if final else job.completion,
+        completion=completion,
     )
     return Transition(moved, event)
 

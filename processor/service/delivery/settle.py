@@ -44,8 +44,11 @@ class Settler:
             await asyncio.sleep(RETRY_INTERVAL)
 
     async def _settle_all(self, settlements: list[Settlement]) -> list[Outcome]:
+        shards = {s.claim.shard for s in settlements}
+        if len(shards) == 1:
+            return await self._context.store.backlogs.settle(settlements)
         done: list[Outcome] = [False] * len(settlements)
-        for shard in {s.claim.shard for s in settlements}:
+        for shard in shards:
             indexes = [i for i, s in enumerate(settlements) if s.claim.shard == shard]
             rows = await self._context.store.backlogs.settle([settlements[i] for i in indexes])
             for index, row in zip(indexes, rows, strict=True):

@@ -16,7 +16,7 @@ from processor.service.jobs.decide import IncomingUpdate, decide
 from processor.service.jobs.inbox import QueuedUpdate, enqueue
 from processor.service.jobs.update_spans import update_spans
 from processor.service.runtime.context import Context, random_unit
-from processor.store.change import Change
+from processor.store.change import Change, NewEvent
 from processor.store.keys import Keys
 from processor.store.memory_budget import MemoryBudget
 from processor.store.names import new_uid
@@ -66,7 +66,7 @@ async def _commit_once(
     now = await context.store.now()
     decided: list[tuple[JobUpdates, Change]] = []
     for one in of_jobs:
-        inputs = _inputs(context, one, router, now, waited=one.name in waited)
+        inputs = _inputs(context, one, router, now, waited=bool(waited) and one.name in waited)
         change = decide(one.lookup, one.id, one.updates, inputs)
         renewed = change.renew and change.job.aliases
         if not renewed or await _renew_aliases(context, one, change.job):
@@ -179,8 +179,9 @@ async def _commit(
     await memory.refresh()
     for piece in memory.in_pieces(dict(enumerate(map(size_of, changes)))):
         batch = [changes[i] for i in piece]
-        most = await _may_wait(memory, batch, router) if memory.use.limit else None
-        rows = await _commit_and_deliver(context, keys, router, batch, most)
+        delivered = [e for change in batch for e in change.events if e.deliveries]
+        most = await _may_wait(memory, delivered, router) if memory.use.limit else None
+        rows = await _commit_and_deliver(context, keys, router, batch, delivered, most=most)
         if rows is None:
             await context.store.subscriptions.router(keys, fresh=True)
             break
@@ -190,37 +191,42 @@ async def _commit(
 
 
 async def _may_wait(
-    memory: MemoryBudget, changes: Sequence[Change], router: EventRouter
+    memory: MemoryBudget, events: Sequence[NewEvent], router: EventRouter
 ) -> int | None:
-    """How many deliveries of a subscription may wait after these changes."""
+    """How many deliveries of a subscription may wait after these events."""
     price = largest = 0
-    for change in changes:
-        for event in change.events:
-            if event.deliveries:
-                price += deliveries_price(len(event.deliveries), len(event.body))
-                largest = max(largest, len(event.body))
+    for event in events:
+        size = len(event.body)
+        price += deliveries_price(len(event.deliveries), size)
+        largest = max(largest, size)
     return await memory.may_wait(price, largest, len(router.active))
 
 
 async def _commit_and_deliver(
-    context: Context, keys: Keys, router: EventRouter, changes: Sequence[Change], most: int | None
+    context: Context,
+    keys: Keys,
+    router: EventRouter,
+    changes: Sequence[Change],
+    events: Sequence[NewEvent],
+    *,
+    most: int | None,
 ) -> list[Outcome] | None:
-    """Write changes, and start the deliveries that this worker has room for."""
+    """Write changes, and start the deliveries of their events that this worker has room for."""
     jobs, handover = context.store.jobs, context.handover
-    deliveries = sum([len(e.deliveries) for change in changes for e in change.events])
-    if handover is None or not deliveries:
+    if handover is None or not events:
         return await jobs.commit(keys, router.version, changes, most=most)
-    async with handover.room(deliveries) as room:
+    async with handover.room(sum([len(e.deliveries) for e in events])) as room:
         done = await jobs.commit_and_claim(keys, router.version, changes, room, most=most)
         if done is None:
             return None
-        events = [
-            event
+        other_bodies = done.older_bodies | {
+            event.id
             for change, outcome in zip(changes, done.outcomes, strict=True)
-            if outcome is True
+            if outcome is not True
             for event in change.events
-            if event.deliveries and event.id not in done.older_bodies
-        ]
+        }
+        if other_bodies:
+            events = [event for event in events if event.id not in other_bodies]
         handover.start(done.claims, events, router)
     return done.outcomes
 

@@ -28,9 +28,13 @@ class JobUpdates(msgspec.Struct):
 
     source: str
     id: str
-    name: str  # `source/id`
     lookup: JobLookup
     updates: list[IncomingUpdate]
+
+    @property
+    def name(self) -> str:
+        """Its `source/id`."""
+        return f"{self.source}/{self.id}"
 
 
 class Resolved(msgspec.Struct):
@@ -38,7 +42,7 @@ class Resolved(msgspec.Struct):
     failed; those whose time in the hold is up.
     """
 
-    by_job: dict[str, JobUpdates]
+    by_job: dict[Name, JobUpdates]
     to_move: list[IncomingUpdate]
     dropped: list[IncomingUpdate]
     failures: list[Failure]
@@ -46,12 +50,11 @@ class Resolved(msgspec.Struct):
 
     def add(self, incoming: IncomingUpdate, job: str, lookup: JobLookup) -> None:
         """Add an update to those of its job."""
-        source = incoming.update.source
-        name = f"{source}/{job}"
-        if of_job := self.by_job.get(name):
-            of_job.updates.append(incoming)
+        name = incoming.update.source, job
+        if name in self.by_job:
+            self.by_job[name].updates.append(incoming)
         else:
-            self.by_job[name] = JobUpdates(source, job, name, lookup, [incoming])
+            self.by_job[name] = JobUpdates(*name, lookup, [incoming])
 
 
 async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate]) -> Resolved:

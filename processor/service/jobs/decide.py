@@ -40,6 +40,9 @@ from processor.store.work_items import NOW, Claim, WorkItem
 _encode = msgspec.json.Encoder().encode
 
 
+Timer = tuple[str, str, str]  # backlog, lane, item
+
+
 class Hurry(NamedTuple):
     """How a job is polled if somebody waits for it."""
 
@@ -99,12 +102,14 @@ def decide(
             _take_failed(so_far, incoming.update, incoming.failed, inputs)
         else:
             _take_update(so_far, incoming, inputs)
-    job, end = so_far.job, None
-    finished = job.state in FINAL
-    known = [u.update for u in updates]
-    if finished:
+    job, known = so_far.job, [u.update for u in updates]
+    end = delay = None
+    dropped: list[Timer] = []
+    if job.state in FINAL:
         end = job_end(before, job, known, inputs.source)
-        so_far.job = with_push_missing(job, end)
+        delay = detection_delay(before, job, known)
+        dropped = timers_to_drop(before, job, inputs.source)
+        so_far.job = with_push_missing(job, end) if end else job
     else:
         so_far.job = with_poll_times(job, known, inputs.now)
     job, items = _with_items(before, so_far, inputs)
@@ -118,9 +123,9 @@ def decide(
         done=[u.claim for u in updates if u.claim],
         answer=so_far.answer,
         items=items,
-        dropped=timers_to_drop(before, job, inputs.source),
+        dropped=dropped,
         end=end,
-        delay=detection_delay(before, job, known) if finished else None,
+        delay=delay,
     )
 
 
@@ -173,7 +178,7 @@ def _with_items(
     )
     if failed and not so_far.reschedule:
         items.append(poll_item(job, failed.again_at, failed.again_at - inputs.now))
-    if _gives_up(before, job) and inputs.source.cancels(job.kind):
+    if job.provisional and _gives_up(before, job) and inputs.source.cancels(job.kind):
         items.append(cancel_item(job))
     if so_far.poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
@@ -260,9 +265,7 @@ CANCEL = "cancel:"  # begins the item of a cancel call; a job's poll has its nam
 
 
 def _gives_up(before: Job | None, job: Job) -> bool:
-    """Whether the deadline of this attempt has just passed."""
-    if not job.provisional:
-        return False
+    """Whether the deadline of this attempt, by which it has expired, has just passed."""
     return before is None or not before.provisional or before.attempt != job.attempt
 
 
@@ -284,8 +287,8 @@ def _deadline(job: Job, at: float) -> WorkItem:
     return WorkItem("ingest", job.source, f"deadline:{name_of(job)}", at, _encode(update))
 
 
-def timers_to_drop(before: Job | None, job: Job, source: Source) -> list[tuple[str, str, str]]:
-    """The timers of a job that has just finished, as (backlog, lane, item)."""
+def timers_to_drop(before: Job | None, job: Job, source: Source) -> list[Timer]:
+    """The timers of a job that has just finished."""
     if before is None or job.state not in FINAL or before.state is job.state:
         return []
     name = name_of(job)

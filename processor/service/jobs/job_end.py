@@ -34,11 +34,10 @@ def job_end(
     return JobEnd(job.kind, job.ended_at, "push" if pushed else "poll", lasted)
 
 
-def with_push_missing(job: Job, end: JobEnd | None) -> Job:
+def with_push_missing(job: Job, end: JobEnd) -> Job:
     """An ended job with what a late push of its end is compared with."""
-    if end is None or job.push_missing is (missing := end.found_by == "poll"):
-        return job
-    return replace(job, push_missing=missing)
+    missing = end.found_by == "poll"
+    return job if job.push_missing is missing else replace(job, push_missing=missing)
 
 
 def with_poll_times(job: Job, updates: Sequence[StatusUpdate], now: float) -> Job:
