@@ -102,7 +102,7 @@ class Source(msgspec.Struct, frozen=True, dict=True):
         poll = self.poll(kind)
         return self.cancel and poll is not None and poll.cancel is not None
 
-    @property
+    @cached_property
     def holds(self) -> bool:
         """Whether pushes about jobs that nobody has registered are held."""
         return self.track == "registered"

@@ -3,8 +3,10 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
+
+import msgspec
 
 from processor import form_data
 from processor.errors import Unreadable, WrongType
@@ -17,7 +19,7 @@ from processor.provider.large_json import read_document
 _BATCH = "application/cloudevents-batch+json"
 
 
-class DecodedPush(NamedTuple):
+class DecodedPush(msgspec.Struct, frozen=True, gc=False):
     """The document inside a push, or the URL that confirms a subscription to an SNS topic."""
 
     document: Any

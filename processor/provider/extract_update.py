@@ -1,6 +1,6 @@
 """Extracts one status update from a document, with the pointers of a profile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import product
 from typing import Any, TypeGuard
@@ -50,7 +50,6 @@ _FLAGS = {  # the flags of every combination
 SUBMITTED = "submitted"  # the status of a submit response that names none
 
 Headers = Mapping[str, str]
-Find = Callable[[Pointer | PointerSum | StatusField | None], Any]
 
 
 class UpdateContext(msgspec.Struct, frozen=True, gc=False):
@@ -81,22 +80,26 @@ def read_update(
 ) -> StatusUpdate:
     """Read one update; raise Unreadable if id, status or attempt is missing or invalid."""
     headers = context.headers
-
-    def find(pointer: Pointer | PointerSum | StatusField | None) -> Any:
-        return None if pointer is None else pointer.find(document, headers)
-
-    status, state = _status(kind, fields.status, find)
-    job, *aliases = _job_ids(fields, find, context)
-    ended = event_id = None
+    status, state = SUBMITTED, State.QUEUED
+    if fields.status:
+        status = _word(fields.status, document, headers)
+        state = kind.states.of(status)
+    job, *aliases = _job_ids(fields, document, context)
+    time = ended = event_id = None
     if isinstance(fields, PushFields):
-        ended = parse_timestamp(find(fields.reopens))
-        event_id = _event_id(find(fields.event_id))
-    time = parse_timestamp(find(fields.time)) if ended is None or state not in FINAL else ended
+        if fields.reopens:
+            ended = parse_timestamp(fields.reopens.find(document, headers))
+        if fields.event_id:
+            event_id = _event_id(fields.event_id.find(document, headers))
+    if ended is not None and state in FINAL:
+        time = ended
+    elif fields.time:
+        time = parse_timestamp(fields.time.find(document, headers))
     at, in_future = _time(time, context)
     if ended is not None and _time(ended, context)[1]:  # in the future: it would outrank every end
         ended, in_future = None, True
-    progress, out_of_range = _progress(fields.progress, find)
-    result, too_much, unreadable = _result(find(fields.result))
+    progress, out_of_range = _progress(fields.progress, document, headers)
+    result, too_much, unreadable = _result(_find(fields.result, document, headers))
     return StatusUpdate(
         source=context.source,
         id=job,
@@ -105,19 +108,23 @@ def read_update(
         at=at,
         origin=context.origin,
         aliases=tuple(aliases),
-        attempt=_attempt(find(fields.attempt), fields.attempt),
+        attempt=_attempt(fields.attempt, document, headers) if fields.attempt else None,
         progress=progress,
-        remaining=_remaining(fields.eta, find, context.at),
+        remaining=_remaining(fields.eta, document, context) if fields.eta else None,
         result=result,
-        error=_failure(fields.error, find) if fields.error else None,
-        counts=_counts(fields.counts, find) if fields.counts else None,
+        error=_failure(fields.error, document, headers) if fields.error else None,
+        counts=_counts(fields.counts, document, headers) if fields.counts else None,
         event_id=event_id,
         flags=_FLAGS[state is None, out_of_range, too_much, unreadable, in_future],
-        params=_params(fields.params, find) if fields.params else {},
+        params=_params(fields.params, document, headers) if fields.params else {},
         reopens=context.reopens,
         poll_started_at=context.at if context.origin is Origin.POLL else None,
         run_ended_at=ended,
     )
+
+
+def _find(pointer: Pointer | PointerSum | None, document: Any, headers: Headers) -> Any:
+    return None if pointer is None else pointer.find(document, headers)
 
 
 def _time(given: float | None, context: UpdateContext) -> tuple[float, bool]:
@@ -128,63 +135,59 @@ def _time(given: float | None, context: UpdateContext) -> tuple[float, bool]:
     return context.at if in_future else given, in_future
 
 
-def _status(kind: JobKind, word: StatusField | None, find: Find) -> tuple[str, State | None]:
-    """The provider's status word and our state for it; a submit response may hold none."""
-    if word is None:
-        return SUBMITTED, State.QUEUED
-    status = _word(find(word), word)
-    return status, kind.states.of(status)
-
-
-def _word(value: object, pointer: StatusField) -> str:
+def _word(field: StatusField, document: Any, headers: Headers) -> str:
     """The provider's status; an empty one fails here, before `otherwise` could match it."""
-    if not _is_scalar(value):
-        raise Unreadable(f"there is no status at {pointer.text}")
-    word = str(value)
+    word = _scalar(field.find(document, headers))
+    if word is None:
+        raise Unreadable(f"there is no status at {field.text}")
     if len(word) > LONGEST_WORD or not word.strip() or not word.isprintable():
-        raise Unreadable(f"the status at {pointer.text} is empty, too long or not printable")
+        raise Unreadable(f"the status at {field.text} is empty, too long or not printable")
     return word
 
 
-def _job_ids(fields: UpdateFields, find: Find, context: UpdateContext) -> list[str]:
+def _job_ids(fields: UpdateFields, document: Any, context: UpdateContext) -> Iterable[str]:
     """All ids of the job, its main id first: the polled one, else the one in the update.
 
     An invalid alias is skipped, since it says nothing about the job's state.
     """
     names = [] if context.job is None else [context.job]
-    if fields.id is not None:
-        names.append(_id(find(fields.id), fields.id, context.kind))
+    if fields.id:
+        names.append(_id(fields.id, document, context))
     for pointer in fields.aliases:
         with suppress(Unreadable):
-            names.append(_id(find(pointer), pointer, context.kind))
-    return list(dict.fromkeys(names)) if len(names) > 1 else names
+            names.append(_id(pointer, document, context))
+    return dict.fromkeys(names)
 
 
-def _id(value: object, pointer: Pointer, kind: str | None) -> str:
-    if not _is_scalar(value):
+def _id(pointer: Pointer, document: Any, context: UpdateContext) -> str:
+    text = _scalar(pointer.find(document, context.headers))
+    if text is None:
         raise Unreadable(f"there is no id at {pointer.text}")
     try:
-        return check_id(full_id(kind, str(value)), kind)
+        return check_id(full_id(context.kind, text), context.kind)
     except ValueError as error:
         raise Unreadable(f"at {pointer.text}: {error}") from None
 
 
-def _attempt(value: object, pointer: Pointer | PointerSum | None) -> int | None:
+def _attempt(pointer: Pointer, document: Any, headers: Headers) -> int | None:
+    value = pointer.find(document, headers)
     if value is None:
         return None
     if not _is_whole(value) or not 1 <= value <= HIGHEST_ATTEMPT:
-        place = f" (at {pointer.text})" if isinstance(pointer, Pointer) else ""
-        raise Unreadable(f"the attempt is not a whole number from 1{place}")
+        raise Unreadable(f"the attempt is not a whole number from 1 (at {pointer.text})")
     return value
 
 
-def _progress(field: ProgressField | None, find: Find) -> tuple[float | None, bool]:
+def _progress(
+    field: ProgressField | None, document: Any, headers: Headers
+) -> tuple[float | None, bool]:
     """The progress as a fraction, and whether a number was dropped because it is out of range."""
     if field is None:
         return None, False
-    found = find(field.at)
+    found, whole = field.at.find(document, headers), field.of
     value = parse_number(found)
-    whole = parse_number(find(field.of)) if isinstance(field.of, Pointer) else field.of
+    if isinstance(whole, Pointer):
+        whole = parse_number(whole.find(document, headers))
     if isinstance(found, str) and found.rstrip().endswith("%"):
         whole = 100.0
     if value is None or not whole:
@@ -194,18 +197,18 @@ def _progress(field: ProgressField | None, find: Find) -> tuple[float | None, bo
     return value / whole, False
 
 
-def _remaining(field: WaitField | None, find: Find, now: float) -> float | None:
+def _remaining(field: WaitField, document: Any, context: UpdateContext) -> float | None:
     """The seconds until the end that the provider expects."""
-    return parse_wait(find(field.at), field.unit, now) if field else None
+    return parse_wait(field.at.find(document, context.headers), field.unit, context.at)
 
 
-def _params(field: Mapping[str, Pointer], find: Find) -> dict[str, str]:
+def _params(field: Mapping[str, Pointer], document: Any, headers: Headers) -> dict[str, str]:
     """The values for placeholders; an unusable value is skipped."""
-    found = {name: find(pointer) for name, pointer in field.items()}
+    found = {name: _scalar(pointer.find(document, headers)) for name, pointer in field.items()}
     return {
-        name: str(value)
-        for name, value in found.items()
-        if _is_scalar(value) and len(str(value)) <= LONGEST_PARAM and is_whole(str(value))
+        name: text
+        for name, text in found.items()
+        if text is not None and len(text) <= LONGEST_PARAM and is_whole(text)
     }
 
 
@@ -236,16 +239,17 @@ def _is_deep(value: Any, raw: bytes) -> bool:
     return bool(level)
 
 
-def _failure(field: ErrorFields, find: Find) -> Failure | None:
-    code, message = find(field.code), find(field.message)
+def _failure(fields: ErrorFields, document: Any, headers: Headers) -> Failure | None:
+    code, message = _find(fields.code, document, headers), _find(fields.message, document, headers)
     if code is None and message is None:  # as in most updates
         return None
     code, message = _text(code), _text(message)
     return None if code is None and message is None else Failure(code, message)
 
 
-def _counts(field: CountFields, find: Find) -> Counts | None:
-    numbers = [_count(find(pointer)) for pointer in (field.total, field.succeeded, field.failed)]
+def _counts(fields: CountFields, document: Any, headers: Headers) -> Counts | None:
+    pointers = (fields.total, fields.succeeded, fields.failed)
+    numbers = [_count(_find(pointer, document, headers)) for pointer in pointers]
     return None if numbers == [None, None, None] else Counts(*numbers)
 
 
@@ -254,7 +258,8 @@ def _count(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    return mended(str(value)[:LONGEST_MESSAGE]) if _is_scalar(value) else None
+    text = _scalar(value)
+    return None if text is None else mended(text[:LONGEST_MESSAGE])
 
 
 def _event_id(value: object) -> str | None:
@@ -262,13 +267,15 @@ def _event_id(value: object) -> str | None:
 
     Without an id the update is deduped by its content.
     """
-    text = str(value) if _is_scalar(value) else ""
-    return text if 0 < len(text) <= LONGEST_ID and is_whole(text) else None
+    text = _scalar(value)
+    return text if text and len(text) <= LONGEST_ID and is_whole(text) else None
 
 
-def _is_scalar(value: object) -> TypeGuard[str | int]:
-    """Ids, words and codes are strings or whole numbers; a bool or a fraction is an error."""
-    return isinstance(value, str) or _is_whole(value)
+def _scalar(value: object) -> str | None:
+    """The text of a string or a whole number, as ids, words and codes are; None for other values."""
+    if isinstance(value, str):
+        return value
+    return str(value) if _is_whole(value) else None
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -72,6 +72,9 @@ def _find_at(location: Location) -> Find:
     if isinstance(location, str):
         return lambda _, headers: headers.get(location) or None
 
+    if len(location) == 1:
+        return _find_member(location)
+
     def find(document: Any, _: Mapping[str, str]) -> Any:
         """`resolve`, faster where only decoded objects are on the way, as there mostly are."""
         value = document
@@ -85,6 +88,24 @@ def _find_at(location: Location) -> Find:
         else:
             if type(value) is msgspec.Raw:
                 value = resolve(location, document)
+        return None if value == "" else value
+
+    return find
+
+
+def _find_member(location: tuple[str, ...]) -> Find:
+    """The same for a single step: most pointers lead to a member of the document."""
+    (name,) = location
+
+    def find(document: Any, _: Mapping[str, str]) -> Any:
+        try:
+            value = document.get(name)
+        except AttributeError:  # it is no decoded object
+            value = resolve(location, document)
+        if value is None:
+            return None
+        if type(value) is msgspec.Raw:
+            value = resolve(location, document)
         return None if value == "" else value
 
     return find

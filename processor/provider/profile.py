@@ -227,7 +227,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     inferred: str = ""
     register: WebhookSetup | None = None
 
-    @property
+    @cached_property
     def verify(self) -> Verify | None:
         """How its pushes are verified, or None if they cannot be."""
         return self.push.verify if self.push else None

@@ -59,7 +59,6 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
     context = UpdateContext(
         source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers
     )
-    conditions = [kind.push.matches for kind in profile.kinds.values() if kind.push]
     updates, errors, ignored = [], [], []
     for index, part in enumerate(parts):
         try:
@@ -69,6 +68,7 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
             errors.append(f"update {index}: {error}" if len(parts) > 1 else str(error))
             continue
         if update is None:
+            conditions = [kind.push.matches for kind in profile.kinds.values() if kind.push]
             ignored.append(explain(conditions, whole, push.headers))
         else:
             updates.append(update)

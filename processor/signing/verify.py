@@ -72,13 +72,31 @@ def verify(  # noqa: PLR0917 -- a push, and all that it is checked against
     document might hold the key. `now` is in seconds since 1970; `here` is the time by a second
     clock, and a push that is recent by either clock is accepted.
     """
-    if rule.other is None:
-        _check(rule, keys, push, now, document, here)
+    if rule.other:
+        _verify_any(rule, keys, push, now, document, here)
         return
+    read, check, tolerance, shared = compiled_rule(rule.for_push(push) if rule.older else rule)
+    if shared and not keys:
+        raise BadSignature("this source has no secret to verify the signature with")
+    parsed = read(push)
+    if parsed.time is not None:
+        timestamp.check(parsed.time, now, tolerance, here)
+    check(keys, parsed, now, document)
+
+
+def _verify_any(  # noqa: PLR0917 -- as `verify`
+    rule: Verify,
+    keys: Sequence[Key],
+    push: Push,
+    now: float,
+    document: bytes,
+    here: float | None,
+) -> None:
+    """The same for a rule with alternatives."""
     refusals = []
     for way, own in usable_alternatives(rule, keys):
         try:
-            _check(way, own, push, now, document, here)
+            verify(way, own, push, now, document, here)
         except BadSignature as refusal:
             refusals.append((way, refusal))
         else:
@@ -97,23 +115,6 @@ def usable_alternatives(rule: Verify, keys: Sequence[Key]) -> list[tuple[Verify,
 def has_signature(way: Verify, push: Push) -> bool:
     """Whether the push has a value where this rule expects the signature."""
     return any(field.signs and value_of(field, push) for field in fields_of(way))
-
-
-def _check(  # noqa: PLR0917 -- as `verify`
-    rule: Verify,
-    keys: Sequence[Key],
-    push: Push,
-    now: float,
-    document: bytes,
-    here: float | None,
-) -> None:
-    read, check, tolerance, shared = compiled_rule(rule.for_push(push) if rule.older else rule)
-    if shared and not keys:
-        raise BadSignature("this source has no secret to verify the signature with")
-    parsed = read(push)
-    if parsed.time is not None:
-        timestamp.check(parsed.time, now, tolerance, here)
-    check(keys, parsed, now, document)
 
 
 class CompiledRule(NamedTuple):
