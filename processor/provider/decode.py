@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +15,9 @@ from processor.model import Push
 from processor.provider.extract_update import as_object
 from processor.provider.field_types import Decode
 from processor.provider.large_json import read_document
+from processor.provider.profile import Profile
 
+JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 
 
@@ -27,16 +29,20 @@ class DecodedPush(msgspec.Struct, frozen=True, gc=False):
     confirm: str | None = None  # the URL that confirms the subscription
 
 
-def check_content_type(name: str, decode: Decode, headers: Mapping[str, str]) -> None:
+def check_content_type(profile: Profile, push: Push) -> None:
     """Raise WrongType unless the content type is one that this provider sends."""
-    mime = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
+    mime = push.headers.get("content-type", "")
+    if mime == JSON or profile.push is None:  # as of most pushes
         return
-    if mime in _OTHER_TYPES.get(decode.name, ()):
+    mime = mime.partition(";")[0].strip().lower()
+    others = _OTHER_TYPES.get(profile.push.decode.name, ())
+    if mime == JSON or (mime.startswith("application/") and mime.endswith("+json")):
         return
-    known = " or ".join(("application/json", *_OTHER_TYPES.get(decode.name, ())))
+    if mime in others:
+        return
+    known = " or ".join((JSON, *others))
     given = f"not {mime}" if mime else "but this has no Content-Type"
-    raise WrongType(f"{name} pushes {known}, {given}")
+    raise WrongType(f"{profile.name} pushes {known}, {given}")
 
 
 def decode_push(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:

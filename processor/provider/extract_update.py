@@ -80,10 +80,8 @@ def read_update(
 ) -> StatusUpdate:
     """Read one update; raise Unreadable if id, status or attempt is missing or invalid."""
     headers = context.headers
-    status, state = SUBMITTED, State.QUEUED
-    if fields.status:
-        status = _word(fields.status, document, headers)
-        state = kind.states.of(status)
+    status = _word(fields.status, document, headers) if fields.status else SUBMITTED
+    state = kind.states.of(status) if fields.status else State.QUEUED
     job, *aliases = _job_ids(fields, document, context)
     time = ended = event_id = None
     if isinstance(fields, PushFields):

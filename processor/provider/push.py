@@ -35,12 +35,6 @@ class ParsedPush(msgspec.Struct, frozen=True, gc=False):
         return len(self.ignored_parts)
 
 
-def check_content_type(profile: Profile, push: Push) -> None:
-    """Raise WrongType unless the content type is one that this provider sends."""
-    if profile.push is not None:
-        decode.check_content_type(profile.name, profile.push.decode, push.headers)
-
-
 def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPush:
     """Read the updates of a push; raise Unreadable if it has errors and no readable update.
 

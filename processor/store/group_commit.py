@@ -72,13 +72,12 @@ class GroupCommit(Generic[Item, Result]):
             count, size = count + len(items), size + more
             if group.left:
                 self._large.append(group)
-        while self._small and (not batch or count + len(self._small[0].items) <= MAX_ITEMS):
-            more = sum(map(self._size, self._small[0].items))
-            if batch and size + more > MAX_BYTES:
+        while self._small:
+            group = self._small[0]
+            count, size = count + len(group.items), size + sum(map(self._size, group.items))
+            if batch and (count > MAX_ITEMS or size > MAX_BYTES):
                 break
-            group = self._small.popleft()
-            batch.append((group, group.items))
-            count, size = count + len(group.items), size + more
+            batch.append((self._small.popleft(), group.items))
         return batch
 
     async def _write_one(self, batch: "list[tuple[_Group[Item, Result], Sequence[Item]]]") -> None:
@@ -95,8 +94,9 @@ class GroupCommit(Generic[Item, Result]):
             return
         start = 0
         for group, items in batch:
-            group.add_results(results[start : start + len(items)])
-            start += len(items)
+            end = start + len(items)
+            group.add_results(results[start:end])
+            start = end
 
 
 class _Group(Generic[Item, Result]):

@@ -58,13 +58,13 @@ class Inbox:
         """
         if names is None:
             names = [naming(update.source, update.id) for _, update in pushes]
-        payloads = [_encode(update) for _, update in pushes]
         args = ScriptArgs(keys, keys.waiting)
         args.add_list(_several_first(names), lambda given: add_naming(args, given))
-        for place, ((dedupe_id, update), payload) in enumerate(zip(pushes, payloads, strict=True)):
-            fan_out, ids = bounds and bounds.fan_out(update.source), self._ids_in(keys, update)
-            price = 0 if fan_out is None else reserve.update_price(1, len(payload), fan_out)
-            uid = None
+        for place, (dedupe_id, update) in enumerate(pushes):
+            payload, ids = _encode(update), self._ids_in(keys, update)
+            price, uid = 0, None
+            if bounds:
+                price = reserve.update_price(1, len(payload), bounds.fan_out(update.source))
             if place in hold:
                 uid, price = new_uid(), price + reserve.held_price(len(update.aliases))
             args.add_push(dedupe_id, update, payload, ids, price=price, uid=uid)
@@ -85,9 +85,8 @@ class Inbox:
 
     def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
         """The names in this shard that an update gives its job."""
-        shards = len(self._shards)
         names = [update.id, *update.aliases]
-        if shards == 1:
+        if (shards := len(self._shards)) == 1:
             return names
         return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
 

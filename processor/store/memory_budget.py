@@ -7,7 +7,8 @@ accept script, against a ceiling that follows from the last read.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -132,14 +133,17 @@ class MemoryBudget:
             return None
         return self.use.taken[shard] + max(self._room_seen, self._on_the_way) // len(self._shards)
 
-    def admitted(self, price: int) -> "Admission":
-        """Reserve so many bytes while work is being written (`async with`); Overloaded if memory
-        is short.
-        """
-        return Admission(self, price)
+    @asynccontextmanager
+    async def admitted(self, price: int) -> AsyncIterator[None]:
+        """Reserve so many bytes while work is being written; Overloaded if memory is short."""
+        await self.admit(price)
+        try:
+            yield
+        finally:
+            self.written(price)
 
     async def admit(self, price: int) -> None:
-        """Promise so many bytes to work, or raise Overloaded."""
+        """Promise so many bytes to work until it is `written`, or raise Overloaded."""
         if self._lacks(price):
             await self.refresh(AGAIN)
             if self._lacks(price):
@@ -178,21 +182,3 @@ class MemoryBudget:
         if not self.use.limit:
             return LONGEST
         return min(max(self._room / FILLS, SHORTEST), LONGEST)
-
-
-class Admission:
-    """Work within the memory budget. A class, since a push waits for it, and a generator takes longer."""
-
-    __slots__ = ("_budget", "_price")
-
-    def __init__(self, budget: MemoryBudget, price: int) -> None:
-        self._budget = budget
-        self._price = price
-
-    def __aenter__(self) -> Awaitable[None]:
-        """Admit the work, or raise Overloaded."""
-        return self._budget.admit(self._price)
-
-    async def __aexit__(self, *_: object) -> None:
-        """Note that it is written."""
-        self._budget.written(self._price)

@@ -8,6 +8,9 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+from msgspec.structs import replace
+
 from processor.errors import WrongKeyType
 from processor.model import Retention
 from processor.store.connection import Connection
@@ -24,7 +27,7 @@ Rows = dict[tuple[str, str], bytes | WrongKeyType]
 """The beginning of what is stored, by source and name; b"" where nothing is."""
 
 
-class Naming(NamedTuple):
+class Naming(msgspec.Struct, frozen=True):
     """The names that an update gives its job, the id first; perhaps only those in one shard."""
 
     source: str
@@ -37,8 +40,8 @@ class Naming(NamedTuple):
 
     def within(self, shard: int, count: int) -> "Naming":
         """The same with only the names in one shard."""
-        here = (name for name in self.names if shard_of(self.source, name, count) == shard)
-        return self._replace(names=tuple(here))
+        here = [name for name in self.names if shard_of(self.source, name, count) == shard]
+        return replace(self, names=tuple(here))
 
 
 def naming(source: str, job: str, *aliases: str) -> Naming:

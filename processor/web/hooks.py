@@ -23,7 +23,7 @@ from processor.web.client_address import sender_of
 from processor.web.large_body_queue import LargeBodyQueue, LargeBodySlot
 from processor.web.problems import explain, problem
 from processor.web.rate_limit import KeylessRateLimit
-from processor.web.request_body import read_body
+from processor.web.request_body import SMALL_BODY_ARRIVED, read_body
 
 PATH = "/hooks/"
 METHODS = ("POST", "OPTIONS")
@@ -63,58 +63,56 @@ class Hooks:
             response = explain(error)
             self._metrics.refused(name, str(response.status_code)).inc()
         else:
-            self._metrics.pushed(name, receipt.counts)
-            self._metrics.ignored(name, receipt.ignored_parts)
-            await _respond(send, source, receipt)
+            counts = receipt.counts
+            self._metrics.pushed(name, counts)
+            if receipt.ignored_parts:
+                self._metrics.ignored(name, receipt.ignored_parts)
+            start, body = _response_to(source, receipt, counts)
+            await send(start)
+            await send(body)
             return
         await self._calls.wait(scope)  # outside of `except`: the error keeps the body in memory
         await response(scope, receive, send)
 
     async def _receive(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
-        slot = LargeBodySlot(self._large_bodies, sender_of(scope.get("client")))
+        length, state = headers.get("content-length", "0"), scope.get("state", {})
+        slot = None
+        if not state.get(SMALL_BODY_ARRIVED):
+            slot = LargeBodySlot(self._large_bodies, sender_of(scope.get("client")))
         try:
-            length, state = headers.get("content-length", "0"), scope.get("state", {})
             body = await read_body(length, state, receive, source.largest, slot)
             push = Push(headers, body, scope["query_string"].decode("latin-1"))
-            _check_type(source, push)
+            if headers.get("content-encoding", "identity").lower() != "identity":
+                raise WrongType("Send the body uncompressed, as it was signed")
+            provider.check_content_type(source.profile, push)
             return await self._receiver.receive(source, push)
         finally:
-            slot.release()
+            if slot:
+                slot.release()
 
 
-def _check_type(source: Source, push: Push) -> None:
-    if push.headers.get("content-encoding", "identity").lower() != "identity":
-        raise WrongType("Send the body uncompressed, as it was signed")
-    provider.check_content_type(source.profile, push)
-
-
-async def _respond(send: Send, source: Source, receipt: Receipt) -> None:
-    """Respond with the status code that this provider requires."""
+def _response_to(source: Source, receipt: Receipt, counts: Counts) -> tuple[Message, Message]:
+    """The response, with the status code that this provider requires."""
     if receipt.echo is not None:
-        start, body = _response(HTTPStatus.OK, _encode(receipt.echo))
-    else:
-        rules = source.profile.push
-        status = rules.answer if rules else HTTPStatus.OK
-        start, body = _counts(status, receipt.counts, receipt.ignored_because)
-    await send(start)
-    await send(body)
-
-
-def _counts(status: int, receipt: Counts, because: Sequence[str]) -> tuple[Message, Message]:
-    """The answer; of most pushes it is one of a few."""
-    return _answer(status, receipt, because) if because else _usual(status, receipt)
+        return _response(HTTPStatus.OK, _encode(receipt.echo))
+    rules = source.profile.push
+    status = rules.answer if rules else HTTPStatus.OK
+    if receipt.ignored_parts:
+        return _answer(status, counts, receipt.ignored_because)
+    return _usual(status, counts)
 
 
 @lru_cache(128)
-def _usual(status: int, receipt: Counts) -> tuple[Message, Message]:
-    return _answer(status, receipt, ())
+def _usual(status: int, counts: Counts) -> tuple[Message, Message]:
+    """Most answers are one of a few."""
+    return _answer(status, counts, ())
 
 
-def _answer(status: int, receipt: Counts, because: Sequence[str]) -> tuple[Message, Message]:
+def _answer(status: int, numbers: Counts, because: Sequence[str]) -> tuple[Message, Message]:
     if status == HTTPStatus.NO_CONTENT:
         return _response(status, b"")
-    accepted, duplicates, ignored, unreadable, held = receipt
+    accepted, duplicates, ignored, unreadable, held = numbers
     counts = {"accepted": accepted, "duplicates": duplicates, "ignored": ignored}
     more = {"ignored_because": because, "unreadable": unreadable, "held": held}
     return _response(

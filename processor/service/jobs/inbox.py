@@ -5,7 +5,9 @@ Updates of a source with `track = "registered"` are held there if nobody knows t
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from processor.errors import WrongKeyType
 from processor.model import StatusUpdate
@@ -20,7 +22,7 @@ UPDATE_OVERHEAD = 250  # bytes of an update beside its result
 MAX_HOPS = 3  # from alias to alias, until an update is accepted under the name that it has
 
 
-class QueuedUpdate(NamedTuple):
+class QueuedUpdate(msgspec.Struct, frozen=True):
     """An update for ingest, and its dedupe id.
 
     `moved`: the job that its names belong to is known already. `hold`: it is held unless its job
@@ -32,6 +34,11 @@ class QueuedUpdate(NamedTuple):
     update: StatusUpdate
     moved: bool = False
     hold: bool = False
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of script arguments it needs."""
+        return len(memoryview(self.update.result)) + UPDATE_OVERHEAD
 
     def naming(self) -> Naming:
         """The names to reserve for its job."""
@@ -53,20 +60,18 @@ async def enqueue(
     """
     pending = {i: u for i, u in enumerate(updates) if u.hold and len(u.naming().names) > 1}
     queued = dict(enumerate(updates)) | (await _by_job(context, pending) if pending else {})
-    results: dict[int, Result] = {}
+    results: dict[int, Accepted] = {}
     for hop in range(MAX_HOPS):
         rows = await _accept(context, list(queued.values()), bounded=bounded)
-        done = zip(queued.items(), rows, strict=True)
-        moved: dict[int, QueuedUpdate] = {}
-        for (index, update), row in done:
-            if isinstance(row, str):  # the name of its job has become an alias
-                moved[index] = _under(context, update, row, hold=hop < MAX_HOPS - 2)
-            else:
-                results[index] = row
-        if not moved:
+        results.update(zip(queued, rows, strict=True))
+        queued = {  # the name of the job has become an alias
+            index: _under(context, queued[index], row, hold=hop < MAX_HOPS - 2)
+            for index, row in zip(queued, rows, strict=True)
+            if isinstance(row, str)
+        }
+        if not queued:
             break
-        queued = moved
-    return [results[index] for index in range(len(updates))]
+    return list(results.values())  # type: ignore[arg-type] # a name moves only what it would hold
 
 
 async def _by_job(context: Context, updates: dict[int, QueuedUpdate]) -> dict[int, QueuedUpdate]:
@@ -81,7 +86,7 @@ async def _by_job(context: Context, updates: dict[int, QueuedUpdate]) -> dict[in
             with suppress(WrongKeyType):  # it stays held under that name
                 keys = store.shard(source, other)
                 await store.jobs.alias(keys, f"{source}/{other}", names.id, ends)
-        known = queued._replace(hold=False)  # and was deleted: it is ignored when it is ingested
+        known = replace(queued, hold=False)  # and was deleted: it is ignored when it is ingested
         by_job[index] = _under(context, queued, names.id, hold=True) if names.id else known
     return by_job
 
@@ -90,7 +95,7 @@ def _under(context: Context, queued: QueuedUpdate, job: str, *, hold: bool) -> Q
     """An update under the id of its job."""
     update = with_id(queued.update, job)
     keys = context.store.shard(update.source, job)
-    return queued._replace(keys=keys, update=update, moved=True, hold=hold)
+    return replace(queued, keys=keys, update=update, moved=True, hold=hold)
 
 
 async def _accept(
@@ -100,12 +105,13 @@ async def _accept(
     store = context.store
     outcomes: list[Accepted] = [Acceptance.DUPLICATE] * len(updates)
     names = [u.naming() for u in updates]
-    several = {n for n, u in zip(names, updates, strict=True) if len(n.names) > 1 and not u.hold}
-    spread = {n for n in several if len(n.shards(len(store.shards))) > 1}
-    if spread:
+    spread: set[Naming] = set()
+    if len(store.shards) > 1:
+        free = [n for n, u in zip(names, updates, strict=True) if len(n.names) > 1 and not u.hold]
+        spread = {n for n in free if len(n.shards(len(store.shards))) > 1}
         await store.names.reserve(list(spread))
     for shard in {u.keys.shard for u in updates}:
-        sizes = {i: size_of(u.update) for i, u in enumerate(updates) if u.keys.shard == shard}
+        sizes = {i: u.size for i, u in enumerate(updates) if u.keys.shard == shard}
         for piece in store.memory.in_pieces(sizes):
             rows = await store.inbox.accept(
                 store.shards[shard],
@@ -119,11 +125,6 @@ async def _accept(
             for index, row in zip(piece, rows, strict=True):
                 outcomes[index] = row
     return outcomes
-
-
-def size_of(update: StatusUpdate) -> int:
-    """About how many bytes of script arguments an update needs."""
-    return len(memoryview(update.result)) + UPDATE_OVERHEAD
 
 
 async def _bounds(context: Context, shard: int) -> Bounds:

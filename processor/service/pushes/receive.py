@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -23,10 +25,10 @@ from processor.errors import (
     WrongKeyType,
 )
 from processor.formats import traceparent
-from processor.model import Push, StatusUpdate
+from processor.model import Push
 from processor.provider import IgnoredPart
 from processor.service.jobs.confirmation import without_unproven_names
-from processor.service.jobs.inbox import QueuedUpdate, Result, enqueue, size_of
+from processor.service.jobs.inbox import QueuedUpdate, Result, enqueue
 from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
 from processor.store.group_commit import GroupCommit
@@ -40,7 +42,7 @@ TIMEOUT = 10.0  # seconds for a confirmation; SNS allows fifteen
 log = structlog.get_logger()
 
 
-class Receipt(NamedTuple):
+class Receipt(msgspec.Struct, frozen=True):
     """How many updates of a push were accepted, and the answer to a challenge in it.
 
     `held` is None if the source holds no pushes.
@@ -72,7 +74,7 @@ class Receiver:
         self._public_keys = PublicKeys(context.egress)
         self._batch: GroupCommit[QueuedUpdate, Result] = GroupCommit(
             lambda updates: enqueue(context, updates, bounded=True),
-            lambda queued: len(memoryview(queued.update.result)),
+            attrgetter("size"),
         )
         self._in_flight = 0
 
@@ -96,11 +98,10 @@ class Receiver:
         RequestError if it is refused, Unavailable if the provider must send it again.
         """
         now, began = await self._context.store.now(), time.time_ns()
-        _check_sender(source, push)
-        if source.profile.verify:
-            await self._public_keys.verify(
-                source.profile.verify, source.keys, push, now, time.time()
-            )
+        if rule := source.profile.verify:
+            if source.requires_sender:
+                _check_sender(rule, source, push)
+            await self._public_keys.verify(rule, source.keys, push, now, time.time())
         trace = traceparent(push.headers.get("traceparent"))  # not a stranger's: it is verified
         with self._context.tracer.span("push", trace, began, source=source.name) as span:
             return await self._accept(source, push, now, span.trace)
@@ -115,33 +116,39 @@ class Receiver:
             await self._confirm(source, parsed.confirm)
         if parsed.errors:
             log.warning("updates_unreadable", source=source.name, reasons=parsed.errors[:3])
-        if not parsed.updates:
-            return Receipt(
-                0,
-                0,
-                parsed.ignored_parts,
-                len(parsed.errors),
-                0 if source.holds else None,
-                parsed.echo,
-            )
-        body, memory = push.body, self._context.store.memory
-        if self._in_flight + len(body) > MAX_IN_FLIGHT_BYTES:
+        if not queued:
+            return _receipt(source, [], parsed)
+        store, size, price = self._context.store, len(push.body), 0
+        if self._in_flight + size > MAX_IN_FLIGHT_BYTES:
             raise Overloaded("Too many pushes are being written; send this one again")
-        self._in_flight += len(body)
+        self._in_flight += size
         try:
-            fan_out = await memory.fan_out(source.name)
-            async with memory.admitted(_price(parsed.updates, fan_out)):
-                results = await self._batch.add_all(queued)
-                await self._context.store.persistence.noted()
+            price = await self._admit(source, queued)
+            results = await self._batch.add_all(queued)
+            await store.persistence.noted()
         finally:
-            self._in_flight -= len(body)
+            store.memory.written(price)
+            self._in_flight -= size
         return _receipt(source, results, parsed)
+
+    async def _admit(self, source: Source, queued: Sequence[QueuedUpdate]) -> int:
+        """Promise the memory of Redis that a push needs until its deliveries are made; how much."""
+        memory = self._context.store.memory
+        size, fan_out = sum([q.size for q in queued]), await memory.fan_out(source.name)
+        price = update_price(len(queued), size, fan_out)
+        await memory.admit(price)
+        return price
 
     def _read(
         self, source: Source, push: Push, now: float, trace: str | None
     ) -> tuple[provider.ParsedPush, list[QueuedUpdate]]:
-        """What a push says."""
-        parsed = _parse(source, push, now)
+        """What a push says; an unreadable one is accepted if its provider tolerates no refusal."""
+        try:
+            parsed = provider.read_push(source.profile, source.name, push, now)
+        except Unreadable as error:
+            if source.profile.push is None or not source.profile.push.lenient:
+                raise
+            parsed = provider.ParsedPush((), errors=(str(error),))
         return parsed, self._queued(source, parsed, push, trace)
 
     async def _confirm(self, source: Source, url: str) -> None:
@@ -165,7 +172,6 @@ class Receiver:
         self, source: Source, parsed: provider.ParsedPush, push: Push, trace: str | None
     ) -> list[QueuedUpdate]:
         """Updates with their dedupe ids: of the event's id, else of the bytes they were read from."""
-        own = traceparent(push.headers.get("traceparent")) is None  # or there is none at all
         queued, digest, shard = [], "", self._context.store.shard
         for index, update in enumerate(parsed.updates):
             if update.event_id:
@@ -174,14 +180,16 @@ class Receiver:
                 digest = digest or _digest(parsed.content)
                 dedupe_id = f"{digest}{index}"
             update = without_unproven_names(update, source)  # noqa: PLW2901
-            traced = replace(update, trace=trace, own_trace=own) if trace else update
+            if trace:
+                own = traceparent(push.headers.get("traceparent")) is None
+                update = replace(update, trace=trace, own_trace=own)  # noqa: PLW2901
             keys = shard(update.source, update.id)
-            queued.append(QueuedUpdate(keys, dedupe_id, traced, hold=source.holds))
+            queued.append(QueuedUpdate(keys, dedupe_id, update, hold=source.holds))
         return queued
 
 
 def _receipt(source: Source, results: list[Result], parsed: provider.ParsedPush) -> Receipt:
-    """What became of the updates of a push; Unavailable if it must be sent again."""
+    """What became of the updates of a push, if any; Unavailable if it must be sent again."""
     for result in results:
         if isinstance(result, WrongKeyType):
             raise result
@@ -196,33 +204,16 @@ def _receipt(source: Source, results: list[Result], parsed: provider.ParsedPush)
         parsed.ignored_parts,
         len(parsed.errors),
         results.count(Acceptance.HELD) if source.holds else None,
+        parsed.echo,
     )
 
 
-def _check_sender(source: Source, push: Push) -> None:
+def _check_sender(rule: signing.Verify, source: Source, push: Push) -> None:
     """BadSignature if the sender is unknown: checked first, or it could make us fetch a key."""
-    rule = source.profile.verify
-    if rule is None or not source.requires_sender:
-        return
     if (sender := signing.sender(rule, push)) not in source.senders:
         raise BadSignature(
             f"it comes from {sender!r}, which is not among the `senders` of the source"
         )
-
-
-def _price(updates: Sequence[StatusUpdate], fan_out: int) -> int:
-    """About how many bytes of Redis' memory a push needs until its deliveries are made."""
-    return update_price(len(updates), sum(map(size_of, updates)), fan_out)
-
-
-def _parse(source: Source, push: Push, now: float) -> provider.ParsedPush:
-    """Read a verified push; an unreadable one is accepted if its provider tolerates no refusal."""
-    try:
-        return provider.read_push(source.profile, source.name, push, now)
-    except Unreadable as error:
-        if source.profile.push is None or not source.profile.push.lenient:
-            raise
-        return provider.ParsedPush((), errors=(str(error),))
 
 
 def _digest(data: bytes) -> str:
