@@ -1,6 +1,7 @@
 """The payload of an event as subscribers receive it, and a job as the API returns it."""
 
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -71,13 +72,12 @@ class JobEvent(msgspec.Struct, frozen=True):
     data: JobData
 
 
-def utc(seconds: float) -> datetime:
-    """Seconds since the epoch as a UTC time, which JSON shows with a `Z`."""
-    return datetime.fromtimestamp(seconds, UTC)
+utc = partial(datetime.fromtimestamp, tz=UTC)
+"""Seconds since the epoch as a UTC time, which JSON shows with a `Z`."""
 
 
 def _utc(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if seconds is None else utc(seconds)
 
 
 def event_body(job: Job, kind: str) -> bytes:

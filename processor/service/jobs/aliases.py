@@ -165,16 +165,15 @@ class _Lookups:
         self.by_name: dict[Name, JobLookup] = {}
         self.elsewhere: set[Name] = set()  # those of other shards
 
-    async def read(self, names: Iterable[Name]) -> None:
+    async def read(self, names: set[Name]) -> None:
         """Read names, each in its own shard."""
         store = self._context.store
         by_shard: dict[int, list[Name]] = {}
-        for name in names:
-            if name not in self.by_name:
-                keys = store.shard(*name)
-                if keys is not self._keys:
-                    self.elsewhere.add(name)
-                by_shard.setdefault(keys.shard, []).append(name)
+        for name in names - self.by_name.keys():
+            keys = store.shard(*name)
+            if keys is not self._keys:
+                self.elsewhere.add(name)
+            by_shard.setdefault(keys.shard, []).append(name)
         for shard, unread in by_shard.items():
             rows = await store.jobs.read(store.shards[shard], [f"{s}/{j}" for s, j in unread])
             self.by_name.update(zip(unread, rows, strict=True))

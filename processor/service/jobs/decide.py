@@ -144,8 +144,9 @@ def _take_update(so_far: _Progress, incoming: IncomingUpdate, inputs: DecisionIn
     source, now = inputs.source, inputs.now
     update, was = confirmation.apply_trust(incoming.update, so_far.job, source)
     step = state_machine.advance(was, update, now)
-    job = failed_polls.ended(step.job, update) if step.job.failed_polls else step.job
-    job = confirmation.remember_poll_after(job, update, source, now, seen=was.seen)
+    job = confirmation.remember_poll_after(step.job, update, source, now, seen=was.seen)
+    if job.failed_polls:
+        job = failed_polls.ended(job, update)
     event = publish(job, step.event, inputs) if step.event else None
     if event:
         so_far.events.append(event)

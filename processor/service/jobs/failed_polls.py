@@ -69,4 +69,4 @@ def _series(job: Job, failed: FailedPoll, now: float) -> FailedPolls:
 def ended(job: Job, update: StatusUpdate) -> Job:
     """The job without its series: a poll brought an answer, or the job has ended."""
     over = update.origin is Origin.POLL or job.state in FINAL
-    return replace(job, failed_polls=None) if job.failed_polls and over else job
+    return replace(job, failed_polls=None) if over else job
