@@ -183,7 +183,8 @@ class ScriptArgs:
         fields += [indexes[keys.callback(callback.id)] for callback in job.callbacks]
         fields.append(len(change.entries))
         for at, what in change.entries:
-            fields += (int(at * 1000), self.blob(_json(what)), what.ignored is not None)
+            line = b"%d 1 %b" % (at * 1000, _json(what))
+            fields += (self.blob(line), what.ignored is not None)
         self.add_list(change.events, self.add_event)
         self.add_list(change.items, self.add_item)
         fields.append(len(change.dropped) + len(change.done))

@@ -34,7 +34,7 @@ local function write(job)
   if job.answer then redis.call('SET', KEYS[job.answer_key], ARGV[job.answer], 'PXAT', job.ends) end
   local expires = not job.renew
   for _, e in ipairs(job.entries) do
-    expires = add_history(KEYS[job.history], job.ends, e.at, ARGV[e.text], e.ignored) or expires
+    expires = add_history(KEYS[job.history], job.ends, ARGV[e.line], e.ignored) or expires
   end
   if not expires then redis.call('PEXPIREAT', KEYS[job.history], job.ends) end
   for _, e in ipairs(job.events) do publish(KEYS[2], KEYS[6], args.most, lanes, e, now) end

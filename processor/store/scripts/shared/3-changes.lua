@@ -2,8 +2,8 @@
 -- Uses: prove, args, lane_args, readers
 
 local function read_entry()
-  local p = take(3)
-  return { at = fields[p + 1], text = fields[p + 2], ignored = fields[p + 3] }
+  local p = take(2)
+  return { line = fields[p + 1], ignored = fields[p + 2] }
 end
 
 local function read_drop()

@@ -2,16 +2,16 @@
 
 -- Adds a line; if the last one is the same ignored update, only its time and its count change.
 -- Returns whether it is the first line, which decides when the history expires.
-local function add_history(key, ends, at, text, ignored)
-  local count, last
+local function add_history(key, ends, line, ignored)
   if ignored then
-    count, last = (redis.call('LINDEX', key, -1) or ''):match('^%d+ (%d+) (.*)$')
+    local at, text = line:match('^(%d+) 1 (.*)$')
+    local count, last = (redis.call('LINDEX', key, -1) or ''):match('^%d+ (%d+) (.*)$')
+    if last == text then
+      redis.call('LSET', key, -1, at .. ' ' .. (count + 1) .. ' ' .. text)
+      return false
+    end
   end
-  if last == text then
-    redis.call('LSET', key, -1, at .. ' ' .. (count + 1) .. ' ' .. text)
-    return false
-  end
-  local length = redis.call('RPUSH', key, at .. ' 1 ' .. text)
+  local length = redis.call('RPUSH', key, line)
   if length == 1 then redis.call('PEXPIREAT', key, ends) end
   if length > 200 then redis.call('LTRIM', key, -200, -1) end
   return length == 1
