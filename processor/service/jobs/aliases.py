@@ -68,6 +68,9 @@ async def resolve(context: Context, keys: Keys, updates: Sequence[IncomingUpdate
         update = incoming.update
         job: str | None = update.id
         lookup = lookups.by_name[update.source, update.id]
+        if lookup.job and not update.aliases and not lookups.elsewhere:  # as most updates are
+            resolved.add(incoming, update.id, lookup)
+            continue
         if lookup.job is None and lookup.uid is None:  # this is not the id of a job, or a new one
             job = lookups.canonical(update)
             lookup = lookups.by_name[update.source, job or update.id]

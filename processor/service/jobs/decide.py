@@ -95,15 +95,19 @@ def decide(
     """Take a job through all its updates; the change to commit."""
     before = lookup.job
     so_far = _Progress(before or new_job(inputs.source, name, inputs.now, inputs.uid))
+    known: list[StatusUpdate] = []
+    done: list[Claim] = []
     for incoming in updates:
+        known.append(incoming.update)
+        if incoming.claim:
+            done.append(incoming.claim)
         if incoming.note:
             so_far.entries.append((inputs.now, incoming.note))
         elif incoming.failed:
             _take_failed(so_far, incoming.update, incoming.failed, inputs)
         else:
             _take_update(so_far, incoming, inputs)
-    job, known = so_far.job, [u.update for u in updates]
-    end = delay = None
+    job, end, delay = so_far.job, None, None
     dropped: list[Timer] = []
     if job.state in FINAL:
         end = job_end(before, job, known, inputs.source)
@@ -120,7 +124,7 @@ def decide(
         renew=expiry_changed(before, job),
         entries=so_far.entries,
         events=so_far.events,
-        done=[u.claim for u in updates if u.claim],
+        done=done,
         answer=so_far.answer,
         items=items,
         dropped=dropped,
