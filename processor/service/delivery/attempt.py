@@ -1,7 +1,7 @@
 """One attempt of a delivery: POSTs the event to its subscriber, and reports to the circuit breaker."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
@@ -37,22 +37,23 @@ class Sender:
 
     async def send(self, target: Subscription, delivery: Delivery, body: bytes) -> AttemptResult:
         """Send one event, alone or in a batch with others of this subscriber."""
-        tracer, number = self._context.tracer, len(delivery.attempts) + 1
+        tracer, event = self._context.tracer, delivery.event_id
+        if not tracer.records:
+            return await self._send(target, Event(event, body, delivery.trace))
         with tracer.span(
-            "deliver",
-            delivery.trace,
+            *("deliver", delivery.trace),
             subscription=target.id,
-            event=delivery.event_id,
-            attempt=number,
+            event=event,
+            attempt=len(delivery.attempts) + 1,
         ) as span:
-            event = Event(delivery.event_id, body, span.trace)
-            if target.format == BATCH:
-                result = await self._batcher.add(target, event)
-            else:
-                result = await self._request(target, [event])
-            if tracer.records:
-                _note(span, result.attempt)
+            result = await self._send(target, Event(event, body, span.trace))
+            _note(span, result.attempt)
         return result
+
+    def _send(self, target: Subscription, event: Event) -> Awaitable[AttemptResult]:
+        if target.format == BATCH:
+            return self._batcher.add(target, event)
+        return self._request(target, [event])
 
     async def _send_batch(
         self, target: Subscription, events: Sequence[Event]
