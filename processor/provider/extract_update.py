@@ -14,7 +14,7 @@ from processor.model import FINAL, NULL, Counts, Failure, Origin, State, StatusU
 from processor.provider.condition import StatusField
 from processor.provider.job_ids import LONGEST_ID, check_id, full_id
 from processor.provider.large_json import open_level
-from processor.provider.pointer import Pointer, PointerSum
+from processor.provider.pointer import Pointer
 from processor.provider.profile import (
     CountFields,
     ErrorFields,
@@ -97,7 +97,8 @@ def read_update(
     if ended is not None and _time(ended, context)[1]:  # in the future: it would outrank every end
         ended, in_future = None, True
     progress, out_of_range = _progress(fields.progress, document, headers)
-    result, too_much, unreadable = _result(_find(fields.result, document, headers))
+    found = fields.result.find(document, headers) if fields.result else None
+    result, too_much, unreadable = _result(found)
     return StatusUpdate(
         source=context.source,
         id=job,
@@ -119,10 +120,6 @@ def read_update(
         poll_started_at=context.at if context.origin is Origin.POLL else None,
         run_ended_at=ended,
     )
-
-
-def _find(pointer: Pointer | PointerSum | None, document: Any, headers: Headers) -> Any:
-    return None if pointer is None else pointer.find(document, headers)
 
 
 def _time(given: float | None, context: UpdateContext) -> tuple[float, bool]:
@@ -238,7 +235,8 @@ def _is_deep(value: Any, raw: bytes) -> bool:
 
 
 def _failure(fields: ErrorFields, document: Any, headers: Headers) -> Failure | None:
-    code, message = _find(fields.code, document, headers), _find(fields.message, document, headers)
+    code = fields.code.find(document, headers) if fields.code else None
+    message = fields.message.find(document, headers) if fields.message else None
     if code is None and message is None:  # as in most updates
         return None
     code, message = _text(code), _text(message)
@@ -247,7 +245,7 @@ def _failure(fields: ErrorFields, document: Any, headers: Headers) -> Failure | 
 
 def _counts(fields: CountFields, document: Any, headers: Headers) -> Counts | None:
     pointers = (fields.total, fields.succeeded, fields.failed)
-    numbers = [_count(_find(pointer, document, headers)) for pointer in pointers]
+    numbers = [_count(p.find(document, headers)) if p else None for p in pointers]
     return None if numbers == [None, None, None] else Counts(*numbers)
 
 

@@ -256,7 +256,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         placeholders = {placeholder for path in paths for placeholder in path.placeholders}
         return frozenset(placeholders | settings) - {"id", "hook"}
 
-    @property
+    @cached_property
     def needs_secret(self) -> bool:
         """Whether a source needs a shared secret before the provider can push."""
         return self.verify is not None and signing.needs_secret(self.verify)

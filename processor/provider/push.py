@@ -12,7 +12,7 @@ from processor.provider import decode
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.ignored import CHALLENGE, CONFIRMATION, IgnoredPart, explain
 from processor.provider.large_json import open_level
-from processor.provider.profile import EchoRule, Profile
+from processor.provider.profile import WHOLE, EchoRule, Profile
 
 
 class ParsedPush(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +48,9 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
         return ParsedPush((), (CHALLENGE,), echo=echo)
     if inside.confirm:
         return ParsedPush((), (CONFIRMATION,), confirm=inside.confirm)
-    parts = open_level(rules.each.find(inside.document, push.headers))
+    parts = inside.document
+    if rules.each is not WHOLE:
+        parts = open_level(rules.each.find(parts, push.headers))
     parts = parts if isinstance(parts, list) else [parts]
     context = UpdateContext(
         source=source, kind=None, at=now, origin=Origin.PUSH, headers=push.headers

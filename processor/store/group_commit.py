@@ -102,25 +102,30 @@ class GroupCommit(Generic[Item, Result]):
 class _Group(Generic[Item, Result]):
     """The items of one caller."""
 
+    taken = 0  # of the items of a large group
+
     def __init__(self, items: Sequence[Item], future: asyncio.Future[list[Result]]) -> None:
         """`future` gets all results."""
         self.items = items
-        self.left = len(items)  # not taken yet
         self.future = future
         self._results: list[Result] = []
 
+    @property
+    def left(self) -> int:
+        """How many items are not taken yet."""
+        return len(self.items) - self.taken
+
     def take(self, count: int, size: int, size_of: Callable[[Item], int]) -> tuple[list[Item], int]:
         """The next items, and their bytes."""
-        start = len(self.items) - self.left
         taken: list[Item] = []
         total = 0
-        for item in self.items[start : start + count]:
+        for item in self.items[self.taken : self.taken + count]:
             more = size_of(item)
             if taken and total + more > size:
                 break
             taken.append(item)
             total += more
-        self.left -= len(taken)
+        self.taken += len(taken)
         return taken, total
 
     def add_results(self, results: Sequence[Result]) -> None:

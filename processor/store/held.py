@@ -27,6 +27,8 @@ class Acceptance(IntEnum):
     FULL = 3  # nothing: its source holds as many as it may
 
 
+_ACCEPTANCES = tuple(Acceptance)  # by number
+
 Accepted = Acceptance | WrongKeyType | str
 """The result for one update; a text is the id of the job, which the update knows by an alias."""
 
@@ -34,7 +36,7 @@ Accepted = Acceptance | WrongKeyType | str
 def accepted(row: int | bytes) -> Accepted:
     """What accept.lua returned for one push."""
     if not isinstance(row, bytes):
-        return Acceptance(row)
+        return _ACCEPTANCES[row]
     text = row.decode()
     return text.removeprefix("to ") if text.startswith("to ") else wrong_key(text)
 

@@ -1,6 +1,7 @@
 """The inbox of ingest in Redis: accepts updates, each once, and reserves the names of their jobs."""
 
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -59,9 +60,11 @@ class Inbox:
         if names is None:
             names = [naming(update.source, update.id) for _, update in pushes]
         args = ScriptArgs(keys, keys.waiting)
-        args.add_list(_several_first(names), lambda given: add_naming(args, given))
+        args.add_list(_several_first(names), partial(add_naming, args))
         for place, (dedupe_id, update) in enumerate(pushes):
-            payload, ids = _encode(update), self._ids_in(keys, update)
+            payload, ids = _encode(update), [update.id, *update.aliases]
+            if (shards := len(self._shards)) > 1:  # those in this shard
+                ids = [n for n in ids if shard_of(update.source, n, shards) == keys.shard]
             price, uid = 0, None
             if bounds:
                 price = reserve.update_price(1, len(payload), bounds.fan_out(update.source))
@@ -82,13 +85,6 @@ class Inbox:
         )
         self._persistence.note(file)
         return None if done is None else [accepted(row) for row in done]
-
-    def _ids_in(self, keys: Keys, update: StatusUpdate) -> list[str]:
-        """The names in this shard that an update gives its job."""
-        names = [update.id, *update.aliases]
-        if (shards := len(self._shards)) == 1:
-            return names
-        return [n for n in names if shard_of(update.source, n, shards) == keys.shard]
 
 
 def _several_first(names: Sequence[Naming]) -> list[Naming]:

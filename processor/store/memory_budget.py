@@ -123,10 +123,6 @@ class MemoryBudget:
             if time.monotonic() - self._looked_at > most:
                 await self.refresh_now()
 
-    async def fan_out(self, source: str) -> int:
-        """How many subscriptions may hear of a source."""
-        return (await self._targets.router(self._shards[0])).fan_out(source)
-
     def ceiling(self, shard: int) -> int | None:
         """How far the sum of the prices of a shard's pushes may go; None without a limit."""
         if not self.use.limit:
@@ -142,21 +138,32 @@ class MemoryBudget:
         finally:
             self.written(price)
 
+    async def admit_push(self, source: str, updates: int, size: int) -> int:
+        """Promise what a push needs until its deliveries are made, if its updates have `size` bytes
+        in all; how much that is. Overloaded if memory is short.
+        """
+        router = await self._targets.router(self._shards[0])
+        price = reserve.update_price(updates, size, router.fan_out(source))
+        await self.admit(price)
+        return price
+
     async def admit(self, price: int) -> None:
         """Promise so many bytes to work until it is `written`, or raise Overloaded."""
-        if self._lacks(price):
-            await self.refresh(AGAIN)
-            if self._lacks(price):
-                raise self.refused(price)
+        if price > self._room:
+            await self._make_sure(price)
         self._room -= price
         self._promised += price
+
+    async def _make_sure(self, price: int) -> None:
+        """Read again how much room there is, if it is limited; Overloaded if it is too little."""
+        if price and self.use.limit:
+            await self.refresh(AGAIN)
+            if self.use.limit and price > self._room:
+                raise self.refused(price)
 
     def written(self, price: int) -> None:
         """Note that the work is written, or was not: a read shows its bytes from now on."""
         self._promised -= price
-
-    def _lacks(self, price: int) -> bool:
-        return bool(price and self.use.limit) and price > self._room
 
     def refused(self, price: int) -> Overloaded:
         """The error for work without room; the first of a series is logged."""

@@ -61,6 +61,7 @@ async def run(settings: Settings) -> None:
                 port=settings.port,
                 http=functools.partial(BoundedProtocol, limits=limits),  # type: ignore[arg-type] # makes one
                 ws="none",
+                interface="asgi3",
                 access_log=False,
                 log_config=None,
                 server_header=False,

@@ -1,7 +1,7 @@
 """The routes of the API, and their handlers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -178,8 +178,10 @@ class PathRouter:
         self._hooks = hooks
         self._rest = rest
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Replace the decoded path by the raw one, and pass on."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Replace the decoded path by the raw one, and pass on: a call without a coroutine of its
+        own, so uvicorn must be told that this is ASGI 3.
+        """
         app = self._rest
         if scope["type"] == "http":
             path = scope["path"] = (scope.get("raw_path") or b"").decode("latin-1") or scope["path"]
@@ -191,4 +193,4 @@ class PathRouter:
                         "Redis has not answered yet, or its data is not ours; try again"
                     )
                 )
-        await app(scope, receive, send)
+        return app(scope, receive, send)

@@ -6,7 +6,8 @@ It only decides: the protocol reports bytes as they arrive, and closes the conne
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from processor.web.connection_limit import Connection
 
@@ -18,8 +19,7 @@ STALLED = 0.5  # seconds without bytes, after which a sender counts as slower th
 RATE_WINDOW = 1.0  # seconds after which earlier bytes hardly count as speed
 
 
-@dataclass(eq=False, slots=True)
-class Body:
+class Body(msgspec.Struct, eq=False):
     """What has arrived of one request's body, on the connection `owner`."""
 
     owner: Connection
@@ -100,7 +100,8 @@ class BodyBudget:
             body.finished = True
             self._forget(body)
             return chosen
-        self._forget(body)
+        if self._unfinished:
+            self._forget(body)
         body.finished = True
         body.held += count
         self.total += count

@@ -3,7 +3,6 @@
 from array import array
 from asyncio import AbstractEventLoop, Transport
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from fcntl import ioctl
 from termios import FIONREAD
@@ -181,21 +180,17 @@ class BoundedProtocol(SlowRequestProtocol):
                 self._wait_turn(count)
             return
         body = self.flow.body = self._bodies[-1]
-        if count:
-            self.cycle.message_event.set()
+        limit = self._limits.bodies.finish if whole else self._limits.bodies.arrived
+        for slow in limit(body, count, self.loop.time()):
+            slow.owner.evict()
         if whole:
-            self._evict(self._limits.bodies.finish(body, count, self.loop.time()))
             self.scope["state"][SMALL_BODY_ARRIVED] = body.held <= FREE_BYTES
         else:
-            self._evict(self._limits.bodies.arrived(body, count, self.loop.time()))
+            self.cycle.message_event.set()
         if body.held > FREE_BYTES and not whole:
             self._wait_turn(count)
         elif len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-
-    def _evict(self, slow: Iterable[Body]) -> None:
-        for body in slow:
-            body.owner.evict()
 
     def _wait_turn(self, count: int) -> None:
         if not self.flow.held and not self.transport.is_closing():

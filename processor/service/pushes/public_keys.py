@@ -59,9 +59,6 @@ class PublicKeys:
         `here`: the time by another clock, by which the push may be fresh as well.
         """
         url = signing.keys_url(rule, push)
-        if url is None and len(push.body) <= LARGE_PUSH:  # as of most pushes
-            signing.verify(rule, keys, push, now, here=here)
-            return
         if url is None:
             await _check(rule, keys, push, now, here=here)
             return

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -33,7 +32,6 @@ from processor.service.pushes.public_keys import LARGE_PUSH, PublicKeys
 from processor.service.runtime.context import Context
 from processor.store.group_commit import GroupCommit
 from processor.store.held import MOST_HELD, Acceptance
-from processor.store.reserve import update_price
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024  # bytes of all pushes that are being accepted
 MAX_REASONS = 3  # why parts of one push were ignored
@@ -97,13 +95,19 @@ class Receiver:
 
         RequestError if it is refused, Unavailable if the provider must send it again.
         """
-        now, began = await self._context.store.now(), time.time_ns()
-        if rule := source.profile.verify:
+        now, here = await self._context.store.now(), time.time()
+        profile, tracer = source.profile, self._context.tracer
+        if rule := profile.verify:
             if source.requires_sender:
                 _check_sender(rule, source, push)
-            await self._public_keys.verify(rule, source.keys, push, now, time.time())
+            if profile.needs_secret and len(push.body) <= LARGE_PUSH:
+                signing.verify(rule, source.keys, push, now, here=here)
+            else:
+                await self._public_keys.verify(rule, source.keys, push, now, here)
         trace = traceparent(push.headers.get("traceparent"))  # not a stranger's: it is verified
-        with self._context.tracer.span("push", trace, began, source=source.name) as span:
+        if not tracer.records:
+            return await self._accept(source, push, now, trace)
+        with tracer.span("push", trace, int(here * 1e9), source=source.name) as span:
             return await self._accept(source, push, now, span.trace)
 
     async def _accept(self, source: Source, push: Push, now: float, trace: str | None) -> Receipt:
@@ -123,21 +127,14 @@ class Receiver:
             raise Overloaded("Too many pushes are being written; send this one again")
         self._in_flight += size
         try:
-            price = await self._admit(source, queued)
+            updates_size = sum([update.size for update in queued])
+            price = await store.memory.admit_push(source.name, len(queued), updates_size)
             results = await self._batch.add_all(queued)
             await store.persistence.noted()
         finally:
             store.memory.written(price)
             self._in_flight -= size
         return _receipt(source, results, parsed)
-
-    async def _admit(self, source: Source, queued: Sequence[QueuedUpdate]) -> int:
-        """Promise the memory of Redis that a push needs until its deliveries are made; how much."""
-        memory = self._context.store.memory
-        size, fan_out = sum([q.size for q in queued]), await memory.fan_out(source.name)
-        price = update_price(len(queued), size, fan_out)
-        await memory.admit(price)
-        return price
 
     def _read(
         self, source: Source, push: Push, now: float, trace: str | None

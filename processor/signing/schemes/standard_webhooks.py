@@ -66,12 +66,13 @@ def reader(rule: Verify) -> Reader:
     With `raw_secret = true` (OpenAI) signatures without a version are accepted too.
     """
     message_id, timestamp, signature = header_names(rule.header)
+    without_version = rule.raw_secret is True
 
     def read(push: Push) -> ParsedSignature:
         identity = fields.header(push, message_id)
         time = fields.header(push, timestamp)
         entries = fields.header(push, signature).split()
-        if rule.raw_secret is True:
+        if without_version:
             entries = [entry if "," in entry else V1 + entry for entry in entries]
         if len(entries) > ENTRIES:
             entries = [entry for entry in entries if entry.startswith((V1, V1A))][:ENTRIES]
