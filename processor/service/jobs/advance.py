@@ -29,6 +29,9 @@ MAX_TRIES = 3  # commits of a job that others change at the same time
 LOGGED = 10  # ids of jobs in one line of the log
 RETRY_AFTER = 60.0  # seconds until an update that cannot be written is tried again
 
+FailingJobs = dict[tuple[str, str], float | None]
+"""By source and name: when jobs are polled again; None for those whose series of failures has ended."""
+
 log = structlog.get_logger()
 
 _encode = msgspec.json.Encoder().encode
@@ -64,56 +67,54 @@ async def _commit_once(
     await context.store.statistics.refresh()
     waited = await _waited(context, keys, of_jobs)
     now = await context.store.now()
-    decided: list[tuple[JobUpdates, Change]] = []
+    decided: list[JobUpdates] = []
+    changes: list[Change] = []
     for one in of_jobs:
         inputs = _inputs(context, one, router, now, waited=bool(waited) and one.name in waited)
         change = decide(one.lookup, one.id, one.updates, inputs)
         renewed = change.renew and change.job.aliases
         if not renewed or await _renew_aliases(context, one, change.job):
-            decided.append((one, change))
-    outcomes = await _commit(context, keys, router, [change for _, change in decided])
-    written: list[tuple[JobUpdates, Change]] = []
+            decided.append(one)
+            changes.append(change)
+    outcomes = await _commit(context, keys, router, changes)
+    written: list[Change] = []
+    failing: FailingJobs = {}
     failures: list[Failure] = []
     conflicts: list[IncomingUpdate] = []
-    for pair, outcome in zip(decided, outcomes, strict=True):
+    for one, change, outcome in zip(decided, changes, outcomes, strict=True):
         if outcome is True:
-            written.append(pair)
+            written.append(change)
+            jobs.append(change.job)
+            if change.job.failed_polls or (one.lookup.job and one.lookup.job.failed_polls):
+                failing |= _failing(one, change.job)
         elif outcome is False:
-            conflicts += pair[0].updates
+            conflicts += one.updates
         else:
-            failures += [(u, outcome) for u in pair[0].updates]
-    await _count(context, keys, written)
-    jobs += [change.job for _, change in written]
+            failures += [(u, outcome) for u in one.updates]
+    await _count(context, keys, written, failing)
     if failures:
         await _fail(context, failures)
     return conflicts
 
 
 async def _count(
-    context: Context, keys: Keys, written: Sequence[tuple[JobUpdates, Change]]
+    context: Context, keys: Keys, changes: Sequence[Change], failing: FailingJobs
 ) -> None:
     """Count what was written, and mark the jobs whose polls fail; not if Redis is away by now."""
-    changes = [change for _, change in written]
     context.metrics.committed(changes)
     context.store.statistics.collect([(c.job.source, c.end) for c in changes if c.end])
-    with suppress(Unavailable, WrongKeyType):
-        await context.store.failing_jobs.note(keys, _failing(written))
+    if failing:
+        with suppress(Unavailable, WrongKeyType):
+            await context.store.failing_jobs.note(keys, failing)
 
 
-def _failing(
-    written: Sequence[tuple[JobUpdates, Change]],
-) -> dict[tuple[str, str], float | None]:
-    """When jobs whose poll failed are polled again; None for those whose series has ended."""
-    found: dict[tuple[str, str], float | None] = {}
-    for one, change in written:
-        before, job = one.lookup.job, change.job
-        if job.failed_polls:
-            failed = [update.failed.again_at for update in one.updates if update.failed]
-            if failed:
-                found[job.source, one.name] = max(failed)
-        elif before and before.failed_polls:
-            found[job.source, one.name] = None
-    return found
+def _failing(of_job: JobUpdates, job: Job) -> FailingJobs:
+    """When a job is polled again whose poll failed just now; None if its series has ended."""
+    name = (of_job.source, of_job.name)
+    if not job.failed_polls:
+        return {name: None}
+    failed = [update.failed.again_at for update in of_job.updates if update.failed]
+    return {name: max(failed)} if failed else {}
 
 
 async def _waited(context: Context, keys: Keys, of_jobs: Sequence[JobUpdates]) -> frozenset[str]:
@@ -175,19 +176,18 @@ async def _commit(
 ) -> list[Outcome]:
     """Write changes in pieces; the outcome of each. Where memory is short, few deliveries wait."""
     memory = context.store.memory
-    outcomes: list[Outcome] = [False] * len(changes)
+    outcomes: list[Outcome] = []
     await memory.refresh()
     for piece in memory.in_pieces(dict(enumerate(map(size_of, changes)))):
-        batch = [changes[i] for i in piece]
+        batch = changes[piece[0] : piece[-1] + 1]
         delivered = [e for change in batch for e in change.events if e.deliveries]
         most = await _may_wait(memory, delivered, router) if memory.use.limit else None
         rows = await _commit_and_deliver(context, keys, router, batch, delivered, most=most)
         if rows is None:
             await context.store.subscriptions.router(keys, fresh=True)
             break
-        for index, row in zip(piece, rows, strict=True):
-            outcomes[index] = row
-    return outcomes
+        outcomes += rows
+    return outcomes + [False] * (len(changes) - len(outcomes))
 
 
 async def _may_wait(
