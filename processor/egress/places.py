@@ -1,6 +1,6 @@
 """Places for requests: so many may run at once, the others wait in the order in which they came.
 
-Every request takes two of them, so a free place costs no coroutine, as asyncio's semaphore does.
+Every request takes two, so one that is free is taken without a coroutine: asyncio's semaphore needs one.
 """
 
 import asyncio
@@ -8,7 +8,9 @@ from collections import deque
 
 
 class Places:
-    """So many places. Nobody waits while one is `free`: one that is left goes to who waits longest."""
+    """So many places. One that is left goes to the request that waits longest: none waits while
+    there are `free` ones.
+    """
 
     def __init__(self, count: int) -> None:
         self.free = count

@@ -270,7 +270,7 @@ CANCEL = "cancel:"  # begins the item of a cancel call; a job's poll has its nam
 
 
 def _gives_up(before: Job | None, job: Job) -> bool:
-    """Whether the deadline of this attempt, by which it has expired, has just passed."""
+    """Whether a job that has expired by our deadline did so just now, in this attempt."""
     return before is None or not before.provisional or before.attempt != job.attempt
 
 
