@@ -275,5 +275,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def kind_of(self, job_id: str) -> str | None:
         """The kind in a job's id: `media` for `media:l9dq…`, else None, the default kind."""
-        prefix, colon, _ = job_id.partition(":")
-        return prefix if colon and prefix in self.kinds else None
+        if ":" not in job_id:
+            return None
+        prefix = job_id.partition(":")[0]
+        return prefix if prefix in self.kinds else None

@@ -183,11 +183,14 @@ class BoundedProtocol(SlowRequestProtocol):
         limit = self._limits.bodies.finish if whole else self._limits.bodies.arrived
         for slow in limit(body, count, self.loop.time()):
             slow.owner.evict()
+        small = body.held <= FREE_BYTES
         if whole:
-            self.scope["state"][SMALL_BODY_ARRIVED] = body.held <= FREE_BYTES
+            self.scope["state"][SMALL_BODY_ARRIVED] = small
         else:
             self.cycle.message_event.set()
-        if body.held > FREE_BYTES and not whole:
+        if small:
+            return
+        if not whole:
             self._wait_turn(count)
         elif len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()

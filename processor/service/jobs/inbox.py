@@ -104,21 +104,22 @@ async def _accept(
     """Accept updates where they are; a text is the id under which to accept one instead."""
     store = context.store
     outcomes: list[Accepted] = [Acceptance.DUPLICATE] * len(updates)
-    names = [u.naming() for u in updates]
-    spread: set[Naming] = set()
+    spread: set[Naming] = set()  # over several shards
     if len(store.shards) > 1:
-        free = [n for n, u in zip(names, updates, strict=True) if len(n.names) > 1 and not u.hold]
-        spread = {n for n in free if len(n.shards(len(store.shards))) > 1}
+        names = {u.naming() for u in updates if not u.hold}
+        several = [n for n in names if len(n.names) > 1]
+        spread = {n for n in several if len(n.shards(len(store.shards))) > 1}
         await store.names.reserve(list(spread))
     for shard in {u.keys.shard for u in updates}:
         sizes = {i: u.size for i, u in enumerate(updates) if u.keys.shard == shard}
         for piece in store.memory.in_pieces(sizes):
+            chosen = [updates[i] for i in piece]
             rows = await store.inbox.accept(
                 store.shards[shard],
-                [(updates[i].dedupe_id, updates[i].update) for i in piece],
-                [names[i] for i in piece if names[i] not in spread and not updates[i].hold],
+                [(u.dedupe_id, u.update) for u in chosen],
+                [n for u in chosen if not u.hold and (n := u.naming()) not in spread],
                 await _bounds(context, shard) if bounded else None,
-                {place for place, i in enumerate(piece) if updates[i].hold},
+                {place for place, u in enumerate(chosen) if u.hold},
             )
             if rows is None:
                 raise store.memory.refused(0)
