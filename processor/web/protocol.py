@@ -188,7 +188,7 @@ class BoundedProtocol(SlowRequestProtocol):
             self.scope["state"][SMALL_BODY_ARRIVED] = small
         else:
             self.cycle.message_event.set()
-        if small:
+        if small:  # which is less than HIGH_WATER_LIMIT too
             return
         if not whole:
             self._wait_turn(count)
