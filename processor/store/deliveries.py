@@ -142,7 +142,11 @@ class Deliveries:
         for keys in self._shards:
             await self._connection.ask(self._connection.redis.hdel(keys.overflow, target))
 
-    async def advance_overflow(self, keys: Keys, target: str, position: str) -> bool:
-        """Note that the overflow up to a position is enqueued; True if nothing is left."""
-        args = [target, position]
+    async def advance_overflow(
+        self, keys: Keys, target: str, position: str, count: int = 0
+    ) -> bool:
+        """Note that the overflow up to a position, so many deliveries, is enqueued; True if nothing
+        is left.
+        """
+        args = [target, position, count]
         return bool(await self._connection.run("overflow_advance", [keys.overflow], args))

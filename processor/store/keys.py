@@ -42,7 +42,7 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
                             them are held · taken: the sum of the
                             prices of all pushes ever accepted, in bytes            for good
     overflow        hash    subscription → the part of the log that it has yet to get
-                            (`FROM TO`)                            until all is delivered
+                            (`FROM TO COUNT`)                      until all is delivered
     paused:B        hash    paused lane → until when                   removed when over
     rate_limit:B    hash    lane → when its budget is full again     as long as the lane's limits
     bucket:ID       hash    what is left of the budget of a credential (ID: its keyed digest), and

@@ -26,6 +26,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
     waiting: Mapping[str, Waiting] = {}  # by source
     timers: int = 0  # deadlines of watched jobs
     deliveries: int = 0  # that wait or are claimed
+    overflow: int = 0  # deliveries that are only in the log yet
     taken: Sequence[int] = ()  # by shard: the sum of the prices of all its pushes so far
 
     @property
@@ -52,20 +53,21 @@ class Memory:
         except MissingPermission:
             info = {"used_memory": 0}
         rows = [await self._read(keys) for keys in self._shards]
-        waiting = _waiting(fields for fields, _, _ in rows)
+        waiting = _waiting(fields for fields, *_ in rows)
         return MemoryUse(
             used=info["used_memory"] - info.get("mem_not_counted_for_evict", 0),
             limit=info.get("maxmemory") or 0,
             waiting=waiting,
-            timers=max(0, sum(n for _, n, _ in rows) - sum(w.updates for w in waiting.values())),
-            deliveries=sum(n for _, _, n in rows),
-            taken=[int(fields.get(b"taken", 0)) for fields, _, _ in rows],
+            timers=max(0, sum(n for _, n, *_ in rows) - sum(w.updates for w in waiting.values())),
+            deliveries=sum(n for *_, n, _ in rows),
+            overflow=sum(n for *_, n in rows),
+            taken=[int(fields.get(b"taken", 0)) for fields, *_ in rows],
         )
 
-    async def _read(self, keys: Keys) -> tuple[dict[bytes, bytes], int, int]:
-        names = [keys.waiting, keys.items["ingest"], keys.items["deliver"]]
-        fields, ingest, deliver = await self._connection.run("memory", names, [])
-        return dict(zip(fields[::2], fields[1::2], strict=True)), ingest, deliver
+    async def _read(self, keys: Keys) -> tuple[dict[bytes, bytes], int, int, int]:
+        names = [keys.waiting, keys.items["ingest"], keys.items["deliver"], keys.overflow]
+        fields, *counts = await self._connection.run("memory", names, [])
+        return dict(zip(fields[::2], fields[1::2], strict=True)), *counts
 
 
 def _waiting(hashes: Iterable[Mapping[bytes, bytes]]) -> dict[str, Waiting]:

@@ -1,8 +1,9 @@
 """How much of Redis' memory the accepted work will still need, and how much more may be accepted.
 
 Pure. A waiting update becomes a record, a history and an event in the log, which stay. If memory is
-short, its deliveries stay in the log as overflow, so nothing is reserved for them. Prices are bytes
-of `used_memory`, measured with `python -m bench reserve` on Redis 8.2.3, rounded up.
+short, its deliveries stay in the log as overflow, so only what each leaves behind is reserved for
+them. Prices are bytes of `used_memory`, measured with `python -m bench reserve` on Redis 8.2.3,
+rounded up.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ NAME = 150  # each other name of the job
 UPDATE = (
     2_100  # what an update becomes: a record and its index, a line of history, an event in the log
 )
-ARRIVED = 200  # an event that one subscription got: the record of it, its id for replays
+ARRIVED = 400  # an event that one subscription got: the record of it, its id for replays
 PAYLOAD = 1.3  # copies of an update's bytes, beside the one that waits
 RECORD = 2.6  # copies of a record's bytes in its events, for each update
 WAITING = 1_000  # how much a waiting delivery grows: the notes of nine failed attempts
@@ -78,7 +79,8 @@ def subscription_price(size: int) -> int:
 def reserve(use: MemoryUse, fan_out: Callable[[str], int]) -> int:
     """What all waiting work will still need; `fan_out` counts the subscriptions of a source."""
     updates = sum(_reserved(w, fan_out(source)) for source, w in use.waiting.items())
-    return updates + use.deliveries * WAITING + use.timers * TIMER
+    deliveries = use.deliveries * WAITING + use.overflow * ARRIVED
+    return updates + deliveries + use.timers * TIMER
 
 
 def room(use: MemoryUse, reserved: int) -> int:

@@ -182,7 +182,8 @@ async def register(b: Bench, _: Given, __: list[int]) -> list[Outcome] | None:
 
 
 async def memory(b: Bench, _: Given, __: list[int]) -> None:
-    names = [b.keys.waiting, b.keys.items["ingest"], b.keys.items["deliver"]]
+    keys = b.keys
+    names = [keys.waiting, keys.items["ingest"], keys.items["deliver"], keys.overflow]
     await b.store.connection.run("memory", names, [])
 
 
@@ -220,15 +221,15 @@ async def callback_that_is_there(b: Bench) -> None:
 
 
 async def overflowing(b: Bench) -> None:
-    await b.store.connection.redis.hset(b.keys.overflow, "sub_1", "5-1 9-1")
+    await b.store.connection.redis.hset(b.keys.overflow, "sub_1", "5-1 9-1 3")
 
 
 async def advance_overflow_in_part(b: Bench, _: Given, __: list[int]) -> None:
-    assert not await b.store.deliveries.advance_overflow(b.keys, "sub_1", "7-1")
+    assert not await b.store.deliveries.advance_overflow(b.keys, "sub_1", "7-1", 1)
 
 
 async def advance_overflow(b: Bench, _: Given, __: list[int]) -> None:
-    assert await b.store.deliveries.advance_overflow(b.keys, "sub_1", "9-1")
+    assert await b.store.deliveries.advance_overflow(b.keys, "sub_1", "9-1", 3)
 
 
 async def subscriptions(b: Bench) -> None:

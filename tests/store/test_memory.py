@@ -245,4 +245,5 @@ def test_the_reserve_rises_with_waiting_work():
     assert reserved(waiting={"s": Waiting(1, 30_100, 0)}) - one == 39_000
     assert reserved(waiting={"s": Waiting(1, 100, 50_000)}) - one == 130_000
     assert reserved(deliveries=3) == 3 * reserve.WAITING
+    assert reserved(overflow=3) == 3 * reserve.ARRIVED
     assert reserved(timers=100_000) == 100_000 * reserve.TIMER < 100_000 * one

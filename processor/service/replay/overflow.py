@@ -54,17 +54,20 @@ async def _catch_up(context: Context, keys: Keys, target: str, position: str) ->
         return  # a scan should have room for many
     server = await store.fleet.server()
     for _ in range(MAX_ROUNDS):
-        position, complete = await _enqueue(context, keys, found, position)
+        position, count, complete = await _enqueue(context, keys, found, position)
         if await store.fleet.server() != server:
             return  # Redis was replaced and may have lost deliveries: enqueue them again
-        if await store.deliveries.advance_overflow(keys, target, position) or not complete:
+        caught_up = await store.deliveries.advance_overflow(keys, target, position, count)
+        if caught_up or not complete:
             return
 
 
 async def _enqueue(
     context: Context, keys: Keys, target: Subscription, position: str
-) -> tuple[str, bool]:
-    """Scan one shard's log to its end; returns the position reached, and whether that is the end."""
+) -> tuple[str, int, bool]:
+    """Scan one shard's log to its end; returns the position reached, how many deliveries there were up
+    to it, and whether it is the end.
+    """
     events = context.store.events
     ends = await events.end()
     starts = [position if n == keys.shard else end for n, end in enumerate(ends)]
@@ -76,4 +79,5 @@ async def _enqueue(
         "overflow_delivered", subscription=target.id, queued=done.queued, whole=done.next is None
     )
     reached = events.read_cursor(done.next) if done.next else ends
-    return reached[keys.shard], done.next is None
+    count = done.queued + done.pending + done.delivered_before
+    return reached[keys.shard], count, done.next is None

@@ -220,9 +220,41 @@ async def test_the_position_of_an_overflow_only_moves_forward(full_of: Make):
     assert await behind(desk) == set()
 
 
-@pytest.mark.parametrize("room", [MOST, 2])
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_overflow_is_counted_until_it_is_enqueued(full_of: Make, shards: int):
+    desk: Desk = await full_of(shards=shards)
+    await desk.subscribe()
+    await desk.subscribe(events=["job.failed"])
+    published = 3 * MOST * shards
+    await finish(desk, published)
+    counts = []
+    while not counts or counts[-1]:
+        await desk.store.memory.refresh_now()
+        counts.append(desk.store.memory.use.overflow)
+        assert counts[-1] + await desk.waiting() + len(desk.subscriber.got) == published
+        await desk.deliver()
+        await catch_up(desk.context)
+    assert len(counts) > 2
+    assert counts == sorted(counts, reverse=True)
+
+
+async def test_overflow_that_an_older_version_noted_is_not_counted(full_of: Make):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST + 1)
+    keys, redis = desk.store.shards[0], desk.store.connection.redis
+    span = await redis.hget(keys.overflow, made.id)
+    await redis.hset(keys.overflow, made.id, span.rpartition(b" ")[0])
+    await finish(desk, 1, MOST + 1)
+    await desk.store.memory.refresh_now()
+    assert desk.store.memory.use.overflow == 1
+    await caught_up(desk)
+    assert len(desk.subscriber.got) == MOST + 2
+
+
+@pytest.mark.parametrize("kept", [0, MOST // 2])
 async def test_trimmed_overflow_is_logged_even_when_the_lane_is_nearly_full(
-    full_of: Make, capsys: pytest.CaptureFixture[str], room: int
+    full_of: Make, capsys: pytest.CaptureFixture[str], kept: int
 ):
     desk: Desk = await full_of()
     await desk.subscribe()
@@ -231,9 +263,11 @@ async def test_trimmed_overflow_is_logged_even_when_the_lane_is_nearly_full(
     log = await desk.store.events.page(desk.store.events.start(), 99)
     args = [f"{log[2 * MOST].position.partition('-')[0]}-0", 99]
     await desk.store.connection.run("trim_event_log", [keys.log, keys.trimmed], args)
-    for claim in (await desk.bench.claim(keys, "deliver"))[room:]:
-        await desk.store.backlogs.settle([Settlement(claim, NOW, claim.payload)])
+    claims = await desk.bench.claim(keys, "deliver")
+    await desk.store.backlogs.settle([Settlement(claim) for claim in claims[kept:]])
     await catch_up(desk.context)
+    again = [Settlement(claim, NOW, claim.payload) for claim in claims[:kept]]
+    await desk.store.backlogs.settle(again)
     await desk.deliver()
     await catch_up(desk.context)
     assert capsys.readouterr().out.count("events_lost") == 1

@@ -10,7 +10,7 @@ end
 
 -- Leaves a delivery in the log, to be enqueued later, if its subscription has `most` that wait, or
 -- has overflow already, which goes first. Returns whether it did. `overflow` has the part of the
--- log by subscription: the events after the first id, up to the second.
+-- log by subscription: the events after the first id, up to the second, and how many it wants.
 local function spill(overflow, most, lane, id)
   if not lane.room then
     lane.span = redis.call('HGET', overflow, lane.name)
@@ -19,8 +19,8 @@ local function spill(overflow, most, lane, id)
   end
   lane.room = lane.room - 1
   if lane.room >= 0 then return false end
-  local from = lane.span and lane.span:match('%S+') or id_before(id)
-  lane.span = from .. ' ' .. id
+  local from, count = (lane.span or id_before(id)):match('(%S+) ?%S* ?(%d*)')
+  lane.span = string.format('%s %s %.0f', from, id, (tonumber(count) or 0) + 1)
   redis.call('HSET', overflow, lane.name, lane.span)
   return true
 end
