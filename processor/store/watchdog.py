@@ -32,8 +32,10 @@ class Watchdog:
         """Ask PING until cancelled."""
         redis, task = Redis.from_url(self._url, max_connections=1), asyncio.current_task()
         try:
-            while task and not task.cancelling():  # redis-py may swallow the cancellation itself
+            while task:
                 await self._ping(redis)
+                if task.cancelling():  # redis-py may swallow the cancellation itself
+                    break
                 await asyncio.sleep(PING_EVERY)
         finally:
             await redis.aclose()
