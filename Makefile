@@ -25,7 +25,7 @@ SEARCHING := tests/stateful/test_groups.py tests/stateful/test_store.py tests/st
 	tests/test_state_machine.py tests/signing/test_changed_bits.py tests/egress/test_guard.py tests/test_large_json.py
 
 # Tests that install the tutorial's packages and compile with Go.
-INSTALLING := tests/test_tutorial.py tests/test_receivers.py
+INSTALLING := tests/test_tutorial.py tests/test_receivers.py tests/egress/test_real_servers.py
 
 # Real processes side by side on a small machine can miss their time. What failed is run once more, by itself, and
 # only that counts; a test that fails there fails the run, and one that needs this often is to be mended.

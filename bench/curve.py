@@ -59,7 +59,7 @@ async def steps(runner: Runner, running: Any, saturation: float) -> list[Step]:
     plan += [(f"{share:.0%}", share * saturation, runner.seconds(STEP)) for share in SHARES]
     done = []
     for name, rate, seconds in plan:
-        await asyncio.sleep(REST)
+        await asyncio.sleep(runner.seconds(REST))
         paced = await latency.steady(runner.driver, running, rate, seconds)
         p50, p99 = (latency.percentile(paced.delays, share) for share in (0.5, 0.99))
         late = latency.percentile(paced.late, 0.99)

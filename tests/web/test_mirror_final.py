@@ -96,13 +96,17 @@ async def test_without_an_end_the_answer_is_503_with_retry_after(
     assert answer.headers["retry-after"] == "1"
 
 
-async def test_our_deadline_is_not_the_end(web: Web, provider: Any) -> None:
+async def test_our_deadline_is_not_the_end(
+    web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling_mirror, "MAX_HOLD", 0.1)
     provider.tell(RUNNING)
     await web("GET", PLAIN)
     job = (await web("PUT", "/v1/jobs/bluesky/abc", {"deadline": "1s"})).json()
     assert job["state"] == "running"
     await update(web, State.EXPIRED, Origin.DEADLINE)
     refused(await web("GET", FINAL), 503)
+    monkeypatch.undo()
     provider.tell(DONE)
     await update(web, State.SUCCEEDED)  # the provider's word after all
     assert (await web("GET", FINAL)).text == DONE
