@@ -148,5 +148,5 @@ class Deliveries:
         """Note that the overflow up to a position, so many deliveries, is enqueued; True if nothing
         is left.
         """
-        args = [target, position, count]
+        args: list[str | float] = [target, position, count]
         return bool(await self._connection.run("overflow_advance", [keys.overflow], args))
