@@ -7,6 +7,7 @@ Redis lost at least what was written after it.
 from enum import StrEnum
 from typing import NamedTuple
 
+MILLISECOND = 0.001  # the time of a check is exact, that of a store's making a whole millisecond
 REMEMBERED = 15.0  # seconds after which others remove the mark of a process that checks no more
 
 
@@ -42,7 +43,8 @@ def replaced(before: ServerState, now: ServerState, marks: frozenset[str]) -> Re
     if now.store is None:
         return Replacement.EMPTIED
     if now.store != before.store:  # perhaps emptied, and made by a process that checked earlier
-        return Replacement.EMPTIED if now.made > before.at else Replacement.EXCHANGED
+        made_since = now.made > before.at - MILLISECOND
+        return Replacement.EMPTIED if made_since else Replacement.EXCHANGED
     if now.replid2 and now.replid2 == before.replid:
         return Replacement.PROMOTED
     if _lost(before, now, marks):
