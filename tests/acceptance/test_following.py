@@ -86,6 +86,7 @@ async def test_followers_that_saw_nothing_yet_miss_nothing(plan: Callable[..., S
         url = f"http://127.0.0.1:{port}"
         followers = [system.start(f"follower{n}", *words, "--url", url) for n in (1, 2)]
         await until(lambda: relay.begun == 2, 20, "two streams")
+        await until_it(second.serves, 20, "the second receiver")
         web.kill()
         assert await second.push(push("feed", "1", "succeeded")) == 202
         await until_it(lambda: second.items("/v1/events"), 10, "the event")

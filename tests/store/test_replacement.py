@@ -39,6 +39,10 @@ CASES = {
         SAME._replace(store="id2", made=1000.5, mark=None),
         Replacement.EMPTIED,
     ),
+    "emptied, and made in the millisecond of our last look": (
+        SAME._replace(store="id2", made=999.9995, mark=None),
+        Replacement.EMPTIED,
+    ),
     "the store of another Ringback": (
         SAME._replace(store="id2", made=700.0, mark=None),
         Replacement.EXCHANGED,
