@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 MILLISECOND = 0.001  # the time of a check is exact, that of a store's making a whole millisecond
-UNIT = 0.001  # seconds; `made` is in whole ones
 REMEMBERED = 15.0  # seconds after which others remove the mark of a process that checks no more
 
 
@@ -35,7 +34,7 @@ class ServerState(NamedTuple):
     replid: str | None = None  # of the history of its data
     replid2: str | None = None  # of the history that it continues
     store: str | None = None  # the store's own random id; None: there is no store
-    made: float = 0.0  # when that store was made, seconds, rounded down to milliseconds
+    made: float = 0.0  # when that store was made, seconds
     mark: str | None = None  # of this process, as Redis has it
 
 
