@@ -1,6 +1,7 @@
 """All sections of the bench, in the order of the page, each with the seconds after which it fails."""
 
 from bench import (
+    bytecodes,
     curve,
     fsync,
     groups,
@@ -27,6 +28,7 @@ SECTIONS = {
     "throughput": Section("Throughput, before and after", throughput.measure, 900, standard=True),
     "curve": Section("Latency up to saturation", curve.measure, 600, standard=True),
     "steps": Section("Where a lone push's time goes", steps.measure, 120),
+    "bytecodes": Section("Bytecodes of a push and of a job", bytecodes.measure, 200),
     "idle": Section("Idle", idle.measure, 400, standard=True),
     "receiver": Section("The receiver alone", receiver.measure, 600),
     "deliveries": Section("Deliveries alone", alone.measure, 900),

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.acceptance
         ("throughput", "relay", 0.01, ["ringback", "relay"]),
         ("deliveries", "egress loop", 0.01, ["ringback", "batch", "egress loop"]),
         ("curve", "90%", 0.01, []),
+        ("bytecodes", "workers", 0.05, []),
         ("growth", "full", 0.001, []),
         ("memory", "seen", 0.01, []),
         ("polls", "loop", 0.01, []),

@@ -1,0 +1,1 @@
+"""What a traced process of Ringback imports at its start."""
