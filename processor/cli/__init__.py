@@ -19,6 +19,7 @@ reload           reads the configuration again, when a signal asks for it
 parent_death     child processes end when their parent is killed
 lock             one data directory, one running instance
 embedded_redis   the embedded Redis
+file_rewrites    rewrites its append-only file at a low priority
 key_file         the API key that `up` makes for its own machine
 listen_address   is the port free, and what is its URL
 readiness        waits until the web is ready

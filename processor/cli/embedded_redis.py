@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from processor.cli.child import Command, StopOrder
+from processor.cli.file_rewrites import REDIS_LATER
 from processor.cli.parent_death import ends_with_parent
 from processor.errors import ConfigError
 
@@ -40,6 +41,11 @@ class RedisSetup:
     argv: tuple[str, ...]
     socket: Path
     log: Path
+
+    @property
+    def files(self) -> Path:
+        """The folder of the append-only files."""
+        return self.log.parent / "appendonlydir"
 
     @property
     def url(self) -> str:
@@ -87,7 +93,7 @@ def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
         "dir": str(store),
         "appendonly": "yes",
         "appendfsync": "everysec",
-        "auto-aof-rewrite-min-size": "256mb",  # rewriting a small file costs more than it saves
+        **REDIS_LATER,
         "save": "",  # the append-only file is the only copy
         "maxmemory": str(maxmemory),
         "maxmemory-policy": "noeviction",  # no data may be dropped to make room

@@ -13,6 +13,7 @@ from processor.cli import embedded_redis, key_file, listen_address, options, out
 from processor.cli.child import Command, StopOrder
 from processor.cli.config import read
 from processor.cli.exit_codes import Exit
+from processor.cli.file_rewrites import LOOK_EVERY, FileRewrites
 from processor.cli.lock import lock
 from processor.cli.processes import argv, environment
 from processor.cli.readiness import Readiness
@@ -141,8 +142,9 @@ def _run(
         if store is not None:
             _start_store(supervisor, store, held, signals)
         if not signals.stops:
+            rewrites = _rewrites(supervisor, store)
             supervisor.add(commands)
-            _supervise(supervisor, reload, readiness)
+            _supervise(supervisor, reload, readiness, rewrites)
     finally:
         for listening in sockets:  # nothing more waits to be accepted
             listening.close()
@@ -163,7 +165,19 @@ def _start_store(
             raise
 
 
-def _supervise(supervisor: Supervisor, reload: Reload, readiness: Readiness) -> None:
+def _rewrites(
+    supervisor: Supervisor, store: embedded_redis.RedisSetup | None
+) -> FileRewrites | None:
+    """What rewrites the file of the embedded Redis, which is the first child."""
+    if store is None:
+        return None
+    redis = supervisor.children[0]
+    return FileRewrites(store.socket, store.files, lambda: redis.pid)
+
+
+def _supervise(
+    supervisor: Supervisor, reload: Reload, readiness: Readiness, rewrites: FileRewrites | None
+) -> None:
     """Restart children until a signal or a refused configuration; replace them to reload."""
     signals = reload.signals
     while not signals.stops:
@@ -173,6 +187,9 @@ def _supervise(supervisor: Supervisor, reload: Reload, readiness: Readiness) -> 
         if supervisor.refused:
             return
         pauses = [supervisor.seconds_to_restart(), None if readiness.check() else CHECK_EVERY]
+        if rewrites:
+            rewrites.check()
+            pauses.append(LOOK_EVERY)
         signals.wait(min((pause for pause in pauses if pause is not None), default=None))
 
 

@@ -1,0 +1,87 @@
+"""The rewrites of the embedded Redis' file, which `ringback up` begins."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from processor.cli import file_rewrites
+from processor.cli.embedded_redis import EmbeddedRedis
+from processor.cli.file_rewrites import FileRewrites, children, outgrown
+
+ROWS = "for i = 1, 20000 do redis.call('SET', 'k' .. i, string.rep('x', 500)) end"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    redis = EmbeddedRedis(tmp_path)
+    redis.start()
+    yield redis
+    redis.kill()
+
+
+@pytest.fixture
+def rewrites(server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Of a file that is large with 1 MB."""
+    monkeypatch.setattr(file_rewrites, "SMALLEST", 1024 * 1024)
+    socket = tmp_path / "run" / "redis.sock"
+    return FileRewrites(socket, tmp_path / "redis" / "appendonlydir", lambda: server.pid)
+
+
+def rewrites_of(redis: Redis) -> int:
+    return int(redis.info("persistence")["aof_rewrites"])
+
+
+def test_a_file_that_has_grown_is_rewritten_at_a_low_priority(
+    server: EmbeddedRedis, rewrites: FileRewrites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(os, "setpriority", lambda *args: given.append(args))
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("rdb-key-save-delay", 100)  # µs a key: the child lives for 2 s
+        rewrites.check()
+        assert rewrites_of(redis) == 0
+        redis.eval(ROWS, 0)
+        rewrites.check()
+        assert redis.info("persistence")["aof_rewrite_in_progress"]
+        (child,) = children(server.pid)
+        assert given == [(os.PRIO_PROCESS, child, file_rewrites.NICE)]
+        rewrites.check()  # not twice
+        assert len(given) == 1
+
+
+def test_a_file_is_rewritten_again_once_it_has_doubled(
+    server: EmbeddedRedis, rewrites: FileRewrites, tmp_path: Path
+) -> None:
+    folder = tmp_path / "redis" / "appendonlydir"
+    with Redis.from_url(server.url) as redis:
+        for count in (1, 2):
+            redis.config_set("rdbcompression", "no")
+            redis.eval(ROWS, 0)
+            assert outgrown(folder) is not None
+            rewrites.check()
+            while redis.info("persistence")["aof_rewrite_in_progress"]:
+                pass
+            assert rewrites_of(redis) == count
+            rewrites.check()
+            assert rewrites_of(redis) == count
+
+
+def test_a_backup_switches_rewrites_off(server: EmbeddedRedis, rewrites: FileRewrites) -> None:
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("auto-aof-rewrite-percentage", 0)
+        redis.eval(ROWS, 0)
+        rewrites.check()
+        assert rewrites_of(redis) == 0
+
+
+def test_without_redis_nothing_happens(
+    server: EmbeddedRedis, rewrites: FileRewrites, tmp_path: Path
+) -> None:
+    with Redis.from_url(server.url) as redis:
+        redis.eval(ROWS, 0)
+    server.kill()
+    rewrites.check()
+    FileRewrites(tmp_path / "none.sock", tmp_path / "none", lambda: None).check()
