@@ -9,6 +9,8 @@ page           docs/benchmarks.md, from the last figures of each section
 throughput     section: jobs per second, processor time and light load of all contenders
 curve          section: latency at steps up to saturation
 steps          section: where the time of a lone push goes, by Redis' MONITOR
+bytecodes      section: bytecodes of a push and of a job, by function
+tracer         counts them, inside the processes
 idle           section: idle processes with 100,000 sleeping jobs
 growth         section: a store with a million finished jobs beside an empty one
 finished_jobs  fills a store with finished jobs, by copying what one leaves

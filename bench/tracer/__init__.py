@@ -1,1 +1,4 @@
-"""What a traced process of Ringback imports at its start."""
+"""What a traced process imports at its start, since its folder is on PYTHONPATH.
+
+sitecustomize  counts bytecodes by function
+"""
