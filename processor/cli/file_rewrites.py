@@ -75,7 +75,8 @@ def children(pid: int | None) -> list[int]:
     """The children of a process; none where the system does not say."""
     try:
         return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            int(child)
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
         ]
     except OSError:
         return []
