@@ -552,6 +552,8 @@ def test_a_canceled_job_pushes_its_end_and_nothing_after_that(hook: ProviderHook
     hook.provider, hook.secret = "github", PLAIN
     args = ("--to", hook.url, "--secret", PLAIN, "--id", "7", "--seconds", "3")
     with running("github", *args) as run:
+        while not hook.updates:  # it has not begun
+            time.sleep(0.01)
         answer = run.call("/repos/acme/site/actions/runs/7/cancel", method="POST")
         assert read("github", "7", answer).state == "canceled"
         assert run.ended()[0] == 0
