@@ -37,7 +37,7 @@ def _watch() -> None:
     global _counts
     sys.settrace(None)
     while True:
-        time.sleep(LOOK_EVERY)
+        time.sleep(LOOK_EVERY)  # the switch is a file, and nobody tells when it changes
         before, _counts = _counts, SWITCH.exists()
         if before and not _counts:
             _write()

@@ -19,7 +19,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from processor.cli.child import Command, StopOrder
-from processor.cli.file_rewrites import REDIS_LATER
 from processor.cli.parent_death import ends_with_parent
 from processor.errors import ConfigError
 
@@ -93,7 +92,8 @@ def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
         "dir": str(store),
         "appendonly": "yes",
         "appendfsync": "everysec",
-        **REDIS_LATER,
+        "auto-aof-rewrite-min-size": "384mb",  # both are later than `file_rewrites` asks for it
+        "auto-aof-rewrite-percentage": "150",
         "save": "",  # the append-only file is the only copy
         "maxmemory": str(maxmemory),
         "maxmemory-policy": "noeviction",  # no data may be dropped to make room
@@ -105,16 +105,21 @@ def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
     return RedisSetup((str(server), *words), socket_path, log)
 
 
-def ping(path: Path) -> str:
-    """Send a PING; returns the first line of the answer, empty without an answer."""
+def ask(path: Path, command: str) -> str:
+    """Redis' answer to a command, as it is sent, if it is short; OSError if there is none."""
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(1.0)
-        try:
-            line.connect(str(path))
-            line.sendall(b"PING\r\n")
-            return line.recv(128).decode("utf-8", "replace").strip()
-        except OSError:
-            return ""
+        line.connect(str(path))
+        line.sendall(f"{command}\r\n".encode())
+        return line.recv(1024).decode("utf-8", "replace")
+
+
+def ping(path: Path) -> str:
+    """Send a PING; returns the first line of the answer, empty without an answer."""
+    try:
+        return ask(path, "PING").strip()
+    except OSError:
+        return ""
 
 
 def wait_until_ready(setup: RedisSetup, alive: Callable[[], bool]) -> None:
@@ -132,13 +137,13 @@ class EmbeddedRedis:
 
     def __init__(self, data: Path) -> None:
         """Redis runs after `start`."""
-        self._setup = prepare(data.absolute(), find_server())
+        self.setup = prepare(data.absolute(), find_server())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The value of REDIS_URL; the same after every restart."""
-        return self._setup.url
+        return self.setup.url
 
     @property
     def pid(self) -> int | None:
@@ -148,14 +153,14 @@ class EmbeddedRedis:
     def start(self) -> str:
         """Start it and wait until it answers; returns its URL."""
         process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-            self._setup.argv,
+            self.setup.argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             process_group=0,
             preexec_fn=ends_with_parent(signal.SIGTERM),  # noqa: PLW1509 - only if no threads
         )
         self._process = process
-        wait_until_ready(self._setup, lambda: process.poll() is None)
+        wait_until_ready(self.setup, lambda: process.poll() is None)
         return self.url
 
     def stop(self) -> None:

@@ -8,52 +8,42 @@ so that it ends.
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from processor.cli.embedded_redis import RedisSetup, ask
 
 SMALLEST = 256 * 1024 * 1024  # bytes; rewriting a small file costs more than it saves
 GROWTH = 2.0  # times its size after the last rewrite
 LOOK_EVERY = 1.0  # seconds
 AGAIN = 60.0  # seconds until the next attempt, if the last one has not succeeded yet
-REDIS_LATER = {"auto-aof-rewrite-min-size": "384mb", "auto-aof-rewrite-percentage": "150"}
-"""When Redis rewrites its file itself, since nobody else did."""
-
-SWITCHED_OFF = b"\r\n0\r\n"  # in the answer: backups copy files that must not change
-NICE = 10  # as `nice` has it
+SWITCHED_OFF = "\r\n0\r\n"  # the percentage in the answer: a backup copies the files
+NICE = 10  # the priority of Redis' child, as `nice` has it
 
 
 class FileRewrites:
     """Rewrites the file of one Redis when it has grown."""
 
-    def __init__(self, socket_path: Path, folder: Path, pid: Callable[[], int | None]) -> None:
-        """`folder` has the append-only files; `pid` is that of the Redis that runs now."""
-        self._socket = socket_path
-        self._folder = folder
+    def __init__(self, setup: RedisSetup, pid: Callable[[], int | None]) -> None:
+        """`pid` returns that of the Redis that runs now."""
+        self._setup = setup
         self._pid = pid
         self._tried = ""  # the file that the last attempt was to replace
         self._next = 0.0
 
     def check(self) -> None:
         """Begin a rewrite if it is time; without Redis nothing happens."""
-        file, now = outgrown(self._folder), time.monotonic()
+        file, now = outgrown(self._setup.files), time.monotonic()
         if file is None or (file == self._tried and now < self._next):
             return
         self._tried, self._next = file, now + AGAIN
         with contextlib.suppress(OSError):
-            if SWITCHED_OFF in self._ask(b"CONFIG GET auto-aof-rewrite-percentage"):
+            if SWITCHED_OFF in ask(self._setup.socket, "CONFIG GET auto-aof-rewrite-percentage"):
                 return
-            self._ask(b"BGREWRITEAOF")
+            ask(self._setup.socket, "BGREWRITEAOF")
             for child in children(self._pid()):
                 os.setpriority(os.PRIO_PROCESS, child, NICE)
-
-    def _ask(self, command: bytes) -> bytes:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(1.0)
-            line.connect(str(self._socket))
-            line.sendall(command + b"\r\n")
-            return line.recv(1024)
 
 
 def outgrown(folder: Path) -> str | None:
@@ -74,9 +64,7 @@ def outgrown(folder: Path) -> str | None:
 def children(pid: int | None) -> list[int]:
     """The children of a process; none where the system does not say."""
     try:
-        return [
-            int(child)
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        ]
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
     except OSError:
         return []
+    return [int(child) for child in found.split()]

@@ -172,7 +172,7 @@ def _rewrites(
     if store is None:
         return None
     redis = supervisor.children[0]
-    return FileRewrites(store.socket, store.files, lambda: redis.pid)
+    return FileRewrites(store, lambda: redis.pid)
 
 
 def _supervise(

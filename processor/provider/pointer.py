@@ -100,7 +100,7 @@ def _find_member(location: tuple[str, ...]) -> Find:
     def find(document: Any, _: Mapping[str, str]) -> Any:
         try:
             value = document.get(name)
-        except AttributeError:  # it is no decoded object
+        except AttributeError:  # not a decoded object
             value = resolve(location, document)
         if value is None:
             return None

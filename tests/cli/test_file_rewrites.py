@@ -8,8 +8,10 @@ import pytest
 from redis import Redis
 
 from processor.cli import file_rewrites
-from processor.cli.embedded_redis import EmbeddedRedis
+from processor.cli.embedded_redis import EmbeddedRedis, find_server, prepare
 from processor.cli.file_rewrites import FileRewrites, children, outgrown
+
+from .waiting import until
 
 ROWS = "for i = 1, 20000 do redis.call('SET', 'k' .. i, string.rep('x', 500)) end"
 
@@ -23,11 +25,10 @@ def server(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def rewrites(server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def rewrites(server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Of a file that is large with 1 MB."""
     monkeypatch.setattr(file_rewrites, "SMALLEST", 1024 * 1024)
-    socket = tmp_path / "run" / "redis.sock"
-    return FileRewrites(socket, tmp_path / "redis" / "appendonlydir", lambda: server.pid)
+    return FileRewrites(server.setup, lambda: server.pid)
 
 
 def rewrites_of(redis: Redis) -> int:
@@ -53,17 +54,15 @@ def test_a_file_that_has_grown_is_rewritten_at_a_low_priority(
 
 
 def test_a_file_is_rewritten_again_once_it_has_doubled(
-    server: EmbeddedRedis, rewrites: FileRewrites, tmp_path: Path
+    server: EmbeddedRedis, rewrites: FileRewrites
 ) -> None:
-    folder = tmp_path / "redis" / "appendonlydir"
     with Redis.from_url(server.url) as redis:
         for count in (1, 2):
             redis.config_set("rdbcompression", "no")
             redis.eval(ROWS, 0)
-            assert outgrown(folder) is not None
+            assert outgrown(server.setup.files) is not None
             rewrites.check()
-            while redis.info("persistence")["aof_rewrite_in_progress"]:
-                pass
+            until(lambda: not redis.info("persistence")["aof_rewrite_in_progress"])
             assert rewrites_of(redis) == count
             rewrites.check()
             assert rewrites_of(redis) == count
@@ -84,4 +83,4 @@ def test_without_redis_nothing_happens(
         redis.eval(ROWS, 0)
     server.kill()
     rewrites.check()
-    FileRewrites(tmp_path / "none.sock", tmp_path / "none", lambda: None).check()
+    FileRewrites(prepare(tmp_path / "other", find_server()), lambda: None).check()

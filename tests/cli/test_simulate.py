@@ -27,6 +27,8 @@ from processor.config.profiles import ProfileRegistry
 from processor.model import HttpResponse, Push, StatusUpdate
 from processor.provider import ListedJobs, PollFailure
 
+from .waiting import until
+
 PROFILES = ProfileRegistry()
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 PLAIN = "s3cret"
@@ -552,8 +554,7 @@ def test_a_canceled_job_pushes_its_end_and_nothing_after_that(hook: ProviderHook
     hook.provider, hook.secret = "github", PLAIN
     args = ("--to", hook.url, "--secret", PLAIN, "--id", "7", "--seconds", "3")
     with running("github", *args) as run:
-        while not hook.updates:  # it has not begun
-            time.sleep(0.01)
+        until(lambda: hook.updates)  # it has begun
         answer = run.call("/repos/acme/site/actions/runs/7/cancel", method="POST")
         assert read("github", "7", answer).state == "canceled"
         assert run.ended()[0] == 0

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from processor.cli.child import Child, Command, StopOrder, describe_exit, pause
 from processor.cli.supervisor import STOP_TIMEOUTS, Signals, Supervisor
+
+from .waiting import until
 
 ROOT = Path(__file__).parents[2]
 IGNORES_TERM = (
@@ -21,15 +22,6 @@ IGNORES_TERM = (
 
 def python(name: str, code: str, stage: StopOrder = StopOrder.WORK) -> Command:
     return Command(name, (sys.executable, "-c", code), os.environ, stage)
-
-
-def until(condition: Callable[[], object], step: Callable[[], object] = lambda: None) -> None:
-    """Step until a condition holds."""
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, "waited in vain"
-        step()
-        time.sleep(0.01)
 
 
 @pytest.fixture

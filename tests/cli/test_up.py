@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection
@@ -17,6 +16,8 @@ import pytest
 from processor.cli import embedded_redis, listen_address, readiness, up
 from processor.cli.child import StopOrder
 from processor.errors import ConfigError
+
+from .waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,13 +64,6 @@ def dummies(*arguments):
 processes, up.processes = up.processes, dummies
 main(["up", *sys.argv[1:]])
 """
-
-
-def until(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.02)
 
 
 class Up:

@@ -60,18 +60,19 @@ async def enqueue(
     """
     pending = {i: u for i, u in enumerate(updates) if u.hold and len(u.naming().names) > 1}
     queued = dict(enumerate(updates)) | (await _by_job(context, pending) if pending else {})
-    results: dict[int, Accepted] = {}
+    results: dict[int, Result] = {}
     for hop in range(MAX_HOPS):
         rows = await _accept(context, list(queued.values()), bounded=bounded)
-        results.update(zip(queued, rows, strict=True))
-        queued = {  # the name of the job has become an alias
-            index: _under(context, queued[index], row, hold=hop < MAX_HOPS - 2)
-            for index, row in zip(queued, rows, strict=True)
-            if isinstance(row, str)
-        }
-        if not queued:
+        moved: dict[int, QueuedUpdate] = {}
+        for (index, update), row in zip(queued.items(), rows, strict=True):
+            if isinstance(row, str):  # the name of its job has become an alias
+                moved[index] = _under(context, update, row, hold=hop < MAX_HOPS - 2)
+            else:
+                results[index] = row
+        if not moved:
             break
-    return list(results.values())  # type: ignore[arg-type] # a name moves only what it would hold
+        queued = moved
+    return [results[index] for index in range(len(updates))]
 
 
 async def _by_job(context: Context, updates: dict[int, QueuedUpdate]) -> dict[int, QueuedUpdate]:

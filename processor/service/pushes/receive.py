@@ -85,8 +85,8 @@ class Receiver:
     def source(self, name: str) -> Source:
         """The source of this name, if it accepts pushes; NotFound if not."""
         source = self._context.settings.sources.get(name)
-        if source is None or source.why_no_pushes:
-            reason = source.why_no_pushes if source else "there is no such source"
+        reason = source.why_no_pushes if source else "there is no such source"
+        if source is None or reason:
             raise NotFound(f"Source {name!r} accepts no pushes: [sources.{name}]: {reason}")
         return source
 

@@ -3,7 +3,6 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from itertools import compress
 from typing import Any
 
 import msgspec
@@ -125,8 +124,9 @@ class Metrics:
 
     def pushed(self, source: str, counts: Sequence[int | None]) -> None:
         """Count the updates of one push, by their outcomes in the order of `OUTCOMES`."""
-        for outcome, count in compress(zip(OUTCOMES, counts, strict=True), counts):
-            self.pushes(source, outcome).inc(count)  # type: ignore[arg-type] # without None and 0
+        for outcome, count in zip(OUTCOMES, counts, strict=True):
+            if count:
+                self.pushes(source, outcome).inc(count)
 
     def ignored(self, source: str, parts: Iterable[IgnoredPart]) -> None:
         """Count parts of a push that are not about a job, by reason and place in the profile."""
