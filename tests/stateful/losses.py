@@ -1,11 +1,12 @@
 """Workers, and a Redis that loses what they wrote: all that it holds is read, and put back."""
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from processor.config import load
@@ -19,6 +20,9 @@ from processor.store import Store
 from processor.store.work_items import Claim
 
 CONFIGURATION = '[sources.s]\nprovider = "standard"\nstatus_url = "http://127.0.0.1:9/{id}"\n'
+
+orders = st.integers(0, 2**32 - 1).map(random.Random)
+"""Orders of work: how much there is depends on the time, so Hypothesis draws only their seed."""
 
 Dump = dict[bytes, tuple[bytes, int]]
 """Value and time to live (ms; 0: for good) of each key."""
@@ -83,7 +87,7 @@ class Losses(RuleBasedStateMachine):
         """Redis is killed, and loses what workers wrote since the last answer."""
         self.do(restore(self.redis, self.kept))
 
-    def claimed(self, limit: int, order: Any) -> Iterator[list[Claim]]:
+    def claimed(self, limit: int, order: random.Random) -> Iterator[list[Claim]]:
         """What a worker claims of each shard, in some order."""
         for keys in order.sample(self.store.shards, len(self.store.shards)):
             claim = self.store.backlogs.claim(keys, "ingest", limit, lambda _: LANE_LIMITS)

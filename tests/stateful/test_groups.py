@@ -6,6 +6,7 @@ since then is lost.
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from processor.service.jobs.ingest import ingest
 from processor.service.jobs.query import locate
 from processor.store.groups import LANE
 
-from .losses import Losses, search
+from .losses import Losses, orders, search
 
 JOBS = ("a", "b", "c")
 ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
@@ -127,8 +128,8 @@ class Groups(Losses):
 
     # --- what workers and Redis do ------------------------------------------------------------
 
-    @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
-    def work(self, limit: int, order: Any) -> None:
+    @rule(limit=st.integers(1, 4), order=orders)
+    def work(self, limit: int, order: Random) -> None:
         """A worker takes some work; it may die before it has settled it."""
         for claims in self.claimed(limit, order):
             for claim in claims[: order.randint(0, len(claims))]:

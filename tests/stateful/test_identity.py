@@ -7,7 +7,7 @@ workers have written since then is lost.
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from random import Random
 
 import pytest
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ from processor.service.jobs import watch, watch_request
 from processor.service.jobs.ingest import ingest
 from processor.service.jobs.query import locate
 
-from .losses import Losses, search
+from .losses import Losses, orders, search
 
 NAMES = ("a", "x", "ax", "xa")  # the names in a push or a PUT, the id first
 
@@ -82,14 +82,14 @@ class Identity(Losses):
         self.life, self.deleted = self.life + 1, True
         self.answered()
 
-    @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
-    def work_and_lose(self, limit: int, order: Any) -> None:
+    @rule(limit=st.integers(1, 4), order=orders)
+    def work_and_lose(self, limit: int, order: Random) -> None:
         """Redis is killed right after a worker has written, and loses that."""
         self.work(limit, order)
         self.lose_writes()
 
-    @rule(limit=st.integers(1, 4), order=st.randoms(use_true_random=False))
-    def work(self, limit: int, order: Any) -> None:
+    @rule(limit=st.integers(1, 4), order=orders)
+    def work(self, limit: int, order: Random) -> None:
         """A worker ingests some updates of the job."""
         for claims in self.claimed(limit, order):
             half = order.randint(0, len(claims))
