@@ -50,7 +50,12 @@ def describe_exit(code: int) -> str:
 
 
 class Child:
-    """Keeps a command running. After exit 2, a refused configuration, it is not restarted."""
+    """Keeps a command running.
+
+    After exit 2, a refused configuration, all must stop (`refused`). But while the configuration
+    was accepted before, only a process that had run for a while says so, of its store; a new one
+    may have met a file that somebody is editing, and is started again.
+    """
 
     def __init__(self, command: Command, log: Callable[[str], None]) -> None:
         """The process is started at the first `step`."""
@@ -62,6 +67,7 @@ class Child:
         self._replaced: subprocess.Popen[bytes] | None = None
         self._exits = 0
         self._since = 0.0
+        self._accepted = False  # a process of this command has run for a while
 
     @property
     def running(self) -> bool:
@@ -93,6 +99,7 @@ class Child:
         if self._process is None or self.due is not None:
             return  # a new one starts soon
         self._replaced = self._process
+        self._accepted |= self._stable(now)
         self._start(now)
         self._replaced.terminate()
 
@@ -127,14 +134,22 @@ class Child:
             self._schedule_restart(f"does not start ({error.strerror})", now)
 
     def _ended(self, code: int, now: float) -> None:
-        if code == Exit.USAGE:
-            self.refused = True
-            self._log(f"{self.command.name} refuses its configuration: see its message above")
-        else:
+        refuses = "refuses its configuration: see its message above"
+        if code != Exit.USAGE:
             self._schedule_restart(f"ended ({describe_exit(code)})", now)
+        elif self._accepted and not self._stable(now):
+            self._schedule_restart(refuses, now)
+        else:
+            self.refused = True
+            self._log(f"{self.command.name} {refuses}")
+        self._accepted |= self._stable(now)
+
+    def _stable(self, now: float) -> bool:
+        """Whether the newest process has run, or ran, for a while."""
+        return now - self._since >= STABLE_AFTER
 
     def _schedule_restart(self, what: str, now: float) -> None:
-        self._exits = 1 if now - self._since >= STABLE_AFTER else self._exits + 1
+        self._exits = 1 if self._stable(now) else self._exits + 1
         wait = pause(self._exits)
         self.due = now + wait
         self._log(f"{self.command.name} {what}; restarts in {wait:.1f} s")

@@ -123,11 +123,15 @@ def ping(path: Path) -> str:
 
 
 def wait_until_ready(setup: RedisSetup, alive: Callable[[], bool]) -> None:
-    """Return when Redis has loaded its data; ConfigError if it ends or does not answer."""
+    """Return when Redis has loaded its data; ConfigError if it ends or does not answer for a while.
+
+    While it loads it answers seldom.
+    """
     deadline = time.monotonic() + START_TIMEOUT
     while (answer := ping(setup.socket)) != "+PONG":
-        silent = not answer.startswith("-LOADING") and time.monotonic() > deadline
-        if silent or not alive():
+        if answer.startswith("-LOADING"):
+            deadline = time.monotonic() + START_TIMEOUT
+        if time.monotonic() > deadline or not alive():
             raise ConfigError(f"{setup.argv[0]} does not start: see {setup.log}")
         time.sleep(PING_PAUSE)
 

@@ -17,7 +17,7 @@ from processor.cli.embedded_redis import RedisSetup, ask
 SMALLEST = 256 * 1024 * 1024  # bytes; rewriting a small file costs more than it saves
 GROWTH = 2.0  # times its size after the last rewrite
 LOOK_EVERY = 1.0  # seconds
-AGAIN = 60.0  # seconds until the next attempt, if the last one has not succeeded yet
+AGAIN, LONGEST = 60.0, 3600.0  # seconds until the next attempt: more after each that has failed
 SWITCHED_OFF = "\r\n0\r\n"  # the percentage in the answer: a backup copies the files
 NICE = 10  # the priority of Redis' child, as `nice` has it
 
@@ -30,6 +30,7 @@ class FileRewrites:
         self._setup = setup
         self._pid = pid
         self._tried = ""  # the file that the last attempt was to replace
+        self._pause = AGAIN
         self._next = 0.0
 
     def check(self) -> None:
@@ -37,7 +38,8 @@ class FileRewrites:
         file, now = outgrown(self._setup.files), time.monotonic()
         if file is None or (file == self._tried and now < self._next):
             return
-        self._tried, self._next = file, now + AGAIN
+        self._pause = min(2 * self._pause, LONGEST) if file == self._tried else AGAIN
+        self._tried, self._next = file, now + self._pause
         with contextlib.suppress(OSError):
             if SWITCHED_OFF in ask(self._setup.socket, "CONFIG GET auto-aof-rewrite-percentage"):
                 return
@@ -50,7 +52,7 @@ def outgrown(folder: Path) -> str | None:
     """The name of the file that the last rewrite wrote, if so much came since that it is time for
     the next one.
     """
-    with contextlib.suppress(FileNotFoundError):  # a rewrite has just ended
+    with contextlib.suppress(OSError):  # a rewrite has just ended, or the disk cannot be read now
         grown = sum(file.stat().st_size for file in folder.glob("*.incr.aof"))
         bases = [(file.stat().st_mtime, file) for file in folder.glob("*.base.*")]
         if bases:

@@ -20,6 +20,7 @@ OURS = frozenset(
         "session",
         "mcp",
         "static",
+        "dashboard",
     ]
 )
 """First segments of our own paths, present and future."""

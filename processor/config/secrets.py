@@ -23,7 +23,7 @@ class SecretFile:
         """Read the file; ConfigError naming `at`, the key with the file's name, if that fails."""
         self._path = path
         try:
-            self._stamp, self._text = path.stat().st_mtime_ns, _text_of(path)
+            self._stamp, self._text = _stamp_of(path), _text_of(path)
         except OSError as error:
             raise ConfigError(
                 f"{at}: the file {path} cannot be read: {error.strerror}; create it, or correct the path"
@@ -34,11 +34,11 @@ class SecretFile:
     def text(self) -> str:
         """The present secret; the last one while the file is missing, empty or not a single line."""
         with suppress(OSError, UnicodeDecodeError):
-            stamp = self._path.stat().st_mtime_ns
+            stamp = _stamp_of(self._path)
             if stamp != self._stamp:
                 text = _text_of(self._path)
-                self._text = self._text if not text or CONTROL.search(text) else text
-                self._stamp = stamp
+                if text and not CONTROL.search(text):  # else it is perhaps being written
+                    self._text, self._stamp = text, stamp
         return self._text
 
     @property
@@ -96,6 +96,12 @@ class SecretResolver:
                 f"{at}: none of {', '.join(map(_shown, named))} is set; set one, or remove the key"
             )
         return found
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int]:
+    """What shows that a file was changed or replaced."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _text_of(path: Path) -> str:

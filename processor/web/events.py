@@ -36,8 +36,9 @@ class Events:
                 raise InvalidValue("newest: leave out `after`, or `newest`")
             return _answer(await newest(self._events, select, most))
         positions = self._positions(query.get("after"))
-        await self._events.check(positions)
-        return _answer(await page(self._events, positions, select, most))
+        found = await page(self._events, positions, select, most)
+        await self._events.check(positions)  # now: the log may have been trimmed meanwhile
+        return _answer(found)
 
     async def _stream(self, request: Request, select: Selection) -> Response:
         if self._tailer.full:

@@ -64,16 +64,21 @@ class Stream(EventStream):
                 await self._live(listener)
 
     async def _past(self, listener: Listener) -> None:
-        """Send the events from before we listened."""
-        try:
-            await self._events.check(self._places)
-        except CursorExpired as error:
-            self._places = self._events.start()
-            detail = msgspec.json.encode({"detail": str(error)})
-            await self.write(b"event: gap\ndata: %b\n\n" % detail)
-        while not listener.ended and (
-            found := await self._events.page(self._places, MAX_EVENTS_READ)
-        ):
+        """Send the events from before we listened.
+
+        The log may be trimmed at any time, so each page is checked once it has been read.
+        """
+        while not listener.ended:
+            found = await self._events.page(self._places, MAX_EVENTS_READ)
+            try:
+                await self._events.check(self._places)
+            except CursorExpired as error:
+                self._places = self._events.start()
+                detail = msgspec.json.encode({"detail": str(error)})
+                await self.write(b"event: gap\ndata: %b\n\n" % detail)
+                continue
+            if not found:
+                return
             self._places = self._events.read_cursor(found[-1].cursor)
             await self.write(frames(self._select.of_events(found)) or self._ping())
 

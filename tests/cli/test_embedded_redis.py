@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -96,6 +97,16 @@ def test_a_failed_start_names_the_log(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(embedded_redis, "find_server", lambda: Path("/bin/false"))
     with pytest.raises(ConfigError, match=r"/bin/false does not start: see .*redis\.log"):
         EmbeddedRedis(tmp_path).start()
+
+
+def test_a_server_that_loads_may_be_silent_for_a_while(tmp_path: Path, monkeypatch):
+    answers = iter(["-LOADING Redis is loading the dataset in memory", "", "+PONG"])
+    times = iter([0.0, 60.0, 60.0, 61.0, 61.0])
+    monkeypatch.setattr(embedded_redis, "ping", lambda _: next(answers))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    setup = embedded_redis.prepare(tmp_path, Path("/bin/redis-server"))
+    embedded_redis.wait_until_ready(setup, lambda: True)
+    assert next(answers, None) is None
 
 
 def test_a_server_on_the_path_comes_first(tmp_path: Path, monkeypatch):

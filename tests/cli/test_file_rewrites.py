@@ -1,6 +1,8 @@
 """The rewrites of the embedded Redis' file, which `ringback up` begins."""
 
 import os
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,29 @@ def test_without_redis_nothing_happens(
     server.kill()
     rewrites.check()
     FileRewrites(prepare(tmp_path / "other", find_server()), lambda: None).check()
+
+
+def test_a_rewrite_that_keeps_failing_is_tried_ever_more_seldom(
+    server: EmbeddedRedis, rewrites: FileRewrites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, tries = 1000.0, list[float]()
+
+    def ask(_: Path, command: str) -> str:
+        if command == "BGREWRITEAOF":
+            tries.append(now)
+        return ""
+
+    monkeypatch.setattr(file_rewrites, "ask", ask)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with Redis.from_url(server.url) as redis:
+        redis.eval(ROWS, 0)
+    while len(tries) < 9:
+        rewrites.check()
+        now += 10.0
+    pauses = [after - before for before, after in pairwise(tries)]
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "redis.1.base.rdb").symlink_to(tmp_path / "redis.1.base.rdb")  # a loop
+    assert outgrown(tmp_path) is None

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from processor.cli.child import Child, Command, StopOrder, describe_exit, pause
+from processor.cli.child import (
+    STABLE_AFTER,
+    Child,
+    Command,
+    StopOrder,
+    describe_exit,
+    pause,
+)
 from processor.cli.supervisor import STOP_TIMEOUTS, Signals, Supervisor
 
 from .waiting import until
@@ -81,6 +88,21 @@ def test_a_child_that_refuses_its_configuration_is_not_restarted(
     until(lambda: supervisor.refused, supervisor.step)
     assert supervisor.seconds_to_restart() is None
     assert log == ["web refuses its configuration: see its message above"]
+
+
+def test_a_new_process_that_refuses_what_was_accepted_before_is_started_again(log: list[str]):
+    """Somebody may be editing the file just now."""
+    child = Child(python("web", "raise SystemExit(2)"), log.append)
+    child.step(1000.0)
+    child.replace(1000.0 + STABLE_AFTER)  # the process ran: its configuration was accepted
+    until(lambda: not child.running)
+    child.step(1000.0 + STABLE_AFTER)
+    assert not child.refused
+    assert log == ["web refuses its configuration: see its message above; restarts in 0.2 s"]
+    child.step(child.due)
+    until(lambda: not child.running)
+    child.step(2000.0)  # it ran for a while: its store is not for it
+    assert child.refused
 
 
 def test_a_failed_start_is_retried(supervisor: Supervisor, log: list[str]):

@@ -254,6 +254,16 @@ async def test_a_renewed_token_that_no_header_can_carry_is_ignored(tmp_path: Pat
         assert (await source.account_now()).token == now
 
 
+async def test_a_token_that_was_read_while_it_was_written_is_read_again(tmp_path: Path) -> None:
+    """Both steps of writing it, emptying the file and filling it, may have the same time."""
+    (tmp_path / "token").write_text("old")
+    source = written(tmp_path, GOOD.replace('"t"', '"file:token"')).sources["video"]
+    for text, now in (("", "old"), ("new", "new")):
+        (tmp_path / "token").write_text(text)
+        os.utime(tmp_path / "token", times=(1, 1))
+        assert (await source.account_now()).token == now
+
+
 def test_only_a_token_in_the_file_is_a_command(tmp_path: Path) -> None:
     """A variable, a file and another secret with such a text hold this very text."""
     text = '["exec", "false"]'

@@ -11,6 +11,9 @@ from processor.config.profiles import ProfileRegistry
 from processor.errors import ConfigError
 from processor.provider import mirror_paths, paths_overlap
 from processor.provider.field_types import Auth
+from processor.web import openapi
+from processor.web.app import MCP
+from processor.web.auth import PAGES, STATIC
 
 SHIPPED = ProfileRegistry(None)
 PARAMS = {"library": "7", "account": "acc", "repo": "o/n", "project": "p", "endpoint": "e"}
@@ -114,6 +117,11 @@ def test_no_mirror_path_at_the_root_hides_our_api(tmp_path: Path, first: str):
     )
     with pytest.raises(ConfigError, match="would hide"):
         configured(tmp_path, 'providers = "mine"', source("one", "acme"))
+
+
+def test_all_our_own_paths_are_known():
+    paths = [*openapi.document()["paths"], PAGES, STATIC, MCP]
+    assert {path.split("/")[1] for path in paths} <= {*OURS, ""}
 
 
 def test_a_source_with_nothing_to_mirror_is_an_error(tmp_path: Path):

@@ -14,7 +14,7 @@ from processor.cli.sse import Message, Reader
 from processor.service.events import selection, tail
 from processor.service.events.listener import MAX_UNREAD
 from processor.service.events.tail import Tailer
-from processor.store.events import LoggedEvent
+from processor.store.events import Events, LoggedEvent
 from processor.web import stream as streams
 
 from .calling import Served, Web, refused
@@ -148,6 +148,33 @@ async def test_a_trimmed_cursor_is_410_and_in_a_stream_a_gap(web: Web, served: S
         assert "trimmed" in gap.data
         assert '"4"' in (await resumed.message()).data
     assert [e["data"]["id"] for e in await web.items("/v1/events")] == ["4"]
+
+
+@pytest.mark.parametrize("how", ["page", "stream"])
+async def test_what_is_trimmed_while_a_caller_reads_is_not_skipped_in_silence(
+    web: Web, served: Served, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job in ("1", "2", "3"):
+        await web.push(job, "succeeded")
+    cursor = (await web("GET", "/v1/events?limit=1")).json()["next"]
+    read, reads = Events.page, list[int]()
+
+    async def slowly(*args: Any) -> list[LoggedEvent]:
+        reads.append(1)
+        if len(reads) == (1 if how == "page" else 2):
+            await a_week_passes(web)
+            await web.push("4", "succeeded")
+        return await read(*args)
+
+    monkeypatch.setattr(Events, "page", slowly)
+    monkeypatch.setattr(streams, "MAX_EVENTS_READ", 1)
+    if how == "page":
+        refused(await web("GET", "/v1/events", params={"after": cursor}), 410)
+        return
+    async with stream(served, f"/v1/events?after={cursor}") as resumed:
+        assert '"2"' in (await resumed.message()).data
+        assert (await resumed.message()).event == "gap"
+        assert '"4"' in (await resumed.message()).data
 
 
 async def test_silence_is_filled_with_pings(
