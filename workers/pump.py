@@ -71,7 +71,7 @@ class Pump:
 
     async def run(self) -> None:
         """Claim and start work until nothing more can start; again if called while running."""
-        with suppress(StoreUnavailable):  # the claim fails too, and that is logged
+        with suppress(Unavailable):  # if Redis is away the claim fails too, and that is logged
             await self._before_run()
         if not self._idle.is_set():
             self._run_again = True
@@ -216,5 +216,5 @@ class Pump:
                 while self._running or self._kept_free:
                     self._unit_ended.clear()
                     await self._unit_ended.wait()
-        with suppress(StoreUnavailable):  # then the leases expire
+        with suppress(Unavailable):  # then the leases expire
             await self.give_back()

@@ -11,7 +11,7 @@ import time
 import structlog
 
 from processor import schedule
-from processor.errors import StoreUnavailable
+from processor.errors import Unavailable
 from processor.model import Attempt, Subscription
 from processor.service.delivery.limits import Limits
 from processor.service.runtime.context import Context
@@ -81,7 +81,7 @@ class CircuitBreakers:
     async def record(self, target: Subscription, attempt: Attempt, wait: float | None) -> None:
         """Count an attempt, and pause or disable its subscriber if that is due.
 
-        While Redis is unavailable attempts are not counted; nothing else is lost.
+        While Redis cannot count, attempts are not counted: nothing else may depend on it.
         """
         lane = target.id if target.id.startswith("sub_") else lane_of(target.url)
         outcome = outcome_of(attempt)
@@ -97,7 +97,7 @@ class CircuitBreakers:
             )
             if outcome != "ok":
                 await self._open(target, lane, health, attempt, wait)
-        except StoreUnavailable:
+        except Unavailable:
             return
         if health == SubscriberHealth():
             self._known.pop(lane, None)

@@ -16,6 +16,7 @@ from processor.service.delivery.circuit_breaker import CircuitBreakers
 from processor.service.delivery.settle import Settler
 from processor.service.events import ordering
 from processor.service.runtime.context import Context, random_unit
+from processor.service.subscriptions.ids import may_be_new
 from processor.service.subscriptions.update import disable
 from processor.state_machine import uid_of
 from processor.store.change import NewEvent
@@ -25,7 +26,7 @@ from processor.store.work_items import Claim, Settlement
 
 PAGE = 200  # bodies read at once, at most
 GONE = 410  # the subscriber wants no more events
-LATER = 60.0  # seconds until a delivery is tried again whose target or body cannot be read
+LATER = 60.0  # seconds until a delivery is tried again whose target or body cannot be read now
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -96,6 +97,11 @@ class Deliverer:
         if prepared.error:
             await self._postpone(prepared, prepared.error)
             return
+        if target is None and may_be_new(
+            delivery.target, delivery.created_at, await self._context.store.now()
+        ):
+            await self._try_later(prepared.claim)
+            return
         if target is None or body is None or target.disabled:
             await self._end(prepared, delivery, "canceled", _undeliverable(target))
             return
@@ -137,8 +143,11 @@ class Deliverer:
     async def _postpone(self, prepared: PreparedDelivery, error: WrongKeyType) -> None:
         """Try a delivery again later whose target or body cannot be read."""
         log.error("delivery_error", delivery=prepared.delivery.id, reason=str(error))
+        await self._try_later(prepared.claim)
+
+    async def _try_later(self, claim: Claim) -> None:
         later = await self._context.store.now() + LATER
-        await self._settler.try_once(Settlement(prepared.claim, later, prepared.claim.payload))
+        await self._settler.try_once(Settlement(claim, later, claim.payload))
 
     async def _is_next(self, prepared: PreparedDelivery, order: JobOrder) -> bool:
         """Whether an ordered delivery should be sent now. After a failure, superseded events are

@@ -23,7 +23,7 @@ from processor.service.jobs.poll_sooner import hurry_of
 from processor.service.polling import budget
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.polling.poll_span import with_span
-from processor.service.polling.postpone import postpone, put_back
+from processor.service.polling.postpone import postpone, put_back, wait_for_configuration
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
@@ -123,6 +123,11 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     if job is None or not _may_still_change(source, job):
         await context.store.backlogs.settle([Settlement(claim)])
         return
+    if (
+        source.poll(job.kind) is None
+    ):  # other processes may have a newer configuration, or a better one
+        await wait_for_configuration(context, claim)
+        return
     last = await _read_last_answer(context, keys, source, job)
     if not await _is_time(context, source, claim, job):
         return
@@ -187,7 +192,7 @@ def _may_still_change(source: Source, job: Job) -> bool:
     """A finished job is polled only if the provider may run it again."""
     poll = source.poll(job.kind)
     may_run_again = poll is not None and (poll.reopens or poll.attempt is not None)
-    return poll is not None and (job.state not in FINAL or job.provisional or may_run_again)
+    return job.state not in FINAL or job.provisional or may_run_again
 
 
 def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | PollFailure:

@@ -25,6 +25,12 @@ async def put_back(context: Context, claim: Claim, until: float) -> None:
     await context.store.backlogs.settle([again], [(claim, until)])
 
 
+async def wait_for_configuration(context: Context, claim: Claim) -> None:
+    """Let an item wait that cannot be run with the configuration that this process has."""
+    later = await context.store.now() + schedule.UNAUTHORIZED_PAUSE
+    await context.store.backlogs.settle([Settlement(claim, later, claim.payload)])
+
+
 async def postpone(
     context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
 ) -> None:

@@ -13,6 +13,7 @@ from processor.payload import utc
 from processor.service.replay.plan import Plan
 from processor.service.replay.scan_log import scan
 from processor.service.runtime.context import Context
+from processor.service.subscriptions.ids import may_be_new
 from processor.store.keys import Keys
 from processor.store.memory_budget import MOST
 from processor.store.stream_ids import written_at
@@ -46,6 +47,8 @@ async def _catch_up(context: Context, keys: Keys, target: str, position: str) ->
     store = context.store
     ends = await store.events.end()  # read first: for later events it may be enabled already
     found = await store.subscriptions.get(target)
+    if found is None and may_be_new(target, written_at(position), await store.now()):
+        return
     if found is None or found.disabled:  # it receives nothing now; a replay finds these events
         await store.deliveries.advance_overflow(keys, target, ends[keys.shard])
         return

@@ -19,6 +19,7 @@ from processor.service.events.publish import delivery_item
 from processor.service.runtime.context import Context
 from processor.service.runtime.size_limits import check_count
 from processor.service.subscriptions.handshake import shake
+from processor.service.subscriptions.ids import new_id
 from processor.service.subscriptions.validation import checked, checked_settings
 from processor.store.change import NewEvent
 from processor.store.reserve import subscription_price
@@ -46,7 +47,7 @@ async def create(context: Context, request: CreateSubscription) -> Subscription:
     check_count(await context.store.subscriptions.count())
     headers = settings["headers"]
     made = Subscription(
-        id=f"sub_{secrets.token_hex(8)}",
+        id=new_id(),
         secrets=(secret,),
         origin=await shake(context, request.url, headers) if request.handshake else None,
         created_at=await context.store.now(),

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor import schedule
+from processor.errors import Overloaded
 from processor.model import Attempt, Subscription
 from processor.service.delivery.circuit_breaker import CAPACITY, CircuitBreakers, outcome_of
 from processor.service.subscriptions import update
@@ -111,6 +112,20 @@ async def test_refused_events_do_not_pause_a_subscriber(ward: Ward) -> None:
     assert (await ward.health()).failure_score == 0
     assert (await ward.health()).failures == 30
     assert await ward.pause_left() == 0
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_an_attempt_that_cannot_be_counted_is_an_attempt_all_the_same(
+    ward: Ward, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a delivery that arrived would be sent again at once."""
+    await ward.note(503)
+
+    async def busy(*_: Any) -> SubscriberHealth:
+        raise Overloaded("All connections to Redis are in use; try again")
+
+    monkeypatch.setattr(ward.store.failure_scores, "record", busy)
+    await ward.note(status)
 
 
 async def test_retry_after_pauses_a_throttling_subscriber(ward: Ward) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor import schedule
 from processor.model import State
@@ -68,6 +69,25 @@ async def test_an_answer_that_changes_nothing_plans_the_next_poll_too(
         assert await bench.poll() == ["lab/1"]
         assert await bench.due("poll", "lab/1") - await bench.store.now() > 3000
     assert await bench.reasons("1") == [None, "duplicate"]
+
+
+async def test_a_worker_that_cannot_poll_a_source_leaves_its_polls_to_others(
+    bench: Any, bench_of: Any, provider: Any, polled: Any
+):
+    """Such as one with the file of before a reload, which has no token yet."""
+    provider.says("1", status="running")
+    await bench.watch("1", "renewed")
+    other = await bench_of()
+    sources = other.context.settings.sources
+    source = sources["renewed"]
+    account = source.account._replace(token=None)
+    sources["renewed"] = replace(source, token=None, account=account)
+    assert await polled(other) == ["renewed/1"]
+    assert provider.asked == []
+    assert await bench.due("poll", "renewed/1", "renewed") > await bench.store.now() + 30
+    await bench.make_due("poll", "renewed/1", "renewed")
+    assert await polled(bench) == ["renewed/1"]
+    assert (await bench.job("1", "renewed")).state is State.RUNNING
 
 
 async def test_a_final_answer_ends_polling(bench: Any, provider: Any, polled: Any):
