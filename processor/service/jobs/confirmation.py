@@ -1,7 +1,8 @@
 """Pushes that a poll must confirm (`trust = "refetch"`): what such a push may change by itself.
 
 Pure. An unconfirmed push neither ends a job nor runs it again. It makes the next poll due now, but
-not sooner than the provider allows.
+not sooner than the provider allows. For a day the polls then go on as usual, even of a job that has
+expired by our deadline or that is not polled otherwise: the provider's answers may be behind its pushes.
 """
 
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from processor.config import Source
 from processor.model import FINAL, NULL, Job, Origin, StatusUpdate
 
 MIN_INTERVAL = 1.0  # seconds between two polls of one job that pushes ask for
+MAX_WAIT = 86_400.0  # seconds for which polls go on after such a push: anybody could have sent it
 
 UNCONFIRMED = "unconfirmed"
 """The flag of a final state that waits for a poll, or that no poll could confirm."""
@@ -83,6 +85,13 @@ def should_poll_now(
         return False
     poll = source.poll(job.kind)
     return poll is not None and poll.reopens
+
+
+def awaits_confirmation(job: Job, source: Source, now: float) -> bool:
+    """Whether a job is polled since a push said that this attempt has ended, and no poll has yet."""
+    if not source.confirms(job.kind) or (job.state in FINAL and not job.provisional):
+        return False
+    return job.attempt_since <= job.poll_requested_at and now - job.poll_requested_at < MAX_WAIT
 
 
 def remember_poll_after(

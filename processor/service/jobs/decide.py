@@ -112,7 +112,7 @@ def decide(
     if job.state in FINAL:
         end = job_end(before, job, known, inputs.source)
         delay = detection_delay(before, job, known)
-        dropped = timers_to_drop(before, job, inputs.source)
+        dropped = timers_to_drop(before, job, inputs)
         so_far.job = with_push_missing(job, end) if end else job
     else:
         so_far.job = with_poll_times(job, known, inputs.now)
@@ -136,7 +136,7 @@ def decide(
 def _take_failed(
     so_far: _Progress, update: StatusUpdate, failed: FailedPoll, inputs: DecisionInputs
 ) -> None:
-    if not failed_polls.concerns(failed, so_far.job):
+    if not failed_polls.concerns(failed, so_far.job, inputs):
         return
     so_far.failed = failed
     so_far.job, entry, event = failed_polls.count(so_far.job, update, failed, inputs)
@@ -235,20 +235,21 @@ def timers(
     `reschedule`: the next poll gets a new time; `due`: the deadline item was claimed; `hurry`: somebody
     waits for the job.
     """
-    if job.state in FINAL:
-        return []
     items = []
-    if before is None or before.deadline_at != job.deadline_at or due:
+    moved = before is None or before.deadline_at != job.deadline_at
+    if job.state not in FINAL and (moved or due):
         items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
-    if reschedule and _is_polled(job, inputs.source):
+    if reschedule and _is_polled(job, inputs):
         at = max(inputs.now + _until_poll(before, job, inputs, hurry), job.poll_not_before)
         at -= hurry.late if hurry else 0.0
         items.append(poll_item(job, at, at - inputs.now))
     return items
 
 
-def _is_polled(job: Job, source: Source) -> bool:
-    return job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
+def _is_polled(job: Job, inputs: DecisionInputs) -> bool:
+    source = inputs.source
+    usual = job.state not in FINAL and job.polling.enabled and source.poll(job.kind) is not None
+    return usual or confirmation.awaits_confirmation(job, source, inputs.now)
 
 
 def _until_poll(before: Job | None, job: Job, inputs: DecisionInputs, hurry: Hurry | None) -> float:
@@ -292,13 +293,15 @@ def _deadline(job: Job, at: float) -> WorkItem:
     return WorkItem("ingest", job.source, f"deadline:{name_of(job)}", at, _encode(update))
 
 
-def timers_to_drop(before: Job | None, job: Job, source: Source) -> list[Timer]:
-    """The timers of a job that has just finished."""
+def timers_to_drop(before: Job | None, job: Job, inputs: DecisionInputs) -> list[Timer]:
+    """The timers of a job that has just finished, but for a poll that must confirm a push."""
     if before is None or job.state not in FINAL or before.state is job.state:
         return []
-    name = name_of(job)
+    name, source = name_of(job), inputs.source
     deadline = [("ingest", job.source, f"deadline:{name}")]
-    return deadline + ([("poll", job.source, name)] if source.poll(job.kind) else [])
+    if not source.poll(job.kind) or confirmation.awaits_confirmation(job, source, inputs.now):
+        return deadline
+    return [*deadline, ("poll", job.source, name)]
 
 
 def with_id(update: StatusUpdate, job: str) -> StatusUpdate:

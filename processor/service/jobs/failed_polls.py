@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from processor import payload, schedule
 from processor.model import FINAL, FailedPolls, HistoryEntry, Job, Origin, StatusUpdate
 from processor.service.events.publish import DecisionInputs, publish_poll_stalled
+from processor.service.jobs import confirmation
 from processor.store.change import NewEvent
 
 MAX_ERROR = 200  # characters of a reason
@@ -31,9 +32,10 @@ def as_update(job: Job, reason: str, now: float) -> StatusUpdate:
     return StatusUpdate(job.source, job.id, word, None, now, Origin.POLL)
 
 
-def concerns(failed: FailedPoll, job: Job) -> bool:
-    """Whether a failed poll counts: not if the job ended meanwhile."""
-    return failed.after_end or job.state not in FINAL
+def concerns(failed: FailedPoll, job: Job, inputs: DecisionInputs) -> bool:
+    """Whether a failed poll counts: not if the job ended meanwhile, unless it must confirm a push."""
+    awaited = confirmation.awaits_confirmation(job, inputs.source, inputs.now)
+    return failed.after_end or job.state not in FINAL or awaited
 
 
 def count(

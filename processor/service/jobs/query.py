@@ -67,7 +67,7 @@ async def locate(context: Context, source: str, job: str) -> JobLocation:
 async def view(context: Context, found: Found) -> dict[str, Any]:
     """A job as the API shows it."""
     job = found.job
-    if job.state in FINAL:
+    if job.state in FINAL and not job.provisional:
         return payload.view(job, None)  # a finished job is not polled
     planned = await context.store.polls.next_poll(found.keys, job.source, name_of(job))
     return payload.view(job, planned and payload.poll_data(job, *planned))

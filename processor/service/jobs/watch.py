@@ -14,7 +14,7 @@ from processor.errors import BlockedTarget, Conflict, InvalidValue
 from processor.group import deletions_of
 from processor.model import FINAL, Job, Membership
 from processor.service.events.publish import DecisionInputs, delivery_item
-from processor.service.jobs import watch_request
+from processor.service.jobs import confirmation, watch_request
 from processor.service.jobs.aliases import write_aliases
 from processor.service.jobs.decide import (
     IncomingUpdate,
@@ -121,13 +121,15 @@ def _change(
     lookup: JobLookup, job: Job, request: ParsedWatchRequest, inputs: DecisionInputs
 ) -> Change:
     before = lookup.job
+    awaited = confirmation.awaits_confirmation(job, request.source, inputs.now)
+    polled = job.polling.enabled or awaited
     change = Change(
         job=job,
         version=lookup.version,
         save=job != before,
         renew=expiry_changed(before, job),
         items=_timers(before, job, request, inputs) + group_items(before, job),
-        dropped=[] if job.polling.enabled else [("poll", job.source, name_of(job))],
+        dropped=[] if polled else [("poll", job.source, name_of(job))],
         events=_events_for_late_callbacks(before, job),
     )
     update = request.submitted

@@ -1,5 +1,6 @@
 """Pushes that a poll must confirm, and what a poll says besides a status."""
 
+import asyncio
 import hmac
 import json
 import os
@@ -14,6 +15,7 @@ import pytest
 from processor.config import load
 from processor.errors import BadSignature, ConfigError
 from processor.model import Push, State
+from processor.service.jobs import query
 from processor.service.jobs.watch import poll_now
 from processor.service.jobs.watch_request import PollSettings
 
@@ -89,19 +91,98 @@ async def test_an_end_time_in_the_future_is_not_a_rerun(bench: Any, status: str)
     assert len(await bench.events()) == 1
 
 
+async def expired(bench: Any, wait_until: Any) -> None:
+    """Ingest until the deadline of `hints/1` has passed."""
+
+    async def provisional() -> bool:
+        await bench.ingest()
+        return bool((await bench.job("1", "hints")).provisional)
+
+    await wait_until(provisional)
+
+
 async def test_a_final_state_in_a_push_of_an_expired_job_waits_for_a_poll_too(
     bench: Any, provider: Any, wait_until: Any
 ):
     provider.says("1", status="succeeded")
     await bench.watch("1", "hints", poll=SLOW, deadline="1ms")
-
-    async def expired() -> bool:
-        await bench.ingest()
-        return bool((await bench.job("1", "hints")).provisional)
-
-    await wait_until(expired)
+    await expired(bench, wait_until)
     await bench.push("hints", id="1", status="failed", event="a")
     assert (await bench.job("1", "hints")).state is State.EXPIRED
+    assert await bench.poll() == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+
+
+async def test_an_expired_job_is_polled_until_the_provider_confirms_a_push(
+    bench: Any, provider: Any, polled: Any, wait_until: Any
+):
+    """The provider's status API may be a moment behind its webhook."""
+    provider.says("1", status="running")
+    await bench.watch("1", "hints", deadline="1ms")
+    await expired(bench, wait_until)
+    await bench.push("hints", id="1", status="succeeded")
+    assert await bench.poll() == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.EXPIRED
+    view = await query.view(bench.context, await query.find(bench.context, "hints", "1"))
+    assert view["poll"].next_at is not None
+    provider.says("1", status="succeeded")
+    assert await polled(bench) == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+    assert await bench.due("poll", "hints/1", "hints") is None
+
+
+async def test_a_deadline_during_an_outage_does_not_end_a_confirmation(
+    bench: Any, provider: Any, wait_until: Any
+):
+    provider.says("1", 502)
+    await bench.watch("1", "hints", deadline="300ms")
+    await bench.push("hints", id="1", status="succeeded")
+    assert await bench.poll() == ["hints/1"]
+    await expired(bench, wait_until)
+    provider.says("1", status="succeeded")
+    await bench.make_due("poll", "hints/1", "hints")
+    assert await bench.poll() == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+
+
+async def test_a_poll_that_fails_after_the_deadline_does_not_end_a_confirmation(
+    bench: Any, provider: Any, wait_until: Any
+):
+    may_answer = asyncio.Event()
+    provider.hold("1", may_answer)  # an answer without a status: a failure
+    await bench.watch("1", "hints", deadline="300ms")
+    await bench.push("hints", id="1", status="succeeded")
+    poll = asyncio.create_task(bench.poll())
+    await wait_until(lambda: provider.asked)
+    await expired(bench, wait_until)
+    may_answer.set()
+    assert await poll == ["hints/1"]
+    job = await bench.job("1", "hints")
+    assert job.failed_polls
+    assert job.failed_polls.count == 1
+    assert await bench.due("poll", "hints/1", "hints") is not None
+
+
+async def test_a_job_with_polls_disabled_is_polled_until_the_provider_confirms_a_push(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", status="running")
+    await bench.watch("1", "hints", poll=False)
+    await bench.push("hints", id="1", status="succeeded")
+    assert await bench.poll() == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.RUNNING
+    provider.says("1", status="succeeded")
+    assert await polled(bench) == ["hints/1"]
+    assert (await bench.job("1", "hints")).state is State.SUCCEEDED
+
+
+async def test_a_repeated_put_with_polls_disabled_keeps_the_poll_that_confirms_a_push(
+    bench: Any, provider: Any
+):
+    provider.says("1", status="succeeded")
+    await bench.watch("1", "hints", poll=False)
+    await bench.push("hints", id="1", status="succeeded")
+    await bench.watch("1", "hints", poll=False)
     assert await bench.poll() == ["hints/1"]
     assert (await bench.job("1", "hints")).state is State.SUCCEEDED
 

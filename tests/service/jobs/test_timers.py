@@ -113,6 +113,39 @@ def test_a_deadline_that_moved_or_was_claimed_early_is_written_again(source: Sou
     assert when(timers(job, job, late, reschedule=False, due=True), "ingest") == [NOW + 9001.0]
 
 
+PUSHED = PROFILE.replace("[poll]", '[push]\nid = "/id"\nstatus = "/status"\n\n[poll]')
+DAY = 86_400.0  # seconds
+EXPIRED = {"state": State.EXPIRED, "provisional": True}
+
+
+@pytest.mark.parametrize("fields", [EXPIRED, {"polling": Polling(enabled=False)}])
+def test_a_job_is_polled_for_a_day_after_a_push_that_a_poll_must_confirm(
+    tmp_path: Path, fields: dict[str, Any]
+):
+    source = source_of(tmp_path, PUSHED, 'trust = "refetch"')
+    job = fresh(source, poll_requested_at=NOW + 60.0, **fields)
+    for age, polled in ((61.0, True), (59.0 + DAY, True), (60.0 + DAY, False)):
+        puts = timers(job, job, inputs(source, NOW + age), reschedule=True)
+        assert [put.backlog for put in puts] == ["poll"] * polled
+
+
+@pytest.mark.parametrize(
+    ("trust", "fields"),
+    [
+        ("event", EXPIRED),
+        ("refetch", EXPIRED | {"poll_requested_at": 0.0}),
+        ("refetch", EXPIRED | {"poll_requested_at": NOW - 1.0}),  # in the attempt before
+        ("refetch", {"state": State.SUCCEEDED}),
+    ],
+)
+def test_a_job_that_has_ended_is_not_polled_without_such_a_push(
+    tmp_path: Path, trust: str, fields: dict[str, Any]
+):
+    source = source_of(tmp_path, PUSHED, f'trust = "{trust}"')
+    job = fresh(source, **{"poll_requested_at": NOW, **fields})
+    assert timers(job, job, inputs(source, NOW + 60.0), reschedule=True) == []
+
+
 TOOK = Durations(((300.0, 300.0), (310.0, 320.0)) * 50)
 LOSSY = PushLoss(arrived=80.0, lost=20.0)
 
