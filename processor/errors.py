@@ -117,7 +117,7 @@ class InvalidValue(RequestError):
 
 
 class ProviderError(RingbackError):
-    """The provider refuses the source's token (502), or does not answer in time (504)."""
+    """The provider refuses the source's token or gives no answer (502), or none in time (504)."""
 
     def __init__(self, message: str, status: int) -> None:
         """`status` is the HTTP status of our response."""

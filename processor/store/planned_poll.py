@@ -1,6 +1,6 @@
 """Polls that wait in the `poll` backlog: when they are due, and how they are brought forward.
 
-The payload of such an item is the interval that its poll was planned with.
+The payload of such an item is the interval that its poll was planned with, or FOR_MIRROR.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,9 @@ from processor.store.keys import Keys
 
 LANE_KEYS = ("lanes", "items", "due", "retries", "claimed", "nudge", "busy")
 """What a script that brings polls forward needs of a lane, in this order."""
+
+FOR_MIRROR = b"mirror"
+"""The payload of a poll that a reader of the mirror asked for: a finished job is polled too."""
 
 
 class PlannedPoll(NamedTuple):
@@ -35,7 +38,7 @@ def encode_interval(interval: float | None) -> bytes:
 
 
 def decode_interval(payload: bytes) -> float | None:
-    """The interval; None also for a whole number, which was once a count of failures."""
+    """The interval; None for FOR_MIRROR, and for a whole number, which was once a count of failures."""
     return float(payload) if b"." in payload else None
 
 

@@ -15,17 +15,19 @@ from processor.provider import PollFailure
 from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.poll_sooner import poll_sooner
-from processor.service.jobs.query import locate
-from processor.service.jobs.watch import poll_now
+from processor.service.jobs.query import Found, locate
+from processor.service.jobs.watch import commit_change
 from processor.service.polling import poll as polling
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.runtime.context import Context
 from processor.shared_calls import SharedCalls
 from processor.store.buckets import pace
-from processor.store.jobs import name_of
+from processor.store.change import Change
+from processor.store.jobs import ANSWER_AT_MOST, name_of
 from processor.store.keys import Keys
+from processor.store.planned_poll import FOR_MIRROR
 from processor.store.reserve import watch_price
-from processor.store.work_items import Busy, Settlement
+from processor.store.work_items import NOW, Busy, Settlement, WorkItem
 
 FIRST_WAIT = 60.0  # seconds for which somebody counts as waiting who asks for the first time
 POLL_TIMEOUT = 10.0  # seconds that a reader waits for the provider
@@ -118,12 +120,17 @@ class MirrorPolls:
                 "Only workers can poll this source, because a command prints its token: watch the "
                 f"job first (PUT /v1/jobs/{source.name}/…)"
             )
-        await poll_now(self._context, source.name, stored.id)
+        await commit_change(self._context, source.name, stored.id, _polled_now)
+        polls, name = self._context.store.polls, name_of(stored.job)
         async with asyncio.timeout(POLL_TIMEOUT):
             while True:
+                planned = await polls.next_poll(stored.keys, source.name, name)  # before the answer
                 found = await self.stored(source, stored.id)
                 if answer := found.answer_since(stored):
                     return Polled(answer, None)
+                if planned is None:
+                    reason = f"the poll failed, or its answer has more than {ANSWER_AT_MOST} bytes"
+                    raise ProviderError(f"A worker has kept no new answer: {reason}", 502)
                 await asyncio.sleep(LOOK_AGAIN)
 
     async def _admitted(self, source: Source, stored: StoredJob, *, has_key: bool) -> Polled:
@@ -187,3 +194,10 @@ class MirrorPolls:
         jobs = await advance(self._context, stored.keys, [incoming])
         if stored.job is None:  # whoever asks for the first time will ask again
             await poll_sooner(self._context, [(stored.keys, job) for job in jobs], FIRST_WAIT)
+
+
+def _polled_now(found: Found) -> Change:
+    """Have a job polled now, even if it has finished."""
+    job = found.job
+    item = WorkItem("poll", job.source, name_of(job), NOW, FOR_MIRROR)
+    return Change(job=job, version=found.lookup.version, save=False, items=[item])

@@ -27,7 +27,7 @@ from processor.service.polling.postpone import postpone, put_back, wait_for_conf
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
-from processor.store.planned_poll import decode_interval, encode_interval
+from processor.store.planned_poll import FOR_MIRROR, decode_interval, encode_interval
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
@@ -120,12 +120,10 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     """Poll one claimed job, and commit the outcome; it waits if the budget does not allow it now."""
     keys = context.store.shards[claim.shard]
     job = (await context.store.jobs.find(keys, claim.item)).job
-    if job is None or not _may_still_change(source, job):
+    if job is None or not (_may_still_change(source, job) or _is_mirrored(source, job, claim)):
         await context.store.backlogs.settle([Settlement(claim)])
         return
-    if (
-        source.poll(job.kind) is None
-    ):  # other processes may have a newer configuration, or a better one
+    if source.poll(job.kind) is None:  # others may have a newer configuration, or a better one
         await wait_for_configuration(context, claim)
         return
     last = await _read_last_answer(context, keys, source, job)
@@ -141,10 +139,11 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
         return
     if claim.due:
         context.metrics.late(source.name, late)
-    if isinstance(outcome, PollFailure) and outcome.kind == "gone":
+    needed = _may_still_change(source, job)
+    if isinstance(outcome, PollFailure) and outcome.kind == "gone" and needed:
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
-        await postpone(context, claim, source, job, outcome)
+        await postpone(context, claim, source, job, outcome, needed=needed)
     else:
         now = await context.store.now()
         answer = LastAnswer.from_response(response, now).encode() if response else None
@@ -193,6 +192,11 @@ def _may_still_change(source: Source, job: Job) -> bool:
     poll = source.poll(job.kind)
     may_run_again = poll is not None and (poll.reopens or poll.attempt is not None)
     return job.state not in FINAL or job.provisional or may_run_again
+
+
+def _is_mirrored(source: Source, job: Job, claim: Claim) -> bool:
+    """Whether a reader of the mirror wants the answer, be the job finished or not."""
+    return claim.payload == FOR_MIRROR and source.poll(job.kind) is not None
 
 
 def _without_job(job: Job, failure: PollFailure, now: float) -> StatusUpdate | PollFailure:

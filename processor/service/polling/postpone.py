@@ -1,4 +1,7 @@
-"""Polls that have to wait: put back to their place in their lane, or postponed after a failure."""
+"""Polls that have to wait: put back to their place in their lane, or postponed after a failure.
+
+A poll that only a reader of the mirror needs ends if it fails: the next reader asks for another.
+"""
 
 import structlog
 
@@ -32,13 +35,23 @@ async def wait_for_configuration(context: Context, claim: Claim) -> None:
 
 
 async def postpone(
-    context: Context, claim: Claim, source: Source, job: Job, failure: PollFailure
+    context: Context,
+    claim: Claim,
+    source: Source,
+    job: Job,
+    failure: PollFailure,
+    *,
+    needed: bool = True,
 ) -> None:
-    """Poll again later; if the provider refuses or throttles the account, pause its lane."""
+    """Poll again later; if the provider refuses or throttles the account, pause its lane.
+
+    Without `needed` the job is polled again only at once, with another token.
+    """
     now = await context.store.now()
     pause = schedule.source_pause(failure.kind, failure.retry_after)
     statistics = context.store.statistics.of(source.name)
     again_in = _job_pause(job, source, statistics, failure, now) if pause is None else pause
+    again = needed or failure.kind == "outdated"
     say = log.warning if failure.kind == "unauthorized" else log.info
     say(
         "poll_failed",
@@ -46,16 +59,19 @@ async def postpone(
         job=job.id,
         kind=failure.kind,
         reason=failure.reason,
-        again_in=round(again_in, 1),
+        again_in=round(again_in, 1) if again else None,
     )
     error = PollError(now, job.id, failure.reason[: failed_polls.MAX_ERROR])
     await context.store.poll_errors.note(source.name, error)
-    if pause is None:
-        await _count_failure(context, claim, job, failure.reason, now + again_in)
-        return
     if failure.kind == "unauthorized":
         await context.store.stall(source.name, failure.reason)
-    await put_back(context, claim, now + pause)
+    if not again:
+        paused = [] if pause is None else [(claim, now + pause)]
+        await context.store.backlogs.settle([Settlement(claim)], paused)
+    elif pause is None:
+        await _count_failure(context, claim, job, failure.reason, now + again_in)
+    else:
+        await put_back(context, claim, now + pause)
 
 
 def _job_pause(

@@ -60,7 +60,8 @@ _MIRRORED: Mapping[int | str, Response] = {
     "default": Response(
         "The provider's error, unchanged; or ours: 404 if the path is not mirrored, 409 if only "
         "workers can poll and the job is not watched, 502 if the provider refuses the source's "
-        "token, 503 at the limits of the source, 504 if the provider does not respond",
+        "token or a worker gets no answer to store, 503 at the limits of the source, 504 if the "
+        "provider does not respond",
         other={MEDIA_TYPE: PROBLEM, "*/*": {}},
     ),
 }

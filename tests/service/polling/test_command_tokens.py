@@ -1,4 +1,6 @@
-"""A source whose token comes from a command: polled with it, renewed after a 401, stalled by a failure."""
+"""A source whose token comes from a command: polled with it, renewed after a 401, stalled by a failure;
+and its mirror, whose answers are refreshed by workers.
+"""
 
 import asyncio
 import json
@@ -11,8 +13,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from processor.config.redaction import redact
+from processor.errors import ProviderError
 from processor.model import State
+from processor.service.events.tail import Tailer
+from processor.service.jobs import query
 from processor.service.jobs.watch import poll_now
+from processor.service.polling import mirror_poll
+from processor.service.polling.mirror import Mirror, Reader
+from processor.store.planned_poll import FOR_MIRROR, SoonerPoll
+from processor.store.work_items import NOW, WorkItem
 from processor.tokens import CommandToken
 from processor.tokens.command_token import RERUN_PAUSE
 
@@ -158,3 +167,134 @@ async def test_a_poll_that_is_given_up_leaves_the_run_to_the_others(
     first.cancel()
     assert (await second).token == f"{HUSH}-1"
     assert token_command.runs == 1
+
+
+# --- its mirror -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read(bench: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Read job `1` at the mirror while a worker polls what is due: the provider's status."""
+    monkeypatch.setattr(mirror_poll, "POLL_TIMEOUT", 60.0)
+    source = bench.context.settings.sources["commanded"]
+    mirror = Mirror(bench.context, Tailer(bench.store))
+
+    async def status(*, final: bool = False) -> str:
+        call = mirror.read_final if final else mirror.read
+        reading = asyncio.create_task(call(source, "1", Reader(has_key=True)))
+
+        async def answered() -> bool:
+            await bench.poll()
+            return reading.done()
+
+        await wait_until(answered, 30)
+        return str(json.loads((await reading).answer.body)["status"])
+
+    return status
+
+
+async def ended_by_push(bench: Any, provider: Any) -> None:
+    """Have a job polled, then ended by a push."""
+    provider.says("1", status="running")
+    await watch_and_poll(bench, "1")
+    await bench.push("commanded", id="1", status="succeeded")
+    assert (await bench.job("1", "commanded")).state is State.SUCCEEDED
+    assert await waiting(bench) == 0
+
+
+async def waiting(bench: Any) -> int:
+    """How many polls wait."""
+    return int((await bench.store.backlogs.depth("poll"))[0])
+
+
+@pytest.mark.usefixtures("token_command")
+async def test_a_push_that_ended_the_job_has_a_worker_refresh_the_answer(
+    bench: Any, provider: Any, read: Any
+):
+    await ended_by_push(bench, provider)
+    provider.says("1", status="succeeded")
+    assert await read() == await read() == await read(final=True) == "succeeded"
+    assert len(provider.asked) == 2
+    assert await waiting(bench) == 0
+    history = await query.history(bench.context, "commanded", "1")
+    assert [line.get("ignored") for line in history] == [None, None, "duplicate"]
+
+
+@pytest.mark.usefixtures("token_command")
+async def test_a_job_that_was_never_polled_and_ended_by_a_push_can_be_read(
+    bench: Any, provider: Any, read: Any
+):
+    provider.says("1", status="succeeded")
+    await bench.push("commanded", id="1", status="succeeded")
+    assert await read() == "succeeded"
+
+
+@pytest.mark.usefixtures("token_command")
+@pytest.mark.parametrize("code", [500, 404, 429, 403])
+async def test_a_poll_of_a_finished_job_that_fails_ends(
+    bench: Any, provider: Any, read: Any, code: int
+):
+    await ended_by_push(bench, provider)
+    provider.says("1", code, headers={"Retry-After": "60"})
+    assert await read() == "running"
+    assert len(provider.asked) == 2
+    assert await waiting(bench) == 0
+    job = await bench.job("1", "commanded")
+    assert (job.state, job.failed_polls) == (State.SUCCEEDED, None)
+    assert len(await query.history(bench.context, "commanded", "1")) == 2
+    assert await bench.store.backlogs.paused("poll", "commanded") is (code in {429, 403})
+    assert ("commanded" in await bench.store.stalled()) is (code == 403)
+
+
+async def test_a_poll_of_a_finished_job_is_repeated_with_a_new_token(
+    bench: Any, provider: Any, token_command: TokenCommand, read: Any, later: Callable[[], None]
+):
+    await ended_by_push(bench, provider)
+    provider.says("1", status="succeeded")
+    token_command.prints(f"{HUSH}-2")
+    provider.wants(f"Bearer {HUSH}-2")
+    later()
+    assert await read() == "succeeded"
+    assert len(provider.asked) == 3
+    assert await waiting(bench) == 0
+
+
+@pytest.mark.usefixtures("token_command")
+async def test_an_answer_that_is_too_long_to_keep_holds_no_reader(
+    bench: Any, provider: Any, read: Any
+):
+    provider.says("1", status="succeeded", text="x" * 65_536)
+    await bench.push("commanded", id="1", status="succeeded")
+    with pytest.raises(ProviderError, match="65536 bytes"):
+        await read()
+    assert len(provider.asked) == 1
+    assert await waiting(bench) == 0
+
+
+@pytest.mark.usefixtures("token_command")
+async def test_only_a_reader_has_a_finished_job_polled(bench: Any, provider: Any):
+    """What waits of its polls is dropped, whenever it was planned."""
+    await ended_by_push(bench, provider)
+    keys = bench.store.shard("commanded", "1")
+    for payload in (b"0", b"3", b"0.050"):
+        item = WorkItem("poll", "commanded", "commanded/1", NOW, payload)
+        await bench.store.backlogs.enqueue_new(keys, [item])
+        assert await bench.poll() == ["commanded/1"]
+    assert len(provider.asked) == 1
+    assert await waiting(bench) == 0
+
+
+@pytest.mark.usefixtures("token_command")
+async def test_a_poll_for_a_reader_counts_as_one_that_was_asked_for(bench: Any, provider: Any):
+    provider.says("1", status="running")
+    await bench.watch("1", "commanded")
+    keys = bench.store.shard("commanded", "1")
+    await bench.store.connection.redis.hset(keys.items["poll"], "commanded/1", FOR_MIRROR)
+    due = await bench.due("poll", "commanded/1", "commanded")
+    sooner = [SoonerPoll("commanded/1", 1.0, 0.0)]
+    assert await bench.store.polls.bring_forward(keys, "commanded", sooner) == 0
+    planned = await bench.store.polls.next_poll(keys, "commanded", "commanded/1")
+    assert planned == (due, None)
+    await bench.make_due("poll", "commanded/1", "commanded")
+    assert await bench.poll() == ["commanded/1"]
+    assert (await bench.job("1", "commanded")).state is State.RUNNING
