@@ -1,6 +1,7 @@
 """Claims work and runs it: a nudge starts a pump, an empty claim stops it."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -38,6 +39,7 @@ class Pump:
         *,
         max_in_flight: int,
         claim_size: int = MAX_CLAIMED,
+        claim_part: int = 1,
         lane_limits: Callable[[str], LaneLimits],
         start_batch: Callable[[list[Claim]], Awaitable[list[WorkUnit]]],
         before_run: Callable[[], Awaitable[None]] = _nothing,
@@ -45,6 +47,7 @@ class Pump:
     ) -> None:
         """`start_batch` does what a batch shares; the work units that it returns run side by side.
 
+        A claim takes at most `claim_size` items, and at most 1/`claim_part` of the free capacity.
         `before_run` refreshes what the limits depend on, however long the pump was idle. Nothing is
         claimed unless `may_claim`: the clock nudges again.
         """
@@ -53,6 +56,7 @@ class Pump:
         self._backlog = backlog
         self._max_in_flight = max_in_flight
         self._claim_size = claim_size
+        self._claim_part = claim_part
         self._lane_limits = lane_limits
         self._start_batch = start_batch
         self._before_run = before_run
@@ -97,7 +101,8 @@ class Pump:
         shards = self._context.store.shards
         self._first_shard = (self._first_shard + 1) % len(shards)
         for keys in shards[self._first_shard :] + shards[: self._first_shard]:
-            limit = min(await self._wait_for_capacity(), self._claim_size)
+            await self._wait_for_capacity()
+            limit = max(self._claim_limit, 1)
             if self.stopping or not self._may_claim():
                 return False
             claims = await self._context.store.backlogs.claim(
@@ -114,7 +119,7 @@ class Pump:
     def fair_share(self, lane: str) -> LaneLimits:
         """The limits of a lane, with a share of the free capacity: the fuller we are, the smaller.
 
-        So slow lanes cannot use up all capacity between them.
+        So slow lanes cannot use up all capacity between them, if a claim takes no larger part.
         """
         limits = self._lane_limits(lane)
         fair = max((self._max_in_flight - self._in_flight) // FAIR_PART, 1)
@@ -124,17 +129,21 @@ class Pump:
     def _free(self) -> int:
         return self._max_in_flight - self._in_flight - self._kept_free
 
-    async def _wait_for_capacity(self) -> int:
-        """Wait until another item may start; how many may."""
+    @property
+    def _claim_limit(self) -> int:
+        """How many items one claim may take, ours or a commit's: 0 or less if we are full."""
+        return min(math.ceil(self._free / self._claim_part), self._claim_size)
+
+    async def _wait_for_capacity(self) -> None:
+        """Wait until another item may start."""
         while self._free <= 0 and not self.stopping:
             self._unit_ended.clear()
             await self._unit_ended.wait()
-        return max(self._free, 1)
 
     @contextmanager
     def kept_free(self, items: int) -> Iterator[int]:
         """Keep room for so many items that somebody else claims for us, or for fewer: how many."""
-        items = 0 if self.stopping else max(min(items, self._free, self._claim_size), 0)
+        items = 0 if self.stopping else max(min(items, self._claim_limit), 0)
         self._kept_free += items
         try:
             yield items

@@ -16,7 +16,7 @@ from processor.service.runtime.outage import Outage
 from processor.store.groups import LANE as GROUPS
 from processor.store.work_items import Claim
 from workers.handover import DeliveryHandover
-from workers.pump import Pump, WorkUnit
+from workers.pump import FAIR_PART, Pump, WorkUnit
 
 
 def all_pumps(context: Context, outage: Outage) -> dict[str, Pump]:
@@ -90,6 +90,7 @@ def deliver(context: Context, outage: Outage, deliverer: Deliverer | None = None
     return Pump(
         *(context, outage, "deliver"),
         max_in_flight=1000,
+        claim_part=FAIR_PART,
         lane_limits=breakers.lane_limits,
         start_batch=start_batch,
         before_run=breakers.refresh,

@@ -27,7 +27,8 @@ from processor.store.work_items import (
     claims_of,
 )
 
-LANES_AT_ONCE = 64  # lanes that one claim checks, the most overdue first
+LANES_AT_ONCE = 64  # lanes that one call of the script checks, the most overdue first
+CALLS = 20  # of the script in one claim, while the lanes that it checks have nothing to start
 BUSY = 250  # ms that a worker counts as awake after it claimed something
 REPORT_EVERY = 60.0  # seconds between log lines about one key
 HELP = 50  # ms that work waits for a worker that is awake before another one is nudged
@@ -67,15 +68,21 @@ class Backlogs:
         payloads have `size` bytes.
 
         A script gets all of its keys, but only Redis knows which lanes are due: it is called with
-        the lanes that were due recently, and once more if it names other lanes.
+        the lanes that were due recently. If nothing can start in these, it is called again with
+        others that are due.
         """
         lanes = self._recent_lanes.setdefault((keys.shard, backlog), [])
-        unlisted, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
-        if unlisted:
+        rows: list[Any] = []
+        skip = 0
+        for _ in range(CALLS):
+            unlisted, rows, skip_next = await self._claim(
+                keys, backlog, limit, lanes, limits, size=size, skip=skip
+            )
             kept = lanes[: LANES_AT_ONCE - len(unlisted)]
             lanes[:] = [*(name.decode() for name in unlisted), *kept]
-            if not rows:
-                _, rows = await self._claim(keys, backlog, limit, lanes, limits, size=size)
+            if rows or skip_next is None:
+                break
+            skip = skip_next
         return claims_of(keys, backlog, rows)
 
     async def _claim(
@@ -87,21 +94,22 @@ class Backlogs:
         limits: Callable[[str], LaneLimits],
         *,
         size: int,
-    ) -> tuple[list[bytes], list[Any]]:
+        skip: int,
+    ) -> tuple[list[bytes], list[Any], int | None]:
         names = [keys.lanes[backlog], keys.items[backlog], keys.paused[backlog]]
         names += [keys.rate_limit[backlog], keys.busy[backlog]]
-        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size]
+        args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size, skip]
         for lane in lanes:
             own = keys.lane(backlog, lane)
             names += [own["due"], own["retries"], own["claimed"]]
             args += [lane, *limits(lane).args()]
         asked_at = time.monotonic()
-        unlisted, claimed, wrong = await self._connection.run("claim", names, args)
+        unlisted, claimed, wrong, skip_next = await self._connection.run("claim", names, args)
         if claimed:  # the lease was counted from Redis' time
             self._connection.note_time((claimed[3] - self._lease) / 1000, asked_at)
         for text in wrong:
             self._report(text.decode())
-        return unlisted, claimed
+        return unlisted, claimed, skip_next
 
     def _report(self, wrong: str) -> None:
         """Log once a minute why a lane is skipped."""

@@ -8,7 +8,8 @@ import pytest
 
 from processor.store import Store
 from processor.store.keys import BACKLOGS, Keys, day_of
-from processor.store.work_items import NOW, Claim, Settlement
+from processor.store.read_size import PIECE
+from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
 
 LEASE = 0.15  # seconds, in tests that wait until a lease ends
 
@@ -318,6 +319,35 @@ async def test_every_lane_is_claimed_however_many_there_are(work: Any, store: St
         found += items(claims)
         await settle(store, *claims)
     assert sorted(found) == [f"{lane}/1" for lane in lanes]
+
+
+async def test_a_flood_of_large_items_does_not_delay_other_lanes(work: Any):
+    await work.put("flood", *(f"f{n:03}" for n in range(150)), payload=bytes(65_536))
+    await work.put("calm", "c")
+    assert "c" in items(await work.claim(limit=200, capacity=200))
+
+
+async def test_large_items_in_one_lane_may_fill_a_claim(work: Any):
+    await work.put("only", *(f"{n:03}" for n in range(100)), payload=bytes(65_536))
+    assert len(await work.claim(limit=200, capacity=200)) == PIECE // 65_536
+
+
+async def claim_share(work: Any, share: int) -> list[Claim]:
+    """Claim as a worker with this share of each lane."""
+    limits = LaneLimits(100, fair=share)
+    found: list[Claim] = await work.store.backlogs.claim(work.keys, "poll", 200, lambda _: limits)
+    return found
+
+
+async def test_lanes_that_hold_their_share_do_not_hide_others(work: Any):
+    for lane in range(150):  # more than one claim checks
+        await work.put(f"{lane}", f"{lane}/1", f"{lane}/2")
+    held = 0
+    while claims := await claim_share(work, 1):
+        held += len(claims)
+    assert held == 150
+    await work.put("free", "x")
+    assert items(await claim_share(work, 1)) == ["x"]
 
 
 async def test_the_oldest_items_of_a_lane_are_claimed_first(work: Any, store: Store):

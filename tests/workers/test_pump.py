@@ -1,4 +1,4 @@
-"""The pump: work that could not be settled during an outage is due again right after it."""
+"""The pump: what it claims leaves room for others; work that an outage left unsettled is due again."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,6 +17,7 @@ from processor.service.runtime.outage import Outage
 from processor.store import Store
 from processor.store.change import Change
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
+from workers import pumps
 from workers.pump import Pump, WorkUnit
 
 LIMITS = LaneLimits(100)
@@ -64,7 +65,11 @@ async def fail(claim: Claim) -> None:
 
 
 async def put(store: Store, *items: str, shard: int = 0) -> None:
-    puts = [WorkItem("poll", "s", item, NOW, item.encode()) for item in items]
+    await put_in("poll", store, "s", *items, shard=shard)
+
+
+async def put_in(backlog: str, store: Store, lane: str, *items: str, shard: int = 0) -> None:
+    puts = [WorkItem(backlog, lane, item, NOW, item.encode()) for item in items]
     change = Change(JOB, "", save=False, items=puts)
     assert await store.jobs.commit(store.shards[shard], "0", [change]) == [True]
 
@@ -78,6 +83,61 @@ async def due(store: Store) -> list[tuple[str, bytes]]:
 async def ended(pump: Pump, wait_until: Any) -> None:
     await pump.run()
     await wait_until(lambda: not pump._running)
+
+
+@pytest.mark.parametrize("hanging", [1, 20, 100])
+async def test_subscribers_that_hang_do_not_fill_a_worker(
+    context: Context, wait_until: Any, hanging: int
+):
+    hold, called = asyncio.Event(), set[str]()
+
+    async def call(claim: Claim) -> None:
+        called.add(claim.lane)
+        if claim.lane != "healthy":
+            await hold.wait()
+
+    pump = pumps.deliver(context, Outage("test"))
+    pump._lane_limits = lambda _: LIMITS
+    pump._start_batch = unit_per_claim(call)
+    for lane in range(hanging):
+        await put_in("deliver", context.store, f"{lane}", *(f"{lane}/{n}" for n in range(60)))
+    running = asyncio.create_task(pump.run())
+    await wait_until(lambda: running.done() or pump._in_flight >= 1000)
+    assert len(called) == hanging
+    with pump.kept_free(1) as limit:
+        assert limit == 1  # for a commit
+    await put_in("deliver", context.store, "healthy", "x")
+    await asyncio.gather(running, pump.run())
+    await wait_until(lambda: "healthy" in called)
+    hold.set()
+    await wait_until(lambda: not pump._running)
+
+
+async def test_a_commit_takes_a_part_of_the_free_capacity_as_a_claim_does(context: Context):
+    pump = pumps.deliver(context, Outage("test"))
+    pump._in_flight = 700
+    with pump.kept_free(300) as limit:
+        assert limit == 100
+    pump._in_flight = 1000
+    with pump.kept_free(1) as limit:
+        assert limit == 0
+
+
+async def test_an_empty_worker_claims_deliveries_in_large_batches(
+    context: Context, wait_until: Any
+):
+    sizes = []
+
+    async def start_batch(claims: list[Claim]) -> list[WorkUnit]:
+        sizes.append(len(claims))
+        return []
+
+    pump = pumps.deliver(context, Outage("test"))
+    pump._lane_limits = lambda _: LaneLimits(1000)
+    pump._start_batch = start_batch
+    await put_in("deliver", context.store, "fast", *(f"{n}" for n in range(300)))
+    await pump.run()
+    assert sizes[0] == 200
 
 
 async def test_work_that_redis_failed_is_due_again_at_once(

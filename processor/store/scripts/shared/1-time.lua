@@ -10,9 +10,9 @@ local function first_time(key)
   return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end
 
--- The members up to now, `most` at most.
-local function due_members(key, now, most)
-  return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+-- The members up to now, `most` at most, without the first `skip` (nil: none) of them.
+local function due_members(key, now, most, skip)
+  return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', skip or 0, most)
 end
 
 -- The same members, each followed by its time.

@@ -26,18 +26,18 @@ local function pick(lane, cap, most, now)
   return picked
 end
 
--- Claims items that were picked, until their payloads have `room.bytes`; the others stay where they
--- are. Returns how many. Appends lane, item, payload, token and since when it was due (0: unknown)
--- of each to `claimed`.
-local function hold(lane, picked, room, lease, claimed)
-  local payloads, count = {}, 0
+-- Claims items that were picked, until their payloads have so many `bytes`; the others stay where
+-- they are. Returns how many, and the bytes of their payloads. Appends lane, item, payload, token
+-- and since when it was due (0: unknown) of each to `claimed`.
+local function hold(lane, picked, bytes, lease, claimed)
+  local payloads, count, used = {}, 0, 0
   if #picked > 0 then payloads = redis.call('HMGET', lane.items, unpack(picked)) end
   for n, item in ipairs(picked) do
-    if room.bytes <= 0 then break end
+    if used >= bytes then break end
     count = n
     if lane.from[item] then buffer('ZREM', lane.from[item], item) end
     if payloads[n] then
-      room.bytes = room.bytes - #payloads[n]
+      used = used + #payloads[n]
       buffer('ZADD', lane.claimed, lease, item)
       for _, part in ipairs({ lane.name, item, payloads[n], lease, lane.was_due[item] or 0 }) do
         claimed[#claimed + 1] = part
@@ -47,5 +47,5 @@ local function hold(lane, picked, room, lease, claimed)
     end
   end
   flush()
-  return count
+  return count, used
 end
