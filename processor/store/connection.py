@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from redis.asyncio.retry import Retry
@@ -47,8 +48,11 @@ class Connection:
         self._offset: float | None = None
 
     async def drop_idle(self) -> None:
-        """Close idle connections: after an outage they may lead to a Redis that is gone."""
-        await self._pool.disconnect(inuse_connections=False)
+        """Close idle connections: after an outage they may lead to a Redis that is gone, which does
+        not help to close them.
+        """
+        with suppress(RedisError, OSError, RuntimeError):
+            await self._pool.disconnect(inuse_connections=False)
 
     def with_own_pool(self, connections: int) -> "Connection":
         """The same Redis, with a pool of its own that other calls cannot use up."""
@@ -66,20 +70,12 @@ class Connection:
 
         Overloaded if it is `bounded` and Redis is out of memory.
         """
-        (answer,) = await self._run(name, keys, args, bounded=bounded)
-        return answer
-
-    async def run_with_persistence_info(
-        self,
-        name: str,
-        keys: Sequence[str],
-        args: Sequence[str | bytes | float],
-        *,
-        bounded: bool = False,
-    ) -> tuple[Any, bytes]:
-        """Run a script, and read `INFO persistence` right after it; empty if that is refused."""
-        answer, file = await self._run(name, keys, args, PERSISTENCE_INFO, bounded=bounded)
-        return answer, b"" if isinstance(file, ResponseError) else file
+        script = self.bounded_scripts[name] if bounded else self.scripts[name]
+        rest = (len(keys), *keys, *args)
+        try:
+            return await self.command("EVALSHA", script.sha, *rest)
+        except NoScriptError:  # the text itself works even if scripts are flushed again
+            return await self.command("EVAL", script.text, *rest)
 
     async def persistence_info(self) -> bytes:
         """`INFO persistence`, as Redis wrote it."""
@@ -87,44 +83,17 @@ class Connection:
 
     async def command(self, *words: str | bytes | float) -> Any:
         """Run one command: half of what it takes by redis-py's method for it."""
-        (answer,) = await self.ask(self._send(words))
-        return answer
+        return await self.ask(self._send(words))
 
-    async def _run(
-        self,
-        name: str,
-        keys: Sequence[str],
-        args: Sequence[str | bytes | float],
-        *more: tuple[str, ...],
-        bounded: bool = False,
-    ) -> list[Any]:
-        script = self.bounded_scripts[name] if bounded else self.scripts[name]
-        rest = (len(keys), *keys, *args)
-        try:
-            answers: list[Any] = await self.ask(self._send(("EVALSHA", script.sha, *rest), *more))
-        except NoScriptError:  # the text itself works even if scripts are flushed again
-            answers = await self.ask(self._send(("EVAL", script.text, *rest), *more))
-        return answers
-
-    async def _send(self, *calls: tuple[Any, ...]) -> list[Any]:
-        """Send commands together, and read their answers. Raises the error of the first command; an
-        error of another one is its answer.
-        """
-        packed = b"".join([pack_command(call) for call in calls])
+    async def _send(self, words: tuple[str | bytes | float, ...]) -> Any:
+        """Send a command, and read its answer."""
+        packed = pack_command(words)
         connection = await self._pool.get_connection()
-        answers: list[Any] = []
         try:
             await connection.send_packed_command(packed)
-            for _ in calls:
-                try:
-                    answers.append(await connection.read_response())
-                except ResponseError as error:
-                    answers.append(error)
+            return await connection.read_response()
         finally:
             await self._pool.release(connection)
-        if isinstance(answers[0], ResponseError):
-            raise answers[0]
-        return answers
 
     async def ask(self, call: Any) -> Any:
         """Await a call of redis-py.
@@ -149,6 +118,7 @@ class Connection:
                 raise self._no_answer() from error
             if _cancels() > cancels:
                 raise asyncio.CancelledError from error
+            limits.discard(limit)  # it is over, also while connections are closed
             if isinstance(error, ReadOnlyError):  # demoted: its address may lead to another Redis
                 await self.drop_idle()
             if ours := error_of(error, self.url):

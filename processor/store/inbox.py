@@ -12,7 +12,6 @@ from processor.store.connection import Connection
 from processor.store.held import HOLD, MOST_HELD, Accepted, accepted
 from processor.store.keys import Keys, shard_of
 from processor.store.names import Naming, add_naming, naming, new_uid, reservation_ms
-from processor.store.persistence import Persistence
 from processor.store.script_args import ScriptArgs
 
 _encode = msgspec.json.Encoder().encode
@@ -34,13 +33,11 @@ class Inbox:
         connection: Connection,
         shards: Sequence[Keys],
         keep: Retention,
-        persistence: Persistence,
     ) -> None:
         """`connection` is for pushes alone."""
         self._connection = connection
         self._shards = shards
         self._keep = keep
-        self._persistence = persistence
 
     async def accept(
         self,
@@ -80,10 +77,7 @@ class Inbox:
             hold=int(HOLD * 1000),
             most=bounds and (MOST_HELD // len(self._shards) if bounds.may_hold else 0),
         )
-        done, file = await self._connection.run_with_persistence_info(
-            "accept", args.keys, packed, bounded=bounds is not None
-        )
-        self._persistence.note(file)
+        done = await self._connection.run("accept", args.keys, packed, bounded=bounds is not None)
         return None if done is None else [accepted(row) for row in done]
 
 

@@ -65,20 +65,10 @@ class Persistence:
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._disk = Disk()
-        self._clear = False
-
-    def note(self, info: bytes) -> None:
-        """Note the state that came with a write: if all is written, nobody need read it again."""
-        file = File.of(info)
-        self._clear = bool(info) and not file.syncing and not file.broken
-
-    async def noted(self) -> None:
-        """The same as `written`, for a write whose state, or a later one, was noted."""
-        if not self._clear:
-            await self.written()
 
     async def written(self) -> None:
-        """Return once everything that Redis has answered by now is in its file.
+        """Return once everything that Redis has answered by now is in its file. Only a later answer of
+        Redis can say so: it writes its file after it has run what it has read.
 
         StoreUnavailable if Redis cannot write it, Overloaded if that takes too long.
         """

@@ -78,7 +78,7 @@ class Store:
         self.waiters = Waiters(self.connection)
         self.clock_steps = ClockSteps(self.connection, self.shards, lease)
         self._intake = self.connection.with_own_pool(INTAKE_CONNECTIONS)
-        self.inbox = Inbox(self._intake, self.shards, keep, self.persistence)
+        self.inbox = Inbox(self._intake, self.shards, keep)
         self.jobs = Jobs(self.connection, self.shards, keep, lease)
         self.groups = Groups(self.connection, self.shards, keep)
         self.wait_tasks = WaitTasks(self.connection, self.shards)

@@ -51,7 +51,7 @@ class Watchdog:
         except TimeoutError:
             if loop.time() < ends + LATE:  # else this event loop was blocked
                 self._end_calls()
-        except (RedisError, ConnectionError, OSError):
+        except (RedisError, ConnectionError, OSError, RuntimeError):  # uvloop: a closed transport
             self._end_calls()
         else:
             await self._let_calls_go_on()

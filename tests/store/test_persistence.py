@@ -1,7 +1,6 @@
 """Whether what Redis answered is in its file, and what is logged about a slow disk."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -50,36 +49,6 @@ aof_delayed_fsync:3\r
 )
 def test_the_text_of_info_is_parsed(info: bytes, file: File):
     assert File.of(info) == file
-
-
-@pytest.mark.parametrize(
-    ("info", "asked"),
-    [
-        (INFO.replace(b"fsync:1", b"fsync:0"), 0),
-        (b"aof_enabled:0\r\n", 0),
-        (INFO, 1),
-        (INFO.replace(b"write_status:ok", b"write_status:err"), 1),
-        (b"", 1),  # it was refused
-    ],
-)
-async def test_the_state_that_came_with_a_write_saves_a_read(
-    store: Store, monkeypatch: pytest.MonkeyPatch, info: bytes, asked: int
-):
-    answers = Answers(store, monkeypatch, File())
-    store.persistence.note(info)
-    await store.persistence.noted()
-    assert answers.asked == asked
-
-
-async def test_a_write_without_a_sync_needs_no_further_read(
-    store: Store, monkeypatch: pytest.MonkeyPatch, update_of: Any
-):
-    answers = Answers(store, monkeypatch, File())
-    look, seen = store.persistence.note, list[bytes]()
-    monkeypatch.setattr(store.persistence, "note", lambda info: (seen.append(info), look(info)))
-    await store.inbox.accept(store.shards[0], [("p", update_of())])
-    await store.persistence.noted()
-    assert answers.asked == File.of(seen[0]).syncing
 
 
 class Answers:

@@ -3,18 +3,22 @@
 import asyncio
 import os
 import signal
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import Overloaded, StoreUnavailable
 from processor.model import Origin, State, StatusUpdate
 from processor.store import Store, connection
-from processor.store.watchdog import SILENT_AFTER
+from processor.store.watchdog import SILENT_AFTER, Watchdog
 
 SOON = 2.0  # seconds in which a call fails once Redis has been silent for one
 
@@ -73,6 +77,62 @@ async def test_calls_to_a_stopped_redis_fail_within_two_seconds_and_then_recover
             return False
 
     await wait_until(answers)
+
+
+async def test_a_connection_that_cannot_be_closed_does_not_end_the_watchdog(
+    own_redis: EmbeddedRedis, own_store: Store, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one with TLS whose other end is gone: it waits for a goodbye, and redis-py gives up."""
+    dog = own_store.connection.watchdog
+
+    async def stuck(**_: Any) -> None:
+        raise TimeoutError("Timed out closing connection after 2.0")
+
+    monkeypatch.setattr(own_store.connection._pool, "disconnect", stuck)
+    assert own_redis.pid
+    os.kill(own_redis.pid, signal.SIGSTOP)
+    await wait_until(lambda: dog.silent)
+    os.kill(own_redis.pid, signal.SIGCONT)
+    await wait_until(lambda: not dog.silent)
+    assert await own_store.workers() == {}
+
+
+def test_a_reset_of_its_idle_connection_does_not_end_the_watchdog(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """With uvloop, as in our processes, that is a RuntimeError."""
+    path = own_redis.setup.socket
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pings.append(writer)
+        theirs, to_redis = await asyncio.open_unix_connection(path)
+        with suppress(ConnectionError):
+            while data := await reader.read(1000):
+                to_redis.write(data)
+                writer.write(await theirs.read(1000))
+        to_redis.close()
+
+    async def watched() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        watchdog = Watchdog(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+        watching = asyncio.create_task(watchdog.run())
+        for connections in (1, 2):
+            async with asyncio.timeout(5):
+                while len(pings) < connections:
+                    assert not watching.done()
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)  # its PING is answered
+            line = pings[-1].get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            pings[-1].transport.abort()
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait({watching})
+        server.close()
+
+    pings: list[asyncio.StreamWriter] = []
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(watched())
 
 
 async def test_calls_without_a_watchdog_keep_their_longer_timeout(

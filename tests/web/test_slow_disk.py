@@ -1,6 +1,6 @@
-"""Redis is killed during a disk sync: no answered write is lost.
+"""Redis is killed during a disk sync, or once its disk is full: no answered write is lost.
 
-The syncs are slowed by a few lines of C in front of the system's `fdatasync`.
+A few lines of C in front of the system's `fdatasync` and `write` slow the one, and refuse the other.
 """
 
 import shutil
@@ -17,19 +17,35 @@ from processor.cli.embedded_redis import EmbeddedRedis
 from .calling import Web
 from .pushing import push, signed
 
-SLOW_SYNC = """
+SHIM = """
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
-int fdatasync(int fd) {
+static long wish(void) {
   long ms = 0;
-  FILE *file = fopen(getenv("SLOW_SYNC"), "r");
+  FILE *file = fopen(getenv("DISK_WISH"), "r");
   if (file && fscanf(file, "%ld", &ms) != 1) ms = 0;
   if (file) fclose(file);
-  usleep(1000 * ms);
+  return ms;
+}
+int fdatasync(int fd) {
+  long ms = wish();
+  if (ms > 0) usleep(1000 * ms);
   return fsync(fd);
 }
+ssize_t write(int fd, const void *data, size_t size) {
+  struct stat found;
+  if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && wish() < 0) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return syscall(SYS_write, fd, data, size);
+}
 """
+FULL = "-1"  # instead of milliseconds
 JOB = "/v1/jobs/feed/1"
 
 
@@ -54,6 +70,10 @@ class SlowDisk:
         self._wish.write_text(str(int(seconds * 1000)))
         await wait_until(self.syncs)
 
+    def fill(self) -> None:
+        """Let nothing more be written to files."""
+        self._wish.write_text(FULL)
+
     def crash(self) -> None:
         """Kill it, and start it again with a quick disk."""
         self._wish.write_text("0")
@@ -72,7 +92,7 @@ def slow_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if compiler is None:
         pytest.skip("there is no C compiler")
     folder = tmp_path_factory.mktemp("slow")
-    (folder / "slow.c").write_text(SLOW_SYNC)
+    (folder / "slow.c").write_text(SHIM)
     command = [compiler, "-shared", "-fPIC", "-o", "slow.so", "slow.c"]
     subprocess.run(command, cwd=folder, check=True)
     return folder / "slow.so"
@@ -83,7 +103,7 @@ def disk(slow_sync: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     data = tmp_path / "own"
     data.mkdir()
     monkeypatch.setenv("LD_PRELOAD", str(slow_sync))
-    monkeypatch.setenv("SLOW_SYNC", str(data / "milliseconds"))
+    monkeypatch.setenv("DISK_WISH", str(data / "milliseconds"))
     ours = SlowDisk(data)
     yield ours
     ours.stop()
@@ -165,13 +185,24 @@ async def test_answered_writes_survive_a_kill_of_redis_during_a_sync(
     assert await case.holds(web)
 
 
+async def test_the_first_push_that_finds_the_disk_full_is_not_promised_either(
+    disk: SlowDisk, web: Web
+):
+    """Redis says that its disk is full only after it has answered that push."""
+    disk.fill()
+    assert (await push_one(web)).status_code == 503
+    disk.crash()
+    await web.context.store.connection.redis.connection_pool.disconnect()
+    assert (await push_one(web)).json()["accepted"] == 1
+
+
 async def test_a_repetition_of_a_push_promises_no_less(disk: SlowDisk, web: Web, wait_until: Any):
     """The first answer may have been lost with the connection."""
     await disk.slow(1.0, wait_until)
     store = web.context.store
-    noted, store.persistence.noted = store.persistence.noted, lambda: nothing(web)
+    written, store.persistence.written = store.persistence.written, lambda: nothing(web)
     assert (await push_one(web)).json()["accepted"] == 1
-    store.persistence.noted = noted
+    store.persistence.written = written
     assert (await push_one(web)).json()["duplicates"] == 1
     disk.crash()
     await store.connection.redis.connection_pool.disconnect()

@@ -88,9 +88,10 @@ class CircuitBreakers:
         if outcome == "ok" and lane not in self._known:
             return
         if outcome != "ok":
-            if attempt.at < self._failed_at.get(lane, 0.0):
+            now = await self._context.store.now()
+            if attempt.at < self._failed_at.get(lane, 0.0) <= now:  # later: the clock was set back
                 return  # it ran beside the one that was counted last: the same failure
-            self._failed_at[lane] = await self._context.store.now()
+            self._failed_at[lane] = now
         try:
             health = await self._context.store.failure_scores.record(
                 lane, outcome, schedule.MAX_FAILURE_SCORE, attempt.at

@@ -130,7 +130,7 @@ class Receiver:
             updates_size = sum([update.size for update in queued])
             price = await store.memory.admit_push(source.name, len(queued), updates_size)
             results = await self._batch.add_all(queued)
-            await store.persistence.noted()
+            await store.persistence.written()
         finally:
             store.memory.written(price)
             self._in_flight -= size

@@ -10,19 +10,22 @@
 -- Uses: prove, time
 prove('TIME HGET HDEL HSET PEXPIRE')
 local lane, outcome, highest, began = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local now = now_ms()
 local known = redis.call('HGET', KEYS[1], lane)
 local score, since, failures, last = 0, 0, 0, 0
 if known then
   local s, f, n, l = string.match(known, '(%d+) (%d+) (%d+) (%d+)')
   score, since, failures, last = tonumber(s), tonumber(f), tonumber(n), tonumber(l)
+  since = math.min(since, now)
+  if last > now then last = 0 end -- the clock was set back
 end
 if outcome == 'ok' then
   score, since, failures = math.floor(score / 2), 0, 0
 else
   if outcome == 'unavailable' and began >= last then
-    score, last = math.min(score + 1, highest), now_ms()
+    score, last = math.min(score + 1, highest), now
   end
-  if failures == 0 then since = now_ms() end
+  if failures == 0 then since = now end
   failures = failures + 1
 end
 if score == 0 and failures == 0 then

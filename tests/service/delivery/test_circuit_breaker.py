@@ -91,6 +91,19 @@ async def test_concurrent_timeouts_count_as_one_failure(ward: Ward) -> None:
     assert (health.failure_score, health.failures) == (1, 1)
 
 
+async def test_failures_count_after_redis_clock_was_set_back(ward: Ward) -> None:
+    """By what was counted before, all that comes then is older."""
+    await ward.note(500)
+    redis, keys = ward.store.connection.redis, ward.store.shards[0]
+    later = int((await ward.store.now() + 3600) * 1000)
+    await redis.hset(keys.failure_scores, ward.target.id, f"1 {later} 1 {later}")
+    ward.breakers._failed_at[ward.target.id] = later / 1000
+    await ward.note(500, 500)
+    health = await ward.health()
+    assert (health.failure_score, health.failures) == (3, 3)
+    assert health.since <= await ward.store.now()
+
+
 async def test_the_capacity_recovers_in_steps_and_workers_share_the_failure_score(
     ward: Ward, bench: Any
 ) -> None:
