@@ -39,7 +39,7 @@ from processor.service.replay import replay as replay_replay, retry, scan_log
 from processor.service.replay.overflow import catch_up
 from processor.service.runtime.context import Context
 from processor.service.runtime.metrics import Metrics
-from processor.service.subscriptions import update
+from processor.service.subscriptions import ids, update
 from processor.service.subscriptions.update import UpdateSubscription
 from processor.store import Store
 from processor.store.change import NewEvent
@@ -536,6 +536,7 @@ def run(
     monkeypatch.setattr(state_machine, "PROGRESS_EVENTS_APART", 0.0)
     monkeypatch.setattr(scan_log, "PAGE", PAGE)
     monkeypatch.setattr(delivery_settle, "RETRY_INTERVAL", 0.0)
+    monkeypatch.setattr(ids, "RELOAD", 0.0)  # no process has a newer file
     file = tmp_path / "ringback.toml"
     file.write_text('[sources.s]\nprovider = "standard"\n')
     most = max(12, settings.default.max_examples // 8)
