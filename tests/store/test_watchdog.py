@@ -116,19 +116,20 @@ def test_a_reset_of_its_idle_connection_does_not_end_the_watchdog(
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         watchdog = Watchdog(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
         watching = asyncio.create_task(watchdog.run())
-        for connections in (1, 2):
-            async with asyncio.timeout(5):
-                while len(pings) < connections:
-                    assert not watching.done()
-                    await asyncio.sleep(0.05)
-            await asyncio.sleep(0.2)  # its PING is answered
-            line = pings[-1].get_extra_info("socket")
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            pings[-1].transport.abort()
-        assert not watching.done()
-        watching.cancel()
-        await asyncio.wait({watching})
-        server.close()
+        try:
+            for connections in (1, 2, 3):
+                async with asyncio.timeout(5):
+                    while len(pings) < connections and not watching.done():  # noqa: ASYNC110 -- either ends it
+                        await asyncio.sleep(0.05)
+                assert not watching.done()
+                await asyncio.sleep(0.2)  # its PING is answered
+                line = pings[-1].get_extra_info("socket")
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                pings[-1].transport.abort()
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+            server.close()
 
     pings: list[asyncio.StreamWriter] = []
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
