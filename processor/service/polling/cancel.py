@@ -19,7 +19,7 @@ from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import CANCEL, IncomingUpdate
 from processor.service.jobs.failed_polls import MAX_ERROR, as_update
 from processor.service.polling import budget
-from processor.service.polling.postpone import put_back
+from processor.service.polling.postpone import put_back, wait_for_configuration
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim, Settlement
 
@@ -38,6 +38,9 @@ async def cancel(context: Context, source: Source, claim: Claim) -> None:
     attempt, sent = _numbers(claim)
     if job is None or not job.provisional or job.attempt != attempt:
         await context.store.backlogs.settle([Settlement(claim)])
+        return
+    if source.poll(job.kind) is None:  # as a poll does
+        await wait_for_configuration(context, claim)
         return
     try:
         failure = await _send(context, source, job)

@@ -47,6 +47,20 @@ async def test_the_call_is_made_once_and_the_event_does_not_wait_for_it(
     assert (await bench.store.backlogs.depth("poll"))[0] == 0
 
 
+async def test_a_worker_that_cannot_call_the_provider_leaves_it_to_others(
+    bench: Any, bench_of: Any, provider: Any, wait_until: Any
+):
+    """Such as one with the file of before a reload."""
+    await expire(bench, wait_until)
+    other = await bench_of()
+    vars(other.context.settings.sources["giver"])["_polls"] = {}
+    assert await other.poll() == ["cancel:giver/1"]
+    assert (provider.canceled, await notes(bench)) == ([], [])
+    await bench.make_due("poll", "cancel:giver/1", "giver")
+    await bench.poll()
+    assert provider.canceled == ["1"]
+
+
 async def test_its_failure_is_in_the_history(bench: Any, provider: Any, wait_until: Any):
     provider.cancel_status = 409
     await expire(bench, wait_until)
