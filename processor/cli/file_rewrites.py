@@ -39,13 +39,17 @@ class FileRewrites:
         if file is None or (file == self._tried and now < self._next):
             return
         self._pause = min(2 * self._pause, LONGEST) if file == self._tried else AGAIN
-        self._tried, self._next = file, now + self._pause
         with contextlib.suppress(OSError):
             if SWITCHED_OFF in ask(self._setup.socket, "CONFIG GET auto-aof-rewrite-percentage"):
-                return
-            ask(self._setup.socket, "BGREWRITEAOF")
-            for child in children(self._pid()):
-                os.setpriority(os.PRIO_PROCESS, child, NICE)
+                self._pause = AGAIN  # that is no failure
+            else:
+                self._begin()
+        self._tried, self._next = file, now + self._pause
+
+    def _begin(self) -> None:
+        ask(self._setup.socket, "BGREWRITEAOF")
+        for child in children(self._pid()):
+            os.setpriority(os.PRIO_PROCESS, child, NICE)
 
 
 def outgrown(folder: Path) -> str | None:

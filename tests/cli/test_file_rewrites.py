@@ -78,6 +78,22 @@ def test_a_backup_switches_rewrites_off(server: EmbeddedRedis, rewrites: FileRew
         assert rewrites_of(redis) == 0
 
 
+def test_the_rewrite_after_a_long_backup_is_not_put_off_for_longer(
+    server: EmbeddedRedis, rewrites: FileRewrites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("auto-aof-rewrite-percentage", 0)
+        redis.eval(ROWS, 0)
+        for _ in range(10):
+            rewrites.check()
+            now += file_rewrites.AGAIN
+        redis.config_set("auto-aof-rewrite-percentage", 150)
+        rewrites.check()
+        assert redis.info("persistence")["aof_rewrite_in_progress"] or rewrites_of(redis) == 1
+
+
 def test_without_redis_nothing_happens(
     server: EmbeddedRedis, rewrites: FileRewrites, tmp_path: Path
 ) -> None:
