@@ -106,7 +106,7 @@ def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
 
 
 def ask(path: Path, command: str) -> str:
-    """Redis' answer to a command, as it is sent, if it is short; OSError if there is none."""
+    """The raw answer of Redis to a command, up to 1,024 bytes; OSError if it does not answer."""
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(1.0)
         line.connect(str(path))

@@ -37,7 +37,7 @@ class Events:
             return _answer(await newest(self._events, select, most))
         positions = self._positions(query.get("after"))
         found = await page(self._events, positions, select, most)
-        await self._events.check(positions)  # now: the log may have been trimmed meanwhile
+        await self._events.check(positions)  # last: the log may have been trimmed meanwhile
         return _answer(found)
 
     async def _stream(self, request: Request, select: Selection) -> Response:

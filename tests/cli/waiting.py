@@ -12,4 +12,4 @@ def until(condition: Callable[[], object], step: Callable[[], object] = lambda: 
     while not condition():
         assert time.monotonic() < ends, "waited in vain"
         step()
-        time.sleep(0.01)
+        time.sleep(0.01)  # another process does it, and tells nobody

@@ -119,7 +119,7 @@ def test_a_reset_of_its_idle_connection_does_not_end_the_watchdog(
         try:
             for connections in (1, 2, 3):
                 async with asyncio.timeout(5):
-                    while len(pings) < connections and not watching.done():  # noqa: ASYNC110 -- either ends it
+                    while len(pings) < connections and not watching.done():  # noqa: ASYNC110 -- it tells nobody when it pings
                         await asyncio.sleep(0.05)
                 assert not watching.done()
                 await asyncio.sleep(0.2)  # its PING is answered

@@ -239,10 +239,14 @@ async def poll_now(context: Context, source: str, job: str) -> None:
 
     def due_now(found: Found) -> Change:
         _check_may_poll_now(source_of(context, source), found.job)
-        items = [poll_item(found.job, NOW)]
-        return Change(job=found.job, version=found.lookup.version, save=False, items=items)
+        return with_item(found, poll_item(found.job, NOW))
 
     await commit_change(context, source, job, due_now)
+
+
+def with_item(found: Found, item: WorkItem) -> Change:
+    """A change that leaves a job as it is, and enqueues an item for it."""
+    return Change(job=found.job, version=found.lookup.version, save=False, items=[item])
 
 
 async def commit_change(

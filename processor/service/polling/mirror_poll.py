@@ -16,7 +16,7 @@ from processor.service.jobs.advance import advance
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.query import Found, locate
-from processor.service.jobs.watch import commit_change
+from processor.service.jobs.watch import commit_change, with_item
 from processor.service.polling import poll as polling
 from processor.service.polling.last_answer import LastAnswer
 from processor.service.runtime.context import Context
@@ -199,5 +199,4 @@ class MirrorPolls:
 def _polled_now(found: Found) -> Change:
     """Have a job polled now, even if it has finished."""
     job = found.job
-    item = WorkItem("poll", job.source, name_of(job), NOW, FOR_MIRROR)
-    return Change(job=job, version=found.lookup.version, save=False, items=[item])
+    return with_item(found, WorkItem("poll", job.source, name_of(job), NOW, FOR_MIRROR))

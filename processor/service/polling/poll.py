@@ -120,7 +120,8 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
     """Poll one claimed job, and commit the outcome; it waits if the budget does not allow it now."""
     keys = context.store.shards[claim.shard]
     job = (await context.store.jobs.find(keys, claim.item)).job
-    if job is None or not (_may_still_change(source, job) or _is_mirrored(source, job, claim)):
+    needed = job is not None and _may_still_change(source, job)
+    if job is None or not (needed or _is_mirrored(source, job, claim)):
         await context.store.backlogs.settle([Settlement(claim)])
         return
     if source.poll(job.kind) is None:  # others may have a newer configuration, or a better one
@@ -139,7 +140,6 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
         return
     if claim.due:
         context.metrics.late(source.name, late)
-    needed = _may_still_change(source, job)
     if isinstance(outcome, PollFailure) and outcome.kind == "gone" and needed:
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
