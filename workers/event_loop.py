@@ -61,9 +61,10 @@ class WorkerLoop(AsyncIO):
 
     async def work(self, backlog: str) -> None:
         """Run a pump, and again at each nudge that comes soon after."""
-        await self.pumps[backlog].run()
-        while self._nudges and await self._nudges.next(backlog):
-            await self.pumps[backlog].run()
+        pump = self.pumps[backlog]
+        await pump.run()
+        while self._nudges and await pump.run_at_nudge(self._nudges):
+            pass
 
     async def _open(self) -> None:
         context = await self._stack.enter_async_context(open_context(self._settings))

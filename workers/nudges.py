@@ -1,23 +1,30 @@
 """Where an actor waits for its next nudge: on the event loop, for a moment, before it ends.
 
 While it waits, a nudge starts its pump at once. Otherwise it comes to the consumer's thread, which
-wakes a thread of Dramatiq, which wakes the loop: two changes of threads.
+wakes a thread of Dramatiq, which wakes the loop: two changes of threads. The actor can also send
+its next claim behind the wait: Redis then runs it as soon as the nudge comes.
 """
 
 import asyncio
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from processor.service.runtime.outage import Outage
+from processor.store.connection import Words, pack_command
 from processor.store.keys import Keys
 from processor.store.pool import Pool
 
 LONGEST_WAIT = 5.0  # seconds
 TIMEOUT = 10.0  # seconds for an answer of Redis; longer than LONGEST_WAIT
+END_TIMEOUT = 1.0  # seconds for the answers to what was sent behind a wait that we end
+WAKE_KEPT = 60  # seconds that the key lasts that ends a wait, should the wait have ended by itself
 
 
 class Nudges:
@@ -31,27 +38,65 @@ class Nudges:
         self._outage = outage
         self._waits: set[asyncio.Future[Any]] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._uid = secrets.token_hex(4)
 
-    async def next(self, backlog: str) -> bool:
-        """Wait for a nudge; False on a timeout, when Redis is unavailable, or after `end`."""
+    async def next(self, backlog: str, behind: Sequence[Words] = ()) -> tuple[bool, list[Any]]:
+        """Wait for a nudge; Redis then runs the commands `behind`, also if none has come in time.
+
+        Returns whether one came, and what Redis answered to each command, or the error. Without
+        answers Redis is unavailable, or the waits have ended.
+        """
         if self._ended.done():
-            return False
+            return False, []
         keys = [keys.nudge[backlog] for keys in self._shards]
-        pop = asyncio.ensure_future(self._redis.blpop(keys, timeout=LONGEST_WAIT))
-        self._waits.add(pop)
-        pop.add_done_callback(self._waits.discard)
-        waits = (pop, self._ended)
+        wake = self._shards[0].wake(backlog, self._uid)
+        ask = asyncio.ensure_future(self._ask(("BLPOP", *keys, wake, LONGEST_WAIT), *behind))
+        self._waits.add(ask)
+        ask.add_done_callback(self._waits.discard)
+        waits = (ask, self._ended)
         await asyncio.wait(waits, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-        if not pop.done():
+        if behind and not ask.done() and self._ended.done():
+            await self._wake(wake, ask)
+        if not ask.done():
             if not self._ended.done():
-                pop.cancel()
+                ask.cancel()  # at the end `close` does it: redis-py may swallow that, and would wait
                 self._outage.began(f"Redis has not answered for {TIMEOUT:g} s")
-            return False  # at the end `close` cancels it: redis-py may swallow that, and would wait
+            return False, []
         try:
-            return pop.result() is not None
+            popped, *answers = ask.result()
         except (RedisError, OSError) as error:
             self._outage.began(error)
-            return False
+            return False, []
+        if isinstance(popped, ResponseError):
+            self._outage.began(popped)
+            return False, []
+        return popped is not None and not self._ended.done(), answers
+
+    async def _ask(self, *commands: Words) -> list[Any]:
+        """Send commands in one packet, and read their answers; an error that Redis answers is one."""
+        pool: Any = self._redis.connection_pool
+        connection = await pool.get_connection()
+        answers: list[Any] = []
+        try:
+            await connection.send_packed_command(b"".join(map(pack_command, commands)))
+            for _ in commands:
+                try:
+                    answers.append(await connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
+        finally:
+            await pool.release(connection)
+        return answers
+
+    async def _wake(self, key: str, ask: asyncio.Future[list[Any]]) -> None:
+        """End a wait: what is behind it must not run when nobody reads the answer any more."""
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(END_TIMEOUT):
+                pipe = self._redis.pipeline(transaction=False)
+                pipe.rpush(key, "1")
+                pipe.expire(key, WAKE_KEPT)
+                await pipe.execute()
+                await asyncio.wait((ask,))
 
     def end(self) -> None:
         """End all waits, also those to come; a nudge that is lost is repeated by the clock."""

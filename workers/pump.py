@@ -12,6 +12,7 @@ from processor.errors import StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
+from workers.nudges import Nudges
 
 MAX_CLAIMED = 200  # items in one claim
 FAIR_PART = 3  # a lane may hold at most 1/3 of the free capacity
@@ -44,12 +45,14 @@ class Pump:
         start_batch: Callable[[list[Claim]], Awaitable[list[WorkUnit]]],
         before_run: Callable[[], Awaitable[None]] = _nothing,
         may_claim: Callable[[], bool] = lambda: True,
+        claims_at_nudge: bool = False,
     ) -> None:
         """`start_batch` does what a batch shares; the work units that it returns run side by side.
 
         A claim takes at most `claim_size` items, and at most 1/`claim_part` of the free capacity.
         `before_run` refreshes what the limits depend on, however long the pump was idle. Nothing is
-        claimed unless `may_claim`: the clock nudges again.
+        claimed unless `may_claim`: the clock nudges again. `claims_at_nudge`: the claim is sent
+        before the nudge comes, with the limits of then.
         """
         self._context = context
         self._outage = outage
@@ -61,6 +64,7 @@ class Pump:
         self._start_batch = start_batch
         self._before_run = before_run
         self._may_claim = may_claim
+        self._claims_at_nudge = claims_at_nudge
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
         self._starting: list[Claim] = []  # the batch in `start_batch`
         self._in_flight = 0  # items in work units
@@ -75,24 +79,64 @@ class Pump:
 
     async def run(self) -> None:
         """Claim and start work until nothing more can start; again if called while running."""
-        with suppress(Unavailable):  # if Redis is away the claim fails too, and that is logged
-            await self._before_run()
         if not self._idle.is_set():
             self._run_again = True
             return
+        with self._working():
+            await self._claim_all()
+
+    async def run_at_nudge(self, nudges: Nudges) -> bool:
+        """Wait for the next nudge, and run; whether there was one, or work."""
+        found = False
+        with self._working():
+            nudged, claims = await self._next(nudges)
+            found = nudged or bool(claims)
+            try:
+                while claims:
+                    await self._start_claimed(claims.pop(0))
+            finally:
+                self._unsettled += [claim for part in claims for claim in part]
+            if found:
+                await self._claim_all()
+        return found
+
+    async def _next(self, nudges: Nudges) -> tuple[bool, list[list[Claim]]]:
+        """Wait for a nudge: whether one came, and what was claimed at it, by shard."""
+        if not self._claims_at_nudge:
+            return (await nudges.next(self._backlog))[0], []
+        backlogs, shards = self._context.store.backlogs, self._context.store.shards
+        limit = max(self._claim_limit // len(shards), 1)
+        size = self._context.store.memory.piece // len(shards)
+        commands = [
+            backlogs.claim_command(keys, self._backlog, limit, self.fair_share, size)
+            for keys in shards
+        ]
+        nudged, answers = await nudges.next(self._backlog, commands)
+        parts = zip(shards, answers, strict=False)  # there is none if Redis is away
+        claims = [backlogs.claimed(keys, self._backlog, answer) for keys, answer in parts]
+        return nudged, [part for part in claims if part]
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """While this runs nobody else claims; an error ends it, and what was claimed is given back."""
         self._idle.clear()
         try:
-            while await self._claim_from_all_shards() or self._run_again:
-                self._run_again = False
+            yield
         except StoreUnavailable as error:
             self._outage.began(error)
-        except Unavailable:  # overload or a conflict: what was claimed is given back
+        except Unavailable:  # overload or a conflict
             pass
         except Exception:
             log.exception("worker_error", backlog=self._backlog)
         finally:
             self._run_again = False
             self._idle.set()
+
+    async def _claim_all(self) -> None:
+        with suppress(Unavailable):  # if Redis is away the claim fails too, and that is logged
+            await self._before_run()
+        while await self._claim_from_all_shards() or self._run_again:
+            self._run_again = False
 
     async def _claim_from_all_shards(self) -> bool:
         """Claim once from every shard; whether there was anything."""
@@ -108,12 +152,9 @@ class Pump:
             claims = await self._context.store.backlogs.claim(
                 keys, self._backlog, limit, self.fair_share, memory.piece
             )
-            if self.stopping:
-                self._unsettled += claims
-                return False
             if claims:
                 found = True
-                await self._start(claims)
+                await self._start_claimed(claims)
         return found
 
     def fair_share(self, lane: str) -> LaneLimits:
@@ -151,8 +192,11 @@ class Pump:
             self._kept_free -= items
             self._unit_ended.set()
 
-    async def _start(self, claims: list[Claim]) -> None:
+    async def _start_claimed(self, claims: list[Claim]) -> None:
         """Start a batch. Only then is the next one claimed, which grows in the meantime."""
+        if self.stopping:
+            self._unsettled += claims
+            return
         self._starting = claims
         try:
             await self._start_units(claims)
@@ -161,6 +205,7 @@ class Pump:
             raise
         finally:
             self._starting = []
+        await asyncio.sleep(0)  # what started sends its first packet before we claim again
 
     async def _start_units(self, claims: list[Claim]) -> None:
         for number, (part, unit) in enumerate(await self._start_batch(claims), 1):

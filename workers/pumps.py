@@ -55,6 +55,7 @@ def ingest(context: Context, outage: Outage) -> Pump:
         max_in_flight=2 * size,
         lane_limits=lambda _: ingesting.LANE_LIMITS,
         start_batch=start_batch,
+        claims_at_nudge=True,
     )
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
+from redis.exceptions import ResponseError
 
 from processor.model import Retention
-from processor.store.connection import Connection
+from processor.store.connection import Connection, Words
 from processor.store.keys import BACKLOGS, Keys, day_of
 from processor.store.read_size import PIECE
 from processor.store.refusals import Outcome, outcome, wrong_key
@@ -71,45 +72,66 @@ class Backlogs:
         the lanes that were due recently. If nothing can start in these, it is called again with
         others that are due.
         """
-        lanes = self._recent_lanes.setdefault((keys.shard, backlog), [])
         rows: list[Any] = []
         skip = 0
         for _ in range(CALLS):
-            unlisted, rows, skip_next = await self._claim(
-                keys, backlog, limit, lanes, limits, size=size, skip=skip
-            )
-            kept = lanes[: LANES_AT_ONCE - len(unlisted)]
-            lanes[:] = [*(name.decode() for name in unlisted), *kept]
+            names, args = self._claim_call(keys, backlog, limit, limits, size=size, skip=skip)
+            asked_at = time.monotonic()
+            answer = await self._connection.run("claim", names, args)
+            rows, skip_next = self._read_claim(keys, backlog, answer)
+            if rows:  # the lease was counted from Redis' time
+                self._connection.note_time((rows[3] - self._lease) / 1000, asked_at)
             if rows or skip_next is None:
                 break
             skip = skip_next
         return claims_of(keys, backlog, rows)
 
-    async def _claim(
+    def claim_command(
         self,
         keys: Keys,
         backlog: str,
         limit: int,
-        lanes: list[str],
+        limits: Callable[[str], LaneLimits],
+        size: int = PIECE,
+    ) -> Words:
+        """What `claim` would send first, for somebody who sends it; `claimed` reads the answer."""
+        names, args = self._claim_call(keys, backlog, limit, limits, size=size, skip=0)
+        return ("EVALSHA", self._connection.scripts["claim"].sha, len(names), *names, *args)
+
+    def claimed(self, keys: Keys, backlog: str, answer: Any) -> list[Claim]:
+        """What the command claimed; nothing if it failed: `claim` then fails too, and says why."""
+        if isinstance(answer, ResponseError):
+            return []
+        return claims_of(keys, backlog, self._read_claim(keys, backlog, answer)[0])
+
+    def _claim_call(
+        self,
+        keys: Keys,
+        backlog: str,
+        limit: int,
         limits: Callable[[str], LaneLimits],
         *,
         size: int,
         skip: int,
-    ) -> tuple[list[bytes], list[Any], int | None]:
+    ) -> tuple[list[str], list[Any]]:
+        """The keys and arguments of the script, with the lanes that were due recently."""
         names = [keys.lanes[backlog], keys.items[backlog], keys.paused[backlog]]
         names += [keys.rate_limit[backlog], keys.busy[backlog]]
         args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size, skip]
-        for lane in lanes:
+        for lane in self._recent_lanes.get((keys.shard, backlog), ()):
             own = keys.lane(backlog, lane)
             names += [own["due"], own["retries"], own["claimed"]]
             args += [lane, *limits(lane).args()]
-        asked_at = time.monotonic()
-        unlisted, claimed, wrong, skip_next = await self._connection.run("claim", names, args)
-        if claimed:  # the lease was counted from Redis' time
-            self._connection.note_time((claimed[3] - self._lease) / 1000, asked_at)
+        return names, args
+
+    def _read_claim(self, keys: Keys, backlog: str, answer: Any) -> tuple[list[Any], int | None]:
+        """What the script claimed, and how many due lanes to skip in a next call."""
+        unlisted, claimed, wrong, skip_next = answer
+        lanes = self._recent_lanes.setdefault((keys.shard, backlog), [])
+        lanes[:] = [name.decode() for name in unlisted] + lanes[: LANES_AT_ONCE - len(unlisted)]
         for text in wrong:
             self._report(text.decode())
-        return unlisted, claimed, skip_next
+        return claimed, skip_next
 
     def _report(self, wrong: str) -> None:
         """Log once a minute why a lane is skipped."""

@@ -23,6 +23,9 @@ NO_ANSWER = "Timeout reading from socket"
 CLOCK_UNIT = 0.001  # seconds; scripts answer with whole milliseconds
 CONNECTIONS = 32  # at most; a call that needs one more waits for it, up to TIMEOUT
 
+Words = tuple[str | bytes | float, ...]
+"""A command and its arguments."""
+
 
 class Connection:
     """One pool of connections to one Redis, and the scripts loaded on it."""
@@ -85,7 +88,7 @@ class Connection:
         """Run one command: half of what it takes by redis-py's method for it."""
         return await self.ask(self._send(words))
 
-    async def _send(self, words: tuple[str | bytes | float, ...]) -> Any:
+    async def _send(self, words: Words) -> Any:
         """Send a command, and read its answer."""
         packed = pack_command(words)
         connection = await self._pool.get_connection()
@@ -193,7 +196,7 @@ class Connection:
         await self.redis.aclose()
 
 
-def pack_command(call: tuple[str | bytes | float, ...]) -> bytes:
+def pack_command(call: Words) -> bytes:
     """A command in Redis' protocol; hiredis copies each argument three times, which takes about twice
     as long for a commit of 250 kB.
     """

@@ -53,6 +53,7 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     failing:S       zset    jobs whose last poll failed, by until when that counts
                                                             1 h behind the next poll
     nudge:B         list    at most one element: "there is work"      until a worker wakes
+    nudge:B:W       list    ends the wait of one worker that drains                 60 s
     clock_step      hash    the last step back of Redis' clock, and how far it was undone  1 h
     busy:B          string  the worker that is claiming, and will claim again         0.25 s
 
@@ -263,6 +264,10 @@ class Keys:
             "busy": self.busy[backlog],
         }
         return found | {"waiting": self.waiting} if backlog == "ingest" else found
+
+    def wake(self, backlog: str, worker: str) -> str:
+        """What ends one worker's wait for a nudge."""
+        return f"{self.nudge[backlog]}:{worker}"
 
     def bucket(self, credential: str) -> str:
         """What is left of the budget of a credential, by its digest."""

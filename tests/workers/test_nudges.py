@@ -8,17 +8,20 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.config import load
 from processor.service.runtime.outage import Outage
 from processor.store import Store
+from processor.store.keys import Keys
 from workers import nudges
 from workers.event_loop import WorkerLoop
 from workers.nudges import Nudges
 
-AWAY = "redis://127.0.0.1:1/0"  # nothing listens there
+CAME, NONE_CAME = (True, []), (False, [])
+COUNT = ("RPUSH", Keys(0).nudge["poll"], "1")  # a command whose answer says how often it ran
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ async def test_a_nudge_in_any_shard_ends_the_wait_and_is_taken(
         task = asyncio.create_task(waiting.next("ingest"))
         await wait_until(lambda: blocked(store))
         await store.connection.redis.rpush(f"{{rb:{shard}}}:nudge:ingest", "1")
-        assert await task
+        assert await task == CAME
         assert not await store.connection.redis.exists(f"{{rb:{shard}}}:nudge:ingest")
 
 
@@ -52,7 +55,7 @@ async def test_a_nudge_that_came_before_the_wait_is_not_missed(
     store: Store, waiting: Nudges
 ) -> None:
     await store.connection.redis.rpush(store.shards[0].nudge["poll"], "1")
-    assert await waiting.next("poll")
+    assert await waiting.next("poll") == CAME
 
 
 async def test_two_workers_that_wait_get_nudges_in_turn(
@@ -62,7 +65,7 @@ async def test_two_workers_that_wait_get_nudges_in_turn(
     got = []
 
     async def work(name: str, one: Nudges) -> None:
-        while await one.next("ingest"):
+        while await one.next("ingest") == CAME:
             got.append(name)
 
     tasks = [asyncio.create_task(work("a", waiting)), asyncio.create_task(work("b", other))]
@@ -85,7 +88,7 @@ async def test_without_a_nudge_the_wait_ends_after_a_while(
     store: Store, waiting: Nudges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nudges, "LONGEST_WAIT", 0.05)
-    assert not await waiting.next("deliver")
+    assert await waiting.next("deliver") == NONE_CAME
 
 
 async def test_a_drain_ends_all_waits_and_those_to_come_without_a_word_of_an_outage(
@@ -99,9 +102,9 @@ async def test_a_drain_ends_all_waits_and_those_to_come_without_a_word_of_an_out
     await wait_until(all_wait)
     with capture_logs() as logs:
         waiting.end()
-        assert await asyncio.gather(*tasks) == [False] * 3
+        assert await asyncio.gather(*tasks) == [NONE_CAME] * 3
         await store.connection.redis.rpush(store.shards[0].nudge["ingest"], "1")
-        assert not await waiting.next("ingest")
+        assert await waiting.next("ingest") == NONE_CAME
     assert logs == []
 
 
@@ -115,8 +118,8 @@ async def test_an_outage_ends_the_wait_and_is_logged_once(tmp_path: Path, wait_u
     with capture_logs() as logs:
         assert redis.pid
         os.kill(redis.pid, signal.SIGKILL)
-        assert not await task
-        assert not await found.next("ingest")
+        assert await task == NONE_CAME
+        assert await found.next("ingest") == NONE_CAME
     assert [line["event"] for line in logs] == ["redis_unavailable"]
     redis.kill()
     await found.close()
@@ -136,7 +139,7 @@ async def test_a_silent_redis_ends_the_wait_as_an_outage(
     assert redis.pid
     os.kill(redis.pid, signal.SIGSTOP)
     with capture_logs() as logs:
-        assert not await task
+        assert await task == NONE_CAME
     os.kill(redis.pid, signal.SIGCONT)
     assert [line["event"] for line in logs] == ["redis_unavailable"]
     await wait_until(lambda: not found._waits)  # what was asked is over
@@ -151,15 +154,80 @@ async def test_an_actor_runs_its_pump_at_each_nudge_until_the_drain(
     file = tmp_path / "ringback.toml"
     file.write_text("")
     loop = WorkerLoop(load(file, {"REDIS_URL": store.connection.url}), lambda _: None)
-    pump, loop._nudges = AsyncMock(), Nudges(store.connection.url, 1, loop.outage)
+    nudges_of = Nudges(store.connection.url, 1, loop.outage)
+    pump, loop._nudges = AsyncMock(), nudges_of
+
+    async def at_nudge(of: Nudges) -> bool:
+        return (await of.next("ingest"))[0]
+
+    pump.run_at_nudge.side_effect = at_nudge
     loop.pumps = {"ingest": pump}
     task = asyncio.create_task(loop.work("ingest"))
-    for runs in (1, 2, 3):
-        await wait_until(lambda runs=runs: pump.run.await_count == runs)
+    for waits in (1, 2, 3):
+        await wait_until(lambda waits=waits: pump.run_at_nudge.await_count == waits)
         await wait_until(lambda: blocked(store))
         await store.connection.redis.rpush(store.shards[0].nudge["ingest"], "1")
-    await wait_until(lambda: pump.run.await_count == 4)
+    await wait_until(lambda: pump.run_at_nudge.await_count == 4)
     await loop._close()
-    await loop._nudges.close()
+    await nudges_of.close()
     await task
-    assert pump.run.await_count == 4
+    assert pump.run.await_count == 1
+
+
+async def test_redis_runs_what_is_behind_the_wait_as_soon_as_the_nudge_comes(
+    store: Store, waiting: Nudges, wait_until: Any
+) -> None:
+    redis = store.connection.redis
+    task = asyncio.create_task(waiting.next("ingest", [COUNT, ("HGET", COUNT[1], "x")]))
+    await wait_until(lambda: blocked(store))
+    assert not await redis.exists(COUNT[1])
+    await redis.rpush(store.shards[0].nudge["ingest"], "1")
+    came, (count, error) = await task
+    assert (came, count) == (True, 1)
+    assert isinstance(error, ResponseError)  # it does not hide the other answer
+
+
+async def test_it_runs_that_also_if_no_nudge_comes(
+    store: Store, waiting: Nudges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nudges, "LONGEST_WAIT", 0.05)
+    assert await waiting.next("ingest", [COUNT]) == (False, [1])
+
+
+async def test_a_drain_gets_the_answers_to_what_is_behind_the_wait(
+    store: Store, waiting: Nudges, wait_until: Any
+) -> None:
+    redis, nudge = store.connection.redis, store.shards[0].nudge["ingest"]
+    other = Nudges(store.connection.url, 2, Outage("other"))
+    tasks = [asyncio.create_task(n.next("ingest", [COUNT])) for n in (waiting, other)]
+
+    async def both_wait() -> bool:
+        return await blocked(store) == 2
+
+    await wait_until(both_wait)
+    waiting.end()
+    assert await tasks[0] == (False, [1])
+    assert await redis.keys(f"{nudge}*") == []
+    assert await blocked(store) == 1  # a drain ends no other worker's wait
+    await redis.rpush(nudge, "1")
+    assert await tasks[1] == (True, [2])
+    await other.close()
+
+
+async def test_a_drain_does_not_wait_long_for_a_silent_redis(
+    tmp_path: Path, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = EmbeddedRedis(tmp_path)
+    redis.start()
+    found, store = Nudges(redis.url, 1, Outage("test")), Store(redis.url)
+    monkeypatch.setattr(nudges, "END_TIMEOUT", 0.1)
+    task = asyncio.create_task(found.next("ingest", [("PING",)]))
+    await wait_until(lambda: blocked(store))
+    assert redis.pid
+    os.kill(redis.pid, signal.SIGSTOP)
+    found.end()
+    assert await task == NONE_CAME
+    os.kill(redis.pid, signal.SIGCONT)
+    await store.close()
+    await found.close()
+    redis.kill()

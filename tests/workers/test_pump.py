@@ -18,6 +18,7 @@ from processor.store import Store
 from processor.store.change import Change
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
 from workers import pumps
+from workers.nudges import Nudges
 from workers.pump import Pump, WorkUnit
 
 LIMITS = LaneLimits(100)
@@ -37,8 +38,8 @@ def context(store_of: Any, redis_url: str, tmp_path: Path) -> Context:
 
 
 @pytest.fixture
-def pump_of(context: Context) -> Callable[[StartBatch], Pump]:
-    def make(start_batch: StartBatch) -> Pump:
+def pump_of(context: Context) -> Callable[..., Pump]:
+    def make(start_batch: StartBatch, *, claims_at_nudge: bool = False) -> Pump:
         return Pump(
             context,
             Outage("test"),
@@ -46,6 +47,7 @@ def pump_of(context: Context) -> Callable[[StartBatch], Pump]:
             max_in_flight=100,
             lane_limits=lambda _: LIMITS,
             start_batch=start_batch,
+            claims_at_nudge=claims_at_nudge,
         )
 
     return make
@@ -260,3 +262,70 @@ async def test_claims_added_during_give_back_are_given_back_too(
     await giving
     await pump.give_back()
     assert [item for item, _ in await due(context.store)] == ["first", "second"]
+
+
+@pytest.fixture
+async def at_nudge(context: Context, wait_until: Any) -> Any:
+    """Starts to wait for nudges with a pump that claims at them; gives the task when it waits."""
+    redis = context.store.connection.redis
+    found = Nudges(context.settings.redis_url, 2, Outage("test"))
+
+    async def waits() -> bool:
+        return bool((await redis.info("clients"))["blocked_clients"])
+
+    async def wait(pump: Pump) -> asyncio.Task[bool]:
+        await redis.delete(*(keys.nudge["poll"] for keys in context.store.shards))
+        task = asyncio.create_task(pump.run_at_nudge(found))
+        await wait_until(waits)
+        return task
+
+    wait.nudges = found  # type: ignore[attr-defined]
+    yield wait
+    await found.close()
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_a_nudge_brings_what_was_claimed_at_it_from_each_shard(
+    context: Context, pump_of: Any, at_nudge: Any, *, flushed: bool
+) -> None:
+    worked: list[str] = []
+
+    async def work(claim: Claim) -> None:
+        worked.append(claim.item)
+        await context.store.backlogs.settle([Settlement(claim)])
+
+    pump = pump_of(unit_per_claim(work), claims_at_nudge=True)
+    await put(context.store, "before")
+    await pump.run()  # the lane is known now
+    task = await at_nudge(pump)
+    if flushed:  # then the claim behind the wait fails, and the next one loads the script
+        await context.store.connection.redis.script_flush()
+    await put(context.store, "a", "b", shard=1)
+    assert await task
+    await pump.finish(5.0)
+    assert sorted(worked) == ["a", "b", "before"]
+
+
+async def test_what_was_claimed_at_the_end_of_a_wait_is_given_back_at_once(
+    context: Context, pump_of: Any, at_nudge: Any
+) -> None:
+    worked: list[Claim] = []
+
+    async def work(claim: Claim) -> None:
+        worked.append(claim)
+        await context.store.backlogs.settle([Settlement(claim)])
+
+    pump = pump_of(unit_per_claim(work), claims_at_nudge=True)
+    await put(context.store, "before")
+    await pump.run()
+    worked.clear()
+    task = await at_nudge(pump)
+    keys = context.store.shards[0]
+    await context.store.connection.redis.set(keys.busy["poll"], "another", ex=60)  # no nudge comes
+    await put(context.store, "late")
+    assert not task.done()
+    at_nudge.nudges.end()
+    await pump.finish(5.0)
+    assert await task
+    assert worked == []
+    assert await due(context.store) == [("late", b"late")]
