@@ -36,6 +36,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()
+    broker.end()
     worker.stop(timeout=ACTORS_STOP_TIMEOUT)
 
 

@@ -9,7 +9,9 @@ actor have the name of the backlog, so that a script that nudges needs to know n
 the actors.
 """
 
+import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from threading import Event
 
 from dramatiq import Message, MessageProxy, Middleware
@@ -21,6 +23,9 @@ from redis.retry import Retry
 
 from processor.service.runtime.outage import Outage
 from processor.store.keys import Keys
+from workers.nudges import END_TIMEOUT, LONGEST_WAIT, TIMEOUT, WAKE_KEPT
+
+ENDED_PAUSE = 0.05  # seconds until Dramatiq looks again whether it stops
 
 
 class NudgeBroker(Broker):
@@ -31,11 +36,20 @@ class NudgeBroker(Broker):
     ) -> None:
         """Connect lazily, without retries: a consumer simply waits for the next nudge."""
         super().__init__(middleware=middleware)
-        self._outage = outage
-        self._redis = Redis.from_url(
-            url, socket_timeout=10.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0)
-        )
+        self.outage = outage
+        self._url = url
+        self.redis = self._connect(TIMEOUT)
         self._shards = shards
+        self._uid = secrets.token_hex(4)
+        self.ended = Event()
+
+    def _connect(self, timeout: float) -> "Redis":
+        return Redis.from_url(
+            self._url,
+            socket_timeout=timeout,
+            socket_connect_timeout=2.0,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     def declare_queue(self, queue_name: str) -> None:
         """Register a backlog by name."""
@@ -45,46 +59,60 @@ class NudgeBroker(Broker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1000) -> "NudgeConsumer":  # noqa: ARG002 -- Dramatiq's signature; one nudge at a time is enough
         """A consumer of a backlog's nudges; `timeout` is in ms."""
         keys = [keys.nudge[queue_name] for keys in self._shards]
-        return NudgeConsumer(self._redis, keys, queue_name, timeout / 1000, self._outage)
+        return NudgeConsumer(self, queue_name, [*keys, self._wake(queue_name)], timeout / 1000)
+
+    def _wake(self, backlog: str) -> str:
+        return self._shards[0].wake(backlog, self._uid)
+
+    def end(self) -> None:
+        """End all waits, also those to come: a worker that drains needs no nudge."""
+        self.ended.set()
+        with suppress(RedisError, OSError), self._connect(END_TIMEOUT) as redis:
+            pipe = redis.pipeline(transaction=False)
+            for key in map(self._wake, self.queues):
+                pipe.rpush(key, "1")
+                pipe.expire(key, WAKE_KEPT)
+            pipe.execute()
 
     def enqueue(self, message: Message[object], *, delay: int | None = None) -> Message[object]:
         """Nudge a backlog by hand; the scripts do it without Dramatiq."""
         if delay is not None:
             raise ValueError("a nudge cannot be delayed; work for later waits in a backlog")
-        self._redis.rpush(self._shards[0].nudge[message.queue_name], "1")
+        self.redis.rpush(self._shards[0].nudge[message.queue_name], "1")
         return message
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        self.redis.close()
 
 
 class NudgeConsumer(Consumer):
     """Takes one nudge at a time: while its actor works, the next one waits in Redis."""
 
-    def __init__(
-        self, redis: "Redis", keys: list[str], backlog: str, timeout: float, outage: Outage
-    ) -> None:
-        """`keys` are the lists to wait on, `timeout` seconds at a time."""
-        self._redis = redis
-        self._outage = outage
-        self._closed = Event()
-        self._keys = keys
+    def __init__(self, broker: NudgeBroker, backlog: str, keys: list[str], pause: float) -> None:
+        """`keys` are the lists to wait on; `pause` is in seconds."""
+        self._broker = broker
         self._backlog = backlog
-        self._timeout = timeout
+        self._keys = keys
+        self._pause = pause
+        self._closed = Event()
         self._idle = Event()
         self._idle.set()
 
     def __next__(self) -> MessageProxy | None:
-        """The next nudge, or None if there is none within the timeout."""
-        if not self._idle.wait(self._timeout):
+        """The next nudge, or None if there is none for a while."""
+        if not self._idle.wait(self._pause):
+            return None
+        if self._broker.ended.is_set():
+            self._closed.wait(ENDED_PAUSE)
             return None
         try:
-            if self._redis.blpop(self._keys, timeout=self._timeout) is None:
-                return None
+            popped = self._broker.redis.blpop(self._keys, timeout=LONGEST_WAIT)
         except (RedisError, OSError) as error:
-            self._outage.began(error)
-            self._closed.wait(self._timeout)
+            self._broker.outage.began(error)
+            self._closed.wait(self._pause)
+            return None
+        if popped is None or self._broker.ended.is_set():
             return None
         self._idle.clear()
         nudge: Message[object] = Message(self._backlog, self._backlog, (), {}, {})

@@ -23,7 +23,7 @@ from processor.store.pool import Pool
 
 LONGEST_WAIT = 5.0  # seconds
 TIMEOUT = 10.0  # seconds for an answer of Redis; longer than LONGEST_WAIT
-END_TIMEOUT = 1.0  # seconds for the answers to what was sent behind a wait that we end
+END_TIMEOUT = 1.0  # seconds for the end of a wait, and the answers to what was sent behind it
 WAKE_KEPT = 60  # seconds that the key lasts that ends a wait, should the wait have ended by itself
 
 

@@ -95,6 +95,7 @@ def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
         "auto-aof-rewrite-min-size": "384mb",  # both are later than `file_rewrites` asks for it
         "auto-aof-rewrite-percentage": "150",
         "save": "",  # the append-only file is the only copy
+        "hz": "5",  # housekeeping a second: half of Redis' default, and of what it costs when idle
         "maxmemory": str(maxmemory),
         "maxmemory-policy": "noeviction",  # no data may be dropped to make room
         "daemonize": "no",

@@ -15,8 +15,9 @@ from processor.cli.embedded_redis import EmbeddedRedis
 from processor.config import load
 from processor.service.runtime.outage import Outage
 from processor.store import Store
-from processor.store.keys import Keys
+from processor.store.keys import BACKLOGS, Keys
 from workers import nudges
+from workers.broker import NudgeBroker
 from workers.event_loop import WorkerLoop
 from workers.nudges import Nudges
 
@@ -231,3 +232,30 @@ async def test_a_drain_does_not_wait_long_for_a_silent_redis(
     await store.close()
     await found.close()
     redis.kill()
+
+
+async def test_a_drain_ends_the_waits_of_all_consumers_and_loses_no_nudge(
+    store: Store, wait_until: Any
+) -> None:
+    redis, keys = store.connection.redis, store.shards[:1]
+    broker, other = (NudgeBroker(store.connection.url, keys, Outage(n), []) for n in ("a", "b"))
+    for backlog in BACKLOGS:
+        broker.declare_queue(backlog)
+    consumers = [broker.consume(backlog) for backlog in BACKLOGS]
+    tasks = [asyncio.create_task(asyncio.to_thread(next, c)) for c in consumers]
+    stays = asyncio.create_task(asyncio.to_thread(next, other.consume("ingest")))
+
+    async def all_wait() -> bool:
+        return await blocked(store) == 4
+
+    await wait_until(all_wait)
+    broker.end()
+    assert await asyncio.gather(*tasks) == [None] * 3
+    await redis.rpush(keys[0].nudge["poll"], "1")
+    assert next(consumers[1]) is None
+    assert await redis.keys("*nudge*") == [keys[0].nudge["poll"].encode()]
+    await redis.rpush(keys[0].nudge["ingest"], "1")
+    message = await stays
+    assert message.actor_name == "ingest"
+    broker.close()
+    other.close()
