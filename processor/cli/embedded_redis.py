@@ -92,8 +92,8 @@ def prepare(data: Path, server: Path, maxmemory: int = 0) -> RedisSetup:
         "dir": str(store),
         "appendonly": "yes",
         "appendfsync": "everysec",
-        "auto-aof-rewrite-min-size": "384mb",  # both are later than `file_rewrites` asks for it
-        "auto-aof-rewrite-percentage": "150",
+        "auto-aof-rewrite-min-size": "1536mb",  # both are later than `file_rewrites` asks for it
+        "auto-aof-rewrite-percentage": "200",
         "save": "",  # the append-only file is the only copy
         "hz": "5",  # housekeeping a second: half of Redis' default, and of what it costs when idle
         "maxmemory": str(maxmemory),

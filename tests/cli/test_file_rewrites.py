@@ -11,7 +11,7 @@ from redis import Redis
 
 from processor.cli import file_rewrites
 from processor.cli.embedded_redis import EmbeddedRedis, find_server, prepare
-from processor.cli.file_rewrites import FileRewrites, children, outgrown
+from processor.cli.file_rewrites import MB, FileRewrites, children, file_in
 
 from .waiting import until
 
@@ -28,8 +28,9 @@ def server(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def rewrites(server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Of a file that is large with 1 MB."""
-    monkeypatch.setattr(file_rewrites, "SMALLEST", 1024 * 1024)
+    """Of a file that is large with 1 MB, however much is written."""
+    monkeypatch.setattr(file_rewrites, "WHEN_QUIET", (MB, 2.0))
+    monkeypatch.setattr(file_rewrites, "ALWAYS", (MB, 2.0))
     return FileRewrites(server.setup, lambda: server.pid)
 
 
@@ -62,7 +63,6 @@ def test_a_file_is_rewritten_again_once_it_has_doubled(
         for count in (1, 2):
             redis.config_set("rdbcompression", "no")
             redis.eval(ROWS, 0)
-            assert outgrown(server.setup.files) is not None
             rewrites.check()
             until(lambda: not redis.info("persistence")["aof_rewrite_in_progress"])
             assert rewrites_of(redis) == count
@@ -127,4 +127,30 @@ def test_a_rewrite_that_keeps_failing_is_tried_ever_more_seldom(
 
 def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "redis.1.base.rdb").symlink_to(tmp_path / "redis.1.base.rdb")  # a loop
-    assert outgrown(tmp_path) is None
+    assert file_in(tmp_path) is None
+
+
+def test_a_rewrite_waits_for_a_quiet_moment_but_not_for_ever(
+    server: EmbeddedRedis, rewrites: FileRewrites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(file_rewrites, "ALWAYS", (60 * MB, 2.5))
+    with Redis.from_url(server.url) as redis:
+        rewrites.check()
+        written = 0
+        while not rewrites_of(redis) and not redis.info("persistence")["aof_rewrite_in_progress"]:
+            redis.eval(ROWS, 0)
+            written += 11 * MB
+            now += 1.0  # 11 MB a second: too much
+            rewrites.check()
+        assert 60 * MB <= written <= 70 * MB
+        until(lambda: not redis.info("persistence")["aof_rewrite_in_progress"])
+        for _ in range(3):
+            redis.eval(ROWS, 0)
+            now += 1.0
+            rewrites.check()
+        assert rewrites_of(redis) == 1
+        now += 1.0
+        rewrites.check()  # nothing was written in this second
+        until(lambda: rewrites_of(redis) == 2)
