@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -32,6 +33,7 @@ class Command:
     stop_order: StopOrder = StopOrder.WORK
     when_orphaned: signal.Signals = signal.SIGKILL
     keeps: tuple[int, ...] = ()  # file descriptors that it inherits
+    nice: int = 0  # how much it gives way to others, as `nice` has it
 
 
 def pause(exits: int) -> float:
@@ -47,6 +49,12 @@ def describe_exit(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def give_way(pid: int, nice: int) -> None:
+    """Lower a new process' priority against our own; its threads get the same."""
+    with suppress(OSError):  # it has ended already
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
 
 
 class Child:
@@ -132,6 +140,9 @@ class Child:
             )
         except OSError as error:  # out of memory or processes: handled like an exit
             self._schedule_restart(f"does not start ({error.strerror})", now)
+        else:
+            if self.command.nice:
+                give_way(self._process.pid, self.command.nice)
 
     def _ended(self, code: int, now: float) -> None:
         refuses = "refuses its configuration: see its message above"

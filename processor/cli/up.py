@@ -25,6 +25,7 @@ from processor.service.runtime.listening_sockets import variable
 from processor.service.runtime.open_files import raise_open_files
 
 CHECK_EVERY = 0.1  # seconds between two checks of /readyz
+BELOW_REDIS = 5  # nice: everybody waits for Redis, so it waits for nobody
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -75,6 +76,8 @@ def up(
         key = None if settings.api_keys else local_key(settings, data)
         sockets = listen_address.listen(host, port)
         commands = inheriting(sockets, processes(environ, host, port, workers, key))
+        if store:  # else it has a machine of its own, or its own place on this one
+            commands = [replace(command, nice=BELOW_REDIS) for command in commands]
         place = f"the API key in {data / key_file.NAME}" if key else "one of RINGBACK_API_KEYS"
         readiness = Readiness(listen_address.url(host, port), place, json=json)
         reload = Reload(signals, config, environ)

@@ -200,6 +200,35 @@ def test_killed_processes_are_restarted_redis_too(start: Start, tmp_path: Path):
     assert one.end() == 0
 
 
+def test_redis_goes_first_and_also_before_a_process_that_was_started_again(start: Start):
+    one = start("--workers", "1")
+    one.ready()
+    until(lambda: len(one.pids("began")) == 3)
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def given_way() -> dict[str, int]:
+        return {n: os.getpriority(os.PRIO_PROCESS, p) - ours for n, p in one.pids("began").items()}
+
+    assert given_way() == dict.fromkeys(("web", "worker-1", "clock"), up.BELOW_REDIS)
+    [redis] = [int(line.split()[1]) for line in children(one.process.pid) if "redis" in line]
+    assert os.getpriority(os.PRIO_PROCESS, redis) == ours
+    first = one.pids("began")["web"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: one.pids("began")["web"] != first)
+    assert given_way()["web"] == up.BELOW_REDIS
+    assert one.end() == 0
+
+
+def test_processes_with_a_redis_of_their_own_keep_their_priority(start: Start, redis_url: str):
+    one = start("--workers", "1", REDIS_URL=redis_url)
+    one.ready()
+    until(lambda: len(one.pids("began")) == 3)
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in one.pids("began").values()} == {
+        os.getpriority(os.PRIO_PROCESS, 0)
+    }
+    assert one.end() == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a child to its parent")
 def test_no_process_outlives_a_killed_up_and_the_next_up_starts(start: Start, tmp_path: Path):
     one = start()
