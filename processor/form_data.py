@@ -1,7 +1,7 @@
 """Parses form bodies of pushes: form-urlencoded and multipart/form-data."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import parse_qsl
 
 from yarl import query_to_pairs
@@ -21,7 +21,7 @@ _NAME = re.compile(
 
 def is_form(headers: Mapping[str, str]) -> bool:
     """Whether the content type is that of a form."""
-    return _mime(headers) in (PLAIN, PARTS)
+    return _mime(headers) in _PAIRS
 
 
 def fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
@@ -30,11 +30,14 @@ def fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     Bytes that are not UTF-8 become lone surrogates.
     """
     found: dict[str, str] = {}
+    mime = _mime(headers)
+    if mime not in _PAIRS:
+        why = f"its content type is {mime}" if mime else "it has no Content-Type"
+        raise Unreadable(f"the body is not a form: {why}")
     try:
-        plain = _mime(headers) == PLAIN
-        for name, value in _plain(body) if plain else _parts(headers["content-type"], body):
+        for name, value in _PAIRS[mime](headers["content-type"], body):
             found.setdefault(name, value)
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise Unreadable(f"the body is not a form: {error}") from None
     return found
 
@@ -43,7 +46,7 @@ def _mime(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _plain(body: bytes) -> Iterator[tuple[str, str]]:
+def _plain(_content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
     """Form-urlencoded; yarl decodes in C without a cache, and JSON values are mostly escapes."""
     if body.count(b"&") >= FIELDS_AT_MOST:
         raise ValueError(f"it has more than {FIELDS_AT_MOST} fields")
@@ -71,3 +74,10 @@ def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
         if not (part.startswith(b"\r\n") and blank and name):
             raise ValueError("a part of it has no name")
         yield name[1].decode(), value.decode("utf-8", "surrogateescape")
+
+
+_PAIRS: dict[str, Callable[[str, bytes], Iterator[tuple[str, str]]]] = {
+    PLAIN: _plain,
+    PARTS: _parts,
+}
+"""What reads the names and values, by content type."""

@@ -45,11 +45,16 @@ def check_content_type(profile: Profile, push: Push) -> None:
     raise WrongType(f"{profile.name} pushes {known}, {given}")
 
 
-def decode_push(decode: Decode, push: Push, *, signed: bool = False) -> DecodedPush:
+def decode_push(
+    decode: Decode, push: Push, *, signed: bool = False, only_field: bool = False
+) -> DecodedPush:
     """Decode a push; raise Unreadable if that fails.
 
     `signed`: the signature covers only the body, so unsigned headers must not be trusted.
+    `only_field`: it covers only the field of a form, so nothing else in the body may be read.
     """
+    if only_field:
+        return _field(decode, push)
     if signed and decode.name == "cloudevents" and "ce-specversion" in push.headers:
         raise Unreadable("a signed CloudEvent must be structured, because headers are not signed")
     return _DECODERS[decode.name](decode, push)
@@ -63,6 +68,10 @@ def _form(decode: Decode, push: Push) -> DecodedPush:
     """A body that begins like JSON is not a form: the content type is unsigned and does not count."""
     if push.body.removeprefix(BOM)[:1] in (b"{", b"[") or not form_data.is_form(push.headers):
         return _json(decode, push)
+    return _field(decode, push)
+
+
+def _field(decode: Decode, push: Push) -> DecodedPush:
     text = form_data.fields(push.headers, push.body).get(decode.field)
     if text is None:
         raise Unreadable(f"there is no field `{decode.field}` in the form")

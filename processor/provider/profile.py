@@ -209,9 +209,15 @@ class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     largest: Size | None = None  # bytes of a push, if the provider documents more than 1 MiB
 
     def __post_init__(self) -> None:
-        """Refuse a status code that is not a success."""
+        """Refuse a status code that is not a success, and to read what no signature covers."""
         if not 200 <= self.answer < 300:  # noqa: PLR2004 - HTTP's success
             raise ValueError("`answer` is the status code for an accepted push: 200 to 299")
+        for way in self.verify.alternatives if self.verify else ():
+            if way.signs_only_fields and f"field:{self.decode.field}" not in way.placeholders:
+                raise ValueError(
+                    "`signs` covers only fields of a form, and none that is read: write "
+                    '`decode` = "form:FIELD" with a {field:FIELD} of `signs`'
+                )
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -242,6 +248,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Whether its pushes are signed; a token in a header or the URL is not a signature."""
         return self.verify is not None and all(
             w.scheme != "token" for w in self.verify.alternatives
+        )
+
+    @cached_property
+    def signs_only_field(self) -> bool:
+        """Whether nothing else in a push may be believed than the field of a form that is read."""
+        return self.verify is not None and any(
+            way.signs_only_fields for way in self.verify.alternatives
         )
 
     @property

@@ -43,7 +43,9 @@ def read_push(profile: Profile, source: str, push: Push, now: float) -> ParsedPu
     rules = profile.push
     if rules is None:
         raise Unreadable(f"{profile.name} does not push")
-    inside = decode.decode_push(rules.decode, push, signed=profile.signs)
+    inside = decode.decode_push(
+        rules.decode, push, signed=profile.signs, only_field=profile.signs_only_field
+    )
     if rules.echo and (echo := _echo(rules.echo, inside.document, push)):
         return ParsedPush((), (CHALLENGE,), echo=echo)
     if inside.confirm:

@@ -102,6 +102,11 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, cache_hash
         return signed_content.placeholders(self.signs)
 
     @property
+    def signs_only_fields(self) -> bool:
+        """Whether the signature covers fields of a form, and nothing else in the body."""
+        return self.is_custom and not {"body", "sha256"} & {*self.placeholders}
+
+    @property
     def pairs(self) -> re.Match[str] | None:
         """The names and the separator, if `format` describes pairs."""
         return PAIRS.fullmatch(self.format)

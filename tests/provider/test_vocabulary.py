@@ -529,6 +529,44 @@ def test_an_unsigned_content_type_does_not_change_a_signed_body() -> None:
         assert update.id == "1"
 
 
+SIGNED_FIELD = """decode = "form:job"
+verify = { scheme = "hmac-sha256", field = "signature", signs = "{field:job}" }"""
+FORGED = b'{"id": 2, "status": "done"}'
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [
+        (FORM, FORGED + b"&job=%7B%22id%22%3A1%2C%22status%22%3A%22done%22%7D&signature=abc"),
+        (FORM, FORGED),
+        ("multipart/form-data; boundary=x", FORGED + b"\r\n" + PARTS),
+        ("application/json; boundary=x", FORGED + b"\r\n" + PARTS),
+        ("application/json", FORGED),
+    ],
+)
+def test_beside_a_signed_field_nothing_is_read(type_: str, body: bytes) -> None:
+    profile = pushed(SIGNED_FIELD)
+    try:
+        updates = provider.read_push(
+            profile, "acme", Push({"content-type": type_}, body), NOW
+        ).updates
+    except Unreadable:
+        return
+    assert [update.id for update in updates] == ["1"]
+
+
+def test_a_body_of_another_type_is_no_form() -> None:
+    for headers in ({"content-type": "application/json; boundary=x"}, {}):
+        with pytest.raises(Unreadable, match="not a form: it"):
+            form_data.fields(headers, PARTS)
+
+
+@pytest.mark.parametrize("decode", ["json", "form:other", "sns", "cloudevents"])
+def test_what_is_read_must_be_what_is_signed(decode: str) -> None:
+    with pytest.raises(ConfigError, match="covers only fields of a form, and none that is read"):
+        pushed(SIGNED_FIELD.replace("form:job", decode))
+
+
 def test_the_same_message_in_another_envelope_has_the_same_content() -> None:
     form = pushed('decode = "form:job"')
     parts = "multipart/form-data; boundary="

@@ -1,6 +1,8 @@
 """Handshakes and challenges of providers, and the status codes that they require."""
 
+import hmac
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -78,3 +80,17 @@ async def test_a_signature_with_shared_keys_needs_a_known_sender(web: Web) -> No
     assert "senders" in detail
     detail = refused(await web("POST", "/hooks/topic", content=body, headers=text), 401)
     assert "'arn:aws:sns:us-east-1:1:evil', which is not among the `senders`" in detail
+
+
+async def test_a_stranger_cannot_put_a_job_in_front_of_a_form_that_was_signed(web: Web) -> None:
+    """Whoever has seen one push of the provider can send it again, with something before it."""
+    assembly = json.dumps({"ok": "ASSEMBLY_EXECUTING", "assembly_id": "seen"})
+    made = hmac.new(b"made up", assembly.encode(), "sha384").hexdigest()
+    seen = urlencode({"transloadit": assembly, "signature": f"sha384:{made}"})
+    forged = json.dumps({"ok": "ASSEMBLY_COMPLETED", "assembly_id": "victim", "results": {}})
+    for content in (f"{forged}&{seen}", seen):
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        await web("POST", "/hooks/forms", content=content, headers=form)
+    await web.ingest()
+    refused(await web("GET", "/v1/jobs/forms/victim"), 404)
+    assert (await web("GET", "/v1/jobs/forms/seen")).json()["state"] == "running"
