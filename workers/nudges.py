@@ -22,7 +22,9 @@ from processor.store.keys import Keys
 from processor.store.pool import Pool
 
 LONGEST_WAIT = 5.0  # seconds
+ANSWERED_WITHIN = LONGEST_WAIT + 1.0  # seconds, unless Redis hangs
 TIMEOUT = 10.0  # seconds for an answer of Redis; longer than LONGEST_WAIT
+LATE = 0.2  # seconds for an answer that lies ready
 END_TIMEOUT = 1.0  # seconds for the end of a wait, and the answers to what was sent behind it
 WAKE_KEPT = 60  # seconds that the key lasts that ends a wait, should the wait have ended by itself
 
@@ -57,9 +59,12 @@ class Nudges:
         await asyncio.wait(waits, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if behind and not ask.done() and self._ended.done():
             await self._wake(wake, ask)
+        elif not ask.done() and not self._ended.done():
+            await asyncio.wait((ask,), timeout=LATE)  # it is there if we ourselves were stopped
         if not ask.done():
+            if behind or not self._ended.done():
+                ask.cancel()  # else `close` does it: redis-py may swallow that, and would wait
             if not self._ended.done():
-                ask.cancel()  # at the end `close` does it: redis-py may swallow that, and would wait
                 self._outage.began(f"Redis has not answered for {TIMEOUT:g} s")
             return False, []
         try:
@@ -69,7 +74,7 @@ class Nudges:
             return False, []
         if isinstance(popped, ResponseError):
             self._outage.began(popped)
-            return False, []
+            return False, answers
         return popped is not None and not self._ended.done(), answers
 
     async def _ask(self, *commands: Words) -> list[Any]:

@@ -12,7 +12,7 @@ from processor.errors import StoreUnavailable, Unavailable, WrongKeyType
 from processor.service.runtime.context import Context
 from processor.service.runtime.outage import Outage
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement
-from workers.nudges import Nudges
+from workers.nudges import ANSWERED_WITHIN, Nudges
 
 MAX_CLAIMED = 200  # items in one claim
 FAIR_PART = 3  # a lane may hold at most 1/3 of the free capacity
@@ -67,6 +67,7 @@ class Pump:
         self._claims_at_nudge = claims_at_nudge
         self._running: dict[asyncio.Task[None], Sequence[Claim]] = {}
         self._starting: list[Claim] = []  # the batch in `start_batch`
+        self._found: list[list[Claim]] = []  # the batches after it
         self._in_flight = 0  # items in work units
         self._unsettled: list[Claim] = []  # of work that ended without settling them
         self._unit_ended = asyncio.Event()
@@ -89,13 +90,14 @@ class Pump:
         """Wait for the next nudge, and run; whether there was one, or work."""
         found = False
         with self._working():
-            nudged, claims = await self._next(nudges)
-            found = nudged or bool(claims)
+            nudged, self._found = await self._next(nudges)
+            found = nudged or bool(self._found)
             try:
-                while claims:
-                    await self._start_claimed(claims.pop(0))
+                while self._found:
+                    await self._start_claimed(self._found.pop(0))
             finally:
-                self._unsettled += [claim for part in claims for claim in part]
+                self._unsettled += [claim for claims in self._found for claim in claims]
+                self._found = []
             if found:
                 await self._claim_all()
         return found
@@ -107,8 +109,11 @@ class Pump:
         backlogs, shards = self._context.store.backlogs, self._context.store.shards
         limit = max(self._claim_limit // len(shards), 1)
         size = self._context.store.memory.piece // len(shards)
+        ends = await self._context.store.now() + ANSWERED_WITHIN
         commands = [
-            backlogs.claim_command(keys, self._backlog, limit, self.fair_share, size)
+            backlogs.claim_command(
+                keys, self._backlog, limit, self.fair_share, size=size, ends=ends
+            )
             for keys in shards
         ]
         nudged, answers = await nudges.next(self._backlog, commands)
@@ -254,7 +259,7 @@ class Pump:
     async def renew(self) -> None:
         """Renew all leases, for work that takes longer than a lease."""
         by_shard: dict[int, list[Claim]] = {}
-        for claims in (self._starting, *self._running.values()):
+        for claims in (self._starting, *self._found, *self._running.values()):
             for claim in claims:
                 by_shard.setdefault(claim.shard, []).append(claim)
         for batch in by_shard.values():

@@ -7,12 +7,12 @@ core that others want, so that it ends.
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from processor.cli.child import give_way
 from processor.cli.embedded_redis import RedisSetup, ask
 
 MB = 1024 * 1024
@@ -20,9 +20,10 @@ WHEN_QUIET = (256 * MB, 2.0)  # the file's size at least, and times its size aft
 ALWAYS = (1024 * MB, 2.5)  # the same while much is written; it is loaded in some 4 s
 QUIET = 8 * MB  # bytes a second that are written at most
 LOOK_EVERY = 1.0  # seconds
+SHORTEST_LOOK = 0.9  # seconds in which it may be seen how much is written
 AGAIN, LONGEST = 60.0, 3600.0  # seconds until the next attempt: more after each that has failed
 SWITCHED_OFF = "\r\n0\r\n"  # the percentage in the answer: a backup copies the files
-NICE = 10  # the priority of Redis' child, as `nice` has it
+NICE = 10  # how much Redis' child gives way to `up`, as `nice` has it
 
 
 class FileRewrites:
@@ -33,15 +34,15 @@ class FileRewrites:
         self._setup = setup
         self._pid = pid
         self._last = File("", 0, 0)  # at the last look
-        self._looked_at = time.monotonic()
+        self._looked_at = float("-inf")  # monotonic
         self._tried = ""  # the file that the last attempt was to replace
         self._pause = AGAIN
         self._next = 0.0
 
     def check(self) -> None:
-        """Begin a rewrite if it is time; without Redis nothing happens."""
-        file, now = file_in(self._setup.files), time.monotonic()
-        if file is None:
+        """Begin a rewrite if it is time; without Redis nothing happens. It may be called often."""
+        now = time.monotonic()
+        if now - self._looked_at < SHORTEST_LOOK or (file := file_in(self._setup.files)) is None:
             return
         written = file.size - (self._last.size if self._last.name == file.name else 0)
         quiet = written <= QUIET * (now - self._looked_at)
@@ -61,7 +62,7 @@ class FileRewrites:
     def _begin(self) -> None:
         ask(self._setup.socket, "BGREWRITEAOF")
         for child in children(self._pid()):
-            os.setpriority(os.PRIO_PROCESS, child, NICE)
+            give_way(child, NICE)
 
 
 class File(NamedTuple):

@@ -92,10 +92,15 @@ class Backlogs:
         backlog: str,
         limit: int,
         limits: Callable[[str], LaneLimits],
-        size: int = PIECE,
+        *,
+        size: int,
+        ends: float,
     ) -> Words:
-        """What `claim` would send first, for somebody who sends it; `claimed` reads the answer."""
-        names, args = self._claim_call(keys, backlog, limit, limits, size=size, skip=0)
+        """What `claim` would send first, for somebody who sends it; `claimed` reads the answer.
+
+        Nothing is claimed after `ends` (seconds, of Redis' clock).
+        """
+        names, args = self._claim_call(keys, backlog, limit, limits, size=size, ends=ends)
         return ("EVALSHA", self._connection.scripts["claim"].sha, len(names), *names, *args)
 
     def claimed(self, keys: Keys, backlog: str, answer: Any) -> list[Claim]:
@@ -112,12 +117,14 @@ class Backlogs:
         limits: Callable[[str], LaneLimits],
         *,
         size: int,
-        skip: int,
+        skip: int = 0,
+        ends: float = 0.0,
     ) -> tuple[list[str], list[Any]]:
         """The keys and arguments of the script, with the lanes that were due recently."""
         names = [keys.lanes[backlog], keys.items[backlog], keys.paused[backlog]]
         names += [keys.rate_limit[backlog], keys.busy[backlog]]
         args: list[Any] = [limit, self._lease, LANES_AT_ONCE, self.name, BUSY, size, skip]
+        args.append(int(ends * 1000))
         for lane in self._recent_lanes.get((keys.shard, backlog), ()):
             own = keys.lane(backlog, lane)
             names += [own["due"], own["retries"], own["claimed"]]

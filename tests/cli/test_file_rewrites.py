@@ -31,6 +31,7 @@ def rewrites(server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Of a file that is large with 1 MB, however much is written."""
     monkeypatch.setattr(file_rewrites, "WHEN_QUIET", (MB, 2.0))
     monkeypatch.setattr(file_rewrites, "ALWAYS", (MB, 2.0))
+    monkeypatch.setattr(file_rewrites, "SHORTEST_LOOK", 0.0)
     return FileRewrites(server.setup, lambda: server.pid)
 
 
@@ -51,7 +52,8 @@ def test_a_file_that_has_grown_is_rewritten_at_a_low_priority(
         rewrites.check()
         assert redis.info("persistence")["aof_rewrite_in_progress"]
         (child,) = children(server.pid)
-        assert given == [(os.PRIO_PROCESS, child, file_rewrites.NICE)]
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        assert given == [(os.PRIO_PROCESS, child, ours + file_rewrites.NICE)]
         rewrites.check()  # not twice
         assert len(given) == 1
 
@@ -154,3 +156,25 @@ def test_a_rewrite_waits_for_a_quiet_moment_but_not_for_ever(
         now += 1.0
         rewrites.check()  # nothing was written in this second
         until(lambda: rewrites_of(redis) == 2)
+
+
+def test_two_looks_in_a_row_are_no_quiet_moment(
+    server: EmbeddedRedis, rewrites: FileRewrites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up` looks whenever it wakes, also for a signal."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(file_rewrites, "ALWAYS", (60 * MB, 2.5))
+    monkeypatch.setattr(file_rewrites, "SHORTEST_LOOK", 0.9)
+    with Redis.from_url(server.url) as redis:
+        rewrites.check()
+        for _ in range(3):
+            redis.eval(ROWS, 0)
+            now += 1.0
+            rewrites.check()
+            now += 0.01
+            rewrites.check()
+        assert rewrites_of(redis) == 0
+        now += 1.0
+        rewrites.check()
+        until(lambda: rewrites_of(redis) == 1)

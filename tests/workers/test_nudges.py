@@ -30,6 +30,7 @@ async def waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Nudges of two shards, which nobody waits for in vain: a test would not end."""
     monkeypatch.setattr(nudges, "LONGEST_WAIT", 3600.0)
     monkeypatch.setattr(nudges, "TIMEOUT", 7200.0)
+    monkeypatch.setattr(nudges, "END_TIMEOUT", 0.5)
     found = Nudges(store.connection.url, 2, Outage("test"))
     yield found
     await found.close()
@@ -259,3 +260,30 @@ async def test_a_drain_ends_the_waits_of_all_consumers_and_loses_no_nudge(
     assert message.actor_name == "ingest"
     broker.close()
     other.close()
+
+
+async def test_an_error_instead_of_a_nudge_hides_no_answer(store: Store, waiting: Nudges) -> None:
+    nudge = store.shards[0].nudge["ingest"]
+    await store.connection.redis.hset(nudge, "wrong", "type")
+    assert await waiting.next("ingest", [COUNT]) == (False, [1])
+    await store.connection.redis.delete(nudge)
+
+
+async def test_after_a_drain_nothing_runs_behind_a_wait_that_could_not_be_ended(
+    store: Store, waiting: Nudges, wait_until: Any
+) -> None:
+    redis = store.connection.redis
+    task = asyncio.create_task(waiting.next("ingest", [COUNT]))
+    await wait_until(lambda: blocked(store))
+    await redis.config_set("maxmemory", "1")  # Redis refuses what would end the wait
+    waiting.end()
+    try:
+        assert await task == NONE_CAME
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+    async def gone() -> bool:
+        return not await blocked(store)
+
+    await wait_until(gone)
+    assert not await redis.exists(COUNT[1])

@@ -17,7 +17,7 @@ from processor.service.runtime.outage import Outage
 from processor.store import Store
 from processor.store.change import Change
 from processor.store.work_items import NOW, Claim, LaneLimits, Settlement, WorkItem
-from workers import pumps
+from workers import pump as pump_module, pumps
 from workers.nudges import Nudges
 from workers.pump import Pump, WorkUnit
 
@@ -329,3 +329,18 @@ async def test_what_was_claimed_at_the_end_of_a_wait_is_given_back_at_once(
     assert await task
     assert worked == []
     assert await due(context.store) == [("late", b"late")]
+
+
+async def test_a_redis_that_hung_claims_nothing_for_a_caller_that_has_given_up(
+    context: Context, pump_of: Any, at_nudge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is behind the wait runs when Redis goes on, before it sees that the caller is gone."""
+    monkeypatch.setattr(pump_module, "ANSWERED_WITHIN", -1.0)  # as if that time was over
+    pump = pump_of(unit_per_claim(fail), claims_at_nudge=True)
+    task = await at_nudge(pump)
+    keys = context.store.shards[0]
+    await context.store.connection.redis.set(keys.busy["poll"], "another", ex=60)
+    await put(context.store, "waits")
+    at_nudge.nudges.end()
+    assert not await task
+    assert await due(context.store) == [("waits", b"waits")]

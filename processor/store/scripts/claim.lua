@@ -1,8 +1,8 @@
 -- Claims what can start now: of each due lane a fair share, within its capacity and budget.
 -- KEYS  lanes:B, items:B, paused:B, rate_limit:B, busy:B; per lane due, retries and claimed :B:L
 -- ARGV  limit, lease (ms), how many lanes to check, who claims, how long the claimer then counts as
---       busy (ms), bytes of payloads after which no more is claimed, how many due lanes to skip;
---       then per lane: name, capacity, budget (ms per item, 0: none), burst (items at once), the
+--       busy (ms), bytes of payloads after which no more is claimed, how many due lanes to skip,
+--       until when it may claim (ms; 0: always); then per lane: name, capacity, budget (ms per item, 0: none), burst (items at once), the
 --       claimer's share of the capacity
 -- Returns  due lanes that were not passed; per item: lane, item, payload, token (end of the lease,
 --          ms), since when it was due (ms; 0: unknown); what is wrong with the key types of
@@ -12,12 +12,13 @@
 -- Safe twice: the leases of the first claim run out.
 -- Uses: prove, key_types, time, claiming
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
-local now = now_ms()
+local now, ends = now_ms(), tonumber(ARGV[8])
+if ends > 0 and now > ends then return { {}, {}, {}, false } end -- nobody reads the answer any more
 local room = { limit = tonumber(ARGV[1]), lease = tonumber(ARGV[2]), bytes = tonumber(ARGV[6]) }
 
 local passed = {} -- lanes by name
 for n = 1, (#KEYS - 5) / 3 do
-  local k, a = 3 + 3 * n, 3 + 5 * n -- first index of the lane in KEYS, and in ARGV
+  local k, a = 3 + 3 * n, 4 + 5 * n -- first index of the lane in KEYS, and in ARGV
   passed[ARGV[a]] = {
     name = ARGV[a], lanes = KEYS[1], items = KEYS[2], due = KEYS[k], retries = KEYS[k + 1],
     claimed = KEYS[k + 2], capacity = tonumber(ARGV[a + 1]), gap = tonumber(ARGV[a + 2]),
