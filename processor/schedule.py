@@ -47,9 +47,12 @@ def poll_interval(age: float, every: tuple[float, float], random_unit: float) ->
 
 
 def poll_pause(failures: int, interval: float, retry_after: float | None) -> float:
-    """Seconds until the next poll of a job whose last `failures` polls brought nothing."""
+    """Seconds until the next poll of a job whose last `failures` polls brought nothing.
+
+    A longer Retry-After does not count: one error must not cost a job its result.
+    """
     pause = min(FAILURE_PAUSE * 2.0 ** min(failures - 1, 10), MAX_FAILURE_PAUSE)
-    return max(pause, interval, retry_after or 0.0)
+    return max(pause, interval, min(retry_after or 0.0, MAX_FAILURE_PAUSE))
 
 
 def is_stalled(failures: int, since: float, now: float) -> bool:
@@ -62,6 +65,13 @@ def source_pause(trouble: str, retry_after: float | None) -> float | None:
     if trouble == "throttled":
         return THROTTLED_PAUSE if retry_after is None else max(retry_after, 1.0)
     return {"unauthorized": UNAUTHORIZED_PAUSE, "outdated": 0.0}.get(trouble)
+
+
+def refused_poll_pause(interval: float) -> float:
+    """Seconds until the next poll of a job whose poll was refused: its source's pause, and then some,
+    so that others go first. The provider may refuse this job only.
+    """
+    return UNAUTHORIZED_PAUSE + min(interval, UNAUTHORIZED_PAUSE)
 
 
 def waited_polls(budget: tuple[int, float] | None, floor: float, shards: int) -> tuple[float, int]:

@@ -125,6 +125,12 @@ base_url = "{url}"
 track = "all"
 trust = "event"
 
+[sources.single]
+provider = "single"
+base_url = "{url}"
+track = "all"
+trust = "event"
+
 [sources.paced]
 provider = "paced"
 base_url = "{url}"
@@ -407,6 +413,7 @@ async def bench_of(
     (tmp_path / "profiles" / "placed.toml").write_text(placed % "")
     (tmp_path / "profiles" / "renewed.toml").write_text(LAB % 'auth = "bearer"')
     (tmp_path / "profiles" / "brisk.toml").write_text(LAB % 'budget = "20/1s"')
+    (tmp_path / "profiles" / "single.toml").write_text(LAB % 'budget = "5/1s"')
     paced = LAB % 'budget = "10/1h"\nauth = "bearer"'
     (tmp_path / "profiles" / "paced.toml").write_text(paced)
     (tmp_path / "token").write_text("first")

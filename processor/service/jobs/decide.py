@@ -29,7 +29,7 @@ from processor.service.jobs.job_end import (
     with_poll_times,
     with_push_missing,
 )
-from processor.service.jobs.poll_interval import first_poll, intervals, poll_interval
+from processor.service.jobs.poll_interval import allowed_from, first_poll, intervals, poll_interval
 from processor.store.change import Change, NewEvent
 from processor.store.groups import end_item
 from processor.store.job_lookup import JobLookup
@@ -187,7 +187,7 @@ def _with_items(
         items.append(cancel_item(job))
     if so_far.poll_now and inputs.now - job.poll_requested_at >= confirmation.MIN_INTERVAL:
         job = replace(job, poll_requested_at=inputs.now)
-        items = with_poll_now(items, job)
+        items = with_poll_now(items, job, inputs.now)
     return job, (items + group_items(before, job) if job.groups else items)
 
 
@@ -196,9 +196,9 @@ def group_items(before: Job | None, job: Job) -> list[WorkItem]:
     return [end_item(end) for end in ends_of(before, job)]
 
 
-def with_poll_now(items: list[WorkItem], job: Job) -> list[WorkItem]:
+def with_poll_now(items: list[WorkItem], job: Job, now: float) -> list[WorkItem]:
     """The same timers, with the next poll as soon as the provider allows."""
-    return [i for i in items if i.backlog != "poll"] + [poll_item(job, job.poll_not_before)]
+    return [i for i in items if i.backlog != "poll"] + [poll_item(job, allowed_from(job, now))]
 
 
 def _entry(
@@ -240,7 +240,9 @@ def timers(
     if job.state not in FINAL and (moved or due):
         items.append(_deadline(job, max(job.deadline_at, inputs.now + 1.0 if due else 0.0)))
     if reschedule and _is_polled(job, inputs):
-        at = max(inputs.now + _until_poll(before, job, inputs, hurry), job.poll_not_before)
+        at = max(
+            inputs.now + _until_poll(before, job, inputs, hurry), allowed_from(job, inputs.now)
+        )
         at -= hurry.late if hurry else 0.0
         items.append(poll_item(job, at, at - inputs.now))
     return items

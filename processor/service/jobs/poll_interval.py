@@ -11,6 +11,8 @@ from processor.poll_schedule import PollSchedule, remaining_time
 from processor.schedule import POLL_JITTER
 from processor.source_statistics import SourceStatistics
 
+SAME_TIME = 1.0  # seconds by which processes may differ about Redis' time
+
 
 def poll_interval(
     job: Job, source: Source, statistics: SourceStatistics, now: float, random_unit: float
@@ -49,9 +51,19 @@ def least_gap(job: Job, source: Source) -> float:
     return min(first, own or first) * (1 - POLL_JITTER)
 
 
-def earliest_poll(job: Job, source: Source, planned_at: float) -> float:
+def allowed_from(job: Job, now: float) -> float:
+    """From when on the provider allows a poll; 0 if it does at any time.
+
+    If its last answer came in the future, Redis' clock was set back since, and the moment that was
+    stored then may be far away. Due times were moved with the clock, so they count alone.
+    """
+    answered_at = max(job.created_at, job.polled_at)
+    return 0.0 if answered_at > now + SAME_TIME else job.poll_not_before
+
+
+def earliest_poll(job: Job, source: Source, planned_at: float, now: float) -> float:
     """Before when a poll that was planned at a time is not made, even if somebody waits (seconds)."""
-    return max(planned_at + least_gap(job, source), job.poll_not_before)
+    return max(planned_at + least_gap(job, source), allowed_from(job, now))
 
 
 def poll_schedule(

@@ -6,7 +6,7 @@ from processor import schedule
 from processor.config import Source
 from processor.model import FINAL, Job
 from processor.service.jobs.decide import Hurry
-from processor.service.jobs.poll_interval import intervals
+from processor.service.jobs.poll_interval import allowed_from, intervals
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
 from processor.store.keys import Keys
@@ -21,12 +21,12 @@ async def poll_sooner(context: Context, jobs: Sequence[tuple[Keys, Job]], second
     Not of a job that is not polled, whose last poll failed, or of whose source enough are waited for.
     """
     for start in range(0, len(jobs), TOGETHER):
-        part = jobs[start : start + TOGETHER]
-        marks = [_mark(context, keys, job, seconds) for keys, job in part]
+        part, now = jobs[start : start + TOGETHER], await context.store.now()
+        marks = [_mark(context, keys, job, seconds, now) for keys, job in part]
         await context.store.waiters.mark([mark for mark in marks if mark])
 
 
-def _mark(context: Context, keys: Keys, job: Job, seconds: float) -> WaitMark | None:
+def _mark(context: Context, keys: Keys, job: Job, seconds: float, now: float) -> WaitMark | None:
     """The mark of a job that is polled sooner; None for one that is not."""
     source = context.settings.sources.get(job.source)
     if source is None or not job.polling.enabled or source.poll(job.kind) is None:
@@ -40,7 +40,7 @@ def _mark(context: Context, keys: Keys, job: Job, seconds: float) -> WaitMark | 
         item=name_of(job),
         seconds=seconds,
         floor=floor * (1 - schedule.POLL_JITTER),
-        not_before=job.poll_not_before,
+        not_before=allowed_from(job, now),
         most=most,
     )
 

@@ -158,7 +158,7 @@ def _timers(
     items = timers(before, job, inputs, reschedule=reschedule)
     final = request.submitted and request.submitted.state in FINAL
     if final and job.state not in FINAL and request.source.poll(job.kind):
-        return with_poll_now(items, job)
+        return with_poll_now(items, job, inputs.now)
     return items
 
 

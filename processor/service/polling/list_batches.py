@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 from processor.config import Source
 from processor.model import FINAL, Job
 from processor.provider import ListRules, PollRules
+from processor.service.jobs.poll_interval import allowed_from
 from processor.service.runtime.context import Context
 from processor.store.keys import Keys
 from processor.store.work_items import Claim
@@ -94,7 +95,7 @@ async def _add_nearly_due(
     others = {item: None for item in alike if item not in claimed}
     for job, _ in await _jobs(context, keys, others):
         own = _batch(source, job)
-        batch = batches.get(own.key) if own and job.poll_not_before <= now else None
+        batch = batches.get(own.key) if own and allowed_from(job, now) <= now else None
         if batch:
             batch.jobs[job.id] = job
 

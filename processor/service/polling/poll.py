@@ -162,8 +162,9 @@ async def _is_time(context: Context, source: Source, claim: Claim, job: Job) -> 
     if interval is None or not claim.due or job.status is None:  # asked for, or the first one
         return True
     planned_at = claim.due / 1000 - interval
-    earliest = earliest_poll(job, source, planned_at)
-    wait = earliest - await context.store.now()
+    now = await context.store.now()
+    earliest = earliest_poll(job, source, planned_at, now)
+    wait = earliest - now
     if wait > MAX_HELD:
         again = Settlement(claim, earliest, encode_interval(earliest - planned_at))
         await context.store.backlogs.settle([again])

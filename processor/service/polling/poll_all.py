@@ -15,7 +15,7 @@ import structlog
 from processor.config import Source
 from processor.errors import Conflict
 from processor.model import FINAL, Job, State
-from processor.service.jobs.poll_interval import least_gap
+from processor.service.jobs.poll_interval import allowed_from, least_gap
 from processor.service.jobs.query import source_of
 from processor.service.runtime.context import Context
 from processor.store.jobs import name_of
@@ -93,7 +93,7 @@ async def _poll_shard(
             [
                 SoonerPoll(
                     name_of(job),
-                    max(now + number * pause, job.poll_not_before),
+                    max(now + number * pause, allowed_from(job, now)),
                     least_gap(job, source),
                 )
                 for number, job in enumerate(jobs, asked.jobs)

@@ -1,5 +1,7 @@
 """Polls that have to wait: put back to their place in their lane, or postponed after a failure.
 
+A refused poll goes behind the others: if the provider refuses this job only, none of them starves.
+
 A poll that only a reader of the mirror needs ends if it fails: the next reader asks for another.
 """
 
@@ -15,7 +17,7 @@ from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.failed_polls import FailedPoll
 from processor.service.jobs.poll_interval import poll_interval
 from processor.service.runtime.context import Context, random_unit
-from processor.source_statistics import SourceStatistics
+from processor.store.planned_poll import encode_interval
 from processor.store.poll_errors import PollError
 from processor.store.work_items import Claim, Settlement
 
@@ -50,7 +52,8 @@ async def postpone(
     now = await context.store.now()
     pause = schedule.source_pause(failure.kind, failure.retry_after)
     statistics = context.store.statistics.of(source.name)
-    again_in = _job_pause(job, source, statistics, failure, now) if pause is None else pause
+    interval = poll_interval(job, source, statistics, now, random_unit())
+    again_in = _again_in(job, failure, interval)
     again = needed or failure.kind == "outdated"
     say = log.warning if failure.kind == "unauthorized" else log.info
     say(
@@ -70,16 +73,22 @@ async def postpone(
         await context.store.backlogs.settle([Settlement(claim)], paused)
     elif pause is None:
         await _count_failure(context, claim, job, failure.reason, now + again_in)
+    elif failure.kind == "unauthorized":
+        # as if somebody had asked for it: then nobody who waits for the job brings it forward
+        behind = Settlement(claim, now + again_in, encode_interval(None))
+        await context.store.backlogs.settle([behind], [(claim, now + pause)])
     else:
         await put_back(context, claim, now + pause)
 
 
-def _job_pause(
-    job: Job, source: Source, statistics: SourceStatistics, failure: PollFailure, now: float
-) -> float:
+def _again_in(job: Job, failure: PollFailure, interval: float) -> float:
     """Seconds until a job is polled again after one more failure."""
+    if failure.kind == "unauthorized":
+        return schedule.refused_poll_pause(interval)
+    pause = schedule.source_pause(failure.kind, failure.retry_after)
+    if pause is not None:
+        return pause
     failures = job.failed_polls.count if job.failed_polls else 0
-    interval = poll_interval(job, source, statistics, now, random_unit())
     return schedule.poll_pause(failures + 1, interval, failure.retry_after)
 
 

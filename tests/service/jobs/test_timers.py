@@ -14,6 +14,7 @@ from processor.poll_schedule import PollSchedule
 from processor.push_loss import PushLoss
 from processor.service.events.publish import DecisionInputs
 from processor.service.jobs.decide import IncomingUpdate, decide, new_job, timers, with_poll_now
+from processor.service.jobs.poll_interval import allowed_from
 from processor.source_statistics import NO_STATISTICS, SourceStatistics
 from processor.store.job_lookup import JobLookup
 from processor.store.work_items import WorkItem
@@ -90,6 +91,23 @@ def test_no_poll_comes_before_the_providers_retry_after(source: Source):
     assert when(timers(None, job, inputs(source), reschedule=True), "poll") == [NOW + 500.0]
     early = replace(job, poll_not_before=NOW + 1.0)
     assert when(timers(None, early, inputs(source), reschedule=True), "poll") == [NOW + AFTER]
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({"polled_at": NOW - 1.0}, True),
+        ({"polled_at": NOW + 0.5}, True),  # processes read Redis' clock with such differences
+        ({"polled_at": NOW + 60.0}, False),
+        ({"created_at": NOW + 60.0}, False),  # the wait came with the answer to its submission
+    ],
+)
+def test_a_wait_that_began_in_the_future_is_over(
+    source: Source, *, fields: dict[str, Any], counts: bool
+):
+    """Then Redis' clock was set back, and its end may be hours away."""
+    job = fresh(source, poll_not_before=NOW + 500.0, **fields)
+    assert allowed_from(job, NOW) == (NOW + 500.0 if counts else 0.0)
 
 
 def test_an_ignored_push_does_not_postpone_the_next_poll(source: Source):
@@ -204,7 +222,7 @@ def test_a_finished_job_has_no_timers(source: Source):
 
 def test_an_immediate_poll_replaces_the_planned_one(source: Source):
     job = fresh(source, poll_not_before=NOW + 2.0)
-    puts = with_poll_now(timers(None, job, inputs(source), reschedule=True), job)
+    puts = with_poll_now(timers(None, job, inputs(source), reschedule=True), job, NOW)
     assert when(puts, "poll") == [NOW + 2.0]
     assert when(puts, "ingest") == [NOW + 3600.0]
 

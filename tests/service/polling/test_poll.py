@@ -8,9 +8,11 @@ from msgspec.structs import replace
 
 from processor import schedule
 from processor.model import State
+from processor.service.jobs.poll_sooner import poll_sooner
 from processor.service.jobs.watch import poll_now
 from processor.service.jobs.watch_request import PollSettings
 from processor.service.polling import poll
+from processor.service.polling.run import run
 from processor.store.keys import STALLED
 
 SLOW = PollSettings("1h")
@@ -200,6 +202,63 @@ async def test_a_refused_token_stalls_the_source_and_fails_no_job(
     assert (job.state, job.sequence) == (State.QUEUED, 0)
 
 
+async def poll_as_worker(bench: Any, source: str) -> None:
+    """Poll what a worker may claim by the source's limits, until nothing is due."""
+    limits = poll.lane_limits(bench.context)
+    while claims := await bench.store.backlogs.claim(
+        bench.store.shards[0], "poll", 64, lambda lane: limits(lane) if lane == source else None
+    ):
+        for claim in claims:
+            await run(bench.context, claim)
+
+
+async def test_a_job_whose_polls_are_always_refused_goes_behind_the_others(
+    bench: Any, provider: Any
+):
+    """With a burst of one request, each pause would else end with the same poll."""
+    refused, *others = [f"job{n}" for n in range(10)]
+    redis, keys = bench.store.connection.redis, bench.store.shards[0]
+    for at, job in enumerate([refused, *others], 1):
+        provider.says(job, status="running")
+        await bench.watch(job, "single", poll=SLOW)
+        await redis.zadd(keys.due("poll", "single"), {f"single/{job}": at})
+    provider.says(refused, 403)
+    for _ in [refused, *others]:
+        await redis.zadd(keys.lanes["poll"], {"single": 1})
+        await poll_as_worker(bench, "single")
+        minute = int(schedule.UNAUTHORIZED_PAUSE * 1000)  # it passes: everything is due earlier
+        for item, at in await redis.zrange(keys.due("poll", "single"), 0, -1, withscores=True):
+            await redis.zadd(keys.due("poll", "single"), {item: at - minute})
+        for key in await redis.keys("*bucket:*") + await redis.keys("*rate_limit:*"):
+            await redis.delete(key)
+        await redis.hdel(keys.paused["poll"], "single")
+    assert provider.asked == [refused, *others]
+
+
+async def test_a_refused_poll_is_made_again_within_two_pauses(
+    bench: Any, provider: Any, polled: Any
+):
+    """Also of a job with a longer interval: the token may have been corrected."""
+    provider.says("1", 403)
+    await bench.watch("1", poll=SLOW)
+    await polling_now(bench, "1")
+    since = await bench.store.now()
+    await polled(bench)
+    due = await bench.due("poll", "lab/1")
+    assert await began(bench, due, 2 * schedule.UNAUTHORIZED_PAUSE, since)
+
+
+async def test_somebody_who_waits_does_not_bring_a_refused_poll_ahead_of_the_others(
+    bench: Any, provider: Any, polled: Any
+):
+    provider.says("1", 403)
+    await ask_all(bench, polled, "1")
+    due = await bench.due("poll", "lab/1")
+    job = await bench.job("1")
+    await poll_sooner(bench.context, [(bench.store.shard("lab", "1"), job)], 60.0)
+    assert await bench.due("poll", "lab/1") == due
+
+
 async def test_a_good_answer_ends_the_stall(bench: Any, provider: Any, polled: Any):
     await bench.store.stall("lab", "HTTP 401")
     await bench.store.stall("other", "HTTP 401")
@@ -280,6 +339,43 @@ async def test_a_failed_poll_is_postponed_and_changes_nothing(
     assert await failures(bench, "1") == 1
     await bench.watch("2")  # the source is polled for other jobs
     assert await polled(bench) == ["lab/2"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_retry_after_of_an_error_postpones_a_poll_by_five_minutes_at_most(
+    bench: Any, provider: Any, polled: Any, status: int
+):
+    """One such answer must not cost a job with a short deadline its result."""
+    provider.says("1", status, headers={"Retry-After": "86400"})
+    since = await bench.store.now()
+    await ask_all(bench, polled, "1")
+    due = await bench.due("poll", "lab/1")
+    assert await began(bench, due, schedule.MAX_FAILURE_PAUSE, since)
+
+
+async def test_a_wait_that_a_provider_wants_ends_when_the_clock_is_set_back(
+    bench: Any, provider: Any, polled: Any
+):
+    """The due time was moved with the clock; the moment in the job's record was not."""
+    keys, redis = bench.store.shard("lab", "1"), bench.store.connection.redis
+    now, ahead = bench.store.now, 6 * 3600.0
+
+    async def fast() -> float:
+        return float(await now()) + ahead
+
+    provider.says("1", status="running", headers={"Retry-After": "2"})
+    await bench.watch("1")
+    await polling_now(bench, "1")
+    bench.store.now = fast
+    assert await polled(bench) == ["lab/1"]
+    bench.store.now = now
+    assert (await bench.job("1")).poll_not_before > await now() + ahead - 60
+    due = int((await now()) * 1000)
+    await redis.zadd(keys.due("poll", "lab"), {"lab/1": due})
+    await redis.zadd(keys.lanes["poll"], {"lab": due})
+    provider.says("1", status="succeeded")
+    assert await polled(bench) == ["lab/1"]
+    assert (await bench.job("1")).state is State.SUCCEEDED
 
 
 async def test_a_good_answer_resets_the_count_of_failures(bench: Any, provider: Any, polled: Any):
