@@ -126,6 +126,13 @@ def deletions_of(job: Job) -> list[MemberEnd]:
     return [MemberEnd(m, State.CANCELED, version) for m in job.groups]
 
 
+def deletion_of(membership: Membership, row: Member) -> MemberEnd:
+    """What a group concludes if the job of this row is gone: later than all that it knew of that
+    job, and older than a job that is watched again.
+    """
+    return MemberEnd(membership, State.CANCELED, row.version._replace(sequence=DELETED))
+
+
 def with_members(
     group: Group, names: Sequence[str], sources: Iterable[str]
 ) -> tuple[Group, dict[str, Member]]:

@@ -210,7 +210,7 @@ class Subscription(SubscriptionSettings, frozen=True, omit_defaults=True, kw_onl
     created_at: float = 0.0
     static: bool = False
     disabled: str | None = None  # the reason, or None while it is enabled
-    old_secret_until: float = 0.0  # until when a rotated secret signs too
+    old_secret_until: float = 0.0  # until when the secrets behind the newest sign too
     origin: str | None = None  # the `WebHook-Request-Origin` that a handshake confirmed
 
 

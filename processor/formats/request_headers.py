@@ -47,7 +47,7 @@ def signed_request(
 
 
 def signing_secrets(target: Subscription, now: float) -> tuple[str, ...]:
-    """The secrets that sign now: the newest, the old one for a while after a rotation.
+    """The secrets that sign now: the newest, the old ones for a while after a rotation.
 
     For a subscription from the configuration file, all of its secrets.
     """

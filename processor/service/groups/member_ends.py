@@ -4,15 +4,25 @@ An entry waits in the shard of its job until the group has it. It may be applied
 crash or with others: the row of a member says which of its versions came last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
 from processor.errors import Unavailable
-from processor.group import Group, GroupState, MemberEnd, expired, state_of, with_ends
+from processor.group import (
+    Group,
+    GroupState,
+    Member,
+    MemberEnd,
+    deletion_of,
+    expired,
+    state_of,
+    with_ends,
+)
 from processor.model import Job, Membership
 from processor.service.groups.step import Decision, change
 from processor.service.jobs.advance import RETRY_AFTER
@@ -23,6 +33,7 @@ from processor.store.groups import PIECE, GroupLookup, deadline_item, read_item
 from processor.store.work_items import Claim, Settlement
 
 TOGETHER = 100  # jobs that are read at the same time
+NO_ROWS: Mapping[str, Member] = MappingProxyType({})
 
 log = structlog.get_logger()
 
@@ -101,25 +112,41 @@ async def recheck_all(context: Context) -> None:
 async def recheck(context: Context, group: Group) -> float:
     """Read the jobs of pending members again, for entries that a Redis has lost together with its
     last second, in a cluster. The latest of their deadlines.
+
+    A member without a job has been deleted, unless it is still to be watched.
     """
     members = await context.store.groups.members(group.id)
-    pending = [name for name, member in members.items() if member.end is None]
-    return await read_again(context, group, pending)
+    pending = {name: row for name, row in members.items() if row.end is None}
+    all_watched = group.filled and not group.open
+    return await read_again(context, group, list(pending), pending if all_watched else {})
 
 
-async def read_again(context: Context, group: Group, names: Sequence[str]) -> float:
-    """Tell a group how the jobs of these members are now. The latest of their deadlines."""
+async def read_again(
+    context: Context, group: Group, names: Sequence[str], watched: Mapping[str, Member] = NO_ROWS
+) -> float:
+    """Tell a group how the jobs of these members are now. The latest of their deadlines.
+
+    `watched` are the rows, read before, of members that had jobs: without one they are canceled.
+    """
     latest = 0.0
     for start in range(0, len(names), PIECE):
-        jobs = await _jobs(context, names[start : start + PIECE])
-        states = [state_of(j, Membership(group.id, group.uid, n)) for n, j in jobs.items()]
+        memberships = [Membership(group.id, group.uid, n) for n in names[start : start + PIECE]]
+        jobs = await _jobs(context, memberships)
+        states = [state_of(job, membership) for membership, job in jobs.items()]
+        gone = [m for m in memberships if m not in jobs and m.member in watched]
+        states += [deletion_of(m, watched[m.member]) for m in gone]
         if states:
             await apply_ends(context, states)
         latest = max([latest, *(job.deadline_at for job in jobs.values())])
     return latest
 
 
-async def _jobs(context: Context, names: Sequence[str]) -> dict[str, Job]:
-    """The jobs of members, as far as they are watched."""
+async def _jobs(context: Context, memberships: Sequence[Membership]) -> dict[Membership, Job]:
+    """The jobs of members, as far as they are watched as such.
+
+    A job that was deleted and is watched again is no member.
+    """
+    names = [membership.member for membership in memberships]
     found = await in_parts(partial(member, context), names, TOGETHER)
-    return {name: f.job for name, f in zip(names, found, strict=True) if f}
+    pairs = zip(memberships, found, strict=True)
+    return {membership: f.job for membership, f in pairs if f and membership in f.job.groups}

@@ -28,6 +28,7 @@ from processor.subscription_settings import SubscriptionSettings, settings_of
 _encode = msgspec.json.Encoder().encode
 
 SECRET_BYTES = 32
+NEWEST_KEPT = OLDEST_KEPT = 2  # secrets of a subscription, of those that sign
 
 
 class CreateSubscription(
@@ -87,18 +88,29 @@ async def remove(context: Context, target: str) -> None:
 
 
 async def rotate(context: Context, target: str) -> Subscription:
-    """Give a subscription a new secret; the old one also signs for a while."""
+    """Give a subscription a new secret; the old ones also sign for a while."""
     old = await changeable(context, target)
-    until = await context.store.now() + context.settings.secret_overlap
-    secret = new_secret(old.signature)
+    now = await context.store.now()
+    secret, until = new_secret(old.signature), now + context.settings.secret_overlap
 
     def edit(current: Subscription) -> Subscription:
-        return replace(current, secrets=(secret, current.secrets[0]), old_secret_until=until)
+        return _rotated(current, secret, now, until)
 
     new = await context.store.subscriptions.change(target, edit)
     if new is None:  # removed a moment ago
         raise missing(target)
     return new
+
+
+def _rotated(old: Subscription, secret: str, now: float, until: float) -> Subscription:
+    """A subscription with a new secret, and with the old ones whose time is not over.
+
+    The answers of earlier rotations may be lost: then its subscriber has one of the oldest. If none
+    was, it has the newest but one.
+    """
+    known = (secret, *signing_secrets(old, now))
+    kept = (*known[:NEWEST_KEPT], *known[NEWEST_KEPT:][-OLDEST_KEPT:])
+    return replace(old, secrets=kept, old_secret_until=max(until, old.old_secret_until))
 
 
 def check_enabled(target: Subscription) -> None:

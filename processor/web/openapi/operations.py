@@ -264,7 +264,7 @@ OPERATIONS = (
         ),
         {
             200: Response(
-                "The new secret; the old one also signs for 24 h", schemas.SubscriptionWithSecret
+                "The new secret; the old ones also sign for 24 h", schemas.SubscriptionWithSecret
             )
         },
         (404, 409, 422, *WITH_BODY),
@@ -277,7 +277,11 @@ OPERATIONS = (
             "getPublicKey",
             "Get the keys that verify `v1a` signatures",
         ),
-        {200: Response("All that sign now: after a rotation also the old one", schemas.PublicKeys)},
+        {
+            200: Response(
+                "All that sign now: after a rotation also the old ones", schemas.PublicKeys
+            )
+        },
         (404, 422),
         ("subscription",),
     ),

@@ -227,12 +227,12 @@ async def test_a_deadline_reads_the_jobs_once_more(bench: Any):
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
 
 
-async def lose_entries(bench: Any) -> None:
+async def lose_entries(bench: Any, member: str = "lab/1") -> None:
     """Ingest what was pushed, and drop what the jobs tell their groups."""
     for keys in bench.store.shards:
         claims = await bench.claim(keys, "ingest")
         await ingest.ingest(bench.context, [c for c in claims if c.lane == "lab"])
-        lost = [c for c in await bench.claim(keys, "ingest") if "lab/1" in c.item]
+        lost = [c for c in await bench.claim(keys, "ingest") if member in c.item]
         await bench.store.backlogs.settle([Settlement(c) for c in lost])
 
 
@@ -515,6 +515,72 @@ async def test_after_trouble_the_jobs_of_running_groups_are_read_again(bench: An
     await member_ends.recheck_all(bench.context)
     assert (await group_now(bench)).state is GroupState.SUCCEEDED
     assert (await query.find(bench.context, "h")).pending == 1
+
+
+async def test_a_job_that_is_no_member_does_not_speak_for_the_deleted_one(bench: Any):
+    """The deleted job's entry still waits when the jobs are read again."""
+    await bench.group("lab/1", "lab/2", open=True)
+    await watch.unwatch(bench.context, "lab", "1")
+    await bench.watch("1", deadline="100h")
+    group = await group_now(bench)
+    assert await member_ends.recheck(bench.context, group) < group.created_at + 90 * 3600
+    assert (await group_now(bench)).pending == 2
+    await close.close(bench.context, "g")
+    await finish(bench, "1", "2")
+    assert len(await completions(bench)) == 1
+    group = await group_now(bench)
+    assert (group.state, group.ended[State.CANCELED]) == (GroupState.PARTIAL, 1)
+
+
+@pytest.mark.parametrize("watched_again", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_deletion_that_redis_lost_is_found_when_the_jobs_are_read_again(
+    bench: Any, *, watched_again: bool, known: bool
+):
+    await bench.group("lab/1", "lab/2")
+    if known:
+        await member_ends.recheck_all(bench.context)
+    await watch.unwatch(bench.context, "lab", "1")
+    await lose_entries(bench)
+    if watched_again:
+        await bench.watch("1")
+    await member_ends.recheck_all(bench.context)
+    group = await group_now(bench)
+    assert (group.pending, group.ended) == (1, {State.CANCELED: 1})
+    group = await members.add(bench.context, "g", ("lab", "1"), WatchRequest(), None)
+    assert group.pending == 2
+    await finish(bench, "1", "2")
+    assert (await group_now(bench)).state is GroupState.SUCCEEDED
+
+
+async def test_a_member_that_is_not_watched_yet_is_not_canceled(bench: Any, monkeypatch: Any):
+    real = watch.register
+
+    async def reread(context: Any, request: Any) -> bool:
+        await member_ends.recheck_all(context)
+        return await real(context, request)
+
+    monkeypatch.setattr(watch, "register", reread)
+    await bench.group("lab/1", "lab/2")
+    assert (await group_now(bench)).pending == 2
+    await bench.group(id="h", open=True)
+    await members.add(bench.context, "h", ("lab", "3"), WatchRequest(), None)
+    assert (await query.find(bench.context, "h")).pending == 1
+
+
+async def test_a_member_named_by_an_alias_is_read_again(bench: Any):
+    await bench.watch("1", aliases=["a"])
+    await bench.group("lab/a", "lab/2")
+    await member_ends.recheck_all(bench.context)
+    assert (await group_now(bench)).pending == 2
+    await bench.accept(id="1", status="succeeded")
+    await lose_entries(bench, "lab/a")
+    await member_ends.recheck_all(bench.context)
+    assert (await group_now(bench)).ended == {State.SUCCEEDED: 1}
+    await watch.unwatch(bench.context, "lab", "2")
+    await lose_entries(bench, "lab/2")
+    await member_ends.recheck_all(bench.context)
+    assert (await group_now(bench)).state is GroupState.PARTIAL
 
 
 async def test_the_members_of_a_large_group_are_read_again_piece_by_piece(

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from processor.cli import main
 from processor.config import load
+from processor.formats import signing_secrets
 from processor.model import Subscription
 from processor.service.delivery import history
 from processor.service.runtime import process
@@ -156,6 +157,47 @@ async def test_the_old_secret_signs_as_long_as_the_setting_says(bench: Any):
     made = await manage.create(context, manage.CreateSubscription(url="https://x.example"))
     until = (await manage.rotate(context, made.id)).old_secret_until
     assert until == pytest.approx(await context.store.now() + 90, abs=5)
+
+
+async def test_a_rotation_removes_no_secret_whose_time_is_not_over(bench: Any):
+    """A caller who got no answer repeats it, and its subscriber still has the first secret."""
+    made = await manage.create(bench.context, manage.CreateSubscription(url="https://x.example"))
+    first = await manage.rotate(bench.context, made.id)
+    second = await manage.rotate(bench.context, made.id)
+    assert second.secrets == (second.secrets[0], first.secrets[0], made.secrets[0])
+    assert signing_secrets(second, await bench.store.now()) == second.secrets
+
+
+async def test_of_many_secrets_the_two_newest_and_the_two_oldest_sign(bench: Any):
+    made = await manage.create(bench.context, manage.CreateSubscription(url="https://x.example"))
+    rotated = [await manage.rotate(bench.context, made.id) for _ in range(6)]
+    given = [one.secrets[0] for one in (made, *rotated)]
+    assert rotated[-1].secrets == (given[6], given[5], given[1], given[0])
+    assert await manage.get(bench.context, made.id) == rotated[-1]
+
+
+async def test_a_rotation_removes_secrets_whose_time_is_over(bench: Any):
+    made = await manage.create(bench.context, manage.CreateSubscription(url="https://x.example"))
+    first = await manage.rotate(bench.context, made.id)
+    await bench.store.subscriptions.save(replace(first, old_secret_until=1.0))
+    second = await manage.rotate(bench.context, made.id)
+    assert second.secrets == (second.secrets[0], first.secrets[0])
+
+
+async def test_a_shorter_setting_shortens_no_overlap_that_has_begun(bench: Any):
+    made = await manage.create(bench.context, manage.CreateSubscription(url="https://x.example"))
+    first = await manage.rotate(bench.context, made.id)
+    short = bench.context._replace(settings=replace(bench.context.settings, secret_overlap=90))
+    second = await manage.rotate(short, made.id)
+    assert second.old_secret_until == first.old_secret_until
+
+
+async def test_all_public_keys_that_sign_are_shown(bench: Any):
+    wanted = manage.CreateSubscription(url="https://x.example", signature="v1a")
+    made = await manage.create(bench.context, wanted)
+    shown = [manage.view(await manage.rotate(bench.context, made.id)) for _ in range(2)]
+    keys = [view["public_key"] for view in (*reversed(shown), manage.view(made))]
+    assert await manage.public_keys(bench.context, made.id) == keys
 
 
 # --- what cannot be opened --------------------------------------------------------------------
