@@ -27,6 +27,9 @@ _LONG = b"0" * (DIGITS + 1)
 _DIGIT = re.compile(rb"[0-9]")
 _BEFORE = re.compile(r"[\s\ufeff\x00]*+")
 _OPENING = re.compile(r"[{\[]")
+# Python reads 4300 digits. Without the look-behind each digit of a shorter run starts a search of
+# its own: 2.6 s instead of 8 ms for a megabyte that nobody has signed.
+_TOO_LONG = re.compile(r"(?<![0-9])[0-9]{4301}")
 
 
 def read_json(body: bytes) -> Any:
@@ -165,7 +168,7 @@ def _with_place(error: Exception, text: str) -> Exception:
     """Add the position of a number with too many digits, the only error without one."""
     if isinstance(error, json.JSONDecodeError | RecursionError):
         return error
-    found = re.search(r"[0-9]{4301}", text)
+    found = _TOO_LONG.search(text)
     return json.JSONDecodeError("a number is too long", text, found.start() if found else 0)
 
 

@@ -68,6 +68,10 @@ UNREADABLE: list[tuple[bytes, str]] = [
     (b"\xff", "(byte 0)"),
     (b'\xff\xfe{\x00"\x00a', "not utf-16 (byte 6)"),
     (b"9" * 5_000, "a number is too long (byte 0)"),
+    (
+        b'{"a": "%b", "b": %b}' % (b"x".join([b"1" * 4_300] * 229), b"2" * 4_301),
+        "a number is too long (byte 984943)",
+    ),
     (b'{"a": %b' % (b"[" * 1_000), "(byte 1006)"),
     (b"[" * 1_000_000, "nested too deeply"),
 ]

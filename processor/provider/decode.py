@@ -129,14 +129,20 @@ def _event_or_fault(event: object) -> dict[str, Any] | Unreadable:
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:
-    """An event with `data` decoded, and with `key`, its unique `source` and `id`."""
+    """An event with `data` decoded, and with `key`, its unique `source` and `id`.
+
+    Without them all events would have the same key, and count as duplicates of the first.
+    """
+    source, name = event.get("source"), event.get("id")
+    if not (isinstance(source, str) and source and isinstance(name, str) and name):
+        raise Unreadable("a CloudEvent must have `id` and `source`, strings that are not empty")
     if isinstance(packed := event.get("data_base64"), str):
         try:
             data = base64.b64decode(packed, validate=True)
         except (binascii.Error, ValueError):
             raise Unreadable("data_base64 is not base64") from None
         event = {**event, "data": read_json(data)}
-    return {**event, "key": f"{event.get('source')} {event.get('id')}"}
+    return {**event, "key": f"{source} {name}"}
 
 
 _OTHER_TYPES = {"form": (form_data.PLAIN, form_data.PARTS), "sns": ("text/plain",)}

@@ -123,6 +123,37 @@ def test_one_event_of_a_batch_of_cloudevents_may_be_damaged() -> None:
     assert reading.errors[0] == "update 0: data_base64 is not base64"
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [{"id": None}, {"source": None}, {"id": ""}, {"source": ""}, {"id": {}}, {"source": ["/s"]}],
+    ids=str,
+)
+def test_a_cloudevent_without_id_or_source_is_unreadable(missing: dict[str, Any]) -> None:
+    """All such events would have the same key, and count as one."""
+    good = {"id": "1", "source": "/s", "subject": "a", "type": "done"}
+    bad = {name: value for name, value in (good | missing).items() if value is not None}
+    body = BODY.replace("{decode}", 'decode = "cloudevents"').replace('"/event"', '"/key"')
+    profile = parse("acme", body.replace('"/id"', '"/subject"').replace('"/status"', '"/type"'))
+
+    def read(sort: str, event: Any) -> Any:
+        push = Push({"content-type": f"application/cloudevents{sort}"}, json.dumps(event).encode())
+        return provider.read_push(profile, "acme", push, NOW)
+
+    with pytest.raises(Unreadable, match="`id` and `source`"):
+        read("+json", bad)
+    reading = read("-batch+json", [bad, good])
+    assert [update.event_id for update in reading.updates] == ["/s 1"]
+    assert len(reading.errors) == 1
+
+
+@pytest.mark.parametrize("name", ["ce-id", "ce-source"])
+def test_a_binary_cloudevent_with_an_empty_id_or_source_is_unreadable(name: str) -> None:
+    headers = {"ce-id": "1", "ce-source": "/s", "ce-type": "t", "ce-specversion": "1.0"}
+    push = Push({**headers, name: "", "content-type": "application/json"}, b"{}")
+    with pytest.raises(Unreadable, match="`id` and `source`"):
+        provider.read_push(pushed("cloudevents"), "acme", push, NOW)
+
+
 def test_damaged_optional_values_of_a_final_update_are_dropped() -> None:
     """A further name, the event's own id, a part of a URL."""
     bad = [rb'"\ud83d"', b'"\xe9"', b'"\x00"', b'"%b"' % (b"x" * 600), b"NaN", b"[[]]", b"1e400"]

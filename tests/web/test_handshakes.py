@@ -94,3 +94,12 @@ async def test_a_stranger_cannot_put_a_job_in_front_of_a_form_that_was_signed(we
     await web.ingest()
     refused(await web("GET", "/v1/jobs/forms/victim"), 404)
     assert (await web("GET", "/v1/jobs/forms/seen")).json()["state"] == "running"
+
+
+async def test_a_body_of_almost_too_long_numbers_is_refused_before_any_signature(web: Web) -> None:
+    """It is read before it is verified, so nothing in it may take long."""
+    digits = "x".join(["1" * 4300] * 229)
+    body = f'{{"z": NaN, "a": "{digits}", "b": {"2" * 4301}}}'
+    text = {"content-type": "text/plain"}
+    detail = refused(await web("POST", "/hooks/topic", content=body, headers=text), 401)
+    assert "not an SNS message" in detail

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -20,7 +21,8 @@ MAX_URL_SHOWN = 100  # characters in a message
 UNKNOWN_KEY_MAX_AGE = 60.0  # seconds between fetches for unknown keys, which anybody can name
 TIMEOUT = 5.0  # seconds; the provider waits for our answer
 MAX_DOCUMENT = 65_536  # bytes
-MAX_DOCUMENTS = 64  # in the cache
+MAX_DOCUMENTS = 64  # in the cache, and as many failures
+MAX_NEW_FETCHES = 8  # at once, of URLs without a document: anybody can name many
 LARGE_PUSH = 128 * 1024  # bytes from which a push is verified in a thread
 
 log = structlog.get_logger()
@@ -42,7 +44,9 @@ class PublicKeys:
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
-        self._cache: OrderedDict[str, CachedDocument] = OrderedDict()
+        self._documents: OrderedDict[str, CachedDocument] = OrderedDict()
+        self._failures: OrderedDict[str, CachedDocument] = OrderedDict()  # evict no document
+        self._new_fetches = asyncio.Semaphore(MAX_NEW_FETCHES)
         self._fetching: KeyedLocks[str] = KeyedLocks()  # by URL
 
     async def verify(
@@ -62,6 +66,9 @@ class PublicKeys:
         if url is None:
             await _check(rule, keys, push, now, here=here)
             return
+        if url not in self._documents:  # an old push, for example, is not worth a fetch
+            with suppress(UnknownKey):
+                await _check(rule, keys, push, now, here=here)
         document = await self.document(url, now, MAX_AGE)
         try:
             await _check(rule, keys, push, now, document, here)
@@ -72,19 +79,31 @@ class PublicKeys:
             await _check(rule, keys, push, now, newer, here)
 
     async def document(self, url: str, now: float, max_age: float) -> bytes:
-        """The document at a URL, at most `max_age` seconds old unless a fetch fails."""
+        """The document at a URL, at most `max_age` seconds old unless a fetch fails.
+
+        ProviderError if there is none, or if too many new URLs are being fetched.
+        """
         async with self._fetching[url]:
-            known = self._cache.get(url, NEVER)
+            known = self._documents.get(url) or self._failures.get(url, NEVER)
             allowed = FAILURE_MAX_AGE if known.reason else max_age
             if now - known.at > allowed:
-                known = await self._fetch(url, now, known.document)
-                self._keep(url, known)
+                known = await self._refresh(url, now, known.document)
+            self._keep(url, known)
         if not known.document:
             raise ProviderError(
                 f"The key at {url[:MAX_URL_SHOWN]} cannot be fetched: {known.reason}; send this again",
                 503,
             )
         return known.document
+
+    async def _refresh(self, url: str, now: float, old: bytes) -> CachedDocument:
+        """Fetch a document; a new one only if few others are being fetched."""
+        if old:
+            return await self._fetch(url, now, old)
+        if self._new_fetches.locked():
+            raise ProviderError("Too many new keys are being fetched; send this again", 503)
+        async with self._new_fetches:
+            return await self._fetch(url, now, old)
 
     async def _fetch(self, url: str, now: float, old: bytes) -> CachedDocument:
         """Fetch a document; the old one if the fetch fails."""
@@ -109,10 +128,12 @@ class PublicKeys:
         return CachedDocument(now, old, reason)
 
     def _keep(self, url: str, found: CachedDocument) -> None:
-        self._cache[url] = found
-        self._cache.move_to_end(url)
-        while len(self._cache) > MAX_DOCUMENTS:
-            self._cache.popitem(last=False)
+        """Keep what was used last."""
+        cache = self._documents if found.document else self._failures
+        cache[url] = found
+        cache.move_to_end(url)
+        while len(cache) > MAX_DOCUMENTS:
+            cache.popitem(last=False)
 
 
 async def _check(  # noqa: PLR0917 -- as `signing.verify`

@@ -1,5 +1,6 @@
 """Public keys are fetched from their provider only, cached, and fetched again."""
 
+import asyncio
 import base64
 import datetime as dt
 import json
@@ -22,6 +23,7 @@ from processor.model import Push
 from processor.service.pushes.public_keys import (
     MAX_AGE,
     MAX_DOCUMENTS,
+    MAX_NEW_FETCHES,
     UNKNOWN_KEY_MAX_AGE,
     PublicKeys,
 )
@@ -67,9 +69,14 @@ class Site:
         self.documents: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.port = 0
+        self.arrivals: asyncio.Queue[str] = asyncio.Queue()
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(request.path_qs)
+        self.arrivals.put_nowait(request.path_qs)
+        await self.answers.wait()
         document = self.documents.get(request.path)
         return web.Response(body=document, status=404 if document is None else 200)
 
@@ -174,7 +181,64 @@ async def test_the_number_of_cached_documents_is_bounded(site_of: Any) -> None:
     for number in range(200):
         with pytest.raises(ProviderError):
             await public_keys.document(f"https://keys.example/{number}", 1000.0, MAX_AGE)
-    assert (len(public_keys._fetching), len(public_keys._cache)) == (0, MAX_DOCUMENTS)
+    assert (len(public_keys._fetching), len(public_keys._failures)) == (0, MAX_DOCUMENTS)
+
+
+async def test_urls_that_cannot_be_fetched_evict_no_document(site_of: Any) -> None:
+    site, egress = await site_of("keys.example")
+    public_keys = PublicKeys(egress)
+    site.documents["/good"] = b"good"
+    await public_keys.document("https://keys.example/good", 1000.0, MAX_AGE)
+    for number in range(MAX_DOCUMENTS):
+        with pytest.raises(ProviderError):
+            await public_keys.document(f"https://keys.example/{number}", 1000.0, MAX_AGE)
+    assert await public_keys.document("https://keys.example/good", 1000.0, MAX_AGE) == b"good"
+    assert site.asked.count("/good") == 1
+
+
+async def test_the_document_that_was_not_used_for_longest_is_evicted(site_of: Any) -> None:
+    site, egress = await site_of("keys.example")
+    public_keys = PublicKeys(egress)
+    names = [f"/{number}" for number in range(MAX_DOCUMENTS + 1)]
+    site.documents = dict.fromkeys(names, b"x")
+    for name in names:
+        await public_keys.document(f"https://keys.example{name}", 1000.0, MAX_AGE)
+        await public_keys.document("https://keys.example/0", 1000.0, MAX_AGE)
+    assert site.asked == names
+    await public_keys.document("https://keys.example/1", 1000.0, MAX_AGE)
+    assert site.asked == [*names, "/1"]
+    assert len(public_keys._documents) == MAX_DOCUMENTS
+
+
+async def test_few_new_urls_are_fetched_at_once_and_known_ones_do_not_wait(
+    site_of: Any,
+) -> None:
+    site, egress = await site_of("keys.example")
+    public_keys = PublicKeys(egress)
+
+    def fetch(name: str, now: float) -> Any:
+        return asyncio.create_task(
+            public_keys.document(f"https://keys.example/{name}", now, MAX_AGE)
+        )
+
+    site.documents["/good"] = b"good"
+    await fetch("good", 1000.0)
+    await site.arrivals.get()
+    site.answers.clear()
+    slow = [fetch(str(number), 1000.0) for number in range(MAX_NEW_FETCHES)]
+    for _ in slow:
+        await site.arrivals.get()
+    with pytest.raises(ProviderError, match="send this again") as trouble:
+        await fetch("another", 1000.0)
+    assert trouble.value.status == 503
+    assert await fetch("good", 1000.0) == b"good"
+    refreshed = fetch("good", 1001.0 + MAX_AGE)
+    assert await site.arrivals.get() == "/good"
+    site.answers.set()
+    assert await refreshed == b"good"
+    await asyncio.gather(*slow, return_exceptions=True)
+    site.documents["/another"] = b"another"
+    assert await fetch("another", 1000.0) == b"another"
 
 
 async def test_a_malformed_key_document_is_a_bad_signature(site_of: Any) -> None:
@@ -260,10 +324,13 @@ async def test_no_certificate_is_fetched_for_an_unknown_topic_or_from_an_unknown
     assert site.asked == []
 
 
-async def test_an_old_message_is_refused(sns: Any, store: Any) -> None:
-    _, receiver, source, topic = sns
+async def test_an_old_message_is_refused_before_a_certificate_is_fetched(
+    sns: Any, store: Any
+) -> None:
+    site, receiver, source, topic = sns
     with pytest.raises(BadSignature, match="old"):
         await receiver.receive(source, topic.push(await store.now() - 4000))
+    assert site.asked == []
 
 
 def confirmation_request(
