@@ -10,7 +10,12 @@ from typing import NamedTuple, Self
 from processor.egress.compression import decompress
 from processor.egress.connection_pool import ConnectionPool, MaySend, Origin
 from processor.egress.connector import Connector
-from processor.egress.failures import REQUEST_ERRORS, BrokenResponseError, describe_failure
+from processor.egress.failures import (
+    REQUEST_ERRORS,
+    BrokenOffError,
+    BrokenResponseError,
+    describe_failure,
+)
 from processor.egress.guard import NetworkScope, authorize_url
 from processor.egress.policy import Policy
 from processor.egress.request_head import request_head, request_target
@@ -102,8 +107,10 @@ class Egress:
         """Send one request; a response with any status is returned, redirects included.
 
         The body is cut at `read_limit` bytes, and empty unless `body_wanted`. `partial`: a body
-        that breaks off is returned as far as it arrived. If the body is unwanted or may be partial,
-        a status line alone is a response. `timeout` is in seconds for the whole request.
+        that breaks off is returned as far as it arrived; else RequestFailed, and for one without
+        length too if TLS was not ended properly. If the body is unwanted or may be partial,
+        a status line alone is a response. `timeout` is in seconds for the whole request,
+        `may_send` included; nothing is sent after it.
         `repeatable`: a POST or PATCH that may arrive twice, as others may (RFC 9110, 9.2.2); it is
         sent again if the server had closed the idle connection that it was sent on.
         `may_send` is awaited right before the request is written, each time that it is.
@@ -128,6 +135,8 @@ class Egress:
             found = salvaged
         except REQUEST_ERRORS as error:
             raise describe_failure(error, timeout) from None  # see above
+        if found.cut and body_wanted and not partial:
+            raise describe_failure(BrokenOffError(), timeout)
         content = b""
         if body_wanted:
             content = found.body

@@ -10,10 +10,12 @@ _ENCODINGS = {  # zlib's window bits: 47 takes gzip and zlib, -15 bare deflate
     "deflate": (47, -15),
 }
 _AT_MOST = 2  # nested encodings; more is an attack
+_MEMBERS_AT_MOST = 64  # of one gzip: what follows a member is copied for the next one
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return at most `limit` decompressed bytes; RequestFailed for an unknown encoding.
+    """Return at most `limit` decompressed bytes; RequestFailed for an unknown encoding,
+    and for a gzip of too many members.
 
     A body that is not really compressed is returned unchanged; a truncated one as far as possible.
     """
@@ -32,8 +34,14 @@ def _inflated(body: bytes, ways: tuple[int, ...], limit: int) -> bytes:
     for bits in ways:
         found = b""
         try:
-            left = body
+            left, members = body, 0
             while left and len(found) < limit:  # gzip may have several members
+                members += 1
+                if members > _MEMBERS_AT_MOST:
+                    raise RequestFailed(
+                        f"the answer is compressed in more than {_MEMBERS_AT_MOST} parts; "
+                        "have the server send it plain, or as one gzip"
+                    )
                 stream = zlib.decompressobj(bits)
                 found += stream.decompress(left, limit - len(found))
                 left = stream.unused_data if stream.eof else b""

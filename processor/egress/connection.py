@@ -10,6 +10,7 @@ next request (response smuggling).
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
@@ -19,7 +20,8 @@ from processor.egress.failures import BrokenOffError, BrokenResponseError, Disco
 from processor.egress.salvage import RawResponse
 
 HEAD_AT_MOST = 65_536  # bytes of status line and headers, those of 1xx responses included
-KEPT_AT_MOST = 1_310_720  # bytes of one response: the longest body that we read, and its head
+KEPT_AT_MOST = 1_310_720  # bytes as they came, for `salvage`; a body that is read may be longer
+SENT_AT_ONCE = 16_384  # bytes that the send buffer of any socket takes in one write
 DRAINED = 4096  # bytes; with a longer unwanted body the connection is closed
 DRAIN_TIMEOUT = 1.0  # seconds; with a slower one too, so that it does not occupy a place
 _RAW_AT_MOST = 8  # bytes for each of the body, with the chunks' heads and their extensions
@@ -58,6 +60,7 @@ class Connection(asyncio.Protocol):
             pending.set_exception(BrokenResponseError(DisconnectedError(), b""))
             return pending
         self._pending, self._keep = pending, False
+        self._large = len(request) > SENT_AT_ONCE
         self._limit = DRAINED if read_limit is None else read_limit
         self._wanted = read_limit is not None
         self._received = bytearray()
@@ -84,6 +87,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
 
     def data_received(self, data: bytes) -> None:
         """Parse; the head at most up to its limit."""
@@ -103,7 +107,7 @@ class Connection(asyncio.Protocol):
         del self._parser  # it refers to us
         self._lost(self)
         if self._pending and self._status and not error and self._ends_with_connection():
-            self._end()
+            self._end(cut=self._tls is not None and not _said_goodbye(self._tls))
         elif self._pending:
             self._break(error or (BrokenOffError() if self._status else DisconnectedError()))
 
@@ -188,20 +192,41 @@ class Connection(asyncio.Protocol):
         else:
             self._end(BrokenResponseError(error, bytes(self._received)))
 
-    def _end(self, error: Exception | None = None) -> None:
+    def _end(self, error: Exception | None = None, *, cut: bool = False) -> None:
         pending, self._pending = self._pending, None
         self._timer.cancel()
-        # A server may answer before it has read the whole request: the rest is never read, perhaps.
-        if not self._keep or self._transport.get_write_buffer_size():
+        if not self._keep or self._may_have_unsent():
             self.abort()
         if pending is None or pending.done():  # cancelled
             return
         if error:
             pending.set_exception(error)
         else:
-            pending.set_result(RawResponse(self._status, self._headers, bytes(self._body)))
+            pending.set_result(RawResponse(self._status, self._headers, bytes(self._body), cut))
         self._received = self._body = bytearray()  # an idle connection keeps no response
+
+    def _may_have_unsent(self) -> bool:
+        """Whether a rest of the request may wait: a server may answer before it reads all of it.
+
+        A TLS transport does not count what waits in the TCP transport below it, which uvloop hides.
+        """
+        return self._transport.get_write_buffer_size() > 0 or (
+            self._large and self._tls is not None
+        )
 
     def _ends_with_connection(self) -> bool:
         chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
         return not chunked and "content-length" not in self._headers
+
+
+def _said_goodbye(tls: ssl.SSLObject) -> bool:
+    """Whether the server ended TLS (close_notify): without, anybody may have cut the connection.
+
+    asyncio and uvloop report both ends in the same way, but a read tells.
+    """
+    try:
+        return not tls.read(1)
+    except ssl.SSLZeroReturnError:  # we have ended it as well
+        return True
+    except ssl.SSLError:
+        return False

@@ -71,21 +71,24 @@ class ConnectionPool:
         `may_send` is awaited before each time. Raises what it and `Connector.connect` raise,
         TimeoutError, or BrokenResponseError.
         """
-        end = monotonic() + seconds
+        began = monotonic()
+        end, connect_end = began + seconds, began + CONNECT_SECONDS
         if origin.places.free and self._places.free:
             origin.places.take()
             self._places.take()
         else:
-            await self._wait_for_places(origin, end)
+            await self._wait_for_places(origin, end, connect_end)
         try:
             if connection := self._take(origin):
+                connected = monotonic()
                 try:
                     return await self._send(connection, request, end, read_limit, may_send)
                 except BrokenResponseError as broken:
                     died = not broken.received and not isinstance(broken.error, TimeoutError)
                     if not (died and repeatable):
                         raise
-            connection = await self._connect(origin, end)
+                connect_end += monotonic() - connected
+            connection = await self._connect(origin, end, connect_end)
             return await self._send(connection, request, end, read_limit, may_send)
         finally:
             self._places.leave()
@@ -98,8 +101,8 @@ class ConnectionPool:
             self._drop(connection)
         await asyncio.sleep(0)  # the loop tells the connections that they are closed
 
-    async def _wait_for_places(self, origin: Origin, end: float) -> None:
-        async with _connect_limit(end):
+    async def _wait_for_places(self, origin: Origin, end: float, connect_end: float) -> None:
+        async with _connect_limit(end, connect_end):
             await origin.places.wait()
             try:
                 await self._places.wait()
@@ -115,7 +118,7 @@ class ConnectionPool:
             self._drop(connection)
         return None
 
-    async def _connect(self, origin: Origin, end: float) -> Connection:
+    async def _connect(self, origin: Origin, end: float, connect_end: float) -> Connection:
         if self._closed:
             raise RuntimeError("the client is closed")
         while self._idle and len(self._open) + self._connecting >= self._limit:
@@ -123,7 +126,7 @@ class ConnectionPool:
         make = partial(Connection, self._loop, self._lost)
         self._connecting += 1
         try:
-            async with _connect_limit(end):
+            async with _connect_limit(end, connect_end):
                 connection = await self._connector.connect(
                     origin.host, origin.port, make, secure=origin.secure
                 )
@@ -142,8 +145,12 @@ class ConnectionPool:
     ) -> RawResponse:
         try:
             if may_send:
-                await may_send()
-            return await connection.send(request, end - monotonic(), read_limit)
+                async with asyncio.timeout(end - monotonic()):
+                    await may_send()
+            left = end - monotonic()
+            if left <= 0:
+                raise TimeoutError  # nothing is sent whose answer nobody awaits
+            return await connection.send(request, left, read_limit)
         finally:
             if connection.reusable and not self._closed:
                 self._keep(connection)
@@ -177,11 +184,10 @@ class ConnectionPool:
 
 
 @asynccontextmanager
-async def _connect_limit(end: float) -> AsyncIterator[None]:
+async def _connect_limit(end: float, connect_end: float) -> AsyncIterator[None]:
     """Limit the time to connect; ConnectTimeoutError, unless `end` came first."""
-    left = end - monotonic()
     try:
-        async with asyncio.timeout(min(left, CONNECT_SECONDS)):
+        async with asyncio.timeout(min(end, connect_end) - monotonic()):
             yield
     except TimeoutError:
-        raise (TimeoutError if left < CONNECT_SECONDS else ConnectTimeoutError) from None
+        raise (TimeoutError if end < connect_end else ConnectTimeoutError) from None

@@ -20,11 +20,15 @@ _SWITCHING = 101
 
 
 class RawResponse(msgspec.Struct, frozen=True):
-    """Status, headers by lower-case name, and the body as far as it came."""
+    """Status, headers by lower-case name, and the body as far as it came.
+
+    `cut`: it has no length, and TLS did not say that it was complete when the connection ended.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    cut: bool = False
 
 
 def salvage(received: bytes) -> RawResponse | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -13,8 +14,10 @@ POLICY = Policy()
 class Server:
     """Serves each connection with a function of its reader, its writer and its number, from 1."""
 
-    def __init__(self, serve: Callable[..., Awaitable[None]]) -> None:
-        self.serve = serve
+    def __init__(
+        self, serve: Callable[..., Awaitable[None]], tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.serve, self.tls = serve, tls
         self.connections = self.ended = 0
         self.requests = []  # (number of the connection, body)
         self.closed = asyncio.Condition()
@@ -22,8 +25,10 @@ class Server:
 
     async def __aenter__(self):
         """Listen."""
-        self.server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/"
+        self.server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self.tls)
+        self.url = (
+            f"http{'s' if self.tls else ''}://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/"
+        )
         return self
 
     async def __aexit__(self, *_):
@@ -60,9 +65,9 @@ class Server:
 
 
 @asynccontextmanager
-async def between(serve, **more):
-    """A server, and requests to it."""
-    async with Server(serve) as server, Egress(POLICY, **more) as egress:
+async def between(serve, *, tls=(None, None), **more):
+    """A server, and requests to it; `tls`: its context and the client's."""
+    async with Server(serve, tls[0]) as server, Egress(POLICY, tls=tls[1], **more) as egress:
 
         async def post(body=b"{}", **options):
             options = {"body_wanted": False, "repeatable": True, "timeout": 10.0} | options

@@ -1,8 +1,10 @@
 """One connection: reads whatever is legal however it arrives, and is used again only where that is safe."""
 
 import asyncio
+import os
 import socket
 import struct
+import time
 from functools import partial
 
 import aiohttp
@@ -18,6 +20,12 @@ from .legal_responses import LEGAL, Legal
 from .odd_responses import ODD
 from .server import Server, answers, between
 from .site import OK, chunked, sized
+
+
+@pytest.fixture
+def tls(tls_for):
+    return tls_for("hooks.example")
+
 
 # -- what is legal ------------------------------------------------------------------------------
 
@@ -72,6 +80,9 @@ class Pipe:
     def get_write_buffer_size(self):
         """Everything is sent."""
         return 0
+
+    def get_extra_info(self, name):
+        """Nothing is known."""
 
     def abort(self):
         """Note that the connection is closed."""
@@ -274,6 +285,26 @@ async def test_a_request_that_may_not_be_sent_is_not_and_its_connection_stays():
         assert server.requests == [(1, b"1"), (1, b"3")]
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["new connection", "idle connection"])
+async def test_nothing_is_sent_once_the_time_of_its_request_is_over(first):
+    async def slow():
+        await asyncio.sleep(10)
+
+    async def stuck():
+        time.sleep(0.3)  # noqa: ASYNC251 - as a busy loop does
+
+    async with between(partial(answers, OK)) as (server, post):
+        if not first:
+            await post(b"1")
+        began = time.monotonic()
+        for may_send in (slow, stuck):
+            with pytest.raises(RequestFailed, match=r"timed out after 0.2 s"):
+                await post(b"2", timeout=0.2, may_send=may_send)
+        assert time.monotonic() - began < 5
+        await post(b"3")
+        assert {body for _, body in server.requests} == ({b"3"} if first else {b"1", b"3"})
+
+
 async def test_a_request_on_a_new_connection_is_sent_once():
     async with between(closes_from(1)) as (server, post):
         with pytest.raises(RequestFailed, match="connection closed before an answer"):
@@ -380,6 +411,51 @@ async def test_a_connection_whose_request_was_not_read_to_its_end_is_not_reused(
         for _ in range(2):
             assert (await post(b"x" * 20_000_000)).status == 413
         assert server.connections == 2
+
+
+@pytest.mark.parametrize(("size", "connections"), [(9000, 1), (500_000, 2)])
+async def test_over_tls_only_a_small_request_that_was_answered_early_leaves_its_connection(
+    tls, size, connections
+):
+    """The rest of a large one may wait below TLS, and the next request would wait behind it."""
+
+    async def serve(server, reader, writer, number):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        if size < 16_384:
+            await reader.readexactly(size)
+            await serve(server, reader, writer, number)
+        await asyncio.sleep(10)
+
+    async with between(serve, tls=tls) as (server, post):
+        for _ in range(2):
+            assert (await post(b"x" * size, timeout=2.0)).status == 413
+        assert server.connections == connections
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "cut"])
+async def test_over_tls_a_body_without_length_is_whole_only_if_tls_was_ended(tls, ended):
+    async def serve(server, reader, writer, number):
+        await server.request(reader, number)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await writer.drain()
+        if not ended:
+            hang_up_below_tls(writer)
+
+    async with between(serve, tls=tls) as (_, post):
+        assert (await post()).status == 200
+        assert (await post(body_wanted=True, partial=True)).body == b"half"
+        if ended:
+            assert (await post(body_wanted=True)).body == b"half"
+        else:
+            with pytest.raises(RequestFailed, match="the answer broke off"):
+                await post(body_wanted=True)
+
+
+def hang_up_below_tls(writer):
+    """End TCP without a word of TLS, as who cuts a connection does."""
+    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as sock:
+        sock.shutdown(socket.SHUT_WR)
 
 
 async def test_a_204_that_announces_a_body_is_the_last_of_its_connection():

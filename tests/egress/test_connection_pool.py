@@ -93,6 +93,26 @@ async def test_who_waits_too_long_for_a_place_is_told_so(monkeypatch):
         assert len(server.requests) == 2
 
 
+async def test_the_time_to_connect_includes_the_wait_for_a_place(monkeypatch):
+    monkeypatch.setattr(connection_pool, "CONNECT_SECONDS", 1.0)
+    names = SlowNames({"hooks.example": ["127.0.0.1"]})
+    gate = Gate()
+    async with Server(gate) as one, Egress(Policy(), limit=1, resolver=names) as egress:
+
+        def post(url):
+            return egress.request("POST", url, headers={}, scope=NetworkScope.CONFIGURED)
+
+        first = asyncio.create_task(post(one.url))
+        await asked(gate, 1)
+        asyncio.get_running_loop().call_later(0.7, gate.go.set)
+        began = monotonic()
+        with pytest.raises(RequestFailed, match="could not connect within"):
+            await post("http://hooks.example:9/")
+        assert names.asked == 1
+        assert monotonic() - began < 1.5
+        await first
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
 async def test_a_cancelled_request_gives_its_place_back(running):
     gate = Gate()

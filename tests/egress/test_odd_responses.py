@@ -123,3 +123,14 @@ def test_salvage_never_raises(raw: bytes, cut: int) -> None:
     for some in (raw, raw[:cut], raw[cut:]):
         found = salvage(some)
         assert found is None or 100 <= found.status <= 999
+
+
+@pytest.mark.parametrize(("members", "whole"), [(64, True), (65, False), (200_000, False)])
+def test_a_gzip_has_few_members(members, whole):
+    """What follows a member is copied for the next one: many would hold up the event loop."""
+    body = gzip.compress(b"") * (members - 1) + gzip.compress(JSON)
+    if whole:
+        assert decompress(body, "gzip", 65_536) == JSON
+    else:
+        with pytest.raises(RequestFailed, match="more than 64 parts"):
+            decompress(body, "gzip", 65_536)
