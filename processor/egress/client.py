@@ -73,7 +73,6 @@ class Egress:
         """Close all connections; requests in flight fail."""
         for pool in self._pools.values():
             await pool.close()
-        await self._resolver.close()
 
     async def __aenter__(self) -> Self:
         """Open."""

@@ -89,9 +89,6 @@ class Names:
             raise answer
         return [info(text, port) for text in answer]
 
-    async def close(self):
-        """Nothing to close."""
-
 
 class SlowNames(Names):
     """Answers when told to."""

@@ -110,7 +110,7 @@ async def test_a_name_that_is_rebound_is_refused_on_its_next_connection(tls):
         url = f"https://hooks.example:{site.port}/"
         assert (await post(egress, url)).status == 200
         names.table["hooks.example"] = ["127.0.0.2"]
-        egress._resolver._lookups.clear()
+        egress._resolver._answers.clear()
         with pytest.raises(BlockedTarget):
             await post(egress, url)
         assert names.asked == 2

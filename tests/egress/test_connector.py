@@ -190,9 +190,6 @@ class Addresses:
     async def resolve(self, host, port):  # noqa: ARG002 - a resolver's signature
         return [info(*one) for one in self.found]
 
-    async def close(self):
-        """Nothing to close."""
-
 
 async def test_a_dead_address_does_not_hold_up_the_others(dead):
     async with Site() as site:
@@ -286,4 +283,4 @@ async def test_few_names_are_remembered(monkeypatch):
     cache = resolver.CachingResolver(Names({str(n): ["127.0.0.1"] for n in range(9)}))
     for number in range(9):
         await cache.resolve(str(number), 80)
-    assert [host for host, _ in cache._lookups] == ["6", "7", "8"]
+    assert [host for host, _ in cache._answers] == ["6", "7", "8"]

@@ -57,9 +57,6 @@ class Here:
         self.asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", self.port))]
 
-    async def close(self) -> None:
-        """Nothing to close."""
-
 
 class Site:
     """Publishes documents over TLS, and records the requests."""
