@@ -13,7 +13,7 @@
 -- Uses: prove, key_types, time, claiming
 prove('TIME ZRANGE HMGET ZADD ZREM HGET HDEL HSET ZCARD SET GET DEL', 5)
 local now, ends = now_ms(), tonumber(ARGV[8])
-if ends > 0 and now > ends then return { {}, {}, {}, false } end -- nobody reads the answer any more
+if ends > 0 and now > ends then return { {}, {}, {}, false } end -- nobody waits any more
 local room = { limit = tonumber(ARGV[1]), lease = tonumber(ARGV[2]), bytes = tonumber(ARGV[6]) }
 
 local passed = {} -- lanes by name
