@@ -4,6 +4,7 @@ A client sends each `Request` and returns the answer into the generator, or wait
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -17,10 +18,12 @@ from ringback.model import Event, Group, Job, Subscription
 
 MAX_WAIT = 60.0  # seconds that the server holds one call
 ANSWER_WITHIN = 15.0  # seconds, beyond what the server holds
+LATE_BY = 5.0  # seconds by which the last answer may be late once the time to wait is over
 TRY_FOR = 30.0  # seconds for which a call that may be repeated is tried again
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries
 OK = 300  # the first status code that is not a success
-UNAVAILABLE = 503
+UNAVAILABLE = {502, 503, 504}  # the server, or a proxy whose server is away
+CUT = (httpx.ReadError, httpx.RemoteProtocolError)  # the server was there, and went
 _DOTS = {".": "%2E", "..": "%2E%2E"}  # as they are, they would lead to another path
 
 Value = TypeVar("Value")
@@ -46,6 +49,14 @@ Flow = Generator[Request | Pause, Any, Value]
 """What a client does until the value is there."""
 
 
+class Away(NamedTuple):
+    """A try that no server answered."""
+
+    failure: RingbackError
+    retry_after: float = 0.0  # seconds
+    held: float = 0.0  # seconds for which the server was there, until it cut the connection
+
+
 class Patience:
     """How long to wait for a server that is away: ever longer, until `TRY_FOR` is over."""
 
@@ -53,14 +64,19 @@ class Patience:
         self.renew()
 
     def renew(self) -> None:
-        """The server is there: it may be away as long again."""
-        self._until, self._pause = time.monotonic() + TRY_FOR, FIRST_PAUSE
+        """The server is there: its time to be away begins with the next failure."""
+        self._until: float | None = None
+        self._pause = FIRST_PAUSE
 
-    def pause(self, failure: RingbackError | None = None, least: float = 0.0) -> float:
-        """Seconds to wait now; the failure is raised if the time is over by then."""
-        seconds = max(self._pause, least)
-        if failure and time.monotonic() + seconds > self._until:
-            raise failure
+    def pause(self, away: Away | None = None, most: float = math.inf) -> float:
+        """Seconds to wait now; the failure is raised if the server's time is over by then."""
+        seconds = min(self._pause, most)
+        if away:
+            seconds = min(max(self._pause, away.retry_after), most)
+            now = time.monotonic()
+            self._until = now + TRY_FOR if self._until is None else self._until + away.held
+            if now + seconds > self._until:
+                raise away.failure
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         return seconds
 
@@ -70,20 +86,58 @@ def send(request: Request, *, again: bool | None = None) -> Flow[Any]:
     may_repeat = request.method in {"GET", "PUT"} if again is None else again
     patience = Patience()
     while True:
-        failure: RingbackError
-        least = 0.0
-        try:
-            response: httpx.Response = yield request
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            failure = Unavailable(f"{request.method} {request.path}: {reason}")
-        else:
-            if response.status_code != UNAVAILABLE:
-                return _document(response)
-            failure, least = refusal(response), _retry_after(response)
+        answer = yield from _try(request)
+        if not isinstance(answer, Away):
+            return answer
         if not may_repeat:
-            raise failure
-        yield Pause(patience.pause(failure, least))
+            raise answer.failure
+        yield Pause(patience.pause(answer))
+
+
+def _try(request: Request) -> Flow[Any]:
+    """Send a request once; its document, or an `Away`."""
+    began = time.monotonic()
+    try:
+        response: httpx.Response = yield request
+    except httpx.RequestError as error:
+        held = time.monotonic() - began if isinstance(error, CUT) else 0.0
+        return Away(unanswered(f"{request.method} {request.path}", error), held=held)
+    if response.status_code in UNAVAILABLE:
+        return Away(refusal(response), _retry_after(response))
+    return _document(response)
+
+
+def unanswered(call: str, error: Exception) -> Unavailable:
+    """The error of a call that has no answer."""
+    return Unavailable(f"{call}: {str(error) or type(error).__name__}")
+
+
+def _hold(
+    request: Callable[[float], Request],
+    timeout: float | None,
+    done: Callable[[Any], bool],
+    over: Callable[[Any], Timeout],
+) -> Flow[Any]:
+    """Send a request that the server holds, for these seconds, until its document is `done`.
+
+    When the time is over, the error is `over` of the last document, or of None without one.
+    """
+    left = _time_left(timeout)
+    patience, known = Patience(), None
+    while True:
+        seconds = min(MAX_WAIT, left())
+        within = min(seconds + ANSWER_WITHIN, left() + LATE_BY)
+        answer = yield from _try(request(seconds)._replace(timeout=within))
+        away = answer if isinstance(answer, Away) else None
+        if not away:
+            patience.renew()
+            known = answer
+            if done(known):
+                return known
+        if left() <= 0:
+            raise over(known) from (away.failure if away else None)
+        if away:
+            yield Pause(patience.pause(away, left()))
 
 
 def _document(response: httpx.Response) -> Any:
@@ -146,32 +200,30 @@ def get(source: str, job: str) -> Flow[Job]:
 def wait(source: str, job: str, timeout: float | None) -> Flow[Job]:
     """A job once it has finished; Timeout after so many seconds."""
     target = path("jobs", source, job)
-    left = _time_left(timeout)
-    while True:
-        seconds = min(MAX_WAIT, left())
-        request = Request("GET", target, {"wait": f"{seconds:.3f}"}, None, seconds + ANSWER_WITHIN)
-        found = Job.read((yield from send(request)))
-        if found.finished:
-            return found
-        if left() <= 0:
-            raise Timeout(f"{source}/{job} is {found.state} after {timeout:g} s", jobs=(found,))
+
+    def over(known: Any) -> Timeout:
+        jobs = () if known is None else (Job.read(known),)
+        state = f"is {jobs[0].state}" if jobs else "is not known"
+        return Timeout(f"{source}/{job} {state} after {timeout:g} s", jobs=jobs)
+
+    done = yield from _hold(_held_get(target), timeout, lambda job: Job.read(job).finished, over)
+    return Job.read(done)
 
 
 def wait_many(jobs: Sequence[str], mode: str, timeout: float | None) -> Flow[list[Job]]:
     """Jobs (`source/id`), in this order, once all (or any) have finished."""
-    left = _time_left(timeout)
-    while True:
-        seconds = min(MAX_WAIT, left())
-        body = {"jobs": list(jobs), "mode": mode, "timeout": round(seconds, 3)}
-        request = Request("POST", path("wait"), {}, body, seconds + ANSWER_WITHIN)
-        answer = yield from send(request, again=True)
-        found = [Job.read(job) for job in answer["jobs"]]
-        if answer["done"]:
-            return found
-        if left() <= 0:
-            raise Timeout(
-                f"{mode} of {len(found)} jobs: not after {timeout:g} s", jobs=tuple(found)
-            )
+    names = list(jobs)
+
+    def request(seconds: float) -> Request:
+        body = {"jobs": names, "mode": mode, "timeout": round(seconds, 3)}
+        return Request("POST", path("wait"), {}, body)
+
+    def over(known: Any) -> Timeout:
+        found = tuple(Job.read(job) for job in known["jobs"]) if known else ()
+        return Timeout(f"{mode} of {len(names)} jobs: not after {timeout:g} s", jobs=found)
+
+    answer = yield from _hold(request, timeout, lambda answer: bool(answer["done"]), over)
+    return [Job.read(job) for job in answer["jobs"]]
 
 
 def history(source: str, job: str) -> Flow[list[Mapping[str, Any]]]:
@@ -204,16 +256,15 @@ def group(**fields: Any) -> Flow[Group]:
 
 def wait_group(name: str, timeout: float | None) -> Flow[Group]:
     """A group once it has ended; Timeout after so many seconds."""
-    left = _time_left(timeout)
-    while True:
-        seconds = min(MAX_WAIT, left())
-        params = {"wait": f"{seconds:.3f}"}
-        request = Request("GET", path("groups", name), params, None, seconds + ANSWER_WITHIN)
-        found = Group.read((yield from send(request)))
-        if found.finished:
-            return found
-        if left() <= 0:
-            raise Timeout(f"group {name} is still running after {timeout:g} s", group=found)
+    target = path("groups", name)
+
+    def over(known: Any) -> Timeout:
+        group = None if known is None else Group.read(known)
+        state = "is still running" if group else "is not known"
+        return Timeout(f"group {name} {state} after {timeout:g} s", group=group)
+
+    done = yield from _hold(_held_get(target), timeout, lambda it: Group.read(it).finished, over)
+    return Group.read(done)
 
 
 def subscribe(url: str, **fields: Any) -> Flow[Subscription]:
@@ -231,7 +282,12 @@ def event_of(message: Message, cursor: str | None, types: frozenset[str]) -> Eve
     return event if not types or event.type in types else None
 
 
+def _held_get(target: str) -> Callable[[float], Request]:
+    """A function of a GET that the server holds for so many seconds."""
+    return lambda seconds: Request("GET", target, {"wait": f"{seconds:.3f}"})
+
+
 def _time_left(timeout: float | None) -> Callable[[], float]:
     """A function of the seconds that are left."""
-    until = None if timeout is None else time.monotonic() + timeout
-    return lambda: MAX_WAIT if until is None else max(0.0, until - time.monotonic())
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    return lambda: max(0.0, until - time.monotonic())

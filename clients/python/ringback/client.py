@@ -9,8 +9,8 @@ from typing import Any, Literal, Self, TypeVar
 import httpx
 
 from ringback import calls
-from ringback.calls import Flow, Patience, Pause, Request
-from ringback.errors import RingbackError, Unavailable
+from ringback.calls import Away, Flow, Patience, Pause, Request
+from ringback.errors import Unavailable
 from ringback.event_stream import MessageReader
 from ringback.model import Event, Group, Job, Subscription
 from ringback.settings import find_server
@@ -40,7 +40,8 @@ class Ringback:
 
     Without arguments: RINGBACK_URL (else loopback, port 8080) and RINGBACK_API_KEY (else, on this
     machine, the key that `ringback up` made). Errors are RingbackError. While the server is away,
-    GET, PUT and waits are tried again for 30 s.
+    GET, PUT and waits are tried again for 30 s. A `timeout` holds also then: it ends in Timeout, whose
+    `__cause__` says why the last try failed, at most 5 s late.
     """
 
     def __init__(self, url: str | None = None, key: str | None = None) -> None:
@@ -153,7 +154,7 @@ class Ringback:
         reader, wanted = MessageReader(after), frozenset(types or ())
         patience = Patience()
         while True:
-            failure: RingbackError | None = None
+            away: Away | None = None
             try:
                 with self._http.stream(
                     "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
@@ -169,8 +170,8 @@ class Ringback:
                             if event:
                                 yield event
             except (httpx.RequestError, Unavailable) as error:
-                failure = Unavailable(f"GET {EVENTS}: {error}")
-            time.sleep(patience.pause(failure))
+                away = Away(calls.unanswered(f"GET {EVENTS}", error))
+            time.sleep(patience.pause(away))
 
     def _run(self, flow: Flow[Value]) -> Value:
         """Do what a call asks for."""
@@ -310,7 +311,7 @@ class AsyncRingback:
         reader, wanted = MessageReader(after), frozenset(types or ())
         patience = Patience()
         while True:
-            failure: RingbackError | None = None
+            away: Away | None = None
             try:
                 async with self._http.stream(
                     "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
@@ -326,8 +327,8 @@ class AsyncRingback:
                             if event:
                                 yield event
             except (httpx.RequestError, Unavailable) as error:
-                failure = Unavailable(f"GET {EVENTS}: {error}")
-            await asyncio.sleep(patience.pause(failure))
+                away = Away(calls.unanswered(f"GET {EVENTS}", error))
+            await asyncio.sleep(patience.pause(away))
 
     async def _run(self, flow: Flow[Value]) -> Value:
         """Do what a call asks for."""

@@ -7,7 +7,7 @@ RingbackError
 ├── Conflict       409
 ├── Invalid        400, 413, 415, 422: the call itself is wrong
 ├── Unavailable    5xx, or no answer at all: try again later
-├── Timeout        the time to wait is over; `job` or `jobs` say how they are
+├── Timeout        the time to wait is over; `job`, `jobs` or `group` say how they are
 ├── EventsTrimmed  events after the cursor are not in the log any more
 └── BadSignature   a callback is not genuine, or too old
 """
@@ -60,7 +60,10 @@ class Unavailable(RingbackError):
 
 
 class Timeout(RingbackError):
-    """The time to wait is over: `job`, `jobs` or `group` are the last known."""
+    """The time to wait is over: `job`, `jobs` or `group` are the last known, if the server told any.
+
+    `__cause__` is why the last try failed, if the server was away by then.
+    """
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class Timeout(RingbackError):
 
     @property
     def job(self) -> Job | None:
-        """The job, if one was waited for."""
+        """The job, if one was waited for and the server told of it."""
         return self.jobs[0] if self.jobs else None
 
 

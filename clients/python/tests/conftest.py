@@ -17,6 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
+from ringback import AsyncRingback, Ringback
+
+from .scripted_server import Script
+
 KEY = "the-key-of-the-client-tests"
 SECRET = "whsec_" + base64.b64encode(b"the secret of the provider, made up").decode()
 CONFIG = f"""
@@ -120,3 +124,21 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def job() -> str:
     """The id of a job that no other test uses."""
     return f"job/{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def script() -> Iterator[Any]:
+    made: list[Script] = []
+
+    def make(*answers: bytes) -> Script:
+        made.append(Script(*answers))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(params=[Ringback, AsyncRingback])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param

@@ -3,9 +3,7 @@
 import asyncio
 import gzip
 import json
-import socket
-import threading
-from collections.abc import Iterator
+import time
 from typing import Any
 
 import pytest
@@ -13,50 +11,9 @@ import pytest
 import ringback
 from ringback import AsyncRingback, Event, Ringback
 
+from .scripted_server import answer
+
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-
-
-class Script:
-    """A server that answers each connection with the next bytes, and closes it."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self._answers = list(answers)
-        self.requests: list[bytes] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        for answer in self._answers:
-            connection, _ = self._socket.accept()
-            with connection:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    request += connection.recv(65_536)
-                self.requests.append(request)
-                connection.sendall(answer)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def script() -> Iterator[Any]:
-    made: list[Script] = []
-
-    def make(*answers: bytes) -> Script:
-        made.append(Script(*answers))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def answer(body: bytes, status: str = "200 OK", *headers: bytes) -> bytes:
-    head = [f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}".encode(), *headers]
-    return b"\r\n".join([*head, b"connection: close", b"", body])
 
 
 def message(number: int, text: str = "x") -> bytes:
@@ -65,24 +22,24 @@ def message(number: int, text: str = "x") -> bytes:
     return f"id: {number}\nevent: job.failed\ndata: {body}\n\n".encode()
 
 
-def take(kind: Any, url: str, count: int) -> list[Event]:
-    """The first events of a stream."""
+def take(kind: Any, url: str, count: int, seconds: float = 0.0) -> list[Event]:
+    """The first events of a stream; each is handled for so many seconds."""
+
+    def handled(event: Event) -> Event:
+        time.sleep(seconds)
+        return event
+
     if kind is Ringback:
         with Ringback(url, "key") as client:
             stream = client.events()
-            return [next(stream) for _ in range(count)]
+            return [handled(next(stream)) for _ in range(count)]
 
     async def read() -> list[Event]:
         async with AsyncRingback(url, "key") as client:
             stream = client.events()
-            return [await anext(stream) for _ in range(count)]
+            return [handled(await anext(stream)) for _ in range(count)]
 
     return asyncio.run(read())
-
-
-@pytest.fixture(params=[Ringback, AsyncRingback])
-def kind(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 @pytest.mark.parametrize("text", ["\u2028", "\u0085", "\x7f", "ä\u2029"])
