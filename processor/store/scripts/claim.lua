@@ -2,8 +2,8 @@
 -- KEYS  lanes:B, items:B, paused:B, rate_limit:B, busy:B; per lane due, retries and claimed :B:L
 -- ARGV  limit, lease (ms), how many lanes to check, who claims, how long the claimer then counts as
 --       busy (ms), bytes of payloads after which no more is claimed, how many due lanes to skip,
---       until when it may claim (ms; 0: always); then per lane: name, capacity, budget (ms per item, 0: none), burst (items at once), the
---       claimer's share of the capacity
+--       until when it may claim (ms; 0: always); then per lane: name, capacity, budget (ms per
+--       item, 0: none), burst (items at once), the claimer's share of the capacity
 -- Returns  due lanes that were not passed; per item: lane, item, payload, token (end of the lease,
 --          ms), since when it was due (ms; 0: unknown); what is wrong with the key types of
 --          lanes, which were skipped; how many due lanes to skip in a next call, which checks
