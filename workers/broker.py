@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from processor.service.runtime.outage import Outage
 from processor.store.keys import Keys
-from workers.nudges import END_TIMEOUT, LONGEST_WAIT, TIMEOUT, WAKE_KEPT
+from workers.nudges import END_TIMEOUT, LONGEST_WAIT, TIMEOUT, end_wait
 
 ENDED_PAUSE = 0.05  # seconds until Dramatiq looks again whether it stops
 
@@ -70,8 +70,7 @@ class NudgeBroker(Broker):
         with suppress(RedisError, OSError), self._connect(END_TIMEOUT) as redis:
             pipe = redis.pipeline(transaction=False)
             for key in map(self._wake, self.queues):
-                pipe.rpush(key, "1")
-                pipe.expire(key, WAKE_KEPT)
+                end_wait(pipe, key)
             pipe.execute()
 
     def enqueue(self, message: Message[object], *, delay: int | None = None) -> Message[object]:
@@ -100,7 +99,7 @@ class NudgeConsumer(Consumer):
         self._idle.set()
 
     def __next__(self) -> MessageProxy | None:
-        """The next nudge, or None if there is none for a while."""
+        """The next nudge, or None if none came for a while."""
         if not self._idle.wait(self._pause):
             return None
         if self._broker.ended.is_set():

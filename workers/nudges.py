@@ -57,10 +57,11 @@ class Nudges:
         ask.add_done_callback(self._waits.discard)
         waits = (ask, self._ended)
         await asyncio.wait(waits, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-        if behind and not ask.done() and self._ended.done():
-            await self._wake(wake, ask)
-        elif not ask.done() and not self._ended.done():
-            await asyncio.wait((ask,), timeout=LATE)  # it is there if we ourselves were stopped
+        if not ask.done():
+            if not self._ended.done():
+                await asyncio.wait((ask,), timeout=LATE)  # it is there if we ourselves were stopped
+            elif behind:
+                await self._wake(wake, ask)
         if not ask.done():
             if behind or not self._ended.done():
                 ask.cancel()  # else `close` does it: redis-py may swallow that, and would wait
@@ -98,8 +99,7 @@ class Nudges:
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(END_TIMEOUT):
                 pipe = self._redis.pipeline(transaction=False)
-                pipe.rpush(key, "1")
-                pipe.expire(key, WAKE_KEPT)
+                end_wait(pipe, key)
                 await pipe.execute()
                 await asyncio.wait((ask,))
 
@@ -113,3 +113,9 @@ class Nudges:
             pop.cancel()
         await self._redis.aclose()
         await asyncio.gather(*self._waits, return_exceptions=True)
+
+
+def end_wait(pipe: Any, key: str) -> None:
+    """Put into a pipeline of redis-py, of either kind, what ends the wait that has this key."""
+    pipe.rpush(key, "1")
+    pipe.expire(key, WAKE_KEPT)

@@ -117,7 +117,7 @@ class Pump:
             for keys in shards
         ]
         nudged, answers = await nudges.next(self._backlog, commands)
-        parts = zip(shards, answers, strict=False)  # there is none if Redis is away
+        parts = zip(shards, answers, strict=False)  # no answers if Redis is away
         claims = [backlogs.claimed(keys, self._backlog, answer) for keys, answer in parts]
         return nudged, [part for part in claims if part]
 

@@ -54,7 +54,7 @@ class FileRewrites:
         self._pause = min(2 * self._pause, LONGEST) if file.name == self._tried else AGAIN
         with contextlib.suppress(OSError):
             if SWITCHED_OFF in ask(self._setup.socket, "CONFIG GET auto-aof-rewrite-percentage"):
-                self._pause = AGAIN  # that is no failure
+                self._pause = AGAIN  # a backup is not a failed attempt
             else:
                 self._begin()
         self._tried, self._next = file.name, now + self._pause
@@ -74,7 +74,7 @@ class File(NamedTuple):
 
 
 def file_in(folder: Path) -> File | None:
-    """The append-only file of a folder; None if there is none, or it cannot be read now."""
+    """The append-only file of a folder; None if it is missing or cannot be read now."""
     with contextlib.suppress(OSError):  # a rewrite has just ended, or the disk fails
         grown = sum(file.stat().st_size for file in folder.glob("*.incr.aof"))
         bases = [(file.stat().st_mtime, file) for file in folder.glob("*.base.*")]

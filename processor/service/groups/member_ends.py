@@ -144,7 +144,7 @@ async def read_again(
 async def _jobs(context: Context, memberships: Sequence[Membership]) -> dict[Membership, Job]:
     """The jobs of members, as far as they are watched as such.
 
-    A job that was deleted and is watched again is no member.
+    A job that was deleted and is watched again does not belong to the group.
     """
     names = [membership.member for membership in memberships]
     found = await in_parts(partial(member, context), names, TOGETHER)

@@ -53,7 +53,7 @@ async def postpone(
     pause = schedule.source_pause(failure.kind, failure.retry_after)
     statistics = context.store.statistics.of(source.name)
     interval = poll_interval(job, source, statistics, now, random_unit())
-    again_in = _again_in(job, failure, interval)
+    again_in = _again_in(job, failure, interval, pause)
     again = needed or failure.kind == "outdated"
     say = log.warning if failure.kind == "unauthorized" else log.info
     say(
@@ -81,11 +81,10 @@ async def postpone(
         await put_back(context, claim, now + pause)
 
 
-def _again_in(job: Job, failure: PollFailure, interval: float) -> float:
-    """Seconds until a job is polled again after one more failure."""
+def _again_in(job: Job, failure: PollFailure, interval: float, pause: float | None) -> float:
+    """Seconds until a job is polled again after one more failure; `pause` is its source's, if any."""
     if failure.kind == "unauthorized":
         return schedule.refused_poll_pause(interval)
-    pause = schedule.source_pause(failure.kind, failure.retry_after)
     if pause is not None:
         return pause
     failures = job.failed_polls.count if job.failed_polls else 0

@@ -81,7 +81,7 @@ class PublicKeys:
     async def document(self, url: str, now: float, max_age: float) -> bytes:
         """The document at a URL, at most `max_age` seconds old unless a fetch fails.
 
-        ProviderError if there is none, or if too many new URLs are being fetched.
+        ProviderError if it cannot be fetched, or if too many new URLs are being fetched.
         """
         async with self._fetching[url]:
             known = self._documents.get(url) or self._failures.get(url, NEVER)
