@@ -5,6 +5,8 @@ all of them, so that order holds, until it has caught up. A delivery that is enq
 and one that has ended is not enqueued again, so any number of processes may do this at once.
 """
 
+from collections.abc import Sequence
+
 import structlog
 
 from processor.errors import WrongKeyType
@@ -45,19 +47,20 @@ async def catch_up(context: Context) -> float:
 async def _catch_up(context: Context, keys: Keys, target: str, position: str) -> None:
     """Enqueue overflow from a position on, until none is left or the lane is full again."""
     store = context.store
-    ends = await store.events.end()  # read first: for later events it may be enabled already
-    found = await store.subscriptions.get(target)
-    if found is None and may_be_new(target, written_at(position), await store.now()):
-        return
-    if found is None or found.disabled:  # it receives nothing now; a replay finds these events
-        await store.deliveries.advance_overflow(keys, target, ends[keys.shard])
-        return
     limit = MOST if store.memory.short else store.keep.waiting
-    if await store.redeliveries.waiting(keys, target) > limit // 2:
-        return  # a scan should have room for many
+    waiting = await store.redeliveries.waiting(keys, target)
     server = await store.fleet.server()
     for _ in range(MAX_ROUNDS):
-        position, count, complete = await _enqueue(context, keys, found, position)
+        ends = await store.events.end()  # read first: it may be changed for later ones
+        found = await store.subscriptions.get(target)
+        if found is None and may_be_new(target, written_at(position), await store.now()):
+            return
+        if found is None or found.disabled:  # it receives nothing now; a replay finds these events
+            await store.deliveries.advance_overflow(keys, target, ends[keys.shard])
+            return
+        if waiting > limit // 2:
+            return  # a scan should have room for many
+        position, count, complete = await _enqueue(context, keys, found, position, ends)
         if await store.fleet.server() != server:
             return  # Redis was replaced and may have lost deliveries: enqueue them again
         caught_up = await store.deliveries.advance_overflow(keys, target, position, count)
@@ -66,13 +69,12 @@ async def _catch_up(context: Context, keys: Keys, target: str, position: str) ->
 
 
 async def _enqueue(
-    context: Context, keys: Keys, target: Subscription, position: str
+    context: Context, keys: Keys, target: Subscription, position: str, ends: Sequence[str]
 ) -> tuple[str, int, bool]:
-    """Scan one shard's log to its end; returns the position reached, how many deliveries there were up
-    to it, and whether it is the end.
+    """Scan one shard's log up to `ends`; returns the position reached, how many deliveries there were
+    up to it, and whether it is the end.
     """
     events = context.store.events
-    ends = await events.end()
     starts = [position if n == keys.shard else end for n, end in enumerate(ends)]
     trimmed, _ = await events.oldest(keys)
     if trimmed is not None and trimmed > written_at(position):

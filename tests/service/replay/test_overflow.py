@@ -87,6 +87,30 @@ async def test_overflow_enqueued_in_a_replaced_redis_is_enqueued_again(
     assert Counter(desk.subscriber.got) == Counter(await desk.ids())
 
 
+async def test_a_filter_that_changes_while_overflow_is_enqueued_counts_from_then_on(
+    full_of: Make, monkeypatch: pytest.MonkeyPatch
+):
+    """What the changed filter wants is committed between the enqueuing and the end of a run."""
+    desk: Desk = await full_of()
+    made = await desk.subscribe(events=("job.failed",))
+    for n in range(MOST + 2):
+        await desk.finish(f"job{n}", status="failed")
+    await desk.deliver()
+    queue, changes = desk.store.redeliveries.queue, iter([("job.failed", "job.succeeded")])
+
+    async def change_after(*args: Any, **options: Any) -> Any:
+        queued = await queue(*args, **options)
+        for events in changes:
+            await update.change(desk.context, made.id, update.UpdateSubscription(events=events))
+            await desk.finish("late")
+        return queued
+
+    monkeypatch.setattr(desk.store.redeliveries, "queue", change_after)
+    await catch_up(desk.context)
+    await caught_up(desk)
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
+
+
 async def test_overflow_is_due_in_the_order_of_the_log(full_of: Make):
     desk: Desk = await full_of()
     await desk.subscribe()
