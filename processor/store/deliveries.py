@@ -137,11 +137,6 @@ class Deliveries:
         rows = await self._connection.ask(self._connection.redis.hgetall(keys.overflow))
         return {name.decode(): span.decode().partition(" ")[0] for name, span in rows.items()}
 
-    async def forget_overflow(self, target: str) -> None:
-        """Forget the overflow of a subscription: only a replay delivers it from here on."""
-        for keys in self._shards:
-            await self._connection.ask(self._connection.redis.hdel(keys.overflow, target))
-
     async def advance_overflow(
         self, keys: Keys, target: str, position: str, count: int = 0
     ) -> bool:

@@ -726,8 +726,7 @@ async def writable(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.writable()
 
 
-async def forget(b: Bench, _: Given, __: list[int]) -> None:
-    await b.store.deliveries.forget_overflow("sub_1")
+async def forget_failures(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.failure_scores.forget("sub_1")
 
 
@@ -801,7 +800,7 @@ SCRIPTS = {
 CALLS = {
     "beat of a worker": Operation(beat, a_dead_worker, "beat_worker"),
     "check": Operation(check, nothing, atomic=False),
-    "forget": Operation(forget, a_busy_subscription, atomic=False),
+    "forget failures": Operation(forget_failures, failures),
     "reseal": Operation(reseal, deliveries_to_make, atomic=False),
     "rights": Operation(rights, nothing, "rights"),
     "stall": Operation(stall, nothing),

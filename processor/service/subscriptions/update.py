@@ -90,10 +90,12 @@ async def _origin(
 
 async def enable(context: Context, target: str) -> Subscription:
     """Enable a subscription, also one of the configuration file: it receives events from now on."""
+    ends = await context.store.events.end()  # read first: later ones may be for it
     found = await get(context, target)
     await context.store.failure_scores.forget(target)
     if found.disabled:  # its overflow from before is left to a replay
-        await context.store.deliveries.forget_overflow(target)
+        for keys in context.store.shards:
+            await context.store.deliveries.advance_overflow(keys, target, ends[keys.shard])
     done = await context.store.subscriptions.change(target, lambda s: replace(s, disabled=None))
     return _found(target, done)
 

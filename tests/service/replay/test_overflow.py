@@ -335,3 +335,30 @@ async def test_enabling_an_enabled_subscription_keeps_its_overflow(full_of: Make
     await update.enable(desk.context, made.id)
     await caught_up(desk)
     assert len(desk.subscriber.got) == MOST + 2
+
+
+async def test_a_slow_second_call_of_enable_keeps_the_overflow_of_later_events(
+    full_of: Make, monkeypatch: pytest.MonkeyPatch
+):
+    desk: Desk = await full_of()
+    made = await desk.subscribe()
+    await finish(desk, MOST)
+    await update.disable(desk.context, made, "a test")
+    forget, reached, free = desk.store.failure_scores.forget, asyncio.Event(), asyncio.Event()
+
+    async def wait_once(target: str) -> None:
+        await forget(target)
+        if not reached.is_set():
+            reached.set()
+            await free.wait()
+
+    monkeypatch.setattr(desk.store.failure_scores, "forget", wait_once)
+    slow = asyncio.create_task(update.enable(desk.context, made.id))
+    await reached.wait()
+    await update.enable(desk.context, made.id)
+    await finish(desk, 1, MOST)
+    free.set()
+    await slow
+    assert await behind(desk) == {made.id}
+    await caught_up(desk)
+    assert Counter(desk.subscriber.got) == Counter(await desk.ids())
