@@ -1,6 +1,7 @@
 """Deliveries of one target: pending, ended, and overflow, which is only in the log yet."""
 
 from collections.abc import Collection, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -46,13 +47,14 @@ class Deliveries:
             found += [fields[b"delivery"] for _, fields in rows]
         return found
 
-    async def pending(self, lane: str, limit: int) -> list[tuple[bytes, float | None]]:
-        """Deliveries of a lane that wait or are claimed, each with the time of its next attempt:
-        None while it is made, or waits for an earlier event of its job. The lane of a subscription has its id.
+    async def pending(self, target: str, lane: str, limit: int) -> list[tuple[bytes, float | None]]:
+        """Deliveries of a target that wait or are claimed, each with the time of its next attempt:
+        None while it is made, or waits for an earlier event of its job. The lane of a subscription
+        has its id; the callbacks of a host share one.
         """
         found: list[tuple[bytes, float | None]] = []
         for keys in self._shards:
-            claimed, *waiting = await self._waiting(keys, lane, limit)
+            claimed, *waiting = await self._waiting(keys, target, lane, limit)
             times: dict[bytes, float | None] = dict.fromkeys([item for item, _ in claimed])
             scores = {item: score for row in waiting for item, score in row}
             times |= {i: None if at == NOT_YET else at / 1000 for i, at in scores.items()}
@@ -61,12 +63,22 @@ class Deliveries:
             found += [(payload, at) for payload, at in rows if payload]
         return found[:limit]
 
-    async def _waiting(self, keys: Keys, lane: str, limit: int) -> list[list[tuple[bytes, float]]]:
-        """The claimed, the retried and the new items of a lane, each with its score."""
-        pipe = self._connection.redis.pipeline(transaction=False)
-        for part in (keys.claimed, keys.retries, keys.due):
-            pipe.zrange(part("deliver", lane), 0, limit - 1, withscores=True)
-        found: list[list[tuple[bytes, float]]] = await self._connection.ask(pipe.execute())
+    async def _waiting(
+        self, keys: Keys, target: str, lane: str, limit: int
+    ) -> list[list[tuple[bytes, float]]]:
+        """The claimed, the retried and the new items of a target, each with its score: at least the
+        first `limit` of them, if there are so many in its lane.
+        """
+        found: list[list[tuple[bytes, float]]] = [[], [], []]
+        for start in count(0, limit):
+            pipe = self._connection.redis.pipeline(transaction=False)
+            for part in (keys.claimed, keys.retries, keys.due):
+                pipe.zrange(part("deliver", lane), start, start + limit - 1, withscores=True)
+            pages = await self._connection.ask(pipe.execute())
+            for rows, page in zip(found, pages, strict=True):
+                rows += [row for row in page if row[0].endswith(f".{target}".encode())]
+            if max(map(len, pages)) < limit or sum(map(len, found)) >= limit:
+                break
         return found
 
     async def counts(self, targets: Sequence[str]) -> dict[str, DeliveryCounts]:

@@ -16,6 +16,8 @@ DAYS = range(-8, 2)
 """Days around today on which an event of the log can have been delivered: the log is trimmed a
 little late, and the clock of the process that wrote may have been a little ahead."""
 
+PIECE = 1000  # waiting deliveries that are looked at at once
+
 
 class ReadPosition(NamedTuple):
     """How far the records of a target's ended deliveries were read, as stream ids."""
@@ -96,13 +98,20 @@ class Redeliveries:
         args.lane("deliver", lane)
         return bool(await self._connection.run("run_now", args.keys, args.pack(item=delivery)))
 
-    async def retries(self, keys: Keys, lane: str, limit: int) -> list[str]:
-        """The deliveries of a lane that failed and wait for their next attempt."""
-        now = int(await self._connection.now() * 1000)
-        command = self._connection.redis.zrange(
-            keys.retries("deliver", lane), now, "+inf", byscore=True, offset=0, num=limit
-        )
-        return [item.decode() for item in await self._connection.ask(command)]
+    async def retries(self, keys: Keys, target: str, lane: str, limit: int) -> list[str]:
+        """Up to `limit` deliveries of a target that failed and wait for their next attempt; the
+        callbacks of a host share a lane.
+        """
+        key, now = keys.retries("deliver", lane), await self._connection.now() * 1000
+        found: dict[bytes, float] = {}
+        cursor = 0
+        while len(found) < limit:
+            command = self._connection.redis.zscan(key, cursor, f"*.{target}", PIECE)
+            cursor, rows = await self._connection.ask(command)
+            found |= {item: at for item, at in rows if at >= now}
+            if not cursor:
+                break
+        return [item.decode() for item in list(found)[:limit]]
 
     async def waiting(self, keys: Keys, lane: str) -> int:
         """How many deliveries of a lane wait, or are claimed."""

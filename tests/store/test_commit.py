@@ -363,11 +363,11 @@ async def test_a_body_is_removed_with_the_last_delivery(store: Store, keys: Keys
 async def test_delivered_events_are_recorded_by_target(store: Store, keys: Keys, fresh: Any):
     await written(store, keys, whole(fresh(), events=[new_event("evt_x_1", "sub_1")]))
     (claim,) = await claims_of(store, keys, "deliver")
-    assert await store.deliveries.pending("sub_1", 10) == [(b"{}", None)]
+    assert await store.deliveries.pending("sub_1", "sub_1", 10) == [(b"{}", None)]
     over = Settlement(claim, event="e", target="sub_1", record=b'{"n":1}', delivered=True)
     await store.backlogs.settle([over])
     assert await store.deliveries.ended("sub_1", 10) == [b'{"n":1}']
-    assert await store.deliveries.pending("sub_1", 10) == []
+    assert await store.deliveries.pending("sub_1", "sub_1", 10) == []
     assert await lives(store, keys.delivered("sub_1")) == pytest.approx(30 * DAY, abs=5)
 
 

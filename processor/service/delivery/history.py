@@ -32,9 +32,8 @@ async def list_deliveries(
     """
     check_known("state", [state] if state else [], STATES)
     stored = context.store.deliveries
-    pending = await stored.pending(lane or target, MAX_LISTED)
+    pending = await stored.pending(target, lane or target, MAX_LISTED)
     rows = [_pending(payload, next_at) for payload, next_at in pending]
-    rows = [row for row in rows if row["target"] == target]
     if state != "pending":
         rows += map(msgspec.json.decode, await stored.ended(target, MAX_LISTED))
     newest = {row["id"]: row for row in reversed(rows)}.values()  # the first row of an id wins

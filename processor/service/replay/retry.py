@@ -57,12 +57,11 @@ async def retry_all(context: Context, body: RetryAllRequest) -> int:
     """
     target = await delivery_target(context, body.subscription)
     manage.check_enabled(target)
-    due = 0
+    stored, due = context.store.redeliveries, 0
     for keys in context.store.shards:
         lane = lane_of_target(target)
-        for item in await context.store.redeliveries.retries(keys, lane, MAX_RETRIED - due):
-            ours = item.endswith(f".{target.id}")  # the callbacks of a host share a lane
-            due += ours and await context.store.redeliveries.run_now(keys, lane, item)
+        for item in await stored.retries(keys, target.id, lane, MAX_RETRIED - due):
+            due += await stored.run_now(keys, lane, item)
     return due
 
 

@@ -14,6 +14,8 @@ from processor.service.delivery import history
 from processor.service.replay import retry, scan_log
 from processor.service.subscriptions import manage, update
 from processor.service.subscriptions.update import UpdateSubscription
+from processor.service.subscriptions.validation import lane_of_target
+from processor.store import redeliveries
 from processor.store.keys import day_of
 
 from ..desk import SECRET, Desk, Subscriber
@@ -519,6 +521,27 @@ async def test_a_callback_of_a_job_is_retried_in_its_own_lane(desk: Desk):
     await retry.retry(desk.context, delivery)
     await desk.deliver()
     assert desk.subscriber.got == [job.completion] * 2
+
+
+async def test_deliveries_of_a_callback_are_found_behind_others_of_its_host(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(history, "MAX_LISTED", 200)
+    monkeypatch.setattr(retry, "MAX_RETRIED", 200)
+    monkeypatch.setattr(redeliveries, "PIECE", 50)
+    await desk.bench.watch("a", poll=False, callback_url=desk.subscriber.url)
+    desk.subscriber.status = 503
+    await desk.finish("a")
+    await desk.round()
+    job, keys, now = await desk.bench.job("a"), desk.store.shards[0], await desk.store.now()
+    callback = job.callbacks[0].id
+    lane = lane_of_target(await retry.delivery_target(desk.context, callback))
+    earlier = {f"evt_{n}.cb_other": int(now * 1000) + 1000 for n in range(900)}
+    await desk.store.connection.redis.zadd(keys.retries("deliver", lane), earlier)
+    (row,) = await history.list_deliveries(desk.context, callback, "pending", 10, lane)
+    assert row["id"] == f"{job.completion}.{callback}"
+    assert await retry.retry_all(desk.context, retry.RetryAllRequest(callback)) == 1
+    assert await retry.retry_all(desk.context, retry.RetryAllRequest(callback)) == 0
 
 
 @pytest.mark.parametrize("delivery", ["", "x", "evt_1.sub_nobody", "evt_1.cb_nobody", "evt_1."])
