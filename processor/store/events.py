@@ -43,34 +43,45 @@ class Events:
         self._read_size = ReadSize(PAGE)
 
     async def page(self, positions: Sequence[str], limit: int) -> list[LoggedEvent]:
-        """Up to `limit` events after `positions` (one per shard), the oldest first."""
+        """Up to `limit` events after `positions` (one per shard), the oldest first; fewer if they are
+        large, and none only at the end.
+        """
+        count = self._affordable(limit)
         pipe = self._connection.redis.pipeline(transaction=False)
         for keys, position in zip(self._shards, positions, strict=True):
-            pipe.xrange(keys.log, min=f"({position}", count=limit)
+            pipe.xrange(keys.log, min=f"({position}", count=count)
         rows = await self._connection.ask(pipe.execute())
+        self._read_size.learn(len(f[b"body"]) for log in rows for _, f in log)
         merged = sorted(
             ((sort_key(i), shard, i.decode(), f) for shard, log in enumerate(rows) for i, f in log),
             key=lambda row: row[:2],
         )
-        return _with_cursors(list(positions), merged[:limit])
+        return _with_cursors(list(positions), merged[:count])
 
     async def page_back(
         self, positions: Sequence[str] | None, limit: int
     ) -> tuple[list[LoggedEvent], list[str]]:
         """Up to `limit` events before `positions` (None: the end), the newest first, and the
-        positions of the oldest of them. They have no cursors.
+        positions of the oldest of them; fewer if they are large, and none only at the beginning.
+        They have no cursors.
         """
+        count = self._affordable(limit)
         positions = positions or self.past_the_end()
         pipe = self._connection.redis.pipeline(transaction=False)
         for keys, position in zip(self._shards, positions, strict=True):
-            pipe.xrevrange(keys.log, max=f"({position}", count=limit)
+            pipe.xrevrange(keys.log, max=f"({position}", count=count)
         rows = await self._connection.ask(pipe.execute())
+        self._read_size.learn(len(f[b"body"]) for log in rows for _, f in log)
         found = [_without_cursor(shard, *row) for shard, log in enumerate(rows) for row in log]
         found.sort(key=lambda event: (sort_key(event.position), event.shard), reverse=True)
         oldest = list(positions)
-        for event in found[:limit]:
+        for event in found[:count]:
             oldest[event.shard] = event.position
-        return found[:limit], oldest
+        return found[:count], oldest
+
+    def _affordable(self, limit: int) -> int:
+        """How many of `limit` events to read from each shard at once."""
+        return min(limit, self._read_size.next(PIECE // len(self._shards)))
 
     async def follow(
         self, positions: Sequence[str], deletions: list[str], limit: int, wait: float

@@ -7,7 +7,7 @@ import pytest
 
 from processor.errors import CursorExpired, RequestError
 from processor.model import Retention
-from processor.store import Store
+from processor.store import Store, events as log_events
 from processor.store.change import Change, NewEvent
 from processor.store.events import LoggedEvent
 from processor.store.jobs import name_of
@@ -49,6 +49,21 @@ async def test_events_are_read_in_order_and_in_pages(store: Store, publish: Any)
     assert await pages(store, 3) == names
     (first, *_) = await store.events.page(store.events.start(), 1)
     assert (first.type, first.body) == ("job.started", b'"e0"')
+
+
+async def test_fewer_large_events_are_read_at_once(
+    store: Store, publish: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Redis counts an answer as memory, so a page of large events would have pushes refused."""
+    monkeypatch.setattr(log_events, "PIECE", 1000)
+    names = [f"e{n}{'x' * 300}" for n in range(7)]
+    await publish(*names)
+    assert await pages(store, 100) == names  # the first answer shows how large they are
+    assert ids(await store.events.page(store.events.start(), 100)) == names[:3]
+    newest, positions = await store.events.page_back(None, 100)
+    assert ids(newest) == names[:3:-1]
+    assert ids((await store.events.page_back(positions, 100))[0]) == names[3:0:-1]
+    assert await pages(store, 100) == names
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])

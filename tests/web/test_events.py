@@ -14,6 +14,7 @@ from processor.cli.sse import Message, Reader
 from processor.service.events import selection, tail
 from processor.service.events.listener import MAX_UNREAD
 from processor.service.events.tail import Tailer
+from processor.store import events as log_events
 from processor.store.events import Events, LoggedEvent
 from processor.web import stream as streams
 
@@ -306,6 +307,20 @@ async def test_the_newest_events_come_with_the_oldest_of_them_first(web: Web) ->
     assert [e["data"]["id"] for e in found.json()["items"]] == ["1", "2", "3"]
     assert found.json()["next"] is None
     assert len(await web.items("/v1/events", newest="true")) == 4
+
+
+@pytest.mark.parametrize("query", [{}, {"source": "feed"}])
+async def test_a_page_is_full_even_if_large_events_are_read_one_by_one(
+    web: Web, monkeypatch: Any, query: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(log_events, "PIECE", 1)
+    for number in range(5):
+        await web.push(str(number), "running")
+    for how in ({}, {"newest": "true"}, {}):
+        answer = await web("GET", "/v1/events", params=query | how)
+        assert [e["data"]["id"] for e in answer.json()["items"]] == ["0", "1", "2", "3", "4"]
+    answer = await web("GET", "/v1/events", params=query | {"newest": "true", "limit": 2})
+    assert [e["data"]["id"] for e in answer.json()["items"]] == ["3", "4"]
 
 
 async def test_a_selection_reads_past_other_events(web: Web, monkeypatch: Any) -> None:

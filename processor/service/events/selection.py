@@ -11,7 +11,7 @@ from processor.event_types import FILTER_NAMES
 from processor.store.events import Events, LoggedEvent
 
 MAX_SCANNED = 10_000  # events that one page reads to find the selected ones
-PIECE = 500  # events read at once
+PIECE = 500  # events read at once, fewer if they are large
 
 
 class _Member(msgspec.Struct, frozen=True):
@@ -60,6 +60,10 @@ class Selection(NamedTuple):
         """Whether every event is selected."""
         return not any(self)
 
+    def size(self, most: int, scanned: int) -> int:
+        """How many events to read next for a page of `most` selected ones."""
+        return most if self.all else min(PIECE, MAX_SCANNED - scanned)
+
     def of_events(self, events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
         """Those of the events that are selected."""
         return [event for event in events if self._wants(event)]
@@ -88,15 +92,16 @@ async def page(store: Events, positions: list[str], select: Selection, most: int
     It reads at most MAX_SCANNED events, so it may be short and still have a `next`.
     """
     found: list[LoggedEvent] = []
-    for _ in range(0, MAX_SCANNED, PIECE):
-        size = most if select.all else PIECE
-        events = await store.page(positions, size)
+    scanned = 0
+    while scanned < MAX_SCANNED:
+        events = await store.page(positions, select.size(most, scanned))
         for event in events:
             found += select.of_events([event])
             if len(found) == most:
                 return Page(found, event.cursor)
-        if len(events) < size:
+        if not events:
             return Page(found, None)
+        scanned += len(events)
         positions = store.read_cursor(events[-1].cursor)
     return Page(found, store.cursor(positions))
 
@@ -104,10 +109,11 @@ async def page(store: Events, positions: list[str], select: Selection, most: int
 async def newest(store: Events, select: Selection, most: int) -> Page:
     """The last `most` selected events, of the last MAX_SCANNED ones."""
     found: list[LoggedEvent] = []
-    positions = None
-    for _ in range(0, MAX_SCANNED, PIECE):
-        events, positions = await store.page_back(positions, PIECE)
-        found += select.of_events(events)
-        if len(found) >= most or len(events) < PIECE:
+    scanned, positions = 0, None
+    while scanned < MAX_SCANNED and len(found) < most:
+        events, positions = await store.page_back(positions, select.size(most, scanned))
+        if not events:
             break
+        found += select.of_events(events)
+        scanned += len(events)
     return Page(found[:most][::-1], None)

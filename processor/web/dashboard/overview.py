@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.service.delivery import history
+from processor.service.events.selection import Selection, newest
 from processor.service.jobs import listing
 from processor.service.runtime.context import Context
 from processor.store.events import LoggedEvent
@@ -33,7 +34,7 @@ class Overview:
         """One page of jobs and of events, and counts that Redis keeps: no list is read whole."""
         live = listing.JobFilter(live=True)
         jobs = await listing.jobs(self._context, live, MAX_JOBS, None, NEWEST)
-        events, _ = await self._context.store.events.page_back(None, MAX_EVENTS)
+        found = await newest(self._context.store.events, Selection(), MAX_EVENTS)
         depths = {b: await self._context.store.backlogs.depth(b) for b in BACKLOGS}
         workers = len(await self._context.store.workers())
         return render(
@@ -42,7 +43,7 @@ class Overview:
             items=await self._attention(workers, {b: late for b, (_, late) in depths.items()}),
             jobs=jobs["items"],
             newest=NEWEST,
-            events=[shown(event) for event in events],
+            events=[shown(event) for event in reversed(found.events)],
             depths=depths,
             workers=workers,
         )
