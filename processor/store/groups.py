@@ -182,25 +182,39 @@ class Groups:
         packed = args.pack(id=group)
         return bool(await self._connection.run("delete_group", args.keys, packed))
 
-    async def listed(self, ends: float, count: int) -> list[tuple[float, str]]:
-        """At least `count` ids of groups whose keys expire at `ends` (ms) or before, the last ones
-        first; each after minus that time.
+    async def listed(self, after: tuple[float, str], count: int) -> list[tuple[float, str]]:
+        """The ids of groups in order, each with minus the time (ms) when its keys expire: those that
+        expire last first. At least the first `count` of those that follow `after`.
         """
         found: list[tuple[float, str]] = []
         for keys in self._shards:
+            found += await self._rows(keys, after, count)
+        return sorted(found)
+
+    async def _rows(
+        self, keys: Keys, after: tuple[float, str], count: int
+    ) -> list[tuple[float, str]]:
+        """Those of a shard. Redis has groups of the same time in another order, so all are read."""
+        found: list[tuple[float, str]] = []
+        skip = 0
+        while len(found) < count or found[-1][0] == found[count - 1][0]:
             command = self._connection.redis.zrange(
                 keys.groups,
-                ends,
+                -after[0],
                 "-inf",
                 desc=True,
                 byscore=True,
-                offset=0,
+                offset=skip,
                 num=count,
                 withscores=True,
             )
-            rows = await self._connection.ask(command)
-            found += [(-score, name.decode()) for name, score in rows]
-        return sorted(found)
+            page = await self._connection.ask(command)
+            rows = [(-score, name.decode()) for name, score in page]
+            found += [row for row in rows if row > after]
+            skip += len(rows)
+            if len(rows) < count:
+                break
+        return found
 
     async def running(self, keys: Keys) -> AsyncIterator[Group]:
         """The groups of a shard that have not ended, page by page."""

@@ -131,8 +131,8 @@ async def _asked(request: Request) -> WaitRequest:
 
 async def page_of_groups(context: Context, request: Request) -> Page[group_payload.GroupView]:
     """The groups of the page that a request asks for."""
-    store, after = context.store.groups, cursor(request)
-    found = await store.listed(-after[0] if after else inf, 2 * MAX_LIMIT)
+    store = context.store.groups
+    found = await store.listed(cursor(request) or (-inf, ""), 2 * MAX_LIMIT)
     shown = page(request, found, lambda row: row)
     groups = await asyncio.gather(*(store.read(group) for _, group in shown.items))
     return Page([group_payload.view(g.group) for g in groups if g.group], shown.next)

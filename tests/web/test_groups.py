@@ -8,6 +8,7 @@ import pytest
 
 from processor.group import MAX_MEMBERS
 from processor.store.groups import Groups
+from processor.web import groups
 
 from .calling import BEARER, Served, Web, refused
 from .pushing import SECRET
@@ -165,6 +166,19 @@ async def test_groups_and_members_are_listed_page_by_page(web: Web) -> None:
     assert {member["state"] for member in members} == {"pending"}
     refused(await web("GET", f"{GROUPS}?cursor=%21"), 400)
     refused(await web("GET", f"{G}/jobs?limit=0"), 422)
+
+
+async def test_groups_that_expire_at_the_same_time_are_all_listed(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MAX_LIMIT", 2)
+    names = ["last", *(f"g{n}" for n in range(7)), "first"]
+    for name in names:
+        await web("POST", GROUPS, {"id": name, "jobs": ["feed/1"]})
+    redis, (keys,) = web.context.store.connection.redis, web.context.store.shards
+    await redis.zadd(keys.groups, dict.fromkeys(names, 2) | {"last": 3, "first": 1})
+    for limit in (1, 2):
+        assert [group["id"] for group in await web.items(GROUPS, limit=limit)] == names
 
 
 async def test_the_event_goes_to_the_callback_and_to_who_names_it(web: Web, provider: Any) -> None:
