@@ -296,14 +296,21 @@ def _deadline(job: Job, at: float) -> WorkItem:
 
 
 def timers_to_drop(before: Job | None, job: Job, inputs: DecisionInputs) -> list[Timer]:
-    """The timers of a job that has just finished, but for a poll that must confirm a push."""
-    if before is None or job.state not in FINAL or before.state is job.state:
+    """The timers of a job that has just finished.
+
+    At our deadline its planned poll stays, as its last one: polls may have been paused before.
+    """
+    if before is None or job.state not in FINAL or _end_of(before) == _end_of(job):
         return []
-    name, source = name_of(job), inputs.source
+    name = name_of(job)
     deadline = [("ingest", job.source, f"deadline:{name}")]
-    if not source.poll(job.kind) or confirmation.awaits_confirmation(job, source, inputs.now):
+    if job.provisional or not inputs.source.poll(job.kind):
         return deadline
     return [*deadline, ("poll", job.source, name)]
+
+
+def _end_of(job: Job) -> tuple[State, bool]:
+    return job.state, job.provisional
 
 
 def with_id(update: StatusUpdate, job: str) -> StatusUpdate:

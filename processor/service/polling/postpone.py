@@ -2,16 +2,19 @@
 
 A refused poll goes behind the others: if the provider refuses this job only, none of them starves.
 
-A poll that only a reader of the mirror needs ends if it fails: the next reader asks for another.
+A poll that only a reader of the mirror needs ends if it fails: the next reader asks for another. The
+last poll of a job that has expired by our deadline is repeated only for the account's trouble.
 """
+
+import math
 
 import structlog
 
 from processor import schedule
 from processor.config import Source
 from processor.model import FINAL, Job
-from processor.provider import PollFailure
-from processor.service.jobs import failed_polls
+from processor.provider import PollFailure, PollFailureKind
+from processor.service.jobs import confirmation, failed_polls
 from processor.service.jobs.commit_together import advance_one
 from processor.service.jobs.decide import IncomingUpdate
 from processor.service.jobs.failed_polls import FailedPoll
@@ -20,6 +23,13 @@ from processor.service.runtime.context import Context, random_unit
 from processor.store.planned_poll import encode_interval
 from processor.store.poll_errors import PollError
 from processor.store.work_items import Claim, Settlement
+
+LAST_POLL_REPEATED: dict[PollFailureKind, float] = {
+    "unauthorized": 86_400.0,  # the provider may refuse this job only, and each refusal pauses all
+    "throttled": math.inf,
+    "outdated": math.inf,
+}
+"""For how many seconds after the deadline of a job its last poll is repeated, if it fails so."""
 
 log = structlog.get_logger()
 
@@ -54,7 +64,7 @@ async def postpone(
     statistics = context.store.statistics.of(source.name)
     interval = poll_interval(job, source, statistics, now, random_unit())
     again_in = _again_in(job, failure, interval, pause)
-    again = needed or failure.kind == "outdated"
+    again = (needed and not _was_last(job, source, failure, now)) or failure.kind == "outdated"
     say = log.warning if failure.kind == "unauthorized" else log.info
     say(
         "poll_failed",
@@ -79,6 +89,13 @@ async def postpone(
         await context.store.backlogs.settle([behind], [(claim, now + pause)])
     else:
         await put_back(context, claim, now + pause)
+
+
+def _was_last(job: Job, source: Source, failure: PollFailure, now: float) -> bool:
+    """Whether this failure is the end of polling a job that has expired by our deadline."""
+    if not job.provisional or confirmation.awaits_confirmation(job, source, now):
+        return False
+    return now - (job.ended_at or now) >= LAST_POLL_REPEATED.get(failure.kind, 0.0)
 
 
 def _again_in(job: Job, failure: PollFailure, interval: float, pause: float | None) -> float:

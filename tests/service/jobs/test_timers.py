@@ -220,6 +220,21 @@ def test_a_finished_job_has_no_timers(source: Source):
     assert timers(None, job, inputs(source), reschedule=True, due=True) == []
 
 
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.EXPIRED])
+def test_the_planned_poll_stays_at_our_deadline_and_ends_with_the_providers_word(
+    source: Source, state: State
+):
+    """Whether the provider's word is another than ours, or the same."""
+    job, late = fresh(source), inputs(source, NOW + 3600.0)
+    lookup = JobLookup("1", job)
+    ours = StatusUpdate("lab", "1", "deadline", State.EXPIRED, late.now, Origin.DEADLINE)
+    step = decide(lookup, "1", [IncomingUpdate(ours)], late)
+    assert [item for _, _, item in step.dropped] == ["deadline:lab/1"]
+    theirs = StatusUpdate("lab", "1", "over", state, late.now, Origin.PUSH)
+    step = decide(replace(lookup, job=step.job), "1", [IncomingUpdate(theirs)], late)
+    assert [item for _, _, item in step.dropped] == ["deadline:lab/1", "lab/1"]
+
+
 def test_an_immediate_poll_replaces_the_planned_one(source: Source):
     job = fresh(source, poll_not_before=NOW + 2.0)
     puts = with_poll_now(timers(None, job, inputs(source), reschedule=True), job, NOW)

@@ -14,8 +14,8 @@ LATE = "50ms"
 
 
 async def expire(bench: Any, wait_until: Any, source: str = "giver", **request: Any) -> None:
-    """Watch a job until its deadline has passed."""
-    await bench.watch("1", source, deadline=LATE, **request)
+    """Watch a job, which is not polled, until its deadline has passed."""
+    await bench.watch("1", source, deadline=LATE, poll=False, **request)
 
     async def expired() -> bool:
         await bench.ingest()

@@ -1,0 +1,90 @@
+"""A job that expires by our deadline is polled once more: its polls may have been paused before."""
+
+from typing import Any
+
+import pytest
+
+from processor.model import State
+from processor.service.jobs import query
+from processor.service.jobs.watch import poll_now
+from processor.service.polling import postpone
+
+SOON = "100ms"
+
+
+@pytest.fixture
+def expire(bench: Any, wait_until: Any) -> Any:
+    """Ingest until a job has expired by its deadline."""
+
+    async def until_expired(job: str = "1", source: str = "lab") -> None:
+        async def provisional() -> bool:
+            await bench.ingest()
+            return bool((await bench.job(job, source)).provisional)
+
+        await wait_until(provisional)
+
+    return until_expired
+
+
+async def resume(bench: Any, source: str = "lab") -> None:
+    """End the pause of a source, and have its poll be due."""
+    redis = bench.store.connection.redis
+    await redis.delete(bench.store.shards[0].paused["poll"], *await redis.keys("*bucket:*"))
+    await bench.make_due("poll", f"{source}/1", source)
+
+
+@pytest.mark.parametrize("code", [401, 403, 429])
+async def test_a_job_that_ended_while_its_source_was_paused_is_found_after_its_deadline(
+    bench: Any, provider: Any, expire: Any, code: int
+):
+    provider.says("1", code)
+    await bench.watch("1", deadline=SOON)
+    await poll_now(bench.context, "lab", "1")
+    await bench.poll()
+    await expire()
+    await resume(bench)
+    assert await bench.poll() == ["lab/1"]  # and the source is paused again
+    provider.says("1", status="succeeded")
+    await resume(bench)
+    assert await bench.poll() == ["lab/1"]
+    assert (await bench.job("1")).state is State.SUCCEEDED
+    assert [kind for _, kind in await bench.events()] == ["job.expired", "job.succeeded"]
+
+
+async def test_a_job_that_ended_while_no_worker_polled_is_found_after_its_deadline(
+    bench: Any, provider: Any, expire: Any, polled: Any
+):
+    provider.says("1", status="succeeded")
+    await bench.watch("1", deadline=SOON)
+    await expire()
+    assert await polled(bench) == ["lab/1"]
+    assert (await bench.job("1")).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("answer", [(200, {"status": "running"}), (502, {}), (404, {}), (200, {})])
+async def test_a_last_poll_that_finds_no_end_is_not_repeated(
+    bench: Any, provider: Any, expire: Any, polled: Any, answer: tuple[int, dict[str, str]]
+):
+    provider.says("1", answer[0], **answer[1])
+    await bench.watch("1", deadline=SOON)
+    await expire()
+    assert await polled(bench) == ["lab/1"]
+    assert (await bench.job("1")).provisional
+    assert await bench.due("poll", "lab/1") is None
+    view = await query.view(bench.context, await query.find(bench.context, "lab", "1"))
+    assert view["poll"] is None
+
+
+async def test_a_last_poll_that_is_always_refused_is_given_up_a_day_after_the_deadline(
+    bench: Any, provider: Any, expire: Any, polled: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """The provider may refuse this job only, and each refusal pauses its source."""
+    provider.says("1", 403)
+    await bench.watch("1", deadline=SOON)
+    await expire()
+    assert await polled(bench) == ["lab/1"]
+    assert await bench.due("poll", "lab/1") is not None
+    await resume(bench)
+    monkeypatch.setitem(postpone.LAST_POLL_REPEATED, "unauthorized", 0.0)  # the day is over
+    assert await bench.poll() == ["lab/1"]
+    assert await bench.due("poll", "lab/1") is None
