@@ -276,3 +276,11 @@ class Retention(msgspec.Struct, frozen=True):
     deliveries: float = 30 * 86_400.0  # ended deliveries, and at most about 1,000 of a target
     seen: float = 7 * 86_400.0  # pushes (to dedupe repeats) and deletions of jobs
     waiting: int = 100_000  # waiting deliveries of a subscription in a shard; more overflow
+
+    @property
+    def arrived(self) -> int:
+        """How many events that a subscription got are remembered in a shard, at least, for 8 days.
+
+        More than the log keeps: it is trimmed late, and what waits may arrive after newer events.
+        """
+        return self.events_count + self.waiting

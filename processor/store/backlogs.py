@@ -207,7 +207,7 @@ class Backlogs:
                 {"lane": args.lane(c.backlog, c.lane), "at": int(at * 1000)} for c, at in paused
             ],
             keep=int(self._keep.deliveries),
-            most=self._keep.events_count,
+            most=self._keep.arrived,
         )
         done = await self._connection.run("settle", args.keys, packed)
         return [outcome(row) for row in done]

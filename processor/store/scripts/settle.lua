@@ -1,6 +1,6 @@
 -- Settles claims: each has ended, or is due again later. Pauses lanes; never ends a pause earlier.
 -- KEYS  paused:B; then those that ARGV[1] names by index
--- ARGV  msgpack {keep (records of deliveries, s), most (events in the log), lanes: [LANE],
+-- ARGV  msgpack {keep (records of deliveries, s), most (ids of a day), lanes: [LANE],
 --       settled: [{lane, item, token?, at? (0: now), payload?, failed?, may_be_skipped?, order?,
 --                  sequence?, event?, log?, length?, record?, today?, yesterday?, id?}],
 --       paused: [{lane, at (ms)}]}; then the payloads and records.

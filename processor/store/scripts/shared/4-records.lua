@@ -15,8 +15,8 @@ local function note_delivered(delivered, d)
   table.insert(delivered[d.today], d.id)
 end
 
--- Writes what was noted. A day's set that has `most` ids replaces the one of the day before: the
--- log has none of those events any more.
+-- Writes what was noted. A day's set that has `most` ids replaces the one of the day before: `most`
+-- is more than the log keeps, so that it has none of those events any more.
 local function write_delivered(delivered, most)
   for today, ids in pairs(delivered) do
     local day, yesterday = KEYS[today], KEYS[ids.yesterday]
