@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+from processor import schedule
 from processor.errors import BudgetSpent, Contention, WrongKeyType
 from processor.keyed_locks import KeyedLocks
 from processor.provider import PollFailure, PollFailureKind
@@ -21,6 +22,7 @@ from processor.service.polling.list_answers import Answer, ListQuery, match_answ
 from processor.service.polling.list_batches import WORTH_IT, Key, ListBatch, list_batches
 from processor.service.polling.list_request import send
 from processor.service.polling.poll_span import with_span
+from processor.service.polling.postpone import put_back
 from processor.service.runtime.context import Context
 from processor.store.work_items import Claim
 
@@ -80,10 +82,26 @@ class ListPoller:
             answered += len(answers)
             settled += await self._commit(batch, answers, began)
             query = query.after(listed, answers)
+        left = [claim for claim in batch.claims.values() if claim not in settled]
+        if left and failure and failure.kind == "unauthorized":
+            settled.append(left[0])
+            if await self._is_token_refused(batch, *left):
+                return [*batch.claims.values()]
         was_worth_it = answered >= WORTH_IT * requests
         if not was_worth_it and (failure is None or failure.kind not in PASSING):
             self._rest(batch.key)
         return settled
+
+    async def _is_token_refused(self, batch: ListBatch, first: Claim, *others: Claim) -> bool:
+        """Poll one job alone, after its list was refused. If that is refused too, the token is at fault,
+        and not only its right to lists: the others wait until the pause of the source ends.
+        """
+        failure = await polling.poll(self._context, batch.source, first)
+        if failure is None or failure.kind != "unauthorized":
+            return False
+        until = await self._context.store.now() + schedule.UNAUTHORIZED_PAUSE
+        await _all(put_back(self._context, claim, until) for claim in others)
+        return True
 
     async def _commit(
         self, batch: ListBatch, answers: Mapping[str, Answer], began: int

@@ -116,20 +116,23 @@ async def _ask(  # noqa: PLR0917 - as poll_once
     return response, outcome
 
 
-async def poll(context: Context, source: Source, claim: Claim) -> None:
-    """Poll one claimed job, and commit the outcome; it waits if the budget does not allow it now."""
+async def poll(context: Context, source: Source, claim: Claim) -> PollFailure | None:
+    """Poll one claimed job, and commit the outcome; how it failed, if it did.
+
+    It waits if the budget does not allow it now.
+    """
     keys = context.store.shards[claim.shard]
     job = (await context.store.jobs.find(keys, claim.item)).job
     needed = job is not None and _may_still_change(source, job)
     if job is None or not (needed or _is_mirrored(source, job, claim)):
         await context.store.backlogs.settle([Settlement(claim)])
-        return
+        return None
     if source.poll(job.kind) is None:  # others may have a newer configuration, or a better one
         await wait_for_configuration(context, claim)
-        return
+        return None
     last = await _read_last_answer(context, keys, source, job)
     if not await _is_time(context, source, claim, job):
-        return
+        return None
     late = await _late(context, claim)
     try:
         response, outcome = await poll_once(
@@ -137,20 +140,21 @@ async def poll(context: Context, source: Source, claim: Claim) -> None:
         )
     except BudgetSpent as error:
         await put_back(context, claim, error.until)
-        return
+        return None
     if claim.due:
         context.metrics.late(source.name, late)
     if isinstance(outcome, PollFailure) and outcome.kind == "gone" and needed:
         outcome = _without_job(job, outcome, await context.store.now())
     if isinstance(outcome, PollFailure):
         await postpone(context, claim, source, job, outcome, needed=needed)
-    else:
-        now = await context.store.now()
-        answer = LastAnswer.from_response(response, now).encode() if response else None
-        hurry = hurry_of(context, job, source, late)
-        incoming = IncomingUpdate(outcome, claim, answer, hurry=hurry)
-        await advance_one(context, keys, incoming)
-        await context.store.clear_stall(source.name)
+        return outcome
+    now = await context.store.now()
+    answer = LastAnswer.from_response(response, now).encode() if response else None
+    hurry = hurry_of(context, job, source, late)
+    incoming = IncomingUpdate(outcome, claim, answer, hurry=hurry)
+    await advance_one(context, keys, incoming)
+    await context.store.clear_stall(source.name)
+    return None
 
 
 async def _is_time(context: Context, source: Source, claim: Claim, job: Job) -> bool:

@@ -66,6 +66,7 @@ class ListingProvider:
         self.elements: dict[str, Any] = {}  # what a list says about a job, if something else
         self.list_status = 200
         self.list_headers: dict[str, str] = {}
+        self.single_status = 200
 
     def says(self, ids: Iterable[object], **document: Any) -> None:
         """Say this about each of these jobs."""
@@ -93,7 +94,8 @@ class ListingProvider:
         _, single, job = request.path.rpartition("jobs/")
         if single:
             known = job in self.jobs
-            return web.json_response(self.jobs.get(job, {}), status=200 if known else 404)
+            status = self.single_status if known else 404
+            return web.json_response(self.jobs.get(job, {}), status=status)
         listed = [job for job in self.jobs if job not in self.unlisted]
         if "ids" in request.query:
             named = request.query["ids"].split(",")

@@ -336,7 +336,39 @@ async def test_whether_a_job_runs_again_only_a_poll_of_its_own_can_say(
     assert await bench.states([1], "reruns") == {State.SUCCEEDED}
 
 
-@pytest.mark.parametrize("status", [403, 404, 500])
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_token_costs_one_list_and_one_poll_a_pause_and_no_list_rests(
+    bench: Bench, provider: ListingProvider, status: int
+):
+    provider.says(range(5), status="running")
+    provider.list_status = provider.single_status = status
+    await bench.watch(range(5))
+    for times in (1, 2):
+        await bench.poll()
+        assert (len(provider.lists), len(provider.single)) == (times, times)
+        assert await bench.store.backlogs.paused("poll", "paged")
+        await bench.store.connection.redis.delete(bench.store.shards[0].paused["poll"])
+        await bench.due(range(5))
+    provider.list_status = provider.single_status = 200
+    await bench.poll()
+    assert (len(provider.lists), len(provider.single)) == (3, 2)
+    assert await bench.states(range(5)) == {State.RUNNING}
+
+
+async def test_a_refused_list_of_one_due_job_rests_if_the_job_can_be_polled(
+    bench: Bench, provider: ListingProvider
+):
+    provider.says(range(2), status="running")
+    provider.list_status = 403
+    await bench.watch(range(2))
+    for _ in range(2):
+        await bench.due([1], seconds=20.0)  # nearly due
+        await bench.due([0])
+        await bench.poll()
+    assert (provider.lists, provider.single) == (["/jobs"], ["0", "0"])
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
 async def test_after_a_list_that_fails_all_jobs_are_polled_alone_and_it_rests(
     bench: Bench, provider: ListingProvider, status: int
 ):
