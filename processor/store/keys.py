@@ -48,7 +48,7 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     bucket:ID       hash    what is left of the budget of a credential (ID: its keyed digest), and
                             until when it is parked; only in shard 0       1 s behind both
     deletions       stream  uids of deleted jobs, and of groups after a `g`: wakes those who
-                            wait for them; ≤ 1,000                                  120 s
+                            wait for them; of the last 2 min                        120 s
     waited:S        zset    jobs that somebody waits for, by until when              120 s
     failing:S       zset    jobs whose last poll failed, by until when that counts
                                                             1 h behind the next poll

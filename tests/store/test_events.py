@@ -100,6 +100,25 @@ async def test_followers_learn_of_deletions(store: Store, keys: Keys, job_of: An
     assert await store.events.follow(end, deletions, 9, 0.01) == ([], [])
 
 
+async def test_all_deletions_of_the_last_two_minutes_are_kept_and_no_older_ones(
+    store: Store, keys: Keys, job_of: Any
+):
+    """However many there are: somebody may wait for each of these jobs."""
+    job, now = job_of("1"), int(await store.now() * 1000)
+    assert await store.jobs.commit(keys, "0", [Change(job, "", save=True, renew=True)]) == [True]
+    (found,) = await store.jobs.read(keys, [name_of(job)])
+    pipe = store.connection.redis.pipeline()
+    for age in (600_000, 60_000):  # ms
+        for n in range(2_000):
+            pipe.xadd(keys.deletions, {"uid": f"{age}"}, id=f"{now - age}-{n + 1}")
+    await pipe.execute()
+    assert await store.jobs.delete(keys, job, found.version)
+    kept = [row[b"uid"] for _, row in await store.connection.redis.xrange(keys.deletions)]
+    assert kept.count(b"60000") == 2_000
+    assert kept.count(b"600000") < 200  # Redis removes them by whole nodes
+    assert kept[-1] == job.uid.encode()
+
+
 async def test_following_several_shards_never_skips_one(store_of: Any, publish: Any):
     store = store_of(shards=3)
     positions, deletions, found = await store.events.end(), store.events.start(), []

@@ -8,7 +8,7 @@
 prove('TIME GET DEL ZREM HDEL HSTRLEN HMGET HSET ZADD ZRANGE EXISTS RPUSH XADD PEXPIRE')
 local lanes, now = open_lanes(args.lanes), now_ms()
 local record = (redis.call('GET', KEYS[2]) or ''):match('^%S+ (.*)')
-if record then note_deletion(KEYS[4], 'g' .. cjson.decode(record).uid) end
+if record then note_deletion(KEYS[4], 'g' .. cjson.decode(record).uid, now) end
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[1], args.id)
 for _, d in ipairs(list(read_drop)) do drop(lanes[d.lane], d.item) end

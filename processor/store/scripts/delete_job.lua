@@ -13,7 +13,7 @@ local lanes, now = open_lanes(args.lanes), now_ms()
 redis.call('SET', KEYS[1], 'gone', 'PX', args.lasts)
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[4], args.name)
-note_deletion(KEYS[5], args.uid)
+note_deletion(KEYS[5], args.uid, now)
 for _, i in ipairs(list(read_item)) do enqueue(lanes, i, now) end
 finish(lanes, now)
 return 1
