@@ -6,7 +6,7 @@ A client sends each `Request` and returns the answer into the generator, or wait
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -273,13 +273,19 @@ def subscribe(url: str, **fields: Any) -> Flow[Subscription]:
     return Subscription.read((yield from send(request)))
 
 
-def event_of(message: Message, cursor: str | None, types: frozenset[str]) -> Event | None:
-    """The event of a message of the stream, if it is of these types; EventsTrimmed at a gap."""
+def selected(types: Iterable[str] | None) -> list[str]:
+    """The types of events that the server is to send; all without any."""
+    if isinstance(types, str):
+        raise TypeError(f"types: it is a list, as in [{types!r}]")
+    return list(types or ())
+
+
+def event_of(message: Message, cursor: str | None) -> Event:
+    """The event of a message of the stream; EventsTrimmed at a gap."""
     if message.event == "gap":
         raise EventsTrimmed("the log begins after the cursor: read the jobs, then follow from now")
     document = json.loads(message.data)
-    event = Event.read(document, document["id"], cursor)
-    return event if not types or event.type in types else None
+    return Event.read(document, document["id"], cursor)
 
 
 def _held_get(target: str) -> Callable[[float], Request]:

@@ -20,6 +20,7 @@ Mode = Literal["all", "any"]
 
 STREAM_TIMEOUT = httpx.Timeout(15.0, read=45.0)  # seconds; the server pings every 15
 EVENTS = "/v1/events"
+EVENT_STREAM = {"accept": "text/event-stream"}
 
 
 def _options(url: str | None, key: str | None) -> dict[str, Any]:
@@ -148,16 +149,17 @@ class Ringback:
     ) -> Iterator[Event]:
         """Events from now on, or after a cursor, for ever; reconnects where it was.
 
+        `types` are those of a subscription: `job.completed` is all four that end a job.
         EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
         server.
         """
-        reader, wanted = MessageReader(after), frozenset(types or ())
+        reader, wanted = MessageReader(after), calls.selected(types)
         patience = Patience()
         while True:
             away: Away | None = None
             try:
                 with self._http.stream(
-                    "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
+                    "GET", EVENTS, **_streamed(wanted, reader.last_id)
                 ) as answer:
                     if not calls.is_stream(answer):
                         answer.read()
@@ -166,9 +168,7 @@ class Ringback:
                     for data in answer.iter_bytes():
                         patience.renew()
                         for message in reader.feed(data):
-                            event = calls.event_of(message, reader.last_id, wanted)
-                            if event:
-                                yield event
+                            yield calls.event_of(message, reader.last_id)
             except (httpx.RequestError, Unavailable) as error:
                 away = Away(calls.unanswered(f"GET {EVENTS}", error))
             time.sleep(patience.pause(away))
@@ -305,16 +305,17 @@ class AsyncRingback:
     ) -> AsyncIterator[Event]:
         """Events from now on, or after a cursor, for ever; reconnects where it was.
 
+        `types` are those of a subscription: `job.completed` is all four that end a job.
         EventsTrimmed if the log does not reach back so far; Unavailable after 30 s without the
         server.
         """
-        reader, wanted = MessageReader(after), frozenset(types or ())
+        reader, wanted = MessageReader(after), calls.selected(types)
         patience = Patience()
         while True:
             away: Away | None = None
             try:
                 async with self._http.stream(
-                    "GET", EVENTS, headers=_stream_headers(reader), timeout=STREAM_TIMEOUT
+                    "GET", EVENTS, **_streamed(wanted, reader.last_id)
                 ) as answer:
                     if not calls.is_stream(answer):
                         await answer.aread()
@@ -323,9 +324,7 @@ class AsyncRingback:
                     async for data in answer.aiter_bytes():
                         patience.renew()
                         for message in reader.feed(data):
-                            event = calls.event_of(message, reader.last_id, wanted)
-                            if event:
-                                yield event
+                            yield calls.event_of(message, reader.last_id)
             except (httpx.RequestError, Unavailable) as error:
                 away = Away(calls.unanswered(f"GET {EVENTS}", error))
             await asyncio.sleep(patience.pause(away))
@@ -350,6 +349,6 @@ class AsyncRingback:
                 error = failure
 
 
-def _stream_headers(reader: MessageReader) -> dict[str, str]:
-    place = {"last-event-id": reader.last_id} if reader.last_id else {}
-    return {"accept": "text/event-stream", **place}
+def _streamed(types: Sequence[str], after: str | None) -> dict[str, Any]:
+    params = calls.given(type=types, after=after)
+    return {"params": params, "headers": EVENT_STREAM, "timeout": STREAM_TIMEOUT}

@@ -112,8 +112,9 @@ def test_a_wait_whose_time_is_over_has_the_last_state(client: Any, job: str) -> 
         (lambda c: c.watch("nowhere", "1"), ringback.NotFound),
         (lambda c: c.watch("encoder", "1", deadline="soon"), ringback.Invalid),
         (lambda c: c.subscribe("http://10.0.0.1/"), ringback.Invalid),
+        (lambda c: next(c.events(types=["job.sucseeded"])), ringback.Invalid),
     ],
-    ids=["job", "source", "value", "URL"],
+    ids=["job", "source", "value", "URL", "type"],
 )
 def test_errors_have_their_class(client: Any, call: Any, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
@@ -170,7 +171,7 @@ def test_a_subscription_has_its_secret(client: Any) -> None:
 def test_events_come_as_they_happen(client: Any, shared: Server, job: str) -> None:
     client.watch("encoder", job)
     timer = soon(lambda: shared.push(job, "succeeded"), 1.0)
-    event = next(e for e in client.events(types=["job.succeeded"]) if e.data["id"] == job)
+    event = next(e for e in client.events(types=["job.completed"]) if e.data["id"] == job)
     timer.join()
     assert event.cursor
     assert event.id.startswith("evt_")

@@ -22,7 +22,7 @@ def message(number: int, text: str = "x") -> bytes:
     return f"id: {number}\nevent: job.failed\ndata: {body}\n\n".encode()
 
 
-def take(kind: Any, url: str, count: int, seconds: float = 0.0) -> list[Event]:
+def take(kind: Any, url: str, count: int, seconds: float = 0.0, **options: Any) -> list[Event]:
     """The first events of a stream; each is handled for so many seconds."""
 
     def handled(event: Event) -> Event:
@@ -31,12 +31,12 @@ def take(kind: Any, url: str, count: int, seconds: float = 0.0) -> list[Event]:
 
     if kind is Ringback:
         with Ringback(url, "key") as client:
-            stream = client.events()
+            stream = client.events(**options)
             return [handled(next(stream)) for _ in range(count)]
 
     async def read() -> list[Event]:
         async with AsyncRingback(url, "key") as client:
-            stream = client.events()
+            stream = client.events(**options)
             return [handled(await anext(stream)) for _ in range(count)]
 
     return asyncio.run(read())
@@ -55,7 +55,31 @@ def test_an_event_that_breaks_off_comes_after_reconnecting(
     server = script(STREAM + message(1) + message(2)[:kept], STREAM + message(2) + message(3))
     events = take(kind, server.url, 3)
     assert [event.id for event in events] == ["evt_1", "evt_2", "evt_3"]
-    assert b"last-event-id: 1\r\n" in server.requests[1].lower()
+    assert server.requests[1].startswith(b"GET /v1/events?after=1 ")
+
+
+def test_events_are_selected_by_the_server(script: Any, kind: Any) -> None:
+    server = script(STREAM + message(1), STREAM + message(2))
+    types = iter(["job.completed", "group.completed"])
+    events = take(kind, server.url, 2, types=types)
+    assert [event.type for event in events] == ["job.failed", "job.failed"]
+    asked = b"type=job.completed&type=group.completed"
+    assert [request.split()[1] for request in server.requests] == [
+        b"/v1/events?" + asked,
+        b"/v1/events?" + asked + b"&after=1",
+    ]
+
+
+def test_types_are_no_single_text(kind: Any) -> None:
+    with pytest.raises(TypeError, match="list"):
+        take(kind, "http://127.0.0.1:1", 1, types="job.completed")
+
+
+def test_any_cursor_is_for_the_server_to_judge(script: Any, kind: Any) -> None:
+    server = script(answer(b"{}", "400 Bad Request"))
+    with pytest.raises(ringback.Invalid):
+        take(kind, server.url, 1, after="1\nä")
+    assert server.requests[0].startswith(b"GET /v1/events?after=1%0A%C3%A4 ")
 
 
 @pytest.mark.parametrize(
