@@ -6,6 +6,7 @@ No proxy and no redirect can send the key to another server.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import copy
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -95,9 +96,15 @@ class Client:
 
     def __init__(self, url: str, key: str | None = None, timeout: float = RESPONSE_TIMEOUT) -> None:
         """CommandError if the URL is not valid."""
-        self.url, self._timeout = url, timeout
+        self.url, self.timeout = url, timeout
         self._scheme, self._host, self._port, self._prefix = _address(url)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def within(self, seconds: float) -> "Client":
+        """The same client with another time for an answer."""
+        other = copy(self)
+        other.timeout = seconds
+        return other
 
     def call(self, method: str, path: str, body: object = None, **params: object) -> Any:
         """Call the API, without params that are None; returns the decoded answer, None if empty."""
@@ -151,7 +158,7 @@ class Client:
         fields = {**headers, **self._headers}
         try:
             return http_request.send(
-                *address, method, self._prefix + target, fields, content, timeout or self._timeout
+                *address, method, self._prefix + target, fields, content, timeout or self.timeout
             )
         except OSError as error:
             raise UnreachableError(self.url, error) from error

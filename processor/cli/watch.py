@@ -1,5 +1,6 @@
 """`ringback watch` and `wait`: watches jobs, and waits until jobs and groups have ended."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from processor.cli import jobs, options, output
 from processor.cli.client import Client, job_path
 from processor.cli.exit_codes import CommandError, code_of_jobs
-from processor.cli.follow import Name, follow, has_ended
+from processor.cli.follow import Name, answer_within, follow, has_ended
 from processor.cli.progress import describe, progress_display
 
 Quiet = Annotated[
@@ -59,7 +60,8 @@ def watch(
         callback_url=callback_url,
         callback_secret=callback_secret,
     )
-    watched = [server.call("PUT", job_path(*name.split("/", 1)), body) for _, name in named]
+    patient = answer_within(server, math.inf if limit is None else limit)
+    watched = [patient.call("PUT", job_path(*name.split("/", 1)), body) for _, name in named]
     if not no_wait:
         until_done(server, list(dict.fromkeys(named)), limit, json, quiet=quiet)
     elif json:

@@ -13,6 +13,7 @@ from processor.cli import main
 
 JSON = {"Content-Type": "application/json"}
 STREAM = {"Content-Type": "text/event-stream"}
+NO_ANSWER = 0  # in the place of a status code
 PROBLEM = {"type": "about:blank", "title": "Not found", "status": 404, "detail": "no job wistia/9"}
 
 
@@ -29,6 +30,11 @@ class Stub:
     def responds(self, call: str, *bodies: object, status: int = 200) -> None:
         self.answers[call] = [(status, JSON, json.dumps(body).encode()) for body in bodies]
 
+    def hangs(self, call: str, *bodies: object) -> None:
+        """After these answers there is none until the test is over."""
+        self.responds(call, *bodies)
+        self.answers[call].append((NO_ANSWER, {}, b""))
+
     def streams(self, *chunks: str) -> None:
         self.answers["GET /v1/events"] = [(200, STREAM, chunk.encode()) for chunk in chunks]
 
@@ -36,6 +42,7 @@ class Stub:
 @pytest.fixture
 def stub():
     stub = Stub()
+    over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -47,6 +54,9 @@ def stub():
             away = JSON | {"Location": f"{stub.url}/v1/elsewhere"}
             known = known or [(stub.otherwise, away, json.dumps(PROBLEM).encode())]
             status, headers, content = known.pop(0) if len(known) > 1 else known[0]
+            if status == NO_ANSWER:
+                self.close_connection = over.wait()
+                return
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -64,6 +74,7 @@ def stub():
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield stub
+        over.set()
         server.shutdown()
         thread.join()
 

@@ -265,6 +265,40 @@ def test_wait_ends_with_5_if_the_server_is_away_when_the_time_is_up(
     assert ringback("wait", "wistia", "1", "--timeout", "100ms").code == 5
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("command", "hanging"),
+    [
+        ("wait", [WAIT]),
+        ("wait", [WAIT, waited(job("1", "running"))]),
+        ("wait", ["GET /v1/sources"]),
+        ("watch", ["PUT /v1/jobs/wistia/1"]),
+    ],
+    ids=["first answer", "later answer", "sources", "watch"],
+)
+def test_a_timeout_holds_at_a_server_that_hangs(
+    stub: Stub, ringback: Run, monkeypatch, command: str, hanging: list[Any]
+):
+    monkeypatch.setattr(follow, "LATE_BY", 0.2, raising=False)
+    monkeypatch.setattr(follow, "CHECK_SOURCES_AFTER", 0.0)
+    stub.responds(WAIT, waited(job("1", "running")))
+    stub.responds("GET /v1/sources", {"items": []})
+    stub.hangs(*hanging)
+    ended = ringback(command, "wistia", "1", "--timeout", "100ms")
+    assert (ended.code, "timed out" in ended.err) == (5, True)
+
+
+@pytest.mark.timeout(30)
+def test_a_wait_without_a_timeout_ends_at_a_server_that_hangs(
+    stub: Stub, ringback: Run, monkeypatch
+):
+    monkeypatch.setattr(follow, "ROUND", 0.1)
+    monkeypatch.setattr(follow, "ANSWER_TIMEOUT", 0.1, raising=False)
+    monkeypatch.setattr(follow, "RECONNECT_TIMEOUT", 0.0)
+    stub.hangs(WAIT, waited(job("1", "running")))
+    assert ringback("wait", "wistia", "1").code == 5
+
+
 def test_wait_ends_if_the_server_stays_unreachable(stub: Stub, ringback: Run, monkeypatch):
     monkeypatch.setattr(follow, "RECONNECT_TIMEOUT", 0.0)
     stub.responds(WAIT, waited(job("1", "running")), PROBLEM)
