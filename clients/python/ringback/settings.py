@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -24,23 +25,35 @@ def find_server(
 ) -> Server:
     """The arguments, else RINGBACK_URL and RINGBACK_API_KEY, else what `ringback up` made here.
 
-    The key file of `ringback up` is used only for a server on this machine.
+    The key file of `ringback up` is used only for a server on this machine. ValueError if one of
+    them cannot be used.
     """
-    found = (url or environ.get("RINGBACK_URL") or DEFAULT_URL).rstrip("/")
-    parts = urlsplit(found)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{found!r} is not a server's URL; write it like {DEFAULT_URL}")
-    local = _is_loopback(parts.hostname)
-    given = key or environ.get("RINGBACK_API_KEY", "").strip()
-    return Server(found, given or (_key_file(environ) if local else None), local)
+    named = url or environ.get("RINGBACK_URL") or DEFAULT_URL
+    found = (named if "://" in named else f"http://{named}").rstrip("/")
+    local = _is_loopback(_host(found))
+    given = (key or "").strip() or environ.get("RINGBACK_API_KEY", "").strip()
+    given = given or (_key_file(environ) if local else "")
+    if not (given.isascii() and given.isprintable()):  # the error must not show it
+        raise ValueError("key or RINGBACK_API_KEY: only printable ASCII can be sent as a key")
+    return Server(found, given or None, local)
 
 
-def _key_file(environ: Mapping[str, str]) -> str | None:
+def _host(url: str) -> str:
+    """The host of a server's URL; ValueError if it is none."""
+    with suppress(ValueError):  # an invalid port or bracket: the error is below
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.port != 0
+        if good and parts.hostname and url.isprintable() and " " not in url:
+            return parts.hostname
+    raise ValueError(f"{url!r} is not a server's URL; write it like {DEFAULT_URL}")
+
+
+def _key_file(environ: Mapping[str, str]) -> str:
     try:
         text = Path(environ.get("RINGBACK_DATA") or DEFAULT_DATA, "key").read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        return None
-    return text.strip() or None
+        return ""
+    return text.strip()
 
 
 def _is_loopback(host: str) -> bool:
