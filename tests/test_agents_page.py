@@ -23,7 +23,7 @@ def test_every_tool_is_documented_with_its_arguments():
 
 def test_the_limits_and_names_are_those_of_the_code():
     assert f"after {arguments.MAX_WAIT} seconds at most" in PAGE
-    assert f"over {MAX_ANSWER >> 20} MiB" in PAGE
+    assert f"over {MAX_ANSWER >> 10} KiB" in PAGE
     assert tasks.EXTENSION in PAGE
     for template in resources.TEMPLATES:
         assert template["uriTemplate"] in PAGE

@@ -15,7 +15,7 @@ backlog (ingest, poll, deliver), `L` one of its lanes, `S` a source.
     groups          zset    group by the time its key expires          swept by the clock
     task:ID         hash    a wait for jobs that is asked about later (an MCP task): wait: the
                             jobs, and the keyed digest of its owner's API key · end: how it
-                            ended, written once                               as the job
+                            ended, written once                as the job; once ended, 1 d
     seen:S:ID       string  this push was accepted                                    7 d
     event:ID        hash    body, and n: deliveries that need it    until n is 0, or 14 d
     log             stream  the events, in order                  7 d, at most a million

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from processor.service.groups.wait_task import KEPT_ENDED
 from processor.web.mcp import tasks
 from processor.web.mcp.tools import TOOLS
 
@@ -135,6 +136,34 @@ async def test_an_answer_that_is_too_large_is_kept_without_results(
     assert states == ["failed", "succeeded"]
 
 
+async def test_an_answer_that_is_too_large_says_where_the_result_is(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor.service.groups.wait_task.MAX_ANSWER", 100)
+    task = await wait_for(agent, "1")
+    await agent.web.push("1", "succeeded", result={"n": 1})
+    result = (await agent.ask("tasks/get", taskId=task["taskId"]))["result"]
+    assert "feed/1 succeeded. Results are left out: get_job" in result["content"][0]["text"]
+
+
+async def test_an_answer_is_kept_only_if_accepted_work_leaves_room(agent: Agent) -> None:
+    store = agent.web.context.store
+    redis, task = store.connection.redis, await wait_for(agent, "1")
+    await agent.web.push("1", "succeeded", result={"n": 1})
+    used, found = (await redis.info("memory"))["used_memory"], []
+    try:
+        for fullness, fields in ((0.95, {b"wait"}), (0.5, {b"wait", b"end"})):
+            await redis.config_set("maxmemory", int(used / fullness))
+            await store.memory.refresh_now()
+            found.append(await agent.ask("tasks/get", taskId=task["taskId"]))
+            (row,) = await stored(agent.web)
+            assert set(row) == fields
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert [one["status"] for one in found] == ["completed", "completed"]
+    assert found[0]["result"] == found[1]["result"]
+
+
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
 async def test_another_keys_task_is_as_unknown_as_any(agent: Agent, method: str) -> None:
     task = await wait_for(agent, "1")
@@ -172,7 +201,7 @@ async def test_what_is_no_wait_is_no_task(agent: Agent) -> None:
     assert "watch_job" in refused["content"][0]["text"]
 
 
-async def test_a_task_lives_as_long_as_its_job(agent: Agent) -> None:
+async def test_a_task_lives_as_long_as_its_job_and_a_day_once_it_has_ended(agent: Agent) -> None:
     await wait_for(agent, "1")
     redis = agent.web.context.store.connection.redis
     (task,) = await redis.keys("*:task:*")
@@ -184,6 +213,9 @@ async def test_a_task_lives_as_long_as_its_job(agent: Agent) -> None:
     assert set(row) == {b"wait"}
     await agent.ask("tasks/get", taskId=task_id)
     assert abs(await redis.pttl(task) - await redis.pttl(job)) < 5_000
+    await agent.web.push("1", "succeeded")
+    await agent.ask("tasks/get", taskId=task_id)
+    assert abs(await redis.pttl(task) - KEPT_ENDED * 1000) < 5_000
 
 
 async def test_any_receiver_answers_also_after_a_restart(web_of: Any, settings_of: Any) -> None:

@@ -1,7 +1,7 @@
 """Waits that are asked about later: kept in Redis, so that any receiver answers.
 
 Nothing runs for a wait: whoever asks reads its jobs, and the first who finds that they have ended
-writes its end, which never changes.
+writes its end, which never changes. While Redis has no room for it, the next who asks tries again.
 """
 
 import hmac
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from processor.errors import NotFound
+from processor.errors import NotFound, Overloaded
 from processor.service.groups import wait
 from processor.service.groups.wait import Name, Waited
 from processor.service.jobs.poll_sooner import poll_sooner
@@ -21,8 +21,9 @@ from processor.store.reserve import task_price
 from processor.store.wait_tasks import TaskEnd, WaitTask
 
 ASKED_AGAIN = 10.0  # seconds within which a client asks again: so long somebody waits
-MAX_ANSWER = 1024 * 1024  # bytes of an answer that is kept; of a larger one only the states
-SHORTENED = "Results are left out: read them job by job"
+MAX_ANSWER = 64 * 1024  # bytes of an answer that is kept; of a larger one only the states
+KEPT_ENDED = 86_400.0  # seconds that a wait is kept once its end was read
+SHORTENED = "Results are left out: get_job has them."
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,7 +70,7 @@ async def cancel(context: Context, key: bytes, task_id: str) -> None:
     """Cancel a wait that has not ended; its jobs stay as they are."""
     found = await find(context, key, task_id)
     if found.end is None:
-        await _end(context, task_id, "cancelled", b"null", found.waited)
+        await _end(context, task_id, "cancelled", b"null")
 
 
 async def _look(context: Context, task_id: str, task: WaitTask) -> WaitState:
@@ -79,24 +80,29 @@ async def _look(context: Context, task_id: str, task: WaitTask) -> WaitState:
         waited = await wait.read(context, names)
     except NotFound as error:  # it was deleted meanwhile
         answer = {"done": False, "jobs": [], "error": str(error)}
-        end = await _end(context, task_id, "completed", _encode(answer), None)
-        return WaitState(task_id, task, end, None)
+        return WaitState(task_id, task, await _complete(context, task_id, answer), None)
     if waited.done(first=task.first):
-        view = await wait.view(context, waited, first=task.first)
-        end = await _end(context, task_id, "completed", _kept(view), waited)
-        return WaitState(task_id, task, end, None)
+        answer = await wait.view(context, waited, first=task.first)
+        return WaitState(task_id, task, await _complete(context, task_id, answer), None)
     await context.store.wait_tasks.keep(task_id, _expires(context, waited))
     await poll_sooner(context, waited.polled(), ASKED_AGAIN)
     return WaitState(task_id, task, None, waited)
 
 
-async def _end(
-    context: Context, task_id: str, status: Any, answer: bytes, waited: Waited | None
-) -> TaskEnd:
+async def _complete(context: Context, task_id: str, answer: dict[str, Any]) -> TaskEnd:
+    """End a wait with an answer, which is kept only if accepted work leaves room for it."""
+    kept = _kept(answer)
+    try:
+        async with context.store.memory.admitted(task_price(len(kept))):
+            return await _end(context, task_id, "completed", kept)
+    except Overloaded:
+        return TaskEnd("completed", await context.store.now(), msgspec.Raw(kept))
+
+
+async def _end(context: Context, task_id: str, status: Any, answer: bytes) -> TaskEnd:
     now = await context.store.now()
-    expires = _expires(context, waited) if waited else now + context.store.keep.jobs
     end = TaskEnd(status, now, msgspec.Raw(answer))
-    return await context.store.wait_tasks.end(task_id, end, expires)
+    return await context.store.wait_tasks.end(task_id, end, now + KEPT_ENDED)
 
 
 def _expires(context: Context, waited: Waited) -> float:

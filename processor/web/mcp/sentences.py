@@ -48,13 +48,11 @@ def wait(document: Document) -> str:
     jobs = document["jobs"]
     if not jobs:
         return f"{document['error']}."
-    if len(jobs) == 1 and document["done"]:
-        return job(jobs[0])
     ended = sum(one["state"] in FINAL for one in jobs)
-    text = f"{ended} of {len(jobs)} jobs have ended: {_several(jobs)}." if len(jobs) > 1 else ""
-    if document["done"]:
-        return f"{text} {document.get('next', '')}".rstrip()
-    return f"{text or _short(jobs[0]) + '.'} {document['next']}"
+    text = f"{ended} of {len(jobs)} jobs have ended: {_several(jobs)}."
+    if len(jobs) == 1:
+        text = job(jobs[0]) if document["done"] else f"{_short(jobs[0])}."
+    return f"{text} {document.get('next', '')}".rstrip()
 
 
 def working(jobs: Sequence[Document]) -> str:
