@@ -298,6 +298,73 @@ async def test_a_client_hears_of_a_group_and_of_a_task_that_has_ended(
         assert (await read())["params"]["uri"] == uri
 
 
+async def test_a_client_hears_once_that_a_task_has_ended(agent: Agent, served: Served) -> None:
+    """Whatever its jobs do before and after, and however many of them end together."""
+    jobs = [str(number) for number in range(5)]
+    both = [(await wait_for(agent, *jobs))["taskId"], (await wait_for(agent, "last"))["taskId"]]
+    async with listening(served, taskIds=both) as read:
+        assert (await read())["params"]["notifications"] == {"taskIds": both}
+        for state in ("running", "succeeded"):
+            for job in jobs:
+                await agent.web.push(job, state)
+        assert (await read())["params"]["taskId"] == both[0]
+        await agent.web.push("0", "running", attempt=2)
+        await agent.web.push("0", "succeeded", attempt=2)
+        await agent.web.push("last", "succeeded")
+        assert (await read())["params"]["taskId"] == both[1]
+        served.task.cancel()
+        assert "result" in await read()
+
+
+async def test_a_client_hears_of_a_task_whose_job_was_deleted(agent: Agent, served: Served) -> None:
+    task = (await wait_for(agent, "1"))["taskId"]
+    async with listening(served, taskIds=[task]) as read:
+        await read()
+        await agent.web("DELETE", "/v1/jobs/feed/1")
+        heard = (await read())["params"]
+    assert (heard["taskId"], heard["result"]["isError"]) == (task, True)
+
+
+async def test_a_client_hears_of_a_job_that_was_deleted_and_is_watched_again(
+    agent: Agent, served: Served
+) -> None:
+    task = (await wait_for(agent, "1"))["taskId"]
+    async with listening(served, taskIds=[task]) as read:
+        await read()
+        await agent.web("DELETE", "/v1/jobs/feed/1")
+        await agent.tool("watch_job", source="feed", id="1")
+        await agent.web.push("1", "succeeded")
+        heard = (await read())["params"]
+    assert (heard["taskId"], heard["status"]) == (task, "completed")
+
+
+async def test_a_task_that_is_forgotten_does_not_end_the_stream(
+    agent: Agent, served: Served
+) -> None:
+    both = [(await wait_for(agent, job))["taskId"] for job in "12"]
+    async with listening(served, taskIds=both) as read:
+        await read()
+        redis = agent.web.context.store.connection.redis
+        await redis.delete(*await redis.keys(f"*:task:{both[0]}"))
+        await agent.web.push("1", "succeeded")
+        await agent.web.push("2", "succeeded")
+        assert (await read())["params"]["taskId"] == both[1]
+
+
+async def test_a_stream_that_cannot_read_a_task_ends_with_an_error(
+    agent: Agent, served: Served
+) -> None:
+    task = (await wait_for(agent, "1"))["taskId"]
+    async with listening(served, taskIds=[task]) as read:
+        await read()
+        redis = agent.web.context.store.connection.redis
+        (key,) = await redis.keys("*:task:*")
+        await redis.set(key, "no wait", keepttl=True)
+        await agent.web.push("1", "succeeded")
+        assert (await read())["error"]["code"] == -32603
+        await redis.delete(key)
+
+
 @pytest.mark.parametrize("wanted", [{"taskIds": "one"}, {"resourceSubscriptions": [1]}])
 async def test_an_odd_filter_is_refused(served: Served, wanted: Any) -> None:
     async with listening(served, **wanted) as read:

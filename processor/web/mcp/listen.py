@@ -1,9 +1,11 @@
 """subscriptions/listen: says that a resource has changed, and how a task ended."""
 
+import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from processor.errors import RequestError
+from processor.service.groups.wait_task import WaitState
 from processor.state_machine import uid_of
 from processor.web.mcp import resources, tasks
 from processor.web.mcp.exchange import Exchange
@@ -19,24 +21,31 @@ async def listen(exchange: Exchange) -> dict[str, Any]:
     tailer, stream = exchange.services.tailer, ListenStream(exchange)
     if tailer.full:
         raise McpError(INTERNAL_ERROR, "The event log has as many listeners as it may; poll")
-    async with tailer.listening() as listener:  # before we read what is there
-        await stream.begin()
-        while (events := await listener.read(WAKES)) is not None:
-            await stream.report(dict.fromkeys(uid_of(event.id) for event in events))
+    try:
+        async with tailer.listening() as listener, asyncio.TaskGroup() as group:
+            ends = [group.create_task(stream.report_end(one)) for one in await stream.begin()]
+            while (events := await listener.read(WAKES)) is not None:
+                await stream.report(dict.fromkeys(uid_of(event.id) for event in events))
+            for end in ends:
+                end.cancel()
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return {"_meta": stream.meta}
 
 
 class ListenStream:
-    """What one client listens to, by the uids under which the log of events names it."""
+    """What one client listens to: resources, by the uids under which the log of events names them,
+    and tasks.
+    """
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._uris: dict[str, list[str]] = {}
-        self._tasks: dict[str, list[str]] = {}
+        self._reading = asyncio.Lock()  # thousands of tasks may end together: one at a time
         self.meta = {SUBSCRIPTION: exchange.message.id}
 
-    async def begin(self) -> None:
-        """Say what is listened to, and which of the tasks have ended already.
+    async def begin(self) -> list[str]:
+        """Say what is listened to; the tasks among it, whose ends are to be reported.
 
         What is unknown, or another's, is left out.
         """
@@ -45,12 +54,11 @@ class ListenStream:
             task_ids = _named(self._exchange, "taskIds")
         accepted = {
             "resourceSubscriptions": [uri for uri in uris if await self._add_uri(uri)],
-            "taskIds": [task_id for task_id in task_ids if await self._add_task(task_id)],
+            "taskIds": [one for one in task_ids if await _or_none(tasks.find(self._exchange, one))],
         }
         named = {field: names for field, names in accepted.items() if names}
         await self._notify("notifications/subscriptions/acknowledged", notifications=named)
-        for task_id in accepted["taskIds"]:
-            await self._report_task(task_id)
+        return accepted["taskIds"]
 
     async def _add_uri(self, uri: str) -> bool:
         found = await _or_none(resources.find(self._exchange, uri))
@@ -58,23 +66,30 @@ class ListenStream:
             self._uris.setdefault(found[0], []).append(uri)
         return found is not None
 
-    async def _add_task(self, task_id: str) -> bool:
-        found = await _or_none(tasks.find(self._exchange, task_id))
-        for uid in found.waited.unfinished() if found and found.waited else ():
-            self._tasks.setdefault(uid, []).append(task_id)
-        return found is not None
-
     async def report(self, uids: Iterable[str]) -> None:
-        """Notify of what has changed."""
+        """Notify of the resources that have changed."""
         for uid in uids:
             for uri in self._uris.get(uid, ()):
                 await self._notify("notifications/resources/updated", uri=uri)
-            for task_id in self._tasks.get(uid, ()):
-                await self._report_task(task_id)
 
-    async def _report_task(self, task_id: str) -> None:
-        found = await tasks.find(self._exchange, task_id)
-        if found.end:
+    async def report_end(self, task_id: str) -> None:
+        """Notify of a task once it has ended."""
+        tailer, names, first = self._exchange.services.tailer, list[str](), False
+        while not tailer.released:
+            with tailer.waiter(names, first=first) as waiter:
+                await tailer.follow()
+                async with self._reading:
+                    found: WaitState | None = await _or_none(tasks.find(self._exchange, task_id))
+                    if found is None or found.waited is None:
+                        await self._notify_of_task(found)
+                        return
+                before, names, first = names, found.waited.unfinished(), found.task.first
+                del found
+                if names == before:  # else a job may have ended before we listened to it
+                    await waiter.done
+
+    async def _notify_of_task(self, found: WaitState | None) -> None:
+        if found:  # one that was canceled long ago is forgotten
             await self._notify("notifications/tasks", **await tasks.view(self._exchange, found))
 
     async def _notify(self, method: str, **params: Any) -> None:
