@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
+from processor.web.mcp import sentences
 from processor.web.mcp.tools import TOOLS
 
 from .agent import ACCEPT, VERSION, Agent, messages
@@ -196,6 +198,14 @@ async def test_a_result_is_in_the_words(either: Agent) -> None:
     assert '{"url":"https://a.example/"}' in said(
         await either.tool("get_job", source="feed", id="1")
     )
+
+
+def test_sentences_decode_no_results() -> None:
+    """Those of hundreds of jobs would take long."""
+    job = b'{"source":"feed","id":"1","state":"succeeded","metadata":{},"result":{"n": 1}}'
+    document = sentences.read(b'{"done":true,"jobs":[%b]}' % job)
+    assert type(document["jobs"][0]["result"]) is msgspec.Raw
+    assert sentences.wait(document) == 'feed/1 succeeded. Its result: {"n":1}'
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,42 @@
 """What tools say in words: one sentence about their answer, and what to do next. No I/O."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
-Document = dict[str, Any]
-"""An answer of the API, as JSON."""
+
+class Document(TypedDict, total=False):
+    """What sentences use of any answer of the API, and of its parts: only that is decoded, since the
+    results of hundreds of jobs take long.
+    """
+
+    source: Any
+    id: Any
+    state: Any
+    progress: Any
+    status: Any
+    error: Any
+    result: msgspec.Raw
+    origin: Any
+    name: Any
+    provider: Any
+    counts: Any
+    jobs: "list[Document]"
+    items: "list[Document]"
+    done: Any
+    next: Any
+    title: Any
+    detail: Any
+
 
 FAILURES = ("failed", "canceled", "expired")
 FINAL = ("succeeded", *FAILURES)
 MAX_SHOWN = 20  # jobs that a sentence names
 MAX_RESULT = 1000  # characters of a result in a sentence
+NULL = msgspec.Raw(b"null")
+
+read = msgspec.json.Decoder(Document).decode
 
 
 def failed(document: Document) -> bool:
@@ -123,8 +148,7 @@ def _error(document: Document) -> str:
 
 
 def _result(document: Document) -> str:
-    found = document.get("result")
-    if found is None:
+    text = msgspec.json.format(bytes(document.get("result", NULL)), indent=-1).decode()
+    if text == "null":
         return ""
-    text = msgspec.json.encode(found).decode()
     return f" Its result: {text}" if len(text) <= MAX_RESULT else " Its result is in `result`."

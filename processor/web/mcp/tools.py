@@ -38,7 +38,7 @@ class Tool(NamedTuple):
 
     args: type[Arguments]
     run: Callable[[Exchange, Any], Awaitable[Any]]  # the body of the HTTP call
-    say: Callable[[dict[str, Any]], str]
+    say: Callable[[sentences.Document], str]
     description: str
     read_only: bool = True
     waits: bool = False
@@ -176,7 +176,7 @@ async def call(exchange: Exchange) -> dict[str, Any]:
 
 def shown(tool: Tool, body: bytes) -> dict[str, Any]:
     """The body of the HTTP call as the result of a tool."""
-    document = msgspec.json.decode(body)
+    document = sentences.read(body)
     return _result(body, tool.say(document), failed=sentences.failed(document))
 
 
@@ -185,7 +185,7 @@ def refused(error: Exception) -> dict[str, Any]:
     if isinstance(error, msgspec.ValidationError):
         error = InvalidValue(str(error))
     body = bytes(explain(error).body)
-    return _result(body, sentences.problem(msgspec.json.decode(body)), failed=True)
+    return _result(body, sentences.problem(sentences.read(body)), failed=True)
 
 
 def _result(body: bytes, text: str, *, failed: bool) -> dict[str, Any]:
