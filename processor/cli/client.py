@@ -5,7 +5,7 @@ No proxy and no redirect can send the key to another server.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
@@ -82,9 +82,11 @@ class RawAnswer:
         return self._client.read_raw(self._answer, ours)
 
     def lines(self) -> Iterator[bytes]:
-        """The lines as they come, until the response ends or breaks."""
-        with suppress(OSError, ValueError):
+        """The lines as they come; UnreachableError if the response breaks."""
+        try:
             yield from self._answer
+        except OSError as error:
+            raise UnreachableError(self._client.url, error) from error
 
     def abort(self) -> None:
         """End it; another thread may be reading."""

@@ -18,11 +18,13 @@ from processor.cli.client import Client, RawAnswer, UnreachableError
 from processor.cli.exit_codes import CommandError
 
 PATH = "/mcp"
-RESTART_TIMEOUT = 30.0  # seconds that a request waits for a server that is away
+RESTART_TIMEOUT = 30.0  # seconds that a request waits for a server that is away, from then on
 RETRY_PAUSE = 0.5
 CLOSING_TIMEOUT = 5.0  # seconds for requests in progress once standard input has ended
 PARSE_ERROR, INTERNAL_ERROR = -32700, -32603
 VERSION = "io.modelcontextprotocol/protocolVersion"
+WAITS = ("wait_for_job", "wait_for_jobs")  # tools that take a timeout
+MAX_WAIT = 45.0  # seconds; it is their default
 NAMES = ("name", "uri", "taskId")  # parameters that a header repeats
 
 Id = str | int | None
@@ -106,17 +108,22 @@ class Bridge:
 
     def _exchange(self, line: bytes, message: dict[str, Any]) -> bool:
         """Whether the answer came."""
-        request_id, ends = _id(message.get("id")), time.monotonic() + RESTART_TIMEOUT
+        request_id, began, ends = _id(message.get("id")), time.monotonic(), 0.0
         while True:
+            sent_at = time.monotonic()
             try:
                 with self._server.post_raw(PATH, line, _headers(message)) as answer:
                     self._streams[request_id] = answer
                     return self._read(answer, request_id)
             except UnreachableError as error:  # it may be restarting
+                now = time.monotonic()
+                if not ends or now - sent_at > RESTART_TIMEOUT:  # it was there until now
+                    ends = now + RESTART_TIMEOUT
                 again = _may_repeat(message, error.__cause__)
-                if not again or time.monotonic() > ends or request_id in self._canceled:
+                if not again or now >= ends or request_id in self._canceled:
                     raise
                 time.sleep(RETRY_PAUSE)
+                line = _repeated(line, message, time.monotonic() - began)
             finally:
                 self._streams.pop(request_id, None)
 
@@ -126,11 +133,12 @@ class Bridge:
             if raw:
                 self._write(raw, request_id)
             return bool(raw)
-        found = False
         for event in sse.Reader(answer.lines()):
-            found = "method" not in json.loads(event.data)  # fails if it is not a message
+            is_answer = "method" not in json.loads(event.data)  # fails if it is not a message
             self._write(event.data.encode(), request_id)
-        return found
+            if is_answer:
+                return True
+        return False
 
     def _write(self, line: bytes, request_id: Id = None) -> None:
         if request_id is not None and request_id in self._canceled:
@@ -155,6 +163,16 @@ def _may_repeat(message: dict[str, Any], error: BaseException | None) -> bool:
     if isinstance(error, ConnectionRefusedError):
         return True
     return "create_group" not in str(message.get("params")) and not isinstance(error, TimeoutError)
+
+
+def _repeated(line: bytes, message: dict[str, Any], seconds: float) -> bytes:
+    """A request to be sent again so many seconds later: a wait ends when it would have ended."""
+    params = _object(message.get("params"))
+    if params.get("name") not in WAITS:
+        return line
+    given = _object(params.get("arguments"))
+    left = {"timeout": max(given.get("timeout", MAX_WAIT) - seconds, 0.0)}
+    return json.dumps({**message, "params": {**params, "arguments": {**given, **left}}}).encode()
 
 
 def _encoded(text: str) -> str:

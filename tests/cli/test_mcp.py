@@ -12,6 +12,8 @@ from processor.cli.client import Client
 from processor.cli.listen_address import free_port
 from processor.cli.loopback_server import Handler, LoopbackServer
 from processor.cli.mcp import Bridge
+from processor.web.mcp import arguments
+from processor.web.mcp.tools import TOOLS
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -29,6 +31,14 @@ class Answers(Handler):
         server.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
         status, kind, content = server.answer
         self.close_connection = True
+        if server.breaks:
+            server.breaks -= 1
+            self.send_response(200)
+            self.send_header("content-type", STREAM)
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"8\r\n: ping\n\n\r\n")  # and not the last chunk
+            return
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("connection", "close")
@@ -43,7 +53,7 @@ class Answers(Handler):
 @pytest.fixture
 def server() -> Iterator[Any]:
     made: Any = LoopbackServer(0, Answers)
-    made.got, made.hold = [], False
+    made.got, made.hold, made.breaks = [], False, 0
     made.holding, made.ended = threading.Event(), threading.Event()
     with made.serving():
         yield made
@@ -119,6 +129,80 @@ def test_a_server_that_stays_away_is_an_error(carried: Any, monkeypatch: pytest.
     monkeypatch.setattr(mcp, "RESTART_TIMEOUT", 0.0)
     (found,) = carried(CALL, url=f"http://127.0.0.1:{free_port('127.0.0.1', 0)}")
     assert "ringback up" in found["error"]["message"]
+
+
+def wait(**arguments: Any) -> Any:
+    params = {"name": "wait_for_job", "arguments": arguments, "_meta": {"progressToken": 1}}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+
+
+class Clock:
+    """A clock of its own for the bridge: each request takes so many seconds."""
+
+    def __init__(self, server: Any, seconds: float) -> None:
+        self._server, self._seconds = server, seconds
+
+    def monotonic(self) -> float:
+        return 1.0 + self._seconds * len(self._server.got)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds == mcp.RETRY_PAUSE
+
+
+def test_a_stream_that_breaks_before_its_answer_is_repeated(
+    server: Any, carried: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """However long it was held: only the time in which the server is away counts."""
+    monkeypatch.setattr(mcp, "time", Clock(server, mcp.RESTART_TIMEOUT + 1))
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    server.answer, server.breaks = (200, STREAM, f"data: {json.dumps(answer)}\n\n".encode()), 3
+    assert carried(CALL) == [answer]
+    assert len(server.got) == 4
+
+
+def test_a_server_that_breaks_every_stream_at_once_is_an_error(
+    server: Any, carried: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mcp, "time", Clock(server, 1.0))
+    server.answer, server.breaks = (202, JSON, b""), 1000
+    (found,) = carried(CALL)
+    assert "it ended the connection" in found["error"]["message"]
+    assert len(server.got) == mcp.RESTART_TIMEOUT + 1
+
+
+def test_a_stream_that_breaks_after_its_answer_is_not_repeated(server: Any, carried: Any):
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    event = f"data: {json.dumps(answer)}\n\n".encode()
+    server.answer = 200, STREAM, event + b"data: more"
+    assert carried(CALL) == [answer]
+    assert len(server.got) == 1
+
+
+def test_a_group_is_not_made_again_when_its_stream_breaks(server: Any, carried: Any):
+    server.answer, server.breaks = (202, JSON, b""), 1
+    (found,) = carried({**CALL, "method": "tools/call", "params": {"name": "create_group"}})
+    assert found["error"]["code"] == -32603
+    assert len(server.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "left"), [({}, 35.0), ({"timeout": 12}, 2.0), ({"timeout": 8}, 0.0)]
+)
+def test_a_wait_that_is_repeated_ends_when_it_would_have_ended(
+    server: Any, carried: Any, monkeypatch: pytest.MonkeyPatch, given: Any, left: float
+):
+    monkeypatch.setattr(mcp, "time", Clock(server, 10.0))
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    server.answer, server.breaks = (200, JSON, json.dumps(answer).encode()), 1
+    assert carried(wait(id="1", **given)) == [answer]
+    first, again = [json.loads(body) for _, body in server.got]
+    assert first == wait(id="1", **given)
+    assert again == wait(id="1", timeout=left)
+
+
+def test_the_bridge_knows_the_longest_wait():
+    assert mcp.MAX_WAIT == arguments.MAX_WAIT
+    assert tuple(name for name, tool in TOOLS.items() if tool.waits) == mcp.WAITS
 
 
 def test_what_is_not_json_is_an_error(carried: Any):
