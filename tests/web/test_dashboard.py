@@ -281,6 +281,22 @@ async def test_a_new_secret_is_shown_once(browser: Browser, web: Web, provider: 
     assert "whsec_" not in await browser.read(path)
 
 
+async def test_each_link_beside_a_new_secret_leads_to_a_page(
+    browser: Browser, web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Its address takes no GET, so it has no pages of its own."""
+    monkeypatch.setattr("processor.web.query_params.LIMIT", 1)
+    target = await subscribe(web, provider)
+    for job in ("1", "2"):
+        await web.push(job, "succeeded")
+    path = f"/dashboard/subscriptions/{target}"
+    assert "Next page" in await browser.read(path)
+    page = (await browser.submit(path, f"{path}/rotate")).text
+    for href in re.findall(r'<a [^>]*href="([^"]*)"', page):
+        if href.startswith("/"):
+            await browser.read(unescape(href))
+
+
 async def test_no_action_runs_without_the_csrf_token(browser: Browser, web: Web, served: Served):
     await web("PUT", "/v1/jobs/asked/1", {})
     await browser.read("/")
