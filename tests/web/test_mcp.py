@@ -172,6 +172,14 @@ async def test_a_tool_answers_as_the_call_of_its_name(either: Agent) -> None:
     assert (shown["policy"], shown["counts"]["total"]) == ("fail_fast", 2)
 
 
+async def test_jobs_are_listed_as_the_tool_says_by_their_deadlines(agent: Agent) -> None:
+    for job, deadline in (("1", "2h"), ("2", "3h"), ("3", "1h")):
+        await agent.tool("watch_job", source="feed", id=job, deadline=deadline)
+    found = await agent.tool("list_jobs")
+    assert [job["id"] for job in found["structuredContent"]["items"]] == ["2", "1", "3"]
+    assert "latest deadline first" in TOOLS["list_jobs"].description
+
+
 @pytest.mark.parametrize("tool", ["watch_job", "wait_for_job", "get_job", "job_history"])
 async def test_an_unknown_source_leads_to_the_list_of_sources(either: Agent, tool: str) -> None:
     """An agent that is told to call watch_job would call it again and again."""

@@ -34,7 +34,7 @@ _GROUP = re.compile(r"ringback://groups/([^/?#]+)")
 
 
 async def listed(exchange: Exchange) -> dict[str, Any]:
-    """The newest jobs as resources, a page at a time."""
+    """The jobs as resources, those with the latest deadline first, a page at a time."""
     cursor = exchange.message.args.get("cursor")
     async with exchange.services.large.slot():
         try:

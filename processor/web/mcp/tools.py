@@ -119,7 +119,8 @@ TOOLS: Mapping[str, Tool] = {
     ),
     "list_jobs": Tool(
         ListJobs, list_jobs, sentences.jobs,
-        description="Watched jobs, the newest first, of one source or in one state if given.",
+        description="Watched jobs, those with the latest deadline first, of one source or in one "
+        "state if given. A page may be short, or empty, and still have a `next`.",
     ),
     "list_sources": Tool(
         ListSources, list_sources, sentences.sources,
