@@ -119,7 +119,35 @@ async def test_a_task_whose_job_was_deleted_is_an_error(agent: Agent) -> None:
     await agent.web("DELETE", "/v1/jobs/feed/1")
     found = await agent.ask("tasks/get", taskId=task["taskId"])
     assert (found["status"], found["result"]["isError"]) == ("completed", True)
-    assert "'1'" in found["result"]["content"][0]["text"]
+    assert found["result"]["content"][0]["text"] == "Not watched any more: feed/1."
+
+
+async def test_a_task_shows_the_jobs_that_are_left_when_one_was_deleted(agent: Agent) -> None:
+    task = await wait_for(agent, "1", "2", "3")
+    await agent.web.push("1", "succeeded")
+    await agent.web("DELETE", "/v1/jobs/feed/2")
+    result = (await agent.ask("tasks/get", taskId=task["taskId"]))["result"]
+    shown = result["structuredContent"]
+    assert (result["isError"], shown["done"]) == (True, False)
+    assert [job["state"] for job in shown["jobs"]] == ["succeeded", "queued"]
+    assert "feed/1 is succeeded; feed/3 is queued. Not watched any more: feed/2." in said(result)
+
+
+async def test_a_wait_for_any_outlives_a_job_that_is_deleted(agent: Agent) -> None:
+    task = await wait_for(agent, "1", "2", "3", mode="any")
+    ids = {"taskId": task["taskId"]}
+    await agent.web("DELETE", "/v1/jobs/feed/1")
+    assert (await agent.ask("tasks/get", **ids))["status"] == "working"
+    await agent.web.push("2", "succeeded")
+    await agent.web("DELETE", "/v1/jobs/feed/3")
+    result = (await agent.ask("tasks/get", **ids))["result"]
+    assert (result["isError"], result["structuredContent"]["done"]) == (False, True)
+    assert said(result) == "feed/2 succeeded. Not watched any more: feed/1, feed/3."
+
+
+def said(result: Any) -> str:
+    text: str = result["content"][0]["text"]
+    return text
 
 
 async def test_an_answer_that_is_too_large_is_kept_without_results(

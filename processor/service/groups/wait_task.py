@@ -8,6 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +17,9 @@ from processor.errors import NotFound, Overloaded
 from processor.service.groups import wait
 from processor.service.groups.wait import Name, Waited
 from processor.service.jobs.poll_sooner import poll_sooner
+from processor.service.jobs.query import member
 from processor.service.runtime.context import Context
+from processor.service.runtime.in_parts import in_parts
 from processor.store.reserve import task_price
 from processor.store.wait_tasks import TaskEnd, WaitTask
 
@@ -74,15 +77,19 @@ async def cancel(context: Context, key: bytes, task_id: str) -> None:
 
 
 async def _look(context: Context, task_id: str, task: WaitTask) -> WaitState:
-    """Read the jobs of a wait, and end it if they have ended."""
-    names = [(source, job) for source, _, job in (name.partition("/") for name in task.jobs)]
-    try:
-        waited = await wait.read(context, names)
-    except NotFound as error:  # it was deleted meanwhile
-        answer = {"done": False, "jobs": [], "error": str(error)}
-        return WaitState(task_id, task, await _complete(context, task_id, answer), None)
-    if waited.done(first=task.first):
+    """Read the jobs of a wait, and end it if they have ended.
+
+    A job that was deleted ends it, too; a wait for the first one goes on while other jobs are left.
+    """
+    found = await in_parts(partial(member, context), task.jobs, wait.TOGETHER)
+    waited = Waited([one for one in found if one], [])
+    gone = [name for name, one in zip(task.jobs, found, strict=True) if one is None]
+    in_vain = bool(gone) and not (task.first and waited.jobs)
+    if in_vain or waited.done(first=task.first):
         answer = await wait.view(context, waited, first=task.first)
+        if gone:
+            said = f"Not watched any more: {', '.join(gone)}"
+            answer |= {"done": False, "error": said} if in_vain else {"next": f"{said}."}
         return WaitState(task_id, task, await _complete(context, task_id, answer), None)
     await context.store.wait_tasks.keep(task_id, _expires(context, waited))
     await poll_sooner(context, waited.polled(), ASKED_AGAIN)
@@ -116,7 +123,8 @@ def _kept(view: dict[str, Any]) -> bytes:
     if len(answer) <= MAX_ANSWER:
         return answer
     shown = [{name: job[name] for name in ("source", "id", "state")} for job in view["jobs"]]
-    return _encode({"done": view["done"], "jobs": shown, "next": SHORTENED})
+    said = f"{view.get('next', '')} {SHORTENED}".strip()
+    return _encode({**view, "jobs": shown, "next": said})
 
 
 def _readable(name: str) -> str:

@@ -40,7 +40,7 @@ async def find(context: Context, source: str, job: str) -> Found:
 
 
 async def member(context: Context, name: str) -> Found | None:
-    """The job that a group names `source/id`; None if it is not watched any more."""
+    """The job that a group or a task names `source/id`; None if it is not watched any more."""
     source, _, job = name.partition("/")
     location = await locate(context, source, job)
     found = location.lookup.job

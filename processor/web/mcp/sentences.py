@@ -77,7 +77,8 @@ def wait(document: Document) -> str:
     text = f"{ended} of {len(jobs)} jobs have ended: {_several(jobs)}."
     if len(jobs) == 1:
         text = job(jobs[0]) if document["done"] else f"{_short(jobs[0])}."
-    return f"{text} {document.get('next', '')}".rstrip()
+    error = f" {document['error']}." if "error" in document else ""
+    return f"{text}{error} {document.get('next', '')}".rstrip()
 
 
 def working(jobs: Sequence[Document]) -> str:
