@@ -54,7 +54,7 @@ def follow(
             if error.code is not Exit.UNREACHABLE:
                 raise
             away = error
-            time.sleep(min(RECONNECT_PAUSE, left))
+            time.sleep(max(0.0, min(RECONNECT_PAUSE, deadline - time.monotonic())))
 
 
 def answer_within(client: Client, left: float) -> Client:
