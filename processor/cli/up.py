@@ -22,6 +22,7 @@ from processor.cli.supervisor import Signals, Supervisor
 from processor.config import Settings
 from processor.errors import ConfigError
 from processor.service.runtime.listening_sockets import variable
+from processor.service.runtime.logs import ignore_write_errors
 from processor.service.runtime.open_files import raise_open_files
 
 CHECK_EVERY = 0.1  # seconds between two checks of /readyz
@@ -52,6 +53,7 @@ def up(
 
     Examples: `ringback up`, `ringback up --config prod.toml --port 9000 --workers 4`.
     """
+    ignore_write_errors()
     data = data.absolute()
     if config is None:
         output.notice("no ringback.toml in this folder: running without sources")

@@ -200,6 +200,20 @@ def test_killed_processes_are_restarted_redis_too(start: Start, tmp_path: Path):
     assert one.end() == 0
 
 
+def test_up_goes_on_when_nobody_reads_its_log_any_more(start: Start, tmp_path: Path):
+    """As `ringback up 2>&1 | tee log`, whose `tee` was killed."""
+    os.mkfifo(tmp_path / "errors")
+    reader = os.open(tmp_path / "errors", os.O_RDWR)
+    one = start()
+    one.ready()
+    until(lambda: len(one.pids("began")) == 4)
+    os.close(reader)
+    first = one.pids("began")["clock"]
+    os.kill(first, signal.SIGKILL)  # there is something to say
+    until(lambda: one.pids("began")["clock"] != first)
+    assert one.end() == 0
+
+
 def test_redis_goes_first_and_also_before_a_process_that_was_started_again(start: Start):
     one = start("--workers", "1")
     one.ready()
