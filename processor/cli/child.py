@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from processor.cli.exit_codes import Exit
 from processor.cli.parent_death import ends_with_parent
+from processor.service.runtime.replaced_process import variable
 
 MIN_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds before a restart
 STABLE_AFTER = 10.0  # seconds of running after which the pauses start at the minimum again
@@ -51,6 +52,13 @@ def describe_exit(code: int) -> str:
         return f"signal {-code}"
 
 
+def describe_end(code: int) -> str:
+    """How a process ended, after its name."""
+    if code == Exit.USAGE:
+        return "refuses its configuration: see its message above"
+    return f"ended ({describe_exit(code)})"
+
+
 def give_way(pid: int, nice: int) -> None:
     """Lower a new process' priority against our own; its threads get the same."""
     with suppress(OSError):  # it has ended already
@@ -62,20 +70,22 @@ class Child:
 
     After exit 2, a refused configuration, all must stop (`refused`). But while the configuration
     was accepted before, only a process that had run for a while says so, of its store; a new one
-    may have met a file that somebody is editing, and is started again.
+    may have met a file that somebody is editing, and is started again. A replacement ends the
+    process before it once it has read its settings; if it does not come so far, that one goes on.
     """
 
     def __init__(self, command: Command, log: Callable[[str], None]) -> None:
         """The process is started at the first `step`."""
         self.command = command
         self.refused = False
+        self.not_replaced = False  # the last replacement has ended, and the process before goes on
         self.due: float | None = 0.0
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._replaced: subprocess.Popen[bytes] | None = None
         self._exits = 0
         self._since = 0.0
-        self._accepted = False  # a process of this command has run for a while
+        self._accepted = False  # by a process that has run for a while, or at a reload
 
     @property
     def running(self) -> bool:
@@ -84,7 +94,7 @@ class Child:
 
     @property
     def replaced(self) -> bool:
-        """Whether a process that was replaced is still finishing its work."""
+        """Whether a process that is being replaced is still alive."""
         return self._replaced is not None and self._replaced.poll() is None
 
     @property
@@ -102,20 +112,23 @@ class Child:
         if self._process is None and self.due is not None and now >= self.due:
             self._start(now)
 
+    def begin_reload(self) -> None:
+        """Note that the configuration was read just now, and found good."""
+        self._accepted, self.not_replaced = True, False
+
     def replace(self, now: float) -> None:
-        """Start another process, and have this one finish what it has begun."""
+        """Start another process, which ends this one."""
         if self._process is None or self.due is not None:
             return  # a new one starts soon
-        self._replaced = self._process
-        self._accepted |= self._stable(now)
-        self._start(now)
-        self._replaced.terminate()
+        self._replaced, self._process = self._process, None
+        self._start(now, **variable(self._replaced.pid))
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM, and do not restart it."""
         self.due = None
-        if self._process is not None:
-            self._process.terminate()
+        for process in (self._process, self._replaced):
+            if process is not None:
+                process.terminate()
 
     def kill(self) -> None:
         """Kill the process, one that it has replaced, and the processes that they started."""
@@ -125,13 +138,13 @@ class Child:
                 process.wait()
                 self._log(f"{self.command.name} did not stop in time: killed")
 
-    def _start(self, now: float) -> None:
+    def _start(self, now: float, **more: str) -> None:
         """Start it in its own process group: Ctrl-C does not reach it, and we stop it in order."""
         self.due, self._since = None, now
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules and Redis, no shell
                 self.command.argv,
-                env=dict(self.command.environ),
+                env={**self.command.environ, **more},
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # only `up` itself prints to standard output
                 pass_fds=self.command.keeps,
@@ -139,25 +152,33 @@ class Child:
                 preexec_fn=ends_with_parent(self.command.when_orphaned),  # noqa: PLW1509 - only if no threads
             )
         except OSError as error:  # out of memory or processes: handled like an exit
-            self._schedule_restart(f"does not start ({error.strerror})", now)
+            self._restart_or_go_back(f"does not start ({error.strerror})", now)
         else:
             if self.command.nice:
                 give_way(self._process.pid, self.command.nice)
 
     def _ended(self, code: int, now: float) -> None:
-        refuses = "refuses its configuration: see its message above"
-        if code != Exit.USAGE:
-            self._schedule_restart(f"ended ({describe_exit(code)})", now)
-        elif self._accepted and not self._stable(now):
-            self._schedule_restart(refuses, now)
+        if code != Exit.USAGE or (self._accepted and not self._stable(now)):
+            self._restart_or_go_back(describe_end(code), now)
         else:
             self.refused = True
-            self._log(f"{self.command.name} {refuses}")
+            self._log(f"{self.command.name} {describe_end(code)}")
         self._accepted |= self._stable(now)
 
     def _stable(self, now: float) -> bool:
         """Whether the newest process has run, or ran, for a while."""
         return now - self._since >= STABLE_AFTER
+
+    def _restart_or_go_back(self, what: str, now: float) -> None:
+        """Schedule a restart, unless the process before still runs."""
+        if self.replaced:
+            self._process, self._replaced, self.not_replaced = self._replaced, None, True
+            self._log(
+                f"{self.command.name} {what}; the process before it goes on, and so do those that "
+                "are not yet replaced: ask for the reload again"
+            )
+        else:
+            self._schedule_restart(what, now)
 
     def _schedule_restart(self, what: str, now: float) -> None:
         self._exits = 1 if self._stable(now) else self._exits + 1

@@ -35,6 +35,8 @@ class Supervisor:
 
     def replace(self) -> None:
         """Begin to replace all children except Redis by new processes, one after the other."""
+        for child in self.children:
+            child.begin_reload()
         self._to_replace = [
             child for child in self.children if child.command.stop_order is not StopOrder.STORE
         ]
@@ -43,6 +45,8 @@ class Supervisor:
         """Check every child once; replace the next one once the one before has ended."""
         for child in self.children:
             child.step(time.monotonic())
+        if any(child.not_replaced for child in self.children):
+            self._to_replace = []
         while self._to_replace and not any(child.replaced for child in self.children):
             self._to_replace.pop(0).replace(time.monotonic())
 

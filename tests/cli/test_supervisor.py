@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from processor.cli.child import (
-    STABLE_AFTER,
     Child,
     Command,
     StopOrder,
@@ -94,9 +93,10 @@ def test_a_new_process_that_refuses_what_was_accepted_before_is_started_again(lo
     """Somebody may be editing the file just now."""
     child = Child(python("web", "raise SystemExit(2)"), log.append)
     child.step(1000.0)
-    child.replace(1000.0 + STABLE_AFTER)  # the process ran: its configuration was accepted
+    child.begin_reload()
+    child.replace(1000.0)
     until(lambda: not child.running)
-    child.step(1000.0 + STABLE_AFTER)
+    child.step(1000.0)
     assert not child.refused
     assert log == ["web refuses its configuration: see its message above; restarts in 0.2 s"]
     child.step(child.due)
@@ -167,11 +167,12 @@ def test_children_are_replaced_one_after_the_other(supervisor: Supervisor, tmp_p
     story = tmp_path / "story"
     code = (
         "import os, signal, sys, time\n"
+        "from processor.service.runtime.replaced_process import end_replaced_process\n"
         "def note(word):\n"
         f"    open({str(story)!r}, 'a').write(f'{{word}} {{sys.argv[1]}}\\n')\n"
         "def end(*_): note('ended'); os._exit(0)\n"
         "signal.signal(signal.SIGTERM, end)\n"
-        "note('began'); time.sleep(60)\n"
+        "note('began'); end_replaced_process(); time.sleep(60)\n"
     )
     argv = (sys.executable, "-c", code)
     stages = {"web": StopOrder.WEB, "worker": StopOrder.WORK, "store": StopOrder.STORE}
@@ -185,6 +186,44 @@ def test_children_are_replaced_one_after_the_other(supervisor: Supervisor, tmp_p
     assert begun[1] == ["began store"]
     assert "worker" not in " ".join(lines()[3:4])
     assert all(child.running for child in supervisor.children)
+
+
+def test_nothing_is_replaced_by_processes_that_refuse_their_configuration(
+    supervisor: Supervisor, log: list[str], tmp_path: Path
+):
+    """Even in the first seconds, and after `up` itself has found it good: it may be edited since."""
+    broken = tmp_path / "broken"
+    code = (
+        "import os, sys, time\n"
+        "from processor.service.runtime.replaced_process import end_replaced_process\n"
+        f"if os.path.exists({str(broken)!r}): sys.exit(2)\n"
+        f"open(os.path.join({str(tmp_path)!r}, str(os.getpid())), 'w').close()\n"
+        "end_replaced_process(); time.sleep(60)\n"
+    )
+    supervisor.add([python("web", code, StopOrder.WEB), python("worker", code)])
+    pids = lambda: {child.pid for child in supervisor.children}  # noqa: E731
+    until(lambda: all((tmp_path / str(pid)).exists() for pid in pids()))
+    before = pids()
+    broken.touch()
+    supervisor.replace()
+    until(lambda: log, supervisor.step)
+    [line] = log
+    assert line.startswith("web refuses its configuration: see its message above; the process be")
+    supervisor.step()
+    assert pids() == before
+    assert all(child.running for child in supervisor.children)
+    assert not supervisor.refused
+    broken.unlink()
+    supervisor.replace()
+    until(
+        lambda: not pids() & before and not any(c.replaced for c in supervisor.children),
+        supervisor.step,
+    )
+    broken.touch()
+    os.kill(supervisor.children[1].pid, signal.SIGKILL)
+    until(lambda: len(log) == 3, supervisor.step)
+    assert "worker refuses" in log[2]
+    assert not supervisor.refused
 
 
 def test_everything_stops_within_25_seconds():

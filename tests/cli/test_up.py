@@ -24,8 +24,10 @@ ROOT = Path(__file__).parents[2]
 # A stand-in for each of our modules: the web answers /readyz, the others wait; all notes their end.
 DUMMY = """
 import http.server, os, signal, socket, sys
+from processor.service.runtime.replaced_process import end_replaced_process
 if os.environ.get("REFUSES") == NAME:
     sys.exit(2)
+end_replaced_process()
 story = os.environ["STORY"]
 def note(word):
     with open(story, "a") as file:

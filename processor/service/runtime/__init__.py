@@ -15,5 +15,6 @@ open_files   raises the limit of open files
 contention   commits a change again after a conflict
 in_parts     calls something for many items, for some at the same time
 listening_sockets  sockets that a receiver opens, or inherits from `ringback up`
+replaced_process  ended by the one that `ringback up` starts in its place
 size_limits  limits of the metadata and filters that callers may store
 """

@@ -21,6 +21,7 @@ from processor.service.runtime.logs import configure_logging
 from processor.service.runtime.metrics import Metrics
 from processor.service.runtime.open_files import raise_open_files
 from processor.service.runtime.open_tracer import open_tracer
+from processor.service.runtime.replaced_process import end_replaced_process
 from processor.store import Store
 from processor.vault import Vault
 
@@ -48,6 +49,7 @@ def settings_or_exit() -> Settings:
         egress_policy(settings)
     except ConfigError as error:
         exit_with(error)
+    end_replaced_process()
     return settings
 
 
@@ -72,8 +74,10 @@ def error_lines(error: ConfigError) -> str:
 
 async def _until_signal(process: Coroutine[object, object, None]) -> None:
     task = asyncio.ensure_future(process)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):  # the second one does not cut the drain short
+        asyncio.get_running_loop().add_signal_handler(
+            number, lambda: task.cancelling() or task.cancel()
+        )
     try:
         await task
     except ConfigError as error:
