@@ -5,6 +5,8 @@ import re
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _RATE = re.compile(r"([0-9]{1,6})/(.+)")
 _RATE_OVER = 86_400.0  # seconds, at most: events expire
+MIN_DURATION = 0.001  # seconds of a deadline, or between polls
+MAX_DEADLINE = 3650 * 86_400.0  # seconds
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 

@@ -72,6 +72,8 @@ class JobEvent(msgspec.Struct, frozen=True):
     data: JobData
 
 
+_LAST = 253_402_300_799.0  # seconds since the epoch: the last second of the year 9999
+
 utc = partial(datetime.fromtimestamp, tz=UTC)
 """Seconds since the epoch as a UTC time, which JSON shows with a `Z`."""
 
@@ -108,7 +110,7 @@ def view(job: Job, poll: PollData | None) -> dict[str, Any]:
     return fields | {
         "counts": job.counts,
         "flags": job.flags,
-        "deadline_at": utc(job.deadline_at),
+        "deadline_at": utc(min(job.deadline_at, _LAST)),
         "next_poll_at": poll and poll.next_at,
         "poll": poll,
     }

@@ -89,6 +89,12 @@ def test_a_result_is_passed_on_unchanged():
     assert b'"result":{"z":1.50,"a":"\\u00e9"}' in body
 
 
+def test_a_job_whose_deadline_is_beyond_any_date_can_be_shown():
+    """A source's `deadline` was not limited once, and such jobs are kept."""
+    shown = view(replace(DONE, deadline_at=BIRTH + 99_999_999 * 86_400.0), None)
+    assert msgspec.to_builtins(shown["deadline_at"]) == "9999-12-31T23:59:59Z"
+
+
 def test_an_error_has_code_and_message():
     body = event_body(replace(DONE, error=Failure("E1", None)), "job.failed")
     assert json.loads(body)["data"]["error"] == {"code": "E1", "message": None}

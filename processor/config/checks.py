@@ -52,6 +52,15 @@ def duration(where: str, text: str) -> float:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def duration_within(where: str, text: str, least: float, most: float) -> float:
+    """Seconds of a text such as `30s`, from `least` to `most`."""
+    seconds = duration(where, text)
+    if not least <= seconds <= most:
+        shortest, longest = durations.write_duration(least), durations.write_duration(most)
+        raise ConfigError(f"{where}: {text} is out of bounds; write {shortest} to {longest}")
+    return seconds
+
+
 def push_size(where: str, text: str | None) -> int | None:
     """The size limit of a push in bytes, if it is set."""
     try:

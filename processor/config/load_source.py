@@ -10,6 +10,7 @@ from processor.config.load_context import LoadContext
 from processor.config.load_token import LoadedToken, load_token
 from processor.config.schema import SourceTable
 from processor.config.settings import Source
+from processor.durations import MAX_DEADLINE, MIN_DURATION
 from processor.errors import ConfigError
 from processor.provider import Account, Profile, did_you_mean
 from processor.sizes import PUSH_SIZE
@@ -41,7 +42,7 @@ def load_source(context: LoadContext, name: str, table: SourceTable) -> Source:
         token=token.renewed,
         track=table.track or ("registered" if _is_unsigned(profile) else "all"),
         trust=table.trust or (profile.push.trust if profile.push else "event"),
-        deadline=collect(0.0, checks.duration, f"{at}.deadline", table.deadline),
+        deadline=collect(0.0, _deadline, f"{at}.deadline", table.deadline),
         mirror_open=table.mirror == "open",
         largest=collect(0, _max_push, f"{at}.largest", profile, table),
         cancel=table.cancel,
@@ -77,6 +78,10 @@ def _no_provider(at: str, name: str, profiles: Mapping[str, Profile]) -> str:
     known = sorted(profiles)
     near = did_you_mean(name, known)
     return f"{at}: no provider {name!r}; there are {', '.join(known)}{near}"
+
+
+def _deadline(where: str, text: str) -> float:
+    return checks.duration_within(where, text, MIN_DURATION, MAX_DEADLINE)
 
 
 def _mirror_max_age(where: str, text: str | None) -> float | None:

@@ -25,6 +25,7 @@ from processor.model import Retention
 from processor.vault import MasterKey
 
 DEFAULT_FILE = Path("ringback.toml")
+LEASE = (1.0, 3600.0)  # seconds, at least and at most
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -71,7 +72,7 @@ def _settings(context: LoadContext, chosen: Path | None, env: Environment) -> Se
         host=env.RINGBACK_HOST,
         port=env.PORT,
         shards=env.RINGBACK_SHARDS,
-        lease=collect(0.0, checks.duration, "RINGBACK_LEASE", env.RINGBACK_LEASE),
+        lease=collect(0.0, checks.duration_within, "RINGBACK_LEASE", env.RINGBACK_LEASE, *LEASE),
         keep=collect(Retention(), read_retention, env),
     )
 

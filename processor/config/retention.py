@@ -36,7 +36,5 @@ def read_retention(env: Environment) -> Retention:
 
 
 def _within(name: str, text: str) -> float:
-    seconds, (least, most) = checks.duration(name, text), BOUNDS[name]
-    if not parse_duration(least) <= seconds <= parse_duration(most):
-        raise ConfigError(f"{name}: {text} is out of bounds; write {least} to {most}")
-    return seconds
+    least, most = map(parse_duration, BOUNDS[name])
+    return checks.duration_within(name, text, least, most)

@@ -9,13 +9,13 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from processor import provider
+from processor.durations import MAX_DEADLINE
 from processor.errors import InvalidValue, NotFound
 from processor.group import MAX_MEMBERS, Group, Policy
 from processor.model import Callback, Subscription
 from processor.service.jobs import watch_request
 from processor.service.jobs.query import source_of
 from processor.service.jobs.watch_request import (
-    MAX_DEADLINE,
     ParsedWatchRequest,
     WatchRequest,
     parse_callback,

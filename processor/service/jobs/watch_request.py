@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from processor import durations, provider
 from processor.config import Source
+from processor.durations import MAX_DEADLINE, MIN_DURATION
 from processor.errors import InvalidValue
 from processor.model import Callback, Job, Membership, Polling, StatusUpdate, Subscription
 from processor.service.runtime.context import Context
@@ -15,9 +16,7 @@ from processor.service.runtime.size_limits import check_job
 from processor.service.subscriptions.validation import check_secret, check_target, lane_of
 
 MAX_CALLBACKS = 8  # of a job
-MIN_DURATION = 0.001  # seconds
 MAX_POLL_INTERVAL = 86_400.0  # seconds
-MAX_DEADLINE = 3650 * 86_400.0  # seconds
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
