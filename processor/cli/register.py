@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Annotated
@@ -14,7 +13,7 @@ import typer
 from processor.cli import config as cli_config, options, output
 from processor.cli.config import read
 from processor.cli.exit_codes import CommandError, Exit
-from processor.config import Settings, Source
+from processor.config import Settings, Source, url_checks
 from processor.config.secrets import MASK
 from processor.egress import Egress, Policy
 from processor.errors import ConfigError, ProviderError
@@ -28,7 +27,6 @@ RESULTS = {
     "would create": "would create a hook for {url}",
     "would update": "would update {hook} for {url}",
 }
-_BASE = re.compile(r"https?://[^/?#\s]+(?:/[^?#\s]*)?")
 
 
 def register(
@@ -77,8 +75,7 @@ def _base(url: str | None) -> str:
             "the URL at which providers reach this server is not set: "
             "give --url https://…, or RINGBACK_PUBLIC_URL"
         )
-    if not _BASE.fullmatch(url):
-        raise ConfigError(f"--url {url}: not a base URL; write it like https://hooks.example.com")
+    url_checks.base_url("--url", url)
     if url.startswith("http://") and not _is_loopback(url):
         output.notice(
             f"{url}: plain http shows pushes, and a token in the URL, to everybody on the way, "

@@ -8,7 +8,8 @@ parsing            the text of the file, and what does not fit
 environment        the variables, and misspelt ones
 secrets            secrets in the file, in variables and in files of their own
 redis_url          REDIS_URL: checked, and shown without its secrets
-checks             one value at a time: names, words, durations, URLs
+checks             one value at a time: names, words, durations, filters
+url_checks         URLs; no message shows a password in one
 retention          how long Redis keeps what, within bounds
 profiles           the provider profiles: ours, and those of the user's folder
 redaction          what providers sent, without our secrets

@@ -1,7 +1,9 @@
 """Validates single values; each ConfigError names the key and the remedy."""
 
+import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from processor import durations, provider, sizes
 from processor.errors import ConfigError
@@ -87,18 +89,18 @@ def rate(where: str, text: str | None) -> str | None:
     return text
 
 
-def url_of(where: str, key: str, url: str | None) -> str | None:
-    """A URL, unchanged."""
-    if url is not None and not re.fullmatch(r"https?://[^/?#\s\x00-\x1f]+[^\s\x00-\x1f]*", url):
-        raise ConfigError(
-            f"{where}: {key}: {url!r} is not a URL; write https://HOST/PATH without blanks"
-        )
-    return url
-
-
-def status_url(where: str, key: str, url: str | None) -> str | None:
-    """A URL with `{id}` in it, unchanged."""
+def metadata_filter(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata that a subscription filters by, unchanged: JSON within the API's limit."""
     try:
-        return url and provider.UrlTemplate(url).text
-    except ValueError as error:
-        raise ConfigError(f"{where}: {key}: {error}") from error
+        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigError(
+            f"{where}: it is not JSON: it has a date or nan, which is to be a text, or is nested "
+            "too deeply"
+        ) from None
+    if (size := len(text.encode())) > sizes.MAX_FILTER:
+        raise ConfigError(
+            f"{where}: has at most {sizes.MAX_FILTER} bytes as JSON; this has {size}: "
+            "filter by fewer or shorter values"
+        )
+    return metadata

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from processor import signing
-from processor.config import checks
+from processor.config import checks, url_checks
 from processor.config.load_context import LoadContext
 from processor.config.load_token import LoadedToken, load_token
 from processor.config.schema import SourceTable
@@ -96,10 +96,10 @@ def _max_push(where: str, profile: Profile, table: SourceTable) -> int:
 def _account(context: LoadContext, key: str, profile: Profile, table: SourceTable) -> Account:
     where, collect = context.where, context.problems.collect
     collect(None, _check_params, where, key, profile, table)
-    status_url = collect(None, checks.status_url, where, f"{key}.status_url", table.status_url)
+    status_url = collect(None, url_checks.status_url, where, f"{key}.status_url", table.status_url)
     base_url = table.base_url or profile.base_url
     return Account(
-        base_url=collect(None, checks.url_of, where, f"{key}.base_url", base_url) or "",
+        base_url=collect(None, url_checks.url_of, where, f"{key}.base_url", base_url) or "",
         params=profile.params | table.params | ({"status_url": status_url} if status_url else {}),
     )
 

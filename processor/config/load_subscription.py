@@ -1,9 +1,10 @@
 """From a [subscriptions.NAME] table to a Subscription."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from processor import signing
-from processor.config import checks
+from processor.config import checks, url_checks
 from processor.config.load_context import LoadContext
 from processor.config.schema import SubscriptionTable
 from processor.errors import ConfigError
@@ -28,11 +29,16 @@ def load_subscription(context: LoadContext, name: str, table: SubscriptionTable)
     ):
         for value in given:
             collect(None, checks.one_of, where, f"{key}.{word}", value, good)
+    if not table.events:
+        context.problems.add(f"{at}.events: the list is empty; name at least one event type")
     secrets = collect(list[str](), secret.all, f"{at}.secret", table.secret)
     checked = {
-        "url": collect(None, checks.url_of, where, f"{key}.url", table.url) or "",
+        "url": collect(None, url_checks.url_of, where, f"{key}.url", table.url) or "",
         "headers": collect(dict[str, str](), _headers, context, f"{at}.headers", table.headers),
         "concurrency": collect(1, checks.concurrency, f"{at}.concurrency", table.concurrency),
+        "metadata": collect(
+            dict[str, Any](), checks.metadata_filter, f"{at}.metadata", table.metadata
+        ),
         "rate": collect(None, checks.rate, f"{at}.rate", table.rate),
     }
     return Subscription(

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from processor import vault
-from processor.config import checks, redis_url
+from processor.config import checks, redis_url, url_checks
 from processor.config.environment import CONFIG, cleaned, misspelt_variables, read_environment
 from processor.config.load_context import LoadContext
 from processor.config.load_source import load_source
@@ -68,7 +68,7 @@ def _settings(context: LoadContext, chosen: Path | None, env: Environment) -> Se
         ),
         master_keys=collect((), _master_keys, env.RINGBACK_MASTER_KEYS, context.secret),
         secret_overlap=collect(0.0, checks.duration, *overlap),
-        public_url=env.RINGBACK_PUBLIC_URL,
+        public_url=collect(None, _public_url, env.RINGBACK_PUBLIC_URL),
         host=env.RINGBACK_HOST,
         port=env.PORT,
         shards=env.RINGBACK_SHARDS,
@@ -118,6 +118,10 @@ def _api_keys(text: str, secret: SecretResolver) -> tuple[str, ...]:
     named = [entry.strip() for entry in text.split(",") if entry.strip()]
     found = secret.all("RINGBACK_API_KEYS", named)
     return tuple(checks.header_value("RINGBACK_API_KEYS", key) for key in found)
+
+
+def _public_url(url: str | None) -> str | None:
+    return None if url is None else url_checks.base_url("RINGBACK_PUBLIC_URL", url)
 
 
 def _callback_secret(text: str | None, secret: SecretResolver) -> str | None:

@@ -57,11 +57,13 @@ def parse(path: Path, problems: Problems) -> File:
     """Read the file. What does not fit is collected and left out; ConfigError if it is not TOML."""
     text = _text(path)
     try:
-        written = tomllib.loads(text)
+        return _FileReader(str(path), text, problems).file(tomllib.loads(text))
+    except RecursionError:
+        nested = f"{path}: is nested too deeply; write fewer tables inside each other"
+        raise ConfigError(nested) from None
     except ValueError as error:
         line, why = provider.line_of_error(text, error), provider.explain_toml_error(text, error)
         raise ConfigError(f"{path}:{line}: {why}") from None
-    return _FileReader(str(path), text, problems).file(written)
 
 
 def _text(path: Path) -> str:

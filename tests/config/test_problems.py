@@ -98,6 +98,8 @@ def test_a_wrong_type_is_reported_with_line_and_key(
         (SOURCE, f'{SOURCE}\ndeadline = "0s"', "sources.video.deadline: 0s is out of bounds"),
         (SOURCE, f'{SOURCE}\nlargest = "20 MB"', "sources.video.largest: `20 MB` is not a size; write it as"),
         (SOURCE, f'{SOURCE}\nbase_url = "http://a b/"', "sources.video.base_url: 'http://a b/' is not a URL; write"),
+        (SOURCE, f'{SOURCE}\nbase_url = "http://me:{HUSH}@a b/"', "sources.video.base_url: 'http://********@a b/' is not a URL"),
+        (SOURCE, f'{SOURCE}\nstatus_url = "http://me:{HUSH}@a/b"', "sources.video.status_url: `http://********@a/b` must contain"),
         ('url = "https', 'url = "ftp', "subscriptions.billing.url: 'ftp://billing.example.com/hooks' is not a URL; write"),
         ('token = "t"', 'token = "env:NO"', "sources.video.token: none of env:NO is set; set one, or remove the key"),
         ('token = "t"', 'token = "env:BLANK"', "sources.video.token: none of env:BLANK is set"),
@@ -113,6 +115,10 @@ def test_a_wrong_type_is_reported_with_line_and_key(
         ('webhook_secret = "s"', 'webhook_secret = ["env:NO", "env:NOT"]', "sources.video.webhook_secret: none of env:NO, env:NOT is set"),
         ('secret = "whsec', 'headers = { X = "env:TWO" }\nsecret = "whsec', "subscriptions.billing.headers: the value of 'x' must be printable ASCII"),
         ('secret = "whsec', 'headers = { X = "env:NO" }\nsecret = "whsec', "subscriptions.billing.headers.X: none of env:NO is set"),
+        ('secret = "whsec', 'events = []\nsecret = "whsec', "subscriptions.billing.events: the list is empty; name at least one event type"),
+        ('secret = "whsec', 'metadata = { a = nan }\nsecret = "whsec', "subscriptions.billing.metadata: it is not JSON: it has a date or nan, which"),
+        ('secret = "whsec', 'metadata = { a = [2026-11-22] }\nsecret = "whsec', "subscriptions.billing.metadata: it is not JSON"),
+        ('secret = "whsec', f'metadata = {{ a = "{"x" * 8193}" }}\nsecret = "whsec', "subscriptions.billing.metadata: has at most 8192 bytes as JSON; this has 8201"),
         ('secret = "whsec', 'sources = ["vidoe"]\nsecret = "whsec', "'vidoe' is not known; there is video; did you mean `video`?"),
     ],
 )  # fmt: skip
@@ -124,6 +130,19 @@ def test_an_invalid_value_is_reported_with_its_key(
     (line,) = lines_of(tmp_path, text, TWO=f"{HUSH}\n{HUSH}", BLANK=" \r\n")
     assert line.startswith(f"{tmp_path / 'ringback.toml'}: ")
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("a = " + "[" * 5000 + "]" * 5000, "is nested too deeply; write fewer tables inside each"),
+        ("a." * 5000 + "b = 1", "subscriptions.billing.metadata: it is not JSON"),
+    ],
+    ids=["lists", "dotted keys"],
+)
+def test_a_file_that_is_nested_too_deeply_is_one_line(tmp_path: Path, line: str, says: str) -> None:
+    (problem,) = lines_of(tmp_path, f"{GOOD}metadata.{line}\n")
+    assert says in problem
 
 
 def test_a_secret_file_is_named_once_with_the_key_that_names_it(tmp_path: Path) -> None:
@@ -177,6 +196,10 @@ def test_all_wrong_types_and_variables_are_reported_at_once(tmp_path: Path) -> N
         ("RINGBACK_LEASE", "30", "RINGBACK_LEASE: `30` is not a duration; write it as"),
         ("RINGBACK_LEASE", "0s", "RINGBACK_LEASE: 0s is out of bounds; write 1s to 1h"),
         ("RINGBACK_LEASE", "2h", "RINGBACK_LEASE: 2h is out of bounds; write 1s to 1h"),
+        ("RINGBACK_PUBLIC_URL", "https://[x", "RINGBACK_PUBLIC_URL: 'https://[x' is not a base URL; write it like https://hooks"),
+        ("RINGBACK_PUBLIC_URL", "hooks.example.com", "RINGBACK_PUBLIC_URL: 'hooks.example.com' is not a base URL"),
+        ("RINGBACK_PUBLIC_URL", "https://:443", "RINGBACK_PUBLIC_URL: 'https://:443' is not a base URL"),
+        ("RINGBACK_PUBLIC_URL", "https://h:x", "RINGBACK_PUBLIC_URL: 'https://h:x' is not a base URL"),
         ("RINGBACK_KEEP_JOBS", "1d", "RINGBACK_KEEP_JOBS: 1d is out of bounds; write 5d to 3650d"),
         ("RINGBACK_API_KEYS", "env:NO", "RINGBACK_API_KEYS: none of env:NO is set"),
         ("RINGBACK_API_KEYS", "file:/no/such", "RINGBACK_API_KEYS: the file /no/such cannot be read"),

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
@@ -106,16 +106,26 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
 
 def egress_policy(settings: Settings) -> Policy:
     """Which hosts URLs from the API may reach; ConfigError if the setting cannot be parsed, or if a
-    subscription of the file could never be reached.
+    URL of the file could never be reached.
     """
     try:
         policy = Policy.parse(settings.egress_allow)
     except ValueError as error:
         raise ConfigError(f"{settings.file}: {error}") from error
-    for name, subscription in settings.subscriptions.items():
+    for key, url in _urls(settings):
         try:
-            check_url(subscription.url, policy, NetworkScope.CONFIGURED)
+            check_url(url, policy, NetworkScope.CONFIGURED)
         except BlockedTarget as error:
-            key = f"subscriptions.{name.removeprefix('sub_')}.url"
             raise ConfigError(f"{settings.file}: {key}: {error}") from None
     return policy
+
+
+def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The URLs of the file, with their keys."""
+    for name, source in settings.sources.items():
+        if source.account.base_url:
+            yield f"sources.{name}.base_url", source.account.base_url
+        if status_url := source.account.params.get("status_url"):
+            yield f"sources.{name}.status_url", status_url
+    for id_, subscription in settings.subscriptions.items():
+        yield f"subscriptions.{id_.removeprefix('sub_')}.url", subscription.url

@@ -8,10 +8,10 @@ import msgspec
 from processor import state_machine
 from processor.errors import Conflict, InvalidValue
 from processor.model import Job
+from processor.sizes import MAX_FILTER
 
 MAX_METADATA = 64 * 1024  # bytes of a job's metadata as JSON
 MAX_PARAMS = 16 * 1024  # bytes of a job's params as JSON: Azure's status URLs have up to 4,096
-MAX_FILTER = 8 * 1024  # bytes of the metadata that a subscription filters by, as JSON
 MAX_SUBSCRIPTIONS = 10_000  # in all; each is compared with every event
 
 _encode = msgspec.json.Encoder().encode

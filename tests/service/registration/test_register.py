@@ -545,12 +545,12 @@ def test_an_unavailable_provider_exits_with_5(register: Run):
 
 
 @pytest.mark.parametrize(
-    "url", ["hooks.example.com", "ftp://x", "https://", "https://x?y", "https://x/#a"]
+    "url", ["hooks.example.com", "ftp://x", "https://", "https://x?y", "https://x/#a", "https://[x"]
 )
 def test_an_invalid_public_url_is_refused(register: Run, provider: Provider, url: str):
     code, _, err = register("hub", "--url", url)
     assert (code, provider.calls) == (2, [])
-    assert f"--url {url}" in err
+    assert f"--url: {url!r} is not a base URL" in err
 
 
 def test_the_public_url_may_be_in_the_environment(

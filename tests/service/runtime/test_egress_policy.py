@@ -13,6 +13,7 @@ SUBSCRIPTION = """
 url = "{url}"
 secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 """
+SOURCE = '[sources.encoder]\nprovider = "standard"\n{} = "{}"\n'
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,16 @@ secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
         ('[egress]\nallow = ["10.0.0.0/33"]', "10.0.0.0/33"),
         (SUBSCRIPTION.format(url="http://169.254.169.254/"), "subscriptions.billing.url: 169.254"),
         (SUBSCRIPTION.format(url="https://[fe80::1]/"), "which is never reached"),
+        (SOURCE.format("base_url", "http://169.254.169.254/"), "sources.encoder.base_url: 169.254"),
+        (SOURCE.format("status_url", "http://[fd00:ec2::254]/{id}"), "encoder.status_url: fd00"),
+        (
+            SOURCE.format("status_url", "https://me:hush@a.example/{id}"),
+            "status_url: the URL carries",
+        ),
+        (
+            SOURCE.format("base_url", "https://me:hush@a.example"),
+            "base_url: the URL carries a user",
+        ),
     ],
 )
 def test_hosts_that_can_never_be_reached_are_an_error(
@@ -31,9 +42,11 @@ def test_hosts_that_can_never_be_reached_are_an_error(
     with pytest.raises(ConfigError) as error:
         egress_policy(load(file, {}))
     assert named in str(error.value)
+    assert "hush" not in str(error.value)
 
 
-def test_a_subscription_of_the_file_may_be_private(tmp_path: Path) -> None:
+def test_urls_of_the_file_may_be_private(tmp_path: Path) -> None:
     file = tmp_path / "ringback.toml"
-    file.write_text(SUBSCRIPTION.format(url="http://10.1.2.3/in"))
+    text = SUBSCRIPTION.format(url="http://10.1.2.3/in")
+    file.write_text(text + SOURCE.format("status_url", "http://encoder.internal:8000/jobs/{id}"))
     assert not egress_policy(load(file, {})).names

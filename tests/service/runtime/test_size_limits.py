@@ -8,8 +8,9 @@ import pytest
 from processor.errors import Conflict, InvalidValue
 from processor.model import Job, Subscription
 from processor.service.runtime import size_limits
-from processor.service.runtime.size_limits import MAX_FILTER, MAX_METADATA, MAX_PARAMS, check_job
+from processor.service.runtime.size_limits import MAX_METADATA, MAX_PARAMS, check_job
 from processor.service.subscriptions import manage, update
+from processor.sizes import MAX_FILTER
 
 SIZED: dict[type, dict[str, str]] = {
     Job: {
