@@ -1,6 +1,8 @@
 """SIGTERM ends every process in order; a wrong configuration ends it at once."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +54,14 @@ async def test_no_accepted_push_is_lost_and_every_process_exits_with_0(
     tries = [call.job for call in sink.calls]
     assert {job for job in begun if tries.count(job) > 1} == set()  # they were let finish
     assert "Traceback" not in system.logs()
+
+
+def test_the_signal_that_has_up_reload_ends_no_other_process(plan: Callable[..., System]) -> None:
+    system = plan("").start_all()
+    for child in system.children.values():
+        os.kill(child.pid, signal.SIGUSR1)
+        child.terminate()
+    assert [child.wait() for child in system.children.values()] == [0, 0, 0]
 
 
 async def _send_until_refused(caller: Caller, sender: int, accepted: set[str]) -> None:

@@ -40,6 +40,7 @@ def main(process: Callable[[Settings], Coroutine[object, object, None]]) -> None
 
 def settings_or_exit() -> Settings:
     """The settings; error lines and exit 2 if they are wrong."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it is for `up`, and would end us
     configure_logging()
     raise_open_files()
     gc.freeze()  # what was imported stays
