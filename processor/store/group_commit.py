@@ -1,10 +1,13 @@
 """Group commit: while one write is in flight, the next items are collected, and written together.
 
-Load makes batches larger, not queues longer; a single item does not wait. A group of thousands is
-written in slices, so that every batch has room for the items of other callers.
+Load makes batches larger, not queues longer; a single item does not wait. If a few came during a
+write, the next one begins after a rest of the same length, since one write of many items costs much
+less than many writes. A group of thousands is written in slices, so that every batch has room for
+the items of other callers.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -16,6 +19,7 @@ Result = TypeVar("Result")
 
 MAX_ITEMS = 500  # in one write
 MAX_BYTES = 4 * 1024 * 1024  # in one write, unless a single item has more
+LONGEST_REST = 0.005  # seconds from one write to the next
 SLICE = 100  # items of one large group in a write; all large groups have twice as many
 
 
@@ -57,7 +61,10 @@ class GroupCommit(Generic[Item, Result]):
     async def _drain(self) -> None:
         try:
             while batch := self._next():
+                began = time.monotonic()
                 await self._write_one(batch)
+                if 0 < len(self._small) < SLICE and not self._large:
+                    await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
         finally:
             self._writer = None
 

@@ -82,3 +82,25 @@ async def test_a_failed_write_fails_for_its_callers() -> None:
         await lost
     assert await late == -5
     assert sum(map(len, write.batches)) < 2 * SLICE  # the rest of it comes again anyway
+
+
+async def test_what_callers_add_once_they_are_answered_goes_with_what_came_meanwhile() -> None:
+    write = Writer()
+    batch = GroupCommit(write)
+
+    async def twice() -> None:
+        await batch.add(1)
+        await batch.add(3)
+
+    again = asyncio.create_task(twice())
+    await asyncio.sleep(0)
+    await asyncio.gather(again, batch.add(2))
+    assert write.batches == [[1], [2, 3]]
+
+
+async def test_an_item_alone_is_written_at_once() -> None:
+    write = Writer()
+    batch = GroupCommit(write)
+    await batch.add(1)
+    assert await batch.add(2) == -2
+    assert write.batches == [[1], [2]]
