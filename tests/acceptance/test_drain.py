@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -56,12 +57,21 @@ async def test_no_accepted_push_is_lost_and_every_process_exits_with_0(
     assert "Traceback" not in system.logs()
 
 
-def test_the_signal_that_has_up_reload_ends_no_other_process(plan: Callable[..., System]) -> None:
+async def test_the_signal_that_has_up_reload_ends_no_other_process(
+    plan: Callable[..., System],
+) -> None:
     system = plan("").start_all()
     for child in system.children.values():
+        await until(partial(_ignores_reload, child.pid), 20, "a process that has started")
         os.kill(child.pid, signal.SIGUSR1)
         child.terminate()
     assert [child.wait() for child in system.children.values()] == [0, 0, 0]
+
+
+def _ignores_reload(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    ignored = int(next(line for line in lines if line.startswith("SigIgn:")).split()[1], 16)
+    return bool(ignored >> (signal.SIGUSR1 - 1) & 1)
 
 
 async def _send_until_refused(caller: Caller, sender: int, accepted: set[str]) -> None:
