@@ -70,13 +70,14 @@ class Deliveries:
         first `limit` of them, if there are so many in its lane.
         """
         found: list[list[tuple[bytes, float]]] = [[], [], []]
+        ending = f".{target}".encode()
         for start in count(0, limit):
             pipe = self._connection.redis.pipeline(transaction=False)
             for part in (keys.claimed, keys.retries, keys.due):
                 pipe.zrange(part("deliver", lane), start, start + limit - 1, withscores=True)
             pages = await self._connection.ask(pipe.execute())
             for rows, page in zip(found, pages, strict=True):
-                rows += [row for row in page if row[0].endswith(f".{target}".encode())]
+                rows += [row for row in page if row[0].endswith(ending)]
             if max(map(len, pages)) < limit or sum(map(len, found)) >= limit:
                 break
         return found

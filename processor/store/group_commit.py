@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 MAX_ITEMS = 500  # in one write
 MAX_BYTES = 4 * 1024 * 1024  # in one write, unless a single item has more
 LONGEST_REST = 0.005  # seconds from one write to the next
+MANY = 100  # groups that wait: one write is large enough without a rest
 SLICE = 100  # items of one large group in a write; all large groups have twice as many
 
 
@@ -63,7 +64,7 @@ class GroupCommit(Generic[Item, Result]):
             while batch := self._next():
                 began = time.monotonic()
                 await self._write_one(batch)
-                if 0 < len(self._small) < SLICE and not self._large:
+                if 0 < len(self._small) < MANY and not self._large:
                     await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST))
         finally:
             self._writer = None

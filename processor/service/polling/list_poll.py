@@ -49,8 +49,7 @@ class ListPoller:
         async with self._turns[source.name, source.kind_of(claims[0].item.partition("/")[2])]:
             batches = await list_batches(self._context, source, claims, self._rests)
             answered = await _all(self._poll_batch(batch) for batch in batches)
-        done = {id(claim) for some in answered for claim in some}
-        left = [claim for claim in claims if id(claim) not in done]
+        left = _left(claims, [claim for some in answered for claim in some])
         await _all(polling.poll(self._context, source, claim) for claim in left)
 
     def _rests(self, key: Key) -> bool:
@@ -82,8 +81,8 @@ class ListPoller:
             answered += len(answers)
             settled += await self._commit(batch, answers, began)
             query = query.after(listed, answers)
-        left = [claim for claim in batch.claims.values() if claim not in settled]
-        if left and failure and failure.kind == "unauthorized":
+        refused = failure is not None and failure.kind == "unauthorized"
+        if refused and (left := _left(batch.claims.values(), settled)):
             settled.append(left[0])
             if await self._is_token_refused(batch, *left):
                 return [*batch.claims.values()]
@@ -142,6 +141,12 @@ class ListPoller:
         if updates:
             await context.store.clear_stall(source.name)
         return claims
+
+
+def _left(claims: Iterable[Claim], done: Iterable[Claim]) -> list[Claim]:
+    """The claims that are not among those that are done."""
+    ids = {id(claim) for claim in done}
+    return [claim for claim in claims if id(claim) not in ids]
 
 
 async def _all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

@@ -27,7 +27,6 @@ from processor.store.work_items import Claim, Settlement
 LAST_POLL_REPEATED: dict[PollFailureKind, float] = {
     "unauthorized": 86_400.0,  # the provider may refuse this job only, and each refusal pauses all
     "throttled": math.inf,
-    "outdated": math.inf,
 }
 """For how many seconds after the deadline of a job its last poll is repeated, if it fails so."""
 

@@ -57,9 +57,8 @@ async def retry_all(context: Context, body: RetryAllRequest) -> int:
     """
     target = await delivery_target(context, body.subscription)
     manage.check_enabled(target)
-    stored, due = context.store.redeliveries, 0
+    stored, lane, due = context.store.redeliveries, lane_of_target(target), 0
     for keys in context.store.shards:
-        lane = lane_of_target(target)
         for item in await stored.retries(keys, target.id, lane, MAX_RETRIED - due):
             due += await stored.run_now(keys, lane, item)
     return due
