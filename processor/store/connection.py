@@ -17,7 +17,7 @@ from processor.store.refusals import Client
 from processor.store.script_loader import bounded_scripts, scripts
 from processor.store.watchdog import Watchdog
 
-PERSISTENCE_INFO = ("INFO", "persistence")
+PERSISTENCE_INFO = ("INFO", "replication", "persistence")
 TIMEOUT = 5.0  # seconds for an answer of Redis
 NO_ANSWER = "Timeout reading from socket"
 CLOCK_UNIT = 0.001  # seconds; scripts answer with whole milliseconds
@@ -81,7 +81,7 @@ class Connection:
             return await self.command("EVAL", script.text, *rest)
 
     async def persistence_info(self) -> bytes:
-        """`INFO persistence`, as Redis wrote it."""
+        """`INFO replication persistence`, as Redis wrote it."""
         return bytes(await self.command(*PERSISTENCE_INFO))
 
     async def command(self, *words: str | bytes | float) -> Any:

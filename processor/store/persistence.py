@@ -2,7 +2,8 @@
 
 With `appendfsync everysec` Redis writes its file before it answers, with one exception: while a
 sync is running, it postpones the write until the sync ends, or for two seconds. A Redis that is
-killed (`kill -9`) in between loses what it has answered. So Ringback asks before it promises.
+killed (`kill -9`) in between loses what it has answered. So Ringback asks before it promises, and
+only the Redis that has answered can say so: another one knows nothing of what was lost.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ SLOW = 1.0  # seconds of waiting that are logged
 CALM = 10.0  # seconds without such a wait until the disk counts as recovered
 
 FIELD = re.compile(
-    rb"^aof_(enabled|pending_bio_fsync|buffer_length|delayed_fsync|last_write_status):(\w+)",
+    rb"^(?:aof|master)_(replid|enabled|pending_bio_fsync|buffer_length|delayed_fsync"
+    rb"|last_write_status):(\w+)",
     re.MULTILINE,
 )
 
@@ -30,8 +32,9 @@ log = structlog.get_logger()
 
 
 class File(NamedTuple):
-    """The state of Redis' append-only file, from `INFO persistence`."""
+    """The state of Redis' append-only file, from `INFO replication persistence`."""
 
+    history: bytes = b""  # the id of the history of its data, another one after each restart
     syncing: bool = False
     waiting: bool = False  # a write was postponed
     forced: int = 0  # how often Redis wrote during a sync, since Redis started
@@ -41,9 +44,11 @@ class File(NamedTuple):
     def of(cls, info: bytes) -> "File":
         """From the text of `INFO persistence`."""
         found = dict(FIELD.findall(info))
+        history = found.get(b"replid", b"")
         if found.get(b"enabled") == b"0":
-            return cls()
+            return cls(history)
         return cls(
+            history,
             found.get(b"pending_bio_fsync", b"0") != b"0",
             found.get(b"buffer_length", b"0") != b"0",
             int(found.get(b"delayed_fsync", b"0")),
@@ -65,16 +70,20 @@ class Persistence:
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._disk = Disk()
+        self.history: bytes | None = None  # of the Redis that answered last; None before the first
 
-    async def written(self) -> None:
+    async def written(self, history: bytes | None) -> None:
         """Return once everything that Redis has answered by now is in its file. Only a later answer of
         Redis can say so: it writes its file after it has run what it has read.
 
-        StoreUnavailable if Redis cannot write it, Overloaded if that takes too long.
+        `history` is ours from before the write. StoreUnavailable if Redis has another one by now, or
+        cannot write its file; Overloaded if that takes too long.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
         await asyncio.shield(self._next)
+        if history is not None and history != self.history:
+            raise StoreUnavailable("Redis was restarted or replaced: it may have lost this write")
 
     async def check_disk(self) -> None:
         """Notice a slow disk, and its recovery, even if no caller waits."""
@@ -104,12 +113,18 @@ class Persistence:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             file = await self._file()
+        if (
+            file.waiting
+        ):  # Redis writes it behind this answer, so only the next one knows how it went
+            file = await self._file()
         self._disk.note(time.monotonic() - began, file.forced, time.monotonic())
         if file.broken:
             raise StoreUnavailable("Redis cannot write its append-only file: see its log")
 
     async def _file(self) -> File:
-        return File.of(await self._connection.persistence_info())
+        file = File.of(await self._connection.persistence_info())
+        self.history = file.history
+        return file
 
 
 class Disk:

@@ -143,10 +143,12 @@ def route(path: str, **handlers: Handler) -> Route:
 
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
+        persistence = request.app.state.persistence
+        history = persistence.history
         try:
             response = await handlers[method](request)
             if method != "GET":
-                await request.app.state.persistence.written()
+                await persistence.written(history)
         except Exception as error:  # noqa: BLE001 -- any error gets a response
             return explain(error)
         return response

@@ -43,6 +43,7 @@ aof_delayed_fsync:3\r
         (INFO.replace(b"status:ok", b"status:err"), BUSY._replace(broken=True)),
         (INFO.replace(b"fsync:1", b"fsync:0"), BUSY._replace(syncing=False)),
         (INFO.replace(b"length:70", b"length:0"), BUSY._replace(waiting=False)),
+        (b"master_replid:a1\r\nmaster_replid2:b2\r\n" + INFO, BUSY._replace(history=b"a1")),
         (b"aof_enabled:0\r\naof_last_write_status:err\r\n", File()),
         (b"", File()),
     ],
@@ -67,8 +68,8 @@ class Answers:
 
 async def test_it_waits_until_the_sync_has_ended(store: Store, monkeypatch: pytest.MonkeyPatch):
     answers = Answers(store, monkeypatch, BUSY, BUSY, File(syncing=False, waiting=True, forced=3))
-    await store.persistence.written()
-    assert answers.asked == 3
+    await store.persistence.written(None)
+    assert answers.asked == 4  # what waited is written behind the third answer
 
 
 async def test_many_callers_together_read_the_state_twice(
@@ -84,9 +85,9 @@ async def test_many_callers_together_read_the_state_twice(
         return await ask()
 
     monkeypatch.setattr(store.persistence, "_file", slow)
-    early = asyncio.create_task(store.persistence.written())
+    early = asyncio.create_task(store.persistence.written(None))
     await first.wait()
-    await asyncio.gather(early, *(store.persistence.written() for _ in range(100)))
+    await asyncio.gather(early, *(store.persistence.written(None) for _ in range(100)))
     assert answers.asked == 2
 
 
@@ -94,7 +95,7 @@ async def test_a_cancelled_caller_does_not_end_the_wait_of_others(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     Answers(store, monkeypatch, BUSY, File())
-    one, other = (asyncio.create_task(store.persistence.written()) for _ in range(2))
+    one, other = (asyncio.create_task(store.persistence.written(None)) for _ in range(2))
     await asyncio.sleep(0)
     one.cancel()
     await other
@@ -106,14 +107,14 @@ async def test_a_file_that_cannot_be_written_is_an_error(
 ):
     Answers(store, monkeypatch, File(broken=True))
     with pytest.raises(StoreUnavailable, match="append-only file"):
-        await store.persistence.written()
+        await store.persistence.written(None)
 
 
 async def test_a_wait_for_the_file_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch):
     Answers(store, monkeypatch, BUSY)
     monkeypatch.setattr(persistence, "LONGEST", 0.05)
     with pytest.raises(Overloaded, match="too slow"):
-        await store.persistence.written()
+        await store.persistence.written(None)
 
 
 async def test_the_next_caller_reads_again_after_a_failure(
@@ -121,8 +122,8 @@ async def test_the_next_caller_reads_again_after_a_failure(
 ):
     Answers(store, monkeypatch, File(broken=True), File())
     with pytest.raises(StoreUnavailable):
-        await store.persistence.written()
-    await store.persistence.written()
+        await store.persistence.written(None)
+    await store.persistence.written(None)
 
 
 def logged(*notes: tuple[float, int, float]) -> list[str]:
@@ -153,6 +154,6 @@ def test_a_write_during_a_sync_is_a_slow_disk_too():
 
 
 async def test_the_answer_of_a_real_redis_is_parsed(store: Store):
-    await store.persistence.written()
+    await store.persistence.written(None)
     await store.persistence.check_disk()
     assert await store.persistence.delayed() == 0

@@ -3,6 +3,7 @@
 A few lines of C in front of the system's `fdatasync` and `write` slow the one, and refuse the other.
 """
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,40 +25,44 @@ SHIM = """
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-static long wish(void) {
-  long ms = 0;
+static long wish(int full) {
+  long wishes[2] = {0, 0};
   FILE *file = fopen(getenv("DISK_WISH"), "r");
-  if (file && fscanf(file, "%ld", &ms) != 1) ms = 0;
+  if (file && fscanf(file, "%ld %ld", wishes, wishes + 1) != 2) wishes[0] = wishes[1] = 0;
   if (file) fclose(file);
-  return ms;
+  return wishes[full];
 }
 int fdatasync(int fd) {
-  long ms = wish();
-  if (ms > 0) usleep(1000 * ms);
+  usleep(1000 * wish(0));
   return fsync(fd);
 }
 ssize_t write(int fd, const void *data, size_t size) {
   struct stat found;
-  if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && wish() < 0) {
+  if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && wish(1)) {
     errno = ENOSPC;
     return -1;
   }
   return syscall(SYS_write, fd, data, size);
 }
 """
-FULL = "-1"  # instead of milliseconds
 JOB = "/v1/jobs/feed/1"
 
 
 class SlowDisk:
-    """A Redis whose disk syncs take as long as the test says."""
+    """A Redis whose disk syncs take as long as the test says, and which may be full."""
 
     def __init__(self, data: Path) -> None:
         """Start it; the disk is a quick one."""
-        self._wish = data / "milliseconds"
-        self._wish.write_text("0")
+        self._wish = data / "wish"
+        self._sync = 0  # ms
+        self._make()
         self._server = EmbeddedRedis(data)
         self.url = self._server.start()
+
+    def _make(self, *, full: bool = False) -> None:
+        """Make the disk so."""
+        (new := self._wish.with_suffix(".new")).write_text(f"{self._sync} {int(full)}")
+        new.rename(self._wish)
 
     def syncs(self) -> bool:
         """Whether a sync is under way; there will be one."""
@@ -67,16 +72,18 @@ class SlowDisk:
 
     async def slow(self, seconds: float, wait_until: Any) -> None:
         """Make syncs take so long from now on; one has just begun."""
-        self._wish.write_text(str(int(seconds * 1000)))
+        self._sync = int(seconds * 1000)
+        self._make()
         await wait_until(self.syncs)
 
     def fill(self) -> None:
         """Let nothing more be written to files."""
-        self._wish.write_text(FULL)
+        self._make(full=True)
 
     def crash(self) -> None:
         """Kill it, and start it again with a quick disk."""
-        self._wish.write_text("0")
+        self._sync = 0
+        self._make()
         self._server.kill()
         self._server.start()
 
@@ -103,7 +110,7 @@ def disk(slow_sync: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     data = tmp_path / "own"
     data.mkdir()
     monkeypatch.setenv("LD_PRELOAD", str(slow_sync))
-    monkeypatch.setenv("DISK_WISH", str(data / "milliseconds"))
+    monkeypatch.setenv("DISK_WISH", str(data / "wish"))
     ours = SlowDisk(data)
     yield ours
     ours.stop()
@@ -118,6 +125,12 @@ def redis_url(disk: SlowDisk) -> str:
 async def push_one(web: Web) -> Any:
     """Push the same thing each time."""
     return await web("POST", "/hooks/feed", content=push(), headers=signed(push()))
+
+
+async def see_it_again(web: Web) -> None:
+    """What a receiver does each second: notice the Redis that is there now."""
+    await web.context.store.connection.redis.connection_pool.disconnect()
+    await web.context.store.persistence.check_disk()
 
 
 async def nothing(_: Web) -> None:
@@ -181,7 +194,7 @@ async def test_answered_writes_survive_a_kill_of_redis_during_a_sync(
     answer = await case.call(web)
     disk.crash()
     assert answer.status_code < 300
-    await web.context.store.connection.redis.connection_pool.disconnect()
+    await see_it_again(web)
     assert await case.holds(web)
 
 
@@ -192,18 +205,48 @@ async def test_the_first_push_that_finds_the_disk_full_is_not_promised_either(
     disk.fill()
     assert (await push_one(web)).status_code == 503
     disk.crash()
-    await web.context.store.connection.redis.connection_pool.disconnect()
+    await see_it_again(web)
     assert (await push_one(web)).json()["accepted"] == 1
+
+
+async def test_a_disk_that_is_full_once_a_sync_has_ended_promises_nothing(
+    disk: SlowDisk, web: Web, wait_until: Any
+):
+    """Redis says after the sync that a write waits, and only then tries to write it."""
+    await disk.slow(0.5, wait_until)
+    answer = asyncio.create_task(push_one(web))
+    await wait_until(lambda: accepted(disk))
+    disk.fill()
+    assert (await answer).status_code == 503
+
+
+async def test_a_redis_that_came_back_quickly_cannot_speak_for_the_one_before(
+    disk: SlowDisk, web: Web, wait_until: Any
+):
+    """It says that no sync is under way and that nothing waits."""
+    await web.context.store.persistence.check_disk()
+    await disk.slow(1.0, wait_until)
+    answer = asyncio.create_task(push_one(web))
+    await wait_until(lambda: accepted(disk))
+    disk.crash()  # nothing else runs here until it is back
+    assert (await answer).status_code == 503
+    assert (await push_one(web)).status_code < 300
+
+
+def accepted(disk: SlowDisk) -> bool:
+    """Whether Redis has accepted the push."""
+    with Redis.from_url(disk.url) as redis:
+        return bool(redis.keys("{rb:0}:seen:*"))
 
 
 async def test_a_repetition_of_a_push_promises_no_less(disk: SlowDisk, web: Web, wait_until: Any):
     """The first answer may have been lost with the connection."""
     await disk.slow(1.0, wait_until)
     store = web.context.store
-    written, store.persistence.written = store.persistence.written, lambda: nothing(web)
+    written, store.persistence.written = store.persistence.written, lambda _: nothing(web)
     assert (await push_one(web)).json()["accepted"] == 1
     store.persistence.written = written
     assert (await push_one(web)).json()["duplicates"] == 1
     disk.crash()
-    await store.connection.redis.connection_pool.disconnect()
+    await see_it_again(web)
     assert await is_accepted(web)
