@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from processor.service.runtime.outage import Outage
+from processor.store.error_translation import error_of
 from processor.store.keys import Keys
 from workers.nudges import END_TIMEOUT, LONGEST_WAIT, TIMEOUT, end_wait
 
@@ -37,7 +38,7 @@ class NudgeBroker(Broker):
         """Connect lazily, without retries: a consumer simply waits for the next nudge."""
         super().__init__(middleware=middleware)
         self.outage = outage
-        self._url = url
+        self.url = url
         self.redis = self._connect(TIMEOUT)
         self._shards = shards
         self._uid = secrets.token_hex(4)
@@ -45,7 +46,7 @@ class NudgeBroker(Broker):
 
     def _connect(self, timeout: float) -> "Redis":
         return Redis.from_url(
-            self._url,
+            self.url,
             socket_timeout=timeout,
             socket_connect_timeout=2.0,
             retry=Retry(NoBackoff(), 0),
@@ -108,7 +109,7 @@ class NudgeConsumer(Consumer):
         try:
             popped = self._broker.redis.blpop(self._keys, timeout=LONGEST_WAIT)
         except (RedisError, OSError) as error:
-            self._broker.outage.began(error)
+            self._broker.outage.began(error_of(error, self._broker.url) or error)
             self._closed.wait(self._pause)
             return None
         if popped is None or self._broker.ended.is_set():

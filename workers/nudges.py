@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from processor.service.runtime.outage import Outage
 from processor.store.connection import Words, pack_command
+from processor.store.error_translation import error_of
 from processor.store.keys import Keys
 from processor.store.pool import Pool
 
@@ -34,6 +35,7 @@ class Nudges:
 
     def __init__(self, url: str, shards: int, outage: Outage) -> None:
         """Connect lazily, in the running loop, with one connection for each actor that waits."""
+        self._url = url
         pool = Pool.from_url(url, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0))
         self._redis = Redis.from_pool(pool)
         self._shards = [Keys(n) for n in range(shards)]
@@ -71,12 +73,15 @@ class Nudges:
         try:
             popped, *answers = ask.result()
         except (RedisError, OSError) as error:
-            self._outage.began(error)
+            self._failed(error)
             return False, []
         if isinstance(popped, ResponseError):
-            self._outage.began(popped)
+            self._failed(popped)
             return False, answers
         return popped is not None and not self._ended.done(), answers
+
+    def _failed(self, error: Exception) -> None:
+        self._outage.began(error_of(error, self._url) or error)
 
     async def _ask(self, *commands: Words) -> list[Any]:
         """Send commands in one packet, and read their answers; an error that Redis answers is one."""

@@ -163,9 +163,9 @@ class Fleet:
             return
         self._forgot_at = now
         rows = await self._connection.ask(redis.hgetall(PROCESSES))
-        old = [n for n, text in rows.items() if float(text.split()[0]) < now - REMEMBERED]
+        old = [row for row in rows.items() if float(row[1].split()[0]) < now - REMEMBERED]
         if old:
-            await self._connection.ask(redis.hdel(PROCESSES, *old))
+            await self._connection.run("forget_processes", [PROCESSES], sum(old, ()))
 
     async def leave(self, name: str) -> None:
         """Remove the mark: this process stops."""

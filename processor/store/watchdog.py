@@ -12,9 +12,11 @@ from redis.asyncio import Redis
 from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError  # noqa: A004 -- redis-py's name
 
 from processor.errors import StoreUnavailable
+from processor.store.error_translation import error_of
 
 PING_EVERY = 0.5  # seconds between an answer and the next PING
 SILENT_AFTER = 1.0  # seconds without an answer to a PING
+NO_ANSWER = f"Redis has not answered a PING for {SILENT_AFTER:g} s"
 LATE = 0.25  # seconds that this event loop may be late before a timeout does not count
 
 
@@ -25,6 +27,7 @@ class Watchdog:
         """Until `run`, calls are limited by their own timeouts alone."""
         self._url = url
         self.silent = False  # whether the last PING was not answered
+        self._reason = NO_ANSWER
         self.limits: set[asyncio.Timeout] = set()  # of the calls in flight, without an end as yet
         self.at_return: list[Callable[[], Awaitable[None]]] = []  # called before calls may continue
 
@@ -50,9 +53,14 @@ class Watchdog:
             await self._let_calls_go_on()  # a refusal is an answer too: calls get it themselves
         except TimeoutError:
             if loop.time() < ends + LATE:  # else this event loop was blocked
-                self._end_calls()
-        except (RedisError, ConnectionError, OSError, RuntimeError):  # uvloop: a closed transport
-            self._end_calls()
+                self._end_calls(NO_ANSWER)
+        except (
+            RedisError,
+            ConnectionError,
+            OSError,
+            RuntimeError,
+        ) as error:  # uvloop: a closed transport
+            self._end_calls(str(error_of(error, self._url)))
         else:
             await self._let_calls_go_on()
 
@@ -62,12 +70,14 @@ class Watchdog:
                 await prepare()
             self.silent = False
 
-    def _end_calls(self) -> None:
-        self.silent = True
+    def _end_calls(self, reason: str) -> None:
+        self.silent, self._reason = True, reason
         now = asyncio.get_running_loop().time()
-        while self.limits:  # each once: an expiring timeout cannot be rescheduled
-            self.limits.pop().reschedule(now)
+        while self.limits:
+            limit = self.limits.pop()
+            if not limit.expired():  # it cannot be rescheduled: it ends its call anyway
+                limit.reschedule(now)
 
     def error(self) -> StoreUnavailable:
         """Why calls end while Redis is silent."""
-        return StoreUnavailable(f"Redis has not answered a PING for {SILENT_AFTER:g} s")
+        return StoreUnavailable(self._reason)

@@ -127,6 +127,25 @@ async def test_marks_of_processes_that_ended_are_removed(running: Store, store_o
     assert sorted(await redis.hkeys(PROCESSES)) == [b"other", b"web-1"]
 
 
+async def test_a_process_that_comes_back_while_old_marks_are_removed_keeps_its_new_one(
+    running: Store, store_of: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Otherwise it would think that Redis had lost its last writes."""
+    redis, now, run = running.connection.redis, await running.now(), running.connection.run
+    back = f"{now:.3f} {SCHEMA} x"
+
+    async def come_back_first(name: str, *args: Any) -> Any:
+        if name == "forget_processes":
+            await redis.hset(PROCESSES, "slept", back)
+        return await run(name, *args)
+
+    started = store_of()
+    monkeypatch.setattr(started.connection, "run", come_back_first)
+    await redis.hset(PROCESSES, "slept", f"{now - REMEMBERED - 1:.3f} {SCHEMA} x")
+    await started.fleet.check_replaced("web-2")
+    assert (await redis.hget(PROCESSES, "slept")).decode() == back
+
+
 async def test_a_command_neither_creates_a_store_nor_uses_a_wrong_one(store: Store, store_of: Any):
     await store.check_only()
     assert await store.connection.redis.keys("*") == []

@@ -191,6 +191,14 @@ async def heartbeat(b: Bench, _: Given, __: list[int]) -> None:
     await b.store.connection.run("beat", [PROCESSES], ["web-1", "1.000 {}"])
 
 
+async def forget_processes(b: Bench, _: Given, __: list[int]) -> None:
+    await b.store.connection.run("forget_processes", [PROCESSES], ["web-1", "1.000 {}"])
+
+
+async def a_process(b: Bench) -> None:
+    await heartbeat(b, None, [])
+
+
 async def reserve(b: Bench, _: Given, parts: list[int]) -> list[Outcome] | None:
     await b.store.names.reserve([naming("s", "1", "a"), naming("s", "2")])
     redis = b.store.connection.redis
@@ -743,6 +751,7 @@ SCRIPTS = {
     "hold": Operation(hold, nothing, "accept", 2),
     "register": Operation(register, one_held, "commit"),
     "beat": Operation(heartbeat, nothing, "beat"),
+    "forget processes": Operation(forget_processes, a_process, "forget_processes"),
     "callback": Operation(callback, nothing, "callback"),
     "callback again": Operation(callback, callback_that_is_there, "callback"),
     "advance overflow in part": Operation(

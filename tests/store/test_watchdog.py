@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from redis import Redis
 
 from processor.cli.embedded_redis import EmbeddedRedis
 from processor.errors import Overloaded, StoreUnavailable
@@ -220,7 +221,7 @@ async def test_a_call_that_ignores_its_end_does_not_stop_the_watchdog(store: Sto
     task = asyncio.create_task(store.connection.ask(stubborn()))
     await asyncio.sleep(0)
     for _ in range(3):
-        watchdog._end_calls()
+        watchdog._end_calls("no answer")
         await asyncio.sleep(0)
     assert watchdog.silent
     goes_on.set()
@@ -239,3 +240,31 @@ async def test_no_call_uses_a_connection_from_before_the_restart(
     await wait_until(lambda: not watchdog.silent)
     await asyncio.gather(*(own_store.workers() for _ in range(8)))
     assert len(await own_store.inbox.accept(keys, [("p1", update("1"))])) == 1
+
+
+async def test_a_call_whose_own_limit_ends_in_the_same_turn_does_not_end_the_watchdog() -> None:
+    watchdog = Watchdog("unix:///nowhere")
+
+    async def call() -> None:
+        async with asyncio.timeout(0) as limit:
+            watchdog.limits.add(limit)
+            asyncio.get_running_loop().call_soon(watchdog._end_calls, "no answer")
+            await asyncio.sleep(1)
+
+    with pytest.raises(TimeoutError):
+        await call()
+    assert watchdog.silent
+    assert watchdog.limits == set()
+
+
+async def test_the_watchdog_says_why_redis_refuses(own_redis: EmbeddedRedis, wait_until: Any):
+    """A wrong password is not silence."""
+    with Redis.from_url(own_redis.url) as redis:
+        redis.config_set("requirepass", "right")
+    watchdog = Watchdog(f"unix://:guessed@{own_redis.url.partition('unix://')[2]}")
+    watching = asyncio.create_task(watchdog.run())
+    await wait_until(lambda: watchdog.silent)
+    watching.cancel()
+    await asyncio.wait({watching})
+    assert "correct the user or password" in str(watchdog.error())
+    assert "guessed" not in str(watchdog.error())

@@ -9,6 +9,7 @@ import structlog
 
 from processor.errors import (
     ConfigError,
+    MissingPermission,
     StoreUnavailable,
     Unavailable,
     WrongKeyType,
@@ -17,6 +18,7 @@ from processor.errors import (
 from processor.service.runtime import ticks
 from processor.store import Store
 
+REFUSALS = (WrongRedisUrl, MissingPermission)
 RETRY_INTERVAL = 1.0  # seconds between tries while Redis is unavailable
 RECOVERED_AFTER = 2 * RETRY_INTERVAL  # seconds without a failure until an outage is over
 
@@ -24,7 +26,8 @@ log = structlog.get_logger()
 
 
 class Outage:
-    """Logs one line when Redis becomes unavailable, and one when it has recovered.
+    """Logs one line when Redis becomes unavailable, and one when it has recovered. A refusal that
+    somebody must mend is logged also if it comes later: Redis first closes the old connections.
 
     Some calls may succeed while others fail, for example if only writes are refused. So an outage
     ends when a call succeeds and none has failed for a while.
@@ -34,13 +37,16 @@ class Outage:
         """`process` is named in the lines."""
         self._process = process
         self._unavailable = False
+        self._refusal = ""  # the last one that was logged
         self._failed_at = 0.0  # on the monotonic clock
         self._lock = threading.Lock()  # Dramatiq's threads call at the same moment
 
     def began(self, reason: object) -> None:
         """A call to Redis failed."""
         self._failed_at = time.monotonic()
-        if self._changed(unavailable=True):
+        refusal = str(reason) if isinstance(reason, REFUSALS) else self._refusal
+        if self._changed(unavailable=True) or refusal != self._refusal:
+            self._refusal = refusal
             log.warning("redis_unavailable", process=self._process, reason=str(reason))
 
     def ended(self) -> None:
@@ -48,6 +54,7 @@ class Outage:
         if time.monotonic() - self._failed_at > RECOVERED_AFTER and self._changed(
             unavailable=False
         ):
+            self._refusal = ""
             log.info("redis_recovered", process=self._process)
 
     def _changed(self, *, unavailable: bool) -> bool:
