@@ -82,6 +82,13 @@ def _equal(wanted: dict[str, Any], metadata: dict[str, Any]) -> bool:
     return all(key in metadata and same_json(metadata[key], value) for key, value in wanted.items())
 
 
-def same_json(one: object, other: object) -> bool:
-    """Equal as JSON: to Python, true is 1."""
-    return one == other and isinstance(one, bool) is isinstance(other, bool)
+def same_json(one: Any, other: Any) -> bool:
+    """Equal as JSON, at any depth: to Python, true is 1."""
+    if one != other:
+        return False
+    kind = type(one)
+    if kind is dict:
+        return all(same_json(value, other[key]) for key, value in one.items())
+    if kind is list:
+        return all(map(same_json, one, other))
+    return (kind is bool) is (type(other) is bool)

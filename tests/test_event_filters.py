@@ -78,6 +78,13 @@ EQUALS: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
     ("1 is 1.0", {"metadata": {"a": 1}}, {"metadata": {"a": 1.0}}, True),
     ("true is not 1", {"metadata": {"a": True}}, {"metadata": {"a": 1}}, False),
     ("false is not 0", {"metadata": {"a": 0}}, {"metadata": {"a": False}}, False),
+    ("in an object", {"metadata": {"a": {"b": True}}}, {"metadata": {"a": {"b": 1}}}, False),
+    ("in a list", {"metadata": {"a": [0, "x"]}}, {"metadata": {"a": [False, "x"]}}, False),
+    ("deeper", {"metadata": {"a": [{"b": [1]}]}}, {"metadata": {"a": [{"b": [True]}]}}, False),
+    ("true is true", {"metadata": {"a": [{"b": True}]}}, {"metadata": {"a": [{"b": True}]}}, True),
+    ("1 is 1.0 in a list", {"metadata": {"a": [1]}}, {"metadata": {"a": [1.0]}}, True),
+    ("another length", {"metadata": {"a": [1]}}, {"metadata": {"a": [1, 2]}}, False),
+    ("more members", {"metadata": {"a": {}}}, {"metadata": {"a": {"b": 1}}}, False),
 ]
 
 
