@@ -55,9 +55,7 @@ class JobFilter(NamedTuple):
 
 def _is(value: Any, text: str) -> bool:
     """Whether a value is written so, as text or as JSON."""
-    if isinstance(value, str):
-        return value == text
-    return any(same_json(value, one) for one in _as_json(text))
+    return value == text or any(same_json(value, one) for one in _as_json(text))
 
 
 def _as_json(text: str) -> list[Any]:

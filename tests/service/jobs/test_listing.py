@@ -61,3 +61,28 @@ def test_only_the_records_of_its_source_are_read():
     names = ["wistia/1", "wistia-2/1", "wist/1"]
     assert [JobFilter("wistia").reads(name) for name in names] == [True, False, False]
     assert all(JobFilter().reads(name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "listed"),
+    [
+        ("42", "42", True),
+        ("42", '"42"', True),
+        ('"42"', '"42"', True),
+        ('"42"', '"\\"42\\""', True),
+        ("a", '"a"', True),
+        ("a", '"\\u0061"', True),
+        ("a", '"b"', False),
+        (42, "42", True),
+        (42, '"42"', False),
+        (True, "1", False),
+        ({"b": True}, '{"b":true}', True),
+        ({"b": 1}, '{"b":true}', False),
+    ],
+    ids=repr,
+)
+def test_a_value_is_found_as_text_or_as_json(value: Any, text: str, listed: bool):  # noqa: FBT001 -- a table's column
+    one, wanted = job(State.RUNNING, {"order": value}), JobFilter(metadata=[("order", text)])
+    assert wanted.matches(one) is listed
+    record = msgspec.json.encode(one)
+    assert not listed or all(needle in record for needle in wanted.needles())
