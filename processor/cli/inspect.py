@@ -115,14 +115,14 @@ def _document(source: Source, rule: Verify, push: Push, key: Path | None) -> byt
     if url is None:
         return b""
     try:
-        return asyncio.run(_fetched(url))
+        return asyncio.run(_fetched(rule, url))
     except ProviderError as error:
         raise CommandError(f"{error} (or give it with --key)") from None
 
 
-async def _fetched(url: str) -> bytes:
+async def _fetched(rule: Verify, url: str) -> bytes:
     async with Egress(Policy.parse(())) as egress:
-        return await PublicKeys(egress).document(url, time.time(), MAX_AGE)
+        return await PublicKeys(egress).document(rule, url, time.time(), MAX_AGE)
 
 
 def _verdict(

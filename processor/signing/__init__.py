@@ -30,6 +30,7 @@ from processor.signing.schemes.standard_webhooks import SIGNATURES, sign, signer
 from processor.signing.sign_as_provider import ProviderSignature, sign_as_provider
 from processor.signing.verify import (
     has_senders,
+    holds_key,
     keys_url,
     needs_secret,
     secret_key,
@@ -51,6 +52,7 @@ __all__ = [
     "decode_secret",
     "explain",
     "has_senders",
+    "holds_key",
     "keys_url",
     "needs_secret",
     "private_text",

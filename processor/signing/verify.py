@@ -58,6 +58,11 @@ def keys_url(rule: Verify, push: Push) -> str | None:
     return url(rule, push) if url else None
 
 
+def holds_key(rule: Verify, document: bytes) -> bool:
+    """Whether a document from `keys_url` has a key that could verify a push."""
+    return SCHEMES[rule.scheme].holds_key(document)
+
+
 def verify(  # noqa: PLR0917 -- a push, and all that it is checked against
     rule: Verify,
     keys: Sequence[Key],

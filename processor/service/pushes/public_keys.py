@@ -69,25 +69,26 @@ class PublicKeys:
         if url not in self._documents:  # an old push, for example, is not worth a fetch
             with suppress(UnknownKey):
                 await _check(rule, keys, push, now, here=here)
-        document = await self.document(url, now, MAX_AGE)
+        document = await self.document(rule, url, now, MAX_AGE)
         try:
             await _check(rule, keys, push, now, document, here)
         except UnknownKey:
-            newer = await self.document(url, now, UNKNOWN_KEY_MAX_AGE)
+            newer = await self.document(rule, url, now, UNKNOWN_KEY_MAX_AGE)
             if newer == document:
                 raise
             await _check(rule, keys, push, now, newer, here)
 
-    async def document(self, url: str, now: float, max_age: float) -> bytes:
-        """The document at a URL, at most `max_age` seconds old unless a fetch fails.
+    async def document(self, rule: Verify, url: str, now: float, max_age: float) -> bytes:
+        """The document of a rule at a URL, at most `max_age` seconds old unless a fetch fails.
 
-        ProviderError if it cannot be fetched, or if too many new URLs are being fetched.
+        A document without a usable key is a failed fetch. ProviderError if there is none, or if too
+        many new URLs are being fetched.
         """
         async with self._fetching[url]:
             known = self._documents.get(url) or self._failures.get(url, NEVER)
             allowed = FAILURE_MAX_AGE if known.reason else max_age
             if now - known.at > allowed:
-                known = await self._refresh(url, now, known.document)
+                known = await self._refresh(rule, url, now, known.document)
             self._keep(url, known)
         if not known.document:
             raise ProviderError(
@@ -96,16 +97,16 @@ class PublicKeys:
             )
         return known.document
 
-    async def _refresh(self, url: str, now: float, old: bytes) -> CachedDocument:
+    async def _refresh(self, rule: Verify, url: str, now: float, old: bytes) -> CachedDocument:
         """Fetch a document; a new one only if few others are being fetched."""
         if old:
-            return await self._fetch(url, now, old)
+            return await self._fetch(rule, url, now, old)
         if self._new_fetches.locked():
             raise ProviderError("Too many new keys are being fetched; send this again", 503)
         async with self._new_fetches:
-            return await self._fetch(url, now, old)
+            return await self._fetch(rule, url, now, old)
 
-    async def _fetch(self, url: str, now: float, old: bytes) -> CachedDocument:
+    async def _fetch(self, rule: Verify, url: str, now: float, old: bytes) -> CachedDocument:
         """Fetch a document; the old one if the fetch fails."""
         try:
             answer = await self._egress.request(
@@ -120,6 +121,8 @@ class PublicKeys:
             document = answer.body
         except (BlockedTarget, RequestFailed) as error:
             document, reason = b"", str(error)
+        if not reason and not signing.holds_key(rule, document):  # an empty file, a page of HTML
+            reason = "the document holds no key"
         if not reason:
             return CachedDocument(now, document)
         log.warning(

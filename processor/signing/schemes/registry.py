@@ -19,6 +19,7 @@ from processor.signing.schemes import (
     hmac,
     shared_secret,
     sns,
+    sns_certificate,
     standard_webhooks,
     token,
 )
@@ -34,6 +35,7 @@ class Scheme(NamedTuple):
     key: Callable[[Verify, str], Key] | None  # from a secret; None: the keys are published
     maker: Callable[[Verify], Maker] | None  # None: only the provider can make a signature
     keys_url: Callable[[Verify, Push], str] | None = None  # where the keys are published
+    holds_key: Callable[[bytes], bool] = bool  # whether a document from there has a usable key
     sender: Callable[[Push], str | None] | None = None  # None: the rule's `sender` names it
 
 
@@ -63,7 +65,12 @@ SCHEMES: dict[str, Scheme] = {
         lambda _rule: standard_webhooks.make,
     ),
     "ed25519": Scheme(
-        parsed_signature.reader, ed25519.checker, None, None, keys_url=lambda rule, _push: rule.keys
+        parsed_signature.reader,
+        ed25519.checker,
+        None,
+        None,
+        keys_url=lambda rule, _push: rule.keys,
+        holds_key=lambda document: bool(ed25519.public_keys_of(document)),
     ),
     "sns": Scheme(
         lambda _rule: sns.read,
@@ -71,6 +78,7 @@ SCHEMES: dict[str, Scheme] = {
         None,
         None,
         keys_url=lambda _rule, push: sns.keys_url(push),
+        holds_key=sns_certificate.is_readable,
         sender=sns.sender,
     ),
     "token": Scheme(

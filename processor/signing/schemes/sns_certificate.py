@@ -39,6 +39,15 @@ def public_key(document: bytes, now: float) -> RSAPublicKey:
     return key
 
 
+def is_readable(document: bytes) -> bool:
+    """Whether this is a certificate, or a public key, that could be Amazon's."""
+    try:
+        _read(document)
+    except UnknownKey:
+        return False
+    return True
+
+
 @lru_cache(64)
 def _read(document: bytes) -> tuple[RSAPublicKey, tuple[str, ...], tuple[float, float]]:
     """Return the key, the certificate's host names, and its first and last moment of validity."""

@@ -21,6 +21,7 @@ from processor.egress import Egress, Policy
 from processor.errors import BadSignature, ProviderError, Unavailable
 from processor.model import Push
 from processor.service.pushes.public_keys import (
+    FAILURE_MAX_AGE,
     MAX_AGE,
     MAX_DOCUMENTS,
     MAX_NEW_FETCHES,
@@ -177,19 +178,19 @@ async def test_the_number_of_cached_documents_is_bounded(site_of: Any) -> None:
     public_keys = PublicKeys(egress)
     for number in range(200):
         with pytest.raises(ProviderError):
-            await public_keys.document(f"https://keys.example/{number}", 1000.0, MAX_AGE)
+            await public_keys.document(FAL, f"https://keys.example/{number}", 1000.0, MAX_AGE)
     assert (len(public_keys._fetching), len(public_keys._failures)) == (0, MAX_DOCUMENTS)
 
 
 async def test_urls_that_cannot_be_fetched_evict_no_document(site_of: Any) -> None:
     site, egress = await site_of("keys.example")
     public_keys = PublicKeys(egress)
-    site.documents["/good"] = b"good"
-    await public_keys.document("https://keys.example/good", 1000.0, MAX_AGE)
+    site.documents["/good"] = good = jwks(Ed25519PrivateKey.generate())
+    await public_keys.document(FAL, "https://keys.example/good", 1000.0, MAX_AGE)
     for number in range(MAX_DOCUMENTS):
         with pytest.raises(ProviderError):
-            await public_keys.document(f"https://keys.example/{number}", 1000.0, MAX_AGE)
-    assert await public_keys.document("https://keys.example/good", 1000.0, MAX_AGE) == b"good"
+            await public_keys.document(FAL, f"https://keys.example/{number}", 1000.0, MAX_AGE)
+    assert await public_keys.document(FAL, "https://keys.example/good", 1000.0, MAX_AGE) == good
     assert site.asked.count("/good") == 1
 
 
@@ -197,12 +198,12 @@ async def test_the_document_that_was_not_used_for_longest_is_evicted(site_of: An
     site, egress = await site_of("keys.example")
     public_keys = PublicKeys(egress)
     names = [f"/{number}" for number in range(MAX_DOCUMENTS + 1)]
-    site.documents = dict.fromkeys(names, b"x")
+    site.documents = dict.fromkeys(names, jwks(Ed25519PrivateKey.generate()))
     for name in names:
-        await public_keys.document(f"https://keys.example{name}", 1000.0, MAX_AGE)
-        await public_keys.document("https://keys.example/0", 1000.0, MAX_AGE)
+        await public_keys.document(FAL, f"https://keys.example{name}", 1000.0, MAX_AGE)
+        await public_keys.document(FAL, "https://keys.example/0", 1000.0, MAX_AGE)
     assert site.asked == names
-    await public_keys.document("https://keys.example/1", 1000.0, MAX_AGE)
+    await public_keys.document(FAL, "https://keys.example/1", 1000.0, MAX_AGE)
     assert site.asked == [*names, "/1"]
     assert len(public_keys._documents) == MAX_DOCUMENTS
 
@@ -215,10 +216,10 @@ async def test_few_new_urls_are_fetched_at_once_and_known_ones_do_not_wait(
 
     def fetch(name: str, now: float) -> Any:
         return asyncio.create_task(
-            public_keys.document(f"https://keys.example/{name}", now, MAX_AGE)
+            public_keys.document(FAL, f"https://keys.example/{name}", now, MAX_AGE)
         )
 
-    site.documents["/good"] = b"good"
+    site.documents["/good"] = good = jwks(Ed25519PrivateKey.generate())
     await fetch("good", 1000.0)
     await site.arrivals.get()
     site.answers.clear()
@@ -228,21 +229,51 @@ async def test_few_new_urls_are_fetched_at_once_and_known_ones_do_not_wait(
     with pytest.raises(ProviderError, match="send this again") as trouble:
         await fetch("another", 1000.0)
     assert trouble.value.status == 503
-    assert await fetch("good", 1000.0) == b"good"
+    assert await fetch("good", 1000.0) == good
     refreshed = fetch("good", 1001.0 + MAX_AGE)
     assert await site.arrivals.get() == "/good"
     site.answers.set()
-    assert await refreshed == b"good"
+    assert await refreshed == good
     await asyncio.gather(*slow, return_exceptions=True)
-    site.documents["/another"] = b"another"
-    assert await fetch("another", 1000.0) == b"another"
+    site.documents["/another"] = good
+    assert await fetch("another", 1000.0) == good
 
 
-async def test_a_malformed_key_document_is_a_bad_signature(site_of: Any) -> None:
+WITHOUT_A_KEY = [b"", b"<html>maintenance</html>", b'{"keys":[]}', b'{"keys":[{"kty":"RSA"}]}']
+
+
+@pytest.mark.parametrize("document", WITHOUT_A_KEY, ids=repr)
+async def test_a_document_without_a_key_is_fetched_again_soon(
+    site_of: Any, document: bytes
+) -> None:
     site, egress = await site_of("keys.example")
-    site.documents["/jwks.json"] = b"<html>"
+    key, public_keys = Ed25519PrivateKey.generate(), PublicKeys(egress)
+    site.documents["/jwks.json"] = document
+    for _ in range(3):
+        with pytest.raises(
+            ProviderError, match="the document holds no key; send this again"
+        ) as trouble:
+            await public_keys.verify(FAL, (), signed(key), 1000.0)
+        assert trouble.value.status == 503
+    assert len(site.asked) == 1
+    site.documents["/jwks.json"] = jwks(key)
+    later = 1001.0 + FAILURE_MAX_AGE
+    await public_keys.verify(FAL, (), signed(key, at=int(later)), later)
+
+
+@pytest.mark.parametrize("document", WITHOUT_A_KEY, ids=repr)
+async def test_a_document_without_a_key_replaces_no_key(site_of: Any, document: bytes) -> None:
+    site, egress = await site_of("keys.example")
+    key, public_keys = Ed25519PrivateKey.generate(), PublicKeys(egress)
+    site.documents["/jwks.json"] = jwks(key)
+    await public_keys.verify(FAL, (), signed(key), 1000.0)
+    site.documents["/jwks.json"] = document
+    later = 1001.0 + UNKNOWN_KEY_MAX_AGE
+    forged = signed(Ed25519PrivateKey.generate(), at=int(later))
     with pytest.raises(BadSignature):
-        await PublicKeys(egress).verify(FAL, (), signed(Ed25519PrivateKey.generate()), 1000.0)
+        await public_keys.verify(FAL, (), forged, later)
+    assert len(site.asked) == 2
+    await public_keys.verify(FAL, (), signed(key, at=int(later)), later)
 
 
 # SNS ----------------------------------------------------------------------------------------
@@ -370,3 +401,17 @@ async def test_a_certificate_for_another_name_is_refused(
     site.documents[CERT] = certificate(topic.key, "sns.evil.example")
     with pytest.raises(BadSignature):
         await receiver.receive(source, topic.push(await store.now()))
+
+
+@pytest.mark.parametrize("document", [b"", b"<html>maintenance</html>"], ids=repr)
+async def test_a_certificate_that_cannot_be_read_is_fetched_again_soon(
+    sns: Any, store: Any, document: bytes
+) -> None:
+    site, receiver, source, topic = sns
+    good, site.documents[CERT] = site.documents[CERT], document
+    with pytest.raises(ProviderError, match="the document holds no key"):
+        await receiver.receive(source, topic.push(await store.now()))
+    site.documents[CERT] = good
+    later = await store.now() + FAILURE_MAX_AGE + 1
+    await receiver._public_keys.verify(source.profile.verify, (), topic.push(later), later)
+    assert site.asked == [CERT] * 2
