@@ -5,6 +5,7 @@ client_address    which connections count as one sender's
 listener          accepts connections, a few at a time
 connection_limit  which idle connections are closed for new ones
 corked_transport  sends the head of a response together with its body
+upgrade_offers    ignores offers to switch protocols (`Upgrade: h2c`)
 write_timeout     closes connections of slow readers
 read_timeout      closes connections of slow senders (slowloris)
 body_budget       limits the bytes of bodies in flight, and closes the slowest

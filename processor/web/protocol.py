@@ -17,6 +17,7 @@ from processor.web.process_limits import ProcessLimits
 from processor.web.read_scheduler import FREE_BYTES
 from processor.web.read_timeout import SlowRequestProtocol
 from processor.web.request_body import SMALL_BODY_ARRIVED
+from processor.web.upgrade_offers import UpgradeOffered
 
 OVERLOADED = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n"
@@ -86,8 +87,11 @@ class BoundedProtocol(SlowRequestProtocol):
             self._count()
 
     def on_headers_complete(self) -> None:
-        """Count as busy: a request is in progress."""
-        super().on_headers_complete()
+        """Count as busy: a request is in progress, unless its head is parsed again."""
+        try:
+            super().on_headers_complete()
+        except UpgradeOffered:
+            return
         self._surplus = 0
         self._bodies.append(Body(self, self._sender))
         self._limits.connections.busy(self, self._sender)
@@ -172,7 +176,7 @@ class BoundedProtocol(SlowRequestProtocol):
     def _count(self, *, whole: bool = False) -> None:
         """Count new bytes, and evict bodies beyond the limit; then wait for the next turn to read."""
         count, self._uncounted = self._uncounted, 0
-        if self.transport.is_closing() or not self._had_request:
+        if self.transport.is_closing() or self._in_head:  # in a head that is parsed again
             return
         if self.cycle.response_complete:
             self._surplus += count

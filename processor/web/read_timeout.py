@@ -7,6 +7,7 @@ import asyncio
 
 import httptools
 
+from processor.web.upgrade_offers import UpgradeOffered
 from processor.web.write_timeout import SlowReaderProtocol
 
 HEAD_TIMEOUT = 10.0  # seconds for a whole request head, and for what follows an early answer
@@ -44,13 +45,18 @@ class SlowRequestProtocol(SlowReaderProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Check a complete head; raises the parser's error, answered with 400, if it cannot be served."""
+        """Check a complete head; raises the parser's error, answered with 400, if it cannot be served,
+        or UpgradeOffered.
+        """
         if self._received + self._chunk > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse(_TOO_LARGE)
             raise httptools.HttpParserError("the head is too large")
         rooted = self.url.startswith(b"/") or httptools.parse_url(self.url).path
-        if self.parser.get_method() == b"CONNECT" or not rooted:
+        offered = self.parser.should_upgrade()  # a CONNECT counts as an offer
+        if not rooted or (offered and self.parser.get_method() == b"CONNECT"):
             raise httptools.HttpParserError("the target has no path")  # as of `http://`
+        if offered:
+            raise UpgradeOffered
         super().on_headers_complete()
         self._in_head, self._had_request = False, True
 

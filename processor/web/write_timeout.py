@@ -5,12 +5,12 @@ TCP alone never does that.
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from processor.web.upgrade_offers import IgnoredOffersProtocol
 
 NO_READ_TIMEOUT = 30.0  # seconds in which a client must read at least something
 
 
-class SlowReaderProtocol(HttpToolsProtocol):
+class SlowReaderProtocol(IgnoredOffersProtocol):
     """uvicorn's protocol, with a timer that runs while the write buffer is full.
 
     uvicorn alone waits without a limit for a client that is connected and does not read.
