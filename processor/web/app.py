@@ -181,7 +181,7 @@ class PathRouter:
         self._rest = rest
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Replace the decoded path by the raw one, and pass on.
+        """Replace the decoded path by the raw one, strip the values of headers, and pass on.
 
         Not a coroutine function, which would add a step to each push: `interface="asgi3"` tells
         uvicorn what it cannot see then.
@@ -191,6 +191,8 @@ class PathRouter:
             path = scope["path"] = (scope.get("raw_path") or b"").decode("latin-1") or scope["path"]
             if path.startswith(PATH):
                 app = self._hooks
+            else:  # httptools leaves blanks after values; the receiver strips them as it decodes
+                scope["headers"] = [(name, value.strip()) for name, value in scope["headers"]]
             if not self._health.checked and path != ALIVE:
                 app = explain(
                     StoreUnavailable(

@@ -75,7 +75,8 @@ class Hooks:
         await response(scope, receive, send)
 
     async def _receive(self, scope: Scope, receive: Receive, source: Source) -> Receipt:
-        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+        # httptools leaves the blanks after a value, which do not belong to it (RFC 9110, 5.5).
+        headers = {n.decode("latin-1"): v.strip().decode("latin-1") for n, v in scope["headers"]}
         length, state = headers.get("content-length", "0"), scope.get("state", {})
         slot = None
         if not state.get(SMALL_BODY_ARRIVED):
@@ -130,7 +131,7 @@ def _response(status: int, body: bytes) -> tuple[Message, Message]:
 def _handshake(source: Source, scope: Scope) -> Response:
     """CloudEvents' web hook handshake: agree to pushes. Each push must still be signed."""
     headers, rules = {"allow": ALLOWED}, source.profile.push
-    origin = Headers(scope=scope).get("webhook-request-origin")
+    origin = Headers(scope=scope).get("webhook-request-origin", "").strip()
     if origin and rules and rules.decode.name == "cloudevents":
         headers |= {"webhook-allowed-origin": origin, "webhook-allowed-rate": "*"}
     return Response(headers=headers)

@@ -58,6 +58,8 @@ async def read_body(
     A body larger than MAX_BODY waits for its `slot`, which the caller releases. `state`: of the
     request; if the body is here already, no timer is needed.
     """
+    if len(length) > _DIGITS:
+        length = length.lstrip("0") or "0"
     if len(length) > _DIGITS or not length.isdecimal() or int(length) > largest:
         raise _too_large(largest)
     if state.get(SMALL_BODY_ARRIVED):
@@ -143,7 +145,7 @@ async def read_optional(request: Request, kind: type[Value]) -> Value:
 
 def _has_body(request: Request) -> bool:
     headers = request.headers
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return bool(headers.get("content-length", "").strip("0")) or "transfer-encoding" in headers
 
 
 async def read_nothing(request: Request) -> None:
