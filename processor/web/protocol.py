@@ -13,6 +13,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from processor.web.body_budget import Body
 from processor.web.client_address import sender_of
 from processor.web.corked_transport import CorkedTransport
+from processor.web.hooks import PATH as HOOKS
 from processor.web.process_limits import ProcessLimits
 from processor.web.read_scheduler import FREE_BYTES
 from processor.web.read_timeout import SlowRequestProtocol
@@ -85,6 +86,18 @@ class BoundedProtocol(SlowRequestProtocol):
         super().data_received(data)
         if self._uncounted:
             self._count()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # theirs always closes
+        """Whether to stay open: a push is answered also if its sender has closed its side.
+
+        A client that is gone looks the same until we write, and others may wait for long.
+        """
+        if not self._had_request:
+            return False
+        cycle = self.cycle
+        cycle.keep_alive = False
+        answer_is_due = not cycle.response_complete and not cycle.more_body
+        return answer_is_due and cycle.scope["path"].startswith(HOOKS)
 
     def on_headers_complete(self) -> None:
         """Count as busy: a request is in progress, unless its head is parsed again."""
