@@ -11,7 +11,7 @@ from processor.store import reserve
 from processor.store.connection import Connection
 from processor.store.held import HOLD, MOST_HELD, Accepted, accepted
 from processor.store.keys import Keys, shard_of
-from processor.store.names import Naming, add_naming, naming, new_uid, reservation_ms
+from processor.store.names import Naming, add_naming, naming, reservation_ms, uid_of_push
 from processor.store.script_args import ScriptArgs
 
 _encode = msgspec.json.Encoder().encode
@@ -55,7 +55,7 @@ class Inbox:
         bounds the updates are accepted work, which may be written even if Redis is full.
         """
         if names is None:
-            names = [naming(update.source, update.id) for _, update in pushes]
+            names = [naming(u.source, u.id, push=dedupe_id) for dedupe_id, u in pushes]
         args = ScriptArgs(keys, keys.waiting)
         args.add_list(_several_first(names), partial(add_naming, args))
         for place, (dedupe_id, update) in enumerate(pushes):
@@ -66,7 +66,8 @@ class Inbox:
             if bounds:
                 price = reserve.update_price(1, len(payload), bounds.fan_out(update.source))
             if place in hold:
-                uid, price = new_uid(), price + reserve.held_price(len(update.aliases))
+                uid = uid_of_push(update.source, update.id, dedupe_id)
+                price += reserve.held_price(len(update.aliases))
             args.add_push(dedupe_id, update, payload, ids, price=price, uid=uid)
         packed = args.pack(
             keep=int(self._keep.seen * 1000),

@@ -2,9 +2,13 @@
 
 A reservation fixes which of several names is the job's id, and the uid of its record. So the events
 of the record have the same ids, whichever process commits it, and however often a commit is lost.
+The uid follows from the push that makes the job: if Redis loses that one as well, after a worker
+has called back about it, its repetition makes a job whose events have the same ids.
 """
 
+import hashlib
 import random
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,6 +24,7 @@ from processor.store.refusals import or_wrong_key
 from processor.store.script_args import ScriptArgs
 from processor.store.versions import HELD, RESERVED
 
+PERIOD = 5 * 86_400.0  # seconds: no record of a job is kept for less
 SHOWS = 520  # bytes that show what a name is: `to ` and an id of up to 512
 DELETED = b""  # instead of an id: one of the names belongs to a deleted job
 
@@ -28,11 +33,15 @@ Rows = dict[tuple[str, str], bytes | WrongKeyType]
 
 
 class Naming(msgspec.Struct, frozen=True):
-    """The names that an update gives its job, the id first; perhaps only those in one shard."""
+    """The names that an update gives its job, the id first; perhaps only those in one shard.
+
+    `uid` is for the record, should the job be new.
+    """
 
     source: str
     id: str
     names: tuple[str, ...]
+    uid: str
 
     def shards(self, count: int) -> set[int]:
         """The shards that the names live in."""
@@ -44,9 +53,10 @@ class Naming(msgspec.Struct, frozen=True):
         return replace(self, names=tuple(here))
 
 
-def naming(source: str, job: str, *aliases: str) -> Naming:
-    """The names of a job."""
-    return Naming(source, job, tuple(dict.fromkeys((job, *aliases))) if aliases else (job,))
+def naming(source: str, job: str, *aliases: str, push: str = "") -> Naming:
+    """The names of a job; `push` is the dedupe id of the push that gives them."""
+    names = tuple(dict.fromkeys((job, *aliases))) if aliases else (job,)
+    return Naming(source, job, names, uid_of_push(source, job, push) if push else new_uid())
 
 
 class HeldNames(NamedTuple):
@@ -174,13 +184,23 @@ def _id(name: str, row: bytes) -> bytes:
 
 def add_naming(args: ScriptArgs, given: Naming, to: bytes | None = None) -> None:
     """Add a NAMING of the scripts; `to` is the id that names in another shard have shown."""
-    args.add(new_uid(), given.id, to.decode() if to else None)
+    args.add(given.uid, given.id, to.decode() if to else None)
     args.add_names(given.source, given.names)
 
 
 def reservation_ms(keep: Retention) -> int:
     """How long a reservation lasts: as long as pushes may wait for a worker."""
     return int(keep.jobs * 1000)
+
+
+def uid_of_push(source: str, job: str, push: str) -> str:
+    """The word of the record of a job that this push makes: the same for its repetitions.
+
+    Not of the same bytes about another run, after the record is gone: that is in another PERIOD.
+    """
+    period = int(time.time() // PERIOD)
+    text = f"{period}\n{source}\n{job}\n{push}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def new_uid() -> str:

@@ -43,7 +43,7 @@ class QueuedUpdate(msgspec.Struct, frozen=True):
     def naming(self) -> Naming:
         """The names to reserve for its job."""
         aliases = () if self.moved else self.update.aliases
-        return naming(self.update.source, self.update.id, *aliases)
+        return naming(self.update.source, self.update.id, *aliases, push=self.dedupe_id)
 
 
 Result = Acceptance | WrongKeyType

@@ -97,3 +97,22 @@ async def test_a_commit_that_redis_lost_is_repeated_with_the_same_ids(
         assert len(await bench.jobs()) == 1
         found |= await completions(bench)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("ax", "xa")], ids="+".join)
+async def test_a_push_that_redis_lost_too_makes_the_same_ids_when_it_is_repeated(
+    bench_of: Any, crashing: Crashing, wait_until: Any, names: tuple[str, str]
+):
+    """A worker may have called back about it already; the provider had no 202."""
+    bench = await bench_of(shards=4)
+    before, found = await written(bench, crashing, wait_until), set[str]()
+    for n in names, names:
+        for name, status in zip(n, ("running", "succeeded"), strict=True):
+            alias = {"alias": name[1]} if name[1:] else {}
+            await bench.accept(id=name[0], **alias, status=status, event=status)
+        await bench.ingest()
+        found |= await completions(bench)
+        crashing.crash(before)
+        await bench.store.connection.redis.connection_pool.disconnect()
+        await bench.store.persistence.check_disk()  # as each second
+    assert len(found) == 1
