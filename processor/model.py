@@ -259,12 +259,16 @@ DEAD = ("failed", "canceled")
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """A received HTTP response: header names in lower case, body cut at a limit."""
+    """A received HTTP response: header names in lower case, body cut at a limit.
+
+    `cut`: why the body is not whole, such as "the answer broke off"; empty if it is.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     seconds: float
+    cut: str = ""
 
 
 class Retention(msgspec.Struct, frozen=True):

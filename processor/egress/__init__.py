@@ -6,7 +6,7 @@
               connector ─▶ resolver               checks every resolved address     BlockedTarget
                         └▶ socket, TLS            checks the connected address      BlockedTarget
               connection ─▶ one write, then reads a response within limits
-           salvage, compression                   what is left of a malformed one
+           salvage, compression                   the status of a malformed one
            model.HttpResponse                                                    or RequestFailed
 
 addresses        IP addresses that are denied (SSRF), some of them always
@@ -22,7 +22,7 @@ connector        opens connections; each address is checked
 connection       one HTTP/1.1 connection: sends a request, and reads its response within limits
 places           limits how many requests run at once, in the order in which they came
 connection_pool  reuses connections, and limits how many are open
-salvage          reads a malformed response from its bytes as far as possible
+salvage          reads the malformed head of a response as far as possible
 compression      decompresses unrequested compressed responses, within limits
 client           the client
 """

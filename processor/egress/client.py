@@ -14,6 +14,7 @@ from processor.egress.failures import (
     REQUEST_ERRORS,
     BrokenOffError,
     BrokenResponseError,
+    TooLargeError,
     describe_failure,
 )
 from processor.egress.guard import NetworkScope, authorize_url
@@ -105,11 +106,12 @@ class Egress:
     ) -> HttpResponse:
         """Send one request; a response with any status is returned, redirects included.
 
-        The body is cut at `read_limit` bytes, and empty unless `body_wanted`. `partial`: a body
-        that breaks off is returned as far as it arrived; else RequestFailed, and for one without
-        length too if TLS was not ended properly. If the body is unwanted or may be partial,
-        a status line alone is a response. `timeout` is in seconds for the whole request,
-        `may_send` included; nothing is sent after it.
+        The body is cut at `read_limit` bytes, and empty unless `body_wanted`. `partial`: one that
+        breaks off is returned as far as it arrived, and `cut` says why; else RequestFailed, and
+        for one without length too if TLS was not ended properly. If the body is unwanted or may be
+        partial, a status line alone is a response, and so is a malformed head, without what
+        follows it. `timeout` is in seconds for the whole request, `may_send` included; nothing is
+        sent after it.
         `repeatable`: a POST or PATCH that may arrive twice, as others may (RFC 9110, 9.2.2); it is
         sent again if the server had closed the idle connection that it was sent on.
         `may_send` is awaited right before the request is written, each time that it is.
@@ -128,21 +130,32 @@ class Egress:
                 may_send=may_send,
             )
         except BrokenResponseError as broken:
-            salvaged = salvage(broken.received) if partial or not body_wanted else None
+            readable = partial or not body_wanted
+            salvaged = salvage(broken.received, broken.error) if readable else None
             if salvaged is None:
                 raise describe_failure(broken.error, timeout) from None  # its text may be secret
             found = salvaged
         except REQUEST_ERRORS as error:
             raise describe_failure(error, timeout) from None  # see above
-        if found.cut and body_wanted and not partial:
-            raise describe_failure(BrokenOffError(), timeout)
-        content = b""
-        if body_wanted:
-            content = found.body
-            if encoding := found.headers.pop("content-encoding", ""):
-                content = decompress(content, encoding, read_limit)
-            content = content[:read_limit]
-        return HttpResponse(found.status, found.headers, content, perf_counter() - began)
+        if not body_wanted:
+            return HttpResponse(found.status, found.headers, b"", perf_counter() - began)
+        content, cut = found.body, found.cut
+        if encoding := found.headers.pop("content-encoding", ""):
+            content, whole = decompress(content, encoding, read_limit + 1)
+            if len(content) > read_limit:
+                cut = TooLargeError(read_limit)
+            elif not whole:
+                cut = cut or BrokenOffError()
+        failure = describe_failure(cut, timeout) if cut else None
+        if failure and not partial and not isinstance(cut, TooLargeError):
+            raise failure from None  # see above
+        return HttpResponse(
+            found.status,
+            found.headers,
+            content[:read_limit],
+            perf_counter() - began,
+            str(failure or ""),
+        )
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -13,12 +13,13 @@ _AT_MOST = 2  # nested encodings; more is an attack
 _MEMBERS_AT_MOST = 64  # of one gzip: what follows a member is copied for the next one
 
 
-def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return at most `limit` decompressed bytes; RequestFailed for an unknown encoding,
-    and for a gzip of too many members.
+def decompress(body: bytes, encoding: str, limit: int) -> tuple[bytes, bool]:
+    """Return at most `limit` decompressed bytes, and whether they are all; RequestFailed for an
+    unknown encoding, and for a gzip of too many members.
 
     A body that is not really compressed is returned unchanged; a truncated one as far as possible.
     """
+    whole = True
     names = [name for part in encoding.lower().split(",") if (name := part.strip())]
     for name in reversed([name for name in names if name != "identity"]):
         if name not in _ENCODINGS or len(names) > _AT_MOST:
@@ -26,13 +27,14 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
                 f"the answer is compressed ({encoding[:40]!r}), though we ask for `identity`; "
                 "have the server, or the proxy before it, send it plain or as gzip"
             )
-        body = _inflated(body, _ENCODINGS[name], limit)
-    return body[:limit]
+        body, ended = _inflated(body, _ENCODINGS[name], limit)
+        whole = whole and ended
+    return body[:limit], whole and len(body) <= limit
 
 
-def _inflated(body: bytes, ways: tuple[int, ...], limit: int) -> bytes:
+def _inflated(body: bytes, ways: tuple[int, ...], limit: int) -> tuple[bytes, bool]:
     for bits in ways:
-        found = b""
+        found, ended = b"", False
         try:
             left, members = body, 0
             while left and len(found) < limit:  # gzip may have several members
@@ -44,9 +46,10 @@ def _inflated(body: bytes, ways: tuple[int, ...], limit: int) -> bytes:
                     )
                 stream = zlib.decompressobj(bits)
                 found += stream.decompress(left, limit - len(found))
+                ended = stream.eof
                 left = stream.unused_data if stream.eof else b""
         except zlib.error:
-            pass
-        if found:
-            return found
-    return body
+            ended = False
+        if found or ended:
+            return found, ended
+    return body, True

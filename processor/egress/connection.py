@@ -5,6 +5,9 @@
       └─ any byte ─────┴─ malformed, over a limit, ──┴─▶ closed
                           lost, timed out, aborted
 
+A response is read in the same way however its bytes come. What follows a malformed head is only read
+to the end of that head; what follows a complete response is not read.
+
 Bytes that nobody asked for close an idle connection: they would be taken for the response to the
 next request (response smuggling).
 """
@@ -16,11 +19,15 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from processor.egress.failures import BrokenOffError, BrokenResponseError, DisconnectedError
-from processor.egress.salvage import RawResponse
+from processor.egress.failures import (
+    BrokenOffError,
+    BrokenResponseError,
+    DisconnectedError,
+    TooLargeError,
+)
+from processor.egress.salvage import RawResponse, may_go_on
 
 HEAD_AT_MOST = 65_536  # bytes of status line and headers, those of 1xx responses included
-KEPT_AT_MOST = 1_310_720  # bytes as they came, for `salvage`; a body that is read may be longer
 SENT_AT_ONCE = 16_384  # bytes that the send buffer of any socket takes in one write
 DRAINED = 4096  # bytes; with a longer unwanted body the connection is closed
 DRAIN_TIMEOUT = 1.0  # seconds; with a slower one too, so that it does not occupy a place
@@ -41,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
             lenient_headers=True,
+            lenient_chunked_length=True,
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
@@ -52,8 +60,9 @@ class Connection(asyncio.Protocol):
     ) -> asyncio.Future[RawResponse]:
         """Send a request, all of it in one write; the future ends within `timeout` seconds.
 
-        The body is read up to `read_limit` bytes; None: it is unwanted, and only skipped.
-        The future raises BrokenResponseError.
+        The body is read up to `read_limit` bytes; None: it is unwanted, and only skipped. If it is
+        not whole, the response says why. The future raises BrokenResponseError for a head that is
+        incomplete or malformed.
         """
         pending = self._loop.create_future()
         if not self._keep:  # closed since it was made
@@ -63,7 +72,8 @@ class Connection(asyncio.Protocol):
         self._large = len(request) > SENT_AT_ONCE
         self._limit = DRAINED if read_limit is None else read_limit
         self._wanted = read_limit is not None
-        self._received = bytearray()
+        self._received = bytearray()  # up to the end of the head, for `salvage`
+        self._fault: HttpParserError | None = None  # of the head
         self._status = self._raw = self._size = 0
         self._headers: dict[str, str] = {}
         self._body = bytearray()
@@ -107,7 +117,8 @@ class Connection(asyncio.Protocol):
         del self._parser  # it refers to us
         self._lost(self)
         if self._pending and self._status and not error and self._ends_with_connection():
-            self._end(cut=self._tls is not None and not _said_goodbye(self._tls))
+            proper = self._tls is None or _said_goodbye(self._tls)
+            self._end(cut=None if proper else BrokenOffError())
         elif self._pending:
             self._break(error or (BrokenOffError() if self._status else DisconnectedError()))
 
@@ -136,6 +147,8 @@ class Connection(asyncio.Protocol):
             return
         self._status = status
         self._keep = self._parser.should_keep_alive() and status != _SWITCHING
+        if "content-length" in self._headers and "transfer-encoding" in self._headers:
+            self._keep = False  # RFC 9112, 6.1: chunks count; it may be an attempt of smuggling
         if status == _NO_CONTENT and self._headers.get("content-length", "0") != "0":
             self._keep = False  # some servers send the body that they announce
 
@@ -152,27 +165,34 @@ class Connection(asyncio.Protocol):
     # -- our own --------------------------------------------------------------------------------
 
     def _parse(self, data: bytes) -> None:
-        if not self._status or (self._wanted and len(self._received) < KEPT_AT_MOST):
+        if not self._status:
             self._received += data
         self._raw += len(data)
+        error = self._fault or self._feed(data)
+        if self._size > self._limit and (self._wanted or not self._complete):
+            self._keep = False
+            self._end(cut=TooLargeError(self._limit))
+        elif self._complete:
+            self._end()
+        elif error and not self._status and may_go_on(bytes(self._received)):
+            self._fault = error
+        elif error:
+            self._break(error)
+        elif self._raw > HEAD_AT_MOST + _RAW_AT_MOST * self._limit:
+            self._break(HttpParserError("there is too much beside the body"))
+        elif self._status and not self._wanted and not self._draining:
+            self._drain()
+
+    def _feed(self, data: bytes) -> HttpParserError | None:
+        """Have bytes parsed; what is wrong with them. After a complete response they are only more."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
             pass  # a 101, which is complete; what follows is not HTTP
         except HttpParserError as error:
             self._keep = False
-            if not self._complete or self._wanted:
-                self._break(error)
-                return
-        if self._complete:
-            self._end()
-        elif self._size > self._limit:
-            self._keep = False
-            self._end()
-        elif self._raw > HEAD_AT_MOST + _RAW_AT_MOST * self._limit:
-            self._break(HttpParserError("there is too much beside the body"))
-        elif self._status and not self._wanted and not self._draining:
-            self._drain()
+            return error
+        return None
 
     def _drain(self) -> None:
         """Wait for the rest of an unwanted body, but not for long."""
@@ -185,14 +205,16 @@ class Connection(asyncio.Protocol):
         self._break(TimeoutError())
 
     def _break(self, error: Exception) -> None:
-        """End the request before its response is complete; the status of an unwanted body counts."""
+        """End the request before its response is complete."""
         self._keep = False
-        if self._status and not self._wanted:
-            self._end()
+        if self._status:
+            self._end(cut=error)
         else:
-            self._end(BrokenResponseError(error, bytes(self._received)))
+            self._end(BrokenResponseError(self._fault or error, bytes(self._received)))
 
-    def _end(self, error: Exception | None = None, *, cut: bool = False) -> None:
+    def _end(
+        self, error: BrokenResponseError | None = None, *, cut: Exception | None = None
+    ) -> None:
         pending, self._pending = self._pending, None
         self._timer.cancel()
         if not self._keep or self._may_have_unsent():

@@ -38,8 +38,15 @@ class BrokenOffError(ConnectionError):
     """The connection was closed within the body of the response."""
 
 
+class TooLargeError(Exception):
+    """The body of the response is larger than the limit, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer is larger than {limit} bytes")
+
+
 class BrokenResponseError(Exception):
-    """A response is incomplete or malformed: what went wrong, and the bytes received so far."""
+    """A head is incomplete or malformed: what went wrong, and the bytes received so far."""
 
     def __init__(self, error: Exception, received: bytes) -> None:
         super().__init__(str(error))
@@ -64,7 +71,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (HandshakeError, "TLS: handshake failed"),
     (DisconnectedError, "connection closed before an answer"),
     (BrokenOffError, "the answer broke off"),
-    (HttpParserError, "the answer is not HTTP"),
+    (HttpParserError, "the answer is not valid HTTP"),
     (ssl.SSLError, "TLS: the connection broke"),
 )
 
@@ -73,15 +80,21 @@ def describe_failure(error: Exception, timeout: float) -> RingbackError:
     """Turn any error of a request with this timeout into BlockedTarget or RequestFailed."""
     if isinstance(error, BlockedTarget):
         return BlockedTarget(str(error))
+    return RequestFailed(_words(error, timeout))
+
+
+def _words(error: Exception, timeout: float) -> str:
+    if isinstance(error, TooLargeError):
+        return str(error)
     if isinstance(error, ssl.CertificateError):
         fault = error.verify_message or "not valid for this host"
-        return RequestFailed(f"TLS: certificate verify failed: {fault}")
+        return f"TLS: certificate verify failed: {fault}"
     for kind, words in _KINDS:
         if isinstance(error, kind):
-            return RequestFailed(words)
+            return words
     number = getattr(error, "errno", None)
     if number in _ERRNO:
-        return RequestFailed(_ERRNO[number])
+        return _ERRNO[number]
     if isinstance(error, TimeoutError):
-        return RequestFailed(f"timed out after {timeout:g} s")
-    return RequestFailed(f"request failed ({type(error).__name__})")
+        return f"timed out after {timeout:g} s"
+    return f"request failed ({type(error).__name__})"

@@ -1,9 +1,9 @@
-"""Malformed responses: a 2xx counts even so, and the rest is read as far as possible."""
+"""Malformed responses: a status counts even so, and the rest is read as far as is sure."""
 
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,51 +17,72 @@ from processor.errors import RequestFailed
 from processor.model import HttpResponse
 
 from .odd_responses import JSON, ODD, OK, Odd, coded
+from .server import Server
 
 PUBLIC = Policy.parse(())
 SUBSCRIBER = {"method": "POST", "body": b"{}", "body_wanted": False}
 POLL = {"method": "GET", "partial": True}
+TURNS = 5  # of the loop, in which the client reads a packet before the next one is sent
 
 
 @asynccontextmanager
-async def served(raw: bytes, *, pause: bool = False) -> AsyncIterator[str]:
-    """A server that sends these bytes, then closes the connection or keeps it open."""
+async def served(*pieces: bytes, pause: bool = False) -> AsyncIterator[str]:
+    """A server that sends these packets, then closes the connection or keeps it open."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        if head.startswith(b"POST"):
-            await reader.readexactly(2)
-        writer.write(raw)
+    async def answer(server: Server, reader: Any, writer: Any, number: int) -> None:
+        await server.request(reader, number)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         if pause:
             await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with Server(answer) as server:
+        yield server.url
 
 
-async def ask(raw: bytes, how: dict[str, Any], *, pause: bool = False, **more: Any) -> HttpResponse:
+async def ask(
+    raw: bytes | list[bytes], how: dict[str, Any], *, pause: bool = False, **more: Any
+) -> HttpResponse:
+    pieces = raw if isinstance(raw, list) else [raw]
     how = {"headers": {}, "scope": NetworkScope.CONFIGURED, "timeout": 5.0} | how | more
-    async with served(raw, pause=pause) as url, Egress(PUBLIC) as egress:
+    async with served(*pieces, pause=pause) as url, Egress(PUBLIC) as egress:
         return await egress.request(how.pop("method"), url, **how)
 
 
+def whole(raw: bytes) -> list[bytes]:
+    return [raw]
+
+
+def head_and_body(raw: bytes) -> list[bytes]:
+    end = raw.find(b"\r\n\r\n") + 4
+    return [raw[:end], raw[end:]]
+
+
+def lines(raw: bytes) -> list[bytes]:
+    return raw.splitlines(keepends=True) if raw.count(b"\n") < 50 else [raw]
+
+
+@pytest.mark.parametrize("packets", [whole, head_and_body, lines])
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
-async def test_a_malformed_response_is_read_as_far_as_possible(odd: Odd) -> None:
+async def test_a_malformed_response_is_read_alike_in_any_packets(
+    odd: Odd, packets: Callable[[bytes], list[bytes]]
+) -> None:
+    pieces = packets(odd.raw)
     if odd.status is None:
         for how in (SUBSCRIBER, POLL):
             with pytest.raises(RequestFailed):
-                await ask(odd.raw, how)
+                await ask(pieces, how)
         return
-    assert (await ask(odd.raw, SUBSCRIBER)).status == odd.status
-    answer = await ask(odd.raw, POLL)
-    assert answer.status == odd.status
-    if odd.body is not None:
-        assert answer.body == odd.body
+    assert (await ask(pieces, SUBSCRIBER)).status == odd.status
+    answer = await ask(pieces, POLL)
+    assert (answer.status, answer.body, answer.cut) == (odd.status, odd.body, odd.cut)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
-def test_salvage_reads_the_same_from_the_bytes(odd: Odd) -> None:
+def test_salvage_reads_the_same_status_from_the_bytes(odd: Odd) -> None:
     found = salvage(odd.raw)
     assert (found.status if found else None) == odd.status
 
@@ -74,7 +95,35 @@ async def test_headers_of_a_malformed_response_are_used() -> None:
 @pytest.mark.parametrize("raw", [OK, OK + b"X: y", OK + b"Content-Length: 9\r\n\r\n"])
 async def test_a_status_counts_even_if_the_rest_times_out(raw: bytes) -> None:
     for how in (SUBSCRIBER, POLL):
-        assert (await ask(raw, how, pause=True, timeout=0.5)).status == 200
+        answer = await ask(raw, how, pause=True, timeout=0.5)
+        assert (answer.status, answer.cut) == (200, "timed out after 0.5 s" if how == POLL else "")
+
+
+async def test_a_malformed_head_is_read_to_its_end() -> None:
+    """The status of a poll that is answered 429, and for how long it wants a pause."""
+    pieces = [b"HTTP/1.1 429 Busy\r\nX y: 1\r\n", b"Retry-After: 7\r\n", b"\r\nbusy"]
+    for how in (SUBSCRIBER, POLL):
+        answer = await ask(pieces, how)
+        assert (answer.status, answer.headers, answer.body) == (429, {"retry-after": "7"}, b"")
+
+
+@pytest.mark.parametrize("size", [100, 101, 300_000])
+@pytest.mark.parametrize("packets", [whole, head_and_body])
+async def test_a_body_over_the_limit_is_cut_and_says_so(
+    size: int, packets: Callable[[bytes], list[bytes]]
+) -> None:
+    raw = OK + b"Content-Length: %d\r\n\r\n" % size + b"x" * size
+    answer = await ask(packets(raw), POLL, read_limit=100)
+    cut = "the answer is larger than 100 bytes" if size > 100 else ""
+    assert (answer.status, len(answer.body), answer.cut) == (200, 100, cut)
+
+
+async def test_what_cannot_become_http_is_refused_at_once() -> None:
+    began = asyncio.get_running_loop().time()
+    for raw in (b"SSH-2.0-OpenSSH_9.2\r\n", b"+PONG\r\n", b"\x15\x03\x01", b"HTTP/1.1 x\r\n\r\n"):
+        with pytest.raises(RequestFailed, match="not valid HTTP"):
+            await ask(raw, POLL, pause=True)
+    assert asyncio.get_running_loop().time() - began < 5
 
 
 async def test_an_unwanted_body_occupies_its_connection_for_one_second() -> None:
@@ -109,13 +158,14 @@ async def test_a_compressed_bomb_is_cut_at_the_limit(layers: int) -> None:
     names = b", ".join([b"gzip"] * layers)
     answer = await ask(coded(names, bomb), POLL, read_limit=65_536)
     assert (answer.status, len(answer.body)) == (200, 65_536)
+    assert answer.cut == "the answer is larger than 65536 bytes"
     assert "content-encoding" not in answer.headers
 
 
 @given(st.binary(), st.sampled_from(["gzip", "deflate", "gzip, deflate"]))
 def test_any_compressed_body_is_decompressed_or_kept(body: bytes, name: str) -> None:
-    assert len(decompress(body, name, 100)) <= 100
-    assert decompress(zlib.compress(body), "deflate", 10_000) == (body or zlib.compress(b""))
+    assert len(decompress(body, name, 100)[0]) <= 100
+    assert decompress(zlib.compress(body), "deflate", 10_000) == (body, True)
 
 
 @given(st.binary() | st.sampled_from(ODD).map(lambda odd: odd.raw), st.integers(0, 200))
@@ -130,7 +180,7 @@ def test_a_gzip_has_few_members(members, whole):
     """What follows a member is copied for the next one: many would hold up the event loop."""
     body = gzip.compress(b"") * (members - 1) + gzip.compress(JSON)
     if whole:
-        assert decompress(body, "gzip", 65_536) == JSON
+        assert decompress(body, "gzip", 65_536) == (JSON, True)
     else:
         with pytest.raises(RequestFailed, match="more than 64 parts"):
             decompress(body, "gzip", 65_536)
