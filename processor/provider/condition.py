@@ -90,7 +90,7 @@ class Condition:
 class StatusField:
     """The `status` key: pointers to the provider's status word, or conditions that imply a word."""
 
-    __slots__ = ("find", "options", "rules", "text", "uses_http_code")
+    __slots__ = ("find", "is_http_code", "options", "rules", "text", "uses_http_code")
 
     def __init__(self, options: object) -> None:
         """Compile pointers and `{ is = "WORD", if = {…} }` rules; ValueError with the remedy."""
@@ -104,6 +104,7 @@ class StatusField:
             for option in texts
         )
         self.uses_http_code = "code" in texts
+        self.is_http_code = texts == ["code"]
         self.find: Find = first_of(
             [_word_of(*o) if isinstance(o, tuple) else o.find for o in self.options]
         )

@@ -46,14 +46,15 @@ def read_list_response(
     if known is None or poll is None or poll.list is None:
         return PollFailure("failed", f"{profile.name} has no [poll.list] for this kind of job")
     headers = {**response.headers, CODE: str(response.status)}
-    document, why_unreadable = read_body(response.body)
+    document, why_unreadable = read_body(response)
     wait = requested_wait(poll, document, response, asked_at + response.seconds)
     if failure := refused(poll, document, headers, response, wait):
         return failure
     elements = open_level(poll.list.each.find(document, headers))
     if not isinstance(elements, list):
         reason = why_unreadable or f"there is no array at {poll.list.each.text}"
-        return PollFailure("failed", f"{reason}: {excerpt(response.body)}")
+        shown = "" if response.cut else f": {excerpt(response.body)}"
+        return PollFailure("failed", f"{reason}{shown}")
     context = UpdateContext(source, kind, asked_at, Origin.POLL, headers, reopens=poll.reopens)
     jobs = []
     for element in elements[:MOST_READ]:

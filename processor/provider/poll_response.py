@@ -9,6 +9,7 @@ from processor.errors import Unreadable
 from processor.http_time import parse_retry_after, parse_wait
 from processor.json_input import read_json
 from processor.model import HttpResponse, Origin, StatusUpdate
+from processor.provider.condition import StatusField
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.job_ids import bare_id, full_id
 from processor.provider.pointer import CODE
@@ -17,6 +18,8 @@ from processor.provider.rate_limit_headers import exhausted_for
 
 PollFailureKind = Literal["gone", "missing", "throttled", "unauthorized", "outdated", "failed"]
 
+HTML = frozenset({"text/html", "application/xhtml+xml"})
+REDIRECTIONS = range(300, 400)
 LONGEST_EXCERPT = 200  # characters of a body that explain a failure
 
 
@@ -59,10 +62,12 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
     if known is None or poll is None:
         return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
     headers = {**response.headers, CODE: str(response.status)}
-    document, why_unreadable = read_body(response.body)
+    document, why_unreadable = read_body(response)
     wait = requested_wait(poll, document, response, asked_at + response.seconds)
     if refusal := refused(poll, document, headers, response, wait):
         return refusal
+    if _code_suffices(poll.status, response):
+        why_unreadable = ""
     context = UpdateContext(
         source=source,
         kind=kind,
@@ -77,9 +82,8 @@ def read_poll_response(  # noqa: PLR0917 - one fact about the poll each
             known, poll, update_document(poll, document, headers, why_unreadable), context
         )
     except Unreadable as error:
-        return PollFailure(
-            "failed", f"HTTP {response.status}, but {error}: {excerpt(response.body)}"
-        )
+        shown = "" if response.cut else f": {excerpt(response.body)}"
+        return PollFailure("failed", f"HTTP {response.status}, but {error}{shown}")
     return update if wait is None else replace(update, poll_after=wait)
 
 
@@ -104,7 +108,7 @@ def read_cancel_response(
     if poll is None:
         return PollFailure("failed", f"{profile.name} has no [poll] for this kind of job")
     headers = {**response.headers, CODE: str(response.status)}
-    document, _ = read_body(response.body)
+    document, _ = read_body(response)
     wait = requested_wait(poll, document, response, asked_at + response.seconds)
     if poll.throttled and poll.throttled.holds(document, headers):
         return PollFailure("throttled", _http_error(response), wait)
@@ -114,21 +118,37 @@ def read_cancel_response(
 def update_document(
     poll: PollRules, document: Any, headers: dict[str, str], why_unreadable: str
 ) -> Any:
-    """The object that holds the update; if the HTTP code is the status, any body is accepted."""
-    found = poll.root.find(document, headers)
-    if poll.status.uses_http_code:
-        return found
+    """The object that holds the update; any value or none, if the HTTP code may be the status."""
     if why_unreadable:
         raise Unreadable(why_unreadable)
-    return as_object(found)
+    found = poll.root.find(document, headers)
+    return found if poll.status.uses_http_code else as_object(found)
 
 
-def read_body(body: bytes) -> tuple[Any, str]:
-    """The body as JSON, or the reason why it is not JSON."""
+def read_body(response: HttpResponse) -> tuple[Any, str]:
+    """The body as JSON, or the reason why there is none: it is cut, or not JSON."""
+    if response.cut:
+        return None, response.cut
     try:
-        return read_json(body), ""
+        return read_json(response.body), ""
     except Unreadable as error:
         return None, str(error)
+
+
+def _code_suffices(status: StatusField, response: HttpResponse) -> bool:
+    """Whether the HTTP code may be the status of an answer without JSON.
+
+    Such an answer is whole, and empty or of another type, unless no status is in the body anyway. A
+    page of HTML is a proxy's, such as its login, except where it explains a redirection (RFC 9110, 15.4).
+    """
+    if response.cut or not status.uses_http_code:
+        return False
+    if status.is_http_code or not response.body.strip():
+        return True
+    mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if mime in HTML:
+        return response.status in REDIRECTIONS
+    return bool(mime) and "json" not in mime
 
 
 def requested_wait(

@@ -128,3 +128,15 @@ def test_a_large_list_is_read_too():
     listed = read({"items": many})
     assert isinstance(listed, ListedJobs)
     assert [job.update.id for job in listed.jobs] == [str(n) for n in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, "failed"), (429, "throttled"), (404, "missing")]
+)
+def test_a_list_that_breaks_off_says_nothing_but_its_error(status: int, kind: str):
+    """What is left of it may be JSON by chance."""
+    answer = HttpResponse(status, {}, b'{"items": []}', 0.1, "the answer broke off")
+    failure = provider.read_list_response(parse("acme", PROFILE), "acme", None, answer, NOW)
+    assert isinstance(failure, PollFailure)
+    assert failure.kind == kind
+    assert status != 200 or failure.reason == "the answer broke off"

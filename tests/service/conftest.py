@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,12 @@ base_url = "{url}"
 track = "all"
 trust = "event"
 
+[sources.coded]
+provider = "coded"
+base_url = "{url}"
+track = "all"
+trust = "event"
+
 [sources.single]
 provider = "single"
 base_url = "{url}"
@@ -239,7 +246,7 @@ class Provider:
         self.cancel_status = 200
         self.cancel_headers: dict[str, str] = {}
         self.headers: list[dict[str, str]] = []  # of each poll
-        self._answers: dict[str, web.Response | Callable[[], Any]] = {}
+        self._answers: dict[str, Callable[..., Any]] = {}
         self._wanted: str | None = None  # the Authorization, if only one is accepted
         self._refusal = ""
 
@@ -252,6 +259,10 @@ class Provider:
     def raw(self, job: str, text: str) -> None:
         """Answer polls of a job with this text."""
         self._answers[job] = lambda: web.Response(text=text)
+
+    def stream(self, job: str, handler: Callable[[web.Request], Any]) -> None:
+        """Answer polls of a job with this handler."""
+        self._answers[job] = handler
 
     def hold(self, job: str, until: asyncio.Event, **body: Any) -> None:
         """Answer a poll of a job only once an event is set."""
@@ -274,7 +285,7 @@ class Provider:
         if self._wanted not in (None, request.headers.get("authorization")):
             return web.Response(text=self._refusal, status=401)
         make = self._answers.get(job, lambda: web.json_response({}, status=404))
-        answer = make()  # type: ignore[operator]
+        answer = make(request) if signature(make).parameters else make()
         return await answer if asyncio.iscoroutine(answer) else answer
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -428,6 +439,8 @@ async def bench_of(
     (tmp_path / "profiles" / "rare.toml").write_text(rare % "")
     giver = LAB % 'cancel = "POST /jobs/{id}/cancel"'
     (tmp_path / "profiles" / "giver.toml").write_text(giver)
+    coded = (LAB % "").replace('status = "/status"\nprog', 'status = ["/status", "code"]\nprog')
+    (tmp_path / "profiles" / "coded.toml").write_text(coded + '200 = "succeeded"\n')
     (tmp_path / "profiles" / "pushes.toml").write_text(PUSHES)
     (tmp_path / "ringback.toml").write_text(CONFIGURATION.format(url=provider.url, secret=SECRET))
 

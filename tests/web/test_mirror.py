@@ -74,6 +74,19 @@ async def test_a_refusal_makes_no_job(web: Web, provider: Any, theirs: int, ours
     refused(await web("GET", "/v1/jobs/wistia/9"), 404)
 
 
+async def test_an_answer_that_breaks_off_is_502(web: Web, provider: Any) -> None:
+    """Half an answer with the code of a whole one would be taken for it."""
+
+    async def cut() -> aio.Response:
+        body = json.dumps(ENCODING).encode()
+        return aio.Response(body=body, headers={"transfer-encoding": "chunked", "x y": "1"})
+
+    provider.says = cut
+    answer = await web("GET", f"{BLUESKY}?jobId=abc")
+    assert "not valid HTTP" in refused(answer, 502)
+    refused(await web("GET", "/v1/jobs/bluesky/abc"), 404)
+
+
 async def test_a_provider_that_hangs_is_504(
     web: Web, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

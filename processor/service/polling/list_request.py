@@ -41,6 +41,7 @@ async def send(context: Context, query: ListQuery) -> tuple[HttpResponse, Listed
             scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
             read_limit=READ_AT_MOST,
+            partial=True,
             may_send=partial(budget.take, context, source),
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:

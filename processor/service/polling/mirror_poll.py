@@ -184,6 +184,8 @@ class MirrorPolls:
         if response is None:
             reason = outcome.reason if isinstance(outcome, PollFailure) else "no answer"
             raise ProviderError(f"{source.profile.name} cannot be reached: {reason}", 504)
+        if response.cut and poll and response.status in poll.reads:
+            raise ProviderError(f"{source.profile.name} answered, but {response.cut}", 502)
         if isinstance(outcome, PollFailure) and outcome.kind in {"unauthorized", "outdated"}:
             reason = f"the provider refuses the token of the source: {outcome.reason}"
             raise ProviderError(reason, 502)

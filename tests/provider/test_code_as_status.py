@@ -1,0 +1,72 @@
+"""Answers without JSON, to polls whose status may be the HTTP code."""
+
+from pathlib import Path
+
+import pytest
+
+from processor import provider
+from processor.model import HttpResponse, StatusUpdate
+from processor.provider import parse
+
+PROFILES = Path(provider.__file__).parents[1] / "providers"
+JSON, HTML = "application/json", "text/html; charset=utf-8"
+PAGE = b"<html><form>sign in</form></html>"
+ANSWERS = [
+    # An empty body is documented.
+    (200, None, b"", "succeeded"),
+    (200, JSON, b"", "succeeded"),
+    (202, HTML, b" \r\n", "running"),
+    (204, None, b"", "succeeded"),
+    # The result may be any document, but JSON is JSON, and a page of HTML is from a proxy.
+    (200, "text/csv", b"a,b\n", "succeeded"),
+    (200, "application/pdf", b"%PDF-1.7\n", "succeeded"),
+    (202, "text/plain", b"wait", "running"),
+    (200, JSON, b'{"status": "fai', None),
+    (200, "application/problem+json", b"{", None),
+    (200, None, b"<html>", None),
+    (200, HTML, PAGE, None),
+    (200, "application/xhtml+xml", PAGE, None),
+    (202, HTML, PAGE, None),
+    # What is JSON is read, whatever it is called.
+    (200, HTML, b'{"status": "failed"}', "failed"),
+    (200, None, b'{"status": "failed"}', "failed"),
+]
+
+
+def read(name: str, status: int, mime: str | None, body: bytes) -> str | None:
+    profile = parse(name, (PROFILES / f"{name}.toml").read_text())
+    headers = {"content-type": mime} if mime else {}
+    response = HttpResponse(status, headers, body, 0.1)
+    outcome = provider.read_poll_response(profile, "acme", None, "1", response, 1e6)
+    return outcome.state if isinstance(outcome, StatusUpdate) else None
+
+
+@pytest.mark.parametrize("name", ["azure-async", "http-202"])
+@pytest.mark.parametrize(("status", "mime", "body", "state"), ANSWERS)
+def test_the_code_counts_if_no_json_was_to_be_expected(
+    name: str, status: int, mime: str | None, body: bytes, state: str | None
+):
+    assert read(name, status, mime, body) == state
+
+
+def test_a_redirection_is_explained_in_html():
+    """As RFC 9110, 15.4.4, has it."""
+    assert read("http-202", 303, HTML, b'<a href="/reports/9">here</a>') == "succeeded"
+
+
+def test_a_profile_that_reads_no_status_in_the_body_takes_any_whole_one():
+    text = """
+[poll]
+request = "GET /jobs/{id}"
+status = "code"
+every = ["1s", "10s"]
+[states]
+200 = "succeeded"
+"""
+    for mime in (JSON, HTML):
+        for cut in ("", "the answer broke off"):
+            response = HttpResponse(200, {"content-type": mime}, b"<html>", 0.1, cut)
+            outcome = provider.read_poll_response(
+                parse("acme", text), "acme", None, "1", response, 1e6
+            )
+            assert isinstance(outcome, StatusUpdate) is not bool(cut)
