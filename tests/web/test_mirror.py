@@ -74,6 +74,14 @@ async def test_a_refusal_makes_no_job(web: Web, provider: Any, theirs: int, ours
     refused(await web("GET", "/v1/jobs/wistia/9"), 404)
 
 
+async def test_a_content_type_that_cannot_be_sent_is_left_out(web: Web, provider: Any) -> None:
+    """As the bytes are that are not UTF-8, which we read as U+FFFD."""
+    provider.tell(json.dumps(ENCODING), Content_Type="application/json; x=caf\ufffd")
+    for _ in range(2):
+        answer = await web("GET", f"{BLUESKY}?jobId=abc")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+
+
 async def test_an_answer_that_breaks_off_is_502(web: Web, provider: Any) -> None:
     """Half an answer with the code of a whole one would be taken for it."""
 

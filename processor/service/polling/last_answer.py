@@ -25,8 +25,9 @@ class LastAnswer(NamedTuple):
     def from_response(cls, response: HttpResponse, now: float) -> Self:
         """Keep status, content type, body and ETag of a response that has come now."""
         headers = response.headers
-        content_type, etag = headers.get("content-type", JSON), headers.get("etag", "")
-        return cls(response.status, content_type, response.body, etag, now - response.seconds)
+        content_type, etag = _sendable(headers.get("content-type")), _sendable(headers.get("etag"))
+        at = now - response.seconds
+        return cls(response.status, content_type or JSON, response.body, etag, at)
 
     def as_response(self) -> HttpResponse:
         """The answer as a response, to read it again."""
@@ -50,3 +51,11 @@ class LastAnswer(NamedTuple):
     def conditional_headers(self) -> Mapping[str, str]:
         """The header that asks for a body only if it has changed."""
         return {"If-None-Match": self.etag} if self.etag else {}
+
+
+def _sendable(value: str | None) -> str:
+    """A header's value, if it can be sent again as it came; else as if it had been left out.
+
+    Bytes that are not ASCII have been decoded, perhaps to U+FFFD.
+    """
+    return value if value and value.isascii() and value.isprintable() else ""
