@@ -21,10 +21,13 @@ from processor.egress.guard import NetworkScope, authorize_url
 from processor.egress.policy import Policy
 from processor.egress.request_head import request_head, request_target
 from processor.egress.resolver import CachingResolver, Resolver, SystemResolver
-from processor.egress.salvage import salvage
+from processor.egress.salvage import RawResponse, salvage
+from processor.errors import RequestFailed
 from processor.model import HttpResponse
 
 _ONCE = frozenset({"POST", "PATCH"})  # methods that are not idempotent
+_SUCCESS = range(200, 300)
+_TOLD = (TooLargeError, RequestFailed)  # what `cut` says also to who wants a whole body
 _URLS = 2048  # checked URLs in the cache; subscribers' URLs repeat
 
 
@@ -106,7 +109,8 @@ class Egress:
     ) -> HttpResponse:
         """Send one request; a response with any status is returned, redirects included.
 
-        The body is cut at `read_limit` bytes, and empty unless `body_wanted`. `partial`: one that
+        The body is cut at `read_limit` bytes, and empty unless `body_wanted`; that of an error is
+        empty too if it cannot be decompressed. `partial`: one that
         breaks off is returned as far as it arrived, and `cut` says why; else RequestFailed, and
         for one without length too if TLS was not ended properly. If the body is unwanted or may be
         partial, a status line alone is a response, and so is a malformed head, without what
@@ -139,22 +143,12 @@ class Egress:
             raise describe_failure(error, timeout) from None  # see above
         if not body_wanted:
             return HttpResponse(found.status, found.headers, b"", perf_counter() - began)
-        content, cut = found.body, found.cut
-        if encoding := found.headers.pop("content-encoding", ""):
-            content, whole = decompress(content, encoding, read_limit + 1)
-            if len(content) > read_limit:
-                cut = TooLargeError(read_limit)
-            elif not whole:
-                cut = cut or BrokenOffError()
+        content, cut = _content(found, read_limit)
         failure = describe_failure(cut, timeout) if cut else None
-        if failure and not partial and not isinstance(cut, TooLargeError):
+        if failure and not (partial or isinstance(cut, _TOLD)):
             raise failure from None  # see above
         return HttpResponse(
-            found.status,
-            found.headers,
-            content[:read_limit],
-            perf_counter() - began,
-            str(failure or ""),
+            found.status, found.headers, content, perf_counter() - began, str(failure or "")
         )
 
     @cached_property
@@ -171,6 +165,23 @@ class Egress:
         pool = self._pools[scope]
         origin = pool.origin(parsed.scheme, parsed.host, parsed.port)
         return _Route(pool, origin, request_target(parsed))
+
+
+def _content(found: RawResponse, limit: int) -> tuple[bytes, Exception | None]:
+    """The body, decompressed, and why it is not whole; RequestFailed if that of a success cannot be
+    decompressed. That of an error need not be: its status says enough.
+    """
+    content, whole = found.body, True
+    if encoding := found.headers.pop("content-encoding", ""):
+        try:
+            content, whole = decompress(content, encoding, limit + 1)
+        except RequestFailed as error:
+            if found.status in _SUCCESS:
+                raise
+            return b"", error
+    if len(content) > limit:
+        return content[:limit], TooLargeError(limit)
+    return content, found.cut or (None if whole else BrokenOffError())
 
 
 def _ourselves() -> str:

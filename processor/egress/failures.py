@@ -84,7 +84,7 @@ def describe_failure(error: Exception, timeout: float) -> RingbackError:
 
 
 def _words(error: Exception, timeout: float) -> str:
-    if isinstance(error, TooLargeError):
+    if isinstance(error, TooLargeError | RequestFailed):
         return str(error)
     if isinstance(error, ssl.CertificateError):
         fault = error.verify_message or "not valid for this host"

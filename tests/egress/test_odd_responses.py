@@ -150,6 +150,17 @@ async def test_an_unknown_content_encoding_is_named(name: str) -> None:
     assert (await ask(raw, SUBSCRIBER)).status == 200
 
 
+@pytest.mark.parametrize("how", [POLL, {"method": "GET"}], ids=["poll", "whole"])
+@pytest.mark.parametrize("name", [b"br", b"gzip, gzip, gzip"])
+async def test_an_error_counts_even_if_its_body_cannot_be_decompressed(
+    how: dict[str, Any], name: bytes
+) -> None:
+    line = b"HTTP/1.1 429 Busy\r\nRetry-After: 600\r\n"
+    answer = await ask(coded(name, b"?").replace(OK, line), how)
+    assert (answer.status, answer.headers["retry-after"], answer.body) == (429, "600", b"")
+    assert answer.cut.startswith("the answer is compressed")
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 async def test_a_compressed_bomb_is_cut_at_the_limit(layers: int) -> None:
     bomb = bytes(50_000_000)

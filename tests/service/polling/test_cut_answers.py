@@ -110,7 +110,8 @@ async def test_its_reason_says_how_it_was_cut():
 async def test_the_code_of_an_error_counts_even_if_its_body_breaks_off(
     line: bytes, kind: str, wait: float | None
 ):
-    for more in (b"Content-Length: 99\r\n\r\nsorry", b"X y: 1\r\n\r\nsorry", b""):
+    brotli = b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\n\x0b\x01\x80a"
+    for more in (brotli, b"Content-Length: 99\r\n\r\nsorry", b"X y: 1\r\n\r\nsorry", b""):
         failure = await answered("azure-async", b"HTTP/1.1 %b\r\n%b" % (line, more))
         assert isinstance(failure, PollFailure)
         assert (failure.kind, failure.retry_after) == (kind, wait)

@@ -408,11 +408,12 @@ async def test_a_list_that_answers_fewer_than_two_jobs_a_request_rests(
     assert await bench.states([0, *old]) == {State.RUNNING}
 
 
+@pytest.mark.parametrize("more", [{}, {"Content-Encoding": "br"}], ids=["plain", "br"])
 async def test_a_429_of_a_list_pauses_the_source_and_no_job_is_polled(
-    bench: Bench, provider: ListingProvider
+    bench: Bench, provider: ListingProvider, more: dict[str, str]
 ):
     provider.says(range(5), status="running")
-    provider.list_status, provider.list_headers = 429, {"Retry-After": "60"}
+    provider.list_status, provider.list_headers = 429, {"Retry-After": "60"} | more
     await bench.watch(range(5))
     await bench.poll()
     assert provider.asked == ["/jobs"]
