@@ -15,6 +15,7 @@ json_repair            repairs invalid JSON text
 json_input             tolerant reader of JSON from outside
 shared_calls           concurrent callers of the same call share one
 keyed_locks            a lock for each key
+large_body_queue       large bodies, of pushes and of answers to polls, are processed in turns
 form_data              parses form-urlencoded and multipart bodies
 group                  many jobs and one callback: how the ends of its members complete a group
 state_machine          the state machine of a job: legal transitions, and why an update is ignored

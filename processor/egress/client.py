@@ -1,5 +1,6 @@
 """The one outbound HTTP client: pooled, bounded, and without redirects, cookies or proxies."""
 
+import asyncio
 import ssl
 from functools import cached_property, lru_cache
 from importlib import metadata
@@ -14,6 +15,7 @@ from processor.egress.failures import (
     REQUEST_ERRORS,
     BrokenOffError,
     BrokenResponseError,
+    NoRoomError,
     TooLargeError,
     describe_failure,
 )
@@ -22,7 +24,8 @@ from processor.egress.policy import Policy
 from processor.egress.request_head import request_head, request_target
 from processor.egress.resolver import CachingResolver, Resolver, SystemResolver
 from processor.egress.salvage import RawResponse, salvage
-from processor.errors import RequestFailed
+from processor.errors import Overloaded, RequestFailed
+from processor.large_body_queue import LARGE_BODY, LargeBodyQueue, LargeBodySlot
 from processor.model import HttpResponse
 
 _ONCE = frozenset({"POST", "PATCH"})  # methods that are not idempotent
@@ -63,6 +66,7 @@ class Egress:
             ("accept-encoding", "identity"),  # avoids decompression bombs
             ("user-agent", user_agent or _ourselves()),
         )
+        self.large_answers = LargeBodyQueue()
         self._pools: dict[NetworkScope, ConnectionPool] = {}
         self._route = lru_cache(_URLS)(self._find_route)
 
@@ -106,6 +110,7 @@ class Egress:
         partial: bool = False,
         repeatable: bool = False,
         may_send: MaySend | None = None,
+        slot: LargeBodySlot | None = None,
     ) -> HttpResponse:
         """Send one request; a response with any status is returned, redirects included.
 
@@ -118,6 +123,7 @@ class Egress:
         sent after it.
         `repeatable`: a POST or PATCH that may arrive twice, as others may (RFC 9110, 9.2.2); it is
         sent again if the server had closed the idle connection that it was sent on.
+        `slot`: one of `large_answers`, which a body over 1 MiB waits for; the caller releases it.
         `may_send` is awaited right before the request is written, each time that it is.
         Raises BlockedTarget or RequestFailed, and nothing else but what `may_send` raises.
         """
@@ -132,6 +138,7 @@ class Egress:
                 read_limit if body_wanted else None,
                 repeatable=repeatable or method not in _ONCE,
                 may_send=may_send,
+                slot=slot,
             )
         except BrokenResponseError as broken:
             readable = partial or not body_wanted
@@ -143,6 +150,9 @@ class Egress:
             raise describe_failure(error, timeout) from None  # see above
         if not body_wanted:
             return HttpResponse(found.status, found.headers, b"", perf_counter() - began)
+        if slot:
+            left = timeout - (perf_counter() - began)
+            await _make_room(found, slot, read_limit, left)
         content, cut = _content(found, read_limit)
         failure = describe_failure(cut, timeout) if cut else None
         if failure and not (partial or isinstance(cut, _TOLD)):
@@ -165,6 +175,22 @@ class Egress:
         pool = self._pools[scope]
         origin = pool.origin(parsed.scheme, parsed.host, parsed.port)
         return _Route(pool, origin, request_target(parsed))
+
+
+async def _make_room(found: RawResponse, slot: LargeBodySlot, limit: int, seconds: float) -> None:
+    """Wait for room for a body that is large only once it is decompressed."""
+    encoding = found.headers.get("content-encoding")
+    if slot.held or not encoding:
+        return
+    try:
+        begin, _ = decompress(found.body, encoding, LARGE_BODY + 1)
+        if len(begin) > LARGE_BODY:
+            async with asyncio.timeout(seconds):
+                await slot.acquire(limit)
+    except RequestFailed:
+        return  # it is not decompressed
+    except (TimeoutError, Overloaded):
+        raise describe_failure(NoRoomError(), seconds) from None
 
 
 def _content(found: RawResponse, limit: int) -> tuple[bytes, Exception | None]:

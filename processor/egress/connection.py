@@ -23,15 +23,22 @@ from processor.egress.failures import (
     BrokenOffError,
     BrokenResponseError,
     DisconnectedError,
+    NoRoomError,
     TooLargeError,
 )
 from processor.egress.salvage import RawResponse, may_go_on
+from processor.errors import Overloaded
+from processor.large_body_queue import LARGE_BODY, LargeBodySlot
 
 HEAD_AT_MOST = 65_536  # bytes of status line and headers, those of 1xx responses included
 SENT_AT_ONCE = 16_384  # bytes that the send buffer of any socket takes in one write
 DRAINED = 4096  # bytes; with a longer unwanted body the connection is closed
 DRAIN_TIMEOUT = 1.0  # seconds; with a slower one too, so that it does not occupy a place
 _RAW_AT_MOST = 8  # bytes for each of the body, with the chunks' heads and their extensions
+_SIZE_UNKNOWN = {
+    "content-encoding",
+    "transfer-encoding",
+}  # headers beside which a length says little
 _SWITCHING, _NO_CONTENT = 101, 204
 
 
@@ -56,12 +63,17 @@ class Connection(asyncio.Protocol):
         self._keep = True
 
     def send(
-        self, request: bytes, timeout: float, read_limit: int | None
+        self,
+        request: bytes,
+        timeout: float,
+        read_limit: int | None,
+        slot: LargeBodySlot | None = None,
     ) -> asyncio.Future[RawResponse]:
         """Send a request, all of it in one write; the future ends within `timeout` seconds.
 
         The body is read up to `read_limit` bytes; None: it is unwanted, and only skipped. If it is
-        not whole, the response says why. The future raises BrokenResponseError for a head that is
+        not whole, the response says why. A large body waits for the `slot`, if there is one, and is
+        not read meanwhile; the caller releases it. The future raises BrokenResponseError for a head that is
         incomplete or malformed.
         """
         pending = self._loop.create_future()
@@ -78,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._complete = self._draining = False
+        self._slot = slot if read_limit is not None else None
+        self._acquiring: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(timeout, self._expire)
         self._transport.write(request)
         return pending
@@ -182,6 +196,9 @@ class Connection(asyncio.Protocol):
             self._break(HttpParserError("there is too much beside the body"))
         elif self._status and not self._wanted and not self._draining:
             self._drain()
+        elif self._slot and self._acquiring is None and self._size > LARGE_BODY:
+            self._transport.pause_reading()
+            self._acquiring = self._loop.create_task(self._read_on(self._slot))
 
     def _feed(self, data: bytes) -> HttpParserError | None:
         """Have bytes parsed; what is wrong with them. After a complete response they are only more."""
@@ -194,6 +211,17 @@ class Connection(asyncio.Protocol):
             return error
         return None
 
+    async def _read_on(self, slot: LargeBodySlot) -> None:
+        """Read the rest of a large body, once there is room for it."""
+        length = self._headers.get("content-length", "")
+        known = length.isdecimal() and not self._headers.keys() & _SIZE_UNKNOWN
+        try:
+            await slot.acquire(min(int(length), self._limit) if known else self._limit)
+        except Overloaded:
+            self._break(NoRoomError())
+        else:
+            self._transport.resume_reading()
+
     def _drain(self) -> None:
         """Wait for the rest of an unwanted body, but not for long."""
         self._draining = True
@@ -202,7 +230,8 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_at(end, self._expire)
 
     def _expire(self) -> None:
-        self._break(TimeoutError())
+        waits = self._acquiring and not self._acquiring.done()
+        self._break(NoRoomError() if waits else TimeoutError())
 
     def _break(self, error: Exception) -> None:
         """End the request before its response is complete."""
@@ -217,6 +246,9 @@ class Connection(asyncio.Protocol):
     ) -> None:
         pending, self._pending = self._pending, None
         self._timer.cancel()
+        if self._acquiring and not self._acquiring.done():
+            self._acquiring.cancel()
+            self._keep = False  # it does not read
         if not self._keep or self._may_have_unsent():
             self.abort()
         if pending is None or pending.done():  # cancelled

@@ -13,6 +13,7 @@ from processor.egress.connector import Connector
 from processor.egress.failures import CONNECT_SECONDS, BrokenResponseError, ConnectTimeoutError
 from processor.egress.places import Places
 from processor.egress.salvage import RawResponse
+from processor.large_body_queue import LargeBodySlot
 
 MaySend = Callable[[], Awaitable[None]]
 """Returns when a request may be written, or raises."""
@@ -63,6 +64,7 @@ class ConnectionPool:
         *,
         repeatable: bool,
         may_send: MaySend | None = None,
+        slot: LargeBodySlot | None = None,
     ) -> RawResponse:
         """Send a request, and return its response; see `Connection.send`.
 
@@ -82,14 +84,16 @@ class ConnectionPool:
             if connection := self._take(origin):
                 connected = monotonic()
                 try:
-                    return await self._send(connection, request, end, read_limit, may_send)
+                    return await self._send(
+                        connection, request, end, read_limit, may_send, slot=slot
+                    )
                 except BrokenResponseError as broken:
                     died = not broken.received and not isinstance(broken.error, TimeoutError)
                     if not (died and repeatable):
                         raise
                 connect_end += monotonic() - connected
             connection = await self._connect(origin, end, connect_end)
-            return await self._send(connection, request, end, read_limit, may_send)
+            return await self._send(connection, request, end, read_limit, may_send, slot=slot)
         finally:
             self._places.leave()
             origin.places.leave()
@@ -142,6 +146,8 @@ class ConnectionPool:
         end: float,
         read_limit: int | None,
         may_send: MaySend | None,
+        *,
+        slot: LargeBodySlot | None,
     ) -> RawResponse:
         try:
             if may_send:
@@ -150,7 +156,7 @@ class ConnectionPool:
             left = end - monotonic()
             if left <= 0:
                 raise TimeoutError  # nothing is sent whose answer nobody awaits
-            return await connection.send(request, left, read_limit)
+            return await connection.send(request, left, read_limit, slot)
         finally:
             if connection.reusable and not self._closed:
                 self._keep(connection)

@@ -38,6 +38,10 @@ class BrokenOffError(ConnectionError):
     """The connection was closed within the body of the response."""
 
 
+class NoRoomError(Exception):
+    """Other large answers took all the memory for such."""
+
+
 class TooLargeError(Exception):
     """The body of the response is larger than the limit, in bytes."""
 
@@ -71,6 +75,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (HandshakeError, "TLS: handshake failed"),
     (DisconnectedError, "connection closed before an answer"),
     (BrokenOffError, "the answer broke off"),
+    (NoRoomError, "no room for another large answer in time"),
     (HttpParserError, "the answer is not valid HTTP"),
     (ssl.SSLError, "TLS: the connection broke"),
 )

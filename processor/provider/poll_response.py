@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from processor.errors import Unreadable
 from processor.http_time import parse_retry_after, parse_wait
-from processor.json_input import read_json
 from processor.model import HttpResponse, Origin, StatusUpdate
 from processor.provider.condition import StatusField
 from processor.provider.extract_update import UpdateContext, as_object, read_update
 from processor.provider.job_ids import bare_id, full_id
+from processor.provider.large_json import read_document
 from processor.provider.pointer import CODE
 from processor.provider.profile import PollRules, Profile
 from processor.provider.rate_limit_headers import exhausted_for
@@ -130,7 +130,7 @@ def read_body(response: HttpResponse) -> tuple[Any, str]:
     if response.cut:
         return None, response.cut
     try:
-        return read_json(response.body), ""
+        return read_document(response.body), ""
     except Unreadable as error:
         return None, str(error)
 

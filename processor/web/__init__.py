@@ -10,7 +10,6 @@ write_timeout     closes connections of slow readers
 read_timeout      closes connections of slow senders (slowloris)
 body_budget       limits the bytes of bodies in flight, and closes the slowest
 read_scheduler    bodies are read in turns, addresses in rotation
-large_body_queue  large bodies are processed in turns
 rate_limit        rate limit for calls without a key, concurrency limit for large reads
 process_limits    these limits, shared by all connections
 protocol          one connection within these limits

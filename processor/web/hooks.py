@@ -16,11 +16,11 @@ from starlette.types import Message, Receive, Scope, Send
 from processor import provider
 from processor.config import Source
 from processor.errors import WrongType
+from processor.large_body_queue import LargeBodyQueue, LargeBodySlot
 from processor.model import Push
 from processor.service.pushes.receive import Receipt, Receiver
 from processor.service.runtime.metrics import Metrics
 from processor.web.client_address import sender_of
-from processor.web.large_body_queue import LargeBodyQueue, LargeBodySlot
 from processor.web.problems import explain, problem
 from processor.web.rate_limit import KeylessRateLimit
 from processor.web.request_body import SMALL_BODY_ARRIVED, read_body

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from processor.errors import InvalidValue, TooLarge, Unreadable, WrongType
 from processor.json_input import read_exactly
-from processor.web.large_body_queue import LargeBodySlot
+from processor.large_body_queue import LargeBodySlot
 
 MAX_BODY = 1024 * 1024  # bytes, except pushes whose profile or source allows more
 BODY_TIMEOUT = 10.0  # seconds from a request's head to the end of its body

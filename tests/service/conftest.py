@@ -132,6 +132,13 @@ base_url = "{url}"
 track = "all"
 trust = "event"
 
+[sources.small]
+provider = "lab"
+base_url = "{url}"
+largest = "2MB"
+track = "all"
+trust = "event"
+
 [sources.single]
 provider = "single"
 base_url = "{url}"

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from processor import large_body_queue
 from processor.errors import Overloaded
-from processor.web import large_body_queue, read_scheduler
-from processor.web.large_body_queue import LargeBodyQueue, LargeBodySlot
+from processor.large_body_queue import LargeBodyQueue, LargeBodySlot
+from processor.web import read_scheduler
 from processor.web.read_scheduler import ReadScheduler
 
 

@@ -13,6 +13,7 @@ from processor.config import Source
 from processor.config.redaction import redact
 from processor.egress import NetworkScope
 from processor.errors import BlockedTarget, BudgetSpent, ConfigError, InvalidValue, RequestFailed
+from processor.large_body_queue import LargeBodySlot
 from processor.model import FINAL, HttpResponse, Job, Origin, State, StatusUpdate
 from processor.provider import PollFailure
 from processor.service.jobs.commit_together import advance_one
@@ -31,7 +32,7 @@ from processor.store.planned_poll import FOR_MIRROR, decode_interval, encode_int
 from processor.store.work_items import Claim, LaneLimits, Settlement
 
 TIMEOUT = 10.0  # seconds for a provider's answer
-READ_AT_MOST = 1_048_576  # bytes of an answer
+READ_AT_MOST = 1_048_576  # bytes of an answer without a slot for large ones
 MAX_IN_FLIGHT = 64  # polls of one source at the same time
 MAX_HELD = 2.0  # seconds for which a claim waits until its job may be polled
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
@@ -56,15 +57,17 @@ async def poll_once(
     *,
     left: int = 0,
     trace: str | None = None,
+    slot: LargeBodySlot | None = None,
 ) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
     """Poll a job; the response, and what it says. Nothing is written but the account's bucket.
 
     With the last answer the request is conditional, and a 304 stands for that answer. BudgetSpent if
     the request may not be sent now; `left` requests of the bucket's burst stay for others. The poll
-    belongs to `trace`, a `traceparent`.
+    belongs to `trace`, a `traceparent`. With a `slot` the answer may be as large as the source's
+    may, else it has 1 MiB; the caller releases the slot.
     """
     began = time.time_ns()
-    response, outcome = await _ask(context, source, job, params, last, left)
+    response, outcome = await _ask(context, source, job, params, last, left, slot)
     outcome = with_span(
         context.tracer, source.name, job, outcome, parent=trace, began=began, response=response
     )
@@ -78,6 +81,7 @@ async def _ask(  # noqa: PLR0917 - as poll_once
     params: Mapping[str, str],
     last: LastAnswer | None,
     left: int,
+    slot: LargeBodySlot | None,
 ) -> tuple[HttpResponse | None, StatusUpdate | PollFailure]:
     kind = source.kind_of(job)
     asked_at = await context.store.now()
@@ -94,8 +98,9 @@ async def _ask(  # noqa: PLR0917 - as poll_once
             headers={**request.headers, **(last.conditional_headers() if last else {})},
             scope=NetworkScope.CONFIGURED,
             timeout=TIMEOUT,
-            read_limit=READ_AT_MOST,
+            read_limit=source.largest_answer if slot else READ_AT_MOST,
             partial=True,
+            slot=slot,
             may_send=partial(budget.take, context, source, left),
         )
     except (BlockedTarget, RequestFailed, InvalidValue) as error:
@@ -121,6 +126,16 @@ async def poll(context: Context, source: Source, claim: Claim) -> PollFailure | 
 
     It waits if the budget does not allow it now.
     """
+    slot = LargeBodySlot(context.egress.large_answers, source.name)
+    try:
+        return await _poll(context, source, claim, slot)
+    finally:
+        slot.release()
+
+
+async def _poll(
+    context: Context, source: Source, claim: Claim, slot: LargeBodySlot
+) -> PollFailure | None:
     keys = context.store.shards[claim.shard]
     job = (await context.store.jobs.find(keys, claim.item)).job
     needed = job is not None and _may_still_change(source, job)
@@ -136,7 +151,7 @@ async def poll(context: Context, source: Source, claim: Claim) -> PollFailure | 
     late = await _late(context, claim)
     try:
         response, outcome = await poll_once(
-            context, source, job.id, job.params, last, trace=job.trace
+            context, source, job.id, job.params, last, trace=job.trace, slot=slot
         )
     except BudgetSpent as error:
         await put_back(context, claim, error.until)

@@ -1,6 +1,7 @@
 """Queue of large bodies: they are read, verified, decoded and stored one after the other.
 
 A slot counts as many bytes as the body may have, so the smaller of the large bodies run together.
+A process has one queue for pushes, by their senders' addresses, and one for answers to polls, by source.
 """
 
 import asyncio
@@ -14,20 +15,20 @@ SLOT_TIMEOUT = 30.0  # seconds that a body waits for its slot
 
 
 class LargeBodyQueue:
-    """Gives out slots, addresses in rotation."""
+    """Gives out slots, owners in rotation: addresses or sources."""
 
     def __init__(self, together: int | None = None) -> None:
         """`together` is in bytes."""
         self._free = MAX_TOGETHER if together is None else together
         self._waiting: OrderedDict[str, deque[tuple[int, asyncio.Future[None]]]] = OrderedDict()
 
-    async def acquire(self, size: int, address: str) -> None:
+    async def acquire(self, size: int, owner: str) -> None:
         """Wait for a slot; Overloaded if there is none in time."""
         if size <= self._free and not self._waiting:
             self._free -= size
             return
         slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(address, deque()).append((size, slot))
+        self._waiting.setdefault(owner, deque()).append((size, slot))
         try:
             async with asyncio.timeout(SLOT_TIMEOUT):
                 await slot
@@ -37,7 +38,7 @@ class LargeBodyQueue:
             self._next()  # the next ones may fit now
             if isinstance(error, TimeoutError):
                 raise Overloaded(
-                    "Too many large pushes are in progress; send this one again"
+                    "Too many large bodies are in progress; send this one again"
                 ) from None
             raise
 
@@ -48,27 +49,27 @@ class LargeBodyQueue:
 
     def _next(self) -> None:
         while self._waiting:
-            address = next(iter(self._waiting))
-            waiting = self._waiting[address]
+            owner = next(iter(self._waiting))
+            waiting = self._waiting[owner]
             while waiting and waiting[0][1].done():  # its body has given up
                 waiting.popleft()
             if waiting and waiting[0][0] > self._free:
                 return  # smaller bodies do not overtake, so that a large one is not delayed without end
-            del self._waiting[address]
+            del self._waiting[owner]
             if waiting:
                 size, slot = waiting.popleft()
                 self._free -= size
                 slot.set_result(None)
                 if waiting:
-                    self._waiting[address] = waiting
+                    self._waiting[owner] = waiting
 
 
 class LargeBodySlot:
     """The slot of one body, if it needs one."""
 
-    def __init__(self, queue: LargeBodyQueue, address: str) -> None:
+    def __init__(self, queue: LargeBodyQueue, owner: str) -> None:
         self._queue = queue
-        self._address = address
+        self._owner = owner
         self._size = 0
 
     @property
@@ -78,7 +79,7 @@ class LargeBodySlot:
 
     async def acquire(self, size: int) -> None:
         """Wait for the slot."""
-        await self._queue.acquire(size, self._address)
+        await self._queue.acquire(size, self._owner)
         self._size = size
 
     def release(self) -> None:
