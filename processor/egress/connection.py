@@ -269,8 +269,8 @@ class Connection(asyncio.Protocol):
         )
 
     def _ends_with_connection(self) -> bool:
-        chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
-        return not chunked and "content-length" not in self._headers
+        coding = self._headers.get("transfer-encoding", "").lower()
+        return "chunked" not in coding if coding else "content-length" not in self._headers
 
 
 def _said_goodbye(tls: ssl.SSLObject) -> bool:

@@ -76,6 +76,22 @@ ODD = [
         b"",
         MALFORMED,
     ),
+    Odd(
+        "100 that closes before",
+        b"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n" + OK + PLAIN,
+        200,
+        b"",
+        MALFORMED,
+    ),
+    Odd(
+        "100 of HTTP/1.0 before", b"HTTP/1.0 100 Continue\r\n\r\n" + OK + PLAIN, 200, b"", MALFORMED
+    ),
+    Odd(
+        "a length and identity",
+        OK + LENGTH + b"Transfer-Encoding: identity\r\n\r\n" + JSON,
+        200,
+        JSON,
+    ),
     Odd("a folded header", OK + b"X: a\r\n b\r\n" + PLAIN, 200, JSON),
     Odd("a blank before the colon", OK + b"X : a\r\n" + PLAIN, 200, b"", MALFORMED),
     Odd("a header without a colon", OK + b"Xa\r\n" + PLAIN, 200, b"", MALFORMED),

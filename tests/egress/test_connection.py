@@ -16,6 +16,7 @@ from processor.egress.connection import Connection
 from processor.egress.failures import BrokenResponseError
 from processor.egress.salvage import salvage
 from processor.errors import BudgetSpent, RequestFailed
+from processor.large_body_queue import LargeBodyQueue, LargeBodySlot
 
 from .legal_responses import LEGAL, Legal
 from .odd_responses import ODD
@@ -548,3 +549,21 @@ async def test_a_wanted_body_of_many_packets_is_read_whole(raw):
         for _ in range(2):
             assert len((await post(body_wanted=True)).body) == 60_000
         assert server.connections == 1
+
+
+async def test_a_large_answer_over_tls_waits_for_room(tls):
+    size = 12_000_000
+    async with between(partial(answers, sized(size)), tls=tls) as (_, post):
+        queue = LargeBodyQueue(together=size)
+        holder, slot = LargeBodySlot(queue, "a"), LargeBodySlot(queue, "b")
+        await holder.acquire(1)
+        options = {"body_wanted": True, "read_limit": size, "partial": True}
+        cut = await post(slot=slot, timeout=0.3, **options)
+        assert cut.cut == "no room for another large answer in time"
+        assert 1_048_576 < len(cut.body) < 4_000_000
+        asked = asyncio.ensure_future(post(slot=slot, **options))
+        await asyncio.sleep(0)
+        assert not asked.done()
+        holder.release()
+        answer = await asked
+        assert (len(answer.body), answer.cut) == (size, "")
