@@ -26,6 +26,7 @@ class SlowRequestProtocol(SlowReaderProtocol):
     _timer: asyncio.TimerHandle | None = None
     _received = 0  # bytes read while a head is incomplete
     _chunk = 0  # bytes that are being parsed
+    _behind = False  # they also have the end of another request, so that not all are this head's
     _in_head = False
     _had_request = False  # at least one head was complete
 
@@ -41,7 +42,7 @@ class SlowRequestProtocol(SlowReaderProtocol):
 
     def on_message_begin(self) -> None:
         """Start to count the bytes of a head."""
-        self._in_head, self._received = True, 0
+        self._in_head, self._received, self._behind = True, 0, self._had_request
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -71,7 +72,8 @@ class SlowRequestProtocol(SlowReaderProtocol):
         self._chunk = len(data)
         super().data_received(data)
         if self._in_head:
-            self._received += len(data)
+            self._received += self._head_size() if self._behind else len(data)
+            self._behind = False
             if self._received > MAX_HEAD:
                 self._refuse(_TOO_LARGE)
         if self._had_request and not self.cycle.response_complete:

@@ -189,6 +189,21 @@ async def test_a_large_url_or_many_headers_are_431(served: Served, where: str) -
     assert response.startswith(b"HTTP/1.1 431 ")
 
 
+async def test_a_body_before_the_beginning_of_a_head_does_not_count_as_head(served: Served) -> None:
+    """Both are in one piece, as a sender that does not wait for answers sends them."""
+    body = json.dumps({"id": "1", "status": "running", "note": "y" * 200_000}).encode()
+    first, second = post("/hooks/feed", body, **signed(body, "msg_0")), honest()
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(first + second[:40])
+    begin = await asyncio.wait_for(
+        reader.readuntil(b"}"), 10
+    )  # one piece, or the body would not end
+    writer.write(second[40:])
+    response = begin + await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert re.findall(rb"HTTP/1.1 (\d+) ", response) == [b"202", b"202"]
+
+
 async def test_a_head_of_60_kb_is_accepted(served: Served) -> None:
     close = b"connection: close\r\nx: " + b"y" * 60_000
     response = await served.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % close)
