@@ -1,9 +1,8 @@
-"""The address that the web listens on: its URL, whether the port is free, and its sockets."""
+"""The address that the web listens on: its URL, and whether the port is free."""
 
 import socket
 
-from processor.errors import ConfigError
-from processor.service.runtime.listening_sockets import open_sockets
+from processor.service.runtime.listening_sockets import cannot_listen
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
 
@@ -14,27 +13,12 @@ def url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Open the sockets that each receiver inherits."""
-    try:
-        return open_sockets(host, port)
-    except OSError as error:
-        raise _refused(host, port, error) from None
-
-
 def free_port(host: str, port: int) -> int:
-    """Check that the port is free; 0 chooses a free one."""
+    """Check that the port is free; 0 chooses a free one. ConfigError if nobody can listen there."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the web binds it
         try:
             probe.bind((host, port))
-        except OSError as error:
-            raise _refused(host, port, error) from None
+        except (OSError, UnicodeError) as error:
+            raise cannot_listen(host, port, error) from None
         return int(probe.getsockname()[1])
-
-
-def _refused(host: str, port: int, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"cannot listen on {host}:{port} ({error.strerror}): "
-        "give another --port, or stop the process that uses this one"
-    )

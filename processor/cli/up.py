@@ -21,7 +21,7 @@ from processor.cli.reload import Reload
 from processor.cli.supervisor import Signals, Supervisor
 from processor.config import Settings
 from processor.errors import ConfigError
-from processor.service.runtime.listening_sockets import variable
+from processor.service.runtime.listening_sockets import open_sockets, variable
 from processor.service.runtime.logs import ignore_write_errors
 from processor.service.runtime.open_files import raise_open_files
 
@@ -76,7 +76,7 @@ def up(
         # Wrong settings are an error here once, instead of in every process.
         settings = read(config, environ)
         key = None if settings.api_keys else local_key(settings, data)
-        sockets = listen_address.listen(host, port)
+        sockets = open_sockets(host, port)
         commands = inheriting(sockets, processes(environ, host, port, workers, key))
         if store:  # else it has a machine of its own, or its own place on this one
             commands = [replace(command, nice=BELOW_REDIS) for command in commands]

@@ -14,7 +14,7 @@ from processor.config import Settings, require_keys
 from processor.errors import ConfigError
 from processor.service.events.tail import MAX_LISTENERS
 from processor.service.runtime.context import Context
-from processor.service.runtime.listening_sockets import INHERITED
+from processor.service.runtime.listening_sockets import INHERITED, listening_sockets
 from processor.service.runtime.open_files import raise_open_files
 from processor.service.runtime.outage import Outage, wait_until_ready
 from processor.service.runtime.process import main, open_context
@@ -50,6 +50,7 @@ async def run(settings: Settings) -> None:
             log.warning("reruns_unseen", source=source.name, reason=source.why_reruns_unseen)
     sys.setswitchinterval(SWITCH_INTERVAL)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # refusals are counted, not logged
+    sockets = listening_sockets(settings.host, settings.port)
     async with open_context(settings) as ours:
         health = Health(ours)
         health.checked = False
@@ -57,8 +58,6 @@ async def run(settings: Settings) -> None:
         server = ListeningServer(
             uvicorn.Config(
                 build(ours, health),
-                host=settings.host,
-                port=settings.port,
                 http=functools.partial(BoundedProtocol, limits=limits),  # type: ignore[arg-type] # makes one
                 ws="none",
                 interface="asgi3",
@@ -69,7 +68,7 @@ async def run(settings: Settings) -> None:
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=DRAIN_TIMEOUT,
             ),
-            Listener(limits),
+            Listener(limits, sockets),
         )
         ready = asyncio.Event()
         checking = asyncio.create_task(_check(ours, health, ready))

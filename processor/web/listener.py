@@ -6,15 +6,11 @@ kernel's queue with all connections in it.
 
 import asyncio
 import contextlib
-import logging
 import socket
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
-from processor.service.runtime.listening_sockets import listening_sockets
 from processor.web.process_limits import ProcessLimits
 from processor.web.protocol import OVERLOADED
 
@@ -26,16 +22,15 @@ Factory = Callable[[], asyncio.Protocol]
 
 
 class Listener:
-    """The listening sockets of one process."""
+    """The listening sockets of one process, which it closes in the end."""
 
-    def __init__(self, limits: ProcessLimits) -> None:
+    def __init__(self, limits: ProcessLimits, sockets: Iterable[socket.socket]) -> None:
         self._limits = limits
-        self._sockets: list[socket.socket] = []
+        self._sockets = list(sockets)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, host: str, port: int, factory: Factory) -> None:
-        """Accept at all addresses of a host, or from inherited sockets; or raise OSError."""
-        self._sockets = listening_sockets(host, port)
+    def listen(self, factory: Factory) -> None:
+        """Accept connections."""
         for listening in self._sockets:
             self._watch(listening, factory)
 
@@ -119,7 +114,7 @@ class ListeningServer(uvicorn.Server):
                     await self._stopped.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- as theirs
-        """Start the application, then listen."""
+        """Start the application, then accept connections."""
         await super().startup(sockets=[])
         config = self.config
 
@@ -131,14 +126,9 @@ class ListeningServer(uvicorn.Server):
             )
             return made
 
-        try:
-            self._listener.open(config.host, config.port, protocol)
-        except OSError as error:
-            logging.getLogger("uvicorn.error").error(error)  # noqa: TRY400 -- no traceback, as theirs
-            await self.lifespan.shutdown()
-            sys.exit(STARTUP_FAILURE)
+        self._listener.listen(protocol)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- as theirs
-        """Stop listening, then end the calls in progress."""
+        """Stop accepting, then end the calls in progress."""
         self._listener.close()
         await super().shutdown(sockets=[])

@@ -355,8 +355,17 @@ def test_the_url_can_be_reached_from_this_machine(host: str, url: str):
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on():
-    with pytest.raises(ConfigError, match="cannot listen on"):
+    with pytest.raises(
+        ConfigError, match=r"cannot listen on .*: correct --host \(RINGBACK_HOST\)$"
+    ):
         listen_address.free_port("192.0.2.1", 8080)
+
+
+def test_a_port_that_is_taken_needs_another_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=r"cannot listen on .*: give another --port"):
+            listen_address.free_port("127.0.0.1", port)
 
 
 def children(pid: int) -> list[str]:

@@ -14,7 +14,7 @@ from processor.web.read_scheduler import ReadScheduler
 
 async def test_the_server_dates_its_answers_until_it_is_stopped(wait_until: Any) -> None:
     limits = ProcessLimits(BodyBudget(), ReadScheduler(), ConnectionLimit(1), lambda _: None)
-    server = ListeningServer(uvicorn.Config(lambda: None, log_config=None), Listener(limits))
+    server = ListeningServer(uvicorn.Config(lambda: None, log_config=None), Listener(limits, []))
     server.config.load()
     running = asyncio.create_task(server.main_loop())
     await wait_until(lambda: b"date" in dict(server.server_state.default_headers))

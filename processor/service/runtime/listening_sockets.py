@@ -9,13 +9,41 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 
+from processor.errors import ConfigError
+
 INHERITED = "LISTENING_SOCKETS"  # the variable with their file descriptors
 BACKLOG = 2048  # connections that wait to be accepted, at most
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+REMEDIES: dict[int | None, str] = {
+    errno.EADDRINUSE: "give another --port (PORT), or stop the process that uses this one",
+    errno.EACCES: "give a --port (PORT) from 1024 on",
+}
+OTHER_REMEDY = "correct --host (RINGBACK_HOST)"
 
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
-    """Listen at all addresses of a host, or raise OSError."""
+    """Listen at all addresses of a host; ConfigError if that is not possible."""
+    try:
+        return _open(host, port)
+    except (OSError, UnicodeError) as error:
+        raise cannot_listen(host, port, error) from None
+
+
+def cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> ConfigError:
+    """Why no process can listen there, and the remedy."""
+    number = error.errno if isinstance(error, OSError) else None
+    match error:
+        case socket.gaierror():
+            reason = error.strerror
+        case OSError(errno=int(known)):
+            reason = os.strerror(known)  # its own text repeats the address
+        case _:
+            reason = str(error)
+    remedy = REMEDIES.get(number, OTHER_REMEDY)
+    return ConfigError(f"cannot listen on {host}:{port} ({reason}): {remedy}")
+
+
+def _open(host: str, port: int) -> list[socket.socket]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     opened: list[socket.socket] = []
     for family, address in dict.fromkeys((f, a) for f, _, _, _, a in found):
@@ -43,5 +71,5 @@ def inherited_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
 
 
 def listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """The inherited sockets, else new ones at all addresses of a host; or OSError."""
+    """The inherited sockets, else new ones at all addresses of a host; or ConfigError."""
     return inherited_sockets(os.environ) or open_sockets(host, port)
