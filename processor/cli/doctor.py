@@ -45,9 +45,9 @@ def doctor(
     data: options.Data = options.DEFAULT_DATA,
     json: options.Json = False,
 ) -> None:
-    """Check the configuration, Redis and the running server.
+    """Check the configuration, Redis, its secrets and the running server.
 
-    Ends with 2 if the configuration, Redis or a source is wrong, 5 if the server cannot be
+    Ends with 2 if the configuration, Redis, a secret or a source is wrong, 5 if the server cannot be
     reached or is not ready.
 
     Examples: `ringback doctor`, `ringback doctor --url https://ringback.example.com`.
@@ -55,7 +55,10 @@ def doctor(
     key, wrong = _key(url, key, data)
     client = Client(url, key, timeout=TIMEOUT)
     settings, found = _configuration(config)
-    found += [*wrong, *_redis(settings, data)]
+    redis = _redis(settings, data)
+    if found[0].ok:  # else the master keys are not known
+        found += _secrets(settings, redis)
+    found += [*wrong, *(row for row in redis if row.name != redis_doctor.SECRETS)]
     found.append(_server("alive", "/healthz", client))
     if found[-1].ok:
         found += [_server("ready", "/readyz", client), _sources(client)]
@@ -96,11 +99,15 @@ def _configuration(file: Path | None) -> tuple[Settings, list[Finding]]:
         if doubt.variable not in OF_COMMANDS  # this is a command
     ]
     read_well = Finding("configuration", ok=True, detail=detail)
-    return settings, [read_well, *warnings, *_secrets(settings)]
+    return settings, [read_well, *warnings]
 
 
-def _secrets(settings: Settings) -> list[Finding]:
-    """How secrets are stored; no finding for a server that only its own machine may call."""
+def _secrets(settings: Settings, redis: list[Finding]) -> list[Finding]:
+    """Whether those in Redis can be decrypted, else how they are stored; no finding for a server
+    that only its own machine may call.
+    """
+    if unopened := [row for row in redis if row.name == redis_doctor.SECRETS]:
+        return unopened
     if settings.master_keys:
         ids = ", ".join(key.id for key in settings.master_keys)
         return [Finding("secrets", ok=True, detail=f"encrypted in Redis; keys: {ids}")]

@@ -160,7 +160,10 @@ def _attempted(
 def _outcome(delivery: dict[str, Any] | None) -> tuple[Exit, str]:
     """What came of a delivery."""
     if delivery is None or (delivery["state"] == "pending" and not delivery["attempts"]):
-        return Exit.TIMEOUT, "nothing was sent in time: `ringback doctor` says whether workers run"
+        return Exit.TIMEOUT, (
+            "nothing was sent in time: `ringback doctor` says whether workers run, and whether "
+            "its secret can be decrypted"
+        )
     if not delivery["attempts"]:
         return Exit.FAILED, f"nothing was sent: {delivery['reason']}"
     last = delivery["attempts"][-1]

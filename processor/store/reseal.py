@@ -53,6 +53,19 @@ class Resealer:
         report.already -= {*report.sealed, *report.unopened}  # it may be in several shards
         return report
 
+    async def find_unopened(self, report: ResealReport) -> None:
+        """Report what cannot be decrypted, and change nothing."""
+        redis = self._connection.redis
+        now = await self._connection.now()
+        docs = await self._connection.ask(redis.hgetall(self._shards[0].subs))
+        for name, doc in docs.items():
+            self._renewed(report, now, name.decode(), _decode(doc))
+        async for found in pages(self._connection, CALLBACKS):
+            docs = await self._connection.ask(redis.mget(found)) if found else []
+            for key, doc in zip(found, docs, strict=True):
+                if doc:
+                    self._renewed(report, now, _target(key), _decode(doc))
+
     async def _subscription(
         self, report: ResealReport, now: float, keys: Keys, target: str
     ) -> None:
@@ -73,7 +86,7 @@ class Resealer:
         async def swap(was: bytes, new: bytes) -> bool:
             return bool(await self._connection.run("swap_callback", [key], [was, new]))
 
-        await self._renew(report, now, key.rpartition(":")[2], read, swap)
+        await self._renew(report, now, _target(key), read, swap)
 
     async def _ask(self, command: object) -> bytes | None:
         found: bytes | None = await self._connection.ask(command)
@@ -111,6 +124,11 @@ class Resealer:
         signing = replace(stored, secrets=stored.secrets[:1]) if over else stored
         new = map_secrets(target, without_file_secrets(signing), renew)
         return None if new == stored else _encode(new)
+
+
+def _target(key: str) -> str:
+    """The id of the target that a callback key is about."""
+    return key.rpartition(":")[2]
 
 
 def map_secrets(name: str, target: Subscription, change: Callable[[str, str], str]) -> Subscription:

@@ -399,6 +399,65 @@ def test_a_server_without_a_master_key_logs_a_warning(environ: dict[str, str], s
     assert [line["event"] for line in logged] == said
 
 
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("keys", [(), (K2,)])
+def test_doctor_names_a_secret_that_cannot_be_decrypted(
+    capsys: Any, monkeypatch: Any, tmp_path: Path, redis_url: str, keys: tuple[MasterKey, ...]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RINGBACK_API_KEYS", "key")  # so that doctor says how secrets are stored
+    code, rows, err = examined(capsys, monkeypatch, redis_url, keys)
+    assert (code, err) == (2, "")
+    (secret,) = [row for row in rows if row["name"] == "secrets"]
+    assert not secret["ok"]
+    assert secret["detail"] == (
+        "nothing can be sent to sub_old: its secret is sealed with master key 'k1', which "
+        "RINGBACK_MASTER_KEYS does not hold: add that key, or rotate the secret"
+    )
+
+
+@pytest.mark.usefixtures("filled")
+def test_doctor_counts_callbacks_whose_secret_cannot_be_decrypted(
+    capsys: Any, monkeypatch: Any, tmp_path: Path, redis_url: str
+):
+    async def add() -> None:
+        store = Store(redis_url, vault=Vault([K1]))
+        for name in ("cb_1", "cb_2"):
+            target = Subscription(id=name, url="https://x", secrets=(OWN,))
+            await store.subscriptions.save_callback(store.shards[0], target, 4e9)
+        await store.close()
+
+    asyncio.run(add())
+    monkeypatch.chdir(tmp_path)
+    code, rows, _ = examined(capsys, monkeypatch, redis_url, ())
+    (secret,) = [row["detail"] for row in rows if row["name"] == "secrets"]
+    assert (code, secret.endswith("rotate the secret; nor to 2 more")) == (2, True)
+
+
+@pytest.mark.usefixtures("filled")
+def test_doctor_is_content_with_secrets_that_can_be_decrypted(
+    capsys: Any, monkeypatch: Any, tmp_path: Path, redis_url: str
+):
+    monkeypatch.chdir(tmp_path)
+    code, rows, err = examined(capsys, monkeypatch, redis_url, (K2, K1))
+    assert (code, err) == (5, "")  # there is no server
+    assert [row["detail"] for row in rows if row["name"] == "secrets"] == [
+        "encrypted in Redis; keys: k2, k1"
+    ]
+
+
+def examined(
+    capsys: Any, monkeypatch: Any, redis_url: str, keys: tuple[MasterKey, ...]
+) -> tuple[int, list[dict[str, Any]], str]:
+    """The exit code, the rows and the standard error of `ringback doctor`."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("RINGBACK_MASTER_KEYS", setting(*keys))
+    with pytest.raises(SystemExit) as over:
+        main(["doctor", "--json", "--url", "http://127.0.0.1:1"])
+    out, err = capsys.readouterr()
+    return int(over.value.code or 0), json.loads(out)["checks"], err
+
+
 def doctor(capsys: Any, monkeypatch: Any, **environ: str) -> dict[str, str]:
     for name, value in {"REDIS_URL": "redis://127.0.0.1:1/0", **environ}.items():
         monkeypatch.setenv(name, value)
